@@ -1,0 +1,225 @@
+"""Held-out good images and a false-alarm rate, turned into thresholds, p-values and decisions."""
+
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+
+from hizumi.calibration.conformal import conformal_limit, conformal_p_values, images_needed, upper_rate
+from hizumi.calibration.limits import (
+    best_f1_threshold,
+    chi_square_limit,
+    k_sigma_limit,
+    peaks_over_threshold_limit,
+    quantile_limit,
+)
+from hizumi.calibration.threshold import Threshold, percent
+from hizumi.errors import BundleError, DataError, UsageError
+
+RULES = {
+    "conformal": "keeps the rate on average, whatever the distribution of the scores (default)",
+    "quantile": "the empirical quantile of the held-out scores",
+    "k-sigma": "mean + k standard deviations, for Gaussian scores",
+    "chi-square": "the chi-square law, for Mahalanobis scores of Gaussian features",
+    "peaks-over-threshold": "a Pareto tail fitted to the largest scores, for rates below 1/n",
+    "best-f1": "the largest F1 on a labelled set that holds anomalies",
+}
+_OF_IMAGES_ONLY = ("chi-square", "best-f1")  # the maximum of a map follows no chi-square law and has no label
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How scores become decisions: made from held-out good images only, changed without touching the detector.
+
+    `scores` are ascending, one per held-out good image; `pixel_maxima` are the ascending maxima of their maps. The
+    pixel threshold keeps the share of good images that show any region at all at the asked rate. Maps are drawn from
+    `map_range[0]`, a good image's median pixel, to `map_range[1]`, with the pixel threshold in the middle.
+    """
+
+    scores: Float[np.ndarray, "n"]
+    rule: str
+    false_alarm_rate: float
+    options: dict[str, float]
+    threshold: Threshold
+    pixel_maxima: Float[np.ndarray, "n"] | None = None
+    pixel_threshold: Threshold | None = None
+    map_range: tuple[float, float] | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        scores: Float[np.ndarray, "n"],
+        *,
+        rule: str = "conformal",
+        false_alarm_rate: float = 0.01,
+        pixel_maxima: Float[np.ndarray, "n"] | None = None,
+        pixel_median: float | None = None,
+        degrees_of_freedom: float | None = None,
+        labelled: tuple[Float[np.ndarray, "m"], Integer[np.ndarray, "m"]] | None = None,
+    ) -> Self:
+        """Calibrate on the scores of held-out good images.
+
+        `degrees_of_freedom` is for the chi-square rule, `labelled` (scores, labels 0 or 1) for best-f1; they are kept,
+        so that `with_` can switch to these rules later. Raises DataError for scores that cannot be used and
+        UsageError for a rule or rate that does not exist.
+        """
+        options: dict[str, float] = {}
+        if degrees_of_freedom is not None:
+            options["degrees_of_freedom"] = float(degrees_of_freedom)
+        if labelled is not None:
+            options["best_f1"], options["best_f1_threshold"] = best_f1_threshold(*labelled)
+        return cls._decide(
+            _ascending(scores, "scores"),
+            rule,
+            false_alarm_rate,
+            options,
+            None if pixel_maxima is None else _ascending(pixel_maxima, "map maxima"),
+            pixel_median,
+        )
+
+    @classmethod
+    def _decide(
+        cls,
+        scores: Float[np.ndarray, "n"],
+        rule: str,
+        false_alarm_rate: float,
+        options: dict[str, float],
+        pixel_maxima: Float[np.ndarray, "n"] | None,
+        pixel_median: float | None,
+    ) -> Self:
+        _check(rule, false_alarm_rate)
+        threshold = _limit(rule, scores, false_alarm_rate, options)
+        if pixel_maxima is None:
+            return cls(scores, rule, false_alarm_rate, options, threshold)
+        pixel_rule = "conformal" if rule in _OF_IMAGES_ONLY else rule
+        pixel_threshold = _limit(pixel_rule, pixel_maxima, false_alarm_rate, options)
+        map_range = None
+        if pixel_median is not None:
+            half = max(pixel_threshold.value - pixel_median, float(np.finfo(np.float32).eps) * abs(pixel_median), 1e-12)
+            map_range = (float(pixel_median), float(pixel_median + 2 * half))
+        return cls(scores, rule, false_alarm_rate, options, threshold, pixel_maxima, pixel_threshold, map_range)
+
+    def with_(self, *, rule: str | None = None, false_alarm_rate: float | None = None) -> Self:
+        """The same held-out scores under another rule or rate; the detector is not needed."""
+        return self._decide(
+            self.scores,
+            self.rule if rule is None else rule,
+            self.false_alarm_rate if false_alarm_rate is None else false_alarm_rate,
+            self.options,
+            self.pixel_maxima,
+            None if self.map_range is None else self.map_range[0],
+        )
+
+    def p_values(self, scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+        """How unusual each score is among good images: conformal p-values in [1 / (n + 1), 1]."""
+        return conformal_p_values(self.scores, _without_nan(scores))
+
+    def is_anomalous(self, scores: Float[np.ndarray, "m"]) -> Bool[np.ndarray, "m"]:
+        """Which scores lie above the threshold."""
+        return np.asarray(_without_nan(scores).astype(np.float64) > self.threshold.value)
+
+    def promise(self) -> str:
+        """What the threshold promises, and what this number of held-out images can support, for a reader."""
+        count, lines = len(self.scores), [self.threshold.words]
+        if self.threshold.rule == "conformal":
+            upper = percent(upper_rate(count, self.false_alarm_rate))
+            lines.append(f"For this one set of images the rate is under {upper} with 95 % confidence.")
+        else:
+            lines.append(
+                f"Without assumptions, {count} good images can promise {percent(1 / (count + 1))} at the lowest; "
+                f"{percent(self.false_alarm_rate)} takes {images_needed(self.false_alarm_rate)}."
+            )
+        if count > 1 and self.scores[0] == self.scores[-1]:
+            lines.append("All held-out scores are equal: the detector does not tell images apart, so check the fit.")
+        return " ".join(lines)
+
+    def to_dict(self) -> tuple[dict[str, Any], dict[str, Float[np.ndarray, "..."]]]:
+        """What JSON can hold, and the float64 arrays by name: `scores` and, where there are maps, `pixel_maxima`."""
+        fields: dict[str, Any] = {
+            "rule": self.rule,
+            "false_alarm_rate": self.false_alarm_rate,
+            "options": dict(self.options),
+            "threshold": asdict(self.threshold),
+            "pixel_threshold": None if self.pixel_threshold is None else asdict(self.pixel_threshold),
+            "map_range": None if self.map_range is None else list(self.map_range),
+        }
+        arrays = {"scores": self.scores.copy()}
+        if self.pixel_maxima is not None:
+            arrays["pixel_maxima"] = self.pixel_maxima.copy()
+        return fields, arrays
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any], arrays: dict[str, Float[np.ndarray, "..."]]) -> Self:
+        """The exact inverse of `to_dict`; raises BundleError when something is missing or of the wrong kind."""
+        try:
+            pixel, span = fields["pixel_threshold"], fields["map_range"]
+            return cls(
+                scores=_ascending(arrays["scores"], "scores"),
+                rule=str(fields["rule"]),
+                false_alarm_rate=float(fields["false_alarm_rate"]),
+                options={str(name): float(value) for name, value in fields["options"].items()},
+                threshold=Threshold(**fields["threshold"]),
+                pixel_maxima=_ascending(arrays["pixel_maxima"], "map maxima") if "pixel_maxima" in arrays else None,
+                pixel_threshold=None if pixel is None else Threshold(**pixel),
+                map_range=None if span is None else (float(span[0]), float(span[1])),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise BundleError(f"the calibration in this bundle cannot be read ({reason}): fit it again") from error
+
+
+def _limit(rule: str, scores: Float[np.ndarray, "n"], rate: float, options: dict[str, float]) -> Threshold:
+    match rule:
+        case "quantile":
+            return quantile_limit(scores, rate)
+        case "k-sigma":
+            return k_sigma_limit(scores, rate)
+        case "chi-square":
+            return chi_square_limit(scores, rate, options.get("degrees_of_freedom"))
+        case "peaks-over-threshold":
+            return peaks_over_threshold_limit(scores, rate)
+        case "best-f1":
+            return _best_f1_limit(rate, options)
+        case _:
+            return conformal_limit(scores, rate)
+
+
+def _best_f1_limit(rate: float, options: dict[str, float]) -> Threshold:
+    if "best_f1_threshold" not in options:
+        raise UsageError("the best-f1 rule needs labelled scores that hold anomalies: give them, or use conformal")
+    words = (
+        f"The threshold of the largest F1 ({options['best_f1']:.3f}) on the labelled images it was chosen on: it "
+        "promises no false-alarm rate, and fits lines with the same share of anomalies."
+    )
+    return Threshold(options["best_f1_threshold"], "best-f1", rate, None, words)
+
+
+def _check(rule: str, false_alarm_rate: float) -> None:
+    if rule not in RULES:
+        close = get_close_matches(rule, RULES, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise UsageError(f"there is no threshold rule {rule!r}: {hint}the rules are {', '.join(RULES)}")
+    if not 0 < false_alarm_rate < 1:
+        raise UsageError(f"false_alarm_rate must lie between 0 and 1, such as 0.01, got {false_alarm_rate:g}")
+
+
+def _ascending(scores: Float[np.ndarray, "n"], what: str) -> Float[np.ndarray, "n"]:
+    if len(scores) == 0:
+        raise DataError(f"calibration got no {what}: it needs at least one held-out good image")
+    broken = int((~np.isfinite(scores)).sum())
+    if broken:
+        raise DataError(
+            f"{broken} of the {len(scores)} {what} of held-out good images are NaN or infinite: the detector failed "
+            "on them, fit it again or look at these images"
+        )
+    return np.sort(scores.astype(np.float64))
+
+
+def _without_nan(scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+    # NaN > threshold is False: a detector that failed would pass every part as good.
+    broken = np.flatnonzero(np.isnan(scores))
+    if len(broken):
+        raise DataError(f"the score of image {int(broken[0])} is NaN ({len(broken)} in all): no decision can be made")
+    return scores

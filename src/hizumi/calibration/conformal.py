@@ -1,0 +1,66 @@
+"""Split conformal prediction: a false-alarm rate that holds whatever the distribution of the scores.
+
+Papadopoulos, Proedrou, Vovk and Gammerman, "Inductive Confidence Machines for Regression" (2002); Vovk, Gammerman and
+Shafer, "Algorithmic Learning in a Random World" (2005). The one assumption: calibration and future good images are
+exchangeable (same camera, same line, one score per part).
+"""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import betaincinv
+
+from hizumi.calibration.threshold import Threshold, percent
+
+_ROUNDING = 1e-9  # 100 * 0.29 is 28.999999999999996: without it an exact rate loses one rank
+
+
+def conformal_rank(count: int, false_alarm_rate: float) -> int:
+    """The rank ceil((n + 1)(1 - rate)) of the threshold among n ascending scores; n + 1 when n is too small."""
+    return count + 1 - math.floor((count + 1) * false_alarm_rate + _ROUNDING)
+
+
+def images_needed(false_alarm_rate: float) -> int:
+    """How many held-out good images it takes to promise a rate: 99 for 1 %."""
+    return max(1, math.ceil(1 / false_alarm_rate - _ROUNDING) - 1)
+
+
+def conformal_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
+    """The conformal threshold of ascending scores of held-out good images.
+
+    When there are too few of them for the rate, the largest score, which promises 1 / (n + 1).
+    """
+    count = len(scores)
+    rank = max(1, min(conformal_rank(count, false_alarm_rate), count))
+    promised = (count + 1 - rank) / (count + 1)
+    if promised <= false_alarm_rate + _ROUNDING:
+        words = (
+            f"At most {percent(promised)} of good images are flagged on average (asked: {percent(false_alarm_rate)}), "
+            f"promised by {count} held-out good images whatever the distribution of their scores."
+        )
+    else:
+        words = (
+            f"A false-alarm rate of {percent(false_alarm_rate)} was asked, but with {count} held-out good images no "
+            f"rule can promise less than 1/{count + 1} = {percent(promised)}: the threshold is their largest score. "
+            f"It takes {images_needed(false_alarm_rate)} good images to promise {percent(false_alarm_rate)}."
+        )
+    return Threshold(float(scores[rank - 1]), "conformal", false_alarm_rate, promised, words)
+
+
+def upper_rate(count: int, false_alarm_rate: float, confidence: float = 0.95) -> float:
+    """The rate that the false alarms of one set of n calibration images stay under, with this confidence.
+
+    The promise holds on average over sets; for one set the rate follows Beta(n - k + 1, k), k the threshold's rank.
+    """
+    rank = max(1, min(conformal_rank(count, false_alarm_rate), count))
+    return float(betaincinv(count - rank + 1, rank, confidence))
+
+
+def conformal_p_values(calibration: Float[np.ndarray, "n"], scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+    """p = (1 + #{calibration scores >= score}) / (n + 1), from ascending calibration scores; 1 / (n + 1) at the least.
+
+    For a good image P(p <= a) <= a for every a.
+    """
+    at_or_above = len(calibration) - np.searchsorted(calibration, scores.astype(np.float64), side="left")
+    return np.asarray((1 + at_or_above) / (len(calibration) + 1), dtype=np.float64)

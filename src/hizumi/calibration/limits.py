@@ -1,0 +1,155 @@
+"""Threshold rules that rest on an assumption, each naming it; all take ascending scores of held-out good images."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Integer
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import bdtrc, chdtri, ndtri
+
+from hizumi.calibration.conformal import conformal_limit
+from hizumi.calibration.threshold import Threshold, percent
+from hizumi.errors import DataError, UsageError
+
+FEWEST_EXCESSES = 20
+_TAIL_SHARE = 0.02
+_LARGEST_TAIL_SHARE = 0.1  # further in than this the scores are no tail
+_SMALLEST_SHAPE = -0.5  # below, the likelihood of a generalised Pareto is not regular, and below -1 not bounded
+
+
+def quantile_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
+    """The empirical quantile, interpolated: about the asked share of the held-out images themselves lies above it."""
+    value = float(np.quantile(scores, 1 - false_alarm_rate))
+    words = (
+        f"Empirical {percent(1 - false_alarm_rate)} quantile: {_above(scores, value)}. It aims at "
+        f"{percent(false_alarm_rate)} and promises nothing; with few images it flags more than asked."
+    )
+    return Threshold(value, "quantile", false_alarm_rate, None, words)
+
+
+def k_sigma_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
+    """Mean + k standard deviations, k the normal deviate of the rate: 3 for 0.135 %."""
+    if len(scores) < 2:
+        raise DataError("k-sigma needs at least 2 held-out good images, got 1: add images or use the conformal rule")
+    k = float(ndtri(1 - false_alarm_rate))
+    value = float(scores.mean() + k * scores.std(ddof=1))
+    bound = f"; whatever their distribution at most {percent(1 / (1 + k * k))} (Cantelli)" if k > 0 else ""
+    words = (
+        f"Mean + {k:.3g} standard deviations: {percent(false_alarm_rate)} of good images are flagged if their scores "
+        f"are Gaussian{bound}, mean and deviation taken as known; {_above(scores, value)}."
+    )
+    return Threshold(value, "k-sigma", false_alarm_rate, None, words)
+
+
+def chi_square_limit(
+    scores: Float[np.ndarray, "n"], false_alarm_rate: float, degrees_of_freedom: float | None
+) -> Threshold:
+    """The upper quantile of a chi-square law, for scores that are squared Mahalanobis distances."""
+    if degrees_of_freedom is None:
+        raise UsageError(
+            "the chi-square rule needs the degrees of freedom of a squared Mahalanobis distance, which this detector "
+            "does not have: use the conformal rule"
+        )
+    if not degrees_of_freedom > 0:
+        raise UsageError(f"degrees_of_freedom must be positive, got {degrees_of_freedom:g}")
+    value = float(chdtri(degrees_of_freedom, false_alarm_rate))
+    alarms = int((scores > value).sum())
+    by_chance = float(bdtrc(alarms - 1, len(scores), false_alarm_rate)) if alarms else 1.0
+    doubt = " That is too many to be chance: these scores are not chi-square, use the conformal rule."
+    words = (
+        f"Chi-square law with {degrees_of_freedom:g} degrees of freedom: {percent(false_alarm_rate)} of good images "
+        f"are flagged if the features are Gaussian and their covariance is well estimated; {_above(scores, value)}."
+        f"{doubt if by_chance < 0.01 else ''}"
+    )
+    return Threshold(value, "chi-square", false_alarm_rate, None, words)
+
+
+def peaks_over_threshold_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
+    """The quantile of a generalised Pareto law fitted to the largest scores, for rates below 1 / n.
+
+    Falls back to the conformal rule, and says so, when fewer than 20 scores make up the tail or the rate is not a
+    tail's. Pickands, "Statistical inference using extreme order statistics" (1975).
+    """
+    count = len(scores)
+    tail = max(FEWEST_EXCESSES, math.ceil(count * max(_TAIL_SHARE, 2 * false_alarm_rate)))
+    start = float(scores[count - tail - 1]) if tail < count else math.inf
+    excesses = scores[scores > start] - start
+    if tail > _LARGEST_TAIL_SHARE * count or len(excesses) < FEWEST_EXCESSES:
+        return _conformal_instead(scores, false_alarm_rate)
+    shape, scale = fit_generalised_pareto(excesses)
+    log_ratio = math.log(false_alarm_rate * count / len(excesses))
+    growth = -log_ratio if abs(shape) < 1e-12 else math.expm1(-shape * log_ratio) / shape
+    value = start + scale * growth
+    words = (
+        f"Peaks over threshold: a generalised Pareto tail (shape {shape:.3g}, scale {scale:.3g}) fitted to the "
+        f"{len(excesses)} largest of {count} scores; {percent(false_alarm_rate)} of good images are flagged if the "
+        f"tail goes on like that; {_above(scores, value)}."
+    )
+    return Threshold(value, "peaks-over-threshold", false_alarm_rate, None, words)
+
+
+def fit_generalised_pareto(excesses: Float[np.ndarray, "n"]) -> tuple[float, float]:
+    """Shape and scale of largest likelihood for positive excesses, the shape kept at -1/2 or above.
+
+    Grimshaw, "Computing maximum likelihood estimates for the generalized Pareto distribution" (1993): for a given
+    ratio shape / scale the best shape is known, so the search has one dimension. Here it runs over
+    u = log(1 + largest * shape / scale), which has no bounds.
+    """
+    largest = float(excesses.max())
+    relative = excesses / largest
+
+    def shape_at(u: float) -> float:
+        return float(np.log1p(math.expm1(u) * relative).mean())
+
+    def scale_at(u: float) -> float:
+        return shape_at(u) * largest / math.expm1(u) if u else float(excesses.mean())
+
+    def cost(u: float) -> float:
+        return math.log(scale_at(u)) + shape_at(u)
+
+    lowest, highest = -30.0, 30.0  # beyond, 1 + expm1(u) is not told from 0
+    if shape_at(lowest) < _SMALLEST_SHAPE:
+        lowest = float(brentq(lambda u: shape_at(u) - _SMALLEST_SHAPE, lowest, highest))
+    grid = np.linspace(lowest, highest, 400)
+    nearest = int(np.argmin([cost(float(u)) for u in grid]))
+    around = (float(grid[max(nearest - 1, 0)]), float(grid[min(nearest + 1, len(grid) - 1)]))
+    best = float(minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-9}).x)
+    return shape_at(best), scale_at(best)
+
+
+class BestF1(NamedTuple):
+    """The largest F1 over all thresholds, and the middle of the gap that reaches it."""
+
+    f1: float
+    threshold: float
+
+
+def best_f1_threshold(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]) -> BestF1:
+    """The threshold of largest F1 on labelled scores (1 anomalous, 0 normal); of equals the one with fewest alarms."""
+    if not (labels == 1).any():
+        raise DataError("best-f1 needs labelled anomalous images, and there is none: use the conformal rule")
+    if not np.isfinite(scores).all():
+        raise DataError("best-f1 needs finite scores, and some of the labelled ones are NaN or infinite")
+    values, inverse = np.unique(scores.astype(np.float64), return_inverse=True)
+    anomalous = np.bincount(inverse, weights=labels == 1)
+    true_alarms = anomalous[::-1].cumsum()[::-1]
+    alarms = np.bincount(inverse)[::-1].cumsum()[::-1]
+    f1 = 2 * true_alarms / (alarms + anomalous.sum())
+    best = int(np.flatnonzero(f1 == f1.max())[-1])
+    below = float(values[best - 1]) if best else math.nextafter(float(values[0]), -math.inf)
+    middle = below + (float(values[best]) - below) / 2
+    return BestF1(float(f1[best]), middle if middle < values[best] else below)
+
+
+def _above(scores: Float[np.ndarray, "n"], value: float) -> str:
+    return f"{int((scores > value).sum())} of the {len(scores)} held-out good images lie above it"
+
+
+def _conformal_instead(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
+    limit = conformal_limit(scores, false_alarm_rate)
+    words = (
+        f"Peaks over threshold needs {FEWEST_EXCESSES} distinct scores in the upper tenth, and a rate of 5 % or less: "
+        f"{len(scores)} held-out scores at {percent(false_alarm_rate)} do not give that, so the conformal rule is used."
+    )
+    return Threshold(limit.value, "conformal", false_alarm_rate, limit.promised_rate, f"{words} {limit.words}")

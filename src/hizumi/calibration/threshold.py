@@ -1,0 +1,23 @@
+"""What every threshold rule returns."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A limit on scores, how it was made and what it promises: anything strictly above `value` is anomalous.
+
+    Rates are shares of good images in (0, 1). `promised_rate` is the false-alarm rate that holds on average without
+    assumptions on the distribution of the scores, None where the rule promises none.
+    """
+
+    value: float
+    rule: str
+    asked_rate: float
+    promised_rate: float | None
+    words: str
+
+
+def percent(rate: float) -> str:
+    """A share in (0, 1) as a reader writes it: 0.01 is "1 %"."""
+    return f"{100 * rate:.3g} %"

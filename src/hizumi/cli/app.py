@@ -1,0 +1,83 @@
+"""The command line as a whole: its commands, its exit codes, and one line for whatever goes wrong."""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated, NoReturn
+
+import typer
+
+from hizumi.cli import catalogue, doctor
+from hizumi.errors import HizumiError
+
+INTERRUPTED = 130  # what shells report after Ctrl-C
+
+app = typer.Typer(
+    name="hizumi",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help takes a third of the time
+)
+app.command("list")(catalogue.list_methods)
+app.command()(doctor.doctor)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit: 0 done, 1 a failed run, 2 bad usage or input, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _leave_quietly()
+    sys.exit(code)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Learn what normal looks like, then find, locate and show what is not.
+
+    Start with `hizumi demo`, or with a folder of images of good parts:
+    `hizumi fit FOLDER -o parts.hizumi`, then `hizumi inspect parts.hizumi NEW_IMAGES`.
+    """
+    if show_version:
+        typer.echo(f"hizumi {version('hizumi')}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        code = app(args=arguments, prog_name="hizumi", standalone_mode=False)
+    except HizumiError as error:
+        if isinstance(error.__cause__, BrokenPipeError):
+            return _leave_quietly()
+        return _say_error(str(error), error.exit_code)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        advice = f" (see {context.command_path} --help)" if context else ""
+        return _say_error(error.format_message().rstrip(".") + advice, error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        typer.echo("Interrupted.", err=True)
+    return code if isinstance(code, int) else 0
+
+
+def _say_error(message: str, code: int) -> int:
+    label = typer.style("Error:", fg="red", bold=True)
+    typer.echo(f"{label} {' '.join(message.split())}", err=True)
+    return code
+
+
+def _leave_quietly() -> int:
+    # Whoever read our output has gone; Python would complain when it flushes the rest at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1

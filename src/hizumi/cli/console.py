@@ -1,0 +1,44 @@
+"""What the commands say to people. Importing this is cheap; rich is loaded by the first call."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+WIDTH_OUTSIDE_TERMINALS = 120
+
+GOOD, BAD, WARNING, QUIET = "green", "bold red", "yellow", "dim"
+
+
+def console_beside(json_to: str | None) -> "Console":
+    """Where to write for people: standard output, or standard error where standard output carries JSON."""
+    from rich.console import Console
+
+    console = Console(stderr=json_to == "-", markup=False, highlight=False, emoji=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = WIDTH_OUTSIDE_TERMINALS
+    return console
+
+
+def print_table(console: "Console", columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """Print a table; columns whose name starts with ">" are right-aligned."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        right = column.startswith(">")
+        table.add_column(column.removeprefix(">"), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    console.print(table, soft_wrap=False)
+
+
+def coloured(text: str, style: str) -> "Text":
+    """A cell or a line in one of this module's styles."""
+    from rich.text import Text
+
+    return Text(text, style)

@@ -1,0 +1,157 @@
+"""Pixels in memory: which dtypes and channels there are, and the one window that maps them to [-1, 1].
+
+Files are opened in `files.py`. Nothing here clips, rounds or rescales in silence.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from torch import Tensor
+
+from hizumi.errors import DataError
+
+EXACT_IN_FLOAT32 = 2**24
+CHANNELS_NAMES = {1: "grey", 3: "colour"}
+
+
+class Decoded(NamedTuple):
+    """Pixels (h, w, c) uint8, uint16 or float32 (numbers (d,) for a table row), and what was done to them, in words."""
+
+    pixels: np.ndarray
+    notes: tuple[str, ...]
+
+
+def as_pixels(array: np.ndarray, name: str) -> Decoded:
+    """An array (h, w) or (h, w, c) of any number type as (h, w, c) uint8, uint16 or float32, with no level lost.
+
+    Truth values become 0 and 255; integers other than uint8 and uint16 become float32 when it holds them exactly. Raises
+    DataError for other shapes and types, for NaN and infinity, and for numbers that float32 cannot hold.
+    """
+    if array.ndim == 2:
+        array = array[:, :, np.newaxis]
+    if array.ndim != 3 or array.size == 0:
+        raise DataError(f"{name}: is an array of shape {array.shape}; an image is (height, width) or (height, width, channels)")
+    kind = array.dtype
+    if kind in (np.uint8, np.uint16):
+        return Decoded(array.astype(kind.newbyteorder("="), copy=False), ())
+    if kind == np.bool_:
+        return Decoded(array.astype(np.uint8) * np.uint8(255), ("1-bit image read as 0 and 255",))
+    if kind.kind == "f":
+        return _float_pixels(array, name)
+    if kind.kind in "iu":
+        if max(abs(int(array.min())), abs(int(array.max()))) > EXACT_IN_FLOAT32:
+            raise DataError(f"{name}: has {kind} values beyond ±2^24, which would lose levels; rescale it to 16 bits")
+        return Decoded(array.astype(np.float32), (f"{kind} values kept as float32",))
+    raise DataError(f"{name}: has values of type {kind}; an image needs whole or real numbers")
+
+
+def _float_pixels(array: np.ndarray, name: str) -> Decoded:
+    with np.errstate(over="ignore"):
+        pixels = array.astype(np.float32, copy=False)
+    if not np.isfinite(pixels).all():
+        what = "NaN" if np.isnan(pixels).any() else "infinite values or values too large for float32"
+        raise DataError(f"{name}: contains {what}; repair or leave out the image")
+    return Decoded(pixels, ("float64 values kept as float32",) if array.dtype.itemsize > 4 else ())
+
+
+def match_channels(
+    pixels: Shaped[np.ndarray, "h w c"], channels: int, name: str
+) -> tuple[Shaped[np.ndarray, "h w channels"], str | None]:
+    """Bring an image to a number of channels where that changes nothing that can be seen, and say so in a note.
+
+    Grey becomes colour by repetition; colour with three equal channels becomes grey. Anything else raises DataError.
+    """
+    found = pixels.shape[2]
+    if found == channels:
+        return pixels, None
+    if found == 1 and channels == 3:
+        return np.repeat(pixels, 3, axis=2), "grey image repeated into three colour channels"
+    if found == 3 and channels == 1 and (pixels == pixels[:, :, :1]).all():
+        return pixels[:, :, :1], "colour image with three equal channels read as grey"
+    wanted, got = (CHANNELS_NAMES.get(count, f"{count}-channel") for count in (channels, found))
+    raise DataError(f"{name}: is a {got} image, {wanted} was expected; convert it, or leave it out")
+
+
+@dataclass(frozen=True)
+class Window:
+    """The range of pixel values that becomes [-1, 1]: `low` maps to -1 and `high` to 1, for images of `dtype` only.
+
+    It is fixed on the training data and stored with the detector. Values outside it map outside [-1, 1].
+    """
+
+    low: float
+    high: float
+    dtype: str
+
+    @classmethod
+    def of(cls, source: "np.dtype | type | np.ndarray | Iterable[np.ndarray]") -> "Window":
+        """The window of a dtype or of images: all of an integer dtype's range, or a float image's own minimum to maximum.
+
+        Images that all hold one value get a window around it, which maps them to 0.
+        """
+        if isinstance(source, (np.dtype, type)):
+            dtype = np.dtype(source)
+            if dtype.kind not in "iu":
+                raise DataError(f"a window for {dtype} images needs the images, or its low and high value")
+            return cls._of_integers(dtype)
+        low, high, found = np.inf, -np.inf, np.dtype(np.float32)
+        for array in [source] if isinstance(source, np.ndarray) else source:
+            if array.dtype.kind in "iu":
+                return cls._of_integers(array.dtype)
+            low, high, found = min(low, float(array.min())), max(high, float(array.max())), array.dtype
+        if not low <= high:
+            raise DataError("no window can be found: there are no images, or they contain NaN")
+        margin = max(1.0, abs(low)) / 2 if low == high else 0.0
+        return cls(low - margin, high + margin, found.name)
+
+    @classmethod
+    def _of_integers(cls, dtype: np.dtype) -> "Window":
+        limits = np.iinfo(dtype)
+        return cls(float(limits.min), float(limits.max), dtype.name)
+
+    def to_unit(self, pixels: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Map pixels of the window's dtype to float32 with `low` at -1 and `high` at 1, clipping nothing.
+
+        Raises DataError for another dtype: the same part at another bit depth is another range of numbers.
+        """
+        if pixels.dtype.name != self.dtype:
+            raise DataError(
+                f"the image is {pixels.dtype.name}, the detector was fitted on {self.dtype} images; "
+                "save it at the depth of the training images"
+            )
+        unit = pixels.astype(np.float32)
+        unit -= np.float32(self.low)
+        unit *= np.float32(2 / (self.high - self.low))
+        unit -= np.float32(1)
+        return unit
+
+    @staticmethod
+    def to_display(batch: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w 3"]:
+        """Pictures for people: [-1, 1] becomes 0 to 255, what lies outside is clipped.
+
+        One channel is shown as grey, three as colour, any other number by its mean.
+        """
+        shown = batch.detach().float().cpu()
+        if shown.shape[1] != 3:
+            shown = shown.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+        grey_levels = ((shown + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return np.ascontiguousarray(grey_levels.permute(0, 2, 3, 1).numpy())
+
+
+def prepare(
+    pixels: Shaped[np.ndarray, "h w c"], *, channels: int, window: Window, name: str
+) -> tuple[Float[Tensor, "channels h w"], tuple[str, ...]]:
+    """One image, already at its working size, as a network takes it: channels matched, values in the window.
+
+    Training and scoring both come through here, so that they see the same numbers. Also gives the notes on what was done.
+    """
+    matched, note = match_channels(pixels, channels, name)
+    try:
+        unit = window.to_unit(matched)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1))), (note,) if note else ()

@@ -1,0 +1,158 @@
+"""What there is to learn from and to judge: one record per image or table row, whatever source they came from."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from hizumi.data.files import decode, image_size
+from hizumi.data.images import Decoded, as_pixels
+from hizumi.errors import DataError
+
+GOOD = "good"
+UNLABELLED = "unlabelled"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image or table row, and what is known about it.
+
+    `name` is printable and unique; `kind` is "good", a defect's name, or "unlabelled"; `label` is 0 normal, 1 anomalous,
+    None unknown; `split` is "train", "calibration", "test", or None where nobody has decided yet; records of one `group`
+    show the same part. The pixels are in the file `path` or in row `row` of the manifest's arrays, the mask in a file or
+    in a row of the manifest's masks.
+    """
+
+    name: str
+    kind: str = GOOD
+    label: int | None = 0
+    split: str | None = None
+    group: str | None = None
+    path: Path | None = None
+    row: int | None = None
+    mask: Path | int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """All records of a source, in a fixed order, with the arrays that hold their rows.
+
+    `arrays` is (n, h, w, c) images, (n, d) vectors, or an object array of (h, w, c) images of several sizes; `masks` is
+    (n, h, w), True where anomalous. `columns` names the d columns of a table. `notes` are sentences for the user on what
+    was passed over or assumed while the source was read.
+    """
+
+    records: tuple[Record, ...]
+    arrays: np.ndarray | None = None
+    masks: np.ndarray | None = None
+    name: str = "data"
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    _hashes: dict[Path | int, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def vectors(self) -> bool:
+        """Whether the records are rows of a table of numbers instead of images."""
+        return self.arrays is not None and self.arrays.ndim == 2
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def read(self, index: int) -> Decoded:
+        """Pixels (h, w, c) of one image at full depth, or the (d,) numbers of one table row.
+
+        Raises DataError, beginning with the record's name, when the file cannot be read.
+        """
+        record = self.records[index]
+        if record.path is not None:
+            return decode(record.path, name=record.name)
+        row = self._row(record)
+        return Decoded(row, ()) if self.vectors else as_pixels(row, record.name)
+
+    def read_mask(self, index: int) -> Bool[np.ndarray, "h w"] | None:
+        """True where the image is anomalous (any non-zero value of the mask), at the image's size; None without a mask.
+
+        Raises DataError when the mask cannot be read or is not of its image's size.
+        """
+        record = self.records[index]
+        if record.mask is None:
+            return None
+        if isinstance(record.mask, int):
+            assert self.masks is not None, "a record points into masks that the manifest lacks"  # noqa: S101
+            return np.asarray(self.masks[record.mask], dtype=bool)
+        name = f"mask of {record.name}"
+        mask: np.ndarray = decode(record.mask, name=name).pixels.any(axis=2)
+        height, width = self._size(record)
+        if mask.shape != (height, width):
+            raise DataError(
+                f"{name}: is {mask.shape[1]}x{mask.shape[0]} pixels, its image {width}x{height}; "
+                "save the mask at the size of the image"
+            )
+        return mask
+
+    def select(self, *, split: str | None = None, label: int | None = None) -> "Manifest":
+        """The records of one split, of one label, or both; the arrays are shared, not copied."""
+        chosen = tuple(
+            record
+            for record in self.records
+            if (split is None or record.split == split) and (label is None or record.label == label)
+        )
+        return replace(self, records=chosen)
+
+    def content_hash(self, index: int) -> str:
+        """SHA-256 (hex) of the file's bytes, or of the row's values, shape and dtype.
+
+        A file that is empty or cannot be read is hashed by its name, so that two damaged files never pass for copies of
+        one image; decoding it says what is wrong.
+        """
+        record = self.records[index]
+        key = record.path if record.path is not None else record.row
+        assert key is not None, "a record has neither file nor row"  # noqa: S101
+        if key not in self._hashes:
+            self._hashes[key] = _file_hash(record.path) if record.path is not None else _row_hash(self._row(record))
+        return self._hashes[key]
+
+    def data_hash(self) -> str:
+        """One SHA-256 (hex) over names, labels, splits and contents of all records, in order."""
+        digest = hashlib.sha256()
+        for index, record in enumerate(self.records):
+            digest.update(f"{record.name}\0{record.label}\0{record.split}\0{self.content_hash(index)}\n".encode())
+        return digest.hexdigest()
+
+    def _row(self, record: Record) -> np.ndarray:
+        assert self.arrays is not None, "a record points into arrays that the manifest lacks"  # noqa: S101
+        return np.asarray(self.arrays[record.row])
+
+    def _size(self, record: Record) -> tuple[int, int]:
+        if record.path is not None:
+            return image_size(record.path, name=record.name)
+        height, width = self._row(record).shape[:2]
+        return height, width
+
+
+def printable(text: object) -> str:
+    """The text with everything that a terminal or an HTML page cannot show (line breaks, invalid UTF-8) escaped."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(text))
+
+
+def _file_hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            empty = not (block := file.read(1 << 20))
+            while block:
+                digest.update(block)
+                block = file.read(1 << 20)
+    except OSError:
+        empty = True
+    if empty:
+        digest = hashlib.sha256(b"unreadable " + bytes(path))
+    return digest.hexdigest()
+
+
+def _row_hash(row: np.ndarray) -> str:
+    digest = hashlib.sha256(f"{row.dtype.str}{row.shape}".encode())
+    digest.update(np.ascontiguousarray(row).data)
+    return digest.hexdigest()

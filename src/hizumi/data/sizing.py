@@ -1,0 +1,109 @@
+"""From images of any size to the size a network works at, and from its maps back to the image."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch.nn.functional import interpolate
+
+from hizumi.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """The working size in pixels, and how images reach it.
+
+    "resize" scales the whole image with its aspect kept and pads the rest with its edge pixels; "tile" keeps the image's
+    own resolution and looks at it through windows of the working size, of which neighbours share `overlap` (0 to 0.9).
+    """
+
+    height: int
+    width: int
+    mode: Literal["resize", "tile"] = "resize"
+    overlap: float = 0.5
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1:
+            raise UsageError(f"image size {self.width}x{self.height}: both sides must be at least one pixel")
+        if self.mode not in ("resize", "tile"):
+            raise UsageError(f"sizing mode {self.mode!r}: choose 'resize' or 'tile'")
+        if not 0 <= self.overlap <= 0.9:
+            raise UsageError(f"tile overlap {self.overlap}: choose a share from 0 to 0.9")
+
+    def fit(self, pixels: Shaped[np.ndarray, "h w c"]) -> Shaped[np.ndarray, "height width c"]:
+        """The image at the working size, in its own dtype; in tile mode only padded where it is smaller than a tile.
+
+        Scaling is bilinear and anti-aliased; integer images are rounded to the nearest level.
+        """
+        height, width = pixels.shape[:2]
+        if self.mode == "resize":
+            top, left, inner_height, inner_width = self._placed(height, width)
+            pixels = _scaled(pixels, inner_height, inner_width)
+            return _edge_padded(pixels, top, left, self.height, self.width)
+        return _edge_padded(pixels, 0, 0, max(height, self.height), max(width, self.width))
+
+    def restore_map(self, map_: Float[np.ndarray, "h w"], height: int, width: int) -> Float[np.ndarray, "height width"]:
+        """A map at the working size, brought back to the image it belongs to: padding cut off, scaling undone."""
+        top, left, inner_height, inner_width = self._placed(height, width)
+        inner = map_[top : top + inner_height, left : left + inner_width, np.newaxis]
+        return _scaled(inner.astype(np.float32), height, width)[:, :, 0]
+
+    def tiles(self, height: int, width: int) -> tuple[tuple[int, int], ...]:
+        """Top-left corners (pixels) of evenly spread tiles that cover an image; one at (0, 0) for a smaller image."""
+        tops = _starts(height, self.height, self.overlap)
+        lefts = _starts(width, self.width, self.overlap)
+        return tuple((top, left) for top in tops for left in lefts)
+
+    def stitch(
+        self, maps: Float[np.ndarray, "t h w"], tiles: Sequence[tuple[int, int]], height: int, width: int
+    ) -> Float[np.ndarray, "height width"]:
+        """One map for the whole image from the maps of its tiles: a mean that trusts a tile's middle more than its rim."""
+        full_height, full_width = max(height, self.height), max(width, self.width)
+        weight = np.outer(_bump(self.height), _bump(self.width))
+        total = np.zeros((full_height, full_width))
+        weights = np.zeros((full_height, full_width))
+        for map_, (top, left) in zip(maps, tiles, strict=True):
+            place = np.s_[top : top + self.height, left : left + self.width]
+            total[place] += weight * map_
+            weights[place] += weight
+        return (total / weights)[:height, :width].astype(np.float32)
+
+    def _placed(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Where the scaled image lies at the working size: top, left, height, width."""
+        scale = min(self.height / height, self.width / width)
+        inner_height = min(self.height, max(1, round(height * scale)))
+        inner_width = min(self.width, max(1, round(width * scale)))
+        return (self.height - inner_height) // 2, (self.width - inner_width) // 2, inner_height, inner_width
+
+
+def _scaled(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32))
+    scaled = interpolate(planes[None], (height, width), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
+    if pixels.dtype.kind in "iu":
+        limits = np.iinfo(pixels.dtype)
+        scaled = np.rint(scaled).clip(limits.min, limits.max)
+    return np.ascontiguousarray(scaled.astype(pixels.dtype, copy=False))
+
+
+def _edge_padded(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+    bottom, right = height - top - pixels.shape[0], width - left - pixels.shape[1]
+    if not (top or left or bottom or right):
+        return pixels
+    return np.pad(pixels, ((top, bottom), (left, right), (0, 0)), mode="edge")
+
+
+def _starts(length: int, tile: int, overlap: float) -> list[int]:
+    stride = max(1, round(tile * (1 - overlap)))
+    last = max(0, length - tile)
+    return [round(start) for start in np.linspace(0, last, math.ceil(last / stride) + 1)]
+
+
+def _bump(length: int) -> np.ndarray:
+    """Weights across a tile: highest in the middle, positive everywhere so that the rim of an image is covered."""
+    return np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2 + 1e-6

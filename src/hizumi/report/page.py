@@ -1,0 +1,205 @@
+"""One HTML file that works from a disk without a network: styles, figures and pictures are inside it."""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from jaxtyping import UInt8
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from PIL import Image
+
+import hizumi
+from hizumi.calibration import Calibration, Verdict
+from hizumi.report import figures, words
+from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent
+from hizumi.report.panels import Tile, tiles
+from hizumi.report.style import colours, svg
+from hizumi.report.tables import printable, write_atomically
+
+CARDS_IN_A_GROUP = 6
+CARDS_IN_A_COMPARED_GROUP = 3
+ROWS_IN_THE_TABLE = 500
+TILE_PIXELS = 288
+
+
+@dataclass(frozen=True)
+class Card:
+    """One input with its verdict, its kind where known, and its pictures ready for the page."""
+
+    verdict: Verdict
+    kind: str
+    tiles: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cards that belong together, with how many there were in all."""
+
+    title: str
+    remark: str
+    cards: list[Card]
+    total: int
+
+
+def write_report(path: Path, content: ReportContent) -> Path:
+    """Write the report of one detector as one self-contained HTML file."""
+    page = _environment().get_template("report.html.jinja").render(_frame(content) | {"report": _report(content)})
+    write_atomically(path, page.encode())
+    return path
+
+
+def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write a table of detectors, mean and standard deviation over the runs in `rows`, then a section for each content.
+
+    A row is one run: "detector", "seed", and the keys of `Evaluation.to_dict()`.
+    """
+    page = _environment().get_template("comparison.html.jinja")
+    context = _frame(contents[0]) | {
+        "summary": words.summarise(rows),
+        "measures": words.MEASURES,
+        "runs": len(rows),
+        "chart": _figure(figures.comparison_chart(rows), "AUROC of each run by detector"),
+        "reports": [_report(content, CARDS_IN_A_COMPARED_GROUP) for content in contents],
+    }
+    write_atomically(path, page.render(context).encode())
+    return path
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hizumi.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
+    environment.filters |= {"percent": words.percent, "number": words.number, "interval": words.interval}
+    return environment
+
+
+def _frame(content: ReportContent) -> dict[str, Any]:
+    return {
+        "title": content.title,
+        "subtitle": content.subtitle,
+        "version": hizumi.__version__,
+        "written": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        "heat_colours": colours(),
+    }
+
+
+def _report(content: ReportContent, cards: int = CARDS_IN_A_GROUP) -> dict[str, Any]:
+    """Everything that the template's sections show of one detector."""
+    evaluation, calibration = content.evaluation, content.calibration
+    groups = [group for group in _groups(content, cards) if group.cards]
+    order = sorted(range(len(content.verdicts)), key=lambda i: -content.verdicts[i].score)
+    return {
+        "content": content,
+        "headline": words.headline(content),
+        "consequences": words.consequences(content),
+        "facts": [] if evaluation is None else words.facts(evaluation),
+        "calibration": calibration,
+        "figures": _figures(content),
+        "groups": groups,
+        "has_pictures": content.noun == "image",
+        "has_maps": any(verdict.map is not None for verdict in content.verdicts),
+        "listed": [(content.verdicts[i], content.kinds[i]) for i in order[:ROWS_IN_THE_TABLE]],
+        "options": words.flat_options(content.options),
+        "sentence": words.sentence,
+    }
+
+
+def _figures(content: ReportContent) -> dict[str, Markup | None]:
+    scores = np.array([verdict.score for verdict in content.verdicts], dtype=np.float64)
+    alarmed = np.array([verdict.anomalous for verdict in content.verdicts], dtype=bool)
+    labels = content.labels
+    drawn: dict[str, Markup | None] = {
+        "scores": _figure(
+            figures.score_histogram(content.calibration, scores, labels), words.describe_scores(content)
+        ),
+        "curves": None,
+        "training": _figure(figures.training_curves(content.journal), "Each loss over the images seen in training"),
+        "embedding": None,
+    }
+    if {NORMAL, ANOMALOUS} <= set(labels.tolist()):
+        curves = figures.roc_and_precision_recall(scores, labels, alarmed)
+        drawn["curves"] = _figure(curves, words.describe_curves(content))
+    if content.features is not None:
+        places = figures.embedding(content.features, labels, alarmed)
+        drawn["embedding"] = _figure(places, "t-SNE of the detector's features, one mark for each input")
+    return drawn
+
+
+def _groups(content: ReportContent, limit: int) -> Iterable[Group]:
+    """The inputs worth looking at: what went wrong first, then what went right."""
+    labels, scores = content.labels, np.array([verdict.score for verdict in content.verdicts])
+    alarmed = np.array([verdict.anomalous for verdict in content.verdicts], dtype=bool)
+    rising = np.argsort(scores, kind="stable")
+    falling = rising[::-1]
+
+    def group(title: str, remark: str, indices: np.ndarray) -> Group:
+        cards = [_card(content.verdicts[i], content.kinds[i], content.calibration) for i in indices[:limit]]
+        return Group(title, remark, cards, len(indices))
+
+    if content.evaluation is None:
+        yield group("Most anomalous", "Alarmed, the highest scores first.", falling[alarmed[falling]])
+        nearest = falling[~alarmed[falling]]
+        yield group("Closest to an alarm", "Not alarmed, the highest scores first.", nearest[: limit // 2])
+        return
+    missed = rising[(labels[rising] == ANOMALOUS) & ~alarmed[rising]]
+    yield group("Worst misses", "Anomalous, yet not alarmed; the lowest scores first.", missed)
+    false_alarms = falling[(labels[falling] == NORMAL) & alarmed[falling]]
+    yield group("Worst false alarms", "Good, yet alarmed; the highest scores first.", false_alarms)
+    found = falling[(labels[falling] == ANOMALOUS) & alarmed[falling]]
+    yield group("Clearest finds", "Each kind of defect in turn, the highest scores first.", _in_turn(found, content))
+    quiet = rising[(labels[rising] == NORMAL) & ~alarmed[rising]]
+    middle = max(len(quiet) // 2 - 1, 0)
+    yield group("Typical good ones", "With the middle scores: their maps should be dark.", quiet[middle : middle + limit // 3])
+
+
+def _in_turn(indices: np.ndarray, content: ReportContent) -> np.ndarray:
+    """Reorder so that the first of every kind come first, then the second of every kind, and so on."""
+    seen: dict[str, int] = {}
+    turns = []
+    for i in indices:
+        turns.append(seen.setdefault(content.kinds[i], 0))
+        seen[content.kinds[i]] += 1
+    return indices[np.argsort(turns, kind="stable")] if turns else indices
+
+
+def _card(verdict: Verdict, kind: str, calibration: Calibration) -> Card:
+    return Card(verdict, kind, [_shown(tile) for tile in tiles(verdict, calibration)])
+
+
+def _shown(tile: Tile) -> dict[str, Any]:
+    height, width = tile.size
+    return {"caption": tile.caption, "url": _picture(tile.pixels), "width": width, "height": height, "boxes": tile.boxes}
+
+
+def _picture(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
+    """A data URL, made smaller where the page would not show more pixels anyway."""
+    image, file = Image.fromarray(pixels), io.BytesIO()
+    if max(image.size) <= TILE_PIXELS // 2:
+        image.save(file, "png", optimize=True)
+        return _data_url("image/png", file.getvalue())
+    image.thumbnail((TILE_PIXELS, TILE_PIXELS), Image.Resampling.LANCZOS)
+    image.save(file, "webp", quality=82)
+    return _data_url("image/webp", file.getvalue())
+
+
+def _figure(figure: Figure | None, description: str) -> Markup | None:
+    if figure is None:
+        return None
+    url = _data_url("image/svg+xml", svg(figure))
+    return Markup('<img class="figure" src="{}" alt="{}">').format(url, printable(description))
+
+
+def _data_url(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,176 @@
+"""Pictures of what is wrong: input, what normal would look like, distortion, and the map on a fixed scale."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import Float, Real, UInt8
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from PIL import Image, ImageDraw
+
+from hizumi.calibration import Box, Calibration, Verdict
+from hizumi.errors import UsageError
+from hizumi.report.style import DEFECT, GOOD, HEAT, MUTED, new_figure, png, styled
+from hizumi.report.tables import write_atomically
+
+BOX_COLOUR = "#3fe0ff"  # far from every colour of the heat scale, also for colour-blind readers
+BOXES_DRAWN = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """One picture of an input: (h, w, 3) uint8, with the boxes in the input's own coordinates (height, width)."""
+
+    caption: str
+    pixels: UInt8[np.ndarray, "h w 3"]
+    size: tuple[int, int]
+    boxes: tuple[Box, ...] = ()
+
+
+def tiles(verdict: Verdict, calibration: Calibration) -> list[Tile]:
+    """The pictures there are of one input, in the order in which they explain each other."""
+    found = []
+    if verdict.picture is not None:
+        found.append(Tile("input", verdict.picture, verdict.picture.shape[:2]))
+    if verdict.normal is not None:
+        found.append(Tile("normal would be", verdict.normal, verdict.normal.shape[:2]))
+    if verdict.picture is not None and verdict.normal is not None:
+        difference = distortion(verdict.picture, verdict.normal)
+        found.append(Tile("distortion", _heat(difference), difference.shape))
+    if verdict.map is not None:
+        heat = _heat(on_fixed_scale(verdict.map, calibration))
+        found.append(Tile("anomaly map", heat, verdict.map.shape, verdict.boxes[:BOXES_DRAWN]))
+    return found
+
+
+def on_fixed_scale(values: Real[np.ndarray, "h w"], calibration: Calibration) -> Float[np.ndarray, "h w"]:
+    """A map in [0, 1] on the scale of the calibration's good inputs, so that a good part stays dark.
+
+    A detector calibrated without maps has no such scale: each map is then spread over its own range.
+    """
+    low, high = calibration.map_range or (float(np.nanmin(values)), float(np.nanmax(values)))
+    scaled = (values.astype(np.float64) - low) / max(high - low, np.finfo(np.float64).tiny)
+    return np.clip(np.nan_to_num(scaled, nan=1.0), 0.0, 1.0)
+
+
+def distortion(
+    picture: UInt8[np.ndarray, "h w 3"], normal: UInt8[np.ndarray, "normal_h normal_w 3"]
+) -> Float[np.ndarray, "out_h out_w"]:
+    """|input - normal| in [0, 1], averaged over the colours, at the smaller of the two sizes.
+
+    1 is half of the input's own contrast, so that the scale does not depend on how large the distortion is.
+    """
+    width = min(picture.shape[1], normal.shape[1])
+    height = min(picture.shape[0], normal.shape[0])
+    first, second = (_resized(pixels, width, height).astype(np.float64) for pixels in (picture, normal))
+    contrast = float(np.subtract(*np.quantile(first, [0.995, 0.005])))
+    return np.clip(np.abs(first - second).mean(axis=2) / max(contrast / 2, 8.0), 0.0, 1.0)
+
+
+@styled
+def inspection_panel(verdict: Verdict, calibration: Calibration) -> bytes:
+    """PNG of one input's pictures side by side, under the verdict in words."""
+    found = tiles(verdict, calibration)
+    if not found:
+        raise UsageError(f"{verdict.name}: nothing to draw, neither a picture nor a map; read its score instead")
+    height, width = found[0].size
+    figure = new_figure(2.3 * len(found), 2.3 * min(max(height / width, 0.3), 2.5) + 0.6)
+    for axes, tile in zip(figure.subplots(1, len(found), squeeze=False).flat, found, strict=True):
+        _show(axes, tile)
+        axes.set_title(tile.caption, fontsize=9, color=MUTED, loc="center")
+    figure.suptitle(
+        verdict_words(verdict), x=0.01, ha="left", fontsize=10.5, color=DEFECT if verdict.anomalous else GOOD
+    )
+    return png(figure)
+
+
+@styled
+def contact_sheet(verdicts: Sequence[Verdict], calibration: Calibration, captions: Sequence[str] = ()) -> bytes:
+    """PNG with one column for each input: its pictures from top to bottom, a caption above, the verdict below."""
+    columns = [tiles(verdict, calibration) for verdict in verdicts]
+    rows = list(dict.fromkeys(tile.caption for column in columns for tile in column))
+    if not rows:
+        raise UsageError("contact sheet: no input has a picture or a map; give verdicts of images")
+    figure = new_figure(1.55 * len(columns) + 0.3, 1.55 * len(rows) + 0.6)
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
+    for column, (verdict, found) in enumerate(zip(verdicts, columns, strict=True)):
+        by_caption = {tile.caption: tile for tile in found}
+        for row, caption in enumerate(rows):
+            axes = grid[row, column]
+            if caption in by_caption:
+                _show(axes, by_caption[caption])
+            else:
+                axes.set_axis_off()
+            if column == 0:
+                axes.set_ylabel(caption, fontsize=9.5, color=MUTED)
+                axes.yaxis.set_visible(True)
+        if captions:
+            grid[0, column].set_title(captions[column], fontsize=10, loc="center")
+        grid[-1, column].set_xlabel(
+            f"{'anomalous' if verdict.anomalous else 'good'}, p = {verdict.p_value:.2g}",
+            fontsize=9,
+            color=DEFECT if verdict.anomalous else GOOD,
+        )
+    return png(figure)
+
+
+def save_map(verdict: Verdict, calibration: Calibration, path: Path) -> Path:
+    """Write the map as heat over the grey input, at the input's size, with its boxes, as PNG."""
+    if verdict.map is None:
+        raise UsageError(f"{verdict.name}: this detector gives no map; choose one that localises (see `hizumi list`)")
+    height, width = verdict.map.shape
+    share = on_fixed_scale(verdict.map, calibration)[..., None]
+    grey = np.zeros((height, width, 1))
+    if verdict.picture is not None:
+        grey = _resized(verdict.picture, width, height).mean(axis=2, keepdims=True)
+    blended = (1 - share) * grey + share * _heat(share[..., 0])
+    image = Image.fromarray(blended.round().astype(np.uint8))
+    line_pixels = max(1, round(min(height, width) / 250))
+    pencil = ImageDraw.Draw(image)
+    for box in verdict.boxes:
+        corner = (box.left + box.width - 1, box.top + box.height - 1)
+        pencil.rectangle(((box.left, box.top), corner), outline=BOX_COLOUR, width=line_pixels)
+    file = io.BytesIO()
+    image.save(file, "png")
+    write_atomically(path, file.getvalue())
+    return path
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """The verdict on one input, with the numbers behind it."""
+    sign = ">" if verdict.anomalous else "≤"
+    judgement = "anomalous" if verdict.anomalous else "looks good"
+    return f"{judgement}: score {verdict.score:.4g} {sign} {verdict.threshold:.4g}, p = {verdict.p_value:.2g}"
+
+
+def _show(axes: Axes, tile: Tile) -> None:
+    height, width = tile.size
+    small = max(tile.pixels.shape[:2]) < 100
+    axes.imshow(
+        tile.pixels,
+        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+        interpolation="bicubic" if small else "antialiased",
+        aspect="equal",
+    )
+    for box in tile.boxes:
+        axes.add_patch(
+            Rectangle((box.left - 0.5, box.top - 0.5), box.width, box.height, fill=False, color=BOX_COLOUR, linewidth=1)
+        )
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+
+
+def _heat(share: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    return np.asarray(mpl.colormaps[HEAT](share, bytes=True)[..., :3])
+
+
+def _resized(pixels: UInt8[np.ndarray, "h w 3"], width: int, height: int) -> UInt8[np.ndarray, "out_h out_w 3"]:
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))

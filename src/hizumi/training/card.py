@@ -1,0 +1,17 @@
+"""The card every model and detector carries: what a catalogue, a page or a report says about it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """Facts about one method that do not depend on its arguments."""
+
+    family: str
+    idea: str
+    paper: str
+    inputs: tuple[Literal["images", "vectors"], ...] = ("images", "vectors")
+    localises: bool = False
+    cost: Literal["one pass", "search"] = "one pass"
+    needs: tuple[str, ...] = ()

@@ -1,0 +1,85 @@
+"""Checkpoints without pickle: tensors in one safetensors file, numbers in its header, replaced atomically."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from hizumi.errors import BundleError, SaveError
+from hizumi.training.trainable import Trainable
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write under a temporary name, flush to the disk, rename: a reader sees the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise SaveError(f"cannot write {path}: {reason}; free some space or choose another place") from error
+
+
+def load_fitted(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load a state strictly, buffers whose size only the training data decides included."""
+    for key, value in state.items():
+        owner_name, _, name = key.rpartition(".")
+        owner = module.get_submodule(owner_name)
+        if name in owner._buffers:
+            owner.register_buffer(name, torch.empty_like(value))
+    module.load_state_dict(dict(state), strict=True)
+
+
+def training_state(model: Trainable) -> dict[str, Tensor]:
+    """Networks and optimisers as tensors; learning rates are functions of the progress and need no state."""
+    tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
+    for name, optimiser in model.optimisers.items():
+        for index, entries in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{name}.{index}.{key}": value for key, value in entries.items()}
+    return tensors
+
+
+def load_training_state(model: Trainable, tensors: Mapping[str, Tensor]) -> None:
+    """Undo `training_state` on a model that was built for the same shape."""
+    load_fitted(model, {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")})
+    for name, optimiser in model.optimisers.items():
+        entries: dict[int, dict[str, Tensor]] = {}
+        prefix = f"optimiser.{name}."
+        for key, value in tensors.items():
+            if key.startswith(prefix):
+                index, entry = key.removeprefix(prefix).split(".", 1)
+                entries.setdefault(int(index), {})[entry] = value
+        optimiser.load_state_dict(optimiser.state_dict() | {"state": entries})
+
+
+def save_checkpoint(path: Path, model: Trainable, numbers: Mapping[str, Any]) -> None:
+    """Write a model's whole training state and the loop's numbers."""
+    content = {key: value.detach().cpu().contiguous() for key, value in training_state(model).items()}
+    write_atomically(path, save(content, metadata={"loop": json.dumps(dict(numbers))}))
+
+
+def load_checkpoint(path: Path, model: Trainable) -> dict[str, Any]:
+    """Restore a model and return the loop's numbers."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            numbers: dict[str, Any] = json.loads(file.metadata()["loop"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise BundleError(f"checkpoint {path} is damaged ({error}); delete it to start this phase again") from error
+    load_training_state(model, tensors)
+    return numbers

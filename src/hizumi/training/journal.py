@@ -1,0 +1,49 @@
+"""The journal of a run: one JSON line for each record, readable while the run goes on."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hizumi.errors import SaveError
+
+
+class Journal:
+    """Records of a run in memory and, where a path is given, as lines of a file.
+
+    A record is a step, {"phase", "step", "images_seen", "seconds", "losses": {name: value}}, with "validation" where
+    the loss on held-out normal data was measured.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self.records: list[dict[str, Any]] = []
+        if path is not None and path.exists():
+            self.records = [record for line in path.read_text().splitlines() if (record := _parse(line)) is not None]
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Append one record."""
+        self.records.append(dict(record))
+        if self.path is None:
+            return
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(dict(record)) + "\n")
+        except OSError as error:
+            raise SaveError(f"cannot write the journal {self.path}: {error.strerror}; free some space") from error
+
+    def rewind(self, phase: str, step: int) -> None:
+        """Drop what a killed run wrote of a phase after the checkpoint that it resumes from."""
+        kept = [record for record in self.records if record["phase"] != phase or record["step"] <= step]
+        if len(kept) != len(self.records):
+            self.records = kept
+            if self.path is not None:
+                self.path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        record: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None  # the line that a killed process had half written
+    return record

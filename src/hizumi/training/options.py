@@ -1,0 +1,65 @@
+"""How long to train, on what, and from which seed."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from hizumi.errors import UsageError
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """When training ends: after so many steps, epochs or minutes, whichever comes first.
+
+    With `patience`, also when the loss on held-out normal data has not improved for that many epochs.
+    """
+
+    steps: int | None = None
+    epochs: int | None = None
+    max_minutes: float | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "epochs", "max_minutes", "patience"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise UsageError(f"{name} is {value}; it must be a positive number")
+        if self.steps is None and self.epochs is None and self.max_minutes is None:
+            raise UsageError("a training budget needs steps, epochs or minutes; with patience alone it might never end")
+
+    def total_steps(self, steps_per_epoch: int) -> int | None:
+        """Steps after which training ends, None where only time limits it."""
+        limits = [self.steps, None if self.epochs is None else self.epochs * steps_per_epoch]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def spent(self, step: int, seconds: float, steps_per_epoch: int) -> float:
+        """Share of the budget that is used up, from 0 to 1 (1: stop)."""
+        total = self.total_steps(steps_per_epoch)
+        by_steps = 0.0 if total is None else step / total
+        by_time = 0.0 if self.max_minutes is None else seconds / (60 * self.max_minutes)
+        return min(1.0, max(by_steps, by_time))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What the loop needs besides a model and data; `None` means the model's own default."""
+
+    budget: Budget | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    precision: Precision = "32-true"
+    accelerator: str = "cpu"
+    devices: int = 1
+    num_nodes: int = 1
+    checkpoint_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("devices", "num_nodes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UsageError(f"batch_size is {self.batch_size}; it must be 1 or more")
+        if self.precision not in ("32-true", "bf16-mixed"):
+            raise UsageError(f"precision {self.precision!r} is not known; use 32-true or bf16-mixed")

@@ -1,0 +1,141 @@
+"""A trainable: networks, the optimisers that train them, and what one step does."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from hizumi.errors import NotFittedError
+from hizumi.training.card import Card
+from hizumi.training.options import Budget, TrainingOptions
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Schedule = Callable[[float], float]
+"""Learning-rate factor as a function of the share of the budget that is used up."""
+
+
+def constant(progress: float) -> float:
+    """Keep the learning rate."""
+    return 1.0
+
+
+def drop_at(share: float, factor: float = 0.1) -> Schedule:
+    """Multiply the learning rate by `factor` once `share` of the budget is used up."""
+    return lambda progress: 1.0 if progress < share else factor
+
+
+class Trainable(nn.Module, ABC):
+    """One trainable system. `step` is the paper's algorithm box; nothing else in the project knows it.
+
+    The constructor stores its arguments under their own names and does nothing else that can fail; `build` makes
+    what depends on the shape of the data, (c, h, w) for images and (d,) for vectors.
+    """
+
+    card: ClassVar[Card]
+    default_budget: ClassVar[Budget]
+    default_batch_size: ClassVar[int] = 64
+
+    shape: tuple[int, ...] | None
+    optimisers: dict[str, Optimizer]
+    images_seen: Tensor
+    progress: float
+    fabric: "Fabric | None"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shape = None
+        self.fabric = None
+        self.optimisers = {}
+        self._schedules: dict[str, Schedule] = {}
+        self.progress = 0.0
+        self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
+
+    @abstractmethod
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make the networks for data of this shape and register their optimisers with `optimise`."""
+
+    @abstractmethod
+    def step(self, batch: Any) -> dict[str, Tensor]:
+        """Take one optimisation step on a batch and return its losses, detached."""
+
+    def validation_loss(self, batch: Any) -> Tensor | None:
+        """Loss on held-out normal data for early stopping; None where the method has no such loss."""
+        return None
+
+    @final
+    def prepare(self, shape: tuple[int, ...]) -> Self:
+        """Forget any earlier fit and build anew for data of this shape."""
+        self.optimisers, self._schedules, self.progress = {}, {}, 0.0
+        self.images_seen.zero_()
+        self.shape = tuple(shape)
+        self.build(self.shape)
+        return self
+
+    @final
+    def fit(self, images: Any, options: TrainingOptions | None = None) -> Self:
+        """Train on images (n, c, h, w) in [-1, 1] or vectors (n, d): a tensor, or any source of batches."""
+        from hizumi.training.loop import fit
+
+        fit([self], images, options or TrainingOptions())
+        return self
+
+    @final
+    def optimise(
+        self,
+        name: str,
+        parameters: Iterable[nn.Parameter],
+        *,
+        learning_rate: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        schedule: Schedule = constant,
+    ) -> None:
+        """Register the Adam optimiser that `update(name, loss)` will step."""
+        self.optimisers[name] = Adam(parameters, learning_rate, betas)
+        self._schedules[name] = schedule
+
+    @final
+    def update(self, name: str, loss: Tensor) -> Tensor:
+        """Step one optimiser down `loss`; no other network receives a gradient."""
+        optimiser = self.optimisers[name]
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]
+        self._average_over_processes([p.grad for p in parameters if p.grad is not None])
+        for group in optimiser.param_groups:
+            group["lr"] = optimiser.defaults["lr"] * self._schedules[name](self.progress)
+        optimiser.step()
+        return loss.detach()
+
+    @final
+    def synchronise_buffers(self) -> None:
+        """Replace floating-point buffers (batch-norm statistics) by their mean over all processes."""
+        self._average_over_processes([buffer for buffer in self.buffers() if buffer.is_floating_point()])
+
+    @final
+    def require_built(self) -> tuple[int, ...]:
+        """The shape this model was built for; an error where it was not."""
+        if self.shape is None:
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
+        return self.shape
+
+    @final
+    def mean_over_processes(self, value: Tensor) -> Tensor:
+        """The mean of a value over all processes: what they may base a common decision on."""
+        mean = value.detach().clone()
+        self._average_over_processes([mean])
+        return mean
+
+    def _average_over_processes(self, tensors: list[Tensor]) -> None:
+        # One message for all tensors: on a network, the latency of a message costs more than its length.
+        if self.fabric is None or self.fabric.world_size == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        averaged = self.fabric.all_reduce(flat, reduce_op="mean")
+        assert isinstance(averaged, Tensor)
+        for tensor, part in zip(tensors, averaged.split([t.numel() for t in tensors]), strict=True):
+            tensor.copy_(part.view_as(tensor))
