@@ -1,1 +1,60 @@
-"""hizumi (歪み, distortion): learn what normal looks like, then show what is not."""
+"""hizumi (歪み, distortion): learn what normal looks like from normal data alone, then show what is not.
+
+from hizumi import Inspector
+
+inspector = Inspector("reconstruction", false_alarm_rate=0.01).fit("photos/of/good/parts")
+for verdict in inspector.inspect("photos/of/new/parts"):
+    print(verdict.name, verdict.anomalous, verdict.p_value)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hizumi.calibration import Calibration, Verdict
+    from hizumi.data import Manifest, open_source
+    from hizumi.errors import HizumiError
+    from hizumi.inspection import Inspection, Inspector, load, save
+    from hizumi.training import Budget, TrainingOptions
+    from hizumi.version import __version__
+
+# Loaded when first asked for: the command line starts without torch.
+_HOMES = {
+    "Budget": "training",
+    "Calibration": "calibration",
+    "HizumiError": "errors",
+    "Inspection": "inspection",
+    "Inspector": "inspection",
+    "Manifest": "data",
+    "TrainingOptions": "training",
+    "Verdict": "calibration",
+    "__version__": "version",
+    "load": "inspection",
+    "open_source": "data",
+    "save": "inspection",
+}
+
+__all__ = [
+    "Budget",
+    "Calibration",
+    "HizumiError",
+    "Inspection",
+    "Inspector",
+    "Manifest",
+    "TrainingOptions",
+    "Verdict",
+    "__version__",
+    "load",
+    "open_source",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hizumi' has no attribute {name!r}")
+    return getattr(import_module(f"hizumi.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -14,7 +14,6 @@ Each message is one line: what was wrong, where (file, field), and what to do.
 """
 
 
-
 class HizumiError(Exception):
     """Base of all errors that hizumi raises on purpose; its text is one line for the user."""
 

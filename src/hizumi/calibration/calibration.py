@@ -15,7 +15,7 @@ from hizumi.calibration.limits import (
     peaks_over_threshold_limit,
     quantile_limit,
 )
-from hizumi.calibration.threshold import Threshold, percent
+from hizumi.calibration.threshold import Threshold, good_images, percent
 from hizumi.errors import BundleError, DataError, UsageError
 
 RULES = {
@@ -69,6 +69,8 @@ class Calibration:
         if degrees_of_freedom is not None:
             options["degrees_of_freedom"] = float(degrees_of_freedom)
         if labelled is not None:
+            if not np.isfinite(labelled[0]).all():
+                raise DataError("some labelled scores are NaN or infinite: leave these images out")
             options["best_f1"], options["best_f1_threshold"] = best_f1_threshold(*labelled)
         return cls._decide(
             _ascending(scores, "scores"),
@@ -125,10 +127,10 @@ class Calibration:
         count, lines = len(self.scores), [self.threshold.words]
         if self.threshold.rule == "conformal":
             upper = percent(upper_rate(count, self.false_alarm_rate))
-            lines.append(f"For this one set of images the rate is under {upper} with 95 % confidence.")
+            lines.append(f"The rate of this one calibration lies under {upper} with 95 % confidence.")
         else:
             lines.append(
-                f"Without assumptions, {count} good images can promise {percent(1 / (count + 1))} at the lowest; "
+                f"Without assumptions, {good_images(count)} can promise {percent(1 / (count + 1))} at the lowest; "
                 f"{percent(self.false_alarm_rate)} takes {images_needed(self.false_alarm_rate)}."
             )
         if count > 1 and self.scores[0] == self.scores[-1]:
@@ -155,19 +157,31 @@ class Calibration:
         """The exact inverse of `to_dict`; raises BundleError when something is missing or of the wrong kind."""
         try:
             pixel, span = fields["pixel_threshold"], fields["map_range"]
+            _check(fields["rule"], fields["false_alarm_rate"])
             return cls(
                 scores=_ascending(arrays["scores"], "scores"),
-                rule=str(fields["rule"]),
+                rule=fields["rule"],
                 false_alarm_rate=float(fields["false_alarm_rate"]),
                 options={str(name): float(value) for name, value in fields["options"].items()},
-                threshold=Threshold(**fields["threshold"]),
+                threshold=_read_threshold(fields["threshold"]),
                 pixel_maxima=_ascending(arrays["pixel_maxima"], "map maxima") if "pixel_maxima" in arrays else None,
-                pixel_threshold=None if pixel is None else Threshold(**pixel),
+                pixel_threshold=None if pixel is None else _read_threshold(pixel),
                 map_range=None if span is None else (float(span[0]), float(span[1])),
             )
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise BundleError(f"the calibration in this bundle cannot be read ({reason}): fit it again") from error
+
+
+def _read_threshold(fields: dict[str, Any]) -> Threshold:
+    promised = fields["promised_rate"]
+    return Threshold(
+        value=float(fields["value"]),
+        rule=str(fields["rule"]),
+        asked_rate=float(fields["asked_rate"]),
+        promised_rate=None if promised is None else float(promised),
+        words=str(fields["words"]),
+    )
 
 
 def _limit(rule: str, scores: Float[np.ndarray, "n"], rate: float, options: dict[str, float]) -> Threshold:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import betaincinv
 
-from hizumi.calibration.threshold import Threshold, percent
+from hizumi.calibration.threshold import Threshold, good_images, percent
 
 _ROUNDING = 1e-9  # 100 * 0.29 is 28.999999999999996: without it an exact rate loses one rank
 
@@ -37,13 +37,13 @@ def conformal_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> 
     if promised <= false_alarm_rate + _ROUNDING:
         words = (
             f"At most {percent(promised)} of good images are flagged on average (asked: {percent(false_alarm_rate)}), "
-            f"promised by {count} held-out good images whatever the distribution of their scores."
+            f"promised by {good_images(count, 'held-out')} whatever the distribution of their scores."
         )
     else:
         words = (
-            f"A false-alarm rate of {percent(false_alarm_rate)} was asked, but with {count} held-out good images no "
-            f"rule can promise less than 1/{count + 1} = {percent(promised)}: the threshold is their largest score. "
-            f"It takes {images_needed(false_alarm_rate)} good images to promise {percent(false_alarm_rate)}."
+            f"A false-alarm rate of {percent(false_alarm_rate)} was asked, but with {good_images(count, 'held-out')} "
+            f"no rule can promise less than 1/{count + 1} = {percent(promised)}: the threshold is their largest score. "
+            f"It takes {good_images(images_needed(false_alarm_rate))} to promise {percent(false_alarm_rate)}."
         )
     return Threshold(float(scores[rank - 1]), "conformal", false_alarm_rate, promised, words)
 

@@ -9,7 +9,7 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import bdtrc, chdtri, ndtri
 
 from hizumi.calibration.conformal import conformal_limit
-from hizumi.calibration.threshold import Threshold, percent
+from hizumi.calibration.threshold import Threshold, good_images, percent
 from hizumi.errors import DataError, UsageError
 
 FEWEST_EXCESSES = 20
@@ -22,8 +22,8 @@ def quantile_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> T
     """The empirical quantile, interpolated: about the asked share of the held-out images themselves lies above it."""
     value = float(np.quantile(scores, 1 - false_alarm_rate))
     words = (
-        f"Empirical {percent(1 - false_alarm_rate)} quantile: {_above(scores, value)}. It aims at "
-        f"{percent(false_alarm_rate)} and promises nothing; with few images it flags more than asked."
+        f"Empirical quantile: {_above(scores, value)}. It aims at a false-alarm rate of {percent(false_alarm_rate)} "
+        "and promises none; with few images it flags more than asked."
     )
     return Threshold(value, "quantile", false_alarm_rate, None, words)
 
@@ -32,7 +32,7 @@ def k_sigma_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Th
     """Mean + k standard deviations, k the normal deviate of the rate: 3 for 0.135 %."""
     if len(scores) < 2:
         raise DataError("k-sigma needs at least 2 held-out good images, got 1: add images or use the conformal rule")
-    k = float(ndtri(1 - false_alarm_rate))
+    k = -float(ndtri(false_alarm_rate))
     value = float(scores.mean() + k * scores.std(ddof=1))
     bound = f"; whatever their distribution at most {percent(1 / (1 + k * k))} (Cantelli)" if k > 0 else ""
     words = (
@@ -111,7 +111,7 @@ def fit_generalised_pareto(excesses: Float[np.ndarray, "n"]) -> tuple[float, flo
     lowest, highest = -30.0, 30.0  # beyond, 1 + expm1(u) is not told from 0
     if shape_at(lowest) < _SMALLEST_SHAPE:
         lowest = float(brentq(lambda u: shape_at(u) - _SMALLEST_SHAPE, lowest, highest))
-    grid = np.linspace(lowest, highest, 400)
+    grid = np.linspace(lowest, highest, 200)
     nearest = int(np.argmin([cost(float(u)) for u in grid]))
     around = (float(grid[max(nearest - 1, 0)]), float(grid[min(nearest + 1, len(grid) - 1)]))
     best = float(minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-9}).x)
@@ -129,8 +129,8 @@ def best_f1_threshold(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray
     """The threshold of largest F1 on labelled scores (1 anomalous, 0 normal); of equals the one with fewest alarms."""
     if not (labels == 1).any():
         raise DataError("best-f1 needs labelled anomalous images, and there is none: use the conformal rule")
-    if not np.isfinite(scores).all():
-        raise DataError("best-f1 needs finite scores, and some of the labelled ones are NaN or infinite")
+    if np.isnan(scores).any():
+        raise DataError("some labelled scores are NaN: no threshold can be chosen by them")
     values, inverse = np.unique(scores.astype(np.float64), return_inverse=True)
     anomalous = np.bincount(inverse, weights=labels == 1)
     true_alarms = anomalous[::-1].cumsum()[::-1]
@@ -143,7 +143,7 @@ def best_f1_threshold(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray
 
 
 def _above(scores: Float[np.ndarray, "n"], value: float) -> str:
-    return f"{int((scores > value).sum())} of the {len(scores)} held-out good images lie above it"
+    return f"{int((scores > value).sum())} of {good_images(len(scores), 'held-out')} above it"
 
 
 def _conformal_instead(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:

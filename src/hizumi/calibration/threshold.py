@@ -21,3 +21,8 @@ class Threshold:
 def percent(rate: float) -> str:
     """A share in (0, 1) as a reader writes it: 0.01 is "1 %"."""
     return f"{100 * rate:.3g} %"
+
+
+def good_images(count: int, kind: str = "") -> str:
+    """A number of good images as a reader writes it: "1 good image", "40 held-out good images"."""
+    return f"{count} {kind}{' ' if kind else ''}good image{'' if count == 1 else 's'}"

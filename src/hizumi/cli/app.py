@@ -4,12 +4,11 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Annotated, NoReturn
 
 import typer
 
-from hizumi.cli import catalogue, doctor
+from hizumi.cli import bundle, catalogue, compare, demo, doctor, evaluate, fit, inspect
 from hizumi.errors import HizumiError
 
 INTERRUPTED = 130  # what shells report after Ctrl-C
@@ -20,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help takes a third of the time
 )
+for command in (demo.demo, fit.fit, inspect.inspect, evaluate.evaluate, compare.compare, bundle.calibrate, bundle.info):
+    app.command()(command)
 app.command("list")(catalogue.list_methods)
 app.command()(doctor.doctor)
 
@@ -37,23 +38,30 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-@app.callback(invoke_without_command=True)
+def _show_version(asked: bool) -> bool:
+    if asked:
+        from hizumi.version import __version__
+
+        typer.echo(f"hizumi {__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
 def _root(
-    context: typer.Context,
-    show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Learn what normal looks like, then find, locate and show what is not.
 
     Start with `hizumi demo`, or with a folder of images of good parts:
     `hizumi fit FOLDER -o parts.hizumi`, then `hizumi inspect parts.hizumi NEW_IMAGES`.
     """
-    if show_version:
-        typer.echo(f"hizumi {version('hizumi')}")
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         code = app(args=arguments, prog_name="hizumi", standalone_mode=False)
     except HizumiError as error:

@@ -36,9 +36,6 @@ def _methods() -> list[dict[str, Any]]:
 
     from hizumi.registry import find_detectors, find_models
 
-    found = {"detector": find_detectors(), "model": find_models()}
-    return [
-        {"name": name, "kind": kind, **asdict(method.card)}
-        for kind, methods in found.items()
-        for name, method in methods.items()
-    ]
+    detectors = [{"name": name, "kind": "detector", **asdict(each.card)} for name, each in find_detectors().items()]
+    models = [{"name": name, "kind": "model", **asdict(each.card)} for name, each in find_models().items()]
+    return detectors + models

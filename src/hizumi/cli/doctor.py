@@ -18,7 +18,10 @@ REQUIREMENT = re.compile(r"^([\w.-]+)[^;]*(?:;.*extra == ['\"]([\w-]+)['\"])?")
 
 
 def doctor(json_to: JsonTo = None) -> None:
-    """Show what this machine offers and what is missing; exits with 1 where hizumi cannot run."""
+    """Show what this machine offers and what is missing.
+
+    Exits with 1 where hizumi cannot run.
+    """
     from hizumi.report.tables import write_json
 
     result = _examine()

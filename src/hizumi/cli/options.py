@@ -1,10 +1,142 @@
-"""Options and arguments that several commands share."""
+"""Options and arguments that several commands share, and what they mean."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hizumi.errors import SaveError, UsageError
+
+if TYPE_CHECKING:
+    from hizumi.detectors import Detector
+    from hizumi.training import TrainingOptions
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        show_default=False,
+        help="A folder of images, a .csv, .npz or .npy file, or a built-in set: digits, brick, gravel, grass.",
+    ),
+]
+BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", show_default=False, help="A file that fit has written.")]
 JsonTo = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Also write the result as JSON; - is standard output."),
 ]
+CsvTo = Annotated[
+    str | None,
+    typer.Option("--csv", metavar="FILE", help="Also write one row for each input as CSV; - is standard output."),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
+NormalClass = Annotated[
+    int | None, typer.Option("--normal-class", metavar="N", help="Which of several classes is the normal one.")
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size",
+        metavar="N|HxW",
+        help="Working size in pixels; the images' own where the detector can take it, if not given.",
+    ),
+]
+Tiles = Annotated[bool, typer.Option("--tiles", help="Look at full-size images through windows of the image size.")]
+Rate = Annotated[
+    float,
+    typer.Option("--false-alarm-rate", metavar="R", help="Share of good parts that may be called anomalous."),
+]
+Rule = Annotated[
+    str,
+    typer.Option(
+        "--rule",
+        metavar="RULE",
+        help="How the threshold follows: conformal, quantile, k-sigma, chi-square or peaks-over-threshold.",
+    ),
+]
+Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="Training ends after so many steps.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", help="Training ends after so many epochs.")]
+MaxTime = Annotated[
+    float | None, typer.Option("--max-time", metavar="MINUTES", help="Training ends after so many minutes.")
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        "--patience",
+        metavar="N",
+        help="Training ends when held-out good images have not improved for so many epochs.",
+    ),
+]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Images in one training step.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Where every random choice starts from.")]
+Precision = Annotated[str, typer.Option("--precision", metavar="P", help="Of the numbers: 32-true or bf16-mixed.")]
+Accelerator = Annotated[
+    str,
+    typer.Option("--accelerator", metavar="A", help="Where to train: cpu, cuda, mps or auto, as Fabric knows them."),
+]
+Devices = Annotated[int, typer.Option("--devices", metavar="N", help="Processes on each machine.")]
+NumNodes = Annotated[int, typer.Option("--num-nodes", metavar="N", help="Machines that train together.")]
+
+
+def parsed_image_size(text: str | None) -> int | tuple[int, int] | None:
+    """64 for "64", (48, 96) for "48x96"."""
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise UsageError(f"--image-size {text} is no size; give pixels, such as 64, or height and width, such as 48x96")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
+
+
+def made_detector(name: str, settings: Sequence[str]) -> "Detector":
+    """An unfitted detector from its name and settings such as "latent=50" or "model.latent=20"."""
+    from hizumi.inspection import construct, specification_from
+
+    parsed = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not (key and equals):
+            raise UsageError(f"--set {setting} is no setting; write NAME=VALUE, such as --set smoothing=2")
+        parsed[key] = value
+    detector: Detector = construct(specification_from(name, parsed))
+    return detector
+
+
+def training_options(
+    *,
+    steps: int | None = None,
+    epochs: int | None = None,
+    max_time: float | None = None,
+    patience: int | None = None,
+    **others: Any,
+) -> "TrainingOptions":
+    """Training options with a budget where any limit is given, the model's own budget otherwise."""
+    from hizumi.training import Budget, TrainingOptions
+
+    _check_accelerator(others.get("accelerator", "cpu"))
+    limits = {"steps": steps, "epochs": epochs, "max_minutes": max_time, "patience": patience}
+    given = any(limit is not None for limit in limits.values())
+    return TrainingOptions(budget=Budget(**limits) if given else None, **others)  # type: ignore[arg-type]
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Make sure that a file can be written, and make its folder: before the work, not after it."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file in it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.with_name(f".{path.name}.probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SaveError(f"cannot write {path}: {error.strerror}; name another --output") from error
+
+
+def _check_accelerator(name: str) -> None:
+    import torch
+
+    available = {"cpu": True, "auto": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name not in available:
+        raise UsageError(f"--accelerator {name} is not known; use {', '.join(available)}")
+    if not available[name]:
+        raise UsageError(f"--accelerator {name}: there is none that torch can use on this machine; use cpu")

@@ -1,0 +1,30 @@
+"""Files, folders, tables and arrays to batches: manifest, decoding, sizing, splits and the store that serves them."""
+
+from hizumi.data.builtin import BUILTIN_NAMES, builtin
+from hizumi.data.files import IMAGE_SUFFIXES, decode, printable
+from hizumi.data.images import Decoded, Window, match_channels, prepare
+from hizumi.data.manifest import Manifest, Record
+from hizumi.data.sizing import Sizing
+from hizumi.data.source import open_source
+from hizumi.data.split import check_disjoint, split
+from hizumi.data.store import Failure, Store
+
+__all__ = [
+    "BUILTIN_NAMES",
+    "IMAGE_SUFFIXES",
+    "Decoded",
+    "Failure",
+    "Manifest",
+    "Record",
+    "Sizing",
+    "Store",
+    "Window",
+    "builtin",
+    "check_disjoint",
+    "decode",
+    "match_channels",
+    "open_source",
+    "prepare",
+    "printable",
+    "split",
+]

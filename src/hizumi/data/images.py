@@ -28,13 +28,15 @@ class Decoded(NamedTuple):
 def as_pixels(array: np.ndarray, name: str) -> Decoded:
     """An array (h, w) or (h, w, c) of any number type as (h, w, c) uint8, uint16 or float32, with no level lost.
 
-    Truth values become 0 and 255; integers other than uint8 and uint16 become float32 when it holds them exactly. Raises
-    DataError for other shapes and types, for NaN and infinity, and for numbers that float32 cannot hold.
+    Truth values become 0 and 255; integers other than uint8 and uint16 become float32 when it holds them exactly.
+    Raises DataError for other shapes and types, for NaN and infinity, and for numbers that float32 cannot hold.
     """
     if array.ndim == 2:
         array = array[:, :, np.newaxis]
     if array.ndim != 3 or array.size == 0:
-        raise DataError(f"{name}: is an array of shape {array.shape}; an image is (height, width) or (height, width, channels)")
+        raise DataError(
+            f"{name}: is an array of shape {array.shape}; an image is (height, width) or (height, width, channels)"
+        )
     kind = array.dtype
     if kind in (np.uint8, np.uint16):
         return Decoded(array.astype(kind.newbyteorder("="), copy=False), ())
@@ -89,7 +91,8 @@ class Window:
 
     @classmethod
     def of(cls, source: "np.dtype | type | np.ndarray | Iterable[np.ndarray]") -> "Window":
-        """The window of a dtype or of images: all of an integer dtype's range, or a float image's own minimum to maximum.
+        """The window of a dtype or of images: an integer dtype's whole range, or the minimum to maximum of float
+        images.
 
         Images that all hold one value get a window around it, which maps them to 0.
         """
@@ -147,7 +150,8 @@ def prepare(
 ) -> tuple[Float[Tensor, "channels h w"], tuple[str, ...]]:
     """One image, already at its working size, as a network takes it: channels matched, values in the window.
 
-    Training and scoring both come through here, so that they see the same numbers. Also gives the notes on what was done.
+    Training and scoring both come through here, so that they see the same numbers. Also gives the notes on what was
+    done.
     """
     matched, note = match_channels(pixels, channels, name)
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from hizumi.data.files import decode, image_size
+from hizumi.data.files import decode
 from hizumi.data.images import Decoded, as_pixels
 from hizumi.errors import DataError
 
@@ -19,10 +19,10 @@ UNLABELLED = "unlabelled"
 class Record:
     """One image or table row, and what is known about it.
 
-    `name` is printable and unique; `kind` is "good", a defect's name, or "unlabelled"; `label` is 0 normal, 1 anomalous,
-    None unknown; `split` is "train", "calibration", "test", or None where nobody has decided yet; records of one `group`
-    show the same part. The pixels are in the file `path` or in row `row` of the manifest's arrays, the mask in a file or
-    in a row of the manifest's masks.
+    `name` is printable and unique; `kind` is "good", a defect's name, or "unlabelled"; `label` is 0 normal, 1
+    anomalous, None unknown; `split` is "train", "calibration", "test", or None where nobody has decided yet; records
+    of one `group` show the same part. The pixels are in the file `path` or in row `row` of the manifest's arrays, the
+    mask in a file or in a row of the manifest's masks.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Record:
 class Manifest:
     """All records of a source, in a fixed order, with the arrays that hold their rows.
 
-    `arrays` is (n, h, w, c) images, (n, d) vectors, or an object array of (h, w, c) images of several sizes; `masks` is
-    (n, h, w), True where anomalous. `columns` names the d columns of a table. `notes` are sentences for the user on what
-    was passed over or assumed while the source was read.
+    `arrays` is (n, h, w, c) images, (n, d) vectors, or an object array of (h, w, c) images of several sizes; `masks`
+    is (n, h, w), True where anomalous. `columns` names the d columns of a table. `notes` are sentences for the user
+    on what was passed over or assumed while the source was read.
     """
 
     records: tuple[Record, ...]
@@ -83,8 +83,8 @@ class Manifest:
             assert self.masks is not None, "a record points into masks that the manifest lacks"  # noqa: S101
             return np.asarray(self.masks[record.mask], dtype=bool)
         name = f"mask of {record.name}"
-        mask: np.ndarray = decode(record.mask, name=name).pixels.any(axis=2)
-        height, width = self._size(record)
+        mask = np.asarray(decode(record.mask, name=name).pixels.any(axis=2))
+        height, width = self.read(index).pixels.shape[:2]
         if mask.shape != (height, width):
             raise DataError(
                 f"{name}: is {mask.shape[1]}x{mask.shape[0]} pixels, its image {width}x{height}; "
@@ -124,17 +124,6 @@ class Manifest:
     def _row(self, record: Record) -> np.ndarray:
         assert self.arrays is not None, "a record points into arrays that the manifest lacks"  # noqa: S101
         return np.asarray(self.arrays[record.row])
-
-    def _size(self, record: Record) -> tuple[int, int]:
-        if record.path is not None:
-            return image_size(record.path, name=record.name)
-        height, width = self._row(record).shape[:2]
-        return height, width
-
-
-def printable(text: object) -> str:
-    """The text with everything that a terminal or an HTML page cannot show (line breaks, invalid UTF-8) escaped."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(text))
 
 
 def _file_hash(path: Path) -> str:

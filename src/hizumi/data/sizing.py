@@ -17,8 +17,9 @@ from hizumi.errors import UsageError
 class Sizing:
     """The working size in pixels, and how images reach it.
 
-    "resize" scales the whole image with its aspect kept and pads the rest with its edge pixels; "tile" keeps the image's
-    own resolution and looks at it through windows of the working size, of which neighbours share `overlap` (0 to 0.9).
+    "resize" scales the whole image with its aspect kept and pads the rest with its edge pixels; "tile" keeps the
+    image's own resolution and looks at it through windows of the working size, of which neighbours share `overlap` (0
+    to 0.9).
     """
 
     height: int
@@ -46,6 +47,12 @@ class Sizing:
             return _edge_padded(pixels, top, left, self.height, self.width)
         return _edge_padded(pixels, 0, 0, max(height, self.height), max(width, self.width))
 
+    def keeps(self, height: int, width: int) -> bool:
+        """Whether `fit` leaves an image of this size as it is."""
+        if self.mode == "resize":
+            return (height, width) == (self.height, self.width)
+        return height >= self.height and width >= self.width
+
     def restore_map(self, map_: Float[np.ndarray, "h w"], height: int, width: int) -> Float[np.ndarray, "height width"]:
         """A map at the working size, brought back to the image it belongs to: padding cut off, scaling undone."""
         top, left, inner_height, inner_width = self._placed(height, width)
@@ -61,7 +68,7 @@ class Sizing:
     def stitch(
         self, maps: Float[np.ndarray, "t h w"], tiles: Sequence[tuple[int, int]], height: int, width: int
     ) -> Float[np.ndarray, "height width"]:
-        """One map for the whole image from the maps of its tiles: a mean that trusts a tile's middle more than its rim."""
+        """One map for the whole image from those of its tiles: a mean that trusts a tile's middle more than its rim."""
         full_height, full_width = max(height, self.height), max(width, self.width)
         weight = np.outer(_bump(self.height), _bump(self.width))
         total = np.zeros((full_height, full_width))

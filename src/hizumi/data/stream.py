@@ -1,7 +1,7 @@
 """Sources of batches, and the endless shuffled stream that training reads: a pure function of seed and step."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from hizumi.errors import DataError
 
 
+@runtime_checkable
 class Batches(Protocol):
     """Anything that can be asked for a batch by index."""
 
@@ -103,7 +104,9 @@ def as_source(data: Any) -> Batches:
         data = torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32))
     if not isinstance(data, Tensor):
         if not callable(getattr(data, "batch", None)):
-            raise DataError(f"cannot train on a {type(data).__name__}; give a tensor (n, c, h, w) or (n, d), or a Store")
+            raise DataError(
+                f"cannot train on a {type(data).__name__}; give a tensor (n, c, h, w) or (n, d), or a Store"
+            )
         source: Batches = data
         return source
     if data.ndim not in (2, 4):
@@ -119,7 +122,7 @@ def in_order(source: Batches, batch_size: int = 64) -> Iterator[Tensor]:
     """Every item of a source once per view, in order and repeatably."""
     generator = torch.Generator().manual_seed(0) if source.views > 1 else None
     for _ in range(source.views):
-        for indices in torch.arange(len(source)).split(batch_size):
+        for indices in torch.split(torch.arange(len(source)), batch_size):
             yield source.batch(indices, generator)
 
 

@@ -67,7 +67,7 @@ class Detector(nn.Module, ABC):
     def score_batch(self, images: Tensor) -> Anomaly:
         """Score one batch; each image's score depends on that image alone."""
 
-    def features(self, images: Tensor) -> Tensor:
+    def embedding(self, images: Tensor) -> Tensor:
         """What the detector sees of each image, (n, k), for drawing the data as a map of points."""
         return images.flatten(1)
 
@@ -131,13 +131,13 @@ class Detector(nn.Module, ABC):
     @torch.no_grad()
     def score(self, images: Tensor, batch_size: int = 64) -> Anomaly:
         """Scores of images (n, c, h, w) in [-1, 1] or vectors (n, d); leaves weights and random state alone."""
-        return _join([self._score_chunk(chunk) for chunk in self._ready(images).split(batch_size)])
+        return _join([self._score_chunk(chunk) for chunk in torch.split(self._ready(images), batch_size)])
 
     @final
     @torch.no_grad()
     def embed(self, images: Tensor) -> Tensor:
-        """`features` of images (n, c, h, w) or vectors (n, d), in evaluation mode."""
-        return self.features(self._standardise(self._ready(images).to(self._device())))
+        """`embedding` of images (n, c, h, w) or vectors (n, d), in evaluation mode."""
+        return self.embedding(self._standardise(self._ready(images).to(self._device())))
 
     def _ready(self, images: Tensor) -> Tensor:
         if self.shape is None:

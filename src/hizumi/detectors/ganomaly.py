@@ -54,7 +54,8 @@ class GANomalyTraining(Trainable):
             "contextual": l1_loss(rebuilt, batch),
             "encoding": mse_loss(second_code, code),
         }
-        self.update("generator", sum(w * t for w, t in zip(self.weights, terms.values(), strict=True)))
+        weighted = [weight * term for weight, term in zip(self.weights, terms.values(), strict=True)]
+        self.update("generator", torch.stack(weighted).sum())
         real_logits, fake_logits = self.discriminator(batch), self.discriminator(rebuilt.detach())
         discriminator = self.update("discriminator", objectives.discriminator_loss(real_logits, fake_logits) / 2)
         self._revive_discriminator(discriminator)
@@ -135,6 +136,6 @@ class GANomaly(Detector):
         terms = {"latent": latent, "residual": residual.flatten(1).mean(1)}
         return Anomaly(latent, pixel, terms, rebuilt)
 
-    def features(self, images: Tensor) -> Tensor:
+    def embedding(self, images: Tensor) -> Tensor:
         """The discriminator's features."""
         return self.networks.discriminator.features(images).flatten(1)

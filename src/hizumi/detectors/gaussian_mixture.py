@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.features import Features, FeatureSpace
+from hizumi.detectors.features import Features, FeatureSpace, encoder_phase, rows, rows_of
 from hizumi.training import Card, Trainable
 
 
@@ -33,28 +33,29 @@ class GaussianMixture(Detector):
 
     def __init__(self, features: Features = "auto", max_components: int = 5, variance_share: float = 0.95) -> None:
         super().__init__()
+        self.features, self.variance_share = features, variance_share
         self.space = FeatureSpace(features, variance_share)
-        self.max_components, self.variance_share = max_components, variance_share
+        self.max_components = max_components
         self.register_buffer("log_weights", None)
         self.register_buffer("means", None)
         self.register_buffer("precision_factors", None)
 
     def phases(self) -> tuple[Trainable, ...]:
         """The encoder, where there is one."""
-        return (self.space.model,) if self.space.model is not None else ()
+        return encoder_phase(self.features)
 
     def fit_statistics(self, batches: Batches) -> None:
         """The mixture with the lowest Bayesian information criterion."""
         from sklearn.mixture import GaussianMixture as Mixture
 
-        rows = self.space.fit(batches).cpu().numpy()
-        floor = max(1e-6 * float(rows.var(axis=0).mean()), 1e-12)
+        training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu().numpy()
+        floor = max(1e-6 * float(training_rows.var(axis=0).mean()), 1e-12)
         best, best_criterion = None, math.inf
-        for components in range(1, min(self.max_components, max(1, len(rows) // 2)) + 1):
-            if len(rows) < 2:
-                rows = rows.repeat(2, axis=0)  # one item is a Gaussian as narrow as the floor
-            mixture = Mixture(components, reg_covar=floor, n_init=2, max_iter=500, random_state=0).fit(rows)
-            criterion = mixture.bic(rows)
+        for components in range(1, min(self.max_components, max(1, len(training_rows) // 2)) + 1):
+            if len(training_rows) < 2:
+                training_rows = training_rows.repeat(2, axis=0)  # one item is a Gaussian as narrow as the floor
+            mixture = Mixture(components, reg_covar=floor, n_init=2, max_iter=500, random_state=0).fit(training_rows)
+            criterion = mixture.bic(training_rows)
             if criterion < best_criterion:
                 best, best_criterion = mixture, criterion
         assert best is not None
@@ -67,13 +68,14 @@ class GaussianMixture(Detector):
         assert self.log_weights is not None
         assert self.means is not None
         assert self.precision_factors is not None
-        whitened = torch.einsum("nkd,kde->nke", self.space(images)[:, None] - self.means, self.precision_factors)
+        whitened = torch.einsum(
+            "nkd,kde->nke", self.space(rows(images, self.features))[:, None] - self.means, self.precision_factors
+        )
         log_scale = self.precision_factors.diagonal(dim1=1, dim2=2).log().sum(1)
         constant = 0.5 * self.means.shape[1] * math.log(2 * math.pi)
         log_density = self.log_weights + log_scale - 0.5 * whitened.square().sum(2) - constant
         return Anomaly(-log_density.logsumexp(1))
 
-    def features(self, images: Tensor) -> Tensor:
+    def embedding(self, images: Tensor) -> Tensor:
         """The rows whose density is modelled."""
-        features: Tensor = self.space(images)
-        return features
+        return self.space(rows(images, self.features))

@@ -46,7 +46,7 @@ class Likelihood(Detector):
         normal = self.model.reconstruct(images) if isinstance(self.model, CanReconstruct) else None
         return Anomaly(-likelihood.image, pixel, terms, normal)
 
-    def features(self, images: Tensor) -> Tensor:
+    def embedding(self, images: Tensor) -> Tensor:
         """Codes where the model has them, else the items themselves."""
         return self.model.encode(images).flatten(1) if isinstance(self.model, CanEncode) else images.flatten(1)
 

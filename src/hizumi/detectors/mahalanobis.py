@@ -7,7 +7,8 @@ from torch import Tensor
 
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.features import Features, FeatureSpace
+from hizumi.detectors.features import Features, FeatureSpace, encoder_phase, rows, rows_of
+from hizumi.detectors.gaussian import Gaussian
 from hizumi.errors import UsageError
 from hizumi.training import Card, Trainable
 
@@ -28,8 +29,6 @@ class Mahalanobis(Detector):
         paper="Mahalanobis, On the generalised distance in statistics, 1936; shrinkage: Ledoit & Wolf, JMVA 2004",
     )
     working_size: ClassVar[int] = 32
-    mean: Tensor | None
-    cholesky: Tensor | None
 
     def __init__(
         self,
@@ -38,20 +37,20 @@ class Mahalanobis(Detector):
         variance_share: float = 0.95,
     ) -> None:
         super().__init__()
+        self.features, self.variance_share = features, variance_share
         self.space = FeatureSpace(features, variance_share)
-        self.covariance, self.variance_share = covariance, variance_share
-        self.register_buffer("mean", None)
-        self.register_buffer("cholesky", None)
+        self.covariance = covariance
+        self.gaussian = Gaussian()
 
     def phases(self) -> tuple[Trainable, ...]:
         """The encoder, where there is one."""
-        return (self.space.model,) if self.space.model is not None else ()
+        return encoder_phase(self.features)
 
     def fit_statistics(self, batches: Batches) -> None:
         """Mean and covariance."""
         from sklearn.covariance import EmpiricalCovariance, LedoitWolf, MinCovDet
 
-        rows = self.space.fit(batches).cpu().numpy()
+        training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu().numpy()
         estimators = {
             "ledoit-wolf": LedoitWolf(),
             "empirical": EmpiricalCovariance(),
@@ -59,22 +58,14 @@ class Mahalanobis(Detector):
         }
         if self.covariance not in estimators:
             raise UsageError(f"covariance {self.covariance!r} is not known; use {', '.join(estimators)}")
-        estimate = estimators[self.covariance].fit(rows)
-        covariance = torch.from_numpy(estimate.covariance_)
-        # A direction in which nothing varied still needs a spread; a millionth of the mean keeps the rest as it is.
-        floor = max(1e-6 * float(covariance.diagonal().mean()), 1e-12)
-        self.mean = torch.from_numpy(estimate.location_)
-        self.cholesky = torch.linalg.cholesky(covariance + floor * torch.eye(len(covariance), dtype=torch.float64))
-        self.degrees_of_freedom = rows.shape[1]
+        estimate = estimators[self.covariance].fit(training_rows)
+        self.gaussian.assign(torch.from_numpy(estimate.location_), torch.from_numpy(estimate.covariance_))
+        self.degrees_of_freedom = training_rows.shape[1]
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """Squared distances."""
-        assert self.mean is not None
-        assert self.cholesky is not None
-        whitened = torch.linalg.solve_triangular(self.cholesky, (self.space(images) - self.mean).T, upper=False)
-        return Anomaly(whitened.square().sum(0))
+        return Anomaly(self.gaussian.squared_distance(self.space(rows(images, self.features))))
 
-    def features(self, images: Tensor) -> Tensor:
+    def embedding(self, images: Tensor) -> Tensor:
         """The rows that distances are measured between."""
-        features: Tensor = self.space(images)
-        return features
+        return self.space(rows(images, self.features))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.features import Features, FeatureSpace
+from hizumi.detectors.features import Features, FeatureSpace, encoder_phase, rows, rows_of
 from hizumi.training import Card, Trainable
 
 MAX_ROWS = 10_000  # training takes time with the square of the rows
@@ -37,24 +37,27 @@ class OneClassSVM(Detector):
 
     def __init__(self, features: Features = "auto", nu: float = 0.05, variance_share: float = 0.95) -> None:
         super().__init__()
+        self.features, self.variance_share = features, variance_share
         self.space = FeatureSpace(features, variance_share)
-        self.nu, self.variance_share = nu, variance_share
+        self.nu = nu
         for name in ("support_vectors", "coefficients", "offset", "gamma"):
             self.register_buffer(name, None)
 
     def phases(self) -> tuple[Trainable, ...]:
         """The encoder, where there is one."""
-        return (self.space.model,) if self.space.model is not None else ()
+        return encoder_phase(self.features)
 
     def fit_statistics(self, batches: Batches) -> None:
         """Support vectors, their coefficients and the offset."""
         from sklearn.svm import OneClassSVM as Machine
 
-        rows = self.space.fit(batches).cpu()
-        rows = rows[torch.linspace(0, len(rows) - 1, min(len(rows), MAX_ROWS)).long()]
-        variance = float(rows.var(correction=0))
-        gamma = 1 / (rows.shape[1] * variance) if variance > 0 else 1.0
-        machine = Machine(nu=self.nu, gamma=gamma, tol=1e-6).fit(rows.numpy())
+        training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu()
+        training_rows = training_rows[
+            torch.linspace(0, len(training_rows) - 1, min(len(training_rows), MAX_ROWS)).long()
+        ]
+        variance = float(training_rows.var(correction=0))
+        gamma = 1 / (training_rows.shape[1] * variance) if variance > 0 else 1.0
+        machine = Machine(nu=self.nu, gamma=gamma, tol=1e-6).fit(training_rows.numpy())
         self.support_vectors = torch.from_numpy(machine.support_vectors_)
         self.coefficients = torch.from_numpy(machine.dual_coef_[0].copy())
         self.offset = torch.tensor(-machine.intercept_[0], dtype=torch.float64)
@@ -67,11 +70,10 @@ class OneClassSVM(Detector):
         assert self.offset is not None
         assert self.gamma is not None
         distance = torch.cdist(
-            self.space(images), self.support_vectors, compute_mode="donot_use_mm_for_euclid_dist"
+            self.space(rows(images, self.features)), self.support_vectors, compute_mode="donot_use_mm_for_euclid_dist"
         )
         return Anomaly(self.offset - (-self.gamma * distance.square()).exp() @ self.coefficients)
 
-    def features(self, images: Tensor) -> Tensor:
+    def embedding(self, images: Tensor) -> Tensor:
         """The rows that the kernel compares."""
-        features: Tensor = self.space(images)
-        return features
+        return self.space(rows(images, self.features))

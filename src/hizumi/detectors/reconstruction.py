@@ -54,7 +54,7 @@ class Reconstruction(Detector):
         terms = {name: pixel.flatten(1).mean(1) for name, pixel in maps.items()}
         return Anomaly(terms[self.difference], smooth(maps[self.difference], self.smoothing), terms, normal)
 
-    def features(self, images: Tensor) -> Tensor:
+    def embedding(self, images: Tensor) -> Tensor:
         """Codes where the model has them, else the items themselves."""
         return self.model.encode(images).flatten(1) if isinstance(self.model, CanEncode) else images.flatten(1)
 

@@ -86,9 +86,10 @@ def pixel_estimates(
     histograms = _histograms(pool, maps, masks)
     binned = _areas(Counts(*(histogram.sum(0, dtype=np.float64) for histogram in histograms)), PRO_LIMIT)
     strata = np.array([mask.any() for mask in masks], dtype=np.int64)
-    samples = []
-    for weights in _resamples(strata, seed, columns=histograms.normal.shape[1]):
-        samples.append(_areas(Counts(*(weights @ histogram for histogram in histograms)), PRO_LIMIT))
+    samples = [
+        _areas(Counts(*(weights @ histogram for histogram in histograms)), PRO_LIMIT)
+        for weights in _resamples(strata, seed, columns=histograms.normal.shape[1])
+    ]
     columns = np.concatenate(samples, axis=1)
     return PixelEstimates(*(_percentiles(*row) for row in zip(values, binned, columns, strict=True)))
 

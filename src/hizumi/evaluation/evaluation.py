@@ -102,7 +102,7 @@ def evaluate(
     lengths differ and DataError for a label or mask that does not fit, naming the image.
     """
     known_labels = _as_labels(verdicts, labels, kinds, masks)
-    scores = np.array([verdict.score for verdict in verdicts], dtype=np.float64)
+    scores = _scores(verdicts)
     threshold = calibration.threshold.value
     normal, anomalous = known_labels == 0, known_labels == 1
     known = normal | anomalous
@@ -159,6 +159,13 @@ def _as_labels(
     return numbers
 
 
+def _scores(verdicts: Sequence[Verdict]) -> Float[np.ndarray, "n"]:
+    for verdict in verdicts:
+        if math.isnan(verdict.score) or (verdict.map is not None and np.isnan(verdict.map).any()):
+            raise DataError(f"the score or map of {verdict.name} holds NaN: the detector failed on it, fit it again")
+    return np.array([verdict.score for verdict in verdicts], dtype=np.float64)
+
+
 def _by_kind(
     scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"], kinds: Sequence[str], threshold: float
 ) -> tuple[KindResult, ...]:
@@ -176,7 +183,7 @@ def _pixels(
     labels: Integer[np.ndarray, "n"],
     masks: Sequence[np.ndarray | None] | None,
     seed: int,
-) -> tuple[tuple[Estimate | None, Estimate | None, Estimate | None], str]:
+) -> tuple[Sequence[Estimate | None], str]:
     """The three pixel estimates, and in words why there are none or what they leave out."""
     nothing = (None, None, None)
     if all(verdict.map is None for verdict in verdicts):
@@ -196,8 +203,7 @@ def _pixels(
     note = f"{unmarked} anomalous images without a marked defect are left out of the pixel metrics." if unmarked else ""
     if not any(truth.any() for truth in truths):
         return nothing, f"No mask marks a defect, so there are no pixel metrics. {note}".rstrip()
-    estimates = pixel_estimates(maps, truths, seed=seed)
-    return tuple(estimates), note
+    return pixel_estimates(maps, truths, seed=seed), note
 
 
 def _truth(name: str, size: tuple[int, ...], mask: np.ndarray | None) -> Bool[np.ndarray, "h w"]:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from hizumi import networks
@@ -41,6 +41,8 @@ class Autoencoder(Trainable, CanEncode, CanReconstruct):
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make encoder and decoder."""
+        self.encoder: nn.Module
+        self.decoder: nn.Module
         if self.layout == "spatial" and len(shape) == 3:
             self.encoder = networks.SpatialEncoder(shape, self.code, self.width)
             self.decoder = networks.SpatialDecoder(shape, self.code, self.width)

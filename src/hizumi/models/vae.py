@@ -56,7 +56,9 @@ class VAE(Trainable, CanSample, CanEncode, CanReconstruct, HasLikelihood):
         self.log_variance = nn.Parameter(torch.zeros(()))
         noise = torch.randn(self.draws, self.latent, generator=torch.Generator().manual_seed(0))
         self.register_buffer("codes_noise", noise)
-        parameters = [p for name, p in self.named_parameters() if name != "log_variance" or not self._is_bernoulli(shape)]
+        parameters = [
+            p for name, p in self.named_parameters() if name != "log_variance" or not self._is_bernoulli(shape)
+        ]
         self.optimise("vae", parameters, learning_rate=self.learning_rate, schedule=drop_at(0.7))
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:

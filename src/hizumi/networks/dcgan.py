@@ -35,7 +35,9 @@ class Pyramid(NamedTuple):
         """Repeat the last row and column until the halvings divide evenly."""
         extra_rows = self.base_height * 2**self.stages - images.shape[2]
         extra_columns = self.base_width * 2**self.stages - images.shape[3]
-        return pad(images, (0, extra_columns, 0, extra_rows), mode="replicate") if extra_rows or extra_columns else images
+        return (
+            pad(images, (0, extra_columns, 0, extra_rows), mode="replicate") if extra_rows or extra_columns else images
+        )
 
 
 def widths(first: int, stages: int) -> list[int]:

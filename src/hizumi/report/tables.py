@@ -4,26 +4,23 @@ import csv
 import io
 import json
 import math
-import os
-import re
 import sys
-import uuid
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hizumi.errors import SaveError
+from hizumi.files import encodable, save_error, write_atomically
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    r"""Text that any screen can show: bytes of a name that are not UTF-8 become \xff, control characters \x0a."""
-    return _INVISIBLE.sub(_escape, text)
+MEASURES = {
+    "image_auroc": "Image AUROC",
+    "average_precision": "Average precision",
+    "pixel_auroc": "Pixel AUROC",
+    "aupro": "AUPRO",
+    "realised_false_alarm_rate": "False alarms",
+    "fit_seconds": "Fit (s)",
+}
 
 
 def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
@@ -44,25 +41,26 @@ def write_csv(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
     _write_text(path, text.getvalue())
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it to the disk and rename it: what was there stays until then."""
-    path = path.resolve()  # a link keeps pointing to the file that is replaced
-    temporary = path.with_name(f".hizumi-{uuid.uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():  # a pipe or a device is written to, never replaced
-            path.write_bytes(content)
-            return
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise _save_error(printable(str(path)), error) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each detector, best image AUROC first: its runs, and {"mean", "deviation", "interval"} of measures.
+
+    `rows` holds one run each, "detector" and the keys of `MEASURES`. The deviation is None for a single run, which
+    has the interval of its own test set instead.
+    """
+    table = []
+    for detector in dict.fromkeys(row["detector"] for row in rows):
+        runs = [row for row in rows if row["detector"] == detector]
+        line: dict[str, Any] = {"detector": detector, "runs": len(runs)}
+        for key in MEASURES:
+            values = [float(run[key]) for run in runs if run.get(key) is not None and math.isfinite(run[key])]
+            if values:
+                line[key] = {
+                    "mean": float(np.mean(values)),
+                    "deviation": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+                    "interval": runs[0].get(f"{key}_interval") if len(runs) == 1 else None,
+                }
+        table.append(line)
+    return sorted(table, key=lambda line: -line.get("image_auroc", {"mean": -math.inf})["mean"])
 
 
 def _write_text(path: Path | str, text: str) -> None:
@@ -73,28 +71,16 @@ def _write_text(path: Path | str, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
-        raise _save_error("standard output", error) from error
-
-
-def _save_error(where: str, error: OSError) -> SaveError:
-    reason = (error.strerror or str(error)).lower()
-    return SaveError(f"could not write {where}: {reason}; free space there, or give another place")
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if 0xDC80 <= code <= 0xDCFF:  # how Python carries the byte of a file name that is not UTF-8
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+        raise save_error("standard output", error) from error
 
 
 def _plain(value: Any) -> Any:
     """Only what JSON knows."""
     match value:
         case Mapping():
-            return {_SURROGATES.sub(_escape, str(key)): _plain(item) for key, item in value.items()}
+            return {encodable(str(key)): _plain(item) for key, item in value.items()}
         case str():
-            return _SURROGATES.sub(_escape, value)
+            return encodable(value)
         case None | bool() | int():
             return value
         case float():

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from hizumi.evaluation import Estimate, Evaluation
-from hizumi.report.content import ReportContent
-from hizumi.report.tables import printable
+from hizumi.files import printable
+from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN, ReportContent
 
 SPACE = "\u00a0"  # a number and its unit stay in one line
 
@@ -21,62 +23,84 @@ class Fact:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Consequence:
+    """One sentence on what the outcome means; a pressing one asks for action before the detector is used."""
+
+    text: str
+    is_pressing: bool = False
+
+
 def headline(content: ReportContent) -> str:
     """The outcome in one sentence."""
     result, noun = content.evaluation, content.noun
     if result is None:
         alarms = sum(verdict.anomalous for verdict in content.verdicts)
-        return f"{alarms or 'None'} of {count(len(content.verdicts), noun)} {'looks' if alarms == 1 else 'look'} anomalous."
+        verb = "looks" if alarms == 1 else "look"
+        return f"{alarms or 'None'} of {count(len(content.verdicts), noun)} {verb} anomalous."
     found = result.anomalous_count - result.missed_defects
-    finds = f"It found {found} of {count(result.anomalous_count, 'anomalous ' + noun)}"
-    alarms = f"raised {count(result.false_alarms, 'false alarm')} on {count(result.normal_count, 'good ' + noun)}"
+    finds = f"The detector found {found} of {count(result.anomalous_count, 'anomalous ' + noun)}"
+    raised = f"raised {count(result.false_alarms, 'false alarm')} on {count(result.normal_count, 'good ' + noun)}"
     if not result.anomalous_count:
-        return f"It {alarms}."
-    return f"{finds} and {alarms}." if result.normal_count else f"{finds}."
+        return f"The detector {raised}."
+    return f"{finds} and {raised}." if result.normal_count else f"{finds}."
 
 
-def consequences(content: ReportContent) -> list[str]:
+def consequences(content: ReportContent) -> list[Consequence]:
     """What the outcome means, one sentence each, the most pressing first."""
-    result = content.evaluation
-    sentences = [
-        f"Look at the health check first: {finding.message}"
+    found = [
+        Consequence(f"Look at the health of the fit first: {finding.message}", is_pressing=True)
         for finding in content.findings
         if finding.severity == "problem"
     ]
+    result = content.evaluation
     if result is None:
-        rate = content.calibration.threshold.asked_rate
-        expected = rate * len(content.verdicts)
-        sentences.append(
-            f"If every {content.noun} were good, about {expected:.1f} alarms would be expected at a false-alarm rate of "
-            f"{percent(rate)}. Nothing is known about what was missed: the inputs have no labels."
-        )
-        return sentences
-    return sentences + _missed(result) + _promise_kept(result)
+        return [*found, _without_labels(content)]
+    found += _no_better_than_chance(result) + _missed(result, content.noun) + _promise_kept(result, content.noun)
+    return sorted(found, key=lambda consequence: not consequence.is_pressing)
 
 
-def facts(evaluation: Evaluation) -> list[Fact]:
+def facts(evaluation: Evaluation, noun: str) -> list[Fact]:
     """The numbers of the summary; those that could not be measured are left out."""
-    found = [
-        Fact("Missed", f"{evaluation.missed_defects} / {evaluation.anomalous_count}", "anomalous, not alarmed"),
-        Fact("False alarms", f"{evaluation.false_alarms} / {evaluation.normal_count}", "good, but alarmed"),
-    ]
+    counts = (
+        ("Missed", evaluation.missed_defects, evaluation.anomalous_count, "anomalous, not alarmed"),
+        ("False alarms", evaluation.false_alarms, evaluation.normal_count, "good, but alarmed"),
+    )
+    found = [Fact(name, f"{amount} / {total}", note) for name, amount, total, note in counts if total]
     estimates = (
-        ("Image AUROC", evaluation.image_auroc),
+        ("Image AUROC" if noun == "image" else "AUROC", evaluation.image_auroc),
         ("Average precision", evaluation.average_precision),
         ("Pixel AUROC", evaluation.pixel_auroc),
         ("Pixel average precision", evaluation.pixel_average_precision),
         ("AUPRO (to 0.3)", evaluation.aupro),
     )
     found += [Fact(name, number(e.value), interval(e)) for name, e in estimates if e is not None and is_known(e.value)]
-    found += [
-        Fact(name, number(value), note)
-        for name, value, note in (
-            ("F1 at the threshold", evaluation.f1, f"precision {number(evaluation.precision)}, recall {number(evaluation.recall)}"),
-            ("Best F1", evaluation.best_f1, "oracle: threshold chosen on the test set"),
+    if is_known(evaluation.f1):
+        note = f"precision {number(evaluation.precision)}, recall {number(evaluation.recall)}"
+        found.append(
+            Fact("F1 at the threshold", number(evaluation.f1), f"{note}; best possible {number(evaluation.best_f1)}")
         )
-        if is_known(value)
-    ]
     return found
+
+
+def describe_scores(content: ReportContent) -> str:
+    """The score histogram for those who cannot see it."""
+    scores, labels = np.array([verdict.score for verdict in content.verdicts]), content.labels
+    parts = [
+        f"{name}: {(labels == label).sum()}, median {np.median(scores[labels == label]):.4g}"
+        for name, label in (("good", NORMAL), ("anomalous", ANOMALOUS), ("scored", UNKNOWN))
+        if (labels == label).any()
+    ]
+    return f"Histogram of scores. {'; '.join(parts)}. Threshold {content.calibration.threshold.value:.4g}."
+
+
+def describe_curves(evaluation: Evaluation) -> str:
+    """The ROC and precision-recall curves for those who cannot see them."""
+    return (
+        f"ROC curve with area {number(evaluation.image_auroc.value)} and precision-recall curve with average precision "
+        f"{number(evaluation.average_precision.value)}; the marks are the threshold's precision "
+        f"{number(evaluation.precision)} and recall {number(evaluation.recall)}."
+    )
 
 
 def is_known(value: float | None) -> bool:
@@ -90,8 +114,8 @@ def count(amount: int, noun: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in percent, with as many digits as it needs below one percent."""
-    return f"{100 * share:.1f}{SPACE}%" if share >= 0.01 or share == 0 else f"{100 * share:.2g}{SPACE}%"
+    """A share in percent, with three digits at most, two below one percent."""
+    return f"{100 * share:{'.3g' if share >= 0.01 else '.2g'}}{SPACE}%"
 
 
 def number(value: float) -> str:
@@ -101,7 +125,7 @@ def number(value: float) -> str:
 
 def interval(estimate: Estimate) -> str:
     """The 95 % interval of a measure."""
-    return f"95{SPACE}% interval {number(estimate.low)} to {number(estimate.high)}"
+    return f"95{SPACE}%: {number(estimate.low)}{SPACE}–{SPACE}{number(estimate.high)}"
 
 
 def flat_options(options: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -115,29 +139,47 @@ def flat_options(options: Mapping[str, Any], prefix: str = "") -> list[tuple[str
     return rows
 
 
-def _missed(result: Evaluation) -> list[str]:
+def _without_labels(content: ReportContent) -> Consequence:
+    rate, total = content.calibration.threshold.asked_rate, count(len(content.verdicts), content.noun)
+    return Consequence(
+        f"If all {total} were good, about {rate * len(content.verdicts):.1f} alarms would be expected at a false-alarm "
+        f"rate of {percent(rate)}. What was missed is not known: nothing here has a label."
+    )
+
+
+def _no_better_than_chance(result: Evaluation) -> list[Consequence]:
+    if not is_known(result.image_auroc.low) or result.image_auroc.low > 0.5:
+        return []
+    return [
+        Consequence(
+            "The scores tell anomalous from good no better than chance does: train longer, or try another detector.",
+            is_pressing=True,
+        )
+    ]
+
+
+def _missed(result: Evaluation, noun: str) -> list[Consequence]:
     if not result.anomalous_count:
-        return ["The test set has no anomalous images: nothing is known about what would be missed."]
+        return [Consequence(f"The test set has no anomalous {noun}s: what would be missed is not known.")]
     if not result.missed_defects:
-        return ["Nothing anomalous was missed."]
-    share = percent(result.missed_defects / result.anomalous_count)
-    weakest = max(result.kinds_table, key=lambda kind: kind.missed / max(kind.count, 1), default=None)
-    sentence = f"{share} of the anomalous passed unnoticed"
-    if weakest is not None and len(result.kinds_table) > 1 and weakest.missed:
+        return [Consequence("Nothing anomalous was missed.")]
+    sentence = f"{percent(result.missed_defects / result.anomalous_count)} of the anomalous {noun}s passed unnoticed"
+    weakest = max(result.kinds_table, key=lambda kind: kind.missed / kind.count)
+    if len(result.kinds_table) > 1:
         sentence += f", most often {weakest.kind} ({weakest.found} of {weakest.count} found)"
-    return [f"{sentence}."]
+    return [Consequence(f"{sentence}.")]
 
 
-def _promise_kept(result: Evaluation) -> list[str]:
+def _promise_kept(result: Evaluation, noun: str) -> list[Consequence]:
     if not result.normal_count:
-        return ["The test set has no good images: nothing is known about false alarms."]
+        return [Consequence(f"The test set has no good {noun}s: how many false alarms it raises is not known.")]
     realised, asked = result.realised_false_alarm_rate, result.false_alarm_rate
-    measured = f"{percent(realised.value)} of the good were alarmed, where {percent(asked)} was asked for"
-    if realised.low <= asked <= realised.high:
-        return [f"{measured}: within what chance allows."]
+    measured = f"{percent(realised.value)} of the good {noun}s were alarmed, where {percent(asked)} was asked for"
     if asked < realised.low:
-        return [
-            f"{measured}: more than chance explains. The good parts tested differ from those it was calibrated on; "
-            "calibrate again with good parts like these."
-        ]
-    return [f"{measured}: fewer than asked for, so a lower threshold would find more."]
+        advice = (
+            f"These good {noun}s differ from those it was calibrated on: calibrate again with good {noun}s like them."
+        )
+        return [Consequence(f"{measured}: more than chance explains. {advice}", is_pressing=True)]
+    if asked > realised.high:
+        return [Consequence(f"{measured}: fewer than chance explains, so a lower threshold would find more.")]
+    return [Consequence(f"{measured}: the difference is within chance.")]

@@ -1,7 +1,6 @@
 """Checkpoints without pickle: tensors in one safetensors file, numbers in its header, replaced atomically."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,28 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hizumi.errors import BundleError, SaveError
+from hizumi.errors import BundleError
+from hizumi.files import write_atomically
 from hizumi.training.trainable import Trainable
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write under a temporary name, flush to the disk, rename: a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        raise SaveError(f"cannot write {path}: {reason}; free some space or choose another place") from error
 
 
 def load_fitted(module: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -56,7 +36,9 @@ def training_state(model: Trainable) -> dict[str, Tensor]:
 
 def load_training_state(model: Trainable, tensors: Mapping[str, Tensor]) -> None:
     """Undo `training_state` on a model that was built for the same shape."""
-    load_fitted(model, {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")})
+    load_fitted(
+        model, {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
+    )
     for name, optimiser in model.optimisers.items():
         entries: dict[int, dict[str, Tensor]] = {}
         prefix = f"optimiser.{name}."

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hizumi.errors import SaveError
+from hizumi.files import save_error
 
 
 class Journal:
@@ -30,7 +30,7 @@ class Journal:
             with self.path.open("a") as file:
                 file.write(json.dumps(dict(record)) + "\n")
         except OSError as error:
-            raise SaveError(f"cannot write the journal {self.path}: {error.strerror}; free some space") from error
+            raise save_error(str(self.path), error) from error
 
     def rewind(self, phase: str, step: int) -> None:
         """Drop what a killed run wrote of a phase after the checkpoint that it resumes from."""

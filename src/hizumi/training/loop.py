@@ -1,8 +1,8 @@
 """The one training loop: batches in, steps taken, checkpoints out. It knows no model."""
 
-import contextlib
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,15 +42,15 @@ def make_fabric(options: TrainingOptions) -> "Fabric":
     """The Fabric that these options describe; `launch` it before anything is computed."""
     from lightning_fabric import Fabric
 
-    with _quiet_import():
-        fabric = Fabric(
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice of another package's start-up code is not for our users
+        return Fabric(
             accelerator=options.accelerator,
             devices=options.devices,
             num_nodes=options.num_nodes,
             precision=options.precision,
             strategy="ddp" if options.devices * options.num_nodes > 1 else "auto",
         )
-    return fabric
 
 
 def fit(
@@ -188,12 +188,3 @@ def _launched(options: TrainingOptions) -> "Fabric":
     fabric = make_fabric(options)
     fabric.launch()
     return fabric
-
-
-@contextlib.contextmanager
-def _quiet_import() -> Any:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # advice of other packages' start-up code is not for our users
-        yield

@@ -137,5 +137,5 @@ class Trainable(nn.Module, ABC):
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         averaged = self.fabric.all_reduce(flat, reduce_op="mean")
         assert isinstance(averaged, Tensor)
-        for tensor, part in zip(tensors, averaged.split([t.numel() for t in tensors]), strict=True):
+        for tensor, part in zip(tensors, torch.split(averaged, [t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))

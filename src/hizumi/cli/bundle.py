@@ -1,0 +1,71 @@
+"""`hizumi calibrate` and `hizumi info`: what a bundle holds, and another threshold for it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hizumi.cli import options
+from hizumi.cli.console import GOOD, coloured, console_beside, print_table
+from hizumi.cli.summary import calibration_result, fit_result, show_fit
+from hizumi.errors import UsageError
+
+
+def calibrate(
+    bundle: options.BundlePath,
+    false_alarm_rate: Annotated[
+        float | None,
+        typer.Option("--false-alarm-rate", metavar="R", help="Share of good parts that may be called anomalous."),
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            "--rule", metavar="RULE", help="conformal, quantile, k-sigma, chi-square, peaks-over-threshold or best-f1."
+        ),
+    ] = None,
+    labelled: Annotated[
+        str | None,
+        typer.Option("--labelled", metavar="DATA", help="Labelled data with anomalies, for the best-f1 rule."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write; BUNDLE itself if not given.")
+    ] = None,
+    json_to: options.JsonTo = None,
+) -> None:
+    """Change the false-alarm rate or rule of a bundle.
+
+    Nothing is fitted again: the bundle keeps the scores of its held-out good images.
+    """
+    from hizumi.inspection import load, save
+    from hizumi.report.tables import write_json
+
+    if false_alarm_rate is None and rule is None and labelled is None:
+        raise UsageError("nothing to change: give --false-alarm-rate, --rule or --labelled")
+    inspector = load(bundle)
+    before = inspector.calibration_
+    inspector.calibrate(false_alarm_rate=false_alarm_rate, rule=rule, labelled=labelled)
+    output = save(inspector, output or bundle)
+    if json_to is not None:
+        write_json(json_to, calibration_result(inspector) | {"bundle": str(output)})
+    console = console_beside(json_to)
+    rows = [
+        [name, each.rule, f"{each.false_alarm_rate:.6g}", f"{each.threshold.value:.6g}"]
+        for name, each in (("before", before), ("now", inspector.calibration_))
+    ]
+    print_table(console, ["", "Rule", ">False-alarm rate", ">Threshold"], rows)
+    console.print(inspector.calibration_.promise())
+    console.print(coloured(f"Wrote {output}.", GOOD))
+
+
+def info(bundle: options.BundlePath, json_to: options.JsonTo = None) -> None:
+    """Show what a bundle holds."""
+    from hizumi.inspection import load
+    from hizumi.report.tables import write_json
+    from hizumi.report.words import flat_options
+
+    inspector = load(bundle)
+    if json_to is not None:
+        write_json(json_to, fit_result(inspector) | {"bundle": str(bundle)})
+    console = console_beside(json_to)
+    show_fit(console, inspector)
+    print_table(console, ["Option", "Value"], flat_options(inspector.options_))

@@ -1,0 +1,171 @@
+"""`hizumi compare`: several detectors on the same data."""
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hizumi.cli import options
+from hizumi.cli.console import BAD, GOOD, coloured, console_beside, print_table
+from hizumi.cli.progress import shown_progress
+from hizumi.cli.summary import assessment_result
+from hizumi.errors import DataError, HizumiError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hizumi.data import Manifest
+    from hizumi.inspection import Inspector
+    from hizumi.report import ReportContent
+
+
+def compare(
+    data: options.Data,
+    detectors: Annotated[
+        str, typer.Option("--detectors", "-d", metavar="A,B,C", help="Names that `hizumi list` shows, with commas.")
+    ] = "reconstruction,ganomaly,mahalanobis",
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")] = Path(
+        "hizumi-compare"
+    ),
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Runs of each detector, with seeds 0 to N-1.")] = 1,
+    image_size: options.ImageSize = None,
+    tiles: options.Tiles = False,
+    false_alarm_rate: options.Rate = 0.01,
+    rule: options.Rule = "conformal",
+    normal_class: options.NormalClass = None,
+    steps: options.Steps = None,
+    epochs: options.Epochs = None,
+    max_time: options.MaxTime = None,
+    accelerator: options.Accelerator = "cpu",
+    strict: options.Strict = False,
+    json_to: options.JsonTo = None,
+) -> None:
+    """Fit and evaluate several detectors on the same data.
+
+    Writes one report.html, result.json and runs.csv.
+    """
+    from hizumi.data import open_source
+    from hizumi.inspection import Inspector
+
+    names = _checked_names(detectors)
+    if seeds < 1:
+        raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
+    manifest = open_source(data, normal_class=normal_class)
+    if not any(record.label == 1 for record in manifest.records):
+        raise DataError(
+            f"{manifest.name}: nothing in it is labelled anomalous; detectors are compared on labelled data"
+        )
+    options.refuse_unwritable(output / "report.html")
+    with tempfile.TemporaryDirectory(prefix="hizumi-") as cache:
+        inspectors = {
+            (name, seed): Inspector(
+                name,
+                image_size=options.parsed_image_size(image_size),
+                sizing="tile" if tiles else "resize",
+                false_alarm_rate=false_alarm_rate,
+                rule=rule,
+                training=options.training_options(
+                    steps=steps, epochs=epochs, max_time=max_time, seed=seed, accelerator=accelerator
+                ),
+                cache=cache,
+            )
+            for name in names
+            for seed in range(seeds)
+        }
+        contents, rows, failed = _run_all(inspectors, manifest, strict)
+    if not rows:
+        raise next(iter(failed.values()))
+    _write(output, contents, rows, failed, json_to)
+    console = console_beside(json_to)
+    _show(console, rows, failed)
+    console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _checked_names(text: str) -> list[str]:
+    from hizumi.registry import detector_class
+
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
+    for name in names:
+        detector_class(name)
+    return names
+
+
+def _run_all(
+    inspectors: Mapping[tuple[str, int], "Inspector"], manifest: "Manifest", strict: bool
+) -> tuple[list["ReportContent"], list[dict[str, Any]], dict[str, HizumiError]]:
+    """Contents of each detector's first run, a row for every run, and what failed, which stops none of the others."""
+    from hizumi.report.assessment import assess, held_out
+
+    contents: dict[str, ReportContent] = {}
+    rows: list[dict[str, Any]] = []
+    failed: dict[str, HizumiError] = {}
+    for (name, seed), inspector in inspectors.items():
+        if name in failed:
+            continue
+        try:
+            with shown_progress(f"{name}, seed {seed}") as observe:
+                inspector.fit(manifest, observe=observe, strict=strict)
+                content = assess(inspector, held_out(inspector, manifest), strict=strict, observe=observe)
+        except HizumiError as error:
+            if strict:
+                raise
+            failed[name] = error
+            continue
+        rows.append({"detector": name, "seed": seed} | assessment_result(content))
+        contents.setdefault(name, content)
+    return list(contents.values()), rows, failed
+
+
+def _write(
+    folder: Path,
+    contents: Sequence["ReportContent"],
+    rows: Sequence[Mapping[str, Any]],
+    failed: Mapping[str, HizumiError],
+    json_to: str | None,
+) -> None:
+    from hizumi.report import summarise, write_comparison, write_csv, write_json
+
+    result = {
+        "data": rows[0]["data"],
+        "summary": summarise(rows),
+        "runs": rows,
+        "failed": {name: str(error) for name, error in failed.items()},
+    }
+    write_comparison(folder / "report.html", contents, rows)
+    write_json(folder / "result.json", result)
+    write_csv(folder / "runs.csv", [_flat(row) for row in rows])
+    if json_to is not None:
+        write_json(json_to, result)
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if not isinstance(value, (list, dict)) or "interval" in name}
+
+
+def _show(console: "Console", rows: Sequence[Mapping[str, Any]], failed: Mapping[str, HizumiError]) -> None:
+    from hizumi.report import summarise
+    from hizumi.report.tables import MEASURES
+
+    cells: Iterable[list[str]] = (
+        [line["detector"], str(line["runs"]), *(_cell(line.get(key)) for key in MEASURES)] for line in summarise(rows)
+    )
+    print_table(console, ["Detector", ">Runs", *(f">{name}" for name in MEASURES.values())], cells, "Best first")
+    for name, error in failed.items():
+        console.print(coloured(f"{name} failed: {error}", BAD))
+
+
+def _cell(measure: Mapping[str, Any] | None) -> str:
+    if measure is None:
+        return "-"
+    mean = f"{measure['mean']:.3f}" if abs(measure["mean"]) < 10 else f"{measure['mean']:.0f}"
+    if measure["deviation"] is not None:
+        return f"{mean} ± {measure['deviation']:.3f}"
+    if measure["interval"] is not None:
+        return f"{mean} [{measure['interval'][0]:.3f}, {measure['interval'][1]:.3f}]"
+    return mean

@@ -1,0 +1,47 @@
+"""`hizumi demo`: the main job on data that comes with the package."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hizumi.cli import options
+from hizumi.cli.console import GOOD, coloured, console_beside
+from hizumi.cli.evaluate import write_assessment
+from hizumi.cli.progress import shown_progress
+from hizumi.cli.summary import show_assessment, show_fit
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for what it writes.")] = Path(
+        "hizumi-demo"
+    ),
+    steps: options.Steps = None,
+    json_to: options.JsonTo = None,
+) -> None:
+    """Show the main job on built-in data, from images to a report.
+
+    Learns good brick from one part of a photograph and finds drawn defects in another.
+    """
+    from hizumi.data import open_source
+    from hizumi.inspection import Inspector, save
+    from hizumi.report.assessment import assess, held_out
+    from hizumi.report.tables import write_json
+
+    report = output / "report.html"
+    options.refuse_unwritable(report)
+    console = console_beside(json_to)
+    manifest = open_source("brick")
+    inspector = Inspector("reconstruction", training=options.training_options(steps=steps))
+    console.print("Learning good brick from 3,000 crops of a photograph; this takes a minute or two.")
+    with shown_progress() as observe:
+        inspector.fit(manifest, observe=observe)
+        content = assess(inspector, held_out(inspector, manifest), observe=observe)
+    bundle = save(inspector, output / "brick.hizumi")
+    result = write_assessment(output, content) | {"bundle": str(bundle)}
+    if json_to is not None:
+        write_json(json_to, result)
+    show_fit(console, inspector)
+    show_assessment(console, content)
+    console.print(coloured(f"The report is {report}", GOOD))
+    console.print(f"The detector is {bundle}: try hizumi info {bundle}, or fit your own: hizumi fit FOLDER")

@@ -1,0 +1,63 @@
+"""`hizumi evaluate`: how good a bundle is on labelled data."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hizumi.cli import options
+from hizumi.cli.console import GOOD, coloured, console_beside
+from hizumi.cli.progress import shown_progress
+from hizumi.cli.summary import assessment_result, show_assessment, verdict_rows
+from hizumi.errors import DataError
+
+if TYPE_CHECKING:
+    from hizumi.report import ReportContent
+
+
+def evaluate(
+    bundle: options.BundlePath,
+    data: options.Data,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder for the report; BUNDLE-evaluation if not given."),
+    ] = None,
+    normal_class: options.NormalClass = None,
+    strict: options.Strict = False,
+    json_to: options.JsonTo = None,
+) -> None:
+    """Measure a bundle on labelled data and write a report.
+
+    Uses what the data mark as test; of the data that the bundle was fitted on, what it has not seen; of others, all.
+    Writes report.html, result.json and verdicts.csv.
+    """
+    from hizumi.data import open_source
+    from hizumi.inspection import load
+    from hizumi.report.assessment import assess, held_out
+    from hizumi.report.tables import write_json
+
+    inspector = load(bundle)
+    manifest = held_out(inspector, open_source(data, normal_class=normal_class))
+    if all(record.label is None for record in manifest.records):
+        raise DataError(f"{manifest.name}: nothing in it is labelled good or anomalous; use hizumi inspect")
+    folder = output or bundle.with_name(f"{bundle.stem}-evaluation")
+    options.refuse_unwritable(folder / "report.html")
+    with shown_progress() as observe:
+        content = assess(inspector, manifest, strict=strict, observe=observe)
+    result = write_assessment(folder, content) | {"bundle": str(bundle)}
+    if json_to is not None:
+        write_json(json_to, result)
+    console = console_beside(json_to)
+    show_assessment(console, content)
+    console.print(coloured(f"The report is {folder / 'report.html'}", GOOD))
+
+
+def write_assessment(folder: Path, content: "ReportContent") -> dict[str, Any]:
+    """Write report.html, result.json and verdicts.csv into a folder, and return what result.json holds."""
+    from hizumi.report import write_csv, write_json, write_report
+
+    result = assessment_result(content)
+    write_report(folder / "report.html", content)
+    write_json(folder / "result.json", result)
+    write_csv(folder / "verdicts.csv", verdict_rows(content))
+    return result

@@ -1,0 +1,144 @@
+"""`hizumi inspect`: verdicts on new images."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hizumi.cli import options
+from hizumi.cli.console import BAD, GOOD, coloured, console_beside, print_table
+from hizumi.cli.progress import shown_progress
+from hizumi.cli.summary import show_remarks, verdict_row
+from hizumi.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hizumi.calibration import Verdict
+    from hizumi.data import Manifest
+    from hizumi.inspection import Failure, Inspector
+
+ROWS_SHOWN = 20
+ANOMALOUS_FOUND = 3
+
+
+def inspect(
+    bundle: options.BundlePath,
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATHS...", show_default=False, help="Images, folders, or one file that holds arrays."),
+    ],
+    json_to: options.JsonTo = None,
+    csv_to: options.CsvTo = None,
+    maps: Annotated[
+        Path | None,
+        typer.Option("--maps", metavar="DIR", help="Write a picture of what is wrong for each image into this folder."),
+    ] = None,
+    fail_on_anomaly: Annotated[
+        bool, typer.Option("--fail-on-anomaly", help="Exit with 3 where something is anomalous.")
+    ] = False,
+    strict: options.Strict = False,
+) -> None:
+    """Say of new inputs whether they are normal, and where not.
+
+    Exits with 0 when all could be judged, whatever the verdicts, unless --fail-on-anomaly is given.
+    """
+    from hizumi.inspection import load
+
+    if "-" in (json_to, csv_to) and json_to == csv_to:
+        raise UsageError("--json and --csv cannot both go to standard output; name a file for one of them")
+    inspector = load(bundle)
+    if maps is not None and inspector.calibration_.pixel_threshold is None:
+        raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
+    verdicts, failures = _inspected(inspector, _opened(paths), maps, strict)
+    _write(inspector, bundle, verdicts, failures, json_to, csv_to)
+    console = console_beside("-" if "-" in (json_to, csv_to) else None)
+    _show(console, verdicts, failures)
+    if maps is not None:
+        console.print(f"Maps are in {maps}.")
+    if fail_on_anomaly and any(verdict.anomalous for verdict in verdicts):
+        raise typer.Exit(ANOMALOUS_FOUND)
+
+
+def _opened(paths: list[str]) -> "Manifest":
+    from hizumi.data import open_source
+
+    return open_source(paths[0] if len(paths) == 1 else list(paths))
+
+
+def _inspected(
+    inspector: "Inspector", manifest: "Manifest", maps: Path | None, strict: bool
+) -> tuple[list["Verdict"], list["Failure"]]:
+    """All verdicts; maps go to their folder one by one, since together they might not fit into memory."""
+    from dataclasses import replace
+
+    from hizumi.calibration import Verdict
+    from hizumi.report.panels import save_map
+
+    verdicts, failures = [], []
+    with shown_progress() as observe:
+        for item in inspector.inspect_each(manifest, pictures=maps is not None, strict=strict, observe=observe):
+            if not isinstance(item, Verdict):
+                failures.append(item)
+                continue
+            if maps is not None:
+                save_map(item, inspector.calibration_, _map_path(maps, item.name))
+            verdicts.append(replace(item, map=None, picture=None, normal=None))
+    if not verdicts:
+        first = f"{failures[0].name}: {failures[0].reason}"
+        raise DataError(f"none of {len(failures)} inputs could be read; the first is {first}")
+    return verdicts, failures
+
+
+def _map_path(folder: Path, name: str) -> Path:
+    """Under the folder whatever the name, and apart from the map of an image with the same name but for its ending."""
+    parts = [part for part in Path(name).parts if part not in ("..", Path(name).anchor)]
+    return folder.joinpath(*parts[:-1], f"{parts[-1]}-map.png")
+
+
+def _write(
+    inspector: "Inspector",
+    bundle: Path,
+    verdicts: list["Verdict"],
+    failures: list["Failure"],
+    json_to: str | None,
+    csv_to: str | None,
+) -> None:
+    from hizumi.cli.summary import calibration_result
+    from hizumi.report.tables import write_csv, write_json
+
+    if json_to is not None:
+        result: dict[str, Any] = {
+            "bundle": str(bundle),
+            "detector": inspector.options_["detector"]["name"],
+            **calibration_result(inspector),
+            "inspected": len(verdicts),
+            "anomalous": sum(verdict.anomalous for verdict in verdicts),
+            "verdicts": [verdict.to_dict() for verdict in verdicts],
+            "failures": [{"name": failure.name, "reason": failure.reason} for failure in failures],
+        }
+        write_json(json_to, result)
+    if csv_to is not None:
+        write_csv(csv_to, map(verdict_row, verdicts))
+
+
+def _show(console: "Console", verdicts: list["Verdict"], failures: list["Failure"]) -> None:
+    anomalous = [verdict for verdict in verdicts if verdict.anomalous]
+    shown = sorted(verdicts if len(verdicts) <= ROWS_SHOWN else anomalous, key=lambda verdict: -verdict.score)
+    if shown:
+        columns = ["", "Name", ">Score", ">p-value", ">Regions"]
+        print_table(console, columns, _rows(shown[:ROWS_SHOWN]))
+    if len(shown) > ROWS_SHOWN:
+        console.print(f"... and {len(shown) - ROWS_SHOWN} more that are anomalous; --csv FILE lists all.")
+    show_remarks(console, (), [(failure.name, failure.reason) for failure in failures])
+    line = f"{len(anomalous)} of {len(verdicts)} anomalous (score over {verdicts[0].threshold:.6g})."
+    if failures:
+        line += f" {len(failures)} could not be read."
+    console.print(coloured(line, BAD if anomalous else GOOD))
+
+
+def _rows(verdicts: Iterable["Verdict"]) -> Iterable[list[object]]:
+    for verdict in verdicts:
+        sign = coloured("anomalous", BAD) if verdict.anomalous else coloured("normal", GOOD)
+        yield [sign, verdict.name, f"{verdict.score:.6g}", f"{verdict.p_value:.3g}", len(verdict.boxes)]

@@ -1,0 +1,89 @@
+"""How far a long command is: a bar on a terminal, plain lines now and then elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+SECONDS_BETWEEN_LINES = 10.0
+
+Observer = Callable[[Mapping[str, Any]], None]
+
+
+@contextmanager
+def shown_progress(title: str = "") -> Iterator[Observer]:
+    """An observer that shows on standard error what it is told: {"phase", "step", "share", "losses"}."""
+    from rich.console import Console
+
+    console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        yield _Lines(title, lambda line: console.print(line, soft_wrap=True))
+        return
+    bar = _bar(console)
+    try:
+        yield _Bar(title, bar)
+    finally:
+        bar.stop()
+
+
+class _Bar:
+    """One line for each phase, the last one moving."""
+
+    def __init__(self, title: str, bar: "Progress") -> None:
+        self.title, self.bar = title, bar
+        self.tasks: dict[str, Any] = {}
+
+    def __call__(self, record: Mapping[str, Any]) -> None:
+        self.bar.start()  # late, so that a process that is told nothing draws nothing
+        phase = record["phase"]
+        if phase not in self.tasks:
+            self.tasks[phase] = self.bar.add_task(_named(self.title, phase), total=1.0, losses="")
+        self.bar.update(self.tasks[phase], completed=record["share"], losses=_losses(record))
+
+
+class _Lines:
+    """A line when a phase begins, when it ends, and now and then between."""
+
+    def __init__(self, title: str, say: Callable[[str], None]) -> None:
+        self.title, self.say = title, say
+        self.phase: str | None = None
+        self.began_at = self.said_at = 0.0
+
+    def __call__(self, record: Mapping[str, Any]) -> None:
+        now = time.monotonic()
+        if record["phase"] != self.phase:
+            self.phase, self.began_at, self.said_at = record["phase"], now, now - SECONDS_BETWEEN_LINES
+        share = record["share"]
+        if share < 1 and now - self.said_at < SECONDS_BETWEEN_LINES:
+            return
+        self.said_at = now
+        elapsed = now - self.began_at
+        left = f"{elapsed * (1 - share) / share:.0f} s left" if 0 < share < 1 and elapsed > 1 else ""
+        parts = [f"{_named(self.title, record['phase'])} {100 * share:3.0f} %", _losses(record), left]
+        self.say("  ".join(part for part in parts if part))
+
+
+def _named(title: str, phase: str) -> str:
+    return f"{title}: {phase}" if title else phase
+
+
+def _losses(record: Mapping[str, Any]) -> str:
+    return "  ".join(f"{term} {value:.4g}" for term, value in record["losses"].items())
+
+
+def _bar(console: Any) -> "Progress":
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[losses]}", style="dim", markup=False),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        auto_refresh=True,
+        refresh_per_second=4,
+    )

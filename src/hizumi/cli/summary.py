@@ -1,0 +1,135 @@
+"""Results for programs (the keys of --json) and for people (what the commands print at their end)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hizumi.cli.console import BAD, GOOD, WARNING, coloured, print_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hizumi.inspection import Inspector
+    from hizumi.report import ReportContent
+
+FAILURES_SHOWN = 10
+
+
+def fit_result(inspector: "Inspector") -> dict[str, Any]:
+    """What was fitted, how its threshold came about, and what was found on the way."""
+    options, calibration = inspector.options_, inspector.calibration_
+    return {
+        "detector": options["detector"]["name"],
+        "data": options["data"],
+        "training_images": options["training_images"],
+        "calibration_images": options["calibration_images"],
+        "fit_seconds": options["fit_seconds"],
+        **calibration_result(inspector),
+        "promise": calibration.promise(),
+        "findings": [finding.to_dict() for finding in inspector.findings_],
+        "notes": list(inspector.notes_),
+        "failures": [{"name": failure.name, "reason": failure.reason} for failure in inspector.failures_],
+        "options": options,
+    }
+
+
+def calibration_result(inspector: "Inspector") -> dict[str, Any]:
+    """The threshold and where it comes from."""
+    calibration = inspector.calibration_
+    pixel = calibration.pixel_threshold
+    return {
+        "rule": calibration.rule,
+        "false_alarm_rate": calibration.false_alarm_rate,
+        "promised_rate": calibration.threshold.promised_rate,
+        "threshold": calibration.threshold.value,
+        "pixel_threshold": None if pixel is None else pixel.value,
+    }
+
+
+def assessment_result(content: "ReportContent") -> dict[str, Any]:
+    """The measures of an evaluation with what was evaluated."""
+    measures = {} if content.evaluation is None else content.evaluation.to_dict()
+    return {
+        "detector": content.detector,
+        "data": content.options["data"],
+        **measures,
+        "fit_seconds": content.options["fit_seconds"],
+        "findings": [_finding(finding) for finding in content.findings],
+        "failures": [{"name": name, "reason": reason} for name, reason in content.failures],
+        "options": dict(content.options),
+    }
+
+
+def verdict_rows(content: "ReportContent") -> list[dict[str, Any]]:
+    """One flat row for each verdict, for CSV."""
+    return [
+        {"kind": kind, "label": None if label < 0 else int(label), **verdict_row(verdict)}
+        for verdict, kind, label in zip(content.verdicts, content.kinds, content.labels, strict=True)
+    ]
+
+
+def verdict_row(verdict: Any) -> dict[str, Any]:
+    """A verdict without what does not fit into a cell: boxes are counted, terms have a column each."""
+    fields = verdict.to_dict()
+    terms, boxes = fields.pop("terms"), fields.pop("boxes")
+    return {**fields, "regions": len(boxes), **{f"term_{name}": value for name, value in terms.items()}}
+
+
+def show_fit(console: "Console", inspector: "Inspector") -> None:
+    """What was fitted, in a table, and everything that a person should know about it."""
+    options, calibration = inspector.options_, inspector.calibration_
+    shape = "x".join(str(size) for size in options["shape"])
+    rows = [
+        ["Detector", options["detector"]["name"]],
+        ["Learned from", f"{options['training_images']} normal inputs of {options['data']}, as {shape}"],
+        ["Calibrated on", f"{options['calibration_images']} others"],
+        ["Threshold", f"{calibration.threshold.value:.6g} ({calibration.rule})"],
+        ["Time", f"{options['fit_seconds']:.1f} s"],
+    ]
+    print_table(console, ["Fit", ""], rows)
+    console.print(calibration.promise())
+    show_remarks(console, inspector.notes_, [(failure.name, failure.reason) for failure in inspector.failures_])
+    show_findings(console, inspector.findings_)
+
+
+def show_assessment(console: "Console", content: "ReportContent") -> None:
+    """The outcome in words and numbers, the most pressing first."""
+    from hizumi.report.words import consequences, facts, headline
+
+    show_remarks(console, content.data_notes, content.failures)
+    evaluation = content.evaluation
+    if evaluation is not None:
+        measures = [[fact.name, fact.value, fact.note] for fact in facts(evaluation, content.noun)]
+        print_table(console, ["Measure", ">Value", "Interval or remark"], measures, content.title)
+        kinds = [
+            [kind.kind, kind.count, kind.found, kind.missed, f"{kind.image_auroc:.3f}"]
+            for kind in evaluation.kinds_table
+        ]
+        if kinds:
+            print_table(console, ["Kind", ">Count", ">Found", ">Missed", ">AUROC"], kinds)
+    console.print(headline(content), style="bold")
+    for consequence in consequences(content):
+        console.print(coloured(f"- {consequence.text}", WARNING if consequence.is_pressing else ""))
+
+
+def show_findings(console: "Console", findings: Iterable[Any]) -> None:
+    """What the health check found, with remedies."""
+    found = list(findings)
+    for finding in found:
+        style = BAD if finding.severity == "problem" else WARNING
+        console.print(coloured(f"{finding.severity.capitalize()}: {finding.message}. Remedy: {finding.remedy}.", style))
+    if not found:
+        console.print(coloured("Health check: nothing found.", GOOD))
+
+
+def show_remarks(console: "Console", notes: Iterable[str], failures: Sequence[tuple[str, str]]) -> None:
+    """What was assumed about the data, and what could not be read."""
+    for note in notes:
+        console.print(coloured(f"Note: {note}.", WARNING))
+    for name, reason in failures[:FAILURES_SHOWN]:
+        console.print(coloured(f"Not read: {name}: {reason}", BAD))
+    if len(failures) > FAILURES_SHOWN:
+        console.print(coloured(f"... and {len(failures) - FAILURES_SHOWN} more; {len(failures)} in all.", BAD))
+
+
+def _finding(finding: Any) -> Mapping[str, Any]:
+    return {name: getattr(finding, name) for name in ("name", "severity", "message", "remedy")}

@@ -1,0 +1,244 @@
+"""Arrays, tensors, torch data sets, and the .npy and .npz files that hold them."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from hizumi.data.files import printable
+from hizumi.data.labels import labels_of, split_of_word
+from hizumi.data.manifest import Manifest, Record
+from hizumi.errors import DataError, UsageError
+
+SPLIT_NAMES = ("train", "calibration", "test")
+MEANINGS = ("x", "y", "label", "split", "mask", "group", "kind")
+
+
+def open_array(array: np.ndarray, name: str = "array") -> Manifest:
+    """Images (n, h, w) or (n, h, w, c), or vectors (n, d), all good.
+
+    Raises DataError for other shapes, for values that are not numbers, and for what looks like (n, c, h, w).
+    """
+    array = _checked(array, name)
+    records = tuple(Record(f"row {row}", row=row) for row in range(len(array)))
+    columns = tuple(f"column {position}" for position in range(array.shape[1])) if array.ndim == 2 else ()
+    return Manifest(records, array, name=name, columns=columns)
+
+
+def open_tensor(tensor: Tensor) -> Manifest:
+    """Images (n, c, h, w) or (n, h, w), or vectors (n, d), all good."""
+    return open_array(_channels_last(_as_numpy(tensor)), "tensor")
+
+
+def open_dataset(dataset: Dataset[Any], normal_class: int | None) -> Manifest:
+    """Every item once: (c, h, w) tensor, (h, w[, c]) array, image, or (d,) vector; alone or followed by its label.
+
+    Raises UsageError for a data set without a length, DataError for items of other kinds.
+    """
+    if not hasattr(dataset, "__len__"):
+        raise UsageError("a data set without a length cannot be split and calibrated on; give one with __len__")
+    items = [dataset[index] for index in range(len(dataset))]
+    labelled = bool(items) and isinstance(items[0], (tuple, list)) and len(items[0]) > 1
+    images = [
+        _item_as_array(item[0] if isinstance(item, (tuple, list)) else item, row) for row, item in enumerate(items)
+    ]
+    manifest = open_images(images, type(dataset).__name__)
+    if not labelled:
+        return manifest
+    labels = np.array([np.asarray(item[1]).item() for item in items])
+    return _labelled(manifest, labels, normal_class, f"labels of {manifest.name}")
+
+
+def open_images(images: Sequence[np.ndarray], name: str) -> Manifest:
+    """Arrays of one shape, or images (h, w[, c]) of several sizes."""
+    if len({image.shape for image in images}) <= 1:
+        return open_array(np.stack(images) if images else np.empty(0), name)
+    if any(image.ndim not in (2, 3) for image in images):
+        raise DataError(
+            f"{name}: items have the shapes {sorted({image.shape for image in images})[:4]}; they must agree"
+        )
+    ragged = np.empty(len(images), dtype=object)
+    ragged[:] = images
+    return Manifest(tuple(Record(f"row {row}", row=row) for row in range(len(images))), ragged, name=name)
+
+
+def open_npy(path: Path) -> Manifest:
+    """One array in a .npy file; it stays on the disk and is read as needed."""
+    with _whole(path):
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{printable(path)}: holds several arrays; give it the ending .npz")
+    return open_array(array, printable(path.stem))
+
+
+def open_npz(path: Path, normal_class: int | None) -> Manifest:
+    """Named arrays: `x` (or a single array) with y or label, split, mask, group, kind; or x_train, x_test, y_test, ...
+
+    Masks are (n, h, w), or packed to bits on their last axis. Where there are masks and no labels, an image whose mask
+    marks something is anomalous. With `normal_class`, training rows of other classes are left out, with a note.
+    """
+    with _whole(path), path.open("rb") as file, zipfile.ZipFile(file), np.load(file, allow_pickle=False) as archive:
+        keys = archive.files
+        wanted = [key for key in keys if key.lower().split("_")[0] in MEANINGS or len(keys) == 1]
+        arrays = {key.lower(): np.asarray(archive[key]) for key in wanted}
+    name = printable(path.stem)
+    if len(arrays) == 1:
+        arrays = {"x": next(iter(arrays.values()))}
+    parts = [split for split in SPLIT_NAMES if f"x_{split}" in arrays]
+    if not parts and "x" not in arrays:
+        raise DataError(
+            f"{printable(path)}: holds {', '.join(keys)}; name the images or vectors x, or x_train and x_test"
+        )
+    if not parts:
+        return _part(arrays, None, normal_class, name)
+    return _joined([_part(arrays, split, normal_class, name) for split in parts], name)
+
+
+def _part(arrays: dict[str, np.ndarray], split: str | None, normal_class: int | None, name: str) -> Manifest:
+    """The rows of one split of a .npz file (None: of all), with all that is said of them."""
+    ending = f"_{split}" if split else ""
+    manifest = open_array(arrays[f"x{ending}"], name)
+    said = {key: arrays[f"{key}{ending}"] for key in MEANINGS[1:] if f"{key}{ending}" in arrays}
+    for key, values in said.items():
+        if len(values) != len(manifest):
+            raise DataError(f"{name}: {key}{ending} has {len(values)} rows, x{ending} has {len(manifest)}")
+    records = [replace(record, split=split) for record in manifest.records]
+    if "split" in said:
+        records = [
+            replace(record, split=split_of_word(str(word), f"{name}: {record.name}"))
+            for record, word in zip(records, said["split"], strict=True)
+        ]
+    if "group" in said:
+        records = [replace(record, group=str(group)) for record, group in zip(records, said["group"], strict=True)]
+    manifest = replace(manifest, records=tuple(records))
+    masks = _unpacked(said["mask"], manifest, f"{name}: mask{ending}") if "mask" in said else None
+    labels = next((said[key] for key in ("y", "label") if key in said), None)
+    if labels is None and masks is not None:
+        labels = np.asarray(masks.any(axis=(1, 2)))
+    if labels is not None:
+        manifest = _labelled(manifest, labels, normal_class, f"{name}: labels{ending}")
+    return _with_masks_and_kinds(manifest, masks, said.get("kind"))
+
+
+def _with_masks_and_kinds(manifest: Manifest, masks: np.ndarray | None, kinds: np.ndarray | None) -> Manifest:
+    records = manifest.records
+    if kinds is not None:
+        records = tuple(
+            record if record.label == 0 else replace(record, kind=printable(kinds[record.row])) for record in records
+        )
+    if masks is not None:
+        records = tuple(record if record.label == 0 else replace(record, mask=record.row) for record in records)
+    return replace(manifest, records=records, masks=masks)
+
+
+def _labelled(manifest: Manifest, labels: np.ndarray, normal_class: int | None, where: str) -> Manifest:
+    known = labels_of(labels, normal_class, where)
+    records = [
+        replace(record, label=label, kind=kind) for record, (label, kind) in zip(manifest.records, known, strict=True)
+    ]
+    kept = tuple(r for r in records if normal_class is None or r.split not in ("train", "calibration") or r.label == 0)
+    dropped = len(records) - len(kept)
+    notes = (f"{dropped} training rows of other classes than {normal_class} were left out",) if dropped else ()
+    return replace(manifest, records=kept, notes=manifest.notes + notes)
+
+
+def _joined(parts: list[Manifest], name: str) -> Manifest:
+    """Several parts of one source as one manifest: rows and masks one after another."""
+    if len(parts) == 1:
+        return parts[0]
+    arrays = [part.arrays for part in parts if part.arrays is not None]
+    if len({array.shape[1:] for array in arrays}) > 1 or len({array.dtype for array in arrays}) > 1:
+        raise DataError(
+            f"{name}: its parts differ in size or type: {', '.join(f'{a.shape} {a.dtype}' for a in arrays)}"
+        )
+    records, row_start, mask_start = [], 0, 0
+    for part, array in zip(parts, arrays, strict=True):
+        for record in part.records:
+            assert record.row is not None, "arrays have rows"  # noqa: S101
+            mask = record.mask + mask_start if isinstance(record.mask, int) else None
+            label = f"{record.split} row {record.row}"
+            records.append(replace(record, name=label, row=record.row + row_start, mask=mask))
+        row_start += len(array)
+        mask_start += 0 if part.masks is None else len(part.masks)
+    masks = [part.masks for part in parts if part.masks is not None]
+    return Manifest(
+        tuple(records),
+        np.concatenate(arrays),
+        np.concatenate(masks) if masks else None,
+        name,
+        parts[0].columns,
+        tuple(note for part in parts for note in part.notes),
+    )
+
+
+def _checked(array: np.ndarray, name: str) -> np.ndarray:
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{name}: has values of type {array.dtype}; whole or real numbers are needed")
+    if array.ndim not in (2, 3, 4):
+        raise DataError(f"{name}: has shape {array.shape}; give (n, d) vectors, or (n, h, w) or (n, h, w, c) images")
+    if array.size == 0:
+        raise DataError(f"{name}: has shape {array.shape}, so there is nothing in it")
+    if array.ndim == 4 and array.shape[1] in (1, 3, 4) and array.shape[3] > 16:
+        raise DataError(
+            f"{name}: has shape {array.shape}, which looks like (n, c, h, w); "
+            "give (n, h, w, c): x.transpose(0, 2, 3, 1)"
+        )
+    return array[:, :, :, np.newaxis] if array.ndim == 3 else array
+
+
+def _as_numpy(tensor: Tensor) -> np.ndarray:
+    plain = tensor.detach().cpu()
+    return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+
+
+def _channels_last(array: np.ndarray) -> np.ndarray:
+    return np.moveaxis(array, -3, -1) if array.ndim == 4 else array
+
+
+def _item_as_array(item: object, row: int) -> np.ndarray:
+    if isinstance(item, Tensor):
+        array = _as_numpy(item)
+        return array.transpose(1, 2, 0) if array.ndim == 3 else array
+    array = np.asarray(item)
+    if array.ndim not in (1, 2, 3) or array.dtype.kind not in "biuf":
+        raise DataError(
+            f"item {row} of the data set is a {type(item).__name__}; give tensors (c, h, w), images or vectors"
+        )
+    return array
+
+
+def _unpacked(masks: np.ndarray, manifest: Manifest, where: str) -> np.ndarray:
+    assert manifest.arrays is not None, "a .npz file has arrays"  # noqa: S101
+    size = manifest.arrays.shape[1:3]
+    if masks.ndim == 4 and masks.shape[3] == 1:
+        masks = masks[:, :, :, 0]
+    if masks.dtype == np.uint8 and masks.shape[1:] == (size[0], -(-size[1] // 8)) != size:
+        masks = np.unpackbits(masks, axis=-1, count=size[1])
+    if manifest.vectors or masks.shape[1:] != size:
+        raise DataError(
+            f"{where} has shape {masks.shape}, the images {manifest.arrays.shape}; save masks at their size"
+        )
+    return np.asarray(masks != 0)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Turns what NumPy and zip say of unusable files into one line."""
+    try:
+        yield
+    except PermissionError as error:
+        raise DataError(f"{printable(path)}: no permission to read the file; change its access rights") from error
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise DataError(f"{printable(path)}: holds Python objects; save plain numbers or text") from error
+        raise DataError(f"{printable(path)}: is damaged or cut short; copy it again") from error
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{printable(path)}: is damaged or cut short; copy it again") from error

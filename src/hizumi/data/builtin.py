@@ -1,0 +1,87 @@
+"""Data sets that need no download: handwritten digits, and photographs of surfaces with drawn defects."""
+
+from typing import Literal, cast
+
+import numpy as np
+
+from hizumi.data.defects import DEFECTS, draw
+from hizumi.data.manifest import GOOD, Manifest, Record
+from hizumi.errors import UsageError
+
+BUILTIN_NAMES = ("digits", "brick", "gravel", "grass")
+CROP = 64  # pixels
+TRAINING_ROWS_SHARE = 0.62
+CALIBRATION_ROWS = 90  # the lowest of them, so that no calibration crop shows what was trained on
+TRAINING_COUNT, CALIBRATION_COUNT = 2400, 600
+TEST_COUNT = 200  # good ones, and as many defective ones
+HELD_OUT_DIGIT = 4
+DIGITS_TEST_SHARE = 0.2
+
+
+def builtin(name: str, *, normal_class: int | None = None, seed: int = 0) -> Manifest:
+    """A built-in set by name, the same for the same seed.
+
+    "digits": 8x8 images; the digit 4 is the anomaly, or, with `normal_class`, every digit but that one. "brick",
+    "gravel", "grass": 64x64 crops of a photograph, training ones from its top, test ones from the rows below, half of
+    them with a drawn scratch, crack, stain, chip or smear and its mask. Raises UsageError for another name.
+    """
+    if name not in BUILTIN_NAMES:
+        raise UsageError(f"{name!r} is not a built-in set; there are {', '.join(BUILTIN_NAMES)}")
+    if name == "digits":
+        return _digits(normal_class, seed)
+    if normal_class is not None:
+        raise UsageError(f"{name} has no classes to choose from; leave out normal_class")
+    return _photograph(cast(Literal["brick", "gravel", "grass"], name), seed)
+
+
+def _digits(normal_class: int | None, seed: int) -> Manifest:
+    from sklearn.datasets import load_digits
+
+    if normal_class is not None and normal_class not in range(10):
+        raise UsageError(f"digits has no class {normal_class}; choose one from 0 to 9")
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, :, :, np.newaxis]
+    tested = np.random.default_rng(seed).random(len(images)) < DIGITS_TEST_SHARE
+    records = []
+    for row, digit in enumerate(digits.target.tolist()):
+        normal = digit != HELD_OUT_DIGIT if normal_class is None else digit == normal_class
+        split = "test" if tested[row] or not normal else None
+        records.append(Record(f"row {row}", GOOD if normal else str(digit), 0 if normal else 1, split, row=row))
+    return Manifest(tuple(records), images, name="digits")
+
+
+def _photograph(name: Literal["brick", "gravel", "grass"], seed: int) -> Manifest:
+    import skimage.data
+
+    photograph: np.ndarray = getattr(skimage.data, name)()
+    generator = np.random.default_rng(seed)
+    border = round(TRAINING_ROWS_SHARE * len(photograph))
+    training = _crops(photograph[: border - CALIBRATION_ROWS], TRAINING_COUNT, generator)
+    calibration = _crops(photograph[border - CALIBRATION_ROWS : border], CALIBRATION_COUNT, generator)
+    good = _crops(photograph[border:], TEST_COUNT, generator)
+    clean = _crops(photograph[border:], TEST_COUNT, generator)
+    kinds = [list(DEFECTS)[index % len(DEFECTS)] for index in range(TEST_COUNT)]
+    defective, masks = zip(*(draw(kind, crop, generator) for kind, crop in zip(kinds, clean, strict=True)), strict=True)
+    images = np.concatenate([training, calibration, good, np.stack(defective)])[:, :, :, np.newaxis]
+    records = [
+        *_rows("train", len(training), 0),
+        *_rows("calibration", len(calibration), len(training)),
+        *_rows("test", len(good), len(training) + len(calibration)),
+    ]
+    first = len(records)
+    records += [
+        Record(f"test {kind} {index}", kind, 1, "test", row=first + index, mask=index)
+        for index, kind in enumerate(kinds)
+    ]
+    return Manifest(tuple(records), images, np.stack(masks), name=name)
+
+
+def _rows(split: str, count: int, first: int) -> list[Record]:
+    return [Record(f"{split} {GOOD} {index}", split=split, row=first + index) for index in range(count)]
+
+
+def _crops(photograph: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    windows = np.lib.stride_tricks.sliding_window_view(photograph, (CROP, CROP))
+    tops = generator.integers(0, windows.shape[0], count)
+    lefts = generator.integers(0, windows.shape[1], count)
+    return windows[tops, lefts].copy()

@@ -1,0 +1,140 @@
+"""Drawn defects for the built-in photographs: grey image in, damaged image and the exact mask of the damage out."""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from scipy import ndimage
+
+BARELY_VISIBLE = 0.15
+"""Share of paint below which a pixel is left untouched, so that the mask is exactly where the image was changed."""
+
+
+def draw(
+    kind: str, image: UInt8[np.ndarray, "h w"], generator: np.random.Generator
+) -> tuple[UInt8[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+    """The image with one defect of a kind (a key of DEFECTS), and True where it was painted over."""
+    clean = image.astype(np.float64)
+    paint, share = DEFECTS[kind](clean, generator)
+    share = np.where(share < BARELY_VISIBLE, 0.0, share)
+    painted = np.rint(clean + share * (paint - clean)).clip(0, 255).astype(np.uint8)
+    return painted, share > 0
+
+
+def _scratch(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A thin, slightly bent line, lighter or darker than what it crosses, fading towards its ends."""
+    start, angle = _middle(image, generator), generator.uniform(0, 2 * np.pi)
+    length, bend = generator.uniform(26, 52), generator.uniform(-9, 9)
+    along = np.linspace(-0.5, 0.5, 90)[:, np.newaxis]
+    direction = np.array([np.sin(angle), np.cos(angle)])
+    across = np.array([direction[1], -direction[0]])
+    line = start + along * length * direction + (4 * along**2) * bend * across
+    strength = generator.uniform(0.6, 1.0) * (1 - (2 * np.abs(along[:, 0])) ** 4 * 0.5)
+    share = _stroke(image.shape, line, generator.uniform(1.2, 2.2), strength)
+    shift = generator.choice([-1, 1], p=[0.35, 0.65]) * generator.uniform(45, 85)
+    return image + shift, share
+
+
+def _crack(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A dark random walk with branches, each thinner than the one it leaves."""
+    branches = [_walk(_middle(image, generator), generator.uniform(0, 2 * np.pi), 34, generator)]
+    branches.append(_walk(branches[0][0], generator.uniform(0, 2 * np.pi), 12, generator))
+    for _ in range(int(generator.integers(1, 4))):
+        stem = branches[0]
+        root = int(generator.integers(5, len(stem) - 5))
+        heading = np.arctan2(*(stem[root] - stem[root - 3])) + generator.choice([-1, 1]) * generator.uniform(0.5, 1.1)
+        branches.append(_walk(stem[root], heading, int(generator.integers(8, 18)), generator))
+    share = np.zeros(image.shape)
+    for order, branch in enumerate(branches):
+        width = np.linspace(2.1 if order == 0 else 1.4, 0.8, len(branch))
+        share = np.maximum(share, _stroke(image.shape, branch, width, np.ones(len(branch))))
+    return image * generator.uniform(0.15, 0.5), share * generator.uniform(0.75, 1.0)
+
+
+def _stain(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A soft-edged spot, darker or lighter, through which the texture still shows."""
+    inside = _blob(image, generator, generator.uniform(4.5, 8.0), roughness=0.16)
+    share = np.clip(inside / generator.uniform(2.5, 5.0) + 0.5, 0, 1)
+    shift = generator.choice([-1, 1], p=[0.6, 0.4]) * generator.uniform(28, 62)
+    level = ndimage.gaussian_filter(image, 6)
+    return level + 0.65 * (image - level) + shift, share * generator.uniform(0.8, 1.0)
+
+
+def _chip(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A missing piece: a flat floor under the surface, one wall of its edge in the light and the other in shadow."""
+    inside = _shard(image, generator, generator.uniform(4.5, 7.5))
+    level = ndimage.gaussian_filter(image, 6)
+    floor = level - generator.uniform(18, 45) + ndimage.gaussian_filter(generator.normal(0, 8, image.shape), 0.8)
+    down, right = np.gradient(ndimage.gaussian_filter(inside, 0.7))
+    light = generator.uniform(0, 2 * np.pi)
+    wall = np.exp(-(((inside - 0.7) / 0.9) ** 2)) * (np.sin(light) * down + np.cos(light) * right)
+    return floor + 75 * wall, np.clip(inside + 0.5, 0, 1)
+
+
+def _smear(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A patch dragged in one direction, so that its texture is gone though its brightness is not."""
+    inside = _blob(image, generator, generator.uniform(6.0, 9.0), roughness=0.15)
+    angle = generator.uniform(0, 180)
+    turned = ndimage.rotate(image, angle, reshape=False, mode="reflect", order=1)
+    dragged = ndimage.gaussian_filter(turned, (0.8, generator.uniform(4, 7)), mode="reflect")
+    dragged = ndimage.rotate(dragged, -angle, reshape=False, mode="reflect", order=1)
+    shift = generator.choice([-1, 1]) * generator.uniform(8, 20)
+    return dragged + shift, np.clip(inside / 2 + 0.5, 0, 1)
+
+
+DEFECTS: dict[str, Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]] = {
+    "scratch": _scratch,
+    "crack": _crack,
+    "stain": _stain,
+    "chip": _chip,
+    "smear": _smear,
+}
+
+
+def _middle(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A point that is not at the rim: (row, column) in pixels."""
+    return np.array([generator.uniform(0.22, 0.78) * side for side in image.shape])
+
+
+def _walk(start: np.ndarray, heading: float, steps: int, generator: np.random.Generator) -> Float[np.ndarray, "n 2"]:
+    headings = heading + np.cumsum(generator.normal(0, 0.32, steps))
+    steps_taken = np.stack([np.sin(headings), np.cos(headings)], axis=1)
+    return np.asarray(start + np.cumsum(steps_taken, axis=0))
+
+
+def _stroke(
+    shape: tuple[int, ...], line: np.ndarray, width: float | np.ndarray, strength: np.ndarray
+) -> Float[np.ndarray, "h w"]:
+    """Share of paint of a line through points (n, 2), with smooth edges; width (pixels) and strength by point."""
+    rows, columns = np.indices(shape[:2])
+    distance = np.hypot(rows[..., np.newaxis] - line[:, 0], columns[..., np.newaxis] - line[:, 1])
+    share: np.ndarray = (strength * np.clip(np.asarray(width) / 2 + 0.5 - distance, 0, 1)).max(axis=2)
+    return share
+
+
+def _shard(image: np.ndarray, generator: np.random.Generator, radius: float) -> Float[np.ndarray, "h w"]:
+    """Pixels inside the nearest side (negative: outside) of an angular shape, the middle of some half-planes."""
+    rows, columns = np.indices(image.shape)
+    row, column = _middle(image, generator)
+    sides = int(generator.integers(4, 8))
+    angles = 2 * np.pi * (np.arange(sides) + generator.uniform(-0.35, 0.35, sides)) / sides
+    reach = radius * generator.uniform(0.7, 1.3, sides)
+    towards = (rows - row)[..., np.newaxis] * np.sin(angles) + (columns - column)[..., np.newaxis] * np.cos(angles)
+    return np.asarray((reach - towards).min(axis=2) + generator.normal(0, 0.25, image.shape))
+
+
+def _blob(
+    image: np.ndarray, generator: np.random.Generator, radius: float, roughness: float
+) -> Float[np.ndarray, "h w"]:
+    """Pixels inside the edge (negative: outside) of a round shape; its radius varies by about `roughness` of itself."""
+    rows, columns = np.indices(image.shape)
+    row, column = _middle(image, generator)
+    stretch = generator.uniform(0.75, 1.3)
+    down, right = (rows - row) * stretch, (columns - column) / stretch
+    angle = np.arctan2(down, right)
+    waves = [
+        generator.normal(0, roughness / order) * np.cos(order * angle + generator.uniform(0, 2 * np.pi))
+        for order in range(2, 7)
+    ]
+    edge = radius * np.maximum(0.4, 1 + sum(waves))
+    return np.asarray(edge - np.hypot(down, right))

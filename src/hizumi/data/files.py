@@ -1,0 +1,140 @@
+"""Image files to pixels: only the formats on the list, at full depth, and nothing dropped without a note."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from hizumi.data import tiff
+from hizumi.data.images import Decoded, as_pixels
+from hizumi.data.rasters import PIXEL_LIMIT, from_ink, over_black, refuse_bomb, upright
+from hizumi.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+ORIENTATION_TAG = 0x0112
+PLAIN_MODES = {"1", "L", "LA", "RGB", "RGBA", "CMYK", "I;16", "I;16L", "I;16B", "I;16N", "I", "F"}
+EXPANDED_MODES = {"PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
+# Pillow keeps only the first byte of each value of these PNG kinds; under the second name it gives the second byte.
+SECOND_BYTE = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
+
+
+def decode(path: Path, *, name: str | None = None, pixel_limit: int = PIXEL_LIMIT) -> Decoded:
+    """The pixels (h, w, c) of an image file as stored: uint8, uint16 or float32, never squeezed into 8 bits.
+
+    Palettes are expanded, alpha is laid over black, ink becomes colour, EXIF rotation is applied, each with a note.
+    Raises DataError, one line that begins with `name` (the path when not given), for anything that cannot be read
+    whole.
+    """
+    name = printable(path) if name is None else name
+    with _readable(path, name) as file:
+        is_tiff = file.read(4) in tiff.MAGIC
+        file.seek(0)
+        if not is_tiff:
+            return _decode_pillow(file, name, pixel_limit)
+        try:
+            return tiff.decode_tiff(file, name, pixel_limit)
+        except tiff.CodecMissingError:
+            file.seek(0)
+            return _decode_pillow(file, name, pixel_limit)
+
+
+def printable(text: object) -> str:
+    """The text with everything that a terminal or an HTML page cannot show (line breaks, invalid UTF-8) escaped."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(text))
+
+
+@contextmanager
+def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
+    """The open file; whatever goes wrong inside becomes a DataError of one line."""
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise DataError(f"{name}: is not a PNG, JPEG, BMP, TIFF or WebP file by its name; convert it, or leave it out")
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # decoders warn of oddities in metadata that do not touch the pixels
+            if not file.read(1):
+                raise DataError(f"{name}: the file is empty (0 bytes); copy it again")
+            file.seek(0)
+            yield file
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"{name}: there is no such file") from error
+    except PermissionError as error:
+        raise DataError(f"{name}: no permission to read the file; change its access rights") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{name}: is not an image, whatever its name says; leave it out") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{name}: has far too many pixels to be decoded safely; cut it into parts") from error
+    except Exception as error:  # on damaged files the decoders raise a dozen unrelated types
+        reason = printable(error).strip() or type(error).__name__
+        raise DataError(f"{name}: is damaged or cut short ({reason}); copy it again") from error
+
+
+def _decode_pillow(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
+    with Image.open(file, formats=PILLOW_FORMATS) as image:
+        refuse_bomb(image.height, image.width, name, pixel_limit)
+        frames = getattr(image, "n_frames", 1)
+        notes: tuple[str, ...] = (f"only the first of {frames} pictures was read",) if frames > 1 else ()
+        raw_mode = str(image.tile[0].args) if image.format == "PNG" and image.tile else ""
+        image.load()
+        orientation = int(image.getexif().get(ORIENTATION_TAG, 1))
+        if image.format == "TIFF":
+            _refuse_shallow(image, name)
+        if raw_mode in ("RGB;16B", "RGBA;16B", "LA;16B"):
+            raw, mode = _deep_png(file, raw_mode), raw_mode.removesuffix(";16B")
+        else:
+            raw, mode, expanded = _raster(image, name)
+            notes += expanded
+    pixels, depth_notes = as_pixels(raw, name)
+    notes += depth_notes
+    if mode in ("LA", "RGBA"):
+        pixels, note = over_black(pixels)
+        notes += (note,)
+    if mode == "CMYK":
+        pixels, note = from_ink(pixels)
+        notes += (note,)
+    pixels, turned = upright(pixels, orientation)
+    return Decoded(np.ascontiguousarray(pixels), notes + turned)
+
+
+def _raster(image: Image.Image, name: str) -> tuple[np.ndarray, str, tuple[str, ...]]:
+    """The stored numbers, the mode that says what they mean, and a note when they had to be expanded."""
+    if image.mode == "P":
+        mode = "RGBA" if "transparency" in image.info else "RGB"
+        return np.array(image.convert(mode)), mode, ("palette expanded to colour",)
+    if image.mode in EXPANDED_MODES:
+        mode = EXPANDED_MODES[image.mode]
+        return np.array(image.convert(mode)), mode, (f"{image.mode} expanded to {mode}",)
+    if image.mode not in PLAIN_MODES:
+        raise DataError(f"{name}: is stored in colour mode {image.mode}; save it as grey or RGB")
+    return np.array(image), image.mode, ()
+
+
+def _deep_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
+    """A 16-bit PNG of several channels as uint16 (h, w, c), from its first and second bytes."""
+    if raw_mode == "LA;16B":  # two values of two bytes fill the four bytes of an 8-bit RGBA pixel
+        four = _bytes_of_png(file, "RGBA")
+        return np.asarray(four[:, :, 0::2] << 8 | four[:, :, 1::2])
+    return np.asarray(_bytes_of_png(file, raw_mode) << 8 | _bytes_of_png(file, SECOND_BYTE[raw_mode]))
+
+
+def _bytes_of_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
+    file.seek(0)
+    with Image.open(file, formats=("PNG",)) as image:
+        image.tile = [part._replace(args=raw_mode) for part in image.tile]
+        return np.array(image, dtype=np.uint16)
+
+
+def _refuse_shallow(image: Image.Image, name: str) -> None:
+    """Pillow reads 16-bit colour TIFF as 8 bits: rather no image than one with its levels lost."""
+    bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
+    if len(bits) > 1 and max(bits) > 8:
+        raise DataError(
+            f"{name}: is a TIFF of {max(bits)}-bit colour in a compression that cannot be read at full depth; "
+            "save it without compression, or `pip install imagecodecs`"
+        )

@@ -1,0 +1,101 @@
+"""Folders of images: flat, by kind (good/ beside defects), or in the MVTec AD layout."""
+
+import os
+from pathlib import Path
+
+from hizumi.data.files import IMAGE_SUFFIXES, printable
+from hizumi.data.labels import ANOMALOUS_WORDS, NORMAL_WORDS, SPLITS
+from hizumi.data.manifest import GOOD, Manifest, Record
+from hizumi.errors import DataError
+
+MASKS_FOLDER = "ground_truth"
+LAYOUTS = "put good images right into it, or into good/ beside one folder a defect, or into train/good and test/<kind>"
+
+
+def open_folder(root: Path) -> Manifest:
+    """The images of a folder; which layout it has is told by the names of its sub-folders.
+
+    Raises DataError when it holds no image, or only sub-folders whose names say nothing about good and bad.
+    """
+    folders, files, others = _listed(root)
+    names = {folder.name.lower(): folder for folder in folders}
+    splits = [name for name in names if name in SPLITS]
+    notes = _note_on_others(others)
+    if splits:
+        parts = [_by_kind(root, names[name], SPLITS[name], notes) for name in splits]
+        records = [record for part in parts for record in part]
+    elif names.keys() & (NORMAL_WORDS | ANOMALOUS_WORDS):
+        records = _by_kind(root, root, None, notes)
+    elif files:
+        records = [Record(printable(path.name), path=path) for path in files]
+        if folders:
+            notes.append(f"sub-folders of {printable(root)} were not read")
+    elif folders:
+        found = ", ".join(printable(folder.name) for folder in folders[:5])
+        raise DataError(f"{printable(root)}: holds no image, only the folders {found}; {LAYOUTS}")
+    else:
+        records = []
+    if not records:
+        raise DataError(f"{printable(root)}: holds no PNG, JPEG, BMP, TIFF or WebP image; {LAYOUTS}")
+    return Manifest(tuple(records), name=printable(root.resolve().name), notes=(*notes, *_note_on_masks(records)))
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[Path], int]:
+    """Sub-folders, images, and the number of other files, sorted; hidden ones do not count."""
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        folders = [entry for entry in entries if entry.is_dir()]
+    except OSError as error:
+        raise DataError(f"{printable(folder)}: cannot be listed ({os.strerror(error.errno or 0)})") from error
+    images = [entry for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES and entry not in set(folders)]
+    return folders, images, len(entries) - len(folders) - len(images)
+
+
+def _by_kind(root: Path, folder: Path, split: str | None, notes: list[str]) -> list[Record]:
+    """Records of good/ and of one folder a defect; images beside those folders are good in train/ only."""
+    folders, files, others = _listed(folder) if folder != root else (_listed(root)[0], _listed(root)[1], 0)
+    notes.extend(_note_on_others(others))
+    records = []
+    if files and not folders and split in ("train", "calibration"):
+        records = [_record(root, path, GOOD, split) for path in files]
+    elif files:
+        notes.append(f"{len(files)} images of {printable(folder)} lie in no folder of a kind and were not read")
+    for kind_folder in folders:
+        if kind_folder.name == MASKS_FOLDER:
+            continue
+        kind = GOOD if kind_folder.name.lower() in NORMAL_WORDS else printable(kind_folder.name)
+        inner_folders, images, inner_others = _listed(kind_folder)
+        notes.extend(_note_on_others(inner_others))
+        records += [_record(root, path, kind, split) for path in images]
+        for inner in inner_folders:
+            inner_kind = GOOD if kind == GOOD else printable(inner.name)
+            records += [_record(root, path, inner_kind, split) for path in _listed(inner)[1]]
+    return records
+
+
+def _record(root: Path, path: Path, kind: str, split: str | None) -> Record:
+    mask = None if kind == GOOD else _mask_of(root, path)
+    label = 0 if kind == GOOD else 1
+    return Record(printable(path.relative_to(root)), kind, label, split, path=path, mask=mask)
+
+
+def _mask_of(root: Path, path: Path) -> Path | None:
+    """ground_truth/<kind>/<name>_mask.<suffix>, or with the image's own name."""
+    folder = root / MASKS_FOLDER / path.parent.name
+    for stem in (f"{path.stem}_mask", path.stem):
+        for suffix in dict.fromkeys((".png", path.suffix, *sorted(IMAGE_SUFFIXES))):
+            if (mask := folder / f"{stem}{suffix}").is_file():
+                return mask
+    return None
+
+
+def _note_on_others(count: int) -> list[str]:
+    return [f"{count} files that are not images by their names were passed over"] if count else []
+
+
+def _note_on_masks(records: list[Record]) -> list[str]:
+    anomalous = [record for record in records if record.label == 1]
+    without = sum(record.mask is None for record in anomalous)
+    if not without or without == len(anomalous):
+        return []
+    return [f"{without} of {len(anomalous)} anomalous images have no mask and do not count in pixel measures"]

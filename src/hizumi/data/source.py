@@ -1,0 +1,87 @@
+"""One door for every kind of data: `open_source`."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from hizumi.data.arrays import open_array, open_dataset, open_images, open_npy, open_npz, open_tensor
+from hizumi.data.builtin import BUILTIN_NAMES, builtin
+from hizumi.data.files import IMAGE_SUFFIXES, printable
+from hizumi.data.folders import open_folder
+from hizumi.data.manifest import Manifest, Record
+from hizumi.data.tables import open_csv
+from hizumi.errors import DataError, UsageError
+
+
+def open_source(
+    data: "str | Path | np.ndarray | Tensor | Dataset[Any] | Manifest | Sequence[Any]",
+    *,
+    normal_class: int | None = None,
+) -> Manifest:
+    """Whatever holds images or numbers, as a Manifest.
+
+    A folder (flat and all good; good/ beside defects; MVTec AD), an image file, a .csv (a manifest with a column
+    `path`, or a table), .npy, .npz, the name of a built-in set, an array (n, h, w[, c]) or (n, d), a tensor (n, c, h,
+    w) or (n, d), a torch data set, or a list of files, folders or arrays. `normal_class` says which of several
+    classes is the normal one. Raises DataError, or UsageError for a name that is neither a path nor a built-in set.
+    """
+    if isinstance(data, Manifest):
+        return data
+    if isinstance(data, (str, Path)):
+        return _open_path(data, normal_class)
+    if isinstance(data, np.ndarray):
+        return open_array(data)
+    if isinstance(data, Tensor):
+        return open_tensor(data)
+    if isinstance(data, Dataset):
+        return open_dataset(data, normal_class)
+    return _open_list(list(data))
+
+
+def _open_path(data: str | Path, normal_class: int | None) -> Manifest:
+    path = Path(data).expanduser()
+    if not path.exists():
+        if str(data) in BUILTIN_NAMES:
+            return builtin(str(data), normal_class=normal_class)
+        raise UsageError(_not_found(str(data)))
+    if path.is_dir():
+        return open_folder(path)
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        return open_csv(path)
+    if suffix == ".npz":
+        return open_npz(path, normal_class)
+    if suffix == ".npy":
+        return open_npy(path)
+    if suffix in IMAGE_SUFFIXES:
+        return Manifest((Record(printable(path.name), path=path),), name=printable(path.stem))
+    raise DataError(f"{printable(path)}: is none of the files that can be opened: an image, .csv, .npy or .npz")
+
+
+def _not_found(name: str) -> str:
+    close = difflib.get_close_matches(name.lower(), BUILTIN_NAMES, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"built-in sets are {', '.join(BUILTIN_NAMES)}"
+    return f"{printable(name)}: there is no such file or folder; {hint}"
+
+
+def _open_list(items: list[Any]) -> Manifest:
+    if not items:
+        raise DataError("the list of data is empty; give at least one file or array")
+    if not all(isinstance(item, (str, Path)) for item in items):
+        return open_images([np.asarray(item) for item in items], "list")
+    records: list[Record] = []
+    notes: list[str] = []
+    for path in map(Path, items):
+        if path.is_dir():
+            folder = open_folder(path)
+            records += [replace(record, name=f"{printable(path)}/{record.name}") for record in folder.records]
+            notes += folder.notes
+        else:
+            records.append(Record(printable(path), path=path))
+    return Manifest(tuple(records), name="files", notes=tuple(notes))

@@ -1,0 +1,293 @@
+"""From a manifest to batches: every image decoded once, sized, kept on the disk, and served in [-1, 1]."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from hizumi.data.cache import PixelCache
+from hizumi.data.images import Decoded, Window, match_channels
+from hizumi.data.manifest import Manifest
+from hizumi.data.sizing import Sizing
+from hizumi.errors import DataError, UsageError
+
+
+class Failure(NamedTuple):
+    """A record that could not be used, and why, in words."""
+
+    name: str
+    reason: str
+
+
+class Store:
+    """Images or vectors of a manifest, ready to be batched; made by `Store.build`.
+
+    `shape` is (c, h, w) of a batch item or (d,); `kept` are the manifest's indices that can be used, in order;
+    `failures` the others, with reasons; `notes` counts what was done to how many images; `decoded_count` is how many
+    had to be decoded. `window` and `channels` are None for vectors.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        items: Sequence[np.ndarray] | np.ndarray,
+        kept: Sequence[int],
+        *,
+        sizing: Sizing | None = None,
+        window: Window | None = None,
+        channels: int | None = None,
+        failures: Sequence[Failure] = (),
+        notes: dict[str, int] | None = None,
+        cache: PixelCache | None = None,
+        decoded_count: int = 0,
+    ) -> None:
+        self.manifest = manifest
+        self.kept = tuple(kept)
+        self.sizing = sizing
+        self.window = window
+        self.channels = channels
+        self.failures = tuple(failures)
+        self.notes = notes or {}
+        self.decoded_count = decoded_count
+        self._items = items
+        self._cache = cache  # a temporary one lives as long as the views into it are needed
+
+    @classmethod
+    def build(
+        cls,
+        manifest: Manifest,
+        sizing: Sizing | None,
+        *,
+        window: Window | None = None,
+        channels: int | None = None,
+        folder: Path | None = None,
+        strict: bool = False,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> "Store":
+        """Read all records. Sizing None keeps images as they are, and then all must be of one size.
+
+        Without `window` and `channels`, both are found from these images: give the training set's to every other
+        store. `folder` keeps decoded pixels for the next build; without it they go to a temporary folder.
+        `on_progress` is called with the numbers of images done and of all. Images that cannot be used become
+        `failures`; with `strict` the first one raises DataError, as does an empty result, and NaN or infinity in a
+        table.
+        """
+        if not len(manifest):
+            raise DataError(f"{manifest.name}: holds no record; there is nothing to read")
+        if manifest.vectors:
+            table, notes = _checked_table(manifest)
+            return cls(manifest, table, range(len(manifest)), notes=notes)
+        return _Builder(manifest, sizing, window, channels, folder, strict).build(on_progress)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item of a batch: (c, h, w) or (d,)."""
+        if self.channels is None:
+            return tuple(self._items[0].shape)
+        if self.sizing is not None:
+            return self.channels, self.sizing.height, self.sizing.width
+        return self.channels, *self._items[0].shape[:2]
+
+    @property
+    def views(self) -> int:
+        """Crops it takes to see an image: 1, or in tile mode the number of tiles that cover one of middling size."""
+        if self.sizing is None or self.sizing.mode == "resize":
+            return 1
+        heights, widths = zip(*(item.shape[:2] for item in self._items), strict=True)
+        return len(self.sizing.tiles(int(np.median(heights)), int(np.median(widths))))
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def name(self, index: int) -> str:
+        """The record's name behind item `index`."""
+        return self.manifest.records[self.kept[index]].name
+
+    def pixels(self, index: int) -> Shaped[np.ndarray, "h w c"]:
+        """One image at its working size (its own size in tile mode), in the source's dtype, channels matched."""
+        assert self.channels is not None, "vectors have no pixels"  # noqa: S101
+        return match_channels(self._items[index], self.channels, self.name(index))[0]
+
+    def batch(
+        self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n c h w"] | Float[Tensor, "n d"]:
+        """Items as float32: images in [-1, 1], vectors as they are.
+
+        In tile mode one crop of the tile's size an image: at random with a generator, from the middle without.
+        """
+        chosen = [int(index) for index in indices]
+        if self.window is None:
+            return torch.from_numpy(np.stack([self._items[index] for index in chosen]))
+        images = [self.pixels(index) for index in chosen]
+        if self.sizing is not None and self.sizing.mode == "tile":
+            images = [_crop(image, self.sizing, generator) for image in images]
+        unit = self.window.to_unit(np.stack(images))
+        return torch.from_numpy(np.ascontiguousarray(unit.transpose(0, 3, 1, 2)))
+
+
+class _Builder:
+    """The steps of `Store.build` for images, and what they gather on the way."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        sizing: Sizing | None,
+        window: Window | None,
+        channels: int | None,
+        folder: Path | None,
+        strict: bool,
+    ) -> None:
+        self.manifest, self.sizing, self.window, self.channels = manifest, sizing, window, channels
+        self.strict = strict
+        self.cache = PixelCache(folder)
+        self.sized: dict[int, Decoded | str] = {}  # pixels, or the key under which the cache has them
+        self.failures: dict[int, str] = {}
+        self.decoded_count = 0
+
+    def build(self, on_progress: Callable[[int, int], None] | None) -> Store:
+        try:
+            for index in range(len(self.manifest)):
+                self._attempt(index, self._read, index)
+                if on_progress is not None:
+                    on_progress(index + 1, len(self.manifest))
+            self.cache.finish()
+        except BaseException:
+            self.cache.discard()
+            raise
+        found = {index: self._found(entry) for index, entry in self.sized.items()}
+        self._refuse_empty(found)
+        channels = self.channels or _common_channels(found)
+        dtype = (
+            self.window.dtype
+            if self.window
+            else Counter(d.pixels.dtype.name for d in found.values()).most_common(1)[0][0]
+        )
+        notes: Counter[str] = Counter()
+        for index in list(found):
+            self._attempt(index, self._check, index, found, channels, dtype, notes)
+        self._refuse_empty(found)
+        self._refuse_mixed_sizes(found)
+        items = [decoded.pixels for decoded in found.values()]
+        return Store(
+            self.manifest,
+            items,
+            tuple(found),
+            sizing=self.sizing,
+            window=self.window or Window.of(items),
+            channels=channels,
+            failures=[Failure(self.manifest.records[i].name, why) for i, why in sorted(self.failures.items())],
+            notes=dict(notes),
+            cache=self.cache,
+            decoded_count=self.decoded_count,
+        )
+
+    def _attempt(self, index: int, step: Callable[..., None], *arguments: object) -> None:
+        """One step on one record; what is wrong with it is gathered, or raised where the user is strict."""
+        try:
+            step(*arguments)
+        except DataError as error:
+            if self.strict:
+                raise
+            self.failures[index] = str(error).removeprefix(f"{self.manifest.records[index].name}: ")
+
+    def _read(self, index: int) -> None:
+        """Find the record's pixels at their working size: in memory, in the cache, or by decoding."""
+        record = self.manifest.records[index]
+        if record.path is None and (view := self._in_memory(index)) is not None:
+            self.sized[index] = view
+            return
+        sizing = self.sizing
+        form = "native" if sizing is None else f"{sizing.mode}-{sizing.height}x{sizing.width}"
+        key = f"{self.manifest.content_hash(index)}-{form}"
+        if not self.cache.holds(key):
+            decoded = self.manifest.read(index)
+            self.decoded_count += 1
+            pixels = decoded.pixels if sizing is None else sizing.fit(decoded.pixels)
+            self.cache.add(key, Decoded(pixels, decoded.notes))
+        self.sized[index] = key
+
+    def _in_memory(self, index: int) -> Decoded | None:
+        """The manifest's own row, where it can be served as it is."""
+        decoded = self.manifest.read(index)
+        height, width = decoded.pixels.shape[:2]
+        fits = self.sizing is None or self.sizing.keeps(height, width)
+        arrays, row = self.manifest.arrays, self.manifest.records[index].row
+        shared = arrays is not None and row is not None and np.may_share_memory(decoded.pixels, arrays[row])
+        return decoded if fits and shared else None
+
+    def _found(self, entry: Decoded | str) -> Decoded:
+        if isinstance(entry, Decoded):
+            return entry
+        decoded = self.cache.get(entry)
+        assert decoded is not None, "a finished cache holds what was added"  # noqa: S101
+        return decoded
+
+    def _check(self, index: int, found: dict[int, Decoded], channels: int, dtype: str, notes: Counter[str]) -> None:
+        """Keep only images of the set's channels and depth, and count the notes of those."""
+        name, decoded = self.manifest.records[index].name, found.pop(index)
+        if decoded.pixels.dtype.name != dtype:
+            raise DataError(f"{name}: is {decoded.pixels.dtype.name}, the others are {dtype}; save all at one depth")
+        _, note = match_channels(decoded.pixels, channels, name)
+        notes.update(decoded.notes)
+        notes.update([note] if note else [])
+        found[index] = decoded
+
+    def _refuse_empty(self, found: dict[int, Decoded]) -> None:
+        if not found:
+            index, reason = min(self.failures.items())
+            name, count = self.manifest.records[index].name, len(self.manifest)
+            raise DataError(f"{self.manifest.name}: none of {count} images can be used; the first is {name}: {reason}")
+
+    def _refuse_mixed_sizes(self, found: dict[int, Decoded]) -> None:
+        if self.sizing is not None:
+            return
+        first, *others = found
+        height, width = found[first].pixels.shape[:2]
+        for index in others:
+            other_height, other_width = found[index].pixels.shape[:2]
+            if (other_height, other_width) != (height, width):
+                names = self.manifest.records[first].name, self.manifest.records[index].name
+                raise UsageError(
+                    f"{names[0]} is {width}x{height} pixels and {names[1]} {other_width}x{other_height}: "
+                    "give an image size, to which all are brought"
+                )
+
+
+def _common_channels(found: dict[int, Decoded]) -> int:
+    """The channel count that most images have; three for a mixture of grey and colour, since grey can be repeated."""
+    counts = Counter(decoded.pixels.shape[2] for decoded in found.values())
+    return 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
+
+
+def _crop(image: np.ndarray, sizing: Sizing, generator: torch.Generator | None) -> np.ndarray:
+    room_down, room_right = image.shape[0] - sizing.height, image.shape[1] - sizing.width
+    if generator is None:
+        top, left = room_down // 2, room_right // 2
+    else:
+        top = int(torch.randint(room_down + 1, (), generator=generator))
+        left = int(torch.randint(room_right + 1, (), generator=generator))
+    return image[top : top + sizing.height, left : left + sizing.width]
+
+
+def _checked_table(manifest: Manifest) -> tuple[Float[np.ndarray, "n d"], dict[str, int]]:
+    """The manifest's rows as float32, all finite, and a note on each column that never changes."""
+    assert manifest.arrays is not None, "vectors lie in an array"  # noqa: S101
+    raw = manifest.arrays[[record.row for record in manifest.records if record.row is not None]]
+    with np.errstate(over="ignore"):
+        table = raw.astype(np.float32)
+    columns = manifest.columns or tuple(f"column {position}" for position in range(table.shape[1]))
+    if not np.isfinite(table).all():
+        row, position = np.argwhere(~np.isfinite(table))[0]
+        what = "NaN (a missing number)" if np.isnan(table[row, position]) else "infinity, or too large for float32"
+        raise DataError(
+            f"{manifest.name}: {manifest.records[row].name}, {columns[position]!r} is {what}; "
+            "fill in or leave out the row or column"
+        )
+    constant = np.flatnonzero((table == table[0]).all(axis=0)) if len(table) > 1 else ()
+    notes = {f"column {columns[position]!r} never changes, so it says nothing": len(table) for position in constant}
+    return table, notes

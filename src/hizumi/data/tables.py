@@ -1,0 +1,121 @@
+"""CSV files: a manifest of images (it has a column `path`), or a table of numbers."""
+
+import csv
+from array import array
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hizumi.data.files import printable
+from hizumi.data.labels import label_of_word, split_of_word
+from hizumi.data.manifest import GOOD, Manifest, Record
+from hizumi.errors import DataError
+
+MEANINGS = ("label", "split", "group", "kind")
+
+
+def open_csv(path: Path) -> Manifest:
+    """Read a CSV file, UTF-8 or Shift-JIS, separated by commas, semicolons or tabs.
+
+    With a column `path` each line is an image: path (relative to the CSV's folder), and if wished label, split, mask,
+    group, kind. Without one each line is a row of numbers, and columns named label, split, group and kind say what is
+    known of it; an empty cell is a missing number. Raises DataError naming line and column of what cannot be
+    understood.
+    """
+    lines = _lines(path)
+    if not lines:
+        raise DataError(f"{printable(path)}: the file is empty; it needs at least one line of values")
+    number, first = lines[0]
+    if all(_is_number(cell) for cell in first):
+        header = [f"column {position}" for position in range(1, len(first) + 1)]
+    else:
+        header, lines = [cell.strip() for cell in first], lines[1:]
+    if not lines:
+        raise DataError(f"{printable(path)}: has a heading and no line below it")
+    for number, cells in lines:
+        if len(cells) != len(header):
+            raise DataError(f"{printable(path)}: line {number} has {len(cells)} cells, the heading {len(header)}")
+    meanings = {name.lower(): position for position, name in enumerate(header)}
+    return _images(path, meanings, lines) if "path" in meanings else _numbers(path, header, meanings, lines)
+
+
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    """Cells of every line that is not blank, with its number in the file."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{printable(path)}: cannot be read ({error.strerror})") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        try:
+            text = content.decode("cp932")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{printable(path)}: is neither UTF-8 nor Shift-JIS text; save it as UTF-8") from error
+    heading = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=heading.count)
+    reader = csv.reader(text.splitlines(), delimiter=delimiter)
+    try:
+        return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except csv.Error as error:
+        raise DataError(f"{printable(path)}: line {reader.line_num} is not CSV ({error})") from error
+
+
+def _images(path: Path, meanings: dict[str, int], lines: Sequence[tuple[int, list[str]]]) -> Manifest:
+    records = []
+    for number, cells in lines:
+        where = f"{printable(path)}: line {number}"
+        said = {name: cells[position].strip() for name, position in meanings.items()}
+        if not said["path"]:
+            raise DataError(f"{where} names no path")
+        mask = path.parent / said["mask"] if said.get("mask") else None
+        if mask is not None and not mask.is_file():
+            raise DataError(f"{where}: there is no mask file {printable(mask)}")
+        known = _known(printable(said["path"]), said, where)
+        records.append(replace(known, path=path.parent / said["path"], mask=mask))
+    return Manifest(tuple(records), name=printable(path.stem))
+
+
+def _numbers(
+    path: Path, header: list[str], meanings: dict[str, int], lines: Sequence[tuple[int, list[str]]]
+) -> Manifest:
+    special = {name: meanings[name] for name in MEANINGS if name in meanings}
+    places = [position for position in range(len(header)) if position not in special.values()]
+    if not places:
+        raise DataError(f"{printable(path)}: has no column of numbers")
+    values = array("d")
+    records = []
+    for row, (number, cells) in enumerate(lines):
+        where = f"{printable(path)}: line {number}"
+        try:
+            values.extend(float(cells[place] or "nan") for place in places)
+        except ValueError:
+            wrong = next(place for place in places if not _is_number(cells[place]))
+            raise DataError(
+                f"{where}, column {printable(header[wrong])!r}: {printable(cells[wrong])!r} is not a number; "
+                "replace or leave out the column"
+            ) from None
+        said = {name: cells[position].strip() for name, position in special.items()}
+        records.append(replace(_known(f"line {number}", said, where), row=row))
+    table = np.frombuffer(values, dtype=np.float64).reshape(len(records), len(places))
+    columns = tuple(printable(header[place]) for place in places)
+    return Manifest(tuple(records), table, name=printable(path.stem), columns=columns)
+
+
+def _known(name: str, said: dict[str, str], where: str) -> Record:
+    """Kind, label, split and group of a line; without a column for labels everything is good."""
+    label, kind = label_of_word(said["label"]) if "label" in said else (0, GOOD)
+    if said.get("kind"):
+        kind = printable(said["kind"])
+        label = label_of_word(kind)[0] if "label" not in said else label
+    return Record(name, kind, label, split_of_word(said.get("split", ""), where), said.get("group") or None)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell or "nan")
+    except ValueError:
+        return False
+    return True

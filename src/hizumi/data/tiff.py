@@ -1,0 +1,110 @@
+"""TIFF at full depth and with any number of channels."""
+
+import logging
+from typing import BinaryIO
+
+import numpy as np
+import tifffile
+
+from hizumi.data.images import Decoded, as_pixels
+from hizumi.data.rasters import from_ink, over_black, refuse_bomb, upright
+from hizumi.errors import DataError
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+CHANNEL_AXES = "SCQ"
+
+# Damage is reported by an error of ours; the library would also print it on the user's terminal.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+class CodecMissingError(Exception):
+    """The file is compressed in a way that tifffile alone does not read."""
+
+
+def decode_tiff(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
+    """The first image of a TIFF file: (h, w, c), planar and one-page-per-channel files included.
+
+    Raises CodecMissingError where another decoder has to try, DataError for what cannot be read.
+    """
+    with tifffile.TiffFile(file) as tiff:
+        page, series = tiff.pages.first, tiff.series[0]
+        refuse_bomb(page.imagelength, page.imagewidth, name, pixel_limit)
+        if page.photometric not in _PHOTOMETRICS:
+            raise CodecMissingError
+        stacked = _is_channel_stack(series.axes)
+        pages = [part for part in series.pages if part is not None] if stacked else [page]
+        if any(_cut_short(part, tiff.filehandle.size) for part in pages):
+            raise DataError(f"{name}: the file is cut short; copy it again")
+        refuse_bomb(
+            page.imagelength, page.imagewidth * max(1, len(pages) * page.samplesperpixel // 4), name, pixel_limit
+        )
+        try:
+            raw = series.asarray() if stacked else page.asarray()
+        except (KeyError, ValueError, ImportError) as error:
+            if "imagecodecs" in str(error):
+                raise CodecMissingError from error
+            raise
+        axes = series.axes if stacked else page.axes
+        notes = () if stacked or len(tiff.pages) == 1 else (f"only the first of {len(tiff.pages)} pages was read",)
+        return _as_levels(_channels_last(raw, axes, name), page, notes, name)
+
+
+def _is_channel_stack(axes: str) -> bool:
+    """Whether the pages of a series are the channels of one image, not a sequence of images."""
+    return len(axes) == 3 and axes.endswith("YX") and axes[0] in CHANNEL_AXES
+
+
+def _cut_short(page: tifffile.TiffPage, file_size: int) -> bool:
+    ends = (offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True))
+    return max(ends, default=0) > file_size
+
+
+def _channels_last(raw: np.ndarray, axes: str, name: str) -> np.ndarray:
+    if len(axes) == 2:
+        return raw[:, :, np.newaxis]
+    if len(axes) == 3 and axes.endswith("YX"):
+        return np.ascontiguousarray(raw.transpose(1, 2, 0))
+    if len(axes) == 3 and axes.startswith("YX"):
+        return raw
+    raise DataError(f"{name}: is a TIFF with axes {axes}; save one image of height, width and channels a file")
+
+
+def _as_levels(raw: np.ndarray, page: tifffile.TiffPage, notes: tuple[str, ...], name: str) -> Decoded:
+    """What the stored numbers mean: palette, inverted grey, ink, alpha, rotation."""
+    meaning = tifffile.PHOTOMETRIC
+    depth_notes: tuple[str, ...] = ()
+    if page.photometric == meaning.PALETTE:
+        raw, notes = _through_palette(raw, page), (*notes, "palette expanded to colour")
+    else:
+        raw, depth_notes = as_pixels(raw, name)
+    if page.photometric == meaning.MINISWHITE and raw.dtype.kind in "u":
+        raw, notes = np.iinfo(raw.dtype).max - raw, (*notes, "stored as a negative, inverted")
+    alpha = [int(kind) for kind in page.extrasamples if int(kind) in (1, 2)]
+    if alpha and raw.shape[2] in (2, 4, 5):
+        raw, note = over_black(raw, premultiplied=alpha[-1] == 1)
+        notes = (*notes, note)
+    if page.photometric == meaning.SEPARATED and raw.shape[2] == 4 and raw.dtype.kind == "u":
+        raw, note = from_ink(raw)
+        notes = (*notes, note)
+    tag = page.tags.get("Orientation")
+    raw, turned = upright(raw, 1 if tag is None else int(tag.value))
+    return Decoded(raw, (*depth_notes, *notes, *turned))
+
+
+def _through_palette(indices: np.ndarray, page: tifffile.TiffPage) -> np.ndarray:
+    table = np.asarray(page.colormap)  # (3, entries), 16 bits
+    if not (table % 257).any():
+        table = table // 257
+    elif not (table % 256).any():
+        table = table // 256
+    depth = np.uint8 if table.max() < 256 else np.uint16
+    return np.ascontiguousarray(table.T[indices[:, :, 0]].astype(depth))
+
+
+_PHOTOMETRICS = (
+    tifffile.PHOTOMETRIC.MINISBLACK,
+    tifffile.PHOTOMETRIC.MINISWHITE,
+    tifffile.PHOTOMETRIC.RGB,
+    tifffile.PHOTOMETRIC.PALETTE,
+    tifffile.PHOTOMETRIC.SEPARATED,
+)

@@ -1,0 +1,67 @@
+"""Writing files so that nothing is lost, and names so that any screen can show them."""
+
+import os
+import re
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from hizumi.errors import SaveError
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, flush it to the disk and rename it: what was there stays until then."""
+    path = path.resolve()  # a link keeps pointing to the file that is replaced
+    temporary = path.with_name(f".hizumi-{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():  # a pipe or a device is written to, never replaced
+            path.write_bytes(content)
+            return
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise save_error(str(path), error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def save_error(where: str, error: OSError) -> SaveError:
+    """One line on why `where` could not be written, and what to do."""
+    reason = (error.strerror or str(error)).lower()
+    return SaveError(f"could not write {printable(where)}: {reason}; free space there, or give another place")
+
+
+def printable(text: object) -> str:
+    r"""Text that any screen can show: bytes of a name that are not UTF-8 become \xff, control characters \x0a."""
+    return _INVISIBLE.sub(_escape, str(text))
+
+
+def encodable(text: str) -> str:
+    """Text that UTF-8 can hold, otherwise unchanged."""
+    return _SURROGATES.sub(_escape, text)
+
+
+def _flush_folder(folder: Path) -> None:
+    # The rename itself must survive a power cut; not every system lets a folder be opened.
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:  # how Python carries the byte of a file name that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

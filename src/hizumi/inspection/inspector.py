@@ -1,0 +1,394 @@
+"""The whole line as one estimator: normal images in, verdicts out."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch.utils.data import Dataset
+
+from hizumi.calibration import Box, Calibration, Verdict, boxes_over
+from hizumi.data import Manifest, Sizing, Store, Window, check_disjoint, open_source, split
+from hizumi.data.stream import Batches, Subset
+from hizumi.detectors import Detector
+from hizumi.errors import DataError, UsageError
+from hizumi.inspection.scoring import Failure, Scored, Scorer
+from hizumi.inspection.specification import construct, specify
+from hizumi.registry import detector_class
+from hizumi.training import TrainingOptions
+from hizumi.training.health import Finding, check_losses, check_reconstructions, check_scores
+from hizumi.training.loop import Observer, make_fabric
+from hizumi.version import __version__
+
+if TYPE_CHECKING:
+    pass
+
+HEALTH_IMAGES = 256  # training images that the health check looks at
+VALIDATION_SHARE = 0.1  # of the training images, where patience asks for a validation loss
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection(Sequence[Verdict]):
+    """Verdicts in the order of the input, and the records that could not be read."""
+
+    verdicts: tuple[Verdict, ...]
+    failures: tuple[Failure, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.verdicts[index]
+
+
+class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+    """Learns from normal images (or rows of numbers) alone, then scores, localises and decides.
+
+    A scikit-learn outlier estimator: `predict` gives +1 for normal and -1 for anomalous, `score_samples` and
+    `decision_function` are higher for normal, zero on the threshold. `inspect` says more, and there, as everywhere else
+    in hizumi, a higher score is more anomalous.
+
+    Args:
+        detector: A name (`hizumi list` shows them) or an unfitted detector, which is copied.
+        image_size: Working size in pixels, one side or (height, width). None: the image's own, or the detector's
+            working size where that is smaller.
+        sizing: "resize" keeps the aspect and pads; "tile" looks at the image's own pixels through windows.
+        window: Pixel values (low, high) that become -1 and 1. None: all of an integer type's range, or the range of
+            the training data where pixels are floats.
+        false_alarm_rate: Share of good parts that may be called anomalous.
+        rule: How the threshold follows from held-out scores; `hizumi.calibration.RULES` names them.
+        calibration_share: Of the normal images, the share held out for the threshold, where the data do not say.
+        training: Budget, batch size, seed, precision and devices.
+        cache: Folder for decoded images, kept between fits. None: a temporary one.
+
+    After `fit`: `detector_`, `calibration_`, `sizing_`, `window_`, `channels_`, `findings_` (health check), `journal_`,
+    `options_` (what was done, in full), `notes_` and `failures_` (what was said about the data), `offset_`.
+    """
+
+    detector_: Detector
+    calibration_: Calibration
+
+    def __init__(
+        self,
+        detector: str | Detector = "reconstruction",
+        *,
+        image_size: int | tuple[int, int] | None = None,
+        sizing: Literal["resize", "tile"] = "resize",
+        window: tuple[float, float] | None = None,
+        false_alarm_rate: float = 0.01,
+        rule: str = "conformal",
+        calibration_share: float = 0.2,
+        training: TrainingOptions | None = None,
+        cache: str | Path | None = None,
+    ) -> None:
+        self.detector = detector
+        self.image_size = image_size
+        self.sizing = sizing
+        self.window = window
+        self.false_alarm_rate = false_alarm_rate
+        self.rule = rule
+        self.calibration_share = calibration_share
+        self.training = training
+        self.cache = cache
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        run_folder: Path | None = None,
+        observe: Observer | None = None,
+        strict: bool = False,
+    ) -> Self:
+        """Fit on normal data; anomalous records, where the data are labelled, are left alone, and `y` is ignored.
+
+        Args:
+            X: A folder, file or list of files, the name of a built-in set, an array, a tensor, a Dataset, a Manifest.
+            y: Not used; it is here for scikit-learn.
+            run_folder: Where checkpoints and the journal go, so that a killed run resumes from them.
+            observe: Called with the record of every step.
+            strict: Stop at the first image that cannot be read, instead of passing it over.
+        """
+        started = time.monotonic()
+        options = self.training or TrainingOptions()
+        fabric = make_fabric(options)
+        fabric.launch()
+        # Seen by every process, told by the first.
+        observe = observe if fabric.is_global_zero else None
+        manifest = self._split(self._manifest(X, reset=True), options.seed)
+        train, calibration = manifest.select(split="train"), manifest.select(split="calibration")
+        store = self._store(train, strict, observe)
+        detector = self._new_detector()
+        training, validation = self._with_validation(store, options)
+        detector.fit(training, options, validation=validation, run_folder=run_folder, observe=observe, fabric=fabric)
+        self.detector_ = detector.cpu()
+        self.journal_ = detector.journal
+        scored = list(self._scored(calibration, pictures=False, strict=strict, observe=observe))
+        self._calibrate(scored)
+        self.failures_ = (
+            *(Failure(-1, failure.name, failure.reason) for failure in store.failures),
+            *(item for item in scored if isinstance(item, Failure)),
+        )
+        self.notes_ = (*manifest.notes, *(f"{note}: {count} images" for note, count in store.notes.items()))
+        self.findings_ = self._health(store)
+        self.options_ = self._options(manifest, store, options, time.monotonic() - started)
+        self.leads_ = fabric.is_global_zero
+        return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Higher for normal, (n,): the detector's scores with their sign turned."""
+        check_is_fitted(self, "detector_")
+        items = list(self._scored(self._manifest(X), pictures=False, strict=True))
+        return -np.array([item.score for item in items if isinstance(item, Scored)])
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """`score_samples` minus `offset_`, (n,): negative where the verdict is anomalous."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """+1 for normal, -1 for anomalous, (n,)."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    @property
+    def offset_(self) -> float:
+        """Minus the threshold."""
+        return -self.calibration_.threshold.value
+
+    def inspect(self, X: Any, *, strict: bool = False, observe: Observer | None = None) -> Inspection:
+        """Verdicts on anything that `fit` takes, labels ignored; what cannot be read is in `failures`."""
+        items = list(self.inspect_each(X, strict=strict, observe=observe))
+        return Inspection(
+            tuple(item for item in items if isinstance(item, Verdict)),
+            tuple(item for item in items if isinstance(item, Failure)),
+        )
+
+    def inspect_each(
+        self, X: Any, *, pictures: bool = True, strict: bool = False, observe: Observer | None = None
+    ) -> Iterator[Verdict | Failure]:
+        """The same one by one, for more images than memory holds; without pictures it is faster."""
+        check_is_fitted(self, "detector_")
+        for item in self._scored(self._manifest(X), pictures=pictures, strict=strict, observe=observe):
+            yield item if isinstance(item, Failure) else self._verdict(item)
+
+    def calibrate(
+        self, *, false_alarm_rate: float | None = None, rule: str | None = None, labelled: Any = None
+    ) -> Self:
+        """Change threshold, rate or rule without fitting again; best-f1 takes `labelled` data with anomalies."""
+        check_is_fitted(self, "detector_")
+        if labelled is not None:
+            self.calibration_ = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
+        else:
+            self.calibration_ = self.calibration_.with_(rule=rule, false_alarm_rate=false_alarm_rate)
+        return self
+
+    def embed(self, X: Any) -> np.ndarray:
+        """What the detector sees of each record, (n, k), for drawing the data as a map of points."""
+        check_is_fitted(self, "detector_")
+        manifest = self._manifest(X)
+        store = Store.build(manifest, self.sizing_, window=self.window_, channels=self.channels_)
+        parts = [
+            self.detector_.embed(store.batch(indices)).float().cpu().numpy()
+            for indices in torch.split(torch.arange(len(store)), 64)
+        ]
+        return np.concatenate(parts)
+
+    def plan(self, X: Any, *, strict: bool = False) -> dict[str, Any]:
+        """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data."""
+        from hizumi.inspection.planning import estimate
+
+        options = self.training or TrainingOptions()
+        manifest = self._split(self._manifest(X, reset=True), options.seed)
+        store = self._store(manifest.select(split="train"), strict, None)
+        return self._options(manifest, store, options, None) | {
+            "estimate": estimate(self._new_detector(), store, options)
+        }
+
+    def _manifest(self, X: Any, reset: bool = False) -> Manifest:
+        is_source = isinstance(X, (str, Path, Manifest, torch.Tensor, Dataset)) or (
+            np.ndim(X) > 2 if isinstance(X, np.ndarray) else _is_list_of_paths(X)
+        )
+        if not is_source:
+            X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1)
+            return open_source(X)
+        manifest = open_source(X)
+        if reset:
+            self.__dict__.pop("n_features_in_", None)
+        return manifest
+
+    def _split(self, manifest: Manifest, seed: int) -> Manifest:
+        if manifest.vectors and len(manifest) < 2:
+            raise DataError(f"{manifest.name}: n_samples=1; a detector needs at least two rows")
+        manifest = split(manifest, calibration_share=self.calibration_share, seed=seed)
+        notes = check_disjoint(manifest)
+        return replace(manifest, notes=(*manifest.notes, *notes))
+
+    def _store(self, train: Manifest, strict: bool, observe: Observer | None) -> Store:
+        def on_progress(done: int, total: int) -> None:
+            if observe is not None:
+                observe({"phase": "reading", "step": done, "share": done / total, "losses": {}})
+
+        self.sizing_ = None if train.vectors else self._sizing(train)
+        window = None
+        if self.window is not None and not train.vectors:
+            low, high = self.window
+            if not low < high:
+                raise UsageError(f"window is {self.window}; its first value must lie below its second")
+            window = Window(float(low), float(high), train.read(0).pixels.dtype.name)
+        folder = None if self.cache is None else Path(self.cache)
+        store = Store.build(train, self.sizing_, window=window, folder=folder, strict=strict, on_progress=on_progress)
+        self.window_, self.channels_ = store.window, store.channels
+        return store
+
+    def _sizing(self, train: Manifest) -> Sizing | None:
+        if self.image_size is not None:
+            given = self.image_size
+            height, width = (given, given) if isinstance(given, int | np.integer) else given
+            return Sizing(int(height), int(width), self.sizing)
+        working_size = self._detector_type().working_size
+        sizes = {_first_readable(train)} if self.sizing == "resize" else set()
+        height, width = next(iter(sizes), (working_size, working_size))
+        if self.sizing == "tile":
+            return Sizing(working_size, working_size, "tile")
+        scale = min(1.0, working_size / max(height, width))
+        return Sizing(max(1, round(height * scale)), max(1, round(width * scale)))
+
+    def _detector_type(self) -> type[Detector]:
+        return detector_class(self.detector) if isinstance(self.detector, str) else type(self.detector)
+
+    def _new_detector(self) -> Detector:
+        if isinstance(self.detector, Detector):
+            # A copy: what the user handed in stays as it is, as in every scikit-learn estimator.
+            detector: Detector = construct(specify(self.detector))
+            return detector
+        return self._detector_type()()
+
+    def _with_validation(self, store: Store, options: TrainingOptions) -> tuple[Batches, Batches | None]:
+        if options.budget is None or options.budget.patience is None:
+            return store, None
+        order = torch.randperm(len(store), generator=torch.Generator().manual_seed(options.seed))
+        held_out = max(1, round(VALIDATION_SHARE * len(store)))
+        if held_out >= len(store):
+            raise DataError("one training image is too few for early stopping; leave patience out")
+        return Subset(store, order[held_out:]), Subset(store, order[:held_out])
+
+    def _scorer(self) -> Scorer:
+        return Scorer(self.detector_, self.sizing_, self.window_, self.channels_)
+
+    def _scored(
+        self, manifest: Manifest, *, pictures: bool, strict: bool, observe: Observer | None = None
+    ) -> Iterator[Scored | Failure]:
+        def on_progress(done: int, total: int) -> None:
+            if observe is not None:
+                observe({"phase": "scoring", "step": done, "share": done / total, "losses": {}})
+
+        return self._scorer().score(manifest, pictures=pictures, strict=strict, on_progress=on_progress)
+
+    def _calibrate(self, items: Sequence[Scored | Failure]) -> None:
+        scored = [item for item in items if isinstance(item, Scored)]
+        if not scored:
+            raise DataError("none of the held-out normal images could be read; without them there is no threshold")
+        maps = [item.map for item in scored if item.map is not None]
+        self.calibration_ = Calibration.fit(
+            np.array([item.score for item in scored]),
+            rule=self.rule,
+            false_alarm_rate=self.false_alarm_rate,
+            pixel_maxima=np.array([map_.max() for map_ in maps], dtype=np.float64) if maps else None,
+            pixel_median=float(np.median(np.concatenate([map_.ravel() for map_ in maps]))) if maps else None,
+            degrees_of_freedom=self.detector_.degrees_of_freedom,
+        )
+
+    def _with_labelled(self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None) -> Calibration:
+        known = replace(manifest, records=tuple(record for record in manifest.records if record.label is not None))
+        items = [item for item in self._scored(known, pictures=False, strict=True) if isinstance(item, Scored)]
+        now = self.calibration_
+        return Calibration.fit(
+            now.scores,
+            rule=rule or "best-f1",
+            false_alarm_rate=false_alarm_rate or now.false_alarm_rate,
+            pixel_maxima=now.pixel_maxima,
+            pixel_median=None if now.map_range is None else now.map_range[0],
+            degrees_of_freedom=self.detector_.degrees_of_freedom,
+            labelled=(
+                np.array([item.score for item in items]),
+                np.array([known.records[item.index].label for item in items]),
+            ),
+        )
+
+    def _verdict(self, item: Scored) -> Verdict:
+        calibration = self.calibration_
+        score = np.array([item.score])
+        boxes: tuple[Box, ...] = ()
+        if item.map is not None and calibration.pixel_threshold is not None:
+            boxes = boxes_over(item.map, calibration.pixel_threshold.value)
+        return Verdict(
+            name=item.name,
+            anomalous=bool(calibration.is_anomalous(score)[0]),
+            score=item.score,
+            p_value=float(calibration.p_values(score)[0]),
+            threshold=calibration.threshold.value,
+            terms=item.terms,
+            map=item.map,
+            boxes=boxes,
+            picture=item.picture,
+            normal=item.normal,
+        )
+
+    def _health(self, store: Store) -> list[Finding]:
+        chosen = torch.linspace(0, len(store) - 1, min(len(store), HEALTH_IMAGES)).long()
+        items = store.batch(chosen)
+        anomaly = self.detector_.score(items)
+        findings = check_losses(self.journal_.records)
+        if self.sizing_ is None or self.sizing_.mode == "resize":  # a tile scores below the worst tile of an image
+            findings += check_scores(anomaly.image.double().cpu().numpy(), self.calibration_.scores)
+        if anomaly.normal is not None and items.ndim == 4:
+            findings += check_reconstructions(items.numpy(), anomaly.normal.float().cpu().numpy())
+        return findings
+
+    def _options(
+        self, manifest: Manifest, store: Store, options: TrainingOptions, seconds: float | None
+    ) -> dict[str, Any]:
+        detector = self._new_detector()
+        phases = [
+            {
+                "model": type(phase).__name__,
+                "budget": asdict(options.budget or phase.default_budget),
+                "batch_size": min(options.batch_size or phase.default_batch_size, len(store)),
+            }
+            for phase in detector.phases()
+        ]
+        return {
+            "hizumi": __version__,
+            "torch": torch.__version__,
+            "detector": specify(detector),
+            "shape": list(store.shape),
+            "sizing": None if self.sizing_ is None else asdict(self.sizing_),
+            "window": None if self.window_ is None else asdict(self.window_),
+            "data": manifest.name,
+            "data_sha256": manifest.data_hash(),
+            "training_images": len(store),
+            "calibration_images": len(manifest.select(split="calibration")),
+            "rule": self.rule,
+            "false_alarm_rate": self.false_alarm_rate,
+            "training": asdict(options),
+            "phases": phases,
+            "fit_seconds": None if seconds is None else round(seconds, 2),
+        }
+
+
+def _is_list_of_paths(X: Any) -> bool:
+    return isinstance(X, (list, tuple)) and len(X) > 0 and all(isinstance(item, (str, Path)) for item in X)
+
+
+def _first_readable(manifest: Manifest) -> tuple[int, int]:
+    for index in range(len(manifest)):
+        try:
+            height, width = manifest.read(index).pixels.shape[:2]
+        except DataError:
+            continue
+        return height, width
+    raise DataError(f"{manifest.name}: none of its {len(manifest)} images can be read")

@@ -1,0 +1,49 @@
+"""What a fit will cost, from a few steps of it."""
+
+import resource
+import sys
+import time
+from typing import Any
+
+import torch
+
+from hizumi.data.stream import Batches, Stream, Subset
+from hizumi.detectors import Detector
+from hizumi.training import Budget, TrainingOptions
+from hizumi.training.loop import fit
+
+TRIAL_STEPS = 3
+TRIAL_IMAGES = 32
+
+
+def estimate(detector: Detector, source: Batches, options: TrainingOptions) -> dict[str, Any]:
+    """Seconds and memory of fitting a detector, measured on a few steps and extrapolated; the detector is used up."""
+    seconds = 0.0
+    steps = 0
+    for phase in detector.phases():
+        budget = options.budget or phase.default_budget
+        stream = Stream(source, options.batch_size or phase.default_batch_size, options.seed)
+        per_step = _seconds_per_step(phase, source, options)
+        planned = budget.total_steps(stream.steps_per_epoch)
+        by_time = float("inf") if budget.max_minutes is None else 60 * budget.max_minutes
+        seconds += min(by_time, float("inf") if planned is None else planned * per_step)
+        steps += planned if planned is not None else int(by_time / per_step)
+    few = Subset(source, torch.arange(min(TRIAL_IMAGES, len(source))))
+    started = time.monotonic()
+    detector.fit(few, TrainingOptions(budget=Budget(steps=1), batch_size=2))
+    seconds += (time.monotonic() - started) / len(few) * len(source) * source.views
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {"seconds": round(seconds, 1), "steps": steps, "memory_bytes": peak}
+
+
+def _seconds_per_step(phase: Any, source: Batches, options: TrainingOptions) -> float:
+    times: list[float] = []
+    trial = TrainingOptions(
+        budget=Budget(steps=TRIAL_STEPS),
+        batch_size=options.batch_size,
+        precision=options.precision,
+        accelerator=options.accelerator,
+    )
+    fit([phase], source, trial, observe=lambda record: times.append(record["seconds"]))
+    # The first step also makes plans and buffers.
+    return (times[-1] - times[0]) / max(1, len(times) - 1) if len(times) > 1 else times[0]

@@ -1,0 +1,90 @@
+"""Detectors and models as plain data: a class name and its arguments, from objects, bundles and command lines."""
+
+import ast
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from hizumi.errors import UsageError
+from hizumi.registry import detector_class, find_detectors, find_models, model_class
+from hizumi.training import Trainable
+
+
+def specify(part: nn.Module) -> dict[str, Any]:
+    """The specification of a detector or model: {"name", "arguments"}, ready for JSON."""
+    known: dict[str, type] = {**find_detectors(), **find_models()}
+    names = {found: name for name, found in known.items()}
+    if type(part) not in names:
+        raise UsageError(f"{type(part).__name__} is not known to the registry; install it as a plug-in")
+    arguments = {name: _plain(getattr(part, name)) for name in inspect.signature(type(part)).parameters}
+    return {"name": names[type(part)], "arguments": arguments}
+
+
+def construct(specification: Mapping[str, Any]) -> Any:
+    """A new, unfitted detector or model from its specification."""
+    name = specification["name"]
+    found: type = model_class(name) if name in find_models() else detector_class(name)
+    arguments = {key: _revived(value) for key, value in specification["arguments"].items()}
+    try:
+        return found(**arguments)
+    except TypeError as error:
+        known = ", ".join(inspect.signature(found).parameters)
+        raise UsageError(f"{name} does not take these settings ({error}); it takes {known}") from error
+
+
+def specification_from(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
+    """A detector's specification from a name and settings in words.
+
+    Settings are such as {"model": "vae", "model.latent": "20", "difference": "l1"}.
+    A value that names a model becomes that model where the argument takes one; a dot reaches into its own arguments.
+    """
+    found = detector_class(name)
+    return {"name": name, "arguments": _arguments(found, settings, name)}
+
+
+def _arguments(found: type, settings: Mapping[str, str], owner: str) -> dict[str, Any]:
+    parameters = inspect.signature(found).parameters
+    inner: dict[str, dict[str, str]] = {}
+    arguments: dict[str, Any] = {}
+    for key, text in settings.items():
+        first, _, rest = key.partition(".")
+        if first not in parameters:
+            raise UsageError(f"{owner} has no setting {first!r}; it has {', '.join(parameters) or 'none'}")
+        if rest:
+            inner.setdefault(first, {})[rest] = text
+        elif text in find_models() and "Trainable" in str(parameters[first].annotation):
+            arguments[first] = {"name": text, "arguments": {}}
+        else:
+            arguments[first] = _value(text)
+    for key, nested in inner.items():
+        value = arguments.setdefault(key, _default_model(found, key))
+        if not isinstance(value, dict):
+            raise UsageError(f"{owner}: {key} is no model, so {key}.{next(iter(nested))} means nothing")
+        value["arguments"] = _arguments(model_class(value["name"]), nested, value["name"])
+    return arguments
+
+
+def _default_model(found: type, key: str) -> dict[str, Any] | None:
+    default = getattr(found(), key)
+    return specify(default) if isinstance(default, Trainable) else None
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, nn.Module):
+        return specify(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _revived(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return construct(value)
+    return tuple(value) if isinstance(value, list) else value

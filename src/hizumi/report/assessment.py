@@ -1,0 +1,73 @@
+"""From a fitted inspector and labelled data to everything that a report shows."""
+
+from dataclasses import replace
+
+from hizumi.calibration import Verdict
+from hizumi.data import Manifest, split
+from hizumi.errors import DataError
+from hizumi.evaluation import evaluate
+from hizumi.inspection import Inspector
+from hizumi.report.content import ReportContent
+from hizumi.training.loop import Observer
+
+
+def held_out(inspector: Inspector, manifest: Manifest) -> Manifest:
+    """The records that an inspector may be judged on.
+
+    Those marked as test where the data say so; of the very data it was fitted on, those it has not seen; of other
+    data, all.
+    """
+    if any(record.split == "test" for record in manifest.records):
+        return manifest.select(split="test")
+    try:
+        dealt = split(
+            manifest,
+            calibration_share=inspector.calibration_share,
+            seed=inspector.options_["training"]["seed"],
+        )
+    except DataError:  # too little to fit on, so it was not what the inspector was fitted on
+        return manifest
+    if dealt.data_hash() != inspector.options_["data_sha256"]:
+        return manifest
+    unseen = dealt.select(split="test")
+    if not len(unseen):
+        raise DataError(f"{manifest.name}: all of it was used in the fit; evaluate on other images")
+    return unseen
+
+
+def assess(
+    inspector: Inspector, manifest: Manifest, *, strict: bool = False, observe: Observer | None = None
+) -> ReportContent:
+    """Inspect all records of a manifest and gather what a report shows; measured where records have labels."""
+    items = list(inspector.inspect_each(manifest, strict=strict, observe=observe))
+    verdicts = [item for item in items if isinstance(item, Verdict)]
+    failures = [(item.name, item.reason) for item in items if not isinstance(item, Verdict)]
+    if not verdicts:
+        raise DataError(f"{manifest.name}: none of {len(manifest)} could be read; the first: {': '.join(failures[0])}")
+    read = [index for index, item in enumerate(items) if isinstance(item, Verdict)]
+    manifest = replace(manifest, records=tuple(manifest.records[index] for index in read))
+    labels = [record.label for record in manifest.records]
+    evaluation = None
+    if any(label is not None for label in labels):
+        evaluation = evaluate(
+            verdicts,
+            labels=labels,
+            kinds=[record.kind for record in manifest.records],
+            masks=[manifest.read_mask(index) for index in range(len(manifest))],
+            calibration=inspector.calibration_,
+        )
+    detector = inspector.options_["detector"]["name"]
+    return ReportContent(
+        title=f"{detector} on {manifest.name}",
+        subtitle=inspector.detector_.card.idea,
+        detector=detector,
+        verdicts=verdicts,
+        calibration=inspector.calibration_,
+        evaluation=evaluation,
+        journal=inspector.journal_.records,
+        findings=inspector.findings_,
+        options=inspector.options_,
+        features=inspector.embed(manifest),
+        data_notes=manifest.notes,
+        failures=failures,
+    )

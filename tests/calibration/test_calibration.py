@@ -1,0 +1,237 @@
+"""A calibration as users meet it: fitted, asked, changed, stored, and refused."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from hizumi.calibration import RULES, Calibration
+from hizumi.errors import BundleError, DataError, UsageError
+
+LABELLED = (np.array([0.1, 0.2, 3.0, 4.0]), np.array([0, 0, 1, 1]))
+
+
+@pytest.fixture
+def scores():
+    return np.random.default_rng(0).gamma(3.0, size=300)
+
+
+def fit_everything(scores, rule="conformal"):
+    return Calibration.fit(
+        scores,
+        rule=rule,
+        pixel_maxima=scores * 2,
+        pixel_median=0.25,
+        degrees_of_freedom=4.0,
+        labelled=LABELLED,
+    )
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_decides_and_explains(scores, rule):
+    calibration = fit_everything(scores, rule)
+    flagged = calibration.is_anomalous(np.array([-100.0, 1e6]))
+    assert flagged.tolist() == [False, True]
+    assert flagged.dtype == bool
+    assert math.isfinite(calibration.threshold.value)
+    assert calibration.threshold.words.endswith(".")
+    assert "\n" not in calibration.promise()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_round_trip_through_json_is_exact(scores, rule):
+    calibration = fit_everything(scores.astype(np.float32), rule)
+    fields, arrays = calibration.to_dict()
+    restored = Calibration.from_dict(json.loads(json.dumps(fields)), {name: a.copy() for name, a in arrays.items()})
+    assert all(array.dtype == np.float64 for array in arrays.values())
+    assert restored.to_dict()[0] == fields
+    assert (restored.scores == calibration.scores).all()
+    assert (restored.pixel_maxima == calibration.pixel_maxima).all()
+    assert restored.with_(false_alarm_rate=0.2).threshold == calibration.with_(false_alarm_rate=0.2).threshold
+
+
+def test_round_trip_without_maps(scores):
+    fields, arrays = Calibration.fit(scores).to_dict()
+    assert list(arrays) == ["scores"]
+    assert Calibration.from_dict(fields, arrays).pixel_threshold is None
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_changing_rate_and_rule_equals_fitting_again(scores, rule):
+    changed = fit_everything(scores).with_(rule=rule, false_alarm_rate=0.05)
+    fresh = Calibration.fit(
+        scores,
+        rule=rule,
+        false_alarm_rate=0.05,
+        pixel_maxima=scores * 2,
+        pixel_median=0.25,
+        degrees_of_freedom=4.0,
+        labelled=LABELLED,
+    )
+    assert changed.to_dict()[0] == fresh.to_dict()[0]
+    assert changed.rule == rule
+
+
+def test_a_change_leaves_the_original_alone(scores):
+    calibration = fit_everything(scores)
+    before = calibration.to_dict()[0]
+    assert calibration.with_(false_alarm_rate=0.3).threshold.value < calibration.threshold.value
+    assert calibration.to_dict()[0] == before
+
+
+def test_order_and_type_of_the_scores_do_not_matter(scores):
+    shuffled = np.random.default_rng(1).permutation(scores)
+    assert Calibration.fit(shuffled).to_dict()[0] == Calibration.fit(np.sort(scores)).to_dict()[0]
+    single = scores.astype(np.float32)
+    calibration = Calibration.fit(single, false_alarm_rate=0.05)
+    assert calibration.is_anomalous(single).sum() == 300 - math.ceil(301 * 0.95)
+
+
+def test_fit_keeps_its_own_copy(scores):
+    ascending = np.sort(scores)
+    calibration = Calibration.fit(ascending)
+    ascending[:] = 0
+    assert calibration.scores[-1] > 0
+
+
+def test_pixel_threshold_keeps_the_share_of_good_images_that_show_a_region(scores):
+    calibration = Calibration.fit(scores, false_alarm_rate=0.05, pixel_maxima=scores * 2, pixel_median=0.0)
+    assert calibration.pixel_threshold.value == 2 * calibration.threshold.value
+    assert np.mean(calibration.pixel_maxima > calibration.pixel_threshold.value) <= 0.05
+
+
+@pytest.mark.parametrize("rule", ["chi-square", "best-f1"])
+def test_rules_of_images_alone_leave_pixels_to_the_conformal_rule(scores, rule):
+    calibration = fit_everything(scores, rule)
+    assert calibration.threshold.rule == rule
+    assert calibration.pixel_threshold.rule == "conformal"
+
+
+def test_map_scale_has_the_pixel_threshold_in_its_middle(scores):
+    calibration = fit_everything(scores)
+    low, high = calibration.map_range
+    assert low == 0.25
+    assert (low + high) / 2 == pytest.approx(calibration.pixel_threshold.value)
+
+
+def test_map_scale_of_constant_maps_is_not_empty():
+    low, high = Calibration.fit(np.ones(30), pixel_maxima=np.full(30, 7.0), pixel_median=7.0).map_range
+    assert low < np.float32(high)
+
+
+def test_map_scale_needs_the_median(scores):
+    assert Calibration.fit(scores, pixel_maxima=scores).map_range is None
+
+
+def test_promise_of_40_images_is_one_in_41():
+    promise = Calibration.fit(np.arange(40.0)).promise()
+    assert "1/41" in promise
+    assert "99 good images" in promise
+
+
+def test_promise_of_other_rules_says_what_could_be_promised(scores):
+    promise = Calibration.fit(scores[:40], rule="quantile").promise()
+    assert "40 good images can promise 2.44 % at the lowest; 1 % takes 99" in promise
+
+
+def test_constant_scores_are_said_in_words():
+    calibration = Calibration.fit(np.full(50, 2.0))
+    assert "does not tell images apart" in calibration.promise()
+    assert calibration.is_anomalous(np.array([2.0, 2.1])).tolist() == [False, True]
+    assert calibration.p_values(np.array([2.0])) == 1.0
+
+
+def test_one_image_is_enough_to_say_how_little_it_promises():
+    promise = Calibration.fit(np.array([1.0])).promise()
+    assert "with 1 held-out good image no rule can promise less than 1/2 = 50 %" in promise
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (np.zeros(0), "at least one"),
+        (np.full(4, np.nan), "4 of the 4 scores"),
+        (np.array([1.0, np.nan, np.inf]), "2 of the 3 scores"),
+    ],
+)
+def test_unusable_scores_are_refused(bad, words):
+    with pytest.raises(DataError, match=words):
+        Calibration.fit(bad)
+
+
+def test_unusable_maps_are_refused():
+    with pytest.raises(DataError, match="1 of the 2 map maxima"):
+        Calibration.fit(np.ones(2), pixel_maxima=np.array([1.0, np.nan]))
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, 1.5, math.nan])
+def test_impossible_rates_are_refused(scores, rate):
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        Calibration.fit(scores, false_alarm_rate=rate)
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        Calibration.fit(scores).with_(false_alarm_rate=rate)
+
+
+def test_a_misspelt_rule_is_answered_with_the_nearest(scores):
+    with pytest.raises(UsageError, match="did you mean 'conformal'"):
+        Calibration.fit(scores, rule="conformel")
+    with pytest.raises(UsageError, match="the rules are conformal, quantile"):
+        Calibration.fit(scores, rule="zzz")
+
+
+@pytest.mark.parametrize("rule", ["chi-square", "best-f1"])
+def test_rules_without_what_they_need_are_refused(scores, rule):
+    with pytest.raises(UsageError, match="needs"):
+        Calibration.fit(scores).with_(rule=rule)
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_unusable_labelled_scores_are_refused(scores, broken):
+    with pytest.raises(DataError, match="NaN or infinite"):
+        Calibration.fit(scores, labelled=(np.array([1.0, broken]), np.array([0, 1])))
+
+
+def test_rates_far_below_one_in_n_still_give_finite_thresholds(scores):
+    for rule in RULES:
+        assert math.isfinite(fit_everything(scores).with_(rule=rule, false_alarm_rate=1e-20).threshold.value)
+
+
+def test_nan_is_never_passed_as_good(scores):
+    calibration = Calibration.fit(scores)
+    for ask in (calibration.is_anomalous, calibration.p_values):
+        with pytest.raises(DataError, match="image 1 is NaN"):
+            ask(np.array([0.0, np.nan]))
+    assert calibration.is_anomalous(np.array([np.inf])).all()
+
+
+@pytest.mark.parametrize(
+    "missing", ["rule", "false_alarm_rate", "options", "threshold", "pixel_threshold", "map_range"]
+)
+def test_a_bundle_without_a_field_is_refused(scores, missing):
+    fields, arrays = fit_everything(scores).to_dict()
+    del fields[missing]
+    with pytest.raises(BundleError, match=missing):
+        Calibration.from_dict(fields, arrays)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("rule", "magic"),
+        ("false_alarm_rate", 2.0),
+        ("options", []),
+        ("threshold", {"value": "high"}),
+        ("map_range", [1.0]),
+    ],
+)
+def test_a_bundle_with_a_wrong_field_is_refused(scores, field, value):
+    fields, arrays = fit_everything(scores).to_dict()
+    with pytest.raises(BundleError, match="fit it again"):
+        Calibration.from_dict(fields | {field: value}, arrays)
+
+
+def test_a_bundle_without_scores_is_refused(scores):
+    fields, _ = fit_everything(scores).to_dict()
+    with pytest.raises(BundleError, match="scores"):
+        Calibration.from_dict(fields, {})

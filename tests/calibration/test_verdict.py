@@ -1,0 +1,69 @@
+"""Regions of a map against a flood fill, and verdicts as JSON."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hizumi.calibration import Box, Verdict, boxes_over
+
+
+def flood_fill(over):
+    """8-connected regions as sets of (row, column), the slow way."""
+    left = {(int(r), int(c)) for r, c in zip(*np.nonzero(over), strict=True)}
+    while left:
+        region, border = set(), [left.pop()]
+        while border:
+            row, column = border.pop()
+            region.add((row, column))
+            near = {(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
+            left -= near
+            border.extend(near)
+        yield region
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_boxes_are_the_frames_of_flood_filled_regions(seed):
+    anomaly_map = np.random.default_rng(seed).random((17, 23)).astype(np.float32)
+    expected = set()
+    for region in flood_fill(anomaly_map > 0.75):
+        rows, columns = [r for r, _ in region], [c for _, c in region]
+        expected.add(
+            Box(
+                left=min(columns),
+                top=min(rows),
+                width=max(columns) - min(columns) + 1,
+                height=max(rows) - min(rows) + 1,
+                area=len(region),
+                peak=max(float(anomaly_map[r, c]) for r, c in region),
+            )
+        )
+    boxes = boxes_over(anomaly_map, 0.75)
+    assert set(boxes) == expected
+    assert [box.peak for box in boxes] == sorted((box.peak for box in boxes), reverse=True)
+
+
+def test_diagonal_neighbours_are_one_region_and_the_threshold_itself_is_not_over():
+    anomaly_map = np.array([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 1.0]])
+    assert boxes_over(anomaly_map, 1.0) == (Box(left=0, top=0, width=2, height=2, area=2, peak=2.0),)
+
+
+def test_a_quiet_map_has_no_boxes():
+    assert boxes_over(np.zeros((4, 5), np.float32), 0.0) == ()
+
+
+def test_verdict_is_json_without_arrays():
+    anomaly_map = np.array([[0.0, 9.0]], np.float32)
+    verdict = Verdict(
+        name="部品 1.png",
+        anomalous=True,
+        score=2.0,
+        p_value=0.01,
+        threshold=1.0,
+        terms={"residual": 2.0},
+        map=anomaly_map,
+        boxes=boxes_over(anomaly_map, 1.0),
+    )
+    fields = json.loads(json.dumps(verdict.to_dict()))
+    assert fields["boxes"] == [{"left": 1, "top": 0, "width": 1, "height": 1, "area": 1, "peak": 9.0}]
+    assert set(fields) == {"name", "anomalous", "score", "p_value", "threshold", "terms", "boxes"}

@@ -1,0 +1,146 @@
+import importlib.metadata
+import os
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from hizumi import errors
+from hizumi.cli import app as app_module
+
+COMMANDS = ["demo", "fit", "inspect", "evaluate", "compare", "calibrate", "info", "list", "doctor"]
+
+
+def cpu_seconds(*arguments: str) -> float:
+    """CPU time of one child process. Other children of this process must not run meanwhile."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "hizumi", *arguments], check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["--version"]])
+def test_help_is_fast(arguments):
+    assert min(cpu_seconds(*arguments) for _ in range(2)) < 0.5
+
+
+def test_help_names_every_command(hizumi):
+    for arguments in [["--help"], []]:
+        outcome = hizumi(*arguments)
+        assert outcome.code == 0
+        assert set(COMMANDS) <= set(outcome.out.split("Commands:")[1].split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_has_help(command, hizumi):
+    outcome = hizumi(command, "--help")
+    assert outcome.code == 0
+    descriptions = re.split(r"\n  -", outcome.out)[1:]
+    assert all(len(text.split()) > 3 for text in descriptions), descriptions
+
+
+def test_version(hizumi):
+    assert hizumi("--version").out == f"hizumi {importlib.metadata.version('hizumi')}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["inspct"], "Did you mean 'inspect'"),
+        (["doctor", "--jsn"], "Possible options: --json"),
+        (["fit"], "Missing argument"),
+        (["fit", "digits", "--seed", "many"], "--seed"),
+        (["doctor", "more"], "unexpected extra argument"),
+    ],
+)
+def test_misuse_is_one_line_and_code_2(arguments, said, hizumi):
+    outcome = hizumi(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert said in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert "hizumi" in outcome.err.split("(see ")[1]
+
+
+def failing(monkeypatch, error):
+    probe = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
+
+    @probe.callback()
+    def root():
+        pass
+
+    @probe.command()
+    def fail():
+        raise error
+
+    monkeypatch.setattr(app_module, "app", probe)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.UsageError("no detector is called 'x'"), 2),
+        (errors.DataError("the folder is empty"), 2),
+        (errors.BundleError("parts.hizumi is\ndamaged"), 2),
+        (errors.NotFittedError("fit first"), 2),
+        (errors.DivergedError("loss is nan"), 1),
+        (errors.SaveError("no space left"), 1),
+    ],
+)
+def test_errors_are_one_line_with_their_code(error, code, hizumi, monkeypatch):
+    failing(monkeypatch, error)
+    outcome = hizumi("fail")
+    assert (outcome.code, outcome.out) == (code, "")
+    assert outcome.err == f"Error: {str(error).replace(chr(10), ' ')}\n"
+
+
+def test_interrupt(hizumi, monkeypatch):
+    failing(monkeypatch, KeyboardInterrupt())
+    outcome = hizumi("fail")
+    assert outcome.code == 130
+    assert outcome.err == "Interrupted.\n"
+
+
+def test_a_bug_keeps_its_traceback(hizumi, monkeypatch):
+    failing(monkeypatch, ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        app_module.main(["fail"])
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json", "-"], ["--help"]])
+def test_a_reader_who_leaves_is_no_error(arguments):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [sys.executable, "-m", "hizumi", *arguments], stdout=write_end, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write_end)
+    assert "Traceback" not in done.stderr
+    assert "Broken pipe" not in done.stderr
+    assert "Error" not in done.stderr
+
+
+def test_names_that_no_terminal_shows_do_not_stop_the_error(tmp_path):
+    name = os.fsencode(tmp_path) + b"/\xff\xe3\x81\x82.hizumi"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [os.fsencode(sys.executable), b"-m", b"hizumi", b"info", name],
+        capture_output=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert done.stderr.startswith(b"Error: ")
+
+
+def test_console_script_is_main():
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="hizumi")
+    assert entry.load() is app_module.main
+
+
+def test_each_command_is_in_a_file_of_its_own():
+    assert len(list(Path(app_module.__file__).parent.glob("*.py"))) > 5

@@ -1,0 +1,57 @@
+import pytest
+
+from hizumi.inspection import load
+
+
+def test_calibrate_changes_the_threshold_and_nothing_else(hizumi, bundle):
+    before = load(bundle)
+    outcome = hizumi("calibrate", bundle, "--false-alarm-rate", "0.3", "--rule", "quantile", "--json", "-")
+    assert outcome.code == 0
+    after = load(bundle)
+    expected = before.calibration_.with_(rule="quantile", false_alarm_rate=0.3)
+    assert after.calibration_.threshold == expected.threshold
+    assert outcome.json["threshold"] == expected.threshold.value
+    assert (after.calibration_.scores == before.calibration_.scores).all()
+    assert all(
+        (weights == after.detector_.state_dict()[name]).all() for name, weights in before.detector_.state_dict().items()
+    )
+
+
+def test_calibrate_into_another_file(hizumi, bundle, tmp_path):
+    content = bundle.read_bytes()
+    assert hizumi("calibrate", bundle, "--false-alarm-rate", "0.3", "-o", tmp_path / "b.hizumi").code == 0
+    assert bundle.read_bytes() == content
+    assert load(tmp_path / "b.hizumi").calibration_.false_alarm_rate == 0.3
+
+
+def test_calibrate_on_labelled_data(hizumi, bundle, parts):
+    outcome = hizumi("calibrate", bundle, "--rule", "best-f1", "--labelled", parts, "--json", "-")
+    assert outcome.code == 0
+    assert outcome.json["rule"] == "best-f1"
+    assert outcome.json["promised_rate"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "nothing to change"),
+        (["--false-alarm-rate", "0"], "between 0 and 1"),
+        (["--rule", "best-f1"], "needs labelled scores"),
+        (["--rule", "quantil"], "did you mean 'quantile'?"),
+    ],
+)
+def test_wrong_arguments_leave_the_bundle_alone(arguments, said, hizumi, bundle):
+    content = bundle.read_bytes()
+    outcome = hizumi("calibrate", bundle, *arguments)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert bundle.read_bytes() == content
+
+
+def test_info_tells_what_the_bundle_knows(hizumi, bundle):
+    outcome = hizumi("info", bundle, "--json", "-")
+    assert outcome.code == 0
+    inspector = load(bundle)
+    assert outcome.json["threshold"] == inspector.calibration_.threshold.value
+    assert outcome.json["options"] == inspector.options_
+    assert inspector.calibration_.promise() in " ".join(outcome.err.split())

@@ -1,0 +1,121 @@
+import json
+import shutil
+
+import pytest
+
+import hizumi.data as hizumi_data
+from hizumi.inspection import Inspector
+
+KEYS = {
+    "image_auroc",
+    "pixel_auroc",
+    "average_precision",
+    "threshold",
+    "false_alarm_rate",
+    "realised_false_alarm_rate",
+    "fit_seconds",
+    "image_auroc_interval",
+    "pixel_auroc_interval",
+}
+
+
+def check_result(result):
+    assert result.keys() >= KEYS
+    low, high = result["image_auroc_interval"]
+    assert 0 <= low <= result["image_auroc"] <= high <= 1
+    assert result["image_auroc"] > 0.9
+
+
+def test_evaluate_writes_the_report(hizumi, bundle, parts):
+    outcome = hizumi("evaluate", bundle, parts, "--json", "-")
+    assert outcome.code == 0
+    check_result(outcome.json)
+    assert (outcome.json["normal_count"], outcome.json["anomalous_count"]) == (10, 10)
+    folder = bundle.parent / "parts-evaluation"
+    assert {path.name for path in folder.iterdir()} == {"report.html", "result.json", "verdicts.csv"}
+    assert json.loads((folder / "result.json").read_text())["image_auroc"] == outcome.json["image_auroc"]
+    assert len((folder / "verdicts.csv").read_text().splitlines()) == 21
+    assert "found" in outcome.err
+    assert "report.html" in outcome.err
+
+
+def test_what_was_fitted_on_is_not_evaluated_on(hizumi, parts, tmp_path):
+    folder = tmp_path / "unmarked"
+    shutil.copytree(parts / "train" / "good", folder / "normal")
+    shutil.copytree(parts / "test" / "hole", folder / "abnormal")
+    bundle = tmp_path / "parts.hizumi"
+    assert hizumi("fit", folder, "-d", "mahalanobis", "-o", bundle, "--image-size", "8", "--seed", "3").code == 0
+    result = hizumi("evaluate", bundle, folder, "--json", "-").json
+    assert (result["normal_count"], result["anomalous_count"]) == (8, 10)  # a fifth of 40 was set aside for the test
+    (folder / "normal" / "0.png").unlink()
+    result = hizumi("evaluate", bundle, folder, "--json", "-").json
+    assert result["normal_count"] == 39  # other data: all of it
+
+
+@pytest.mark.parametrize(("folder", "code"), [("train/good", 0), ("gone", 2)])
+def test_data_without_anomalies(folder, code, hizumi, bundle, parts):
+    outcome = hizumi("evaluate", bundle, parts / folder)
+    assert outcome.code == code
+    assert "Traceback" not in outcome.err
+
+
+def test_compare_ranks_detectors(hizumi, parts, tmp_path):
+    arguments = ["-d", "reconstruction,mahalanobis", "--seeds", "2", "--steps", "3", "--image-size", "16"]
+    outcome = hizumi("compare", parts, *arguments, "-o", tmp_path / "out", "--json", "-")
+    assert outcome.code == 0
+    runs = [(run["detector"], run["seed"]) for run in outcome.json["runs"]]
+    assert runs == [("reconstruction", 0), ("reconstruction", 1), ("mahalanobis", 0), ("mahalanobis", 1)]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.html", "result.json", "runs.csv"}
+    assert "mahalanobis" in outcome.err
+
+
+def test_one_failure_does_not_lose_the_others(hizumi, parts, tmp_path, monkeypatch):
+    from hizumi.errors import DivergedError
+
+    fit = Inspector.fit
+
+    def sometimes(self, *arguments, **named):
+        if self.detector == "reconstruction":
+            raise DivergedError("the loss became NaN at step 7")
+        return fit(self, *arguments, **named)
+
+    monkeypatch.setattr(Inspector, "fit", sometimes)
+    arguments = ["-d", "reconstruction,mahalanobis", "--image-size", "8", "-o", tmp_path / "out"]
+    outcome = hizumi("compare", parts, *arguments, "--json", "-")
+    assert outcome.code == 1
+    assert [run["detector"] for run in outcome.json["runs"]] == ["mahalanobis"]
+    assert outcome.json["failed"] == {"reconstruction": "the loss became NaN at step 7"}
+    assert "step 7" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-d", "reconstruction,mahalanobiss"], "did you mean mahalanobis?"),
+        (["-d", ","], "--detectors is empty"),
+        (["--seeds", "0"], "--seeds is 0"),
+    ],
+)
+def test_wrong_comparisons_are_refused_at_once(arguments, said, hizumi, parts):
+    outcome = hizumi("compare", parts, *arguments)
+    assert outcome.code == 2
+    assert said in outcome.err
+
+
+def test_comparison_needs_anomalies(hizumi, parts):
+    outcome = hizumi("compare", parts / "train" / "good", "-d", "mahalanobis")
+    assert outcome.code == 2
+    assert "nothing in it is labelled anomalous" in outcome.err
+
+
+def test_demo_writes_where_it_says(hizumi, parts, tmp_path, monkeypatch):
+    open_source = hizumi_data.open_source
+    monkeypatch.setattr(hizumi_data, "open_source", {"brick": open_source(parts)}.__getitem__)
+    outcome = hizumi("demo", "-o", tmp_path / "demo", "--steps", "30")
+    assert outcome.code == 0
+    folder = tmp_path / "demo"
+    assert {path.name for path in folder.iterdir()} == {"brick.hizumi", "report.html", "result.json", "verdicts.csv"}
+    result = json.loads((folder / "result.json").read_text())
+    assert result.keys() >= KEYS
+    assert str(folder / "report.html") in outcome.out
+    assert hizumi("info", folder / "brick.hizumi").code == 0

@@ -1,0 +1,129 @@
+import json
+
+import pytest
+
+from hizumi.errors import UsageError
+from hizumi.inspection import Inspector, load
+
+FIT = ["--steps", "3", "--batch-size", "8", "--image-size", "16"]
+
+
+def test_fit_writes_a_bundle_and_says_what_it_promises(hizumi, parts, tmp_path):
+    bundle = tmp_path / "new" / "parts.hizumi"
+    outcome = hizumi("fit", parts, "-d", "reconstruction", "-o", bundle, *FIT, "--set", "model.width=8", "--json", "-")
+    assert outcome.code == 0
+    result = outcome.json
+    assert result["detector"] == "reconstruction"
+    assert (result["training_images"], result["calibration_images"]) == (32, 8)
+    assert result["false_alarm_rate"] == 0.01
+    assert result["promised_rate"] == pytest.approx(1 / 9)  # the best that eight held-out images support
+    assert result["fit_seconds"] > 0
+    inspector = load(bundle)
+    assert inspector.calibration_.threshold.value == result["threshold"]
+    assert inspector.detector_.model.width == 8
+    assert "hizumi inspect" in outcome.err
+    assert [path.name for path in bundle.parent.iterdir()] == ["parts.hizumi"]  # checkpoints have gone
+
+
+def test_the_same_fit_gives_the_same_threshold(hizumi, parts, tmp_path):
+    thresholds = [
+        hizumi("fit", parts, "-d", "reconstruction", "-o", tmp_path / name, *FIT, "--json", "-").json["threshold"]
+        for name in ("a.hizumi", "b.hizumi")
+    ]
+    assert thresholds[0] == thresholds[1]
+
+
+def test_dry_run_writes_nothing(hizumi, parts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = hizumi("fit", parts, "-d", "reconstruction", *FIT, "--dry-run", "--json", "plan.json")
+    assert outcome.code == 0
+    assert "Nothing was written" in outcome.out
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["estimate"]["steps"] == 3
+    assert plan["detector"]["name"] == "reconstruction"
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-d", "reconstructon"], "did you mean reconstruction?"),
+        (["--set", "smothing=2"], "reconstruction has no setting 'smothing'"),
+        (["--set", "smoothing"], "NAME=VALUE"),
+        (["--image-size", "large"], "--image-size large is no size"),
+        (["--steps", "0"], "steps is 0"),
+        (["--patience", "3"], "needs steps, epochs or minutes"),
+        (["--false-alarm-rate", "2"], "false_alarm_rate must lie between 0 and 1"),
+        (["--rule", "conformel"], "did you mean 'conformal'?"),
+        (["--precision", "16"], "precision '16' is not known"),
+        (["--accelerator", "quantum"], "--accelerator quantum is not known"),
+        (["--output", "."], "is no name for a bundle"),
+        (["--resume"], "holds no run to resume"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, said, hizumi, parts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = hizumi("fit", parts, "--image-size", "16", *arguments)
+    assert outcome.code == 2
+    assert outcome.err.splitlines()[-1].startswith("Error: ")
+    assert said in outcome.err
+    assert not list(tmp_path.glob("*.hizumi"))
+
+
+def test_data_that_do_not_exist(hizumi, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = hizumi("fit", "digts")
+    assert outcome.code == 2
+    assert "did you mean 'digits'?" in outcome.err
+
+
+def test_an_unwritable_place_is_found_before_the_fit(hizumi, parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(Inspector, "fit", lambda *_, **__: pytest.fail("the fit began"))
+    (tmp_path / "file").touch()
+    outcome = hizumi("fit", parts, "-o", tmp_path / "file" / "parts.hizumi", *FIT)
+    assert outcome.code == 1
+    assert "cannot write" in outcome.err
+
+
+def test_an_interrupted_run_is_resumed_only_by_the_same_command(hizumi, parts, tmp_path, monkeypatch):
+    bundle = tmp_path / "parts.hizumi"
+    command = ["fit", parts, "-d", "reconstruction", "-o", bundle, *FIT]
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Inspector, "fit", interrupted)
+        outcome = hizumi(*command)
+    assert outcome.code == 130
+    assert "--resume" in outcome.err
+    assert (tmp_path / "parts.run").is_dir()
+    assert not bundle.exists()
+
+    outcome = hizumi(*command, "--resume", "--seed", "1")
+    assert outcome.code == 2
+    assert "begun with another training" in outcome.err
+
+    assert hizumi(*command, "--resume").code == 0
+    assert bundle.exists()
+    assert not (tmp_path / "parts.run").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(hizumi, parts, tmp_path):
+    (tmp_path / "parts.run").mkdir()
+    (tmp_path / "parts.run" / "diary.txt").touch()
+    outcome = hizumi("fit", parts, "-o", tmp_path / "parts.hizumi", *FIT)
+    assert outcome.code == 2
+    assert "holds other files" in outcome.err
+    assert (tmp_path / "parts.run" / "diary.txt").exists()
+
+
+def test_image_sizes():
+    from hizumi.cli.options import parsed_image_size
+
+    assert parsed_image_size(None) is None
+    assert parsed_image_size("64") == 64
+    assert parsed_image_size("48x96") == (48, 96)
+    for text in ("0", "4x", "1x2x3", "-4"):
+        with pytest.raises(UsageError, match="is no size"):
+            parsed_image_size(text)

@@ -1,0 +1,53 @@
+import pytest
+
+from hizumi.cli import progress
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that the test decides on."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def record(phase, share, **losses):
+    return {"phase": phase, "step": 1, "share": share, "losses": losses}
+
+
+def test_lines_tell_the_phase_the_losses_and_the_time_left(capsys, clock):
+    with progress.shown_progress("ganomaly") as observe:
+        for second in range(41):
+            clock[0] = float(second)
+            observe(record("training", second / 40, generator=0.5, discriminator=1 / 3))
+        observe(record("scoring", 1.0))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "ganomaly: training   0 %  generator 0.5  discriminator 0.3333",
+        "ganomaly: training  25 %  generator 0.5  discriminator 0.3333  30 s left",
+        "ganomaly: training  50 %  generator 0.5  discriminator 0.3333  20 s left",
+        "ganomaly: training  75 %  generator 0.5  discriminator 0.3333  10 s left",
+        "ganomaly: training 100 %  generator 0.5  discriminator 0.3333",
+        "ganomaly: scoring 100 %",
+    ]
+
+
+def test_a_bar_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress.shown_progress() as observe:
+        observe(record("DCGAN", 0.5, generator=0.25))
+        observe(record("DCGAN", 1.0, generator=0.125))
+        observe(record("scoring", 0.5))
+    shown = capsys.readouterr().err
+    assert "DCGAN" in shown
+    assert "100%" in shown
+    assert "generator 0.125" in shown
+    assert "scoring" in shown
+
+
+def test_nothing_is_shown_of_nothing(capsys):
+    with progress.shown_progress():
+        pass
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""

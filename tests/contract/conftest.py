@@ -1,0 +1,70 @@
+"""Small instances of every class that the registry finds."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from hizumi.detectors import Detector
+from hizumi.registry import find_detectors, find_models
+from hizumi.training import Budget, Trainable, TrainingOptions
+
+SMALL: dict[str, dict[str, Any]] = {
+    "autoencoder": {"width": 8},
+    "vae": {"width": 8, "latent": 4},
+    "dcgan": {"width": 8, "latent": 4},
+    "ganomaly": {"width": 8, "latent": 8},
+    "gaussian_features": {"map_levels": (2, 3), "levels": (1, 2)},
+}
+SHAPES = {"grey": (1, 32, 32), "colour odd": (3, 21, 34), "four channels": (4, 24, 32), "vectors": (6,)}
+
+
+def small(name: str) -> Detector | Trainable:
+    """An instance that trains in well under a second a step."""
+    found: type = {**find_models(), **find_detectors()}[name]
+    arguments = dict(SMALL.get(name, {}))
+    if name == "reconstruction":
+        arguments["model"] = small("autoencoder")
+    if name == "likelihood":
+        arguments["model"] = small("vae")
+    return found(**arguments)
+
+
+def items(shape: tuple[int, ...], count: int = 24, seed: int = 0) -> torch.Tensor:
+    """Normal data: smooth images in [-1, 1] that vary in a few ways, or correlated vectors."""
+    generator = torch.Generator().manual_seed(seed)
+    if len(shape) == 1:
+        return torch.randn(count, 2, generator=generator) @ torch.randn(
+            2, *shape, generator=torch.Generator().manual_seed(9)
+        ) + 0.1 * torch.randn(count, *shape, generator=generator)
+    channels, height, width = shape
+    amplitude, phase = torch.rand(2, count, channels, 1, 1, generator=generator)
+    rows, columns = torch.arange(height)[:, None] / 8, torch.arange(width)[None] / 8
+    wave = torch.sin(rows + columns + phase) * (0.3 + 0.3 * amplitude)
+    return wave + 0.02 * torch.randn(count, *shape, generator=generator)
+
+
+def options(steps: int = 3, **changes: Any) -> TrainingOptions:
+    """A short training."""
+    return TrainingOptions(budget=Budget(steps=steps), batch_size=8, **changes)
+
+
+def shapes_of(found: type[Detector] | type[Trainable]) -> list[tuple[int, ...]]:
+    """Shapes that a class says it takes."""
+    return [shape for shape in SHAPES.values() if ("images" if len(shape) == 3 else "vectors") in found.card.inputs]
+
+
+def cases(classes: dict[str, Any]) -> list[Any]:
+    """Every class with every shape it takes, named for the test's report."""
+    return [
+        pytest.param(name, shape, id=f"{name}-{label}")
+        for name, found in classes.items()
+        for label, shape in SHAPES.items()
+        if shape in shapes_of(found)
+    ]
+
+
+def equal_states(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    """Bit for bit, parameters and buffers."""
+    one, other = first.state_dict(), second.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)

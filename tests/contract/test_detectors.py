@@ -1,0 +1,153 @@
+"""Every check on every detector that the registry finds."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+import torch
+
+from hizumi.detectors import Detector
+from hizumi.errors import DataError, NotFittedError
+from hizumi.inspection import construct, specify
+from hizumi.registry import find_detectors
+from hizumi.training import Trainable
+
+from .conftest import cases, equal_states, items, options, shapes_of, small
+
+DETECTORS = find_detectors()
+TOLERANCE = 1e-6  # relative to the size of the scores
+
+
+def fitted(name: str, shape: tuple[int, ...], **changes: object) -> Detector:
+    detector = small(name)
+    assert isinstance(detector, Detector)
+    return detector.fit(items(shape), options(**changes))
+
+
+def assert_close(first: torch.Tensor, second: torch.Tensor) -> None:
+    scale = float(first.abs().max().clamp(min=1e-6))
+    assert float((first - second).abs().max()) <= TOLERANCE * scale
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_constructible_and_arguments_kept(name: str) -> None:
+    detector = DETECTORS[name]()
+    for argument, parameter in inspect.signature(DETECTORS[name]).parameters.items():
+        value = getattr(detector, argument)
+        assert value == parameter.default or isinstance(value, Trainable)
+    assert specify(construct(specify(detector))) == specify(detector)
+    card = DETECTORS[name].card
+    assert card.family
+    assert card.idea
+    assert card.paper
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_score_before_fit_refuses(name: str) -> None:
+    with pytest.raises(NotFittedError, match="call fit first"):
+        DETECTORS[name]().score(items((1, 32, 32)))
+
+
+@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS))
+def test_scores_are_whole_repeatable_and_each_by_itself(name: str, shape: tuple[int, ...]) -> None:
+    detector = small(name)
+    assert isinstance(detector, Detector)
+    assert detector.fit(items(shape), options()) is detector
+    data = items(shape, 13, seed=1)
+    weights = {key: value.clone() for key, value in detector.state_dict().items()}
+    random_state = torch.get_rng_state()
+    anomaly = detector.score(data)
+
+    assert anomaly.image.shape == (13,)
+    assert anomaly.image.dtype.is_floating_point
+    assert torch.isfinite(anomaly.image).all()
+    assert all(term.shape == (13,) and torch.isfinite(term).all() for term in anomaly.terms.values())
+    assert (anomaly.pixel is not None) == (detector.card.localises and len(shape) == 3)
+    if anomaly.pixel is not None:
+        assert anomaly.pixel.shape == (13, 1, *shape[1:])
+        assert torch.isfinite(anomaly.pixel).all()
+    assert anomaly.normal is None or anomaly.normal.shape == data.shape
+
+    alone = [detector.score(data[i : i + 1]) for i in range(13)]
+    assert_close(anomaly.image, torch.cat([one.image for one in alone]))
+    order = torch.randperm(13, generator=torch.Generator().manual_seed(3))
+    assert_close(anomaly.image[order], detector.score(data[order], batch_size=5).image)
+    assert torch.equal(anomaly.image, detector.score(data).image)
+    assert all(torch.equal(value, weights[key]) for key, value in detector.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert detector.embed(data).shape[0] == 13
+
+
+@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS))
+def test_saved_state_gives_equal_scores(name: str, shape: tuple[int, ...]) -> None:
+    from hizumi.training.checkpoint import load_fitted
+
+    detector = fitted(name, shape)
+    again = construct(specify(detector)).prepare(shape)
+    load_fitted(again, detector.state_dict())
+    data = items(shape, 9, seed=2)
+    first, second = detector.score(data), again.score(data)
+    assert torch.equal(first.image, second.image)
+    assert first.pixel is None or torch.equal(first.pixel, second.pixel)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_resumed_run_equals_straight_run(name: str, tmp_path: Path) -> None:
+    shape = shapes_of(DETECTORS[name])[0]
+
+    class KilledError(Exception):
+        pass
+
+    def kill(record: object) -> None:
+        if isinstance(record, dict) and record["step"] == 4:
+            raise KilledError
+
+    straight = small(name)
+    assert isinstance(straight, Detector)
+    straight.fit(items(shape), options(6))
+    resumed = small(name)
+    assert isinstance(resumed, Detector)
+    often = options(6, checkpoint_seconds=0.0)
+    if resumed.phases():
+        with pytest.raises(KilledError):
+            resumed.fit(items(shape), often, run_folder=tmp_path, observe=kill)
+    resumed = small(name)
+    resumed.fit(items(shape), often, run_folder=tmp_path)
+    assert equal_states(straight, resumed)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_other_shapes_are_refused(name: str) -> None:
+    shape = shapes_of(DETECTORS[name])[0]
+    detector = fitted(name, shape)
+    with pytest.raises(DataError, match="was fitted on items of shape"):
+        detector.score(torch.zeros(2, 2, 16, 16))
+
+
+@pytest.mark.parametrize("name", [n for n, found in DETECTORS.items() if "vectors" not in found.card.inputs])
+def test_kinds_that_a_detector_cannot_take_are_refused(name: str) -> None:
+    detector = small(name)
+    assert isinstance(detector, Detector)
+    with pytest.raises(DataError, match="works on images, not on vectors"):
+        detector.fit(items((6,)), options())
+
+
+@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS))
+def test_toy_anomaly_scores_higher_than_normal(name: str, shape: tuple[int, ...]) -> None:
+    detector = small(name)
+    assert isinstance(detector, Detector)
+    steps = 150 if detector.phases() else 1
+    detector.fit(items(shape, 96), options(steps))
+    normal = items(shape, 24, seed=7)
+    generator = torch.Generator().manual_seed(8)
+    if len(shape) == 1:
+        anomalous = normal + 3 * torch.randn(normal.shape, generator=generator)
+    else:
+        anomalous = normal.clone()
+        anomalous[:, :, 4:12, 4:12] = torch.rand(24, shape[0], 8, 8, generator=generator) * 2 - 1
+    good, bad = detector.score(normal), detector.score(anomalous)
+    wins = (bad.image[:, None] > good.image[None]).float().mean()
+    assert wins > 0.8, f"area under the ROC curve {wins:.3f}"
+    if bad.pixel is not None:
+        inside, outside = bad.pixel[:, 0, 5:11, 5:11].mean(), bad.pixel[:, 0, -4:, -4:].mean()
+        assert inside > outside

@@ -1,0 +1,114 @@
+"""Every check on every generative model that the registry finds."""
+
+import copy
+import inspect
+
+import pytest
+import torch
+
+from hizumi.inspection import construct, specify
+from hizumi.models import CanEncode, CanReconstruct, CanSample, HasLikelihood
+from hizumi.registry import find_models
+from hizumi.training import Trainable
+from hizumi.training.checkpoint import load_training_state, training_state
+
+from .conftest import cases, equal_states, items, options, small
+
+MODELS = find_models()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_constructible_and_arguments_kept(name: str) -> None:
+    model = MODELS[name]()
+    for argument, parameter in inspect.signature(MODELS[name]).parameters.items():
+        assert getattr(model, argument) == parameter.default
+    assert specify(construct(specify(model))) == specify(model)
+    assert MODELS[name].card.paper
+
+
+@pytest.mark.parametrize(("name", "shape"), cases(MODELS))
+def test_step_is_finite_and_moves_every_parameter(name: str, shape: tuple[int, ...]) -> None:
+    model = small(name)
+    assert isinstance(model, Trainable)
+    torch.manual_seed(0)
+    model.prepare(shape).train()
+    trained = {id(p) for o in model.optimisers.values() for group in o.param_groups for p in group["params"]}
+    before = {key: value.clone() for key, value in model.named_parameters()}
+    for _ in range(2):
+        losses = model.step(items(shape, 8))
+    assert all(torch.isfinite(loss) and not loss.requires_grad for loss in losses.values())
+    still = [key for key, value in model.named_parameters() if id(value) in trained and torch.equal(value, before[key])]
+    assert not still
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_update_moves_only_its_own_networks(name: str) -> None:
+    model = small(name)
+    assert isinstance(model, Trainable)
+    model.prepare((1, 16, 16)).train()
+    owners = {n: {id(p) for g in o.param_groups for p in g["params"]} for n, o in model.optimisers.items()}
+    moved: dict[str, set[int]] = {}
+    update = Trainable.update
+
+    def watched(self: Trainable, optimiser: str, loss: torch.Tensor) -> torch.Tensor:
+        before = {id(p): p.detach().clone() for p in self.parameters()}
+        result = update(self, optimiser, loss)
+        changed = {id(p) for p in self.parameters() if not torch.equal(p, before[id(p)])}
+        moved.setdefault(optimiser, set()).update(changed)
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainable, "update", watched)
+        model.step(items((1, 16, 16), 8))
+    assert moved.keys() == owners.keys()
+    assert all(moved[optimiser] <= owners[optimiser] and moved[optimiser] for optimiser in owners)
+
+
+@pytest.mark.parametrize(("name", "shape"), cases(MODELS))
+def test_abilities_keep_shape_and_are_repeatable(name: str, shape: tuple[int, ...]) -> None:
+    model = small(name)
+    assert isinstance(model, Trainable)
+    data = items(shape, 10)
+    assert model.fit(data, options()) is model
+    state = torch.get_rng_state()
+    with torch.no_grad():
+        if isinstance(model, CanSample):
+            assert model.sample(5, seed=1).shape == (5, *shape)
+            assert torch.equal(model.sample(5, seed=1), model.sample(5, seed=1))
+            assert not torch.equal(model.sample(5, seed=1), model.sample(5, seed=2))
+        if isinstance(model, CanReconstruct):
+            assert model.reconstruct(data).shape == data.shape
+        if isinstance(model, CanEncode):
+            assert len(model.encode(data)) == len(data)
+        if isinstance(model, HasLikelihood):
+            whole, one = model.log_likelihood(data), model.log_likelihood(data[3:4])
+            torch.testing.assert_close(whole.image[3:4], one.image, rtol=1e-5, atol=1e-3)
+            assert whole.pixel is None or whole.pixel.shape == (10, 1, *shape[1:])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_fit_twice_is_fit_once(name: str) -> None:
+    data = items((1, 16, 16))
+    once, twice = small(name), small(name)
+    assert isinstance(once, Trainable)
+    assert isinstance(twice, Trainable)
+    once.fit(data, options())
+    twice.fit(items((1, 16, 16), seed=5), options())
+    twice.fit(data, options())
+    assert equal_states(once, twice)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_state_round_trip(name: str) -> None:
+    data = items((1, 16, 16), 8)
+    torch.manual_seed(0)
+    first = small(name).prepare((1, 16, 16)).train()
+    first.step(data)
+    state = copy.deepcopy(training_state(first))
+    second = small(name).prepare((1, 16, 16)).train()
+    load_training_state(second, state)
+    for model in (first, second):
+        torch.manual_seed(1)
+        model.step(data)
+    assert equal_states(first, second)

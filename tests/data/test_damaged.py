@@ -1,0 +1,200 @@
+"""Damaged, unreadable and strangely named files: one clear line each."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from hizumi.data import Sizing, Store, decode, open_source, split
+from hizumi.errors import DataError
+
+SUFFIXES = (".png", ".jpg", ".bmp", ".tif", ".webp")
+
+
+def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (24, 24)) -> np.ndarray:
+    levels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(levels).save(path)
+    return levels
+
+
+def attempt(path: Path) -> np.ndarray | str:
+    """The pixels, or the words of the refusal; any other error fails the test."""
+    try:
+        return decode(path, name="image").pixels
+    except DataError as error:
+        return str(error)
+
+
+def one_line(error: pytest.ExceptionInfo[DataError], name: str) -> None:
+    assert "\n" not in str(error.value)
+    assert str(error.value).startswith(name)
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, "compressed.tif", "tiled.tif", "deep.png"])
+def test_a_file_cut_anywhere_is_refused_or_gives_the_whole_image(tmp_path: Path, suffix: str):
+    path = tmp_path / f"image{suffix}"
+    if suffix == "compressed.tif":
+        tifffile.imwrite(path, np.random.default_rng(0).integers(0, 99, (64, 64), np.uint8), compression="zlib")
+    elif suffix == "tiled.tif":
+        tifffile.imwrite(path, np.random.default_rng(0).integers(0, 99, (64, 64), np.uint8), tile=(16, 16))
+    elif suffix == "deep.png":
+        Image.fromarray(np.random.default_rng(0).integers(0, 65536, (24, 24), np.uint16)).save(path)
+    else:
+        write_image(path)
+    whole, content = decode(path).pixels, path.read_bytes()
+    refused = 0
+    for length in np.linspace(1, len(content) - 1, 40).astype(int):
+        path.write_bytes(content[:length])
+        outcome = attempt(path)
+        if isinstance(outcome, np.ndarray):
+            np.testing.assert_array_equal(outcome, whole)
+        else:
+            refused += 1
+            assert outcome.startswith("image: ")
+            assert "\n" not in outcome
+    assert refused > 25
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_noise_in_a_file_never_ends_in_another_error(tmp_path: Path, suffix: str):
+    path = tmp_path / f"image{suffix}"
+    write_image(path)
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    generator = np.random.default_rng(0)
+    for _ in range(40):
+        noisy = content.copy()
+        places = generator.integers(0, min(len(noisy), 400), 6)
+        noisy[places] = generator.integers(0, 256, 6)
+        path.write_bytes(noisy.tobytes())
+        outcome = attempt(path)
+        assert isinstance(outcome, np.ndarray) or (outcome.startswith("image: ") and "\n" not in outcome)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", r"the file is empty \(0 bytes\)"),
+        (b"not an image at all", "is not an image"),
+        (b"GIF89a" + bytes(99), "not an"),
+    ],
+)
+def test_empty_and_foreign_files(tmp_path: Path, content: bytes, words: str):
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(DataError, match=words) as error:
+        decode(tmp_path / "x.png", name="x.png")
+    one_line(error, "x.png: ")
+
+
+def test_formats_that_are_not_on_the_list(tmp_path: Path):
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "x.gif")
+    (tmp_path / "x.gif").rename(tmp_path / "renamed.png")
+    with pytest.raises(DataError, match="is not an image"):
+        decode(tmp_path / "renamed.png")
+    with pytest.raises(DataError, match="is not a PNG, JPEG, BMP, TIFF or WebP file by its name"):
+        decode(tmp_path / "x.gif")
+
+
+def test_missing_file_and_folder_named_like_an_image(tmp_path: Path):
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(DataError, match="there is no such file"):
+        decode(tmp_path / "missing.png")
+    with pytest.raises(DataError, match="folder"):
+        decode(tmp_path / "folder.png")
+
+
+def test_no_permission_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_image(tmp_path / "secret.png")
+    if os.geteuid() == 0:  # root may read everything, so the refusal has to be played
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "open", refuse)
+    else:
+        (tmp_path / "secret.png").chmod(0)
+    with pytest.raises(DataError, match="no permission to read the file") as error:
+        decode(tmp_path / "secret.png", name="secret.png")
+    one_line(error, "secret.png: ")
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_image(tmp_path / "a.png")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError, match=r"cannot be listed \(Permission denied\)"):
+        open_source(tmp_path)
+
+
+def test_nan_in_an_image(tmp_path: Path):
+    levels = np.zeros((5, 5), np.float32)
+    levels[2, 3] = np.nan
+    tifffile.imwrite(tmp_path / "nan.tif", levels)
+    with pytest.raises(DataError, match="contains NaN"):
+        decode(tmp_path / "nan.tif")
+
+
+def test_damaged_images_among_good_ones_are_counted_and_the_rest_is_used(tmp_path: Path):
+    for index in range(4):
+        write_image(tmp_path / f"{index}.png", index)
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "text.png").write_bytes(b"hello")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "0.png").read_bytes()[:200])
+    manifest = open_source(tmp_path)
+    store = Store.build(manifest, None)
+    assert [failure.name for failure in store.failures] == ["cut.png", "empty.png", "text.png"]
+    assert store.failures[1].reason == "the file is empty (0 bytes); copy it again"
+    assert [manifest.records[index].name for index in store.kept] == ["0.png", "1.png", "2.png", "3.png"]
+    with pytest.raises(DataError, match=r"^cut\.png: is damaged"):
+        Store.build(manifest, None, strict=True)
+
+
+def test_only_damaged_images(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "b.png").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"none of 2 images can be used; the first is a\.png: the file is empty"):
+        Store.build(open_source(tmp_path), Sizing(16, 16))
+
+
+def test_two_empty_files_are_not_taken_for_copies_of_one_image(tmp_path: Path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"")
+    manifest = open_source(tmp_path)
+    assert manifest.content_hash(0) != manifest.content_hash(1)
+    assert {record.split for record in split(manifest).records} == {"train", "calibration"}
+
+
+@pytest.mark.parametrize("name", ["two words.png", "良品 一号.png", "ok\nbad.png", "<b>&.png", "'\"$(x).png"])
+def test_names_of_every_kind(tmp_path: Path, name: str):
+    levels = write_image(tmp_path / name)
+    manifest = open_source(tmp_path)
+    np.testing.assert_array_equal(manifest.read(0).pixels, levels)
+    shown = manifest.records[0].name
+    assert shown == name.replace("\n", "\\n")
+    assert shown.isprintable()
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path):
+    raw = os.fsencode(tmp_path) + b"/bad\xff\xfe.png"
+    try:
+        with open(raw, "wb"):  # noqa: PTH123
+            pass
+    except OSError:
+        pytest.skip("this file system takes only UTF-8 names")
+    levels = np.full((4, 4), 7, np.uint8)
+    Image.fromarray(levels).save(os.fsdecode(raw))
+    manifest = open_source(tmp_path)
+    shown = manifest.records[0].name
+    assert shown.isprintable()
+    shown.encode("utf-8")
+    np.testing.assert_array_equal(Store.build(manifest, None).pixels(0)[:, :, 0], levels)
+    assert len(manifest.data_hash()) == 64
+    Path(os.fsdecode(raw)).write_bytes(b"")
+    with pytest.raises(DataError) as error:
+        decode(Path(os.fsdecode(raw)))
+    assert str(error.value).isprintable()

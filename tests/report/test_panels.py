@@ -1,0 +1,92 @@
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hizumi.calibration import Calibration, Verdict
+from hizumi.errors import UsageError
+from hizumi.report import contact_sheet, inspection_panel, save_map
+from hizumi.report.panels import BOX_COLOUR, distortion, on_fixed_scale, tiles
+
+
+def test_scale_is_fixed_by_the_calibration(calibration: Calibration) -> None:
+    low, high = calibration.map_range
+    values = np.array([[low - 9, low], [calibration.pixel_threshold.value, high + 9]])
+    np.testing.assert_allclose(on_fixed_scale(values, calibration), [[0, 0], [0.5, 1]])
+    faint = np.array([[low, low + 0.01 * (high - low)]])
+    assert on_fixed_scale(faint, calibration).max() == pytest.approx(0.01)  # never stretched to its own maximum
+
+
+def test_scale_without_calibrated_maps_and_with_broken_pixels(calibration: Calibration) -> None:
+    bare = replace(calibration, map_range=None)
+    np.testing.assert_allclose(on_fixed_scale(np.array([[1.0, 3.0], [2.0, np.nan]]), bare), [[0, 1], [0.5, 1]])
+    np.testing.assert_allclose(on_fixed_scale(np.ones((2, 2)), bare), 0)
+
+
+def test_distortion_by_hand() -> None:
+    generator = np.random.default_rng(0)
+    picture, normal = generator.integers(0, 256, (2, 5, 4, 3), dtype=np.uint8)
+    contrast = np.quantile(picture, 0.995) - np.quantile(picture, 0.005)
+    for row in range(5):
+        for column in range(4):
+            mean = sum(abs(int(picture[row, column, c]) - int(normal[row, column, c])) for c in range(3)) / 3
+            assert distortion(picture, normal)[row, column] == pytest.approx(min(mean / (contrast / 2), 1))
+    assert not distortion(picture, picture).any()
+
+
+def test_distortion_of_unequal_sizes_is_at_the_smaller() -> None:
+    picture, normal = np.full((40, 60, 3), 7, dtype=np.uint8), np.full((20, 30, 3), 7, dtype=np.uint8)
+    assert distortion(picture, normal).shape == (20, 30)
+    assert not distortion(normal, picture).any()
+
+
+@pytest.mark.parametrize(
+    ("missing", "captions"),
+    [
+        ((), ["input", "expected normal", "distortion", "anomaly map"]),
+        (("normal",), ["input", "anomaly map"]),
+        (("map",), ["input", "expected normal", "distortion"]),
+        (("picture", "normal", "map"), []),
+    ],
+)
+def test_tiles_are_what_there_is(
+    missing: tuple[str, ...], captions: list[str], verdicts: list[Verdict], calibration: Calibration
+) -> None:
+    verdict = replace(verdicts[1], **dict.fromkeys(missing))
+    assert [tile.caption for tile in tiles(verdict, calibration)] == captions
+
+
+def test_panel_and_sheet_are_pictures(verdicts: list[Verdict], calibration: Calibration) -> None:
+    panel = Image.open(io.BytesIO(inspection_panel(verdicts[1], calibration)))
+    assert panel.width > 3 * panel.height
+    sheet = contact_sheet([*verdicts[:2], replace(verdicts[2], normal=None)], calibration, ["a", "b", "c"])
+    assert Image.open(io.BytesIO(sheet)).height > 500
+
+
+def test_nothing_to_draw_is_said(verdicts: list[Verdict], calibration: Calibration, tmp_path: Path) -> None:
+    bare = replace(verdicts[0], picture=None, normal=None, map=None, boxes=())
+    with pytest.raises(UsageError, match="nothing to draw"):
+        inspection_panel(bare, calibration)
+    with pytest.raises(UsageError, match="contact sheet"):
+        contact_sheet([bare], calibration)
+    with pytest.raises(UsageError, match="no map"):
+        save_map(bare, calibration, tmp_path / "map.png")
+
+
+def test_saved_map_is_grey_where_normal_and_hot_where_not(
+    verdicts: list[Verdict], calibration: Calibration, tmp_path: Path
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (30, 50, 3), dtype=np.uint8)
+    heat = np.full((30, 50), calibration.map_range[0], dtype=np.float32)
+    heat[10:20, 20:30] = calibration.map_range[1]
+    box = replace(verdicts[1].boxes[0], left=20, top=10, width=10, height=10)
+    verdict = replace(verdicts[1], picture=picture, map=heat, boxes=(box,))
+    saved = np.asarray(Image.open(save_map(verdict, calibration, tmp_path / "map.png"))).astype(int)
+    assert saved.shape == (30, 50, 3)
+    cold = heat == calibration.map_range[0]
+    np.testing.assert_allclose(saved[cold][:, 0], picture[cold].mean(axis=1), atol=1)
+    assert tuple(saved[15, 25]) == (252, 254, 164)  # the bright end of inferno
+    assert "#{:02x}{:02x}{:02x}".format(*saved[10, 20]) == BOX_COLOUR

@@ -1,0 +1,113 @@
+import csv
+import errno
+import json
+import os
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hizumi.errors import SaveError
+from hizumi.files import printable, write_atomically
+from hizumi.report import summarise, write_csv, write_json
+
+
+def fail_with_full_disk(*_args: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_json_reads_back_as_what_was_written(tmp_path: Path) -> None:
+    content = {
+        "image_auroc": np.float32(0.5),
+        "interval": np.array([0.25, 0.75]),
+        "count": np.int64(3),
+        "is_good": np.bool_(True),
+        "missing": float("nan"),
+        "infinite": [np.inf, 1],
+        "name": "部品 \udcff.png",
+        "path": Path("a/b"),
+    }
+    write_json(tmp_path / "result.json", content)
+    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8")) == {
+        "image_auroc": 0.5,
+        "interval": [0.25, 0.75],
+        "count": 3,
+        "is_good": True,
+        "missing": None,
+        "infinite": [None, 1],
+        "name": "部品 \\xff.png",
+        "path": "a/b",
+    }
+
+
+def test_json_on_standard_output_suits_any_encoding(capsys: pytest.CaptureFixture[str]) -> None:
+    write_json("-", {"name": "部品"})
+    text = capsys.readouterr().out
+    assert text.isascii()
+    assert json.loads(text) == {"name": "部品"}
+
+
+def test_csv_has_a_column_for_every_key(tmp_path: Path) -> None:
+    rows = [{"name": 'a,"b"\n.png', "score": 0.1}, {"name": "\udc80", "terms": {"residual": 1}}]
+    write_csv(tmp_path / "scores.csv", rows)
+    with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.DictReader(file)) == [
+            {"name": 'a,"b"\n.png', "score": "0.1", "terms": ""},
+            {"name": "\\x80", "score": "", "terms": '{"residual": 1}'},
+        ]
+
+
+def test_printable_shows_what_a_screen_cannot() -> None:
+    assert printable("部品\u3000ü.png") == "部品\u3000ü.png"
+    assert printable("a\nb\udcffc\u202ed\ud800") == "a\\x0ab\\xffc\\u202ed\\ud800"
+    assert printable(os.fsdecode(b"caf\xe9.png")) == "caf\\xe9.png"
+
+
+@pytest.mark.parametrize("failing", ["os.fsync", "pathlib.Path.replace"])
+def test_full_disk_keeps_the_old_file(failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    monkeypatch.setattr(failing, fail_with_full_disk)
+    with pytest.raises(SaveError, match=r"could not write .*report.html: no space left on device; free space"):
+        write_atomically(path, b"new")
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_device_is_written_to_and_never_replaced() -> None:
+    with pytest.raises(SaveError, match="no space left"):
+        write_json("/dev/full", {"a": 1})
+    assert Path("/dev/full").is_char_device()
+
+
+def test_writing_where_a_folder_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "below.json"):
+        with pytest.raises(SaveError):
+            write_atomically(path, b"x")
+
+
+def test_folders_are_made_and_links_kept(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "folder" / "target.json"
+    write_atomically(target, b"1")
+    (tmp_path / "link.json").symlink_to(target)
+    write_atomically(tmp_path / "link.json", b"2")
+    assert target.read_bytes() == b"2"
+    assert (tmp_path / "link.json").is_symlink()
+
+
+def test_summary_is_mean_and_deviation_of_the_runs() -> None:
+    values = [0.5, 0.75, 0.875]
+    rows = [{"detector": "a", "seed": seed, "image_auroc": value} for seed, value in enumerate(values)]
+    rows += [{"detector": "b", "image_auroc": 0.9, "image_auroc_interval": [0.8, 0.95], "pixel_auroc": None}]
+    best, other = summarise(rows)
+    assert best == {
+        "detector": "b",
+        "runs": 1,
+        "image_auroc": {"mean": 0.9, "deviation": None, "interval": [0.8, 0.95]},
+    }
+    assert other["runs"] == 3
+    assert other["image_auroc"]["mean"] == pytest.approx(statistics.mean(values))
+    assert other["image_auroc"]["deviation"] == pytest.approx(statistics.stdev(values))

@@ -1,0 +1,93 @@
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hizumi.evaluation import Estimate
+from hizumi.report import ReportContent
+from hizumi.report.words import consequences, count, facts, flat_options, headline, number, percent
+
+
+def sentences(content: ReportContent) -> list[str]:
+    return [consequence.text.replace("\u00a0", " ") for consequence in consequences(content)]
+
+
+def changed(parts: dict[str, Any], **changes: Any) -> ReportContent:
+    return ReportContent(**parts | {"evaluation": replace(parts["evaluation"], **changes)})
+
+
+def test_headline_counts(parts: dict[str, Any]) -> None:
+    content = changed(parts, anomalous_count=200, missed_defects=13, normal_count=150, false_alarms=1)
+    assert (
+        headline(content)
+        == "The detector found 187 of 200 anomalous images and raised 1 false alarm on 150 good images."
+    )
+    assert headline(changed(parts, anomalous_count=0, normal_count=1, false_alarms=0)) == (
+        "The detector raised 0 false alarms on 1 good image."
+    )
+    alarms = sum(verdict.anomalous for verdict in parts["verdicts"])
+    assert headline(ReportContent(**parts | {"evaluation": None})) == f"{alarms} of 24 images look anomalous."
+
+
+@pytest.mark.parametrize(
+    ("interval", "words", "is_pressing"),
+    [
+        (
+            (0.003, 0.043),
+            "2 % of the good images were alarmed, where 1 % was asked for: the difference is within chance",
+            False,
+        ),
+        ((0.015, 0.043), "more than chance explains", True),
+        ((0.001, 0.005), "fewer than chance explains", False),
+    ],
+)
+def test_promise_against_what_happened(
+    interval: tuple[float, float], words: str, is_pressing: bool, parts: dict[str, Any]
+) -> None:
+    content = changed(parts, false_alarm_rate=0.01, realised_false_alarm_rate=Estimate(0.02, *interval))
+    (found,) = [c for c in consequences(content) if words in c.text.replace("\u00a0", " ")]
+    assert found.is_pressing == is_pressing
+
+
+def test_pressing_matters_come_first(parts: dict[str, Any]) -> None:
+    dead = SimpleNamespace(
+        name="dead", severity="problem", message="The discriminator is dead.", remedy="Lower the rate."
+    )
+    content = changed(parts, image_auroc=Estimate(0.52, 0.45, 0.6))
+    found = sentences(replace(content, findings=[dead]))
+    assert found[0] == "Look at the health of the fit first: The discriminator is dead."
+    assert found[1].startswith("The scores tell anomalous from good no better than chance")
+
+
+def test_weakest_kind_is_named(content: ReportContent) -> None:
+    weakest = min(content.evaluation.kinds_table, key=lambda kind: kind.found / kind.count)
+    assert any(f"most often {weakest.kind} ({weakest.found} of {weakest.count} found)" in s for s in sentences(content))
+
+
+def test_unmeasured_facts_are_left_out(parts: dict[str, Any]) -> None:
+    nothing = Estimate(float("nan"), float("nan"), float("nan"))
+    content = changed(parts, image_auroc=nothing, aupro=None, anomalous_count=0)
+    names = [fact.name for fact in facts(content.evaluation, "image")]
+    assert not {"Image AUROC", "AUPRO (to 0.3)", "Missed"} & set(names)
+    assert {"False alarms", "Pixel AUROC"} <= set(names)
+
+
+def test_numbers_as_people_write_them() -> None:
+    assert [percent(share).replace("\u00a0", " ") for share in (0.0, 0.0005, 0.01, 0.165, 1.0)] == [
+        "0 %",
+        "0.05 %",
+        "1 %",
+        "16.5 %",
+        "100 %",
+    ]
+    assert (count(1, "image"), count(12000, "image")) == ("1 image", "12,000 images")
+    assert (number(0.98765), number(float("nan"))) == ("0.988", "–")
+
+
+def test_nested_options_become_rows() -> None:
+    assert flat_options({"a": {"b": {"c": 1}, "d": [1, 2]}, "e": None}) == [
+        ("a.b.c", "1"),
+        ("a.d", "[1, 2]"),
+        ("e", "not set"),
+    ]

@@ -1,0 +1,80 @@
+import importlib
+import inspect
+import pkgutil
+from importlib.metadata import EntryPoint
+
+import pytest
+
+import hizumi.detectors
+import hizumi.models
+from hizumi import registry
+from hizumi.detectors.detector import Detector
+from hizumi.errors import UsageError
+from hizumi.training.trainable import Trainable
+
+
+def concrete_subclasses(base, package):
+    """Every concrete subclass defined in a package's files, found without regard to names."""
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+    waiting, found = [base], set()
+    while waiting:
+        waiting += (children := waiting.pop().__subclasses__())
+        found |= {child for child in children if child.__module__.startswith(f"{package.__name__}.")}
+    return {child for child in found if not inspect.isabstract(child)}
+
+
+def test_no_class_is_missed():
+    assert set(registry.find_models().values()) == concrete_subclasses(Trainable, hizumi.models)
+    assert set(registry.find_detectors().values()) == concrete_subclasses(Detector, hizumi.detectors)
+
+
+def test_names_are_those_of_the_files():
+    assert {"autoencoder", "vae", "dcgan"} <= registry.find_models().keys()
+    assert {
+        "ganomaly",
+        "gaussian_features",
+        "gaussian_mixture",
+        "likelihood",
+        "mahalanobis",
+        "one_class_svm",
+        "reconstruction",
+    } <= registry.find_detectors().keys()
+    assert registry.detector_class("one_class_svm").__name__ == "OneClassSVM"
+    assert registry.model_class("vae").__name__ == "VAE"
+
+
+@pytest.mark.parametrize("name", ["ganomly", "GANomaly", "gan-omaly"])
+def test_misspelt_names_are_suggested(name):
+    with pytest.raises(UsageError, match=f"no detector is called '{name}'; did you mean ganomaly"):
+        registry.detector_class(name)
+
+
+def test_names_like_none_are_answered_with_all():
+    with pytest.raises(UsageError, match="known are autoencoder, dcgan, vae"):
+        registry.model_class("qqq")
+
+
+def plug_in(monkeypatch, name, value):
+    entry = EntryPoint(name, value, registry.PLUG_INS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group == registry.PLUG_INS else [])
+    monkeypatch.setattr(registry, "find_detectors", registry.find_detectors.__wrapped__)
+
+
+def test_plug_ins_are_found(monkeypatch):
+    plug_in(monkeypatch, "house_method", "hizumi.detectors.mahalanobis:Mahalanobis")
+    assert registry.detector_class("house_method").__name__ == "Mahalanobis"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("broken", "no_such_module:Thing", "'broken' .* cannot be imported"),
+        ("wrong", "pathlib:Path", "'wrong' .* is not a Detector"),
+        ("mahalanobis", "hizumi.detectors.mahalanobis:Mahalanobis", "name of another detector"),
+    ],
+)
+def test_useless_plug_ins_are_named(name, value, reason, monkeypatch):
+    plug_in(monkeypatch, name, value)
+    with pytest.raises(UsageError, match=reason):
+        registry.find_detectors()

@@ -1,0 +1,50 @@
+import numpy as np
+
+from hizumi.training.health import check_losses, check_reconstructions, check_scores
+
+
+def names(findings: list) -> list[str]:
+    return [finding.name for finding in findings]
+
+
+def records(**terms: np.ndarray) -> list[dict]:
+    return [
+        {"phase": "x", "losses": {term: float(values[i]) for term, values in terms.items()}}
+        for i in range(len(next(iter(terms.values()))))
+    ]
+
+
+def test_dead_discriminator_and_no_progress() -> None:
+    healthy = records(discriminator=np.full(40, 0.6), contextual=np.linspace(1, 0.1, 40))
+    assert names(check_losses(healthy)) == []
+    dead = records(discriminator=np.geomspace(0.6, 1e-4, 40), contextual=np.linspace(1, 0.1, 40))
+    assert names(check_losses(dead)) == ["dead discriminator"]
+    stuck = records(reconstruction=np.full(40, 0.5))
+    assert names(check_losses(stuck)) == ["no progress"]
+    assert check_losses(dead[:5]) == []
+
+
+def test_constant_scores() -> None:
+    assert names(check_scores(np.full(50, 3.0), np.full(10, 3.0))) == ["constant scores"]
+    noise = np.random.default_rng(0).normal(size=60)
+    assert names(check_scores(noise[:50], noise[50:])) == []
+
+
+def test_held_out_unlike_training() -> None:
+    rng = np.random.default_rng(0)
+    training = rng.normal(size=200)
+    assert names(check_scores(training, rng.normal(size=50))) == []
+    assert names(check_scores(training, rng.normal(4, 1, size=50))) == ["held-out scores unlike training scores"]
+
+
+def test_false_findings_are_rare() -> None:
+    rng = np.random.default_rng(1)
+    found = sum(bool(check_scores(rng.gamma(2, size=100), rng.gamma(2, size=25))) for _ in range(500))
+    assert found <= 2
+
+
+def test_collapsed_reconstructions() -> None:
+    images = np.random.default_rng(0).normal(size=(20, 1, 8, 8)).astype(np.float32)
+    mean = np.repeat(images.mean(0, keepdims=True), 20, 0)
+    assert names(check_reconstructions(images, mean)) == ["collapsed reconstructions"]
+    assert check_reconstructions(images, 0.8 * images) == []

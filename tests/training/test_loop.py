@@ -1,0 +1,198 @@
+"""The loop: budgets, resuming after a real kill -9, divergence, early stopping, precision."""
+
+import math
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from hizumi.errors import BundleError, DivergedError, UsageError
+from hizumi.models import VAE, Autoencoder
+from hizumi.training import Budget, Card, Trainable, TrainingOptions, drop_at
+from hizumi.training.loop import fit
+
+DATA = torch.rand(24, 5, generator=torch.Generator().manual_seed(0))
+
+
+class Line(Trainable):
+    """One weight, stepped down (weight - target)²."""
+
+    card: ClassVar[Card] = Card(family="test", idea="a line", paper="none")
+    default_budget: ClassVar[Budget] = Budget(steps=10)
+
+    def __init__(self, target: float = 1.0, learning_rate: float = 0.1, diverge_at: int | None = None) -> None:
+        super().__init__()
+        self.target, self.learning_rate, self.diverge_at = target, learning_rate, diverge_at
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.optimise("line", [self.weight], learning_rate=self.learning_rate, schedule=drop_at(0.5))
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        loss = self.update("line", (self.weight - self.target).square())
+        if self.diverge_at is not None and self.images_seen >= self.diverge_at:
+            loss = loss * math.nan
+        return {"distance": loss}
+
+    def validation_loss(self, batch: Tensor) -> Tensor:
+        return (self.weight - self.target).square()
+
+
+def rates_of(model: Trainable, options: TrainingOptions) -> list[float]:
+    rates: list[float] = []
+    fit([model], DATA, options, observe=lambda _: rates.append(model.optimisers["line"].param_groups[0]["lr"]))
+    return rates
+
+
+def test_learning_rate_follows_the_budget() -> None:
+    rates = rates_of(Line(), TrainingOptions(budget=Budget(steps=10)))
+    assert rates == [0.1] * 5 + [0.1 * 0.1] * 5
+
+
+def test_epochs_and_steps_whichever_ends_first() -> None:
+    options = TrainingOptions(budget=Budget(epochs=2), batch_size=8)  # 24 items: 3 steps an epoch
+    assert fit([Line()], DATA, options).records[-1]["step"] == 6
+    options = TrainingOptions(budget=Budget(epochs=2, steps=4), batch_size=8)
+    records = fit([Line()], DATA, options).records
+    assert records[-1]["step"] == 4
+    assert records[-1]["images_seen"] == 32
+
+
+def test_minutes_end_training() -> None:
+    started = time.monotonic()
+    records = fit([Line()], DATA, TrainingOptions(budget=Budget(max_minutes=0.01))).records
+    assert 0.5 < time.monotonic() - started < 10
+    assert 0.6 <= records[-1]["seconds"] < 5
+
+
+def test_patience_ends_training_when_nothing_is_gained() -> None:
+    # From a weight of 0 with rate 0 nothing ever improves: the first epoch sets the mark, three more pass in vain.
+    options = TrainingOptions(budget=Budget(epochs=50, patience=3), batch_size=24)
+    from hizumi.data.stream import TensorSource
+
+    records = fit([Line(learning_rate=0.0)], DATA, options, validation=TensorSource(DATA)).records
+    assert records[-1]["step"] == 4
+    assert [record["validation"] for record in records] == [1.0] * 4
+
+
+def test_patience_needs_a_validation_loss() -> None:
+    from hizumi.data.stream import TensorSource
+    from hizumi.models import DCGAN
+
+    images = torch.zeros(8, 1, 16, 16)
+    options = TrainingOptions(budget=Budget(epochs=2, patience=1), batch_size=8)
+    with pytest.raises(UsageError, match="no validation loss"):
+        fit([DCGAN(width=8)], images, options, validation=TensorSource(images))
+
+
+def test_divergence_stops_at_once_and_says_where() -> None:
+    options = TrainingOptions(budget=Budget(steps=20), batch_size=8)
+    with pytest.raises(DivergedError, match=r"Line diverged at step 4: distance is nan; lower the learning rate"):
+        fit([Line(diverge_at=24)], DATA, options)
+
+
+def test_fit_leaves_the_callers_random_state_alone() -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    fit([VAE(width=8, latent=2)], DATA, TrainingOptions(budget=Budget(steps=2)))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_seed_decides_everything() -> None:
+    states = []
+    for seed in (0, 0, 1):
+        model = VAE(latent=2).fit(DATA, TrainingOptions(budget=Budget(steps=3), seed=seed))
+        states.append(torch.cat([p.flatten() for p in model.parameters()]).detach())
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+
+
+def test_bf16_trains_in_low_precision_and_keeps_weights_in_full() -> None:
+    images = torch.rand(16, 1, 16, 16) * 2 - 1
+    states = {}
+    for precision in ("32-true", "bf16-mixed"):
+        options = TrainingOptions(budget=Budget(steps=3), batch_size=8, precision=precision)  # type: ignore[arg-type]
+        model = Autoencoder(width=8).fit(images, options)
+        assert all(p.dtype == torch.float32 for p in model.parameters())
+        states[precision] = torch.cat([p.flatten() for p in model.parameters()]).detach()
+    assert not torch.equal(*states.values())
+    torch.testing.assert_close(*states.values(), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "needs steps, epochs or minutes"),
+        ({"steps": 0}, "steps is 0"),
+        ({"max_minutes": -1.0}, "max_minutes is -1.0"),
+        ({"patience": 2}, "needs steps, epochs or minutes"),
+    ],
+)
+def test_budgets_that_make_no_sense(arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Budget(**arguments)  # type: ignore[arg-type]
+
+
+RUN = """
+    import sys, time, torch
+    from pathlib import Path
+    from hizumi.models import DCGAN
+    from hizumi.training import Budget, TrainingOptions
+    from hizumi.training.loop import fit
+    from safetensors.torch import save_file
+
+    images = torch.rand(32, 1, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    folder, slow = Path(sys.argv[1]), sys.argv[2] == "slow"
+    model = DCGAN(width=8, latent=4)
+    options = TrainingOptions(budget=Budget(steps=30), batch_size=8, checkpoint_seconds=0.0)
+    fit([model], images, options, run_folder=folder, observe=lambda _: time.sleep(0.05 * slow))
+    save_file(model.state_dict(), folder / "done.safetensors")
+"""
+
+
+def run(folder: Path, speed: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(RUN), str(folder), speed])
+
+
+def test_resume_after_kill_minus_nine_is_bit_equal(tmp_path: Path) -> None:
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    straight.mkdir()
+    killed.mkdir()
+    assert run(straight, "fast").wait(120) == 0
+
+    process = run(killed, "slow")
+    journal = killed / "journal.jsonl"
+    deadline = time.monotonic() + 60
+    while not (journal.exists() and journal.read_text().count("\n") >= 8):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (killed / "done.safetensors").exists()
+    steps_before = journal.read_text().count("\n")
+    assert steps_before < 30
+
+    assert run(killed, "fast").wait(120) == 0
+    one, other = load_file(straight / "done.safetensors"), load_file(killed / "done.safetensors")
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    # The journal tells of every step once.
+    lines = [line.split('"step": ')[1].split(",")[0] for line in journal.read_text().splitlines()]
+    assert [int(line) for line in lines] == list(range(1, 31))
+
+
+def test_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    options = TrainingOptions(budget=Budget(steps=2), checkpoint_seconds=0.0)
+    fit([Line()], DATA, options, run_folder=tmp_path)
+    checkpoint = tmp_path / "phase-0.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:40])
+    with pytest.raises(BundleError, match="is damaged"):
+        fit([Line()], DATA, options, run_folder=tmp_path)
