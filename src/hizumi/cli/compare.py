@@ -50,6 +50,7 @@ def compare(
     from hizumi.inspection import Inspector
 
     names = _checked_names(detectors)
+    options.refuse_unknown_rule(rule, false_alarm_rate)
     if seeds < 1:
         raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
     manifest = open_source(data, normal_class=normal_class)

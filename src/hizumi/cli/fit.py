@@ -62,6 +62,7 @@ def fit(
     from hizumi.data import open_source
     from hizumi.inspection import Inspector, specify
 
+    options.refuse_unknown_rule(rule, false_alarm_rate)
     chosen = options.made_detector(detector, settings or ())
     training = options.training_options(
         steps=steps,

@@ -113,7 +113,7 @@ def training_options(
     """Training options with a budget where any limit is given, the model's own budget otherwise."""
     from hizumi.training import Budget, TrainingOptions
 
-    _check_accelerator(others.get("accelerator", "cpu"))
+    _refuse_missing(others["accelerator"])
     limits = {"steps": steps, "epochs": epochs, "max_minutes": max_time, "patience": patience}
     given = any(limit is not None for limit in limits.values())
     return TrainingOptions(budget=Budget(**limits) if given else None, **others)  # type: ignore[arg-type]
@@ -132,11 +132,18 @@ def refuse_unwritable(path: Path) -> None:
         raise SaveError(f"cannot write {path}: {error.strerror}; name another --output") from error
 
 
-def _check_accelerator(name: str) -> None:
+def refuse_unknown_rule(rule: str, false_alarm_rate: float) -> None:
+    """Make sure that there is such a rule and rate: before the fit, not after it."""
+    import numpy as np
+
+    from hizumi.calibration import Calibration
+
+    Calibration.fit(np.array([0.0, 1.0]), rule=rule, false_alarm_rate=false_alarm_rate, degrees_of_freedom=1)
+
+
+def _refuse_missing(accelerator: str) -> None:
     import torch
 
-    available = {"cpu": True, "auto": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name not in available:
-        raise UsageError(f"--accelerator {name} is not known; use {', '.join(available)}")
-    if not available[name]:
-        raise UsageError(f"--accelerator {name}: there is none that torch can use on this machine; use cpu")
+    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if accelerator in available and not available[accelerator]():
+        raise UsageError(f"--accelerator {accelerator}: torch finds none on this machine; use cpu")

@@ -162,7 +162,7 @@ def _joined(parts: list[Manifest], name: str) -> Manifest:
     records, row_start, mask_start = [], 0, 0
     for part, array in zip(parts, arrays, strict=True):
         for record in part.records:
-            assert record.row is not None, "arrays have rows"  # noqa: S101
+            assert record.row is not None, "arrays have rows"
             mask = record.mask + mask_start if isinstance(record.mask, int) else None
             label = f"{record.split} row {record.row}"
             records.append(replace(record, name=label, row=record.row + row_start, mask=mask))
@@ -216,7 +216,7 @@ def _item_as_array(item: object, row: int) -> np.ndarray:
 
 
 def _unpacked(masks: np.ndarray, manifest: Manifest, where: str) -> np.ndarray:
-    assert manifest.arrays is not None, "a .npz file has arrays"  # noqa: S101
+    assert manifest.arrays is not None, "a .npz file has arrays"
     size = manifest.arrays.shape[1:3]
     if masks.ndim == 4 and masks.shape[3] == 1:
         masks = masks[:, :, :, 0]

@@ -78,7 +78,7 @@ def _smear(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarra
     turned = ndimage.rotate(image, angle, reshape=False, mode="reflect", order=1)
     dragged = ndimage.gaussian_filter(turned, (0.8, generator.uniform(4, 7)), mode="reflect")
     dragged = ndimage.rotate(dragged, -angle, reshape=False, mode="reflect", order=1)
-    shift = generator.choice([-1, 1]) * generator.uniform(8, 20)
+    shift = generator.choice([-1, 1]) * generator.uniform(12, 24)
     return dragged + shift, np.clip(inside / 2 + 0.5, 0, 1)
 
 

@@ -80,7 +80,7 @@ class Manifest:
         if record.mask is None:
             return None
         if isinstance(record.mask, int):
-            assert self.masks is not None, "a record points into masks that the manifest lacks"  # noqa: S101
+            assert self.masks is not None, "a record points into masks that the manifest lacks"
             return np.asarray(self.masks[record.mask], dtype=bool)
         name = f"mask of {record.name}"
         mask = np.asarray(decode(record.mask, name=name).pixels.any(axis=2))
@@ -109,7 +109,7 @@ class Manifest:
         """
         record = self.records[index]
         key = record.path if record.path is not None else record.row
-        assert key is not None, "a record has neither file nor row"  # noqa: S101
+        assert key is not None, "a record has neither file nor row"
         if key not in self._hashes:
             self._hashes[key] = _file_hash(record.path) if record.path is not None else _row_hash(self._row(record))
         return self._hashes[key]
@@ -122,7 +122,7 @@ class Manifest:
         return digest.hexdigest()
 
     def _row(self, record: Record) -> np.ndarray:
-        assert self.arrays is not None, "a record points into arrays that the manifest lacks"  # noqa: S101
+        assert self.arrays is not None, "a record points into arrays that the manifest lacks"
         return np.asarray(self.arrays[record.row])
 
 

@@ -24,7 +24,8 @@ def split(manifest: Manifest, *, calibration_share: float = 0.2, test_share: flo
     records = manifest.records
     if not records:
         raise DataError(f"{manifest.name}: holds no record; there is nothing to split")
-    splits = [_marked(record, _has(records, "calibration")) for record in records]
+    calibrated = any(record.split == "calibration" and record.label == 0 for record in records)
+    splits = [_marked(record, calibrated) for record in records]
     units = _units(manifest)
     for unit in units:
         _follow_the_marked(unit, splits)
@@ -80,10 +81,6 @@ def _marked(record: Record, has_calibration: bool) -> str | None:
     if record.split == "train" and not has_calibration:
         return None
     return record.split
-
-
-def _has(records: Iterable[Record], name: str) -> bool:
-    return any(record.split == name and record.label == 0 for record in records)
 
 
 def _has_normal(records: tuple[Record, ...], splits: list[str | None], name: str) -> bool:

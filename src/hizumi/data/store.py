@@ -14,7 +14,7 @@ from hizumi.data.cache import PixelCache
 from hizumi.data.images import Decoded, Window, match_channels
 from hizumi.data.manifest import Manifest
 from hizumi.data.sizing import Sizing
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError
 
 
 class Failure(NamedTuple):
@@ -110,7 +110,7 @@ class Store:
 
     def pixels(self, index: int) -> Shaped[np.ndarray, "h w c"]:
         """One image at its working size (its own size in tile mode), in the source's dtype, channels matched."""
-        assert self.channels is not None, "vectors have no pixels"  # noqa: S101
+        assert self.channels is not None, "vectors have no pixels"
         return match_channels(self._items[index], self.channels, self.name(index))[0]
 
     def batch(
@@ -224,7 +224,7 @@ class _Builder:
         if isinstance(entry, Decoded):
             return entry
         decoded = self.cache.get(entry)
-        assert decoded is not None, "a finished cache holds what was added"  # noqa: S101
+        assert decoded is not None, "a finished cache holds what was added"
         return decoded
 
     def _check(self, index: int, found: dict[int, Decoded], channels: int, dtype: str, notes: Counter[str]) -> None:
@@ -252,7 +252,7 @@ class _Builder:
             other_height, other_width = found[index].pixels.shape[:2]
             if (other_height, other_width) != (height, width):
                 names = self.manifest.records[first].name, self.manifest.records[index].name
-                raise UsageError(
+                raise DataError(
                     f"{names[0]} is {width}x{height} pixels and {names[1]} {other_width}x{other_height}: "
                     "give an image size, to which all are brought"
                 )
@@ -276,7 +276,7 @@ def _crop(image: np.ndarray, sizing: Sizing, generator: torch.Generator | None) 
 
 def _checked_table(manifest: Manifest) -> tuple[Float[np.ndarray, "n d"], dict[str, int]]:
     """The manifest's rows as float32, all finite, and a note on each column that never changes."""
-    assert manifest.arrays is not None, "vectors lie in an array"  # noqa: S101
+    assert manifest.arrays is not None, "vectors lie in an array"
     raw = manifest.arrays[[record.row for record in manifest.records if record.row is not None]]
     with np.errstate(over="ignore"):
         table = raw.astype(np.float32)

@@ -8,10 +8,21 @@ from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode, CanReconstruct
 from hizumi.models.autoencoder import Autoencoder
-from hizumi.objectives import absolute_difference, smooth, squared_difference, structural_dissimilarity
+from hizumi.objectives import (
+    absolute_difference,
+    contrast_difference,
+    smooth,
+    squared_difference,
+    structural_dissimilarity,
+)
 from hizumi.training import Card, Trainable
 
-DIFFERENCES = {"l1": absolute_difference, "l2": squared_difference, "ssim": structural_dissimilarity}
+DIFFERENCES = {
+    "l1": absolute_difference,
+    "l2": squared_difference,
+    "ssim": structural_dissimilarity,
+    "contrast": contrast_difference,
+}
 
 
 class Reconstruction(Detector):
@@ -19,7 +30,8 @@ class Reconstruction(Detector):
 
     Args:
         model: Any model that reconstructs: `Autoencoder()`, `VAE()`.
-        difference: "ssim" (structure, 1 - SSIM), "l1" or "l2". Vectors have no structure: theirs is "l2" in its place.
+        difference: "contrast" (squared error in units of the reconstruction's local contrast), "ssim" (structure,
+            1 - SSIM), "l1" or "l2". Vectors have neither contrast nor structure: theirs is "l2" in their place.
         smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
     """
 
@@ -33,7 +45,7 @@ class Reconstruction(Detector):
     def __init__(
         self,
         model: Trainable | None = None,
-        difference: Literal["ssim", "l1", "l2"] = "ssim",
+        difference: Literal["contrast", "ssim", "l1", "l2"] = "contrast",
         smoothing: float = 4.0,
     ) -> None:
         super().__init__()

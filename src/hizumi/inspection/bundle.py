@@ -119,10 +119,11 @@ def load(path: str | Path) -> Inspector:
             raise BundleError(f"{path}: {name} is missing or was changed; use an unchanged copy of the bundle")
     try:
         return _revive(header, members)
-    except (SafetensorError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise BundleError(f"{path}: its parts do not fit each other ({error}); fit the detector again") from error
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise BundleError(f"{path}: its parts do not fit each other ({reason}); fit the detector again") from error
 
 
 def _revive(header: Header, members: Mapping[str, bytes]) -> Inspector:

@@ -1,0 +1,140 @@
+"""The classical detectors against scikit-learn and closed forms."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chi2
+from sklearn.covariance import EmpiricalCovariance, LedoitWolf
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture as SklearnMixture
+from sklearn.svm import OneClassSVM as SklearnSVM
+
+from hizumi.detectors import GaussianMixture, Mahalanobis, OneClassSVM
+from hizumi.detectors.features import FeatureSpace
+from hizumi.detectors.gaussian import Gaussian
+from hizumi.errors import UsageError
+from hizumi.models import DCGAN, Autoencoder
+from hizumi.training import Budget, TrainingOptions
+
+RANDOM = torch.Generator().manual_seed(0)
+MIXING = torch.randn(5, 5, generator=RANDOM)
+TRAIN = torch.randn(300, 5, generator=RANDOM) @ MIXING + 3
+TEST = torch.randn(80, 5, generator=RANDOM) @ MIXING * 2 + 3
+
+
+def standardised(rows: torch.Tensor) -> np.ndarray:
+    mean, deviation = TRAIN.double().mean(0), TRAIN.double().std(0, correction=0)
+    return ((rows.double() - mean) / deviation).numpy()
+
+
+def test_mahalanobis_equals_scikit_learn() -> None:
+    for name, estimator in (("ledoit-wolf", LedoitWolf()), ("empirical", EmpiricalCovariance())):
+        ours = Mahalanobis(covariance=name).fit(TRAIN).score(TEST).image.numpy()
+        theirs = estimator.fit(standardised(TRAIN)).mahalanobis(standardised(TEST))
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5)
+
+
+def test_mahalanobis_does_not_change_under_affine_maps() -> None:
+    matrix, shift = torch.randn(5, 5, generator=RANDOM), torch.randn(5, generator=RANDOM)
+    plain = Mahalanobis(covariance="empirical").fit(TRAIN).score(TEST).image
+    mapped = Mahalanobis(covariance="empirical").fit(TRAIN @ matrix + shift).score(TEST @ matrix + shift).image
+    torch.testing.assert_close(plain, mapped, rtol=1e-3, atol=1e-3)
+
+
+def test_mahalanobis_scores_follow_chi_square() -> None:
+    many = torch.randn(20000, 5, generator=RANDOM) @ MIXING
+    detector = Mahalanobis(covariance="empirical").fit(many)
+    fresh = detector.score(torch.randn(20000, 5, generator=RANDOM) @ MIXING).image.numpy()
+    assert detector.degrees_of_freedom == 5
+    for rate in (0.1, 0.01):
+        share = (fresh > chi2.isf(rate, 5)).mean()
+        assert share == pytest.approx(rate, abs=4 * np.sqrt(rate / 20000) + 0.1 * rate)
+
+
+def test_robust_covariance_sees_through_contamination() -> None:
+    dirty = torch.cat([TRAIN, torch.full((30, 5), 40.0) + torch.randn(30, 5, generator=RANDOM)])
+    outlier = torch.full((1, 5), 40.0)
+    robust, plain = (Mahalanobis(covariance=c).fit(dirty).score(outlier).image for c in ("robust", "empirical"))
+    assert float(robust) > 100 * float(plain)
+
+
+def test_mixture_equals_scikit_learn_and_finds_the_number_of_groups() -> None:
+    groups = torch.cat([torch.randn(150, 2, generator=RANDOM) * 0.3 + c for c in (-3.0, 0.0, 4.0)])
+    detector = GaussianMixture().fit(groups)
+    assert detector.means is not None
+    assert len(detector.means) == 3
+    rows = ((groups.double() - groups.double().mean(0)) / groups.double().std(0, correction=0)).numpy()
+    reference = SklearnMixture(3, reg_covar=1e-6, n_init=2, max_iter=500, random_state=0).fit(rows)
+    np.testing.assert_allclose(
+        detector.score(groups).image.numpy(), -reference.score_samples(rows), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_one_class_svm_equals_scikit_learn() -> None:
+    ours = OneClassSVM(nu=0.1).fit(TRAIN).score(TEST).image.numpy()
+    rows = standardised(TRAIN)
+    reference = SklearnSVM(nu=0.1, gamma=1 / (5 * rows.var()), tol=1e-6).fit(rows)
+    np.testing.assert_allclose(ours, -reference.decision_function(standardised(TEST)), atol=1e-5)
+
+
+def test_nu_bounds_the_share_of_training_data_outside() -> None:
+    for nu in (0.02, 0.1, 0.3):
+        outside = (OneClassSVM(nu=nu).fit(TRAIN).score(TRAIN).image > 1e-6).float().mean()
+        assert float(outside) <= nu + 2 / len(TRAIN)
+
+
+@pytest.mark.parametrize("count", [40, 400])  # fewer images than pixels, and more
+def test_principal_components_equal_scikit_learn(count: int) -> None:
+    rows = torch.randn(count, 8, generator=RANDOM).double() @ torch.randn(8, 100, generator=RANDOM).double()
+    rows = rows + 0.1 * torch.randn(count, 100, generator=RANDOM).double()
+    space = FeatureSpace("pca", 0.9)
+    features = space.fit(rows, images=False)
+    reference = PCA(0.9, svd_solver="full").fit(rows.numpy())
+    scores = reference.transform(rows.numpy())
+    assert features.shape[1] == scores.shape[1] + 1
+    np.testing.assert_allclose(features[:, :-1].abs().numpy(), np.abs(scores), atol=1e-6)
+    distance = np.linalg.norm(rows.numpy() - reference.inverse_transform(scores), axis=1)
+    np.testing.assert_allclose(features[:, -1].numpy(), distance, atol=1e-6)
+
+
+def test_a_field_of_gaussians_equals_one_by_one() -> None:
+    means, factors = torch.randn(3, 4, generator=RANDOM), torch.randn(3, 4, 4, generator=RANDOM)
+    covariances = factors @ factors.mT + torch.eye(4)
+    values = torch.randn(6, 3, 4, generator=RANDOM)
+    field = Gaussian()
+    field.assign(means, covariances)
+    centred = values - means
+    expected = torch.einsum("npi,pij,npj->np", centred, torch.linalg.inv(covariances), centred)
+    torch.testing.assert_close(field.squared_distance(values), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_constant_column_stays_visible() -> None:
+    rows = TRAIN.clone()
+    rows[:, 2] = 7.0
+    moved = rows[:5].clone()
+    moved[:, 2] = 8.0
+    for found in (Mahalanobis, GaussianMixture, OneClassSVM):
+        detector = found().fit(rows)
+        good, bad = detector.score(rows[:5]).image, detector.score(moved).image
+        assert torch.isfinite(bad).all()
+        assert bool((bad > good).all())
+
+
+def test_codes_of_an_encoder_as_features() -> None:
+    detector = Mahalanobis(features=Autoencoder(code=3))
+    detector.fit(TRAIN, TrainingOptions(budget=Budget(steps=200)))
+    assert detector.embed(TEST).shape == (80, 3)
+    assert detector.degrees_of_freedom == 3
+    far = detector.score(TEST + 30).image.mean()
+    assert far > detector.score(TRAIN).image.mean()
+
+
+def test_features_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(UsageError, match="has no encoder"):
+        Mahalanobis(features=DCGAN(width=8)).fit(TRAIN, TrainingOptions(budget=Budget(steps=1)))
+    detector = Mahalanobis()
+    detector.covariance = "full"  # type: ignore[assignment]
+    with pytest.raises(UsageError, match="covariance 'full'"):
+        detector.fit(TRAIN)
+    with pytest.raises(UsageError, match="variance_share is 95"):
+        OneClassSVM(features="pca", variance_share=95).fit(TRAIN)

@@ -1,0 +1,143 @@
+"""One file, whole or refused."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+
+from hizumi.errors import BundleError, SaveError
+from hizumi.inspection import Inspector, bundle, load, save
+from hizumi.models import VAE
+
+from .test_inspector import SHORT, photographs, small
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Inspector:
+    return Inspector(small(), false_alarm_rate=0.1, training=SHORT).fit(photographs(60))
+
+
+@pytest.fixture
+def path(fitted: Inspector, tmp_path: Path) -> Path:
+    return save(fitted, tmp_path / "parts.hizumi")
+
+
+def test_round_trip(fitted: Inspector, path: Path) -> None:
+    again, images = load(path), photographs(9, seed=4, flawed=True)
+    np.testing.assert_array_equal(again.score_samples(images), fitted.score_samples(images))
+    first, second = fitted.inspect(images)[0], again.inspect(images)[0]
+    np.testing.assert_array_equal(first.map, second.map)
+    assert first.to_dict() == second.to_dict()
+    assert again.calibration_.promise() == fitted.calibration_.promise()
+    assert again.options_ == fitted.options_
+    assert again.journal_.records == fitted.journal_.records
+    assert again.false_alarm_rate == 0.1
+    assert again.training == SHORT
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "gaussian_mixture", "one_class_svm"])
+def test_tables_round_trip(name: str, tmp_path: Path) -> None:
+    rows = make_blobs(80, n_features=4, random_state=0)[0]
+    fitted = Inspector(name).fit(rows)
+    again = load(save(fitted, tmp_path / "t.hizumi"))
+    np.testing.assert_array_equal(again.score_samples(rows), fitted.score_samples(rows))
+    assert again.n_features_in_ == 4
+
+
+def test_models_inside_detectors_come_back(tmp_path: Path) -> None:
+    from hizumi.detectors import Likelihood
+
+    fitted = Inspector(Likelihood(VAE(latent=3, width=8, bound="importance")), training=SHORT).fit(photographs(40))
+    again = load(save(fitted, tmp_path / "t.hizumi"))
+    images = photographs(5, seed=4)
+    np.testing.assert_array_equal(again.score_samples(images), fitted.score_samples(images))
+    assert again.detector_.model.latent == 3
+
+
+def test_members_are_readable_without_hizumi(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        assert set(archive.namelist()) == {
+            "bundle.json",
+            "weights.safetensors",
+            "calibration.safetensors",
+            "journal.jsonl",
+            "model-card.md",
+        }
+        header = json.loads(archive.read("bundle.json"))
+        card = archive.read("model-card.md").decode()
+    assert header["detector"]["name"] == "reconstruction"
+    assert "12 other normal items" in card
+
+
+def test_every_changed_byte_is_refused(path: Path) -> None:
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    places = [0, 5, len(whole) - 1, len(whole) - 70, *rng.integers(0, len(whole), 200)]
+    for place in places:
+        changed = bytearray(whole)
+        changed[place] ^= 0x20
+        path.write_bytes(changed)
+        with pytest.raises(BundleError, match=r"parts\.hizumi"):
+            load(path)
+
+
+def test_every_truncation_is_refused(path: Path) -> None:
+    whole = path.read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(BundleError, match="no hizumi bundle"):
+            load(path)
+
+
+def rewritten(path: Path, **changes: object) -> Path:
+    """The bundle with other fields in its header and every hash right: what a newer or foreign writer would make."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    header = json.loads(members["bundle.json"]) | changes
+    path.write_bytes(bundle._archive(members | {"bundle.json": json.dumps(header).encode()}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"detector": {"name": "os_system", "arguments": {}}}, "no detector is called 'os_system'"),
+        ({"detector": {"name": "reconstruction", "arguments": {"colour": 3}}}, "does not take these settings"),
+        ({"format": 99}, "install a newer one"),
+        ({"shape": [1, 8, 8, 8]}, "do not fit each other"),
+        ({"shape": "big"}, "bundle.json is not valid at shape"),
+        ({"surprise": 1}, "bundle.json is not valid at surprise"),
+        ({"calibration": {}}, "calibration in this bundle cannot be read"),
+    ],
+)
+def test_headers_that_make_no_sense_are_refused(path: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(BundleError, match=message) as caught:
+        load(rewritten(path, **changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_bundles(tmp_path: Path) -> None:
+    (tmp_path / "a.hizumi").write_bytes(b"hello")
+    with zipfile.ZipFile(tmp_path / "b.hizumi", "w") as archive:
+        archive.writestr("x", "y")
+    for name in ("a.hizumi", "b.hizumi"):
+        with pytest.raises(BundleError, match="is no hizumi bundle"):
+            load(tmp_path / name)
+    with pytest.raises(BundleError, match="cannot be read: No such file"):
+        load(tmp_path / "c.hizumi")
+
+
+def test_full_disk_leaves_the_old_bundle(fitted: Inspector, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(SaveError, match="no space left on device"):
+            save(fitted, path)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["parts.hizumi"]

@@ -1,0 +1,259 @@
+"""The whole line as one estimator."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import NotFittedError
+
+from hizumi.detectors import Mahalanobis, Reconstruction
+from hizumi.errors import DataError, UsageError
+from hizumi.inspection import Inspector
+from hizumi.models import Autoencoder
+from hizumi.training import Budget, TrainingOptions
+
+SHORT = TrainingOptions(budget=Budget(steps=30), batch_size=8)
+
+
+def small() -> Reconstruction:
+    return Reconstruction(Autoencoder(width=8))
+
+
+def photographs(count: int, seed: int = 0, size: tuple[int, int] = (32, 32), flawed: bool = False) -> np.ndarray:
+    """(n, h, w) uint8: stripes of varying phase; flawed ones have a bright square near the top left corner."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    phase = rng.uniform(0, 6, (count, 1, 1))
+    images = 110 + 50 * np.sin((rows + columns) / 3 + phase) + rng.normal(0, 3, (count, *size))
+    if flawed:
+        images[:, 6:12, 4:10] = 250
+    return images.clip(0, 255).astype(np.uint8)
+
+
+def folder_of(images: np.ndarray, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"part {number:03d}.png")
+    return folder
+
+
+ESTIMATOR_CHECKS = """
+    from sklearn.utils.estimator_checks import check_estimator
+    from hizumi import Inspector
+
+    # At 1 % the sixty held-out rows of these checks' data would flag nobody, and they want to see both answers.
+    for check in check_estimator(Inspector("mahalanobis", false_alarm_rate=0.05), on_skip=None, on_fail=None):
+        print(check["status"], check["check_name"], check["exception"] or "")
+"""
+
+
+def test_scikit_learn_estimator_checks() -> None:
+    # In a process of its own: one of them sets every parameter to -1, which the type checks of these tests refuse.
+    command = [sys.executable, "-c", textwrap.dedent(ESTIMATOR_CHECKS)]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert len(lines) > 40
+    assert [line for line in lines if not line.startswith(("passed", "skipped"))] == []
+    assert sum(line.startswith("skipped") for line in lines) <= 2  # pandas is not installed, SciPy's array API is off
+
+
+@pytest.fixture(scope="module")
+def inspector() -> Inspector:
+    return Inspector(small(), false_alarm_rate=0.1, training=SHORT).fit(photographs(80))
+
+
+def test_verdicts_and_signs_agree(inspector: Inspector) -> None:
+    mixed = np.concatenate([photographs(20, seed=1), photographs(20, seed=2, flawed=True)])
+    inspection = inspector.inspect(mixed)
+    scores = np.array([verdict.score for verdict in inspection])
+    np.testing.assert_allclose(inspector.score_samples(mixed), -scores)
+    np.testing.assert_allclose(inspector.decision_function(mixed), inspector.calibration_.threshold.value - scores)
+    assert (inspector.predict(mixed) == np.where([verdict.anomalous for verdict in inspection], -1, 1)).all()
+    assert scores[20:].min() > np.median(scores[:20])
+    assert sum(verdict.anomalous for verdict in inspection[20:]) >= 18
+    for verdict in inspection:
+        assert verdict.p_value == pytest.approx(
+            (1 + (inspector.calibration_.scores >= verdict.score).sum()) / (len(inspector.calibration_.scores) + 1)
+        )
+        assert verdict.map is not None
+        assert verdict.map.shape == (32, 32)
+        assert verdict.picture is not None
+        assert verdict.picture.shape == verdict.normal.shape == (32, 32, 3)
+
+
+def test_box_lies_over_the_flaw(inspector: Inspector) -> None:
+    verdict = inspector.inspect(photographs(1, seed=5, flawed=True))[0]
+    box = verdict.boxes[0]
+    assert box.left < 10 <= box.left + box.width + 2
+    assert box.top < 12 <= box.top + box.height + 2
+    assert verdict.map.argmax() // 32 in range(3, 15)
+
+
+def test_a_score_does_not_depend_on_other_images(inspector: Inspector) -> None:
+    images = np.concatenate([photographs(70, seed=3), photographs(3, seed=4, flawed=True)])
+    together = inspector.score_samples(images)
+    alone = np.array([inspector.score_samples(image[None])[0] for image in images[-5:]])
+    np.testing.assert_allclose(together[-5:], alone, rtol=1e-6)
+
+
+def test_rate_changes_without_refitting(inspector: Inspector) -> None:
+    other = clone(inspector).fit(photographs(80))
+    weights = {key: value.clone() for key, value in other.detector_.state_dict().items()}
+    before = other.calibration_.threshold.value
+    assert other.calibrate(false_alarm_rate=0.3).calibration_.threshold.value < before
+    assert other.calibrate(rule="k-sigma").calibration_.threshold.rule == "k-sigma"
+    assert all(torch.equal(value, weights[key]) for key, value in other.detector_.state_dict().items())
+
+
+def test_best_f1_needs_labels(inspector: Inspector, tmp_path: Path) -> None:
+    other = clone(inspector).fit(photographs(80))
+    with pytest.raises(UsageError, match="best-f1 rule needs labelled"):
+        other.calibrate(rule="best-f1")
+    folder_of(photographs(20, seed=1), tmp_path / "normal")
+    folder_of(photographs(20, seed=2, flawed=True), tmp_path / "abnormal")
+    other.calibrate(labelled=tmp_path)
+    assert (other.predict(photographs(20, seed=2, flawed=True)) == -1).all()
+
+
+def test_clone_and_parameters() -> None:
+    inspector = Inspector("mahalanobis", image_size=64, false_alarm_rate=0.02)
+    assert inspector.get_params()["false_alarm_rate"] == 0.02
+    assert clone(inspector).get_params() == inspector.get_params()
+    assert inspector.set_params(image_size=32).image_size == 32
+
+
+def test_the_detector_handed_in_stays_unfitted() -> None:
+    detector = Mahalanobis()
+    inspector = Inspector(detector).fit(make_blobs(60, random_state=0)[0])
+    assert detector.shape is None
+    assert inspector.detector_ is not detector
+
+
+def test_use_before_fit() -> None:
+    for call in (Inspector().predict, Inspector().inspect, Inspector().score_samples):
+        with pytest.raises(NotFittedError):
+            call(photographs(2))
+
+
+def test_fitting_leaves_labelled_anomalies_alone(tmp_path: Path) -> None:
+    folder_of(photographs(60), tmp_path / "train" / "good")
+    folder_of(photographs(10, seed=1), tmp_path / "test" / "good")
+    folder_of(photographs(10, seed=2, flawed=True), tmp_path / "test" / "square")
+    with_tests = Inspector(small(), training=SHORT).fit(tmp_path)
+    alone = Inspector(small(), training=SHORT).fit(tmp_path / "train" / "good")
+    assert with_tests.options_["training_images"] == alone.options_["training_images"] == 48
+    np.testing.assert_array_equal(with_tests.calibration_.scores, alone.calibration_.scores)
+
+
+def test_maps_come_back_at_each_images_own_size(tmp_path: Path) -> None:
+    folder = folder_of(photographs(30), tmp_path / "a")
+    inspector = Inspector(small(), image_size=(24, 40), training=SHORT).fit(folder)
+    odd = inspector.inspect(photographs(2, size=(37, 90)))
+    assert all(verdict.map.shape == (37, 90) and verdict.normal.shape == (37, 90, 3) for verdict in odd)
+    assert inspector.options_["shape"] == [1, 24, 40]
+
+
+def test_tiles_see_a_small_flaw_in_a_large_image() -> None:
+    large = photographs(30, size=(96, 128))
+    inspector = Inspector(
+        small(), image_size=32, sizing="tile", false_alarm_rate=0.1,
+        training=TrainingOptions(budget=Budget(steps=200), batch_size=16),
+    ).fit(large)  # fmt: skip
+    good, bad = photographs(8, seed=1, size=(96, 128)), photographs(8, seed=2, size=(96, 128))
+    bad[:, 70:76, 90:96] = 255
+    verdicts = inspector.inspect(np.concatenate([good, bad]))
+    assert all(verdict.map.shape == (96, 128) for verdict in verdicts)
+    assert min(v.score for v in verdicts[8:]) > max(v.score for v in verdicts[:8])
+    for verdict in verdicts[8:]:
+        row, column = np.unravel_index(verdict.map.argmax(), verdict.map.shape)
+        assert abs(row - 72.5) < 8
+        assert abs(column - 92.5) < 8
+
+
+def test_sixteen_bit_images_keep_their_depth(tmp_path: Path) -> None:
+    # All that matters happens within two grey levels of an 8-bit image.
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(20000, 20500, 32 * 32).reshape(1, 32, 32)
+    images = (ramp + rng.normal(0, 5, (40, 32, 32))).astype(np.uint16)
+    (tmp_path / "good").mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / "good" / f"{number}.png")
+    inspector = Inspector("mahalanobis", window=(20000, 20500), false_alarm_rate=0.1).fit(tmp_path / "good")
+    assert inspector.window_.dtype == "uint16"
+    fresh = (ramp + rng.normal(0, 5, (10, 32, 32))).astype(np.uint16)
+    flawed = fresh.copy()
+    flawed[:, 10:16, 10:16] += 100
+    assert inspector.score_samples(flawed).max() < inspector.score_samples(fresh).min()
+    with pytest.raises(DataError, match="uint8"):
+        inspector.score_samples(photographs(1))
+
+
+def test_damaged_files_are_passed_over_and_named(tmp_path: Path, inspector: Inspector) -> None:
+    folder = folder_of(photographs(40), tmp_path / "parts")
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.png").write_text("no picture")
+    fitted = Inspector(small(), training=SHORT).fit(folder)
+    assert {failure.name for failure in fitted.failures_} <= {"empty.png", "text.png"}
+    inspection = inspector.inspect(folder)
+    assert len(inspection) == 40
+    assert [failure.name for failure in inspection.failures] == ["empty.png", "text.png"]
+    with pytest.raises(DataError, match=r"empty\.png"):
+        inspector.inspect(folder, strict=True)
+
+
+def test_identical_images_are_refused(tmp_path: Path) -> None:
+    same = np.repeat(photographs(1), 10, axis=0)
+    with pytest.raises(DataError):
+        Inspector(small(), training=SHORT).fit(folder_of(same, tmp_path / "same"))
+
+
+def test_patience_takes_its_images_from_the_training_ones() -> None:
+    training = TrainingOptions(budget=Budget(epochs=3, patience=2), batch_size=8)
+    inspector = Inspector(small(), training=training).fit(photographs(60))
+    records = inspector.journal_.records
+    assert sum("validation" in record for record in records) == 3
+    assert records[0]["losses"].keys() == {"reconstruction"}
+
+
+def test_plan_estimates_and_fits_nothing() -> None:
+    inspector = Inspector(small(), training=SHORT)
+    plan = inspector.plan(photographs(50))
+    assert plan["training_images"] == 40
+    assert plan["phases"] == [
+        {"model": "Autoencoder", "budget": plan["phases"][0]["budget"], "batch_size": 8},
+    ]
+    assert 0 < plan["estimate"]["seconds"] < 60
+    assert plan["estimate"]["steps"] == 30
+    assert plan["estimate"]["memory_bytes"] > 1e8
+    assert not hasattr(inspector, "detector_")
+
+
+def test_health_check_speaks_up() -> None:
+    short = TrainingOptions(budget=Budget(steps=1), batch_size=8)
+    flat = Inspector(Reconstruction(Autoencoder(width=8, learning_rate=1e-9)), training=short).fit(photographs(40))
+    assert "collapsed reconstructions" in [finding.name for finding in flat.findings_]
+
+
+def test_tables_with_holes_are_refused() -> None:
+    rows = make_blobs(60, random_state=0)[0]
+    rows[7, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        Inspector("mahalanobis").fit(rows)
+    fitted = Inspector("mahalanobis").fit(make_blobs(60, random_state=0)[0])
+    with pytest.raises(ValueError, match="NaN"):
+        fitted.predict(rows)
+
+
+def test_wrong_kinds_of_input_are_refused(inspector: Inspector) -> None:
+    with pytest.raises(DataError, match="unlike the training data"):
+        inspector.inspect(np.zeros((3, 5)), strict=True)
+    with pytest.raises(UsageError, match="did you mean ganomaly"):
+        Inspector("gannomaly").fit(photographs(20))
+    with pytest.raises(UsageError, match="first value must lie below"):
+        Inspector(small(), window=(3, 3)).fit(photographs(20))
