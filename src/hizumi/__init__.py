@@ -7,10 +7,10 @@ for verdict in inspector.inspect("photos/of/new/parts"):
     print(verdict.name, verdict.anomalous, verdict.p_value)
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+import typing as _typing
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from hizumi.calibration import Calibration, Verdict
     from hizumi.data import Manifest, open_source
     from hizumi.errors import HizumiError
@@ -50,10 +50,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'hizumi' has no attribute {name!r}")
-    return getattr(import_module(f"hizumi.{_HOMES[name]}"), name)
+    return getattr(_importlib.import_module(f"hizumi.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -175,7 +175,7 @@ def test_names_of_every_kind(tmp_path: Path, name: str):
     manifest = open_source(tmp_path)
     np.testing.assert_array_equal(manifest.read(0).pixels, levels)
     shown = manifest.records[0].name
-    assert shown == name.replace("\n", "\\n")
+    assert shown == name.replace("\n", "\\x0a")
     assert shown.isprintable()
 
 

@@ -46,9 +46,8 @@ def test_densities_against_torch_distributions() -> None:
 
 def test_gaussian_density_integrates_to_one() -> None:
     grid = torch.linspace(-12, 12, 20001, dtype=torch.float64)
-    density = objectives.gaussian_log_density(
-        grid, torch.full_like(grid, 0.7), torch.tensor(math.log(2.5)).double()
-    ).exp()
+    log_variance = torch.tensor(math.log(2.5)).double()
+    density = objectives.gaussian_log_density(grid, torch.full_like(grid, 0.7), log_variance).exp()
     assert float(torch.trapezoid(density, grid)) == pytest.approx(1, abs=1e-7)
 
 

@@ -8,10 +8,10 @@ from hizumi.cli.options import JsonTo
 
 def list_methods(json_to: JsonTo = None) -> None:
     """List the detectors and models, plug-ins included."""
-    from hizumi.report.tables import write_json
-
     methods = _methods()
     if json_to is not None:
+        from hizumi.report.tables import write_json
+
         write_json(json_to, {"methods": methods})
     console = console_beside(json_to)
     columns = ["Name", "Family", "Map", "Takes", "Idea", "Needs"]

@@ -22,10 +22,10 @@ def doctor(json_to: JsonTo = None) -> None:
 
     Exits with 1 where hizumi cannot run.
     """
-    from hizumi.report.tables import write_json
-
     result = _examine()
     if json_to is not None:
+        from hizumi.report.tables import write_json
+
         write_json(json_to, result)
     console = console_beside(json_to)
     print_table(console, ["", "Check", "Found"], _rows(result))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -69,10 +69,13 @@ Patience = Annotated[
 ]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Images in one training step.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Where every random choice starts from.")]
-Precision = Annotated[str, typer.Option("--precision", metavar="P", help="Of the numbers: 32-true or bf16-mixed.")]
+Precision = Annotated[
+    Literal["32-true", "bf16-mixed"],
+    typer.Option("--precision", metavar="P", help="Of the numbers: 32-true or bf16-mixed."),
+]
 Accelerator = Annotated[
-    str,
-    typer.Option("--accelerator", metavar="A", help="Where to train: cpu, cuda, mps or auto, as Fabric knows them."),
+    Literal["cpu", "cuda", "mps", "auto"],
+    typer.Option("--accelerator", metavar="A", help="Where to train: cpu, cuda, mps or auto."),
 ]
 Devices = Annotated[int, typer.Option("--devices", metavar="N", help="Processes on each machine.")]
 NumNodes = Annotated[int, typer.Option("--num-nodes", metavar="N", help="Machines that train together.")]
@@ -144,6 +147,6 @@ def refuse_unknown_rule(rule: str, false_alarm_rate: float) -> None:
 def _refuse_missing(accelerator: str) -> None:
     import torch
 
-    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
-    if accelerator in available and not available[accelerator]():
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not found.get(accelerator, True):
         raise UsageError(f"--accelerator {accelerator}: torch finds none on this machine; use cpu")

@@ -1,7 +1,7 @@
 """Files, folders, tables and arrays to batches: manifest, decoding, sizing, splits and the store that serves them."""
 
 from hizumi.data.builtin import BUILTIN_NAMES, builtin
-from hizumi.data.files import IMAGE_SUFFIXES, decode, printable
+from hizumi.data.files import IMAGE_SUFFIXES, decode
 from hizumi.data.images import Decoded, Window, match_channels, prepare
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.sizing import Sizing
@@ -25,6 +25,5 @@ __all__ = [
     "match_channels",
     "open_source",
     "prepare",
-    "printable",
     "split",
 ]

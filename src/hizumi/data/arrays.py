@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from hizumi.data.files import printable
 from hizumi.data.labels import labels_of, split_of_word
 from hizumi.data.manifest import Manifest, Record
 from hizumi.errors import DataError, UsageError
+from hizumi.files import printable
 
 SPLIT_NAMES = ("train", "calibration", "test")
 MEANINGS = ("x", "y", "label", "split", "mask", "group", "kind")

@@ -16,9 +16,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from hizumi.data.files import printable
 from hizumi.data.images import Decoded
 from hizumi.errors import SaveError
+from hizumi.files import printable
 
 VERSION = 1  # raised whenever decoding or sizing gives other pixels than before
 

@@ -13,6 +13,7 @@ from hizumi.data import tiff
 from hizumi.data.images import Decoded, as_pixels
 from hizumi.data.rasters import PIXEL_LIMIT, from_ink, over_black, refuse_bomb, upright
 from hizumi.errors import DataError
+from hizumi.files import printable
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
@@ -41,11 +42,6 @@ def decode(path: Path, *, name: str | None = None, pixel_limit: int = PIXEL_LIMI
         except tiff.CodecMissingError:
             file.seek(0)
             return _decode_pillow(file, name, pixel_limit)
-
-
-def printable(text: object) -> str:
-    """The text with everything that a terminal or an HTML page cannot show (line breaks, invalid UTF-8) escaped."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(text))
 
 
 @contextmanager

@@ -12,11 +12,12 @@ from torch.utils.data import Dataset
 
 from hizumi.data.arrays import open_array, open_dataset, open_images, open_npy, open_npz, open_tensor
 from hizumi.data.builtin import BUILTIN_NAMES, builtin
-from hizumi.data.files import IMAGE_SUFFIXES, printable
+from hizumi.data.files import IMAGE_SUFFIXES
 from hizumi.data.folders import open_folder
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.tables import open_csv
 from hizumi.errors import DataError, UsageError
+from hizumi.files import printable
 
 
 def open_source(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hizumi.data.files import printable
 from hizumi.data.labels import label_of_word, split_of_word
 from hizumi.data.manifest import GOOD, Manifest, Record
 from hizumi.errors import DataError
+from hizumi.files import printable
 
 MEANINGS = ("label", "split", "group", "kind")
 

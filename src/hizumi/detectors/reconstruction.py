@@ -1,5 +1,6 @@
 """Reconstruction: what a model of normal items cannot rebuild is anomalous."""
 
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -17,7 +18,7 @@ from hizumi.objectives import (
 )
 from hizumi.training import Card, Trainable
 
-DIFFERENCES = {
+DIFFERENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": absolute_difference,
     "l2": squared_difference,
     "ssim": structural_dissimilarity,
