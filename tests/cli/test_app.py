@@ -97,6 +97,13 @@ def test_errors_are_one_line_with_their_code(error, code, hizumi, monkeypatch):
     assert outcome.err == f"Error: {str(error).replace(chr(10), ' ')}\n"
 
 
+def test_errors_of_the_system_are_one_line_too(hizumi, monkeypatch):
+    failing(monkeypatch, OSError(28, "No space left on device", "/cache/pixels"))
+    outcome = hizumi("fail")
+    assert outcome.code == 1
+    assert outcome.err == "Error: No space left on device (/cache/pixels)\n"
+
+
 def test_interrupt(hizumi, monkeypatch):
     failing(monkeypatch, KeyboardInterrupt())
     outcome = hizumi("fail")

@@ -72,6 +72,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         context = getattr(error, "ctx", None)
         advice = f" (see {context.command_path} --help)" if context else ""
         return _say_error(error.format_message().rstrip(".") + advice, error.exit_code)
+    except OSError as error:  # the disk is full, a folder is not ours: not what hizumi can help, and not its bug
+        if isinstance(error, BrokenPipeError):
+            raise
+        place = f" ({error.filename})" if error.filename else ""
+        return _say_error(f"{error.strerror or error}{place}", 1)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     if code == INTERRUPTED:

@@ -78,7 +78,7 @@ def compare(
         contents, rows, failed = _run_all(inspectors, manifest, strict)
     if not rows:
         raise next(iter(failed.values()))
-    _write(output, contents, rows, failed, json_to)
+    _write(output, manifest.name, contents, rows, failed, json_to)
     console = console_beside(json_to)
     _show(console, rows, failed)
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
@@ -125,6 +125,7 @@ def _run_all(
 
 def _write(
     folder: Path,
+    data: str,
     contents: Sequence["ReportContent"],
     rows: Sequence[Mapping[str, Any]],
     failed: Mapping[str, HizumiError],
@@ -133,7 +134,7 @@ def _write(
     from hizumi.report import summarise, write_comparison, write_csv, write_json
 
     result = {
-        "data": rows[0]["data"],
+        "data": data,
         "summary": summarise(rows),
         "runs": rows,
         "failed": {name: str(error) for name, error in failed.items()},

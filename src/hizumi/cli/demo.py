@@ -38,7 +38,7 @@ def demo(
         inspector.fit(manifest, observe=observe)
         content = assess(inspector, held_out(inspector, manifest), observe=observe)
     bundle = save(inspector, output / "brick.hizumi")
-    result = write_assessment(output, content) | {"bundle": str(bundle)}
+    result = write_assessment(output, content, {"bundle": str(bundle), "data": manifest.name})
     if json_to is not None:
         write_json(json_to, result)
     show_fit(console, inspector)

@@ -44,7 +44,7 @@ def evaluate(
     options.refuse_unwritable(folder / "report.html")
     with shown_progress() as observe:
         content = assess(inspector, manifest, strict=strict, observe=observe)
-    result = write_assessment(folder, content) | {"bundle": str(bundle)}
+    result = write_assessment(folder, content, {"bundle": str(bundle), "data": manifest.name})
     if json_to is not None:
         write_json(json_to, result)
     console = console_beside(json_to)
@@ -52,11 +52,11 @@ def evaluate(
     console.print(coloured(f"The report is {folder / 'report.html'}", GOOD))
 
 
-def write_assessment(folder: Path, content: "ReportContent") -> dict[str, Any]:
+def write_assessment(folder: Path, content: "ReportContent", origin: dict[str, str]) -> dict[str, Any]:
     """Write report.html, result.json and verdicts.csv into a folder, and return what result.json holds."""
     from hizumi.report import write_csv, write_json, write_report
 
-    result = assessment_result(content)
+    result = origin | assessment_result(content)
     write_report(folder / "report.html", content)
     write_json(folder / "result.json", result)
     write_csv(folder / "verdicts.csv", verdict_rows(content))

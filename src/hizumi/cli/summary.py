@@ -46,11 +46,10 @@ def calibration_result(inspector: "Inspector") -> dict[str, Any]:
 
 
 def assessment_result(content: "ReportContent") -> dict[str, Any]:
-    """The measures of an evaluation with what was evaluated."""
+    """The measures of an evaluation with what was evaluated; what it was evaluated on, the caller knows."""
     measures = {} if content.evaluation is None else content.evaluation.to_dict()
     return {
         "detector": content.detector,
-        "data": content.options["data"],
         **measures,
         "fit_seconds": content.options["fit_seconds"],
         "findings": [_finding(finding) for finding in content.findings],

@@ -26,15 +26,15 @@ class Autoencoder(Trainable, CanEncode, CanReconstruct):
         idea="squeeze an item through a narrow code and rebuild it",
         paper="Hinton & Salakhutdinov, Reducing the dimensionality of data with neural networks, Science 2006",
     )
-    default_budget: ClassVar[Budget] = Budget(steps=4000)
-    default_batch_size: ClassVar[int] = 32
+    default_budget: ClassVar[Budget] = Budget(steps=5000)
+    default_batch_size: ClassVar[int] = 16
 
     def __init__(
         self,
         code: int = 4,
         layout: Literal["spatial", "flat"] = "spatial",
-        width: int = 32,
-        learning_rate: float = 2e-3,
+        width: int = 16,
+        learning_rate: float = 4e-3,
     ) -> None:
         super().__init__()
         self.code, self.layout, self.width, self.learning_rate = code, layout, width, learning_rate
