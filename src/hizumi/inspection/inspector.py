@@ -134,7 +134,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             *(Failure(-1, failure.name, failure.reason) for failure in store.failures),
             *(item for item in scored if isinstance(item, Failure)),
         )
-        self.notes_ = (*manifest.notes, *(f"{note}: {count} images" for note, count in store.notes.items()))
+        self.notes_ = (*manifest.notes, *(f"{note}: {count} {'rows' if train.vectors else 'images'}" for note, count in store.notes.items()))
         self.findings_ = self._health(store)
         self.options_ = self._options(manifest, store, options, time.monotonic() - started)
         self.leads_ = fabric.is_global_zero
@@ -184,6 +184,8 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             self.calibration_ = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
         else:
             self.calibration_ = self.calibration_.with_(rule=rule, false_alarm_rate=false_alarm_rate)
+        now = self.calibration_
+        self.options_ = self.options_ | {"rule": now.rule, "false_alarm_rate": now.false_alarm_rate}
         return self
 
     def embed(self, X: Any) -> np.ndarray:

@@ -16,6 +16,7 @@ WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77
 LEVEL_CHANNELS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)  # stem, seven stages, head
 LEVEL_STRIDES = (2, 2, 4, 8, 16, 16, 32, 32, 32)
 STRIDE = 32
+CHUNK = 16  # images at a time: the early maps are large, and leave the processor's cache where there are more
 
 
 class EfficientNetLite(nn.Module):
@@ -43,7 +44,7 @@ class EfficientNetLite(nn.Module):
         self.stem = nn.Sequential(body._conv_stem, body._bn0, nn.ReLU6())
         self.stages = nn.ModuleList(_stages(body)[: max(0, min(max(levels), 8) - 1)])
         self.head = nn.Sequential(body._conv_head, body._bn1, nn.ReLU6()) if 9 in levels else nn.Identity()
-        self.requires_grad_(False).eval()
+        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
     def train(self, mode: bool = True) -> "EfficientNetLite":
         """Stay in evaluation mode: the batch norms' statistics are those of ImageNet."""
@@ -52,7 +53,12 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n k p q"]]:
         """Feature maps of the chosen levels, lowest first."""
-        maps = [self.stem(_as_input(images))]
+        few = [self._maps(chunk) for chunk in torch.split(images, CHUNK)]
+        return [torch.cat(level) for level in zip(*few, strict=True)]
+
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        images = _as_input(images).contiguous(memory_format=torch.channels_last)
+        maps = [self.stem(images)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
         if 9 in self.levels:

@@ -1,5 +1,6 @@
 """The one training loop: batches in, steps taken, checkpoints out. It knows no model."""
 
+import logging
 import math
 import time
 import warnings
@@ -42,6 +43,7 @@ def make_fabric(options: TrainingOptions) -> "Fabric":
     """The Fabric that these options describe; `launch` it before anything is computed."""
     from lightning_fabric import Fabric
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its greetings are not for our users
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice of another package's start-up code is not for our users
         return Fabric(
