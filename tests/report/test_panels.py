@@ -8,7 +8,7 @@ from PIL import Image
 
 from hizumi.calibration import Calibration, Verdict
 from hizumi.errors import UsageError
-from hizumi.report import contact_sheet, inspection_panel, save_map
+from hizumi.report import ReportContent, contact_sheet, inspection_panel, overview, save_map
 from hizumi.report.panels import BOX_COLOUR, distortion, on_fixed_scale, tiles
 
 
@@ -90,3 +90,19 @@ def test_saved_map_is_grey_where_normal_and_hot_where_not(
     np.testing.assert_allclose(saved[cold][:, 0], picture[cold].mean(axis=1), atol=1)
     assert tuple(saved[15, 25]) == (252, 254, 164)  # the bright end of inferno
     assert "#{:02x}{:02x}{:02x}".format(*saved[10, 20]) == BOX_COLOUR
+
+
+def test_overview_shows_a_typical_good_image_and_the_clearest_of_each_kind(content: ReportContent, monkeypatch) -> None:
+    shown: list = []
+    monkeypatch.setattr("hizumi.report.panels.contact_sheet", lambda *arguments: shown.extend(arguments) or b"png")
+    assert overview(content) == b"png"
+    verdicts, _, captions = shown
+    scores = {
+        kind: [v.score for v, k in zip(content.verdicts, content.kinds, strict=True) if k == kind]
+        for kind in set(content.kinds)
+    }
+    assert captions[0] == "good part"
+    assert verdicts[0].score == sorted(scores["good"])[len(scores["good"]) // 2]
+    assert {c: v.score for c, v in zip(captions[1:], verdicts[1:], strict=True)} == {
+        kind: max(found) for kind, found in scores.items() if kind != "good"
+    }

@@ -24,7 +24,9 @@ def demo(
     Learns good brick from one part of a photograph and finds drawn defects in another.
     """
     from hizumi.data import open_source
+    from hizumi.files import write_atomically
     from hizumi.inspection import Inspector, save
+    from hizumi.report import overview
     from hizumi.report.assessment import assess, held_out
     from hizumi.report.tables import write_json
 
@@ -39,6 +41,8 @@ def demo(
         content = assess(inspector, held_out(inspector, manifest), observe=observe)
     bundle = save(inspector, output / "brick.hizumi")
     result = write_assessment(output, content, {"bundle": str(bundle), "data": manifest.name})
+    if (sheet := overview(content)) is not None:
+        write_atomically(output / "overview.png", sheet)
     if json_to is not None:
         write_json(json_to, result)
     show_fit(console, inspector)

@@ -1,5 +1,6 @@
 """`hizumi fit`: from normal data to a bundle."""
 
+import shlex
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -144,5 +145,5 @@ def _show_result(inspector: "Inspector", output: Path, data: str, json_to: str |
     console = console_beside(json_to)
     show_fit(console, inspector)
     console.print(coloured(f"Wrote {output}.", GOOD))
-    console.print(f"Next: hizumi inspect {output} NEW_IMAGES")
-    console.print(f"or, where defects are labelled: hizumi evaluate {output} {data}")
+    console.print(f"Next: hizumi inspect {shlex.quote(str(output))} NEW_IMAGES")
+    console.print(f"or, where defects are labelled: {shlex.join(['hizumi', 'evaluate', str(output), data])}")

@@ -134,7 +134,8 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             *(Failure(-1, failure.name, failure.reason) for failure in store.failures),
             *(item for item in scored if isinstance(item, Failure)),
         )
-        self.notes_ = (*manifest.notes, *(f"{note}: {count} {'rows' if train.vectors else 'images'}" for note, count in store.notes.items()))
+        noun = "rows" if train.vectors else "images"
+        self.notes_ = (*manifest.notes, *(f"{note}: {count} {noun}" for note, count in store.notes.items()))
         self.findings_ = self._health(store)
         self.options_ = self._options(manifest, store, options, time.monotonic() - started)
         self.leads_ = fabric.is_global_zero

@@ -44,7 +44,8 @@ class EfficientNetLite(nn.Module):
         self.stem = nn.Sequential(body._conv_stem, body._bn0, nn.ReLU6())
         self.stages = nn.ModuleList(_stages(body)[: max(0, min(max(levels), 8) - 1)])
         self.head = nn.Sequential(body._conv_head, body._bn1, nn.ReLU6()) if 9 in levels else nn.Identity()
-        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        self.requires_grad_(False).eval()
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def train(self, mode: bool = True) -> "EfficientNetLite":
         """Stay in evaluation mode: the batch norms' statistics are those of ImageNet."""

@@ -9,7 +9,7 @@ from hizumi.report.figures import (
     training_curves,
 )
 from hizumi.report.page import write_comparison, write_report
-from hizumi.report.panels import contact_sheet, inspection_panel, save_map
+from hizumi.report.panels import contact_sheet, inspection_panel, overview, save_map
 from hizumi.report.style import png, svg
 from hizumi.report.tables import summarise, write_csv, write_json
 
@@ -20,6 +20,7 @@ __all__ = [
     "contact_sheet",
     "embedding",
     "inspection_panel",
+    "overview",
     "png",
     "roc_and_precision_recall",
     "save_map",

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.errors import UsageError
 from hizumi.files import write_atomically
+from hizumi.report.content import NORMAL, UNKNOWN, ReportContent
 from hizumi.report.style import DEFECT, GOOD, HEAT, MUTED, new_figure, png, styled
 
 BOX_COLOUR = "#3fe0ff"  # far from every colour of the heat scale, also for colour-blind readers
@@ -89,6 +90,19 @@ def inspection_panel(verdict: Verdict, calibration: Calibration) -> bytes:
 
 
 @styled
+def overview(content: ReportContent) -> bytes | None:
+    """A contact sheet of one typical good image and the clearest of each kind of defect; None without labels."""
+    by_kind: dict[str, list[Verdict]] = {}
+    for verdict, kind, label in zip(content.verdicts, content.kinds, content.labels, strict=True):
+        if verdict.picture is not None and label != UNKNOWN:
+            by_kind.setdefault("good part" if label == NORMAL else kind, []).append(verdict)
+    chosen = {kind: sorted(found, key=lambda verdict: verdict.score) for kind, found in by_kind.items()}
+    good = chosen.pop("good part", None)
+    columns = {"good part": good[len(good) // 2]} if good else {}
+    columns |= {kind: found[-1] for kind, found in sorted(chosen.items(), key=lambda item: -item[1][-1].score)}
+    return contact_sheet([*columns.values()], content.calibration, [*columns]) if columns else None
+
+
 def contact_sheet(verdicts: Sequence[Verdict], calibration: Calibration, captions: Sequence[str] = ()) -> bytes:
     """PNG with one column for each input: its pictures from top to bottom, a caption above, the verdict below."""
     columns = [tiles(verdict, calibration) for verdict in verdicts]
