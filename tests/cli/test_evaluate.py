@@ -114,7 +114,13 @@ def test_demo_writes_where_it_says(hizumi, parts, tmp_path, monkeypatch):
     outcome = hizumi("demo", "-o", tmp_path / "demo", "--steps", "30")
     assert outcome.code == 0
     folder = tmp_path / "demo"
-    assert {path.name for path in folder.iterdir()} == {"brick.hizumi", "report.html", "result.json", "verdicts.csv"}
+    assert {path.name for path in folder.iterdir()} == {
+        "brick.hizumi",
+        "overview.png",
+        "report.html",
+        "result.json",
+        "verdicts.csv",
+    }
     result = json.loads((folder / "result.json").read_text())
     assert result.keys() >= KEYS
     assert str(folder / "report.html") in outcome.out
