@@ -50,35 +50,13 @@ class TensorSource:
         return self.items[indices]
 
 
-class Mapped:
-    """A source whose batches pass through a function that keeps their shape."""
+class View:
+    """Some items of a source, in the given order, each batch through a function that keeps their shape."""
 
-    def __init__(self, source: Batches, function: Callable[[Tensor], Tensor]) -> None:
-        self.source, self.function = source, function
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one item."""
-        return self.source.shape
-
-    @property
-    def views(self) -> int:
-        """Views of the source."""
-        return self.source.views
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The function of the source's batch."""
-        return self.function(self.source.batch(indices, generator))
-
-
-class Subset:
-    """Some items of a source, in the given order."""
-
-    def __init__(self, source: Batches, indices: Tensor) -> None:
-        self.source, self.indices = source, indices
+    def __init__(
+        self, source: Batches, *, indices: Tensor | None = None, function: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
+        self.source, self.indices, self.function = source, indices, function
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -91,11 +69,12 @@ class Subset:
         return self.source.views
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.source) if self.indices is None else len(self.indices)
 
     def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The source's batch for the chosen items."""
-        return self.source.batch(self.indices[indices], generator)
+        """The function of the source's batch for the chosen items."""
+        batch = self.source.batch(indices if self.indices is None else self.indices[indices], generator)
+        return batch if self.function is None else self.function(batch)
 
 
 def as_source(data: Any) -> Batches:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 import torch
 from torch import Tensor, nn
 
-from hizumi.data.stream import Batches, Mapped, as_source, in_order, mix_seed
+from hizumi.data.stream import Batches, View, as_source, in_order, mix_seed
 from hizumi.errors import DataError, NotFittedError
 from hizumi.training import loop
 from hizumi.training.card import Card
@@ -113,7 +113,7 @@ class Detector(nn.Module, ABC):
                 self.phases(),
                 source,
                 options,
-                validation=None if validation is None else Mapped(as_source(validation), self._standardise),
+                validation=None if validation is None else View(as_source(validation), function=self._standardise),
                 run_folder=run_folder,
                 observe=observe,
                 fabric=fabric,
@@ -122,7 +122,7 @@ class Detector(nn.Module, ABC):
             device = fabric.device if fabric is not None else torch.device("cpu")
             self.to(device).eval()
             with torch.no_grad():
-                self.fit_statistics(Mapped(source, lambda batch: batch.to(device)))
+                self.fit_statistics(View(source, function=lambda batch: batch.to(device)))
         self.to(device)  # buffers that fit_statistics has just made
         self.shape = source.shape
         return self
@@ -170,7 +170,7 @@ class Detector(nn.Module, ABC):
         self.vector_mean = rows.mean(dim=0).float()
         # A column that never varied keeps its own unit: any change in it stays visible.
         self.vector_scale = torch.where(deviation > 1e-12 * rows.abs().amax(0).clamp(min=1), deviation, 1.0).float()
-        return Mapped(source, self._standardise)
+        return View(source, function=self._standardise)
 
     def _standardise(self, items: Tensor) -> Tensor:
         if self.vector_mean is None or self.vector_scale is None:

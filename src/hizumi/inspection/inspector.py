@@ -1,10 +1,10 @@
 """The whole line as one estimator: normal images in, verdicts out."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -13,23 +13,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.utils.data import Dataset
 
 from hizumi.calibration import Box, Calibration, Verdict, boxes_over
-from hizumi.data import Manifest, Sizing, Store, Window, check_disjoint, open_source, split
-from hizumi.data.stream import Batches, Subset
+from hizumi.data import Manifest, Store, open_source
 from hizumi.detectors import Detector
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError
+from hizumi.inspection.account import account, check_health
+from hizumi.inspection.preparation import choose_sizing, choose_window, deal, with_validation
 from hizumi.inspection.scoring import Failure, Scored, Scorer
 from hizumi.inspection.specification import construct, specify
 from hizumi.registry import detector_class
 from hizumi.training import TrainingOptions
-from hizumi.training.health import Finding, check_losses, check_reconstructions, check_scores
 from hizumi.training.loop import Observer, make_fabric
-from hizumi.version import __version__
-
-if TYPE_CHECKING:
-    pass
-
-HEALTH_IMAGES = 256  # training images that the health check looks at
-VALIDATION_SHARE = 0.1  # of the training images, where patience asks for a validation loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +113,11 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         fabric.launch()
         # Seen by every process, told by the first.
         observe = observe if fabric.is_global_zero else None
-        manifest = self._split(self._manifest(X, reset=True), options.seed)
+        manifest = deal(self._manifest(X, reset=True), self.calibration_share, options.seed)
         train, calibration = manifest.select(split="train"), manifest.select(split="calibration")
         store = self._store(train, strict, observe)
         detector = self._new_detector()
-        training, validation = self._with_validation(store, options)
+        training, validation = with_validation(store, options)
         detector.fit(training, options, validation=validation, run_folder=run_folder, observe=observe, fabric=fabric)
         self.detector_ = detector.cpu()
         self.journal_ = detector.journal
@@ -136,8 +129,8 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         )
         noun = "rows" if train.vectors else "images"
         self.notes_ = (*manifest.notes, *(f"{note}: {count} {noun}" for note, count in store.notes.items()))
-        self.findings_ = self._health(store)
-        self.options_ = self._options(manifest, store, options, time.monotonic() - started)
+        self.findings_ = check_health(self._scorer(), store, self.calibration_.scores, self.journal_)
+        self.options_ = self._account(manifest, store, options) | {"fit_seconds": round(time.monotonic() - started, 2)}
         self.leads_ = fabric.is_global_zero
         return self
 
@@ -205,11 +198,10 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         from hizumi.inspection.planning import estimate
 
         options = self.training or TrainingOptions()
-        manifest = self._split(self._manifest(X, reset=True), options.seed)
+        manifest = deal(self._manifest(X, reset=True), self.calibration_share, options.seed)
         store = self._store(manifest.select(split="train"), strict, None)
-        return self._options(manifest, store, options, None) | {
-            "estimate": estimate(self._new_detector(), store, options)
-        }
+        plan = self._account(manifest, store, options)
+        return plan | {"estimate": estimate(self._new_detector(), store, options)}
 
     def _manifest(self, X: Any, reset: bool = False) -> Manifest:
         is_source = isinstance(X, (str, Path, Manifest, torch.Tensor, Dataset)) or (
@@ -223,42 +215,22 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             self.__dict__.pop("n_features_in_", None)
         return manifest
 
-    def _split(self, manifest: Manifest, seed: int) -> Manifest:
-        if manifest.vectors and len(manifest) < 2:
-            raise DataError(f"{manifest.name}: n_samples=1; a detector needs at least two rows")
-        manifest = split(manifest, calibration_share=self.calibration_share, seed=seed)
-        notes = check_disjoint(manifest)
-        return replace(manifest, notes=(*manifest.notes, *notes))
-
     def _store(self, train: Manifest, strict: bool, observe: Observer | None) -> Store:
-        def on_progress(done: int, total: int) -> None:
-            if observe is not None:
-                observe({"phase": "reading", "step": done, "share": done / total, "losses": {}})
-
-        self.sizing_ = None if train.vectors else self._sizing(train)
-        window = None
-        if self.window is not None and not train.vectors:
-            low, high = self.window
-            if not low < high:
-                raise UsageError(f"window is {self.window}; its first value must lie below its second")
-            window = Window(float(low), float(high), train.read(0).pixels.dtype.name)
-        folder = None if self.cache is None else Path(self.cache)
-        store = Store.build(train, self.sizing_, window=window, folder=folder, strict=strict, on_progress=on_progress)
+        self.sizing_ = choose_sizing(train, self.image_size, self.sizing, self._detector_type().working_size)
+        store = Store.build(
+            train,
+            self.sizing_,
+            window=choose_window(train, self.window),
+            folder=None if self.cache is None else Path(self.cache),
+            strict=strict,
+            on_progress=_reporter(observe, "reading"),
+        )
         self.window_, self.channels_ = store.window, store.channels
         return store
 
-    def _sizing(self, train: Manifest) -> Sizing | None:
-        if self.image_size is not None:
-            given = self.image_size
-            height, width = (given, given) if isinstance(given, int | np.integer) else given
-            return Sizing(int(height), int(width), self.sizing)
-        working_size = self._detector_type().working_size
-        sizes = {_first_readable(train)} if self.sizing == "resize" else set()
-        height, width = next(iter(sizes), (working_size, working_size))
-        if self.sizing == "tile":
-            return Sizing(working_size, working_size, "tile")
-        scale = min(1.0, working_size / max(height, width))
-        return Sizing(max(1, round(height * scale)), max(1, round(width * scale)))
+    def _account(self, manifest: Manifest, store: Store, options: TrainingOptions) -> dict[str, Any]:
+        rule = {"rule": self.rule, "false_alarm_rate": self.false_alarm_rate}
+        return account(self._new_detector(), manifest, store, options) | rule
 
     def _detector_type(self) -> type[Detector]:
         return detector_class(self.detector) if isinstance(self.detector, str) else type(self.detector)
@@ -270,26 +242,14 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             return detector
         return self._detector_type()()
 
-    def _with_validation(self, store: Store, options: TrainingOptions) -> tuple[Batches, Batches | None]:
-        if options.budget is None or options.budget.patience is None:
-            return store, None
-        order = torch.randperm(len(store), generator=torch.Generator().manual_seed(options.seed))
-        held_out = max(1, round(VALIDATION_SHARE * len(store)))
-        if held_out >= len(store):
-            raise DataError("one training image is too few for early stopping; leave patience out")
-        return Subset(store, order[held_out:]), Subset(store, order[:held_out])
-
     def _scorer(self) -> Scorer:
         return Scorer(self.detector_, self.sizing_, self.window_, self.channels_)
 
     def _scored(
         self, manifest: Manifest, *, pictures: bool, strict: bool, observe: Observer | None = None
     ) -> Iterator[Scored | Failure]:
-        def on_progress(done: int, total: int) -> None:
-            if observe is not None:
-                observe({"phase": "scoring", "step": done, "share": done / total, "losses": {}})
-
-        return self._scorer().score(manifest, pictures=pictures, strict=strict, on_progress=on_progress)
+        progress = _reporter(observe, "scoring")
+        return self._scorer().score(manifest, pictures=pictures, strict=strict, on_progress=progress)
 
     def _calibrate(self, items: Sequence[Scored | Failure]) -> None:
         scored = [item for item in items if isinstance(item, Scored)]
@@ -341,57 +301,12 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             normal=item.normal,
         )
 
-    def _health(self, store: Store) -> list[Finding]:
-        chosen = torch.linspace(0, len(store) - 1, min(len(store), HEALTH_IMAGES)).long()
-        items = store.batch(chosen)
-        anomaly = self.detector_.score(items)
-        findings = check_losses(self.journal_.records)
-        if self.sizing_ is None or self.sizing_.mode == "resize":  # a tile scores below the worst tile of an image
-            findings += check_scores(anomaly.image.double().cpu().numpy(), self.calibration_.scores)
-        if anomaly.normal is not None and items.ndim == 4:
-            findings += check_reconstructions(items.numpy(), anomaly.normal.float().cpu().numpy())
-        return findings
 
-    def _options(
-        self, manifest: Manifest, store: Store, options: TrainingOptions, seconds: float | None
-    ) -> dict[str, Any]:
-        detector = self._new_detector()
-        phases = [
-            {
-                "model": type(phase).__name__,
-                "budget": asdict(options.budget or phase.default_budget),
-                "batch_size": min(options.batch_size or phase.default_batch_size, len(store)),
-            }
-            for phase in detector.phases()
-        ]
-        return {
-            "hizumi": __version__,
-            "torch": torch.__version__,
-            "detector": specify(detector),
-            "shape": list(store.shape),
-            "sizing": None if self.sizing_ is None else asdict(self.sizing_),
-            "window": None if self.window_ is None else asdict(self.window_),
-            "data": manifest.name,
-            "data_sha256": manifest.data_hash(),
-            "training_images": len(store),
-            "calibration_images": len(manifest.select(split="calibration")),
-            "rule": self.rule,
-            "false_alarm_rate": self.false_alarm_rate,
-            "training": asdict(options),
-            "phases": phases,
-            "fit_seconds": None if seconds is None else round(seconds, 2),
-        }
+def _reporter(observe: Observer | None, phase: str) -> Callable[[int, int], None] | None:
+    if observe is None:
+        return None
+    return lambda done, total: observe({"phase": phase, "step": done, "share": done / total, "losses": {}})
 
 
 def _is_list_of_paths(X: Any) -> bool:
     return isinstance(X, (list, tuple)) and len(X) > 0 and all(isinstance(item, (str, Path)) for item in X)
-
-
-def _first_readable(manifest: Manifest) -> tuple[int, int]:
-    for index in range(len(manifest)):
-        try:
-            height, width = manifest.read(index).pixels.shape[:2]
-        except DataError:
-            continue
-        return height, width
-    raise DataError(f"{manifest.name}: none of its {len(manifest)} images can be read")

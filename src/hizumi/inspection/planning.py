@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from hizumi.data.stream import Batches, Stream, Subset
+from hizumi.data.stream import Batches, Stream, View
 from hizumi.detectors import Detector
 from hizumi.training import Budget, TrainingOptions
 from hizumi.training.loop import fit
@@ -28,7 +28,7 @@ def estimate(detector: Detector, source: Batches, options: TrainingOptions) -> d
         by_time = float("inf") if budget.max_minutes is None else 60 * budget.max_minutes
         seconds += min(by_time, float("inf") if planned is None else planned * per_step)
         steps += planned if planned is not None else int(by_time / per_step)
-    few = Subset(source, torch.arange(min(TRIAL_IMAGES, len(source))))
+    few = View(source, indices=torch.arange(min(TRIAL_IMAGES, len(source))))
     started = time.monotonic()
     detector.fit(few, TrainingOptions(budget=Budget(steps=1), batch_size=2))
     seconds += (time.monotonic() - started) / len(few) * len(source) * source.views

@@ -1,0 +1,56 @@
+"""What a run says of itself: whether it learned, and everything that was decided on the way."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from hizumi.data import Manifest, Store
+from hizumi.detectors import Detector
+from hizumi.inspection.scoring import Scorer
+from hizumi.inspection.specification import specify
+from hizumi.training import TrainingOptions
+from hizumi.training.health import Finding, check_losses, check_reconstructions, check_scores
+from hizumi.training.journal import Journal
+from hizumi.version import __version__
+
+HEALTH_IMAGES = 256  # training images that the health check looks at
+
+
+def check_health(scorer: Scorer, store: Store, held_out: np.ndarray, journal: Journal) -> list[Finding]:
+    """All health checks, from the journal, some training images, and the scores of the held-out ones."""
+    items = store.batch(torch.linspace(0, len(store) - 1, min(len(store), HEALTH_IMAGES)).long())
+    anomaly = scorer.detector.score(items)
+    findings = check_losses(journal.records)
+    if store.views == 1:  # a tile scores below the worst tile of an image
+        findings += check_scores(anomaly.image.double().cpu().numpy(), held_out)
+    if anomaly.normal is not None and items.ndim == 4:
+        findings += check_reconstructions(items.numpy(), anomaly.normal.float().cpu().numpy())
+    return findings
+
+
+def account(detector: Detector, manifest: Manifest, store: Store, options: TrainingOptions) -> dict[str, Any]:
+    """Resolved options, versions, seed and data, ready for JSON."""
+    phases = [
+        {
+            "model": type(phase).__name__,
+            "budget": asdict(options.budget or phase.default_budget),
+            "batch_size": min(options.batch_size or phase.default_batch_size, len(store)),
+        }
+        for phase in detector.phases()
+    ]
+    return {
+        "hizumi": __version__,
+        "torch": torch.__version__,
+        "detector": specify(detector),
+        "shape": list(store.shape),
+        "sizing": None if store.sizing is None else asdict(store.sizing),
+        "window": None if store.window is None else asdict(store.window),
+        "data": manifest.name,
+        "data_sha256": manifest.data_hash(),
+        "training_images": len(store),
+        "calibration_images": len(manifest.select(split="calibration")),
+        "training": asdict(options),
+        "phases": phases,
+    }

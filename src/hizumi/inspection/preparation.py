@@ -1,0 +1,71 @@
+"""From a user's data and wishes to what a detector is fitted on: who trains, at which size, in which range."""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import torch
+
+from hizumi.data import Manifest, Sizing, Store, Window, check_disjoint, split
+from hizumi.data.stream import Batches, View
+from hizumi.errors import DataError, UsageError
+from hizumi.training import TrainingOptions
+
+VALIDATION_SHARE = 0.1  # of the training images, where patience asks for a validation loss
+
+
+def deal(manifest: Manifest, calibration_share: float, seed: int) -> Manifest:
+    """The same records, each with a split, after making sure that no two splits share an image."""
+    if manifest.vectors and len(manifest) < 2:
+        raise DataError(f"{manifest.name}: n_samples=1; a detector needs at least two rows")
+    manifest = split(manifest, calibration_share=calibration_share, seed=seed)
+    return replace(manifest, notes=(*manifest.notes, *check_disjoint(manifest)))
+
+
+def choose_sizing(
+    train: Manifest,
+    image_size: int | tuple[int, int] | None,
+    mode: Literal["resize", "tile"],
+    working_size: int,
+) -> Sizing | None:
+    """The size asked for, or the first image's where the detector's working size is not smaller; None for vectors."""
+    if train.vectors:
+        return None
+    if image_size is not None:
+        height, width = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
+        return Sizing(int(height), int(width), mode)
+    if mode == "tile":
+        return Sizing(working_size, working_size, "tile")
+    height, width = _first_readable(train).shape[:2]
+    scale = min(1.0, working_size / max(height, width))
+    return Sizing(max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def choose_window(train: Manifest, window: tuple[float, float] | None) -> Window | None:
+    """The window asked for; None where the data decide."""
+    if window is None or train.vectors:
+        return None
+    low, high = window
+    if not low < high:
+        raise UsageError(f"window is {window}; its first value must lie below its second")
+    return Window(float(low), float(high), _first_readable(train).dtype.name)
+
+
+def with_validation(store: Store, options: TrainingOptions) -> tuple[Batches, Batches | None]:
+    """What to train on, and what to hold out of it for early stopping where the budget has patience."""
+    if options.budget is None or options.budget.patience is None:
+        return store, None
+    order = torch.randperm(len(store), generator=torch.Generator().manual_seed(options.seed))
+    held_out = max(1, round(VALIDATION_SHARE * len(store)))
+    if held_out >= len(store):
+        raise DataError("one training image is too few for early stopping; leave patience out")
+    return View(store, indices=order[held_out:]), View(store, indices=order[:held_out])
+
+
+def _first_readable(manifest: Manifest) -> np.ndarray:
+    for index in range(len(manifest)):
+        try:
+            return manifest.read(index).pixels
+        except DataError:
+            continue
+    raise DataError(f"{manifest.name}: none of its {len(manifest)} images can be read")
