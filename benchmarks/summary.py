@@ -11,7 +11,7 @@ def main() -> None:
     for path in sys.argv[1:]:
         result = json.loads(Path(path).read_text())
         print(f"{result['data']}\n")
-        print("| detector | seed | image AUROC | pixel AUROC | AUPRO | false alarms | likely at the asked rate | fit, s |")
+        print("| detector | seed | image AUROC | pixel AUROC | AUPRO | false alarms | likely | fit, s |")
         print("|---|---|---|---|---|---|---|---|")
         for run in result["runs"]:
             good, asked = run["normal_count"], run["false_alarm_rate"]

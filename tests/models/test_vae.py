@@ -54,6 +54,7 @@ def test_importance_weighting_is_exact_with_the_true_posterior() -> None:
     torch.testing.assert_close(likelihood.image, EVIDENCE, atol=1e-4, rtol=1e-4)
 
 
+@torch.no_grad()
 def test_importance_weighting_rises_to_the_evidence() -> None:
     errors = [
         float((one_dimensional("importance", WRONG, draws).log_likelihood(X).image - EVIDENCE)[3:6].abs().mean())
@@ -78,6 +79,7 @@ def test_reconstruction_probability_is_the_mean_over_draws() -> None:
     torch.testing.assert_close(vae.log_likelihood(X).image, exact, atol=0.15, rtol=0.02)
 
 
+@torch.no_grad()
 def test_bernoulli_bound_is_a_probability_bound() -> None:
     # Over all images of a 4x4 binary grid the bounds must add up to at most one.
     torch.manual_seed(0)
