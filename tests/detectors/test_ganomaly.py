@@ -28,8 +28,11 @@ class LinearCritic(nn.Module):
     def features(self, items: Tensor) -> Tensor:
         return 2 * items
 
+    def judge(self, features: Tensor) -> Tensor:
+        return features.mean(1) + self.shift
+
     def forward(self, items: Tensor) -> Tensor:
-        return self.features(items).mean(1) + self.shift
+        return self.judge(self.features(items))
 
 
 def linear_training(adversarial: str = "features") -> GANomalyTraining:

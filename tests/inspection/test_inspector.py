@@ -121,6 +121,19 @@ def test_best_f1_needs_labels(inspector: Inspector, tmp_path: Path) -> None:
     assert (other.predict(photographs(20, seed=2, flawed=True)) == -1).all()
 
 
+def test_rules_that_cannot_work_are_refused_before_the_training() -> None:
+    for rule, said in (
+        ("best-f1", "needs labelled data"),
+        ("chi-square", "is for mahalanobis"),
+        ("sigma", "no threshold rule"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            Inspector(rule=rule).fit(tuple("no data needed"))
+    assert (
+        Inspector("mahalanobis", rule="chi-square").fit(make_blobs(60, random_state=0)[0]).calibration_.threshold.value
+    )
+
+
 def test_clone_and_parameters() -> None:
     inspector = Inspector("mahalanobis", image_size=64, false_alarm_rate=0.02)
     assert inspector.get_params()["false_alarm_rate"] == 0.02

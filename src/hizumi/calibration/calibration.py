@@ -91,7 +91,7 @@ class Calibration:
         pixel_maxima: Float[np.ndarray, "n"] | None,
         pixel_median: float | None,
     ) -> Self:
-        _check(rule, false_alarm_rate)
+        check_rule(rule, false_alarm_rate)
         threshold = _limit(rule, scores, false_alarm_rate, options)
         if pixel_maxima is None:
             return cls(scores, rule, false_alarm_rate, options, threshold)
@@ -157,7 +157,7 @@ class Calibration:
         """The exact inverse of `to_dict`; raises BundleError when something is missing or of the wrong kind."""
         try:
             pixel, span = fields["pixel_threshold"], fields["map_range"]
-            _check(fields["rule"], fields["false_alarm_rate"])
+            check_rule(fields["rule"], fields["false_alarm_rate"])
             return cls(
                 scores=_ascending(arrays["scores"], "scores"),
                 rule=fields["rule"],
@@ -210,7 +210,8 @@ def _best_f1_limit(rate: float, options: dict[str, float]) -> Threshold:
     return Threshold(options["best_f1_threshold"], "best-f1", rate, None, words)
 
 
-def _check(rule: str, false_alarm_rate: float) -> None:
+def check_rule(rule: str, false_alarm_rate: float) -> None:
+    """Raise UsageError where there is no such rule or rate."""
     if rule not in RULES:
         close = get_close_matches(rule, RULES, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""

@@ -46,11 +46,12 @@ def compare(
 
     Writes one report.html, result.json and runs.csv.
     """
+    from hizumi.calibration import check_rule
     from hizumi.data import open_source
     from hizumi.inspection import Inspector
 
     names = _checked_names(detectors)
-    options.refuse_unknown_rule(rule, false_alarm_rate)
+    check_rule(rule, false_alarm_rate)
     if seeds < 1:
         raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
     manifest = open_source(data, normal_class=normal_class)

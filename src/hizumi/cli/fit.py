@@ -60,10 +60,11 @@ def fit(
 
     Anomalous records, where the data are labelled, are left alone. An interrupted run goes on with --resume.
     """
+    from hizumi.calibration import check_rule
     from hizumi.data import open_source
     from hizumi.inspection import Inspector, specify
 
-    options.refuse_unknown_rule(rule, false_alarm_rate)
+    check_rule(rule, false_alarm_rate)
     chosen = options.made_detector(detector, settings or ())
     training = options.training_options(
         steps=steps,

@@ -135,15 +135,6 @@ def refuse_unwritable(path: Path) -> None:
         raise SaveError(f"cannot write {path}: {error.strerror}; name another --output") from error
 
 
-def refuse_unknown_rule(rule: str, false_alarm_rate: float) -> None:
-    """Make sure that there is such a rule and rate: before the fit, not after it."""
-    import numpy as np
-
-    from hizumi.calibration import Calibration
-
-    Calibration.fit(np.array([0.0, 1.0]), rule=rule, false_alarm_rate=false_alarm_rate, degrees_of_freedom=1)
-
-
 def _refuse_missing(accelerator: str) -> None:
     import torch
 

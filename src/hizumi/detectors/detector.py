@@ -39,6 +39,8 @@ class Detector(nn.Module, ABC):
     card: ClassVar[Card]
     working_size: ClassVar[int] = 64  # images larger than this are brought to it unless the user says otherwise
 
+    follows_chi_square: ClassVar[bool] = False  # scores of Gaussian data do, with `degrees_of_freedom`
+
     shape: tuple[int, ...] | None
     degrees_of_freedom: int | None  # of the chi-square law that normal scores follow, None where they follow none
     journal: Journal  # of the last fit; empty for a detector that was loaded

@@ -49,14 +49,15 @@ class GANomalyTraining(Trainable):
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of the three-part generator, then one of the discriminator."""
         code, rebuilt, second_code = self.rebuild(batch)
+        real_features = self.discriminator.features(batch)
         terms = {
-            "adversarial": self._adversarial_loss(batch, rebuilt),
+            "adversarial": self._adversarial_loss(real_features.detach(), rebuilt),
             "contextual": l1_loss(rebuilt, batch),
             "encoding": mse_loss(second_code, code),
         }
         weighted = [weight * term for weight, term in zip(self.weights, terms.values(), strict=True)]
         self.update("generator", torch.stack(weighted).sum())
-        real_logits, fake_logits = self.discriminator(batch), self.discriminator(rebuilt.detach())
+        real_logits, fake_logits = self.discriminator.judge(real_features), self.discriminator(rebuilt.detach())
         discriminator = self.update("discriminator", objectives.discriminator_loss(real_logits, fake_logits) / 2)
         self._revive_discriminator(discriminator)
         return {term: value.detach() for term, value in terms.items()} | {"discriminator": discriminator}
@@ -80,10 +81,10 @@ class GANomalyTraining(Trainable):
                 anew = networks.critic(self.require_built(), self.width)
             self.discriminator.load_state_dict(anew.state_dict())
 
-    def _adversarial_loss(self, real: Tensor, rebuilt: Tensor) -> Tensor:
+    def _adversarial_loss(self, real_features: Tensor, rebuilt: Tensor) -> Tensor:
         if self.adversarial == "bce":
             return objectives.non_saturating_loss(self.discriminator(rebuilt))
-        return mse_loss(self.discriminator.features(rebuilt), self.discriminator.features(real))
+        return mse_loss(self.discriminator.features(rebuilt), real_features)
 
 
 class GANomaly(Detector):

@@ -29,6 +29,7 @@ class Mahalanobis(Detector):
         paper="Mahalanobis, On the generalised distance in statistics, 1936; shrinkage: Ledoit & Wolf, JMVA 2004",
     )
     working_size: ClassVar[int] = 32
+    follows_chi_square: ClassVar[bool] = True
 
     def __init__(
         self,

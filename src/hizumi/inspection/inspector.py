@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.utils.data import Dataset
 
-from hizumi.calibration import Box, Calibration, Verdict, boxes_over
+from hizumi.calibration import Box, Calibration, Verdict, boxes_over, check_rule
 from hizumi.data import Manifest, Store, open_source
 from hizumi.detectors import Detector
-from hizumi.errors import DataError
+from hizumi.errors import DataError, UsageError
 from hizumi.inspection.account import account, check_health
 from hizumi.inspection.preparation import choose_sizing, choose_window, deal, with_validation
 from hizumi.inspection.scoring import Failure, Scored, Scorer
@@ -108,6 +108,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             strict: Stop at the first image that cannot be read, instead of passing it over.
         """
         started = time.monotonic()
+        self._check_rule()
         options = self.training or TrainingOptions()
         fabric = make_fabric(options)
         fabric.launch()
@@ -214,6 +215,14 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if reset:
             self.__dict__.pop("n_features_in_", None)
         return manifest
+
+    def _check_rule(self) -> None:
+        # Before the training, not after it.
+        check_rule(self.rule, self.false_alarm_rate)
+        if self.rule == "best-f1":
+            raise UsageError("the best-f1 rule needs labelled data: fit with another rule, then calibrate with them")
+        if self.rule == "chi-square" and not self._detector_type().follows_chi_square:
+            raise UsageError("the chi-square rule is for mahalanobis, whose scores follow that law; use conformal")
 
     def _store(self, train: Manifest, strict: bool, observe: Observer | None) -> Store:
         self.sizing_ = choose_sizing(train, self.image_size, self.sizing, self._detector_type().working_size)
