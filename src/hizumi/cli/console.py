@@ -16,9 +16,9 @@ def console_beside(json_to: str | None) -> "Console":
     """Where to write for people: standard output, or standard error where standard output carries JSON."""
     from rich.console import Console
 
-    console = Console(stderr=json_to == "-", markup=False, highlight=False, emoji=False, soft_wrap=True)
+    console = Console(stderr=json_to == "-", markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
-        console.width = WIDTH_OUTSIDE_TERMINALS
+        console.width, console.soft_wrap = WIDTH_OUTSIDE_TERMINALS, True
     return console
 
 
