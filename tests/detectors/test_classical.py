@@ -132,7 +132,7 @@ def test_features_that_make_no_sense_are_refused() -> None:
     with pytest.raises(UsageError, match="has no encoder"):
         Mahalanobis(features=DCGAN(width=8)).fit(TRAIN, TrainingOptions(budget=Budget(steps=1)))
     detector = Mahalanobis()
-    detector.covariance = "full"  # type: ignore[assignment]
+    detector.covariance = "full"
     with pytest.raises(UsageError, match="covariance 'full'"):
         detector.fit(TRAIN)
     with pytest.raises(UsageError, match="variance_share is 95"):

@@ -36,9 +36,9 @@ class LinearCritic(nn.Module):
 
 
 def linear_training(adversarial: str = "features") -> GANomalyTraining:
-    training = GANomaly(adversarial=adversarial).networks.prepare((2,))  # type: ignore[arg-type]
+    training = GANomaly(adversarial=adversarial).networks.prepare((2,))
     training.encoder, training.decoder, training.second_encoder = Scale(0.5), Scale(1.2), Scale(0.7)
-    training.discriminator = LinearCritic()  # type: ignore[assignment]
+    training.discriminator = LinearCritic()
     parts = (training.encoder, training.decoder, training.second_encoder)
     training.optimise("generator", [p for part in parts for p in part.parameters()], learning_rate=1e-3)
     training.optimise("discriminator", training.discriminator.parameters(), learning_rate=1e-3)
@@ -79,7 +79,7 @@ def test_weighted_sum_is_what_the_generator_descends() -> None:
     (gradient,) = torch.autograd.grad(loss, factors)
     before = torch.tensor([0.5, 1.2, 0.7])
     training.step(X)
-    after = torch.stack([training.encoder.factor, training.decoder.factor, training.second_encoder.factor])  # type: ignore[list-item]
+    after = torch.stack([training.encoder.factor, training.decoder.factor, training.second_encoder.factor])
     # Adam's first step has the length of its rate, against the gradient.
     torch.testing.assert_close(after.detach(), before - 1e-3 * gradient.sign(), atol=1e-6, rtol=0)
 

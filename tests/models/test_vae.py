@@ -25,7 +25,7 @@ class Linear(nn.Module):
 
 def one_dimensional(bound: str, encoder: Linear, draws: int = 16) -> VAE:
     """p(z) = N(0, 1), p(x|z) = N(1.5 z + 0.2, 0.5); so p(x) = N(0.2, 1.5² + 0.5)."""
-    vae = VAE(latent=1, bound=bound, draws=draws).prepare((1,)).eval()  # type: ignore[arg-type]
+    vae = VAE(latent=1, bound=bound, draws=draws).prepare((1,)).eval()
     vae.encoder, vae.decoder = encoder, Linear(1.5, 0.2)
     with torch.no_grad():
         vae.log_variance.fill_(math.log(0.5))
@@ -104,7 +104,7 @@ def test_training_raises_the_bound_and_samples_look_like_the_data(density: str) 
     level = torch.rand(64, 1, 1, 1, generator=generator).round() * 1.6 - 0.8  # two kinds of flat images
     images = level.expand(-1, 1, 16, 16) + 0.05 * torch.randn(64, 1, 16, 16, generator=generator)
     images = images.clamp(-1, 1)
-    vae = VAE(latent=2, width=8, density=density)  # type: ignore[arg-type]
+    vae = VAE(latent=2, width=8, density=density)
     before = vae.prepare((1, 16, 16)).eval().log_likelihood(images).image.mean()
     vae.fit(images, TrainingOptions(budget=Budget(steps=300), batch_size=16))
     with torch.no_grad():

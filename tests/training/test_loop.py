@@ -119,7 +119,7 @@ def test_bf16_trains_in_low_precision_and_keeps_weights_in_full() -> None:
     images = torch.rand(16, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     losses = {}
     for precision in ("32-true", "bf16-mixed"):
-        options = TrainingOptions(budget=Budget(steps=10), batch_size=8, precision=precision)  # type: ignore[arg-type]
+        options = TrainingOptions(budget=Budget(steps=10), batch_size=8, precision=precision)
         model = Autoencoder(width=8)
         records = fit([model], images, options).records
         assert all(p.dtype == torch.float32 for p in model.parameters())
@@ -139,7 +139,7 @@ def test_bf16_trains_in_low_precision_and_keeps_weights_in_full() -> None:
 )
 def test_budgets_that_make_no_sense(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Budget(**arguments)  # type: ignore[arg-type]
+        Budget(**arguments)
 
 
 RUN = """

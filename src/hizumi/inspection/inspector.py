@@ -1,7 +1,7 @@
 """The whole line as one estimator: normal images in, verdicts out."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -23,6 +23,8 @@ from hizumi.inspection.specification import construct, specify
 from hizumi.registry import detector_class
 from hizumi.training import TrainingOptions
 from hizumi.training.loop import Observer, make_fabric
+
+PIXELS_FOR_MEDIAN = 10_000  # of each held-out image, for the dark end of the map's scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +124,8 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         detector.fit(training, options, validation=validation, run_folder=run_folder, observe=observe, fabric=fabric)
         self.detector_ = detector.cpu()
         self.journal_ = detector.journal
-        scored = list(self._scored(calibration, pictures=False, strict=strict, observe=observe))
-        self._calibrate(scored)
-        self.failures_ = (
-            *(Failure(-1, failure.name, failure.reason) for failure in store.failures),
-            *(item for item in scored if isinstance(item, Failure)),
-        )
+        unread = self._calibrate(self._scored(calibration, pictures=False, strict=strict, observe=observe))
+        self.failures_ = (*(Failure(-1, failure.name, failure.reason) for failure in store.failures), *unread)
         noun = "rows" if train.vectors else "images"
         self.notes_ = (*manifest.notes, *(f"{note}: {count} {noun}" for note, count in store.notes.items()))
         self.findings_ = check_health(self._scorer(), store, self.calibration_.scores, self.journal_)
@@ -260,19 +258,28 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         progress = _reporter(observe, "scoring")
         return self._scorer().score(manifest, pictures=pictures, strict=strict, on_progress=progress)
 
-    def _calibrate(self, items: Sequence[Scored | Failure]) -> None:
-        scored = [item for item in items if isinstance(item, Scored)]
-        if not scored:
+    def _calibrate(self, items: Iterable[Scored | Failure]) -> list[Failure]:
+        """Set the thresholds, and return what could not be read."""
+        scores, maxima, pixels, unread = [], [], [], []
+        for item in items:
+            if isinstance(item, Failure):
+                unread.append(item)
+                continue
+            scores.append(item.score)
+            if item.map is not None:  # maps of large images would fill the memory: keep what is needed of each
+                maxima.append(float(item.map.max()))
+                pixels.append(item.map.ravel()[:: max(1, item.map.size // PIXELS_FOR_MEDIAN)].copy())
+        if not scores:
             raise DataError("none of the held-out normal images could be read; without them there is no threshold")
-        maps = [item.map for item in scored if item.map is not None]
         self.calibration_ = Calibration.fit(
-            np.array([item.score for item in scored]),
+            np.array(scores),
             rule=self.rule,
             false_alarm_rate=self.false_alarm_rate,
-            pixel_maxima=np.array([map_.max() for map_ in maps], dtype=np.float64) if maps else None,
-            pixel_median=float(np.median(np.concatenate([map_.ravel() for map_ in maps]))) if maps else None,
+            pixel_maxima=np.array(maxima) if maxima else None,
+            pixel_median=float(np.median(np.concatenate(pixels))) if pixels else None,
             degrees_of_freedom=self.detector_.degrees_of_freedom,
         )
+        return unread
 
     def _with_labelled(self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None) -> Calibration:
         known = replace(manifest, records=tuple(record for record in manifest.records if record.label is not None))
