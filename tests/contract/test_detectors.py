@@ -83,7 +83,9 @@ def test_saved_state_gives_equal_scores(name: str, shape: tuple[int, ...]) -> No
     from hizumi.training.checkpoint import load_fitted
 
     detector = fitted(name, shape)
+    random_state = torch.get_rng_state()
     again = construct(specify(detector)).prepare(shape)
+    assert torch.equal(torch.get_rng_state(), random_state)
     load_fitted(again, detector.state_dict())
     data = items(shape, 9, seed=2)
     first, second = detector.score(data), again.score(data)

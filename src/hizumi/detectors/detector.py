@@ -77,10 +77,11 @@ class Detector(nn.Module, ABC):
     def prepare(self, shape: tuple[int, ...]) -> Self:
         """Build everything, untrained, for data of this shape: what loading a saved detector starts from."""
         self._check_shape(shape)
-        for phase in self.phases():
-            phase.prepare(shape)
         self.shape = tuple(shape)
-        self.build(self.shape)
+        with torch.random.fork_rng():
+            for phase in self.phases():
+                phase.prepare(shape)
+            self.build(self.shape)
         return self.eval()
 
     @final
