@@ -16,6 +16,7 @@ from hizumi.objectives import smooth
 from hizumi.training import Card
 
 PIXELS_PER_POSITION = 8
+POOLED = 0.5  # share of the covariance that all positions have in common
 SHRINKAGE = 0.1  # of each position's covariance towards its mean variance
 
 
@@ -90,12 +91,8 @@ class GaussianFeatures(Detector):
             estimate = LedoitWolf().fit(torch.cat(values).double().cpu().numpy())
             gaussian.assign(torch.from_numpy(estimate.location_), torch.from_numpy(estimate.covariance_))
         mean, covariance = moments.estimate()
-        spread = covariance.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
-        identity = torch.eye(mean.shape[1], dtype=mean.dtype, device=mean.device)
-        # Kept in single precision: there are hundreds of these matrices, and each is well conditioned after shrinkage.
-        self.position_gaussians.assign(
-            mean.float(), ((1 - SHRINKAGE) * covariance + SHRINKAGE * spread * identity).float()
-        )
+        # Kept in single precision: there are hundreds of these matrices, and each is well conditioned by now.
+        self.position_gaussians.assign(mean.float(), _regularised(covariance).float())
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """Both scores, and the map of distances by position."""
@@ -157,6 +154,17 @@ class _Moments:
         mean = self.sum / self.count
         covariance = self.products / self.count - mean[:, :, None] * mean[:, None, :]
         return mean + self.shift, covariance
+
+
+def _regularised(covariance: Tensor) -> Tensor:
+    """Covariances (positions, k, k) drawn towards their mean and towards spheres (Friedman 1989).
+
+    A few hundred images say little about a single position's covariance, and much about what all have in common.
+    """
+    mixed = (1 - POOLED) * covariance + POOLED * covariance.mean(0)
+    spread = mixed.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    identity = torch.eye(mixed.shape[1], dtype=mixed.dtype, device=mixed.device)
+    return (1 - SHRINKAGE) * mixed + SHRINKAGE * spread * identity
 
 
 def _mirrored(images: Tensor) -> list[Tensor]:
