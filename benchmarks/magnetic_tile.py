@@ -1,4 +1,6 @@
-"""Magnetic tile with its groups named: python magnetic_tile.py magnetic_tile_128.npz tiles.npz, for `hizumi compare tiles.npz`.
+"""Magnetic tile with its groups named, for `hizumi compare tiles.npz`.
+
+    python benchmarks/magnetic_tile.py magnetic_tile_128.npz tiles.npz
 
 Each tile was photographed under up to six exposures. With the groups named, no tile has photographs both among the
 training and among the calibration images, which is what a false-alarm rate for new tiles needs.
