@@ -177,7 +177,8 @@ def _promise_kept(result: Evaluation, noun: str) -> list[Consequence]:
     measured = f"{percent(realised.value)} of the good {noun}s were alarmed, where {percent(asked)} was asked for"
     if asked < realised.low:
         advice = (
-            f"These good {noun}s differ from those it was calibrated on: calibrate again with good {noun}s like them."
+            f"These good {noun}s differ from those it was calibrated on: calibrate again with good {noun}s like them, "
+            "and if one part was recorded several times, name it in the group column of a CSV manifest."
         )
         return [Consequence(f"{measured}: more than chance explains. {advice}", is_pressing=True)]
     if asked > realised.high:
