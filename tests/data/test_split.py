@@ -124,7 +124,7 @@ def test_a_copy_of_a_test_image_does_not_train():
 
 
 def test_too_few_images_are_said_in_words(tmp_path: Path):
-    with pytest.raises(DataError, match="holds 1 good images that are free to train on; at least 2 are needed"):
+    with pytest.raises(DataError, match="only 1 of its good images may be trained on; at least 2 are needed"):
         split(open_source(images(1)))
     with pytest.raises(DataError, match="its 9 good images are copies of 1"):
         split(open_source(np.repeat(images(1), 9, axis=0)))

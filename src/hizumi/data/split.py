@@ -154,6 +154,6 @@ def _refuse_too_few(manifest: Manifest, splits: list[str | None], units: list[li
             f"{parts} different ones are needed to train, calibrate and test"
         )
     raise DataError(
-        f"{manifest.name}: holds {free} good {images} that are free to train on; at least {parts} are needed, "
+        f"{manifest.name}: only {free} of its good {images} may be trained on; at least {parts} are needed, "
         "one part to learn from and one to set the threshold"
     )

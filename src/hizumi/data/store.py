@@ -289,5 +289,8 @@ def _checked_table(manifest: Manifest) -> tuple[Float[np.ndarray, "n d"], dict[s
             "fill in or leave out the row or column"
         )
     constant = np.flatnonzero((table == table[0]).all(axis=0)) if len(table) > 1 else ()
-    notes = {f"column {columns[position]!r} never changes, so it says nothing": len(table) for position in constant}
+    notes = {
+        f"column {columns[position]!r} never changes, so any other value in it will be anomalous": len(table)
+        for position in constant
+    }
     return table, notes
