@@ -53,6 +53,8 @@ def test_dry_run_writes_nothing(hizumi, parts, tmp_path, monkeypatch):
         (["--image-size", "large"], "--image-size large is no size"),
         (["--steps", "0"], "steps is 0"),
         (["--patience", "3"], "needs steps, epochs or minutes"),
+        (["--window", "wide"], "--window wide is no window"),
+        (["--window", "5"], "--window 5 is no window"),
         (["--false-alarm-rate", "2"], "false_alarm_rate must lie between 0 and 1"),
         (["--rule", "conformel"], "did you mean 'conformal'?"),
         (["--precision", "16"], "'--precision'"),
@@ -69,6 +71,15 @@ def test_wrong_arguments_are_named_before_the_fit(arguments, said, hizumi, parts
     assert outcome.err.splitlines()[-1].startswith("Error: ")
     assert said in outcome.err
     assert not list(tmp_path.glob("*.hizumi"))
+
+
+def test_window_and_calibration_share_reach_the_fit(hizumi, parts, tmp_path):
+    bundle = tmp_path / "parts.hizumi"
+    options = ["--window", "10,200", "--calibration-share", "0.5"]
+    result = hizumi("fit", parts, "-d", "mahalanobis", "-o", bundle, "--image-size", "16", *options, "--json", "-").json
+    assert (result["training_images"], result["calibration_images"]) == (20, 20)
+    window = load(bundle).window_
+    assert (window.low, window.high) == (10.0, 200.0)
 
 
 def test_data_that_do_not_exist(hizumi, tmp_path, monkeypatch):

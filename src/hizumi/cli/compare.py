@@ -34,6 +34,8 @@ def compare(
     tiles: options.Tiles = False,
     false_alarm_rate: options.Rate = 0.01,
     rule: options.Rule = "conformal",
+    calibration_share: options.CalibrationShare = 0.2,
+    window: options.PixelWindow = None,
     normal_class: options.NormalClass = None,
     steps: options.Steps = None,
     epochs: options.Epochs = None,
@@ -68,6 +70,8 @@ def compare(
                 sizing="tile" if tiles else "resize",
                 false_alarm_rate=false_alarm_rate,
                 rule=rule,
+                calibration_share=calibration_share,
+                window=options.parsed_window(window),
                 training=options.training_options(
                     steps=steps, epochs=epochs, max_time=max_time, seed=seed, accelerator=accelerator
                 ),

@@ -36,6 +36,8 @@ def fit(
     tiles: options.Tiles = False,
     false_alarm_rate: options.Rate = 0.01,
     rule: options.Rule = "conformal",
+    calibration_share: options.CalibrationShare = 0.2,
+    window: options.PixelWindow = None,
     normal_class: options.NormalClass = None,
     steps: options.Steps = None,
     epochs: options.Epochs = None,
@@ -84,6 +86,8 @@ def fit(
         sizing="tile" if tiles else "resize",
         false_alarm_rate=false_alarm_rate,
         rule=rule,
+        calibration_share=calibration_share,
+        window=options.parsed_window(window),
         training=training,
     )
     manifest = open_source(data, normal_class=normal_class)
@@ -94,6 +98,8 @@ def fit(
         "detector": specify(chosen),
         "image size": inspector.image_size,
         "sizing": inspector.sizing,
+        "window": window,
+        "calibration share": calibration_share,
         "training": asdict(training),
         "data": manifest.data_hash(),
     }

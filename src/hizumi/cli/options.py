@@ -54,6 +54,22 @@ Rule = Annotated[
         help="How the threshold follows: conformal, quantile, k-sigma, chi-square or peaks-over-threshold.",
     ),
 ]
+CalibrationShare = Annotated[
+    float,
+    typer.Option(
+        "--calibration-share",
+        metavar="S",
+        help="Share of the good data that sets the threshold, where the data do not say which.",
+    ),
+]
+PixelWindow = Annotated[
+    str | None,
+    typer.Option(
+        "--window",
+        metavar="LOW,HIGH",
+        help="Pixel values that count as darkest and brightest, such as 0,4095 for 12 bits in 16-bit files.",
+    ),
+]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="Training ends after so many steps.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", help="Training ends after so many epochs.")]
 MaxTime = Annotated[
@@ -120,6 +136,17 @@ def training_options(
     limits = {"steps": steps, "epochs": epochs, "max_minutes": max_time, "patience": patience}
     given = any(limit is not None for limit in limits.values())
     return TrainingOptions(budget=Budget(**limits) if given else None, **others)  # type: ignore[arg-type]
+
+
+def parsed_window(text: str | None) -> tuple[float, float] | None:
+    """Two numbers from a text such as 0,4095."""
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--window {text} is no window; give two numbers, such as 0,4095") from None
+    return low, high
 
 
 def refuse_unwritable(path: Path) -> None:
