@@ -6,6 +6,7 @@ import inspect
 import pytest
 import torch
 
+from hizumi.errors import NotFittedError
 from hizumi.inspection import construct, specify
 from hizumi.models import CanEncode, CanReconstruct, CanSample, HasLikelihood
 from hizumi.registry import find_models
@@ -112,3 +113,9 @@ def test_training_state_round_trip(name: str) -> None:
         torch.manual_seed(1)
         model.step(data)
     assert equal_states(first, second)
+
+
+@pytest.mark.parametrize("name", [name for name, found in MODELS.items() if issubclass(found, CanSample)])
+def test_sampling_before_fit_refuses(name: str) -> None:
+    with pytest.raises(NotFittedError, match="call fit first"):
+        MODELS[name]().sample(2)

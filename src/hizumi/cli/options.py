@@ -135,7 +135,7 @@ def training_options(
     _refuse_missing(others["accelerator"])
     limits = {"steps": steps, "epochs": epochs, "max_minutes": max_time, "patience": patience}
     given = any(limit is not None for limit in limits.values())
-    return TrainingOptions(budget=Budget(**limits) if given else None, **others)  # type: ignore[arg-type]
+    return TrainingOptions(budget=Budget(**limits) if given else None, **others)  # type: ignore[arg-type]  # one mapping for numbers of two kinds
 
 
 def parsed_window(text: str | None) -> tuple[float, float] | None:

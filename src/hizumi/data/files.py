@@ -128,7 +128,7 @@ def _bytes_of_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
 
 def _refuse_shallow(image: Image.Image, name: str) -> None:
     """Pillow reads 16-bit colour TIFF as 8 bits: rather no image than one with its levels lost."""
-    bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
+    bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]  # only TIFF images have tags
     if len(bits) > 1 and max(bits) > 8:
         raise DataError(
             f"{name}: is a TIFF of {max(bits)}-bit colour in a compression that cannot be read at full depth; "

@@ -41,7 +41,7 @@ class Inspection(Sequence[Verdict]):
         return self.verdicts[index]
 
 
-class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Learns from normal images (or rows of numbers) alone, then scores, localises and decides.
 
     A scikit-learn outlier estimator: `predict` gives +1 for normal and -1 for anomalous, `score_samples` and

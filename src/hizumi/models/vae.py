@@ -78,8 +78,10 @@ class VAE(Trainable, CanSample, CanEncode, CanReconstruct, HasLikelihood):
 
     def sample(self, count: int, seed: int = 0) -> Tensor:
         """Items decoded from codes drawn from the prior."""
+        self.require_built()
         noise = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
-        return self._expected(self.decoder(noise.to(self.codes_noise.device)))
+        with torch.no_grad():
+            return self._expected(self.eval().decoder(noise.to(self.codes_noise.device)))
 
     def encode(self, images: Tensor) -> Tensor:
         """Means of the codes, (n, latent)."""

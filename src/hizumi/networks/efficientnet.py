@@ -14,7 +14,6 @@ from hizumi.errors import DataError, MissingExtraError
 NAME = "efficientnet-lite0"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 LEVEL_CHANNELS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)  # stem, seven stages, head
-LEVEL_STRIDES = (2, 2, 4, 8, 16, 16, 32, 32, 32)
 STRIDE = 32
 CHUNK = 16  # images at a time: the early maps are large, and leave the processor's cache where there are more
 

@@ -104,7 +104,7 @@ class Trainable(nn.Module, ABC):
         optimiser = self.optimisers[name]
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         optimiser.zero_grad(set_to_none=True)
-        loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]
+        loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]  # torch has no types here
         self._average_over_processes([p.grad for p in parameters if p.grad is not None])
         for group in optimiser.param_groups:
             group["lr"] = optimiser.defaults["lr"] * self._schedules[name](self.progress)
