@@ -44,6 +44,26 @@ def items(shape: tuple[int, ...], count: int = 24, seed: int = 0) -> torch.Tenso
     return wave + 0.02 * torch.randn(count, *shape, generator=generator)
 
 
+def batch_for(found: type[Trainable], shape: tuple[int, ...], count: int = 24, seed: int = 0) -> Any:
+    """What a model trains on: items, or items with labels, or with what they turn into."""
+    data = items(shape, count, seed)
+    if "labels" in found.card.needs:
+        return data, torch.arange(count) % 3
+    if "pairs" in found.card.needs or "two sets" in found.card.needs:
+        return data, -data
+    return data
+
+
+def take_steps(model: Trainable, batch: Any, count: int) -> dict[str, torch.Tensor]:
+    """Steps through a whole budget, as the loop takes them, and the last losses of each name."""
+    losses: dict[str, torch.Tensor] = {}
+    for step in range(count):
+        model.steps_done, model.progress = step, step / count
+        losses |= model.step(batch)
+        model.images_seen += 8
+    return losses
+
+
 def options(steps: int = 3, **changes: Any) -> TrainingOptions:
     """A short training."""
     return TrainingOptions(budget=Budget(steps=steps), batch_size=8, **changes)

@@ -13,9 +13,10 @@ from hizumi.registry import find_models
 from hizumi.training import Trainable
 from hizumi.training.checkpoint import load_training_state, training_state
 
-from .conftest import cases, equal_states, items, options, small
+from .conftest import batch_for, cases, equal_states, items, options, small, take_steps
 
 MODELS = find_models()
+STEPS = 6  # enough for everyone's turn
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -35,8 +36,7 @@ def test_step_is_finite_and_moves_every_parameter(name: str, shape: tuple[int, .
     model.prepare(shape).train()
     trained = {id(p) for o in model.optimisers.values() for group in o.param_groups for p in group["params"]}
     before = {key: value.clone() for key, value in model.named_parameters()}
-    for _ in range(2):
-        losses = model.step(items(shape, 8))
+    losses = take_steps(model, batch_for(type(model), shape, 8), STEPS)
     assert all(torch.isfinite(loss) and not loss.requires_grad for loss in losses.values())
     still = [key for key, value in model.named_parameters() if id(value) in trained and torch.equal(value, before[key])]
     assert not still
@@ -60,7 +60,7 @@ def test_each_update_moves_only_its_own_networks(name: str) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainable, "update", watched)
-        model.step(items((1, 16, 16), 8))
+        take_steps(model, batch_for(type(model), (1, 16, 16), 8), STEPS)
     assert moved.keys() == owners.keys()
     assert all(moved[optimiser] <= owners[optimiser] and moved[optimiser] for optimiser in owners)
 
@@ -70,7 +70,7 @@ def test_abilities_keep_shape_and_are_repeatable(name: str, shape: tuple[int, ..
     model = small(name)
     assert isinstance(model, Trainable)
     data = items(shape, 10)
-    assert model.fit(data, options()) is model
+    assert model.fit(batch_for(type(model), shape, 10), options()) is model
     state = torch.get_rng_state()
     with torch.no_grad():
         if isinstance(model, CanSample):
@@ -90,22 +90,22 @@ def test_abilities_keep_shape_and_are_repeatable(name: str, shape: tuple[int, ..
 
 @pytest.mark.parametrize("name", MODELS)
 def test_fit_twice_is_fit_once(name: str) -> None:
-    data = items((1, 16, 16))
+    data = batch_for(MODELS[name], (1, 16, 16))
     once, twice = small(name), small(name)
     assert isinstance(once, Trainable)
     assert isinstance(twice, Trainable)
     once.fit(data, options())
-    twice.fit(items((1, 16, 16), seed=5), options())
+    twice.fit(batch_for(MODELS[name], (1, 16, 16), seed=5), options())
     twice.fit(data, options())
     assert equal_states(once, twice)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_training_state_round_trip(name: str) -> None:
-    data = items((1, 16, 16), 8)
+    data = batch_for(MODELS[name], (1, 16, 16), 8)
     torch.manual_seed(0)
     first = small(name).prepare((1, 16, 16)).train()
-    first.step(data)
+    take_steps(first, data, 2)
     state = copy.deepcopy(training_state(first))
     second = small(name).prepare((1, 16, 16)).train()
     load_training_state(second, state)

@@ -7,7 +7,13 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from hizumi.calibration.conformal import conformal_limit, conformal_p_values, images_needed, upper_rate
+from hizumi.calibration.conformal import (
+    conformal_limit,
+    conformal_p_values,
+    cross_fitted,
+    images_needed,
+    upper_rate,
+)
 from hizumi.calibration.limits import (
     best_f1_threshold,
     chi_square_limit,
@@ -58,11 +64,13 @@ class Calibration:
         pixel_median: float | None = None,
         degrees_of_freedom: float | None = None,
         labelled: tuple[Float[np.ndarray, "m"], Integer[np.ndarray, "m"]] | None = None,
+        folds: int | None = None,
     ) -> Self:
         """Calibrate on the scores of held-out good images.
 
         `degrees_of_freedom` is for the chi-square rule, `labelled` (scores, labels 0 or 1) for best-f1; they are kept,
-        so that `with_` can switch to these rules later. Raises DataError for scores that cannot be used and
+        so that `with_` can switch to these rules later. `folds` says that the scores come from as many fits, each on
+        the other folds; the conformal rule then promises less. Raises DataError for scores that cannot be used and
         UsageError for a rule or rate that does not exist.
         """
         options: dict[str, float] = {}
@@ -72,6 +80,8 @@ class Calibration:
             if not np.isfinite(labelled[0]).all():
                 raise DataError("some labelled scores are NaN or infinite: leave these images out")
             options["best_f1"], options["best_f1_threshold"] = best_f1_threshold(*labelled)
+        if folds is not None:
+            options["folds"] = float(folds)
         return cls._decide(
             _ascending(scores, "scores"),
             rule,
@@ -125,10 +135,10 @@ class Calibration:
     def promise(self) -> str:
         """What the threshold promises, and what this number of held-out images can support, for a reader."""
         count, lines = len(self.scores), [self.threshold.words]
-        if self.threshold.rule == "conformal":
+        if self.threshold.rule == "conformal" and self.threshold.promised_rate is not None:
             upper = percent(upper_rate(count, self.false_alarm_rate))
             lines.append(f"The rate of this one calibration lies under {upper} with 95 % confidence.")
-        else:
+        elif "folds" not in self.options:
             lines.append(
                 f"Without assumptions, {good_images(count)} can promise {percent(1 / (count + 1))} at the lowest; "
                 f"{percent(self.false_alarm_rate)} takes {images_needed(self.false_alarm_rate)}."
@@ -185,6 +195,13 @@ def _read_threshold(fields: dict[str, Any]) -> Threshold:
 
 
 def _limit(rule: str, scores: Float[np.ndarray, "n"], rate: float, options: dict[str, float]) -> Threshold:
+    threshold = _by_rule(rule, scores, rate, options)
+    if "folds" in options and threshold.promised_rate is not None:
+        return cross_fitted(threshold, len(scores), int(options["folds"]))
+    return threshold
+
+
+def _by_rule(rule: str, scores: Float[np.ndarray, "n"], rate: float, options: dict[str, float]) -> Threshold:
     match rule:
         case "quantile":
             return quantile_limit(scores, rate)

@@ -6,6 +6,7 @@ exchangeable (same camera, same line, one score per part).
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -46,6 +47,23 @@ def conformal_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> 
             f"It takes {good_images(images_needed(false_alarm_rate))} to promise {percent(false_alarm_rate)}."
         )
     return Threshold(float(scores[rank - 1]), "conformal", false_alarm_rate, promised, words)
+
+
+def cross_fitted(threshold: Threshold, count: int, folds: int) -> Threshold:
+    """What a conformal threshold means where each score came from a fit on the other folds: it promises nothing.
+
+    With each new image scored by all the fits, the rate would lie under twice the asked one whatever the distribution
+    (Vovk, "Cross-conformal predictors", 2015; Barber, Candes, Ramdas and Tibshirani, "Predictive inference with the
+    jackknife+", 2021). Here one last fit scores it, so even that rests on the fits being alike.
+    """
+    assert threshold.promised_rate is not None, "only a conformal threshold has a promise to lose"
+    words = (
+        f"About {percent(max(threshold.asked_rate, threshold.promised_rate))} of good images are flagged at most "
+        f"(asked: {percent(threshold.asked_rate)}), judging by {good_images(count)}, each scored by a fit on the other "
+        f"{folds - 1} of {folds} folds. The last fit, on all of them, is taken to score new images alike: this is "
+        "likely, and not promised."
+    )
+    return replace(threshold, promised_rate=None, words=words)
 
 
 def upper_rate(count: int, false_alarm_rate: float, confidence: float = 0.95) -> float:

@@ -35,6 +35,7 @@ def compare(
     false_alarm_rate: options.Rate = 0.01,
     rule: options.Rule = "conformal",
     calibration_share: options.CalibrationShare = 0.2,
+    folds: options.Folds = None,
     window: options.PixelWindow = None,
     normal_class: options.NormalClass = None,
     steps: options.Steps = None,
@@ -71,6 +72,7 @@ def compare(
                 false_alarm_rate=false_alarm_rate,
                 rule=rule,
                 calibration_share=calibration_share,
+                folds=folds,
                 window=options.parsed_window(window),
                 training=options.training_options(
                     steps=steps, epochs=epochs, max_time=max_time, seed=seed, accelerator=accelerator

@@ -37,6 +37,7 @@ def fit(
     false_alarm_rate: options.Rate = 0.01,
     rule: options.Rule = "conformal",
     calibration_share: options.CalibrationShare = 0.2,
+    folds: options.Folds = None,
     window: options.PixelWindow = None,
     normal_class: options.NormalClass = None,
     steps: options.Steps = None,
@@ -87,6 +88,7 @@ def fit(
         false_alarm_rate=false_alarm_rate,
         rule=rule,
         calibration_share=calibration_share,
+        folds=folds,
         window=options.parsed_window(window),
         training=training,
     )
@@ -100,6 +102,7 @@ def fit(
         "sizing": inspector.sizing,
         "window": window,
         "calibration share": calibration_share,
+        "folds": folds,
         "training": asdict(training),
         "data": manifest.data_hash(),
     }

@@ -62,6 +62,14 @@ CalibrationShare = Annotated[
         help="Share of the good data that sets the threshold, where the data do not say which.",
     ),
 ]
+Folds = Annotated[
+    int | None,
+    typer.Option(
+        "--folds",
+        metavar="K",
+        help="Hold nothing out: K more fits, each scoring the fold left out, set the threshold. For few images.",
+    ),
+]
 PixelWindow = Annotated[
     str | None,
     typer.Option(

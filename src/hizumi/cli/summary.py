@@ -77,10 +77,13 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
     """What was fitted, in a table, and everything that a person should know about it."""
     options, calibration = inspector.options_, inspector.calibration_
     shape = "x".join(str(size) for size in options["shape"])
+    calibrated_on = f"{options['calibration_images']} others"
+    if options["folds"] is not None:
+        calibrated_on = f"the same, each scored by one of {options['folds']} fits that had not seen it"
     rows = [
         ["Detector", options["detector"]["name"]],
         ["Learned from", f"{options['training_images']} normal inputs of {options['data']}, as {shape}"],
-        ["Calibrated on", f"{options['calibration_images']} others"],
+        ["Calibrated on", calibrated_on],
         ["Threshold", f"{calibration.threshold.value:.6g} ({calibration.rule})"],
         ["Time", f"{options['fit_seconds']:.1f} s"],
     ]

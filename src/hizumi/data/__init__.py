@@ -6,7 +6,7 @@ from hizumi.data.images import Decoded, Window, match_channels, prepare
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.sizing import Sizing
 from hizumi.data.source import open_source
-from hizumi.data.split import check_disjoint, split
+from hizumi.data.split import check_disjoint, deal_folds, split
 from hizumi.data.store import Failure, Store
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Window",
     "builtin",
     "check_disjoint",
+    "deal_folds",
     "decode",
     "match_channels",
     "open_source",

@@ -9,17 +9,19 @@ from hizumi.data.manifest import Manifest, Record
 from hizumi.errors import DataError, UsageError
 
 
-def split(manifest: Manifest, *, calibration_share: float = 0.2, test_share: float = 0.2, seed: int = 0) -> Manifest:
+def split(
+    manifest: Manifest, *, calibration_share: float | None = 0.2, test_share: float = 0.2, seed: int = 0
+) -> Manifest:
     """The same records, each with a split; those that the source has marked keep theirs.
 
     Normal records without a split are dealt to train and calibration; so are the source's training records where it
     has no calibration split. Anomalous and unlabelled ones go to test, never anywhere else, and where the test split
-    would hold no normal record, `test_share` of them go there too. Records of one group, and byte-identical images,
-    stay together. Raises DataError when fewer than two different normal images are there to train and to calibrate
-    on.
+    would hold no normal record, `test_share` of them go there too. With `calibration_share` None there is no
+    calibration split: what would be dealt to it trains. Records of one group, and byte-identical images, stay together.
+    Raises DataError when fewer than two different normal images are there to train and to calibrate on.
     """
     for name, share in (("calibration_share", calibration_share), ("test_share", test_share)):
-        if not 0 < share < 1:
+        if share is not None and not 0 < share < 1:
             raise UsageError(f"{name} is {share}; choose a share between 0 and 1")
     records = manifest.records
     if not records:
@@ -32,7 +34,7 @@ def split(manifest: Manifest, *, calibration_share: float = 0.2, test_share: flo
     units = [free for unit in units if (free := [index for index in unit if splits[index] is None])]
     needs_test = any(record.label == 1 for record in records) and not _has_normal(records, splits, "test")
     shares = {"test": test_share} if needs_test else {}
-    if "calibration" not in splits:
+    if calibration_share is not None and "calibration" not in splits:
         shares["calibration"] = calibration_share
     _refuse_too_few(manifest, splits, units, len(shares) + ("train" not in splits))
     order = np.random.default_rng(seed).permutation(len(units))
@@ -41,6 +43,19 @@ def split(manifest: Manifest, *, calibration_share: float = 0.2, test_share: flo
     return replace(
         manifest, records=tuple(replace(record, split=name) for record, name in zip(records, splits, strict=True))
     )
+
+
+def deal_folds(manifest: Manifest, count: int, *, seed: int = 0) -> list[list[int]]:
+    """Indices of all records in `count` folds of about equal size, records of one group and copies kept together."""
+    if count < 2:
+        raise UsageError(f"folds is {count}; it takes two or more, such as 5")
+    units = _units(manifest)
+    if len(units) < count:
+        raise DataError(f"{manifest.name}: {len(units)} different images or groups cannot make {count} folds")
+    folds: list[list[int]] = [[] for _ in range(count)]
+    for position in np.random.default_rng(seed).permutation(len(units)):
+        min(folds, key=len).extend(units[position])
+    return folds
 
 
 def check_disjoint(manifest: Manifest) -> tuple[str, ...]:

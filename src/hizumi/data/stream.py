@@ -17,7 +17,7 @@ class Batches(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one item: (c, h, w) or (d,)."""
+        """Shape of one item: (c, h, w) or (d,); of the first tensor where a batch holds several."""
 
     @property
     def views(self) -> int:
@@ -25,8 +25,11 @@ class Batches(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Items (n, *shape) as float32; a generator draws a random view of each where there are several."""
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Any:
+        """Items (n, *shape) as float32; a generator draws a random view of each where there are several.
+
+        A tuple of tensors where items come with labels, or in pairs.
+        """
 
 
 class TensorSource:
@@ -50,6 +53,39 @@ class TensorSource:
         return self.items[indices]
 
 
+class Together:
+    """Batches that are tuples: the same items of several sources, such as images and their labels, or pairs.
+
+    All sources draw their views with equal generators, so that a random crop is the same in each.
+    """
+
+    def __init__(self, *sources: Batches) -> None:
+        lengths = {len(source) for source in sources}
+        if len(lengths) > 1:
+            raise DataError(f"{' and '.join(map(str, sorted(lengths)))} items cannot go together one by one")
+        self.sources = sources
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one item of the first source."""
+        return self.sources[0].shape
+
+    @property
+    def views(self) -> int:
+        """Views of the first source."""
+        return self.sources[0].views
+
+    def __len__(self) -> int:
+        return len(self.sources[0])
+
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """One batch of each source."""
+        if generator is None:
+            return tuple(source.batch(indices) for source in self.sources)
+        state = generator.get_state()
+        return tuple(source.batch(indices, generator.set_state(state)) for source in self.sources)
+
+
 class View:
     """Some items of a source, in the given order, each batch through a function that keeps their shape."""
 
@@ -71,14 +107,19 @@ class View:
     def __len__(self) -> int:
         return len(self.source) if self.indices is None else len(self.indices)
 
-    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Any:
         """The function of the source's batch for the chosen items."""
         batch = self.source.batch(indices if self.indices is None else self.indices[indices], generator)
         return batch if self.function is None else self.function(batch)
 
 
 def as_source(data: Any) -> Batches:
-    """A source of batches from a tensor or array (n, c, h, w) or (n, d), or from what is one already."""
+    """A source of batches from a tensor or array (n, c, h, w) or (n, d), or from what is one already.
+
+    A tuple of these goes together: (images, labels), labels being integers (n,), or (inputs, targets).
+    """
+    if isinstance(data, tuple):
+        return Together(*(_labels(part) or as_source(part) for part in data))
     if isinstance(data, np.ndarray):
         data = torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32))
     if not isinstance(data, Tensor):
@@ -97,7 +138,12 @@ def as_source(data: Any) -> Batches:
     return TensorSource(data.float())
 
 
-def in_order(source: Batches, batch_size: int = 64) -> Iterator[Tensor]:
+def moved(batch: Any, device: torch.device) -> Any:
+    """A batch, or each tensor of it, on a device."""
+    return tuple(part.to(device) for part in batch) if isinstance(batch, tuple) else batch.to(device)
+
+
+def in_order(source: Batches, batch_size: int = 64) -> Iterator[Any]:
     """Every item of a source once per view, in order and repeatably."""
     generator = torch.Generator().manual_seed(0) if source.views > 1 else None
     for _ in range(source.views):
@@ -119,7 +165,7 @@ class Stream:
         self.steps_per_epoch = len(source) // (self.batch_size * world_size)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
-    def batch(self, step: int) -> Tensor:
+    def batch(self, step: int) -> Any:
         """This process's part of batch number `step`."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
@@ -128,6 +174,13 @@ class Stream:
         start = (position * self.world_size + self.rank) * self.batch_size
         views = torch.Generator().manual_seed(mix_seed(self.seed, step, self.rank, 1))
         return self.source.batch(self._order[start : start + self.batch_size], views)
+
+
+def _labels(data: Any) -> Batches | None:
+    labels = torch.as_tensor(data) if isinstance(data, np.ndarray | Tensor) else None
+    if labels is None or labels.ndim != 1 or labels.is_floating_point():
+        return None
+    return TensorSource(labels.long())
 
 
 def mix_seed(*numbers: int) -> int:

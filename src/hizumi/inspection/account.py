@@ -50,7 +50,6 @@ def account(detector: Detector, manifest: Manifest, store: Store, options: Train
         "data": manifest.name,
         "data_sha256": manifest.data_hash(),
         "training_images": len(store),
-        "calibration_images": len(manifest.select(split="calibration")),
         "training": asdict(options),
         "phases": phases,
     }

@@ -5,7 +5,8 @@ from hizumi.inspection.inspector import Inspector
 
 def model_card(inspector: Inspector) -> str:
     """Markdown for people who find a bundle and nothing else."""
-    options, card = inspector.options_, inspector.detector_.card
+    options, card, calibration = inspector.options_, inspector.detector_.card, inspector.calibration_
+    held_out = "other" if options["folds"] is None else "cross-fitted"
     shape = "x".join(str(size) for size in options["shape"])
     findings = [f"- {finding.name}: {finding.message}. {finding.remedy}." for finding in inspector.findings_]
     return "\n".join(
@@ -15,7 +16,7 @@ def model_card(inspector: Inspector) -> str:
             f"An anomaly detector by hizumi {options['hizumi']}: {card.idea} ({card.paper}).",
             "",
             f"- Fitted on {options['training_images']} normal items of shape {shape}.",
-            f"- Threshold from {options['calibration_images']} other normal items. {inspector.calibration_.promise()}",
+            f"- Threshold from {options['calibration_images']} {held_out} normal items. {calibration.promise()}",
             "- Valid for the same camera, light and preprocessing as the normal items it was fitted on.",
             f"- SHA-256 of the data: {options['data_sha256']}.",
             "",

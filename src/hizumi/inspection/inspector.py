@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.utils.data import Dataset
 
 from hizumi.calibration import Box, Calibration, Verdict, boxes_over, check_rule
-from hizumi.data import Manifest, Store, open_source
+from hizumi.data import Manifest, Store, deal_folds, open_source
+from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.account import account, check_health
@@ -58,6 +59,8 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         false_alarm_rate: Share of good parts that may be called anomalous.
         rule: How the threshold follows from held-out scores; `hizumi.calibration.RULES` names them.
         calibration_share: Of the normal images, the share held out for the threshold, where the data do not say.
+        folds: Instead of holding images out: fit so many times, each time scoring the fold left out, and once more on
+            all. All images train and all set the threshold, which then is steadier, and promises less. For few images.
         training: Budget, batch size, seed, precision and devices.
         cache: Folder for decoded images, kept between fits. None: a temporary one.
 
@@ -78,6 +81,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         false_alarm_rate: float = 0.01,
         rule: str = "conformal",
         calibration_share: float = 0.2,
+        folds: int | None = None,
         training: TrainingOptions | None = None,
         cache: str | Path | None = None,
     ) -> None:
@@ -88,6 +92,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         self.false_alarm_rate = false_alarm_rate
         self.rule = rule
         self.calibration_share = calibration_share
+        self.folds = folds
         self.training = training
         self.cache = cache
 
@@ -116,22 +121,35 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         fabric.launch()
         # Seen by every process, told by the first.
         observe = observe if fabric.is_global_zero else None
-        manifest = deal(self._manifest(X, reset=True), self.calibration_share, options.seed)
-        train, calibration = manifest.select(split="train"), manifest.select(split="calibration")
-        store = self._store(train, strict, observe)
-        detector = self._new_detector()
-        training, validation = with_validation(store, options)
-        detector.fit(training, options, validation=validation, run_folder=run_folder, observe=observe, fabric=fabric)
-        self.detector_ = detector.cpu()
-        self.journal_ = detector.journal
-        unread = self._calibrate(self._scored(calibration, pictures=False, strict=strict, observe=observe))
+        manifest = deal(self._manifest(X, reset=True), self.held_out_share, options.seed)
+        store = self._store(manifest.select(split="train"), strict, observe)
+
+        def fitted(images: Batches, folder: Path | None, observe: Observer | None) -> Detector:
+            training, validation = with_validation(images, options)
+            detector = self._new_detector()
+            detector.fit(training, options, validation=validation, run_folder=folder, observe=observe, fabric=fabric)
+            return detector.cpu()
+
+        self.detector_ = fitted(store, run_folder, observe)
+        self.journal_ = self.detector_.journal
+        if self.folds is None:
+            calibration = manifest.select(split="calibration")
+            scored = self._scored(calibration, pictures=False, strict=strict, observe=observe)
+        else:
+            scored = self._cross_scored(store, self.folds, options.seed, fitted, run_folder, observe)
+        unread = self._calibrate(scored)
         self.failures_ = (*(Failure(-1, failure.name, failure.reason) for failure in store.failures), *unread)
-        noun = "rows" if train.vectors else "images"
+        noun = "rows" if manifest.vectors else "images"
         self.notes_ = (*manifest.notes, *(f"{note}: {count} {noun}" for note, count in store.notes.items()))
         self.findings_ = check_health(self._scorer(), store, self.calibration_.scores, self.journal_)
         self.options_ = self._account(manifest, store, options) | {"fit_seconds": round(time.monotonic() - started, 2)}
         self.leads_ = fabric.is_global_zero
         return self
+
+    @property
+    def held_out_share(self) -> float | None:
+        """Share of the normal images held out for the threshold; None where every fold has its turn."""
+        return self.calibration_share if self.folds is None else None
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Higher for normal, (n,): the detector's scores with their sign turned."""
@@ -197,10 +215,10 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         from hizumi.inspection.planning import estimate
 
         options = self.training or TrainingOptions()
-        manifest = deal(self._manifest(X, reset=True), self.calibration_share, options.seed)
+        manifest = deal(self._manifest(X, reset=True), self.held_out_share, options.seed)
         store = self._store(manifest.select(split="train"), strict, None)
         plan = self._account(manifest, store, options)
-        return plan | {"estimate": estimate(self._new_detector(), store, options)}
+        return plan | {"estimate": estimate(self._new_detector(), store, options, fits=1 + (self.folds or 0))}
 
     def _manifest(self, X: Any, reset: bool = False) -> Manifest:
         is_source = isinstance(X, (str, Path, Manifest, torch.Tensor, Dataset)) or (
@@ -237,7 +255,9 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     def _account(self, manifest: Manifest, store: Store, options: TrainingOptions) -> dict[str, Any]:
         rule = {"rule": self.rule, "false_alarm_rate": self.false_alarm_rate}
-        return account(self._new_detector(), manifest, store, options) | rule
+        held_out = len(store if self.folds is not None else manifest.select(split="calibration"))
+        described = account(self._new_detector(), manifest, store, options)
+        return described | {"calibration_images": held_out, "folds": self.folds} | rule
 
     def _detector_type(self) -> type[Detector]:
         return detector_class(self.detector) if isinstance(self.detector, str) else type(self.detector)
@@ -257,6 +277,27 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     ) -> Iterator[Scored | Failure]:
         progress = _reporter(observe, "scoring")
         return self._scorer().score(manifest, pictures=pictures, strict=strict, on_progress=progress)
+
+    def _cross_scored(
+        self,
+        store: Store,
+        folds: int,
+        seed: int,
+        fitted: Callable[[Batches, Path | None, Observer | None], Detector],
+        run_folder: Path | None,
+        observe: Observer | None,
+    ) -> Iterator[Scored | Failure]:
+        """Scores of all training images, each by a detector fitted on the other folds."""
+        records = store.manifest.records
+        usable = replace(store.manifest, records=tuple(records[index] for index in store.kept))
+        for number, fold in enumerate(deal_folds(usable, folds, seed=seed), 1):
+            held_out = np.isin(np.arange(len(store)), fold)
+            others = View(store, indices=torch.from_numpy(np.flatnonzero(~held_out)))
+            told = _prefixed(observe, f"fold {number} of {folds}, ")
+            detector = fitted(others, run_folder / f"fold-{number}" if run_folder else None, told)
+            images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
+            scorer = Scorer(detector, self.sizing_, self.window_, self.channels_)
+            yield from scorer.score(images, pictures=False, on_progress=_reporter(told, "scoring"))
 
     def _calibrate(self, items: Iterable[Scored | Failure]) -> list[Failure]:
         """Set the thresholds, and return what could not be read."""
@@ -278,6 +319,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
             pixel_maxima=np.array(maxima) if maxima else None,
             pixel_median=float(np.median(np.concatenate(pixels))) if pixels else None,
             degrees_of_freedom=self.detector_.degrees_of_freedom,
+            folds=self.folds,
         )
         return unread
 
@@ -296,6 +338,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
                 np.array([item.score for item in items]),
                 np.array([known.records[item.index].label for item in items]),
             ),
+            folds=self.folds,
         )
 
     def _verdict(self, item: Scored) -> Verdict:
@@ -322,6 +365,10 @@ def _reporter(observe: Observer | None, phase: str) -> Callable[[int, int], None
     if observe is None:
         return None
     return lambda done, total: observe({"phase": phase, "step": done, "share": done / total, "losses": {}})
+
+
+def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:
+    return None if observe is None else lambda record: observe({**record, "phase": prefix + record["phase"]})
 
 
 def _is_list_of_paths(X: Any) -> bool:

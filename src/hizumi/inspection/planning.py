@@ -16,8 +16,11 @@ TRIAL_STEPS = 3
 TRIAL_IMAGES = 32
 
 
-def estimate(detector: Detector, source: Batches, options: TrainingOptions) -> dict[str, Any]:
-    """Seconds and memory of fitting a detector, measured on a few steps and extrapolated; the detector is used up."""
+def estimate(detector: Detector, source: Batches, options: TrainingOptions, *, fits: int) -> dict[str, Any]:
+    """Seconds and memory of fitting a detector, measured on a few steps and extrapolated.
+
+    `fits` is how many of about this size there will be. The detector is used up.
+    """
     seconds = 0.0
     steps = 0
     for phase in detector.phases():
@@ -33,7 +36,7 @@ def estimate(detector: Detector, source: Batches, options: TrainingOptions) -> d
     detector.fit(few, TrainingOptions(budget=Budget(steps=1), batch_size=2))
     seconds += (time.monotonic() - started) / len(few) * len(source) * source.views
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"seconds": round(seconds, 1), "steps": steps, "memory_bytes": peak}
+    return {"seconds": round(fits * seconds, 1), "steps": fits * steps, "memory_bytes": peak}
 
 
 def _seconds_per_step(phase: Any, source: Batches, options: TrainingOptions) -> float:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from hizumi.data import Manifest, Sizing, Store, Window, check_disjoint, split
+from hizumi.data import Manifest, Sizing, Window, check_disjoint, split
 from hizumi.data.stream import Batches, View
 from hizumi.errors import DataError, UsageError
 from hizumi.training import TrainingOptions
@@ -14,8 +14,13 @@ from hizumi.training import TrainingOptions
 VALIDATION_SHARE = 0.1  # of the training images, where patience asks for a validation loss
 
 
-def deal(manifest: Manifest, calibration_share: float, seed: int) -> Manifest:
-    """The same records, each with a split, after making sure that no two splits share an image."""
+def deal(manifest: Manifest, calibration_share: float | None, seed: int) -> Manifest:
+    """The same records, each with a split, after making sure that no two splits share an image.
+
+    With `calibration_share` None all that may be learned from is for training.
+    """
+    if calibration_share is None and any(record.split == "calibration" for record in manifest.records):
+        raise UsageError(f"{manifest.name}: marks its own calibration images; leave folds out")
     if manifest.vectors and len(manifest) < 2:
         raise DataError(f"{manifest.name}: n_samples=1; a detector needs at least two rows")
     manifest = split(manifest, calibration_share=calibration_share, seed=seed)
@@ -51,7 +56,7 @@ def choose_window(train: Manifest, window: tuple[float, float] | None) -> Window
     return Window(float(low), float(high), _first_readable(train).dtype.name)
 
 
-def with_validation(store: Store, options: TrainingOptions) -> tuple[Batches, Batches | None]:
+def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, Batches | None]:
     """What to train on, and what to hold out of it for early stopping where the budget has patience."""
     if options.budget is None or options.budget.patience is None:
         return store, None

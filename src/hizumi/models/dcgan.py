@@ -2,15 +2,14 @@
 
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from hizumi import networks, objectives
-from hizumi.models.abilities import CanSample
-from hizumi.training import Budget, Card, Trainable
+from hizumi.models.adversarial import Adversarial
+from hizumi.training import Budget, Card
 
 
-class DCGAN(Trainable, CanSample):
+class DCGAN(Adversarial):
     """Deep convolutional generative adversarial network.
 
     Args:
@@ -44,6 +43,7 @@ class DCGAN(Trainable, CanSample):
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator and discriminator."""
         self.generator = networks.generator(shape, self.latent, self.width)
+        self.keep_average(None)
         self.discriminator = networks.critic(shape, self.width)
         betas = (self.beta1, 0.999)
         self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
@@ -51,16 +51,9 @@ class DCGAN(Trainable, CanSample):
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of the discriminator, then one of the generator."""
-        fake = self.generator(torch.randn(len(batch), self.latent, device=batch.device))
+        fake = self.generator(self.noise(len(batch)))
         discriminator = objectives.discriminator_loss(self.discriminator(batch), self.discriminator(fake.detach()))
         discriminator = self.update("discriminator", discriminator)
         fooling = objectives.minimax_loss if self.game == "minimax" else objectives.non_saturating_loss
         generator = self.update("generator", fooling(self.discriminator(fake)))
         return {"discriminator": discriminator, "generator": generator}
-
-    def sample(self, count: int, seed: int = 0) -> Tensor:
-        """Items generated from codes drawn from N(0, I)."""
-        self.require_built()
-        noise = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
-        with torch.no_grad():
-            return self.eval().generator(noise.to(self.images_seen.device))

@@ -22,7 +22,7 @@ def held_out(inspector: Inspector, manifest: Manifest) -> Manifest:
     try:
         dealt = split(
             manifest,
-            calibration_share=inspector.calibration_share,
+            calibration_share=inspector.held_out_share,
             seed=inspector.options_["training"]["seed"],
         )
     except DataError:  # too little to fit on, so it was not what the inspector was fitted on

@@ -1,7 +1,18 @@
 """Training: the contract, the one loop, checkpoints, the journal and the health check."""
 
+from hizumi.training.averaging import WeightAverage
 from hizumi.training.card import Card
 from hizumi.training.options import Budget, TrainingOptions
-from hizumi.training.trainable import Trainable, constant, drop_at
+from hizumi.training.trainable import Trainable, constant, cosine_to_zero, drop_at, linear_to_zero
 
-__all__ = ["Budget", "Card", "Trainable", "TrainingOptions", "constant", "drop_at"]
+__all__ = [
+    "Budget",
+    "Card",
+    "Trainable",
+    "TrainingOptions",
+    "WeightAverage",
+    "constant",
+    "cosine_to_zero",
+    "drop_at",
+    "linear_to_zero",
+]

@@ -6,7 +6,11 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """Facts about one method that do not depend on its arguments."""
+    """Facts about one method that do not depend on its arguments.
+
+    `needs` may hold "labels" (batches are items and integer labels), "pairs" (items and what they turn into) or "two
+    sets" (items of one set and of another, not paired).
+    """
 
     family: str
     idea: str

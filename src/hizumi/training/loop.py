@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from hizumi.data.stream import Batches, Stream, as_source, in_order, mix_seed
+from hizumi.data.stream import Batches, Stream, as_source, in_order, mix_seed, moved
 from hizumi.errors import DivergedError, UsageError
 from hizumi.training.checkpoint import load_checkpoint, save_checkpoint
 from hizumi.training.journal import Journal
@@ -117,7 +117,8 @@ class _Phase:
             # Take one step.
             model.progress = self.budget.spent(position.step, position.seconds, stream.steps_per_epoch)
             torch.manual_seed(mix_seed(self.options.seed, position.step, self.fabric.global_rank, 2))
-            batch = stream.batch(position.step).to(self.fabric.device)
+            model.steps_done = position.step
+            batch = moved(stream.batch(position.step), self.fabric.device)
             with self.fabric.autocast():
                 losses = model.step(batch)
             model.synchronise_buffers()
@@ -167,10 +168,10 @@ class _Phase:
         self.model.eval()
         total = 0.0
         for batch in in_order(validation):
-            loss = self.model.validation_loss(batch.to(self.fabric.device))
+            loss = self.model.validation_loss(moved(batch, self.fabric.device))
             if loss is None:
                 raise UsageError(f"{type(self.model).__name__} has no validation loss; train it without patience")
-            total += float(loss) * len(batch)
+            total += float(loss) * (len(batch[0]) if isinstance(batch, tuple) else len(batch))
         self.model.train()
         value = record["validation"] = total / (len(validation) * validation.views)
         improved = value < self.position.best_validation

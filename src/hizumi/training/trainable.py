@@ -1,12 +1,13 @@
 """A trainable: networks, the optimisers that train them, and what one step does."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import SGD, Adam, Optimizer, RMSprop
 
 from hizumi.errors import NotFittedError
 from hizumi.training.card import Card
@@ -29,6 +30,16 @@ def drop_at(share: float, factor: float = 0.1) -> Schedule:
     return lambda progress: 1.0 if progress < share else factor
 
 
+def linear_to_zero(start: float = 0.0) -> Schedule:
+    """Keep the learning rate for `start` of the budget, then let it fall in a line to 0."""
+    return lambda progress: min(1.0, (1 - progress) / (1 - start))
+
+
+def cosine_to_zero(progress: float) -> float:
+    """Let the learning rate fall to 0 along half a cosine."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
 class Trainable(nn.Module, ABC):
     """One trainable system. `step` is the paper's algorithm box; nothing else in the project knows it.
 
@@ -44,6 +55,7 @@ class Trainable(nn.Module, ABC):
     optimisers: dict[str, Optimizer]
     images_seen: Tensor
     progress: float
+    steps_done: int
     fabric: "Fabric | None"
 
     def __init__(self) -> None:
@@ -52,7 +64,9 @@ class Trainable(nn.Module, ABC):
         self.fabric = None
         self.optimisers = {}
         self._schedules: dict[str, Schedule] = {}
-        self.progress = 0.0
+        self._clips: dict[str, float | None] = {}
+        self.progress = 0.0  # share of the budget that is spent, and steps taken so far: the loop sets both
+        self.steps_done = 0
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
 
     @abstractmethod
@@ -70,7 +84,7 @@ class Trainable(nn.Module, ABC):
     @final
     def prepare(self, shape: tuple[int, ...]) -> Self:
         """Forget any earlier fit and build anew for data of this shape."""
-        self.optimisers, self._schedules, self.progress = {}, {}, 0.0
+        self.optimisers, self._schedules, self._clips, self.progress, self.steps_done = {}, {}, {}, 0.0, 0
         self.images_seen.zero_()
         self.shape = tuple(shape)
         self.build(self.shape)
@@ -78,7 +92,10 @@ class Trainable(nn.Module, ABC):
 
     @final
     def fit(self, images: Any, options: TrainingOptions | None = None) -> Self:
-        """Train on images (n, c, h, w) in [-1, 1] or vectors (n, d): a tensor, or any source of batches."""
+        """Train on images (n, c, h, w) in [-1, 1] or vectors (n, d): a tensor, or any source of batches.
+
+        Models whose card needs labels or pairs take a tuple of tensors: (images, labels) or (inputs, targets).
+        """
         from hizumi.training.loop import fit
 
         fit([self], images, options or TrainingOptions())
@@ -91,12 +108,25 @@ class Trainable(nn.Module, ABC):
         parameters: Iterable[nn.Parameter],
         *,
         learning_rate: float,
+        kind: Literal["adam", "rmsprop", "sgd"] = "adam",
         betas: tuple[float, float] = (0.9, 0.999),
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
         schedule: Schedule = constant,
+        clip_norm: float | None = None,
     ) -> None:
-        """Register the Adam optimiser that `update(name, loss)` will step."""
-        self.optimisers[name] = Adam(parameters, learning_rate, betas)
-        self._schedules[name] = schedule
+        """Register the optimiser that `update(name, loss)` will step.
+
+        `betas` are Adam's, `momentum` the others'; gradients longer than `clip_norm`, all together, are shortened.
+        """
+        match kind:
+            case "adam":
+                self.optimisers[name] = Adam(parameters, learning_rate, betas, weight_decay=weight_decay)
+            case "rmsprop":
+                self.optimisers[name] = RMSprop(parameters, learning_rate, momentum=momentum, weight_decay=weight_decay)
+            case "sgd":
+                self.optimisers[name] = SGD(parameters, learning_rate, momentum, weight_decay=weight_decay)
+        self._schedules[name], self._clips[name] = schedule, clip_norm
 
     @final
     def update(self, name: str, loss: Tensor) -> Tensor:
@@ -106,6 +136,8 @@ class Trainable(nn.Module, ABC):
         optimiser.zero_grad(set_to_none=True)
         loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]  # torch has no types here
         self._average_over_processes([p.grad for p in parameters if p.grad is not None])
+        if (longest := self._clips[name]) is not None:
+            nn.utils.clip_grad_norm_(parameters, longest)
         for group in optimiser.param_groups:
             group["lr"] = optimiser.defaults["lr"] * self._schedules[name](self.progress)
         optimiser.step()
