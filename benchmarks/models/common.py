@@ -1,8 +1,8 @@
 """What the benchmarks of generative models share: MNIST, seeds, and one JSON file for each run.
 
-A case is a script with `run(seed, smoke) -> dict of figures`, called as
+A script names its cases, functions (seed, smoke) -> figures, and hands them to `main`. It is called as
 
-    HIZUMI_DATA=folder python benchmarks/models/CASE.py --seeds 0 1 2
+    HIZUMI_DATA=folder python benchmarks/models/SCRIPT.py CASE --seeds 0 1 2
 
 which writes benchmarks/results/models/CASE-SEED.json. `--smoke` is a run of seconds that shows that the script works,
 and writes nothing.
@@ -12,7 +12,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,26 +45,37 @@ def binarised(images: torch.Tensor, seed: int = 0) -> torch.Tensor:
     return torch.where(uniform < (images + 1) / 2, 1.0, -1.0)
 
 
-def main(case: str, run: Callable[[int, bool], dict[str, Any]]) -> None:
-    """Run the seeds asked for and write what came out."""
-    parser = argparse.ArgumentParser(description=case)
+Run = Callable[[int, bool], dict[str, Any]]
+
+
+def main(cases: Mapping[str, Run]) -> None:
+    """Run the cases and seeds asked for, and write what came out."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("cases", nargs="*", help=f"of {', '.join(cases)}; all where none is named", metavar="CASE")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--smoke", action="store_true", help="a few steps, nothing written")
+    parser.add_argument("--smoke", action="store_true", help="a few steps of one seed, nothing written")
     arguments = parser.parse_args()
-    for seed in arguments.seeds[:1] if arguments.smoke else arguments.seeds:
-        started, processor = time.monotonic(), time.process_time()
-        figures = run(seed, arguments.smoke)
-        result = {
-            "case": case,
-            "seed": seed,
-            "hizumi": hizumi.__version__,
-            "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
-            "seconds": round(time.monotonic() - started, 1),
-            "cpu_seconds": round(time.process_time() - processor, 1),
-            "figures": figures,
-        }
-        print(json.dumps(result, indent=1))
-        if not arguments.smoke:
-            RESULTS.mkdir(parents=True, exist_ok=True)
-            (RESULTS / f"{case}-{seed}.json").write_text(json.dumps(result, indent=1) + "\n")
+    if unknown := set(arguments.cases) - set(cases):
+        parser.error(f"no case {', '.join(unknown)}; there are {', '.join(cases)}")
+    for case in arguments.cases or cases:
+        for seed in arguments.seeds[:1] if arguments.smoke else arguments.seeds:
+            result = _result(case, cases[case], seed, arguments.smoke)
+            print(json.dumps(result, indent=1), flush=True)
+            if not arguments.smoke:
+                RESULTS.mkdir(parents=True, exist_ok=True)
+                (RESULTS / f"{case}-{seed}.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _result(case: str, run: Run, seed: int, smoke: bool) -> dict[str, Any]:
+    started, processor = time.monotonic(), time.process_time()
+    figures = run(seed, smoke)
+    return {
+        "case": case,
+        "seed": seed,
+        "hizumi": hizumi.__version__,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "seconds": round(time.monotonic() - started, 1),
+        "cpu_seconds": round(time.process_time() - processor, 1),
+        "figures": figures,
+    }
