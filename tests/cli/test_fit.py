@@ -82,6 +82,15 @@ def test_window_and_calibration_share_reach_the_fit(hizumi, parts, tmp_path):
     assert (window.low, window.high) == (10.0, 200.0)
 
 
+def test_folds_reach_the_fit(hizumi, parts, tmp_path):
+    bundle = tmp_path / "parts.hizumi"
+    outcome = hizumi("fit", parts, "-d", "mahalanobis", "-o", bundle, "--image-size", "16", "--folds", "4")
+    assert "each scored by one of 4 fits" in " ".join(outcome.out.split())
+    assert load(bundle).options_["folds"] == 4
+    plan = hizumi("fit", parts, "-d", "mahalanobis", "--folds", "4", "--dry-run", "--json", "-").json
+    assert plan["calibration_images"] == plan["training_images"] == 40
+
+
 def test_data_that_do_not_exist(hizumi, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = hizumi("fit", "digts")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hizumi.data import Manifest, Record, check_disjoint, open_source, split
+from hizumi.data import Manifest, Record, check_disjoint, deal_folds, open_source, split
 from hizumi.errors import DataError, UsageError
 
 
@@ -180,3 +180,26 @@ def test_many_rows_are_dealt_quickly():
     started = time.process_time()
     assert Counter(record.split for record in split(table).records) == {"train": 24_000, "calibration": 6_000}
     assert time.process_time() - started < 8
+
+
+@settings(deadline=None, max_examples=30)
+@given(groups=st.lists(st.integers(0, 12), min_size=20, max_size=40), count=st.integers(2, 5), seed=st.integers(0, 9))
+def test_folds_hold_every_record_once_and_whole_groups(groups: list[int], count: int, seed: int):
+    manifest = labelled([0] * len(groups), groups=[str(group) for group in groups])
+    if len(set(groups)) < count:
+        return
+    folds = deal_folds(manifest, count, seed=seed)
+    assert sorted(index for fold in folds for index in fold) == list(range(len(groups)))
+    homes = [{groups[index] for index in fold} for fold in folds]
+    assert all(homes)
+    assert sum(map(len, homes)) == len(set(groups))
+    assert max(map(len, folds)) - min(map(len, folds)) <= max(Counter(groups).values())
+    assert folds == deal_folds(manifest, count, seed=seed)
+
+
+def test_folds_that_make_no_sense():
+    manifest = labelled([0] * 6, groups=["a", "a", "b", "b", "c", "c"])
+    with pytest.raises(UsageError, match="folds is 1; it takes two or more"):
+        deal_folds(manifest, 1)
+    with pytest.raises(DataError, match="3 different images or groups cannot make 4 folds"):
+        deal_folds(manifest, 4)

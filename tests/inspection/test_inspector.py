@@ -3,7 +3,9 @@
 import subprocess
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 
+from hizumi.data import deal_folds, open_source
 from hizumi.detectors import Mahalanobis, Reconstruction
 from hizumi.errors import DataError, UsageError
-from hizumi.inspection import Inspector
+from hizumi.inspection import Inspector, load, save
 from hizumi.models import Autoencoder
 from hizumi.training import Budget, TrainingOptions
 
@@ -270,3 +273,60 @@ def test_wrong_kinds_of_input_are_refused(inspector: Inspector) -> None:
         Inspector("gannomaly").fit(photographs(20))
     with pytest.raises(UsageError, match="first value must lie below"):
         Inspector(small(), window=(3, 3)).fit(photographs(20))
+
+
+def test_folds_score_each_image_by_a_fit_that_has_not_seen_it():
+    rows = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    inspector = Inspector("mahalanobis", folds=4, false_alarm_rate=0.1).fit(rows)
+    assert inspector.options_["training_images"] == inspector.options_["calibration_images"] == 60
+    by_hand = []
+    for fold in deal_folds(open_source(rows.astype(np.float64)), 4, seed=0):
+        others = np.setdiff1d(np.arange(60), fold)
+        detector = Mahalanobis().fit(torch.from_numpy(rows[others]))
+        by_hand += detector.score(torch.from_numpy(rows[fold])).image.tolist()
+    np.testing.assert_allclose(inspector.calibration_.scores, np.sort(by_hand), rtol=1e-5)
+    on_all = Mahalanobis().fit(torch.from_numpy(rows)).score(torch.from_numpy(rows)).image.numpy()
+    np.testing.assert_allclose(-inspector.score_samples(rows), on_all, rtol=1e-5)
+
+
+def test_folds_keep_groups_apart_and_promise_nothing(tmp_path: Path):
+    parts = np.repeat(photographs(20), 3, axis=0)
+    rng = np.random.default_rng(1)
+    images = (parts + rng.integers(0, 5, parts.shape)).astype(np.uint8)
+    path = tmp_path / "parts.npz"
+    np.savez(path, x=images, group=np.repeat(np.arange(20), 3).astype(str))
+    inspector = Inspector(small(), folds=5, training=SHORT, false_alarm_rate=0.05).fit(path)
+    assert len(inspector.calibration_.scores) == 60
+    assert inspector.calibration_.threshold.promised_rate is None
+    assert "not promised" in inspector.calibration_.promise()
+    assert inspector.calibration_.pixel_maxima is not None
+    assert len(inspector.calibration_.pixel_maxima) == 60
+    save(inspector, tmp_path / "parts.hizumi")
+    loaded = load(tmp_path / "parts.hizumi").calibrate(false_alarm_rate=0.1)
+    assert "About 10 %" in loaded.calibration_.promise()
+    assert loaded.calibration_.threshold.promised_rate is None
+
+
+def test_an_interrupted_fit_in_folds_resumes_to_the_same(tmp_path: Path):
+    images = photographs(20)
+    straight = Inspector(small(), folds=2, training=SHORT).fit(images, run_folder=tmp_path / "straight")
+
+    def stop(record: Mapping[str, Any]) -> None:
+        if record["phase"] == "fold 2 of 2, Autoencoder" and record["step"] == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Inspector(small(), folds=2, training=SHORT).fit(images, run_folder=tmp_path / "stopped", observe=stop)
+    resumed = Inspector(small(), folds=2, training=SHORT).fit(images, run_folder=tmp_path / "stopped")
+    np.testing.assert_array_equal(straight.calibration_.scores, resumed.calibration_.scores)
+
+
+def test_folds_where_the_data_mark_their_calibration_images():
+    with pytest.raises(UsageError, match="brick: marks its own calibration images; leave folds out"):
+        Inspector("mahalanobis", folds=5).fit("brick")
+
+
+def test_folds_are_checked_before_the_training(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Reconstruction, "fit", lambda *_, **__: pytest.fail("the fit began"))
+    with pytest.raises(DataError, match="3 different images or groups cannot make 5 folds"):
+        Inspector(folds=5).fit(photographs(3))

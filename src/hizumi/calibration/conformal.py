@@ -58,7 +58,7 @@ def cross_fitted(threshold: Threshold, count: int, folds: int) -> Threshold:
     """
     assert threshold.promised_rate is not None, "only a conformal threshold has a promise to lose"
     words = (
-        f"About {percent(max(threshold.asked_rate, threshold.promised_rate))} of good images are flagged at most "
+        f"About {percent(max(threshold.asked_rate, threshold.promised_rate))} of good images are flagged "
         f"(asked: {percent(threshold.asked_rate)}), judging by {good_images(count)}, each scored by a fit on the other "
         f"{folds - 1} of {folds} folds. The last fit, on all of them, is taken to score new images alike: this is "
         "likely, and not promised."

@@ -123,6 +123,8 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         observe = observe if fabric.is_global_zero else None
         manifest = deal(self._manifest(X, reset=True), self.held_out_share, options.seed)
         store = self._store(manifest.select(split="train"), strict, observe)
+        usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
+        folds = [] if self.folds is None else deal_folds(usable, self.folds, seed=options.seed)
 
         def fitted(images: Batches, folder: Path | None, observe: Observer | None) -> Detector:
             training, validation = with_validation(images, options)
@@ -136,7 +138,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
             calibration = manifest.select(split="calibration")
             scored = self._scored(calibration, pictures=False, strict=strict, observe=observe)
         else:
-            scored = self._cross_scored(store, self.folds, options.seed, fitted, run_folder, observe)
+            scored = self._cross_scored(store, usable, folds, fitted, run_folder, observe)
         unread = self._calibrate(scored)
         self.failures_ = (*(Failure(-1, failure.name, failure.reason) for failure in store.failures), *unread)
         noun = "rows" if manifest.vectors else "images"
@@ -281,19 +283,17 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     def _cross_scored(
         self,
         store: Store,
-        folds: int,
-        seed: int,
+        usable: Manifest,
+        folds: Sequence[Sequence[int]],
         fitted: Callable[[Batches, Path | None, Observer | None], Detector],
         run_folder: Path | None,
         observe: Observer | None,
     ) -> Iterator[Scored | Failure]:
         """Scores of all training images, each by a detector fitted on the other folds."""
-        records = store.manifest.records
-        usable = replace(store.manifest, records=tuple(records[index] for index in store.kept))
-        for number, fold in enumerate(deal_folds(usable, folds, seed=seed), 1):
+        for number, fold in enumerate(folds, 1):
             held_out = np.isin(np.arange(len(store)), fold)
             others = View(store, indices=torch.from_numpy(np.flatnonzero(~held_out)))
-            told = _prefixed(observe, f"fold {number} of {folds}, ")
+            told = _prefixed(observe, f"fold {number} of {len(folds)}, ")
             detector = fitted(others, run_folder / f"fold-{number}" if run_folder else None, told)
             images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
             scorer = Scorer(detector, self.sizing_, self.window_, self.channels_)

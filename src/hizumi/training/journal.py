@@ -27,6 +27,7 @@ class Journal:
         if self.path is None:
             return
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a") as file:
                 file.write(json.dumps(dict(record)) + "\n")
         except OSError as error:
