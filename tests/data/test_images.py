@@ -206,3 +206,21 @@ def test_stitching_is_smooth_where_tiles_disagree():
 def test_sizes_that_make_no_sense(options: tuple):
     with pytest.raises(UsageError, match=r"image size|overlap"):
         Sizing(*options)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_pixels_come_back_from_the_unit_range(dtype: type) -> None:
+    pixels = np.arange(256).astype(dtype).reshape(1, 16, 16, 1)
+    window = Window(10.0, 4095.0, np.dtype(dtype).name)
+    back, lost = window.to_pixels(window.to_unit(pixels))
+    np.testing.assert_allclose(back, pixels, atol=0 if np.dtype(dtype).kind == "u" else 1e-3)
+    assert back.dtype == dtype
+    assert lost == 0
+
+
+def test_values_that_a_type_cannot_hold_are_counted() -> None:
+    unit = np.array([-1.5, -1.0, 0.0, 1.0, 1.001, 1.2], dtype=np.float32)
+    pixels, lost = Window.of(np.uint8).to_pixels(unit)
+    assert pixels.tolist() == [0, 0, 128, 255, 255, 255]
+    assert lost == pytest.approx(2 / 6)
+    assert Window.of(np.uint16).to_pixels(unit[:4] * 0.5)[1] == 0

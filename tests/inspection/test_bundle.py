@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
+from hizumi.archive import pack
 from hizumi.errors import BundleError, SaveError
-from hizumi.inspection import Inspector, bundle, load, save
+from hizumi.inspection import Inspector, load, save
 from hizumi.models import VAE
 
 from .test_inspector import SHORT, photographs, small
@@ -97,7 +98,7 @@ def rewritten(path: Path, **changes: object) -> Path:
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     header = json.loads(members["bundle.json"]) | changes
-    path.write_bytes(bundle._archive(members | {"bundle.json": json.dumps(header).encode()}))
+    path.write_bytes(pack(members | {"bundle.json": json.dumps(header).encode()}))
     return path
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch.distributions import Normal
+from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from hizumi.models import VAE
 from hizumi.training import Budget, TrainingOptions
@@ -77,6 +77,72 @@ def test_reconstruction_probability_is_the_mean_over_draws() -> None:
     mean, variance = WRONG(X).chunk(2, 1)[0][:, 0], 0.4
     exact = Normal(1.5 * mean + 0.2, math.sqrt(0.5)).log_prob(X[:, 0]) - 1.5**2 * variance / (2 * 0.5)
     torch.testing.assert_close(vae.log_likelihood(X).image, exact, atol=0.15, rtol=0.02)
+
+
+class Curved(nn.Module):
+    """y = 2 tanh(1.5 z): no closed form for p(x)."""
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return 2 * torch.tanh(1.5 * z)
+
+
+@torch.no_grad()
+def test_bounds_of_a_curved_decoder_lie_in_order_below_the_integrated_likelihood() -> None:
+    def bounds(bound: str, draws: int) -> tuple[torch.Tensor, torch.Tensor]:
+        vae = one_dimensional(bound, WRONG, draws)
+        vae.decoder = Curved()
+        likelihood = vae.log_likelihood(X)
+        return likelihood.image, likelihood.terms["divergence"]
+
+    # By integration over z: log p(x), and the bound as log p(x) - KL(q || p(z|x)).
+    z = torch.linspace(-9, 9, 20001, dtype=torch.float64)
+    x = X.double()
+    joint = Normal(2 * torch.tanh(1.5 * z), math.sqrt(0.5)).log_prob(x) + Normal(0.0, 1.0).log_prob(z)
+    evidence = torch.trapezoid(joint.exp(), z).log()
+    mean, log_variance = WRONG(X).double().chunk(2, 1)
+    posterior = Normal(mean, (log_variance / 2).exp()).log_prob(z)
+    divergence = torch.trapezoid(posterior.exp() * (posterior - joint + evidence[:, None]), z)
+
+    reconstruction, negative_divergence = bounds("reconstruction", 20000)
+    elbo = reconstruction + negative_divergence
+    torch.testing.assert_close(elbo.double(), evidence - divergence, atol=0.06, rtol=0.01)
+    few, many = (bounds("importance", draws)[0].double() for draws in (2, 20000))
+    assert bool((elbo < many).all())
+    assert bool((many < evidence + 0.03).all())
+    torch.testing.assert_close(many, evidence, atol=0.03, rtol=0)
+    assert float((evidence - few).mean()) > float((evidence - many).abs().mean())
+
+
+@pytest.mark.parametrize("density", ["gaussian", "bernoulli"])
+def test_a_step_descends_the_bound_of_torch_distributions(density: str) -> None:
+    torch.manual_seed(0)
+    vae = VAE(latent=3, width=8, density=density).prepare((1, 16, 16)).train()
+    images = torch.rand(6, 1, 16, 16) * 2 - 1
+    mean, log_variance = vae.encoder(images).chunk(2, 1)
+    posterior = Normal(mean, (log_variance / 2).exp())
+    torch.manual_seed(1)
+    decoded = vae.decoder(posterior.rsample())
+    if density == "bernoulli":
+        pixels = Bernoulli(logits=decoded, validate_args=False).log_prob((images + 1) / 2)
+    else:
+        pixels = Normal(decoded, (vae.log_variance / 2).exp()).log_prob(images)
+    torch.manual_seed(1)
+    losses = vae.step(images)
+    torch.testing.assert_close(losses["reconstruction"], -pixels.flatten(1).sum(1).mean().detach())
+    divergence = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1).mean().detach()
+    torch.testing.assert_close(losses["divergence"], divergence)
+
+
+@pytest.mark.parametrize(("progress", "weight"), [(0.0, 0.0), (0.1, 0.5), (0.2, 1.0), (0.7, 1.0)])
+def test_warm_up_is_a_rising_beta(progress: float, weight: float) -> None:
+    images = torch.rand(6, 8, generator=torch.Generator().manual_seed(0))
+    states = []
+    for model in (VAE(latent=2, beta=2.0, warmup=0.2), VAE(latent=2, beta=2.0 * weight)):
+        torch.manual_seed(0)
+        model.prepare((8,)).train().progress = progress
+        model.step(images)
+        states.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    torch.testing.assert_close(*states)
 
 
 @torch.no_grad()

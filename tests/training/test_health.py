@@ -22,6 +22,8 @@ def test_dead_discriminator_and_no_progress() -> None:
     stuck = records(reconstruction=np.full(40, 0.5))
     assert names(check_losses(stuck)) == ["no progress"]
     assert check_losses(dead[:5]) == []
+    in_turns = [step for pair in zip(dead, records(critic=np.full(40, 0.5)), strict=True) for step in pair]
+    assert names(check_losses(in_turns)) == ["dead discriminator"]
 
 
 def test_constant_scores() -> None:

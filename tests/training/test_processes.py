@@ -15,7 +15,7 @@ RUN = """
     from pathlib import Path
     from hizumi.data.stream import mix_seed
     from hizumi.detectors import GANomaly
-    from hizumi.models import Autoencoder, DCGAN
+    from hizumi.models import Autoencoder, CycleGAN, DCGAN
     from hizumi.training import Budget, TrainingOptions
     from hizumi.training.loop import fit, make_fabric
     from safetensors.torch import save_file
@@ -31,6 +31,7 @@ RUN = """
     for name, model, data in (
         ("dcgan", DCGAN(width=8, latent=4), images),
         ("ganomaly", GANomaly(width=8, latent=4).networks, images),
+        ("cycle_gan", CycleGAN(width=8, blocks=1, pool=3), (images, -images)),
         ("mlp", Autoencoder(code=2), vectors),
     ):
         fit([model], data, options, fabric=fabric)

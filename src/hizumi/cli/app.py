@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hizumi.cli import bundle, catalogue, compare, demo, doctor, evaluate, fit, inspect
+from hizumi.cli import bundle, catalogue, compare, demo, doctor, evaluate, figure, fit, inspect, model
 from hizumi.errors import HizumiError
 
 INTERRUPTED = 130  # what shells report after Ctrl-C
@@ -21,7 +21,9 @@ app = typer.Typer(
 )
 for command in (demo.demo, fit.fit, inspect.inspect, evaluate.evaluate, compare.compare, bundle.calibrate, bundle.info):
     app.command()(command)
+app.add_typer(model.app, name="model")
 app.command("list")(catalogue.list_methods)
+app.command()(figure.figure)
 app.command()(doctor.doctor)
 
 

@@ -1,13 +1,13 @@
 """`hizumi calibrate` and `hizumi info`: what a bundle holds, and another threshold for it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, coloured, console_beside, print_table
-from hizumi.cli.summary import calibration_result, fit_result, show_fit
+from hizumi.cli.summary import calibration_result, fit_result, model_result, show_fit, show_model
 from hizumi.errors import UsageError
 
 
@@ -58,14 +58,22 @@ def calibrate(
 
 
 def info(bundle: options.BundlePath, json_to: options.JsonTo = None) -> None:
-    """Show what a bundle holds."""
-    from hizumi.inspection import load
+    """Show what a bundle or a model holds."""
+    from hizumi import generation, inspection
+    from hizumi.archive import kind_of
     from hizumi.report.tables import write_json
     from hizumi.report.words import flat_options
 
-    inspector = load(bundle)
-    if json_to is not None:
-        write_json(json_to, fit_result(inspector) | {"bundle": str(bundle)})
     console = console_beside(json_to)
-    show_fit(console, inspector)
-    print_table(console, ["Option", "Value"], flat_options(inspector.options_))
+    result: dict[str, Any]
+    if kind_of(bundle) == "model":
+        modeller = generation.load(bundle)
+        result = model_result(modeller) | {"model": str(bundle)}
+        show_model(console, modeller)
+    else:
+        inspector = inspection.load(bundle)
+        result = fit_result(inspector) | {"bundle": str(bundle)}
+        show_fit(console, inspector)
+    print_table(console, ["Option", "Value"], flat_options(result["options"]))
+    if json_to is not None:
+        write_json(json_to, result)

@@ -1,5 +1,6 @@
 """`hizumi list`: the models and detectors that there are."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from hizumi.cli.console import console_beside, print_table
@@ -15,27 +16,33 @@ def list_methods(json_to: JsonTo = None) -> None:
         write_json(json_to, {"methods": methods})
     console = console_beside(json_to)
     columns = ["Name", "Family", "Map", "Takes", "Idea", "Needs"]
-    for kind, title in (("detector", "Detectors (hizumi fit DATA -d NAME)"), ("model", "Generative models")):
-        rows = [
-            [
-                method["name"],
-                method["family"],
-                "yes" if method["localises"] else "no",
-                ", ".join(method["inputs"]),
-                method["idea"],
-                ", ".join(method["needs"]),
-            ]
-            for method in methods
-            if method["kind"] == kind
-        ]
-        print_table(console, columns, rows, title)
+    rows = [_row(method, "yes" if method["localises"] else "no") for method in methods if method["kind"] == "detector"]
+    print_table(console, columns, rows, "Detectors (hizumi fit DATA -d NAME)")
+    columns = ["Name", "Family", "Can", "Takes", "Idea", "Needs"]
+    rows = [_row(method, ", ".join(method["can"])) for method in methods if method["kind"] == "model"]
+    print_table(console, columns, rows, "Generative models (hizumi model train NAME DATA)")
+
+
+def _row(method: Mapping[str, Any], third: str) -> list[str]:
+    takes, needs = (", ".join(method[key]) for key in ("inputs", "needs"))
+    return [method["name"], method["family"], third, takes, method["idea"], needs]
 
 
 def _methods() -> list[dict[str, Any]]:
     from dataclasses import asdict
 
+    from hizumi.models.abilities import ABILITIES
     from hizumi.registry import find_detectors, find_models
+    from hizumi.training.card import FAMILIES
 
     detectors = [{"name": name, "kind": "detector", **asdict(each.card)} for name, each in find_detectors().items()]
-    models = [{"name": name, "kind": "model", **asdict(each.card)} for name, each in find_models().items()]
-    return detectors + models
+    models = [
+        {
+            "name": name,
+            "kind": "model",
+            **asdict(each.card),
+            "can": [word for ability, word in ABILITIES.items() if issubclass(each, ability)],
+        }
+        for name, each in find_models().items()
+    ]
+    return detectors + sorted(models, key=lambda model: FAMILIES.index(model["family"]))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import GOOD, coloured, console_beside, print_table
+from hizumi.cli.console import GOOD, coloured, console_beside
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.run_folder import open_run_folder
-from hizumi.cli.summary import fit_result, show_fit
+from hizumi.cli.summary import fit_result, show_fit, show_plan
 from hizumi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def fit(
     )
     manifest = open_source(data, normal_class=normal_class)
     if dry_run:
-        _show_plan(inspector.plan(manifest, strict=strict), json_to)
+        show_plan(inspector.plan(manifest, strict=strict), json_to, "fit")
         return
     request = {
         "detector": specify(chosen),
@@ -130,21 +130,6 @@ def _fit(
     if inspector.leads_:
         save(inspector, output)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _show_plan(plan: dict[str, Any], json_to: str | None) -> None:
-    from hizumi.report.tables import write_json
-    from hizumi.report.words import flat_options
-
-    if json_to is not None:
-        write_json(json_to, plan)
-    console = console_beside(json_to)
-    estimate = plan["estimate"]
-    print_table(console, ["Option", "Value"], flat_options({k: v for k, v in plan.items() if k != "estimate"}))
-    gib = estimate["memory_bytes"] / 2**30
-    console.print(
-        f"The fit would take about {estimate['seconds']:.0f} s and {gib:.1f} GiB of memory. Nothing was written."
-    )
 
 
 def _show_result(inspector: "Inspector", output: Path, data: str, json_to: str | None) -> None:

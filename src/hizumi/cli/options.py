@@ -9,8 +9,9 @@ import typer
 from hizumi.errors import SaveError, UsageError
 
 if TYPE_CHECKING:
+    from hizumi.data.pairs import Pairing
     from hizumi.detectors import Detector
-    from hizumi.training import TrainingOptions
+    from hizumi.training import Trainable, TrainingOptions
 
 Data = Annotated[
     str,
@@ -119,14 +120,31 @@ def made_detector(name: str, settings: Sequence[str]) -> "Detector":
     """An unfitted detector from its name and settings such as "latent=50" or "model.latent=20"."""
     from hizumi.inspection import construct, specification_from
 
+    detector: Detector = construct(specification_from(name, _parsed(settings)))
+    return detector
+
+
+def made_model(name: str, settings: Sequence[str], pairing: str | None) -> "tuple[Trainable, str | Pairing | None]":
+    """An unfitted model and a pairing from their names, and settings such as "latent=50" or "pairing.noise=0.3"."""
+    from hizumi.generation.lessons import made_pairing
+    from hizumi.inspection import construct, specification_from
+
+    parsed = _parsed(settings)
+    model: Trainable = construct(
+        specification_from(name, {k: v for k, v in parsed.items() if not k.startswith("pairing.")}, "model")
+    )
+    of_pairing = {k.removeprefix("pairing."): v for k, v in parsed.items() if k.startswith("pairing.")}
+    return model, made_pairing(pairing, of_pairing)
+
+
+def _parsed(settings: Sequence[str]) -> dict[str, str]:
     parsed = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not (key and equals):
             raise UsageError(f"--set {setting} is no setting; write NAME=VALUE, such as --set smoothing=2")
         parsed[key] = value
-    detector: Detector = construct(specification_from(name, parsed))
-    return detector
+    return parsed
 
 
 def training_options(

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hizumi.cli.console import BAD, GOOD, WARNING, coloured, print_table
+from hizumi.cli.console import BAD, GOOD, WARNING, coloured, console_beside, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hizumi.generation import Modeller
     from hizumi.inspection import Inspector
     from hizumi.report import ReportContent
 
@@ -28,6 +29,22 @@ def fit_result(inspector: "Inspector") -> dict[str, Any]:
         "findings": [finding.to_dict() for finding in inspector.findings_],
         "notes": list(inspector.notes_),
         "failures": [{"name": failure.name, "reason": failure.reason} for failure in inspector.failures_],
+        "options": options,
+    }
+
+
+def model_result(modeller: "Modeller") -> dict[str, Any]:
+    """What was trained, and what was found on the way."""
+    options = modeller.options_
+    return {
+        "name": options["model"]["name"],
+        "data": options["data"],
+        "training_images": options["training_images"],
+        "fit_seconds": options["fit_seconds"],
+        "classes": options["classes"],
+        "findings": [finding.to_dict() for finding in modeller.findings_],
+        "notes": list(modeller.notes_),
+        "failures": [{"name": failure.name, "reason": failure.reason} for failure in modeller.failures_],
         "options": options,
     }
 
@@ -91,6 +108,38 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
     console.print(calibration.promise())
     show_remarks(console, inspector.notes_, [(failure.name, failure.reason) for failure in inspector.failures_])
     show_findings(console, inspector.findings_)
+
+
+def show_model(console: "Console", modeller: "Modeller") -> None:
+    """What was trained, in a table, and everything that a person should know about it."""
+    options = modeller.options_
+    shape = "x".join(str(size) for size in options["shape"])
+    rows = [
+        ["Model", options["model"]["name"]],
+        ["Family", modeller.model_.card.family],
+        ["Learned from", f"{options['training_images']} items of {options['data']}, as {shape}"],
+        ["Classes", ", ".join(options["classes"]) or "-"],
+        ["Time", f"{options['fit_seconds']:.1f} s"],
+    ]
+    print_table(console, ["Model", ""], rows)
+    show_remarks(console, modeller.notes_, [(failure.name, failure.reason) for failure in modeller.failures_])
+    show_findings(console, modeller.findings_)
+
+
+def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
+    """Resolved options and what the fit or training would cost."""
+    from hizumi.report.tables import write_json
+    from hizumi.report.words import flat_options
+
+    if json_to is not None:
+        write_json(json_to, plan)
+    console = console_beside(json_to)
+    estimate = plan["estimate"]
+    print_table(console, ["Option", "Value"], flat_options({k: v for k, v in plan.items() if k != "estimate"}))
+    gib = estimate["memory_bytes"] / 2**30
+    console.print(
+        f"The {what} would take about {estimate['seconds']:.0f} s and {gib:.1f} GiB of memory. Nothing was written."
+    )
 
 
 def show_assessment(console: "Console", content: "ReportContent") -> None:

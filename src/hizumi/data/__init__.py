@@ -4,6 +4,18 @@ from hizumi.data.builtin import BUILTIN_NAMES, builtin
 from hizumi.data.files import IMAGE_SUFFIXES, decode
 from hizumi.data.images import Decoded, Window, match_channels, prepare
 from hizumi.data.manifest import Manifest, Record
+from hizumi.data.pairs import (
+    PAIRINGS,
+    Colour,
+    Denoise,
+    Inpaint,
+    Pairing,
+    ReadyMade,
+    SideBySide,
+    SuperResolve,
+    Unpaired,
+    paired,
+)
 from hizumi.data.sizing import Sizing
 from hizumi.data.source import open_source
 from hizumi.data.split import check_disjoint, deal_folds, split
@@ -12,12 +24,21 @@ from hizumi.data.store import Failure, Store
 __all__ = [
     "BUILTIN_NAMES",
     "IMAGE_SUFFIXES",
+    "PAIRINGS",
+    "Colour",
     "Decoded",
+    "Denoise",
     "Failure",
+    "Inpaint",
     "Manifest",
+    "Pairing",
+    "ReadyMade",
     "Record",
+    "SideBySide",
     "Sizing",
     "Store",
+    "SuperResolve",
+    "Unpaired",
     "Window",
     "builtin",
     "check_disjoint",
@@ -25,6 +46,7 @@ __all__ = [
     "decode",
     "match_channels",
     "open_source",
+    "paired",
     "prepare",
     "split",
 ]

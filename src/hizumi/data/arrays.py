@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from hizumi.data.labels import labels_of, split_of_word
+from hizumi.data.labels import NormalClass, labels_of, split_of_word
 from hizumi.data.manifest import Manifest, Record
 from hizumi.errors import DataError, UsageError
 from hizumi.files import printable
@@ -38,7 +38,7 @@ def open_tensor(tensor: Tensor) -> Manifest:
     return open_array(_channels_last(_as_numpy(tensor)), "tensor")
 
 
-def open_dataset(dataset: Dataset[Any], normal_class: int | None) -> Manifest:
+def open_dataset(dataset: Dataset[Any], normal_class: NormalClass) -> Manifest:
     """Every item once: (c, h, w) tensor, (h, w[, c]) array, image, or (d,) vector; alone or followed by its label.
 
     Raises UsageError for a data set without a length, DataError for items of other kinds.
@@ -79,7 +79,7 @@ def open_npy(path: Path) -> Manifest:
     return open_array(array, printable(path.stem))
 
 
-def open_npz(path: Path, normal_class: int | None) -> Manifest:
+def open_npz(path: Path, normal_class: NormalClass) -> Manifest:
     """Named arrays: `x` (or a single array) with y or label, split, mask, group, kind; or x_train, x_test, y_test, ...
 
     Masks are (n, h, w), or packed to bits on their last axis. Where there are masks and no labels, an image whose mask
@@ -102,7 +102,7 @@ def open_npz(path: Path, normal_class: int | None) -> Manifest:
     return _joined([_part(arrays, split, normal_class, name) for split in parts], name)
 
 
-def _part(arrays: dict[str, np.ndarray], split: str | None, normal_class: int | None, name: str) -> Manifest:
+def _part(arrays: dict[str, np.ndarray], split: str | None, normal_class: NormalClass, name: str) -> Manifest:
     """The rows of one split of a .npz file (None: of all), with all that is said of them."""
     ending = f"_{split}" if split else ""
     manifest = open_array(arrays[f"x{ending}"], name)
@@ -139,12 +139,14 @@ def _with_masks_and_kinds(manifest: Manifest, masks: np.ndarray | None, kinds: n
     return replace(manifest, records=records, masks=masks)
 
 
-def _labelled(manifest: Manifest, labels: np.ndarray, normal_class: int | None, where: str) -> Manifest:
+def _labelled(manifest: Manifest, labels: np.ndarray, normal_class: NormalClass, where: str) -> Manifest:
     known = labels_of(labels, normal_class, where)
     records = [
         replace(record, label=label, kind=kind) for record, (label, kind) in zip(manifest.records, known, strict=True)
     ]
-    kept = tuple(r for r in records if normal_class is None or r.split not in ("train", "calibration") or r.label == 0)
+    kept = tuple(
+        r for r in records if normal_class in (None, "all") or r.split not in ("train", "calibration") or r.label == 0
+    )
     dropped = len(records) - len(kept)
     notes = (f"{dropped} training rows of other classes than {normal_class} were left out",) if dropped else ()
     return replace(manifest, records=kept, notes=manifest.notes + notes)

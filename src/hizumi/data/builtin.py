@@ -1,14 +1,17 @@
-"""Data sets that need no download: handwritten digits, and photographs of surfaces with drawn defects."""
+"""Data sets that need no download: digits, photographs of surfaces with drawn defects, and toys in the plane."""
 
 from typing import Literal, cast
 
 import numpy as np
 
+from hizumi.data.arrays import open_array
 from hizumi.data.defects import DEFECTS, draw
+from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import GOOD, Manifest, Record
+from hizumi.data.toys import TOYS, toy
 from hizumi.errors import UsageError
 
-BUILTIN_NAMES = ("digits", "brick", "gravel", "grass")
+BUILTIN_NAMES = ("digits", "brick", "gravel", "grass", *TOYS)
 CROP = 64  # pixels
 TRAINING_ROWS_SHARE = 0.62
 CALIBRATION_ROWS = 90  # the lowest of them, so that no calibration crop shows what was trained on
@@ -16,37 +19,42 @@ TRAINING_COUNT, CALIBRATION_COUNT = 2400, 600
 TEST_COUNT = 200  # good ones, and as many defective ones
 HELD_OUT_DIGIT = 4
 DIGITS_TEST_SHARE = 0.2
+TOY_POINTS = 10_000
 
 
-def builtin(name: str, *, normal_class: int | None = None, seed: int = 0) -> Manifest:
+def builtin(name: str, *, normal_class: NormalClass = None, seed: int = 0) -> Manifest:
     """A built-in set by name, the same for the same seed.
 
-    "digits": 8x8 images; the digit 4 is the anomaly, or, with `normal_class`, every digit but that one. "brick",
-    "gravel", "grass": 64x64 crops of a photograph, training ones from its top, test ones from the rows below, half of
-    them with a drawn scratch, crack, stain, chip or smear and its mask. Raises UsageError for another name.
+    "digits": 8x8 images; the digit 4 is the anomaly, or, with `normal_class`, every digit but that one, or none.
+    "brick", "gravel", "grass": 64x64 crops of a photograph, training ones from its top, test ones from the rows below,
+    half of them with a drawn scratch, crack, stain, chip or smear and its mask. "ring", "ring_veegan", "grid": points
+    of a mixture of Gaussians, all good; see `toys`. Raises UsageError for another name.
     """
     if name not in BUILTIN_NAMES:
         raise UsageError(f"{name!r} is not a built-in set; there are {', '.join(BUILTIN_NAMES)}")
     if name == "digits":
         return _digits(normal_class, seed)
-    if normal_class is not None:
+    if normal_class not in (None, "all"):
         raise UsageError(f"{name} has no classes to choose from; leave out normal_class")
+    if name in TOYS:
+        return open_array(toy(name).sample(TOY_POINTS, seed), name)
     return _photograph(cast(Literal["brick", "gravel", "grass"], name), seed)
 
 
-def _digits(normal_class: int | None, seed: int) -> Manifest:
+def _digits(normal_class: NormalClass, seed: int) -> Manifest:
     from sklearn.datasets import load_digits
 
-    if normal_class is not None and normal_class not in range(10):
+    if normal_class not in (None, "all", *range(10)):
         raise UsageError(f"digits has no class {normal_class}; choose one from 0 to 9")
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, :, :, np.newaxis]
     tested = np.random.default_rng(seed).random(len(images)) < DIGITS_TEST_SHARE
     records = []
     for row, digit in enumerate(digits.target.tolist()):
-        normal = digit != HELD_OUT_DIGIT if normal_class is None else digit == normal_class
+        normal = digit != HELD_OUT_DIGIT if normal_class is None else normal_class in ("all", digit)
         split = "test" if tested[row] or not normal else None
-        records.append(Record(f"row {row}", GOOD if normal else str(digit), 0 if normal else 1, split, row=row))
+        kind = GOOD if normal and normal_class != "all" else str(digit)
+        records.append(Record(f"row {row}", kind, 0 if normal else 1, split, row=row))
     return Manifest(tuple(records), images, name="digits")
 
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from hizumi.data.files import IMAGE_SUFFIXES
-from hizumi.data.labels import ANOMALOUS_WORDS, NORMAL_WORDS, SPLITS
+from hizumi.data.labels import ANOMALOUS_WORDS, NORMAL_WORDS, SPLITS, NormalClass, with_classes
 from hizumi.data.manifest import GOOD, Manifest, Record
 from hizumi.errors import DataError
 from hizumi.files import printable
@@ -13,8 +13,10 @@ MASKS_FOLDER = "ground_truth"
 LAYOUTS = "put good images right into it, or into good/ beside one folder a defect, or into train/good and test/<kind>"
 
 
-def open_folder(root: Path) -> Manifest:
+def open_folder(root: Path, normal_class: NormalClass = None) -> Manifest:
     """The images of a folder; which layout it has is told by the names of its sub-folders.
+
+    With `normal_class` "all", sub-folders whose names say nothing about good and bad are classes, all of them normal.
 
     Raises DataError when it holds no image, or only sub-folders whose names say nothing about good and bad.
     """
@@ -25,7 +27,7 @@ def open_folder(root: Path) -> Manifest:
     if splits:
         parts = [_by_kind(root, names[name], SPLITS[name], notes) for name in splits]
         records = [record for part in parts for record in part]
-    elif names.keys() & (NORMAL_WORDS | ANOMALOUS_WORDS):
+    elif names.keys() & (NORMAL_WORDS | ANOMALOUS_WORDS) or (normal_class == "all" and folders and not files):
         records = _by_kind(root, root, None, notes)
     elif files:
         records = [Record(printable(path.name), path=path) for path in files]
@@ -36,6 +38,8 @@ def open_folder(root: Path) -> Manifest:
         raise DataError(f"{printable(root)}: holds no image, only the folders {found}; {LAYOUTS}")
     else:
         records = []
+    if normal_class == "all" and not {record.kind.lower() for record in records} & (NORMAL_WORDS | ANOMALOUS_WORDS):
+        records = with_classes(records, [record.kind for record in records])
     if not records:
         raise DataError(f"{printable(root)}: holds no PNG, JPEG, BMP, TIFF or WebP image; {LAYOUTS}")
     return Manifest(tuple(records), name=printable(root.resolve().name), notes=(*notes, *_note_on_masks(records)))

@@ -132,6 +132,17 @@ class Window:
         unit -= np.float32(1)
         return unit
 
+    def to_pixels(self, unit: Float[np.ndarray, "..."]) -> tuple[Shaped[np.ndarray, "..."], float]:
+        """Undo `to_unit`, and say what share of the values the dtype could not hold, which go to its nearest limit."""
+        pixels = (unit.astype(np.float64) + 1) * ((self.high - self.low) / 2) + self.low
+        dtype = np.dtype(self.dtype)
+        if dtype.kind == "f":
+            return pixels.astype(dtype), 0.0
+        limits = np.iinfo(dtype)
+        rounded = np.rint(pixels)
+        held = rounded.clip(limits.min, limits.max)
+        return held.astype(dtype), float((held != rounded).mean())
+
     @staticmethod
     def to_display(batch: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w 3"]:
         """Pictures for people: [-1, 1] becomes 0 to 255, what lies outside is clipped.

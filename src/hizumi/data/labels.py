@@ -1,13 +1,19 @@
 """The words and numbers by which sources say what is normal, what is not, and which split a record belongs to."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 
-from hizumi.data.manifest import GOOD, UNLABELLED
+from hizumi.data.manifest import GOOD, UNLABELLED, Record
 from hizumi.errors import DataError, UsageError
+from hizumi.files import printable
 
 NORMAL_WORDS = frozenset({"good", "normal", "ok"})
 ANOMALOUS_WORDS = frozenset({"abnormal", "anomalous", "anomaly", "bad", "defect", "defective", "ng"})
 ANOMALOUS = "anomalous"
+UNKNOWN_WORDS = frozenset({"", "-1", "nan", "none"})
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -16,6 +22,24 @@ SPLITS = {
     "val": "calibration",
     "test": "test",
 }
+
+NormalClass = int | Literal["all"] | None
+"""Which of several classes is the normal one; "all": each is as normal as the others, and a record's kind names it."""
+
+
+def are_classes(words: Iterable[str]) -> bool:
+    """Whether these labels or folders name classes; 0 and 1, or words such as good and bad, tell of anomalies."""
+    found = {word.strip().lower() for word in words} - UNKNOWN_WORDS
+    return not (found & (NORMAL_WORDS | ANOMALOUS_WORDS) or found <= {"0", "1", "true", "false"})
+
+
+def with_classes(records: Sequence[Record], words: Sequence[str]) -> list[Record]:
+    """The records as normal ones, each of the class that its word names."""
+    classes = (_class_of_word(word) for word in words)
+    return [
+        replace(record, label=label, kind=kind, mask=None)
+        for record, (label, kind) in zip(records, classes, strict=True)
+    ]
 
 
 def label_of_word(word: str) -> tuple[int | None, str]:
@@ -36,8 +60,8 @@ def split_of_word(word: str, where: str) -> str | None:
     return SPLITS.get(word)
 
 
-def labels_of(values: np.ndarray, normal_class: int | None, where: str) -> list[tuple[int | None, str]]:
-    """Label and kind for an array (n,) of labels: 0, 1, -1 (unknown) or words; or any classes, one of which is normal.
+def labels_of(values: np.ndarray, normal_class: NormalClass, where: str) -> list[tuple[int | None, str]]:
+    """Label and kind for an array (n,) of labels: 0, 1, -1 (unknown) or words; or any classes, one or all normal.
 
     Raises DataError when the values are classes and nobody has said which one is normal.
     """
@@ -50,7 +74,11 @@ def labels_of(values: np.ndarray, normal_class: int | None, where: str) -> list[
         )
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
-    if normal_class is not None:
+    if normal_class == "all":
+        names = _names(values)
+        if are_classes(names):
+            return [_class_of_word(name) for name in names]
+    elif normal_class is not None:
         return _of_classes(values, normal_class, where)
     if values.dtype.kind == "U":
         return [label_of_word(str(value)) for value in values]
@@ -64,10 +92,19 @@ def labels_of(values: np.ndarray, normal_class: int | None, where: str) -> list[
 
 
 def _of_classes(values: np.ndarray, normal_class: int, where: str) -> list[tuple[int | None, str]]:
-    names = [str(value) if values.dtype.kind == "U" else f"{value:g}" for value in values]
+    names = _names(values)
     if str(normal_class) not in names:
         raise UsageError(f"{where}: has no class {normal_class}; it holds {', '.join(sorted(set(names))[:20])}")
     return [(0, GOOD) if name == str(normal_class) else (1, name) for name in names]
+
+
+def _names(values: np.ndarray) -> list[str]:
+    return [str(value) if values.dtype.kind == "U" else f"{value:g}" for value in values]
+
+
+def _class_of_word(word: str) -> tuple[int | None, str]:
+    word = word.strip()
+    return (None, UNLABELLED) if word.lower() in UNKNOWN_WORDS else (0, printable(word))
 
 
 def _is_number(word: str, number: int) -> bool:

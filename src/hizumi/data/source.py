@@ -14,6 +14,7 @@ from hizumi.data.arrays import open_array, open_dataset, open_images, open_npy, 
 from hizumi.data.builtin import BUILTIN_NAMES, builtin
 from hizumi.data.files import IMAGE_SUFFIXES
 from hizumi.data.folders import open_folder
+from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.tables import open_csv
 from hizumi.errors import DataError, UsageError
@@ -23,14 +24,15 @@ from hizumi.files import printable
 def open_source(
     data: "str | Path | np.ndarray | Tensor | Dataset[Any] | Manifest | Sequence[Any]",
     *,
-    normal_class: int | None = None,
+    normal_class: NormalClass = None,
 ) -> Manifest:
     """Whatever holds images or numbers, as a Manifest.
 
     A folder (flat and all good; good/ beside defects; MVTec AD), an image file, a .csv (a manifest with a column
     `path`, or a table), .npy, .npz, the name of a built-in set, an array (n, h, w[, c]) or (n, d), a tensor (n, c, h,
     w) or (n, d), a torch data set, or a list of files, folders or arrays. `normal_class` says which of several
-    classes is the normal one. Raises DataError, or UsageError for a name that is neither a path nor a built-in set.
+    classes is the normal one; with "all", classes (of labels, or a folder each) are all normal, and a record's kind
+    names its own. Raises DataError, or UsageError for a name that is neither a path nor a built-in set.
     """
     if isinstance(data, Manifest):
         return data
@@ -45,17 +47,17 @@ def open_source(
     return _open_list(list(data))
 
 
-def _open_path(data: str | Path, normal_class: int | None) -> Manifest:
+def _open_path(data: str | Path, normal_class: NormalClass) -> Manifest:
     path = Path(data).expanduser()
     if not path.exists():
         if str(data) in BUILTIN_NAMES:
             return builtin(str(data), normal_class=normal_class)
         raise UsageError(_not_found(str(data)))
     if path.is_dir():
-        return open_folder(path)
+        return open_folder(path, normal_class)
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        return open_csv(path)
+        return open_csv(path, normal_class)
     if suffix == ".npz":
         return open_npz(path, normal_class)
     if suffix == ".npy":

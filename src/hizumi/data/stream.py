@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor
 
 from hizumi.errors import DataError
@@ -37,7 +37,7 @@ class TensorSource:
 
     views = 1
 
-    def __init__(self, items: Float[Tensor, "n *shape"]) -> None:
+    def __init__(self, items: Shaped[Tensor, "n *shape"]) -> None:
         self.items = items
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hizumi.data.labels import label_of_word, split_of_word
+from hizumi.data.labels import NormalClass, are_classes, label_of_word, split_of_word, with_classes
 from hizumi.data.manifest import GOOD, Manifest, Record
 from hizumi.errors import DataError
 from hizumi.files import printable
@@ -16,12 +16,13 @@ from hizumi.files import printable
 MEANINGS = ("label", "split", "group", "kind")
 
 
-def open_csv(path: Path) -> Manifest:
+def open_csv(path: Path, normal_class: NormalClass = None) -> Manifest:
     """Read a CSV file, UTF-8 or Shift-JIS, separated by commas, semicolons or tabs.
 
     With a column `path` each line is an image: path (relative to the CSV's folder), and if wished label, split, mask,
     group, kind. Without one each line is a row of numbers, and columns named label, split, group and kind say what is
-    known of it; an empty cell is a missing number. Raises DataError naming line and column of what cannot be
+    known of it; an empty cell is a missing number. With `normal_class` "all", labels or kinds that name classes are all
+    normal. Raises DataError naming line and column of what cannot be
     understood.
     """
     lines = _lines(path)
@@ -38,7 +39,12 @@ def open_csv(path: Path) -> Manifest:
         if len(cells) != len(header):
             raise DataError(f"{printable(path)}: line {number} has {len(cells)} cells, the heading {len(header)}")
     meanings = {name.lower(): position for position, name in enumerate(header)}
-    return _images(path, meanings, lines) if "path" in meanings else _numbers(path, header, meanings, lines)
+    manifest = _images(path, meanings, lines) if "path" in meanings else _numbers(path, header, meanings, lines)
+    place = meanings.get("label", meanings.get("kind"))
+    words = [] if place is None else [cells[place] for _, cells in lines]
+    if normal_class != "all" or not words or not are_classes(words):
+        return manifest
+    return replace(manifest, records=tuple(with_classes(manifest.records, words)))
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:

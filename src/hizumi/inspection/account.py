@@ -1,16 +1,17 @@
 """What a run says of itself: whether it learned, and everything that was decided on the way."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from hizumi.data import Manifest, Store
-from hizumi.detectors import Detector
 from hizumi.inspection.scoring import Scorer
 from hizumi.inspection.specification import specify
-from hizumi.training import TrainingOptions
+from hizumi.training import Trainable, TrainingOptions
 from hizumi.training.health import Finding, check_losses, check_reconstructions, check_scores
 from hizumi.training.journal import Journal
 from hizumi.version import __version__
@@ -30,20 +31,27 @@ def check_health(scorer: Scorer, store: Store, held_out: np.ndarray, journal: Jo
     return findings
 
 
-def account(detector: Detector, manifest: Manifest, store: Store, options: TrainingOptions) -> dict[str, Any]:
-    """Resolved options, versions, seed and data, ready for JSON."""
-    phases = [
+def account(
+    role: Literal["detector", "model"],
+    part: nn.Module,
+    phases: Sequence[Trainable],
+    manifest: Manifest,
+    store: Store,
+    options: TrainingOptions,
+) -> dict[str, Any]:
+    """Resolved options, versions, seed and data of what is fitted in phases, ready for JSON."""
+    described = [
         {
             "model": type(phase).__name__,
             "budget": asdict(options.budget or phase.default_budget),
             "batch_size": min(options.batch_size or phase.default_batch_size, len(store)),
         }
-        for phase in detector.phases()
+        for phase in phases
     ]
     return {
         "hizumi": __version__,
         "torch": torch.__version__,
-        "detector": specify(detector),
+        role: specify(part),
         "shape": list(store.shape),
         "sizing": None if store.sizing is None else asdict(store.sizing),
         "window": None if store.window is None else asdict(store.window),
@@ -51,5 +59,5 @@ def account(detector: Detector, manifest: Manifest, store: Store, options: Train
         "data_sha256": manifest.data_hash(),
         "training_images": len(store),
         "training": asdict(options),
-        "phases": phases,
+        "phases": described,
     }

@@ -1,18 +1,13 @@
-"""One file for everything fitted: a zip of JSON and safetensors, without pickle, in which no byte can change unseen.
+"""A fitted inspector in one file (see `hizumi.archive`).
 
-    bundle.json                what the detector is, how images reach it, the calibration, options, findings, hashes
-    weights.safetensors        parameters and buffers of the detector
-    calibration.safetensors    the held-out normal scores
-    journal.jsonl              the training curves
-    model-card.md              the same for people
-
-The archive's comment is the SHA-256 of every byte before it.
+bundle.json                what the detector is, how images reach it, the calibration, options, findings, hashes
+weights.safetensors        parameters and buffers of the detector
+calibration.safetensors    the held-out normal scores
+journal.jsonl              the training curves
+model-card.md              the same for people
 """
 
-import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,13 +16,13 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 import safetensors.torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
+from sklearn.base import BaseEstimator
 
+from hizumi.archive import Header, read_archive, write_archive
 from hizumi.calibration import Calibration
 from hizumi.data import Sizing, Window
 from hizumi.errors import BundleError, UsageError
-from hizumi.files import write_atomically
 from hizumi.inspection.card import model_card
 from hizumi.inspection.inspector import Inspector
 from hizumi.inspection.specification import construct
@@ -36,26 +31,19 @@ from hizumi.training.checkpoint import load_fitted
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal
 from hizumi.training.options import Budget
-from hizumi.version import __version__
 
 FORMAT = 1
-HEADER, WEIGHTS, SCORES, JOURNAL, CARD = (
-    "bundle.json",
+WEIGHTS, SCORES, JOURNAL, CARD = (
     "weights.safetensors",
     "calibration.safetensors",
     "journal.jsonl",
     "model-card.md",
 )
-HASH_LENGTH = 64
 
 
-class Header(BaseModel):
+class DetectorHeader(Header):
     """bundle.json."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    format: int
-    hizumi: str
     detector: dict[str, Any]
     shape: list[int]
     degrees_of_freedom: int | None
@@ -67,7 +55,6 @@ class Header(BaseModel):
     options: dict[str, Any]
     findings: list[dict[str, Any]]
     notes: list[str]
-    members: dict[str, str]
 
 
 def save(inspector: Inspector, path: str | Path) -> Path:
@@ -82,41 +69,26 @@ def save(inspector: Inspector, path: str | Path) -> Path:
         JOURNAL: "".join(json.dumps(record) + "\n" for record in inspector.journal_.records).encode(),
         CARD: model_card(inspector).encode(),
     }
-    header = Header(
-        format=FORMAT,
-        hizumi=__version__,
-        detector=inspector.options_["detector"],
-        shape=list(detector.shape or ()),
-        degrees_of_freedom=detector.degrees_of_freedom,
-        sizing=None if inspector.sizing_ is None else asdict(inspector.sizing_),
-        window=None if inspector.window_ is None else asdict(inspector.window_),
-        channels=inspector.channels_,
-        calibration=calibration,
-        parameters=_parameters(inspector),
-        options=inspector.options_,
-        findings=[finding.to_dict() for finding in inspector.findings_],
-        notes=list(inspector.notes_),
-        members={name: hashlib.sha256(content).hexdigest() for name, content in members.items()},
-    )
-    write_atomically(path, _archive({HEADER: header.model_dump_json(indent=2).encode()} | members))
-    return path
+    fields = {
+        "detector": inspector.options_["detector"],
+        "shape": list(detector.shape or ()),
+        "degrees_of_freedom": detector.degrees_of_freedom,
+        "sizing": None if inspector.sizing_ is None else asdict(inspector.sizing_),
+        "window": None if inspector.window_ is None else asdict(inspector.window_),
+        "channels": inspector.channels_,
+        "calibration": calibration,
+        "parameters": plain_parameters(inspector),
+        "options": inspector.options_,
+        "findings": [finding.to_dict() for finding in inspector.findings_],
+        "notes": list(inspector.notes_),
+    }
+    return write_archive(path, "detector", DetectorHeader, fields, members, FORMAT)
 
 
 def load(path: str | Path) -> Inspector:
     """Read a bundle; raises BundleError in one line when it is not whole, not known, or not a bundle."""
     path = Path(path)
-    members = _members(path)
-    try:
-        header = Header.model_validate_json(members[HEADER])
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path}: bundle.json is not valid at {where}: {first['msg']}") from error
-    if header.format > FORMAT:
-        raise BundleError(f"{path}: was written by hizumi {header.hizumi}; this is {__version__}: install a newer one")
-    for name, expected in header.members.items():
-        if name not in members or hashlib.sha256(members[name]).hexdigest() != expected:
-            raise BundleError(f"{path}: {name} is missing or was changed; use an unchanged copy of the bundle")
+    header, members = read_archive(path, "detector", DetectorHeader, FORMAT)
     try:
         return _revive(header, members)
     except BundleError as error:
@@ -126,12 +98,12 @@ def load(path: str | Path) -> Inspector:
         raise BundleError(f"{path}: its parts do not fit each other ({reason}); fit the detector again") from error
 
 
-def _revive(header: Header, members: Mapping[str, bytes]) -> Inspector:
+def _revive(header: DetectorHeader, members: Mapping[str, bytes]) -> Inspector:
     try:
         detector = construct(header.detector)
     except UsageError as error:
         raise BundleError(f"{error}; install the package that has it") from error
-    inspector = Inspector(detector=header.detector["name"], **_constructor(header.parameters))
+    inspector = Inspector(detector=header.detector["name"], **constructor_arguments(header.parameters))
     detector.prepare(tuple(header.shape))
     load_fitted(detector, safetensors.torch.load(members[WEIGHTS]))
     detector.degrees_of_freedom = header.degrees_of_freedom
@@ -150,15 +122,17 @@ def _revive(header: Header, members: Mapping[str, bytes]) -> Inspector:
     return inspector
 
 
-def _parameters(inspector: Inspector) -> dict[str, Any]:
-    """The constructor's arguments, but for the detector, which stands by itself, and the cache of another machine."""
-    parameters = inspector.get_params(deep=False)
+def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
+    """The constructor's arguments for JSON, but for the part that is fitted, and the cache of another machine."""
+    parameters = estimator.get_params(deep=False)
     training = parameters["training"]
-    kept = {name: value for name, value in parameters.items() if name not in ("detector", "cache", "training")}
+    left_out = ("detector", "model", "cache", "training")
+    kept = {name: value for name, value in parameters.items() if name not in left_out}
     return kept | {"training": None if training is None else asdict(training)}
 
 
-def _constructor(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Undo `plain_parameters`."""
     arguments: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()
     }
@@ -167,30 +141,3 @@ def _constructor(parameters: Mapping[str, Any]) -> dict[str, Any]:
         training = arguments["training"] | {"budget": None if budget is None else Budget(**budget)}
         arguments["training"] = TrainingOptions(**training)
     return arguments
-
-
-def _archive(members: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in members.items():
-            archive.writestr(zipfile.ZipInfo(name), content)
-        archive.comment = b"0" * HASH_LENGTH
-    content = buffer.getvalue()[:-HASH_LENGTH]
-    return content + hashlib.sha256(content).hexdigest().encode()
-
-
-def _members(path: Path) -> dict[str, bytes]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise BundleError(f"{path}: is no hizumi bundle, or was cut short ({error})") from error
-    if hashlib.sha256(content[:-HASH_LENGTH]).hexdigest().encode() != content[-HASH_LENGTH:]:
-        raise BundleError(f"{path}: is no hizumi bundle, or a byte of it was changed; use an unchanged copy")
-    if HEADER not in members:
-        raise BundleError(f"{path}: holds no {HEADER}; it is no hizumi bundle")
-    return members

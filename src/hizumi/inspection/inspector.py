@@ -258,7 +258,8 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     def _account(self, manifest: Manifest, store: Store, options: TrainingOptions) -> dict[str, Any]:
         rule = {"rule": self.rule, "false_alarm_rate": self.false_alarm_rate}
         held_out = len(store if self.folds is not None else manifest.select(split="calibration"))
-        described = account(self._new_detector(), manifest, store, options)
+        detector = self._new_detector()
+        described = account("detector", detector, detector.phases(), manifest, store, options)
         return described | {"calibration_images": held_out, "folds": self.folds} | rule
 
     def _detector_type(self) -> type[Detector]:

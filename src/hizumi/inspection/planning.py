@@ -3,13 +3,14 @@
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from hizumi.data.stream import Batches, Stream, View
 from hizumi.detectors import Detector
-from hizumi.training import Budget, TrainingOptions
+from hizumi.training import Budget, Trainable, TrainingOptions
 from hizumi.training.loop import fit
 
 TRIAL_STEPS = 3
@@ -21,9 +22,18 @@ def estimate(detector: Detector, source: Batches, options: TrainingOptions, *, f
 
     `fits` is how many of about this size there will be. The detector is used up.
     """
-    seconds = 0.0
-    steps = 0
-    for phase in detector.phases():
+    seconds, steps = training_cost(detector.phases(), source, options)
+    few = View(source, indices=torch.arange(min(TRIAL_IMAGES, len(source))))
+    started = time.monotonic()
+    detector.fit(few, TrainingOptions(budget=Budget(steps=1), batch_size=2))
+    seconds += (time.monotonic() - started) / len(few) * len(source) * source.views
+    return {"seconds": round(fits * seconds, 1), "steps": fits * steps, "memory_bytes": peak_memory()}
+
+
+def training_cost(phases: Sequence[Trainable], source: Batches, options: TrainingOptions) -> tuple[float, int]:
+    """Seconds and steps that training these models would take; the models are used up."""
+    seconds, steps = 0.0, 0
+    for phase in phases:
         budget = options.budget or phase.default_budget
         stream = Stream(source, options.batch_size or phase.default_batch_size, options.seed)
         per_step = _seconds_per_step(phase, source, options)
@@ -31,12 +41,12 @@ def estimate(detector: Detector, source: Batches, options: TrainingOptions, *, f
         by_time = float("inf") if budget.max_minutes is None else 60 * budget.max_minutes
         seconds += min(by_time, float("inf") if planned is None else planned * per_step)
         steps += planned if planned is not None else int(by_time / per_step)
-    few = View(source, indices=torch.arange(min(TRIAL_IMAGES, len(source))))
-    started = time.monotonic()
-    detector.fit(few, TrainingOptions(budget=Budget(steps=1), batch_size=2))
-    seconds += (time.monotonic() - started) / len(few) * len(source) * source.views
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"seconds": round(fits * seconds, 1), "steps": fits * steps, "memory_bytes": peak}
+    return seconds, steps
+
+
+def peak_memory() -> int:
+    """Bytes that this process has held at once."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _seconds_per_step(phase: Any, source: Batches, options: TrainingOptions) -> float:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from hizumi.data import Manifest, Sizing, Window
-from hizumi.data.images import prepare
 from hizumi.detectors import Anomaly, Detector
 from hizumi.errors import DataError
+from hizumi.inspection.reading import Piece, Reader
 
 BATCH_SIZE = 64
 
@@ -37,18 +36,6 @@ class Scored:
     normal: np.ndarray | None  # (H, W, 3) uint8
 
 
-@dataclass(frozen=True, eq=False)
-class _Piece:
-    """One record, ready for the network: one crop, or as many as there are tiles."""
-
-    index: int
-    name: str
-    crops: Tensor  # (t, c, h, w) or (1, d)
-    size: tuple[int, int] | None
-    tiles: tuple[tuple[int, int], ...] | None
-    picture: np.ndarray | None
-
-
 @dataclass(frozen=True)
 class Scorer:
     """A fitted detector with the preprocessing it was fitted with; `sizing` is None where images come as they are."""
@@ -67,11 +54,11 @@ class Scorer:
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[Scored | Failure]:
         """Scores of all records in order; a record that cannot be read is a Failure, or stops it where `strict`."""
-        waiting: list[_Piece | Failure] = []
-        count = 0
+        reader, count = self._reader(), 0
+        waiting: list[Piece | Failure] = []
         for index in range(len(manifest)):
             try:
-                piece = self._piece(manifest, index, pictures)
+                piece = reader.piece(manifest, index, pictures)
                 count += len(piece.crops)
                 waiting.append(piece)
             except DataError as error:
@@ -88,44 +75,11 @@ class Scorer:
         if on_progress is not None:
             on_progress(len(manifest), len(manifest))
 
-    def _piece(self, manifest: Manifest, index: int, pictures: bool) -> _Piece:
-        name, pixels = manifest.records[index].name, manifest.read(index).pixels
-        if manifest.vectors != (self.window is None):
-            raise DataError(
-                f"{name}: is {'a row of numbers' if manifest.vectors else 'an image'}, unlike the training data"
-            )
-        if self.window is None or self.channels is None:
-            return _Piece(index, name, self._row(pixels, name), None, None, None)
-        size = pixels.shape[0], pixels.shape[1]
-        fitted = pixels if self.sizing is None else self.sizing.fit(pixels)
-        unit, _ = prepare(fitted, channels=self.channels, window=self.window, name=name)
-        if self.sizing is None and tuple(unit.shape) != self.detector.shape:
-            raise DataError(
-                f"{name}: is {size[1]}x{size[0]} pixels, the detector was fitted on another size; set image_size"
-            )
-        picture = None
-        if pictures:
-            whole = (
-                unit if fitted is pixels else prepare(pixels, channels=self.channels, window=self.window, name=name)[0]
-            )
-            picture = Window.to_display(whole[None])[0]
-        if self.sizing is None or self.sizing.mode == "resize":
-            return _Piece(index, name, unit[None], size, None, picture)
-        tiles = self.sizing.tiles(*size)
-        height, width = self.sizing.height, self.sizing.width
-        crops = torch.stack([unit[:, top : top + height, left : left + width] for top, left in tiles])
-        return _Piece(index, name, crops, size, tiles, picture)
+    def _reader(self) -> Reader:
+        return Reader(self.detector.shape, self.sizing, self.window, self.channels)
 
-    def _row(self, row: np.ndarray, name: str) -> Tensor:
-        if not np.isfinite(row).all():
-            column = int(np.flatnonzero(~np.isfinite(row))[0])
-            raise DataError(f"{name}: column {column} is {row[column]}; fill or remove such values")
-        if row.shape != self.detector.shape:
-            raise DataError(f"{name}: has {len(row)} columns, the detector was fitted on {self.detector.shape}")
-        return torch.from_numpy(np.asarray(row, dtype=np.float32))[None]
-
-    def _flush(self, waiting: list[_Piece | Failure], pictures: bool) -> Iterator[Scored | Failure]:
-        pieces = [piece for piece in waiting if isinstance(piece, _Piece)]
+    def _flush(self, waiting: list[Piece | Failure], pictures: bool) -> Iterator[Scored | Failure]:
+        pieces = [piece for piece in waiting if isinstance(piece, Piece)]
         if not pieces:
             yield from (failure for failure in waiting if isinstance(failure, Failure))
             return
@@ -138,14 +92,14 @@ class Scorer:
                 yield self._scored(piece, _rows(anomaly, slice(start, start + len(piece.crops))), pictures)
                 start += len(piece.crops)
 
-    def _scored(self, piece: _Piece, anomaly: Anomaly, pictures: bool) -> Scored:
+    def _scored(self, piece: Piece, anomaly: Anomaly, pictures: bool) -> Scored:
         # The worst tile decides.
-        worst = int(anomaly.image.argmax())
+        worst, reader = int(anomaly.image.argmax()), self._reader()
         normal = None
         if pictures and anomaly.normal is not None and anomaly.normal.ndim == 4:
-            normal = self._restored(piece, anomaly.normal.float().cpu().numpy())
+            normal = reader.restored(piece, anomaly.normal.float().cpu().numpy())
             normal = Window.to_display(torch.from_numpy(normal)[None])[0]
-        pixel = None if anomaly.pixel is None else self._restored(piece, anomaly.pixel.float().cpu().numpy())[0]
+        pixel = None if anomaly.pixel is None else reader.restored(piece, anomaly.pixel.float().cpu().numpy())[0]
         return Scored(
             piece.index,
             piece.name,
@@ -155,16 +109,6 @@ class Scorer:
             piece.picture,
             normal,
         )
-
-    def _restored(self, piece: _Piece, planes: np.ndarray) -> np.ndarray:
-        """Planes (t, k, h, w) of the crops as planes (k, H, W) of the input."""
-        assert piece.size is not None
-        if self.sizing is None:
-            restored: np.ndarray = planes[0]
-            return restored
-        if piece.tiles is None:
-            return np.stack([self.sizing.restore_map(plane, *piece.size) for plane in planes[0]])
-        return np.stack([self.sizing.stitch(plane, piece.tiles, *piece.size) for plane in planes.swapaxes(0, 1)])
 
 
 def _rows(anomaly: Anomaly, rows: slice) -> Anomaly:

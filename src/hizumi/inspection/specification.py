@@ -3,7 +3,7 @@
 import ast
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -34,13 +34,15 @@ def construct(specification: Mapping[str, Any]) -> Any:
         raise UsageError(f"{name} does not take these settings ({error}); it takes {known}") from error
 
 
-def specification_from(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
-    """A detector's specification from a name and settings in words.
+def specification_from(
+    name: str, settings: Mapping[str, str], role: Literal["detector", "model"] = "detector"
+) -> dict[str, Any]:
+    """A detector's or model's specification from a name and settings in words.
 
     Settings are such as {"model": "vae", "model.latent": "20", "difference": "l1"}.
     A value that names a model becomes that model where the argument takes one; a dot reaches into its own arguments.
     """
-    found = detector_class(name)
+    found: type = detector_class(name) if role == "detector" else model_class(name)
     return {"name": name, "arguments": _arguments(found, settings, name)}
 
 

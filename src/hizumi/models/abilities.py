@@ -30,6 +30,14 @@ class CanEncode(ABC):
         """Codes of items, (n, k) or (n, k, p, q)."""
 
 
+class CanDecode(ABC):
+    """Turns codes into items: those of `encode`, and those drawn from N(0, I) that samples are made of."""
+
+    @abstractmethod
+    def decode(self, codes: Tensor) -> Tensor:
+        """Items of codes, (n, k) or (n, k, p, q)."""
+
+
 class CanReconstruct(ABC):
     """Rebuilds items through a bottleneck."""
 
@@ -38,9 +46,28 @@ class CanReconstruct(ABC):
         """Items of the same shape, as the model would have them."""
 
 
+class CanTranslate(ABC):
+    """Turns images into what they are on the other side: clean, large, coloured, of another set."""
+
+    @abstractmethod
+    def translate(self, images: Tensor) -> Tensor:
+        """Images of the same size, the same for the same input; their channels are the targets'."""
+
+
 class HasLikelihood(ABC):
     """Says how probable an item is."""
 
     @abstractmethod
     def log_likelihood(self, images: Tensor) -> Likelihood:
         """Log-likelihoods, or the bound on them that the model offers; deterministic, each item by itself."""
+
+
+ABILITIES: dict[type, str] = {
+    CanSample: "sample",
+    CanReconstruct: "reconstruct",
+    CanTranslate: "translate",
+    HasLikelihood: "weigh",
+    CanEncode: "encode",
+    CanDecode: "decode",
+}
+"""What a model that has the ability can do, in a word."""

@@ -1,21 +1,23 @@
 """What all adversarial models share: a generator that turns noise into items, and whose turn it is."""
 
 from abc import ABC
+from collections.abc import Callable
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from hizumi.models.abilities import CanSample
+from hizumi.models.abilities import CanDecode, CanSample
+from hizumi.objectives import Game
 from hizumi.training import Trainable, WeightAverage
 
 SAMPLES_AT_ONCE = 256
 
 
-class Adversarial(Trainable, CanSample, ABC):
+class Adversarial(Trainable, CanSample, CanDecode, ABC):
     """A generator and what it plays against; subclasses make the networks and say what a step is.
 
-    `build` must set `generator` and call `keep_average` after it.
+    `build` must set `generator`, call `keep_average` after it, and register an optimiser for either player.
     """
 
     latent: int
@@ -40,16 +42,45 @@ class Adversarial(Trainable, CanSample, ABC):
 
     @final
     def generators_turn(self, opponent_steps: int, pretraining: int = 0) -> bool:
-        """Whether the generator moves in this step: in every `opponent_steps`-th, after `pretraining` steps."""
-        return self.steps_done >= pretraining and (self.steps_done + 1) % opponent_steps == 0
+        """Whether the generator moves in this step: after every `opponent_steps`-th, once `pretraining` steps are done.
+
+        The opponent moves in every step, so that a step sees one batch.
+        """
+        return self.steps_done >= pretraining and (self.steps_done - pretraining + 1) % opponent_steps == 0
+
+    @final
+    def play(
+        self,
+        game: Game,
+        real: Tensor,
+        fake: Tensor,
+        judge: Callable[[Tensor], Tensor],
+        *,
+        label_smoothing: float = 0.0,
+        generator_moves: bool = True,
+    ) -> dict[str, Tensor]:
+        """One turn of algorithm 1 of Goodfellow et al. (2014), by the optimisers "discriminator" and "generator".
+
+        `fake` is what the generator made, with its graph; `judge` gives the discriminator's logits (n,) of items.
+        """
+        discriminator = game.discriminator(judge(real), judge(fake.detach()), label_smoothing)
+        losses = {"discriminator": self.update("discriminator", discriminator)}
+        if generator_moves:
+            losses["generator"] = self.update("generator", game.generator(judge(fake)))
+            self.follow_average()
+        return losses
 
     @final
     def sample(self, count: int, seed: int = 0) -> Tensor:
         """Items generated from codes drawn from N(0, I)."""
         self.require_built()
-        noise = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
+        codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
         self.eval()
-        generator = self.generator if self.average is None else self.average.network
         with torch.no_grad():
-            parts = [generator(codes.to(self.images_seen.device)) for codes in torch.split(noise, SAMPLES_AT_ONCE)]
-        return torch.cat(parts)
+            return self.decode(codes.to(self.images_seen.device))
+
+    @final
+    def decode(self, codes: Tensor) -> Tensor:
+        """Items that the generator, or its running average, makes of codes (n, latent)."""
+        generator = self.generator if self.average is None else self.average.network
+        return torch.cat([generator(part) for part in torch.split(codes, SAMPLES_AT_ONCE)])

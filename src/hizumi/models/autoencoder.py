@@ -2,16 +2,17 @@
 
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from hizumi import networks
-from hizumi.models.abilities import CanEncode, CanReconstruct
+from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct
 from hizumi.training import Budget, Card, Trainable, drop_at
 
 
-class Autoencoder(Trainable, CanEncode, CanReconstruct):
-    """Non-linear principal components, trained on the squared error alone.
+class Autoencoder(Trainable, CanEncode, CanDecode, CanReconstruct):
+    """Non-linear principal components, trained on the squared error: plain, denoising or sparse.
 
     Args:
         code: Size of the code: numbers for a flat one, channels of an (h/8, w/8) map for a spatial one.
@@ -19,6 +20,8 @@ class Autoencoder(Trainable, CanEncode, CanReconstruct):
             fully connected networks and a flat code either way.
         width: Channels of the first convolution.
         learning_rate: Of Adam; a tenth of it for the last 30 % of the budget.
+        noise: Standard deviation of Gaussian noise on what is squeezed in training; the clean item is to come back.
+        sparsity: Weight of the mean |code| beside the squared error.
     """
 
     card: ClassVar[Card] = Card(
@@ -35,9 +38,12 @@ class Autoencoder(Trainable, CanEncode, CanReconstruct):
         layout: Literal["spatial", "flat"] = "spatial",
         width: int = 16,
         learning_rate: float = 4e-3,
+        noise: float = 0.0,
+        sparsity: float = 0.0,
     ) -> None:
         super().__init__()
         self.code, self.layout, self.width, self.learning_rate = code, layout, width, learning_rate
+        self.noise, self.sparsity = noise, sparsity
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make encoder and decoder."""
@@ -52,8 +58,15 @@ class Autoencoder(Trainable, CanEncode, CanReconstruct):
         self.optimise("autoencoder", self.parameters(), learning_rate=self.learning_rate, schedule=drop_at(0.7))
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """Rebuild the batch and step down the squared error."""
-        return {"reconstruction": self.update("autoencoder", mse_loss(self.reconstruct(batch), batch))}
+        """Rebuild the batch, or what it was before noise came on it, and step down the squared error."""
+        squeezed = batch + self.noise * torch.randn_like(batch) if self.noise else batch
+        codes = self.encode(squeezed)
+        reconstruction = mse_loss(self.decode(codes), batch)
+        if not self.sparsity:
+            return {"reconstruction": self.update("autoencoder", reconstruction)}
+        size = codes.abs().mean()
+        self.update("autoencoder", reconstruction + self.sparsity * size)
+        return {"reconstruction": reconstruction.detach(), "code": size.detach()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
         """Squared error."""
@@ -63,6 +76,10 @@ class Autoencoder(Trainable, CanEncode, CanReconstruct):
         """Codes, (n, code) or (n, code, h/8, w/8)."""
         return self.encoder(images)
 
+    def decode(self, codes: Tensor) -> Tensor:
+        """Items of codes."""
+        return self.decoder(codes)
+
     def reconstruct(self, images: Tensor) -> Tensor:
         """Items rebuilt from their codes."""
-        return self.decoder(self.encoder(images))
+        return self.decode(self.encode(images))

@@ -1,6 +1,6 @@
 """DCGAN: a generator and a discriminator, convolutional all the way."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -15,15 +15,22 @@ class DCGAN(Adversarial):
     Args:
         latent: Dimensions of the code, drawn from N(0, I).
         width: Channels of the discriminator's first convolution.
-        game: The generator's loss: "non-saturating" as trained in practice, or "minimax", the game's own value.
+        game: "non-saturating" as trained in practice, "minimax", the game's own value, which is flat for the generator
+            while the discriminator wins, or "least-squares" (Mao et al. 2017).
         learning_rate: Of both Adam optimisers.
         beta1: Their first momentum; the paper's 0.5.
+        discriminator_steps: For each step of the generator.
+        pretraining_steps: Of the discriminator alone, before the generator first moves.
+        batch_norm: In all layers but the discriminator's first and either network's last.
+        label_smoothing: Real items are labelled 1 minus this for the discriminator; 0.1 calms it.
+        average_decay: Of the running average of the generator, which samples; None for the last weights.
     """
 
     card: ClassVar[Card] = Card(
         family="implicit",
-        idea="a generator learns to fool a discriminator; strided convolutions and batch norm keep them stable",
+        idea="the game of GAN between strided convolutions, which batch norm keeps stable",
         paper="Radford, Metz & Chintala, Unsupervised representation learning with DCGANs, ICLR 2016",
+        inputs=("images",),
     )
     default_budget: ClassVar[Budget] = Budget(steps=3000)
     default_batch_size: ClassVar[int] = 128
@@ -32,28 +39,37 @@ class DCGAN(Adversarial):
         self,
         latent: int = 100,
         width: int = 64,
-        game: Literal["non-saturating", "minimax"] = "non-saturating",
+        game: objectives.GameName = "non-saturating",
         learning_rate: float = 2e-4,
         beta1: float = 0.5,
+        discriminator_steps: int = 1,
+        pretraining_steps: int = 0,
+        batch_norm: bool = True,
+        label_smoothing: float = 0.0,
+        average_decay: float | None = 0.999,
     ) -> None:
         super().__init__()
         self.latent, self.width, self.game = latent, width, game
         self.learning_rate, self.beta1 = learning_rate, beta1
+        self.discriminator_steps, self.pretraining_steps = discriminator_steps, pretraining_steps
+        self.batch_norm, self.label_smoothing, self.average_decay = batch_norm, label_smoothing, average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator and discriminator."""
-        self.generator = networks.generator(shape, self.latent, self.width)
-        self.keep_average(None)
-        self.discriminator = networks.critic(shape, self.width)
+        self.generator = networks.generator(shape, self.latent, self.width, batch_norm=self.batch_norm)
+        self.discriminator = networks.critic(shape, self.width, self.batch_norm)
+        self.keep_average(self.average_decay)
         betas = (self.beta1, 0.999)
         self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
         self.optimise("generator", self.generator.parameters(), learning_rate=self.learning_rate, betas=betas)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of the discriminator, then one of the generator."""
-        fake = self.generator(self.noise(len(batch)))
-        discriminator = objectives.discriminator_loss(self.discriminator(batch), self.discriminator(fake.detach()))
-        discriminator = self.update("discriminator", discriminator)
-        fooling = objectives.minimax_loss if self.game == "minimax" else objectives.non_saturating_loss
-        generator = self.update("generator", fooling(self.discriminator(fake)))
-        return {"discriminator": discriminator, "generator": generator}
+        """One step of the discriminator, and one of the generator where it is its turn."""
+        return self.play(
+            objectives.GAMES[self.game],
+            real=batch,
+            fake=self.generator(self.noise(len(batch))),
+            judge=self.discriminator,
+            label_smoothing=self.label_smoothing,
+            generator_moves=self.generators_turn(self.discriminator_steps, self.pretraining_steps),
+        )

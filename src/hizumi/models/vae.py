@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
-from hizumi.models.abilities import CanEncode, CanReconstruct, CanSample, HasLikelihood, Likelihood
+from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct, CanSample, HasLikelihood, Likelihood
 from hizumi.training import Budget, Card, Trainable, drop_at
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)
 
 
-class VAE(Trainable, CanSample, CanEncode, CanReconstruct, HasLikelihood):
+class VAE(Trainable, CanSample, CanEncode, CanDecode, CanReconstruct, HasLikelihood):
     """Variational autoencoder.
 
     Args:
@@ -21,8 +21,10 @@ class VAE(Trainable, CanSample, CanEncode, CanReconstruct, HasLikelihood):
         density: Of each pixel given the code: "gaussian" with one variance learned for all pixels, or "bernoulli" on
             grey values brought to [0, 1]. Vectors are always Gaussian.
         beta: Weight of the divergence from the prior; 1 is the VAE.
+        warmup: Share of the budget over which that weight rises from 0.
         bound: What `log_likelihood` returns: "elbo" (code at its mean), "reconstruction" (mean log p(x|z) over the
-            draws, An & Cho 2015) or "importance" (importance-weighted, Burda et al. 2016).
+            draws, An & Cho 2015) or "importance" (importance-weighted, Burda et al. 2016). The evidence lower bound
+            in its strict sense is "reconstruction" and the term "divergence", added up.
         draws: Codes drawn per item for the latter two; the same noise for every item.
         learning_rate: Of Adam; a tenth of it for the last 30 % of the budget.
     """
@@ -44,10 +46,11 @@ class VAE(Trainable, CanSample, CanEncode, CanReconstruct, HasLikelihood):
         bound: Literal["elbo", "reconstruction", "importance"] = "elbo",
         draws: int = 16,
         learning_rate: float = 1e-3,
+        warmup: float = 0.0,
     ) -> None:
         super().__init__()
         self.latent, self.width, self.density, self.beta = latent, width, density, beta
-        self.bound, self.draws, self.learning_rate = bound, draws, learning_rate
+        self.bound, self.draws, self.learning_rate, self.warmup = bound, draws, learning_rate, warmup
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make encoder, decoder, and the noise that scores are computed with."""
@@ -67,7 +70,8 @@ class VAE(Trainable, CanSample, CanEncode, CanReconstruct, HasLikelihood):
         code = mean + torch.randn_like(mean) * (log_variance / 2).exp()
         reconstruction = -self._log_density(batch, code).flatten(1).sum(1).mean()
         divergence = objectives.kl_to_standard_normal(mean, log_variance).mean()
-        self.update("vae", reconstruction + self.beta * divergence)
+        beta = self.beta * min(1.0, self.progress / self.warmup) if self.warmup else self.beta
+        self.update("vae", reconstruction + beta * divergence)
         return {"reconstruction": reconstruction.detach(), "divergence": divergence.detach()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
@@ -81,15 +85,19 @@ class VAE(Trainable, CanSample, CanEncode, CanReconstruct, HasLikelihood):
         self.require_built()
         noise = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():
-            return self._expected(self.eval().decoder(noise.to(self.codes_noise.device)))
+            return self.eval().decode(noise.to(self.codes_noise.device))
 
     def encode(self, images: Tensor) -> Tensor:
         """Means of the codes, (n, latent)."""
         return self._posterior(images)[0]
 
+    def decode(self, codes: Tensor) -> Tensor:
+        """Items expected at codes (n, latent)."""
+        return self._expected(self.decoder(codes))
+
     def reconstruct(self, images: Tensor) -> Tensor:
         """Items expected at the means of their codes."""
-        return self._expected(self.decoder(self.encode(images)))
+        return self.decode(self.encode(images))
 
     def log_likelihood(self, images: Tensor) -> Likelihood:
         """The bound chosen by `bound`, in nats; its pixel map is that of log p(x | mean code)."""

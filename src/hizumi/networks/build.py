@@ -1,4 +1,10 @@
-"""A body for a shape: convolutional for images (c, h, w), fully connected for vectors (d,)."""
+"""A body for a shape: convolutional for images (c, h, w), fully connected for vectors (d,).
+
+`width` and `batch_norm` are of the convolutional ones, `hidden` are the layers of the others, from the item inwards.
+"""
+
+import math
+from collections.abc import Sequence
 
 from torch import nn
 
@@ -6,18 +12,38 @@ from hizumi.networks.dcgan import Critic, Encoder, Generator
 from hizumi.networks.mlp import HIDDEN, VectorCritic, mlp
 
 
-def encoder(shape: tuple[int, ...], outputs: int, width: int = 64) -> nn.Module:
+def encoder(shape: tuple[int, ...], outputs: int, width: int = 64, hidden: Sequence[int] = HIDDEN) -> nn.Module:
     """Items to codes (n, outputs)."""
-    return mlp(shape[0], outputs) if len(shape) == 1 else Encoder(shape, outputs, width)
+    return mlp(shape[0], outputs, hidden) if len(shape) == 1 else Encoder(shape, outputs, width)
 
 
-def generator(shape: tuple[int, ...], latent: int, width: int = 64, bounded: bool = True) -> nn.Module:
+def generator(
+    shape: tuple[int, ...],
+    latent: int,
+    width: int = 64,
+    bounded: bool = True,
+    batch_norm: bool = True,
+    hidden: Sequence[int] = HIDDEN,
+) -> nn.Module:
     """Codes (n, latent) to items; images are bounded to [-1, 1] unless logits are wanted, vectors never are."""
     if len(shape) == 1:
-        return mlp(latent, shape[0], HIDDEN[::-1])
-    return Generator(shape, latent, width, bounded=bounded)
+        return mlp(latent, shape[0], hidden[::-1])
+    return Generator(shape, latent, width, batch_norm, bounded)
 
 
-def critic(shape: tuple[int, ...], width: int = 64) -> Critic | VectorCritic:
+def critic(
+    shape: tuple[int, ...], width: int = 64, batch_norm: bool = True, hidden: Sequence[int] = HIDDEN
+) -> Critic | VectorCritic:
     """Items to logits (n,), with `features` on the way."""
-    return VectorCritic(shape[0]) if len(shape) == 1 else Critic(shape, width)
+    return VectorCritic(shape[0], hidden) if len(shape) == 1 else Critic(shape, width, batch_norm)
+
+
+def flat_generator(shape: tuple[int, ...], latent: int, hidden: Sequence[int], batch_norm: bool = False) -> nn.Module:
+    """Codes (n, latent) to items, fully connected also for images, which are bounded to [-1, 1]."""
+    body = mlp(latent, math.prod(shape), hidden[::-1], batch_norm)
+    return body if len(shape) == 1 else nn.Sequential(body, nn.Unflatten(1, shape), nn.Tanh())
+
+
+def flat_critic(shape: tuple[int, ...], hidden: Sequence[int], batch_norm: bool = False) -> VectorCritic:
+    """Items to logits (n,), fully connected also for images."""
+    return VectorCritic(math.prod(shape), hidden, batch_norm)

@@ -134,7 +134,7 @@ class Critic(nn.Module):
         self.pyramid = Pyramid.of(height, wide)
         self.body = down(self.pyramid, channels, width, batch_norm)
         base = self.pyramid.base_height, self.pyramid.base_width
-        self.head = nn.Conv2d(widths(width, self.pyramid.stages)[-1], 1, base, bias=not batch_norm)
+        self.head = nn.Conv2d(widths(width, self.pyramid.stages)[-1], 1, base, bias=False)
         initialise(self)
 
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:

@@ -1,4 +1,4 @@
-"""Fully connected bodies for vectors."""
+"""Fully connected bodies."""
 
 from collections.abc import Sequence
 
@@ -8,32 +8,42 @@ from torch import Tensor, nn
 HIDDEN = (128, 64)
 
 
-def mlp(inputs: int, outputs: int, hidden: Sequence[int] = HIDDEN) -> nn.Sequential:
-    """Linear layers with LeakyReLU 0.2 between them."""
+def mlp(inputs: int, outputs: int, hidden: Sequence[int] = HIDDEN, batch_norm: bool = False) -> nn.Sequential:
+    """Hidden layers and a linear one; see `hidden_layers`."""
+    return nn.Sequential(*hidden_layers(inputs, hidden, batch_norm), nn.Linear([inputs, *hidden][-1], outputs))
+
+
+def hidden_layers(inputs: int, hidden: Sequence[int], batch_norm: bool = False) -> list[nn.Module]:
+    """Linear layers, each with LeakyReLU 0.2 after it; batch norm, where wanted, in all but the first."""
     layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [nn.Linear(inputs, width), nn.LeakyReLU(0.2)]
+    for stage, width in enumerate(hidden):
+        normalised = batch_norm and stage > 0
+        layers.append(nn.Linear(inputs, width, bias=not normalised))
+        layers += [nn.BatchNorm1d(width)] if normalised else []
+        layers.append(nn.LeakyReLU(0.2))
         inputs = width
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+    return layers
 
 
 class VectorCritic(nn.Module):
-    """Vector (n, d) to logit (n,); `features` is its last hidden layer."""
+    """Item to logit (n,), fully connected, images flattened; `features` is its last hidden layer.
 
-    def __init__(self, inputs: int, hidden: Sequence[int] = HIDDEN) -> None:
+    The logit has no bias: real and fake come at equal odds, and a Wasserstein critic's bias would never move.
+    """
+
+    def __init__(self, inputs: int, hidden: Sequence[int] = HIDDEN, batch_norm: bool = False) -> None:
         super().__init__()
-        *first, last = hidden
-        self.body = nn.Sequential(mlp(inputs, last, first), nn.LeakyReLU(0.2))
-        self.head = nn.Linear(last, 1)
+        self.body = nn.Sequential(*hidden_layers(inputs, hidden, batch_norm))
+        self.head = nn.Linear(hidden[-1], 1, bias=False)
 
-    def features(self, vectors: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+    def features(self, items: Float[Tensor, "n *shape"]) -> Float[Tensor, "n k"]:
         """The last hidden layer, which feature matching compares."""
-        return self.body(vectors)
+        return self.body(items.flatten(1))
 
     def judge(self, features: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
         """Logits from features."""
         return self.head(features).flatten()
 
-    def forward(self, vectors: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    def forward(self, items: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
         """Logits, positive for real."""
-        return self.judge(self.features(vectors))
+        return self.judge(self.features(items))

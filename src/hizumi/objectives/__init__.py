@@ -1,7 +1,25 @@
 """Objectives: pure functions, tensors in, losses or maps out."""
 
-from hizumi.objectives.adversarial import discriminator_loss, minimax_loss, non_saturating_loss
-from hizumi.objectives.likelihood import bernoulli_log_density, gaussian_log_density, kl_to_standard_normal
+from hizumi.objectives.adversarial import (
+    GAMES,
+    Game,
+    GameName,
+    discriminator_loss,
+    least_squares_discriminator_loss,
+    least_squares_generator_loss,
+    minimax_loss,
+    non_saturating_loss,
+    wasserstein_critic_loss,
+    wasserstein_generator_loss,
+)
+from hizumi.objectives.boosting import adagan_weights, density_ratio
+from hizumi.objectives.likelihood import (
+    bernoulli_log_density,
+    categorical_log_density,
+    gaussian_log_density,
+    kl_to_standard_normal,
+)
+from hizumi.objectives.penalties import gradient_penalty
 from hizumi.objectives.reconstruction import (
     absolute_difference,
     contrast_difference,
@@ -11,15 +29,26 @@ from hizumi.objectives.reconstruction import (
 )
 
 __all__ = [
+    "GAMES",
+    "Game",
+    "GameName",
     "absolute_difference",
+    "adagan_weights",
     "bernoulli_log_density",
+    "categorical_log_density",
     "contrast_difference",
+    "density_ratio",
     "discriminator_loss",
     "gaussian_log_density",
+    "gradient_penalty",
     "kl_to_standard_normal",
+    "least_squares_discriminator_loss",
+    "least_squares_generator_loss",
     "minimax_loss",
     "non_saturating_loss",
     "smooth",
     "squared_difference",
     "structural_dissimilarity",
+    "wasserstein_critic_loss",
+    "wasserstein_generator_loss",
 ]

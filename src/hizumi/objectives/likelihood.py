@@ -2,9 +2,9 @@
 
 import math
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 
 def kl_to_standard_normal(mean: Float[Tensor, "n d"], log_variance: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
@@ -22,3 +22,10 @@ def gaussian_log_density(
 def bernoulli_log_density(values: Float[Tensor, "..."], logits: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """Elementwise values log p + (1 - values) log(1 - p) in nats, for values in [0, 1] and p = sigmoid(logits)."""
     return -binary_cross_entropy_with_logits(logits, values, reduction="none")
+
+
+def categorical_log_density(
+    values: Int[Tensor, "n *shape"], logits: Float[Tensor, "n k *shape"]
+) -> Float[Tensor, "n *shape"]:
+    """Elementwise log p(value) in nats, for values 0 to k - 1 and p = softmax(logits)."""
+    return -cross_entropy(logits, values, reduction="none")

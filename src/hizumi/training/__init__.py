@@ -3,11 +3,12 @@
 from hizumi.training.averaging import WeightAverage
 from hizumi.training.card import Card
 from hizumi.training.options import Budget, TrainingOptions
-from hizumi.training.trainable import Trainable, constant, cosine_to_zero, drop_at, linear_to_zero
+from hizumi.training.trainable import Schedule, Trainable, constant, cosine_to_zero, drop_at, linear_to_zero
 
 __all__ = [
     "Budget",
     "Card",
+    "Schedule",
     "Trainable",
     "TrainingOptions",
     "WeightAverage",

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+FAMILIES = ("explicit, tractable", "explicit, approximate", "implicit", "image to image")
+"""Families of generative models, by what they do about the density of the data; catalogues are in this order."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Card:

@@ -34,11 +34,12 @@ def check_losses(records: Sequence[Mapping[str, Any]]) -> list[Finding]:
     findings = []
     for phase in dict.fromkeys(record["phase"] for record in records):
         losses = [record["losses"] for record in records if record["phase"] == phase]
-        if len(losses) < 8:
-            continue
-        first, last = losses[: len(losses) // 4], losses[-(len(losses) // 4) :]
-        for term in losses[0]:
-            before, after = (float(np.median([step[term] for step in part])) for part in (first, last))
+        for term in dict.fromkeys(term for step in losses for term in step):
+            values = [step[term] for step in losses if term in step]  # not every step takes every player's turn
+            if len(values) < 8:
+                continue
+            quarter = len(values) // 4
+            before, after = float(np.median(values[:quarter])), float(np.median(values[-quarter:]))
             if term == "discriminator" and after < DEAD_LOSS:
                 findings.append(
                     Finding(

@@ -162,6 +162,20 @@ class Trainable(nn.Module, ABC):
         self._average_over_processes([mean])
         return mean
 
+    @final
+    def from_all_processes(self, rows: Tensor) -> Tensor:
+        """The rows of all processes, in the same order everywhere; as many from each."""
+        if self.fabric is None or self.fabric.world_size == 1:
+            return rows
+        gathered = self.fabric.all_gather(rows)
+        assert isinstance(gathered, Tensor)
+        return gathered.flatten(0, 1)
+
+    @final
+    def own_part(self, rows: Tensor) -> Tensor:
+        """This process's rows of what `from_all_processes` brought together."""
+        return rows if self.fabric is None else rows.chunk(self.fabric.world_size)[self.fabric.global_rank]
+
     def _average_over_processes(self, tensors: list[Tensor]) -> None:
         # One message for all tensors: on a network, the latency of a message costs more than its length.
         if self.fabric is None or self.fabric.world_size == 1 or not tensors:

@@ -1,0 +1,117 @@
+"""Writing what models make: files and tables, sheets and animations, and remarks on the way."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hizumi.cli.console import WARNING, coloured
+from hizumi.errors import SaveError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
+
+    from hizumi.generation import Made
+
+SHOWN = 8  # items on the sheet that compares before and after
+
+
+@dataclass
+class Outcome:
+    """How many were made, the first of them, and what could not be read."""
+
+    count: int = 0
+    first: "list[Made]" = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+
+@contextmanager
+def noted(console: "Console") -> Iterator[None]:
+    """Say each kind of warning once, as a note."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        console.print(coloured(f"Note: {message}.", WARNING))
+
+
+def folder_for(path: Path) -> Path:
+    """The folder, made where it is missing."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SaveError(f"cannot make the folder {path}: {error.strerror}; name another") from error
+    return path
+
+
+def write_made(path: Path, made: Iterable[Any], *, vectors: bool, columns: Sequence[str]) -> Outcome:
+    """Images into a folder, under their records' names, or rows into a table."""
+    outcome = Outcome()
+    rows: list[np.ndarray] = []
+    taken: set[Path] = set()
+    if not vectors and path.suffix:
+        raise UsageError(f"{path} is a file; name a folder for images")
+    for item in made:
+        if not hasattr(item, "data"):
+            outcome.failures.append((item.name, item.reason))
+            continue
+        outcome.count += 1
+        if vectors:
+            rows.append(item.data)
+            continue
+        target = _place(folder_for(path), item.name, taken)
+        write_singly(target.parent, [target.name], [item.data])
+        if len(outcome.first) < SHOWN:
+            outcome.first.append(item)
+    if vectors and rows:
+        write_rows(path, "rows.csv", rows, columns)
+    return outcome
+
+
+def write_singly(folder: Path, names: "Sequence[str]", items: "Iterable[np.ndarray]") -> None:
+    """One file for each image, of the format that holds it without loss."""
+    from hizumi.data.writing import encoded
+    from hizumi.files import write_atomically
+
+    for name, pixels in zip(names, items, strict=True):
+        suffix, content = encoded(pixels)
+        write_atomically(folder / f"{name}{suffix}", content)
+
+
+def write_rows(path: Path, name: str, rows: "Iterable[np.ndarray]", columns: Sequence[str]) -> Path:
+    """A table; under this name where the path is a folder."""
+    from hizumi.report.tables import write_csv
+
+    path = path if path.suffix.lower() == ".csv" else folder_for(path) / name
+    write_csv(path, (dict(zip(columns, row.tolist(), strict=True)) for row in rows))
+    return path
+
+
+def write_sheet(path: Path, pictures: "Sequence[np.ndarray]", columns: int) -> Path:
+    """Pictures side by side in one PNG."""
+    from hizumi.files import write_atomically
+    from hizumi.report.generations import picture_file, sheet
+
+    write_atomically(path, picture_file(sheet(pictures, columns)))
+    return path
+
+
+def write_animation(path: Path, frames: "Sequence[Sequence[np.ndarray]]") -> Path:
+    """Frames of several pictures in one row each as a GIF."""
+    from hizumi.files import write_atomically
+    from hizumi.report.generations import animation_file, sheet
+
+    write_atomically(path, animation_file([sheet(frame, len(frame)) for frame in frames]))
+    return path
+
+
+def _place(folder: Path, name: str, taken: set[Path]) -> Path:
+    """Under the folder whatever the name; with its ending where only that tells it from another."""
+    parts = [part for part in Path(name).parts if part not in ("..", Path(name).anchor)]
+    whole = folder.joinpath(*parts)
+    place = whole.with_name(whole.stem) if whole.suffix and whole.with_name(whole.stem) not in taken else whole
+    taken.add(place)
+    return place

@@ -1,0 +1,261 @@
+"""Batches of two: images and what they turn into, from folders or made from plain images; and two unpaired sets.
+
+Images and targets that already lie beside each other in two tensors need nothing of this: they train as a tuple.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from hizumi.data.manifest import Manifest
+from hizumi.data.store import Store
+from hizumi.data.stream import Batches, Together, View, as_source, mix_seed
+from hizumi.errors import DataError, UsageError
+
+Pairing = Callable[[Tensor, torch.Generator], Tensor]
+"""Images (n, c, h, w), and where chance comes from, to what a model is to start from (n, k, h, w)."""
+
+
+def paired(inputs: Store, targets: Store) -> Batches:
+    """Pairs from two folders, matched by the files' names without their suffixes: a.jpg and a.png are a pair.
+
+    A pair of which one image cannot be used is left out. Raises DataError when a name has no partner, or partners are
+    not of one size.
+    """
+    items, partners = _by_stem(inputs), _by_stem(targets)
+    _refuse_unmatched(items, inputs.manifest, partners, targets.manifest)
+    both = ((own, partners[stem]) for stem, own in items.items())
+    usable = [(own, partner) for own, partner in both if own is not None and partner is not None]
+    if not usable:
+        names = f"{inputs.manifest.name} and {targets.manifest.name}"
+        raise DataError(f"{names}: of none of the {len(items)} pairs both images can be used; repair the damaged files")
+    for own, partner in usable:
+        (height, width), (its_height, its_width) = inputs.pixels(own).shape[:2], targets.pixels(partner).shape[:2]
+        if (height, width) != (its_height, its_width):
+            raise DataError(
+                f"{inputs.name(own)} is {width}x{height} pixels, its partner {targets.name(partner)} "
+                f"{its_width}x{its_height}; save pairs at one size, or give an image size to which all are brought"
+            )
+    own_indices, partner_indices = torch.tensor(usable).T
+    return Together(View(inputs, indices=own_indices), View(targets, indices=partner_indices))
+
+
+class SideBySide:
+    """Pairs from images that hold two halves, A left and B right, as the data sets of pix2pix do.
+
+    Args:
+        source: Whole images (n, c, h, 2w); a store of them has twice the width that the model is to see.
+        backwards: From B to A.
+    """
+
+    def __init__(self, source: Batches | Tensor, backwards: bool = False) -> None:
+        self.source, self.backwards = as_source(source), backwards
+        if isinstance(self.source, Store) and self.source.sizing is not None and self.source.sizing.mode == "tile":
+            raise UsageError("tiles would cut through images that lie side by side; use the sizing mode 'resize'")
+        if len(self.source.shape) != 3 or self.source.shape[2] % 2:
+            shape = "x".join(map(str, self.source.shape))
+            raise DataError(f"items of {shape} are no two images side by side; their width must be even")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one half."""
+        channels, height, width = self.source.shape
+        return channels, height, width // 2
+
+    @property
+    def views(self) -> int:
+        """Views of the source."""
+        return self.source.views
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Left and right halves, or the other way round."""
+        left, right = self.source.batch(indices, generator).chunk(2, dim=3)
+        return (right, left) if self.backwards else (left, right)
+
+
+class Unpaired:
+    """Items of one set, each epoch all of them, with as many of another set that are drawn by chance.
+
+    Args:
+        first: A tensor or any source.
+        second: Another one, of any length.
+    """
+
+    def __init__(self, first: Any, second: Any) -> None:
+        self.first, self.second = as_source(first), as_source(second)
+        if self.first.shape != self.second.shape:
+            shapes = ["x".join(map(str, source.shape)) for source in (self.first, self.second)]
+            raise DataError(f"one set holds items of {shapes[0]}, the other of {shapes[1]}; bring both to one shape")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one item of either set."""
+        return self.first.shape
+
+    @property
+    def views(self) -> int:
+        """Views of the first set."""
+        return self.first.views
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Items `indices` of the first set and any of the second; without a generator those of the same numbers."""
+        if generator is None:
+            others = torch.as_tensor(indices) % len(self.second)
+        else:
+            others = torch.randint(len(self.second), (len(indices),), generator=generator)
+        return self.first.batch(indices, generator), self.second.batch(others, generator)
+
+
+class ReadyMade:
+    """Pairs made from plain images: (what the pairing makes of them, the images).
+
+    Chance comes from the generator that a batch is asked for with, so that training resumes exactly. Without one, an
+    item's own number decides, and it is the same in any batch.
+    """
+
+    def __init__(self, source: Batches | Tensor, pairing: Pairing) -> None:
+        self.source, self.pairing = as_source(source), pairing
+        if len(self.source.shape) != 3:
+            raise DataError(f"pairs are made from images (c, h, w), not from items of shape {self.source.shape}")
+        self.shape = tuple(pairing(torch.zeros(1, *self.source.shape), torch.Generator()).shape[1:])
+
+    @property
+    def views(self) -> int:
+        """Views of the source."""
+        return self.source.views
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Inputs and targets."""
+        targets = self.source.batch(indices, generator)
+        if generator is not None:
+            return self.pairing(targets, generator), targets
+        own = [torch.Generator().manual_seed(mix_seed(int(index))) for index in indices]
+        inputs = [self.pairing(target, chance) for target, chance in zip(torch.split(targets, 1), own, strict=True)]
+        return torch.cat(inputs), targets
+
+
+@dataclass(frozen=True)
+class Denoise:
+    """From an image with Gaussian noise; `noise` is its standard deviation where the image's range is [0, 1].
+
+    Nothing is clipped: noisy values leave the range, as a sensor's amplifier would let them.
+    """
+
+    noise: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.noise < float("inf"):
+            raise UsageError(f"noise {self.noise}; give a standard deviation above 0, for images in [0, 1]")
+
+    def __call__(self, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
+        """Noisy images."""
+        return images + 2 * self.noise * torch.randn(images.shape, generator=generator)
+
+
+@dataclass(frozen=True)
+class SuperResolve:
+    """From an image of `factor` times fewer pixels a side, enlarged again without inventing anything."""
+
+    factor: int = 2
+
+    def __post_init__(self) -> None:
+        if self.factor < 2:
+            raise UsageError(f"factor {self.factor}; give a whole number from 2 on")
+
+    def __call__(self, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
+        """Blurred images: means of factor x factor pixels, bilinearly enlarged."""
+        height, width = images.shape[2:]
+        small = interpolate(images, (-(-height // self.factor), -(-width // self.factor)), mode="area")
+        return interpolate(small, (height, width), mode="bilinear")
+
+
+@dataclass(frozen=True)
+class Colour:
+    """From the grey image of a colour image."""
+
+    def __call__(self, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n 1 h w"]:
+        """Luma, as television weighs red, green and blue (ITU-R BT.601)."""
+        if images.shape[1] != 3:
+            raise DataError(f"images of {images.shape[1]} channels have no colours to learn; give ones of 3")
+        red, green, blue = images.chunk(3, dim=1)
+        return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+@dataclass(frozen=True)
+class Inpaint:
+    """From an image with rectangles missing, filled with the middle of the range.
+
+    Args:
+        boxes: Rectangles in each image; they may overlap.
+        largest: Share of the image's height and width that one may have at most; it has half of that at least.
+    """
+
+    boxes: int = 1
+    largest: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.boxes < 1 or not 0 < self.largest <= 1:
+            raise UsageError(f"{self.boxes} boxes of up to {self.largest} a side; give 1 or more, of a share up to 1")
+
+    def __call__(self, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
+        """Images with zeros in the boxes."""
+        shape = (len(images), 1, self.boxes)
+        rows = self._stretches(images.shape[2], torch.rand(2, *shape, generator=generator))
+        columns = self._stretches(images.shape[3], torch.rand(2, *shape, generator=generator))
+        missing = (rows[..., :, None] & columns[..., None, :]).any(2)
+        return images.masked_fill(missing, 0.0)
+
+    def _stretches(self, size: int, uniform: Tensor) -> Tensor:
+        """True where a box lies along one side, (..., size), from uniform numbers (2, ...): how long, and where."""
+        lengths = (size * self.largest * (1 + uniform[0]) / 2).round().clamp(min=1)
+        starts = ((size - lengths + 1) * uniform[1]).floor()
+        pixels = torch.arange(size)
+        return (pixels >= starts[..., None]) & (pixels < (starts + lengths)[..., None])
+
+
+PAIRINGS: dict[str, type[Denoise | SuperResolve | Colour | Inpaint]] = {
+    "denoise": Denoise,
+    "super-resolve": SuperResolve,
+    "colour": Colour,
+    "inpaint": Inpaint,
+}
+"""The ready-made pairings by the names that users give them."""
+
+
+def _by_stem(store: Store) -> dict[str, int | None]:
+    """For each record's name without suffix the item that the store has of it, None where it could not be used."""
+    stems = [str(PurePath(record.name).with_suffix("")) for record in store.manifest.records]
+    if twice := [stem for stem, count in Counter(stems).items() if count > 1]:
+        raise DataError(f"{store.manifest.name}: two images are called {twice[0]!r}; a pair needs a name of its own")
+    items = {number: item for item, number in enumerate(store.kept)}
+    return {stem: items.get(number) for number, stem in enumerate(stems)}
+
+
+def _refuse_unmatched(
+    items: dict[str, int | None], source: Manifest, partners: dict[str, int | None], other: Manifest
+) -> None:
+    for own, its, name, other_name in (
+        (items, partners, source.name, other.name),
+        (partners, items, other.name, source.name),
+    ):
+        if alone := [stem for stem in own if stem not in its]:
+            raise DataError(
+                f"{name}: {len(alone)} of {len(own)} images have no partner of the same name in {other_name}, "
+                f"the first is {alone[0]!r}; add it there, or take it away here"
+            )

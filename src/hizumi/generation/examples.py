@@ -1,0 +1,92 @@
+"""From a user's data to what a model learns from: normal items, with their classes or partners where it needs them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hizumi.data import Manifest, Record, Store, open_source
+from hizumi.data.manifest import UNLABELLED
+from hizumi.errors import DataError
+
+
+def open_examples(X: Any, y: Any = None, *, everything: bool = False) -> Manifest:
+    """Anything that `open_source` takes, without what is labelled anomalous unless `everything` is wanted.
+
+    `y` (n,) names each item's class.
+    """
+    if not isinstance(X, np.ndarray | torch.Tensor) and hasattr(X, "__array__"):  # a pandas table
+        X = np.asarray(X)
+    manifest = open_source(X, normal_class="all")
+    if y is not None:
+        manifest = replace(manifest, records=_with_classes(manifest, y))
+    kept = tuple(record for record in manifest.records if everything or record.label != 1)
+    if not kept:
+        raise DataError(f"{manifest.name}: holds no normal item; a model learns from those that are not anomalous")
+    return replace(manifest, records=kept)
+
+
+def to_learn_from(manifest: Manifest) -> Manifest:
+    """All but what the data mark as test."""
+    kept = tuple(replace(record, split="train") for record in manifest.records if record.split != "test")
+    if not kept:
+        raise DataError(f"{manifest.name}: all of it is marked as test; there is nothing to learn from")
+    return replace(manifest, records=kept)
+
+
+def to_judge_on(manifest: Manifest) -> Manifest:
+    """What the data mark as test; all, where they mark nothing."""
+    test = manifest.select(split="test")
+    return test if len(test) else manifest
+
+
+def with_classes_only(manifest: Manifest) -> Manifest:
+    """Leave out items that have no class, and say so."""
+    kept = tuple(record for record in manifest.records if record.kind != UNLABELLED)
+    left_out = len(manifest) - len(kept)
+    notes = (f"{left_out} items without a class were left out",) if left_out else ()
+    return replace(manifest, records=kept, notes=(*manifest.notes, *notes))
+
+
+def split_in_two(X: Any) -> tuple[Any, Any]:
+    """The two sets in one place: a tuple of two, or a folder with sub-folders A and B, or trainA and trainB."""
+    if isinstance(X, tuple) and len(X) == 2:
+        return X
+    path = Path(X).expanduser() if isinstance(X, str | Path) else None
+    found = (
+        {folder.name.lower(): folder for folder in path.iterdir() if folder.is_dir()} if path and path.is_dir() else {}
+    )
+    for first, second in (("a", "b"), ("traina", "trainb")):
+        if first in found and second in found:
+            return found[first], found[second]
+    raise DataError(
+        "two sets of images are needed: give a second one, a folder with sub-folders A and B, or a ready-made pairing"
+    )
+
+
+def classes_of(manifest: Manifest) -> tuple[str, ...]:
+    """Names of the classes, numbers in their order before words."""
+    return tuple(sorted({record.kind for record in manifest.records}, key=_order))
+
+
+def labels_of(store: Store, classes: Sequence[str]) -> torch.Tensor:
+    """The class of each item of a store, as its place among the names."""
+    kinds = (store.manifest.records[index].kind for index in store.kept)
+    return torch.tensor([classes.index(kind) for kind in kinds])
+
+
+def _with_classes(manifest: Manifest, y: Any) -> tuple[Record, ...]:
+    names = [f"{name:g}" if isinstance(name, float) else str(name) for name in np.asarray(y).ravel().tolist()]
+    if len(names) != len(manifest):
+        raise DataError(f"{len(names)} classes were given for {len(manifest)} items; give one for each")
+    return tuple(replace(record, label=0, kind=name) for record, name in zip(manifest.records, names, strict=True))
+
+
+def _order(name: str) -> tuple[int, float, str]:
+    try:
+        return 0, float(name), name
+    except ValueError:
+        return 1, 0.0, name

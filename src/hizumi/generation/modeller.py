@@ -1,0 +1,385 @@
+"""A generative model as one estimator: data in, samples, reconstructions, translations and likelihoods out."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from hizumi.data import Window
+from hizumi.data.pairs import Pairing
+from hizumi.errors import DataError, UsageError
+from hizumi.generation.application import applied
+from hizumi.generation.examples import open_examples
+from hizumi.generation.health import check_model
+from hizumi.generation.lessons import Lessons, Wishes, lessons_for
+from hizumi.generation.preprocessing import Preprocessing
+from hizumi.generation.preview import Preview, previewing
+from hizumi.generation.walks import along_axis, around_mean, between
+from hizumi.inspection.account import account
+from hizumi.inspection.planning import peak_memory, training_cost
+from hizumi.inspection.preparation import with_validation
+from hizumi.inspection.reading import Piece
+from hizumi.inspection.scoring import Failure
+from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
+from hizumi.models.abilities import ABILITIES
+from hizumi.registry import find_models, model_class
+from hizumi.training import Trainable, TrainingOptions
+from hizumi.training.health import Finding
+from hizumi.training.journal import Journal
+from hizumi.training.loop import Observer, fit, make_fabric
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What a model made of a record: pixels (h, w, c) of the data's type, or numbers (d,)."""
+
+    index: int
+    name: str
+    data: np.ndarray
+
+
+class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Learns how data are distributed; then makes more of them, rebuilds or translates them, or weighs them.
+
+    What it can do depends on the model (`hizumi list`): asking for something else raises a UsageError that names the
+    models that can. Images come back in the type and range of the training images, rows of numbers in their units.
+
+    Args:
+        model: A name (`hizumi list` shows them) or an unfitted model, which is copied. Its number of classes, and of
+            channels that images turn into, follow the data.
+        image_size: Working size in pixels, one side or (height, width). None: the image's own, at most 64.
+        sizing: "resize" keeps the aspect and pads; "tile" learns from crops of the image's own pixels.
+        window: Pixel values (low, high) that become -1 and 1. None: all of an integer type's range, or the range of
+            the training data where pixels are floats.
+        pairing: For models that learn from pairs, how plain images make them: "denoise", "super-resolve", "colour",
+            "inpaint", or one of `hizumi.data.pairs` with settings; "side-by-side" for images that hold both halves.
+        training: Budget, batch size, seed, precision and devices.
+        cache: Folder for decoded images, kept between fits. None: a temporary one.
+
+    After `fit`: `model_`, `preprocessing_`, `classes_` (names, in the order of the model's labels), `findings_` (health
+    check), `journal_`, `options_` (what was done, in full), `notes_` and `failures_` (what was said about the data).
+    """
+
+    model_: Trainable
+    preprocessing_: Preprocessing
+    classes_: tuple[str, ...]
+    findings_: list[Finding]
+    journal_: Journal
+
+    def __init__(
+        self,
+        model: str | Trainable = "dcgan",
+        *,
+        image_size: int | tuple[int, int] | None = None,
+        sizing: Literal["resize", "tile"] = "resize",
+        window: tuple[float, float] | None = None,
+        pairing: str | Pairing | None = None,
+        training: TrainingOptions | None = None,
+        cache: str | Path | None = None,
+    ) -> None:
+        self.model = model
+        self.image_size = image_size
+        self.sizing = sizing
+        self.window = window
+        self.pairing = pairing
+        self.training = training
+        self.cache = cache
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        run_folder: Path | None = None,
+        observe: Observer | None = None,
+        preview: Preview | None = None,
+        strict: bool = False,
+    ) -> Self:
+        """Fit on all items that are neither labelled anomalous nor marked as test.
+
+        Args:
+            X: A folder, file or list of files, the name of a built-in set, an array, a tensor, a Dataset, a Manifest.
+            y: Classes (n,) for a model that needs labels, where the data do not name them; or, for a model that turns
+                images into others, those others, which files of the same names pair with X. A folder X with A and B in
+                it needs no y.
+            run_folder: Where checkpoints and the journal go, so that a killed run resumes from them.
+            observe: Called with the record of every step.
+            preview: Called every few hundred steps with the step and pictures of what the model makes so far.
+            strict: Stop at the first image that cannot be read, instead of passing it over.
+        """
+        started = time.monotonic()
+        options = self.training or TrainingOptions()
+        fabric = make_fabric(options)
+        fabric.launch()
+        # Seen by every process, told by the first.
+        observe, preview = (observe, preview) if fabric.is_global_zero else (None, None)
+        model = self._new_model()
+        lessons = self._lessons(model, X, y, strict, observe)
+        training, validation = with_validation(lessons.batches, options)
+        if preview is not None and not lessons.preprocessing.vectors:
+            observe = previewing(model, lessons.items, observe, preview)
+        self.journal_ = fit(
+            [model],
+            training,
+            options,
+            validation=validation,
+            run_folder=run_folder,
+            observe=observe,
+            fabric=fabric,
+        )
+        self.model_ = model.cpu().eval()
+        self.preprocessing_, self.classes_ = lessons.preprocessing, lessons.classes
+        store = lessons.store
+        self.failures_ = tuple(Failure(-1, failure.name, failure.reason) for failure in store.failures)
+        noun = "rows" if store.manifest.vectors else "images"
+        self.notes_ = (*store.manifest.notes, *(f"{note}: {count} {noun}" for note, count in store.notes.items()))
+        self.findings_ = check_model(self.model_, lessons.items, self.journal_)
+        self.options_ = self._account(lessons, options) | {"fit_seconds": round(time.monotonic() - started, 2)}
+        self.leads_ = fabric.is_global_zero
+        return self
+
+    def plan(self, X: Any, y: Any = None, *, strict: bool = False) -> dict[str, Any]:
+        """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data."""
+        options = self.training or TrainingOptions()
+        model = self._new_model()
+        lessons = self._lessons(model, X, y, strict, None)
+        self.model_, plan = model, self._account(lessons, options, model)
+        seconds, steps = training_cost([model], lessons.batches, options)
+        return plan | {"estimate": {"seconds": round(seconds, 1), "steps": steps, "memory_bytes": peak_memory()}}
+
+    def sample(self, count: int = 1, seed: int = 0, kinds: str | Sequence[str] | None = None) -> np.ndarray:
+        """New items, images (count, h, w, c) or rows (count, d), the same for the same seed.
+
+        A model that knows classes makes items of all in turn, or of `kinds`: one for all, or one for each.
+        """
+        model = self.able(CanSample)
+        if count < 1:
+            raise UsageError(f"{count} samples were asked for; ask for one or more")
+        if kinds is None:
+            return self._as_data(model.sample(count, seed))
+        return self._as_data(model.sample(count, seed, labels=self._labels(kinds, count)))
+
+    def reconstruct(self, X: Any) -> list[np.ndarray]:
+        """Each item as the model would have it, at its own size."""
+        return [made.data for made in self.reconstruct_each(X, strict=True) if isinstance(made, Made)]
+
+    def translate(self, X: Any, *, backwards: bool = False) -> list[np.ndarray]:
+        """What each image turns into, at its own size, or larger where the model resolves detail.
+
+        `backwards`: from the second set to the first, by a model that learned both ways.
+        """
+        made = self.translate_each(X, backwards=backwards, strict=True)
+        return [each.data for each in made if isinstance(each, Made)]
+
+    def reconstruct_each(
+        self, X: Any, *, strict: bool = False, observe: Observer | None = None
+    ) -> Iterator[Made | Failure]:
+        """The same one by one, for more images than memory holds; what cannot be read is a Failure."""
+        yield from self._made(X, self.able(CanReconstruct).reconstruct, strict, observe)
+
+    def translate_each(
+        self, X: Any, *, backwards: bool = False, strict: bool = False, observe: Observer | None = None
+    ) -> Iterator[Made | Failure]:
+        """The same one by one, for more images than memory holds; what cannot be read is a Failure."""
+        translate = self.able(CanTranslate).translate
+        if backwards and "two sets" not in self.model_.card.needs:
+            raise UsageError(f"{type(self.model_).__name__} has learned one direction only; leave backwards out")
+        function = (lambda items: translate(items, backwards=True)) if backwards else translate
+        yield from self._made(X, function, strict, observe, translated=True, backwards=backwards)
+
+    def log_likelihood(self, X: Any) -> Float[np.ndarray, "n"]:
+        """Log-likelihood of each item in nats, or the bound on it that the model offers."""
+        rows = self.likelihood_each(X, strict=True)
+        return np.array([row["nats"] for row in rows if not isinstance(row, Failure)])
+
+    def likelihood_each(
+        self, X: Any, *, strict: bool = False, observe: Observer | None = None
+    ) -> Iterator[dict[str, Any] | Failure]:
+        """Name, nats, bits for each dimension, and the terms it is made of, one by one.
+
+        Of rows it is the density in their own units; of images, at the working size, what the model defines.
+        """
+        model, preprocessing = self.able(HasLikelihood), self.preprocessing_
+        if preprocessing.sizing is not None and preprocessing.sizing.mode == "tile":
+            raise UsageError("the tiles of an image overlap, so that it has no likelihood; fit the model without tiles")
+        terms: list[str] = []
+
+        def measured(items: Tensor) -> Tensor:
+            likelihood = model.log_likelihood(items)
+            terms[:] = likelihood.terms
+            return torch.stack([likelihood.image - preprocessing.log_volume, *likelihood.terms.values()], 1)
+
+        dimensions = math.prod(self.model_.require_built())
+        for item in self._applied(X, measured, strict, observe):
+            if isinstance(item, Failure):
+                yield item
+                continue
+            nats, *parts = item[1][0].double().tolist()
+            named = {f"term_{term}": value for term, value in zip(terms, parts, strict=True)}
+            yield {
+                "name": item[0].name,
+                "nats": nats,
+                "bits_per_dimension": -nats / dimensions / math.log(2),
+                **named,
+            }
+
+    def encode(self, X: Any) -> Shaped[np.ndarray, "n ..."]:
+        """Codes of all items."""
+        encoded = self._applied(X, self.able(CanEncode).encode, True, None)
+        return np.stack([item[1][0].numpy() for item in encoded if not isinstance(item, Failure)])
+
+    def decode(self, codes: Shaped[np.ndarray, "n ..."]) -> np.ndarray:
+        """Items of codes, images (n, h, w, c) or rows (n, d)."""
+        with torch.no_grad():
+            return self._as_data(self.able(CanDecode).decode(torch.from_numpy(np.asarray(codes, dtype=np.float32))))
+
+    def draw_codes(self, count: int, seed: int = 0) -> Float[np.ndarray, "n k"]:
+        """Codes drawn from N(0, I), which `sample` makes its items of."""
+        model = self.able(CanDecode)
+        if not (isinstance(model, CanSample) and isinstance(getattr(model, "latent", None), int)):
+            raise UsageError(f"{type(model).__name__} draws no codes from N(0, I); give it items to encode")
+        return torch.randn(count, model.latent, generator=torch.Generator().manual_seed(seed)).numpy()
+
+    def walk(
+        self,
+        X: Any = None,
+        *,
+        axis: int | None = None,
+        rows: int = 6,
+        steps: int = 9,
+        reach: float = 3.0,
+        seed: int = 0,
+    ) -> Shaped[np.ndarray, "rows steps ..."]:
+        """Items along ways through the codes, each row one way.
+
+        With an `axis` of the code, its value runs over `reach` standard deviations to both sides of its mean, and the
+        others stay. Without one, each row goes from one code to another. Codes are those of the first items of X; where
+        no X is given they are drawn from N(0, I).
+        """
+        if rows < 1 or steps < 2:
+            raise UsageError(f"{rows} rows of {steps} steps are no walk; ask for at least 1 row of 2 steps")
+        count = rows if axis is not None else 2 * rows
+        codes = self.draw_codes(count, seed) if X is None else self.encode(X)
+        if len(codes) < count:
+            raise DataError(f"{len(codes)} items are too few for this walk; it starts from {count}")
+        if axis is None:
+            ways = between(codes[:rows], codes[rows:count], steps, on_sphere=X is None)
+        else:
+            ways = along_axis(codes[:rows], axis, around_mean(codes, axis, reach, steps, drawn=X is None))
+        items = self.decode(ways.reshape(-1, *ways.shape[2:]))
+        return items.reshape(rows, steps, *items.shape[1:])
+
+    def pictures(
+        self, images: Sequence[np.ndarray] | np.ndarray, *, translated: bool = False
+    ) -> list[UInt8[np.ndarray, "h w 3"]]:
+        """Images of the data's type, or of the type that they turn into, as people see them."""
+        check_is_fitted(self, "model_")
+        window = self.preprocessing_.target_window if translated else self.preprocessing_.window
+        if window is None:
+            raise UsageError("rows of numbers have no pictures; write them as a table")
+        units = (torch.from_numpy(window.to_unit(image).transpose(2, 0, 1)) for image in images)
+        return [Window.to_display(unit[None])[0] for unit in units]
+
+    def able(self, ability: type) -> Any:
+        """The fitted model, where it has this ability; otherwise an error that says which models have."""
+        check_is_fitted(self, "model_")
+        if isinstance(self.model_, ability):
+            return self.model_
+        others = ", ".join(name for name, found in find_models().items() if issubclass(found, ability))
+        raise UsageError(f"{type(self.model_).__name__} cannot {ABILITIES[ability]}; models that can: {others}")
+
+    def _new_model(self) -> Trainable:
+        # A copy: what the user handed in stays as it is, as in every scikit-learn estimator.
+        return model_class(self.model)() if isinstance(self.model, str) else copy.deepcopy(self.model)
+
+    def _lessons(self, model: Trainable, X: Any, y: Any, strict: bool, observe: Observer | None) -> Lessons:
+        wishes = Wishes(
+            image_size=self.image_size,
+            sizing=self.sizing,
+            window=self.window,
+            pairing=self.pairing,
+            cache=None if self.cache is None else Path(self.cache),
+            strict=strict,
+            on_progress=_reporter(observe, "reading"),
+        )
+        return lessons_for(model, X, y, wishes)
+
+    def _account(self, lessons: Lessons, options: TrainingOptions, model: Trainable | None = None) -> dict[str, Any]:
+        model = model or self.model_
+        pairing = None
+        if self.pairing is not None:
+            named = isinstance(self.pairing, str)
+            pairing = self.pairing if named else {"name": type(self.pairing).__name__, **asdict(self.pairing)}  # type: ignore[call-overload]
+        described = account("model", model, [model], lessons.store.manifest, lessons.store, options)
+        columns = list(lessons.store.manifest.columns)
+        return described | {"classes": list(lessons.classes), "pairing": pairing, "columns": columns}
+
+    def _labels(self, kinds: str | Sequence[str], count: int) -> Tensor:
+        if not self.classes_:
+            raise UsageError(f"{type(self.model_).__name__} knows no classes; leave kinds out")
+        names = [kinds] * count if isinstance(kinds, str) else [str(kind) for kind in kinds]
+        if len(names) != count:
+            raise UsageError(f"{len(names)} kinds were given for {count} samples; give one, or one for each")
+        for name in names:
+            if name not in self.classes_:
+                raise UsageError(f"there is no class {name!r}; there are {', '.join(self.classes_)}")
+        return torch.tensor([self.classes_.index(name) for name in names])
+
+    def _as_data(self, items: Tensor) -> np.ndarray:
+        return self.preprocessing_.as_data(items.detach().float().cpu().numpy())
+
+    def _made(
+        self,
+        X: Any,
+        function: Callable[[Tensor], Tensor],
+        strict: bool,
+        observe: Observer | None,
+        *,
+        translated: bool = False,
+        backwards: bool = False,
+    ) -> Iterator[Made | Failure]:
+        preprocessing = self.preprocessing_
+        reader = preprocessing.reader(self.model_.shape, backwards)
+        for item in self._applied(X, function, strict, observe, backwards):
+            if isinstance(item, Failure):
+                yield item
+                continue
+            piece, made = item
+            items = made.float().numpy()
+            if piece.size is not None:
+                items = reader.restored(piece, items)[np.newaxis]
+            data = preprocessing.as_data(items, target=translated and not backwards)
+            yield Made(piece.index, piece.name, data[0])
+
+    def _applied(
+        self,
+        X: Any,
+        function: Callable[[Tensor], Tensor],
+        strict: bool,
+        observe: Observer | None,
+        backwards: bool = False,
+    ) -> Iterator[tuple[Piece, Tensor] | Failure]:
+        return applied(
+            function,
+            open_examples(X, everything=True),
+            self.preprocessing_.reader(self.model_.shape, backwards),
+            self.preprocessing_,
+            strict=strict,
+            on_progress=_reporter(observe, "working"),
+        )
+
+
+def _reporter(observe: Observer | None, phase: str) -> Callable[[int, int], None] | None:
+    if observe is None:
+        return None
+    return lambda done, total: observe({"phase": phase, "step": done, "share": done / total, "losses": {}})

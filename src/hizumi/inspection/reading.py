@@ -1,0 +1,89 @@
+"""From records to what a network takes, and from its pictures and maps back to the size of the record."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hizumi.data import Manifest, Sizing, Window
+from hizumi.data.images import prepare
+from hizumi.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One record, ready for a network: one crop, or as many as there are tiles; `size` is that of what comes back."""
+
+    index: int
+    name: str
+    crops: Tensor  # (t, c, h, w) or (1, d)
+    size: tuple[int, int] | None
+    tiles: tuple[tuple[int, int], ...] | None
+    picture: np.ndarray | None  # (H, W, 3) uint8, where wanted
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The preprocessing that something was fitted with, for items of `shape`.
+
+    `sizing` is None where images come as they are, `window` and `channels` are None for rows of numbers; `fitted` is
+    what error messages call that which was fitted. Images are first made `enlarge` times larger.
+    """
+
+    shape: tuple[int, ...] | None
+    sizing: Sizing | None
+    window: Window | None
+    channels: int | None
+    fitted: str = "detector"
+    enlarge: int = 1
+
+    def piece(self, manifest: Manifest, index: int, pictures: bool) -> Piece:
+        """One record; raises DataError where it cannot be read, or is unlike what was trained on."""
+        name, pixels = manifest.records[index].name, manifest.read(index).pixels
+        if manifest.vectors != (self.window is None):
+            raise DataError(
+                f"{name}: is {'a row of numbers' if manifest.vectors else 'an image'}, unlike the training data"
+            )
+        if self.window is None or self.channels is None:
+            return Piece(index, name, self._row(pixels, name), None, None, None)
+        size = pixels.shape[0] * self.enlarge, pixels.shape[1] * self.enlarge
+        if self.enlarge > 1:
+            pixels = Sizing(*size).fit(pixels)
+        sized = pixels if self.sizing is None else self.sizing.fit(pixels)
+        unit, _ = prepare(sized, channels=self.channels, window=self.window, name=name)
+        if self.sizing is None and tuple(unit.shape) != self.shape:
+            raise DataError(
+                f"{name}: is {size[1]}x{size[0]} pixels, the {self.fitted} was fitted on another size; set image_size"
+            )
+        picture = None
+        if pictures:
+            whole = (
+                unit if sized is pixels else prepare(pixels, channels=self.channels, window=self.window, name=name)[0]
+            )
+            picture = Window.to_display(whole[None])[0]
+        if self.sizing is None or self.sizing.mode == "resize":
+            return Piece(index, name, unit[None], size, None, picture)
+        tiles = self.sizing.tiles(*size)
+        height, width = self.sizing.height, self.sizing.width
+        crops = torch.stack([unit[:, top : top + height, left : left + width] for top, left in tiles])
+        return Piece(index, name, crops, size, tiles, picture)
+
+    def restored(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
+        """Planes of the crops as planes of the record."""
+        assert piece.size is not None
+        if self.sizing is None:
+            restored: np.ndarray = planes[0]
+            return restored
+        if piece.tiles is None:
+            return np.stack([self.sizing.restore_map(plane, *piece.size) for plane in planes[0]])
+        return np.stack([self.sizing.stitch(plane, piece.tiles, *piece.size) for plane in planes.swapaxes(0, 1)])
+
+    def _row(self, row: np.ndarray, name: str) -> Tensor:
+        if not np.isfinite(row).all():
+            column = int(np.flatnonzero(~np.isfinite(row))[0])
+            raise DataError(f"{name}: column {column} is {row[column]}; fill or remove such values")
+        if row.shape != self.shape:
+            raise DataError(f"{name}: has {len(row)} columns, the {self.fitted} was fitted on {self.shape}")
+        return torch.from_numpy(np.asarray(row, dtype=np.float32))[None]

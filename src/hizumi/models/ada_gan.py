@@ -1,0 +1,170 @@
+"""AdaGAN: boosting for generators, each trained on what the mixture so far misses."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.special import ndtr, ndtri
+
+from hizumi import networks, objectives
+from hizumi.models.adversarial import Adversarial
+from hizumi.training import Budget, Card, Schedule, linear_to_zero
+
+EDGE = 1e-12  # ranks this near to 0 or 1 would become infinite codes
+
+
+class AdaGAN(Adversarial):
+    """A mixture of generative adversarial networks, trained one after the other, each for its share of the budget.
+
+    Every generator but the first spends the beginning of its share on a classifier that tells data from the mixture so
+    far. Then a fresh game is played on the data, drawn more often where the mixture is thin; the closed form of the
+    weights takes each batch as its sample.
+
+    Args:
+        generators: How many.
+        latent: Dimensions of the code, drawn from N(0, I); its first number also says which generator makes the item.
+        width: Channels of the discriminator's first convolution, for images.
+        hidden: Sizes of the hidden layers, for vectors.
+        beta: Share with which each generator enters the mixture of the earlier ones; None for 1 / t for the t-th, so
+            that all count the same in the end.
+        classifier_share: Share of a generator's training time that goes to the classifier before it.
+        learning_rate: Of every Adam optimiser; it falls to 0 in the second half of each generator's time.
+        beta1: Their first momentum.
+        average_decay: Of the running averages of the generators, which sample; None for the last weights.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="implicit",
+        idea="train generators one after the other, each on the data that the mixture of the earlier ones misses",
+        paper="Tolstikhin et al., AdaGAN: boosting generative models, NeurIPS 2017",
+    )
+    default_budget: ClassVar[Budget] = Budget(steps=10_000)
+    default_batch_size: ClassVar[int] = 128
+
+    def __init__(
+        self,
+        generators: int = 5,
+        latent: int = 32,
+        width: int = 32,
+        hidden: tuple[int, ...] = (128, 128),
+        beta: float | None = None,
+        classifier_share: float = 0.1,
+        learning_rate: float = 2e-4,
+        beta1: float = 0.5,
+        average_decay: float | None = 0.999,
+    ) -> None:
+        super().__init__()
+        self.generators, self.latent, self.width, self.hidden = generators, latent, width, hidden
+        self.beta, self.classifier_share = beta, classifier_share
+        self.learning_rate, self.beta1, self.average_decay = learning_rate, beta1, average_decay
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make a generator, a discriminator and a classifier for each stage."""
+        stages = range(self.generators)
+        self.generator = Mixture(
+            [networks.generator(shape, self.latent, self.width, hidden=self.hidden) for _ in stages]
+        )
+        self.keep_average(self.average_decay)
+        self.discriminators = nn.ModuleList(networks.critic(shape, self.width, hidden=self.hidden) for _ in stages)
+        self.classifiers = nn.ModuleList(networks.critic(shape, self.width, hidden=self.hidden) for _ in stages[1:])
+        bodies = {
+            "generator": self.generator.parts,
+            "discriminator": self.discriminators,
+            "classifier": self.classifiers,
+        }
+        for role, members in bodies.items():
+            for stage, body in enumerate(members, start=role == "classifier"):
+                self.optimise(
+                    f"{role} {stage}",
+                    body.parameters(),
+                    learning_rate=self.learning_rate,
+                    betas=(self.beta1, 0.999),
+                    schedule=self._falling_within(stage),
+                )
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One step of the stage's classifier, or of its discriminator and its generator on reweighted data."""
+        stage, progress = divmod(self.progress * self.generators, 1)
+        if stage > 0 and progress < self.classifier_share:
+            return self._classify(int(stage), batch)
+        return self._play(int(stage), batch)
+
+    def _classify(self, stage: int, batch: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            mixture = self.eval().decode(self.noise(len(batch)))
+        classifier = self.classifiers[stage - 1].train()
+        loss = objectives.discriminator_loss(classifier(batch), classifier(mixture))
+        return {"classifier": self.update(f"classifier {stage}", loss)}
+
+    def _play(self, stage: int, batch: Tensor) -> dict[str, Tensor]:
+        self.train().generator.set_shares(self._shares(stage))
+        if stage > 0:
+            batch = self._reweighted(stage, batch)
+        generator, discriminator = self.generator.parts[stage], self.discriminators[stage]
+        fake = generator(self.noise(len(batch)))
+        loss = objectives.discriminator_loss(discriminator(batch), discriminator(fake.detach()))
+        losses = {"discriminator": self.update(f"discriminator {stage}", loss)}
+        loss = objectives.non_saturating_loss(discriminator(fake))
+        losses["generator"] = self.update(f"generator {stage}", loss)
+        self.follow_average()
+        return losses
+
+    @torch.no_grad()
+    def _reweighted(self, stage: int, batch: Tensor) -> Tensor:
+        ratios = objectives.density_ratio(self.classifiers[stage - 1].eval()(batch))
+        weights = objectives.adagan_weights(ratios, self._beta(stage))
+        return batch[torch.multinomial(weights, len(batch), replacement=True)]
+
+    def _beta(self, stage: int) -> float:
+        return 1 / (stage + 1) if self.beta is None else self.beta
+
+    def _shares(self, last: int) -> list[float]:
+        shares = [1.0]
+        for stage in range(1, last + 1):
+            beta = self._beta(stage)
+            shares = [(1 - beta) * share for share in shares] + [beta]
+        return shares
+
+    def _falling_within(self, stage: int) -> Schedule:
+        fall = linear_to_zero(0.5)
+        return lambda progress: fall(min(max(progress * self.generators - stage, 0.0), 1.0))
+
+
+class Mixture(nn.Module):
+    """Several generators as one.
+
+    A code's first number decides by its rank in N(0, 1) which generator makes the item; its rank among the numbers with
+    the same decision is turned back into a number from N(0, 1), so that every generator sees codes from N(0, I).
+    """
+
+    shares: Tensor
+
+    def __init__(self, parts: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self.register_buffer("shares", torch.zeros(len(parts), dtype=torch.float64))
+        self.set_shares([1.0])
+
+    def set_shares(self, shares: Sequence[float]) -> None:
+        """How often each of the first generators is chosen; the others are not."""
+        self.shares.zero_()[: len(shares)] = torch.tensor(shares, dtype=torch.float64)
+
+    def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n ..."]:
+        """Items of codes."""
+        chosen, codes = self.choose(codes)
+        parts = chosen.unique().tolist()
+        items = torch.cat([self.parts[part](codes[chosen == part]) for part in parts])
+        order = torch.cat([(chosen == part).nonzero().flatten() for part in parts])
+        return items[order.argsort()]
+
+    def choose(self, codes: Float[Tensor, "n d"]) -> tuple[Int[Tensor, " n"], Float[Tensor, "n d"]]:
+        """Which generator makes each item, and its code for it."""
+        rank = ndtr(codes[:, 0].double())
+        ends = self.shares.cumsum(0) / self.shares.sum()
+        chosen = torch.searchsorted(ends, rank, right=True).clamp(max=int(self.shares.count_nonzero()) - 1)
+        width = self.shares[chosen] / self.shares.sum()
+        rank = (rank - ends[chosen]) / width + 1
+        inner = ndtri(rank.clamp(EDGE, 1 - EDGE)).to(codes.dtype)
+        return chosen, torch.cat([inner[:, None], codes[:, 1:]], dim=1)

@@ -1,0 +1,160 @@
+"""What autoregressive models share: an image is a sequence of pixels, each predicted from those before it.
+
+Pixels come in raster order, and the channels of a pixel one after the other: p(x) = Π p(x_i | x_1 ... x_{i-1}).
+"""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hizumi import objectives
+from hizumi.errors import DataError, UsageError
+from hizumi.models.abilities import CanSample, HasLikelihood, Likelihood
+from hizumi.networks import AutoregressiveNetwork, Incremental
+from hizumi.training import Budget, Trainable, WeightAverage, cosine_to_zero
+
+AVERAGE_DECAY = 0.999
+SAMPLES_AT_ONCE = 256
+LOGITS_AT_ONCE = 2**26  # a quarter of a gibibyte
+
+
+class Autoregressive(Trainable, CanSample, HasLikelihood, ABC):
+    """A network that predicts every pixel's level from the earlier ones; subclasses make it.
+
+    Brightness in [-1, 1] is rounded to `levels` equal steps, and likelihoods are those of the rounded image. Scores
+    and samples come from a running average of the weights. With `classes`, all of it is conditional on a label: batches
+    are (images, labels), and where no labels are given, classes are equally likely.
+    """
+
+    default_budget: ClassVar[Budget] = Budget(steps=3000)
+    default_batch_size: ClassVar[int] = 16
+
+    levels: int
+    learning_rate: float
+    classes: int | None = None
+
+    @abstractmethod
+    def network(self, shape: tuple[int, ...]) -> AutoregressiveNetwork:
+        """A network for images of this shape (c, h, w)."""
+
+    @final
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make the network and its running average."""
+        if not 2 <= self.levels <= 256:
+            raise UsageError(f"levels={self.levels} of {type(self).__name__} must be 2 to 256")
+        self.body = self.network(shape)
+        self.average = WeightAverage(self.body, AVERAGE_DECAY)
+        self.optimise(
+            "body", self.body.parameters(), learning_rate=self.learning_rate, schedule=cosine_to_zero, clip_norm=1.0
+        )
+
+    @final
+    def step(self, batch: Any) -> dict[str, Tensor]:
+        """Step down the negative log-likelihood, reported in nats per image."""
+        images, labels = self._parts(batch)
+        log_density = self._log_density(self.body, images, labels)
+        loss = self.update("body", -log_density.mean())
+        self.average.follow(self.body, self.steps_done)
+        return {"nats": loss * log_density[0].numel()}
+
+    @final
+    def validation_loss(self, batch: Any) -> Tensor:
+        """Negative log-likelihood in nats per image."""
+        return -self.log_likelihood(*self._parts(batch)).image.mean()
+
+    @final
+    def log_likelihood(self, images: Tensor, labels: Tensor | None = None) -> Likelihood:
+        """Exact log-likelihoods in nats; given labels, those of a conditional model for these labels."""
+        parts = torch.split(images, max(1, LOGITS_AT_ONCE // (self.levels * math.prod(images.shape[1:]))))
+        if labels is not None:
+            given = torch.split(labels, len(parts[0]))
+            densities = [self._log_density(self._averaged(), *part) for part in zip(parts, given, strict=True)]
+        elif self.classes is not None:
+            densities = [self._over_classes(part, self.classes) for part in parts]
+        else:
+            densities = [self._log_density(self._averaged(), part) for part in parts]
+        pixel = torch.cat(densities).sum(1, keepdim=True)
+        image = pixel.flatten(1).sum(1)
+        return Likelihood(image, pixel, {"likelihood": image})
+
+    @final
+    def sample(self, count: int, seed: int = 0, labels: Tensor | None = None) -> Tensor:
+        """Images drawn pixel by pixel; a conditional model's of the classes `labels` (count,), or of all in turn."""
+        channels, height, width = self.require_built()
+        uniforms = torch.rand(count, channels, height, width, generator=torch.Generator().manual_seed(seed))
+        if self.classes is not None and labels is None:
+            labels = torch.arange(count) % self.classes
+        network = self._averaged()
+        parts = []
+        for start in range(0, count, SAMPLES_AT_ONCE):
+            chosen = slice(start, start + SAMPLES_AT_ONCE)
+            some = uniforms[chosen].to(self.images_seen.device)
+            condition = self._condition(None if labels is None else labels[chosen], len(some))
+            parts.append(draw(network.incremental(len(some), height, width, *condition), some, self.levels))
+        return torch.cat(parts)
+
+    def _over_classes(self, images: Tensor, classes: int) -> Tensor:
+        # By the chain rule, each pixel is predicted by all classes, weighted by what earlier pixels say of the class.
+        labels = torch.arange(classes)[:, None].expand(-1, len(images))
+        densities = [self._log_density(self._averaged(), images, label).sum(1, keepdim=True) for label in labels]
+        given_class = torch.stack(densities).flatten(2)
+        earlier = given_class.cumsum(2) - given_class
+        return (earlier.log_softmax(0) + given_class).logsumexp(0).view_as(densities[0])
+
+    def _log_density(self, network: AutoregressiveNetwork, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        levels = to_levels(images, self.levels)
+        logits = network(from_levels(levels, self.levels), *self._condition(labels, len(images))).float()
+        if self.levels == 2:
+            return objectives.bernoulli_log_density(levels.float(), logits[:, 0])
+        return objectives.categorical_log_density(levels, logits)
+
+    def _averaged(self) -> AutoregressiveNetwork:
+        self.require_built()
+        network = self.average.network
+        assert isinstance(network, AutoregressiveNetwork)
+        return network
+
+    def _parts(self, batch: Any) -> tuple[Tensor, Tensor | None]:
+        return batch if isinstance(batch, tuple) else (batch, None)
+
+    def _condition(self, labels: Tensor | None, count: int) -> tuple[Tensor, ...]:
+        name = type(self).__name__
+        if self.classes is None:
+            if labels is not None:
+                raise UsageError(f"{name} was not made for labels; give images alone, or set classes where it has them")
+            return ()
+        if labels is None:
+            raise UsageError(f"{name} with classes={self.classes} needs labels; give a tuple (images, labels)")
+        if labels.shape != (count,) or not bool(((labels >= 0) & (labels < self.classes)).all()):
+            raise DataError(f"{name} needs {count} labels of 0 to {self.classes - 1}, one for each image")
+        return (labels.to(self.images_seen.device),)
+
+
+def to_levels(images: Float[Tensor, "*shape"], levels: int) -> Int[Tensor, "*shape"]:
+    """The nearest level, 0 to levels - 1, of brightness in [-1, 1]; what lies outside counts as its end."""
+    return ((images + 1) / 2 * (levels - 1)).round().clamp(0, levels - 1).long()
+
+
+def from_levels(indices: Int[Tensor, "*shape"], levels: int) -> Float[Tensor, "*shape"]:
+    """Brightness in [-1, 1] of levels."""
+    return indices.float() * (2 / (levels - 1)) - 1
+
+
+@torch.no_grad()
+def draw(predictions: Incremental, uniforms: Float[Tensor, "n c h w"], levels: int) -> Float[Tensor, "n c h w"]:
+    """Images in [-1, 1] whose levels are the quantiles of their predictions at `uniforms` in [0, 1)."""
+    images = torch.zeros_like(uniforms)
+    channels, height, width = uniforms.shape[1:]
+    for row in range(height):
+        for column in range(width):
+            values = images[:, :, row, column]  # a view: what is drawn stays in the image
+            for channel in range(channels):
+                logits = predictions.logits(row, column, values)[..., channel].float()
+                below = (-logits).sigmoid() if levels == 2 else logits.softmax(1).cumsum(1)[:, :-1]
+                values[:, channel] = from_levels((uniforms[:, channel, row, column, None] >= below).sum(1), levels)
+            predictions.set(row, column, values)
+    return images

@@ -1,0 +1,104 @@
+"""BiGAN: a generator and its inverse learn in one game; ALI is the same with a stochastic encoder."""
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from hizumi import networks, objectives
+from hizumi.models.abilities import CanEncode, CanReconstruct
+from hizumi.models.adversarial import Adversarial
+from hizumi.training import Budget, Card, WeightAverage
+
+
+class BiGAN(Adversarial, CanEncode, CanReconstruct):
+    """Bidirectional generative adversarial network.
+
+    The critic sees an item together with a code, and tells (x, E(x)) from (G(z), z). Where it cannot, E inverts G.
+
+    Args:
+        latent: Dimensions of the code, drawn from N(0, I).
+        width: Channels of the first convolutions.
+        encoder: "deterministic" as in BiGAN, or "stochastic" as in ALI: a mean and a variance for each item.
+        learning_rate: Of both Adam optimisers.
+        beta1: Their first momentum; the papers' 0.5.
+        weight_decay: Of both; BiGAN's.
+        average_decay: Of the running averages of E and G, which encode and sample; None for the last weights.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="implicit",
+        idea="tell pairs (x, E(x)) from pairs (G(z), z): the encoder learns to invert the generator",
+        paper="Donahue, Krähenbühl & Darrell, Adversarial feature learning, ICLR 2017; "
+        "Dumoulin et al., Adversarially learned inference, ICLR 2017",
+    )
+    default_budget: ClassVar[Budget] = Budget(steps=5000)
+    default_batch_size: ClassVar[int] = 128
+
+    def __init__(
+        self,
+        latent: int = 50,
+        width: int = 64,
+        encoder: Literal["deterministic", "stochastic"] = "deterministic",
+        learning_rate: float = 2e-4,
+        beta1: float = 0.5,
+        weight_decay: float = 2.5e-5,
+        average_decay: float | None = 0.999,
+    ) -> None:
+        super().__init__()
+        self.latent, self.width, self.encoder = latent, width, encoder
+        self.learning_rate, self.beta1, self.weight_decay = learning_rate, beta1, weight_decay
+        self.average_decay = average_decay
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make generator, encoder and joint critic."""
+        self.generator = networks.generator(shape, self.latent, self.width)
+        self.inverse = networks.encoder(shape, self.latent * (1 + self._is_stochastic()), self.width)
+        self.critic = networks.JointCritic(shape, self.latent, self.width)
+        self.keep_average(self.average_decay)
+        self.inverse_average = WeightAverage(self.inverse, self.average_decay) if self.average_decay else None
+        players = {"critic": [self.critic], "encoder and generator": [self.inverse, self.generator]}
+        for name, bodies in players.items():
+            self.optimise(
+                name,
+                [parameter for body in bodies for parameter in body.parameters()],
+                learning_rate=self.learning_rate,
+                betas=(self.beta1, 0.999),
+                weight_decay=self.weight_decay,
+            )
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One step of the critic, then one of encoder and generator with both labels flipped."""
+        codes = self.noise(len(batch))
+        generated, encoded = self.generator(codes), self._drawn(batch)
+
+        data_pairs = self.critic(items=batch, codes=encoded.detach())
+        model_pairs = self.critic(items=generated.detach(), codes=codes)
+        critic = self.update("critic", objectives.discriminator_loss(data_pairs, model_pairs))
+
+        data_pairs = self.critic(items=batch, codes=encoded)
+        model_pairs = self.critic(items=generated, codes=codes)
+        flipped = self.update("encoder and generator", objectives.discriminator_loss(model_pairs, data_pairs))
+
+        self.follow_average()
+        if self.inverse_average is not None:
+            self.inverse_average.follow(self.inverse, self.steps_done)
+        return {"critic": critic, "encoder and generator": flipped}
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes E(x), (n, latent); their means where the encoder is stochastic."""
+        inverse = self.inverse if self.inverse_average is None else self.inverse_average.network
+        return inverse(images)[:, : self.latent]
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """G(E(x)): items of the same kind rather than the same pixels."""
+        return self.decode(self.encode(images))
+
+    def _drawn(self, items: Tensor) -> Tensor:
+        if not self._is_stochastic():
+            return self.inverse(items)
+        mean, log_variance = self.inverse(items).chunk(2, dim=1)
+        return mean + torch.randn_like(mean) * (log_variance / 2).exp()
+
+    def _is_stochastic(self) -> bool:
+        return self.encoder == "stochastic"

@@ -1,0 +1,93 @@
+"""Conditional GAN: both networks are told the class, so that it can be asked for."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from hizumi import networks, objectives
+from hizumi.errors import DataError, UsageError
+from hizumi.models.abilities import CanSample
+from hizumi.models.adversarial import SAMPLES_AT_ONCE
+from hizumi.training import Budget, Card, Trainable, WeightAverage
+
+
+class ConditionalGAN(Trainable, CanSample):
+    """Conditional generative adversarial network on DCGAN's bodies.
+
+    The class, as a one-hot vector or as one constant map for each class, is joined to what either network reads.
+
+    Args:
+        classes: Number of classes; labels are 0 .. classes - 1.
+        latent: Dimensions of the code, drawn from N(0, I).
+        width: Channels of the discriminator's first convolution.
+        learning_rate: Of both Adam optimisers.
+        beta1: Their first momentum.
+        average_decay: Of the running average of the generator, which samples; None for the last weights.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="implicit",
+        idea="tell generator and discriminator the class, then ask for one",
+        paper="Mirza & Osindero, Conditional generative adversarial nets, arXiv:1411.1784, 2014",
+        needs=("labels",),
+    )
+    default_budget: ClassVar[Budget] = Budget(steps=3000)
+    default_batch_size: ClassVar[int] = 128
+
+    def __init__(
+        self,
+        classes: int = 10,
+        latent: int = 100,
+        width: int = 64,
+        learning_rate: float = 2e-4,
+        beta1: float = 0.5,
+        average_decay: float | None = 0.999,
+    ) -> None:
+        super().__init__()
+        self.classes, self.latent, self.width = classes, latent, width
+        self.learning_rate, self.beta1, self.average_decay = learning_rate, beta1, average_decay
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make generator and discriminator, both with room for the class."""
+        self.generator = networks.generator(shape, self.latent + self.classes, self.width)
+        self.discriminator = networks.critic((shape[0] + self.classes, *shape[1:]), self.width)
+        self.average = WeightAverage(self.generator, self.average_decay) if self.average_decay else None
+        betas = (self.beta1, 0.999)
+        self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
+        self.optimise("generator", self.generator.parameters(), learning_rate=self.learning_rate, betas=betas)
+
+    def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """One step of the discriminator, then one of the generator, for the classes of the batch."""
+        items, labels = batch
+        if int(labels.max()) >= self.classes:
+            raise DataError(f"a label is {int(labels.max())}, but there are {self.classes} classes; set classes")
+        codes = torch.randn(len(items), self.latent, device=items.device)
+        fake = self.with_class(self.generator(self.with_class(codes, labels)), labels)
+        real = self.with_class(items, labels)
+        discriminator = objectives.discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
+        discriminator = self.update("discriminator", discriminator)
+        generator = self.update("generator", objectives.non_saturating_loss(self.discriminator(fake)))
+        if self.average is not None:
+            self.average.follow(self.generator, self.steps_done)
+        return {"discriminator": discriminator, "generator": generator}
+
+    def sample(self, count: int, seed: int = 0, labels: Tensor | None = None) -> Tensor:
+        """Items of the classes `labels` (count,), or of all classes in turn."""
+        self.require_built()
+        if labels is None:
+            labels = torch.arange(count) % self.classes
+        if labels.shape != (count,) or not bool(((labels >= 0) & (labels < self.classes)).all()):
+            raise UsageError(f"sample needs {count} labels of 0 to {self.classes - 1}, one for each item")
+        codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
+        inputs = self.with_class(codes, labels).to(self.images_seen.device)
+        generator = self.eval().generator if self.average is None else self.eval().average.network
+        with torch.no_grad():
+            return torch.cat([generator(part) for part in torch.split(inputs, SAMPLES_AT_ONCE)])
+
+    def with_class(self, items: Tensor, labels: Tensor) -> Tensor:
+        """Codes, vectors or images with the one-hot class joined to them, as constant maps for images."""
+        classes = one_hot(labels, self.classes).to(items.dtype)
+        classes = classes.reshape(*classes.shape, *[1] * (items.ndim - 2)).expand(-1, -1, *items.shape[2:])
+        return torch.cat([items, classes], dim=1)

@@ -1,0 +1,87 @@
+"""Deep autoencoder: a stack of machines pre-trained layer by layer, unrolled, fine-tuned as one network."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
+
+from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct
+from hizumi.models.layer_by_layer import LayerByLayer
+from hizumi.training import Budget, Card, cosine_to_zero
+
+
+class DeepAutoencoder(LayerByLayer, CanEncode, CanDecode, CanReconstruct):
+    """Fully connected logistic layers around a linear code, as in 2006.
+
+    Fine-tuned by Adam where the paper takes conjugate gradients.
+
+    Args:
+        hidden: Sizes of the layers between the items and the code.
+        code: Numbers of the code.
+        pretraining: Share of the budget for the machines, in equal parts; 0 starts from small random weights.
+        machine_learning_rate: Of the machines; a hundredth of it where units are Gaussian, as those of the code are.
+        learning_rate: Of the fine-tuning; it falls to 0 along a cosine.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="explicit, approximate",
+        idea="start a deep autoencoder from machines that were trained layer by layer",
+        paper="Hinton & Salakhutdinov, Reducing the dimensionality of data with neural networks, Science 2006",
+    )
+    default_budget: ClassVar[Budget] = Budget(epochs=30)
+    default_batch_size: ClassVar[int] = 100
+    unrolled: Tensor
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (1000, 500, 250),
+        code: int = 30,
+        pretraining: float = 0.3,
+        machine_learning_rate: float = 0.1,
+        learning_rate: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        self.hidden, self.code, self.pretraining = hidden, code, pretraining
+        self.machine_learning_rate, self.learning_rate = machine_learning_rate, learning_rate
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make the machines and the networks that they will be unrolled into."""
+        self.stack_machines(shape, (*self.hidden, self.code), self.machine_learning_rate, code_units="gaussian")
+        self.encoder, self.decoder = self.stack.unrolled()
+        self.register_buffer("unrolled", torch.tensor(False))
+        parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
+        self.optimise("autoencoder", parameters, learning_rate=self.learning_rate, schedule=cosine_to_zero)
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """Train the machine whose turn it is; once all are trained, unroll them, and fine-tune the whole."""
+        if self.progress < self.pretraining:
+            return self.train_machine(batch, self.progress / self.pretraining)
+        if not self.unrolled:
+            self._unroll()
+        return {"reconstruction": self.update("autoencoder", self.validation_loss(batch))}
+
+    def validation_loss(self, batch: Tensor) -> Tensor:
+        """Cross-entropy of grey values as chances, in nats an image; mean squared error of vectors."""
+        rebuilt = self.decoder(self.encode(batch))
+        if batch.ndim == 2:
+            return mse_loss(rebuilt, batch)
+        return binary_cross_entropy_with_logits(rebuilt, self.units_of(batch), reduction="sum") / len(batch)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes, (n, code)."""
+        return self.encoder(self.units_of(images))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Items of codes."""
+        rebuilt = self.decoder(codes)
+        return self.items_of(rebuilt if len(self.require_built()) == 1 else rebuilt.sigmoid())
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Items rebuilt from their codes."""
+        return self.decode(self.encode(images))
+
+    def _unroll(self) -> None:
+        for network, trained in zip((self.encoder, self.decoder), self.stack.unrolled(), strict=True):
+            network.load_state_dict(trained.state_dict())
+        self.unrolled.fill_(True)

@@ -1,0 +1,70 @@
+"""Deep belief network: restricted Boltzmann machines, trained greedily, one on top of another."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct, CanSample
+from hizumi.models.layer_by_layer import LayerByLayer
+from hizumi.training import Budget, Card
+
+
+class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanReconstruct):
+    """Binary layers: the top two are one undirected machine, from which the others generate downwards.
+
+    The greedy training only; the paper's fine-tuning by wake and sleep and its label units are left out.
+
+    Args:
+        hidden: Sizes of the hidden layers from the bottom up; each has an equal share of the budget.
+        gibbs_steps: Steps of the top machine's Markov chain, from random units, before a sample is taken.
+        learning_rate: Of stochastic gradient descent with momentum 0.5, then 0.9; a hundredth of it for the first
+            layer above vectors, whose units are Gaussian.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="explicit, approximate",
+        idea="layers of binary features, each learned from the one below; samples by Gibbs steps at the top",
+        paper="Hinton, Osindero & Teh, A fast learning algorithm for deep belief nets, Neural Computation 2006",
+    )
+    default_budget: ClassVar[Budget] = Budget(epochs=30)
+    default_batch_size: ClassVar[int] = 100
+
+    def __init__(
+        self, hidden: tuple[int, ...] = (500, 500, 2000), gibbs_steps: int = 1000, learning_rate: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.hidden, self.gibbs_steps, self.learning_rate = hidden, gibbs_steps, learning_rate
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make the machines."""
+        self.stack_machines(shape, self.hidden, self.learning_rate)
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One step of contrastive divergence in the layer whose turn it is; the loss is its rebuilding error."""
+        return self.train_machine(batch, self.progress)
+
+    def sample(self, count: int, seed: int = 0) -> Tensor:
+        """Items generated downwards from where the top machine's Markov chain stands."""
+        self.require_built()
+        top = self.stack[-1]
+        with torch.no_grad(), torch.random.fork_rng():
+            torch.manual_seed(seed)
+            units = torch.bernoulli(torch.full((count, self.hidden[-1]), 0.5, device=self.images_seen.device))
+            for _ in range(self.gibbs_steps):
+                units = top.draw_hidden(top.draw_visible(units))
+            for layer in reversed(range(1, len(self.stack))):
+                units = self.stack[layer].draw_visible(units)
+            return self.items_of(self.stack[0].visible_mean(units))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Mean activations of the top layer, (n, hidden[-1]) in [0, 1]."""
+        return self.stack.up(self.units_of(images))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Items from mean activations down from the top."""
+        return self.items_of(self.stack.down(codes))
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Items from mean activations upwards and down again."""
+        return self.decode(self.encode(images))

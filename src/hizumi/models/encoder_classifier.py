@@ -1,0 +1,103 @@
+"""Encoder reuse: a classifier that starts from what a model learned without labels."""
+
+import copy
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from hizumi import networks
+from hizumi.errors import DataError, UsageError
+from hizumi.models.abilities import CanEncode
+from hizumi.training import Budget, Card, Trainable, linear_to_zero
+
+
+class EncoderClassifier(Trainable, CanEncode):
+    """A classifier on the codes of a generative model, or on an encoder of its own.
+
+    A fitted encoder is first left as it is while the head learns, then both are fine-tuned. An encoder that is not
+    fitted is trained from scratch, all at once. Either way the model given stays as it was; a copy of it learns.
+
+    Args:
+        classes: Number of classes; labels are 0 .. classes - 1.
+        encoder: Any model that encodes, such as a fitted `Autoencoder` or `VAE`; None for convolutions of its own.
+        frozen: Share of the budget in which a fitted encoder is kept frozen.
+        features: Numbers that the encoder of its own hands to the head.
+        width: Channels of its first convolution.
+        learning_rate: Of Adam, falling to 0 over the second half; a tenth of it for fine-tuning.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="explicit, approximate",
+        idea="cut the decoder off, put a classifier on the codes: frozen encoder first, then fine-tuned",
+        paper="Hinton & Salakhutdinov, Reducing the dimensionality of data with neural networks, Science 2006",
+        needs=("labels",),
+    )
+    default_budget: ClassVar[Budget] = Budget(epochs=4)
+
+    def __init__(
+        self,
+        classes: int = 10,
+        encoder: Trainable | None = None,
+        frozen: float = 0.5,
+        features: int = 128,
+        width: int = 16,
+        learning_rate: float = 2e-3,
+    ) -> None:
+        super().__init__()
+        self.classes, self.encoder, self.frozen = classes, encoder, frozen
+        self.features, self.width, self.learning_rate = features, width, learning_rate
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Copy the encoder or make one, and put a head on it."""
+        self.body: nn.Module
+        if self.encoder is None:
+            self.body = networks.encoder(shape, self.features, self.width)
+        else:
+            self.body = self._copied(self.encoder, shape)
+        with torch.no_grad():
+            code = self.eval().encode(torch.zeros(1, *shape, device=self.images_seen.device))
+        self.head = networks.mlp(code.numel(), self.classes, (128,))
+        if self._reuses():
+            self.optimise("head", self.head.parameters(), learning_rate=self.learning_rate)
+        rate = self.learning_rate / 10 if self._reuses() else self.learning_rate
+        everything = [*self.body.parameters(), *self.head.parameters()]
+        self.optimise("classifier", everything, learning_rate=rate, schedule=linear_to_zero(0.5))
+
+    def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Step the head down the cross-entropy, and in its turn the encoder with it."""
+        images, labels = batch
+        if int(labels.max()) >= self.classes:
+            raise DataError(f"a label is {int(labels.max())}, but there are {self.classes} classes; set classes")
+        if self._reuses():
+            self.body.eval()  # a few labelled items would spoil batch-norm statistics of many unlabelled ones
+        frozen = self._reuses() and self.progress < self.frozen
+        with torch.set_grad_enabled(not frozen):
+            codes = self.encode(images)
+        loss = cross_entropy(self.head(codes.flatten(1)), labels)
+        return {"cross_entropy": self.update("head" if frozen else "classifier", loss)}
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Cross-entropy."""
+        return cross_entropy(self.classify(batch[0]), batch[1])
+
+    def classify(self, images: Tensor) -> Tensor:
+        """Logits of the classes, (n, classes)."""
+        return self.head(self.encode(images).flatten(1))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The codes that the head decides by."""
+        return self.body.encode(images) if isinstance(self.body, CanEncode) else self.body(images)
+
+    def _reuses(self) -> bool:
+        return self.encoder is not None and int(self.encoder.images_seen) > 0
+
+    def _copied(self, encoder: Trainable, shape: tuple[int, ...]) -> nn.Module:
+        if not isinstance(encoder, CanEncode):
+            raise UsageError(f"{type(encoder).__name__} cannot encode; give Autoencoder() or VAE() as encoder")
+        if not self._reuses():
+            encoder.prepare(shape)
+        if encoder.shape != shape:
+            raise DataError(f"the encoder was fitted on items of shape {encoder.shape}, not {shape}; bring them to it")
+        return copy.deepcopy(encoder).to(self.images_seen.device)

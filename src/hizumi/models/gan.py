@@ -1,0 +1,77 @@
+"""GAN: a generator and a discriminator, fully connected, in the two-player game of 2014."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from hizumi import networks, objectives
+from hizumi.models.adversarial import Adversarial
+from hizumi.training import Budget, Card
+
+
+class GAN(Adversarial):
+    """Generative adversarial network, fully connected for images and vectors alike.
+
+    As in the paper but for the discriminator's LeakyReLU instead of maxout with dropout, Adam instead of SGD with
+    momentum, and normal instead of uniform codes.
+
+    Args:
+        latent: Dimensions of the code, drawn from N(0, I).
+        hidden: Widths of the discriminator's hidden layers, and of the generator's in the opposite order.
+        game: "non-saturating" as trained in practice, "minimax", the game's own value, which is flat for the generator
+            while the discriminator wins, or "least-squares" (Mao et al. 2017).
+        learning_rate: Of both Adam optimisers.
+        beta1: Their first momentum.
+        discriminator_steps: For each step of the generator; the algorithm's k.
+        pretraining_steps: Of the discriminator alone, before the generator first moves.
+        batch_norm: In all layers but either network's first and last.
+        label_smoothing: Real items are labelled 1 minus this for the discriminator; 0.1 calms it.
+        average_decay: Of the running average of the generator, which samples; None for the last weights.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="implicit",
+        idea="a generator learns to fool a discriminator that learns to tell its items from real ones",
+        paper="Goodfellow et al., Generative adversarial nets, NIPS 2014",
+    )
+    default_budget: ClassVar[Budget] = Budget(steps=10_000)
+    default_batch_size: ClassVar[int] = 100
+
+    def __init__(
+        self,
+        latent: int = 100,
+        hidden: tuple[int, ...] = (512, 512),
+        game: objectives.GameName = "non-saturating",
+        learning_rate: float = 2e-4,
+        beta1: float = 0.5,
+        discriminator_steps: int = 1,
+        pretraining_steps: int = 0,
+        batch_norm: bool = False,
+        label_smoothing: float = 0.0,
+        average_decay: float | None = 0.999,
+    ) -> None:
+        super().__init__()
+        self.latent, self.hidden, self.game = latent, hidden, game
+        self.learning_rate, self.beta1 = learning_rate, beta1
+        self.discriminator_steps, self.pretraining_steps = discriminator_steps, pretraining_steps
+        self.batch_norm, self.label_smoothing, self.average_decay = batch_norm, label_smoothing, average_decay
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make generator and discriminator."""
+        self.generator = networks.flat_generator(shape, self.latent, self.hidden, self.batch_norm)
+        self.discriminator = networks.flat_critic(shape, self.hidden, self.batch_norm)
+        self.keep_average(self.average_decay)
+        betas = (self.beta1, 0.999)
+        self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
+        self.optimise("generator", self.generator.parameters(), learning_rate=self.learning_rate, betas=betas)
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One step of the discriminator, and one of the generator where it is its turn."""
+        return self.play(
+            objectives.GAMES[self.game],
+            real=batch,
+            fake=self.generator(self.noise(len(batch))),
+            judge=self.discriminator,
+            label_smoothing=self.label_smoothing,
+            generator_moves=self.generators_turn(self.discriminator_steps, self.pretraining_steps),
+        )

@@ -1,0 +1,43 @@
+"""Gated PixelCNN: two stacks of gated convolutions that together see every earlier pixel; labels may bias the gates."""
+
+from typing import ClassVar
+
+from hizumi.models.autoregressive import Autoregressive
+from hizumi.networks import GatedNetwork
+from hizumi.training import Card
+
+
+class GatedPixelCNN(Autoregressive):
+    """Gated and conditional PixelCNN.
+
+    Args:
+        levels: Of each value, 2 to 256; brightness is rounded to them.
+        width: Feature maps of either stack.
+        layers: Gated layers after the first, which has a kernel of 7 where these have 3.
+        classes: Number of classes to be conditional on, None for none; with it, `fit` takes (images, labels).
+        learning_rate: Of Adam, falling to 0 along half a cosine.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="explicit, tractable",
+        idea="two stacks of gated convolutions see every earlier pixel; labels may bias the gates",
+        paper="van den Oord et al., Conditional image generation with PixelCNN decoders, NeurIPS 2016",
+        inputs=("images",),
+        localises=True,
+    )
+
+    def __init__(
+        self,
+        levels: int = 256,
+        width: int = 32,
+        layers: int = 6,
+        classes: int | None = None,
+        learning_rate: float = 2e-3,
+    ) -> None:
+        super().__init__()
+        self.levels, self.width, self.layers = levels, width, layers
+        self.classes, self.learning_rate = classes, learning_rate
+
+    def network(self, shape: tuple[int, ...]) -> GatedNetwork:
+        """One gated layer of mask A, then gated layers of mask B."""
+        return GatedNetwork(shape, self.levels, self.width, self.layers, self.classes)

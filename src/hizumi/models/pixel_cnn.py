@@ -1,0 +1,36 @@
+"""PixelCNN: masked convolutions predict each pixel from those above it and to its left."""
+
+from typing import ClassVar
+
+from hizumi.models.autoregressive import Autoregressive
+from hizumi.networks import MaskedNetwork
+from hizumi.training import Card
+
+
+class PixelCNN(Autoregressive):
+    """Pixel convolutional neural network.
+
+    Its convolutions never see some pixels above and to the right: the blind spot that `GatedPixelCNN` does not have.
+
+    Args:
+        levels: Of each value, 2 to 256; brightness is rounded to them.
+        width: Feature maps; inside the residual blocks it is half.
+        blocks: Residual blocks after the first convolution.
+        learning_rate: Of Adam, falling to 0 along half a cosine.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="explicit, tractable",
+        idea="masked convolutions predict every pixel from the earlier ones, all at once while training",
+        paper="van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, ICML 2016",
+        inputs=("images",),
+        localises=True,
+    )
+
+    def __init__(self, levels: int = 256, width: int = 64, blocks: int = 8, learning_rate: float = 2e-3) -> None:
+        super().__init__()
+        self.levels, self.width, self.blocks, self.learning_rate = levels, width, blocks, learning_rate
+
+    def network(self, shape: tuple[int, ...]) -> MaskedNetwork:
+        """A 7x7 convolution of mask A, then residual blocks of mask B."""
+        return MaskedNetwork(shape, self.levels, self.width, self.blocks)

@@ -1,0 +1,34 @@
+"""RowLSTM: pixels predicted from those above by a recurrent network that goes down the picture row by row."""
+
+from typing import ClassVar
+
+from hizumi import networks
+from hizumi.models.autoregressive import Autoregressive
+from hizumi.training import Card
+
+
+class RowLSTM(Autoregressive):
+    """PixelRNN with Row LSTM layers: whole rows at once, each pixel seeing a triangle above it.
+
+    Args:
+        levels: That brightness is rounded to; 2 for binary images.
+        hidden: Maps of each layer's state; between the layers there are twice as many.
+        layers: Recurrent layers, each with a residual.
+        learning_rate: Of Adam at the start; it falls to 0 along a cosine.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="explicit, tractable",
+        idea="each pixel is predicted from the earlier ones, remembered by an LSTM that goes down row by row",
+        paper="van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, ICML 2016",
+        inputs=("images",),
+        localises=True,
+    )
+
+    def __init__(self, levels: int = 256, hidden: int = 24, layers: int = 4, learning_rate: float = 2e-3) -> None:
+        super().__init__()
+        self.levels, self.hidden, self.layers, self.learning_rate = levels, hidden, layers, learning_rate
+
+    def network(self, shape: tuple[int, ...]) -> networks.RecurrentNetwork:
+        """A 7x7 convolution, Row LSTM layers, and logits."""
+        return networks.RecurrentNetwork(shape, self.levels, self.hidden, self.layers, networks.RowLSTMLayer)

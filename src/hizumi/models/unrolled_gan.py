@@ -1,0 +1,102 @@
+"""Unrolled GAN: the generator plays against the discriminator as it will be some steps later."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn.utils import parameters_to_vector
+
+from hizumi import networks, objectives
+from hizumi.models.adversarial import Adversarial
+from hizumi.training import Budget, Card, linear_to_zero
+
+EPSILON = 1e-8  # Adam's
+
+
+class UnrolledGAN(Adversarial):
+    """Generative adversarial network whose generator looks ahead.
+
+    Putting all mass on one mode pays only until the discriminator answers; a generator that sees the answer coming
+    does not do it. The steps looked ahead are those that the discriminator's own Adam would take on the same batch,
+    its moments carried on, and the generator's gradient passes through all of them.
+
+    Args:
+        latent: Dimensions of the code, drawn from N(0, I).
+        width: Channels of the discriminator's first convolution, for images.
+        hidden: Sizes of the hidden layers, for vectors.
+        unrolled_steps: How many steps to look ahead; 0 is the minimax game. Time and memory grow with it.
+        learning_rate: Of both Adam optimisers; it falls to 0 in the second half of the budget.
+        beta1: Their first momentum.
+        average_decay: Of the running average of the generator, which samples; None for the last weights.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="implicit",
+        idea="train the generator against the discriminator as it will be some steps later",
+        paper="Metz, Poole, Pfau & Sohl-Dickstein, Unrolled generative adversarial networks, ICLR 2017",
+    )
+    default_budget: ClassVar[Budget] = Budget(steps=4000)
+    default_batch_size: ClassVar[int] = 128
+
+    def __init__(
+        self,
+        latent: int = 16,
+        width: int = 32,
+        hidden: tuple[int, ...] = (64, 64),
+        unrolled_steps: int = 5,
+        learning_rate: float = 1e-3,
+        beta1: float = 0.5,
+        average_decay: float | None = 0.999,
+    ) -> None:
+        super().__init__()
+        self.latent, self.width, self.hidden = latent, width, hidden
+        self.unrolled_steps, self.learning_rate = unrolled_steps, learning_rate
+        self.beta1, self.average_decay = beta1, average_decay
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make generator and discriminator; batch statistics would not stay put while weights are tried out."""
+        self.generator = networks.generator(shape, self.latent, self.width, hidden=self.hidden)
+        self.keep_average(self.average_decay)
+        self.discriminator = networks.critic(shape, self.width, hidden=self.hidden, batch_norm=False)
+        for name, network in (("discriminator", self.discriminator), ("generator", self.generator)):
+            self.optimise(
+                name,
+                network.parameters(),
+                learning_rate=self.learning_rate,
+                betas=(self.beta1, 0.999),
+                schedule=linear_to_zero(0.5),
+            )
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One ordinary step of the discriminator, then one of the generator against the unrolled one."""
+        fake = self.generator(self.noise(len(batch)))
+        loss = objectives.discriminator_loss(self.discriminator(batch), self.discriminator(fake.detach()))
+        discriminator = self.update("discriminator", loss)
+        generator = self.update("generator", -self.unrolled_loss(batch, fake))
+        self.follow_average()
+        return {"discriminator": discriminator, "generator": generator}
+
+    def unrolled_loss(self, batch: Tensor, fake: Tensor) -> Tensor:
+        """What the discriminator will lose on these items after its next steps on them; differentiable in `fake`."""
+        weights = parameters_to_vector(self.discriminator.parameters())
+        optimiser = self.optimisers["discriminator"]
+        ((beta1, beta2), rate) = (optimiser.param_groups[0][key] for key in ("betas", "lr"))
+        states = [optimiser.state[parameter] for parameter in self.discriminator.parameters()]
+        mean, square = (torch.cat([state[key].flatten() for state in states]) for key in ("exp_avg", "exp_avg_sq"))
+        taken = int(states[0]["step"])
+        for step in range(taken + 1, taken + self.unrolled_steps + 1):
+            (gradient,) = torch.autograd.grad(self._loss_with(weights, batch, fake), weights, create_graph=True)
+            mean = beta1 * mean + (1 - beta1) * gradient
+            square = beta2 * square + (1 - beta2) * gradient.square()
+            # The root has no slope at 0, where the weights of dead units lie.
+            root = (square / (1 - beta2**step) + EPSILON**2).sqrt() + EPSILON
+            weights = weights - rate / (1 - beta1**step) * mean / root
+        return self._loss_with(weights, batch, fake)
+
+    def _loss_with(self, weights: Tensor, batch: Tensor, fake: Tensor) -> Tensor:
+        parameters = dict(self.discriminator.named_parameters())
+        parts = torch.split(weights, [parameter.numel() for parameter in parameters.values()])
+        own = {name: part.view_as(parameters[name]) for name, part in zip(parameters, parts, strict=True)}
+        logits = functional_call(self.discriminator, own, (torch.cat([batch, fake]),))
+        return objectives.discriminator_loss(*logits.tensor_split([len(batch)]))

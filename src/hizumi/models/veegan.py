@@ -1,0 +1,99 @@
+"""VEEGAN: a reconstructor takes items back to noise, and data to the prior; modes that are missed show there."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from hizumi import networks, objectives
+from hizumi.models.abilities import CanEncode, CanReconstruct
+from hizumi.models.adversarial import Adversarial
+from hizumi.training import Budget, Card, linear_to_zero
+
+
+class VEEGAN(Adversarial, CanEncode, CanReconstruct):
+    """Variational encoder enhancement to generative adversarial networks.
+
+    The discriminator sees an item together with a code and tells (G(z), z) from (F(x), x). It estimates the logarithm
+    of the ratio of their densities, so the generator steps down the bare logit. The reconstructor F learns to invert G
+    alone: on modes that G misses, F(x) is unlike the prior, which the discriminator notices.
+
+    Args:
+        latent: Dimensions of the code, drawn from N(0, I).
+        width: Channels of the first convolutions, for images.
+        hidden: Widths of the hidden layers from the item inwards, for vectors.
+        code_noise: Standard deviation of noise that is added to every code that the discriminator sees. It makes the
+            reconstructor's answer a distribution, as the bound asks for: a lone point F(x) for each of a few tight
+            modes would give data away, and the discriminator would judge by codes alone.
+        learning_rate: Of the three Adam optimisers; it falls to 0 in the second half of the budget.
+        beta1: Their first momentum.
+        average_decay: Of the running average of the generator, which samples; None for the last weights.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="implicit",
+        idea="a reconstructor takes items back to noise; data that it does not take to the prior are missing modes",
+        paper="Srivastava et al., VEEGAN: reducing mode collapse in GANs using implicit variational learning, "
+        "NIPS 2017",
+    )
+    default_budget: ClassVar[Budget] = Budget(steps=10_000)
+    default_batch_size: ClassVar[int] = 128
+
+    def __init__(
+        self,
+        latent: int = 32,
+        width: int = 32,
+        hidden: tuple[int, ...] = (128, 128),
+        code_noise: float = 1.0,
+        learning_rate: float = 1e-3,
+        beta1: float = 0.5,
+        average_decay: float | None = 0.999,
+    ) -> None:
+        super().__init__()
+        self.latent, self.width, self.hidden, self.code_noise = latent, width, hidden, code_noise
+        self.learning_rate, self.beta1, self.average_decay = learning_rate, beta1, average_decay
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make generator, reconstructor and joint discriminator."""
+        self.generator = networks.generator(shape, self.latent, self.width, hidden=self.hidden)
+        self.reconstructor = networks.encoder(shape, self.latent, self.width, hidden=self.hidden)
+        self.discriminator = networks.JointCritic(shape, self.latent, self.width, self.hidden)
+        self.keep_average(self.average_decay)
+        for name in ("discriminator", "reconstructor", "generator"):
+            self.optimise(
+                name,
+                getattr(self, name).parameters(),
+                learning_rate=self.learning_rate,
+                betas=(self.beta1, 0.999),
+                schedule=linear_to_zero(0.5),
+            )
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One step each of the discriminator, the reconstructor and the generator, on the same codes and items."""
+        codes = self.noise(len(batch))
+        seen, fake = self._blurred(codes), self.generator(codes)
+
+        model_pairs = self.discriminator(items=fake.detach(), codes=seen)
+        data_pairs = self.discriminator(items=batch, codes=self._blurred(self.reconstructor(batch).detach()))
+        discriminator = self.update("discriminator", objectives.discriminator_loss(model_pairs, data_pairs))
+
+        reconstruction = self.update("reconstructor", self._inversion_error(codes, fake.detach()))
+
+        log_ratio = self.discriminator(items=fake, codes=seen).mean()
+        generator = self.update("generator", log_ratio + self._inversion_error(codes, fake))
+        self.follow_average()
+        return {"discriminator": discriminator, "reconstruction": reconstruction, "generator": generator}
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes F(x), (n, latent)."""
+        return self.reconstructor(images)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """G(F(x)): items of the same kind rather than the same pixels."""
+        return self.decode(self.reconstructor(images))
+
+    def _blurred(self, codes: Tensor) -> Tensor:
+        return codes + self.code_noise * torch.randn_like(codes)
+
+    def _inversion_error(self, codes: Tensor, items: Tensor) -> Tensor:
+        return (codes - self.reconstructor(items)).square().sum(1).mean()

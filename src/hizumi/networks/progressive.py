@@ -1,0 +1,187 @@
+"""Networks that grow while they learn (Karras et al. 2018): from a base map of 4 to 7 pixels, doubling level by level.
+
+Level 0 is the base map; each level above has twice its sides. All levels exist from the start, and `fade` from 0 to 1
+says how far the highest level in use has come in: at 0 the networks are those of the level below.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, leaky_relu
+
+from hizumi.networks.dcgan import Pyramid, widths
+
+GROUP = 4  # items whose spread the critic is shown together
+
+
+class EqualisedConv2d(nn.Module):
+    """Convolution whose weights are stored as N(0, 1) and scaled as they are used, by gain / sqrt(fan in).
+
+    So Adam, which moves all weights at about the same rate, moves each layer at a rate that fits its size. A linear
+    layer is one with a kernel as large as its input.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: tuple[int, int] = (1, 1), padding: int = 0, gain: float = math.sqrt(2)
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, *kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.padding, self.scale = padding, gain / math.sqrt(inputs * math.prod(kernel))
+
+    def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
+        """Scaled convolution."""
+        return conv2d(maps, self.weight * self.scale, self.bias, padding=self.padding)
+
+
+class Activation(nn.Module):
+    """LeakyReLU 0.2, and pixel normalisation after it where asked for."""
+
+    def __init__(self, normalise: bool) -> None:
+        super().__init__()
+        self.normalise = normalise
+
+    def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Activations."""
+        maps = leaky_relu(maps, 0.2)
+        return pixel_norm(maps) if self.normalise else maps
+
+
+def pixel_norm(maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Scale the channels of each pixel to a mean square of 1."""
+    return maps * (maps.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+
+
+def with_minibatch_deviation(maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c+1 h w"]:
+    """Append one constant map: how much the items of a group differ, averaged over channels and pixels.
+
+    Groups hold four items, or the whole batch where it does not divide by four.
+    """
+    count, *rest = maps.shape
+    group = GROUP if count % GROUP == 0 else count
+    deviation = (maps.reshape(group, -1, *rest).var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
+    return torch.cat([maps, deviation.repeat(group)[:, None, None, None].expand(-1, 1, *rest[1:])], dim=1)
+
+
+def double(images: Float[Tensor, "n c h w"], times: int = 1) -> Float[Tensor, "n c h2 w2"]:
+    """Repeat each pixel, `times` times over."""
+    return interpolate(images, scale_factor=2**times, mode="nearest") if times else images
+
+
+def halve(images: Float[Tensor, "n c h w"], times: int = 1) -> Float[Tensor, "n c h2 w2"]:
+    """Average 2x2 pixels, `times` times over."""
+    return avg_pool2d(images, 2**times) if times else images
+
+
+def _pair(inputs: int, middle: int, outputs: int, normalise: bool) -> nn.Sequential:
+    first, second = EqualisedConv2d(inputs, middle, (3, 3), 1), EqualisedConv2d(middle, outputs, (3, 3), 1)
+    return nn.Sequential(first, Activation(normalise), second, Activation(normalise))
+
+
+class ProgressiveGenerator(nn.Module):
+    """Code (n, latent) to image, at the size that the network has grown to.
+
+    Args:
+        shape: Of the full-size images.
+        latent: Dimensions of the code, which is brought to a mean square of 1.
+        width: Channels at full size; twice as many on each level below, at most eight times.
+    """
+
+    growth: Tensor
+
+    def __init__(self, shape: tuple[int, ...], latent: int, width: int = 16) -> None:
+        super().__init__()
+        channels, self.height, self.width = shape
+        self.pyramid = Pyramid.of(self.height, self.width)
+        base, levels = (self.pyramid.base_height, self.pyramid.base_width), self.pyramid.stages + 1
+        first, *others = outputs = widths(width, levels)[::-1]
+        self.foot = EqualisedConv2d(latent, first * math.prod(base), gain=math.sqrt(2) / 4)
+        self.base = nn.Sequential(Activation(True), EqualisedConv2d(first, first, (3, 3), 1), Activation(True))
+        self.blocks = nn.ModuleList(_pair(i, o, o, True) for i, o in zip(outputs, others, strict=False))
+        self.to_images = nn.ModuleList(EqualisedConv2d(output, channels, gain=1.0) for output in outputs)
+        self.register_buffer("growth", torch.tensor(float(self.pyramid.stages)))
+
+    def parameters_up_to(self, level: int) -> list[nn.Parameter]:
+        """What images of the size of a level are made with, those of the level below included."""
+        parts = [self.foot, self.base, *self.blocks[:level], *self.to_images[max(level - 1, 0) : level + 1]]
+        return [parameter for part in parts for parameter in part.parameters()]
+
+    def at(self, codes: Float[Tensor, "n d"], level: int, fade: float = 1.0) -> Float[Tensor, "n c p q"]:
+        """Images of the size of a level, blended with those of the level below while it fades in."""
+        maps = self.foot(pixel_norm(codes[:, :, None, None]))
+        maps = self.base(maps.reshape(len(codes), -1, self.pyramid.base_height, self.pyramid.base_width))
+        below = maps
+        for block in self.blocks[:level]:
+            below, maps = maps, block(double(maps))
+        images = self.to_images[level](maps)
+        if level == 0 or fade == 1:
+            return images
+        return torch.lerp(double(self.to_images[level - 1](below)), images, fade)
+
+    def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
+        """Full-size images in [-1, 1], of as much detail as `growth` allows."""
+        level, fade = level_and_fade(float(self.growth))
+        images = double(self.at(codes, level, fade), self.pyramid.stages - level)
+        return images[:, :, : self.height, : self.width].clamp(-1, 1)
+
+
+class ProgressiveCritic(nn.Module):
+    """Image of the size of a level to a score (n,), the generator's mirror image.
+
+    Args:
+        shape: Of the full-size images.
+        width: Channels at full size; twice as many on each level below, at most eight times.
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int = 16) -> None:
+        super().__init__()
+        channels, height, wide = shape
+        self.pyramid = Pyramid.of(height, wide)
+        base, levels = (self.pyramid.base_height, self.pyramid.base_width), self.pyramid.stages + 1
+        last, *others = inputs = widths(width, levels)[::-1]
+        self.from_images = nn.ModuleList(nn.Sequential(EqualisedConv2d(channels, i), Activation(False)) for i in inputs)
+        self.blocks = nn.ModuleList(_pair(i, i, o, False) for o, i in zip(inputs, others, strict=False))
+        self.base = nn.Sequential(EqualisedConv2d(last + 1, last, (3, 3), 1), Activation(False))
+        self.head = nn.Sequential(
+            EqualisedConv2d(last, last, base), Activation(False), EqualisedConv2d(last, 1, gain=1.0)
+        )
+
+    def parameters_up_to(self, level: int) -> list[nn.Parameter]:
+        """What images of the size of a level are judged with, those of the level below included."""
+        parts = [self.base, self.head, *self.blocks[:level], *self.from_images[max(level - 1, 0) : level + 1]]
+        return [parameter for part in parts for parameter in part.parameters()]
+
+    def at(self, images: Float[Tensor, "n c p q"], level: int, fade: float = 1.0) -> Float[Tensor, " n"]:
+        """Scores of images of the size of a level."""
+        maps = self.from_images[level](images)
+        for number in range(level, 0, -1):
+            maps = halve(self.blocks[number - 1](maps))
+            if number == level and fade < 1:
+                maps = torch.lerp(self.from_images[level - 1](halve(images)), maps, fade)
+        return self.head(self.base(with_minibatch_deviation(maps))).flatten()
+
+    def shown(self, images: Float[Tensor, "n c h w"], level: int, fade: float = 1.0) -> Float[Tensor, "n c p q"]:
+        """Full-size images as they look on a level, the detail that it adds faded in."""
+        images = halve(self.pyramid.pad(images), self.pyramid.stages - level)
+        return images if level == 0 or fade == 1 else torch.lerp(double(halve(images)), images, fade)
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """Scores of full-size images by the whole network."""
+        return self.at(self.shown(images, self.pyramid.stages), self.pyramid.stages)
+
+
+def growth_at(progress: float, stages: int) -> float:
+    """Growth after a share of the budget: 0 on the base map, 1.3 where level 2 has faded in by 0.3.
+
+    Every level is kept for as long as the next one takes to fade in, and the last one as well.
+    """
+    doublings, share = divmod(progress * (2 * stages + 1), 2)
+    return min(doublings + max(0.0, share - 1), stages)
+
+
+def level_and_fade(growth: float) -> tuple[int, float]:
+    """The highest level in use, and how far it has faded in (0 to 1)."""
+    level = math.ceil(growth)
+    return level, growth - (level - 1) if level else 1.0

@@ -1,0 +1,73 @@
+"""The U-Net of pix2pix (Isola et al. 2017; after Ronneberger et al. 2015) for images of any size and channel count."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hizumi.networks.dcgan import Pyramid, initialise, widths
+from hizumi.networks.normalisation import Normalisation, norm
+
+DROPOUT_LEVELS = 3
+
+
+class UNet(nn.Module):
+    """Image (n, c, h, w) to image (n, channels, h, w) in [-1, 1]: halved down to a point and built up again.
+
+    Each level up also sees the map of its own size from the way down. At sizes that are powers of two there are
+    log2(size) levels and the innermost map is one pixel; other sizes are padded, which leaves 2 pixels or more.
+
+    Args:
+        shape: (c, h, w) of the inputs.
+        channels: Of the outputs.
+        width: Channels of the first convolution; they double with each level, up to eight times.
+        normalisation: Of all levels but the outermost and the way down to the innermost.
+        dropout: Chance of dropping an activation on the three innermost levels up; the outermost never drops any.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        channels: int,
+        width: int = 64,
+        normalisation: Normalisation = "batch",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        inputs, self.height, self.width = shape
+        levels = min(self.height, self.width).bit_length() - 1
+        self.pyramid = Pyramid.of(self.height, self.width, levels)
+        outputs = widths(width, levels)
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        for level, (above, below) in enumerate(zip([inputs, *outputs], outputs, strict=False)):
+            innermost, outermost = level == levels - 1, level == 0
+            self.down.append(
+                _down(above, below, None if innermost or outermost else normalisation, activated=level > 0)
+            )
+            incoming = below if innermost else 2 * below
+            if outermost:
+                self.up.append(nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(incoming, channels, 4, 2, 1)))
+            else:
+                drops = dropout if levels - 1 - level < DROPOUT_LEVELS else 0.0
+                self.up.append(_up(incoming, above, normalisation, drops))
+        initialise(self)
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
+        """Translated images."""
+        maps = [self.pyramid.pad(images)]
+        for down in self.down:
+            maps.append(down(maps[-1]))
+        rising = self.up[-1](maps[-1])
+        for up, skipped in zip(reversed(self.up[:-1]), reversed(maps[1:-1]), strict=True):
+            rising = up(torch.cat([rising, skipped], 1))
+        return rising[:, :, : self.height, : self.width].tanh()
+
+
+def _down(inputs: int, outputs: int, kind: Normalisation | None, activated: bool) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.LeakyReLU(0.2)] if activated else []
+    layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=kind is None))
+    return nn.Sequential(*layers, *([] if kind is None else [norm(kind, outputs)]))
+
+
+def _up(inputs: int, outputs: int, kind: Normalisation, dropout: float) -> nn.Sequential:
+    layers = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), norm(kind, outputs)]
+    return nn.Sequential(*layers, *([nn.Dropout(dropout)] if dropout else []))

@@ -1,0 +1,33 @@
+"""The figures that tell the history of generative models, each drawn from models that were really trained."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+from hizumi.errors import UsageError
+from hizumi.report.gallery.setting import Setting
+
+FIGURES = {
+    "taxonomy": "the catalogue as a tree: what each model does about the density",
+    "saturation": "saturating and non-saturating loss of the generator, and their gradients",
+    "game": "the game in one dimension: generator, discriminator and data, moment by moment",
+    "mode_collapse": "the ring of Gaussians as each adversarial model sees it, with the modes it covers",
+    "manifold": "a two-dimensional code, decoded over its whole plane",
+    "arithmetic": "arithmetic on mean codes: slanted ones - upright ones + other upright digits",
+    "conditional": "samples by class, one column of noise shared by each row",
+    "growth": "a generator that grows from 4 pixels upwards",
+    "pairs": "paired translation: noisy images, cleaned, beside the truth",
+    "cycle": "unpaired translation, and the way back",
+}
+
+Drawing = Callable[[Setting], dict[str, bytes]]
+
+
+def draw(name: str, setting: Setting) -> dict[str, bytes]:
+    """The files of one figure, by file name: PNG, and GIF where it moves. Raises UsageError for a name not known."""
+    if name not in FIGURES:
+        raise UsageError(f"there is no figure {name!r}; there are {', '.join(FIGURES)}")
+    drawing: Drawing = getattr(import_module(f"hizumi.report.gallery.{name}"), name)
+    return drawing(setting)
+
+
+__all__ = ["FIGURES", "Setting", "draw"]

@@ -1,0 +1,32 @@
+"""Two sets without pairs, and a round trip that must lead home (Zhu et al. 2017)."""
+
+import torch
+
+from hizumi.models import CycleGAN
+from hizumi.report.gallery.pictures import show
+from hizumi.report.gallery.setting import Setting
+from hizumi.report.style import new_figure, png, styled
+
+STEPS = 4000
+SHOWN = 12
+
+
+@styled
+def cycle(setting: Setting) -> dict[str, bytes]:
+    """Images to the other set (here: colours inverted, on their side) and back, in both directions."""
+    images, _, _ = setting.images()
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(setting.seed))
+    half = len(images) // 2
+    first, second = images[order[:half]], images[order[half : 2 * half]]
+    second = -second.rot90(1, (2, 3)) if images.shape[2] == images.shape[3] else -second
+    model = CycleGAN(width=16)
+    setting.train(model, (first[SHOWN:], second[SHOWN:]), STEPS, batch_size=8)
+    here, there = first[:SHOWN], second[:SHOWN]
+    with torch.no_grad():
+        over, back = model.eval().translate(here), model.translate(there, backwards=True)
+        home, home_back = model.translate(over, backwards=True), model.translate(back)
+    figure = new_figure(0.55 * SHOWN + 1.2, 3.7)
+    upper, lower = figure.subplots(2, 1)
+    show(upper, torch.stack([here, over, home]), rows=["x", "G(x)", "F(G(x))"])
+    show(lower, torch.stack([there, back, home_back]), rows=["y", "F(y)", "G(F(y))"])
+    return {"cycle.png": png(figure)}

@@ -1,0 +1,103 @@
+"""The two-player game in one dimension (Goodfellow et al. 2014, figure 1)."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+
+from hizumi.models import GAN
+from hizumi.report.gallery.pictures import gif
+from hizumi.report.gallery.setting import Setting
+from hizumi.report.style import DEFECT, GOOD, HELD_OUT, INK, MUTED, new_figure, png, styled
+
+STEPS = 5000
+MOMENTS_SHARES = (0.0, 0.01, 0.06, 1.0)
+FRAMES = 48
+SAMPLES = 20_000
+PLACES = torch.linspace(-3.5, 3.5, 281)
+BINS = np.linspace(-3.5, 3.5, 71)
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """Discriminator, generator's samples and the map from codes to places after some steps."""
+
+    step: int
+    judged: np.ndarray  # D(x) at PLACES
+    samples: np.ndarray
+    codes: np.ndarray
+    mapped: np.ndarray
+
+
+def _density(places: np.ndarray) -> np.ndarray:
+    """Of the data: two Gaussians."""
+    return sum(0.5 * np.exp(-0.5 * ((places - m) / 0.45) ** 2) / (0.45 * np.sqrt(2 * np.pi)) for m in (-0.9, 1.1))  # type: ignore[return-value]
+
+
+def _data(count: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.tensor([-0.9, 1.1])[torch.randint(2, (count,), generator=generator)]
+    return (centres + 0.45 * torch.randn(count, generator=generator))[:, None]
+
+
+@styled
+def game(setting: Setting) -> dict[str, bytes]:
+    """How the generator's density moves onto the data's while the discriminator flattens to one half."""
+    model = GAN(latent=1, hidden=(64, 64), learning_rate=1e-3, beta1=0.0, discriminator_steps=3, average_decay=None)
+    last = setting.steps(STEPS)
+    wanted = sorted({max(1, round(last * share)) for share in (*MOMENTS_SHARES, *np.linspace(0, 1, FRAMES) ** 2)})
+    moments: dict[int, Moment] = {}
+
+    def watch(step: int) -> None:
+        if step in wanted:
+            moments[step] = _moment(model, step)
+
+    setting.train(model, _data(SAMPLES, setting.seed), STEPS, batch_size=512, watch=watch)
+    shown = [moments[max(1, round(last * share))] for share in MOMENTS_SHARES]
+    figure = new_figure(10.2, 3.1)
+    grid = figure.subplots(1, len(shown), sharex=True, sharey=True)
+    for axes, moment in zip(grid, shown, strict=True):
+        _draw(axes, moment)
+    grid[-1].legend(fontsize=8, loc="upper left", borderaxespad=0.1)
+    return {"game.png": png(figure), "game.gif": gif([_frame(moments[step]) for step in wanted])}
+
+
+@torch.no_grad()
+def _moment(model: GAN, step: int) -> Moment:
+    codes = torch.linspace(-2.2, 2.2, 23)
+    noise = torch.randn(SAMPLES, 1, generator=torch.Generator().manual_seed(1))
+    return Moment(
+        step,
+        model.discriminator(PLACES[:, None]).sigmoid().numpy(),
+        model.generator(noise)[:, 0].numpy(),
+        codes.numpy(),
+        model.generator(codes[:, None])[:, 0].numpy(),
+    )
+
+
+def _frame(moment: Moment) -> bytes:
+    figure = new_figure(4.4, 3.4)
+    axes = figure.subplots()
+    _draw(axes, moment)
+    axes.legend(fontsize=8, loc="upper left", borderaxespad=0.1)
+    return png(figure, 110)
+
+
+def _draw(axes: Axes, moment: Moment) -> None:
+    places = PLACES.numpy()
+    counts, _ = np.histogram(moment.samples, BINS)
+    centres = np.array([(low + high) / 2 for low, high in pairwise(BINS)])
+    axes.plot(places, _density(places), color=INK, linewidth=1.4, linestyle=(0, (1, 1.5)), label="data")
+    axes.plot(centres, counts / len(moment.samples) / (BINS[1] - BINS[0]), color=GOOD, linewidth=1.8, label="generator")
+    axes.plot(places, moment.judged, color=DEFECT, linewidth=1.4, linestyle="--", label="discriminator")
+    axes.axhline(0.5, color=HELD_OUT, linewidth=0.7)
+    for code, place in zip(moment.codes, moment.mapped, strict=True):
+        axes.plot([code, place], [-0.5, -0.12], color=MUTED, linewidth=0.7, clip_on=True)
+    axes.axhline(-0.5, color=MUTED, linewidth=0.9)
+    axes.axhline(-0.12, color=MUTED, linewidth=0.9)
+    axes.text(-3.4, -0.49, "z", color=MUTED, fontsize=9, va="bottom")
+    axes.text(-3.4, -0.11, "x = G(z)", color=MUTED, fontsize=9, va="bottom")
+    axes.set(title=f"step {moment.step}", xlim=(-3.5, 3.5), ylim=(-0.55, 1.3), yticks=[0, 0.5, 1], xticks=[-2, 0, 2])
+    axes.grid(visible=False)

@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from hizumi import networks
+from hizumi.objectives import discriminator_loss
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 9, 8)])
+def test_tells_pairs_that_belong_together_from_pairs_that_do_not(shape: tuple[int, ...]) -> None:
+    # Items and codes look the same in both kinds of pairs: neither an item nor a code alone gives anything away.
+    torch.manual_seed(0)
+    critic = networks.JointCritic(shape, latent=4, width=4, hidden=(32, 32))
+    adam = torch.optim.Adam(critic.parameters(), 5e-3)
+
+    def pairs(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        codes = torch.randn(count, 4)
+        return codes[:, :1].sign().view(-1, *(1 for _ in shape)) + 0.3 * torch.randn(count, *shape), codes
+
+    for _ in range(120):
+        items, codes = pairs(64)
+        loss = discriminator_loss(critic(items=items, codes=codes), critic(items=items, codes=-codes))
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    items, codes = pairs(500)
+    critic.eval()
+    with torch.no_grad():
+        right = (critic(items, codes) > critic(items, -codes)).float().mean()
+        whole, one = critic(items, codes), critic(items[7:8], codes[7:8])
+        torch.testing.assert_close(whole, critic.judge(critic.features(items, codes)))
+    assert float(right) > 0.95
+    torch.testing.assert_close(whole[7:8], one, rtol=1e-4, atol=1e-5)
+
+
+def test_images_and_codes_meet_with_equal_weight() -> None:
+    critic = networks.JointCritic((3, 64, 64), latent=100, width=64)
+    layers = [m for m in critic.modules() if isinstance(m, torch.nn.Linear)]
+    assert [(m.in_features, m.out_features) for m in layers] == [(100, 512), (1024, 1024), (1024, 1)]
