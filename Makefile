@@ -3,7 +3,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
 
-.PHONY: demo test test-slow check format venv clean
+.PHONY: demo test test-slow check format docs venv clean
 
 demo: $(VENV)/run.stamp
 	$(VENV)/bin/hizumi demo
@@ -23,6 +23,10 @@ check: $(VENV)/dev.stamp
 format: $(VENV)/dev.stamp
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+docs: $(VENV)/run.stamp
+	rm -rf docs/models docs/detectors
+	$(VENV)/bin/hizumi list --pages docs
 
 venv: $(VENV)/dev.stamp
 

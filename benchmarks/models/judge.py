@@ -14,6 +14,7 @@ from common import mnist, padded
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from hizumi.inspection import specify
 from hizumi.models import EncoderClassifier
 from hizumi.training import TrainingOptions
 
@@ -72,7 +73,7 @@ def _folder() -> Path:
 
 def _fingerprint(model: EncoderClassifier, images: Tensor) -> str:
     # Another data set, transformation or network gets a judge of its own.
-    settings = f"{model.features} {model.width} {model.learning_rate} {model.default_budget} {model.default_batch_size}"
+    settings = f"{specify(model)} {model.default_budget} {model.default_batch_size}"
     return hashlib.sha256(settings.encode() + images[::100].contiguous().numpy().tobytes()).hexdigest()[:16]
 
 

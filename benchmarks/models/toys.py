@@ -13,7 +13,7 @@ from common import main
 
 from hizumi.data.toys import toy
 from hizumi.evaluation.generation import mode_coverage
-from hizumi.models import GAN, WGANGP
+from hizumi.models import GAN, VEEGAN, WGANGP, AdaGAN, UnrolledGAN
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, TrainingOptions
 
@@ -51,11 +51,29 @@ def wgan_gp() -> WGANGP:
     return WGANGP(latent=2, hidden=(128, 128, 128), learning_rate=1e-3, penalty_weight=0.1)
 
 
+def unrolled_gan() -> UnrolledGAN:
+    return UnrolledGAN(latent=2, learning_rate=3e-3)
+
+
+def veegan() -> VEEGAN:
+    return VEEGAN(latent=2, learning_rate=1e-3)
+
+
+def ada_gan() -> AdaGAN:
+    return AdaGAN(generators=3, latent=2, learning_rate=3e-3)
+
+
 CASES = {
     "gan_ring": Case("ring", gan, steps=15_000, batch_size=256),
     "gan_grid": Case("grid", gan, steps=15_000, batch_size=256),
     "wgangp_ring": Case("ring", wgan_gp, steps=15_000, batch_size=256),
     "wgangp_grid": Case("grid", wgan_gp, steps=25_000, batch_size=256),
+    "unrolled_gan_ring": Case("ring", unrolled_gan, steps=4_000, batch_size=128),
+    "unrolled_gan_grid": Case("grid", unrolled_gan, steps=6_000, batch_size=128),
+    "veegan_ring": Case("ring", veegan, steps=6_000, batch_size=128),
+    "veegan_grid": Case("grid", veegan, steps=12_000, batch_size=128),
+    "ada_gan_ring": Case("ring", ada_gan, steps=9_000, batch_size=128),
+    "ada_gan_grid": Case("grid", ada_gan, steps=18_000, batch_size=128),
 }
 
 

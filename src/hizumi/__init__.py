@@ -14,6 +14,7 @@ if _typing.TYPE_CHECKING:
     from hizumi.calibration import Calibration, Verdict
     from hizumi.data import Manifest, open_source
     from hizumi.errors import HizumiError
+    from hizumi.generation import Modeller
     from hizumi.inspection import Inspection, Inspector, load, save
     from hizumi.training import Budget, TrainingOptions
     from hizumi.version import __version__
@@ -26,6 +27,7 @@ _HOMES = {
     "Inspection": "inspection",
     "Inspector": "inspection",
     "Manifest": "data",
+    "Modeller": "generation",
     "TrainingOptions": "training",
     "Verdict": "calibration",
     "__version__": "version",
@@ -41,6 +43,7 @@ __all__ = [
     "Inspection",
     "Inspector",
     "Manifest",
+    "Modeller",
     "TrainingOptions",
     "Verdict",
     "__version__",

@@ -19,7 +19,10 @@ from hizumi.version import __version__
 
 Kind = Literal["detector", "model"]
 HEADERS: dict[Kind, str] = {"detector": "bundle.json", "model": "model.json"}
-COMMANDS: dict[Kind, str] = {"detector": "hizumi inspect", "model": "hizumi model"}
+READERS: dict[Kind, str] = {
+    "detector": "hizumi inspect, or hizumi.inspection.load",
+    "model": "hizumi model, or hizumi.generation.load",
+}
 HASH_LENGTH = 64
 
 
@@ -59,7 +62,7 @@ def read_archive(
     members = _members(path)
     if HEADERS[kind] not in members:
         found = _kind(path, members)
-        raise BundleError(f"{path}: holds a {found}, not a {kind}; use it with {COMMANDS[found]}")
+        raise BundleError(f"{path}: holds a {found}, not a {kind}; use it with {READERS[found]}")
     try:
         read = header.model_validate_json(members[HEADERS[kind]])
     except ValidationError as error:

@@ -21,7 +21,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "deep_autoencoder": {"hidden": (24,), "code": 4, "pretraining": 0.7},
     "deep_belief_network": {"hidden": (24, 12), "gibbs_steps": 5},
     "encoder_classifier": {"width": 8},
-    "cycle_gan": {"width": 8, "blocks": 1, "pool": 4},
+    "cycle_gan": {"width": 8, "blocks": 1, "pool": 4, "warp": True},
     "dcgan": {"width": 8, "latent": 4},
     "gan": {"hidden": (32, 32), "latent": 4},
     "wgan": {"width": 8, "hidden": (32, 32), "latent": 4, "critic_steps": 2, "long_critic_steps": 3},

@@ -8,7 +8,7 @@ import torch
 
 from hizumi.errors import NotFittedError
 from hizumi.inspection import construct, specify
-from hizumi.models import CanEncode, CanReconstruct, CanSample, HasLikelihood
+from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
 from hizumi.registry import find_models
 from hizumi.training import Trainable
 from hizumi.training.checkpoint import load_training_state, training_state
@@ -82,6 +82,16 @@ def test_abilities_keep_shape_and_are_repeatable(name: str, shape: tuple[int, ..
             assert model.reconstruct(data).shape == data.shape
         if isinstance(model, CanEncode):
             assert len(model.encode(data)) == len(data)
+        if isinstance(model, CanEncode) and isinstance(model, CanDecode):
+            assert model.decode(model.encode(data)).shape == data.shape
+        if isinstance(model, CanSample) and isinstance(model, CanDecode) and hasattr(model, "latent"):
+            codes = torch.randn(5, model.latent, generator=torch.Generator().manual_seed(1))
+            assert torch.equal(model.decode(codes), model.sample(5, seed=1))
+        if isinstance(model, CanTranslate):
+            translated = model.translate(data)
+            assert translated.shape == data.shape
+            assert torch.equal(model.translate(data), translated)
+            torch.testing.assert_close(model.translate(data[3:4]), translated[3:4], rtol=1e-4, atol=1e-5)
         if isinstance(model, HasLikelihood):
             whole, one = model.log_likelihood(data), model.log_likelihood(data[3:4])
             torch.testing.assert_close(whole.image[3:4], one.image, rtol=1e-5, atol=1e-3)

@@ -28,7 +28,7 @@ EVERY = pytest.mark.parametrize(
 
 
 def prepared(model: Autoregressive, shape: tuple[int, ...], levels: int, seed: int = 0) -> Autoregressive:
-    """Untrained, with weights large enough to make every prediction matter."""
+    """Untrained, with random weights large enough to make every value matter."""
     model.levels = levels
     torch.manual_seed(seed)
     model.prepare(shape).eval()
@@ -82,7 +82,8 @@ def test_no_logit_depends_on_its_own_or_a_later_value(
 ) -> None:
     depends = dependence(prepared(model, shape, levels), shape)
     assert not depends.tril().any()
-    assert depends.diagonal(1)[: shape[0] - 1].all()  # the channels of a pixel do see those before them
+    within_pixel = [depends[i, i + 1] for i in range(len(depends) - 1) if (i + 1) % shape[0]]
+    assert shape[0] == 1 or torch.stack(within_pixel).float().mean() > 0.8
     assert depends[:, -1][: -shape[0]].float().mean() > 0.4
 
 

@@ -13,6 +13,7 @@ from torch.nn.functional import softplus
 from hizumi.models import VEEGAN, AdaGAN, UnrolledGAN
 from hizumi.models.ada_gan import Mixture
 from hizumi.training import Budget, TrainingOptions, linear_to_zero
+from hizumi.training.checkpoint import load_training_state, training_state
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ class Function(nn.Module):
 def test_veegan_discriminator_finds_the_ratio_of_joint_densities() -> None:
     # Item: sign of (code - 1). Data: sign of N(0.5, 1). Reconstructor: adds 0.7 to the item's second number, N(0, 1).
     torch.manual_seed(0)
-    model = VEEGAN(latent=1, code_noise=0.0).prepare((2,))
+    model = VEEGAN(latent=1, code_noise=0.0, average_decay=None).prepare((2,))
     model.generator = Function(lambda codes: torch.cat([torch.sign(codes - 1), codes], 1))
     model.reconstructor = Function(lambda items: items[:, 1:] + 0.7)
     model.discriminator = Table()
@@ -218,7 +219,8 @@ def test_data_that_the_mixture_misses_are_drawn_more_often() -> None:
     # The first generator is stuck at +2; a quarter of the data lie at -2. Ratios 0 and 4/3 and beta 1/2 give weights
     # 2 and 2/3, so that half of what is drawn lies there.
     torch.manual_seed(0)
-    model = AdaGAN(generators=2, hidden=(16,), latent=2, classifier_share=0.5, learning_rate=0.01).prepare((1,))
+    model = AdaGAN(2, latent=2, hidden=(16,), classifier_share=0.5, learning_rate=0.01, average_decay=None)
+    model.prepare((1,))
     model.generator.parts[0] = Function(lambda codes: 2 + 0.1 * codes[:, :1])
     data = torch.where(torch.rand(1000, 1) < 0.25, -2.0, 2.0) + 0.1 * torch.randn(1000, 1)
     for step in range(100):
@@ -226,3 +228,23 @@ def test_data_that_the_mixture_misses_are_drawn_more_often() -> None:
         model.step(data)
     drawn = model._reweighted(1, data)
     assert float((drawn < 0).float().mean()) == pytest.approx(0.5, abs=0.07)
+
+
+@pytest.mark.parametrize("stopped_at", [8, 12, 20])  # in the first game, in a classifier's time, on a boundary
+def test_adagan_resumes_bit_for_bit_in_any_stage(stopped_at: int) -> None:
+    def train(model: AdaGAN, start: int, stop: int) -> AdaGAN:
+        for step in range(start, stop):
+            torch.manual_seed(step)
+            model.steps_done, model.progress = step, step / 30
+            model.step(torch.randn(16, 2))
+        return model
+
+    def new() -> AdaGAN:
+        torch.manual_seed(100)
+        return AdaGAN(generators=3, hidden=(8,), latent=2, classifier_share=0.4).prepare((2,)).train()
+
+    stopped = train(new(), 0, stopped_at)
+    resumed = new()
+    load_training_state(resumed, copy.deepcopy(training_state(stopped)))
+    expected, found = train(new(), 0, 30).state_dict(), train(resumed, stopped_at, 30).state_dict()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from hizumi.data import ReadyMade, Unpaired
+from hizumi.data import ReadyMade
 from hizumi.models import CycleGAN, Pix2Pix
 from hizumi.models.image_pool import ImagePool
 from hizumi.training import Budget, TrainingOptions
@@ -201,7 +201,7 @@ def test_cycle_gan_learns_from_unpaired_sets_to_shift_the_brightness_there_and_b
     # X is dark, Y bright; only the sets say so, no pair does.
     dark, bright = 0.4 * striped(64, 0) - 0.5, 0.4 * striped(48, 5) + 0.5
     model = CycleGAN(width=8, blocks=1, learning_rate=2e-3)
-    model.fit(Unpaired(dark, bright), TrainingOptions(budget=Budget(steps=120), batch_size=4))
+    model.fit((dark, bright), TrainingOptions(budget=Budget(steps=120), batch_size=4))
     unseen = 0.4 * striped(16, 1) - 0.5
     with torch.no_grad():
         there = model.translate(unseen)

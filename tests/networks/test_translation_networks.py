@@ -1,11 +1,14 @@
 """U-Net, PatchGAN and the residual generator: what they see, at any size."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
-from hizumi.networks import PatchGAN, ResNet, UNet, patch_layers
+from hizumi.networks import AffineWarp, PatchGAN, ResNet, UNet, patch_layers
 from hizumi.networks.resnet import Residual
+from hizumi.networks.warp import PACE
 
 SIZES = [(1, 4, 4), (3, 5, 7), (1, 28, 28), (2, 32, 32), (3, 21, 34), (4, 64, 17)]
 
@@ -108,3 +111,35 @@ def test_instance_norm_treats_an_image_alike_in_any_batch_and_mode() -> None:
         whole = network.train()(images)
         torch.testing.assert_close(network(images[2:3]), whole[2:3])
         torch.testing.assert_close(network.eval()(images), whole)
+
+
+def test_a_warp_starts_as_the_identity_and_turns_flips_and_shifts_exactly() -> None:
+    images = torch.randn(3, 2, 9, 9)
+    warp = AffineWarp()
+    torch.testing.assert_close(warp(images), images)
+    for matrix, expected in (
+        ([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]], images.rot90(1, (2, 3))),
+        ([[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], images.flip(3)),
+        ([[1.0, 0.0, 2 / 9 * 2], [0.0, 1.0, 0.0]], torch.cat([images[..., 2:], images[..., -1:], images[..., -1:]], 3)),
+    ):
+        with torch.no_grad():
+            warp.change.copy_((torch.tensor(matrix) - torch.eye(2, 3)) / PACE)
+        torch.testing.assert_close(warp.matrix, torch.tensor(matrix))
+        torch.testing.assert_close(warp(images), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_warp_is_learned_from_pictures() -> None:
+    rows, columns = torch.meshgrid(torch.linspace(-1, 1, 24), torch.linspace(-1, 1, 24), indexing="ij")
+    blobs = [torch.exp(-8 * ((columns - x) ** 2 + (rows - y) ** 2)) for x, y in ((0.3, 0.1), (-0.2, 0.4), (0.0, -0.5))]
+    images = torch.stack(blobs)[:, None]
+    turned, warp = AffineWarp(), AffineWarp()
+    cosine, sine = math.cos(0.5), math.sin(0.5)
+    turn = torch.tensor([[cosine, -sine, 0.1], [sine, cosine, 0.0]])
+    with torch.no_grad():
+        turned.change.copy_((turn - torch.eye(2, 3)) / PACE)
+    optimiser = torch.optim.Adam(warp.parameters(), 5e-3)
+    for _ in range(200):
+        optimiser.zero_grad()
+        (warp(images) - turned(images).detach()).square().mean().backward()
+        optimiser.step()
+    torch.testing.assert_close(warp.matrix.detach(), turn, atol=0.01, rtol=0)

@@ -80,7 +80,7 @@ def test_against_finite_differences(name: str) -> None:
             sides = []
             for side in (STEP, -STEP):
                 flat[index] = kept + side
-                sides.append(float(penalty(critic, real, fake)))
+                sides.append(float(penalty(critic, real, fake).detach()))
             flat[index] = kept
             found = 0.0 if gradient is None else float(gradient.reshape(-1)[index])
             assert found == pytest.approx((sides[0] - sides[1]) / (2 * STEP), rel=1e-4, abs=1e-8)

@@ -23,7 +23,7 @@ def test_every_figure_is_drawn(name: str):
     for content in files.values():
         image = Image.open(io.BytesIO(content))
         image.load()
-        assert min(image.size) > 200
+        assert min(image.size) > 100
         assert len(np.unique(np.asarray(image.convert("L")))) > 20
     assert bool(steps) == (name not in ("taxonomy", "saturation"))
 

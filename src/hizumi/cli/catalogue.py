@@ -1,14 +1,25 @@
 """`hizumi list`: the models and detectors that there are."""
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from hizumi.cli.console import console_beside, print_table
 from hizumi.cli.options import JsonTo
 
 
-def list_methods(json_to: JsonTo = None) -> None:
+def list_methods(
+    json_to: JsonTo = None,
+    pages: Annotated[
+        Path | None, typer.Option("--pages", metavar="DIR", help="Write a page in Markdown for each into this folder.")
+    ] = None,
+) -> None:
     """List the detectors and models, plug-ins included."""
+    if pages is not None:
+        _write_pages(pages)
+        return
     methods = _methods()
     if json_to is not None:
         from hizumi.report.tables import write_json
@@ -21,6 +32,15 @@ def list_methods(json_to: JsonTo = None) -> None:
     columns = ["Name", "Family", "Can", "Takes", "Idea", "Needs"]
     rows = [_row(method, ", ".join(method["can"])) for method in methods if method["kind"] == "model"]
     print_table(console, columns, rows, "Generative models (hizumi model train NAME DATA)")
+
+
+def _write_pages(folder: Path) -> None:
+    from hizumi.files import write_atomically
+    from hizumi.report.pages import pages
+
+    for path, text in pages().items():
+        write_atomically(folder / path, text.encode())
+    typer.echo(f"Wrote {folder / 'catalogue.md'} and a page for each model and detector.")
 
 
 def _row(method: Mapping[str, Any], third: str) -> list[str]:

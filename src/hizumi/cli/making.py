@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from hizumi.generation import Made
 
+SHEET_COLUMNS = 8
 SHOWN = 8  # items on the sheet that compares before and after
 
 

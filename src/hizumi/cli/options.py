@@ -22,6 +22,13 @@ Data = Annotated[
     ),
 ]
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", show_default=False, help="A file that fit has written.")]
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", show_default=False, help="A file that train has written.")]
+Targets = Annotated[
+    str | None,
+    typer.Option(
+        "--targets", metavar="DATA", help="What the images of DATA turn into, by the same names, or the other set."
+    ),
+]
 JsonTo = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Also write the result as JSON; - is standard output."),

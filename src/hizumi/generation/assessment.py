@@ -70,7 +70,7 @@ def assess(
         result["samples"] = _samples(items, samples, features)
         if modeller.classes_ and set(classes_of(manifest)) <= set(modeller.classes_):
             labels = labels_of(store, modeller.classes_)[chosen].numpy()
-            result["classes"] = _agreement(model, items, labels, features, seed)
+            result["classes"] = _agreement(modeller, items, labels, features, seed)
     if isinstance(model, HasLikelihood) and store.views == 1:
         result["likelihood"] = _likelihood(modeller, manifest, strict, observe)
     if isinstance(model, CanReconstruct):
@@ -98,7 +98,7 @@ def _samples(items: Tensor, samples: Tensor, features: str | Trainable) -> dict[
 
 
 def _agreement(
-    model: Any, items: Tensor, labels: np.ndarray, features: str | Trainable, seed: int
+    modeller: Modeller, items: Tensor, labels: np.ndarray, features: str | Trainable, seed: int
 ) -> dict[str, Any] | None:
     """Samples of each class in turn, judged by a classifier that learned from half of the items."""
     from sklearn.linear_model import LogisticRegression
@@ -112,10 +112,12 @@ def _agreement(
     order = np.random.default_rng(seed).permutation(len(items))
     train, test = order[::2], order[1::2]
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(real[train], labels[train])
-    asked = np.arange(len(items)) % int(model.classes)
+    model, asked = modeller.able(CanSample), np.arange(len(items)) % len(modeller.classes_)
     found = classifier.predict(extract(model.sample(len(items), seed, labels=torch.from_numpy(asked))))
     agreement = class_agreement(asked, found).to_dict()
-    return {**agreement, "accuracy_on_items": float(classifier.score(real[test], labels[test]))}
+    by_class = {modeller.classes_[label]: share for label, share in agreement["by_class"].items()}
+    accuracy = float(classifier.score(real[test], labels[test]))
+    return {**agreement, "by_class": by_class, "classifier_accuracy_on_items": accuracy}
 
 
 def _likelihood(modeller: Modeller, manifest: Manifest, strict: bool, observe: Observer | None) -> dict[str, Any]:
@@ -154,7 +156,7 @@ def _translations(modeller: Modeller, X: Any, y: Any, strict: bool) -> dict[str,
             result["translation"]["psnr_db_of_inputs"] = _psnr(first, second)
         return result
     extract = extractor("pixels")
-    back = torch.cat([model.translate(part, backwards=True) for part in torch.split(made, 16)])  # type: ignore[call-arg]
+    back = torch.cat([model.translate(part, backwards=True) for part in torch.split(made, 16)])
     result["translation"] = {
         "features": "pixels",
         "frechet_distance": frechet_distance(extract(second), extract(made)),

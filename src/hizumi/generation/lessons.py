@@ -67,8 +67,10 @@ def lessons_for(model: Trainable, X: Any, y: Any, wishes: Wishes) -> Lessons:
     if y is not None and (not labelled or isinstance(y, str | Path | Manifest)):
         raise UsageError(f"{type(model).__name__} does not learn what things turn into; leave the second data out")
     manifest = to_learn_from(open_examples(X, y))
+    classes: tuple[str, ...] = ()
     if labelled:
         manifest = with_classes_only(manifest)
+        classes = _classes_for(model, manifest)
     kind = "vectors" if manifest.vectors else "images"
     if kind not in model.card.inputs:
         raise DataError(f"{type(model).__name__} works on {' and '.join(model.card.inputs)}, not on {kind}")
@@ -77,6 +79,10 @@ def lessons_for(model: Trainable, X: Any, y: Any, wishes: Wishes) -> Lessons:
     items = View(store, function=preprocessing.standardised)
     if not labelled:
         return Lessons(store, items, items, preprocessing)
+    return Lessons(store, Together(items, TensorSource(labels_of(store, classes))), items, preprocessing, classes)
+
+
+def _classes_for(model: Trainable, manifest: Manifest) -> tuple[str, ...]:
     classes = classes_of(manifest)
     if len(classes) < 2:
         raise DataError(
@@ -84,7 +90,7 @@ def lessons_for(model: Trainable, X: Any, y: Any, wishes: Wishes) -> Lessons:
             "put images into one folder a class, or give a table with a column label"
         )
     model.classes = len(classes)  # type: ignore[assignment]
-    return Lessons(store, Together(items, TensorSource(labels_of(store, classes))), items, preprocessing, classes)
+    return classes
 
 
 def made_pairing(name: str | None, settings: Mapping[str, str]) -> str | Pairing | None:

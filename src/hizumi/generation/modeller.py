@@ -4,7 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -216,8 +216,11 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
         def measured(items: Tensor) -> Tensor:
             likelihood = model.log_likelihood(items)
-            terms[:] = likelihood.terms
-            return torch.stack([likelihood.image - preprocessing.log_volume, *likelihood.terms.values()], 1)
+            parts = dict(likelihood.terms)
+            if preprocessing.vectors:  # the density of standardised rows in the units of the data
+                parts["units"] = torch.full_like(likelihood.image, -preprocessing.log_volume)
+            terms[:] = parts
+            return torch.stack([likelihood.image - preprocessing.log_volume, *parts.values()], 1)
 
         dimensions = math.prod(self.model_.require_built())
         for item in self._applied(X, measured, strict, observe):
@@ -246,9 +249,10 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def draw_codes(self, count: int, seed: int = 0) -> Float[np.ndarray, "n k"]:
         """Codes drawn from N(0, I), which `sample` makes its items of."""
         model = self.able(CanDecode)
-        if not (isinstance(model, CanSample) and isinstance(getattr(model, "latent", None), int)):
+        latent = getattr(model, "latent", None) if isinstance(model, CanSample) else None
+        if latent is None:
             raise UsageError(f"{type(model).__name__} draws no codes from N(0, I); give it items to encode")
-        return torch.randn(count, model.latent, generator=torch.Generator().manual_seed(seed)).numpy()
+        return torch.randn(count, latent, generator=torch.Generator().manual_seed(seed)).numpy()
 
     def walk(
         self,
@@ -316,10 +320,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
     def _account(self, lessons: Lessons, options: TrainingOptions, model: Trainable | None = None) -> dict[str, Any]:
         model = model or self.model_
-        pairing = None
-        if self.pairing is not None:
-            named = isinstance(self.pairing, str)
-            pairing = self.pairing if named else {"name": type(self.pairing).__name__, **asdict(self.pairing)}  # type: ignore[call-overload]
+        pairing = self.pairing if isinstance(self.pairing, str) or self.pairing is None else repr(self.pairing)
         described = account("model", model, [model], lessons.store.manifest, lessons.store, options)
         columns = list(lessons.store.manifest.columns)
         return described | {"classes": list(lessons.classes), "pairing": pairing, "columns": columns}

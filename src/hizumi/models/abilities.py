@@ -31,7 +31,7 @@ class CanEncode(ABC):
 
 
 class CanDecode(ABC):
-    """Turns codes into items: those of `encode`, and those drawn from N(0, I) that samples are made of."""
+    """Turns codes into items: codes of `encode`, or (n, latent) from N(0, I), where samples are made of such."""
 
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ ABILITIES: dict[type, str] = {
     CanSample: "sample",
     CanReconstruct: "reconstruct",
     CanTranslate: "translate",
-    HasLikelihood: "weigh",
+    HasLikelihood: "give likelihoods",
     CanEncode: "encode",
     CanDecode: "decode",
 }

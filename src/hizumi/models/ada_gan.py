@@ -42,6 +42,7 @@ class AdaGAN(Adversarial):
     )
     default_budget: ClassVar[Budget] = Budget(steps=10_000)
     default_batch_size: ClassVar[int] = 128
+    generator: "Mixture"
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class AdaGAN(Adversarial):
         hidden: tuple[int, ...] = (128, 128),
         beta: float | None = None,
         classifier_share: float = 0.1,
-        learning_rate: float = 2e-4,
+        learning_rate: float = 1e-3,
         beta1: float = 0.5,
         average_decay: float | None = 0.999,
     ) -> None:
@@ -154,10 +155,9 @@ class Mixture(nn.Module):
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n ..."]:
         """Items of codes."""
         chosen, codes = self.choose(codes)
-        parts = chosen.unique().tolist()
-        items = torch.cat([self.parts[part](codes[chosen == part]) for part in parts])
-        order = torch.cat([(chosen == part).nonzero().flatten() for part in parts])
-        return items[order.argsort()]
+        rows = [(chosen == part).nonzero().flatten() for part in range(len(self.parts))]
+        items = torch.cat([part(codes[own]) for part, own in zip(self.parts, rows, strict=True) if len(own)])
+        return items[torch.cat(rows).argsort()]
 
     def choose(self, codes: Float[Tensor, "n d"]) -> tuple[Int[Tensor, " n"], Float[Tensor, "n d"]]:
         """Which generator makes each item, and its code for it."""

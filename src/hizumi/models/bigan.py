@@ -57,11 +57,14 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         self.critic = networks.JointCritic(shape, self.latent, self.width)
         self.keep_average(self.average_decay)
         self.inverse_average = WeightAverage(self.inverse, self.average_decay) if self.average_decay else None
-        players = {"critic": [self.critic], "encoder and generator": [self.inverse, self.generator]}
-        for name, bodies in players.items():
+        players = {
+            "critic": self.critic.parameters(),
+            "encoder and generator": [*self.inverse.parameters(), *self.generator.parameters()],
+        }
+        for name, parameters in players.items():
             self.optimise(
                 name,
-                [parameter for body in bodies for parameter in body.parameters()],
+                parameters,
                 learning_rate=self.learning_rate,
                 betas=(self.beta1, 0.999),
                 weight_decay=self.weight_decay,

@@ -82,7 +82,8 @@ class ConditionalGAN(Trainable, CanSample):
             raise UsageError(f"sample needs {count} labels of 0 to {self.classes - 1}, one for each item")
         codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
         inputs = self.with_class(codes, labels).to(self.images_seen.device)
-        generator = self.eval().generator if self.average is None else self.eval().average.network
+        generator = self.generator if self.average is None else self.average.network
+        self.eval()
         with torch.no_grad():
             return torch.cat([generator(part) for part in torch.split(inputs, SAMPLES_AT_ONCE)])
 

@@ -20,6 +20,8 @@ class CycleGAN(Trainable, CanTranslate):
         width: Channels of the first convolution of all four networks; the paper's 64.
         body: Of the generators: "resnet" keeps things where they are; "unet" narrows the image to a point and can move
             them.
+        warp: Begin each generator with one learned affine map of the plane, for sets that differ in position, turn or
+            scale; convolutions by themselves hold on to where things are.
         blocks: Residual blocks of a "resnet"; None for 9 from 256 pixels on, 6 from 128 on, 3 below.
         layers: Halving layers of the discriminators, 1 to 3 for patches of 16, 34 or 70 pixels; None to go by the size.
         cycle_weight: Of the mean absolute error of both round trips, beside the adversarial terms' 1.
@@ -44,6 +46,7 @@ class CycleGAN(Trainable, CanTranslate):
         self,
         width: int = 32,
         body: Literal["resnet", "unet"] = "resnet",
+        warp: bool = False,
         blocks: int | None = None,
         layers: int | None = None,
         cycle_weight: float = 10.0,
@@ -53,7 +56,7 @@ class CycleGAN(Trainable, CanTranslate):
         beta1: float = 0.5,
     ) -> None:
         super().__init__()
-        self.width, self.body, self.blocks, self.layers = width, body, blocks, layers
+        self.width, self.body, self.warp, self.blocks, self.layers = width, body, warp, blocks, layers
         self.cycle_weight, self.identity_weight, self.pool = cycle_weight, identity_weight, pool
         self.learning_rate, self.beta1 = learning_rate, beta1
 
@@ -103,9 +106,12 @@ class CycleGAN(Trainable, CanTranslate):
         return self.to_x(images) if backwards else self.to_y(images)
 
     def _generator(self, shape: tuple[int, ...]) -> nn.Module:
+        body: nn.Module
         if self.body == "unet":
-            return networks.UNet(shape, shape[0], self.width, "instance")
-        return networks.ResNet(shape, shape[0], self.width, self.blocks)
+            body = networks.UNet(shape, shape[0], self.width, "instance")
+        else:
+            body = networks.ResNet(shape, shape[0], self.width, self.blocks)
+        return nn.Sequential(networks.AffineWarp(), body) if self.warp else body
 
     def _now_or_earlier(self, pool: ImagePool, fakes: Tensor) -> Tensor:
         # The pool is one for all processes, so that they stay equal: all exchange everyone's images, and take theirs.

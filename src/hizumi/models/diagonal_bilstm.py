@@ -2,19 +2,21 @@
 
 from typing import ClassVar
 
-from hizumi import networks
 from hizumi.models.autoregressive import Autoregressive
+from hizumi.networks import DiagonalBiLSTMLayer, RecurrentNetwork
 from hizumi.training import Card
 
 
 class DiagonalBiLSTM(Autoregressive):
     """PixelRNN with Diagonal BiLSTM layers: two sweeps along diagonals, each pixel seeing all before it.
 
+    Only the last pixel of the row above stays unseen, where the first convolution does not reach it.
+
     Args:
-        levels: That brightness is rounded to; 2 for binary images.
+        levels: Of each value, 2 to 256; brightness is rounded to them.
         hidden: Maps of the state of each direction; between the layers there are twice as many.
         layers: Recurrent layers, each with a residual.
-        learning_rate: Of Adam at the start; it falls to 0 along a cosine.
+        learning_rate: Of Adam, falling to 0 along half a cosine.
     """
 
     card: ClassVar[Card] = Card(
@@ -25,10 +27,10 @@ class DiagonalBiLSTM(Autoregressive):
         localises=True,
     )
 
-    def __init__(self, levels: int = 256, hidden: int = 24, layers: int = 4, learning_rate: float = 2e-3) -> None:
+    def __init__(self, levels: int = 256, hidden: int = 24, layers: int = 2, learning_rate: float = 2e-3) -> None:
         super().__init__()
         self.levels, self.hidden, self.layers, self.learning_rate = levels, hidden, layers, learning_rate
 
-    def network(self, shape: tuple[int, ...]) -> networks.RecurrentNetwork:
+    def network(self, shape: tuple[int, ...]) -> RecurrentNetwork:
         """A 7x7 convolution, Diagonal BiLSTM layers, and logits."""
-        return networks.RecurrentNetwork(shape, self.levels, self.hidden, self.layers, networks.DiagonalBiLSTMLayer)
+        return RecurrentNetwork(shape, self.levels, self.hidden, self.layers, DiagonalBiLSTMLayer)

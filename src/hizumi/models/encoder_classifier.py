@@ -12,6 +12,8 @@ from hizumi.errors import DataError, UsageError
 from hizumi.models.abilities import CanEncode
 from hizumi.training import Budget, Card, Trainable, linear_to_zero
 
+HIDDEN = 512  # units of the head
+
 
 class EncoderClassifier(Trainable, CanEncode):
     """A classifier on the codes of a generative model, or on an encoder of its own.
@@ -23,6 +25,7 @@ class EncoderClassifier(Trainable, CanEncode):
         classes: Number of classes; labels are 0 .. classes - 1.
         encoder: Any model that encodes, such as a fitted `Autoencoder` or `VAE`; None for convolutions of its own.
         frozen: Share of the budget in which a fitted encoder is kept frozen.
+        dropout: Share of the codes, and of the head's hidden units, left out in training: few labels overfit soon.
         features: Numbers that the encoder of its own hands to the head.
         width: Channels of its first convolution.
         learning_rate: Of Adam, falling to 0 over the second half; a tenth of it for fine-tuning.
@@ -40,13 +43,14 @@ class EncoderClassifier(Trainable, CanEncode):
         self,
         classes: int = 10,
         encoder: Trainable | None = None,
-        frozen: float = 0.5,
+        frozen: float = 0.3,
+        dropout: float = 0.3,
         features: int = 128,
         width: int = 16,
         learning_rate: float = 2e-3,
     ) -> None:
         super().__init__()
-        self.classes, self.encoder, self.frozen = classes, encoder, frozen
+        self.classes, self.encoder, self.frozen, self.dropout = classes, encoder, frozen, dropout
         self.features, self.width, self.learning_rate = features, width, learning_rate
 
     def build(self, shape: tuple[int, ...]) -> None:
@@ -58,7 +62,13 @@ class EncoderClassifier(Trainable, CanEncode):
             self.body = self._copied(self.encoder, shape)
         with torch.no_grad():
             code = self.eval().encode(torch.zeros(1, *shape, device=self.images_seen.device))
-        self.head = networks.mlp(code.numel(), self.classes, (128,))
+        self.head = nn.Sequential(
+            nn.Dropout(self.dropout),
+            nn.Linear(code.numel(), HIDDEN),
+            nn.ReLU(),
+            nn.Dropout(self.dropout),
+            nn.Linear(HIDDEN, self.classes),
+        )
         if self._reuses():
             self.optimise("head", self.head.parameters(), learning_rate=self.learning_rate)
         rate = self.learning_rate / 10 if self._reuses() else self.learning_rate

@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from hizumi import networks
 from hizumi.models.autoregressive import Autoregressive
+from hizumi.networks import RecurrentNetwork, RowLSTMLayer
 from hizumi.training import Card
 
 
@@ -11,10 +11,10 @@ class RowLSTM(Autoregressive):
     """PixelRNN with Row LSTM layers: whole rows at once, each pixel seeing a triangle above it.
 
     Args:
-        levels: That brightness is rounded to; 2 for binary images.
+        levels: Of each value, 2 to 256; brightness is rounded to them.
         hidden: Maps of each layer's state; between the layers there are twice as many.
         layers: Recurrent layers, each with a residual.
-        learning_rate: Of Adam at the start; it falls to 0 along a cosine.
+        learning_rate: Of Adam, falling to 0 along half a cosine.
     """
 
     card: ClassVar[Card] = Card(
@@ -25,10 +25,10 @@ class RowLSTM(Autoregressive):
         localises=True,
     )
 
-    def __init__(self, levels: int = 256, hidden: int = 24, layers: int = 4, learning_rate: float = 2e-3) -> None:
+    def __init__(self, levels: int = 256, hidden: int = 24, layers: int = 3, learning_rate: float = 2e-3) -> None:
         super().__init__()
         self.levels, self.hidden, self.layers, self.learning_rate = levels, hidden, layers, learning_rate
 
-    def network(self, shape: tuple[int, ...]) -> networks.RecurrentNetwork:
+    def network(self, shape: tuple[int, ...]) -> RecurrentNetwork:
         """A 7x7 convolution, Row LSTM layers, and logits."""
-        return networks.RecurrentNetwork(shape, self.levels, self.hidden, self.layers, networks.RowLSTMLayer)
+        return RecurrentNetwork(shape, self.levels, self.hidden, self.layers, RowLSTMLayer)

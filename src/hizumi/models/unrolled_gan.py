@@ -41,7 +41,7 @@ class UnrolledGAN(Adversarial):
 
     def __init__(
         self,
-        latent: int = 16,
+        latent: int = 32,
         width: int = 32,
         hidden: tuple[int, ...] = (64, 64),
         unrolled_steps: int = 5,

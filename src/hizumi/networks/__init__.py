@@ -12,8 +12,10 @@ from hizumi.networks.recurrent import DiagonalBiLSTMLayer, RecurrentNetwork, Row
 from hizumi.networks.resnet import ResNet
 from hizumi.networks.spatial import SpatialDecoder, SpatialEncoder
 from hizumi.networks.unet import UNet
+from hizumi.networks.warp import AffineWarp
 
 __all__ = [
+    "AffineWarp",
     "AutoregressiveNetwork",
     "BoltzmannStack",
     "Critic",

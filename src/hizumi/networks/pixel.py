@@ -291,6 +291,14 @@ class GatedLayer(nn.Module):
         mixed = self.mix(gate(self.horizontal(here) + self.linked(rows, labels)))
         return self.passed_down(rows, labels), mixed + here if self.residual else mixed
 
+    def pixel(
+        self, column: int, here: Float[Tensor, "n i"], linked: Float[Tensor, "n g"], horizontal: RememberingConv2d
+    ) -> Float[Tensor, "n o"]:
+        """The horizontal stack at one pixel."""
+        horizontal.set(column, here)
+        mixed = self.mix.pixel(gate(horizontal.pixel(column) + linked))
+        return mixed + here if self.residual else mixed
+
     def linked(self, rows: Float[Tensor, "n g h w"], labels: Int[Tensor, " n"] | None) -> Float[Tensor, "n g h w"]:
         """What the vertical stack and the label add to the gates of the horizontal one."""
         return _biased(self.link(rows), self.horizontal_label, labels)
@@ -354,9 +362,7 @@ class _GatedIncremental:
             self._begin_row()
         here = values
         for layer, horizontal, linked in zip(self.layers, self.horizontal, self.linked, strict=True):
-            horizontal.set(column, here)
-            mixed = layer.mix.pixel(gate(horizontal.pixel(column) + linked[:, :, column]))
-            here = mixed + here if layer.residual else mixed
+            here = layer.pixel(column, here, linked[:, :, column], horizontal)
         return self.head.pixel(here)
 
     def set(self, row: int, column: int, values: Tensor) -> None:

@@ -94,10 +94,14 @@ class Trainable(nn.Module, ABC):
     def fit(self, images: Any, options: TrainingOptions | None = None) -> Self:
         """Train on images (n, c, h, w) in [-1, 1] or vectors (n, d): a tensor, or any source of batches.
 
-        Models whose card needs labels or pairs take a tuple of tensors: (images, labels) or (inputs, targets).
+        Models whose card needs labels or pairs take a tuple of tensors: (images, labels) or (inputs, targets); those
+        that need two sets take both, of any lengths.
         """
+        from hizumi.data.pairs import Unpaired
         from hizumi.training.loop import fit
 
+        if "two sets" in self.card.needs and isinstance(images, tuple):
+            images = Unpaired(*images)
         fit([self], images, options or TrainingOptions())
         return self
 

@@ -8,7 +8,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from hizumi.models import VAE
 from hizumi.report.gallery.pictures import show
 from hizumi.report.gallery.setting import Setting
-from hizumi.report.style import INK, new_figure, png, styled
+from hizumi.report.style import new_figure, png, styled
 
 STEPS = 5000
 SLANT = 0.45  # columns to the side for each row upwards
@@ -34,11 +34,10 @@ def arithmetic(setting: Setting) -> dict[str, bytes]:
         moved = before + truth[0] - before[0]
         equation = model.decode(torch.stack([truth[0], before[0]]))
         rows = torch.stack([model.decode(codes) for codes in (before, moved, truth)])
-    figure = new_figure(9.0, 3.0)
+    figure = new_figure(9.4, 2.4, gap=0.08)
     left, right = figure.subplots(1, 2, width_ratios=(2.6, len(shown)))
-    show(left, equation[None], columns=[f"slanted {names[0]}", f"upright {names[0]}"])
-    left.text(equation.shape[3] + 0.5, equation.shape[2] / 2, "-", color=INK, fontsize=18, ha="center", va="center")
-    labels = ("upright", "+ difference", "truly slanted")
+    show(left, equation[None], columns=[f"slanted {names[0]}", f"- upright {names[0]}"])
+    labels = ("upright", "+ slanted - upright", "truly slanted")
     show(right, rows, rows=labels, columns=[names[kind] for kind in shown])
     return {"arithmetic.png": png(figure)}
 

@@ -56,7 +56,7 @@ def game(setting: Setting) -> dict[str, bytes]:
 
     setting.train(model, _data(SAMPLES, setting.seed), STEPS, batch_size=512, watch=watch)
     shown = [moments[max(1, round(last * share))] for share in MOMENTS_SHARES]
-    figure = new_figure(10.2, 3.1)
+    figure = new_figure(10.2, 3.1, gap=0.08)
     grid = figure.subplots(1, len(shown), sharex=True, sharey=True)
     for axes, moment in zip(grid, shown, strict=True):
         _draw(axes, moment)

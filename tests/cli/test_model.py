@@ -1,0 +1,267 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hizumi.cli import main
+from hizumi.data import decode, open_source
+from hizumi.generation import Modeller, load
+
+TRAIN = ["--steps", "20", "--batch-size", "8", "--set", "width=8"]
+
+
+@pytest.fixture(scope="session")
+def trained(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A VAE of the good parts; never changed."""
+    path = tmp_path_factory.mktemp("model") / "vae.hizumi"
+    with pytest.raises(SystemExit) as left:
+        main(["model", "train", "vae", str(parts), "-o", str(path), *TRAIN, "--set", "latent=4"])
+    assert not left.value.code
+    return path
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two columns and a class."""
+    path = tmp_path_factory.mktemp("table") / "sizes.csv"
+    rng = np.random.default_rng(0)
+    rows = [f"{rng.normal(100, 5):.3f},{rng.normal(2, 0.1):.4f},{'ab'[number % 2]}" for number in range(60)]
+    path.write_text("\n".join(["width,height,label", *rows]))
+    return path
+
+
+def test_train_writes_a_model_and_pictures_of_its_training(hizumi, parts, tmp_path):
+    path = tmp_path / "new" / "gan.hizumi"
+    outcome = hizumi("model", "train", "dcgan", parts, "-o", path, *TRAIN, "--json", "-")
+    assert outcome.code == 0
+    result = outcome.json
+    assert (result["name"], result["training_images"]) == ("dcgan", 40)
+    assert result["options"]["model"]["arguments"]["width"] == 8
+    assert "hizumi model sample" in outcome.err
+    modeller = load(path)
+    assert modeller.model_.width == 8
+    run = path.with_suffix(".run")
+    assert sorted(file.name for file in run.iterdir()) == ["request.json", "step-000020.png"]
+    assert np.asarray(Image.open(run / "step-000020.png")).shape[:2] == (8 * 66 + 2, 8 * 66 + 2)
+
+
+def test_the_same_training_gives_the_same_samples(hizumi, parts, tmp_path):
+    for name in "ab":
+        assert hizumi("model", "train", "dcgan", parts, "-o", tmp_path / f"{name}.hizumi", *TRAIN).code == 0
+    first, second = (load(tmp_path / f"{name}.hizumi").sample(5) for name in "ab")
+    np.testing.assert_array_equal(first, second)
+
+
+def test_dry_run_writes_nothing(hizumi, parts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = hizumi("model", "train", "dcgan", parts, *TRAIN, "--dry-run", "--json", "plan.json")
+    assert outcome.code == 0
+    assert "The training would take about" in outcome.out
+    assert json.loads((tmp_path / "plan.json").read_text())["estimate"]["steps"] == 20
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_an_interrupted_training_is_resumed_only_by_the_same_command(hizumi, parts, tmp_path, monkeypatch):
+    command = ["model", "train", "dcgan", parts, "-o", tmp_path / "gan.hizumi", *TRAIN]
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Modeller, "fit", interrupted)
+        outcome = hizumi(*command)
+    assert outcome.code == 130
+    assert "--resume" in outcome.err
+    outcome = hizumi(*command, "--resume", "--set", "latent=3")
+    assert outcome.code == 2
+    assert "begun with another model" in outcome.err
+    assert hizumi(*command, "--resume").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dcgn"], "no model is called 'dcgn'; did you mean dcgan?"),
+        (["dcgan", "--set", "lattent=2"], "dcgan has no setting 'lattent'"),
+        (["dcgan", "--set", "latent"], "NAME=VALUE"),
+        (["dcgan", "--set", "pairing.noise=1"], "no pairing to set noise of"),
+        (["dcgan", "--image-size", "large"], "is no size"),
+        (["dcgan", "--steps", "0"], "steps is 0"),
+        (["dcgan", "--output", "."], "is no name for a model"),
+        (["dcgan", "--resume"], "holds no run to resume"),
+        (["pix2pix"], "two sets of images are needed"),
+        (["pix2pix", "--pairing", "denois"], "no pairing is called 'denois'"),
+        (["pix2pix", "--pairing", "denoise", "--set", "pairing.sigma=1"], "denoise has no setting 'sigma'"),
+    ],
+)
+def test_wrong_arguments_are_named_before_the_training(arguments, said, hizumi, parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(Modeller, "fit", lambda *_, **__: pytest.fail("the training began"))
+    monkeypatch.chdir(tmp_path)
+    name, *others = arguments
+    outcome = hizumi("model", "train", name, parts, *others)
+    assert outcome.code == 2
+    assert outcome.err.splitlines()[-1].startswith("Error: ")
+    assert said in outcome.err
+    assert not list(tmp_path.glob("*.hizumi"))
+
+
+def test_samples_are_files_and_a_sheet(hizumi, trained, tmp_path):
+    outcome = hizumi("model", "sample", trained, "-n", "5", "--seed", "3", "-o", tmp_path / "out")
+    assert outcome.code == 0
+    expected = load(trained).sample(5, seed=3)
+    for number in range(5):
+        np.testing.assert_array_equal(decode(tmp_path / "out" / f"sample-{number:05d}.png").pixels, expected[number])
+    assert np.asarray(Image.open(tmp_path / "out" / "sheet.png")).shape == (68, 5 * 66 + 2, 3)
+
+
+def test_reconstructions_keep_names_and_sizes(hizumi, trained, parts, tmp_path):
+    folder = tmp_path / "in"
+    shutil.copytree(parts / "test" / "good", folder / "train" / "good")
+    Image.new("L", (40, 20), 90).save(folder / "train" / "good" / "wide.png")
+    outcome = hizumi("model", "reconstruct", trained, folder, tmp_path / "out")
+    assert outcome.code == 0
+    made = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png"))
+    assert made == sorted(["sheet.png", "train/good/wide.png", *(f"train/good/{number}.png" for number in range(10))])
+    assert decode(tmp_path / "out" / "train" / "good" / "wide.png").pixels.shape == (20, 40, 1)
+
+
+def test_images_of_one_stem_do_not_overwrite_each_other(hizumi, trained, parts, tmp_path):
+    image = Image.open(parts / "test" / "good" / "0.png")
+    (tmp_path / "in").mkdir()
+    image.save(tmp_path / "in" / "a.png")
+    image.save(tmp_path / "in" / "a.bmp")
+    assert hizumi("model", "reconstruct", trained, tmp_path / "in", tmp_path / "out").code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "a.png.png", "sheet.png"}
+
+
+def test_rows_in_rows_out(hizumi, table, tmp_path):
+    path = tmp_path / "rows.hizumi"
+    assert hizumi("model", "train", "vae", table, "-o", path, *TRAIN).code == 0
+    assert hizumi("model", "sample", path, "-n", "7", "-o", tmp_path / "out").code == 0
+    made = open_source(tmp_path / "out" / "samples.csv")
+    assert made.columns == ("width", "height")
+    np.testing.assert_allclose(made.arrays, load(path).sample(7))
+    assert hizumi("model", "reconstruct", path, table, tmp_path / "r.csv").code == 0
+    np.testing.assert_allclose(open_source(tmp_path / "r.csv").arrays, np.stack(load(path).reconstruct(table)))
+    outcome = hizumi("model", "walk", path)
+    assert outcome.code == 2
+    assert "walks cannot be drawn" in outcome.err
+
+
+def test_samples_of_a_class(hizumi, table, tmp_path):
+    path = tmp_path / "classes.hizumi"
+    outcome = hizumi("model", "train", "conditional_gan", table, "-o", path, *TRAIN, "--json", "-")
+    assert outcome.json["classes"] == ["a", "b"]
+    assert hizumi("model", "sample", path, "-n", "4", "--kind", "b", "-o", tmp_path / "out").code == 0
+    np.testing.assert_allclose(open_source(tmp_path / "out" / "samples.csv").arrays, load(path).sample(4, kinds="b"))
+    outcome = hizumi("model", "sample", path, "--kind", "c")
+    assert outcome.code == 2
+    assert "there is no class 'c'; there are a, b" in outcome.err
+
+
+def test_translate_noisy_images(hizumi, parts, tmp_path):
+    path = tmp_path / "clean.hizumi"
+    pairing = ["--pairing", "denoise", "--set", "pairing.noise=0.2", "--set", "width=4", "--steps", "4"]
+    assert hizumi("model", "train", "pix2pix", parts, "-o", path, *pairing).code == 0
+    assert load(path).pairing.noise == 0.2
+    assert hizumi("model", "translate", path, parts / "test" / "good", tmp_path / "out").code == 0
+    assert len(list((tmp_path / "out").glob("*.png"))) == 11
+    outcome = hizumi("model", "evaluate", path, parts, "--json", "-")
+    assert outcome.json["translation"]["psnr_db_of_inputs"] == pytest.approx(14.0, abs=0.3)
+
+
+def test_likelihood_as_a_table(hizumi, trained, parts):
+    outcome = hizumi("model", "likelihood", trained, parts / "test" / "good", "--csv", "-")
+    assert outcome.code == 0
+    heading, *rows = outcome.out.splitlines()
+    assert heading == "name,nats,bits_per_dimension,term_reconstruction,term_divergence"
+    nats = [float(row.split(",")[1]) for row in rows]
+    np.testing.assert_allclose(nats, load(trained).log_likelihood(parts / "test" / "good"))
+    assert "Least likely" in outcome.err
+
+
+def test_walks_are_a_sheet_and_an_animation(hizumi, trained, tmp_path):
+    assert hizumi("model", "walk", trained, "--axis", "1", "--rows", "2", "--steps", "5", "-o", tmp_path).code == 0
+    assert np.asarray(Image.open(tmp_path / "walk.png")).shape == (2 * 66 + 2, 5 * 66 + 2, 3)
+    with Image.open(tmp_path / "walk.gif") as animation:
+        assert animation.n_frames == 8  # there and back
+        assert animation.size == (2 * 66 + 2, 68)
+
+
+def test_arithmetic_on_mean_codes(hizumi, trained, parts, tmp_path):
+    groups = ["--add", "kind:good", "--subtract", "kind:hole", "--add", "0,3"]
+    assert hizumi("model", "walk", trained, "--data", parts, *groups, "-o", tmp_path).code == 0
+    assert np.asarray(Image.open(tmp_path / "arithmetic.png")).shape == (4 * 66 + 2, 9 * 66 + 2, 3)
+    assert hizumi("model", "walk", trained, "--add", "0,3", "--subtract", "5", "-o", tmp_path).code == 0
+    for wrong, said in (
+        (["--add", "x"], "x is no group"),
+        (["--add", "-1"], "a number below 0"),
+        (["--add", "kind:good"], "give --data"),
+        (["--subtract", "1"], "at least one group to add"),
+        (["--add", "1", "--axis", "2"], "two different walks"),
+        (["--data", parts, "--add", "kind:dent"], "has no kind 'dent'; it has good, hole"),
+        (["--data", parts, "--add", "999"], "there is no 999"),
+        (["--axis", "4"], "no axis 4"),
+    ):
+        outcome = hizumi("model", "walk", trained, "-o", tmp_path, *wrong)
+        assert outcome.code == 2
+        assert said in outcome.err
+
+
+def test_evaluate(hizumi, trained, parts):
+    outcome = hizumi("model", "evaluate", trained, parts, "--json", "-")
+    assert outcome.code == 0
+    assert outcome.json["items"] == 10  # the good ones of the test split
+    assert {"samples", "likelihood", "reconstruction"} <= outcome.json.keys()
+    assert "frechet distance of two halves of the data" in outcome.err
+    outcome = hizumi("model", "evaluate", trained, parts, "--features", "inception")
+    assert outcome.code == 2
+    assert "features 'inception' are not known" in outcome.err
+
+
+def test_models_and_bundles_are_not_mistaken(hizumi, trained, bundle, parts):
+    for arguments, said in (
+        (["inspect", trained, parts], "holds a model, not a detector; use it with hizumi model"),
+        (["evaluate", trained, parts], "holds a model"),
+        (["calibrate", trained, "--rule", "quantile"], "holds a model"),
+        (["model", "sample", bundle], "holds a detector, not a model; use it with hizumi inspect"),
+    ):
+        outcome = hizumi(*arguments)
+        assert outcome.code == 2
+        assert said in outcome.err
+
+
+def test_info_shows_models_too(hizumi, trained):
+    outcome = hizumi("info", trained, "--json", "-")
+    assert outcome.code == 0
+    assert outcome.json["name"] == "vae"
+    assert outcome.json["options"] == load(trained).options_
+    assert "explicit, approximate" in outcome.err
+
+
+def test_what_a_model_cannot_do(hizumi, trained, parts, tmp_path):
+    outcome = hizumi("model", "translate", trained, parts, tmp_path / "out")
+    assert outcome.code == 2
+    assert "VAE cannot translate; models that can: cycle_gan, pix2pix" in outcome.err
+    assert not (tmp_path / "out").exists()
+    outcome = hizumi("model", "reconstruct", trained, parts, tmp_path / "out.csv")
+    assert outcome.code == 2
+    assert "name a folder for images" in outcome.err
+
+
+def test_list_shows_families_and_abilities(hizumi):
+    outcome = hizumi("list", "--json", "-")
+    models = {method["name"]: method for method in outcome.json["methods"] if method["kind"] == "model"}
+    assert models["vae"]["family"] == "explicit, approximate"
+    assert models["vae"]["can"] == ["sample", "reconstruct", "give likelihoods", "encode", "decode"]
+    assert models["pix2pix"]["can"] == ["translate"]
+    families = [model["family"] for model in models.values()]
+    assert [*dict.fromkeys(families)] == [
+        "explicit, tractable",
+        "explicit, approximate",
+        "implicit",
+        "image to image",
+    ]

@@ -1,0 +1,262 @@
+"""A generative model as one estimator."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from hizumi.data import Sizing, open_source
+from hizumi.errors import DataError, UsageError
+from hizumi.generation import Modeller
+from hizumi.inspection import Failure
+from hizumi.models import DCGAN, VAE, Autoencoder, ConditionalGAN, GatedPixelCNN
+from hizumi.training import Budget, TrainingOptions
+
+from .conftest import SHORT, stripes, table
+
+
+def test_samples_are_of_the_datas_own_kind(fitted: Modeller) -> None:
+    samples = fitted.sample(5, seed=3)
+    assert samples.shape == (5, 16, 16, 1)
+    assert samples.dtype == np.uint8
+    np.testing.assert_array_equal(samples, fitted.sample(5, seed=3))
+    assert (samples != fitted.sample(5, seed=4)).any()
+    direct = fitted.model_.sample(5, seed=3)  # type: ignore[operator]
+    np.testing.assert_array_equal(samples, np.rint((direct.numpy().transpose(0, 2, 3, 1) + 1) * 127.5))
+
+
+def test_reconstructions_come_back_at_each_images_size() -> None:
+    fitted = Modeller(Autoencoder(width=8), image_size=16, training=SHORT).fit(stripes(24))
+    images = [stripes(1, size=size)[0] for size in ((16, 16), (20, 31), (40, 8))]
+    made = fitted.reconstruct(images)
+    assert [pixels.shape for pixels in made] == [(16, 16, 1), (20, 31, 1), (40, 8, 1)]
+    unit = fitted.preprocessing_.window.to_unit(images[0]).transpose(2, 0, 1)  # type: ignore[union-attr]
+    with torch.no_grad():
+        direct = fitted.model_.reconstruct(torch.from_numpy(unit)[None])[0]  # type: ignore[operator]
+    np.testing.assert_allclose(made[0][..., 0], (direct[0] + 1) * 127.5, atol=0.51)
+
+
+def test_tiles_cover_large_images() -> None:
+    large = stripes(6, size=(40, 50))
+    fitted = Modeller(Autoencoder(width=8), image_size=16, sizing="tile", training=SHORT).fit(large)
+    assert fitted.preprocessing_.sizing == Sizing(16, 16, "tile")
+    assert fitted.reconstruct(large)[0].shape == (40, 50, 1)
+    one = Modeller(VAE(width=8), image_size=16, sizing="tile", training=SHORT).fit(large)
+    with pytest.raises(UsageError, match="tiles of an image overlap"):
+        one.log_likelihood(large)
+
+
+def test_sixteen_bits_and_four_channels_stay(tmp_path: Path) -> None:
+    for number, image in enumerate(stripes(20, channels=4).astype(np.uint16) * 12):
+        tifffile.imwrite(
+            tmp_path / f"{number}.tif", image.transpose(2, 0, 1), photometric="minisblack", planarconfig="separate"
+        )
+    fitted = Modeller(VAE(width=8), window=(0, 4095), training=SHORT).fit(tmp_path)
+    samples = fitted.sample(3)
+    assert samples.dtype == np.uint16
+    assert samples.shape == (3, 16, 16, 4)
+    assert samples.max() <= 4095
+    assert fitted.reconstruct(tmp_path)[0].dtype == np.uint16
+
+
+def test_rows_keep_their_units() -> None:
+    rows = table(200)
+    options = TrainingOptions(budget=Budget(steps=400), batch_size=64)
+    fitted = Modeller(VAE(width=8, latent=2), training=options).fit(rows)
+    samples = fitted.sample(500)
+    np.testing.assert_allclose(samples.mean(0), rows.mean(0), rtol=0.05)
+    np.testing.assert_allclose(samples.std(0), rows.std(0), rtol=0.5)
+    assert np.abs(np.stack(fitted.reconstruct(rows)) - rows).mean(0)[0] < 0.5 * rows[:, 0].std()
+
+
+def test_likelihoods_of_rows_are_densities_in_their_units() -> None:
+    """The same data in other units: each row's log-density changes by the logarithm of the units' ratio."""
+    rows = table(60)
+    fitted, rescaled = (Modeller(VAE(width=8), training=SHORT).fit(rows * unit) for unit in (1.0, 1000.0))
+    first, second = fitted.log_likelihood(rows), rescaled.log_likelihood(rows * 1000.0)
+    np.testing.assert_allclose(first - second, 2 * np.log(1000.0), rtol=1e-3)
+
+
+def test_likelihoods_name_what_they_are_made_of(fitted: Modeller) -> None:
+    images = stripes(5, seed=2)
+    rows = [row for row in fitted.likelihood_each(images) if isinstance(row, dict)]
+    np.testing.assert_allclose([row["nats"] for row in rows], fitted.log_likelihood(images))
+    for row in rows:
+        assert row["nats"] == pytest.approx(row["term_reconstruction"] + row["term_divergence"], rel=1e-5)
+        assert row["bits_per_dimension"] == pytest.approx(-row["nats"] / 256 / np.log(2))
+    (of_a_row,) = Modeller(VAE(width=8), training=SHORT).fit(table(30)).likelihood_each(table(1))
+    assert isinstance(of_a_row, dict)
+    assert of_a_row["nats"] == pytest.approx(sum(v for k, v in of_a_row.items() if k.startswith("term_")), rel=1e-5)
+
+
+def test_codes(fitted: Modeller) -> None:
+    images = stripes(70)
+    encoded = fitted.encode(images)
+    assert encoded.shape == (70, 4)
+    decoded = fitted.decode(encoded)
+    np.testing.assert_array_equal(decoded, np.stack(fitted.reconstruct(images)))
+    np.testing.assert_array_equal(fitted.decode(fitted.draw_codes(6, seed=2)), fitted.sample(6, seed=2))
+    with pytest.raises(UsageError, match="Autoencoder draws no codes"):
+        Modeller(Autoencoder(width=8), training=SHORT).fit(images).draw_codes(2)
+
+
+def test_walks(fitted: Modeller) -> None:
+    along = fitted.walk(axis=1, rows=2, steps=5)
+    assert along.shape == (2, 5, 16, 16, 1)
+    codes = fitted.draw_codes(2)
+    codes[:, 1] = 0
+    np.testing.assert_array_equal(along[:, 2], fitted.decode(codes))
+    images = stripes(6)
+    way = fitted.walk(images, rows=3, steps=4)
+    rebuilt = np.stack(fitted.reconstruct(images))
+    np.testing.assert_array_equal(way[:, 0], rebuilt[:3])
+    np.testing.assert_array_equal(way[:, -1], rebuilt[3:])
+    with pytest.raises(DataError, match="6 items are too few for this walk; it starts from 8"):
+        fitted.walk(images, rows=4)
+    with pytest.raises(UsageError, match="no walk"):
+        fitted.walk(steps=1)
+
+
+def test_classes_follow_the_data() -> None:
+    images, names = stripes(30), np.array(["b", "a", "c"] * 10)
+    fitted = Modeller(ConditionalGAN(width=8), training=SHORT).fit(images, names)
+    assert fitted.classes_ == ("a", "b", "c")
+    assert fitted.model_.classes == 3
+    direct = fitted.model_.sample(2, 5, labels=torch.tensor([2, 2]))  # type: ignore[operator]
+    expected = np.rint((direct.numpy().transpose(0, 2, 3, 1) + 1) * 127.5)
+    np.testing.assert_array_equal(fitted.sample(2, seed=5, kinds="c"), expected)
+    assert fitted.sample(2, kinds=["a", "b"]).shape == (2, 16, 16, 1)
+    with pytest.raises(UsageError, match="there is no class 'd'; there are a, b, c"):
+        fitted.sample(1, kinds="d")
+    with pytest.raises(UsageError, match="2 kinds were given for 3 samples"):
+        fitted.sample(3, kinds=["a", "b"])
+
+
+def test_optional_classes_are_used_only_where_wanted() -> None:
+    tiny = {"levels": 2, "width": 8}
+    images, names = stripes(16, size=(8, 8)), np.arange(16) % 4
+    assert Modeller(GatedPixelCNN(**tiny), training=SHORT).fit(images).classes_ == ()
+    conditional = Modeller(GatedPixelCNN(classes=10, **tiny), training=SHORT).fit(images, names)
+    assert conditional.classes_ == ("0", "1", "2", "3")
+    assert conditional.model_.classes == 4
+
+
+def test_what_is_anomalous_or_for_tests_is_left_alone(tmp_path: Path) -> None:
+    labels, splits = np.array([0, 1, 0, 0] * 10), np.array(["train", "train", "train", "test"] * 10)
+    np.savez(tmp_path / "parts.npz", x=stripes(40), label=labels, split=splits)
+    fitted = Modeller(Autoencoder(width=8), training=SHORT).fit(tmp_path / "parts.npz")
+    assert fitted.options_["training_images"] == 20
+    assert len(fitted.reconstruct(tmp_path / "parts.npz")) == 40
+
+
+def test_all_ten_digits_are_normal_here() -> None:
+    plan = Modeller(DCGAN(width=8), training=SHORT).plan("digits")
+    manifest = open_source("digits")
+    of_digit_four = sum(record.kind == "4" for record in manifest.records)
+    tested = sum(record.split == "test" and record.kind != "4" for record in manifest.records)
+    assert plan["training_images"] > len(manifest) - tested - of_digit_four
+    assert plan["estimate"]["steps"] == 20
+
+
+def test_what_cannot_be_read_is_a_failure(fitted: Modeller, tmp_path: Path) -> None:
+    good, bad = tmp_path / "a.tif", tmp_path / "b.tif"
+    tifffile.imwrite(good, stripes(1)[0, :, :, 0])
+    bad.write_bytes(b"II*\0")
+    first, second = fitted.reconstruct_each([good, bad])
+    assert first.name == str(good)
+    assert isinstance(second, Failure)
+    with pytest.raises(DataError, match=r"b\.tif"):
+        list(fitted.reconstruct_each([good, bad], strict=True))
+
+
+def test_values_that_do_not_fit_are_told(fitted: Modeller) -> None:
+    items = np.full((1, 1, 2, 2), 1.5, dtype=np.float32)
+    with pytest.warns(UserWarning, match=r"100\.00% of the values do not fit into uint8"):
+        pixels = fitted.preprocessing_.as_data(items)
+    assert (pixels == 255).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted.preprocessing_.as_data(items / 1.5)
+
+
+def test_abilities_that_a_model_lacks(fitted: Modeller) -> None:
+    with pytest.raises(UsageError, match="VAE cannot translate; models that can: cycle_gan, pix2pix"):
+        fitted.translate(stripes(2))
+    gan = Modeller(DCGAN(width=8), training=SHORT).fit(stripes(16))
+    with pytest.raises(UsageError, match=r"DCGAN cannot give likelihoods; models that can: .*vae"):
+        gan.log_likelihood(stripes(2))
+    with pytest.raises(UsageError, match="DCGAN cannot reconstruct; models that can: autoencoder"):
+        gan.reconstruct(stripes(2))
+    with pytest.raises(UsageError, match="knows no classes"):
+        gan.sample(2, kinds="a")
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "y", "message"),
+    [
+        (DCGAN(), table(9), None, "DCGAN works on images, not on vectors"),
+        (ConditionalGAN(), stripes(9), None, "names no classes for ConditionalGAN to learn"),
+        (ConditionalGAN(), stripes(9), np.zeros(3), "3 classes were given for 9 items"),
+        (VAE(), stripes(9), np.zeros(9), "VAE does not learn what things turn into"),
+    ],
+)
+def test_data_that_do_not_suit_the_model(model: object, data: np.ndarray, y: object, message: str) -> None:
+    with pytest.raises((DataError, UsageError), match=message):
+        Modeller(model, training=SHORT).fit(data, y)  # type: ignore[arg-type]
+
+
+def test_it_is_an_estimator(fitted: Modeller) -> None:
+    model = VAE(width=8)
+    modeller = Modeller(model, image_size=16, training=SHORT)
+    assert clone(modeller).get_params(deep=False)["image_size"] == 16
+    modeller.fit(stripes(16))
+    assert model.shape is None  # what was handed in stays unfitted
+    with pytest.raises(NotFittedError):
+        Modeller("vae").sample(2)
+
+
+def test_a_killed_fit_resumes_to_the_same_model(tmp_path: Path) -> None:
+    options = TrainingOptions(budget=Budget(steps=12), batch_size=8, checkpoint_seconds=0)
+    straight = Modeller(DCGAN(width=8), training=options).fit(stripes(24))
+    shown: list[int] = []
+
+    def killed(record: dict) -> None:
+        if record["step"] == 7 and "images_seen" in record:
+            raise KeyboardInterrupt
+
+    resumed = Modeller(DCGAN(width=8), training=options)
+    with pytest.raises(KeyboardInterrupt):
+        resumed.fit(stripes(24), run_folder=tmp_path, observe=killed)
+    resumed.fit(stripes(24), run_folder=tmp_path, preview=lambda step, _: shown.append(step))
+    assert shown == [12]
+    np.testing.assert_array_equal(resumed.sample(9), straight.sample(9))
+
+
+def test_previews_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hizumi.generation.preview.STEPS_BETWEEN", 2)
+    monkeypatch.setattr("hizumi.generation.preview.SHARE_OF_TIME", 1e9)
+    for model in (DCGAN(width=8), Autoencoder(width=8)):
+        seen: list[tuple[int, tuple[int, ...]]] = []
+        plain = Modeller(model, training=SHORT).fit(stripes(24))
+        watched = Modeller(model, training=SHORT).fit(
+            stripes(24), preview=lambda step, pictures, seen=seen: seen.append((step, pictures.shape))
+        )
+        assert [step for step, _ in seen] == list(range(2, 21, 2))
+        assert seen[0][1] == ((64 if isinstance(model, DCGAN) else 16), 16, 16, 3)
+        first, second = plain.model_.state_dict(), watched.model_.state_dict()
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_collapse_is_found_after_the_fit() -> None:
+    """A generator that never moved makes one kind of picture of data with many."""
+    images = np.concatenate([np.full((40, 8, 8, 1), level, np.uint8) for level in (0, 60, 127, 190, 255)])
+    still = TrainingOptions(budget=Budget(steps=1), batch_size=8)
+    fitted = Modeller(DCGAN(width=8, learning_rate=1e-9), training=still).fit(images)
+    (finding,) = fitted.findings_
+    assert finding.name in ("mode collapse", "samples unlike the data")
+    assert finding.severity == "problem"
