@@ -44,11 +44,13 @@ class Case:
 
 
 def gan() -> GAN:
-    return GAN(latent=2, hidden=(128, 128, 128), learning_rate=1e-3)
+    return GAN(latent=2, hidden=(128, 128, 128), learning_rate=1e-3, average_decay=None)
 
 
 def wgan_gp() -> WGANGP:
-    return WGANGP(latent=2, hidden=(128, 128, 128), learning_rate=1e-3, penalty_weight=0.1)
+    return WGANGP(
+        latent=2, hidden=(128, 128, 128), learning_rate=1e-3, beta1=0.5, penalty_weight=0.1, average_decay=None
+    )
 
 
 def unrolled_gan() -> UnrolledGAN:
@@ -60,7 +62,7 @@ def veegan() -> VEEGAN:
 
 
 def ada_gan() -> AdaGAN:
-    return AdaGAN(generators=3, latent=2, learning_rate=3e-3)
+    return AdaGAN(generators=4, latent=2, learning_rate=3e-3)
 
 
 CASES = {
@@ -72,8 +74,8 @@ CASES = {
     "unrolled_gan_grid": Case("grid", unrolled_gan, steps=6_000, batch_size=128),
     "veegan_ring": Case("ring", veegan, steps=6_000, batch_size=128),
     "veegan_grid": Case("grid", veegan, steps=12_000, batch_size=128),
-    "ada_gan_ring": Case("ring", ada_gan, steps=9_000, batch_size=128),
-    "ada_gan_grid": Case("grid", ada_gan, steps=18_000, batch_size=128),
+    "ada_gan_ring": Case("ring", ada_gan, steps=12_000, batch_size=128),
+    "ada_gan_grid": Case("grid", ada_gan, steps=24_000, batch_size=128),
 }
 
 

@@ -137,7 +137,7 @@ def test_a_warp_is_learned_from_pictures() -> None:
     turn = torch.tensor([[cosine, -sine, 0.1], [sine, cosine, 0.0]])
     with torch.no_grad():
         turned.change.copy_((turn - torch.eye(2, 3)) / PACE)
-    optimiser = torch.optim.Adam(warp.parameters(), 5e-3)
+    optimiser = torch.optim.Adam(warp.parameters(), 1.5e-3)
     for _ in range(200):
         optimiser.zero_grad()
         (warp(images) - turned(images).detach()).square().mean().backward()

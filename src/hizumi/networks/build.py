@@ -27,7 +27,7 @@ def generator(
 ) -> nn.Module:
     """Codes (n, latent) to items; images are bounded to [-1, 1] unless logits are wanted, vectors never are."""
     if len(shape) == 1:
-        return mlp(latent, shape[0], hidden[::-1])
+        return flat_generator(shape, latent, hidden)
     return Generator(shape, latent, width, batch_norm, bounded)
 
 
@@ -39,8 +39,11 @@ def critic(
 
 
 def flat_generator(shape: tuple[int, ...], latent: int, hidden: Sequence[int], batch_norm: bool = False) -> nn.Module:
-    """Codes (n, latent) to items, fully connected also for images, which are bounded to [-1, 1]."""
-    body = mlp(latent, math.prod(shape), hidden[::-1], batch_norm)
+    """Codes (n, latent) to items, fully connected also for images, which are bounded to [-1, 1].
+
+    With ReLU, as in DCGAN's generator: it is flat on one side, so that codes gather at modes instead of between them.
+    """
+    body = mlp(latent, math.prod(shape), hidden[::-1], batch_norm, slope=0.0)
     return body if len(shape) == 1 else nn.Sequential(body, nn.Unflatten(1, shape), nn.Tanh())
 
 

@@ -8,19 +8,21 @@ from torch import Tensor, nn
 HIDDEN = (128, 64)
 
 
-def mlp(inputs: int, outputs: int, hidden: Sequence[int] = HIDDEN, batch_norm: bool = False) -> nn.Sequential:
+def mlp(
+    inputs: int, outputs: int, hidden: Sequence[int] = HIDDEN, batch_norm: bool = False, slope: float = 0.2
+) -> nn.Sequential:
     """Hidden layers and a linear one; see `hidden_layers`."""
-    return nn.Sequential(*hidden_layers(inputs, hidden, batch_norm), nn.Linear([inputs, *hidden][-1], outputs))
+    return nn.Sequential(*hidden_layers(inputs, hidden, batch_norm, slope), nn.Linear([inputs, *hidden][-1], outputs))
 
 
-def hidden_layers(inputs: int, hidden: Sequence[int], batch_norm: bool = False) -> list[nn.Module]:
-    """Linear layers, each with LeakyReLU 0.2 after it; batch norm, where wanted, in all but the first."""
+def hidden_layers(inputs: int, hidden: Sequence[int], batch_norm: bool = False, slope: float = 0.2) -> list[nn.Module]:
+    """Linear layers, each with a LeakyReLU after it; batch norm, where wanted, in all but the first."""
     layers: list[nn.Module] = []
     for stage, width in enumerate(hidden):
         normalised = batch_norm and stage > 0
         layers.append(nn.Linear(inputs, width, bias=not normalised))
         layers += [nn.BatchNorm1d(width)] if normalised else []
-        layers.append(nn.LeakyReLU(0.2))
+        layers.append(nn.LeakyReLU(slope))
         inputs = width
     return layers
 

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample
 
-PACE = 3.0  # an optimiser moves a number by its learning rate a step, and a picture has further to go than a weight
+PACE = 10.0  # an optimiser moves a number by its learning rate a step, and a picture has further to go than a weight
 
 
 class AffineWarp(nn.Module):
