@@ -55,7 +55,7 @@ def cyclegan_digits(seed: int, smoke: bool) -> dict[str, Any]:
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     first, second = padded(images[order]).chunk(2)
     model = CycleGAN(width=8, warp=True, blocks=1, layers=3, identity_weight=0.0, learning_rate=1e-3)
-    options = TrainingOptions(budget=Budget(steps=10 if smoke else 3000), batch_size=8, seed=seed)
+    options = TrainingOptions(budget=Budget(steps=10 if smoke else 2000), batch_size=8, seed=seed)
     model.fit(Unpaired(first, inverted_and_turned(second)), options)
     test, digits = mnist("test")
     test, digits = (padded(test[:500]), digits[:500]) if smoke else (padded(test), digits)
