@@ -51,7 +51,7 @@ def test_misspelt_names_are_suggested(name):
 
 
 def test_names_like_none_are_answered_with_all():
-    with pytest.raises(UsageError, match="known are .*autoencoder, .*dcgan, .*vae"):
+    with pytest.raises(UsageError, match=r"known are .*autoencoder, .*dcgan, .*vae"):
         registry.model_class("qqq")
 
 

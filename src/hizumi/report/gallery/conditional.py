@@ -20,5 +20,5 @@ def conditional(setting: Setting) -> dict[str, bytes]:
     labels = torch.arange(len(names)).repeat_interleave(SAMPLES)
     samples = model.sample(len(labels), seed=setting.seed, labels=labels)
     figure = new_figure(0.45 * SAMPLES + 0.8, 0.45 * len(names) + 0.3)
-    show(figure.subplots(), samples.unflatten(0, (len(names), SAMPLES)), rows=names)
+    show(figure.subplots(), samples.reshape(len(names), SAMPLES, *images.shape[1:]), rows=names)
     return {"conditional.png": png(figure)}

@@ -12,6 +12,7 @@ from hizumi.report.gallery.pictures import gif
 from hizumi.report.gallery.setting import Setting
 from hizumi.report.style import DEFECT, GOOD, HELD_OUT, INK, MUTED, new_figure, png, styled
 
+CENTRES, SPREAD = (-0.9, 1.1), 0.45  # of the data: two Gaussians
 STEPS = 5000
 MOMENTS_SHARES = (0.0, 0.01, 0.06, 1.0)
 FRAMES = 48
@@ -32,14 +33,15 @@ class Moment:
 
 
 def _density(places: np.ndarray) -> np.ndarray:
-    """Of the data: two Gaussians."""
-    return sum(0.5 * np.exp(-0.5 * ((places - m) / 0.45) ** 2) / (0.45 * np.sqrt(2 * np.pi)) for m in (-0.9, 1.1))  # type: ignore[return-value]
+    """Of the data."""
+    peaks = [np.exp(-0.5 * ((places - centre) / SPREAD) ** 2) for centre in CENTRES]
+    return np.asarray(sum(peaks) / (len(peaks) * SPREAD * np.sqrt(2 * np.pi)))
 
 
 def _data(count: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    centres = torch.tensor([-0.9, 1.1])[torch.randint(2, (count,), generator=generator)]
-    return (centres + 0.45 * torch.randn(count, generator=generator))[:, None]
+    centres = torch.tensor(CENTRES)[torch.randint(len(CENTRES), (count,), generator=generator)]
+    return (centres + SPREAD * torch.randn(count, generator=generator))[:, None]
 
 
 @styled

@@ -27,7 +27,7 @@ def manifold(setting: Setting) -> dict[str, bytes]:
         means = model.encode(images[:POINTS])
     figure = new_figure(10.0, 4.9, gap=0.08)
     plane, points = figure.subplots(1, 2)
-    show(plane, decoded.unflatten(0, (SIDE, SIDE)), title="decoded from a grid of codes")
+    show(plane, decoded.reshape(SIDE, SIDE, *images.shape[1:]), title="decoded from a grid of codes")
     colours = colormaps["tab10"] if len(names) <= 10 else colormaps["turbo"]
     for number, name in enumerate(names):
         x, y = means[kinds[:POINTS] == number].T

@@ -18,7 +18,7 @@ LINE_HEIGHT = 0.24  # inches
 @styled
 def taxonomy(setting: Setting) -> dict[str, bytes]:
     """Every model of the catalogue, by what it does about the density of the data."""
-    members = {family: [] for family in BRANCHES} | _by_family()
+    members: dict[str, list[str]] = {family: [] for family in BRANCHES} | _by_family()
     rows = sum(max(1, len(names)) + 1 for names in members.values())
     figure = new_figure(7.4, LINE_HEIGHT * rows + 0.3)
     axes = figure.subplots()
