@@ -43,7 +43,9 @@ class Settings:
 
 def conditional_gan_digits(seed: int, smoke: bool) -> dict[str, Any]:
     """Share of samples in which the judge sees the digit that was asked for; 28 pixels."""
-    settings = Settings(partial(ConditionalGAN, width=16, learning_rate=5e-4), steps=4000, batch_size=64)
+    settings = Settings(
+        partial(ConditionalGAN, width=16, learning_rate=5e-4, average_decay=0.995), steps=6000, batch_size=64
+    )
     model, started = settings.model(), time.monotonic()
     model.fit(mnist("train"), settings.options(seed, smoke))
     seconds = time.monotonic() - started
@@ -59,7 +61,9 @@ def conditional_gan_digits(seed: int, smoke: bool) -> dict[str, Any]:
 
 def bigan_digits(seed: int, smoke: bool) -> dict[str, Any]:
     """How well codes keep the digit: nearest neighbours among the training images' codes; rebuilt test images."""
-    settings = Settings(partial(BiGAN, width=16, learning_rate=5e-4, latent=32), steps=4000, batch_size=64)
+    settings = Settings(
+        partial(BiGAN, width=16, learning_rate=5e-4, latent=32, average_decay=0.995), steps=5000, batch_size=64
+    )
     (images, digits), (test_images, test_digits) = mnist("train"), mnist("test")
     model, started = settings.model(), time.monotonic()
     model.fit(images, settings.options(seed, smoke))
@@ -119,9 +123,15 @@ def _in_parts(function: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
 
 
 UNCONDITIONAL = {
-    "dcgan_digits": Settings(partial(DCGAN, width=16, learning_rate=5e-4), steps=4000, batch_size=64),
-    "wgangp_digits": Settings(partial(WGANGP, width=16, learning_rate=5e-4), steps=5000, batch_size=64),
-    "progressive_digits": Settings(partial(ProgressiveGAN, width=8), steps=2500, batch_size=32),
+    "dcgan_digits": Settings(
+        partial(DCGAN, width=16, learning_rate=5e-4, average_decay=0.995), steps=4000, batch_size=64
+    ),
+    "wgangp_digits": Settings(
+        partial(WGANGP, width=16, learning_rate=5e-4, average_decay=0.995), steps=5000, batch_size=64
+    ),
+    "progressive_digits": Settings(
+        partial(ProgressiveGAN, width=8, learning_rate=3e-3, average_decay=0.995), steps=4500, batch_size=32
+    ),
 }
 
 if __name__ == "__main__":
