@@ -67,7 +67,7 @@ if __name__ == "__main__":
     main(
         {
             "pixel_cnn_nats": partial(nats, PixelCNN(levels=2), 5000, "bf16-mixed"),
-            "gated_pixel_cnn_nats": partial(nats, GatedPixelCNN(levels=2), 4000, "bf16-mixed"),
+            "gated_pixel_cnn_nats": partial(nats, GatedPixelCNN(levels=2), 6000, "bf16-mixed"),
             "row_lstm_nats": partial(nats, RowLSTM(levels=2), 3000, "32-true"),
             "diagonal_bilstm_nats": partial(nats, DiagonalBiLSTM(levels=2), 3000, "32-true"),
         }

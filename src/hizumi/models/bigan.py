@@ -8,7 +8,7 @@ from torch import Tensor
 from hizumi import networks, objectives
 from hizumi.models.abilities import CanEncode, CanReconstruct
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, WeightAverage
+from hizumi.training import Budget, Card, WeightAverage, linear_to_zero
 
 
 class BiGAN(Adversarial, CanEncode, CanReconstruct):
@@ -20,7 +20,7 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         latent: Dimensions of the code, drawn from N(0, I).
         width: Channels of the first convolutions.
         encoder: "deterministic" as in BiGAN, or "stochastic" as in ALI: a mean and a variance for each item.
-        learning_rate: Of both Adam optimisers.
+        learning_rate: Of both Adam optimisers; it falls in a line to 0 over the second half, as BiGAN's exponentially.
         beta1: Their first momentum; the papers' 0.5.
         weight_decay: Of both; BiGAN's.
         average_decay: Of the running averages of E and G, which encode and sample; None for the last weights.
@@ -68,6 +68,7 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
                 learning_rate=self.learning_rate,
                 betas=(self.beta1, 0.999),
                 weight_decay=self.weight_decay,
+                schedule=linear_to_zero(0.5),
             )
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
