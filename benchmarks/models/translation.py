@@ -46,10 +46,10 @@ def pix2pix_denoise(seed: int, smoke: bool) -> dict[str, Any]:
 def cyclegan_digits(seed: int, smoke: bool) -> dict[str, Any]:
     """Digits, and other digits inverted and turned; the two halves of the training images share none.
 
-    Nothing says which image belongs to which. That the digit is kept is owed to a generator that finds small changes
-    easiest: one turn for all images, then strokes inverted where they are. A quarter of a turn has no such nearest way:
-    digits are tall and turned ones wide, whichever way they were turned, so 90 degrees and -90 pull alike at the start.
-    What inverting alone would keep is reported beside the figures.
+    Nothing says which image belongs to which. That the digit is kept is owed to generators that begin with one learned
+    affine map, which holds the true turn, and find small changes easiest. Networks without that map did not learn the
+    turn in short runs (43 % kept at 45 degrees), nor did any learn a quarter of a turn. What inverting alone would keep
+    is reported beside the figures.
     """
     images, _ = mnist("train")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))

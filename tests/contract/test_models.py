@@ -6,7 +6,7 @@ import inspect
 import pytest
 import torch
 
-from hizumi.errors import NotFittedError
+from hizumi.errors import DataError, NotFittedError
 from hizumi.inspection import construct, specify
 from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
 from hizumi.registry import find_models
@@ -131,3 +131,9 @@ def test_training_state_round_trip(name: str) -> None:
 def test_sampling_before_fit_refuses(name: str) -> None:
     with pytest.raises(NotFittedError, match="call fit first"):
         MODELS[name]().sample(2)
+
+
+@pytest.mark.parametrize("name", [name for name, found in MODELS.items() if "vectors" not in found.card.inputs])
+def test_vectors_are_refused_where_the_method_has_none(name: str) -> None:
+    with pytest.raises(DataError, match=f"{MODELS[name].__name__} works on images, not on vectors"):
+        small(name).prepare((6,))

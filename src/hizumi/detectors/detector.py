@@ -76,7 +76,7 @@ class Detector(nn.Module, ABC):
     @final
     def prepare(self, shape: tuple[int, ...]) -> Self:
         """Build everything, untrained, for data of this shape: what loading a saved detector starts from."""
-        self._check_shape(shape)
+        self.card.check_shape(shape, type(self).__name__)
         self.shape = tuple(shape)
         with torch.random.fork_rng():
             for phase in self.phases():
@@ -107,7 +107,7 @@ class Detector(nn.Module, ABC):
         """
         options = options or TrainingOptions()
         source = as_source(images)
-        self._check_shape(source.shape)
+        self.card.check_shape(source.shape, type(self).__name__)
         self.shape = None  # not fitted until everything below has succeeded
         with torch.random.fork_rng():
             torch.manual_seed(mix_seed(options.seed))
@@ -158,11 +158,6 @@ class Detector(nn.Module, ABC):
 
     def _device(self) -> torch.device:
         return next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))
-
-    def _check_shape(self, shape: tuple[int, ...]) -> None:
-        kind = "vectors" if len(shape) == 1 else "images"
-        if kind not in self.card.inputs:
-            raise DataError(f"{type(self).__name__} works on {' and '.join(self.card.inputs)}, not on {kind}")
 
     def _standardised(self, source: Batches) -> Batches:
         self.vector_mean = self.vector_scale = None

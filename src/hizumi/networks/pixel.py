@@ -172,13 +172,13 @@ class Head(nn.Module):
 
 
 class MaskedBlock(nn.Module):
-    """PixelCNN's residual block: 1x1 to half the maps, masked convolution, 1x1 back, a ReLU before each."""
+    """PixelCNN's residual block: 1x1 to half the maps, masked 3x3, 1x1 back, a ReLU before each."""
 
-    def __init__(self, maps: Int[Tensor, " i"], kernel: int, channels: int) -> None:
+    def __init__(self, maps: Int[Tensor, " i"], channels: int) -> None:
         super().__init__()
         half = owners(max(len(maps) // 2, channels), channels)
         self.narrow, self.wide = CausalConv2d(maps, half), CausalConv2d(half, maps)
-        self.masked = CausalConv2d(half, half, kernel)
+        self.masked = CausalConv2d(half, half, 3)
 
     def forward(self, maps: Float[Tensor, "n i h w"]) -> Float[Tensor, "n i h w"]:
         """All pixels at once."""
@@ -198,15 +198,14 @@ class MaskedNetwork(AutoregressiveNetwork):
         levels: Of each value.
         width: Maps between the blocks; inside them it is half.
         blocks: How many.
-        kernel: Of the blocks' masked convolutions.
     """
 
-    def __init__(self, shape: tuple[int, ...], levels: int, width: int, blocks: int, kernel: int = 3) -> None:
+    def __init__(self, shape: tuple[int, ...], levels: int, width: int, blocks: int) -> None:
         super().__init__()
         channels = shape[0]
         maps = owners(max(width, channels), channels)
         self.first = CausalConv2d(torch.arange(channels), maps, 7, "A")
-        self.blocks = nn.ModuleList(MaskedBlock(maps, kernel, channels) for _ in range(blocks))
+        self.blocks = nn.ModuleList(MaskedBlock(maps, channels) for _ in range(blocks))
         self.head = Head(maps, channels, levels, width)
 
     def forward(

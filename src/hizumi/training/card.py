@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hizumi.errors import DataError
+
 FAMILIES = ("explicit, tractable", "explicit, approximate", "implicit", "image to image")
 """Families of generative models, by what they do about the density of the data; catalogues are in this order."""
 
@@ -22,3 +24,9 @@ class Card:
     localises: bool = False
     cost: Literal["one pass", "search"] = "one pass"
     needs: tuple[str, ...] = ()
+
+    def check_shape(self, shape: tuple[int, ...], name: str) -> None:
+        """Raise DataError where the method `name` does not work on items of this shape."""
+        kind = "vectors" if len(shape) == 1 else "images"
+        if kind not in self.inputs:
+            raise DataError(f"{name} works on {' and '.join(self.inputs)}, not on {kind}")

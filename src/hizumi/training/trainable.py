@@ -84,6 +84,7 @@ class Trainable(nn.Module, ABC):
     @final
     def prepare(self, shape: tuple[int, ...]) -> Self:
         """Forget any earlier fit and build anew for data of this shape."""
+        self.card.check_shape(shape, type(self).__name__)
         self.optimisers, self._schedules, self._clips, self.progress, self.steps_done = {}, {}, {}, 0.0, 0
         self.images_seen.zero_()
         self.shape = tuple(shape)
