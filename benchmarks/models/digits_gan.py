@@ -62,7 +62,7 @@ def conditional_gan_digits(seed: int, smoke: bool) -> dict[str, Any]:
 def bigan_digits(seed: int, smoke: bool) -> dict[str, Any]:
     """How well codes keep the digit: nearest neighbours among the training images' codes; rebuilt test images."""
     settings = Settings(
-        partial(BiGAN, width=16, learning_rate=5e-4, latent=32, average_decay=0.995), steps=5000, batch_size=64
+        partial(BiGAN, width=16, learning_rate=5e-4, latent=32, average_decay=0.995), steps=6000, batch_size=64
     )
     (images, digits), (test_images, test_digits) = mnist("train"), mnist("test")
     model, started = settings.model(), time.monotonic()
@@ -124,13 +124,15 @@ def _in_parts(function: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
 
 UNCONDITIONAL = {
     "dcgan_digits": Settings(
-        partial(DCGAN, width=16, learning_rate=5e-4, average_decay=0.995), steps=4000, batch_size=64
+        partial(DCGAN, width=16, learning_rate=5e-4, average_decay=0.995), steps=6000, batch_size=64
     ),
     "wgangp_digits": Settings(
-        partial(WGANGP, width=16, learning_rate=5e-4, average_decay=0.995), steps=5000, batch_size=64
+        partial(WGANGP, width=16, learning_rate=1e-3, beta1=0.5, critic_steps=3, average_decay=0.995),
+        steps=8000,
+        batch_size=64,
     ),
     "progressive_digits": Settings(
-        partial(ProgressiveGAN, width=8, learning_rate=3e-3, average_decay=0.995), steps=4500, batch_size=32
+        partial(ProgressiveGAN, width=8, learning_rate=3e-3, average_decay=0.995), steps=5000, batch_size=32
     ),
 }
 
