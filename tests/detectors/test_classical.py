@@ -13,7 +13,7 @@ from hizumi.detectors import GaussianMixture, Mahalanobis, OneClassSVM
 from hizumi.detectors.features import FeatureSpace
 from hizumi.detectors.gaussian import Gaussian
 from hizumi.errors import UsageError
-from hizumi.models import DCGAN, Autoencoder
+from hizumi.models import GAN, Autoencoder
 from hizumi.training import Budget, TrainingOptions
 
 RANDOM = torch.Generator().manual_seed(0)
@@ -130,7 +130,7 @@ def test_codes_of_an_encoder_as_features() -> None:
 
 def test_features_that_make_no_sense_are_refused() -> None:
     with pytest.raises(UsageError, match="has no encoder"):
-        Mahalanobis(features=DCGAN(width=8)).fit(TRAIN, TrainingOptions(budget=Budget(steps=1)))
+        Mahalanobis(features=GAN(hidden=(8,))).fit(TRAIN, TrainingOptions(budget=Budget(steps=1)))
     detector = Mahalanobis()
     detector.covariance = "full"
     with pytest.raises(UsageError, match="covariance 'full'"):

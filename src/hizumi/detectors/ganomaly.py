@@ -14,10 +14,18 @@ from hizumi.training import Budget, Card, Trainable
 DEAD_DISCRIMINATOR_LOSS = 1e-5
 
 
+CARD = Card(
+    family="reconstruction",
+    idea="the code of an anomaly and the code of its reconstruction disagree",
+    paper="Akcay, Atapour-Abarghouei & Breckon, GANomaly, ACCV 2018",
+    localises=True,
+)
+
+
 class GANomalyTraining(Trainable):
     """Encoder, decoder and second encoder against a discriminator; arguments as for `GANomaly`."""
 
-    card: ClassVar[Card]  # trained as a part of GANomaly, never by itself
+    card: ClassVar[Card] = CARD
     default_budget: ClassVar[Budget] = Budget(epochs=15)
 
     def __init__(
@@ -103,12 +111,7 @@ class GANomaly(Detector):
         beta1: Their first momentum.
     """
 
-    card: ClassVar[Card] = Card(
-        family="reconstruction",
-        idea="the code of an anomaly and the code of its reconstruction disagree",
-        paper="Akcay, Atapour-Abarghouei & Breckon, GANomaly, ACCV 2018",
-        localises=True,
-    )
+    card: ClassVar[Card] = CARD
 
     def __init__(
         self,

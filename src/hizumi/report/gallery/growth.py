@@ -7,7 +7,7 @@ from hizumi.report.gallery.pictures import show
 from hizumi.report.gallery.setting import Setting
 from hizumi.report.style import new_figure, png, styled
 
-STEPS = 8000
+STEPS = 3000
 MOMENTS = 8
 SAMPLES = 10
 
@@ -16,7 +16,7 @@ SAMPLES = 10
 def growth(setting: Setting) -> dict[str, bytes]:
     """The same codes at several moments of training, from 4 pixels to all."""
     images, _, _ = setting.images()
-    model = ProgressiveGAN(width=16)
+    model = ProgressiveGAN(width=8, learning_rate=3e-3, average_decay=0.995)
     last = setting.steps(STEPS)
     wanted = sorted({max(1, round(last * (moment + 1) / MOMENTS)) for moment in range(MOMENTS)})
     rows = []
