@@ -13,7 +13,7 @@ FIGURES = {
     "mode_collapse": "the ring of Gaussians as each adversarial model sees it, with the modes it covers",
     "manifold": "a two-dimensional code, decoded over its whole plane",
     "arithmetic": "arithmetic on mean codes: slanted ones - upright ones + other upright digits",
-    "conditional": "samples by class, one column of noise shared by each row",
+    "conditional": "samples of each class, a row a class",
     "growth": "a generator that grows from 4 pixels upwards",
     "pairs": "paired translation: noisy images, cleaned, beside the truth",
     "cycle": "unpaired translation, and the way back",
