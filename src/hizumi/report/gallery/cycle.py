@@ -26,7 +26,7 @@ def cycle(setting: Setting) -> dict[str, bytes]:
     with torch.no_grad():
         over, back = model.eval().translate(here), model.translate(there, backwards=True)
         home, home_back = model.translate(over, backwards=True), model.translate(back)
-    figure = new_figure(0.55 * SHOWN + 1.2, 3.7)
+    figure = new_figure(0.55 * SHOWN + 1.4, 3.9, gap=0.2)
     upper, lower = figure.subplots(2, 1)
     show(upper, torch.stack([here, over, home]), rows=["x", "G(x)", "F(G(x))"])
     show(lower, torch.stack([there, back, home_back]), rows=["y", "F(y)", "G(F(y))"])
