@@ -16,7 +16,7 @@ from hizumi.training.options import Precision
 SHAPE = (1, 28, 28)
 
 
-def test_nats(model: Autoregressive, images: torch.Tensor) -> float:
+def nats_of(model: Autoregressive, images: torch.Tensor) -> float:
     """Mean negative log-likelihood of images."""
     with torch.no_grad():
         return -float(
@@ -52,8 +52,8 @@ def nats(model: Autoregressive, steps: int, precision: Precision, seed: int, smo
     model.fit(train, options)
     minutes, processor_minutes = (time.monotonic() - started) / 60, (time.process_time() - processor) / 60
     return {
-        "test nats": round(test_nats(model, test[:500] if smoke else test), 3),
-        "nats of 10,000 training images": round(test_nats(model, train[: 500 if smoke else 10_000]), 3),
+        "test nats": round(nats_of(model, test[:500] if smoke else test), 3),
+        "nats of 10,000 training images": round(nats_of(model, train[: 500 if smoke else 10_000]), 3),
         "parameters": sum(parameter.numel() for parameter in model.body.parameters()),
         "steps": steps,
         "precision": precision,
