@@ -59,7 +59,7 @@ def lessons_for(model: Trainable, X: Any, y: Any, wishes: Wishes) -> Lessons:
     if "pairs" in needs or "two sets" in needs:
         lessons = in_twos(X, y, wishes, in_pairs="pairs" in needs)
         if (channels := lessons.preprocessing.target_channels) != lessons.preprocessing.channels:
-            model.target_channels = channels  # type: ignore[assignment]
+            model.target_channels = channels  # type: ignore[assignment]  # an argument of models with targets
         return lessons
     if wishes.pairing is not None:
         raise UsageError(f"{type(model).__name__} learns from images alone, not from pairs; leave the pairing out")
@@ -89,7 +89,7 @@ def _classes_for(model: Trainable, manifest: Manifest) -> tuple[str, ...]:
             f"{manifest.name}: names no classes for {type(model).__name__} to learn; "
             "put images into one folder a class, or give a table with a column label"
         )
-    model.classes = len(classes)  # type: ignore[assignment]
+    model.classes = len(classes)  # type: ignore[assignment]  # an argument of models with labels
     return classes
 
 

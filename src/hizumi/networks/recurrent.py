@@ -194,7 +194,8 @@ class Recurrence(nn.Module):
         """Hidden states of all pixels, from the gates' part that comes from the input; directions one after another."""
         _, height, width, count = gates.shape
         split = gates.view(self.directions, 4 * self.hidden, height * width, count)
-        states: Tensor = Sweep.apply(split, self.weight, lines(height, width, self.taps, count))  # type: ignore[no-untyped-call]
+        order = lines(height, width, self.taps, count)
+        states: Tensor = Sweep.apply(split, self.weight, order)  # type: ignore[no-untyped-call]  # torch has no types here
         return states.view(self.directions * self.hidden, height, width, count)
 
     def remembering(self, count: int, width: int, direction: int = 0) -> "RememberingRecurrence":
@@ -369,7 +370,7 @@ class RecurrentNetwork(AutoregressiveNetwork):
 class _RecurrentIncremental:
     def __init__(self, network: RecurrentNetwork, count: int, width: int) -> None:
         self.head, self.first = network.head, network.first.remembering(count, width)
-        self.layers = [layer.remembering(count, width) for layer in network.layers]  # type: ignore[operator]
+        self.layers = [layer.remembering(count, width) for layer in network.layers]  # type: ignore[operator]  # a list of modules
         self.row = 0
 
     def logits(self, row: int, column: int, values: Tensor) -> Tensor:

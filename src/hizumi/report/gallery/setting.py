@@ -1,8 +1,9 @@
 """What a figure of the gallery is drawn from: a seed, data, and how long to train."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,14 +60,14 @@ class Setting:
     ) -> None:
         """Train a model for `steps` times the effort; `watch` is called after each step with the number of steps."""
 
-        def told(record: dict[str, object]) -> None:
+        def told(record: Mapping[str, Any]) -> None:
             if self.observe is not None:
                 self.observe(record)
             if watch is not None:
-                watch(int(str(record["step"])))
+                watch(record["step"])
 
         options = TrainingOptions(budget=Budget(steps=self.steps(steps)), batch_size=batch_size, seed=self.seed)
-        fit([model], data, options, observe=told)  # type: ignore[arg-type]  # a record is a mapping
+        fit([model], data, options, observe=told)
 
     def steps(self, steps: int) -> int:
         """Training steps at this effort."""
