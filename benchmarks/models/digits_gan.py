@@ -44,7 +44,7 @@ class Settings:
 def conditional_gan_digits(seed: int, smoke: bool) -> dict[str, Any]:
     """Share of samples in which the judge sees the digit that was asked for; 28 pixels."""
     settings = Settings(
-        partial(ConditionalGAN, width=16, learning_rate=5e-4, average_decay=0.995), steps=6000, batch_size=64
+        partial(ConditionalGAN, width=16, learning_rate=5e-4, average_decay=0.995), steps=9000, batch_size=64
     )
     model, started = settings.model(), time.monotonic()
     model.fit(mnist("train"), settings.options(seed, smoke))
@@ -132,7 +132,7 @@ UNCONDITIONAL = {
         batch_size=64,
     ),
     "progressive_digits": Settings(
-        partial(ProgressiveGAN, width=8, learning_rate=3e-3, average_decay=0.995), steps=5000, batch_size=32
+        partial(ProgressiveGAN, width=8, learning_rate=3e-3, average_decay=0.995), steps=7000, batch_size=32
     ),
 }
 
