@@ -36,6 +36,7 @@ def compare(
     rule: options.Rule = "conformal",
     calibration_share: options.CalibrationShare = 0.2,
     folds: options.Folds = None,
+    preset: options.PresetName = None,
     window: options.PixelWindow = None,
     normal_class: options.NormalClass = None,
     steps: options.Steps = None,
@@ -73,6 +74,7 @@ def compare(
                 rule=rule,
                 calibration_share=calibration_share,
                 folds=folds,
+                preset=preset,
                 window=options.parsed_window(window),
                 training=options.training_options(
                     steps=steps, epochs=epochs, max_time=max_time, seed=seed, accelerator=accelerator

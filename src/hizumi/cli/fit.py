@@ -38,6 +38,7 @@ def fit(
     rule: options.Rule = "conformal",
     calibration_share: options.CalibrationShare = 0.2,
     folds: options.Folds = None,
+    preset: options.PresetName = None,
     window: options.PixelWindow = None,
     normal_class: options.NormalClass = None,
     steps: options.Steps = None,
@@ -68,7 +69,7 @@ def fit(
     from hizumi.inspection import Inspector, specify
 
     check_rule(rule, false_alarm_rate)
-    chosen = options.made_detector(detector, settings or ())
+    chosen = options.made_detector(detector, settings or (), preset)
     training = options.training_options(
         steps=steps,
         epochs=epochs,
@@ -89,6 +90,7 @@ def fit(
         rule=rule,
         calibration_share=calibration_share,
         folds=folds,
+        preset=preset,
         window=options.parsed_window(window),
         training=training,
     )
@@ -103,6 +105,7 @@ def fit(
         "window": window,
         "calibration share": calibration_share,
         "folds": folds,
+        "preset": preset,
         "training": asdict(training),
         "data": manifest.data_hash(),
     }

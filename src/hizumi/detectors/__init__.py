@@ -1,6 +1,6 @@
 """Anomaly detectors, one file each; the registry finds them here."""
 
-from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.detectors.detector import Anomaly, Detector, Preset
 from hizumi.detectors.ganomaly import GANomaly
 from hizumi.detectors.gaussian_features import GaussianFeatures
 from hizumi.detectors.gaussian_mixture import GaussianMixture
@@ -18,5 +18,6 @@ __all__ = [
     "Likelihood",
     "Mahalanobis",
     "OneClassSVM",
+    "Preset",
     "Reconstruction",
 ]

@@ -1,7 +1,7 @@
 """The contract every anomaly detector keeps: fit on normal data, then score anything."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hizumi.data.stream import Batches, View, as_source, in_order, mix_seed
-from hizumi.errors import DataError, NotFittedError
+from hizumi.errors import DataError, NotFittedError, UsageError
 from hizumi.training import loop
 from hizumi.training.card import Card
 from hizumi.training.journal import Journal
@@ -29,6 +29,13 @@ class Anomaly(NamedTuple):
     normal: Tensor | None = None  # (n, c, h, w): what normal would look like, None where the method cannot say
 
 
+class Preset(NamedTuple):
+    """A detector ready made for a purpose, and how its phases are trained."""
+
+    make: Callable[[], "Detector"]
+    options: TrainingOptions = TrainingOptions()
+
+
 class Detector(nn.Module, ABC):
     """An anomaly detector. One file, one subclass: `phases` to train, `fit_statistics` to estimate, `score_batch`.
 
@@ -37,11 +44,14 @@ class Detector(nn.Module, ABC):
     """
 
     card: ClassVar[Card]
+    presets: ClassVar[Mapping[str, Preset]] = {}  # "fast" where there is something to train: 32 pixels in two minutes
     working_size: ClassVar[int] = 64  # images larger than this are brought to it unless the user says otherwise
+    tolerance: ClassVar[float] = 1e-6  # by which an image's score may differ in another batch, relative to the scores
 
     follows_chi_square: ClassVar[bool] = False  # scores of Gaussian data do, with `degrees_of_freedom`
 
     shape: tuple[int, ...] | None
+    reference_share: float  # of the normal data, which nothing is trained on and `fit_reference` sees
     degrees_of_freedom: int | None  # of the chi-square law that normal scores follow, None where they follow none
     journal: Journal  # of the last fit; empty for a detector that was loaded
     vector_mean: Tensor | None
@@ -50,6 +60,7 @@ class Detector(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.shape = None
+        self.reference_share = 0.0
         self.degrees_of_freedom = None
         self.journal = Journal()
         self.register_buffer("vector_mean", None)
@@ -64,6 +75,9 @@ class Detector(nn.Module, ABC):
 
     def fit_statistics(self, batches: Batches) -> None:
         """Estimate what is left after training, from one or more passes over the training data."""
+
+    def fit_reference(self, batches: Batches) -> None:
+        """Estimate what needs normal data that nothing before has seen; called where `reference_share` is above 0."""
 
     @abstractmethod
     def score_batch(self, images: Tensor) -> Anomaly:
@@ -112,9 +126,10 @@ class Detector(nn.Module, ABC):
         with torch.random.fork_rng():
             torch.manual_seed(mix_seed(options.seed))
             source = self._standardised(source)
+            training, reference = self._dealt(source, options.seed)
             self.journal = loop.fit(
                 self.phases(),
-                source,
+                training,
                 options,
                 validation=None if validation is None else View(as_source(validation), function=self._standardise),
                 run_folder=run_folder,
@@ -125,8 +140,11 @@ class Detector(nn.Module, ABC):
             device = fabric.device if fabric is not None else torch.device("cpu")
             self.to(device).eval()
             with torch.no_grad():
-                self.fit_statistics(View(source, function=lambda batch: batch.to(device)))
-        self.to(device)  # buffers that fit_statistics has just made
+                self.fit_statistics(View(training, function=lambda batch: batch.to(device)))
+                self.to(device)  # buffers that it has just made
+                if reference is not None:
+                    self.fit_reference(View(reference, function=lambda batch: batch.to(device)))
+        self.to(device)
         self.shape = source.shape
         return self
 
@@ -158,6 +176,18 @@ class Detector(nn.Module, ABC):
 
     def _device(self) -> torch.device:
         return next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))
+
+    def _dealt(self, source: Batches, seed: int) -> tuple[Batches, Batches | None]:
+        """What to train on, and what to hold out of it as reference."""
+        if self.reference_share == 0:
+            return source, None
+        if not 0 < self.reference_share < 1:
+            raise UsageError(f"reference_share is {self.reference_share}; it must lie between 0 and 1")
+        if len(source) < 2:
+            raise DataError(f"one normal item is too few for {type(self).__name__}, which holds some out as reference")
+        order = torch.randperm(len(source), generator=torch.Generator().manual_seed(mix_seed(seed, 1)))
+        held_out = min(max(1, round(self.reference_share * len(source))), len(source) - 1)
+        return View(source, indices=order[held_out:]), View(source, indices=order[:held_out])
 
     def _standardised(self, source: Batches) -> Batches:
         self.vector_mean = self.vector_scale = None

@@ -43,10 +43,10 @@ def account(
     described = [
         {
             "model": type(phase).__name__,
-            "budget": asdict(options.budget or phase.default_budget),
+            "budget": asdict(budget),
             "batch_size": min(options.batch_size or phase.default_batch_size, len(store)),
         }
-        for phase in phases
+        for phase, budget in zip(phases, options.budgets([phase.default_budget for phase in phases]), strict=True)
     ]
     return {
         "hizumi": __version__,

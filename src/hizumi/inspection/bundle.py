@@ -8,7 +8,7 @@ model-card.md              the same for people
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,12 @@ def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
     if arguments["training"] is not None:
         budget = arguments["training"]["budget"]
-        training = arguments["training"] | {"budget": None if budget is None else Budget(**budget)}
+        training = arguments["training"] | {"budget": _read_budget(budget)}
         arguments["training"] = TrainingOptions(**training)
     return arguments
+
+
+def _read_budget(plain: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> Budget | tuple[Budget, ...] | None:
+    if plain is None:
+        return None
+    return Budget(**plain) if isinstance(plain, Mapping) else tuple(Budget(**each) for each in plain)

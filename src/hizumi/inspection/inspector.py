@@ -15,12 +15,12 @@ from torch.utils.data import Dataset
 from hizumi.calibration import Box, Calibration, Verdict, boxes_over, check_rule
 from hizumi.data import Manifest, Store, deal_folds, open_source
 from hizumi.data.stream import Batches, View
-from hizumi.detectors import Detector
+from hizumi.detectors import Detector, Preset
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.account import account, check_health
 from hizumi.inspection.preparation import choose_sizing, choose_window, deal, with_validation
 from hizumi.inspection.scoring import Failure, Scored, Scorer
-from hizumi.inspection.specification import construct, specify
+from hizumi.inspection.specification import construct, preset_of, specify
 from hizumi.registry import detector_class
 from hizumi.training import TrainingOptions
 from hizumi.training.loop import Observer, make_fabric
@@ -59,6 +59,8 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         false_alarm_rate: Share of good parts that may be called anomalous.
         rule: How the threshold follows from held-out scores; `hizumi.calibration.RULES` names them.
         calibration_share: Of the normal images, the share held out for the threshold, where the data do not say.
+        preset: One of the detector's ready-made settings, such as "fast": its arguments, where the detector is named,
+            and how it is trained, where `training` does not say.
         folds: Instead of holding images out: fit so many times, each time scoring the fold left out, and once more on
             all. All images train and all set the threshold, which then is steadier, and promises less. For few images.
         training: Budget, batch size, seed, precision and devices.
@@ -82,6 +84,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         rule: str = "conformal",
         calibration_share: float = 0.2,
         folds: int | None = None,
+        preset: str | None = None,
         training: TrainingOptions | None = None,
         cache: str | Path | None = None,
     ) -> None:
@@ -93,6 +96,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         self.rule = rule
         self.calibration_share = calibration_share
         self.folds = folds
+        self.preset = preset
         self.training = training
         self.cache = cache
 
@@ -116,7 +120,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         """
         started = time.monotonic()
         self._check_rule()
-        options = self.training or TrainingOptions()
+        options = self._training_options()
         fabric = make_fabric(options)
         fabric.launch()
         # Seen by every process, told by the first.
@@ -216,7 +220,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data."""
         from hizumi.inspection.planning import estimate
 
-        options = self.training or TrainingOptions()
+        options = self._training_options()
         manifest = deal(self._manifest(X, reset=True), self.held_out_share, options.seed)
         store = self._store(manifest.select(split="train"), strict, None)
         plan = self._account(manifest, store, options)
@@ -270,7 +274,18 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
             # A copy: what the user handed in stays as it is, as in every scikit-learn estimator.
             detector: Detector = construct(specify(self.detector))
             return detector
-        return self._detector_type()()
+        preset = self._preset()
+        return self._detector_type()() if preset is None else preset.make()
+
+    def _preset(self) -> Preset | None:
+        return None if self.preset is None else preset_of(self._detector_type(), self.preset)
+
+    def _training_options(self) -> TrainingOptions:
+        options, preset = self.training or TrainingOptions(), self._preset()
+        if preset is None:
+            return options
+        batch_size = options.batch_size or preset.options.batch_size
+        return replace(options, budget=options.budget or preset.options.budget, batch_size=batch_size)
 
     def _scorer(self) -> Scorer:
         return Scorer(self.detector_, self.sizing_, self.window_, self.channels_)

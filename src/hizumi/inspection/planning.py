@@ -33,8 +33,8 @@ def estimate(detector: Detector, source: Batches, options: TrainingOptions, *, f
 def training_cost(phases: Sequence[Trainable], source: Batches, options: TrainingOptions) -> tuple[float, int]:
     """Seconds and steps that training these models would take; the models are used up."""
     seconds, steps = 0.0, 0
-    for phase in phases:
-        budget = options.budget or phase.default_budget
+    budgets = options.budgets([phase.default_budget for phase in phases])
+    for phase, budget in zip(phases, budgets, strict=True):
         stream = Stream(source, options.batch_size or phase.default_batch_size, options.seed)
         per_step = _seconds_per_step(phase, source, options)
         planned = budget.total_steps(stream.steps_per_epoch)

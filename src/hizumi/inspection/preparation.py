@@ -58,7 +58,7 @@ def choose_window(train: Manifest, window: tuple[float, float] | None) -> Window
 
 def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, Batches | None]:
     """What to train on, and what to hold out of it for early stopping where the budget has patience."""
-    if options.budget is None or options.budget.patience is None:
+    if not options.has_patience:
         return store, None
     order = torch.randperm(len(store), generator=torch.Generator().manual_seed(options.seed))
     held_out = max(1, round(VALIDATION_SHARE * len(store)))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from hizumi.detectors import Detector, Preset
 from hizumi.errors import UsageError
 from hizumi.registry import detector_class, find_detectors, find_models, model_class
 from hizumi.training import Trainable
@@ -34,20 +35,37 @@ def construct(specification: Mapping[str, Any]) -> Any:
         raise UsageError(f"{name} does not take these settings ({error}); it takes {known}") from error
 
 
+def preset_of(found: type[Detector], preset: str) -> Preset:
+    """A detector's preset; one with nothing to train is fast as it is."""
+    if preset in found.presets:
+        return found.presets[preset]
+    detector = found()
+    if preset == "fast" and not detector.phases():
+        return Preset(found)
+    known = f"it has {', '.join(found.presets)}" if found.presets else "it has none"
+    raise UsageError(f"{found.__name__} has no preset {preset!r}; {known}")
+
+
 def specification_from(
-    name: str, settings: Mapping[str, str], role: Literal["detector", "model"] = "detector"
+    name: str,
+    settings: Mapping[str, str],
+    role: Literal["detector", "model"] = "detector",
+    preset: str | None = None,
 ) -> dict[str, Any]:
-    """A detector's or model's specification from a name and settings in words.
+    """A detector's or model's specification from a name and settings in words, on top of a detector's preset.
 
     Settings are such as {"model": "vae", "model.latent": "20", "difference": "l1"}.
     A value that names a model becomes that model where the argument takes one; a dot reaches into its own arguments.
     """
     found: type = detector_class(name) if role == "detector" else model_class(name)
-    return {"name": name, "arguments": _arguments(found, settings, name)}
+    base: Any = found() if preset is None else preset_of(detector_class(name), preset).make()
+    given = _arguments(base, settings, name)
+    return {"name": name, "arguments": given if preset is None else specify(base)["arguments"] | given}
 
 
-def _arguments(found: type, settings: Mapping[str, str], owner: str) -> dict[str, Any]:
-    parameters = inspect.signature(found).parameters
+def _arguments(base: nn.Module, settings: Mapping[str, str], owner: str) -> dict[str, Any]:
+    """Arguments in plain data; what a dot reaches into is what `base` has in that place."""
+    parameters = inspect.signature(type(base)).parameters
     inner: dict[str, dict[str, str]] = {}
     arguments: dict[str, Any] = {}
     for key, text in settings.items():
@@ -61,16 +79,16 @@ def _arguments(found: type, settings: Mapping[str, str], owner: str) -> dict[str
         else:
             arguments[first] = _value(text)
     for key, nested in inner.items():
-        value = arguments.setdefault(key, _default_model(found, key))
+        value = arguments.setdefault(key, _model_in(base, key))
         if not isinstance(value, dict):
             raise UsageError(f"{owner}: {key} is no model, so {key}.{next(iter(nested))} means nothing")
-        value["arguments"] = _arguments(model_class(value["name"]), nested, value["name"])
+        value["arguments"] |= _arguments(construct(value), nested, value["name"])
     return arguments
 
 
-def _default_model(found: type, key: str) -> dict[str, Any] | None:
-    default = getattr(found(), key)
-    return specify(default) if isinstance(default, Trainable) else None
+def _model_in(base: nn.Module, key: str) -> dict[str, Any] | None:
+    model = getattr(base, key)
+    return specify(model) if isinstance(model, Trainable) else None
 
 
 def _value(text: str) -> Any:

@@ -13,8 +13,9 @@ FAMILIES = ("explicit, tractable", "explicit, approximate", "implicit", "image t
 class Card:
     """Facts about one method that do not depend on its arguments.
 
-    `needs` may hold "labels" (batches are items and integer labels), "pairs" (items and what they turn into) or "two
-    sets" (items of one set and of another, not paired).
+    `needs` may hold "labels" (batches are items and integer labels), "pairs" (items and what they turn into), "two
+    sets" (items of one set and of another, not paired), "motion" (frames with their optical flow), or the extra that
+    has to be installed.
     """
 
     family: str
@@ -24,6 +25,13 @@ class Card:
     localises: bool = False
     cost: Literal["one pass", "search"] = "one pass"
     needs: tuple[str, ...] = ()
+
+    @property
+    def profile(self) -> dict[str, bool]:
+        """What there is to know before choosing it: whether it draws maps, searches, and what it asks for."""
+        asked = {need.replace(" ", "_"): need in self.needs for need in ("labels", "pairs", "two sets", "motion")}
+        extra = any(need.startswith("hizumi[") for need in self.needs)
+        return {"map": self.localises, "search": self.cost == "search", "extra": extra, **asked}
 
     def check_shape(self, shape: tuple[int, ...], name: str) -> None:
         """Raise DataError where the method `name` does not work on items of this shape."""

@@ -16,7 +16,7 @@ from hizumi.data.stream import Batches, Stream, as_source, in_order, mix_seed, m
 from hizumi.errors import DivergedError, UsageError
 from hizumi.training.checkpoint import load_checkpoint, save_checkpoint
 from hizumi.training.journal import Journal
-from hizumi.training.options import TrainingOptions
+from hizumi.training.options import Budget, TrainingOptions
 from hizumi.training.trainable import Trainable
 
 if TYPE_CHECKING:
@@ -72,13 +72,14 @@ def fit(
     source = as_source(images)
     fabric = fabric or _launched(options)
     journal = Journal(run_folder / "journal.jsonl" if run_folder and fabric.is_global_zero else None)
+    budgets = options.budgets([model.default_budget for model in phases])
     with torch.random.fork_rng():
-        for number, model in enumerate(phases):
+        for number, (model, budget) in enumerate(zip(phases, budgets, strict=True)):
             torch.manual_seed(mix_seed(options.seed, number))
             model.prepare(source.shape).to(fabric.device)
             checkpoint = run_folder / f"phase-{number}.safetensors" if run_folder else None
             name = f"{number + 1} {type(model).__name__}" if len(phases) > 1 else type(model).__name__
-            phase = _Phase(model, source, options, name, checkpoint, fabric, journal, observe)
+            phase = _Phase(model, source, options, budget, name, checkpoint, fabric, journal, observe)
             phase.run(validation)
     return journal
 
@@ -91,15 +92,15 @@ class _Phase:
         model: Trainable,
         source: Batches,
         options: TrainingOptions,
+        budget: Budget,
         name: str,
         checkpoint: Path | None,
         fabric: "Fabric",
         journal: Journal,
         observe: Observer | None,
     ) -> None:
-        self.model, self.options, self.name, self.fabric = model, options, name, fabric
+        self.model, self.options, self.budget, self.name, self.fabric = model, options, budget, name, fabric
         self.checkpoint, self.journal, self.observe = checkpoint, journal, observe
-        self.budget = options.budget or model.default_budget
         batch_size = options.batch_size or model.default_batch_size
         self.stream = Stream(source, batch_size, options.seed, fabric.world_size, fabric.global_rank)
         self.position = _Position()

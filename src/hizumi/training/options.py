@@ -1,6 +1,7 @@
 """How long to train, on what, and from which seed."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,9 +45,12 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """What the loop needs besides a model and data; `None` means the model's own default."""
+    """What the loop needs besides a model and data; `None` means the model's own default.
 
-    budget: Budget | None = None
+    `budget` holds for every phase of a detector, or is a tuple with one for each.
+    """
+
+    budget: Budget | tuple[Budget, ...] | None = None
     batch_size: int | None = None
     seed: int = 0
     precision: Precision = "32-true"
@@ -63,3 +67,19 @@ class TrainingOptions:
             raise UsageError(f"batch_size is {self.batch_size}; it must be 1 or more")
         if self.precision not in ("32-true", "bf16-mixed"):
             raise UsageError(f"precision {self.precision!r} is not known; use 32-true or bf16-mixed")
+
+    def budgets(self, defaults: Sequence[Budget]) -> list[Budget]:
+        """The budget of each phase, given the phases' own defaults."""
+        if self.budget is None:
+            return list(defaults)
+        if isinstance(self.budget, Budget):
+            return [self.budget] * len(defaults)
+        if len(self.budget) != len(defaults):
+            raise UsageError(f"{len(self.budget)} budgets were given for {len(defaults)} phases of training")
+        return list(self.budget)
+
+    @property
+    def has_patience(self) -> bool:
+        """Whether any phase may end early."""
+        budgets = (self.budget,) if isinstance(self.budget, Budget) else self.budget or ()
+        return any(budget.patience is not None for budget in budgets)
