@@ -15,7 +15,6 @@ from hizumi.training import Trainable
 from .conftest import cases, equal_states, items, options, shapes_of, small
 
 DETECTORS = find_detectors()
-TOLERANCE = 1e-6  # relative to the size of the scores
 
 
 def fitted(name: str, shape: tuple[int, ...], **changes: object) -> Detector:
@@ -24,9 +23,9 @@ def fitted(name: str, shape: tuple[int, ...], **changes: object) -> Detector:
     return detector.fit(items(shape), options(**changes))
 
 
-def assert_close(first: torch.Tensor, second: torch.Tensor) -> None:
+def assert_close(first: torch.Tensor, second: torch.Tensor, tolerance: float) -> None:
     scale = float(first.abs().max().clamp(min=1e-6))
-    assert float((first - second).abs().max()) <= TOLERANCE * scale
+    assert float((first - second).abs().max()) <= tolerance * scale
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -40,6 +39,18 @@ def test_constructible_and_arguments_kept(name: str) -> None:
     assert card.family
     assert card.idea
     assert card.paper
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_presets_are_whole(name: str) -> None:
+    detector = DETECTORS[name]
+    assert "fast" in detector.presets or not detector().phases()
+    for preset in detector.presets.values():
+        made = preset.make()
+        assert type(made) is detector
+        assert specify(construct(specify(made))) == specify(made)
+        budgets = preset.options.budgets([phase.default_budget for phase in made.phases()])
+        assert all(budget.total_steps(1) is not None for budget in budgets)
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -69,9 +80,9 @@ def test_scores_are_whole_repeatable_and_each_by_itself(name: str, shape: tuple[
     assert anomaly.normal is None or anomaly.normal.shape == data.shape
 
     alone = [detector.score(data[i : i + 1]) for i in range(13)]
-    assert_close(anomaly.image, torch.cat([one.image for one in alone]))
+    assert_close(anomaly.image, torch.cat([one.image for one in alone]), detector.tolerance)
     order = torch.randperm(13, generator=torch.Generator().manual_seed(3))
-    assert_close(anomaly.image[order], detector.score(data[order], batch_size=5).image)
+    assert_close(anomaly.image[order], detector.score(data[order], batch_size=5).image, detector.tolerance)
     assert torch.equal(anomaly.image, detector.score(data).image)
     assert all(torch.equal(value, weights[key]) for key, value in detector.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random_state)

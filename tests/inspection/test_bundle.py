@@ -12,6 +12,7 @@ from hizumi.archive import pack
 from hizumi.errors import BundleError, SaveError
 from hizumi.inspection import Inspector, load, save
 from hizumi.models import VAE
+from hizumi.training import Budget, TrainingOptions
 
 from .test_inspector import SHORT, photographs, small
 
@@ -142,3 +143,9 @@ def test_full_disk_leaves_the_old_bundle(fitted: Inspector, path: Path, monkeypa
             save(fitted, path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["parts.hizumi"]
+
+
+def test_a_budget_for_each_phase_survives(tmp_path: Path) -> None:
+    training = TrainingOptions(budget=(Budget(steps=3),), batch_size=8)
+    inspector = Inspector(small(), false_alarm_rate=0.1, training=training).fit(photographs(30))
+    assert load(save(inspector, tmp_path / "parts.hizumi")).training == training
