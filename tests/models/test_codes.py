@@ -95,7 +95,7 @@ class TestDeepAutoencoder:
 
 class TestDeepBeliefNetwork:
     def test_samples_are_like_the_data(self) -> None:
-        model = DeepBeliefNetwork((48, 32), gibbs_steps=100, learning_rate=0.2).fit(bars(), options(800))
+        model = DeepBeliefNetwork((48, 32), gibbs_steps=100).fit(bars(), options(2000))
         drawn = model.sample(400, seed=0).sign()
         known = (drawn[:, None] == bars(32)[None]).flatten(2).all(2).any(1)
         assert float(known.float().mean()) > 0.25  # 30 of 65,536 images are bars: by chance, one in 2,000

@@ -7,19 +7,22 @@ from torch import Tensor
 
 from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct, CanSample
 from hizumi.models.layer_by_layer import LayerByLayer
-from hizumi.training import Budget, Card
+from hizumi.training import Budget, Card, linear_to_zero
 
 
 class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanReconstruct):
     """Binary layers: the top two are one undirected machine, from which the others generate downwards.
 
-    The greedy training only; the paper's fine-tuning by wake and sleep and its label units are left out.
+    The greedy training only; the paper's fine-tuning by wake and sleep and its label units are left out. The top
+    machine learns from Markov chains that go on from step to step (Tieleman 2008) instead of starting at the data: what
+    they come through is what is sampled afterwards.
 
     Args:
         hidden: Sizes of the hidden layers from the bottom up; each has an equal share of the budget.
-        gibbs_steps: Steps of the top machine's Markov chain, from random units, before a sample is taken.
+        chains: Of the top machine, kept with the weights.
+        gibbs_steps: By which a chain goes on before a sample is taken.
         learning_rate: Of stochastic gradient descent with momentum 0.5, then 0.9; a hundredth of it for the first
-            layer above vectors, whose units are Gaussian.
+            layer above vectors, whose units are Gaussian. It falls in a line to 0 while the top machine learns.
     """
 
     card: ClassVar[Card] = Card(
@@ -28,34 +31,43 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanRecons
         paper="Hinton, Osindero & Teh, A fast learning algorithm for deep belief nets, Neural Computation 2006",
     )
     default_budget: ClassVar[Budget] = Budget(epochs=30)
+    states: Tensor
     default_batch_size: ClassVar[int] = 100
 
     def __init__(
-        self, hidden: tuple[int, ...] = (500, 500, 2000), gibbs_steps: int = 1000, learning_rate: float = 0.1
+        self,
+        hidden: tuple[int, ...] = (500, 500, 2000),
+        chains: int = 100,
+        gibbs_steps: int = 200,
+        learning_rate: float = 0.1,
     ) -> None:
         super().__init__()
-        self.hidden, self.gibbs_steps, self.learning_rate = hidden, gibbs_steps, learning_rate
+        self.hidden, self.chains = hidden, chains
+        self.gibbs_steps, self.learning_rate = gibbs_steps, learning_rate
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make the machines."""
-        self.stack_machines(shape, self.hidden, self.learning_rate)
+        # The chains follow the machine only where it moves slowly in the end.
+        falling = linear_to_zero(1 - 1 / len(self.hidden))
+        self.stack_machines(shape, self.hidden, self.learning_rate, schedule=falling)
+        self.register_buffer("states", torch.rand(self.chains, self.stack[-1].weight.shape[0]).round())
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of contrastive divergence in the layer whose turn it is; the loss is its rebuilding error."""
-        return self.train_machine(batch, self.progress)
+        return self.train_machine(batch, self.progress, self.states)
 
     def sample(self, count: int, seed: int = 0) -> Tensor:
-        """Items generated downwards from where the top machine's Markov chain stands."""
+        """Items generated downwards from where the top machine's Markov chains arrive."""
         self.require_built()
         top = self.stack[-1]
         with torch.no_grad(), torch.random.fork_rng():
             torch.manual_seed(seed)
-            units = torch.bernoulli(torch.full((count, self.hidden[-1]), 0.5, device=self.images_seen.device))
+            units = self.states[torch.randint(self.chains, (count,))]
             for _ in range(self.gibbs_steps):
-                units = top.draw_hidden(top.draw_visible(units))
-            for layer in reversed(range(1, len(self.stack))):
+                units = top.draw_visible(top.draw_hidden(units))
+            for layer in reversed(range(1, len(self.stack) - 1)):
                 units = self.stack[layer].draw_visible(units)
-            return self.items_of(self.stack[0].visible_mean(units))
+            return self.items_of(self.stack[0].visible_mean(units) if len(self.stack) > 1 else units)
 
     def encode(self, images: Tensor) -> Tensor:
         """Mean activations of the top layer, (n, hidden[-1]) in [0, 1]."""

@@ -8,8 +8,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from hizumi.networks import BoltzmannStack, Units
-from hizumi.training import Trainable
+from hizumi.networks import BoltzmannStack, RestrictedBoltzmannMachine, Units
+from hizumi.training import Schedule, Trainable, constant
 
 MOMENTA = (0.5, 0.9)  # in the first and in the second half of a layer's training
 WEIGHT_COST = 2e-4
@@ -27,7 +27,12 @@ class LayerByLayer(Trainable, ABC):
 
     @final
     def stack_machines(
-        self, shape: tuple[int, ...], sizes: Sequence[int], learning_rate: float, code_units: Units = "bernoulli"
+        self,
+        shape: tuple[int, ...],
+        sizes: Sequence[int],
+        learning_rate: float,
+        code_units: Units = "bernoulli",
+        schedule: Schedule = constant,
     ) -> None:
         """Make the machines and their optimisers; `sizes` are those of the layers above the items."""
         visible_units: Units = "bernoulli" if len(shape) == 3 else "gaussian"
@@ -38,19 +43,27 @@ class LayerByLayer(Trainable, ABC):
             rate = learning_rate if binary else GAUSSIAN_SLOWDOWN * learning_rate
             for momentum in MOMENTA:
                 name = f"machine {layer + 1}, momentum {momentum}"
-                self.optimise(name, machine.parameters(), kind="sgd", learning_rate=rate, momentum=momentum)
+                self.optimise(
+                    name, machine.parameters(), kind="sgd", learning_rate=rate, momentum=momentum, schedule=schedule
+                )
 
     @final
-    def train_machine(self, items: Tensor, progress: float) -> dict[str, Tensor]:
-        """One step of the machine whose turn it is once a share `progress` of the greedy training is over."""
+    def train_machine(self, items: Tensor, progress: float, chains: Tensor | None = None) -> dict[str, Tensor]:
+        """One step of the machine whose turn it is once a share `progress` of the greedy training is over.
+
+        Where there are `chains`, states (m, v) of the top machine's visible units, they go on by a Gibbs step for each
+        step of that machine, and it learns from them in place of CD-1 (Tieleman 2008).
+        """
         layer, half = divmod(int(progress * 2 * len(self.stack)), 2)
         machine = self.stack[layer]
         with torch.no_grad():
             data = self.stack.up(self.units_of(items), layer)
-            fantasies = machine.rebuild(data)
+            rebuilt = fantasies = machine.rebuild(data)
+            if chains is not None and layer == len(self.stack) - 1:
+                fantasies = self._advance(chains, machine)
         loss = machine.contrastive_divergence(data, fantasies) + WEIGHT_COST / 2 * machine.weight.square().sum()
         self.update(f"machine {layer + 1}, momentum {MOMENTA[half]}", loss)
-        return {f"machine {layer + 1}": (data - fantasies).square().sum(1).mean()}
+        return {f"machine {layer + 1}": (data - rebuilt).square().sum(1).mean()}
 
     @final
     def units_of(self, items: Tensor) -> Tensor:
@@ -62,3 +75,9 @@ class LayerByLayer(Trainable, ABC):
         """Values of the visible units as items."""
         shape = self.require_built()
         return (2 * units - 1).reshape(-1, *shape) if len(shape) == 3 else units
+
+    def _advance(self, chains: Tensor, machine: RestrictedBoltzmannMachine) -> Tensor:
+        with torch.random.fork_rng():
+            torch.manual_seed(int(self.images_seen))  # the same in every process, and so are the chains
+            chains.copy_(machine.draw_visible(machine.draw_hidden(chains)))
+        return chains
