@@ -3,7 +3,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
 
-.PHONY: demo test test-slow check format docs venv clean
+.PHONY: demo test test-slow check format docs ledger venv clean
 
 demo: $(VENV)/run.stamp
 	$(VENV)/bin/hizumi demo
@@ -28,6 +28,9 @@ docs: $(VENV)/run.stamp
 	rm -rf docs/models docs/detectors
 	$(VENV)/bin/hizumi list --pages docs
 
+ledger: $(VENV)/run.stamp
+	$(VENV)/bin/hizumi reproduce --page docs/ledger.md --output benchmarks/results/ledger
+
 venv: $(VENV)/dev.stamp
 
 clean:
@@ -41,7 +44,7 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing hizumi and its development tools into $(VENV) (a minute or two) ..."
-	$(PIP) --editable '.[dev,features]'
+	$(PIP) --editable '.[dev,features,video]'
 	@touch $@ $(VENV)/run.stamp
 
 $(VENV)/bin/python:

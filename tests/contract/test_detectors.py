@@ -33,7 +33,8 @@ def test_constructible_and_arguments_kept(name: str) -> None:
     detector = DETECTORS[name]()
     for argument, parameter in inspect.signature(DETECTORS[name]).parameters.items():
         value = getattr(detector, argument)
-        assert value == parameter.default or isinstance(value, Trainable)
+        parts = value if isinstance(value, tuple) else (value,)
+        assert value == parameter.default or all(isinstance(part, Trainable | Detector) for part in parts)
     assert specify(construct(specify(detector))) == specify(detector)
     card = DETECTORS[name].card
     assert card.family

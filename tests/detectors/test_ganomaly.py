@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from hizumi import networks
 from hizumi.detectors import GANomaly
 from hizumi.detectors.ganomaly import GANomalyTraining
+from hizumi.detectors.revival import revive
 
 
 class Scale(nn.Module):
@@ -97,7 +99,11 @@ def test_score_by_hand() -> None:
 def test_a_discriminator_that_is_always_right_starts_anew() -> None:
     training = GANomaly(width=8, latent=4).networks.prepare((1, 16, 16)).train()
     before = {name: value.clone() for name, value in training.discriminator.state_dict().items()}
-    training._revive_discriminator(torch.tensor(0.1))
-    assert all(torch.equal(value, before[name]) for name, value in training.discriminator.state_dict().items())
-    training._revive_discriminator(torch.tensor(1e-6))
-    assert any(not torch.equal(value, before[name]) for name, value in training.discriminator.state_dict().items())
+
+    def revived_at(loss: float) -> bool:
+        revive(training, training.discriminator, torch.tensor(loss), lambda: networks.critic((1, 16, 16), 8))
+        return any(not torch.equal(value, before[name]) for name, value in training.discriminator.state_dict().items())
+
+    assert not revived_at(0.1)
+    assert not revived_at(2e-5)
+    assert revived_at(9e-6)

@@ -24,7 +24,7 @@ def fitted(request: pytest.FixtureRequest) -> tuple[GaussianFeatures, torch.Tens
 @torch.no_grad()
 def test_levels_are_rippels_sum(fitted: tuple[GaussianFeatures, torch.Tensor]) -> None:
     detector, train = fitted
-    maps, test_maps = detector._maps(train), detector._maps(TEST)
+    maps, test_maps = detector.features(train), detector.features(TEST)
     expected = np.zeros(len(TEST))
     for level in (1, 3):
         estimate = LedoitWolf().fit(maps[level].mean((2, 3)).double().numpy())
@@ -35,9 +35,9 @@ def test_levels_are_rippels_sum(fitted: tuple[GaussianFeatures, torch.Tensor]) -
 @torch.no_grad()
 def test_positions_one_by_one(fitted: tuple[GaussianFeatures, torch.Tensor]) -> None:
     detector, train = fitted
-    assert detector.grid == (4, 6)
-    values = detector._placed(detector._maps(train)).double().numpy()  # (n, 24, 64)
-    test_values = detector._placed(detector._maps(TEST)).double().numpy()
+    assert detector.features.grid == (4, 6)
+    values = detector.features.placed(detector.features(train), (3, 4)).double().numpy()  # (n, 24, 64)
+    test_values = detector.features.placed(detector.features(TEST), (3, 4)).double().numpy()
     covariances = [np.cov(values[:, place], rowvar=False, bias=True) for place in range(24)]
     common = np.mean(covariances, axis=0)
     distances = np.empty((len(TEST), 24))
@@ -59,5 +59,5 @@ def test_levels_that_do_not_exist_are_refused() -> None:
 
     with pytest.raises(UsageError, match="numbers from 1 to 9"):
         GaussianFeatures(levels=(0, 3)).fit(TRAIN)
-    with pytest.raises(UsageError, match="numbers from 1 to 9"):
+    with pytest.raises(UsageError, match="name some level"):
         GaussianFeatures(map_levels=()).fit(TRAIN)

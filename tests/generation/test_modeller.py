@@ -14,7 +14,7 @@ from hizumi.data import Sizing, open_source
 from hizumi.errors import DataError, UsageError
 from hizumi.generation import Modeller
 from hizumi.inspection import Failure
-from hizumi.models import DCGAN, VAE, Autoencoder, ConditionalGAN, GatedPixelCNN
+from hizumi.models import DCGAN, VAE, Autoencoder, ConditionalGAN, GatedPixelCNN, ProgressiveGAN
 from hizumi.training import Budget, TrainingOptions
 
 from .conftest import SHORT, stripes, table
@@ -199,7 +199,7 @@ def test_abilities_that_a_model_lacks(fitted: Modeller) -> None:
 @pytest.mark.parametrize(
     ("model", "data", "y", "message"),
     [
-        (DCGAN(), table(9), None, "DCGAN works on images, not on vectors"),
+        (ProgressiveGAN(), table(9), None, "ProgressiveGAN works on images, not on vectors"),
         (ConditionalGAN(), stripes(9), None, "names no classes for ConditionalGAN to learn"),
         (ConditionalGAN(), stripes(9), np.zeros(3), "3 classes were given for 9 items"),
         (VAE(), stripes(9), np.zeros(9), "VAE does not learn what things turn into"),

@@ -36,3 +36,38 @@ def test_images_and_codes_meet_with_equal_weight() -> None:
     critic = networks.JointCritic((3, 64, 64), latent=100, width=64)
     layers = [m for m in critic.modules() if isinstance(m, torch.nn.Linear)]
     assert [(m.in_features, m.out_features) for m in layers] == [(100, 512), (1024, 1024), (1024, 1)]
+
+
+def test_vectors_and_codes_meet_after_a_layer_of_their_own_each_with_dropout() -> None:
+    critic = networks.JointCritic((121,), latent=32, hidden=(128,), apart=128, dropout=0.2)
+    layers = [m for m in critic.modules() if isinstance(m, torch.nn.Linear)]
+    assert [(m.in_features, m.out_features) for m in layers] == [(121, 128), (32, 128), (256, 128), (128, 1)]
+    assert [m.p for m in critic.modules() if isinstance(m, torch.nn.Dropout)] == [0.2, 0.2, 0.2]
+    items, codes = torch.randn(200, 121), torch.randn(200, 32)
+    with torch.no_grad():
+        dropped = (critic.train().features(items, codes) == 0).float().mean()
+        assert float(dropped) == pytest.approx(0.2, abs=0.02)
+        assert not (critic.eval().features(items, codes) == 0).any()
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 9, 6)])
+def test_tells_an_item_twice_from_two_that_differ(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    critic = networks.PairCritic(shape, width=4, hidden=(32,))
+    adam = torch.optim.Adam(critic.parameters(), 1e-2)
+
+    def pairs(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        items = torch.randn(count, *(1 for _ in shape)).expand(count, *shape)
+        return items, items.sign() * 0.5 - items
+
+    for _ in range(150):
+        items, others = pairs(64)
+        loss = discriminator_loss(critic(items, items), critic(items, others))
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    items, others = pairs(500)
+    with torch.no_grad():
+        right = (critic(items, items) > critic(items, others)).float().mean()
+        torch.testing.assert_close(critic(items, others), critic.judge(critic.features(items, others)))
+    assert float(right) > 0.95

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from hizumi.data.stream import Batches, in_order
 from hizumi.errors import BundleError, DivergedError, UsageError
 from hizumi.models import VAE, Autoencoder
 from hizumi.training import Budget, Card, Trainable, TrainingOptions, drop_at
@@ -91,6 +92,33 @@ def test_patience_needs_a_validation_loss() -> None:
     options = TrainingOptions(budget=Budget(epochs=2, patience=1), batch_size=8)
     with pytest.raises(UsageError, match="no validation loss"):
         fit([DCGAN(width=8)], images, options, validation=TensorSource(images))
+
+
+class Started(Trainable):
+    """Counts how often it was begun, and adds up what it saw then."""
+
+    card: ClassVar[Card] = Card(family="test", idea="a beginning", paper="none")
+    default_budget: ClassVar[Budget] = Budget(steps=4)
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.layer = nn.Linear(*shape, 1)
+        self.register_buffer("begun", torch.zeros(2))
+
+    def begin(self, batches: Batches) -> None:
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        self.begun += torch.tensor([1.0, sum(float(batch.sum()) for batch in in_order(batches))])
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        assert self.training
+        return {"begun": self.begun[0]}
+
+
+def test_the_beginning_comes_once_and_sees_all_data(tmp_path: Path) -> None:
+    for _ in range(2):  # the second resumes the first
+        model = Started()
+        fit([model], DATA, TrainingOptions(), run_folder=tmp_path)
+        assert model.begun.tolist() == pytest.approx([1, float(DATA.sum())])
 
 
 def test_divergence_stops_at_once_and_says_where() -> None:

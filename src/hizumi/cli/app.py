@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hizumi.cli import bundle, catalogue, compare, demo, doctor, evaluate, figure, fit, inspect, model
+from hizumi.cli import bundle, catalogue, compare, demo, doctor, evaluate, figure, fit, inspect, model, reproduce
 from hizumi.errors import HizumiError
 
 INTERRUPTED = 130  # what shells report after Ctrl-C
@@ -23,6 +23,7 @@ for command in (demo.demo, fit.fit, inspect.inspect, evaluate.evaluate, compare.
     app.command()(command)
 app.add_typer(model.app, name="model")
 app.command("list")(catalogue.list_methods)
+app.command()(reproduce.reproduce)
 app.command()(figure.figure)
 app.command()(doctor.doctor)
 

@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hizumi.cli.console import console_beside, print_table
 from hizumi.cli.options import JsonTo
+
+if TYPE_CHECKING:
+    from hizumi.training import Card
+
+
+WIDE = 130  # characters
 
 
 def list_methods(
@@ -26,12 +32,16 @@ def list_methods(
 
         write_json(json_to, {"methods": methods})
     console = console_beside(json_to)
-    columns = ["Name", "Family", "Map", "Takes", "Idea", "Needs"]
-    rows = [_row(method, "yes" if method["localises"] else "no") for method in methods if method["kind"] == "detector"]
-    print_table(console, columns, rows, "Detectors (hizumi fit DATA -d NAME)")
-    columns = ["Name", "Family", "Can", "Takes", "Idea", "Needs"]
-    rows = [_row(method, ", ".join(method["can"])) for method in methods if method["kind"] == "model"]
-    print_table(console, columns, rows, "Generative models (hizumi model train NAME DATA)")
+    for kind, title in (
+        ("detector", "Detectors (hizumi fit DATA -d NAME)"),
+        ("model", "Generative models (hizumi model train NAME DATA)"),
+    ):
+        rows = [_row(method) for method in methods if method["kind"] == kind]
+        columns = list(rows[0])
+        if console.width < WIDE:  # a column for each fact would be a word wide
+            rows = [{"Name": row["Name"], "Idea, paper, facts": _told(row)} for row in rows]
+            columns = list(rows[0])
+        print_table(console, columns, [list(row.values()) for row in rows], title)
 
 
 def _write_pages(folder: Path) -> None:
@@ -43,26 +53,40 @@ def _write_pages(folder: Path) -> None:
     typer.echo(f"Wrote {folder / 'catalogue.md'} and a page for each model and detector.")
 
 
-def _row(method: Mapping[str, Any], third: str) -> list[str]:
-    takes, needs = (", ".join(method[key]) for key in ("inputs", "needs"))
-    return [method["name"], method["family"], third, takes, method["idea"], needs]
+def _row(method: Mapping[str, Any]) -> dict[str, str]:
+    row = {"Name": method["name"], "Family": method["family"]}
+    if method["kind"] == "detector":
+        row |= {"Map": "yes" if method["localises"] else "no", "Cost": method["cost"]}
+    else:
+        row["Can"] = ", ".join(method["can"])
+    about = f"{method['idea']}\n{method['paper']}"
+    return row | {"Takes": ", ".join(method["inputs"]), "Idea, paper": about, "Needs": ", ".join(method["needs"])}
+
+
+def _told(row: Mapping[str, str]) -> str:
+    facts = [f"{key.lower()}: {row[key]}" for key in row if key not in ("Name", "Idea, paper") and row[key]]
+    return f"{row['Idea, paper']}\n{'; '.join(facts)}"
 
 
 def _methods() -> list[dict[str, Any]]:
-    from dataclasses import asdict
-
     from hizumi.models.abilities import ABILITIES
     from hizumi.registry import find_detectors, find_models
     from hizumi.training.card import FAMILIES
 
-    detectors = [{"name": name, "kind": "detector", **asdict(each.card)} for name, each in find_detectors().items()]
+    detectors = [{"name": name, "kind": "detector", **_facts(each.card)} for name, each in find_detectors().items()]
     models = [
         {
             "name": name,
             "kind": "model",
-            **asdict(each.card),
+            **_facts(each.card),
             "can": [word for ability, word in ABILITIES.items() if issubclass(each, ability)],
         }
         for name, each in find_models().items()
     ]
     return detectors + sorted(models, key=lambda model: FAMILIES.index(model["family"]))
+
+
+def _facts(card: "Card") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(card) | {"profile": card.profile}

@@ -38,6 +38,7 @@ def compare(
     folds: options.Folds = None,
     preset: options.PresetName = None,
     window: options.PixelWindow = None,
+    motion: options.Motion = None,
     normal_class: options.NormalClass = None,
     steps: options.Steps = None,
     epochs: options.Epochs = None,
@@ -58,7 +59,8 @@ def compare(
     check_rule(rule, false_alarm_rate)
     if seeds < 1:
         raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
-    manifest = open_source(data, normal_class=normal_class)
+    moving = any(Inspector(name, motion=motion).moving for name in names)
+    manifest = open_source(data, normal_class=normal_class, motion=moving)
     if not any(record.label == 1 for record in manifest.records):
         raise DataError(
             f"{manifest.name}: nothing in it is labelled anomalous; detectors are compared on labelled data"
@@ -76,6 +78,7 @@ def compare(
                 folds=folds,
                 preset=preset,
                 window=options.parsed_window(window),
+                motion=motion,
                 training=options.training_options(
                     steps=steps, epochs=epochs, max_time=max_time, seed=seed, accelerator=accelerator
                 ),

@@ -37,7 +37,7 @@ def evaluate(
     from hizumi.report.tables import write_json
 
     inspector = load(bundle)
-    manifest = held_out(inspector, open_source(data, normal_class=normal_class))
+    manifest = held_out(inspector, open_source(data, normal_class=normal_class, motion=inspector.moving))
     if all(record.label is None for record in manifest.records):
         raise DataError(f"{manifest.name}: nothing in it is labelled good or anomalous; use hizumi inspect")
     folder = output or bundle.with_name(f"{bundle.stem}-evaluation")

@@ -40,6 +40,7 @@ def fit(
     folds: options.Folds = None,
     preset: options.PresetName = None,
     window: options.PixelWindow = None,
+    motion: options.Motion = None,
     normal_class: options.NormalClass = None,
     steps: options.Steps = None,
     epochs: options.Epochs = None,
@@ -92,9 +93,10 @@ def fit(
         folds=folds,
         preset=preset,
         window=options.parsed_window(window),
+        motion=motion,
         training=training,
     )
-    manifest = open_source(data, normal_class=normal_class)
+    manifest = open_source(data, normal_class=normal_class, motion=inspector.moving)
     if dry_run:
         show_plan(inspector.plan(manifest, strict=strict), json_to, "fit")
         return
@@ -103,6 +105,7 @@ def fit(
         "image size": inspector.image_size,
         "sizing": inspector.sizing,
         "window": window,
+        "motion": motion,
         "calibration share": calibration_share,
         "folds": folds,
         "preset": preset,

@@ -51,7 +51,7 @@ def inspect(
     inspector = load(bundle)
     if maps is not None and inspector.calibration_.pixel_threshold is None:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
-    verdicts, failures = _inspected(inspector, _opened(paths), maps, strict)
+    verdicts, failures = _inspected(inspector, _opened(paths, inspector.moving), maps, strict)
     _write(inspector, bundle, verdicts, failures, json_to, csv_to)
     console = console_beside("-" if "-" in (json_to, csv_to) else None)
     _show(console, verdicts, failures)
@@ -61,10 +61,10 @@ def inspect(
         raise typer.Exit(ANOMALOUS_FOUND)
 
 
-def _opened(paths: list[str]) -> "Manifest":
+def _opened(paths: list[str], motion: bool) -> "Manifest":
     from hizumi.data import open_source
 
-    return open_source(paths[0] if len(paths) == 1 else list(paths))
+    return open_source(paths[0] if len(paths) == 1 else list(paths), motion=motion)
 
 
 def _inspected(

@@ -18,7 +18,7 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="A folder of images, a .csv, .npz or .npy file, or a built-in set: digits, brick, gravel, grass.",
+        help="A folder of images, a .csv, .npz, .npy or video file, or a built-in set: digits, brick, gravel, grass.",
     ),
 ]
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", show_default=False, help="A file that fit has written.")]
@@ -82,6 +82,15 @@ PresetName = Annotated[
     str | None,
     typer.Option(
         "--preset", metavar="NAME", help="Ready-made settings in place of the paper's: fast takes some two minutes."
+    ),
+]
+Motion = Annotated[
+    bool | None,
+    typer.Option(
+        "--motion/--no-motion",
+        show_default=False,
+        help="Images are frames of video, each folder a clip, judged with their motion; by itself where the detector "
+        "asks for it.",
     ),
 ]
 PixelWindow = Annotated[
@@ -171,7 +180,7 @@ def training_options(
     """Training options with a budget where any limit is given, the model's own budget otherwise."""
     from hizumi.training import Budget, TrainingOptions
 
-    _refuse_missing(others["accelerator"])
+    refuse_missing(others["accelerator"])
     limits = {"steps": steps, "epochs": epochs, "max_minutes": max_time, "patience": patience}
     given = any(limit is not None for limit in limits.values())
     return TrainingOptions(budget=Budget(**limits) if given else None, **others)  # type: ignore[arg-type]  # one mapping for numbers of two kinds
@@ -201,7 +210,8 @@ def refuse_unwritable(path: Path) -> None:
         raise SaveError(f"cannot write {path}: {error.strerror}; name another --output") from error
 
 
-def _refuse_missing(accelerator: str) -> None:
+def refuse_missing(accelerator: str) -> None:
+    """Make sure that torch can compute there."""
     import torch
 
     found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}

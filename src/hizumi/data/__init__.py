@@ -4,6 +4,7 @@ from hizumi.data.builtin import BUILTIN_NAMES, builtin
 from hizumi.data.files import IMAGE_SUFFIXES, decode
 from hizumi.data.images import Decoded, Window, match_channels, prepare
 from hizumi.data.manifest import Manifest, Record
+from hizumi.data.motion import Motion
 from hizumi.data.pairs import (
     PAIRINGS,
     Colour,
@@ -31,6 +32,7 @@ __all__ = [
     "Failure",
     "Inpaint",
     "Manifest",
+    "Motion",
     "Pairing",
     "ReadyMade",
     "Record",

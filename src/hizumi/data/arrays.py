@@ -19,7 +19,7 @@ from hizumi.errors import DataError, UsageError
 from hizumi.files import printable
 
 SPLIT_NAMES = ("train", "calibration", "test")
-MEANINGS = ("x", "y", "label", "split", "mask", "group", "kind")
+MEANINGS = ("x", "y", "label", "split", "mask", "group", "clip", "kind")
 
 
 def open_array(array: np.ndarray, name: str = "array") -> Manifest:
@@ -80,7 +80,9 @@ def open_npy(path: Path) -> Manifest:
 
 
 def open_npz(path: Path, normal_class: NormalClass) -> Manifest:
-    """Named arrays: `x` (or a single array) with y or label, split, mask, group, kind; or x_train, x_test, y_test, ...
+    """Named arrays: `x` (or a single array) with y or label, split, mask, group, clip, kind; or x_train, y_test, ...
+
+    Numbers of clips are counted in each split by itself: clip 1 of the training and of the test frames are two groups.
 
     Masks are (n, h, w), or packed to bits on their last axis. Where there are masks and no labels, an image whose mask
     marks something is anomalous. With `normal_class`, training rows of other classes are left out, with a note.
@@ -118,6 +120,11 @@ def _part(arrays: dict[str, np.ndarray], split: str | None, normal_class: Normal
         ]
     if "group" in said:
         records = [replace(record, group=str(group)) for record, group in zip(records, said["group"], strict=True)]
+    elif "clip" in said:
+        records = [
+            replace(record, group=" ".join(filter(None, (record.split, f"clip {clip}"))))
+            for record, clip in zip(records, said["clip"], strict=True)
+        ]
     manifest = replace(manifest, records=tuple(records))
     masks = _unpacked(said["mask"], manifest, f"{name}: mask{ending}") if "mask" in said else None
     labels = next((said[key] for key in ("y", "label") if key in said), None)

@@ -11,7 +11,7 @@ from hizumi.data.manifest import GOOD, Manifest, Record
 from hizumi.data.toys import TOYS, toy
 from hizumi.errors import UsageError
 
-BUILTIN_NAMES = ("digits", "brick", "gravel", "grass", *TOYS)
+BUILTIN_NAMES = ("digits", "brick", "gravel", "grass", "photographs", *TOYS)
 CROP = 64  # pixels
 TRAINING_ROWS_SHARE = 0.62
 CALIBRATION_ROWS = 90  # the lowest of them, so that no calibration crop shows what was trained on
@@ -20,6 +20,11 @@ TEST_COUNT = 200  # good ones, and as many defective ones
 HELD_OUT_DIGIT = 4
 DIGITS_TEST_SHARE = 0.2
 TOY_POINTS = 10_000
+PHOTOGRAPHS = (
+    "astronaut", "brick", "camera", "cat", "cell", "clock", "coffee", "coins", "grass", "gravel", "hubble_deep_field",
+    "immunohistochemistry", "moon", "page", "retina", "rocket", "text",
+)  # fmt: skip
+CROPS_OF_EACH = 60
 
 
 def builtin(name: str, *, normal_class: NormalClass = None, seed: int = 0) -> Manifest:
@@ -27,8 +32,9 @@ def builtin(name: str, *, normal_class: NormalClass = None, seed: int = 0) -> Ma
 
     "digits": 8x8 images; the digit 4 is the anomaly, or, with `normal_class`, every digit but that one, or none.
     "brick", "gravel", "grass": 64x64 crops of a photograph, training ones from its top, test ones from the rows below,
-    half of them with a drawn scratch, crack, stain, chip or smear and its mask. "ring", "ring_veegan", "grid": points
-    of a mixture of Gaussians, all good; see `toys`. Raises UsageError for another name.
+    half of them with a drawn scratch, crack, stain, chip or smear and its mask. "photographs": colour crops of the same
+    size of 17 things, each a class where `normal_class` is "all": something to learn features from. "ring",
+    "ring_veegan", "grid": points of a mixture of Gaussians, all good; see `toys`. Raises UsageError for another name.
     """
     if name not in BUILTIN_NAMES:
         raise UsageError(f"{name!r} is not a built-in set; there are {', '.join(BUILTIN_NAMES)}")
@@ -38,6 +44,8 @@ def builtin(name: str, *, normal_class: NormalClass = None, seed: int = 0) -> Ma
         raise UsageError(f"{name} has no classes to choose from; leave out normal_class")
     if name in TOYS:
         return open_array(toy(name).sample(TOY_POINTS, seed), name)
+    if name == "photographs":
+        return _photographs(normal_class == "all", seed)
     return _photograph(cast(Literal["brick", "gravel", "grass"], name), seed)
 
 
@@ -84,12 +92,28 @@ def _photograph(name: Literal["brick", "gravel", "grass"], seed: int) -> Manifes
     return Manifest(tuple(records), images, np.stack(masks), name=name)
 
 
+def _photographs(in_classes: bool, seed: int) -> Manifest:
+    import skimage.color
+    import skimage.data
+
+    generator = np.random.default_rng(seed)
+    crops, records = [], []
+    for name in PHOTOGRAPHS:
+        photograph: np.ndarray = getattr(skimage.data, name)()
+        colour = photograph if photograph.ndim == 3 else skimage.color.gray2rgb(photograph)
+        crops.append(_crops(colour, CROPS_OF_EACH, generator))
+        records += [(f"{name} {index}", name if in_classes else GOOD) for index in range(CROPS_OF_EACH)]
+    rows = tuple(Record(name, kind, row=row) for row, (name, kind) in enumerate(records))
+    return Manifest(rows, np.concatenate(crops), name="photographs")
+
+
 def _rows(split: str, count: int, first: int) -> list[Record]:
     return [Record(f"{split} {GOOD} {index}", split=split, row=first + index) for index in range(count)]
 
 
 def _crops(photograph: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
-    windows = np.lib.stride_tricks.sliding_window_view(photograph, (CROP, CROP))
+    windows = np.lib.stride_tricks.sliding_window_view(photograph, (CROP, CROP), axis=(0, 1))
     tops = generator.integers(0, windows.shape[0], count)
     lefts = generator.integers(0, windows.shape[1], count)
-    return windows[tops, lefts].copy()
+    crops = windows[tops, lefts].copy()  # channels, where there are some, come before the window
+    return crops if photograph.ndim == 2 else np.ascontiguousarray(crops.transpose(0, 2, 3, 1))

@@ -20,7 +20,7 @@ def open_folder(root: Path, normal_class: NormalClass = None) -> Manifest:
 
     Raises DataError when it holds no image, or only sub-folders whose names say nothing about good and bad.
     """
-    folders, files, others = _listed(root)
+    folders, files, others = listed(root)
     names = {folder.name.lower(): folder for folder in folders}
     splits = [name for name in names if name in SPLITS]
     notes = _note_on_others(others)
@@ -45,8 +45,8 @@ def open_folder(root: Path, normal_class: NormalClass = None) -> Manifest:
     return Manifest(tuple(records), name=printable(root.resolve().name), notes=(*notes, *_note_on_masks(records)))
 
 
-def _listed(folder: Path) -> tuple[list[Path], list[Path], int]:
-    """Sub-folders, images, and the number of other files, sorted; hidden ones do not count."""
+def listed(folder: Path) -> tuple[list[Path], list[Path], int]:
+    """Sub-folders and images of a folder, sorted, and the number of its other files; hidden ones do not count."""
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
         folders = [entry for entry in entries if entry.is_dir()]
@@ -58,7 +58,7 @@ def _listed(folder: Path) -> tuple[list[Path], list[Path], int]:
 
 def _by_kind(root: Path, folder: Path, split: str | None, notes: list[str]) -> list[Record]:
     """Records of good/ and of one folder a defect; images beside those folders are good in train/ only."""
-    folders, files, others = _listed(folder) if folder != root else (_listed(root)[0], _listed(root)[1], 0)
+    folders, files, others = listed(folder) if folder != root else (listed(root)[0], listed(root)[1], 0)
     notes.extend(_note_on_others(others))
     records = []
     if files and not folders and split in ("train", "calibration"):
@@ -69,23 +69,23 @@ def _by_kind(root: Path, folder: Path, split: str | None, notes: list[str]) -> l
         if kind_folder.name == MASKS_FOLDER:
             continue
         kind = GOOD if kind_folder.name.lower() in NORMAL_WORDS else printable(kind_folder.name)
-        inner_folders, images, inner_others = _listed(kind_folder)
+        inner_folders, images, inner_others = listed(kind_folder)
         notes.extend(_note_on_others(inner_others))
         records += [_record(root, path, kind, split) for path in images]
         for inner in inner_folders:
             inner_kind = GOOD if kind == GOOD else printable(inner.name)
-            records += [_record(root, path, inner_kind, split) for path in _listed(inner)[1]]
+            records += [_record(root, path, inner_kind, split) for path in listed(inner)[1]]
     return records
 
 
 def _record(root: Path, path: Path, kind: str, split: str | None) -> Record:
-    mask = None if kind == GOOD else _mask_of(root, path)
+    mask = None if kind == GOOD else mask_of(root, path)
     label = 0 if kind == GOOD else 1
     return Record(printable(path.relative_to(root)), kind, label, split, path=path, mask=mask)
 
 
-def _mask_of(root: Path, path: Path) -> Path | None:
-    """ground_truth/<kind>/<name>_mask.<suffix>, or with the image's own name."""
+def mask_of(root: Path, path: Path) -> Path | None:
+    """An image's mask: ground_truth/<kind>/<name>_mask.<suffix>, or with the image's own name."""
     folder = root / MASKS_FOLDER / path.parent.name
     for stem in (f"{path.stem}_mask", path.stem):
         for suffix in dict.fromkeys((".png", path.suffix, *sorted(IMAGE_SUFFIXES))):

@@ -3,16 +3,25 @@
 import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
 
 from hizumi.data.files import decode
 from hizumi.data.images import Decoded, as_pixels
+from hizumi.data.motion import Motion
 from hizumi.errors import DataError
 
 GOOD = "good"
 UNLABELLED = "unlabelled"
+
+
+class Neighbour(NamedTuple):
+    """The frame of the same clip that a frame's motion is seen against: a file or a row, before (-1) or after (1)."""
+
+    source: Path | int
+    step: Literal[-1, 1]
 
 
 @dataclass(frozen=True)
@@ -22,7 +31,7 @@ class Record:
     `name` is printable and unique; `kind` is "good", a defect's name, or "unlabelled"; `label` is 0 normal, 1
     anomalous, None unknown; `split` is "train", "calibration", "test", or None where nobody has decided yet; records
     of one `group` show the same part. The pixels are in the file `path` or in row `row` of the manifest's arrays, the
-    mask in a file or in a row of the manifest's masks.
+    mask in a file or in a row of the manifest's masks. A frame of video may have a neighbour.
     """
 
     name: str
@@ -33,6 +42,7 @@ class Record:
     path: Path | None = None
     row: int | None = None
     mask: Path | int | None = None
+    neighbour: Neighbour | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +51,8 @@ class Manifest:
 
     `arrays` is (n, h, w, c) images, (n, d) vectors, or an object array of (h, w, c) images of several sizes; `masks`
     is (n, h, w), True where anomalous. `columns` names the d columns of a table. `notes` are sentences for the user
-    on what was passed over or assumed while the source was read.
+    on what was passed over or assumed while the source was read. With `motion`, each record is a frame together with
+    its motion.
     """
 
     records: tuple[Record, ...]
@@ -50,6 +61,7 @@ class Manifest:
     name: str = "data"
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    motion: Motion | None = None
     _hashes: dict[Path | int, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -63,13 +75,23 @@ class Manifest:
     def read(self, index: int) -> Decoded:
         """Pixels (h, w, c) of one image at full depth, or the (d,) numbers of one table row.
 
-        Raises DataError, beginning with the record's name, when the file cannot be read.
+        With `motion`, (h, w, c + 3) float32 in [-1, 1]: a frame and its optical flow. Raises DataError, beginning with
+        the record's name, when the file cannot be read.
         """
         record = self.records[index]
-        if record.path is not None:
-            return decode(record.path, name=record.name)
-        row = self._row(record)
-        return Decoded(row, ()) if self.vectors else as_pixels(row, record.name)
+        image = self.read_still(index)
+        if self.motion is None:
+            return image
+        if record.neighbour is None:
+            raise DataError(f"{record.name}: belongs to no clip, so it has no motion; open the data with motion")
+        source, step = record.neighbour
+        beside = f"{record.name}: the frame {'before' if step < 0 else 'after'} it"
+        return self.motion.join(image, self._decoded(source, beside), step, record.name)
+
+    def read_still(self, index: int) -> Decoded:
+        """The same without the motion."""
+        record = self.records[index]
+        return self._decoded(self._source(record), record.name)
 
     def read_mask(self, index: int) -> Bool[np.ndarray, "h w"] | None:
         """True where the image is anomalous (any non-zero value of the mask), at the image's size; None without a mask.
@@ -84,7 +106,7 @@ class Manifest:
             return np.asarray(self.masks[record.mask], dtype=bool)
         name = f"mask of {record.name}"
         mask = np.asarray(decode(record.mask, name=name).pixels.any(axis=2))
-        height, width = self.read(index).pixels.shape[:2]
+        height, width = self.read_still(index).pixels.shape[:2]
         if mask.shape != (height, width):
             raise DataError(
                 f"{name}: is {mask.shape[1]}x{mask.shape[0]} pixels, its image {width}x{height}; "
@@ -105,14 +127,14 @@ class Manifest:
         """SHA-256 (hex) of the file's bytes, or of the row's values, shape and dtype.
 
         A file that is empty or cannot be read is hashed by its name, so that two damaged files never pass for copies of
-        one image; decoding it says what is wrong.
+        one image; decoding it says what is wrong. A frame that has a neighbour is hashed together with it.
         """
         record = self.records[index]
-        key = record.path if record.path is not None else record.row
-        assert key is not None, "a record has neither file nor row"
-        if key not in self._hashes:
-            self._hashes[key] = _file_hash(record.path) if record.path is not None else _row_hash(self._row(record))
-        return self._hashes[key]
+        own = self._hash(self._source(record))
+        if record.neighbour is None:
+            return own
+        source, step = record.neighbour
+        return hashlib.sha256(f"{own}{step:+d}{self._hash(source)}".encode()).hexdigest()
 
     def data_hash(self) -> str:
         """One SHA-256 (hex) over names, labels, splits and contents of all records, in order."""
@@ -121,9 +143,25 @@ class Manifest:
             digest.update(f"{record.name}\0{record.label}\0{record.split}\0{self.content_hash(index)}\n".encode())
         return digest.hexdigest()
 
-    def _row(self, record: Record) -> np.ndarray:
+    def _source(self, record: Record) -> Path | int:
+        source = record.path if record.path is not None else record.row
+        assert source is not None, "a record has neither file nor row"
+        return source
+
+    def _decoded(self, source: Path | int, name: str) -> Decoded:
+        if isinstance(source, Path):
+            return decode(source, name=name)
+        row = self._row(source)
+        return Decoded(row, ()) if self.vectors else as_pixels(row, name)
+
+    def _hash(self, source: Path | int) -> str:
+        if source not in self._hashes:
+            self._hashes[source] = _file_hash(source) if isinstance(source, Path) else _row_hash(self._row(source))
+        return self._hashes[source]
+
+    def _row(self, row: int) -> np.ndarray:
         assert self.arrays is not None, "a record points into arrays that the manifest lacks"
-        return np.asarray(self.arrays[record.row])
+        return np.asarray(self.arrays[row])
 
 
 def _file_hash(path: Path) -> str:

@@ -12,11 +12,13 @@ from torch.utils.data import Dataset
 
 from hizumi.data.arrays import open_array, open_dataset, open_images, open_npy, open_npz, open_tensor
 from hizumi.data.builtin import BUILTIN_NAMES, builtin
+from hizumi.data.clips import open_clips, with_neighbours
 from hizumi.data.files import IMAGE_SUFFIXES
 from hizumi.data.folders import open_folder
 from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.tables import open_csv
+from hizumi.data.video import VIDEO_SUFFIXES, open_video
 from hizumi.errors import DataError, UsageError
 from hizumi.files import printable
 
@@ -25,36 +27,43 @@ def open_source(
     data: "str | Path | np.ndarray | Tensor | Dataset[Any] | Manifest | Sequence[Any]",
     *,
     normal_class: NormalClass = None,
+    motion: bool = False,
 ) -> Manifest:
     """Whatever holds images or numbers, as a Manifest.
 
-    A folder (flat and all good; good/ beside defects; MVTec AD), an image file, a .csv (a manifest with a column
-    `path`, or a table), .npy, .npz, the name of a built-in set, an array (n, h, w[, c]) or (n, d), a tensor (n, c, h,
-    w) or (n, d), a torch data set, or a list of files, folders or arrays. `normal_class` says which of several
-    classes is the normal one; with "all", classes (of labels, or a folder each) are all normal, and a record's kind
-    names its own. Raises DataError, or UsageError for a name that is neither a path nor a built-in set.
+    A folder (flat and all good; good/ beside defects; MVTec AD), an image file, a video file, a .csv (a manifest with a
+    column `path`, or a table), .npy, .npz, the name of a built-in set, an array (n, h, w[, c]) or (n, d), a tensor
+    (n, c, h, w) or (n, d), a torch data set, or a list of files, folders or arrays. `normal_class` says which of
+    several classes is the normal one; with "all", classes (of labels, or a folder each) are all normal, and a record's
+    kind names its own. With `motion`, images are frames of clips, each with a neighbour (see `clips.py`), and folders
+    are read as clips. Raises DataError, or UsageError for a name that is neither a path nor a built-in set.
     """
+    manifest = _opened(data, normal_class, motion)
+    return with_neighbours(manifest) if motion else manifest
+
+
+def _opened(data: Any, normal_class: NormalClass, motion: bool) -> Manifest:
     if isinstance(data, Manifest):
         return data
     if isinstance(data, (str, Path)):
-        return _open_path(data, normal_class)
+        return _open_path(data, normal_class, motion)
     if isinstance(data, np.ndarray):
         return open_array(data)
     if isinstance(data, Tensor):
         return open_tensor(data)
     if isinstance(data, Dataset):
         return open_dataset(data, normal_class)
-    return _open_list(list(data))
+    return _open_list(list(data), motion)
 
 
-def _open_path(data: str | Path, normal_class: NormalClass) -> Manifest:
+def _open_path(data: str | Path, normal_class: NormalClass, motion: bool) -> Manifest:
     path = Path(data).expanduser()
     if not path.exists():
         if str(data) in BUILTIN_NAMES:
             return builtin(str(data), normal_class=normal_class)
         raise UsageError(_not_found(str(data)))
     if path.is_dir():
-        return open_folder(path, normal_class)
+        return open_clips(path) if motion else open_folder(path, normal_class)
     suffix = path.suffix.lower()
     if suffix == ".csv":
         return open_csv(path, normal_class)
@@ -64,7 +73,9 @@ def _open_path(data: str | Path, normal_class: NormalClass) -> Manifest:
         return open_npy(path)
     if suffix in IMAGE_SUFFIXES:
         return Manifest((Record(printable(path.name), path=path),), name=printable(path.stem))
-    raise DataError(f"{printable(path)}: is none of the files that can be opened: an image, .csv, .npy or .npz")
+    if suffix in VIDEO_SUFFIXES:
+        return open_video(path)
+    raise DataError(f"{printable(path)}: is none of the files that can be opened: an image, video, .csv, .npy or .npz")
 
 
 def _not_found(name: str) -> str:
@@ -73,7 +84,7 @@ def _not_found(name: str) -> str:
     return f"{printable(name)}: there is no such file or folder; {hint}"
 
 
-def _open_list(items: list[Any]) -> Manifest:
+def _open_list(items: list[Any], motion: bool) -> Manifest:
     if not items:
         raise DataError("the list of data is empty; give at least one file or array")
     if not all(isinstance(item, (str, Path)) for item in items):
@@ -82,7 +93,7 @@ def _open_list(items: list[Any]) -> Manifest:
     notes: list[str] = []
     for path in map(Path, items):
         if path.is_dir():
-            folder = open_folder(path)
+            folder = open_clips(path) if motion else open_folder(path)
             records += [replace(record, name=f"{printable(path)}/{record.name}") for record in folder.records]
             notes += folder.notes
         else:

@@ -198,11 +198,14 @@ class _Builder:
     def _read(self, index: int) -> None:
         """Find the record's pixels at their working size: in memory, in the cache, or by decoding."""
         record = self.manifest.records[index]
-        if record.path is None and (view := self._in_memory(index)) is not None:
+        motion = self.manifest.motion
+        if record.path is None and motion is None and (view := self._in_memory(index)) is not None:
             self.sized[index] = view
             return
         sizing = self.sizing
         form = "native" if sizing is None else f"{sizing.mode}-{sizing.height}x{sizing.width}"
+        if motion is not None:
+            form = f"{form}-{motion}"
         key = f"{self.manifest.content_hash(index)}-{form}"
         if not self.cache.holds(key):
             decoded = self.manifest.read(index)

@@ -219,3 +219,14 @@ def _join(parts: list[Anomaly]) -> Anomaly:
         {term: torch.cat([part.terms[term] for part in parts]) for term in parts[0].terms},
         together([part.normal for part in parts]),
     )
+
+
+def preset_of(found: type[Detector], preset: str) -> Preset:
+    """A detector's preset; one with nothing to train is fast as it is."""
+    if preset in found.presets:
+        return found.presets[preset]
+    detector = found()
+    if preset == "fast" and not detector.phases():
+        return Preset(found)
+    known = f"it has {', '.join(found.presets)}" if found.presets else "it has none"
+    raise UsageError(f"{found.__name__} has no preset {preset!r}; {known}")

@@ -14,6 +14,8 @@ from hizumi.training import Trainable
 Features = Literal["auto", "raw", "pca"] | Trainable
 """Pixels or columns as they are, principal components of them, or the codes of a model that encodes."""
 
+WHITENING_FLOOR = 1e-3  # of a standardised number's variance: what varies less is noise
+
 
 def encoder_phase(features: Features) -> tuple[Trainable, ...]:
     """The model to train first, where features are a model's codes."""
@@ -38,16 +40,17 @@ class FeatureSpace(nn.Module):
     """Rows (n, d) to features (n, k), fitted on training data.
 
     Principal components keep their own scale, and one more feature says how far a row lies from all of them: most
-    anomalies leave the subspace rather than go far within it (Moghaddam & Pentland 1997). Codes are standardised.
+    anomalies leave the subspace rather than go far within it (Moghaddam & Pentland 1997). Codes are standardised; with
+    `max_whitened`, so many principal components of them at most are kept, and brought to variance 1.
     """
 
     centre: Tensor | None
     basis: Tensor | None
 
-    def __init__(self, features: Features, variance_share: float) -> None:
+    def __init__(self, features: Features, variance_share: float = 1.0, max_whitened: int | None = None) -> None:
         super().__init__()
         self.kind = features if isinstance(features, str) else "codes"
-        self.variance_share = variance_share
+        self.variance_share, self.max_whitened = variance_share, max_whitened
         self.register_buffer("centre", None)
         self.register_buffer("basis", None)
 
@@ -64,6 +67,11 @@ class FeatureSpace(nn.Module):
         elif self.kind == "codes":
             deviation = rows.std(0, correction=0)
             self.centre, self.basis = rows.mean(0), torch.where(deviation > 0, 1 / deviation, 1.0).diag()
+            if self.max_whitened is not None:
+                standardised = (rows - self.centre) @ self.basis
+                axes = _principal_axes(standardised, 1.0)[:, : self.max_whitened]
+                variances = (standardised @ axes).square().mean(0)
+                self.basis = self.basis @ axes / (variances + WHITENING_FLOOR).sqrt()
         features: Tensor = self(rows)
         return features
 

@@ -1,6 +1,7 @@
 """GANomaly: an anomaly's code and the code of its reconstruction disagree."""
 
 import itertools
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -8,11 +9,10 @@ from torch import Tensor
 from torch.nn.functional import l1_loss, mse_loss
 
 from hizumi import networks, objectives
-from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.training import Budget, Card, Trainable
-
-DEAD_DISCRIMINATOR_LOSS = 1e-5
-
+from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
+from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.revival import revive
+from hizumi.training import Budget, Card, Trainable, TrainingOptions
 
 CARD = Card(
     family="reconstruction",
@@ -67,7 +67,7 @@ class GANomalyTraining(Trainable):
         self.update("generator", torch.stack(weighted).sum())
         real_logits, fake_logits = self.discriminator.judge(real_features), self.discriminator(rebuilt.detach())
         discriminator = self.update("discriminator", objectives.discriminator_loss(real_logits, fake_logits) / 2)
-        self._revive_discriminator(discriminator)
+        revive(self, self.discriminator, discriminator, lambda: networks.critic(self.require_built(), self.width))
         return {term: value.detach() for term, value in terms.items()} | {"discriminator": discriminator}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
@@ -80,14 +80,6 @@ class GANomalyTraining(Trainable):
         code = self.encoder(images)
         rebuilt = self.decoder(code)
         return code, rebuilt, self.second_encoder(rebuilt)
-
-    def _revive_discriminator(self, loss: Tensor) -> None:
-        # A discriminator that is always right teaches nothing: the released code starts it anew.
-        if self.mean_over_processes(loss) < DEAD_DISCRIMINATOR_LOSS:
-            with torch.random.fork_rng():
-                torch.manual_seed(int(self.images_seen))  # the same in every process
-                anew = networks.critic(self.require_built(), self.width)
-            self.discriminator.load_state_dict(anew.state_dict())
 
     def _adversarial_loss(self, real_features: Tensor, rebuilt: Tensor) -> Tensor:
         if self.adversarial == "bce":
@@ -109,9 +101,17 @@ class GANomaly(Detector):
         adversarial: "features" compares the discriminator's features; "bce" is the first release's loss.
         learning_rate: Of both Adam optimisers.
         beta1: Their first momentum.
+        bn_mode: "batch" scores with each batch's own statistics, as the released code does, and only to reproduce its
+            numbers: an image's score then depends on the images beside it.
     """
 
     card: ClassVar[Card] = CARD
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset(
+            lambda: GANomaly(latent=32, width=16),
+            TrainingOptions(budget=Budget(steps=1500), batch_size=64),
+        )
+    }
 
     def __init__(
         self,
@@ -121,10 +121,11 @@ class GANomaly(Detector):
         adversarial: Literal["features", "bce"] = "features",
         learning_rate: float = 2e-4,
         beta1: float = 0.5,
+        bn_mode: BatchNormMode = "eval",
     ) -> None:
         super().__init__()
         self.latent, self.width, self.weights, self.adversarial = latent, width, weights, adversarial
-        self.learning_rate, self.beta1 = learning_rate, beta1
+        self.learning_rate, self.beta1, self.bn_mode = learning_rate, beta1, bn_mode
         self.networks = GANomalyTraining(latent, width, weights, adversarial, learning_rate, beta1)
 
     def phases(self) -> tuple[GANomalyTraining]:
@@ -133,7 +134,8 @@ class GANomaly(Detector):
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """The squared difference of the codes; the residual beside it."""
-        code, rebuilt, second_code = self.networks.rebuild(images)
+        with batch_norm(self.networks, self.bn_mode):
+            code, rebuilt, second_code = self.networks.rebuild(images)
         latent = (code - second_code).square().mean(1)
         residual = (images - rebuilt).abs()
         pixel = residual.mean(1, keepdim=True) if images.ndim == 4 else None

@@ -1,21 +1,19 @@
 """Gaussian features: how far the features of a pre-trained network lie from where normal images put them."""
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from hizumi.data.stream import Batches, in_order
-from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.fixed_features import FixedFeatures
 from hizumi.detectors.gaussian import Gaussian
 from hizumi.errors import UsageError
-from hizumi.networks.efficientnet import LEVEL_CHANNELS, EfficientNetLite
 from hizumi.objectives import smooth
 from hizumi.training import Card
 
-PIXELS_PER_POSITION = 8
 POOLED = 0.5  # share of the covariance that all positions have in common
 SHRINKAGE = 0.1  # of each position's covariance towards its mean variance
 
@@ -26,13 +24,15 @@ class GaussianFeatures(Detector):
     "levels" is the paper's score: features averaged over the image, one Gaussian for each level with Ledoit-Wolf
     shrinkage, distances d summed. "positions" has one Gaussian for each place in the image, over the features of
     `map_levels` together (as PaDiM does, Defard et al. 2021): its distances are the map, and their maximum the score.
-    The paper uses EfficientNet-B4 at 380 pixels and has no map.
+    The paper uses EfficientNet-B4 at 380 pixels and has no map. The preset "flattened" is for uneven light.
 
     Args:
         image_score: Which of the two is the image's score; both are terms.
         levels: Of the paper's score: 1 is the stem, 2 to 8 the seven stages, 9 the head.
         map_levels: Of the map.
         flips: Fit on each training image and its three mirror images, where parts may lie either way.
+        input_size: Images whose shorter side is below it are enlarged to it for the network. None: never.
+        flatten: Background lighting to take off first: standard deviation of its blur in pixels. None: leave it.
         smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
         weights: A file of weights in place of the installed package's.
         sha256: The hash that file must have.
@@ -47,6 +47,7 @@ class GaussianFeatures(Detector):
         needs=("hizumi[features]",),
     )
     working_size: ClassVar[int] = 128
+    presets: ClassVar[Mapping[str, Preset]] = {"flattened": Preset(lambda: GaussianFeatures(flatten=16.0))}
 
     def __init__(
         self,
@@ -54,13 +55,15 @@ class GaussianFeatures(Detector):
         levels: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8),
         map_levels: tuple[int, ...] = (3, 4, 6),
         flips: bool = True,
+        input_size: int | None = None,
+        flatten: float | None = None,
         smoothing: float = 4.0,
         weights: str | None = None,
         sha256: str | None = None,
     ) -> None:
         super().__init__()
         self.image_score, self.levels, self.map_levels = image_score, tuple(levels), tuple(map_levels)
-        self.flips, self.smoothing = flips, smoothing
+        self.flips, self.input_size, self.flatten, self.smoothing = flips, input_size, flatten, smoothing
         self.weights, self.sha256 = weights, sha256
         self.level_gaussians = nn.ModuleList(Gaussian() for _ in self.levels)
         self.position_gaussians = Gaussian()
@@ -69,12 +72,11 @@ class GaussianFeatures(Detector):
         """Load the network."""
         if self.image_score not in ("positions", "levels"):
             raise UsageError(f"image_score {self.image_score!r} is not known; use positions or levels")
-        known = range(1, len(LEVEL_CHANNELS) + 1)
-        if not self.levels or not self.map_levels or not {*self.levels, *self.map_levels} <= {*known}:
-            raise UsageError(f"levels {self.levels} and map_levels {self.map_levels} must be numbers from 1 to 9")
-        every = tuple(sorted({*self.levels, *self.map_levels}))
-        self.network = EfficientNetLite(every, None if self.weights is None else Path(self.weights), self.sha256)
-        self.grid = (max(1, round(shape[1] / PIXELS_PER_POSITION)), max(1, round(shape[2] / PIXELS_PER_POSITION)))
+        if not self.levels or not self.map_levels:
+            raise UsageError(f"levels {self.levels} and map_levels {self.map_levels} must both name some level")
+        self.features = FixedFeatures(
+            shape, (*self.levels, *self.map_levels), self.input_size, self.flatten, self.weights, self.sha256
+        )
 
     def fit_statistics(self, batches: Batches) -> None:
         """All Gaussians, in one pass."""
@@ -84,9 +86,9 @@ class GaussianFeatures(Detector):
         moments = _Moments()
         for batch in in_order(batches):
             for flipped in _mirrored(batch) if self.flips else [batch]:
-                maps = self._maps(flipped)
+                maps = self.features(flipped)
                 pooled.append(self._pooled(maps))
-                moments.add(self._placed(maps).double())
+                moments.add(self.features.placed(maps, self.map_levels).double())
         for gaussian, values in zip(self._level_gaussians(), zip(*pooled, strict=True), strict=True):
             estimate = LedoitWolf().fit(torch.cat(values).double().cpu().numpy())
             gaussian.assign(torch.from_numpy(estimate.location_), torch.from_numpy(estimate.covariance_))
@@ -96,40 +98,26 @@ class GaussianFeatures(Detector):
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """Both scores, and the map of distances by position."""
-        maps = self._maps(images)
+        maps = self.features(images)
         by_level = [
             gaussian.squared_distance(values.double()).sqrt()
             for gaussian, values in zip(self._level_gaussians(), self._pooled(maps), strict=True)
         ]
-        distance = self.position_gaussians.squared_distance(self._placed(maps)).sqrt()
-        pixel = distance.reshape(-1, 1, *self.grid)
-        pixel = interpolate(pixel, images.shape[2:], mode="bilinear", align_corners=False)
-        pixel = smooth(pixel, self.smoothing)
+        placed = self.features.placed(maps, self.map_levels)
+        distance = self.position_gaussians.squared_distance(placed).sqrt()
+        pixel = smooth(self.features.as_map(distance, images), self.smoothing)
         terms = {"levels": torch.stack(by_level).sum(0).float(), "positions": pixel.flatten(1).amax(1)}
         return Anomaly(terms[self.image_score], pixel, terms)
 
     def embedding(self, images: Tensor) -> Tensor:
         """Features of all levels, averaged over the image."""
-        return torch.cat(self._pooled(self._maps(images)), 1)
+        return torch.cat(self._pooled(self.features(images)), 1)
 
     def _level_gaussians(self) -> list[Gaussian]:
         return [gaussian for gaussian in self.level_gaussians if isinstance(gaussian, Gaussian)]
 
-    def _maps(self, images: Tensor) -> dict[int, Tensor]:
-        return dict(zip(self.network.levels, self.network(images), strict=True))
-
     def _pooled(self, maps: dict[int, Tensor]) -> list[Tensor]:
         return [maps[level].mean((2, 3)) for level in self.levels]
-
-    def _placed(self, maps: dict[int, Tensor]) -> Tensor:
-        """Features of the map's levels for each position, (n, positions, channels)."""
-        placed = [self._on_grid(maps[level]) for level in self.map_levels]
-        return torch.cat(placed, 1).flatten(2).transpose(1, 2)
-
-    def _on_grid(self, level: Tensor) -> Tensor:
-        if level.shape[2] >= self.grid[0] and level.shape[3] >= self.grid[1]:
-            return adaptive_avg_pool2d(level, self.grid)
-        return interpolate(level, self.grid, mode="bilinear", align_corners=False)
 
 
 class _Moments:

@@ -1,56 +1,198 @@
 """Likelihood: what a model of normal items finds improbable is anomalous."""
 
-from typing import ClassVar
+import inspect
+import io
+import math
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
+import numpy as np
+import torch
+from jaxtyping import UInt8
 from torch import Tensor
 
-from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.data.stream import Batches, in_order
+from hizumi.detectors.detector import Anomaly, Detector, Preset
 from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode, CanReconstruct, HasLikelihood
+from hizumi.models.autoregressive import Autoregressive, to_levels
 from hizumi.models.vae import VAE
 from hizumi.objectives import smooth
-from hizumi.training import Card, Trainable
+from hizumi.training import Budget, Card, Trainable, TrainingOptions
+
+REFERENCE_SHARE = 0.2  # of the normal data, for the likelihood that is typical of items the model has not seen
+
+CARD = Card(
+    family="density",
+    idea="what a model of normal items finds improbable is anomalous",
+    paper="An & Cho, Variational autoencoder based anomaly detection using reconstruction probability, 2015",
+    localises=True,
+)
+
+
+class Background(Trainable):
+    """Trains a model on items in which a share `mutation` of all numbers is drawn anew, so that it learns the rest.
+
+    What survives is the background: which brightness is common, how smooth pictures are (Ren et al. 2019).
+    """
+
+    card: ClassVar[Card] = CARD
+    default_budget: ClassVar[Budget] = Budget(steps=3000)
+
+    def __init__(self, model: Trainable, mutation: float) -> None:
+        super().__init__()
+        self.model, self.mutation = model, mutation
+        # For the loop it is that model's training.
+        self.default_budget, self.default_batch_size = model.default_budget, model.default_batch_size  # type: ignore[misc]
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Build the model; its optimisers are this phase's."""
+        self.optimisers = self.model.prepare(shape).optimisers
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """The model's own step, on mutated items."""
+        model = self.model
+        model.fabric, model.progress, model.steps_done = self.fabric, self.progress, self.steps_done
+        model.images_seen.copy_(self.images_seen)
+        return model.step(self.mutated(batch))
+
+    def mutated(self, items: Tensor) -> Tensor:
+        """Items with some pixels uniform in [-1, 1], or columns from N(0, 1), the law of columns one by one."""
+        anew = torch.randn_like(items) if items.ndim == 2 else 2 * torch.rand_like(items) - 1
+        return torch.where(torch.rand_like(items) < self.mutation, anew, items)
 
 
 class Likelihood(Detector):
-    """A(x) = -log p(x) in nats; the map is each pixel's share of it, smoothed.
+    """A(x) from -log p(x) in nats; the map is each pixel's share of it, smoothed.
 
-    Beware that likelihood alone can find simple anomalies *more* probable than normal images (Nalisnick et al. 2019).
+    Likelihood alone can find simple anomalies *more* probable than normal images (Nalisnick et al. 2019), hence:
+
+    - "plain": -log p(x).
+    - "typicality": | -log p(x) - H |, H the mean of -log p over normal items that were not trained on: too probable is
+      as suspicious as too improbable (Nalisnick et al. 2019, for single items). The map compares pixel by pixel.
+    - "ratio": log p0(x) - log p(x), p0 a background model trained on mutated items (Ren et al. 2019).
+    - "complexity": -log p(x) - L(x), L the size of x as a PNG file (Serrà et al. 2020); the map has L spread evenly.
 
     Args:
-        model: Any model with a likelihood: `VAE()`; its own arguments choose the bound.
+        model: Any model with a likelihood: `VAE()`, `PixelCNN()`; its own arguments choose the bound.
         smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
+        image_score: Which of the four.
+        background: The model for p0; one like `model` where not given.
+        mutation: Share of the pixels that are drawn anew for it.
     """
 
-    card: ClassVar[Card] = Card(
-        family="density",
-        idea="what a model of normal items finds improbable is anomalous",
-        paper="An & Cho, Variational autoencoder based anomaly detection using reconstruction probability, 2015",
-        localises=True,
-    )
+    card: ClassVar[Card] = CARD
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset(
+            lambda: Likelihood(VAE(latent=16, width=16)), TrainingOptions(budget=Budget(steps=1500), batch_size=64)
+        )
+    }
+    background: Trainable | None
+    typical: Tensor | None
+    typical_map: Tensor | None
+    _second: tuple[Background, ...]
 
-    def __init__(self, model: Trainable | None = None, smoothing: float = 2.0) -> None:
+    def __init__(
+        self,
+        model: Trainable | None = None,
+        smoothing: float = 2.0,
+        image_score: Literal["plain", "typicality", "ratio", "complexity"] = "plain",
+        background: Trainable | None = None,
+        mutation: float = 0.2,
+    ) -> None:
         super().__init__()
         self.model = VAE() if model is None else model
-        self.smoothing = smoothing
+        self.smoothing, self.image_score, self.mutation = smoothing, image_score, mutation
+        self.background, self._second = background, ()
+        if image_score == "ratio":
+            self.background = _like(self.model) if background is None else background
+            self._second = (Background(self.background, mutation),)  # in a tuple: its model is not registered twice
+        if image_score == "typicality":
+            self.reference_share = REFERENCE_SHARE
+        self.register_buffer("typical", None)
+        self.register_buffer("typical_map", None)
 
-    def phases(self) -> tuple[Trainable]:
-        """The model."""
-        return (self.model,)
+    def phases(self) -> tuple[Trainable, ...]:
+        """The model, and the background model where there is one; what cannot work is refused before it is trained."""
+        if self.image_score not in ("plain", "typicality", "ratio", "complexity"):
+            raise UsageError(
+                f"image_score {self.image_score!r} is not known; use plain, typicality, ratio or complexity"
+            )
+        for model in (self.model, self.background):
+            if model is not None:
+                _likelihood_of(model)
+        return (self.model, *self._second)
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Refuse to compress vectors."""
+        if self.image_score == "complexity" and len(shape) == 1:
+            raise UsageError("image_score complexity compresses images; vectors have plain, typicality and ratio")
+
+    def fit_reference(self, batches: Batches) -> None:
+        """The typical likelihood, of items and of each pixel."""
+        likelihoods = [_likelihood_of(self.model).log_likelihood(batch) for batch in in_order(batches)]
+        self.typical = -torch.cat([each.image for each in likelihoods]).double().mean()
+        maps = [each.pixel for each in likelihoods if each.pixel is not None]
+        self.typical_map = -torch.cat(maps).mean(0) if maps else None
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Negative log-likelihood, with the model's own terms."""
-        likelihood = self._model().log_likelihood(images)
-        pixel = None if likelihood.pixel is None else smooth(-likelihood.pixel, self.smoothing)
+        """The chosen score, with the model's own terms and those of the correction."""
+        likelihood = _likelihood_of(self.model).log_likelihood(images)
         terms = {name: -value for name, value in likelihood.terms.items()}
+        image, pixel = -likelihood.image, None if likelihood.pixel is None else -likelihood.pixel
+        if self.image_score != "plain":
+            terms["likelihood"] = image
+            image = image.double()  # a difference of large numbers follows
+        match self.image_score:
+            case "typicality":
+                assert self.typical is not None
+                image = (image - self.typical).abs()
+                pixel = None if pixel is None or self.typical_map is None else (pixel - self.typical_map).abs()
+            case "ratio":
+                assert self.background is not None
+                background = _likelihood_of(self.background).log_likelihood(images)
+                terms["background"] = -background.image
+                image = image + background.image.double()
+                pixel = None if pixel is None or background.pixel is None else pixel + background.pixel
+            case "complexity":
+                nats = self._compressed(images)
+                terms["complexity"] = nats
+                image = image - nats
+                pixel = (
+                    None if pixel is None else pixel - (nats / pixel[0].numel()).to(pixel.dtype)[:, None, None, None]
+                )
         normal = self.model.reconstruct(images) if isinstance(self.model, CanReconstruct) else None
-        return Anomaly(-likelihood.image, pixel, terms, normal)
+        return Anomaly(image, None if pixel is None else smooth(pixel, self.smoothing), terms, normal)
 
     def embedding(self, images: Tensor) -> Tensor:
         """Codes where the model has them, else the items themselves."""
         return self.model.encode(images).flatten(1) if isinstance(self.model, CanEncode) else images.flatten(1)
 
-    def _model(self) -> HasLikelihood:
-        if not isinstance(self.model, HasLikelihood):
-            raise UsageError(f"{type(self.model).__name__} has no likelihood; give VAE() as model")
-        return self.model
+    def _compressed(self, images: Tensor) -> Tensor:
+        """Sizes in nats, in the levels whose likelihood it is."""
+        levels = self.model.levels if isinstance(self.model, Autoregressive) else 256
+        pictures = to_levels(images, levels).to(torch.uint8).cpu().numpy()
+        sizes = [compressed_bytes(picture) for picture in pictures]
+        return torch.tensor(sizes, dtype=torch.float64, device=images.device) * (8 * math.log(2))
+
+
+def compressed_bytes(picture: UInt8[np.ndarray, "c h w"]) -> int:
+    """Size of a picture as a PNG file, three channels together and any others one by one."""
+    from PIL import Image
+
+    parts = [picture.transpose(1, 2, 0)] if len(picture) == 3 else list(picture)
+    file = io.BytesIO()
+    for part in parts:
+        Image.fromarray(part).save(file, format="PNG", optimize=True)
+    return len(file.getvalue())
+
+
+def _like(model: Trainable) -> Trainable:
+    """An untrained model with the same arguments."""
+    return type(model)(**{name: getattr(model, name) for name in inspect.signature(type(model)).parameters})
+
+
+def _likelihood_of(model: Trainable) -> HasLikelihood:
+    if not isinstance(model, HasLikelihood):
+        raise UsageError(f"{type(model).__name__} has no likelihood; give VAE() as model")
+    return model

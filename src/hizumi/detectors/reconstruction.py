@@ -1,11 +1,11 @@
 """Reconstruction: what a model of normal items cannot rebuild is anomalous."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.detectors.detector import Anomaly, Detector, Preset
 from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode, CanReconstruct
 from hizumi.models.autoencoder import Autoencoder
@@ -16,7 +16,7 @@ from hizumi.objectives import (
     squared_difference,
     structural_dissimilarity,
 )
-from hizumi.training import Card, Trainable
+from hizumi.training import Budget, Card, Trainable, TrainingOptions
 
 DIFFERENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": absolute_difference,
@@ -42,6 +42,12 @@ class Reconstruction(Detector):
         paper="Hinton & Salakhutdinov, Science 2006; SSIM as score: Bergmann et al., VISAPP 2019",
         localises=True,
     )
+
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset(
+            lambda: Reconstruction(Autoencoder(width=16)), TrainingOptions(budget=Budget(steps=1500), batch_size=64)
+        )
+    }
 
     def __init__(
         self,

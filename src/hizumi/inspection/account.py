@@ -55,6 +55,7 @@ def account(
         "shape": list(store.shape),
         "sizing": None if store.sizing is None else asdict(store.sizing),
         "window": None if store.window is None else asdict(store.window),
+        "motion": None if store.manifest.motion is None else asdict(store.manifest.motion),
         "data": manifest.name,
         "data_sha256": manifest.data_hash(),
         "training_images": len(store),

@@ -21,7 +21,7 @@ from sklearn.base import BaseEstimator
 
 from hizumi.archive import Header, read_archive, write_archive
 from hizumi.calibration import Calibration
-from hizumi.data import Sizing, Window
+from hizumi.data import Motion, Sizing, Window
 from hizumi.errors import BundleError, UsageError
 from hizumi.inspection.card import model_card
 from hizumi.inspection.inspector import Inspector
@@ -49,6 +49,7 @@ class DetectorHeader(Header):
     degrees_of_freedom: int | None
     sizing: dict[str, Any] | None
     window: dict[str, Any] | None
+    motion: dict[str, Any] | None = None
     channels: int | None
     calibration: dict[str, Any]
     parameters: dict[str, Any]
@@ -75,6 +76,7 @@ def save(inspector: Inspector, path: str | Path) -> Path:
         "degrees_of_freedom": detector.degrees_of_freedom,
         "sizing": None if inspector.sizing_ is None else asdict(inspector.sizing_),
         "window": None if inspector.window_ is None else asdict(inspector.window_),
+        "motion": None if inspector.motion_ is None else asdict(inspector.motion_),
         "channels": inspector.channels_,
         "calibration": calibration,
         "parameters": plain_parameters(inspector),
@@ -110,6 +112,7 @@ def _revive(header: DetectorHeader, members: Mapping[str, bytes]) -> Inspector:
     inspector.detector_ = detector.eval()
     inspector.sizing_ = None if header.sizing is None else Sizing(**header.sizing)
     inspector.window_ = None if header.window is None else Window(**header.window)
+    inspector.motion_ = None if header.motion is None else _read_motion(header.motion)
     inspector.channels_ = header.channels
     inspector.calibration_ = Calibration.from_dict(header.calibration, safetensors.numpy.load(members[SCORES]))
     inspector.options_ = header.options
@@ -141,6 +144,10 @@ def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
         training = arguments["training"] | {"budget": _read_budget(budget)}
         arguments["training"] = TrainingOptions(**training)
     return arguments
+
+
+def _read_motion(plain: Mapping[str, Any]) -> Motion:
+    return Motion(**{**plain, "window": Window(**plain["window"])})
 
 
 def _read_budget(plain: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> Budget | tuple[Budget, ...] | None:

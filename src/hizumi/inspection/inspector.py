@@ -13,14 +13,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.utils.data import Dataset
 
 from hizumi.calibration import Box, Calibration, Verdict, boxes_over, check_rule
-from hizumi.data import Manifest, Store, deal_folds, open_source
+from hizumi.data import Manifest, Motion, Store, deal_folds, open_source
+from hizumi.data.motion import UNIT_WINDOW
 from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector, Preset
+from hizumi.detectors.detector import preset_of
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.account import account, check_health
-from hizumi.inspection.preparation import choose_sizing, choose_window, deal, with_validation
+from hizumi.inspection.preparation import choose_motion, choose_sizing, choose_window, deal, with_validation
 from hizumi.inspection.scoring import Failure, Scored, Scorer
-from hizumi.inspection.specification import construct, preset_of, specify
+from hizumi.inspection.specification import construct, specify
 from hizumi.registry import detector_class
 from hizumi.training import TrainingOptions
 from hizumi.training.loop import Observer, make_fabric
@@ -63,11 +65,13 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
             and how it is trained, where `training` does not say.
         folds: Instead of holding images out: fit so many times, each time scoring the fold left out, and once more on
             all. All images train and all set the threshold, which then is steadier, and promises less. For few images.
+        motion: Images are frames of video, and each is judged together with its motion. None: where the detector asks
+            for it. A number: so, and a displacement of so many pixels becomes 1 in place of what the data show.
         training: Budget, batch size, seed, precision and devices.
         cache: Folder for decoded images, kept between fits. None: a temporary one.
 
-    After `fit`: `detector_`, `calibration_`, `sizing_`, `window_`, `channels_`, `findings_` (health check), `journal_`,
-    `options_` (what was done, in full), `notes_` and `failures_` (what was said about the data), `offset_`.
+    After `fit`: `detector_`, `calibration_`, `sizing_`, `window_`, `channels_`, `motion_`, `findings_` (health check),
+    `journal_`, `options_` (what was done, in full), `notes_` and `failures_` (what was said about the data), `offset_`.
     """
 
     detector_: Detector
@@ -85,6 +89,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         calibration_share: float = 0.2,
         folds: int | None = None,
         preset: str | None = None,
+        motion: bool | float | None = None,
         training: TrainingOptions | None = None,
         cache: str | Path | None = None,
     ) -> None:
@@ -97,6 +102,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         self.calibration_share = calibration_share
         self.folds = folds
         self.preset = preset
+        self.motion = motion
         self.training = training
         self.cache = cache
 
@@ -157,6 +163,11 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         """Share of the normal images held out for the threshold; None where every fold has its turn."""
         return self.calibration_share if self.folds is None else None
 
+    @property
+    def moving(self) -> bool:
+        """Whether the items are frames of video, each with its motion."""
+        return "motion" in self._detector_type().card.needs if self.motion is None else self.motion is not False
+
     def score_samples(self, X: Any) -> np.ndarray:
         """Higher for normal, (n,): the detector's scores with their sign turned."""
         check_is_fitted(self, "detector_")
@@ -209,6 +220,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         """What the detector sees of each record, (n, k), for drawing the data as a map of points."""
         check_is_fitted(self, "detector_")
         manifest = self._manifest(X)
+        manifest = replace(manifest, motion=self.motion_)
         store = Store.build(manifest, self.sizing_, window=self.window_, channels=self.channels_)
         parts = [
             self.detector_.embed(store.batch(indices)).float().cpu().numpy()
@@ -232,8 +244,8 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         )
         if not is_source:
             X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1)
-            return open_source(X)
-        manifest = open_source(X)
+            return open_source(X, motion=self.moving)
+        manifest = open_source(X, motion=self.moving)
         if reset:
             self.__dict__.pop("n_features_in_", None)
         return manifest
@@ -248,10 +260,16 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     def _store(self, train: Manifest, strict: bool, observe: Observer | None) -> Store:
         self.sizing_ = choose_sizing(train, self.image_size, self.sizing, self._detector_type().working_size)
+        window = choose_window(train, self.window)
+        self.motion_: Motion | None = None
+        if self.moving and self.sizing_ is not None:
+            largest = None if self.motion is None or self.motion is True else self.motion
+            self.motion_ = choose_motion(train, self.sizing_, window, largest)
+            train, window = replace(train, motion=self.motion_), UNIT_WINDOW
         store = Store.build(
             train,
             self.sizing_,
-            window=choose_window(train, self.window),
+            window=window,
             folder=None if self.cache is None else Path(self.cache),
             strict=strict,
             on_progress=_reporter(observe, "reading"),
@@ -288,7 +306,10 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         return replace(options, budget=options.budget or preset.options.budget, batch_size=batch_size)
 
     def _scorer(self) -> Scorer:
-        return Scorer(self.detector_, self.sizing_, self.window_, self.channels_)
+        return self._scorer_of(self.detector_)
+
+    def _scorer_of(self, detector: Detector) -> Scorer:
+        return Scorer(detector, self.sizing_, self.window_, self.channels_, self.motion_)
 
     def _scored(
         self, manifest: Manifest, *, pictures: bool, strict: bool, observe: Observer | None = None
@@ -312,8 +333,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
             told = _prefixed(observe, f"fold {number} of {len(folds)}, ")
             detector = fitted(others, run_folder / f"fold-{number}" if run_folder else None, told)
             images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
-            scorer = Scorer(detector, self.sizing_, self.window_, self.channels_)
-            yield from scorer.score(images, pictures=False, on_progress=_reporter(told, "scoring"))
+            yield from self._scorer_of(detector).score(images, pictures=False, on_progress=_reporter(told, "scoring"))
 
     def _calibrate(self, items: Iterable[Scored | Failure]) -> list[Failure]:
         """Set the thresholds, and return what could not be read."""

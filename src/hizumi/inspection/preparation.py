@@ -1,16 +1,20 @@
 """From a user's data and wishes to what a detector is fitted on: who trains, at which size, in which range."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import torch
 
-from hizumi.data import Manifest, Sizing, Window, check_disjoint, split
+from hizumi.data import Decoded, Manifest, Motion, Sizing, Window, check_disjoint, split
 from hizumi.data.stream import Batches, View
 from hizumi.errors import DataError, UsageError
 from hizumi.training import TrainingOptions
 
+MOTION_SAMPLE = 64  # training frames that the range of motion is found on
+MOTION_QUANTILE = 0.999
+STILL = 1e-3  # pixels
 VALIDATION_SHARE = 0.1  # of the training images, where patience asks for a validation loss
 
 
@@ -56,6 +60,31 @@ def choose_window(train: Manifest, window: tuple[float, float] | None) -> Window
     return Window(float(low), float(high), _first_readable(train).dtype.name)
 
 
+def choose_motion(train: Manifest, sizing: Sizing, window: Window | None, largest: float | None) -> Motion:
+    """How frames are joined with their motion: `window` and `largest` as asked for, or as the training data have them.
+
+    Where the data decide, `largest` is the displacement that one pixel in a thousand of the training frames exceeds.
+    """
+    frames = _readable(train.read_still, range(len(train)))
+    still = Motion(
+        window=window or Window.of(frames),
+        channels=_first_readable(train).shape[2],
+        largest=1.0,
+        side=max(sizing.height, sizing.width) if sizing.mode == "resize" else None,
+    )
+    if largest is not None:
+        if not largest > 0:
+            raise UsageError(f"motion is {largest}; the displacement that becomes 1 must be above 0 pixels")
+        return replace(still, largest=float(largest))
+    sample = replace(train, motion=still)
+    chosen = np.linspace(0, len(train) - 1, min(len(train), MOTION_SAMPLE)).round().astype(int)
+    speeds = [pixels[:, :, -1].ravel() for pixels in _readable(sample.read, chosen.tolist())]
+    found = float(np.quantile(np.concatenate(speeds), MOTION_QUANTILE)) if speeds else 0.0
+    if not found > STILL:
+        raise DataError(f"{train.name}: nothing moves in its training frames; look at them as single images")
+    return replace(still, largest=found)
+
+
 def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, Batches | None]:
     """What to train on, and what to hold out of it for early stopping where the budget has patience."""
     if not options.has_patience:
@@ -68,9 +97,16 @@ def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, 
 
 
 def _first_readable(manifest: Manifest) -> np.ndarray:
-    for index in range(len(manifest)):
+    for pixels in _readable(manifest.read, range(len(manifest))):
+        return pixels
+    raise DataError(f"{manifest.name}: none of its {len(manifest)} images can be read")
+
+
+def _readable(read: Callable[[int], Decoded], indices: Iterable[int]) -> Iterator[np.ndarray]:
+    """Pixels of those records that can be read."""
+    for index in indices:
         try:
-            return manifest.read(index).pixels
+            pixels = read(index).pixels
         except DataError:
             continue
-    raise DataError(f"{manifest.name}: none of its {len(manifest)} images can be read")
+        yield pixels

@@ -62,7 +62,8 @@ class Reader:
             whole = (
                 unit if sized is pixels else prepare(pixels, channels=self.channels, window=self.window, name=name)[0]
             )
-            picture = Window.to_display(whole[None])[0]
+            shown = None if manifest.motion is None else manifest.motion.channels  # people look at frames
+            picture = Window.to_display(whole[None, :shown])[0]
         if self.sizing is None or self.sizing.mode == "resize":
             return Piece(index, name, unit[None], size, None, picture)
         tiles = self.sizing.tiles(*size)

@@ -1,12 +1,12 @@
 """From records to scores: the one path that calibration, inspection and evaluation share."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from hizumi.data import Manifest, Sizing, Window
+from hizumi.data import Manifest, Motion, Sizing, Window
 from hizumi.detectors import Anomaly, Detector
 from hizumi.errors import DataError
 from hizumi.inspection.reading import Piece, Reader
@@ -44,6 +44,7 @@ class Scorer:
     sizing: Sizing | None
     window: Window | None
     channels: int | None
+    motion: Motion | None = None
 
     def score(
         self,
@@ -54,6 +55,7 @@ class Scorer:
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[Scored | Failure]:
         """Scores of all records in order; a record that cannot be read is a Failure, or stops it where `strict`."""
+        manifest = replace(manifest, motion=self.motion)
         reader, count = self._reader(), 0
         waiting: list[Piece | Failure] = []
         for index in range(len(manifest)):
@@ -98,7 +100,8 @@ class Scorer:
         normal = None
         if pictures and anomaly.normal is not None and anomaly.normal.ndim == 4:
             normal = reader.restored(piece, anomaly.normal.float().cpu().numpy())
-            normal = Window.to_display(torch.from_numpy(normal)[None])[0]
+            shown = None if self.motion is None else self.motion.channels
+            normal = Window.to_display(torch.from_numpy(normal)[None, :shown])[0]
         pixel = None if anomaly.pixel is None else reader.restored(piece, anomaly.pixel.float().cpu().numpy())[0]
         return Scored(
             piece.index,

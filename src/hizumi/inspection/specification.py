@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 from torch import nn
 
-from hizumi.detectors import Detector, Preset
+from hizumi.detectors.detector import preset_of
 from hizumi.errors import UsageError
 from hizumi.registry import detector_class, find_detectors, find_models, model_class
-from hizumi.training import Trainable
 
 
 def specify(part: nn.Module) -> dict[str, Any]:
@@ -35,17 +34,6 @@ def construct(specification: Mapping[str, Any]) -> Any:
         raise UsageError(f"{name} does not take these settings ({error}); it takes {known}") from error
 
 
-def preset_of(found: type[Detector], preset: str) -> Preset:
-    """A detector's preset; one with nothing to train is fast as it is."""
-    if preset in found.presets:
-        return found.presets[preset]
-    detector = found()
-    if preset == "fast" and not detector.phases():
-        return Preset(found)
-    known = f"it has {', '.join(found.presets)}" if found.presets else "it has none"
-    raise UsageError(f"{found.__name__} has no preset {preset!r}; {known}")
-
-
 def specification_from(
     name: str,
     settings: Mapping[str, str],
@@ -55,7 +43,8 @@ def specification_from(
     """A detector's or model's specification from a name and settings in words, on top of a detector's preset.
 
     Settings are such as {"model": "vae", "model.latent": "20", "difference": "l1"}.
-    A value that names a model becomes that model where the argument takes one; a dot reaches into its own arguments.
+    A value that names a model or a detector becomes that where the argument takes one, and names with commas between
+    them become several; a dot reaches into their own arguments: {"detectors.0.features": "raw"} into the first's.
     """
     found: type = detector_class(name) if role == "detector" else model_class(name)
     base: Any = found() if preset is None else preset_of(detector_class(name), preset).make()
@@ -74,21 +63,42 @@ def _arguments(base: nn.Module, settings: Mapping[str, str], owner: str) -> dict
             raise UsageError(f"{owner} has no setting {first!r}; it has {', '.join(parameters) or 'none'}")
         if rest:
             inner.setdefault(first, {})[rest] = text
-        elif text in find_models() and "Trainable" in str(parameters[first].annotation):
-            arguments[first] = {"name": text, "arguments": {}}
         else:
-            arguments[first] = _value(text)
+            arguments[first] = _part(text, str(parameters[first].annotation)) or _value(text)
     for key, nested in inner.items():
-        value = arguments.setdefault(key, _model_in(base, key))
-        if not isinstance(value, dict):
+        value = arguments.setdefault(key, _parts_in(base, key))
+        if isinstance(value, list):
+            _set_in_list(value, nested, f"{owner}.{key}")
+        elif isinstance(value, dict):
+            value["arguments"] |= _arguments(construct(value), nested, value["name"])
+        else:
             raise UsageError(f"{owner}: {key} is no model, so {key}.{next(iter(nested))} means nothing")
-        value["arguments"] |= _arguments(construct(value), nested, value["name"])
     return arguments
 
 
-def _model_in(base: nn.Module, key: str) -> dict[str, Any] | None:
-    model = getattr(base, key)
-    return specify(model) if isinstance(model, Trainable) else None
+def _part(text: str, annotation: str) -> Any:
+    """A model, a detector or several, where an argument of this type takes them by name; None where it does not."""
+    if text in find_models() and "Trainable" in annotation:
+        return {"name": text, "arguments": {}}
+    if "Detector" not in annotation or text == "None":
+        return None
+    parts = [{"name": name, "arguments": {}} for name in text.split(",") if detector_class(name)]
+    return parts if "tuple" in annotation else parts[0]
+
+
+def _set_in_list(parts: list[Any], settings: Mapping[str, str], owner: str) -> None:
+    for place in dict.fromkeys(key.partition(".")[0] for key in settings):
+        if not (place.isdecimal() and int(place) < len(parts)):
+            raise UsageError(f"{owner} has no part {place!r}; its parts are 0 to {len(parts) - 1}")
+        part, prefix = parts[int(place)], f"{place}."
+        nested = {key.removeprefix(prefix): text for key, text in settings.items() if key.startswith(prefix)}
+        part["arguments"] |= _arguments(construct(part), nested, part["name"])
+
+
+def _parts_in(base: nn.Module, key: str) -> Any:
+    value = getattr(base, key)
+    parts = value if isinstance(value, tuple) else (value,)
+    return _plain(value) if all(isinstance(part, nn.Module) for part in parts) else None
 
 
 def _value(text: str) -> Any:
@@ -101,10 +111,10 @@ def _value(text: str) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, nn.Module):
         return specify(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _revived(value: Any) -> Any:
     if isinstance(value, Mapping):
         return construct(value)
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(_revived(part) for part in value) if isinstance(value, list) else value

@@ -24,6 +24,12 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         beta1: Their first momentum; the papers' 0.5.
         weight_decay: Of both; BiGAN's.
         average_decay: Of the running averages of E and G, which encode and sample; None for the last weights.
+        encoder_hidden: Hidden layers of E for vectors, from the item inwards.
+        generator_hidden: Those of G, from the item inwards as well.
+        critic_hidden: Those in which the critic sees a vector with its code.
+        critic_apart: Size of a layer that either passes before they meet; 0 for none.
+        dropout: Chance of dropping an activation in the critic.
+        spectral_norm: Whether the critic's layers are divided by their largest singular value, so that it cannot win.
     """
 
     card: ClassVar[Card] = Card(
@@ -44,17 +50,31 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         beta1: float = 0.5,
         weight_decay: float = 2.5e-5,
         average_decay: float | None = 0.999,
+        encoder_hidden: tuple[int, ...] = (128, 64),
+        generator_hidden: tuple[int, ...] = (128, 64),
+        critic_hidden: tuple[int, ...] = (128, 64),
+        critic_apart: int = 0,
+        dropout: float = 0.0,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         self.latent, self.width, self.encoder = latent, width, encoder
         self.learning_rate, self.beta1, self.weight_decay = learning_rate, beta1, weight_decay
         self.average_decay = average_decay
+        self.encoder_hidden, self.generator_hidden = encoder_hidden, generator_hidden
+        self.critic_hidden, self.critic_apart, self.dropout = critic_hidden, critic_apart, dropout
+        self.spectral_norm = spectral_norm
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator, encoder and joint critic."""
-        self.generator = networks.generator(shape, self.latent, self.width)
-        self.inverse = networks.encoder(shape, self.latent * (1 + self._is_stochastic()), self.width)
-        self.critic = networks.JointCritic(shape, self.latent, self.width)
+        self.generator = networks.generator(shape, self.latent, self.width, hidden=self.generator_hidden)
+        codes = self.latent * (1 + self._is_stochastic())
+        self.inverse = networks.encoder(shape, codes, self.width, self.encoder_hidden)
+        self.critic = networks.JointCritic(
+            shape, self.latent, self.width, self.critic_hidden, apart=self.critic_apart, dropout=self.dropout
+        )
+        if self.spectral_norm:
+            networks.normalise_spectrally(self.critic)
         self.keep_average(self.average_decay)
         self.inverse_average = WeightAverage(self.inverse, self.average_decay) if self.average_decay else None
         players = {

@@ -10,7 +10,7 @@ from hizumi.training import Budget, Card
 
 
 class DCGAN(Adversarial):
-    """Deep convolutional generative adversarial network.
+    """Deep convolutional generative adversarial network; vectors get the fully connected networks of GAN.
 
     Args:
         latent: Dimensions of the code, drawn from N(0, I).
@@ -30,7 +30,6 @@ class DCGAN(Adversarial):
         family="implicit",
         idea="the game of GAN between strided convolutions, which batch norm keeps stable",
         paper="Radford, Metz & Chintala, Unsupervised representation learning with DCGANs, ICLR 2016",
-        inputs=("images",),
     )
     default_budget: ClassVar[Budget] = Budget(steps=3000)
     default_batch_size: ClassVar[int] = 128

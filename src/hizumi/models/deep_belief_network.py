@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct, CanSample
 from hizumi.models.layer_by_layer import LayerByLayer
-from hizumi.training import Budget, Card, linear_to_zero
+from hizumi.training import Budget, Card, constant, linear_to_zero
 
 
 class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanReconstruct):
@@ -19,10 +19,12 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanRecons
 
     Args:
         hidden: Sizes of the hidden layers from the bottom up; each has an equal share of the budget.
-        chains: Of the top machine, kept with the weights.
+        chains: Of the top machine, kept with the weights. 0: it learns by CD-1 from the data, as the others do; codes
+            then tell more of an item, and samples are worse.
         gibbs_steps: By which a chain goes on before a sample is taken.
         learning_rate: Of stochastic gradient descent with momentum 0.5, then 0.9; a hundredth of it for the first
-            layer above vectors, whose units are Gaussian. It falls in a line to 0 while the top machine learns.
+            layer above vectors, whose units are Gaussian. It falls in a line to 0 while the top machine learns
+            from chains.
     """
 
     card: ClassVar[Card] = Card(
@@ -48,13 +50,13 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanRecons
     def build(self, shape: tuple[int, ...]) -> None:
         """Make the machines."""
         # The chains follow the machine only where it moves slowly in the end.
-        falling = linear_to_zero(1 - 1 / len(self.hidden))
-        self.stack_machines(shape, self.hidden, self.learning_rate, schedule=falling)
-        self.register_buffer("states", torch.rand(self.chains, self.stack[-1].weight.shape[0]).round())
+        schedule = linear_to_zero(1 - 1 / len(self.hidden)) if self.chains else constant
+        self.stack_machines(shape, self.hidden, self.learning_rate, schedule=schedule)
+        self.register_buffer("states", torch.rand(max(1, self.chains), self.stack[-1].weight.shape[0]).round())
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of contrastive divergence in the layer whose turn it is; the loss is its rebuilding error."""
-        return self.train_machine(batch, self.progress, self.states)
+        return self.train_machine(batch, self.progress, self.states if self.chains else None)
 
     def sample(self, count: int, seed: int = 0) -> Tensor:
         """Items generated downwards from where the top machine's Markov chains arrive."""
@@ -62,7 +64,7 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanRecons
         top = self.stack[-1]
         with torch.no_grad(), torch.random.fork_rng():
             torch.manual_seed(seed)
-            units = self.states[torch.randint(self.chains, (count,))]
+            units = self.states[torch.randint(len(self.states), (count,))]
             for _ in range(self.gibbs_steps):
                 units = top.draw_visible(top.draw_hidden(units))
             for layer in reversed(range(1, len(self.stack) - 1)):

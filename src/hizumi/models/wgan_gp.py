@@ -23,6 +23,7 @@ class WGANGP(Adversarial):
         penalty_weight: λ; 0.1 for low-dimensional toys.
         critic_steps: For each step of the generator.
         average_decay: Of the running average of the generator, which samples; None for the last weights.
+        residual: The residual networks of the paper's 64-pixel images, with layer norm in the critic.
     """
 
     card: ClassVar[Card] = Card(
@@ -42,16 +43,18 @@ class WGANGP(Adversarial):
         penalty_weight: float = 10.0,
         critic_steps: int = 5,
         average_decay: float | None = 0.999,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         self.latent, self.width, self.hidden = latent, width, hidden
         self.learning_rate, self.beta1 = learning_rate, beta1
         self.penalty_weight, self.critic_steps, self.average_decay = penalty_weight, critic_steps, average_decay
+        self.residual = residual
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator and critic."""
-        self.generator = networks.generator(shape, self.latent, self.width, hidden=self.hidden)
-        self.critic = networks.critic(shape, self.width, batch_norm=False, hidden=self.hidden)
+        self.generator = networks.generator(shape, self.latent, self.width, hidden=self.hidden, residual=self.residual)
+        self.critic = networks.critic(shape, self.width, batch_norm=False, hidden=self.hidden, residual=self.residual)
         self.keep_average(self.average_decay)
         for name, network in {"critic": self.critic, "generator": self.generator}.items():
             self.optimise(

@@ -1,6 +1,7 @@
 """A body for a shape: convolutional for images (c, h, w), fully connected for vectors (d,).
 
 `width` and `batch_norm` are of the convolutional ones, `hidden` are the layers of the others, from the item inwards.
+`residual` asks for the residual networks of WGAN-GP and f-AnoGAN, whose normalisation is settled.
 """
 
 import math
@@ -10,11 +11,16 @@ from torch import nn
 
 from hizumi.networks.dcgan import Critic, Encoder, Generator
 from hizumi.networks.mlp import HIDDEN, VectorCritic, mlp
+from hizumi.networks.residual import ResidualCritic, ResidualEncoder, ResidualGenerator
 
 
-def encoder(shape: tuple[int, ...], outputs: int, width: int = 64, hidden: Sequence[int] = HIDDEN) -> nn.Module:
+def encoder(
+    shape: tuple[int, ...], outputs: int, width: int = 64, hidden: Sequence[int] = HIDDEN, residual: bool = False
+) -> nn.Module:
     """Items to codes (n, outputs)."""
-    return mlp(shape[0], outputs, hidden) if len(shape) == 1 else Encoder(shape, outputs, width)
+    if len(shape) == 1:
+        return mlp(shape[0], outputs, hidden)
+    return ResidualEncoder(shape, outputs, width) if residual else Encoder(shape, outputs, width)
 
 
 def generator(
@@ -24,18 +30,27 @@ def generator(
     bounded: bool = True,
     batch_norm: bool = True,
     hidden: Sequence[int] = HIDDEN,
+    residual: bool = False,
 ) -> nn.Module:
     """Codes (n, latent) to items; images are bounded to [-1, 1] unless logits are wanted, vectors never are."""
     if len(shape) == 1:
         return flat_generator(shape, latent, hidden)
+    if residual:
+        return ResidualGenerator(shape, latent, width)
     return Generator(shape, latent, width, batch_norm, bounded)
 
 
 def critic(
-    shape: tuple[int, ...], width: int = 64, batch_norm: bool = True, hidden: Sequence[int] = HIDDEN
-) -> Critic | VectorCritic:
+    shape: tuple[int, ...],
+    width: int = 64,
+    batch_norm: bool = True,
+    hidden: Sequence[int] = HIDDEN,
+    residual: bool = False,
+) -> Critic | ResidualCritic | VectorCritic:
     """Items to logits (n,), with `features` on the way."""
-    return VectorCritic(shape[0], hidden) if len(shape) == 1 else Critic(shape, width, batch_norm)
+    if len(shape) == 1:
+        return VectorCritic(shape[0], hidden)
+    return ResidualCritic(shape, width) if residual else Critic(shape, width, batch_norm)
 
 
 def flat_generator(shape: tuple[int, ...], latent: int, hidden: Sequence[int], batch_norm: bool = False) -> nn.Module:

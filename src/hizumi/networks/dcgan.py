@@ -125,6 +125,21 @@ class Generator(nn.Module):
         return self.last(images[:, :, : self.height, : self.width])
 
 
+class Hourglass(nn.Module):
+    """Image (n, c, h, w) to image of the same shape in [-1, 1]: halved down to the base map and built up again."""
+
+    def __init__(self, shape: tuple[int, ...], width: int = 64) -> None:
+        super().__init__()
+        channels, self.height, self.width = shape
+        self.pyramid = Pyramid.of(self.height, self.width)
+        self.body = nn.Sequential(down(self.pyramid, channels, width), up(self.pyramid, channels, width))
+        initialise(self)
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Images made anew."""
+        return self.body(self.pyramid.pad(images))[:, :, : self.height, : self.width].tanh()
+
+
 class Critic(nn.Module):
     """Image (n, c, h, w) to logit (n,); `features` is its last map."""
 
@@ -143,6 +158,28 @@ class Critic(nn.Module):
 
     def judge(self, features: Float[Tensor, "n k p q"]) -> Float[Tensor, " n"]:
         """Logits from features."""
+        return self.head(features).flatten()
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """Logits, positive for real."""
+        return self.judge(self.features(images))
+
+
+class CodeCritic(nn.Module):
+    """Image (n, c, h, w) to logit (n,), a linear function of its `features`, a code (n, d)."""
+
+    def __init__(self, shape: tuple[int, ...], outputs: int, width: int = 64) -> None:
+        super().__init__()
+        self.encoder = Encoder(shape, outputs, width)
+        self.head = nn.Linear(outputs, 1, bias=False)
+        initialise(self.head)
+
+    def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """The code."""
+        return self.encoder(images)
+
+    def judge(self, features: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Logits from codes."""
         return self.head(features).flatten()
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:

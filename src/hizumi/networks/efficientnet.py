@@ -14,6 +14,7 @@ from hizumi.errors import DataError, MissingExtraError
 NAME = "efficientnet-lite0"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 LEVEL_CHANNELS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)  # stem, seven stages, head
+LEVEL_HALVINGS = (1, 1, 2, 3, 4, 4, 5, 5, 5)  # of the image's sides
 STRIDE = 32
 CHUNK = 16  # images at a time: the early maps are large, and leave the processor's cache where there are more
 
@@ -71,6 +72,11 @@ def _as_input(images: Tensor) -> Tensor:
     images = (images * 127.5 + 0.5) / 128
     if images.shape[1] != 3:
         images = images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    return as_multiples(images)
+
+
+def as_multiples(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c y x"]:
+    """Images whose sides, brought up to the next multiples of 32, all levels divide."""
     height, width = (-(-size // STRIDE) * STRIDE for size in images.shape[2:])
     if (height, width) == tuple(images.shape[2:]):
         return images

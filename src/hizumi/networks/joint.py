@@ -1,4 +1,4 @@
-"""Bodies that judge an item and a code together (Donahue et al. 2017, Dumoulin et al. 2017)."""
+"""Bodies that judge pairs: an item and a code (Donahue et al. 2017, Dumoulin et al. 2017), or two alike."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hizumi.networks.dcgan import Encoder
-from hizumi.networks.mlp import HIDDEN, VectorCritic
+from hizumi.networks.mlp import HIDDEN, VectorCritic, hidden_layers
 
 
 class JointCritic(nn.Module):
     """Item (n, *shape) and code (n, latent) to logit (n,); `features` is the last hidden layer.
 
     Images pass through convolutions and codes through a layer of their own, to 8 * width numbers each, before they
-    meet in a layer of 16 * width. Vectors meet their codes at once, in layers of the `hidden` sizes.
+    meet in a layer of 16 * width. Vectors meet their codes in layers of the `hidden` sizes: at once, or each after a
+    layer of its own with `apart` numbers. Dropout follows every layer but the convolutions.
     """
 
     def __init__(
@@ -24,16 +25,23 @@ class JointCritic(nn.Module):
         width: int = 64,
         hidden: Sequence[int] = HIDDEN,
         batch_norm: bool = True,
+        apart: int = 0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.of_items: nn.Module = nn.Identity()
         self.of_codes: nn.Module = nn.Identity()
-        if len(shape) == 1:
-            self.together = VectorCritic(shape[0] + latent, hidden)
+        if len(shape) == 3:
+            drop = [nn.Dropout(dropout)] if dropout else []
+            self.of_items = nn.Sequential(Encoder(shape, 8 * width, width, batch_norm), nn.LeakyReLU(0.2), *drop)
+            self.of_codes = nn.Sequential(*hidden_layers(latent, (8 * width,), dropout=dropout))
+            self.together = VectorCritic(16 * width, (16 * width,), dropout=dropout)
+        elif apart:
+            self.of_items = nn.Sequential(*hidden_layers(shape[0], (apart,), dropout=dropout))
+            self.of_codes = nn.Sequential(*hidden_layers(latent, (apart,), dropout=dropout))
+            self.together = VectorCritic(2 * apart, hidden, dropout=dropout)
         else:
-            self.of_items = nn.Sequential(Encoder(shape, 8 * width, width, batch_norm), nn.LeakyReLU(0.2))
-            self.of_codes = nn.Sequential(nn.Linear(latent, 8 * width), nn.LeakyReLU(0.2))
-            self.together = VectorCritic(16 * width, (16 * width,))
+            self.together = VectorCritic(shape[0] + latent, hidden, dropout=dropout)
 
     def features(self, items: Float[Tensor, "n ..."], codes: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
         """The last hidden layer, which feature matching compares."""
@@ -46,3 +54,40 @@ class JointCritic(nn.Module):
     def forward(self, items: Float[Tensor, "n ..."], codes: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """Logits, positive for pairs that look like the first kind."""
         return self.judge(self.features(items, codes))
+
+
+class PairCritic(nn.Module):
+    """Two items of the same shape, (n, *shape) each, to logit (n,); `features` is the last hidden layer.
+
+    Two images pass as channels of one through two 5x5 convolutions of stride 2, to `width` and twice as many maps; two
+    vectors as one through layers of the `hidden` sizes. Dropout follows every layer.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], width: int = 64, hidden: Sequence[int] = HIDDEN, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        if len(shape) == 1:
+            layers = hidden_layers(2 * shape[0], hidden, dropout=dropout)
+            features = hidden[-1]
+        else:
+            channels, height, wide = shape
+            layers, maps = [], 2 * channels
+            for outputs in (width, 2 * width):
+                layers += [nn.Conv2d(maps, outputs, 5, 2, 2), nn.LeakyReLU(0.2), nn.Dropout(dropout)]
+                maps = outputs
+            features = maps * -(-height // 4) * -(-wide // 4)
+        self.body = nn.Sequential(*layers, nn.Flatten())
+        self.head = nn.Linear(features, 1, bias=False)
+
+    def features(self, first: Float[Tensor, "n ..."], second: Float[Tensor, "n ..."]) -> Float[Tensor, "n k"]:
+        """The last hidden layer, which feature matching compares."""
+        return self.body(torch.cat([first, second], dim=1))
+
+    def judge(self, features: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+        """Logits from features."""
+        return self.head(features).flatten()
+
+    def forward(self, first: Float[Tensor, "n ..."], second: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:
+        """Logits, positive for pairs that look like the first kind."""
+        return self.judge(self.features(first, second))

@@ -15,14 +15,17 @@ def mlp(
     return nn.Sequential(*hidden_layers(inputs, hidden, batch_norm, slope), nn.Linear([inputs, *hidden][-1], outputs))
 
 
-def hidden_layers(inputs: int, hidden: Sequence[int], batch_norm: bool = False, slope: float = 0.2) -> list[nn.Module]:
-    """Linear layers, each with a LeakyReLU after it; batch norm, where wanted, in all but the first."""
+def hidden_layers(
+    inputs: int, hidden: Sequence[int], batch_norm: bool = False, slope: float = 0.2, dropout: float = 0.0
+) -> list[nn.Module]:
+    """Linear layers, each with a LeakyReLU and, where wanted, dropout after it; batch norm in all but the first."""
     layers: list[nn.Module] = []
     for stage, width in enumerate(hidden):
         normalised = batch_norm and stage > 0
         layers.append(nn.Linear(inputs, width, bias=not normalised))
         layers += [nn.BatchNorm1d(width)] if normalised else []
         layers.append(nn.LeakyReLU(slope))
+        layers += [nn.Dropout(dropout)] if dropout else []
         inputs = width
     return layers
 
@@ -33,9 +36,11 @@ class VectorCritic(nn.Module):
     The logit has no bias: real and fake come at equal odds, and a Wasserstein critic's bias would never move.
     """
 
-    def __init__(self, inputs: int, hidden: Sequence[int] = HIDDEN, batch_norm: bool = False) -> None:
+    def __init__(
+        self, inputs: int, hidden: Sequence[int] = HIDDEN, batch_norm: bool = False, dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        self.body = nn.Sequential(*hidden_layers(inputs, hidden, batch_norm))
+        self.body = nn.Sequential(*hidden_layers(inputs, hidden, batch_norm, dropout=dropout))
         self.head = nn.Linear(hidden[-1], 1, bias=False)
 
     def features(self, items: Float[Tensor, "n *shape"]) -> Float[Tensor, "n k"]:

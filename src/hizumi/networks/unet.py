@@ -22,6 +22,7 @@ class UNet(nn.Module):
         width: Channels of the first convolution; they double with each level, up to eight times.
         normalisation: Of all levels but the outermost and the way down to the innermost.
         dropout: Chance of dropping an activation on the three innermost levels up; the outermost never drops any.
+        closed_skips: How many levels up, from the outermost, do not see the way down.
     """
 
     def __init__(
@@ -31,8 +32,10 @@ class UNet(nn.Module):
         width: int = 64,
         normalisation: Normalisation = "batch",
         dropout: float = 0.0,
+        closed_skips: int = 0,
     ) -> None:
         super().__init__()
+        self.closed_skips = closed_skips
         inputs, self.height, self.width = shape
         levels = min(self.height, self.width).bit_length() - 1
         self.pyramid = Pyramid.of(self.height, self.width, levels)
@@ -43,7 +46,7 @@ class UNet(nn.Module):
             self.down.append(
                 _down(above, below, None if innermost or outermost else normalisation, activated=level > 0)
             )
-            incoming = below if innermost else 2 * below
+            incoming = below if innermost or level < closed_skips else 2 * below
             if outermost:
                 self.up.append(nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(incoming, channels, 4, 2, 1)))
             else:
@@ -57,8 +60,9 @@ class UNet(nn.Module):
         for down in self.down:
             maps.append(down(maps[-1]))
         rising = self.up[-1](maps[-1])
-        for up, skipped in zip(reversed(self.up[:-1]), reversed(maps[1:-1]), strict=True):
-            rising = up(torch.cat([rising, skipped], 1))
+        for level in reversed(range(len(self.up) - 1)):
+            seen = rising if level < self.closed_skips else torch.cat([rising, maps[level + 1]], 1)
+            rising = self.up[level](seen)
         return rising[:, :, : self.height, : self.width].tanh()
 
 

@@ -12,13 +12,17 @@ from hizumi.objectives.adversarial import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
+from hizumi.objectives.background import flattened
 from hizumi.objectives.boosting import adagan_weights, density_ratio
+from hizumi.objectives.distillation import direction_difference, position_difference, value_difference
+from hizumi.objectives.hypotheses import winner_takes_all
 from hizumi.objectives.likelihood import (
     bernoulli_log_density,
     categorical_log_density,
     gaussian_log_density,
     kl_to_standard_normal,
 )
+from hizumi.objectives.one_class import compactness, contrast_normalised
 from hizumi.objectives.penalties import gradient_penalty
 from hizumi.objectives.reconstruction import (
     absolute_difference,
@@ -36,9 +40,13 @@ __all__ = [
     "adagan_weights",
     "bernoulli_log_density",
     "categorical_log_density",
+    "compactness",
     "contrast_difference",
+    "contrast_normalised",
     "density_ratio",
+    "direction_difference",
     "discriminator_loss",
+    "flattened",
     "gaussian_log_density",
     "gradient_penalty",
     "kl_to_standard_normal",
@@ -46,9 +54,12 @@ __all__ = [
     "least_squares_generator_loss",
     "minimax_loss",
     "non_saturating_loss",
+    "position_difference",
     "smooth",
     "squared_difference",
     "structural_dissimilarity",
+    "value_difference",
     "wasserstein_critic_loss",
     "wasserstein_generator_loss",
+    "winner_takes_all",
 ]

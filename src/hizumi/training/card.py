@@ -14,8 +14,8 @@ class Card:
     """Facts about one method that do not depend on its arguments.
 
     `needs` may hold "labels" (batches are items and integer labels), "pairs" (items and what they turn into), "two
-    sets" (items of one set and of another, not paired), "motion" (frames with their optical flow), or the extra that
-    has to be installed.
+    sets" (items of one set and of another, not paired), "motion" (frames with their optical flow), "reference set"
+    (labelled images of other things; a built-in one by default), or the extra that has to be installed.
     """
 
     family: str
@@ -29,7 +29,10 @@ class Card:
     @property
     def profile(self) -> dict[str, bool]:
         """What there is to know before choosing it: whether it draws maps, searches, and what it asks for."""
-        asked = {need.replace(" ", "_"): need in self.needs for need in ("labels", "pairs", "two sets", "motion")}
+        asked = {
+            need.replace(" ", "_"): need in self.needs
+            for need in ("labels", "pairs", "two sets", "motion", "reference set")
+        }
         extra = any(need.startswith("hizumi[") for need in self.needs)
         return {"map": self.localises, "search": self.cost == "search", "extra": extra, **asked}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from hizumi.data.stream import Batches, Stream, as_source, in_order, mix_seed, moved
+from hizumi.data.stream import Batches, Stream, View, as_source, in_order, mix_seed, moved
 from hizumi.errors import DivergedError, UsageError
 from hizumi.training.checkpoint import load_checkpoint, save_checkpoint
 from hizumi.training.journal import Journal
@@ -113,6 +113,10 @@ class _Phase:
             vars(position).update(load_checkpoint(self.checkpoint, model))
             self.journal.rewind(self.name, position.step)
         saved_at, started = time.monotonic(), time.monotonic() - position.seconds
+        if position.step == 0:
+            model.eval()
+            with torch.no_grad():
+                model.begin(View(stream.source, function=lambda batch: moved(batch, self.fabric.device)))
         model.train()
         while not position.finished:
             # Take one step.

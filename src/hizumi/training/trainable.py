@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop
 
+from hizumi.data.stream import Batches
 from hizumi.errors import NotFittedError
 from hizumi.training.card import Card
 from hizumi.training.options import Budget, TrainingOptions
@@ -76,6 +77,9 @@ class Trainable(nn.Module, ABC):
     @abstractmethod
     def step(self, batch: Any) -> dict[str, Tensor]:
         """Take one optimisation step on a batch and return its losses, detached."""
+
+    def begin(self, batches: Batches) -> None:
+        """See all training data once, before the first step: whatever is estimated from it must be kept in buffers."""
 
     def validation_loss(self, batch: Any) -> Tensor | None:
         """Loss on held-out normal data for early stopping; None where the method has no such loss."""

@@ -1,0 +1,215 @@
+"""`hizumi reproduce`: published results run again, under the authors' protocol and under an honest one."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from hizumi.cli.console import BAD, GOOD, coloured, console_beside, print_table
+from hizumi.cli.options import Accelerator, JsonTo, refuse_missing
+from hizumi.cli.progress import shown_progress
+from hizumi.errors import HizumiError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hizumi.detectors import Detector
+    from hizumi.evaluation.ledger import Row
+    from hizumi.evaluation.protocol import Mode, Protocol
+    from hizumi.evaluation.published_forms import Pool
+    from hizumi.evaluation.reproduction import Entrant
+    from hizumi.training import Budget, TrainingOptions
+
+LEDGER = Path("benchmarks/results/ledger")
+
+
+def reproduce(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A protocol; --list shows them.")] = None,
+    list_them: Annotated[bool, typer.Option("--list", help="Show the protocols and stop.")] = False,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="FOLDER", help="Folder with the published files.")
+    ] = None,
+    detectors: Annotated[
+        str | None, typer.Option("--detectors", "-d", metavar="A,B", help="The protocol's own, if not given.")
+    ] = None,
+    protocol: Annotated[
+        Literal["honest", "paper", "both"],
+        typer.Option("--protocol", help="Without leaks, as the authors did, or both."),
+    ] = "both",
+    budget: Annotated[
+        Literal["short", "paper"],
+        typer.Option("--budget", help="short: presets and subsets, minutes on two cores; paper: the whole."),
+    ] = "short",
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Runs of each case, with seeds 0 to N-1.")] = 3,
+    classes: Annotated[
+        str | None, typer.Option("--classes", metavar="A,B", help="Cases of the protocol; all if not given.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where results are kept, and gone on with.")
+    ] = LEDGER,
+    page: Annotated[
+        Path | None, typer.Option("--page", metavar="FILE", help="Write the table of all results in DIR, and stop.")
+    ] = None,
+    accelerator: Accelerator = "cpu",
+    json_to: JsonTo = None,
+) -> None:
+    """Run published experiments again, beside what was published.
+
+    Each run is added to its row's file when it is done, and is not made again: an interrupted call goes on where it
+    stopped.
+    """
+    if list_them:
+        _show_protocols(console_beside(json_to))
+        return
+    if page is not None:
+        _write_page(page, output)
+        return
+    if name is None or data is None:
+        raise UsageError("name a protocol and --data, the folder with its files; --list shows the protocols")
+    if seeds < 1:
+        raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
+    refuse_missing(accelerator)
+    from hizumi.evaluation.entrants import detector_of
+    from hizumi.evaluation.protocol import MODES
+    from hizumi.evaluation.protocols import find_protocol
+    from hizumi.registry import detector_class
+
+    found = find_protocol(name)
+    names = _split(detectors) or found.rows
+    cases = _split(classes) or found.cases
+    modes = MODES if protocol == "both" else (protocol,)
+    for row in names:
+        detector_class(detector_of(row))  # refuses a name that is none
+    pool = found.read(data.expanduser())
+    rows: list[Row] = []
+    failed: dict[str, HizumiError] = {}
+    for row, mode in product(names, modes):
+        try:
+            entrant = _entrant(row, found, mode, budget, accelerator)
+            rows.append(_run_row(found, pool, entrant, mode, budget, cases, seeds, output))
+        except HizumiError as error:
+            failed[f"{row}, {mode}"] = error
+    _report(console_beside(json_to), found, rows, failed, output, json_to)
+
+
+def _run_row(
+    protocol: "Protocol",
+    pool: "Pool",
+    entrant: "Entrant",
+    mode: "Mode",
+    budget: Literal["short", "paper"],
+    cases: Sequence[str],
+    seeds: int,
+    output: Path,
+) -> "Row":
+    from hizumi.evaluation.ledger import add_run, begin_row, row_path
+    from hizumi.evaluation.reproduction import run
+
+    path = row_path(output, protocol.name, entrant.name, mode, budget)
+    request = {
+        "protocol": protocol.name,
+        "name": entrant.name,
+        "detector": entrant.detector,
+        "mode": mode,
+        "budget": budget,
+        "leaks": sorted(protocol.leaks_of(entrant.detector, mode)),
+        "options": entrant.specification,
+        "changes": entrant.changes,
+    }
+    row = begin_row(path, request)
+    for seed in range(seeds):
+        for case in cases:
+            if row.done(case, seed):
+                continue
+            with shown_progress(f"{entrant.name}, {mode}, {case}, seed {seed}") as observe:
+                row = add_run(path, request, run(protocol, pool, entrant, case, seed, mode, budget, observe))
+    return row
+
+
+def _entrant(
+    name: str, protocol: "Protocol", mode: "Mode", budget: Literal["short", "paper"], accelerator: str
+) -> "Entrant":
+    """The detector behind a name of the ledger, with its settings in plain data, and where they are not the paper's."""
+    from hizumi.evaluation.entrants import detector_of, differences, settled
+    from hizumi.evaluation.reproduction import Entrant
+    from hizumi.inspection.specification import specify
+
+    (make, options), papers = settled(name, protocol, mode, budget), settled(name, protocol, mode, "paper")
+    options = replace(options, accelerator=accelerator)
+    plain, training = specify(make()), _training(make(), options)
+    changes = differences(plain["arguments"], specify(papers.make())["arguments"])
+    changes |= differences(training, _training(papers.make(), papers.options))
+    return Entrant(name, detector_of(name), make, options, {**plain, "training": training}, changes)
+
+
+def _training(detector: "Detector", options: "TrainingOptions") -> dict[str, list[Any]]:
+    """Budget, in words such as "15 epochs", and batch size of each phase."""
+    phases = detector.phases()
+    return {
+        "budget": [_in_words(each) for each in options.budgets([phase.default_budget for phase in phases])],
+        "batch_size": [options.batch_size or phase.default_batch_size for phase in phases],
+    }
+
+
+def _in_words(budget: "Budget") -> str:
+    limits = {"steps": budget.steps, "epochs": budget.epochs, "minutes": budget.max_minutes}
+    return " or ".join(f"{limit:g} {unit}" for unit, limit in limits.items() if limit is not None)
+
+
+def _split(text: str | None) -> tuple[str, ...]:
+    """Names between commas, of which those in brackets belong to a name."""
+    return tuple(_names(text)) if text else ()
+
+
+def _names(text: str) -> Iterator[str]:
+    depth, name = 0, ""
+    for character in f"{text},":
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            if name.strip():
+                yield name.strip()
+            name = ""
+        else:
+            name += character
+
+
+def _show_protocols(console: "Console") -> None:
+    from hizumi.evaluation.protocols import PROTOCOLS
+
+    rows = [
+        [each.name, each.about, ", ".join(each.figures.values()), str(len(each.cases))] for each in PROTOCOLS.values()
+    ]
+    print_table(console, ["Protocol", "What it is", "Figures", ">Cases"], rows, "hizumi reproduce NAME --data FOLDER")
+
+
+def _write_page(page: Path, ledger: Path) -> None:
+    from hizumi.evaluation.ledger import read_ledger
+    from hizumi.files import write_atomically
+    from hizumi.report.ledger import ledger_page
+
+    write_atomically(page, ledger_page(read_ledger(ledger)).encode())
+    typer.echo(f"Wrote {page}.")
+
+
+def _report(
+    console: "Console",
+    protocol: "Protocol",
+    rows: Sequence["Row"],
+    failed: dict[str, HizumiError],
+    output: Path,
+    json_to: str | None,
+) -> None:
+    from hizumi.report.ledger import COLUMNS, table_rows
+    from hizumi.report.tables import write_json
+
+    if json_to is not None:
+        write_json(json_to, {"rows": [{"request": row.request, "runs": row.runs} for row in rows]})
+    print_table(console, COLUMNS[:-1], [line[:-1] for line in table_rows(protocol, rows)], protocol.about)
+    for name, error in failed.items():
+        console.print(coloured(f"{name} failed: {error}", BAD))
+    console.print(coloured(f"Results are in {output}", GOOD))
+    if failed:
+        raise typer.Exit(1)

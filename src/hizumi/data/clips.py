@@ -1,0 +1,137 @@
+"""Clips: frames of video that follow one another, from folders or from any source that says what belongs together."""
+
+import re
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from hizumi.data.files import decode
+from hizumi.data.folders import MASKS_FOLDER, listed, mask_of
+from hizumi.data.labels import NORMAL_WORDS, SPLITS
+from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record
+from hizumi.errors import DataError
+from hizumi.files import printable
+
+PARTS = 10  # that a single clip is cut into, so that it can be dealt to training and calibration
+
+LAYOUTS = "put the frames of each clip into a folder of its own: right into it, or into train/<clip> and test/<clip>"
+
+
+def open_clips(root: Path) -> Manifest:
+    """Frames in a folder, each folder of frames one clip: a single one, or <clip>/, or train/<clip>/ and test/<clip>/.
+
+    Training clips are normal, and so are clips of no split or below a folder named good. What is anomalous in another
+    test clip is said by masks, ground_truth/<clip>/<frame>_mask.png or <frame>.png: a frame whose mask marks something
+    is anomalous, one without a mask is normal; a clip that has no folder of masks is not labelled.
+    """
+    records = [record for folder in _folders_of_frames(root) for record in _clip(root, folder)]
+    if not records:
+        raise DataError(f"{printable(root)}: holds no frames; {LAYOUTS}")
+    return with_neighbours(Manifest(tuple(records), name=printable(root.resolve().name)))
+
+
+def with_neighbours(manifest: Manifest) -> Manifest:
+    """The same records, each with the frame before it in its clip, the first with the one after it.
+
+    Records of one group are a clip, in their order. Files without a group are a clip with all images of their folder,
+    in the natural order of their names, and so do not depend on which of them were given. Arrays without groups are one
+    clip. Each clip is a group, which no split parts, but for a single clip: its parts, one after another, are groups.
+    Raises DataError for what holds no clips.
+    """
+    if manifest.vectors:
+        raise DataError(f"{manifest.name}: holds rows of numbers; motion is seen in frames of video")
+    if all(record.neighbour for record in manifest.records):
+        return manifest
+    clips: dict[str, list[int]] = {}
+    for index, record in enumerate(manifest.records):
+        clips.setdefault(_clip_of(manifest, record), []).append(index)
+    found: dict[int, Record] = {}
+    for clip, indices in clips.items():
+        own = [manifest.records[index] for index in indices]
+        sources = [record.path if record.path is not None else record.row for record in own]
+        if own[0].path is not None and own[0].group is None:
+            sources = list(_frames(own[0].path.parent))
+        neighbours = _neighbours([source for source in sources if source is not None])
+        for index, record in zip(indices, own, strict=True):
+            source = record.path if record.path is not None else record.row
+            if (neighbour := neighbours.get(source)) is None:
+                raise DataError(f"{record.name}: is the only frame of its clip; motion takes two or more. {LAYOUTS}")
+            found[index] = replace(record, neighbour=neighbour, group=clip)
+    return _with_parts(replace(manifest, records=tuple(found[index] for index in range(len(manifest)))))
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """A key for sorting by which frame 2 comes before frame 10."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name.lower())]
+
+
+def _clip_of(manifest: Manifest, record: Record) -> str:
+    if record.group is not None:
+        return record.group
+    if record.path is not None:
+        return printable(record.path.parent)
+    if record.split is not None:
+        raise DataError(
+            f"{manifest.name}: does not say which frames belong to one clip; name it beside them (clip or group)"
+        )
+    return manifest.name
+
+
+def _neighbours(sources: list[Path | int]) -> dict[Path | int | None, Neighbour]:
+    neighbours: dict[Path | int | None, Neighbour] = {
+        later: Neighbour(earlier, -1) for earlier, later in pairwise(sources)
+    }
+    if len(sources) > 1:
+        neighbours[sources[0]] = Neighbour(sources[1], 1)
+    return neighbours
+
+
+def _with_parts(manifest: Manifest) -> Manifest:
+    """Where all that may be learned from is one clip: its parts, one after another, as groups of their own."""
+    free = [index for index, record in enumerate(manifest.records) if record.label == 0 and record.split != "test"]
+    if len({manifest.records[index].group for index in free}) != 1:
+        return manifest
+    records = list(manifest.records)
+    for place, index in enumerate(free):
+        part = place * PARTS // len(free) + 1
+        records[index] = replace(records[index], group=f"{records[index].group}, part {part}")
+    note = (
+        f"only one clip to learn from: cut into {PARTS} parts, which are not independent; "
+        "a threshold set on some of them may be too low for another clip"
+    )
+    return replace(manifest, records=tuple(records), notes=(*manifest.notes, note))
+
+
+def _folders_of_frames(folder: Path) -> list[Path]:
+    folders, frames, _ = listed(folder)
+    inner = [found for each in sorted(folders, key=lambda path: natural_order(path.name)) for found in _searched(each)]
+    return [folder, *inner] if frames else inner
+
+
+def _searched(folder: Path) -> list[Path]:
+    return [] if folder.name == MASKS_FOLDER else _folders_of_frames(folder)
+
+
+def _frames(folder: Path) -> list[Path]:
+    return sorted(listed(folder)[1], key=lambda path: natural_order(path.name))
+
+
+def _clip(root: Path, folder: Path) -> list[Record]:
+    words = [part.lower() for part in folder.relative_to(root).parts]
+    split = SPLITS.get(words[0]) if words else None
+    good = split != "test" or bool(NORMAL_WORDS & set(words))
+    masked = (root / MASKS_FOLDER / folder.name).is_dir()
+    records = []
+    for path in _frames(folder):
+        record = Record(printable(path.relative_to(root)), split=split, path=path)
+        if not good:
+            record = _marked(record, mask_of(root, path)) if masked else replace(record, kind=UNLABELLED, label=None)
+        records.append(record)
+    return records
+
+
+def _marked(record: Record, mask: Path | None) -> Record:
+    """A frame as its mask has it: anomalous where it marks something."""
+    if mask is None or not decode(mask, name=f"mask of {record.name}").pixels.any():
+        return replace(record, kind=GOOD, label=0)
+    return replace(record, kind="anomalous", label=1, mask=mask)

@@ -1,0 +1,71 @@
+"""Motion between two frames of a clip: dense optical flow, as channels beside those of the frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from hizumi.data.images import Decoded, Window, match_channels
+from hizumi.data.sizing import Sizing
+from hizumi.errors import DataError
+
+FLOW_CHANNELS = 3  # to the right, downwards, and the length of both
+FLOW_RADIUS = 5  # pixels around each pixel that are taken to move alike
+FLOW_WARPS = 5
+UNIT_WINDOW = Window(-1.0, 1.0, "float32")
+"""The window of frames with their motion, which are in [-1, 1] as soon as they are read."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How a frame and its neighbour become one item; fixed on the training data and stored with the detector.
+
+    `window` and `channels` are those of the frames. A displacement of `largest` pixels of the frame, from one frame to
+    the next, becomes 1; a larger one more than that. Flow is estimated on frames made so small that their longer side
+    has `side` pixels, where they are larger; None: on frames as they are.
+    """
+
+    window: Window
+    channels: int
+    largest: float
+    side: int | None = None
+
+    def join(self, frame: Decoded, neighbour: Decoded, step: int, name: str) -> Decoded:
+        """Pixels (h, w, channels + 3) float32: the frame in its window, then displacement right, down and length.
+
+        `step` is -1 where the neighbour is the frame before, and 1 where it is the one after.
+        """
+        (own, note), (other, _) = (match_channels(each.pixels, self.channels, name) for each in (frame, neighbour))
+        if own.shape != other.shape:
+            sizes = [f"{pixels.shape[1]}x{pixels.shape[0]}" for pixels in (own, other)]
+            raise DataError(f"{name}: is {sizes[0]} pixels, the frame beside it {sizes[1]}; a clip has one size")
+        try:
+            own, other = self.window.to_unit(own), self.window.to_unit(other)
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from None
+        flow = optical_flow(own, other, step, self.side) / np.float32(self.largest)
+        speed = np.linalg.norm(flow, axis=2, keepdims=True)
+        return Decoded(np.concatenate([own, flow, speed], 2), (*frame.notes, *((note,) if note else ())))
+
+
+def optical_flow(
+    frame: Shaped[np.ndarray, "h w c"], neighbour: Shaped[np.ndarray, "h w c"], step: int, side: int | None = None
+) -> Float[np.ndarray, "h w 2"]:
+    """Pixels to the right and downwards by which what is seen at each pixel moves from one frame to the next.
+
+    By the iterative Lucas-Kanade method (Le Besnerais & Champagnat 2005). `step` and `side` are as for `Motion`.
+    """
+    from skimage.registration import optical_flow_ilk
+
+    height, width = frame.shape[:2]
+    scale = min(1.0, (side or np.inf) / max(height, width))
+    small = Sizing(max(1, round(height * scale)), max(1, round(width * scale)))
+    first, second = (
+        small.fit(pixels.mean(2, dtype=np.float32)[:, :, np.newaxis])[:, :, 0] for pixels in (frame, neighbour)
+    )
+    if min(first.shape) < 2:
+        raise DataError(f"a frame of {width}x{height} pixels is too small to see motion in")
+    # Where in the neighbour each pixel of the frame is found: backwards in time if the neighbour is the frame before.
+    down, right = optical_flow_ilk(first, second, radius=FLOW_RADIUS, num_warp=FLOW_WARPS, gaussian=True)
+    found = np.stack([right * (width / small.width), down * (height / small.height)], 2).astype(np.float32)
+    return np.ascontiguousarray(step * Sizing(height, width).fit(found), dtype=np.float32)

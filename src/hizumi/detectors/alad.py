@@ -1,0 +1,216 @@
+"""ALAD: a critic that tells an item twice from an item with its reconstruction sees an anomaly's differ."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from hizumi import networks, objectives
+from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.models.abilities import CanEncode, CanReconstruct
+from hizumi.models.adversarial import Adversarial
+from hizumi.training import Budget, Card, TrainingOptions, WeightAverage, linear_to_zero
+
+CARD = Card(
+    family="adversarial",
+    idea="a critic that tells (x, x) from (x, G(E(x))) sees an anomaly and its reconstruction differ",
+    paper="Zenati, Romain, Foo, Lecouat & Chandrasekhar, Adversarially learned anomaly detection, ICDM 2018",
+    localises=True,
+)
+
+
+class ALADTraining(Adversarial, CanEncode, CanReconstruct):
+    """Encoder and generator against three critics: of items with codes, items twice, codes twice; see `ALAD`."""
+
+    card: ClassVar[Card] = CARD
+    default_budget: ClassVar[Budget] = Budget(epochs=100)
+    default_batch_size: ClassVar[int] = 32
+
+    def __init__(
+        self,
+        latent: int,
+        width: int,
+        encoder_hidden: tuple[int, ...],
+        generator_hidden: tuple[int, ...],
+        item_critic_hidden: tuple[int, ...],
+        code_critic_hidden: tuple[int, ...],
+        spectral_norm: bool,
+        learning_rate: float,
+        beta1: float,
+        average_decay: float,
+    ) -> None:
+        super().__init__()
+        self.latent, self.width, self.spectral_norm = latent, width, spectral_norm
+        self.encoder_hidden, self.generator_hidden = encoder_hidden, generator_hidden
+        self.item_critic_hidden, self.code_critic_hidden = item_critic_hidden, code_critic_hidden
+        self.learning_rate, self.beta1, self.average_decay = learning_rate, beta1, average_decay
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make generator, encoder and the three critics."""
+        half, dropout = max(1, self.width // 2), 0.5 if len(shape) == 1 else 0.2
+        self.generator = networks.generator(shape, self.latent, self.width, hidden=self.generator_hidden)
+        self.encoder = networks.encoder(shape, self.latent, self.width, self.encoder_hidden)
+        self.joint_critic = networks.JointCritic(shape, self.latent, half, (128,), apart=128, dropout=dropout)
+        self.item_critic = networks.PairCritic(shape, half, self.item_critic_hidden, dropout=0.2)
+        self.code_critic = networks.PairCritic((self.latent,), hidden=self.code_critic_hidden, dropout=0.2)
+        if self.spectral_norm:
+            for network in (self.encoder, self.joint_critic, self.item_critic, self.code_critic):
+                networks.normalise_spectrally(network)
+
+        self.keep_average(self.average_decay)
+        self.encoder_average = WeightAverage(self.encoder, self.average_decay)
+        self.item_critic_average = WeightAverage(self.item_critic, self.average_decay)
+        players = {
+            "joint critic": self.joint_critic.parameters(),
+            "item critic": self.item_critic.parameters(),
+            "code critic": self.code_critic.parameters(),
+            "encoder and generator": [*self.encoder.parameters(), *self.generator.parameters()],
+        }
+        for name, parameters in players.items():
+            self.optimise(
+                name,
+                parameters,
+                learning_rate=self.learning_rate,
+                betas=(self.beta1, 0.999),
+                schedule=linear_to_zero(0.5),
+            )
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One step of each critic, then one of encoder and generator with all labels flipped."""
+        codes = self.noise(len(batch))
+        generated, encoded = self.generator(codes), self.encoder(batch)
+        rebuilt, recoded = self.generator(encoded), self.encoder(generated)
+
+        pairs = {
+            "joint critic": (
+                self.joint_critic(items=batch, codes=encoded.detach()),
+                self.joint_critic(items=generated.detach(), codes=codes),
+            ),
+            "item critic": (self.item_critic(batch, batch), self.item_critic(batch, rebuilt.detach())),
+            "code critic": (self.code_critic(codes, codes), self.code_critic(codes, recoded.detach())),
+        }
+        losses = {name: self.update(name, objectives.discriminator_loss(*logits)) for name, logits in pairs.items()}
+
+        data_pairs = self.joint_critic(items=batch, codes=encoded)
+        model_pairs = self.joint_critic(items=generated, codes=codes)
+        # (x, x) and (z, z) move neither E nor G: only what came round the cycle has its label flipped.
+        terms = {
+            "joint": objectives.discriminator_loss(model_pairs, data_pairs),
+            "item cycle": objectives.non_saturating_loss(self.item_critic(batch, rebuilt)),
+            "code cycle": objectives.non_saturating_loss(self.code_critic(codes, recoded)),
+        }
+        self.update("encoder and generator", terms["joint"] + terms["item cycle"] + terms["code cycle"])
+
+        self.follow_average()
+        self.encoder_average.follow(self.encoder, self.steps_done)
+        self.item_critic_average.follow(self.item_critic, self.steps_done)
+        return losses | {name: term.detach() for name, term in terms.items()}
+
+    def validation_loss(self, batch: Tensor) -> Tensor:
+        """Mean score of held-out normal items."""
+        return self.distance(batch, self.reconstruct(batch)).mean()
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes E(x), (n, latent), by the average of E."""
+        return self.encoder_average.network(images)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """G(E(x))."""
+        return self.decode(self.encode(images))
+
+    def features(self, first: Tensor, second: Tensor) -> Tensor:
+        """Features (n, k) of item pairs, by the average of their critic."""
+        critic: Any = self.item_critic_average.network
+        return critic.features(first, second)
+
+    def distance(self, items: Tensor, rebuilt: Tensor) -> Tensor:
+        """|f(x, x) - f(x, x')|₁, (n,)."""
+        return (self.features(items, items) - self.features(items, rebuilt)).abs().sum(1)
+
+
+class ALAD(Detector):
+    """A(x) = |f(x, x) - f(x, G(E(x)))|₁, f being the features of the critic of item pairs; the map is |x - G(E(x))|.
+
+    A BiGAN with two more critics, which tell (x, x) from (x, G(E(x))) and (z, z) from (z, E(G(z))), so that either
+    cycle closes. The other scores that the paper compares are beside it as terms: -log σ of the critic's logit, and
+    the residual's L1 and L2 norms.
+
+    Differences from the paper: the learning rate falls in a line to 0 over the second half of the training, as its
+    last epoch is scored; the joint critic's convolutions end in 512 numbers instead of a flattened map; two images meet
+    as channels, where the released code puts one below the other; weights are drawn as DCGAN's, or as torch draws them.
+
+    Args:
+        latent: Dimensions of the code; 32 for KDD99 and 64 for arrhythmia.
+        width: Channels of the first convolutions of E, and the last of G; the critics have half as many.
+        encoder_hidden: Hidden layers of E for vectors, from the item inwards; (256, 128) for arrhythmia.
+        generator_hidden: Those of G, from the item inwards as well; (256, 128) for arrhythmia.
+        item_critic_hidden: Those of the critic of vector pairs; (256, 128) for arrhythmia.
+        code_critic_hidden: Those of the critic of code pairs; (32,) for KDD99.
+        spectral_norm: Whether the layers of E and of the critics are divided by their largest singular value.
+        learning_rate: Of all four Adam optimisers; 1e-5 for both tables.
+        beta1: Their first momentum.
+        average_decay: Of the running averages of E, G and the critic of items, which score.
+    """
+
+    card: ClassVar[Card] = CARD
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset(
+            lambda: ALAD(latent=32, width=16, learning_rate=1e-3, average_decay=0.995),
+            TrainingOptions(budget=Budget(steps=1800), batch_size=32),
+        )
+    }
+
+    def __init__(
+        self,
+        latent: int = 100,
+        width: int = 128,
+        encoder_hidden: tuple[int, ...] = (64,),
+        generator_hidden: tuple[int, ...] = (128, 64),
+        item_critic_hidden: tuple[int, ...] = (128,),
+        code_critic_hidden: tuple[int, ...] = (64, 32),
+        spectral_norm: bool = True,
+        learning_rate: float = 2e-4,
+        beta1: float = 0.5,
+        average_decay: float = 0.999,
+    ) -> None:
+        super().__init__()
+        self.latent, self.width, self.spectral_norm = latent, width, spectral_norm
+        self.encoder_hidden, self.generator_hidden = encoder_hidden, generator_hidden
+        self.item_critic_hidden, self.code_critic_hidden = item_critic_hidden, code_critic_hidden
+        self.learning_rate, self.beta1, self.average_decay = learning_rate, beta1, average_decay
+        self.networks = ALADTraining(
+            latent,
+            width,
+            encoder_hidden,
+            generator_hidden,
+            item_critic_hidden,
+            code_critic_hidden,
+            spectral_norm,
+            learning_rate,
+            beta1,
+            average_decay,
+        )
+
+    def phases(self) -> tuple[ALADTraining]:
+        """One."""
+        return (self.networks,)
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """The distance in the critic's features; the other scores beside it."""
+        rebuilt = self.networks.reconstruct(images)
+        distance = self.networks.distance(images, rebuilt)
+        logits = self.networks.item_critic_average.network(images, rebuilt)
+        residual = (images - rebuilt).flatten(1)
+        terms = {
+            "features": distance,
+            "discrimination": softplus(-logits),
+            "residual": residual.abs().sum(1),
+            "residual norm": residual.norm(dim=1),
+        }
+        pixel = objectives.absolute_difference(images, rebuilt) if images.ndim == 4 else None
+        return Anomaly(distance, pixel, terms, rebuilt)
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """The critic's features of the item and its reconstruction."""
+        return self.networks.features(images, self.networks.reconstruct(images))

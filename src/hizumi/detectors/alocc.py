@@ -1,0 +1,133 @@
+"""ALOCC: a refiner cleans what is normal and spoils what is not; the critic that taught it judges the result."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from hizumi import networks, objectives
+from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
+from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.training import Budget, Card, Trainable, TrainingOptions
+
+REFINER_STEPS = 2  # for each of the critic
+ERROR_MEMORY = 0.95  # share of the running refinement error that each step keeps
+
+CARD = Card(
+    family="adversarial",
+    idea="a refiner cleans the normal and spoils the rest; its critic judges what comes out",
+    paper="Sabokrou, Khalooei, Fathy & Adeli, Adversarially learned one-class classifier, CVPR 2018",
+    inputs=("images",),  # far from all that a critic of vectors was trained on, it may say anything, real included
+    localises=True,
+)
+
+
+class ALOCCTraining(Trainable):
+    """Refiner against critic; arguments as for `ALOCC`."""
+
+    card: ClassVar[Card] = CARD
+    default_budget: ClassVar[Budget] = Budget(epochs=40)
+    default_batch_size: ClassVar[int] = 128
+    refinement_error: Tensor
+
+    def __init__(
+        self, width: int, noise: float, refinement_weight: float, stop_error: float, learning_rate: float
+    ) -> None:
+        super().__init__()
+        self.width, self.noise, self.refinement_weight = width, noise, refinement_weight
+        self.stop_error, self.learning_rate = stop_error, learning_rate
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make refiner and critic, and start the running mean of the error by which training stops."""
+        self.refiner = networks.Hourglass(shape, self.width)
+        self.critic = networks.critic(shape, self.width)
+        self.register_buffer("refinement_error", torch.ones(()))
+        for name, network in (("critic", self.critic), ("refiner", self.refiner)):
+            self.optimise(name, network.parameters(), kind="rmsprop", learning_rate=self.learning_rate)
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One step of the critic, then two of the refiner; none once the running error is below ρ."""
+        if self.refinement_error < self.stop_error:
+            return {"refinement": self.refinement_error.clone()}
+        noisy = batch + self.noise * torch.randn_like(batch)
+        with torch.no_grad():
+            refined = self.refiner(noisy)
+        losses = {
+            "critic": self.update("critic", objectives.discriminator_loss(self.critic(batch), self.critic(refined)))
+        }
+        for _ in range(REFINER_STEPS):
+            refined = self.refiner(noisy)
+            losses["fooling"] = objectives.non_saturating_loss(self.critic(refined))
+            losses["refinement"] = mse_loss(refined, batch)
+            self.update("refiner", losses["fooling"] + self.refinement_weight * losses["refinement"])
+        self.refinement_error.lerp_(losses["refinement"].detach(), 1 - ERROR_MEMORY)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def validation_loss(self, batch: Tensor) -> Tensor:
+        """Mean squared refinement error."""
+        return mse_loss(self.refiner(batch), batch)
+
+
+class ALOCC(Detector):
+    """A(x) = -D(R(x)) or -D(x), with the refiner R and the critic D; the map is |x - R(x)|.
+
+    D is a logit: it orders items as the paper's probability σ(D) does, without the ties where that reaches 0 or 1.
+
+    Differences from the paper: scores in evaluation mode, one image at a time as well as in batches; 4x4 kernels, and
+    at 32 pixels three halvings, not four; the refiner's adversarial loss does not saturate. Not taken over from the
+    released code: that refined images are compared by a cross-entropy, which its author calls a slip.
+
+    Args:
+        width: Channels of the first convolution of both networks.
+        noise: Standard deviation of the Gaussian noise that the refiner is to take away in training.
+        refinement_weight: λ, of the mean of (x - R(x))². Of their sum, as the paper writes it, the adversarial loss is
+            too small a part to matter: the refiner then copies whatever it is given.
+        stop_error: ρ: once the mean of (x - R(x))², running over some 20 batches, is below it, training stands still.
+        judged: "refined" scores by D(R(x)), "original" by D(x); "residual", which is not in the paper, by the mean of
+            |x - R(x)|: the critic need not know a flaw in a texture from what it was trained on.
+        learning_rate: Of both RMSprop optimisers.
+        bn_mode: "batch" scores with each batch's own statistics, as the released code does, and only to reproduce its
+            numbers: an image's score then depends on the images beside it.
+    """
+
+    card: ClassVar[Card] = CARD
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset(
+            lambda: ALOCC(width=16),
+            TrainingOptions(budget=Budget(steps=1000), batch_size=64),
+        )
+    }
+
+    def __init__(
+        self,
+        width: int = 64,
+        noise: float = 0.155,
+        refinement_weight: float = 0.4,
+        stop_error: float = 0.0,
+        judged: Literal["refined", "original", "residual"] = "refined",
+        learning_rate: float = 2e-3,
+        bn_mode: BatchNormMode = "eval",
+    ) -> None:
+        super().__init__()
+        self.width, self.noise, self.refinement_weight = width, noise, refinement_weight
+        self.stop_error, self.judged, self.learning_rate, self.bn_mode = stop_error, judged, learning_rate, bn_mode
+        self.networks = ALOCCTraining(width, noise, refinement_weight, stop_error, learning_rate)
+
+    def phases(self) -> tuple[ALOCCTraining]:
+        """One."""
+        return (self.networks,)
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """What the critic says of the refined or the original item; the residual beside it."""
+        with batch_norm(self.networks, self.bn_mode):
+            refined = self.networks.refiner(images)
+            terms = {"refined": -self.networks.critic(refined), "original": -self.networks.critic(images)}
+        residual = (images - refined).abs()
+        terms["residual"] = residual.flatten(1).mean(1)
+        return Anomaly(terms[self.judged], residual.mean(1, keepdim=True), terms, refined)
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """The critic's features."""
+        return self.networks.critic.features(images).flatten(1)

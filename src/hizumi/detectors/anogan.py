@@ -1,0 +1,197 @@
+"""AnoGAN: search a GAN's latent space for the item nearest to this one; what cannot be made there is anomalous."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.frozen_gan import as_gan, discriminator_of, features_of, freeze
+from hizumi.detectors.latent_search import search_codes
+from hizumi.errors import UsageError
+from hizumi.models.abilities import CanEncode
+from hizumi.models.adversarial import Adversarial
+from hizumi.models.dcgan import DCGAN
+from hizumi.objectives import absolute_difference
+from hizumi.training import Budget, Card, Trainable, TrainingOptions
+
+MAPPING_UNITS = 10
+DROPS_AT, DROPS_TO = 0.6, 0.3  # share of the steps after which the learning rate falls, and to what share of it
+START_SEED, UNIT_SEED = 0, 1
+
+
+class Query(NamedTuple):
+    """Items that are searched for, and what the GAN says about them."""
+
+    items: Tensor  # (n, *shape)
+    features: Tensor  # (n, k)
+    codes: Tensor | None  # (n, latent), where the GAN has an encoder
+
+    def rows(self, index: Tensor) -> "Query":
+        """Some of them."""
+        return Query(*(None if part is None else part[index] for part in self))
+
+
+class AnoGAN(Detector):
+    """A(x) = (1 - λ) R(z) + λ D(z) at the best z found, R = Σ|x - G(z)|, D = Σ|f(x) - f(G(z))|; the map is |x - G(z)|.
+
+    Only z moves; generator and discriminator stay as they were trained. All items of a batch are searched for at once,
+    and each as if it were alone: from the same starts, with Adam's moments of its own, and the best z that any of its
+    steps came upon is kept. f is the discriminator's last hidden map.
+
+    Differences from the paper: the best z instead of the last; codes from N(0, I); the learning rate, of which the
+    paper says nothing, falls to 0.3 of itself at 60 % of the steps. A discriminator of pairs (BiGAN, VEEGAN) sees both
+    x and G(z) with E(x). Vectors get fully connected networks.
+
+    Args:
+        gan: What to search: a GAN with one discriminator. `DCGAN()` where not given; `BiGAN()` brings an encoder.
+        steps: Of the search; the paper's Γ.
+        discrimination_weight: λ, of sums over all numbers, so that it is no share.
+        discrimination: "features", as above, or "sigmoid": D = -log σ(D(G(z))), the paper's own baseline.
+        latent_search: "z", or "mapping_layer": z = W u + b with a fixed random u, and W, b searched for, anew for each
+            item. That is the same search with a learning rate 1 + Σu times as high, u being 10 numbers from U(0, 1).
+        learning_rate: Of the search's Adam.
+        prior_weight: Of |z|², which keeps codes where the generator was trained; not part of the score.
+        starts: Searches for each item, from different codes; the best one counts.
+        start: The first code: "encoder" for E(x), "random", "centre" for 0, the middle of all codes, or "auto" for the
+            encoder where the GAN has one, else random. Further starts are random.
+        patience: An item leaves its batch when its loss has not fallen by a thousandth for so many steps.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="adversarial",
+        idea="what a GAN cannot make from any of its codes is anomalous",
+        paper="Schlegl et al., Unsupervised anomaly detection with generative adversarial networks, IPMI 2017",
+        localises=True,
+        cost="search",
+    )
+    # Few steps from the middle, and a prior, reach what is normal and little else.
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset(
+            lambda: AnoGAN(
+                DCGAN(latent=64, width=32),
+                steps=60,
+                learning_rate=0.05,
+                prior_weight=1.0,
+                start="centre",
+                patience=10,
+            ),
+            TrainingOptions(budget=Budget(steps=1500), batch_size=64),
+        )
+    }
+    # A search repeats every step's rounding error a hundred times over, and a batch rounds otherwise than an image.
+    tolerance: ClassVar[float] = 1e-4
+
+    def __init__(
+        self,
+        gan: Trainable | None = None,
+        steps: int = 500,
+        discrimination_weight: float = 0.1,
+        discrimination: Literal["features", "sigmoid"] = "features",
+        latent_search: Literal["z", "mapping_layer"] = "z",
+        learning_rate: float = 0.01,
+        prior_weight: float = 0.0,
+        starts: int = 1,
+        start: Literal["auto", "encoder", "random", "centre"] = "auto",
+        patience: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.gan = DCGAN() if gan is None else gan
+        self.steps, self.discrimination_weight, self.discrimination = steps, discrimination_weight, discrimination
+        self.latent_search, self.learning_rate, self.prior_weight = latent_search, learning_rate, prior_weight
+        self.starts, self.start, self.patience = starts, start, patience
+
+    def phases(self) -> tuple[Trainable]:
+        """The GAN."""
+        self._check()
+        return (self.gan,)
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Freeze the GAN."""
+        freeze(self._gan())
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """Search, then score by the best code; the residual and the discrimination loss, unweighted, as terms."""
+        query = self._query(images)
+        each = torch.arange(len(images), device=images.device).repeat_interleave(self.starts)
+        points, objectives = search_codes(
+            lambda points, rows: self._objective(self._codes(points), query.rows(each[rows])),
+            self._first_points(query),
+            self.steps,
+            lambda step: self.learning_rate * (1.0 if step < DROPS_AT * self.steps else DROPS_TO),
+            self.patience,
+        )
+        best = objectives.view(-1, self.starts).argmin(1) + self.starts * torch.arange(
+            len(images), device=images.device
+        )
+        made = self._gan().decode(self._codes(points[best]))
+        terms = self._terms(made, query)
+        pixel = absolute_difference(images, made) if images.ndim == 4 else None
+        return Anomaly(self._weighted(terms), pixel, terms, made)
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """The discriminator's features."""
+        return self._query(images).features
+
+    def _objective(self, codes: Tensor, query: Query) -> Tensor:
+        """L(z) of codes, (n,)."""
+        loss = self._weighted(self._terms(self._gan().decode(codes), query))
+        return loss + self.prior_weight * codes.square().sum(1)
+
+    def _terms(self, made: Tensor, query: Query) -> dict[str, Tensor]:
+        """R and D, each (n,), of what was made for each item."""
+        residual = (query.items - made).abs().flatten(1).sum(1)
+        if self.discrimination == "sigmoid":
+            discrimination = softplus(-discriminator_of(self._gan())(made))
+        else:
+            discrimination = (query.features - features_of(self._gan(), made, query.codes)).abs().sum(1)
+        return {"residual": residual, "discrimination": discrimination}
+
+    def _weighted(self, terms: dict[str, Tensor]) -> Tensor:
+        return torch.lerp(terms["residual"], terms["discrimination"], self.discrimination_weight)
+
+    def _query(self, images: Tensor) -> Query:
+        gan = self._gan()
+        codes = gan.encode(images) if isinstance(gan, CanEncode) else None
+        return Query(images, features_of(gan, images, codes), codes)
+
+    def _first_points(self, query: Query) -> Tensor:
+        """Where the searches start, (n * starts, d): each item's one after the other, the same for every item."""
+        latent = self._gan().latent
+        codes = torch.randn(self.starts, latent, generator=torch.Generator().manual_seed(START_SEED))
+        starts = codes.to(query.items).repeat(len(query.items), 1, 1)
+        if self.start == "centre":
+            starts[:, 0] = 0
+        elif query.codes is not None and self.start != "random":
+            starts[:, 0] = query.codes
+        starts = starts.flatten(0, 1)
+        if self.latent_search == "z":
+            return starts
+        return torch.cat([starts.new_zeros(len(starts), latent * MAPPING_UNITS), starts], dim=1)  # W = 0, b = z
+
+    def _codes(self, points: Tensor) -> Tensor:
+        """The codes z that points of the search stand for."""
+        if self.latent_search == "z":
+            return points
+        weights, shifts = points.tensor_split([-self._gan().latent], dim=1)
+        return weights.unflatten(1, (-1, MAPPING_UNITS)) @ mapping_input().to(points) + shifts
+
+    def _gan(self) -> Adversarial:
+        return as_gan(self.gan, "AnoGAN")
+
+    def _check(self) -> None:
+        encodes = isinstance(self._gan(), CanEncode)
+        name = type(self.gan).__name__
+        if self.start == "encoder" and not encodes:
+            raise UsageError(f"{name} has no encoder to start from; give BiGAN(), or start='auto'")
+        if self.discrimination == "sigmoid" and encodes:
+            raise UsageError(
+                f"{name} judges pairs of an item and a code, no items alone; use discrimination='features'"
+            )
+
+
+def mapping_input() -> Tensor:
+    """The fixed random input u of the mapping layer, from U(0, 1)."""
+    return torch.rand(MAPPING_UNITS, generator=torch.Generator().manual_seed(UNIT_SEED))

@@ -1,0 +1,190 @@
+"""ConAD: several hypotheses of what the image should be, of which one has to be right."""
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from hizumi import networks, objectives
+from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.training import Budget, Card, Trainable, TrainingOptions
+
+LOG_VARIANCE_RANGE = (-10.0, 10.0)  # of codes
+
+CARD = Card(
+    family="reconstruction",
+    idea="several hypotheses of a normal image, one of which has to fit; a discriminator keeps the others honest",
+    paper="Nguyen, Lou, Klar & Brox, Anomaly detection with multiple-hypotheses predictions, ICML 2019",
+    localises=True,
+)
+
+
+class ConADTraining(Trainable):
+    """A variational autoencoder with many heads against a discriminator; arguments as for `ConAD`."""
+
+    card: ClassVar[Card] = CARD
+    default_budget: ClassVar[Budget] = Budget(steps=5000)
+
+    def __init__(
+        self,
+        hypotheses: int,
+        latent: int,
+        width: int,
+        least_deviation: float,
+        loser_share: float,
+        adversarial_weight: float,
+        learning_rate: float,
+        discriminator_learning_rate: float,
+    ) -> None:
+        super().__init__()
+        self.hypotheses, self.latent, self.width, self.least_deviation = hypotheses, latent, width, least_deviation
+        self.loser_share, self.adversarial_weight = loser_share, adversarial_weight
+        self.learning_rate, self.discriminator_learning_rate = learning_rate, discriminator_learning_rate
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make encoder, decoder and discriminator."""
+        outputs = (2 * self.hypotheses * shape[0], *shape[1:])  # a mean and a log-variance for each of its numbers
+        self.encoder = networks.encoder(shape, 2 * self.latent, self.width)
+        self.decoder = networks.generator(outputs, self.latent, self.width, bounded=False)
+        self.discriminator = networks.critic(shape, self.width)
+        autoencoder = [*self.encoder.parameters(), *self.decoder.parameters()]
+        self.optimise("autoencoder", autoencoder, learning_rate=self.learning_rate)
+        self.optimise(
+            "discriminator",
+            self.discriminator.parameters(),
+            learning_rate=self.discriminator_learning_rate,
+            betas=(0.5, 0.999),
+        )
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One step of the discriminator, then one of encoder and decoder."""
+        code_mean, code_log_variance = self.posterior(batch)
+        codes = code_mean + torch.randn_like(code_mean) * (code_log_variance / 2).exp()
+        means, log_variances = self.hypothesise(codes)
+        imagined, _ = self.hypothesise(torch.randn_like(codes))
+        drawn = torch.randint(self.hypotheses, (len(batch),), device=batch.device)
+        # All heads' answers to the batch, and one head's to each code from the prior.
+        fakes = torch.cat([means.flatten(0, 1), imagined[torch.arange(len(batch), device=batch.device), drawn]])
+
+        real_logits, fake_logits = self.discriminator(batch), self.discriminator(fakes.detach())
+        discriminator = self.update("discriminator", objectives.discriminator_loss(real_logits, fake_logits))
+
+        nll = surprise(batch, means, log_variances).flatten(2).sum(2)
+        terms = {
+            "nll": objectives.winner_takes_all(nll, self.loser_share).mean(),
+            "divergence": objectives.kl_to_standard_normal(code_mean, code_log_variance).mean(),
+            "adversarial": objectives.non_saturating_loss(self.discriminator(fakes)),
+        }
+        self.update("autoencoder", terms["nll"] + terms["divergence"] + self.adversarial_weight * terms["adversarial"])
+        return {term: value.detach() for term, value in terms.items()} | {"discriminator": discriminator}
+
+    def posterior(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log-variances of codes, (n, latent) each."""
+        mean, log_variance = self.encoder(items).float().chunk(2, dim=1)
+        return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
+
+    def hypothesise(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Each head's mean and log-variance of every number, (n, hypotheses, *shape) each."""
+        mean, log_variance = self.decoder(codes).float().chunk(2, dim=1)
+        shape = (self.hypotheses, *self.require_built())
+        mean, log_variance = mean.unflatten(1, shape[:2]), log_variance.unflatten(1, shape[:2])
+        # Bounded softly: a variance near its bound still has a gradient to leave it by.
+        least = 2 * math.log(self.least_deviation)
+        log_variance = least + softplus(log_variance - least)
+        return mean.tanh() if len(shape) == 4 else mean, log_variance
+
+
+def surprise(items: Tensor, means: Tensor, log_variances: Tensor) -> Tensor:
+    """-log N of every number under each hypothesis, (n, hypotheses, *shape)."""
+    return -objectives.gaussian_log_density(items[:, None], means, log_variances)
+
+
+class ConAD(Detector):
+    """A(x) = -log N(x; mean_h, variance_h), summed over pixels, of the hypothesis h that fits best, code at its mean.
+
+    The map is what each pixel contributes to it.
+
+    Winner takes all: only the hypothesis that fits an image best learns from it, so that each keeps to its own kind of
+    normal image, and sharp. The discriminator sees to it that the losers, too, say something normal, and nothing that
+    would fit an anomaly.
+
+    Differences from the paper, of which there is no official code: networks in the manner of DCGAN; a small share of
+    the loss for the losers; deviations bounded from below, as otherwise the pixels that never vary outweigh all others.
+
+    Args:
+        hypotheses: Heads of the decoder, each with a mean and a variance for every number.
+        latent: Dimensions of the code; its prior is N(0, I).
+        width: Channels of the first convolution.
+        best: For the score, the hypothesis that fits best is chosen for the "image" or for each "pixel" anew.
+        least_deviation: Smallest standard deviation of a number, in units of [-1, 1] or of a vector's own deviation.
+        loser_share: Weight that the losing hypotheses share, so that none dies.
+        adversarial_weight: Of fooling the discriminator, beside the bound in nats per item.
+        learning_rate: Of the autoencoder's Adam.
+        discriminator_learning_rate: Of the discriminator's.
+    """
+
+    card: ClassVar[Card] = CARD
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset(
+            lambda: ConAD(hypotheses=4, latent=16, width=16, best="pixel", least_deviation=0.5),
+            TrainingOptions(budget=Budget(steps=1500), batch_size=32),
+        )
+    }
+
+    def __init__(
+        self,
+        hypotheses: int = 8,
+        latent: int = 32,
+        width: int = 32,
+        best: Literal["image", "pixel"] = "image",
+        least_deviation: float = 0.3,
+        loser_share: float = 0.05,
+        adversarial_weight: float = 1.0,
+        learning_rate: float = 1e-3,
+        discriminator_learning_rate: float = 2e-4,
+    ) -> None:
+        super().__init__()
+        self.hypotheses, self.latent, self.width, self.least_deviation = hypotheses, latent, width, least_deviation
+        self.loser_share, self.adversarial_weight = loser_share, adversarial_weight
+        self.learning_rate, self.discriminator_learning_rate, self.best = (
+            learning_rate,
+            discriminator_learning_rate,
+            best,
+        )
+        self.networks = ConADTraining(
+            hypotheses,
+            latent,
+            width,
+            least_deviation,
+            loser_share,
+            adversarial_weight,
+            learning_rate,
+            discriminator_learning_rate,
+        )
+
+    def phases(self) -> tuple[ConADTraining]:
+        """One."""
+        return (self.networks,)
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """The negative log-likelihood under the best hypothesis; the code's divergence from its prior beside it."""
+        code_mean, code_log_variance = self.networks.posterior(images)
+        means, log_variances = self.networks.hypothesise(code_mean)
+        nll = surprise(images, means, log_variances)
+        of_image, winner = nll.flatten(2).sum(2).min(1)
+        rows = torch.arange(len(images), device=images.device)
+        by_number = nll.amin(1) if self.best == "pixel" else nll[rows, winner]
+        terms = {
+            "image nll": of_image,
+            "pixel nll": nll.amin(1).flatten(1).sum(1),
+            "divergence": objectives.kl_to_standard_normal(code_mean, code_log_variance),
+        }
+        pixel = by_number.sum(1, keepdim=True) if images.ndim == 4 else None
+        return Anomaly(terms[f"{self.best} nll"], pixel, terms, means[rows, winner])
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """Means of the codes."""
+        return self.networks.posterior(images)[0]

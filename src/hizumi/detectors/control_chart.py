@@ -1,0 +1,258 @@
+"""ControlChart: does an image differ from the others, or has the whole line drifted?"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hizumi.calibration.charts import CUSUM, EWMA, Points, Shewhart
+from hizumi.calibration.run_length import cusum_limit, ewma_width, shewhart_width
+from hizumi.data.stream import Batches, as_source, in_order
+from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.detectors.image_statistics import COLOURS, image_statistics, statistic_names
+from hizumi.detectors.nested import build_members, fit_members, fit_references, phases_of
+from hizumi.detectors.p_values import ReferenceScores
+from hizumi.errors import DataError, UsageError
+from hizumi.training import Card, Trainable
+
+REFERENCE_SHARE = 0.2
+FEWEST = 30  # normal items; below, centres and sigmas are too uncertain for limits that keep a promise
+KINDS_OF_CHARTS = 5  # of each statistic: single values, means and ranges of subgroups, EWMA, CUSUM
+FARTHEST = 3.0  # sigma, for charts of lasting shifts: one bad part, however bad, moves none of them over its limit
+LEAST_SIGMA = 1e-3  # of a statistic that never varied; they are all of the order of 1
+SMALLEST_LOG_P = -600.0  # whose Gaussian quantile floating-point numbers can still hold
+
+LOOK_AT = {
+    "brightness": "the lamp, or the exposure",
+    "contrast": "the lamp's direction, or dirt on the lens",
+    "sharpness": "the lens and its focus",
+    "background": "the background, or how parts lie",
+    "score": "what the detector's maps show",
+} | dict.fromkeys(COLOURS, "the lamp's colour, or the white balance")
+
+
+class Drift(NamedTuple):
+    """A lasting shift of one statistic."""
+
+    statistic: str
+    since: int  # the image, counted from 0, with which it seems to have begun
+    noticed: int  # the image with which the first chart gave alarm
+    charts: tuple[str, ...]  # that gave alarm, in this order
+    shift: float  # mean distance from the centre since then, in sigma; negative is lower
+
+
+class Part(NamedTuple):
+    """One image that stands out, while those around it do not."""
+
+    image: int  # counted from 0
+    statistic: str  # of the largest distance
+    distance: float  # from the centre, in sigma
+
+
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """What control charts made of a stream of images."""
+
+    images: int
+    run_length: float  # good images between two false alarms, in the mean
+    drifts: tuple[Drift, ...]  # largest shift first
+    parts: tuple[Part, ...]  # in the order of the stream
+    charts: dict[str, tuple[Points, ...]]  # of each statistic, in sigma
+
+    @property
+    def verdict(self) -> Literal["drift", "part", "nothing"]:
+        """What to see to first."""
+        return "drift" if self.drifts else "part" if self.parts else "nothing"
+
+    @property
+    def words(self) -> str:
+        """The same in plain words."""
+        sentences = [*map(_told, self.drifts[:1]), *map(_told_of_part, self.parts[:3])]
+        if len(self.drifts) > 1:
+            others = ", ".join(f"{drift.statistic} (image {drift.since})" for drift in self.drifts[1:])
+            sentences.insert(1, f"Other statistics that have shifted: {others}.")
+        if len(self.parts) > 3:
+            sentences.append(f"So do {len(self.parts) - 3} more.")
+        if not sentences:
+            sentences = [f"Nothing unusual in {self.images:,} images."]
+        return " ".join([*sentences, f"A false alarm is due every {self.run_length:,.0f} good images."])
+
+
+class ControlChart(Detector):
+    """A(x) = the largest distance of a statistic of x from its mean over normal data, in sigma (Shewhart's chart).
+
+    Statistics are `image_statistics`, or the columns of vectors, and the score of another detector, brought to a
+    Gaussian by its law over normal data held out. Terms are the distances of all of them.
+
+    `watch` looks at images in the order in which they were taken. Single values tell parts that stand out. Means and
+    ranges of subgroups, EWMA and CUSUM tell lasting shifts: of the lamp, the lens, the camera. Those see values
+    clipped at 3 sigma, so that no single part moves them, and both see values with independent errors: images that
+    are much like the ones just before them, such as frames of a video, cause more false alarms.
+
+    Args:
+        detector: Whose score is watched too; its map and normal image are passed on.
+        run_length: Good images between two false alarms, in the mean, of all charts together.
+        subgroup: Consecutive images whose means and ranges are charted.
+        weight: Of the newest image in the EWMA.
+        slack: Of the CUSUM, in sigma: half the shift it finds soonest.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="chart",
+        idea="statistics of a picture against limits; over a stream, bad parts told from a drifting lamp or lens",
+        paper="Shewhart 1931; Page, Continuous inspection schemes, 1954; Roberts, Control chart tests, 1959",
+    )
+    means: Tensor | None
+    sigmas: Tensor | None
+    count: Tensor | None
+
+    def __init__(
+        self,
+        detector: Detector | None = None,
+        run_length: float = 1000.0,
+        subgroup: int = 5,
+        weight: float = 0.1,
+        slack: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.detector = detector
+        self.run_length, self.subgroup, self.weight, self.slack = run_length, subgroup, weight, slack
+        self.reference_share = 0.0 if detector is None else REFERENCE_SHARE
+        self.scores = ReferenceScores()
+        for name in ("means", "sigmas", "count"):
+            self.register_buffer(name, None)
+
+    def phases(self) -> tuple[Trainable, ...]:
+        """Those of the detector; what cannot work is refused before it is trained."""
+        if self.subgroup < 2 or not 0 < self.weight <= 1:
+            raise UsageError(f"subgroup={self.subgroup} must be 2 or more, weight={self.weight} above 0, at most 1")
+        return phases_of(self._inner())
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Build the detector."""
+        build_members(self._inner(), shape)
+
+    def fit_statistics(self, batches: Batches) -> None:
+        """Centres and sigmas; where there is a detector, its statistics, and centres later, from data new to it."""
+        fit_members(self._inner(), batches)
+        if self.detector is None:
+            self._estimate(batches)
+
+    def fit_reference(self, batches: Batches) -> None:
+        """Law of the detector's scores, then centres and sigmas."""
+        unseen = fit_references(self._inner(), batches)
+        if self.detector is not None:
+            self.scores.fit(torch.cat([self.detector.score_batch(batch).image for batch in in_order(unseen)]))
+        self._estimate(unseen)
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """Distances of each statistic in sigma; the largest is the score."""
+        inner = None if self.detector is None else self.detector.score_batch(images)
+        distances = self._distances(images, inner).abs()
+        terms = dict(zip(self._names(images.shape[1:]), distances.unbind(1), strict=True))
+        pixel, normal = (None, None) if inner is None else (inner.pixel, inner.normal)
+        return Anomaly(distances.amax(1), pixel, terms, normal)
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """Signed distances of all statistics from their centres, in sigma."""
+        return self._distances(images, None if self.detector is None else self.detector.score_batch(images))
+
+    def watch(self, images: Any) -> Watch:
+        """Chart images in the order in which they were taken: a tensor as for `score`, or any source of batches."""
+        if self.count is not None and self.count < FEWEST:
+            raise DataError(f"{int(self.count)} normal items set no limits that keep a promise; give {FEWEST} or more")
+        source = as_source(images)
+        values = torch.cat([self.embed(batch) for batch in in_order(source)]).cpu().numpy()
+        return self._watched(values, self._names(source.shape))
+
+    def _watched(self, values: np.ndarray, names: list[str]) -> Watch:
+        assert self.count is not None
+        count = int(self.count)
+        # Limits hold for a centre and a sigma that are wrong by a standard error, as estimates are.
+        shift, stretch = 1 / math.sqrt(count), 1 + 1 / math.sqrt(2 * count)
+        each = self.run_length * KINDS_OF_CHARTS * len(names)
+        single = stretch * (shewhart_width(each) + shift)
+        subgroups = shewhart_width(each / self.subgroup) + shift * math.sqrt(self.subgroup)
+        shewhart = Shewhart(0, stretch, self.subgroup, width=subgroups, exact=True)
+        ewma = EWMA(0, stretch, self.weight, ewma_width(each, self.weight, shift))
+        cusum = CUSUM(0, stretch, self.slack, cusum_limit(each, self.slack, shift))
+        charts, drifts = {}, []
+        for name, column in zip(names, values.T, strict=True):
+            clipped = column.clip(-FARTHEST, FARTHEST)
+            means = shewhart.run(clipped) if len(clipped) >= self.subgroup else ()
+            charts[name] = (*means, ewma.run(clipped), *cusum.run(clipped))
+            drifts += _drift(name, column, charts[name])
+        drifts.sort(key=lambda drift: -abs(drift.shift))
+        return Watch(len(values), self.run_length, tuple(drifts), _parts(values, names, single, self.subgroup), charts)
+
+    def _estimate(self, batches: Batches) -> None:
+        values = torch.cat([self._statistics(batch) for batch in in_order(batches)])
+        self.means, self.sigmas = values.mean(0), values.std(0, correction=0).clamp(min=LEAST_SIGMA)
+        self.count = torch.tensor(len(values), device=values.device)
+
+    def _distances(self, images: Tensor, inner: Anomaly | None) -> Tensor:
+        assert self.means is not None
+        assert self.sigmas is not None
+        distances = (self._statistics(images) - self.means) / self.sigmas
+        return distances if inner is None else torch.cat([self._gaussian(inner.image)[:, None], distances], 1)
+
+    def _statistics(self, images: Tensor) -> Tensor:
+        return images.double() if images.ndim == 2 else image_statistics(images)
+
+    def _gaussian(self, scores: Tensor) -> Tensor:
+        """What a standard Gaussian exceeds as rarely as normal data exceed these scores."""
+        log_p = self.scores(scores)
+        within = log_p.clamp(min=SMALLEST_LOG_P)
+        quantile = -torch.special.ndtri(within.exp().clamp(max=1 - 1e-15))
+        return torch.where(log_p < within, (quantile.square() + 2 * (within - log_p)).sqrt(), quantile)
+
+    def _names(self, shape: tuple[int, ...]) -> list[str]:
+        own = statistic_names(shape[0]) if len(shape) == 3 else [f"column {number + 1}" for number in range(shape[0])]
+        return own if self.detector is None else ["score", *own]
+
+    def _inner(self) -> tuple[Detector, ...]:
+        return () if self.detector is None else (self.detector,)
+
+
+def _drift(name: str, column: np.ndarray, charts: tuple[Points, ...]) -> list[Drift]:
+    first = [(int(chart.seen[chart.alarms.argmax()]), chart) for chart in charts if chart.alarms.any()]
+    if not first:
+        return []
+    first.sort(key=lambda pair: pair[0])
+    noticed, earliest = first[0]
+    since = int(earliest.onset[earliest.alarms.argmax()])
+    return [Drift(name, since, noticed, tuple(chart.name for _, chart in first), float(column[since:].mean()))]
+
+
+def _parts(values: np.ndarray, names: list[str], limit: float, reach: int) -> tuple[Part, ...]:
+    """Images beyond the limit that are as far from the images before them, and from those after."""
+    parts = []
+    for image in np.flatnonzero((np.abs(values) > limit).any(1)):
+        sides = values[max(image - reach, 0) : image], values[image + 1 : image + 1 + reach]
+        medians = [np.median(side, axis=0) for side in sides if len(side)] or [np.zeros(values.shape[1])]
+        away = np.min([np.abs(values[image] - median) for median in medians], axis=0)
+        alone = np.where((away > limit) & (np.abs(values[image]) > limit), np.abs(values[image]), 0)
+        if alone.any():
+            worst = int(alone.argmax())
+            parts.append(Part(int(image), names[worst], float(values[image, worst])))
+    return tuple(parts)
+
+
+def _told(drift: Drift) -> str:
+    way = "higher" if drift.shift > 0 else "lower"
+    if set(drift.charts) == {"range"}:
+        way = "less steady"
+    return (
+        f"Drift: {drift.statistic} has been {way} since about image {drift.since} ({drift.shift:+.1f} sigma; noticed "
+        f"at image {drift.noticed} by {', '.join(drift.charts)}). Look at {LOOK_AT.get(drift.statistic, 'its source')}."
+    )
+
+
+def _told_of_part(part: Part) -> str:
+    return (
+        f"Image {part.image} stands out alone ({part.statistic}, {part.distance:+.1f} sigma) and those around it do "
+        "not: look at the part."
+    )

@@ -1,0 +1,72 @@
+"""A memory of feature rows: an even sample of a stream, its core-set, and the search for the nearest."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+CHUNK = 4096  # rows at a time in a search: distances to a whole memory are large
+
+
+class Reservoir:
+    """An even random sample of a stream of rows, in bounded memory and the same for the same seed.
+
+    Each row draws a number, and those with the lowest numbers stay.
+    """
+
+    def __init__(self, size: int, seed: int = 0) -> None:
+        self.size, self.generator = size, torch.Generator().manual_seed(seed)
+        self.rows: Tensor | None = None
+        self._numbers = torch.empty(0)
+
+    def add(self, rows: Float[Tensor, "n d"]) -> None:
+        """More rows of the stream."""
+        numbers = torch.rand(len(rows), generator=self.generator, dtype=torch.float64)
+        if self.rows is not None:
+            rows, numbers = torch.cat([self.rows, rows]), torch.cat([self._numbers, numbers])
+        kept = numbers.argsort()[: self.size].sort().values
+        self.rows, self._numbers = rows[kept.to(rows.device)], numbers[kept]
+
+
+def core_set(rows: Float[Tensor, "n d"], size: int) -> Int[Tensor, " m"]:
+    """Indices of at most `size` rows: the first, then one by one the row that is farthest from those chosen.
+
+    No choice of as many rows leaves every row less than half as far from the nearest one chosen (Gonzalez 1985).
+    Ends early where every row equals one that was chosen.
+    """
+    rows = rows - rows.mean(0)
+    squares = rows.square().sum(1)
+    nothing = 1e-6 * float(squares.max())
+    farness = torch.full_like(squares, torch.inf)
+    chosen = [0]
+    while len(chosen) < min(size, len(rows)):
+        newest = rows[chosen[-1]]
+        farness = torch.minimum(farness, squares - 2 * (rows @ newest) + squares[chosen[-1]])
+        farthest = int(farness.argmax())
+        if farness[farthest] <= nothing:
+            break
+        chosen.append(farthest)
+    return torch.tensor(chosen, device=rows.device)
+
+
+def projected(rows: Float[Tensor, "n d"], dimensions: int, seed: int = 0) -> Float[Tensor, "n k"]:
+    """A random projection that keeps distances about as they are (Johnson & Lindenstrauss 1984)."""
+    if rows.shape[1] <= dimensions:
+        return rows
+    generator = torch.Generator().manual_seed(seed)
+    axes = torch.randn(rows.shape[1], dimensions, generator=generator, dtype=rows.dtype) / dimensions**0.5
+    return rows @ axes.to(rows.device)
+
+
+def nearest(
+    rows: Float[Tensor, "n d"], memory: Float[Tensor, "m d"], count: int
+) -> tuple[Float[Tensor, "n k"], Int[Tensor, "n k"]]:
+    """Distances to the `count` nearest rows of a memory, nearest first, and their indices."""
+    squares = memory.square().sum(1)
+    distances, indices = [], []
+    for chunk in torch.split(rows, CHUNK):
+        # The quick formula finds them, the plain one measures them: the first loses digits where rows are close.
+        found = (squares - 2 * (chunk @ memory.T)).topk(min(count, len(memory)), dim=1, largest=False).indices
+        measured, order = (chunk[:, None] - memory[found]).norm(dim=2).sort(1)
+        distances.append(measured)
+        indices.append(found.gather(1, order))
+    return torch.cat(distances), torch.cat(indices)

@@ -1,0 +1,192 @@
+"""Cross channel: discriminators that have learned which appearance goes with which motion."""
+
+import copy
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from hizumi.data.motion import FLOW_CHANNELS
+from hizumi.data.stream import Batches, in_order
+from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.errors import DataError, UsageError
+from hizumi.models.pix2pix import Pix2Pix
+from hizumi.objectives import smooth
+from hizumi.training import Budget, Card, Trainable, TrainingOptions
+
+SCORES = ("discriminators", "generators", "both")
+FLOW_WEIGHT = 2.0  # of the generators' error in the flow, beside 1 for the frame's
+
+CARD = Card(
+    family="video",
+    idea="appearance and motion that do not go together look wrong to discriminators of such pairs",
+    paper="Ravanbakhsh, Sangineto, Nabi & Sebe, Training adversarial discriminators for cross-channel abnormal event "
+    "detection in crowds, WACV 2019",
+    inputs=("images",),
+    localises=True,
+    needs=("motion",),
+)
+
+
+class CrossTranslation(Trainable):
+    """pix2pix between the channels of one item: from frame to flow or, backwards, from flow to frame."""
+
+    card: ClassVar[Card] = CARD
+    default_budget: ClassVar[Budget] = Pix2Pix.default_budget
+    default_batch_size: ClassVar[int] = Pix2Pix.default_batch_size
+
+    def __init__(self, template: Pix2Pix, backwards: bool) -> None:
+        super().__init__()
+        self.backwards = backwards
+        self._template = (template,)  # in a tuple, so that the untrained template is not a part of this module
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make the networks; their optimisers are this one's."""
+        channels, height, width = shape
+        inputs, targets = self.parts(torch.empty(1, *shape))
+        if not (inputs.shape[1] and targets.shape[1]):
+            raise DataError(
+                f"items have {channels} channels, but each must be a frame followed by the {FLOW_CHANNELS} channels of "
+                "its optical flow; give frames of video with their motion"
+            )
+        self.translator = copy.deepcopy(self._template[0])
+        self.translator.target_channels = targets.shape[1]
+        self.translator.prepare((inputs.shape[1], height, width))
+        self.optimisers = self.translator.optimisers
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """A step of pix2pix on pairs of the two parts."""
+        self.translator.progress, self.translator.fabric = self.progress, self.fabric
+        return self.translator.step(self.parts(batch))
+
+    def validation_loss(self, batch: Tensor) -> Tensor:
+        """Mean absolute error of what the items are translated to."""
+        return self.translator.validation_loss(self.parts(batch))
+
+    def parts(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """What is translated, and what it should become."""
+        frame, flow = items.tensor_split([max(0, items.shape[1] - FLOW_CHANNELS)], 1)
+        return (flow, frame) if self.backwards else (frame, flow)
+
+    def logits(self, items: Tensor) -> Tensor:
+        """The discriminator's word on each patch, (n, 1, p, q), positive where the two parts go together."""
+        logits: Tensor = self.translator.discriminator(torch.cat(self.parts(items), 1))
+        return logits
+
+
+class CrossChannel(Detector):
+    """M = 1 - S / max S, S = sigma(D1(F, O)) + sigma(D2(O, F)) for a frame F with its optical flow O; A(x) = max M.
+
+    D1 comes from a pix2pix G1 that makes flow of frames, D2 from a G2 that makes frames of flow, both trained on normal
+    video. Maps are smoothed, and count only where something moves. Instead of by the maximum over the video that is
+    judged, they are normalised by normal items that nothing was trained on. "generators" is the score of the authors'
+    sister paper (ICIP 2017): |F - G2(O)| + 2 |O - G1(F)|, both normalised; "both" is the sum. There, features of the
+    frames are compared, and flow in all channels: here frames themselves, and the length of the flow, since a single
+    frame does not tell which way people go. Flow is Lucas-Kanade's, not Brox's.
+
+    S falls where a pair looks like a translation. Translations are smoother and slower than what they imitate, so what
+    is faster than normal may look real beyond doubt: with "deviation", which is not in the paper, any answer unlike
+    those to normal items counts, |D - mean| / deviation of both logits, and of the errors too.
+
+    Args:
+        translator: The pix2pix of both directions.
+        image_score: Which map is the item's score; all are terms.
+        normalisation: "maximum" is the paper's; "deviation" counts standard deviations from the mean, either way.
+        smoothing: Standard deviation, in pixels, of the Gaussian blur of the maps.
+        moving: Length of the flow, smoothed, from which a place counts as moving; 0 for all places.
+        reference_share: Of the normal data, what is held out to normalise by.
+    """
+
+    card: ClassVar[Card] = CARD
+    working_size: ClassVar[int] = 128
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset(
+            lambda: CrossChannel(Pix2Pix(width=16, learning_rate=5e-4), image_score="both", normalisation="deviation"),
+            TrainingOptions(budget=Budget(steps=1200), batch_size=8),
+        )
+    }
+
+    low: Tensor | None
+    scale: Tensor | None
+
+    def __init__(
+        self,
+        translator: Pix2Pix | None = None,
+        image_score: Literal["discriminators", "generators", "both"] = "discriminators",
+        normalisation: Literal["maximum", "deviation"] = "maximum",
+        smoothing: float = 4.0,
+        moving: float = 0.1,
+        reference_share: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.translator = Pix2Pix() if translator is None else translator
+        self.image_score, self.normalisation = image_score, normalisation
+        self.smoothing, self.moving = smoothing, moving
+        self.reference_share = reference_share
+        self.to_flow = CrossTranslation(self.translator, backwards=False)
+        self.to_frame = CrossTranslation(self.translator, backwards=True)
+        self.register_buffer("low", None)
+        self.register_buffer("scale", None)
+
+    def phases(self) -> tuple[CrossTranslation, CrossTranslation]:
+        """One direction after the other, once it is sure that the settings are known."""
+        if self.image_score not in SCORES:
+            raise UsageError(f"image_score {self.image_score!r} is not known; use {', '.join(SCORES)}")
+        if self.normalisation not in ("maximum", "deviation"):
+            raise UsageError(f"normalisation {self.normalisation!r} is not known; use maximum or deviation")
+        return self.to_flow, self.to_frame
+
+    def fit_reference(self, batches: Batches) -> None:
+        """What each map is measured from, and its unit."""
+        raw = torch.cat([self._raw(batch, self._expected(batch)) for batch in in_order(batches)])
+        if self.normalisation == "deviation":
+            low, scale = raw.mean((0, 2, 3)), raw.std((0, 2, 3), correction=0)
+        else:
+            likeness, errors = -raw[:, :1].amin((0, 2, 3)), raw[:, 1:].amax((0, 2, 3))
+            low, scale = torch.cat([-likeness, torch.zeros_like(errors)]), torch.cat([likeness, errors])
+        self.low, self.scale = low[:, None, None], scale[:, None, None].clamp(min=1e-6)
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """The largest value of each map; the chosen map is the one that is shown."""
+        normal = self._expected(images)
+        normalised = self._normalised(self._raw(images, normal)) * self._moves(images)
+        answers, of_frame, of_flow = normalised.tensor_split([-2, -1], 1)
+        discriminators = answers.sum(1, keepdim=True)
+        generators = of_frame + FLOW_WEIGHT * of_flow
+        maps = dict(zip(SCORES, (discriminators, generators, discriminators + generators), strict=True))
+        terms = {name: pixel.flatten(1).amax(1) for name, pixel in maps.items()}
+        return Anomaly(terms[self.image_score], maps[self.image_score], terms, normal)
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """What both discriminators say of each patch."""
+        return torch.cat([phase.logits(images).flatten(1) for phase in self.phases()], 1)
+
+    def _expected(self, images: Tensor) -> Tensor:
+        """The frame that goes with the flow, and the flow that goes with the frame, (n, c, h, w)."""
+        backwards_first = (self.to_frame, self.to_flow)  # in the order of an item's channels
+        return torch.cat([phase.translator.translate(phase.parts(images)[0]) for phase in backwards_first], 1)
+
+    def _raw(self, images: Tensor, expected: Tensor) -> Tensor:
+        """Smoothed maps: -S, or both logits where deviations count; then the errors of frame and length of flow."""
+        answers = torch.cat([self._enlarged(phase.logits(images), images) for phase in self.phases()], 1)
+        if self.normalisation == "maximum":
+            answers = -answers.sigmoid().sum(1, keepdim=True)
+        error = (images - expected).abs()
+        of_frame, of_flow = error[:, :-FLOW_CHANNELS].mean(1, keepdim=True), error[:, -1:]
+        return smooth(torch.cat([answers, of_frame, of_flow], 1), self.smoothing)
+
+    def _normalised(self, raw: Tensor) -> Tensor:
+        assert self.low is not None, "a fitted detector has seen its reference"
+        assert self.scale is not None, "a fitted detector has seen its reference"
+        normalised = (raw - self.low) / self.scale
+        return normalised.abs() if self.normalisation == "deviation" else normalised
+
+    def _moves(self, images: Tensor) -> Tensor:
+        flow = self.to_flow.parts(images)[1]
+        return smooth(flow[:, :2].norm(dim=1, keepdim=True), self.smoothing) >= self.moving
+
+    @staticmethod
+    def _enlarged(patches: Tensor, images: Tensor) -> Tensor:
+        return interpolate(patches, images.shape[2:], mode="bilinear", align_corners=False)

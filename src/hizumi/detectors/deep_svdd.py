@@ -1,0 +1,219 @@
+"""Deep SVDD: a network that maps normal items into a small ball; what lands far from its centre is anomalous."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from hizumi import networks
+from hizumi.data.stream import Batches, in_order
+from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.errors import UsageError
+from hizumi.objectives import contrast_normalised
+from hizumi.training import Budget, Card, Trainable, TrainingOptions, drop_at
+
+CARD = Card(
+    family="one class",
+    idea="a network without biases draws normal items into a small ball; anomalies land outside",
+    paper="Ruff et al., Deep one-class classification, ICML 2018",
+)
+HIDDEN = (128, 64)  # of vectors' networks
+NEAREST_TO_ZERO = 0.1  # coordinates of the centre: nearer ones could be reached by weights that vanish
+RATE_DROP = drop_at(1 / 3)  # epoch 50 of 150
+
+
+class Pretraining(Trainable):
+    """The encoder, as half of an autoencoder trained on the squared error; arguments as for `DeepSVDD`."""
+
+    card: ClassVar[Card] = CARD
+    default_budget: ClassVar[Budget] = Budget(epochs=150)
+    default_batch_size: ClassVar[int] = 200
+    lowest: Tensor
+    highest: Tensor
+
+    def __init__(
+        self, code: int, widths: Sequence[int], contrast: bool, learning_rate: float, weight_decay: float
+    ) -> None:
+        super().__init__()
+        self.code, self.widths, self.contrast = code, widths, contrast
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make encoder and decoder."""
+        self.encoder: nn.Module
+        self.decoder: nn.Module
+        if len(shape) == 1:
+            self.encoder = networks.bias_free_mlp(shape[0], self.code, HIDDEN)
+            self.decoder = networks.bias_free_mlp(self.code, shape[0], HIDDEN[::-1])
+        else:
+            self.encoder = networks.BiasFreeEncoder(shape, self.code, self.widths)
+            self.decoder = networks.BiasFreeDecoder(shape, self.code, self.widths)
+        self.register_buffer("lowest", torch.tensor(-1.0))
+        self.register_buffer("highest", torch.tensor(1.0))
+        self.optimise(
+            "autoencoder",
+            self.parameters(),
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            schedule=RATE_DROP,
+        )
+
+    def begin(self, batches: Batches) -> None:
+        """Find the range of normal images after contrast normalisation."""
+        if self.contrast and len(batches.shape) == 3:
+            extremes = [contrast_normalised(batch).aminmax() for batch in in_order(batches)]
+            self.lowest.copy_(torch.stack([extreme.min for extreme in extremes]).min())
+            self.highest.copy_(torch.stack([extreme.max for extreme in extremes]).max())
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """Rebuild the batch and step down the squared error of an item."""
+        return {"reconstruction": self.update("autoencoder", self.validation_loss(batch))}
+
+    def validation_loss(self, batch: Tensor) -> Tensor:
+        """Squared error of an item."""
+        inputs = self.inputs(batch)
+        return mse_loss(self.decoder(self.encoder(inputs)), inputs, reduction="sum") / len(batch)
+
+    def inputs(self, items: Tensor) -> Tensor:
+        """Items as the networks take them: images with contrast normalised, training ones in [0, 1]."""
+        if items.ndim == 2:
+            return items
+        images = contrast_normalised(items) if self.contrast else items
+        return (images - self.lowest) / (self.highest - self.lowest).clamp(min=1e-6)
+
+
+class DeepSVDDTraining(Trainable):
+    """The ball; arguments as for `DeepSVDD`."""
+
+    card: ClassVar[Card] = CARD
+    default_budget: ClassVar[Budget] = Budget(epochs=150)
+    default_batch_size: ClassVar[int] = 200
+    centre: Tensor
+    radius: Tensor
+
+    def __init__(
+        self,
+        pretraining: Pretraining,
+        boundary: Literal["hard", "soft"],
+        nu: float,
+        warm_up: float,
+        learning_rate: float,
+        weight_decay: float,
+    ) -> None:
+        super().__init__()
+        self._pretraining = (pretraining,)  # in a tuple: it is a phase of its own and not part of this one
+        self.boundary, self.nu, self.warm_up = boundary, nu, warm_up
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Start from the encoder of the autoencoder."""
+        if self.boundary not in ("hard", "soft"):
+            raise UsageError(f"boundary {self.boundary!r} is not known; use hard or soft")
+        (pretraining,) = self._pretraining
+        self.encoder = copy.deepcopy(pretraining.encoder)
+        self.register_buffer("centre", torch.zeros(pretraining.code))
+        self.register_buffer("radius", torch.tensor(0.0))
+        self.optimise(
+            "encoder",
+            self.encoder.parameters(),
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            schedule=RATE_DROP,
+        )
+
+    def begin(self, batches: Batches) -> None:
+        """Fix the centre: the mean of all codes before the first step."""
+        mean = torch.cat([self.encode(batch) for batch in in_order(batches)]).double().mean(0).float()
+        side = torch.where(mean < 0, -1.0, 1.0)
+        self.centre.copy_(side * mean.abs().clamp(min=NEAREST_TO_ZERO))
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """Draw the batch's codes to the centre; behind a soft boundary only those outside, and the radius with them."""
+        distances = self.squared_distances(batch)
+        loss = self.update("encoder", self._objective(distances))
+        if self.boundary == "hard":
+            return {"distance": loss}
+        if self.progress >= self.warm_up:
+            self.radius.copy_(distances.detach().sqrt().quantile(1 - self.nu))
+        return {"soft_boundary": loss, "radius": self.radius.clone()}
+
+    def validation_loss(self, batch: Tensor) -> Tensor:
+        """The same objective."""
+        return self._objective(self.squared_distances(batch))
+
+    def encode(self, items: Tensor) -> Tensor:
+        """φ(x), (n, code)."""
+        (pretraining,) = self._pretraining
+        return self.encoder(pretraining.inputs(items))
+
+    def squared_distances(self, items: Tensor) -> Tensor:
+        """|φ(x) - c|², (n,)."""
+        return (self.encode(items) - self.centre).square().sum(1)
+
+    def _objective(self, distances: Tensor) -> Tensor:
+        if self.boundary == "hard":
+            return distances.mean()
+        squared_radius = self.radius.square()
+        return squared_radius + (distances - squared_radius).relu().mean() / self.nu
+
+
+class DeepSVDD(Detector):
+    """A(x) = |φ(x) - c|², minus R² where the boundary is soft; c is the mean of the codes before training.
+
+    Differences from the paper: the decoder of the pre-training begins with a linear layer, so that every image size
+    has one; vectors have fully connected networks, also without biases. Published settings for 28-pixel digits:
+    widths=(8, 4), code=32; the rate falls to a tenth after a third of either phase, as published for them.
+
+    Args:
+        code: Dimensions of φ(x).
+        widths: Channels of the stages of the encoder, each halving the image; the last is kept for further stages.
+        boundary: "hard" draws all items to the centre, "soft" those outside of the radius R, which a share `nu` of the
+            normal items exceeds.
+        nu: That share.
+        contrast: Bring every image to mean 0 and mean absolute value 1, then all by one map to [0, 1], which the
+            normal images fill.
+        warm_up: Share of the budget after which R begins to follow the data; R is 0 before.
+        learning_rate: Of both Adam optimisers.
+        weight_decay: In both phases.
+    """
+
+    card: ClassVar[Card] = CARD
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset(
+            lambda: DeepSVDD(code=32, widths=(8, 4), learning_rate=1e-3),
+            TrainingOptions(budget=(Budget(steps=700), Budget(steps=800)), batch_size=100),
+        )
+    }
+
+    def __init__(
+        self,
+        code: int = 128,
+        widths: tuple[int, ...] = (32, 64, 128),
+        boundary: Literal["hard", "soft"] = "hard",
+        nu: float = 0.1,
+        contrast: bool = True,
+        warm_up: float = 1 / 15,
+        learning_rate: float = 1e-4,
+        weight_decay: float = 5e-7,
+    ) -> None:
+        super().__init__()
+        self.code, self.widths, self.boundary, self.nu, self.contrast = code, widths, boundary, nu, contrast
+        self.warm_up, self.learning_rate, self.weight_decay = warm_up, learning_rate, weight_decay
+        self.pretraining = Pretraining(code, widths, contrast, learning_rate, weight_decay)
+        self.ball = DeepSVDDTraining(self.pretraining, boundary, nu, warm_up, learning_rate, weight_decay)
+
+    def phases(self) -> tuple[Pretraining, DeepSVDDTraining]:
+        """The autoencoder, then the ball."""
+        return self.pretraining, self.ball
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """Squared distances from the centre, or beyond the radius."""
+        distances = self.ball.squared_distances(images)
+        return Anomaly(distances if self.boundary == "hard" else distances - self.ball.radius.square())
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """Codes."""
+        return self.ball.encode(images)

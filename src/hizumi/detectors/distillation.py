@@ -1,0 +1,209 @@
+"""Distillation: a student that was taught a network's features of normal images fails on others."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, max_pool2d
+
+from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.fixed_features import FixedFeatures
+from hizumi.errors import UsageError
+from hizumi.networks.efficientnet import LEVEL_CHANNELS, LEVEL_HALVINGS
+from hizumi.objectives import direction_difference, position_difference, smooth, value_difference
+from hizumi.training import Budget, Card, Trainable, TrainingOptions
+
+CARD = Card(
+    family="features",
+    idea="a small network taught a large one's features of normal images disagrees with it on others",
+    paper="Salehi et al., Multiresolution knowledge distillation for anomaly detection, CVPR 2021",
+    inputs=("images",),
+    localises=True,
+    needs=("hizumi[features]",),
+)
+CLIPPED_SHARE = 0.01  # of a gradient map, its largest values
+
+
+class Cloner(nn.Module):
+    """Images (n, c, h, w) to maps of the sizes and channels of EfficientNet-Lite0's levels, lowest first."""
+
+    def __init__(self, channels: int, levels: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList()
+        halved = 0
+        for level in levels:
+            layers: list[nn.Module] = []
+            for _ in range(LEVEL_HALVINGS[level - 1] - halved):
+                layers += [*_convolution(channels, width), *_convolution(width, width), nn.MaxPool2d(2)]
+                channels = width
+            outputs = LEVEL_CHANNELS[level - 1]
+            # Without activation at the end, as the teacher's levels.
+            self.blocks.append(nn.Sequential(*layers, nn.Conv2d(channels, outputs, 3, 1, 1)))
+            channels, halved = outputs, LEVEL_HALVINGS[level - 1]
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n k p q"]]:
+        """Maps of all levels."""
+        maps = [images]
+        for block in self.blocks:
+            maps.append(block(maps[-1]))
+        return maps[1:]
+
+
+def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+class DistillationTraining(Trainable):
+    """A student against its fixed teacher; arguments as for `Distillation`."""
+
+    card: ClassVar[Card] = CARD
+    default_budget: ClassVar[Budget] = Budget(steps=4000)
+
+    def __init__(
+        self,
+        levels: tuple[int, ...],
+        width: int,
+        value_weight: float,
+        learning_rate: float,
+        input_size: int | None,
+        flatten: float | None,
+        weights: str | None,
+        sha256: str | None,
+    ) -> None:
+        super().__init__()
+        self.levels, self.width, self.value_weight = levels, width, value_weight
+        self.learning_rate, self.input_size, self.flatten = learning_rate, input_size, flatten
+        self.weights, self.sha256 = weights, sha256
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Load the teacher, make the student."""
+        self.teacher = FixedFeatures(shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256)
+        self.student = Cloner(shape[0], self.teacher.levels, self.width)
+        self.optimise("student", self.student.parameters(), learning_rate=self.learning_rate)
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """Bring the student's maps closer to the teacher's, in direction and in value."""
+        pairs = self.maps(batch).values()
+        direction = torch.stack([direction_difference(taught, learned).mean() for taught, learned in pairs]).sum()
+        value = torch.stack([value_difference(taught, learned).mean() for taught, learned in pairs]).sum()
+        self.update("student", direction + self.value_weight * value)
+        return {"direction": direction.detach(), "value": value.detach()}
+
+    def maps(self, images: Tensor) -> dict[int, tuple[Tensor, Tensor]]:
+        """The teacher's map and the student's of each level."""
+        prepared = self.teacher.prepared(images)
+        taught, learned = self.teacher.maps(prepared), self.student(prepared)
+        return dict(zip(taught, zip(taught.values(), learned, strict=True), strict=True))
+
+
+class Distillation(Detector):
+    """A(x) = Σ over the later levels of 1 - cos(T, S) + w mean (T - S)², of the teacher's map T and the student's S.
+
+    The map is the same difference position by position, or |dA/dx| as in the paper.
+
+    Differences from the paper: the teacher is EfficientNet-Lite0, since VGG-16 does not come as a package, with levels
+    3, 4, 6 and 8 in place of the second to fifth pooling; the student's levels end in a convolution without activation,
+    as the teacher's do. A map by positions is not in the paper. w weighs the values, as in the released code.
+
+    Args:
+        levels: Of the teacher, to imitate: 1 is the stem, 2 to 8 the seven stages, 9 the head.
+        score_levels: Those of them that the score is made of.
+        width: Channels of the student between levels.
+        value_weight: w, of the values beside the directions; the released code has 0.01, and 0.5 for textures.
+        map_kind: "features" compares position by position, "gradient" is the paper's, with one more backward pass.
+        learning_rate: Of Adam.
+        input_size: Images whose shorter side is below it are enlarged to it for both networks. None: never.
+        flatten: Background lighting to take off first: standard deviation of its blur in pixels. None: leave it.
+        smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
+        weights: A file of the teacher's weights in place of the installed package's.
+        sha256: The hash that file must have.
+    """
+
+    card: ClassVar[Card] = CARD
+    working_size: ClassVar[int] = 128
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset(lambda: Distillation(), TrainingOptions(budget=Budget(steps=1000), batch_size=64))
+    }
+
+    def __init__(
+        self,
+        levels: tuple[int, ...] = (3, 4, 6, 8),
+        score_levels: tuple[int, ...] = (4, 6, 8),
+        width: int = 16,
+        value_weight: float = 0.01,
+        map_kind: Literal["features", "gradient"] = "features",
+        learning_rate: float = 1e-3,
+        input_size: int | None = None,
+        flatten: float | None = None,
+        smoothing: float = 4.0,
+        weights: str | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.levels, self.score_levels, self.width = tuple(levels), tuple(score_levels), width
+        self.value_weight, self.map_kind, self.learning_rate = value_weight, map_kind, learning_rate
+        self.input_size, self.flatten, self.smoothing = input_size, flatten, smoothing
+        self.weights, self.sha256 = weights, sha256
+        self.networks = DistillationTraining(
+            self.levels, width, value_weight, learning_rate, input_size, flatten, weights, sha256
+        )
+
+    def phases(self) -> tuple[DistillationTraining]:
+        """One."""
+        return (self.networks,)
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Nothing; what the score is made of must have been taught."""
+        if not self.score_levels or not {*self.score_levels} <= {*self.levels}:
+            raise UsageError(f"score_levels {self.score_levels} must be some of levels {self.levels}")
+        if self.map_kind not in ("features", "gradient"):
+            raise UsageError(f"map_kind {self.map_kind!r} is not known; use features or gradient")
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """Both differences, summed over the later levels, and the map."""
+        pairs = self._pairs(images)
+        terms = self._terms(pairs)
+        if self.map_kind == "gradient":
+            pixel = _cleaned(self.gradient(images), self.smoothing)
+        else:
+            pixel = smooth(self._by_position(pairs, images), self.smoothing)
+        return Anomaly(self._score(terms), pixel, terms)
+
+    def gradient(self, images: Tensor) -> Tensor:
+        """|dA/dx|, summed over channels, (n, 1, h, w)."""
+        with torch.enable_grad():
+            images = images.detach().clone().requires_grad_()
+            score = self._score(self._terms(self._pairs(images)))
+            (gradient,) = torch.autograd.grad(score.sum(), images)
+        return gradient.abs().sum(1, keepdim=True)
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """What the student makes of the highest level, averaged over the image."""
+        return self._pairs(images)[-1][1].mean((2, 3))
+
+    def _pairs(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+        maps = self.networks.maps(images)
+        return [maps[level] for level in sorted({*self.score_levels})]
+
+    def _terms(self, pairs: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        return {
+            "direction": torch.stack([direction_difference(*pair) for pair in pairs]).sum(0),
+            "value": torch.stack([value_difference(*pair) for pair in pairs]).sum(0),
+        }
+
+    def _score(self, terms: dict[str, Tensor]) -> Tensor:
+        return terms["direction"] + self.value_weight * terms["value"]
+
+    def _by_position(self, pairs: list[tuple[Tensor, Tensor]], images: Tensor) -> Tensor:
+        by_level = [position_difference(*pair, self.value_weight) for pair in pairs]
+        size = images.shape[2:]
+        return torch.stack([interpolate(one, size, mode="bilinear", align_corners=False) for one in by_level]).sum(0)
+
+
+def _cleaned(gradient: Tensor, smoothing: float) -> Tensor:
+    """The highest values clipped, blurred, and rid of specks by a morphological opening."""
+    highest = gradient.flatten(1).quantile(1 - CLIPPED_SHARE, dim=1)[:, None, None, None]
+    blurred = smooth(gradient.minimum(highest), smoothing)
+    return max_pool2d(-max_pool2d(-blurred, 3, 1, 1), 3, 1, 1)

@@ -1,0 +1,161 @@
+"""f-AnoGAN: a Wasserstein GAN, then an encoder in place of AnoGAN's search."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from hizumi import networks
+from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.frozen_gan import as_gan, features_of, freeze
+from hizumi.errors import UsageError
+from hizumi.models.abilities import CanEncode
+from hizumi.models.adversarial import Adversarial
+from hizumi.models.dcgan import DCGAN
+from hizumi.models.wgan_gp import WGANGP
+from hizumi.objectives import absolute_difference
+from hizumi.training import Budget, Card, Trainable, TrainingOptions
+
+CARD = Card(
+    family="adversarial",
+    idea="an encoder learns to find the code of an item in a GAN; what it cannot bring back is anomalous",
+    paper="Schlegl et al., f-AnoGAN: fast unsupervised anomaly detection with GANs, Medical Image Analysis 2019",
+    localises=True,
+)
+
+
+class FAnoGANEncoding(Trainable):
+    """The encoder of a GAN that is trained and stays as it is; arguments as for `FAnoGAN`."""
+
+    card: ClassVar[Card] = CARD
+    default_budget: ClassVar[Budget] = Budget(steps=50_000)
+
+    def __init__(
+        self,
+        gan: Trainable,
+        width: int,
+        residual: bool,
+        loss: Literal["izi_f", "izi", "ziz"],
+        feature_weight: float,
+        bounded_codes: bool,
+        learning_rate: float,
+    ) -> None:
+        super().__init__()
+        self._gan = (gan,)  # in a tuple, so that its weights are not this model's as well
+        self.width, self.residual, self.loss, self.feature_weight = width, residual, loss, feature_weight
+        self.bounded_codes, self.learning_rate = bounded_codes, learning_rate
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Freeze the GAN and make the encoder."""
+        freeze(self.gan())
+        self.encoder = networks.encoder(shape, self.gan().latent, self.width, residual=self.residual)
+        parameters = self.encoder.parameters()
+        self.optimise("encoder", parameters, kind="rmsprop", learning_rate=self.learning_rate)
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One step of the encoder."""
+        if self.loss == "ziz":
+            codes = self.gan().noise(len(batch))
+            return {"code": self.update("encoder", mse_loss(self.encode(self.gan().decode(codes)), codes))}
+        residual, feature = (term.mean() for term in self.errors(batch, self.rebuild(batch)))
+        self.update("encoder", residual + self.feature_weight * feature if self.loss == "izi_f" else residual)
+        return {"residual": residual.detach(), "feature": feature.detach()}
+
+    def validation_loss(self, batch: Tensor) -> Tensor:
+        """izi_f, which is the score."""
+        residual, feature = self.errors(batch, self.rebuild(batch))
+        return (residual + self.feature_weight * feature).mean()
+
+    def encode(self, items: Tensor) -> Tensor:
+        """Codes E(x), (n, latent)."""
+        codes = self.encoder(items)
+        return codes.tanh() if self.bounded_codes else codes
+
+    def rebuild(self, items: Tensor) -> Tensor:
+        """G(E(x))."""
+        return self.gan().decode(self.encode(items))
+
+    def errors(self, items: Tensor, rebuilt: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean squared differences, (n,) each, of items and of the discriminator's features."""
+        features = features_of(self.gan(), items) - features_of(self.gan(), rebuilt)
+        return (items - rebuilt).square().flatten(1).mean(1), features.square().mean(1)
+
+    def gan(self) -> Adversarial:
+        """The GAN, whose discriminator must judge items alone."""
+        gan = as_gan(self._gan[0], "FAnoGAN")
+        if isinstance(gan, CanEncode):
+            raise UsageError(
+                f"FAnoGAN trains its own encoder and needs a discriminator of items alone, and {type(gan).__name__} "
+                "judges them together with codes; give WGANGP() or DCGAN()"
+            )
+        return gan
+
+
+class FAnoGAN(Detector):
+    """A(x) = mean (x - G(E(x)))² + κ mean (f(x) - f(G(E(x))))², f the critic's last map; the map is |x - G(E(x))|.
+
+    Differences from the paper: the generator is a running average of the trained one, as `WGANGP` has it; images whose
+    sides are no multiples of 16 are padded inside; vectors get fully connected networks. The paper's 64-pixel networks
+    have a block more than those for 32 pixels.
+
+    Args:
+        gan: Trained first; a GAN with one discriminator, of items. The paper's residual `WGANGP` where not given.
+        width: Channels of the encoder's first convolution.
+        residual: Whether the encoder is the paper's residual network, or that of DCGAN.
+        loss: What the encoder learns from: "izi_f", "izi", its first term alone, both from normal images, or "ziz",
+            the codes of generated images.
+        feature_weight: κ.
+        bounded_codes: tanh on the codes, which keeps them within one deviation; some items then are out of reach.
+        learning_rate: Of the encoder's RMSprop.
+    """
+
+    card: ClassVar[Card] = CARD
+    # In two minutes a DCGAN learns what a WGAN-GP needs much longer for.
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset(
+            lambda: FAnoGAN(
+                DCGAN(latent=64, width=32),
+                width=16,
+                residual=False,
+                feature_weight=0.1,
+                bounded_codes=False,
+                learning_rate=1e-3,
+            ),
+            TrainingOptions(budget=(Budget(steps=1100), Budget(steps=700)), batch_size=64),
+        )
+    }
+
+    def __init__(
+        self,
+        gan: Trainable | None = None,
+        width: int = 64,
+        residual: bool = True,
+        loss: Literal["izi_f", "izi", "ziz"] = "izi_f",
+        feature_weight: float = 1.0,
+        bounded_codes: bool = True,
+        learning_rate: float = 5e-5,
+    ) -> None:
+        super().__init__()
+        self.gan = WGANGP(residual=True) if gan is None else gan
+        self.width, self.residual, self.loss, self.feature_weight = width, residual, loss, feature_weight
+        self.bounded_codes, self.learning_rate = bounded_codes, learning_rate
+        self.encoding = FAnoGANEncoding(self.gan, width, residual, loss, feature_weight, bounded_codes, learning_rate)
+
+    def phases(self) -> tuple[Trainable, FAnoGANEncoding]:
+        """The GAN, then its encoder."""
+        return (self.encoding.gan(), self.encoding)
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """The weighted errors; each as a term, and "latent", the paper's other score: the mean (E(x) - E(G(E(x))))²."""
+        codes = self.encoding.encode(images)
+        rebuilt = self.encoding.gan().decode(codes)
+        residual, feature = self.encoding.errors(images, rebuilt)
+        latent = (codes - self.encoding.encode(rebuilt)).square().mean(1)
+        pixel = absolute_difference(images, rebuilt) if images.ndim == 4 else None
+        terms = {"residual": residual, "feature": feature, "latent": latent}
+        return Anomaly(residual + self.feature_weight * feature, pixel, terms, rebuilt)
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """The discriminator's features."""
+        return features_of(self.encoding.gan(), images)

@@ -1,0 +1,105 @@
+"""What the detectors on a fixed, pre-trained network have in common: images made ready for it, its maps on one grid."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor, cat, nn
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate, pad
+
+from hizumi.errors import UsageError
+from hizumi.networks.efficientnet import LEVEL_CHANNELS, EfficientNetLite, as_multiples
+from hizumi.objectives import flattened
+
+PIXELS_PER_POSITION = 8  # of what the network sees
+CONTRAST = 0.5  # standard deviation, in units of [-1, 1], of a photograph: what a flattened image is brought to
+
+
+class FixedFeatures(nn.Module):
+    """Images (n, c, h, w) to the maps of EfficientNet-Lite0's levels, with the background flattened where asked.
+
+    Args:
+        shape: Of the images, (c, h, w).
+        levels: Which levels: 1 is the stem, 2 to 8 the seven stages, 9 the head.
+        input_size: Images whose shorter side is below it are enlarged to it. None: never.
+        flatten: Standard deviation, in pixels of the images, of the blur that is taken off. None: nothing is.
+        weights: A file of weights in place of the installed package's.
+        sha256: The hash that file must have.
+        margin: Positions that the mirrored image goes on for beyond each edge. The network's convolutions pad with
+            zeros, and an edge then looks like nothing that lies inside.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        levels: Sequence[int],
+        input_size: int | None = None,
+        flatten: float | None = None,
+        weights: str | None = None,
+        sha256: str | None = None,
+        margin: int = 0,
+    ) -> None:
+        super().__init__()
+        if not levels or not {*levels} <= {*range(1, len(LEVEL_CHANNELS) + 1)}:
+            raise UsageError(f"levels {tuple(levels)} must be numbers from 1 to 9, at least one")
+        if flatten is not None and flatten <= 0:
+            raise UsageError(f"flatten is {flatten}; it must be a number of pixels above 0, or None")
+        self.flatten = flatten
+        self.network = EfficientNetLite(tuple(sorted({*levels})), None if weights is None else Path(weights), sha256)
+        enlargement = 1.0 if input_size is None else max(1.0, input_size / min(shape[1:]))
+        sides = [round(enlargement * side) for side in shape[1:]]
+        # A mirror can show an image only once.
+        self.margin = min(margin, (min(sides) - 1) // PIXELS_PER_POSITION)
+        self.sides = (sides[0], sides[1])
+        self.grid = (max(1, round(sides[0] / PIXELS_PER_POSITION)), max(1, round(sides[1] / PIXELS_PER_POSITION)))
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Each level once, lowest first."""
+        return self.network.levels
+
+    def prepared(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c y x"]:
+        """Images as the network sees them: enlarged, with their margins, of sides that its strides divide."""
+        if self.flatten is not None:
+            images = flattened(images, self.flatten) * CONTRAST
+        if tuple(images.shape[2:]) != self.sides:
+            images = interpolate(images, self.sides, mode="bilinear", align_corners=False)
+        beyond = self.margin * PIXELS_PER_POSITION
+        return as_multiples(pad(images, (beyond,) * 4, mode="reflect") if beyond else images)
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> dict[int, Tensor]:
+        """Maps (n, k, p, q) by level."""
+        return self.maps(self.prepared(images))
+
+    def maps(self, prepared: Float[Tensor, "n c y x"]) -> dict[int, Tensor]:
+        """Maps of images that are ready."""
+        return dict(zip(self.network.levels, self.network(prepared), strict=True))
+
+    def placed(
+        self, maps: Mapping[int, Tensor], levels: Sequence[int], neighbourhood: int = 1
+    ) -> Float[Tensor, "n positions k"]:
+        """Features of several levels for each position of the grid, row by row.
+
+        Each is first averaged over the `neighbourhood` (3: 3x3) around it in its own level's map.
+        """
+        placed = cat([self._on_grid(_averaged(maps[level], neighbourhood)) for level in levels], 1)
+        inside = slice(self.margin, -self.margin or None)
+        return placed[:, :, inside, inside].flatten(2).transpose(1, 2)
+
+    def _on_grid(self, level: Tensor) -> Tensor:
+        grid = (self.grid[0] + 2 * self.margin, self.grid[1] + 2 * self.margin)
+        if level.shape[2] >= grid[0] and level.shape[3] >= grid[1]:
+            return adaptive_avg_pool2d(level, grid)
+        return interpolate(level, grid, mode="bilinear", align_corners=False)
+
+    def as_map(
+        self, values: Float[Tensor, "n positions"], images: Float[Tensor, "n c h w"]
+    ) -> Float[Tensor, "n 1 h w"]:
+        """One value for each position, brought to the size of the images."""
+        return interpolate(values.unflatten(1, (1, *self.grid)), images.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _averaged(level: Tensor, neighbourhood: int) -> Tensor:
+    if neighbourhood == 1:
+        return level
+    return avg_pool2d(level, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)

@@ -1,0 +1,49 @@
+"""A few numbers that say how a picture was taken: what a tired lamp or a lens out of focus changes in all of them."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+TRIMMED = 0.05  # of the darkest and of the brightest pixels: a flaw is among them
+BORDER = 1 / 8  # of each side, for the background
+LEVEL = 2 / 255  # one grey level, which keeps logarithms and ratios of black pictures finite
+
+COLOURS = ("red", "green", "blue")
+
+
+def statistic_names(channels: int) -> list[str]:
+    """Names of the columns of `image_statistics`."""
+    names = ["brightness", "contrast", "sharpness", "background"]
+    if channels == 1:
+        return names
+    return names + (list(COLOURS) if channels == 3 else [f"channel {number + 1}" for number in range(channels)])
+
+
+def image_statistics(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+    """Robust statistics of images in [-1, 1], all but the first of them the same under any lamp.
+
+    Brightness is the trimmed mean of all pixels. In units of it: contrast, between the 5 % and 95 % quantiles;
+    sharpness, the mean size of second differences; background, the median of the border; and each channel's mean. All
+    but brightness and background are logarithms.
+    """
+    images = images.double()
+    grey = images.mean(1)
+    ascending = grey.flatten(1).sort(1).values
+    cut = int(TRIMMED * ascending.shape[1])
+    brightness = ascending[:, cut : ascending.shape[1] - cut].mean(1)
+    light = brightness + 1 + LEVEL
+    contrast = (ascending[:, -cut - 1] - ascending[:, cut] + LEVEL) / light
+    second = grey.diff(n=2, dim=1).abs().mean((1, 2)) + grey.diff(n=2, dim=2).abs().mean((1, 2))
+    sharpness = (second + LEVEL) / light
+    background = (_border(grey).median(1).values - brightness) / light
+    columns = [brightness, contrast.log(), sharpness.log(), background]
+    if images.shape[1] > 1:
+        columns += (((images.mean((2, 3)) + 1 + LEVEL) / light[:, None]).log()).unbind(1)
+    return torch.stack(columns, 1)
+
+
+def _border(grey: Float[Tensor, "n h w"]) -> Float[Tensor, "n k"]:
+    rows, columns = (max(1, int(BORDER * side)) for side in grey.shape[1:])
+    inside = torch.zeros(grey.shape[1:], dtype=torch.bool, device=grey.device)
+    inside[rows:-rows, columns:-columns] = True
+    return grey[:, ~inside]

@@ -1,0 +1,147 @@
+"""Nearest features: how far each patch of an image is from the most similar patch of any normal image."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from hizumi.data.stream import Batches, in_order
+from hizumi.detectors.core_set import Reservoir, core_set, nearest, projected
+from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.fixed_features import FixedFeatures
+from hizumi.errors import NotFittedError, UsageError
+from hizumi.objectives import smooth
+from hizumi.training import Card
+
+PROJECTED_DIMENSIONS = 64  # in which the core-set is chosen
+MARGIN = 2  # positions
+
+
+class NearestFeatures(Detector):
+    """A(x) = distance of the patch that is farthest from a memory of normal patches' features; nothing is trained.
+
+    With d(p) the distance of patch p's features to the nearest of the memory, the score is max d, or with `reweighting`
+    PatchCore's: that patch's distance times 1 - exp d / Σ exp d', d' its distances to the nearest of the memory and to
+    those closest to that. The map is d. The memory is a core-set: patches chosen one by one, each the farthest from
+    those before it.
+
+    Differences from the paper: EfficientNet-Lite0 (levels 4 and 6, of strides 8 and 16) in place of a wide ResNet-50;
+    the memory has a size of its own, not a share of all patches, and is chosen from an even sample of them, so that
+    any number of images fits; channels are not pooled, since there are few; re-weighting is an option, as in the
+    released code; the network sees a mirrored margin around the image. The preset "flattened" is for small images under
+    uneven light.
+
+    Args:
+        levels: Of the network: 1 is the stem, 2 to 8 the seven stages, 9 the head.
+        input_size: Images whose shorter side is below it are enlarged to it for the network. None: never.
+        flatten: Background lighting to take off first: standard deviation of its blur in pixels. None: leave it.
+        neighbourhood: Features are averaged over so many by so many positions of their level.
+        memory: Patches that are remembered.
+        candidates: Patches that these are chosen from.
+        neighbours: A patch's distance is the mean of those to its so many nearest.
+        reweighting: How many patches of the memory around the nearest make the weight; 0: no weight.
+        top_share: The score is the mean over this share of the patches, those with the largest distances; 0: the max.
+        smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
+        weights: A file of weights in place of the installed package's.
+        sha256: The hash that file must have.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="features",
+        idea="distance of each patch's features from the most similar patch of any normal image",
+        paper="Roth et al., Towards total recall in industrial anomaly detection (PatchCore), CVPR 2022",
+        inputs=("images",),
+        localises=True,
+        needs=("hizumi[features]",),
+    )
+    working_size: ClassVar[int] = 224
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "flattened": Preset(
+            lambda: NearestFeatures(
+                levels=(3, 4, 6), input_size=None, flatten=16.0, neighbourhood=1, top_share=0.02, smoothing=8.0
+            )
+        )
+    }
+
+    patches: Tensor | None
+
+    def __init__(
+        self,
+        levels: tuple[int, ...] = (4, 6),
+        input_size: int | None = 224,
+        flatten: float | None = None,
+        neighbourhood: int = 3,
+        memory: int = 4000,
+        candidates: int = 40_000,
+        neighbours: int = 1,
+        reweighting: int = 0,
+        top_share: float = 0.0,
+        smoothing: float = 4.0,
+        weights: str | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.levels, self.input_size, self.flatten = tuple(levels), input_size, flatten
+        self.neighbourhood, self.memory, self.candidates = neighbourhood, memory, candidates
+        self.neighbours, self.reweighting, self.top_share = neighbours, reweighting, top_share
+        self.smoothing = smoothing
+        self.weights, self.sha256 = weights, sha256
+        self.register_buffer("patches", None)
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Load the network."""
+        if not 1 <= self.neighbours <= self.memory <= self.candidates:
+            raise UsageError(
+                f"neighbours {self.neighbours}, memory {self.memory} and candidates {self.candidates}: "
+                "each must be at least 1 and at most the next"
+            )
+        if self.neighbourhood < 1 or self.neighbourhood % 2 == 0:
+            raise UsageError(f"neighbourhood is {self.neighbourhood}; it must be an odd number, such as 3")
+        if not 0 <= self.top_share <= 1:
+            raise UsageError(f"top_share is {self.top_share}; it must lie between 0 and 1")
+        self.features = FixedFeatures(
+            shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256, MARGIN
+        )
+
+    def fit_statistics(self, batches: Batches) -> None:
+        """The memory: an even sample of all patches, and the core-set of that."""
+        sample = Reservoir(self.candidates)
+        for batch in in_order(batches):
+            sample.add(self._placed(batch).flatten(0, 1))
+        assert sample.rows is not None
+        self.patches = sample.rows[core_set(projected(sample.rows, PROJECTED_DIMENSIONS), self.memory)]
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """The distances, their map and their maximum."""
+        placed = self._placed(images)
+        found, indices = nearest(placed.flatten(0, 1), self._memory(), self.neighbours)
+        distances = found.mean(1).unflatten(0, placed.shape[:2])
+        pixel = smooth(self.features.as_map(distances, images), self.smoothing)
+        count = max(1, round(self.top_share * distances.shape[1]))
+        farthest = distances.topk(count, dim=1).values.mean(1)
+        terms = {"distance": farthest, "mean": distances.mean(1)}
+        if self.reweighting:
+            terms["weight"] = self._weight(placed, distances.argmax(1), indices[:, 0].unflatten(0, placed.shape[:2]))
+            farthest = farthest * terms["weight"]
+        return Anomaly(farthest, pixel, terms)
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """Patch features, averaged over the image."""
+        return self._placed(images).mean(1)
+
+    def _weight(self, placed: Tensor, worst: Tensor, closest: Tensor) -> Tensor:
+        """1 - exp d / Σ exp d' of each image's worst patch: low where its nearest patch has close neighbours."""
+        memory = self._memory()
+        images = torch.arange(len(worst), device=worst.device)
+        around = nearest(memory[closest[images, worst]], memory, self.reweighting)[1]  # itself the first
+        distances = (placed[images, worst][:, None] - memory[around]).norm(dim=2)
+        return 1 - distances.softmax(1)[:, 0]
+
+    def _placed(self, images: Tensor) -> Tensor:
+        return self.features.placed(self.features(images), self.levels, self.neighbourhood)
+
+    def _memory(self) -> Tensor:
+        if self.patches is None:
+            raise NotFittedError("this NearestFeatures remembers nothing yet; call fit first")
+        return self.patches

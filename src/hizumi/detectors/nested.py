@@ -1,0 +1,42 @@
+"""What a detector does that is made of other detectors."""
+
+from collections.abc import Sequence
+
+import torch
+
+from hizumi.data.stream import Batches, View
+from hizumi.detectors.detector import Detector
+from hizumi.errors import DataError
+from hizumi.training import Trainable
+
+
+def phases_of(members: Sequence[Detector]) -> tuple[Trainable, ...]:
+    """All phases of all members."""
+    return tuple(phase for member in members for phase in member.phases())
+
+
+def build_members(members: Sequence[Detector], shape: tuple[int, ...]) -> None:
+    """Build each for data of this shape, (c, h, w) or (d,)."""
+    for member in members:
+        member.card.check_shape(shape, type(member).__name__)
+        member.shape = shape
+        member.build(shape)
+
+
+def fit_members(members: Sequence[Detector], batches: Batches) -> None:
+    """Estimate the statistics of each."""
+    for member in members:
+        member.fit_statistics(batches)
+
+
+def fit_references(members: Sequence[Detector], batches: Batches) -> Batches:
+    """Give half of the held-out data to the members that ask for such, and return what no member has seen."""
+    asking = [member for member in members if member.reference_share > 0]
+    if not asking:
+        return batches
+    if len(batches) < 2:
+        raise DataError("one held-out item is too few for a detector and those in it; give more normal data")
+    order = torch.arange(len(batches))
+    for member in asking:
+        member.fit_reference(View(batches, indices=order[::2]))
+    return View(batches, indices=order[1::2])

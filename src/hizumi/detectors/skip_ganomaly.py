@@ -1,0 +1,148 @@
+"""Skip-GANomaly: a U-Net rebuilds the image, and a discriminator's features say how well."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import l1_loss, mse_loss
+
+from hizumi import networks, objectives
+from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
+from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.revival import revive
+from hizumi.training import Budget, Card, Trainable, TrainingOptions
+
+FEATURES = 100
+
+CARD = Card(
+    family="reconstruction",
+    idea="a U-Net rebuilds the normal; pixels and a discriminator's features show what it could not",
+    paper="Akcay, Atapour-Abarghouei & Breckon, Skip-GANomaly, IJCNN 2019",
+    inputs=("images",),  # without skips between maps there is nothing left that is not GANomaly
+    localises=True,
+)
+
+
+class SkipGANomalyTraining(Trainable):
+    """A U-Net against a discriminator; arguments as for `SkipGANomaly`."""
+
+    card: ClassVar[Card] = CARD
+    default_budget: ClassVar[Budget] = Budget(epochs=15)
+
+    def __init__(
+        self,
+        width: int,
+        closed_skips: int,
+        weights: tuple[float, float, float],
+        noise: float,
+        learning_rate: float,
+        beta1: float,
+    ) -> None:
+        super().__init__()
+        self.width, self.closed_skips, self.weights, self.noise = width, closed_skips, weights, noise
+        self.learning_rate, self.beta1 = learning_rate, beta1
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make generator and discriminator."""
+        self.generator = networks.UNet(shape, shape[0], self.width, closed_skips=self.closed_skips)
+        self.discriminator = networks.CodeCritic(shape, FEATURES, self.width)
+        betas = (self.beta1, 0.999)
+        self.optimise("generator", self.generator.parameters(), learning_rate=self.learning_rate, betas=betas)
+        self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One step of the generator, then one of the discriminator."""
+        rebuilt = self.generator(batch + self.noise * torch.randn_like(batch) if self.noise else batch)
+        real_features, fake_features = self.discriminator.features(batch), self.discriminator.features(rebuilt)
+        terms = {
+            "adversarial": objectives.non_saturating_loss(self.discriminator.judge(fake_features)),
+            "contextual": l1_loss(rebuilt, batch),
+            "latent": mse_loss(fake_features, real_features.detach()),
+        }
+        weighted = [weight * term for weight, term in zip(self.weights, terms.values(), strict=True)]
+        self.update("generator", torch.stack(weighted).sum())
+        real_logits, fake_logits = self.discriminator.judge(real_features), self.discriminator(rebuilt.detach())
+        discriminator = self.update("discriminator", objectives.discriminator_loss(real_logits, fake_logits))
+        revive(self, self.discriminator, discriminator, self._new_discriminator)
+        return {term: value.detach() for term, value in terms.items()} | {"discriminator": discriminator}
+
+    def validation_loss(self, batch: Tensor) -> Tensor:
+        """Contextual loss."""
+        return l1_loss(self.generator(batch), batch)
+
+    def _new_discriminator(self) -> networks.CodeCritic:
+        return networks.CodeCritic(self.require_built(), FEATURES, self.width)
+
+
+class SkipGANomaly(Detector):
+    """A(x) = λ R(x) + (1 - λ) L(x), R = mean (x - G(x))², L = mean (f(x) - f(G(x)))²; the map is |x - G(x)|.
+
+    f are the 100 features from which the discriminator D makes its logit.
+
+    Differences from the paper: scores in evaluation mode, one image at a time as well as in batches; no scaling by the
+    test set; the last epoch, not the best on test data; other sizes than powers of two are padded inside. The released
+    code's learning rate (the paper's is 2e-3) and contextual weight (the paper's is 40). Not taken over from the
+    code: that its discriminator, too, minimises the latent loss, against the paper.
+
+    Args:
+        width: Channels of the first convolution of both networks.
+        closed_skips: How many levels of the U-Net, from the outermost, pass nothing across. With all skips open an
+            anomaly may be copied across, and the outermost copies best.
+        weights: Of the adversarial, contextual and latent losses.
+        noise: Standard deviation of Gaussian noise on what the generator is given in training. The released code adds
+            noise that it never draws, so that there is none.
+        residual_share: λ.
+        difference: Both parts of the score by their squares, "l2", as in the code, or by absolute values, "l1".
+        learning_rate: Of both Adam optimisers.
+        beta1: Their first momentum.
+        bn_mode: "batch" scores with each batch's own statistics, as the released code does, and only to reproduce its
+            numbers: an image's score then depends on the images beside it.
+    """
+
+    card: ClassVar[Card] = CARD
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "fast": Preset(
+            lambda: SkipGANomaly(width=8, closed_skips=3, residual_share=1.0, difference="l1", learning_rate=1e-3),
+            TrainingOptions(budget=Budget(steps=2000), batch_size=32),
+        )
+    }
+
+    def __init__(
+        self,
+        width: int = 64,
+        closed_skips: int = 0,
+        weights: tuple[float, float, float] = (1.0, 50.0, 1.0),
+        noise: float = 0.0,
+        residual_share: float = 0.9,
+        difference: Literal["l1", "l2"] = "l2",
+        learning_rate: float = 2e-4,
+        beta1: float = 0.5,
+        bn_mode: BatchNormMode = "eval",
+    ) -> None:
+        super().__init__()
+        self.width, self.closed_skips, self.weights, self.noise = width, closed_skips, weights, noise
+        self.residual_share, self.difference = residual_share, difference
+        self.learning_rate, self.beta1, self.bn_mode = learning_rate, beta1, bn_mode
+        self.networks = SkipGANomalyTraining(width, closed_skips, weights, noise, learning_rate, beta1)
+
+    def phases(self) -> tuple[SkipGANomalyTraining]:
+        """One."""
+        return (self.networks,)
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """The weighted sum of residual and latent term."""
+        with batch_norm(self.networks, self.bn_mode):
+            rebuilt = self.networks.generator(images)
+            features, rebuilt_features = (self.networks.discriminator.features(x) for x in (images, rebuilt))
+        residual, latent = images - rebuilt, features - rebuilt_features
+        terms = {"residual": self._size(residual), "latent": self._size(latent)}
+        score = self.residual_share * terms["residual"] + (1 - self.residual_share) * terms["latent"]
+        return Anomaly(score, residual.abs().mean(1, keepdim=True), terms, rebuilt)
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """The discriminator's features."""
+        return self.networks.discriminator.features(images)
+
+    def _size(self, difference: Tensor) -> Tensor:
+        return (difference.abs() if self.difference == "l1" else difference.square()).flatten(1).mean(1)

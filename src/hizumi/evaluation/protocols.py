@@ -1,0 +1,285 @@
+"""The published protocols that `hizumi reproduce` knows: how each deals its data out, and the list of all."""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool
+
+from hizumi.errors import UsageError
+from hizumi.evaluation import published_data
+from hizumi.evaluation.protocol import ANY, Deal, Leak, Protocol, as_bytes
+from hizumi.evaluation.published_data import CIFAR10
+from hizumi.evaluation.published_forms import Pool
+
+TRAINING_SHARE_OF_POOL = 0.8  # GANomaly and EGBAD, of the nine normal classes
+ELPV_TEST_SHARE = 1 / 3
+GARMENTS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
+
+
+def _one_class_normal(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+    """Deep SVDD: the training images of one class train, the whole official test set tests."""
+    assert pool.tested is not None, "the set has an official split"
+    test = np.flatnonzero(pool.tested)
+    return Deal(np.flatnonzero((pool.kinds == case) & ~pool.tested), test, pool.kinds[test] != case)
+
+
+def _one_class_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+    """GANomaly, EGBAD: 80 % of nine classes train; the other 20 %, then all of the tenth, test."""
+    generator = np.random.default_rng([seed, 0])
+    normal = generator.permutation(np.flatnonzero(pool.kinds != case))
+    cut = round(TRAINING_SHARE_OF_POOL * len(normal))
+    kept = normal[cut:]
+    if Leak.OVERLAPPING_SPLITS in leaks:  # EGBAD's loader shuffles anew before it takes the test part
+        kept = generator.permutation(normal)[cut:]
+    anomalous = np.flatnonzero(pool.kinds == case)
+    test = np.concatenate([np.sort(kept), anomalous])
+    return Deal(np.sort(normal[:cut]), test, np.repeat([False, True], [len(kept), len(anomalous)]))
+
+
+def _official(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+    """The set's own split: good training items train, all test items test."""
+    assert pool.tested is not None, "the set has an official split"
+    good, test = pool.kinds == "good", np.flatnonzero(pool.tested)
+    return Deal(np.flatnonzero(good & ~pool.tested), test, ~good[test])
+
+
+def _elpv(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+    """Two thirds of one kind's functional cells train; the rest, and all that may be defective, test."""
+    assert pool.sections is not None, "cells are mono- or polycrystalline"
+    good, here = pool.kinds == "good", pool.sections == case
+    order = np.random.default_rng(0).permutation(np.flatnonzero(good & here))
+    cut = int(len(order) * ELPV_TEST_SHARE)
+    test = np.concatenate([np.sort(order[:cut]), np.flatnonzero(here & ~good)])
+    return Deal(np.sort(order[cut:]), test, ~good[test])
+
+
+def _attacks_are_normal(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+    """EGBAD's KDD99: four in five rows are attacks, so they count as normal; 20 % of the test rows are anomalous."""
+    anomalous = pool.kinds == "normal."
+    return _with_share(_halves(np.arange(len(pool)), anomalous, seed, leaks), 0.2, seed)
+
+
+def _attacks_are_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+    """KDD99 with each row once: half of the normal connections train, 20 % of the test rows are attacks."""
+    anomalous = pool.kinds != "normal."
+    rows = _each_once(pool, anomalous)
+    deal = _with_share(_halves(rows, anomalous, seed, leaks), 0.2, seed)
+    return replace(
+        deal, notes=(f"{len(pool) - len(rows)} of {len(pool)} rows left out: copies of others, or labelled both ways",)
+    )
+
+
+def _rare_are_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+    return _halves(np.arange(len(pool)), pool.kinds == "rare", seed, leaks)
+
+
+def _each_once(pool: Pool, classes: Bool[np.ndarray, "n"]) -> np.ndarray:
+    """Positions of the first of all equal items, ascending; items that are in both classes are left out."""
+    _, firsts, which = np.unique(as_bytes(pool.items), return_index=True, return_inverse=True)
+    share = np.bincount(which, weights=classes) / np.bincount(which)
+    return np.sort(firsts[(share == 0) | (share == 1)])
+
+
+def _halves(rows: np.ndarray, anomalous: np.ndarray, seed: int, leaks: frozenset[Leak]) -> Deal:
+    """One half of the rows, its anomalies left out, trains; the other tests."""
+    order = np.random.default_rng([seed, 0]).permutation(rows)
+    train, test = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
+    kept = train if Leak.ANOMALIES_TRAINED_ON in leaks else train[~anomalous[train]]
+    return Deal(kept, test, anomalous[test])
+
+
+def _with_share(deal: Deal, share: float, seed: int) -> Deal:
+    """The same with this share of the test set anomalous: what is too many is left out at random."""
+    order = np.random.default_rng([seed, 3]).permutation(len(deal.test))
+    normal, anomalous = order[~deal.anomalous[order]], order[deal.anomalous[order]]
+    count = min(len(anomalous), int(len(normal) * share / (1 - share)))
+    kept = np.sort(np.concatenate([normal[: round(count * (1 - share) / share)], anomalous[:count]]))
+    return replace(deal, test=deal.test[kept], anomalous=deal.anomalous[kept])
+
+
+_AUROC = {"image_auroc": "AUROC"}
+_AUROC_AND_AP = {**_AUROC, "average_precision": "AP"}
+_AT_SHARE = {"f1_at_known_share": "F1 at the known share", **_AUROC, "f1": "F1 at the calibrated limit"}
+_PIXELS = {**_AUROC, "pixel_auroc": "pixel AUROC", "aupro": "AUPRO"}
+_DIGITS = tuple(map(str, range(10)))
+_AKCAY = (Leak.BEST_EPOCH, Leak.TEST_SCALING, Leak.BATCH_STATISTICS)
+_CLASSICAL = ("mahalanobis", "gaussian_mixture", "one_class_svm")
+_DEEP = (
+    "ganomaly",
+    "skip_ganomaly",
+    "alocc",
+    "egbad",
+    "alad",
+    "f_anogan",
+    "anogan",
+    "con_ad",
+    "deep_svdd",
+    "deep_svdd(soft)",
+    "conv_ae_one_class_svm",
+    "dbn_one_class_svm",
+    "reconstruction",
+    "likelihood",
+)
+_PRETRAINED = ("gaussian_features", "nearest_features", "distillation")
+_ONE_CLASS = (
+    *_CLASSICAL,
+    *_DEEP,
+    "likelihood(pixel_cnn)",
+    "likelihood(pixel_cnn, typicality)",
+    "likelihood(pixel_cnn, ratio)",
+    "likelihood(pixel_cnn, complexity)",
+)
+_PARTS = (*_CLASSICAL, *_DEEP, *_PRETRAINED)
+_TABLES = (
+    "mahalanobis",
+    "mahalanobis(pca)",
+    "one_class_svm",
+    "gaussian_mixture",
+    "egbad",
+    "egbad(feature matching)",
+    "alad",
+)
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            "mnist-one-class-normal",
+            "One digit is normal: its training images train, the 10,000 official test images test (Deep SVDD).",
+            published_data.read_mnist,
+            _one_class_normal,
+            _AUROC,
+            _ONE_CLASS,
+            _DIGITS,
+        ),
+        Protocol(
+            "mnist-one-class-anomalous",
+            "Nine digits are normal: 80 % of their images, training and test files pooled, train; the other 20 % and "
+            "all of the tenth digit test (GANomaly, EGBAD).",
+            published_data.read_mnist,
+            _one_class_anomalous,
+            _AUROC_AND_AP,
+            (*_CLASSICAL, "ganomaly", "skip_ganomaly", "egbad", "anogan"),
+            _DIGITS,
+            leaks={"ganomaly": _AKCAY, "skip_ganomaly": _AKCAY, "egbad": (Leak.OVERLAPPING_SPLITS,)},
+        ),
+        Protocol(
+            "cifar10-one-class-normal",
+            "One class is normal: its training images train, the official test images test (Deep SVDD).",
+            published_data.read_cifar10,
+            _one_class_normal,
+            _AUROC,
+            (*_CLASSICAL, *_DEEP, *_PRETRAINED),
+            _DIGITS,
+            dict(zip(_DIGITS, CIFAR10, strict=True)),
+        ),
+        Protocol(
+            "cifar10-one-class-anomalous",
+            "Nine classes are normal: 80 % of their images, training and test files pooled, train; the other 20 % and "
+            "all of the tenth class test (GANomaly, Skip-GANomaly).",
+            published_data.read_cifar10,
+            _one_class_anomalous,
+            _AUROC_AND_AP,
+            (*_CLASSICAL, "ganomaly", "skip_ganomaly", "egbad", "anogan"),
+            _DIGITS,
+            dict(zip(_DIGITS, CIFAR10, strict=True)),
+            leaks={"ganomaly": _AKCAY, "skip_ganomaly": _AKCAY},
+        ),
+        Protocol(
+            "fashion-mnist",
+            "One kind of garment is normal: its training images train, the official test images test.",
+            published_data.read_fashion_mnist,
+            _one_class_normal,
+            _AUROC,
+            _ONE_CLASS,
+            _DIGITS,
+            dict(
+                zip(
+                    _DIGITS,
+                    GARMENTS,
+                    strict=True,
+                )
+            ),
+        ),
+        Protocol(
+            "kdd99",
+            "Paper: attacks are normal, for they are 80 % of the rows; one half of the rows trains, the other, cut to "
+            "20 % anomalies, tests; the top 20 % of the scores are flagged (EGBAD, ALAD). Honest: each different row "
+            "once, normal connections are normal, half of them train, 20 % of the test rows are attacks.",
+            published_data.read_kdd99,
+            _attacks_are_normal,
+            _AT_SHARE,
+            _TABLES,
+            known_share=0.2,
+            leaks={ANY: (Leak.KNOWN_SHARE, Leak.COPIES)},
+            honest_deal=_attacks_are_anomalous,
+        ),
+        Protocol(
+            "arrhythmia",
+            "Rare classes, 15 % of the patients, are anomalous; one half of the patients trains, the other tests; the "
+            "top 15 % of the scores are flagged (ALAD).",
+            published_data.read_arrhythmia,
+            _rare_are_anomalous,
+            _AT_SHARE,
+            _TABLES,
+            known_share=0.15,
+            leaks={ANY: (Leak.KNOWN_SHARE,), "alad": (Leak.ANOMALIES_TRAINED_ON,)},
+        ),
+        Protocol(
+            "magnetic-tile",
+            "Photographs of good tiles train; good and defective ones of other tiles test: a tile is photographed up "
+            "to six times, and all its photographs stay together.",
+            published_data.read_magnetic_tile,
+            _official,
+            _PIXELS,
+            (
+                *_PARTS,
+                "gaussian_features(flattened)",
+                "nearest_features(flattened)",
+                "ensemble(flattened features)",
+            ),
+        ),
+        Protocol(
+            "elpv",
+            "Two thirds of the functional solar cells of one kind train; the rest, and those that may be defective, "
+            "test.",
+            published_data.read_elpv,
+            _elpv,
+            {**_AUROC, "auroc_by_kind/probability 1.00": "AUROC, surely defective cells only"},
+            _PARTS,
+            ("mono", "poly"),
+        ),
+        Protocol(
+            "deeppcb",
+            "Tiles of circuit boards without a defect train; others, half of them with one, test.",
+            published_data.read_deeppcb,
+            _official,
+            _PIXELS,
+            _PARTS,
+        ),
+        Protocol(
+            "pneumoniamnist",
+            "Healthy chest X-rays train; the official test images, healthy and with pneumonia, test.",
+            published_data.read_pneumoniamnist,
+            _official,
+            _AUROC,
+            (*_CLASSICAL, *_DEEP, *_PRETRAINED),
+        ),
+        Protocol(
+            "ped2",
+            "Clips without an event train; frames of other clips test.",
+            published_data.read_ped2,
+            _official,
+            _PIXELS,
+            ("mahalanobis", "reconstruction", "gaussian_features", "nearest_features", "alocc", "cross_channel"),
+            leaks={"cross_channel": (Leak.CLIP_SCALING,)},
+        ),
+    )
+}
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of this name; raises a UsageError that names those there are."""
+    if name not in PROTOCOLS:
+        raise UsageError(f"there is no protocol {name!r}; there are {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]

@@ -1,0 +1,82 @@
+"""Bodies without a single bias, those of batch norm included: they cannot send every item to one point by a constant.
+
+Convolutions in the manner of LeNet (Ruff et al. 2018): 5x5 kernels, batch norm without scale or shift, LeakyReLU,
+max-pooling. With widths (32, 64, 128) and 128 outputs the encoder is the published one for 32 pixels, with widths
+(8, 4) and 32 outputs the one for 28; other sizes are halved until the smaller side has 4 to 7 pixels.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hizumi.networks.dcgan import Pyramid
+
+SLOPE = 0.01
+
+
+class BiasFreeEncoder(nn.Module):
+    """Image (n, c, h, w) to code (n, outputs)."""
+
+    def __init__(self, shape: tuple[int, ...], outputs: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.pyramid = Pyramid.of(height, width)
+        stages = [channels, *_stages(widths, self.pyramid.stages)]
+        self.body = nn.Sequential(
+            *(layer for inner, outer in pairwise(stages) for layer in (*_stage(inner, outer), nn.MaxPool2d(2)))
+        )
+        base = stages[-1] * self.pyramid.base_height * self.pyramid.base_width
+        self.head = nn.Linear(base, outputs, bias=False)
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """Codes of images."""
+        return self.head(self.body(self.pyramid.pad(images)).flatten(1))
+
+
+class BiasFreeDecoder(nn.Module):
+    """Code (n, latent) to image (n, c, h, w) in [0, 1]: the encoder backwards."""
+
+    def __init__(self, shape: tuple[int, ...], latent: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        channels, self.height, self.width = shape
+        pyramid = Pyramid.of(self.height, self.width)
+        stages = _stages(widths, pyramid.stages)[::-1]
+        base = stages[0], pyramid.base_height, pyramid.base_width
+        self.foot = nn.Sequential(
+            nn.Linear(latent, base[0] * base[1] * base[2], bias=False), nn.Unflatten(1, base), nn.LeakyReLU(SLOPE)
+        )
+        self.body = nn.Sequential(
+            *(layer for inner, outer in pairwise([stages[0], *stages]) for layer in (*_stage(inner, outer), _double()))
+        )
+        self.last = nn.Conv2d(stages[-1], channels, 5, padding=2, bias=False)
+
+    def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
+        """Images of codes."""
+        return self.last(self.body(self.foot(codes)))[:, :, : self.height, : self.width].sigmoid()
+
+
+def bias_free_mlp(inputs: int, outputs: int, hidden: Sequence[int]) -> nn.Sequential:
+    """Hidden layers with LeakyReLU and a linear one, for vectors."""
+    layers: list[nn.Module] = []
+    for inner, outer in pairwise([inputs, *hidden]):
+        layers += [nn.Linear(inner, outer, bias=False), nn.LeakyReLU(SLOPE)]
+    return nn.Sequential(*layers, nn.Linear([inputs, *hidden][-1], outputs, bias=False))
+
+
+def _stage(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    return (
+        nn.Conv2d(inputs, outputs, 5, padding=2, bias=False),
+        nn.BatchNorm2d(outputs, eps=1e-4, affine=False),
+        nn.LeakyReLU(SLOPE),
+    )
+
+
+def _stages(widths: Sequence[int], stages: int) -> list[int]:
+    """Channels of each stage; the last width given is kept where there are more stages."""
+    return [widths[min(stage, len(widths) - 1)] for stage in range(stages)]
+
+
+def _double() -> nn.Module:
+    return nn.Upsample(scale_factor=2)

@@ -1,0 +1,139 @@
+"""The residual bodies of WGAN-GP (Gulrajani et al. 2017) and f-AnoGAN (Schlegl et al. 2019), for images of any size.
+
+At 64 pixels they are the published ones: from a 4x4 map upwards or down to one, each block doubling or halving it.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
+
+from hizumi.networks.dcgan import Pyramid, widths
+
+Norm = Callable[[int], nn.Module]
+"""A normalisation for so many channels."""
+
+
+def layer_norm(channels: int) -> nn.Module:
+    """Statistics of one image's whole map; a scale and a shift for each channel."""
+    return nn.GroupNorm(1, channels)
+
+
+class Resampling(nn.Module):
+    """A block that adds to a doubled or halved map what two convolutions make of it.
+
+    The branch with the convolutions doubles before the first and halves after the second.
+    """
+
+    def __init__(self, inputs: int, outputs: int, norm: Norm, grows: bool) -> None:
+        super().__init__()
+        hidden = outputs if grows else inputs
+        self.grows = grows
+        self.before = nn.Sequential(norm(inputs), nn.ReLU())
+        self.change = nn.Sequential(
+            nn.Conv2d(inputs, hidden, 3, padding=1, bias=False),
+            norm(hidden),
+            nn.ReLU(),
+            nn.Conv2d(hidden, outputs, 3, padding=1),
+        )
+        self.shortcut = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d p q"]:
+        """Maps of twice or half the size."""
+        if self.grows:
+            # A 1x1 convolution and a doubling may change places: this way round costs a quarter.
+            return self.change(_doubled(self.before(maps))) + _doubled(self.shortcut(maps))
+        return avg_pool2d(self.change(self.before(maps)), 2) + self.shortcut(avg_pool2d(maps, 2))
+
+
+class ResidualGenerator(nn.Module):
+    """Code (n, latent) to image (n, c, h, w) in [-1, 1]."""
+
+    def __init__(self, shape: tuple[int, ...], latent: int, width: int = 64) -> None:
+        super().__init__()
+        channels, self.height, self.width = shape
+        pyramid = Pyramid.of(self.height, self.width)
+        outputs = widths(width, pyramid.stages)[::-1]
+        base = pyramid.base_height, pyramid.base_width
+        self.foot = nn.ConvTranspose2d(latent, outputs[0], base)
+        self.body = nn.Sequential(
+            *(Resampling(i, o, nn.BatchNorm2d, grows=True) for i, o in pairwise(outputs[:1] + outputs))
+        )
+        self.head = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, channels, 3, padding=1), nn.Tanh())
+        _initialise(self)
+
+    def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
+        """Images of codes."""
+        return self.head(self.body(self.foot(codes[:, :, None, None])))[:, :, : self.height, : self.width]
+
+
+class ResidualEncoder(nn.Module):
+    """Image (n, c, h, w) to code (n, outputs)."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        outputs: int,
+        width: int = 64,
+        norm: Norm = nn.BatchNorm2d,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        channels, height, wide = shape
+        self.pyramid = Pyramid.of(height, wide)
+        sizes = widths(width, self.pyramid.stages + 1)
+        blocks = (Resampling(above, below, norm, grows=False) for above, below in pairwise(sizes))
+        self.body = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), *blocks)
+        base = self.pyramid.base_height, self.pyramid.base_width
+        self.head = nn.Conv2d(sizes[-1], outputs, base, bias=bias)
+        _initialise(self)
+
+    def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
+        """The base map."""
+        return self.body(self.pyramid.pad(images))
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """Codes of images."""
+        return self.head(self.features(images)).flatten(1)
+
+
+class ResidualCritic(nn.Module):
+    """Image (n, c, h, w) to score (n,); `features` is its last map.
+
+    Layer norm leaves every image by itself, as a penalty on the slope at each needs. The score has no bias, which in a
+    difference of scores would never move.
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int = 64) -> None:
+        super().__init__()
+        self.body = ResidualEncoder(shape, 1, width, layer_norm, bias=False)
+
+    def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
+        """The base map, which feature matching compares."""
+        return self.body.features(images)
+
+    def judge(self, features: Float[Tensor, "n k p q"]) -> Float[Tensor, " n"]:
+        """Scores from features."""
+        return self.body.head(features).flatten()
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """Scores, higher for real."""
+        return self.judge(self.features(images))
+
+
+def _doubled(maps: Tensor) -> Tensor:
+    return interpolate(maps, scale_factor=2, mode="nearest")
+
+
+def _initialise(network: nn.Module) -> None:
+    """As released: He et al. for the 3x3 convolutions, Glorot for all that no ReLU precedes, biases 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            if module.kernel_size == (3, 3):
+                nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+            else:
+                nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,228 @@
+"""The ledger as a page: what was obtained beside what was published, and why they differ."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from hizumi.evaluation.ledger import Row, Summary, summarise_figure
+from hizumi.evaluation.protocol import FALSE_ALARM_RATE, Protocol
+from hizumi.evaluation.protocols import PROTOCOLS
+from hizumi.evaluation.published_numbers import ELSEWHERE, PUBLISHED, Published, published_for
+
+FALSE_ALARMS = "realised_false_alarm_rate"
+COLUMNS = (
+    "Detector",
+    "Honest",
+    "Paper's protocol",
+    "Published",
+    "False alarms",
+    "Cases x seeds",
+    "CPU s a run",
+    "Differences",
+)
+MOST_CHANGES = 6  # named one by one
+_ASKED = f"{FALSE_ALARM_RATE:.0%}"
+INTRODUCTION = f"""# Ledger
+
+<!-- Made by `make ledger` from benchmarks/results/ledger: run experiments there, change no number here. -->
+
+What detectors reach on published protocols, beside what was published. Every number comes from
+`hizumi reproduce PROTOCOL --data FOLDER`, which writes its runs to `benchmarks/results/ledger`.
+
+- **Honest**: fitted and calibrated on normal data alone, measured at the end of training, on items of which no copy
+  was trained on.
+- **Paper's protocol**: what the authors did. What it knows of the test set is named under each table.
+- Numbers are means over cases, such as the class that is normal, of means over seeds, ± the standard deviation between
+  the seeds of a case. Where there is one case and three seeds or more, their median stands in square brackets.
+- **False alarms**: share of normal test items above the threshold that held-out normal items set for {_ASKED}.
+- **Differences**: obtained minus published, in the paper's protocol where that was run; then what of the paper's
+  settings was changed, with the paper's own in round brackets.
+- Published numbers say how they are known: from the paper, from the authors' code, from others' work (third party), or
+  recalled and unchecked (memory).
+"""
+
+
+def ledger_page(rows: Sequence[Row]) -> str:
+    """The whole page in Markdown."""
+    sections = [INTRODUCTION]
+    for protocol in PROTOCOLS.values():
+        of_protocol = [row for row in rows if row.request["protocol"] == protocol.name]
+        sections += [_section(protocol, of_protocol)]
+    return "\n".join([*sections, _elsewhere(), _machines(rows)])
+
+
+def table_rows(protocol: Protocol, rows: Sequence[Row]) -> list[list[str]]:
+    """One line for each detector and budget, best honest result first."""
+    lines: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        if row.runs:
+            lines.setdefault((row.request["name"], row.request["budget"]), {})[row.request["mode"]] = row
+    ordered = sorted(lines.values(), key=lambda modes: -_best(protocol, modes))
+    return [_line(protocol, modes) for modes in ordered]
+
+
+def _section(protocol: Protocol, rows: Sequence[Row]) -> str:
+    lines = [f"## {protocol.name}", "", protocol.about, "", f"Figures: {', '.join(protocol.figures.values())}.", ""]
+    table = table_rows(protocol, rows)
+    lines += _markdown(COLUMNS, table) if table else ["No run yet."]
+    leaks = {row.request["name"]: row.request["leaks"] for row in rows if row.request["leaks"]}
+    if leaks:
+        lines += ["", "What the paper's protocol knows of the test set:", ""]
+        lines += [f"- {name}: {'; '.join(known)}" for name, known in sorted(leaks.items())]
+    if notes := _notes(rows):
+        lines += ["", "Notes of the runs:", "", *notes]
+    if len(protocol.cases) > 1 and table:
+        lines += ["", f"{_heading(protocol)} of each case, honest, and published in brackets:", ""]
+        lines += _by_case(protocol, rows)
+    others = [entry for entry in PUBLISHED if entry.protocol == protocol.name]
+    if others:
+        lines += ["", "Published:", "", *(_published_line(entry) for entry in others)]
+    return "\n".join([*lines, ""])
+
+
+def _line(protocol: Protocol, modes: Mapping[str, Row]) -> list[str]:
+    any_row = next(iter(modes.values()))
+    request, published = any_row.request, published_for(protocol.name, any_row.request["name"])
+    honest, paper = modes.get("honest"), modes.get("paper")
+    false_alarms = summarise_figure(honest.runs, FALSE_ALARMS) if honest else None
+    return [
+        f"{request['name']}, {request['budget']} budget",
+        _figures(protocol, honest),
+        _figures(protocol, paper),
+        "-" if published is None else f"{_number(published.value, published.deviation)} ({published.trust})",
+        "-" if false_alarms is None else f"{false_alarms.mean:.1%}",
+        ", ".join(_runs(row) for _, row in sorted(modes.items())),
+        f"{fmean(run['cpu_seconds'] for row in modes.values() for run in row.runs):.0f}",
+        _differences(protocol, modes, published),
+    ]
+
+
+def _figures(protocol: Protocol, row: Row | None) -> str:
+    """Every figure of the protocol: "0.853 ± 0.004 [0.852], pixel AUROC 0.803"."""
+    if row is None:
+        return "-"
+    found = {heading: summarise_figure(row.runs, figure) for figure, heading in protocol.figures.items()}
+    first = _heading(protocol)
+    shown = [
+        f"{'' if heading == first else heading + ' '}{_summary(summary)}"
+        for heading, summary in found.items()
+        if summary
+    ]
+    return ", ".join(shown) or "-"
+
+
+def _differences(protocol: Protocol, modes: Mapping[str, Row], published: Published | None) -> str:
+    row = modes.get("paper") or modes["honest"]
+    request, said = row.request, []
+    summary = summarise_figure(row.runs, protocol.figure)
+    if published is not None and summary is not None and set(summary.by_case) == set(protocol.cases):
+        said.append(f"{summary.mean - published.value:+.3f}")
+    elif summary is not None and set(summary.by_case) != set(protocol.cases):
+        said.append(f"{len(summary.by_case)} of {len(protocol.cases)} cases so far")
+    said += _parts_used(row)
+    changes = [f"{name} {_plain(here)} ({_plain(there)})" for name, (here, there) in request["changes"].items()]
+    said += changes[:MOST_CHANGES]
+    if len(changes) > MOST_CHANGES:
+        said.append(f"{len(changes) - MOST_CHANGES} more settings")
+    if published is not None and published.note:
+        said.append(f"published: {published.note}")
+    return "; ".join(said) or "none known"
+
+
+def _parts_used(row: Row) -> list[str]:
+    """What was left out of the data: "5,000 of 6,131 to train on"."""
+    used = []
+    for what, key in (("to train on", "training"), ("to test on", "tested")):
+        here, there = (fmean(run[name] for run in row.runs) for name in (key, f"{key}_there"))
+        if here + fmean(run["calibration"] for run in row.runs) * (key == "training") < there:
+            used.append(f"{here:,.0f} of {there:,.0f} {what}")
+    return used
+
+
+def _by_case(protocol: Protocol, rows: Sequence[Row]) -> list[str]:
+    titles = [protocol.case_titles.get(case, case) for case in protocol.cases]
+    lines = []
+    for row in rows:
+        summary = summarise_figure(row.runs, protocol.figure)
+        if summary is None or row.request["mode"] != "honest":
+            continue
+        published = published_for(protocol.name, row.request["name"])
+        beside = {} if published is None else published.by_case
+        cells = [
+            "-"
+            if case not in summary.by_case
+            else f"{summary.by_case[case]:.3f}" + (f" ({beside[case]:.3f})" if case in beside else "")
+            for case in protocol.cases
+        ]
+        lines.append([f"{row.request['name']}, {row.request['budget']}", *cells])
+    return _markdown(("Detector", *titles), lines)
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """What the runs have to say, each sentence once for a row."""
+    noted = []
+    for row in rows:
+        runs = [(run, note) for run in row.runs for note in run["notes"]]
+        for run, note in runs[:1]:
+            more = f" (and {len(runs) - 1} more)" if len(runs) > 1 else ""
+            place = f"{row.request['name']}, {row.request['mode']}, {row.request['budget']}"
+            noted.append(f"- {place}, case {run['case']}, seed {run['seed']}: {note}{more}")
+    return noted
+
+
+def _published_line(entry: Published) -> str:
+    note = f"; {entry.note}" if entry.note else ""
+    return f"- {entry.row}: {_number(entry.value, entry.deviation)}, {entry.source} [{entry.trust}]{note}"
+
+
+def _elsewhere() -> str:
+    rows = [[entry.system, entry.data, entry.figure, entry.numbers, entry.trust] for entry in ELSEWHERE]
+    lines = [
+        "## Published, and not run here",
+        "",
+        "Their data are private or not at hand, or their split is not known.",
+    ]
+    return "\n".join([*lines, "", *_markdown(("System", "Data", "Figure", "Published", "Known from"), rows), ""])
+
+
+def _machines(rows: Sequence[Row]) -> str:
+    made = {
+        f"- hizumi {run['hizumi']}, torch {run['torch']}, {run['processor']}, {run['threads']} thread(s)"
+        for row in rows
+        for run in row.runs
+    }
+    return "\n".join(["## Made with", "", *(sorted(made) or ["Nothing yet."]), ""])
+
+
+def _best(protocol: Protocol, modes: Mapping[str, Row]) -> float:
+    summary = summarise_figure((modes.get("honest") or modes["paper"]).runs, protocol.figure)
+    return summary.mean if summary else -1.0
+
+
+def _heading(protocol: Protocol) -> str:
+    return protocol.figures[protocol.figure]
+
+
+def _runs(row: Row) -> str:
+    """Cases times seeds: "10 x 1", "10 x 1-3" where some have more seeds than others."""
+    cases = [run["case"] for run in row.runs]
+    counts = sorted(cases.count(case) for case in set(cases))
+    seeds = str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]}-{counts[-1]}"
+    return f"{row.request['mode']} {len(counts)} x {seeds}"
+
+
+def _summary(summary: Summary) -> str:
+    middle = "" if summary.median is None else f" [{summary.median:.3f}]"
+    return f"{_number(summary.mean, summary.deviation)}{middle}"
+
+
+def _number(value: float, deviation: float | None) -> str:
+    return f"{value:.3f}" if deviation is None else f"{value:.3f} ± {deviation:.3f}"
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(line)} |" for line in (columns, ["---"] * len(columns), *rows)]

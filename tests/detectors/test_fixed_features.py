@@ -1,0 +1,53 @@
+"""Features on a grid: averages, margins and enlargement against the network called by hand."""
+
+import pytest
+import torch
+from torch.nn.functional import interpolate, pad
+
+from hizumi.detectors.fixed_features import FixedFeatures
+from hizumi.errors import UsageError
+from hizumi.networks.efficientnet import LEVEL_CHANNELS, LEVEL_HALVINGS, EfficientNetLite
+
+pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
+IMAGES = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def test_neighbourhood_is_averaged_in_each_levels_own_map() -> None:
+    features = FixedFeatures((1, 32, 32), (3, 4))
+    maps = features(IMAGES)
+    placed = features.placed(maps, (3, 4), neighbourhood=3).unflatten(1, (4, 4))
+    # Level 4 is the grid. At a corner four of its places are averaged, elsewhere nine.
+    torch.testing.assert_close(placed[:, 0, 0, 24:], maps[4][:, :, :2, :2].mean((2, 3)))
+    torch.testing.assert_close(placed[:, 2, 1, 24:], maps[4][:, :, 1:4, 0:3].mean((2, 3)))
+    # Level 3 is twice as fine: the means of the neighbourhoods of four of its places.
+    four = [maps[3][:, :, row - 1 : row + 2, column - 1 : column + 2] for row in (4, 5) for column in (2, 3)]
+    torch.testing.assert_close(placed[:, 2, 1, :24], torch.stack([one.mean((2, 3)) for one in four]).mean(0))
+
+
+def test_margin_is_the_mirrored_image_and_is_cut_off() -> None:
+    features = FixedFeatures((1, 32, 32), (4,), margin=2)
+    assert features.grid == (4, 4)
+    (whole,) = EfficientNetLite((4,))(pad(IMAGES, (16, 16, 16, 16), mode="reflect"))
+    torch.testing.assert_close(
+        features.placed(features(IMAGES), (4,)).unflatten(1, (4, 4)).movedim(3, 1), whole[:, :, 2:6, 2:6]
+    )
+
+
+def test_small_images_are_enlarged_and_large_ones_left() -> None:
+    assert FixedFeatures((1, 32, 48), (4,), input_size=64).sides == (64, 96)
+    assert FixedFeatures((1, 96, 80), (4,), input_size=64).sides == (96, 80)
+    (expected,) = EfficientNetLite((4,))(interpolate(IMAGES, (64, 64), mode="bilinear", align_corners=False))
+    torch.testing.assert_close(FixedFeatures((1, 32, 32), (4,), input_size=64)(IMAGES)[4], expected)
+
+
+def test_levels_have_the_channels_and_sizes_that_are_written_down() -> None:
+    for level, found in FixedFeatures((1, 64, 64), range(1, 10))(torch.zeros(1, 1, 64, 64)).items():
+        side = 64 >> LEVEL_HALVINGS[level - 1]
+        assert found.shape == (1, LEVEL_CHANNELS[level - 1], side, side)
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(UsageError, match="numbers from 1 to 9"):
+        FixedFeatures((1, 32, 32), ())
+    with pytest.raises(UsageError, match="above 0"):
+        FixedFeatures((1, 32, 32), (3,), flatten=0.0)

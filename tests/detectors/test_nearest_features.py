@@ -1,0 +1,128 @@
+"""Core-sets and nearest neighbours against brute force, scikit-learn and the definitions."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import NearestNeighbors
+
+from hizumi.data.stream import TensorSource
+from hizumi.detectors import NearestFeatures
+from hizumi.detectors.core_set import Reservoir, core_set, nearest, projected
+from hizumi.errors import UsageError
+
+RANDOM = torch.Generator().manual_seed(0)
+
+
+def farthest_from_chosen(rows: np.ndarray, size: int) -> list[int]:
+    chosen = [0]
+    while len(chosen) < size:
+        distances = [min(np.linalg.norm(row - rows[index]) for index in chosen) for row in rows]
+        chosen.append(int(np.argmax(distances)))
+    return chosen
+
+
+def radius(rows: np.ndarray, chosen: tuple[int, ...] | list[int]) -> float:
+    """Distance of the row that is farthest from its nearest chosen one."""
+    return float(np.linalg.norm(rows[:, None] - rows[list(chosen)], axis=2).min(1).max())
+
+
+def test_core_set_is_the_greedy_one() -> None:
+    rows = torch.randn(60, 7, generator=RANDOM, dtype=torch.float64) + 100
+    assert core_set(rows, 25).tolist() == farthest_from_chosen(rows.numpy(), 25)
+    assert sorted(core_set(rows, 90).tolist()) == list(range(60))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_core_set_is_at_most_twice_as_wide_as_the_best(seed: int) -> None:
+    rows = np.random.default_rng(seed).normal(size=(12, 2))
+    best = min(radius(rows, chosen) for chosen in itertools.combinations(range(12), 4))
+    assert radius(rows, core_set(torch.from_numpy(rows), 4).tolist()) <= 2 * best
+
+
+def test_core_set_ends_where_nothing_new_is_left() -> None:
+    different = torch.randn(5, 4, generator=RANDOM)
+    assert sorted(core_set(different.repeat(6, 1), 20).tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_nearest_is_scikit_learns() -> None:
+    # Far from zero, where the quick formula for distances loses its digits.
+    memory, rows = torch.randn(2, 300, 16, generator=RANDOM) + 50
+    expected, where = NearestNeighbors(n_neighbors=4, algorithm="brute").fit(memory.double()).kneighbors(rows.double())
+    distances, indices = nearest(rows - 50, memory - 50, 4)
+    np.testing.assert_allclose(distances, expected, rtol=1e-4)
+    np.testing.assert_array_equal(indices, where)
+    assert nearest(memory, memory, 1)[0].max() == 0
+
+
+def test_reservoir_is_bounded_and_even() -> None:
+    counts = torch.zeros(40)
+    for seed in range(300):
+        sample = Reservoir(8, seed)
+        for part in torch.arange(40.0)[:, None].split(9):
+            sample.add(part)
+        assert sample.rows is not None
+        assert sample.rows.shape == (8, 1)
+        counts[sample.rows[:, 0].long()] += 1
+    # Each of 40 rows is among the 8 in 60 of 300 samples, give or take a standard deviation of 7.
+    assert counts.sum() == 2400
+    assert (counts - 60).abs().max() < 4 * 7
+    assert float((counts - 60).square().mean()) < 2 * 48
+
+
+def test_projection_keeps_distances() -> None:
+    rows = torch.randn(50, 400, generator=RANDOM, dtype=torch.float64)
+    ratio = torch.pdist(projected(rows, 200)) / torch.pdist(rows)
+    assert abs(float(ratio.mean()) - 1) < 0.02
+    assert float(ratio.std()) < 0.08  # 1 / sqrt(2 * 200) = 0.05 for each, and they are not independent
+    assert projected(rows, 400) is rows
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
+    return torch.rand(30, 1, 32, 40, generator=RANDOM) * 2 - 1
+
+
+def test_score_map_and_weight_are_patchcores(images: torch.Tensor) -> None:
+    train, test = images[:24], images[24:]
+    detector = NearestFeatures(
+        levels=(3, 4), input_size=None, memory=60, candidates=200, neighbours=2, reweighting=3, smoothing=0.0
+    ).fit(train)
+    memory = detector.patches
+    assert memory is not None
+    assert memory.shape == (60, 64)
+    anomaly = detector.score(test)
+    memory = memory.double().numpy()
+    with torch.no_grad():
+        placed = detector._placed(test).double().numpy()  # (n, 4 x 5, 64)
+    expected = []
+    for patches in placed:
+        distances = np.sort(np.linalg.norm(patches[:, None] - memory, axis=2), 1)[:, :2].mean(1)
+        worst = patches[distances.argmax()]
+        closest = memory[np.linalg.norm(memory - worst, axis=1).argmin()]
+        around = memory[np.linalg.norm(memory - closest, axis=1).argsort()[:3]]
+        exponentials = np.exp(np.linalg.norm(around - worst, axis=1))
+        expected.append((1 - exponentials[0] / exponentials.sum()) * distances.max())
+    np.testing.assert_allclose(anomaly.image, expected, rtol=1e-4)
+    np.testing.assert_allclose(anomaly.terms["weight"] * anomaly.terms["distance"], expected, rtol=1e-4)
+
+
+def test_any_number_of_images_leaves_the_memory_bounded(images: torch.Tensor) -> None:
+    many = TensorSource(images.repeat(10, 1, 1, 1))
+    detector = NearestFeatures(levels=(3,), input_size=None, memory=30, candidates=100).fit(many)
+    assert detector.patches is not None
+    assert len(detector.patches) <= 30
+
+
+def test_settings_that_cannot_be(images: torch.Tensor) -> None:
+    for settings, message in (
+        ({"memory": 100, "candidates": 50}, "at most the next"),
+        ({"neighbourhood": 2}, "odd number"),
+        ({"top_share": 1.5}, "between 0 and 1"),
+        ({"flatten": -1.0}, "above 0"),
+        ({"levels": (0,)}, "from 1 to 9"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            NearestFeatures(**settings).fit(images)

@@ -1,0 +1,61 @@
+import pytest
+
+from hizumi.detectors import GANomaly
+from hizumi.errors import UsageError
+from hizumi.evaluation.entrants import ENTRIES, detector_of, settled, with_arguments
+from hizumi.evaluation.protocol import Leak
+from hizumi.evaluation.protocols import PROTOCOLS, find_protocol
+from hizumi.registry import detector_class
+from hizumi.training import Budget
+
+
+def test_every_row_of_every_protocol_is_a_detector_of_its_kind() -> None:
+    for protocol in PROTOCOLS.values():
+        kind = "vectors" if protocol.name in ("kdd99", "arrhythmia") else "images"
+        for row in protocol.rows:
+            assert kind in detector_class(detector_of(row)).card.inputs, row
+
+
+def test_entries_are_made_as_they_are_named() -> None:
+    protocol = find_protocol("magnetic-tile")
+    for name, entry in ENTRIES.items():
+        for budget in ("short", "paper"):
+            made = settled(name, protocol, "honest", budget).make()
+            assert isinstance(made, detector_class(entry.detector))
+
+
+def test_batch_statistics_are_a_setting_of_the_paper_mode() -> None:
+    protocol = find_protocol("mnist-one-class-anomalous")
+    for budget in ("short", "paper"):
+        honest, paper = (settled("ganomaly", protocol, mode, budget) for mode in ("honest", "paper"))
+        assert honest.make().bn_mode == "eval"
+        assert paper.make().bn_mode == "batch"
+        assert honest.options == paper.options
+        assert honest.make().width == paper.make().width
+    assert settled("ganomaly", find_protocol("magnetic-tile"), "paper", "short").make().bn_mode == "eval"
+
+
+def test_detectors_with_that_leak_have_that_setting() -> None:
+    for protocol in PROTOCOLS.values():
+        for name, leaks in protocol.leaks.items():
+            if Leak.BATCH_STATISTICS in leaks:
+                assert with_arguments(detector_class(name)(), bn_mode="batch").bn_mode == "batch"
+
+
+def test_authors_settings_for_their_data_are_those_of_the_paper_budget() -> None:
+    kdd = settled("egbad(feature matching)", find_protocol("kdd99"), "paper", "paper")
+    assert kdd.make().model.latent == 32
+    assert kdd.make().discrimination == "features"
+    assert (kdd.options.budget, kdd.options.batch_size) == (Budget(epochs=50), 50)
+    assert settled("egbad", find_protocol("deeppcb"), "paper", "paper").make().model.latent == 200
+
+
+def test_arguments_are_changed_and_the_others_kept() -> None:
+    changed = with_arguments(GANomaly(latent=7, width=5), width=6)
+    assert isinstance(changed, GANomaly)
+    assert (changed.latent, changed.width) == (7, 6)
+
+
+def test_a_name_without_a_detector_is_refused() -> None:
+    with pytest.raises(UsageError, match="no detector is called"):
+        settled("egbat", find_protocol("kdd99"), "honest", "short")

@@ -1,0 +1,65 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hizumi.errors import DataError, UsageError
+from hizumi.evaluation.entrants import differences
+from hizumi.evaluation.ledger import add_run, begin_row, read_ledger, row_path, summarise_figure
+
+REQUEST = {"protocol": "elpv", "name": "likelihood(pixel_cnn, ratio)", "mode": "honest", "budget": "short"}
+
+
+def result(case: str, seed: int, auroc: float, **figures: Any) -> dict[str, Any]:
+    return {"case": case, "seed": seed, "figures": {"image_auroc": auroc, **figures}}
+
+
+def test_a_row_grows_run_by_run_and_knows_what_is_done(tmp_path: Path) -> None:
+    path = row_path(tmp_path, "elpv", "likelihood(pixel_cnn, ratio)", "honest", "short")
+    assert path.name == "elpv--likelihood_pixel_cnn_ratio--honest--short.json"
+    assert not begin_row(path, REQUEST).done("mono", 0)
+    add_run(path, REQUEST, result("mono", 1, 0.7))
+    add_run(path, REQUEST, result("mono", 0, 0.8))
+    row = begin_row(path, REQUEST)
+    assert row.done("mono", 0)
+    assert not row.done("poly", 0)
+    assert [run["seed"] for run in row.runs] == [0, 1]
+    assert read_ledger(tmp_path)[0].runs == row.runs
+
+
+def test_another_request_or_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a--b--c--d.json"
+    add_run(path, REQUEST, result("mono", 0, 0.7))
+    with pytest.raises(UsageError, match="begun with another budget"):
+        begin_row(path, REQUEST | {"budget": "paper"})
+    path.write_text("{")
+    with pytest.raises(DataError, match="is no row of the ledger"):
+        read_ledger(tmp_path)
+
+
+def test_means_and_deviations_by_hand() -> None:
+    runs = [result("0", 0, 0.9), result("0", 1, 0.7), result("0", 2, 0.8), result("1", 0, 0.5), result("1", 1, 0.7)]
+    summary = summarise_figure(runs, "image_auroc")
+    assert summary is not None
+    assert summary.by_case == pytest.approx({"0": 0.8, "1": 0.6})
+    assert summary.mean == pytest.approx(0.7)
+    assert summary.deviation == pytest.approx(((0.1**2 + 0.1**2 + 2 * 0.1**2) / 3) ** 0.5)
+    assert summary.median is None
+    one = summarise_figure(runs[:3], "image_auroc")
+    assert one is not None
+    assert one.median == pytest.approx(0.8)
+    single = summarise_figure(runs[:1], "image_auroc")
+    assert single is not None
+    assert single.deviation is None
+    assert summarise_figure(runs, "aupro") is None
+    nested = summarise_figure([result("0", 0, 0.5, auroc_by_kind={"crack": 0.25})], "auroc_by_kind/crack")
+    assert nested is not None
+    assert nested.mean == 0.25
+
+
+def test_differences_reach_into_models() -> None:
+    here = {"model": {"name": "vae", "arguments": {"latent": 16, "width": 64}}, "smoothing": 2.0}
+    there = {"model": {"name": "vae", "arguments": {"latent": 20, "width": 64}}, "smoothing": 4.0}
+    assert differences(here, there) == {"model.latent": [16, 20], "smoothing": [2.0, 4.0]}
+    other = {"model": {"name": "autoencoder", "arguments": {}}, "smoothing": 2.0}
+    assert differences(here, other) == {"model": ["vae", "autoencoder"]}
