@@ -1,6 +1,6 @@
 """AnoGAN's search over a batch of images at once against the same images one at a time: time and scores.
 
-    python benchmarks/detectors/anogan_search.py --width 64 --device cuda
+    python benchmarks/detectors/anogan_search.py --width 4 --device cpu
 
 writes benchmarks/results/detectors/anogan_search-DEVICE-WIDTH.json. Rounds alternate between the two ways. CPU time is
 the process's own, wall time includes what a device does. `--smoke` is a run of seconds that writes nothing.
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--size", type=int, default=64, help="pixels a side")
-    parser.add_argument("--width", type=int, default=8, help="channels of the discriminator's first convolution")
+    parser.add_argument("--width", type=int, default=4, help="channels of the discriminator's first convolution")
     parser.add_argument("--steps", type=int, default=100, help="of the search")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu")

@@ -31,7 +31,8 @@ class Query(NamedTuple):
 
     def rows(self, index: Tensor) -> "Query":
         """Some of them."""
-        return Query(*(None if part is None else part[index] for part in self))
+        codes = None if self.codes is None else self.codes[index]
+        return Query(self.items[index], self.features[index], codes)
 
 
 class AnoGAN(Detector):
@@ -115,18 +116,17 @@ class AnoGAN(Detector):
     def score_batch(self, images: Tensor) -> Anomaly:
         """Search, then score by the best code; the residual and the discrimination loss, unweighted, as terms."""
         query = self._query(images)
-        each = torch.arange(len(images), device=images.device).repeat_interleave(self.starts)
+        own = torch.arange(len(images), device=images.device)
+        owner = own.repeat_interleave(self.starts)
         points, objectives = search_codes(
-            lambda points, rows: self._objective(self._codes(points), query.rows(each[rows])),
+            lambda points, rows: self._objective(self._codes(points), query.rows(owner[rows])),
             self._first_points(query),
             self.steps,
             lambda step: self.learning_rate * (1.0 if step < DROPS_AT * self.steps else DROPS_TO),
             self.patience,
         )
-        best = objectives.view(-1, self.starts).argmin(1) + self.starts * torch.arange(
-            len(images), device=images.device
-        )
-        made = self._gan().decode(self._codes(points[best]))
+        best = points.view(len(own), self.starts, -1)[own, objectives.view(len(own), self.starts).argmin(1)]
+        made = self._gan().decode(self._codes(best))
         terms = self._terms(made, query)
         pixel = absolute_difference(images, made) if images.ndim == 4 else None
         return Anomaly(self._weighted(terms), pixel, terms, made)
@@ -176,7 +176,7 @@ class AnoGAN(Detector):
         if self.latent_search == "z":
             return points
         weights, shifts = points.tensor_split([-self._gan().latent], dim=1)
-        return weights.unflatten(1, (-1, MAPPING_UNITS)) @ mapping_input().to(points) + shifts
+        return weights.view(len(points), -1, MAPPING_UNITS) @ mapping_input().to(points) + shifts
 
     def _gan(self) -> Adversarial:
         return as_gan(self.gan, "AnoGAN")

@@ -61,10 +61,12 @@ def nearest(
     rows: Float[Tensor, "n d"], memory: Float[Tensor, "m d"], count: int
 ) -> tuple[Float[Tensor, "n k"], Int[Tensor, "n k"]]:
     """Distances to the `count` nearest rows of a memory, nearest first, and their indices."""
+    centre = memory.mean(0)
+    rows, memory = rows - centre, memory - centre
     squares = memory.square().sum(1)
     distances, indices = [], []
     for chunk in torch.split(rows, CHUNK):
-        # The quick formula finds them, the plain one measures them: the first loses digits where rows are close.
+        # The quick formula finds them, the plain one measures them: the first loses digits where distances are small.
         found = (squares - 2 * (chunk @ memory.T)).topk(min(count, len(memory)), dim=1, largest=False).indices
         measured, order = (chunk[:, None] - memory[found]).norm(dim=2).sort(1)
         distances.append(measured)

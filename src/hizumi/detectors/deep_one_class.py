@@ -141,7 +141,7 @@ class DeepOneClass(Detector):
         self.register_buffer("template_features", None)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Go on in double precision: compact features differ by little, which single precision rounds batch by batch."""
+        """Go on in double precision: compact features differ by little, which single rounds batch by batch."""
         self.network.double()
 
     def phases(self) -> tuple[DeepOneClassTraining]:

@@ -183,7 +183,7 @@ class DeepSVDD(Detector):
     card: ClassVar[Card] = CARD
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
-            lambda: DeepSVDD(code=32, widths=(8, 4), learning_rate=1e-3),
+            lambda: DeepSVDD(code=32, widths=(8, 16, 32), learning_rate=1e-3),
             TrainingOptions(budget=(Budget(steps=700), Budget(steps=800)), batch_size=100),
         )
     }

@@ -1,7 +1,8 @@
-"""What the detectors on a fixed, pre-trained network have in common: images made ready for it, its maps on one grid."""
+"""What the detectors on a fixed network have in common: images made ready for it, its maps on one grid."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, cat, nn
@@ -9,24 +10,30 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate, pa
 
 from hizumi.errors import UsageError
 from hizumi.networks.efficientnet import LEVEL_CHANNELS, EfficientNetLite, as_multiples
+from hizumi.networks.wavelets import SCALES, OrientedWavelets
 from hizumi.objectives import flattened
 
 PIXELS_PER_POSITION = 8  # of what the network sees
 CONTRAST = 0.5  # standard deviation, in units of [-1, 1], of a photograph: what a flattened image is brought to
 
+NetworkKind = Literal["efficientnet", "wavelets"]
+HIGHEST_LEVEL: dict[str, int] = {"efficientnet": len(LEVEL_CHANNELS), "wavelets": SCALES}
+
 
 class FixedFeatures(nn.Module):
-    """Images (n, c, h, w) to the maps of EfficientNet-Lite0's levels, with the background flattened where asked.
+    """Images (n, c, h, w) to the maps of a network's levels, with the background flattened where asked.
 
     Args:
         shape: Of the images, (c, h, w).
-        levels: Which levels: 1 is the stem, 2 to 8 the seven stages, 9 the head.
+        levels: Which levels: of EfficientNet-Lite0 1 is the stem, 2 to 8 the seven stages, 9 the head; of the wavelets
+            1 to 3 are scales.
         input_size: Images whose shorter side is below it are enlarged to it. None: never.
         flatten: Standard deviation, in pixels of the images, of the blur that is taken off. None: nothing is.
         weights: A file of weights in place of the installed package's.
         sha256: The hash that file must have.
         margin: Positions that the mirrored image goes on for beyond each edge. The network's convolutions pad with
             zeros, and an edge then looks like nothing that lies inside.
+        kind: "efficientnet", pre-trained, or "wavelets", which nothing has trained.
     """
 
     def __init__(
@@ -38,25 +45,28 @@ class FixedFeatures(nn.Module):
         weights: str | None = None,
         sha256: str | None = None,
         margin: int = 0,
+        kind: NetworkKind = "efficientnet",
     ) -> None:
         super().__init__()
-        if not levels or not {*levels} <= {*range(1, len(LEVEL_CHANNELS) + 1)}:
-            raise UsageError(f"levels {tuple(levels)} must be numbers from 1 to 9, at least one")
+        if kind not in HIGHEST_LEVEL:
+            raise UsageError(f"network {kind!r} is not known; use {' or '.join(HIGHEST_LEVEL)}")
+        if not levels or not {*levels} <= {*range(1, HIGHEST_LEVEL[kind] + 1)}:
+            raise UsageError(f"levels {tuple(levels)} must be numbers from 1 to {HIGHEST_LEVEL[kind]}, at least one")
         if flatten is not None and flatten <= 0:
             raise UsageError(f"flatten is {flatten}; it must be a number of pixels above 0, or None")
         self.flatten = flatten
-        self.network = EfficientNetLite(tuple(sorted({*levels})), None if weights is None else Path(weights), sha256)
+        self.levels = tuple(sorted({*levels}))
+        self.network: nn.Module
+        if kind == "wavelets":
+            self.network = OrientedWavelets(self.levels)
+        else:
+            self.network = EfficientNetLite(self.levels, None if weights is None else Path(weights), sha256)
         enlargement = 1.0 if input_size is None else max(1.0, input_size / min(shape[1:]))
         sides = [round(enlargement * side) for side in shape[1:]]
         # A mirror can show an image only once.
         self.margin = min(margin, (min(sides) - 1) // PIXELS_PER_POSITION)
         self.sides = (sides[0], sides[1])
         self.grid = (max(1, round(sides[0] / PIXELS_PER_POSITION)), max(1, round(sides[1] / PIXELS_PER_POSITION)))
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """Each level once, lowest first."""
-        return self.network.levels
 
     def prepared(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c y x"]:
         """Images as the network sees them: enlarged, with their margins, of sides that its strides divide."""
@@ -73,7 +83,7 @@ class FixedFeatures(nn.Module):
 
     def maps(self, prepared: Float[Tensor, "n c y x"]) -> dict[int, Tensor]:
         """Maps of images that are ready."""
-        return dict(zip(self.network.levels, self.network(prepared), strict=True))
+        return dict(zip(self.levels, self.network(prepared), strict=True))
 
     def placed(
         self, maps: Mapping[int, Tensor], levels: Sequence[int], neighbourhood: int = 1
@@ -96,7 +106,7 @@ class FixedFeatures(nn.Module):
         self, values: Float[Tensor, "n positions"], images: Float[Tensor, "n c h w"]
     ) -> Float[Tensor, "n 1 h w"]:
         """One value for each position, brought to the size of the images."""
-        return interpolate(values.unflatten(1, (1, *self.grid)), images.shape[2:], mode="bilinear", align_corners=False)
+        return interpolate(values.reshape(-1, 1, *self.grid), images.shape[2:], mode="bilinear", align_corners=False)
 
 
 def _averaged(level: Tensor, neighbourhood: int) -> Tensor:

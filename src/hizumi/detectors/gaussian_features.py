@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector, Preset
-from hizumi.detectors.fixed_features import FixedFeatures
+from hizumi.detectors.fixed_features import FixedFeatures, NetworkKind
 from hizumi.detectors.gaussian import Gaussian
 from hizumi.errors import UsageError
 from hizumi.objectives import smooth
@@ -24,12 +24,14 @@ class GaussianFeatures(Detector):
     "levels" is the paper's score: features averaged over the image, one Gaussian for each level with Ledoit-Wolf
     shrinkage, distances d summed. "positions" has one Gaussian for each place in the image, over the features of
     `map_levels` together (as PaDiM does, Defard et al. 2021): its distances are the map, and their maximum the score.
-    The paper uses EfficientNet-B4 at 380 pixels and has no map. The preset "flattened" is for uneven light.
+    The paper uses EfficientNet-B4 at 380 pixels and has no map. The preset "flattened" is for uneven light;
+    "untrained" is that without pre-trained weights.
 
     Args:
         image_score: Which of the two is the image's score; both are terms.
         levels: Of the paper's score: 1 is the stem, 2 to 8 the seven stages, 9 the head.
         map_levels: Of the map.
+        network: "efficientnet", pre-trained, or "wavelets", fixed filters with levels 1 to 3, which need no extra.
         flips: Fit on each training image and its three mirror images, where parts may lie either way.
         input_size: Images whose shorter side is below it are enlarged to it for the network. None: never.
         flatten: Background lighting to take off first: standard deviation of its blur in pixels. None: leave it.
@@ -47,13 +49,19 @@ class GaussianFeatures(Detector):
         needs=("hizumi[features]",),
     )
     working_size: ClassVar[int] = 128
-    presets: ClassVar[Mapping[str, Preset]] = {"flattened": Preset(lambda: GaussianFeatures(flatten=16.0))}
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "flattened": Preset(lambda: GaussianFeatures(flatten=16.0, smoothing=8.0)),
+        "untrained": Preset(
+            lambda: GaussianFeatures(levels=(1, 2, 3), map_levels=(1, 2, 3), network="wavelets", flatten=16.0)
+        ),
+    }
 
     def __init__(
         self,
         image_score: Literal["positions", "levels"] = "positions",
         levels: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8),
         map_levels: tuple[int, ...] = (3, 4, 6),
+        network: NetworkKind = "efficientnet",
         flips: bool = True,
         input_size: int | None = None,
         flatten: float | None = None,
@@ -63,6 +71,7 @@ class GaussianFeatures(Detector):
     ) -> None:
         super().__init__()
         self.image_score, self.levels, self.map_levels = image_score, tuple(levels), tuple(map_levels)
+        self.network = network
         self.flips, self.input_size, self.flatten, self.smoothing = flips, input_size, flatten, smoothing
         self.weights, self.sha256 = weights, sha256
         self.level_gaussians = nn.ModuleList(Gaussian() for _ in self.levels)
@@ -75,7 +84,13 @@ class GaussianFeatures(Detector):
         if not self.levels or not self.map_levels:
             raise UsageError(f"levels {self.levels} and map_levels {self.map_levels} must both name some level")
         self.features = FixedFeatures(
-            shape, (*self.levels, *self.map_levels), self.input_size, self.flatten, self.weights, self.sha256
+            shape,
+            (*self.levels, *self.map_levels),
+            self.input_size,
+            self.flatten,
+            self.weights,
+            self.sha256,
+            kind=self.network,
         )
 
     def fit_statistics(self, batches: Batches) -> None:

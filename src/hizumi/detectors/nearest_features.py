@@ -116,13 +116,13 @@ class NearestFeatures(Detector):
         """The distances, their map and their maximum."""
         placed = self._placed(images)
         found, indices = nearest(placed.flatten(0, 1), self._memory(), self.neighbours)
-        distances = found.mean(1).unflatten(0, placed.shape[:2])
+        distances = found.mean(1).reshape(placed.shape[:2])
         pixel = smooth(self.features.as_map(distances, images), self.smoothing)
         count = max(1, round(self.top_share * distances.shape[1]))
         farthest = distances.topk(count, dim=1).values.mean(1)
         terms = {"distance": farthest, "mean": distances.mean(1)}
         if self.reweighting:
-            terms["weight"] = self._weight(placed, distances.argmax(1), indices[:, 0].unflatten(0, placed.shape[:2]))
+            terms["weight"] = self._weight(placed, distances.argmax(1), indices[:, 0].reshape(placed.shape[:2]))
             farthest = farthest * terms["weight"]
         return Anomaly(farthest, pixel, terms)
 
