@@ -45,7 +45,9 @@ class Reconstruction(Detector):
 
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
-            lambda: Reconstruction(Autoencoder(width=16)), TrainingOptions(budget=Budget(steps=1500), batch_size=64)
+            # At 32 pixels an image is one thing; a code with places suits textures and rebuilds any stroke.
+            lambda: Reconstruction(Autoencoder(code=16, layout="flat")),
+            TrainingOptions(budget=Budget(steps=1500), batch_size=64),
         )
     }
 
