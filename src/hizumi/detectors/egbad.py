@@ -28,7 +28,7 @@ class EGBAD(Detector):
     winning the game, which it otherwise soon does; on images it slows the encoder down.
 
     Args:
-        model: A `BiGAN`; one with the paper's layers for vectors, and its dropout and 200 latents for MNIST, where not given.
+        model: A `BiGAN`; with the paper's 200 latents and dropout for MNIST, and its layers for vectors, if not given.
         weight: w, the share of the discrimination term.
         discrimination: "sigmoid" or "features", as above; "reconstruction" is the released code's -log σ(D(G(E(x)),
             E(x))), which asks the reconstruction instead of the item.
