@@ -68,14 +68,14 @@ class AnoGAN(Detector):
         localises=True,
         cost="search",
     )
-    # Few steps from the middle, and a prior, reach what is normal and little else.
+    # A few steps from the middle, held back by the prior, reach what is normal and little else.
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
             lambda: AnoGAN(
                 DCGAN(latent=64, width=32),
                 steps=60,
                 learning_rate=0.05,
-                prior_weight=1.0,
+                prior_weight=10.0,
                 start="centre",
                 patience=10,
             ),

@@ -86,9 +86,8 @@ class CrossChannel(Detector):
     frames are compared, and flow in all channels: here frames themselves, and the length of the flow, since a single
     frame does not tell which way people go. Flow is Lucas-Kanade's, not Brox's.
 
-    S falls where a pair looks like a translation. Translations are smoother and slower than what they imitate, so after
-    a short training what is faster than normal looks real beyond doubt, and "discriminators" rank it as most normal:
-    the preset uses "generators". With "deviation", which is not in the paper, any answer unlike those to normal items
+    After a short training, "discriminators" ranked what is faster than normal as most normal (UCSD Ped2), perhaps since
+    translations are then smoother and slower than what they imitate: the preset uses "generators". With "deviation", which is not in the paper, any answer unlike those to normal items
     counts, |D - mean| / deviation of both logits, and of the errors too.
 
     Args:

@@ -24,8 +24,8 @@ class EGBAD(Detector):
     as the critic; the learning rate falls in a line to 0 over the second half of the training, because the published
     constant one leaves the last epoch to chance (the authors report F1 between .95 and .32 on KDD99); E and G are
     averaged for scoring as in the paper, the critic is not. Rate and length are BiGAN's own unless given: the paper
-    has 1e-5 for 50 epochs of KDD99 and 100 of MNIST. On tables, `BiGAN(spectral_norm=True)` keeps the critic from
-    winning the game, which it otherwise soon does; on images it slows the encoder down.
+    has 1e-5 for 50 epochs of KDD99 and 100 of MNIST. `BiGAN(spectral_norm=True)`, which is not in the paper either,
+    held the critic back in short runs on KDD99; on images it slowed the encoder down.
 
     Args:
         model: A `BiGAN`; with the paper's 200 latents and dropout for MNIST, and its layers for vectors, if not given.
