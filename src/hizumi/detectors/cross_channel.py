@@ -87,8 +87,9 @@ class CrossChannel(Detector):
     frame does not tell which way people go. Flow is Lucas-Kanade's, not Brox's.
 
     After a short training, "discriminators" ranked what is faster than normal as most normal (UCSD Ped2), perhaps since
-    translations are then smoother and slower than what they imitate: the preset uses "generators". With "deviation", which is not in the paper, any answer unlike those to normal items
-    counts, |D - mean| / deviation of both logits, and of the errors too.
+    translations are then smoother and slower than what they imitate: the preset uses "generators". With "deviation",
+    which is not in the paper, any answer unlike those to normal items counts, |D - mean| / deviation of both logits,
+    and of the errors too.
 
     Args:
         translator: The pix2pix of both directions.

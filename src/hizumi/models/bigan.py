@@ -28,6 +28,7 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         generator_hidden: Those of G, from the item inwards as well.
         critic_hidden: Those in which the critic sees a vector with its code.
         critic_apart: Size of a layer that either passes before they meet; 0 for none.
+        critic_met: Numbers of an image, and of its code, that meet in the critic; 0 for 8 times the width.
         dropout: Chance of dropping an activation in the critic.
         spectral_norm: Whether the critic's layers are divided by their largest singular value, so that it cannot win.
     """
@@ -54,6 +55,7 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         generator_hidden: tuple[int, ...] = (128, 64),
         critic_hidden: tuple[int, ...] = (128, 64),
         critic_apart: int = 0,
+        critic_met: int = 0,
         dropout: float = 0.0,
         spectral_norm: bool = False,
     ) -> None:
@@ -62,8 +64,8 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         self.learning_rate, self.beta1, self.weight_decay = learning_rate, beta1, weight_decay
         self.average_decay = average_decay
         self.encoder_hidden, self.generator_hidden = encoder_hidden, generator_hidden
-        self.critic_hidden, self.critic_apart, self.dropout = critic_hidden, critic_apart, dropout
-        self.spectral_norm = spectral_norm
+        self.critic_hidden, self.critic_apart, self.critic_met = critic_hidden, critic_apart, critic_met
+        self.dropout, self.spectral_norm = dropout, spectral_norm
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator, encoder and joint critic."""
@@ -71,7 +73,13 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         codes = self.latent * (1 + self._is_stochastic())
         self.inverse = networks.encoder(shape, codes, self.width, self.encoder_hidden)
         self.critic = networks.JointCritic(
-            shape, self.latent, self.width, self.critic_hidden, apart=self.critic_apart, dropout=self.dropout
+            shape,
+            self.latent,
+            self.width,
+            self.critic_hidden,
+            apart=self.critic_apart,
+            dropout=self.dropout,
+            met=self.critic_met,
         )
         if self.spectral_norm:
             networks.normalise_spectrally(self.critic)
