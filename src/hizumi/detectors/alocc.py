@@ -61,7 +61,8 @@ class ALOCCTraining(Trainable):
             refined = self.refiner(noisy)
             losses["fooling"] = objectives.non_saturating_loss(self.critic(refined))
             losses["refinement"] = mse_loss(refined, batch)
-            self.update("refiner", losses["fooling"] + self.refinement_weight * losses["refinement"])
+            squared_distance = batch[0].numel() * losses["refinement"]
+            self.update("refiner", losses["fooling"] + self.refinement_weight * squared_distance)
         self.refinement_error.lerp_(losses["refinement"].detach(), 1 - ERROR_MEMORY)
         return {name: loss.detach() for name, loss in losses.items()}
 
@@ -82,9 +83,10 @@ class ALOCC(Detector):
     Args:
         width: Channels of the first convolution of both networks.
         noise: Standard deviation of the Gaussian noise that the refiner is to take away in training.
-        refinement_weight: λ, of the mean of (x - R(x))². Of their sum, as the paper writes it, the adversarial loss is
-            too small a part to matter: the refiner then copies whatever it is given.
-        stop_error: ρ: once the mean of (x - R(x))², running over some 20 batches, is below it, training stands still.
+        refinement_weight: λ, of ||x - R(x)||², summed over an image, as the paper writes it. Of its mean over pixels
+            the refiner can afford so much that the critic never wins, and learns nothing.
+        stop_error: ρ, for which the paper gives no number: once the mean of (x - R(x))², running over some 20 batches,
+            is below it, training stands still. The better the refiner, the less its work tells the critic.
         judged: "refined" scores by D(R(x)), "original" by D(x); "residual", which is not in the paper, by the mean of
             |x - R(x)|: the critic need not know a flaw in a texture from what it was trained on.
         learning_rate: Of both RMSprop optimisers.
@@ -95,8 +97,8 @@ class ALOCC(Detector):
     card: ClassVar[Card] = CARD
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
-            lambda: ALOCC(width=16),
-            TrainingOptions(budget=Budget(steps=1000), batch_size=64),
+            lambda: ALOCC(width=8, noise=1.5, stop_error=0.15, judged="original", learning_rate=1e-3),
+            TrainingOptions(budget=Budget(steps=300), batch_size=64),
         )
     }
 
@@ -105,7 +107,7 @@ class ALOCC(Detector):
         width: int = 64,
         noise: float = 0.155,
         refinement_weight: float = 0.4,
-        stop_error: float = 0.0,
+        stop_error: float = 0.02,
         judged: Literal["refined", "original", "residual"] = "refined",
         learning_rate: float = 2e-3,
         bn_mode: BatchNormMode = "eval",
