@@ -39,9 +39,9 @@ class LinearCritic(nn.Module):
 def linear(**arguments: object) -> AnoGAN:
     """A detector of vectors (4,) whose generator and discriminator are linear."""
     gan = GAN(latent=3, hidden=(4,), average_decay=None)
-    detector = AnoGAN(gan, **arguments)  # type: ignore[arg-type]
+    detector = AnoGAN(gan, **arguments)
     detector.prepare((4,))
-    gan.generator, gan.discriminator = LinearGenerator(), LinearCritic()  # type: ignore[assignment]
+    gan.generator, gan.discriminator = LinearGenerator(), LinearCritic()
     return detector
 
 
@@ -59,7 +59,7 @@ def convolutional() -> DCGAN:
 
 def searching(gan: DCGAN, **arguments: object) -> AnoGAN:
     """A detector, taken for fitted, over a GAN that is."""
-    detector = AnoGAN(gan, **arguments)  # type: ignore[arg-type]
+    detector = AnoGAN(gan, **arguments)
     detector.build((1, 16, 16))
     detector.shape = (1, 16, 16)
     return detector
@@ -83,7 +83,7 @@ def test_each_row_goes_as_torchs_adam_takes_it_alone() -> None:
             seen.append((float(loss.detach()), code.detach().clone()))
             optimiser.param_groups[0]["lr"] = 0.2 if step < 20 else 0.05
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
         loss_alone, code_alone = min(seen, key=lambda pair: pair[0])
         torch.testing.assert_close(lowest[row], torch.tensor(loss_alone))
@@ -112,7 +112,7 @@ def test_search_finds_the_codes_of_the_generators_own_items() -> None:
     codes = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
     anomaly = linear(steps=400, learning_rate=0.05).score(codes @ MATRIX)
     assert float(anomaly.image.max()) < 0.05
-    found = torch.linalg.lstsq(MATRIX.T, anomaly.normal.T).solution.T  # type: ignore[union-attr]
+    found = torch.linalg.lstsq(MATRIX.T, anomaly.normal.T).solution.T
     torch.testing.assert_close(found, codes, atol=0.02, rtol=0)
 
 
@@ -167,7 +167,7 @@ def test_the_best_of_several_starts_counts() -> None:
     for start in range(3):
         query = detector._query(items)
         _, losses = search_codes(
-            lambda codes, rows, query=query: detector._objective(codes, query.rows(rows)),  # type: ignore[misc]
+            lambda codes, rows, query=query: detector._objective(codes, query.rows(rows)),
             firsts[:, start],
             5,
             lambda step: 0.1 if step < 3 else 0.03,
@@ -193,13 +193,13 @@ def test_an_encoder_that_inverts_the_generator_leaves_nothing_to_search() -> Non
     detector.prepare((4,))
     inverse = nn.Linear(4, 3, bias=False)
     inverse.weight.data = torch.linalg.pinv(MATRIX).T
-    gan.generator, gan.inverse = LinearGenerator(), inverse  # type: ignore[assignment]
+    gan.generator, gan.inverse = LinearGenerator(), inverse
     own = torch.randn(5, 3) @ MATRIX
     assert float(detector.score(own).image.max()) < 1e-4
     detector.start = "random"
     assert float(detector.score(own).image.min()) > 1e-2
     detector.start = "centre"
-    assert float(detector.score(own).normal.abs().max()) == 0  # type: ignore[union-attr]
+    assert float(detector.score(own).normal.abs().max()) == 0
 
 
 def test_gans_that_do_not_suit_are_refused_before_anything_is_trained() -> None:

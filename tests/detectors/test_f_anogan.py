@@ -33,9 +33,9 @@ class LinearCritic(nn.Module):
 def linear(**arguments: object) -> FAnoGAN:
     """E(x) = 0.5 x, or its tanh, G(z) = 1.2 z, f(x) = 2 x."""
     gan = WGANGP(latent=2, average_decay=None)
-    detector = FAnoGAN(gan, **arguments)  # type: ignore[arg-type]
+    detector = FAnoGAN(gan, **arguments)
     detector.prepare((2,))
-    gan.generator, gan.critic = Scale(1.2), LinearCritic()  # type: ignore[assignment]
+    gan.generator, gan.critic = Scale(1.2), LinearCritic()
     gan.requires_grad_(False)
     encoding = detector.encoding
     encoding.encoder = Scale(0.5)

@@ -95,7 +95,7 @@ def test_the_ball_is_the_optimum_of_its_quadratic_programme() -> None:
 
 def test_machines_refuse_what_makes_no_sense() -> None:
     machine = SupportVectorMachine("rbf", 0.1)
-    machine.kernel = "cubic"  # type: ignore[assignment]
+    machine.kernel = "cubic"
     with pytest.raises(UsageError, match="kernel 'cubic'"):
         machine.fit(ROWS)
     with pytest.raises(UsageError, match="nu is 5"):
@@ -134,7 +134,7 @@ def test_codes_go_to_the_machine() -> None:
 def linear_ball(boundary: str, weight_decay: float) -> DeepSVDDTraining:
     pretraining = Pretraining(3, (8, 4), False, 1e-3, 0.0).prepare((4,))
     pretraining.encoder = nn.Linear(4, 3, bias=False)
-    ball = DeepSVDDTraining(pretraining, boundary, 0.2, 0.1, 0.02, weight_decay)  # type: ignore[arg-type]
+    ball = DeepSVDDTraining(pretraining, boundary, 0.2, 0.1, 0.02, weight_decay)
     return ball.prepare((4,))
 
 

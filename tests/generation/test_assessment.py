@@ -20,7 +20,7 @@ def flat(images: np.ndarray) -> np.ndarray:
 def test_samples_likelihood_and_reconstruction(fitted: Modeller) -> None:
     images = stripes(60, seed=5)
     result = assess(fitted, images, seed=3)
-    samples = fitted.model_.sample(60, 3).flatten(1).double().numpy()  # type: ignore[operator]
+    samples = fitted.model_.sample(60, 3).flatten(1).double().numpy()
     assert result["items"] == result["samples"]["sample_count"] == result["samples"]["real_count"] == 60
     assert result["samples"]["frechet_distance"] == pytest.approx(frechet_distance(flat(images), samples), rel=1e-5)
     assert result["samples"]["half_count"] == 30

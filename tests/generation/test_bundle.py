@@ -49,7 +49,7 @@ def test_rows_and_classes_come_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pairing", ["denoise", Denoise(0.3), SuperResolve(3), "side-by-side"])
 def test_pairings_come_back(pairing: object, tmp_path: Path) -> None:
-    fitted = Modeller(Pix2Pix(width=4), pairing=pairing, training=SHORT).fit(stripes(6, size=(16, 32)))  # type: ignore[arg-type]
+    fitted = Modeller(Pix2Pix(width=4), pairing=pairing, training=SHORT).fit(stripes(6, size=(16, 32)))
     again = load(save(fitted, tmp_path / "m.hizumi"))
     assert again.pairing == pairing
     image = stripes(1)

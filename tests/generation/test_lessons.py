@@ -23,7 +23,7 @@ def folder_of(images: np.ndarray, folder: Path) -> Path:
 
 
 def small(model: type = Pix2Pix, **wishes: object) -> Modeller:
-    return Modeller(model(width=4), training=SHORT, **wishes)  # type: ignore[arg-type]
+    return Modeller(model(width=4), training=SHORT, **wishes)
 
 
 def test_images_by_their_names_into_ones_of_more_channels(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_samples_are_of_the_datas_own_kind(fitted: Modeller) -> None:
     assert samples.dtype == np.uint8
     np.testing.assert_array_equal(samples, fitted.sample(5, seed=3))
     assert (samples != fitted.sample(5, seed=4)).any()
-    direct = fitted.model_.sample(5, seed=3)  # type: ignore[operator]
+    direct = fitted.model_.sample(5, seed=3)
     np.testing.assert_array_equal(samples, np.rint((direct.numpy().transpose(0, 2, 3, 1) + 1) * 127.5))
 
 
@@ -35,9 +35,9 @@ def test_reconstructions_come_back_at_each_images_size() -> None:
     images = [stripes(1, size=size)[0] for size in ((16, 16), (20, 31), (40, 8))]
     made = fitted.reconstruct(images)
     assert [pixels.shape for pixels in made] == [(16, 16, 1), (20, 31, 1), (40, 8, 1)]
-    unit = fitted.preprocessing_.window.to_unit(images[0]).transpose(2, 0, 1)  # type: ignore[union-attr]
+    unit = fitted.preprocessing_.window.to_unit(images[0]).transpose(2, 0, 1)
     with torch.no_grad():
-        direct = fitted.model_.reconstruct(torch.from_numpy(unit)[None])[0]  # type: ignore[operator]
+        direct = fitted.model_.reconstruct(torch.from_numpy(unit)[None])[0]
     np.testing.assert_allclose(made[0][..., 0], (direct[0] + 1) * 127.5, atol=0.51)
 
 
@@ -127,7 +127,7 @@ def test_classes_follow_the_data() -> None:
     fitted = Modeller(ConditionalGAN(width=8), training=SHORT).fit(images, names)
     assert fitted.classes_ == ("a", "b", "c")
     assert fitted.model_.classes == 3
-    direct = fitted.model_.sample(2, 5, labels=torch.tensor([2, 2]))  # type: ignore[operator]
+    direct = fitted.model_.sample(2, 5, labels=torch.tensor([2, 2]))
     expected = np.rint((direct.numpy().transpose(0, 2, 3, 1) + 1) * 127.5)
     np.testing.assert_array_equal(fitted.sample(2, seed=5, kinds="c"), expected)
     assert fitted.sample(2, kinds=["a", "b"]).shape == (2, 16, 16, 1)
@@ -207,7 +207,7 @@ def test_abilities_that_a_model_lacks(fitted: Modeller) -> None:
 )
 def test_data_that_do_not_suit_the_model(model: object, data: np.ndarray, y: object, message: str) -> None:
     with pytest.raises((DataError, UsageError), match=message):
-        Modeller(model, training=SHORT).fit(data, y)  # type: ignore[arg-type]
+        Modeller(model, training=SHORT).fit(data, y)
 
 
 def test_it_is_an_estimator(fitted: Modeller) -> None:

@@ -42,7 +42,7 @@ class Background(Trainable):
     def __init__(self, model: Trainable, mutation: float) -> None:
         super().__init__()
         self.model, self.mutation = model, mutation
-        # For the loop it is that model's training.
+        # Of the class for every other trainable, of the instance here: for the loop this is that model's training.
         self.default_budget, self.default_batch_size = model.default_budget, model.default_batch_size  # type: ignore[misc]
 
     def build(self, shape: tuple[int, ...]) -> None:
