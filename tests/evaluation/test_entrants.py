@@ -24,6 +24,12 @@ def test_entries_are_made_as_they_are_named() -> None:
             assert isinstance(made, detector_class(entry.detector))
 
 
+def test_a_preset_in_a_name_is_that_preset_in_both_budgets() -> None:
+    for budget in ("short", "paper"):
+        made = settled("nearest_features(flattened)", find_protocol("magnetic-tile"), "honest", budget).make()
+        assert (made.levels, made.flatten, made.top_share) == ((3, 4, 6), 16.0, 0.02)
+
+
 def test_batch_statistics_are_a_setting_of_the_paper_mode() -> None:
     protocol = find_protocol("mnist-one-class-anomalous")
     for budget in ("short", "paper"):

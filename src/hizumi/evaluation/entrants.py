@@ -12,15 +12,17 @@ from hizumi.models import BiGAN, GatedPixelCNN
 from hizumi.registry import detector_class
 from hizumi.training import Budget, TrainingOptions
 
-BACKGROUND = 16.0  # standard deviation, in pixels, of the lighting of the magnetic tiles
-
 
 class Entry(NamedTuple):
-    """A detector with arguments of its own, and its whole short form where the preset "fast" is of no use with them."""
+    """A detector with arguments of its own, and its whole short form where the preset "fast" is of no use with them.
+
+    Arguments that come with a preset, in both budgets, are a `preset`.
+    """
 
     detector: str
-    arguments: Callable[[], Mapping[str, Any]]
+    arguments: Callable[[], Mapping[str, Any]] = dict
     short: Callable[[], Preset] | None = None
+    preset: str | None = None
 
 
 def _pixel_cnn(image_score: Literal["plain", "typicality", "ratio", "complexity"]) -> Entry:
@@ -35,7 +37,8 @@ def _pixel_cnn(image_score: Literal["plain", "typicality", "ratio", "complexity"
 
 
 def _flattened_features() -> Mapping[str, Any]:
-    return {"detectors": (NearestFeatures(flatten=BACKGROUND), GaussianFeatures(flatten=BACKGROUND))}
+    members = (NearestFeatures, GaussianFeatures)
+    return {"detectors": tuple(preset_of(member, "flattened").make() for member in members)}
 
 
 ENTRIES: Mapping[str, Entry] = {
@@ -46,8 +49,9 @@ ENTRIES: Mapping[str, Entry] = {
     "likelihood(pixel_cnn, typicality)": _pixel_cnn("typicality"),
     "likelihood(pixel_cnn, ratio)": _pixel_cnn("ratio"),
     "likelihood(pixel_cnn, complexity)": _pixel_cnn("complexity"),
-    "nearest_features(flattened)": Entry("nearest_features", lambda: {"flatten": BACKGROUND}),
-    "gaussian_features(flattened)": Entry("gaussian_features", lambda: {"flatten": BACKGROUND}),
+    "nearest_features(flattened)": Entry("nearest_features", preset="flattened"),
+    "gaussian_features(flattened)": Entry("gaussian_features", preset="flattened"),
+    "gaussian_features(untrained)": Entry("gaussian_features", preset="untrained"),
     "ensemble(flattened features)": Entry(
         "ensemble", _flattened_features, lambda: Preset(lambda: Ensemble(**_flattened_features()))
     ),
@@ -98,8 +102,10 @@ ON_DATA: Mapping[tuple[str, str], Callable[[], Preset]] = {
 
 def settled(name: str, protocol: Protocol, mode: Mode, budget: BudgetName) -> Preset:
     """The detector of this name in the ledger, and its training, for one protocol, mode and budget."""
-    entry = ENTRIES.get(name, Entry(name, dict))
+    entry = ENTRIES.get(name, Entry(name))
     found = detector_class(entry.detector)
+    if entry.preset is not None:
+        return preset_of(found, entry.preset)
     if budget == "short" and entry.short is not None:
         return entry.short()
     if budget == "short":

@@ -235,6 +235,7 @@ PROTOCOLS: dict[str, Protocol] = {
             (
                 *_PARTS,
                 "gaussian_features(flattened)",
+                "gaussian_features(untrained)",
                 "nearest_features(flattened)",
                 "ensemble(flattened features)",
             ),
