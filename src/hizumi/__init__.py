@@ -7,8 +7,9 @@ for verdict in inspector.inspect("photos/of/new/parts"):
     print(verdict.name, verdict.anomalous, verdict.p_value)
 """
 
-import importlib as _importlib
 import typing as _typing
+
+from hizumi.lazy import lazily as _lazily
 
 if _typing.TYPE_CHECKING:
     from hizumi.calibration import Calibration, Verdict
@@ -20,21 +21,18 @@ if _typing.TYPE_CHECKING:
     from hizumi.version import __version__
 
 # Loaded when first asked for: the command line starts without torch.
-_HOMES = {
-    "Budget": "training",
-    "Calibration": "calibration",
-    "HizumiError": "errors",
-    "Inspection": "inspection",
-    "Inspector": "inspection",
-    "Manifest": "data",
-    "Modeller": "generation",
-    "TrainingOptions": "training",
-    "Verdict": "calibration",
-    "__version__": "version",
-    "load": "inspection",
-    "open_source": "data",
-    "save": "inspection",
-}
+__getattr__, __dir__ = _lazily(
+    __name__,
+    {
+        "calibration": ["Calibration", "Verdict"],
+        "data": ["Manifest", "open_source"],
+        "errors": ["HizumiError"],
+        "generation": ["Modeller"],
+        "inspection": ["Inspection", "Inspector", "load", "save"],
+        "training": ["Budget", "TrainingOptions"],
+        "version": ["__version__"],
+    },
+)
 
 __all__ = [
     "Budget",
@@ -51,13 +49,3 @@ __all__ = [
     "open_source",
     "save",
 ]
-
-
-def __getattr__(name: str) -> _typing.Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'hizumi' has no attribute {name!r}")
-    return getattr(_importlib.import_module(f"hizumi.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__

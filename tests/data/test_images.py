@@ -56,10 +56,10 @@ def test_no_window_without_images():
 
 def test_display_brings_every_8_bit_level_back():
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    unit, _ = prepare(ramp, channels=1, window=Window.of(np.uint8), name="ramp")
+    unit = Window.of(np.uint8).to_unit(prepare(ramp, channels=1, window=Window.of(np.uint8), name="ramp"))
     np.testing.assert_array_equal(Window.to_display(unit[None])[0], np.repeat(ramp, 3, axis=2))
-    assert Window.to_display(torch.full((1, 3, 1, 1), 9.0)).tolist() == [[[[255, 255, 255]]]]
-    five = torch.linspace(-1, 1, 5).reshape(1, 5, 1, 1)  # five channels are shown by their mean, 0
+    assert Window.to_display(np.full((1, 3, 1, 1), 9.0, np.float32)).tolist() == [[[[255, 255, 255]]]]
+    five = np.linspace(-1, 1, 5, dtype=np.float32).reshape(1, 5, 1, 1)  # five channels are shown by their mean, 0
     assert Window.to_display(five).tolist() == [[[[128, 128, 128]]]]
 
 

@@ -55,7 +55,8 @@ def test_the_bundle_sees_the_items_that_were_trained_on(fitted: Inspector, frame
     reader = Reader(loaded.detector_.shape, loaded.sizing_, loaded.window_, loaded.channels_)
     moving = type(manifest)(manifest.records, motion=loaded.motion_)
     for index in range(len(manifest)):
-        np.testing.assert_array_equal(reader.piece(moving, index, True).crops[0], training[index])
+        unit = loaded.window_.to_unit(reader.piece(moving, index, True).crops)
+        np.testing.assert_array_equal(unit[0], training[index])
     from_files, from_array = loaded.score_samples(frames / "train/3"), loaded.score_samples(clip(3))
     np.testing.assert_array_equal(from_files, from_array)
     np.testing.assert_allclose(loaded.score_samples([frames / "train/3/7.png"]), from_files[7:8], rtol=1e-12)

@@ -1,4 +1,4 @@
-"""From scores of held-out good images to thresholds, p-values and verdicts; numpy and scipy only."""
+"""From scores of held-out good images to thresholds, p-values and verdicts; numpy, and scipy where a rule needs it."""
 
 from hizumi.calibration.calibration import RULES, Calibration, check_rule
 from hizumi.calibration.threshold import Threshold

@@ -5,7 +5,6 @@ from difflib import get_close_matches
 from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
 
 from hizumi.calibration.conformal import (
     conformal_limit,
@@ -23,6 +22,7 @@ from hizumi.calibration.limits import (
 )
 from hizumi.calibration.threshold import Threshold, good_images, percent
 from hizumi.errors import BundleError, DataError, UsageError
+from hizumi.shapes import Bool, Float, Integer
 
 RULES = {
     "conformal": "keeps the rate on average, whatever the distribution of the scores (default)",

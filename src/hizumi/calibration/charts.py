@@ -11,9 +11,9 @@ from functools import cache
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
 
 from hizumi.errors import DataError, UsageError
+from hizumi.shapes import Bool, Float, Integer
 
 
 class Points(NamedTuple):

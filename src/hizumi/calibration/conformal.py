@@ -9,10 +9,9 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
-from scipy.special import betaincinv
 
 from hizumi.calibration.threshold import Threshold, good_images, percent
+from hizumi.shapes import Float
 
 _ROUNDING = 1e-9  # 100 * 0.29 is 28.999999999999996: without it an exact rate loses one rank
 
@@ -71,6 +70,8 @@ def upper_rate(count: int, false_alarm_rate: float, confidence: float = 0.95) ->
 
     The promise holds on average over sets; for one set the rate follows Beta(n - k + 1, k), k the threshold's rank.
     """
+    from scipy.special import betaincinv
+
     rank = max(1, min(conformal_rank(count, false_alarm_rate), count))
     return float(betaincinv(count - rank + 1, rank, confidence))
 

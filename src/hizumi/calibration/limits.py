@@ -4,13 +4,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Integer
-from scipy.optimize import brentq, minimize_scalar
-from scipy.special import bdtrc, chdtri, ndtri
 
 from hizumi.calibration.conformal import conformal_limit
 from hizumi.calibration.threshold import Threshold, good_images, percent
 from hizumi.errors import DataError, UsageError
+from hizumi.shapes import Float, Integer
 
 FEWEST_EXCESSES = 20
 _TAIL_SHARE = 0.02
@@ -30,6 +28,8 @@ def quantile_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> T
 
 def k_sigma_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
     """Mean + k standard deviations, k the normal deviate of the rate: 3 for 0.135 %."""
+    from scipy.special import ndtri
+
     if len(scores) < 2:
         raise DataError("k-sigma needs at least 2 held-out good images, got 1: add images or use the conformal rule")
     k = -float(ndtri(false_alarm_rate))
@@ -46,6 +46,8 @@ def chi_square_limit(
     scores: Float[np.ndarray, "n"], false_alarm_rate: float, degrees_of_freedom: float | None
 ) -> Threshold:
     """The upper quantile of a chi-square law, for scores that are squared Mahalanobis distances."""
+    from scipy.special import bdtrc, chdtri
+
     if degrees_of_freedom is None:
         raise UsageError(
             "the chi-square rule needs the degrees of freedom of a squared Mahalanobis distance, which this detector "
@@ -96,6 +98,8 @@ def fit_generalised_pareto(excesses: Float[np.ndarray, "n"]) -> tuple[float, flo
     ratio shape / scale the best shape is known, so the search has one dimension. Here it runs over
     u = log(1 + largest * shape / scale), which has no bounds.
     """
+    from scipy.optimize import brentq, minimize_scalar
+
     largest = float(excesses.max())
     relative = excesses / largest
 

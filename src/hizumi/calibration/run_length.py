@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float
 
 from hizumi.calibration.charts import density, ewma_deviation
 from hizumi.errors import UsageError
+from hizumi.shapes import Float
 
 _NODES = 96  # of Gauss and Legendre's quadrature; run lengths are smooth in the place of the chart
 _LONGEST_RUN = 1e9

@@ -4,10 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
-from scipy import ndimage
 
-_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+from hizumi.calibration.regions import labelled_runs
+from hizumi.shapes import Float, UInt8
 
 
 @dataclass(frozen=True)
@@ -56,18 +55,19 @@ class Verdict:
 
 def boxes_over(anomaly_map: Float[np.ndarray, "h w"], threshold: float) -> tuple[Box, ...]:
     """Frames of the 8-connected regions strictly over the threshold, largest peak first."""
-    regions, count = ndimage.label(anomaly_map > threshold, _EIGHT_NEIGHBOURS)
-    areas = np.bincount(regions.ravel(), minlength=count + 1)[1:]
-    peaks = ndimage.maximum(anomaly_map, regions, np.arange(1, count + 1))
-    boxes = [
-        Box(
-            left=columns.start,
-            top=rows.start,
-            width=columns.stop - columns.start,
-            height=rows.stop - rows.start,
-            area=int(area),
-            peak=float(peak),
-        )
-        for (rows, columns), area, peak in zip(ndimage.find_objects(regions), areas, peaks, strict=True)
-    ]
+    runs, labels, count = labelled_runs(anomaly_map > threshold)
+    if not count:
+        return ()
+    order = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[order], np.arange(count))
+    rows, lefts, rights = (values[order] for values in (runs.row, runs.start, runs.stop))
+    # The highest value of each run: reduceat over the ends of runs takes every second piece of the flattened map.
+    ends = np.stack([runs.row * anomaly_map.shape[1] + edge for edge in (runs.start, runs.stop)], 1).ravel()
+    flat = np.append(anomaly_map.ravel(), -np.inf)
+    peaks = np.maximum.reduceat(flat, ends)[::2][order]
+    left, top = np.minimum.reduceat(lefts, starts), np.minimum.reduceat(rows, starts)
+    right, bottom = np.maximum.reduceat(rights, starts), np.maximum.reduceat(rows, starts) + 1
+    areas, peaks = np.add.reduceat(rights - lefts, starts), np.maximum.reduceat(peaks, starts)
+    frames = zip(left, top, right - left, bottom - top, areas, peaks, strict=True)
+    boxes = [Box(int(x), int(y), int(w), int(h), int(area), float(peak)) for x, y, w, h, area, peak in frames]
     return tuple(sorted(boxes, key=lambda box: -box.peak))

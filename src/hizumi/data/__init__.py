@@ -1,26 +1,58 @@
 """Files, folders, tables and arrays to batches: manifest, decoding, sizing, splits and the store that serves them."""
 
-from hizumi.data.builtin import BUILTIN_NAMES, builtin
-from hizumi.data.files import IMAGE_SUFFIXES, decode
-from hizumi.data.images import Decoded, Window, match_channels, prepare
-from hizumi.data.manifest import Manifest, Record
-from hizumi.data.motion import Motion
-from hizumi.data.pairs import (
-    PAIRINGS,
-    Colour,
-    Denoise,
-    Inpaint,
-    Pairing,
-    ReadyMade,
-    SideBySide,
-    SuperResolve,
-    Unpaired,
-    paired,
+import typing as _typing
+
+from hizumi.lazy import lazily as _lazily
+
+if _typing.TYPE_CHECKING:
+    from hizumi.data.builtin_sets import BUILTIN_NAMES, builtin
+    from hizumi.data.files import IMAGE_SUFFIXES, decode
+    from hizumi.data.images import Decoded, Window, match_channels, prepare
+    from hizumi.data.manifest import Manifest, Record
+    from hizumi.data.motion import Motion
+    from hizumi.data.pairs import (
+        PAIRINGS,
+        Colour,
+        Denoise,
+        Inpaint,
+        Pairing,
+        ReadyMade,
+        SideBySide,
+        SuperResolve,
+        Unpaired,
+        paired,
+    )
+    from hizumi.data.sizing import Sizing
+    from hizumi.data.source import open_source
+    from hizumi.data.splitting import check_disjoint, deal_folds, split
+    from hizumi.data.store import Failure, Store
+
+__getattr__, __dir__ = _lazily(
+    __name__,
+    {
+        "builtin_sets": ["BUILTIN_NAMES", "builtin"],
+        "files": ["IMAGE_SUFFIXES", "decode"],
+        "images": ["Decoded", "Window", "match_channels", "prepare"],
+        "manifest": ["Manifest", "Record"],
+        "motion": ["Motion"],
+        "pairs": [
+            "PAIRINGS",
+            "Colour",
+            "Denoise",
+            "Inpaint",
+            "Pairing",
+            "ReadyMade",
+            "SideBySide",
+            "SuperResolve",
+            "Unpaired",
+            "paired",
+        ],
+        "sizing": ["Sizing"],
+        "source": ["open_source"],
+        "splitting": ["check_disjoint", "deal_folds", "split"],
+        "store": ["Failure", "Store"],
+    },
 )
-from hizumi.data.sizing import Sizing
-from hizumi.data.source import open_source
-from hizumi.data.split import check_disjoint, deal_folds, split
-from hizumi.data.store import Failure, Store
 
 __all__ = [
     "BUILTIN_NAMES",

@@ -1,25 +1,39 @@
 """Arrays, tensors, torch data sets, and the .npy and .npz files that hold them."""
 
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from hizumi.data.labels import NormalClass, labels_of, split_of_word
 from hizumi.data.manifest import Manifest, Record
 from hizumi.errors import DataError, UsageError
 from hizumi.files import printable
 
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import Dataset
+
 SPLIT_NAMES = ("train", "calibration", "test")
 MEANINGS = ("x", "y", "label", "split", "mask", "group", "clip", "kind")
+
+
+def is_tensor(data: object) -> "TypeGuard[Tensor]":
+    """Whether this is a torch tensor; torch is not loaded to find out, since where there is one it is loaded."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(data, torch.Tensor)
+
+
+def is_dataset(data: object) -> "TypeGuard[Dataset[Any]]":
+    """Whether this is a torch data set."""
+    torch_data = sys.modules.get("torch.utils.data")
+    return torch_data is not None and isinstance(data, torch_data.Dataset)
 
 
 def open_array(array: np.ndarray, name: str = "array") -> Manifest:
@@ -33,12 +47,12 @@ def open_array(array: np.ndarray, name: str = "array") -> Manifest:
     return Manifest(records, array, name=name, columns=columns)
 
 
-def open_tensor(tensor: Tensor) -> Manifest:
+def open_tensor(tensor: "Tensor") -> Manifest:
     """Images (n, c, h, w) or (n, h, w), or vectors (n, d), all good."""
     return open_array(_channels_last(_as_numpy(tensor)), "tensor")
 
 
-def open_dataset(dataset: Dataset[Any], normal_class: NormalClass) -> Manifest:
+def open_dataset(dataset: "Dataset[Any]", normal_class: NormalClass) -> Manifest:
     """Every item once: (c, h, w) tensor, (h, w[, c]) array, image, or (d,) vector; alone or followed by its label.
 
     Raises UsageError for a data set without a length, DataError for items of other kinds.
@@ -203,9 +217,9 @@ def _checked(array: np.ndarray, name: str) -> np.ndarray:
     return array[:, :, :, np.newaxis] if array.ndim == 3 else array
 
 
-def _as_numpy(tensor: Tensor) -> np.ndarray:
+def _as_numpy(tensor: "Tensor") -> np.ndarray:
     plain = tensor.detach().cpu()
-    return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+    return (plain.float() if str(plain.dtype) == "torch.bfloat16" else plain).numpy()
 
 
 def _channels_last(array: np.ndarray) -> np.ndarray:
@@ -213,7 +227,7 @@ def _channels_last(array: np.ndarray) -> np.ndarray:
 
 
 def _item_as_array(item: object, row: int) -> np.ndarray:
-    if isinstance(item, Tensor):
+    if is_tensor(item):
         array = _as_numpy(item)
         return array.transpose(1, 2, 0) if array.ndim == 3 else array
     array = np.asarray(item)

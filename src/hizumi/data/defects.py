@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
+
+from hizumi.shapes import Bool, Float, UInt8
 
 BARELY_VISIBLE = 0.15
 """Share of paint below which a pixel is left untouched, so that the mask is exactly where the image was changed."""

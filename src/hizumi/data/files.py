@@ -1,10 +1,10 @@
 """Image files to pixels: only the formats on the list, at full depth, and nothing dropped without a note."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -40,8 +40,11 @@ def decode(path: Path, *, name: str | None = None, pixel_limit: int = PIXEL_LIMI
         try:
             return tiff.decode_tiff(file, name, pixel_limit)
         except tiff.CodecMissingError:
-            file.seek(0)
-            return _decode_pillow(file, name, pixel_limit)
+            pass
+        except ModuleNotFoundError:
+            _refuse_all_but_plain_tiff(file, name)
+        file.seek(0)
+        return _decode_pillow(file, name, pixel_limit)
 
 
 @contextmanager
@@ -124,6 +127,18 @@ def _bytes_of_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
     with Image.open(file, formats=("PNG",)) as image:
         image.tile = [part._replace(args=raw_mode) for part in image.tile]
         return np.array(image, dtype=np.uint16)
+
+
+def _refuse_all_but_plain_tiff(file: BinaryIO, name: str) -> None:
+    """Where tifffile is not installed: Pillow reads one page of 8- or 16-bit grey or of 8-bit colour alike."""
+    file.seek(0)
+    with Image.open(file, formats=("TIFF",)) as image:
+        tags: Mapping[int, Any] = image.tag_v2  # type: ignore[attr-defined]  # only TIFF images have tags
+        bits, meaning, sample_format = tags.get(258), tags.get(262), tags.get(339, (1,))
+        known = (bits in ((8,), (16,)) and meaning == 1) or (bits == (8, 8, 8) and meaning == 2)
+        plain = known and {*sample_format} == {1} and tags.get(284, 1) == 1 and 338 not in tags
+        if not plain or getattr(image, "n_frames", 1) > 1:
+            raise DataError(f"{name}: it takes tifffile to read this kind of TIFF exactly: pip install tifffile")
 
 
 def _refuse_shallow(image: Image.Image, name: str) -> None:

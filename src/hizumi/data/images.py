@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Float, Shaped, UInt8
-from torch import Tensor
 
 from hizumi.errors import DataError
+from hizumi.shapes import Float, Shaped, UInt8
 
 EXACT_IN_FLOAT32 = 2**24
 CHANNELS_NAMES = {1: "grey", 3: "colour"}
@@ -116,16 +114,20 @@ class Window:
         limits = np.iinfo(dtype)
         return cls(float(limits.min), float(limits.max), dtype.name)
 
+    def check(self, dtype: np.dtype) -> None:
+        """Raise DataError for another dtype: the same part at another bit depth is another range of numbers."""
+        if dtype.name != self.dtype:
+            raise DataError(
+                f"the image is {dtype.name}, the detector was fitted on {self.dtype} images; "
+                "save it at the depth of the training images"
+            )
+
     def to_unit(self, pixels: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Map pixels of the window's dtype to float32 with `low` at -1 and `high` at 1, clipping nothing.
 
-        Raises DataError for another dtype: the same part at another bit depth is another range of numbers.
+        Raises DataError for another dtype.
         """
-        if pixels.dtype.name != self.dtype:
-            raise DataError(
-                f"the image is {pixels.dtype.name}, the detector was fitted on {self.dtype} images; "
-                "save it at the depth of the training images"
-            )
+        self.check(pixels.dtype)
         unit = pixels.astype(np.float32)
         unit -= np.float32(self.low)
         unit *= np.float32(2 / (self.high - self.low))
@@ -144,29 +146,23 @@ class Window:
         return held.astype(dtype), float((held != rounded).mean())
 
     @staticmethod
-    def to_display(batch: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w 3"]:
+    def to_display(batch: Float[np.ndarray, "n c h w"]) -> UInt8[np.ndarray, "n h w 3"]:
         """Pictures for people: [-1, 1] becomes 0 to 255, what lies outside is clipped.
 
         One channel is shown as grey, three as colour, any other number by its mean.
         """
-        shown = batch.detach().float().cpu()
-        if shown.shape[1] != 3:
-            shown = shown.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-        grey_levels = ((shown + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return np.ascontiguousarray(grey_levels.permute(0, 2, 3, 1).numpy())
+        shown = batch if batch.shape[1] == 3 else np.repeat(batch.mean(1, keepdims=True), 3, axis=1)
+        grey_levels = np.rint((shown + 1) * 127.5).clip(0, 255).astype(np.uint8)
+        return np.ascontiguousarray(grey_levels.transpose(0, 2, 3, 1))
 
 
 def prepare(
     pixels: Shaped[np.ndarray, "h w c"], *, channels: int, window: Window, name: str
-) -> tuple[Float[Tensor, "channels h w"], tuple[str, ...]]:
-    """One image, already at its working size, as a network takes it: channels matched, values in the window.
-
-    Training and scoring both come through here, so that they see the same numbers. Also gives the notes on what was
-    done.
-    """
-    matched, note = match_channels(pixels, channels, name)
+) -> Shaped[np.ndarray, "channels h w"]:
+    """One image with its channels matched and put first; raises DataError where it is not of the window's dtype."""
+    matched, _ = match_channels(pixels, channels, name)
     try:
-        unit = window.to_unit(matched)
+        window.check(matched.dtype)
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
-    return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1))), (note,) if note else ()
+    return np.ascontiguousarray(matched.transpose(2, 0, 1))

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
 
 from hizumi.data.files import decode
 from hizumi.data.images import Decoded, as_pixels
 from hizumi.data.motion import Motion
 from hizumi.errors import DataError
+from hizumi.shapes import Bool
 
 GOOD = "good"
 UNLABELLED = "unlabelled"

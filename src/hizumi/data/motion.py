@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Shaped
 
 from hizumi.data.images import Decoded, Window, match_channels
 from hizumi.data.sizing import Sizing
-from hizumi.errors import DataError
+from hizumi.errors import DataError, MissingExtraError
+from hizumi.shapes import Float, Shaped
 
 FLOW_CHANNELS = 3  # to the right, downwards, and the length of both
 FLOW_RADIUS = 5  # pixels around each pixel that are taken to move alike
@@ -55,7 +55,10 @@ def optical_flow(
 
     By the iterative Lucas-Kanade method (Le Besnerais & Champagnat 2005). `step` and `side` are as for `Motion`.
     """
-    from skimage.registration import optical_flow_ilk
+    try:
+        from skimage.registration import optical_flow_ilk
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("motion is found by scikit-image: pip install scikit-image") from error
 
     height, width = frame.shape[:2]
     scale = min(1.0, (side or np.inf) / max(height, width))

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
-from jaxtyping import Float, Shaped
-from torch.nn.functional import interpolate
+from PIL import Image
 
 from hizumi.errors import UsageError
+from hizumi.shapes import Float, Shaped
 
 
 @dataclass(frozen=True)
@@ -90,12 +89,14 @@ class Sizing:
 def _scaled(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     if pixels.shape[:2] == (height, width):
         return pixels
-    planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32))
-    scaled = interpolate(planes[None], (height, width), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
+    scaled = np.empty((height, width, pixels.shape[2]), np.float32)
+    for channel in range(pixels.shape[2]):
+        plane = Image.fromarray(pixels[:, :, channel].astype(np.float32))
+        scaled[:, :, channel] = np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR))
     if pixels.dtype.kind in "iu":
         limits = np.iinfo(pixels.dtype)
         scaled = np.rint(scaled).clip(limits.min, limits.max)
-    return np.ascontiguousarray(scaled.astype(pixels.dtype, copy=False))
+    return scaled.astype(pixels.dtype, copy=False)
 
 
 def _edge_padded(pixels: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:

@@ -4,14 +4,21 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
-from torch.utils.data import Dataset
 
-from hizumi.data.arrays import open_array, open_dataset, open_images, open_npy, open_npz, open_tensor
-from hizumi.data.builtin import BUILTIN_NAMES, builtin
+from hizumi.data.arrays import (
+    is_dataset,
+    is_tensor,
+    open_array,
+    open_dataset,
+    open_images,
+    open_npy,
+    open_npz,
+    open_tensor,
+)
+from hizumi.data.builtin_sets import BUILTIN_NAMES, builtin
 from hizumi.data.clips import open_clips, with_neighbours
 from hizumi.data.files import IMAGE_SUFFIXES
 from hizumi.data.folders import open_folder
@@ -21,6 +28,10 @@ from hizumi.data.tables import open_csv
 from hizumi.data.video import VIDEO_SUFFIXES, open_video
 from hizumi.errors import DataError, UsageError
 from hizumi.files import printable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import Dataset
 
 
 def open_source(
@@ -49,9 +60,9 @@ def _opened(data: Any, normal_class: NormalClass, motion: bool) -> Manifest:
         return _open_path(data, normal_class, motion)
     if isinstance(data, np.ndarray):
         return open_array(data)
-    if isinstance(data, Tensor):
+    if is_tensor(data):
         return open_tensor(data)
-    if isinstance(data, Dataset):
+    if is_dataset(data):
         return open_dataset(data, normal_class)
     return _open_list(list(data), motion)
 

@@ -1,35 +1,41 @@
 """TIFF at full depth and with any number of channels."""
 
 import logging
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import tifffile
 
 from hizumi.data.images import Decoded, as_pixels
 from hizumi.data.rasters import from_ink, over_black, refuse_bomb, upright
 from hizumi.errors import DataError
 
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 CHANNEL_AXES = "SCQ"
+PHOTOMETRICS = ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE", "SEPARATED")
 
 # Damage is reported by an error of ours; the library would also print it on the user's terminal.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 class CodecMissingError(Exception):
-    """The file is compressed in a way that tifffile alone does not read."""
+    """The file is stored in a way that tifffile alone does not read."""
 
 
 def decode_tiff(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
     """The first image of a TIFF file: (h, w, c), planar and one-page-per-channel files included.
 
-    Raises CodecMissingError where another decoder has to try, DataError for what cannot be read.
+    Raises CodecMissingError where another decoder has to try, DataError for what cannot be read, and ImportError where
+    tifffile is not installed.
     """
+    import tifffile
+
     with tifffile.TiffFile(file) as tiff:
         page, series = tiff.pages.first, tiff.series[0]
         refuse_bomb(page.imagelength, page.imagewidth, name, pixel_limit)
-        if page.photometric not in _PHOTOMETRICS:
+        if _photometric(page) not in PHOTOMETRICS:
             raise CodecMissingError
         stacked = _is_channel_stack(series.axes)
         pages = [part for part in series.pages if part is not None] if stacked else [page]
@@ -49,12 +55,16 @@ def decode_tiff(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
         return _as_levels(_channels_last(raw, axes, name), page, notes, name)
 
 
+def _photometric(page: "TiffPage") -> str:
+    return str(getattr(page.photometric, "name", page.photometric))  # a bare number where tifffile knows no name
+
+
 def _is_channel_stack(axes: str) -> bool:
     """Whether the pages of a series are the channels of one image, not a sequence of images."""
     return len(axes) == 3 and axes.endswith("YX") and axes[0] in CHANNEL_AXES
 
 
-def _cut_short(page: tifffile.TiffPage, file_size: int) -> bool:
+def _cut_short(page: "TiffPage", file_size: int) -> bool:
     ends = (offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True))
     return max(ends, default=0) > file_size
 
@@ -69,21 +79,21 @@ def _channels_last(raw: np.ndarray, axes: str, name: str) -> np.ndarray:
     raise DataError(f"{name}: is a TIFF with axes {axes}; save one image of height, width and channels a file")
 
 
-def _as_levels(raw: np.ndarray, page: tifffile.TiffPage, notes: tuple[str, ...], name: str) -> Decoded:
+def _as_levels(raw: np.ndarray, page: "TiffPage", notes: tuple[str, ...], name: str) -> Decoded:
     """What the stored numbers mean: palette, inverted grey, ink, alpha, rotation."""
-    meaning = tifffile.PHOTOMETRIC
+    meaning = _photometric(page)
     depth_notes: tuple[str, ...] = ()
-    if page.photometric == meaning.PALETTE:
+    if meaning == "PALETTE":
         raw, notes = _through_palette(raw, page), (*notes, "palette expanded to colour")
     else:
         raw, depth_notes = as_pixels(raw, name)
-    if page.photometric == meaning.MINISWHITE and raw.dtype.kind in "u":
+    if meaning == "MINISWHITE" and raw.dtype.kind in "u":
         raw, notes = np.iinfo(raw.dtype).max - raw, (*notes, "stored as a negative, inverted")
     alpha = [int(kind) for kind in page.extrasamples if int(kind) in (1, 2)]
     if alpha and raw.shape[2] in (2, 4, 5):
         raw, note = over_black(raw, premultiplied=alpha[-1] == 1)
         notes = (*notes, note)
-    if page.photometric == meaning.SEPARATED and raw.shape[2] == 4 and raw.dtype.kind == "u":
+    if meaning == "SEPARATED" and raw.shape[2] == 4 and raw.dtype.kind == "u":
         raw, note = from_ink(raw)
         notes = (*notes, note)
     tag = page.tags.get("Orientation")
@@ -91,7 +101,7 @@ def _as_levels(raw: np.ndarray, page: tifffile.TiffPage, notes: tuple[str, ...],
     return Decoded(raw, (*depth_notes, *notes, *turned))
 
 
-def _through_palette(indices: np.ndarray, page: tifffile.TiffPage) -> np.ndarray:
+def _through_palette(indices: np.ndarray, page: "TiffPage") -> np.ndarray:
     table = np.asarray(page.colormap)  # (3, entries), 16 bits
     if not (table % 257).any():
         table = table // 257
@@ -99,12 +109,3 @@ def _through_palette(indices: np.ndarray, page: tifffile.TiffPage) -> np.ndarray
         table = table // 256
     depth = np.uint8 if table.max() < 256 else np.uint16
     return np.ascontiguousarray(table.T[indices[:, :, 0]].astype(depth))
-
-
-_PHOTOMETRICS = (
-    tifffile.PHOTOMETRIC.MINISBLACK,
-    tifffile.PHOTOMETRIC.MINISWHITE,
-    tifffile.PHOTOMETRIC.RGB,
-    tifffile.PHOTOMETRIC.PALETTE,
-    tifffile.PHOTOMETRIC.SEPARATED,
-)

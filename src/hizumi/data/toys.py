@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from hizumi.errors import UsageError
+from hizumi.shapes import Float
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from hizumi.data import Manifest
+from hizumi.data import Manifest, Window
 from hizumi.errors import DataError
 from hizumi.generation.preprocessing import Preprocessing
 from hizumi.inspection.reading import Piece, Reader
@@ -36,7 +37,7 @@ def applied(
             name = manifest.records[index].name
             waiting.append(Failure(index, name, str(error).removeprefix(f"{name}: ")))
         if count >= BATCH_SIZE or index == len(manifest) - 1:
-            yield from _together(function, waiting, preprocessing)
+            yield from _together(function, waiting, reader.window, preprocessing)
             waiting, count = [], 0
             if on_progress is not None:
                 on_progress(index + 1, len(manifest))
@@ -44,11 +45,16 @@ def applied(
 
 @torch.no_grad()
 def _together(
-    function: Callable[[Tensor], Tensor], waiting: Sequence[Piece | Failure], preprocessing: Preprocessing
+    function: Callable[[Tensor], Tensor],
+    waiting: Sequence[Piece | Failure],
+    window: Window | None,
+    preprocessing: Preprocessing,
 ) -> list[tuple[Piece, Tensor] | Failure]:
     pieces = [piece for piece in waiting if isinstance(piece, Piece)]
     if not pieces:
         return [failure for failure in waiting if isinstance(failure, Failure)]
-    made = function(preprocessing.standardised(torch.cat([piece.crops for piece in pieces])))
+    crops = np.concatenate([piece.crops for piece in pieces])
+    items = torch.from_numpy(crops if window is None else window.to_unit(crops))
+    made = function(preprocessing.standardised(items))
     parts = iter(torch.split(made, [len(piece.crops) for piece in pieces]))
     return [item if isinstance(item, Failure) else (item, next(parts)) for item in waiting]

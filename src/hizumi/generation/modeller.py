@@ -291,8 +291,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         window = self.preprocessing_.target_window if translated else self.preprocessing_.window
         if window is None:
             raise UsageError("rows of numbers have no pictures; write them as a table")
-        units = (torch.from_numpy(window.to_unit(image).transpose(2, 0, 1)) for image in images)
-        return [Window.to_display(unit[None])[0] for unit in units]
+        return [Window.to_display(window.to_unit(image).transpose(2, 0, 1)[np.newaxis])[0] for image in images]
 
     def able(self, ability: type) -> Any:
         """The fitted model, where it has this ability; otherwise an error that says which models have."""

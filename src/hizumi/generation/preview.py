@@ -36,7 +36,7 @@ def previewing(model: Trainable, items: Batches, observe: Observer | None, previ
             if ends or spent <= SHARE_OF_TIME * (started - began):
                 pictures = _pictures(model, items)
                 if pictures is not None:
-                    preview(step, Window.to_display(pictures))
+                    preview(step, Window.to_display(pictures.float().cpu().numpy()))
                 shown_at = step
                 spent += time.monotonic() - started
         if observe is not None:

@@ -1,8 +1,25 @@
 """Inspection: the whole line as one estimator, and the file it is kept in."""
 
-from hizumi.inspection.bundle import load, save
-from hizumi.inspection.inspector import Inspection, Inspector
-from hizumi.inspection.scoring import Failure
-from hizumi.inspection.specification import construct, specification_from, specify
+import typing as _typing
+
+from hizumi.lazy import lazily as _lazily
+
+if _typing.TYPE_CHECKING:
+    from hizumi.inspection.bundle import load, save
+    from hizumi.inspection.inspector import Inspector
+    from hizumi.inspection.scoring import Failure
+    from hizumi.inspection.specification import construct, specification_from, specify
+    from hizumi.inspection.verdicts import Inspection
+
+__getattr__, __dir__ = _lazily(
+    __name__,
+    {
+        "bundle": ["load", "save"],
+        "inspector": ["Inspector"],
+        "scoring": ["Failure"],
+        "specification": ["construct", "specification_from", "specify"],
+        "verdicts": ["Inspection"],
+    },
+)
 
 __all__ = ["Failure", "Inspection", "Inspector", "construct", "load", "save", "specification_from", "specify"]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hizumi.data import Manifest, Store
-from hizumi.inspection.scoring import Scorer
+from hizumi.detectors import Detector
 from hizumi.inspection.specification import specify
 from hizumi.training import Trainable, TrainingOptions
 from hizumi.training.health import Finding, check_losses, check_reconstructions, check_scores
@@ -19,10 +19,10 @@ from hizumi.version import __version__
 HEALTH_IMAGES = 256  # training images that the health check looks at
 
 
-def check_health(scorer: Scorer, store: Store, held_out: np.ndarray, journal: Journal) -> list[Finding]:
+def check_health(detector: Detector, store: Store, held_out: np.ndarray, journal: Journal) -> list[Finding]:
     """All health checks, from the journal, some training images, and the scores of the held-out ones."""
     items = store.batch(torch.linspace(0, len(store) - 1, min(len(store), HEALTH_IMAGES)).long())
-    anomaly = scorer.detector.score(items)
+    anomaly = detector.score(items)
     findings = check_losses(journal.records)
     if store.views == 1:  # a tile scores below the worst tile of an image
         findings += check_scores(anomaly.image.double().cpu().numpy(), held_out)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.utils.data import Dataset
 
-from hizumi.calibration import Box, Calibration, Verdict, boxes_over, check_rule
+from hizumi.calibration import Calibration, Verdict, check_rule
 from hizumi.data import Manifest, Motion, Store, deal_folds, open_source
 from hizumi.data.motion import UNIT_WINDOW
 from hizumi.data.stream import Batches, View
@@ -20,28 +20,16 @@ from hizumi.detectors import Detector, Preset
 from hizumi.detectors.detector import preset_of
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.account import account, check_health
+from hizumi.inspection.detecting import DetectorScores
 from hizumi.inspection.preparation import choose_motion, choose_sizing, choose_window, deal, with_validation
 from hizumi.inspection.scoring import Failure, Scored, Scorer
 from hizumi.inspection.specification import construct, specify
+from hizumi.inspection.verdicts import Inspection, verdict_on
 from hizumi.registry import detector_class
 from hizumi.training import TrainingOptions
 from hizumi.training.loop import Observer, make_fabric
 
 PIXELS_FOR_MEDIAN = 10_000  # of each held-out image, for the dark end of the map's scale
-
-
-@dataclass(frozen=True, eq=False)
-class Inspection(Sequence[Verdict]):
-    """Verdicts in the order of the input, and the records that could not be read."""
-
-    verdicts: tuple[Verdict, ...]
-    failures: tuple[Failure, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.verdicts)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.verdicts[index]
 
 
 class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -153,7 +141,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         self.failures_ = (*(Failure(-1, failure.name, failure.reason) for failure in store.failures), *unread)
         noun = "rows" if manifest.vectors else "images"
         self.notes_ = (*manifest.notes, *(f"{note}: {count} {noun}" for note, count in store.notes.items()))
-        self.findings_ = check_health(self._scorer(), store, self.calibration_.scores, self.journal_)
+        self.findings_ = check_health(self.detector_, store, self.calibration_.scores, self.journal_)
         self.options_ = self._account(manifest, store, options) | {"fit_seconds": round(time.monotonic() - started, 2)}
         self.leads_ = fabric.is_global_zero
         return self
@@ -189,11 +177,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     def inspect(self, X: Any, *, strict: bool = False, observe: Observer | None = None) -> Inspection:
         """Verdicts on anything that `fit` takes, labels ignored; what cannot be read is in `failures`."""
-        items = list(self.inspect_each(X, strict=strict, observe=observe))
-        return Inspection(
-            tuple(item for item in items if isinstance(item, Verdict)),
-            tuple(item for item in items if isinstance(item, Failure)),
-        )
+        return Inspection.of(self.inspect_each(X, strict=strict, observe=observe))
 
     def inspect_each(
         self, X: Any, *, pictures: bool = True, strict: bool = False, observe: Observer | None = None
@@ -201,7 +185,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         """The same one by one, for more images than memory holds; without pictures it is faster."""
         check_is_fitted(self, "detector_")
         for item in self._scored(self._manifest(X), pictures=pictures, strict=strict, observe=observe):
-            yield item if isinstance(item, Failure) else self._verdict(item)
+            yield item if isinstance(item, Failure) else verdict_on(item, self.calibration_)
 
     def calibrate(
         self, *, false_alarm_rate: float | None = None, rule: str | None = None, labelled: Any = None
@@ -305,17 +289,15 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         batch_size = options.batch_size or preset.options.batch_size
         return replace(options, budget=options.budget or preset.options.budget, batch_size=batch_size)
 
-    def _scorer(self) -> Scorer:
-        return self._scorer_of(self.detector_)
-
     def _scorer_of(self, detector: Detector) -> Scorer:
-        return Scorer(detector, self.sizing_, self.window_, self.channels_, self.motion_)
+        scores = DetectorScores(detector, self.window_)
+        return Scorer(scores, detector.shape, self.sizing_, self.window_, self.channels_, self.motion_)
 
     def _scored(
         self, manifest: Manifest, *, pictures: bool, strict: bool, observe: Observer | None = None
     ) -> Iterator[Scored | Failure]:
         progress = _reporter(observe, "scoring")
-        return self._scorer().score(manifest, pictures=pictures, strict=strict, on_progress=progress)
+        return self._scorer_of(self.detector_).score(manifest, pictures=pictures, strict=strict, on_progress=progress)
 
     def _cross_scored(
         self,
@@ -375,25 +357,6 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
                 np.array([known.records[item.index].label for item in items]),
             ),
             folds=self.folds,
-        )
-
-    def _verdict(self, item: Scored) -> Verdict:
-        calibration = self.calibration_
-        score = np.array([item.score])
-        boxes: tuple[Box, ...] = ()
-        if item.map is not None and calibration.pixel_threshold is not None:
-            boxes = boxes_over(item.map, calibration.pixel_threshold.value)
-        return Verdict(
-            name=item.name,
-            anomalous=bool(calibration.is_anomalous(score)[0]),
-            score=item.score,
-            p_value=float(calibration.p_values(score)[0]),
-            threshold=calibration.threshold.value,
-            terms=item.terms,
-            map=item.map,
-            boxes=boxes,
-            picture=item.picture,
-            normal=item.normal,
         )
 
 

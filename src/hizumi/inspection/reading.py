@@ -1,24 +1,25 @@
-"""From records to what a network takes, and from its pictures and maps back to the size of the record."""
+"""From records to crops of the working size, and from pictures and maps of these back to the size of the record."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from hizumi.data import Manifest, Sizing, Window
 from hizumi.data.images import prepare
 from hizumi.errors import DataError
+from hizumi.shapes import Float, Shaped
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """One record, ready for a network: one crop, or as many as there are tiles; `size` is that of what comes back."""
+    """One record at the working size: one crop, or as many as there are tiles; `size` is that of what comes back.
+
+    Crops of images have the values and the dtype of the record, which the window maps to [-1, 1]; rows are float32.
+    """
 
     index: int
     name: str
-    crops: Tensor  # (t, c, h, w) or (1, d)
+    crops: Shaped[np.ndarray, "t c h w"] | Shaped[np.ndarray, "1 d"]
     size: tuple[int, int] | None
     tiles: tuple[tuple[int, int], ...] | None
     picture: np.ndarray | None  # (H, W, 3) uint8, where wanted
@@ -52,23 +53,21 @@ class Reader:
         if self.enlarge > 1:
             pixels = Sizing(*size).fit(pixels)
         sized = pixels if self.sizing is None else self.sizing.fit(pixels)
-        unit, _ = prepare(sized, channels=self.channels, window=self.window, name=name)
-        if self.sizing is None and tuple(unit.shape) != self.shape:
+        image = prepare(sized, channels=self.channels, window=self.window, name=name)
+        if self.sizing is None and image.shape != self.shape:
             raise DataError(
                 f"{name}: is {size[1]}x{size[0]} pixels, the {self.fitted} was fitted on another size; set image_size"
             )
         picture = None
         if pictures:
-            whole = (
-                unit if sized is pixels else prepare(pixels, channels=self.channels, window=self.window, name=name)[0]
-            )
+            whole = prepare(pixels, channels=self.channels, window=self.window, name=name)
             shown = None if manifest.motion is None else manifest.motion.channels  # people look at frames
-            picture = Window.to_display(whole[None, :shown])[0]
+            picture = Window.to_display(self.window.to_unit(whole)[np.newaxis, :shown])[0]
         if self.sizing is None or self.sizing.mode == "resize":
-            return Piece(index, name, unit[None], size, None, picture)
+            return Piece(index, name, image[np.newaxis], size, None, picture)
         tiles = self.sizing.tiles(*size)
         height, width = self.sizing.height, self.sizing.width
-        crops = torch.stack([unit[:, top : top + height, left : left + width] for top, left in tiles])
+        crops = np.stack([image[:, top : top + height, left : left + width] for top, left in tiles])
         return Piece(index, name, crops, size, tiles, picture)
 
     def restored(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
@@ -81,10 +80,10 @@ class Reader:
             return np.stack([self.sizing.restore_map(plane, *piece.size) for plane in planes[0]])
         return np.stack([self.sizing.stitch(plane, piece.tiles, *piece.size) for plane in planes.swapaxes(0, 1)])
 
-    def _row(self, row: np.ndarray, name: str) -> Tensor:
+    def _row(self, row: np.ndarray, name: str) -> Float[np.ndarray, "1 d"]:
         if not np.isfinite(row).all():
             column = int(np.flatnonzero(~np.isfinite(row))[0])
             raise DataError(f"{name}: column {column} is {row[column]}; fill or remove such values")
         if row.shape != self.shape:
             raise DataError(f"{name}: has {len(row)} columns, the {self.fitted} was fitted on {self.shape}")
-        return torch.from_numpy(np.asarray(row, dtype=np.float32))[None]
+        return np.asarray(row, dtype=np.float32)[np.newaxis]

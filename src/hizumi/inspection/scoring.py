@@ -1,17 +1,34 @@
-"""From records to scores: the one path that calibration, inspection and evaluation share."""
+"""From records to scores: the one path that calibration, inspection, evaluation and exported bundles share."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 
 from hizumi.data import Manifest, Motion, Sizing, Window
-from hizumi.detectors import Anomaly, Detector
 from hizumi.errors import DataError
 from hizumi.inspection.reading import Piece, Reader
+from hizumi.shapes import Float, Shaped, UInt8
 
 BATCH_SIZE = 64
+
+
+class Scores(NamedTuple):
+    """What is known of a batch; higher is more anomalous."""
+
+    image: Float[np.ndarray, "n"]
+    pixel: Float[np.ndarray, "n 1 h w"] | None
+    terms: dict[str, Float[np.ndarray, "n"]]
+    normal: Float[np.ndarray, "n c h w"] | None  # in [-1, 1]
+
+
+@runtime_checkable
+class ScoresBatches(Protocol):
+    """A fitted detector, in whatever form it runs."""
+
+    def __call__(self, crops: Shaped[np.ndarray, "n ..."]) -> Scores:
+        """Scores of crops (n, c, h, w) in the data's own values and dtype, or of rows (n, d) of float32."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +48,20 @@ class Scored:
     name: str
     score: float
     terms: dict[str, float]
-    map: np.ndarray | None  # (H, W) float32
-    picture: np.ndarray | None  # (H, W, 3) uint8
-    normal: np.ndarray | None  # (H, W, 3) uint8
+    map: Float[np.ndarray, "h w"] | None
+    picture: UInt8[np.ndarray, "h w 3"] | None
+    normal: UInt8[np.ndarray, "h w 3"] | None
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """A fitted detector with the preprocessing it was fitted with; `sizing` is None where images come as they are."""
+    """What scores batches, with the preprocessing it was fitted with, for items of `shape`.
 
-    detector: Detector
+    `sizing` is None where images come as they are, `window` and `channels` are None for rows of numbers.
+    """
+
+    scores: ScoresBatches
+    shape: tuple[int, ...] | None
     sizing: Sizing | None
     window: Window | None
     channels: int | None
@@ -78,46 +99,56 @@ class Scorer:
             on_progress(len(manifest), len(manifest))
 
     def _reader(self) -> Reader:
-        return Reader(self.detector.shape, self.sizing, self.window, self.channels)
+        return Reader(self.shape, self.sizing, self.window, self.channels)
 
     def _flush(self, waiting: list[Piece | Failure], pictures: bool) -> Iterator[Scored | Failure]:
-        pieces = [piece for piece in waiting if isinstance(piece, Piece)]
-        if not pieces:
-            yield from (failure for failure in waiting if isinstance(failure, Failure))
-            return
-        anomaly = self.detector.score(torch.cat([piece.crops for piece in pieces]), BATCH_SIZE)
-        start = 0
-        for piece in waiting:
-            if isinstance(piece, Failure):
-                yield piece
-            else:
-                yield self._scored(piece, _rows(anomaly, slice(start, start + len(piece.crops))), pictures)
-                start += len(piece.crops)
+        scores = self._by_piece([piece for piece in waiting if isinstance(piece, Piece)])
+        for item in waiting:
+            yield item if isinstance(item, Failure) else self._scored(item, next(scores), pictures)
 
-    def _scored(self, piece: Piece, anomaly: Anomaly, pictures: bool) -> Scored:
+    def _by_piece(self, pieces: list[Piece]) -> Iterator[Scores]:
+        if not pieces:
+            return
+        crops = np.concatenate([piece.crops for piece in pieces])
+        parts = [self.scores(crops[start : start + BATCH_SIZE]) for start in range(0, len(crops), BATCH_SIZE)]
+        scores, start = _joined(parts), 0
+        for piece in pieces:
+            yield _rows(scores, slice(start, start + len(piece.crops)))
+            start += len(piece.crops)
+
+    def _scored(self, piece: Piece, scores: Scores, pictures: bool) -> Scored:
         # The worst tile decides.
-        worst, reader = int(anomaly.image.argmax()), self._reader()
+        worst, reader = int(scores.image.argmax()), self._reader()
         normal = None
-        if pictures and anomaly.normal is not None and anomaly.normal.ndim == 4:
-            normal = reader.restored(piece, anomaly.normal.float().cpu().numpy())
+        if pictures and scores.normal is not None:
             shown = None if self.motion is None else self.motion.channels
-            normal = Window.to_display(torch.from_numpy(normal)[None, :shown])[0]
-        pixel = None if anomaly.pixel is None else reader.restored(piece, anomaly.pixel.float().cpu().numpy())[0]
+            normal = Window.to_display(reader.restored(piece, scores.normal)[np.newaxis, :shown])[0]
         return Scored(
             piece.index,
             piece.name,
-            float(anomaly.image[worst]),
-            {term: float(value[worst]) for term, value in anomaly.terms.items()},
-            pixel,
+            float(scores.image[worst]),
+            {term: float(values[worst]) for term, values in scores.terms.items()},
+            None if scores.pixel is None else reader.restored(piece, scores.pixel)[0],
             piece.picture,
             normal,
         )
 
 
-def _rows(anomaly: Anomaly, rows: slice) -> Anomaly:
-    return Anomaly(
-        anomaly.image[rows],
-        None if anomaly.pixel is None else anomaly.pixel[rows],
-        {term: value[rows] for term, value in anomaly.terms.items()},
-        None if anomaly.normal is None else anomaly.normal[rows],
+def _rows(scores: Scores, rows: slice) -> Scores:
+    return Scores(
+        scores.image[rows],
+        None if scores.pixel is None else scores.pixel[rows],
+        {term: values[rows] for term, values in scores.terms.items()},
+        None if scores.normal is None else scores.normal[rows],
+    )
+
+
+def _joined(parts: list[Scores]) -> Scores:
+    if len(parts) == 1:
+        return parts[0]
+    return Scores(
+        np.concatenate([part.image for part in parts]),
+        None if parts[0].pixel is None else np.concatenate([part.pixel for part in parts if part.pixel is not None]),
+        {term: np.concatenate([part.terms[term] for part in parts]) for term in parts[0].terms},
+        None if parts[0].normal is None else np.concatenate([part.normal for part in parts if part.normal is not None]),
     )

@@ -19,7 +19,7 @@ GAP = 1  # pixels between images
 def mosaic(images: Float[Tensor, "rows columns c h w"]) -> UInt8[np.ndarray, "height width 3"]:
     """Images in [-1, 1] as one picture, white between them."""
     rows, columns, _, height, width = images.shape
-    pixels = Window.to_display(images.flatten(0, 1)).reshape(rows, columns, height, width, 3)
+    pixels = Window.to_display(images.flatten(0, 1).float().cpu().numpy()).reshape(rows, columns, height, width, 3)
     sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
     for row in range(rows):
         for column in range(columns):

@@ -5,11 +5,10 @@ from typing import Literal, cast
 import numpy as np
 
 from hizumi.data.arrays import open_array
-from hizumi.data.defects import DEFECTS, draw
 from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import GOOD, Manifest, Record
 from hizumi.data.toys import TOYS, toy
-from hizumi.errors import UsageError
+from hizumi.errors import MissingExtraError, UsageError
 
 BUILTIN_NAMES = ("digits", "brick", "gravel", "grass", "photographs", *TOYS)
 CROP = 64  # pixels
@@ -38,6 +37,15 @@ def builtin(name: str, *, normal_class: NormalClass = None, seed: int = 0) -> Ma
     """
     if name not in BUILTIN_NAMES:
         raise UsageError(f"{name!r} is not a built-in set; there are {', '.join(BUILTIN_NAMES)}")
+    try:
+        return _made(name, normal_class, seed)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"{name} comes with {error.name}, which is not installed; give data of your own"
+        ) from error
+
+
+def _made(name: str, normal_class: NormalClass, seed: int) -> Manifest:
     if name == "digits":
         return _digits(normal_class, seed)
     if normal_class not in (None, "all"):
@@ -68,6 +76,8 @@ def _digits(normal_class: NormalClass, seed: int) -> Manifest:
 
 def _photograph(name: Literal["brick", "gravel", "grass"], seed: int) -> Manifest:
     import skimage.data
+
+    from hizumi.data.defects import DEFECTS, draw
 
     photograph: np.ndarray = getattr(skimage.data, name)()
     generator = np.random.default_rng(seed)
