@@ -44,7 +44,7 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing hizumi and its development tools into $(VENV) (a minute or two) ..."
-	$(PIP) --editable '.[dev,features,video]'
+	$(PIP) --editable '.[dev,export,features,openvino,video]'
 	@touch $@ $(VENV)/run.stamp
 
 $(VENV)/bin/python:

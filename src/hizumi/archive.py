@@ -1,4 +1,4 @@
-"""One file for everything fitted: a zip of JSON and safetensors, without pickle, in which no byte can change unseen.
+"""One file for everything fitted: a zip of JSON and data, without pickle, in which no byte can change unseen.
 
 Its header, a JSON member with the hashes of all others, says by its name what the file holds. The archive's comment is
 the SHA-256 of every byte before it.
@@ -6,75 +6,54 @@ the SHA-256 of every byte before it.
 
 import hashlib
 import io
+import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any, Literal
 
 from hizumi.errors import BundleError
 from hizumi.files import write_atomically
 from hizumi.version import __version__
 
-Kind = Literal["detector", "model"]
-HEADERS: dict[Kind, str] = {"detector": "bundle.json", "model": "model.json"}
+Kind = Literal["detector", "model", "exported"]
+HEADERS: dict[Kind, str] = {"detector": "bundle.json", "model": "model.json", "exported": "export.json"}
 READERS: dict[Kind, str] = {
     "detector": "hizumi inspect, or hizumi.inspection.load",
     "model": "hizumi model, or hizumi.generation.load",
+    "exported": "hizumi inspect, or hizumi.runtime.load",
 }
+NOUNS: dict[Kind, str] = {"detector": "a detector", "model": "a model", "exported": "an exported detector"}
 HASH_LENGTH = 64
 
 
-class Header(BaseModel):
-    """What every header holds: the number of its format, who wrote it, and the SHA-256 of each other member."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    format: int
-    hizumi: str
-    members: dict[str, str]
-
-
-HeaderType = TypeVar("HeaderType", bound=Header)
-
-
 def write_archive(
-    path: Path,
-    kind: Kind,
-    header: type[Header],
-    fields: Mapping[str, Any],
-    members: Mapping[str, bytes],
-    format_number: int,
+    path: Path, kind: Kind, fields: Mapping[str, Any], members: Mapping[str, bytes], format_number: int
 ) -> Path:
-    """Write a header of this type with these fields, and the members it vouches for, whole or not at all."""
+    """Write a header with these fields, and the members it vouches for, whole or not at all."""
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
-    filled = header(format=format_number, hizumi=__version__, members=hashes, **fields)
-    content = {HEADERS[kind]: filled.model_dump_json(indent=2).encode(), **members}
-    write_atomically(path, pack(content))
+    header = {"format": format_number, "hizumi": __version__, "members": hashes, **fields}
+    write_atomically(path, pack({HEADERS[kind]: json.dumps(header, indent=2).encode(), **members}))
     return path
 
 
-def read_archive(
-    path: Path, kind: Kind, header: type[HeaderType], format_number: int
-) -> tuple[HeaderType, dict[str, bytes]]:
+def read_archive(path: Path, kind: Kind, format_number: int) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The header and the members; raises BundleError in one line when the file is not whole, or holds another kind."""
     members = _members(path)
-    if HEADERS[kind] not in members:
-        found = _kind(path, members)
-        raise BundleError(f"{path}: holds a {found}, not a {kind}; use it with {READERS[found]}")
+    found = _kind(path, members)
+    if found != kind:
+        raise BundleError(f"{path}: holds {NOUNS[found]}, not {NOUNS[kind]}; use it with {READERS[found]}")
     try:
-        read = header.model_validate_json(members[HEADERS[kind]])
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path}: {HEADERS[kind]} is not valid at {where}: {first['msg']}") from error
-    if read.format > format_number:
-        raise BundleError(f"{path}: was written by hizumi {read.hizumi}; this is {__version__}: install a newer one")
-    for name, expected in read.members.items():
+        header = json.loads(members[HEADERS[kind]])
+        written, writer, hashes = int(header["format"]), header["hizumi"], dict(header["members"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{path}: {HEADERS[kind]} is not valid ({error!r}); use an unchanged copy") from error
+    if written > format_number:
+        raise BundleError(f"{path}: was written by hizumi {writer}; this is {__version__}: install a newer one")
+    for name, expected in hashes.items():
         if name not in members or hashlib.sha256(members[name]).hexdigest() != expected:
             raise BundleError(f"{path}: {name} is missing or was changed; use an unchanged copy of the bundle")
-    return read, members
+    return header, members
 
 
 def kind_of(path: Path) -> Kind:
@@ -97,7 +76,7 @@ def _kind(path: Path, members: Mapping[str, bytes]) -> Kind:
     for kind, name in HEADERS.items():
         if name in members:
             return kind
-    raise BundleError(f"{path}: holds neither {' nor '.join(HEADERS.values())}; it is no hizumi bundle")
+    raise BundleError(f"{path}: holds none of {', '.join(HEADERS.values())}; it is no hizumi bundle")
 
 
 def _members(path: Path) -> dict[str, bytes]:

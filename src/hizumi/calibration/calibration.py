@@ -124,6 +124,17 @@ class Calibration:
             None if self.map_range is None else self.map_range[0],
         )
 
+    def rescored(self, scores: Float[np.ndarray, "n"], pixel_maxima: Float[np.ndarray, "n"] | None) -> Self:
+        """The same rule and rate on the scores of another form of the detector for the same held-out images."""
+        return self._decide(
+            _ascending(scores, "scores"),
+            self.rule,
+            self.false_alarm_rate,
+            self.options,
+            None if pixel_maxima is None else _ascending(pixel_maxima, "map maxima"),
+            None if self.map_range is None else self.map_range[0],
+        )
+
     def p_values(self, scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         """How unusual each score is among good images: conformal p-values in [1 / (n + 1), 1]."""
         return conformal_p_values(self.scores, _without_nan(scores))

@@ -52,6 +52,12 @@ class Verdict:
             "boxes": [asdict(box) for box in self.boxes],
         }
 
+    def to_row(self) -> dict[str, Any]:
+        """The decision as a flat row, for CSV: boxes are counted, terms have a column each."""
+        fields = self.to_dict()
+        terms, boxes = fields.pop("terms"), fields.pop("boxes")
+        return {**fields, "regions": len(boxes), **{f"term_{name}": value for name, value in terms.items()}}
+
 
 def boxes_over(anomaly_map: Float[np.ndarray, "h w"], threshold: float) -> tuple[Box, ...]:
     """Frames of the 8-connected regions strictly over the threshold, largest peak first."""

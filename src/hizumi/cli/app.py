@@ -8,7 +8,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hizumi.cli import bundle, catalogue, compare, demo, doctor, evaluate, figure, fit, inspect, model, reproduce
+from hizumi.cli import (
+    bundle,
+    catalogue,
+    compare,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    figure,
+    fit,
+    inspect,
+    model,
+    reproduce,
+)
 from hizumi.errors import HizumiError
 
 INTERRUPTED = 130  # what shells report after Ctrl-C
@@ -19,7 +32,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help takes a third of the time
 )
-for command in (demo.demo, fit.fit, inspect.inspect, evaluate.evaluate, compare.compare, bundle.calibrate, bundle.info):
+for command in (
+    demo.demo,
+    fit.fit,
+    inspect.inspect,
+    evaluate.evaluate,
+    compare.compare,
+    bundle.calibrate,
+    export.export,
+    bundle.info,
+):
     app.command()(command)
 app.add_typer(model.app, name="model")
 app.command("list")(catalogue.list_methods)

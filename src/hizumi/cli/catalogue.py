@@ -28,7 +28,7 @@ def list_methods(
         return
     methods = _methods()
     if json_to is not None:
-        from hizumi.report.tables import write_json
+        from hizumi.writing import write_json
 
         write_json(json_to, {"methods": methods})
     console = console_beside(json_to)

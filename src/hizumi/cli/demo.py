@@ -28,7 +28,7 @@ def demo(
     from hizumi.inspection import Inspector, save
     from hizumi.report import overview
     from hizumi.report.assessment import assess, held_out
-    from hizumi.report.tables import write_json
+    from hizumi.writing import write_json
 
     report = output / "report.html"
     options.refuse_unwritable(report)

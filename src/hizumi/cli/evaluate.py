@@ -34,7 +34,7 @@ def evaluate(
     from hizumi.data import open_source
     from hizumi.inspection import load
     from hizumi.report.assessment import assess, held_out
-    from hizumi.report.tables import write_json
+    from hizumi.writing import write_json
 
     inspector = load(bundle)
     manifest = held_out(inspector, open_source(data, normal_class=normal_class, motion=inspector.moving))

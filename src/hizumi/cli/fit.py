@@ -139,7 +139,7 @@ def _fit(
 
 
 def _show_result(inspector: "Inspector", output: Path, data: str, json_to: str | None) -> None:
-    from hizumi.report.tables import write_json
+    from hizumi.writing import write_json
 
     if json_to is not None:
         write_json(json_to, fit_result(inspector) | {"bundle": str(output)})

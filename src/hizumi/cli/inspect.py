@@ -9,7 +9,7 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, coloured, console_beside, print_table
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import show_remarks, verdict_row
+from hizumi.cli.summary import show_remarks
 from hizumi.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hizumi.calibration import Verdict
     from hizumi.data import Manifest
     from hizumi.inspection import Failure, Inspector
+    from hizumi.runtime import ExportedInspector
 
 ROWS_SHOWN = 20
 ANOMALOUS_FOUND = 3
@@ -44,11 +45,9 @@ def inspect(
 
     Exits with 0 when all could be judged, whatever the verdicts, unless --fail-on-anomaly is given.
     """
-    from hizumi.inspection import load
-
     if "-" in (json_to, csv_to) and json_to == csv_to:
         raise UsageError("--json and --csv cannot both go to standard output; name a file for one of them")
-    inspector = load(bundle)
+    inspector = _loaded(bundle)
     if maps is not None and inspector.calibration_.pixel_threshold is None:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
     verdicts, failures = _inspected(inspector, _opened(paths, inspector.moving), maps, strict)
@@ -61,6 +60,18 @@ def inspect(
         raise typer.Exit(ANOMALOUS_FOUND)
 
 
+def _loaded(bundle: Path) -> "Inspector | ExportedInspector":
+    from hizumi.archive import kind_of
+
+    if kind_of(bundle) == "exported":
+        from hizumi import runtime
+
+        return runtime.load(bundle)
+    from hizumi import inspection
+
+    return inspection.load(bundle)
+
+
 def _opened(paths: list[str], motion: bool) -> "Manifest":
     from hizumi.data import open_source
 
@@ -68,7 +79,7 @@ def _opened(paths: list[str], motion: bool) -> "Manifest":
 
 
 def _inspected(
-    inspector: "Inspector", manifest: "Manifest", maps: Path | None, strict: bool
+    inspector: "Inspector | ExportedInspector", manifest: "Manifest", maps: Path | None, strict: bool
 ) -> tuple[list["Verdict"], list["Failure"]]:
     """All verdicts; maps go to their folder one by one, since together they might not fit into memory."""
     from dataclasses import replace
@@ -98,7 +109,7 @@ def _map_path(folder: Path, name: str) -> Path:
 
 
 def _write(
-    inspector: "Inspector",
+    inspector: "Inspector | ExportedInspector",
     bundle: Path,
     verdicts: list["Verdict"],
     failures: list["Failure"],
@@ -106,7 +117,7 @@ def _write(
     csv_to: str | None,
 ) -> None:
     from hizumi.cli.summary import calibration_result
-    from hizumi.report.tables import write_csv, write_json
+    from hizumi.writing import write_csv, write_json
 
     if json_to is not None:
         result: dict[str, Any] = {
@@ -120,7 +131,7 @@ def _write(
         }
         write_json(json_to, result)
     if csv_to is not None:
-        write_csv(csv_to, map(verdict_row, verdicts))
+        write_csv(csv_to, (verdict.to_row() for verdict in verdicts))
 
 
 def _show(console: "Console", verdicts: list["Verdict"], failures: list["Failure"]) -> None:

@@ -84,7 +84,7 @@ def write_singly(folder: Path, names: "Sequence[str]", items: "Iterable[np.ndarr
 
 def write_rows(path: Path, name: str, rows: "Iterable[np.ndarray]", columns: Sequence[str]) -> Path:
     """A table; under this name where the path is a folder."""
-    from hizumi.report.tables import write_csv
+    from hizumi.writing import write_csv
 
     path = path if path.suffix.lower() == ".csv" else folder_for(path) / name
     write_csv(path, (dict(zip(columns, row.tolist(), strict=True)) for row in rows))

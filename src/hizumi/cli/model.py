@@ -106,7 +106,7 @@ def likelihood(
 
     from hizumi.generation import load
     from hizumi.inspection import Failure
-    from hizumi.report.tables import write_csv, write_json
+    from hizumi.writing import write_csv, write_json
 
     if "-" in (json_to, csv_to) and json_to == csv_to:
         raise UsageError("--json and --csv cannot both go to standard output; name a file for one of them")
@@ -153,8 +153,8 @@ def evaluate(
     """Measure a model on what the data mark as test, or on all of other data."""
     from hizumi.generation import load
     from hizumi.generation.assessment import assess
-    from hizumi.report.tables import write_json
     from hizumi.report.words import flat_options
+    from hizumi.writing import write_json
 
     modeller = load(model)
     space = load(features).model_ if features.endswith(".hizumi") else features

@@ -203,7 +203,7 @@ def _report(
     json_to: str | None,
 ) -> None:
     from hizumi.report.ledger import COLUMNS, table_rows
-    from hizumi.report.tables import write_json
+    from hizumi.writing import write_json
 
     if json_to is not None:
         write_json(json_to, {"rows": [{"request": row.request, "runs": row.runs} for row in rows]})

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hizumi.generation import Modeller
     from hizumi.inspection import Inspector
     from hizumi.report import ReportContent
+    from hizumi.runtime import ExportedInspector
 
 FAILURES_SHOWN = 10
 
@@ -49,7 +50,7 @@ def model_result(modeller: "Modeller") -> dict[str, Any]:
     }
 
 
-def calibration_result(inspector: "Inspector") -> dict[str, Any]:
+def calibration_result(inspector: "Inspector | ExportedInspector") -> dict[str, Any]:
     """The threshold and where it comes from."""
     calibration = inspector.calibration_
     pixel = calibration.pixel_threshold
@@ -78,16 +79,9 @@ def assessment_result(content: "ReportContent") -> dict[str, Any]:
 def verdict_rows(content: "ReportContent") -> list[dict[str, Any]]:
     """One flat row for each verdict, for CSV."""
     return [
-        {"kind": kind, "label": None if label < 0 else int(label), **verdict_row(verdict)}
+        {"kind": kind, "label": None if label < 0 else int(label), **verdict.to_row()}
         for verdict, kind, label in zip(content.verdicts, content.kinds, content.labels, strict=True)
     ]
-
-
-def verdict_row(verdict: Any) -> dict[str, Any]:
-    """A verdict without what does not fit into a cell: boxes are counted, terms have a column each."""
-    fields = verdict.to_dict()
-    terms, boxes = fields.pop("terms"), fields.pop("boxes")
-    return {**fields, "regions": len(boxes), **{f"term_{name}": value for name, value in terms.items()}}
 
 
 def show_fit(console: "Console", inspector: "Inspector") -> None:
@@ -128,8 +122,8 @@ def show_model(console: "Console", modeller: "Modeller") -> None:
 
 def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
     """Resolved options and what the fit or training would cost."""
-    from hizumi.report.tables import write_json
     from hizumi.report.words import flat_options
+    from hizumi.writing import write_json
 
     if json_to is not None:
         write_json(json_to, plan)

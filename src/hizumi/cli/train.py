@@ -163,7 +163,7 @@ def _train(
 
 
 def _show_trained(modeller: "Modeller", output: Path, json_to: str | None) -> None:
-    from hizumi.report.tables import write_json
+    from hizumi.writing import write_json
 
     if json_to is not None:
         write_json(json_to, model_result(modeller) | {"model": str(output)})

@@ -128,7 +128,11 @@ class Window:
         Raises DataError for another dtype.
         """
         self.check(pixels.dtype)
-        unit = pixels.astype(np.float32)
+        return self.unit_of(pixels)
+
+    def unit_of(self, values: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """The same for values of any type in the units of the pixels."""
+        unit = values.astype(np.float32)
         unit -= np.float32(self.low)
         unit *= np.float32(2 / (self.high - self.low))
         unit -= np.float32(1)

@@ -24,6 +24,13 @@ class Neighbour(NamedTuple):
     step: Literal[-1, 1]
 
 
+class Source(NamedTuple):
+    """Where data were opened from: an absolute path or the name of a built-in set, and the normal class asked for."""
+
+    place: str
+    normal_class: int | Literal["all"] | None
+
+
 @dataclass(frozen=True)
 class Record:
     """One image or table row, and what is known about it.
@@ -52,7 +59,7 @@ class Manifest:
     `arrays` is (n, h, w, c) images, (n, d) vectors, or an object array of (h, w, c) images of several sizes; `masks`
     is (n, h, w), True where anomalous. `columns` names the d columns of a table. `notes` are sentences for the user
     on what was passed over or assumed while the source was read. With `motion`, each record is a frame together with
-    its motion.
+    its motion. `source` is None for what was in memory.
     """
 
     records: tuple[Record, ...]
@@ -62,6 +69,7 @@ class Manifest:
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     motion: Motion | None = None
+    source: Source | None = None
     _hashes: dict[Path | int, str] = field(default_factory=dict, repr=False)
 
     @property

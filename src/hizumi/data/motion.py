@@ -1,6 +1,8 @@
 """Motion between two frames of a clip: dense optical flow, as channels beside those of the frame."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -29,6 +31,11 @@ class Motion:
     channels: int
     largest: float
     side: int | None = None
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """Undo `dataclasses.asdict`."""
+        return cls(**{**plain, "window": Window(**plain["window"])})
 
     def join(self, frame: Decoded, neighbour: Decoded, step: int, name: str) -> Decoded:
         """Pixels (h, w, channels + 3) float32: the frame in its window, then displacement right, down and length.

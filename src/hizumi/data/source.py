@@ -23,7 +23,7 @@ from hizumi.data.clips import open_clips, with_neighbours
 from hizumi.data.files import IMAGE_SUFFIXES
 from hizumi.data.folders import open_folder
 from hizumi.data.labels import NormalClass
-from hizumi.data.manifest import Manifest, Record
+from hizumi.data.manifest import Manifest, Record, Source
 from hizumi.data.tables import open_csv
 from hizumi.data.video import VIDEO_SUFFIXES, open_video
 from hizumi.errors import DataError, UsageError
@@ -50,7 +50,20 @@ def open_source(
     are read as clips. Raises DataError, or UsageError for a name that is neither a path nor a built-in set.
     """
     manifest = _opened(data, normal_class, motion)
+    if isinstance(data, (str, Path)):
+        path = Path(data).expanduser()
+        place = str(path.resolve()) if path.exists() else str(data)
+        manifest = replace(manifest, source=Source(printable(place), normal_class))
     return with_neighbours(manifest) if motion else manifest
+
+
+def is_table(data: Any) -> bool:
+    """Whether this is rows of numbers in memory, such as a list of lists, and not images or the name of a place."""
+    if isinstance(data, (str, Path, Manifest)) or is_tensor(data) or is_dataset(data):
+        return False
+    if isinstance(data, (list, tuple)) and len(data):
+        return not all(isinstance(item, (str, Path)) or np.ndim(item) > 1 for item in data)
+    return np.ndim(data) <= 2
 
 
 def _opened(data: Any, normal_class: NormalClass, motion: bool) -> Manifest:

@@ -148,6 +148,10 @@ class Detector(nn.Module, ABC):
         self.shape = source.shape
         return self
 
+    def forward(self, items: Tensor) -> Anomaly:
+        """Scores of one batch of images (n, c, h, w) in [-1, 1] or vectors (n, d); `score` without its checks."""
+        return self.score_batch(self._standardise(items))
+
     @final
     @torch.no_grad()
     def score(self, images: Tensor, batch_size: int = 64) -> Anomaly:
@@ -172,7 +176,7 @@ class Detector(nn.Module, ABC):
 
     def _score_chunk(self, images: Tensor) -> Anomaly:
         with torch.random.fork_rng():
-            return self.score_batch(self._standardise(images.to(self._device())))
+            return self.forward(images.to(self._device()))
 
     def _device(self) -> torch.device:
         return next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))

@@ -15,12 +15,12 @@ from typing import Any
 import safetensors.torch
 from safetensors import SafetensorError
 
-from hizumi.archive import Header, read_archive, write_archive
 from hizumi.data.pairs import PAIRINGS
 from hizumi.errors import BundleError, UsageError
 from hizumi.generation.card import model_card
 from hizumi.generation.modeller import Modeller
 from hizumi.generation.preprocessing import Preprocessing
+from hizumi.headers import Header, read_bundle, write_bundle
 from hizumi.inspection.bundle import constructor_arguments, plain_parameters
 from hizumi.inspection.specification import construct
 from hizumi.training.checkpoint import load_fitted
@@ -63,13 +63,13 @@ def save(modeller: Modeller, path: str | Path) -> Path:
         "findings": [finding.to_dict() for finding in modeller.findings_],
         "notes": list(modeller.notes_),
     }
-    return write_archive(Path(path), "model", ModelHeader, fields, members, FORMAT)
+    return write_bundle(Path(path), "model", ModelHeader, fields, members, FORMAT)
 
 
 def load(path: str | Path) -> Modeller:
     """Read a model; raises BundleError in one line when it is not whole, not known, or not a model."""
     path = Path(path)
-    header, members = read_archive(path, "model", ModelHeader, FORMAT)
+    header, members = read_bundle(path, "model", ModelHeader, FORMAT)
     try:
         return _revive(header, members)
     except BundleError as error:

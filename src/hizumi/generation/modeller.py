@@ -29,7 +29,7 @@ from hizumi.inspection.account import account
 from hizumi.inspection.planning import peak_memory, training_cost
 from hizumi.inspection.preparation import with_validation
 from hizumi.inspection.reading import Piece
-from hizumi.inspection.scoring import Failure
+from hizumi.inspection.scoring import Failure, reporting
 from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
 from hizumi.models.abilities import ABILITIES
 from hizumi.registry import find_models, model_class
@@ -313,7 +313,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             pairing=self.pairing,
             cache=None if self.cache is None else Path(self.cache),
             strict=strict,
-            on_progress=_reporter(observe, "reading"),
+            on_progress=reporting(observe, "reading"),
         )
         return lessons_for(model, X, y, wishes)
 
@@ -375,11 +375,5 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             self.preprocessing_.reader(self.model_.shape, backwards),
             self.preprocessing_,
             strict=strict,
-            on_progress=_reporter(observe, "working"),
+            on_progress=reporting(observe, "working"),
         )
-
-
-def _reporter(observe: Observer | None, phase: str) -> Callable[[int, int], None] | None:
-    if observe is None:
-        return None
-    return lambda done, total: observe({"phase": phase, "step": done, "share": done / total, "losses": {}})

@@ -57,6 +57,7 @@ def account(
         "window": None if store.window is None else asdict(store.window),
         "motion": None if store.manifest.motion is None else asdict(store.manifest.motion),
         "data": manifest.name,
+        "source": None if manifest.source is None else manifest.source._asdict(),
         "data_sha256": manifest.data_hash(),
         "training_images": len(store),
         "training": asdict(options),

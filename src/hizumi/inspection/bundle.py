@@ -19,10 +19,10 @@ import safetensors.torch
 from safetensors import SafetensorError
 from sklearn.base import BaseEstimator
 
-from hizumi.archive import Header, read_archive, write_archive
 from hizumi.calibration import Calibration
 from hizumi.data import Motion, Sizing, Window
 from hizumi.errors import BundleError, UsageError
+from hizumi.headers import Header, read_bundle, write_bundle
 from hizumi.inspection.card import model_card
 from hizumi.inspection.inspector import Inspector
 from hizumi.inspection.specification import construct
@@ -84,13 +84,13 @@ def save(inspector: Inspector, path: str | Path) -> Path:
         "findings": [finding.to_dict() for finding in inspector.findings_],
         "notes": list(inspector.notes_),
     }
-    return write_archive(path, "detector", DetectorHeader, fields, members, FORMAT)
+    return write_bundle(path, "detector", DetectorHeader, fields, members, FORMAT)
 
 
 def load(path: str | Path) -> Inspector:
     """Read a bundle; raises BundleError in one line when it is not whole, not known, or not a bundle."""
     path = Path(path)
-    header, members = read_archive(path, "detector", DetectorHeader, FORMAT)
+    header, members = read_bundle(path, "detector", DetectorHeader, FORMAT)
     try:
         return _revive(header, members)
     except BundleError as error:
@@ -112,7 +112,7 @@ def _revive(header: DetectorHeader, members: Mapping[str, bytes]) -> Inspector:
     inspector.detector_ = detector.eval()
     inspector.sizing_ = None if header.sizing is None else Sizing(**header.sizing)
     inspector.window_ = None if header.window is None else Window(**header.window)
-    inspector.motion_ = None if header.motion is None else _read_motion(header.motion)
+    inspector.motion_ = None if header.motion is None else Motion.from_dict(header.motion)
     inspector.channels_ = header.channels
     inspector.calibration_ = Calibration.from_dict(header.calibration, safetensors.numpy.load(members[SCORES]))
     inspector.options_ = header.options
@@ -144,10 +144,6 @@ def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
         training = arguments["training"] | {"budget": _read_budget(budget)}
         arguments["training"] = TrainingOptions(**training)
     return arguments
-
-
-def _read_motion(plain: Mapping[str, Any]) -> Motion:
-    return Motion(**{**plain, "window": Window(**plain["window"])})
 
 
 def _read_budget(plain: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> Budget | tuple[Budget, ...] | None:

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch.utils.data import Dataset
 
 from hizumi.calibration import Calibration, Verdict, check_rule
 from hizumi.data import Manifest, Motion, Store, deal_folds, open_source
 from hizumi.data.motion import UNIT_WINDOW
+from hizumi.data.source import is_table
 from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector, Preset
 from hizumi.detectors.detector import preset_of
@@ -22,7 +22,7 @@ from hizumi.errors import DataError, UsageError
 from hizumi.inspection.account import account, check_health
 from hizumi.inspection.detecting import DetectorScores
 from hizumi.inspection.preparation import choose_motion, choose_sizing, choose_window, deal, with_validation
-from hizumi.inspection.scoring import Failure, Scored, Scorer
+from hizumi.inspection.scoring import Failure, Scored, Scorer, reporting
 from hizumi.inspection.specification import construct, specify
 from hizumi.inspection.verdicts import Inspection, verdict_on
 from hizumi.registry import detector_class
@@ -146,6 +146,15 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         self.leads_ = fabric.is_global_zero
         return self
 
+    def dealt(self, X: Any) -> Manifest:
+        """The records of what it was fitted on, each with the split that `fit` gave it."""
+        seed = self._training_options().seed
+        return deal(self._manifest(X), self.held_out_share, seed)
+
+    def scorer(self) -> Scorer:
+        """The fitted detector with its preprocessing."""
+        return self._scorer_of(self.detector_)
+
     @property
     def held_out_share(self) -> float | None:
         """Share of the normal images held out for the threshold; None where every fold has its turn."""
@@ -223,10 +232,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         return plan | {"estimate": estimate(self._new_detector(), store, options, fits=1 + (self.folds or 0))}
 
     def _manifest(self, X: Any, reset: bool = False) -> Manifest:
-        is_source = isinstance(X, (str, Path, Manifest, torch.Tensor, Dataset)) or (
-            np.ndim(X) > 2 if isinstance(X, np.ndarray) else _is_list_of_paths(X)
-        )
-        if not is_source:
+        if is_table(X):
             X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1)
             return open_source(X, motion=self.moving)
         manifest = open_source(X, motion=self.moving)
@@ -256,7 +262,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
             window=window,
             folder=None if self.cache is None else Path(self.cache),
             strict=strict,
-            on_progress=_reporter(observe, "reading"),
+            on_progress=reporting(observe, "reading"),
         )
         self.window_, self.channels_ = store.window, store.channels
         return store
@@ -296,8 +302,8 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     def _scored(
         self, manifest: Manifest, *, pictures: bool, strict: bool, observe: Observer | None = None
     ) -> Iterator[Scored | Failure]:
-        progress = _reporter(observe, "scoring")
-        return self._scorer_of(self.detector_).score(manifest, pictures=pictures, strict=strict, on_progress=progress)
+        progress = reporting(observe, "scoring")
+        return self.scorer().score(manifest, pictures=pictures, strict=strict, on_progress=progress)
 
     def _cross_scored(
         self,
@@ -315,7 +321,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
             told = _prefixed(observe, f"fold {number} of {len(folds)}, ")
             detector = fitted(others, run_folder / f"fold-{number}" if run_folder else None, told)
             images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
-            yield from self._scorer_of(detector).score(images, pictures=False, on_progress=_reporter(told, "scoring"))
+            yield from self._scorer_of(detector).score(images, pictures=False, on_progress=reporting(told, "scoring"))
 
     def _calibrate(self, items: Iterable[Scored | Failure]) -> list[Failure]:
         """Set the thresholds, and return what could not be read."""
@@ -360,15 +366,5 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         )
 
 
-def _reporter(observe: Observer | None, phase: str) -> Callable[[int, int], None] | None:
-    if observe is None:
-        return None
-    return lambda done, total: observe({"phase": phase, "step": done, "share": done / total, "losses": {}})
-
-
 def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:
     return None if observe is None else lambda record: observe({**record, "phase": prefix + record["phase"]})
-
-
-def _is_list_of_paths(X: Any) -> bool:
-    return isinstance(X, (list, tuple)) and len(X) > 0 and all(isinstance(item, (str, Path)) for item in X)

@@ -1,8 +1,8 @@
 """From records to scores: the one path that calibration, inspection, evaluation and exported bundles share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from hizumi.inspection.reading import Piece, Reader
 from hizumi.shapes import Float, Shaped, UInt8
 
 BATCH_SIZE = 64
+
+Observer = Callable[[Mapping[str, Any]], None]
+"""Told what goes on, as training tells it."""
 
 
 class Scores(NamedTuple):
@@ -29,6 +32,13 @@ class ScoresBatches(Protocol):
 
     def __call__(self, crops: Shaped[np.ndarray, "n ..."]) -> Scores:
         """Scores of crops (n, c, h, w) in the data's own values and dtype, or of rows (n, d) of float32."""
+
+
+def reporting(observe: Observer | None, phase: str) -> Callable[[int, int], None] | None:
+    """What tells an observer how many of how many records are done."""
+    if observe is None:
+        return None
+    return lambda done, total: observe({"phase": phase, "step": done, "share": done / total, "losses": {}})
 
 
 @dataclass(frozen=True)

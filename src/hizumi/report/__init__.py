@@ -1,17 +1,40 @@
 """The report: one HTML page that shows what was found, how sure it is, and what is wrong; JSON and CSV beside it."""
 
-from hizumi.report.content import Finding, ReportContent
-from hizumi.report.figures import (
-    comparison_chart,
-    embedding,
-    roc_and_precision_recall,
-    score_histogram,
-    training_curves,
+import typing as _typing
+
+from hizumi.lazy import lazily as _lazily
+
+if _typing.TYPE_CHECKING:
+    from hizumi.report.content import Finding, ReportContent
+    from hizumi.report.figures import (
+        comparison_chart,
+        embedding,
+        roc_and_precision_recall,
+        score_histogram,
+        training_curves,
+    )
+    from hizumi.report.page import write_comparison, write_report
+    from hizumi.report.panels import contact_sheet, inspection_panel, overview, save_map
+    from hizumi.report.style import png, svg
+    from hizumi.report.tables import summarise
+
+__getattr__, __dir__ = _lazily(
+    __name__,
+    {
+        "content": ["Finding", "ReportContent"],
+        "figures": [
+            "comparison_chart",
+            "embedding",
+            "roc_and_precision_recall",
+            "score_histogram",
+            "training_curves",
+        ],
+        "page": ["write_comparison", "write_report"],
+        "panels": ["contact_sheet", "inspection_panel", "overview", "save_map"],
+        "style": ["png", "svg"],
+        "tables": ["summarise"],
+    },
 )
-from hizumi.report.page import write_comparison, write_report
-from hizumi.report.panels import contact_sheet, inspection_panel, overview, save_map
-from hizumi.report.style import png, svg
-from hizumi.report.tables import summarise, write_csv, write_json
 
 __all__ = [
     "Finding",
@@ -29,7 +52,5 @@ __all__ = [
     "svg",
     "training_curves",
     "write_comparison",
-    "write_csv",
-    "write_json",
     "write_report",
 ]

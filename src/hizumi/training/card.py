@@ -16,6 +16,7 @@ class Card:
     `needs` may hold "labels" (batches are items and integer labels), "pairs" (items and what they turn into), "two
     sets" (items of one set and of another, not paired), "motion" (frames with their optical flow), "reference set"
     (labelled images of other things; a built-in one by default), or the extra that has to be installed.
+    `one_pass` names detectors that find at once what one of cost "search" searches for.
     """
 
     family: str
@@ -25,6 +26,7 @@ class Card:
     localises: bool = False
     cost: Literal["one pass", "search"] = "one pass"
     needs: tuple[str, ...] = ()
+    one_pass: tuple[str, ...] = ()
 
     @property
     def profile(self) -> dict[str, bool]:

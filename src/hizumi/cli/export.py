@@ -1,0 +1,75 @@
+"""`hizumi export`: a bundle that inspects without torch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hizumi.cli import options
+from hizumi.cli.console import GOOD, WARNING, coloured, console_beside, print_table
+from hizumi.cli.progress import shown_progress
+
+if TYPE_CHECKING:
+    from hizumi.export import Parity
+
+
+def export(
+    bundle: options.BundlePath,
+    to: Annotated[
+        Literal["onnx", "openvino"], typer.Option("--to", help="What is to run it: ONNX Runtime or OpenVINO.")
+    ] = "onnx",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write; NAME.onnx.hizumi if not given."),
+    ] = None,
+    precision: Annotated[
+        Literal["fp32", "bf16", "int8"],
+        typer.Option("--precision", help="Of the arithmetic; what anything but fp32 costs is measured and told."),
+    ] = "fp32",
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="DATA", help="What the bundle was fitted on, where it has moved since."),
+    ] = None,
+    normal_class: options.NormalClass = None,
+    json_to: options.JsonTo = None,
+) -> None:
+    """Write a bundle that inspects without torch, after checking that it gives the same scores.
+
+    The images that set the threshold are scored by both. hizumi inspect takes the new bundle as it takes the old one.
+    """
+    from hizumi.data import open_source
+    from hizumi.export import export as exported
+    from hizumi.inspection import load
+    from hizumi.writing import write_json
+
+    inspector = load(bundle)
+    output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
+    options.refuse_unwritable(output)
+    given = None if data is None else open_source(data, normal_class=normal_class, motion=inspector.moving)
+    with shown_progress() as observe:
+        done = exported(
+            inspector,
+            output,
+            given,
+            engine="onnxruntime" if to == "onnx" else "openvino",
+            precision=precision,
+            observe=observe,
+        )
+    if json_to is not None:
+        write_json(json_to, {"bundle": str(output), "engine": to, "precision": precision, **done.parity.to_dict()})
+    console = console_beside(json_to)
+    print_table(console, ["Export", ""], _rows(done.parity))
+    if done.parity.changed:
+        console.print(coloured("Verdicts change: look at what it costs before you use it.", WARNING))
+    console.print(coloured(f"Wrote {output}.", GOOD))
+
+
+def _rows(parity: "Parity") -> list[list[object]]:
+    rows: list[list[object]] = [
+        ["Compared", f"{parity.verdicts} verdicts, of which {parity.changed} change"],
+        ["Largest difference", f"{parity.differences[parity.worst]:.1e} of the largest value ({parity.worst})"],
+        ["Rank agreement", f"{parity.rank:.6f}"],
+    ]
+    if parity.torch_auroc is not None:
+        rows.append(["AUROC", f"{parity.graph_auroc:.4f}, {parity.torch_auroc:.4f} in torch"])
+    return rows

@@ -1,0 +1,6 @@
+"""Export: a fitted inspector as one graph with its calibration, which scores the same without torch."""
+
+from hizumi.export.exporting import Exported, export
+from hizumi.export.parity import Parity
+
+__all__ = ["Exported", "Parity", "export"]

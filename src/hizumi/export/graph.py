@@ -1,0 +1,92 @@
+"""A fitted detector as one function, from the data's own values to scores and maps in them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from hizumi.data import Window
+from hizumi.detectors import Detector
+
+PIXELS, ROWS = "pixels", "rows"
+
+MEANINGS = {
+    PIXELS: "images at the working size, channels first, in the values that the image files hold",
+    ROWS: "rows of numbers in their own units",
+    "score": "how anomalous each item is; higher is more anomalous",
+    "anomalous": "whether the score lies above the threshold",
+    "map": "how anomalous each pixel is, at the working size",
+    "normal": "what each item would be if it were normal, in the values of the input",
+    "term": "a part of the score, or another view of it",
+}
+
+
+class Port(NamedTuple):
+    """An input or output of a graph: its shape, in which "n" is the batch, and what it holds."""
+
+    name: str
+    shape: list[int | str]
+    dtype: str
+    meaning: str
+
+    @classmethod
+    def of(cls, name: str, example: Tensor) -> "Port":
+        """From a batch of examples."""
+        shape: list[int | str] = ["n", *example.shape[1:]]
+        return cls(name, shape, str(example.dtype).removeprefix("torch."), MEANINGS[name.partition(":")[0]])
+
+    @classmethod
+    def of_verdict(cls) -> "Port":
+        """The one that is added when the threshold is known."""
+        return cls("anomalous", ["n"], "bool", MEANINGS["anomalous"])
+
+
+class Graph(nn.Module):
+    """Batches (n, c, h, w) or (n, d), float32, to a tuple of what `names` says."""
+
+    def __init__(self, detector: Detector, window: Window | None) -> None:
+        super().__init__()
+        self.detector, self.window = detector.eval(), window
+
+    def example(self, count: int = 3) -> Tensor:
+        """Items that mean nothing, in the data's own range."""
+        assert self.detector.shape is not None, "a fitted detector has a shape"
+        generator = torch.Generator().manual_seed(0)
+        items = 2 * torch.rand(count, *self.detector.shape, generator=generator) - 1
+        return items if self.window is None else self._in_own_values(items)
+
+    @torch.no_grad()
+    def ports(self) -> tuple[Port, list[Port]]:
+        """What goes in and what comes out."""
+        example = self.example()
+        named = self._named(example)
+        incoming = Port.of(ROWS if self.window is None else PIXELS, example)
+        return incoming, [Port.of(name, value) for name, value in named.items()]
+
+    def forward(self, items: Tensor) -> tuple[Tensor, ...]:
+        """All outputs, none of them twice."""
+        return tuple(value.clone() for value in self._named(items).values())
+
+    def _named(self, items: Tensor) -> dict[str, Tensor]:
+        anomaly = self.detector(self._in_window(items))
+        named = {"score": anomaly.image}
+        if anomaly.pixel is not None:
+            named["map"] = anomaly.pixel.float()
+        if anomaly.normal is not None:
+            named["normal"] = self._in_own_values(anomaly.normal.float())
+        return named | {f"term:{name}": value for name, value in anomaly.terms.items()}
+
+    def _in_window(self, items: Tensor) -> Tensor:
+        # As `Window.to_unit`, operation by operation: the same rounding.
+        return items if self.window is None else (items - self.window.low) * self._scale() - 1
+
+    def _in_own_values(self, items: Tensor) -> Tensor:
+        if self.window is not None:
+            return (items + 1) / self._scale() + self.window.low
+        if self.detector.vector_mean is None or self.detector.vector_scale is None:
+            return items
+        return items * self.detector.vector_scale + self.detector.vector_mean
+
+    def _scale(self) -> float:
+        assert self.window is not None, "rows have no window"
+        return 2 / (self.window.high - self.window.low)

@@ -1,0 +1,80 @@
+"""From a graph in torch to ONNX, the verdict included."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from hizumi.errors import MissingExtraError, UsageError
+from hizumi.export.graph import Graph
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+OPSET = 20
+
+
+def traced(graph: Graph) -> "ModelProto":
+    """The graph in ONNX, for batches of any size; raises UsageError where torch cannot trace its detector."""
+    _refuse_missing()
+    incoming, outgoing = graph.ports()
+    dynamic = ({0: torch.export.Dim("n")},)
+    with torch.no_grad(), _quiet():
+        try:
+            program = torch.export.export(graph, (graph.example(),), dynamic_shapes=dynamic, strict=False)
+            converted = torch.onnx.export(
+                program,
+                input_names=[incoming.name],
+                output_names=[port.name for port in outgoing],
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+        except Exception as error:  # torch raises types of its own at each of its steps
+            reason = str(error).strip().splitlines()[0]
+            name = type(graph.detector).__name__
+            raise UsageError(f"{name} cannot be exported with these settings: {reason}") from error
+    assert converted is not None, "without a file name, the program is returned"
+    return converted.model_proto
+
+
+def with_verdict(model: "ModelProto", dtype: str, threshold: float) -> "ModelProto":
+    """The model with one more output, `anomalous`: whether the score, of this dtype, lies above the threshold."""
+    from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+    complete = ModelProto()
+    complete.CopyFrom(model)
+    limit = np.array(threshold, dtype=dtype)
+    if limit > threshold:  # the largest number of this type that is not above it: then exactly the same are above
+        limit = np.nextafter(limit, np.array(-np.inf, dtype=dtype))
+    complete.graph.initializer.append(numpy_helper.from_array(limit, "threshold"))
+    complete.graph.node.append(helper.make_node("Greater", ["score", "threshold"], ["anomalous"]))
+    complete.graph.output.append(helper.make_tensor_value_info("anomalous", TensorProto.BOOL, ["n"]))
+    return complete
+
+
+def _refuse_missing() -> None:
+    try:
+        import onnx  # noqa: F401 - needed later; said now
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("export needs more packages: pip install 'hizumi[export]'") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter says of its own insides."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        logger.setLevel(before)

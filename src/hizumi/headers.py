@@ -1,0 +1,50 @@
+"""Headers of bundles with types: what is written is what a reader will take."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hizumi.archive import HEADERS, Kind, read_archive, write_archive
+from hizumi.errors import BundleError
+
+
+class Header(BaseModel):
+    """What every header holds: the number of its format, who wrote it, and the SHA-256 of each other member."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: int
+    hizumi: str
+    members: dict[str, str]
+
+
+HeaderType = TypeVar("HeaderType", bound=Header)
+
+
+def write_bundle(
+    path: Path,
+    kind: Kind,
+    header: type[Header],
+    fields: Mapping[str, Any],
+    members: Mapping[str, bytes],
+    format_number: int,
+) -> Path:
+    """Write an archive whose header is of this type."""
+    filled = header(format=format_number, hizumi="", members={}, **fields)
+    own = filled.model_dump(mode="json", exclude=set(Header.model_fields))
+    return write_archive(path, kind, own, members, format_number)
+
+
+def read_bundle(
+    path: Path, kind: Kind, header: type[HeaderType], format_number: int
+) -> tuple[HeaderType, dict[str, bytes]]:
+    """The header and the members; raises BundleError in one line where they are not whole, or not of this type."""
+    fields, members = read_archive(path, kind, format_number)
+    try:
+        return header.model_validate(fields), members
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{path}: {HEADERS[kind]} is not valid at {where}: {first['msg']}") from error

@@ -1,0 +1,43 @@
+"""The command of the runtime: what `hizumi inspect` does, in few words and by the standard library."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from hizumi.calibration import Verdict
+from hizumi.errors import HizumiError
+from hizumi.files import printable
+from hizumi.runtime.bundle import load
+from hizumi.writing import write_csv
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a line for each input, or write them as CSV; 0 where all could be judged, whatever the verdicts."""
+    parser = argparse.ArgumentParser(prog="python -m hizumi.runtime", description="Verdicts by an exported bundle.")
+    parser.add_argument("bundle", help="a file that hizumi export has written")
+    parser.add_argument("paths", nargs="+", help="images, folders, or one file that holds arrays")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the verdicts here as CSV; - is standard output")
+    parser.add_argument("--threads", type=int, metavar="N", help="how many compute one operation")
+    chosen = parser.parse_args(arguments)
+    try:
+        return _inspect(chosen)
+    except HizumiError as error:
+        sys.stderr.write(f"Error: {' '.join(str(error).split())}\n")
+        return error.exit_code
+
+
+def _inspect(chosen: argparse.Namespace) -> int:
+    inspector = load(chosen.bundle, threads=chosen.threads)
+    inputs = chosen.paths[0] if len(chosen.paths) == 1 else chosen.paths
+    verdicts, unread = [], 0
+    for item in inspector.inspect_each(inputs, pictures=False):
+        if isinstance(item, Verdict):
+            verdicts.append(item.to_row())
+            if chosen.output is None:
+                sys.stdout.write(f"{'anomalous' if item.anomalous else 'normal':9}  {item.score:<12.6g}  {item.name}\n")
+        else:
+            unread += 1
+            sys.stderr.write(f"Not read: {item.name}: {printable(item.reason)}\n")
+    if chosen.output is not None:
+        write_csv(chosen.output, verdicts)
+    return 0 if verdicts else 2
