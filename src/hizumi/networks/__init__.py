@@ -3,6 +3,7 @@
 from hizumi.networks.bias_free import BiasFreeDecoder, BiasFreeEncoder, bias_free_mlp
 from hizumi.networks.build import critic, encoder, flat_critic, flat_generator, generator
 from hizumi.networks.dcgan import CodeCritic, Critic, Encoder, Generator, Hourglass
+from hizumi.networks.folding import folded
 from hizumi.networks.joint import JointCritic, PairCritic
 from hizumi.networks.mlp import VectorCritic, mlp
 from hizumi.networks.normalisation import normalise_spectrally
@@ -55,6 +56,7 @@ __all__ = [
     "encoder",
     "flat_critic",
     "flat_generator",
+    "folded",
     "generator",
     "growth_at",
     "level_and_fade",
