@@ -141,6 +141,33 @@ def test_encoder_and_generator_play_with_both_labels_flipped(encoder: str) -> No
     torch.testing.assert_close(losses["encoder and generator"], -(1 - data).log().mean() - made.log().mean())
 
 
+class Watching(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, items: Tensor, codes: Tensor) -> Tensor:
+        self.seen.append(items.detach())
+        return items.sum(1) + codes.sum(1)
+
+
+def test_instance_noise_lies_on_all_that_the_critic_sees_and_on_nothing_else() -> None:
+    model = BiGAN(latent=2, instance_noise=0.5, average_decay=None).prepare((3,)).train()
+    model.critic, model.generator = Watching(), nn.Linear(2, 3)
+    nn.init.zeros_(model.generator.weight)
+    nn.init.ones_(model.generator.bias)
+    encoded: list[Tensor] = []
+    model.inverse.register_forward_pre_hook(lambda module, given: encoded.append(given[0]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BiGAN, "update", lambda self, name, loss: loss.detach())
+        model.step(torch.zeros(5000, 3))
+    for seen, mean in zip(model.critic.seen, (0.0, 1.0, 0.0, 1.0), strict=True):
+        assert float(seen.mean()) == pytest.approx(mean, abs=0.02)
+        assert float(seen.std()) == pytest.approx(0.5, abs=0.02)
+    assert not torch.equal(model.critic.seen[0], model.critic.seen[2])
+    assert torch.equal(encoded[0], torch.zeros(5000, 3))
+
+
 def test_encoder_learns_to_invert_the_generator() -> None:
     generator = torch.Generator().manual_seed(0)
     mixing = torch.tensor([[1.0, 0.6, 0.0], [0.0, 0.5, -1.0]])

@@ -30,6 +30,8 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         critic_apart: Size of a layer that either passes before they meet; 0 for none.
         critic_met: Numbers of an image, and of its code, that meet in the critic; 0 for 8 times the width.
         dropout: Chance of dropping an activation in the critic.
+        instance_noise: Standard deviation of the noise on the items that the critic sees, data and generated ones; it
+            hides from the critic what no generator can match, such as exactly black pixels (Arjovsky & Bottou 2017).
         spectral_norm: Whether the critic's layers are divided by their largest singular value, so that it cannot win.
     """
 
@@ -57,6 +59,7 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         critic_apart: int = 0,
         critic_met: int = 0,
         dropout: float = 0.0,
+        instance_noise: float = 0.0,
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
@@ -65,7 +68,7 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         self.average_decay = average_decay
         self.encoder_hidden, self.generator_hidden = encoder_hidden, generator_hidden
         self.critic_hidden, self.critic_apart, self.critic_met = critic_hidden, critic_apart, critic_met
-        self.dropout, self.spectral_norm = dropout, spectral_norm
+        self.dropout, self.instance_noise, self.spectral_norm = dropout, instance_noise, spectral_norm
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator, encoder and joint critic."""
@@ -104,12 +107,12 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         codes = self.noise(len(batch))
         generated, encoded = self.generator(codes), self._drawn(batch)
 
-        data_pairs = self.critic(items=batch, codes=encoded.detach())
-        model_pairs = self.critic(items=generated.detach(), codes=codes)
+        data_pairs = self._judged(batch, encoded.detach())
+        model_pairs = self._judged(generated.detach(), codes)
         critic = self.update("critic", objectives.discriminator_loss(data_pairs, model_pairs))
 
-        data_pairs = self.critic(items=batch, codes=encoded)
-        model_pairs = self.critic(items=generated, codes=codes)
+        data_pairs = self._judged(batch, encoded)
+        model_pairs = self._judged(generated, codes)
         flipped = self.update("encoder and generator", objectives.discriminator_loss(model_pairs, data_pairs))
 
         self.follow_average()
@@ -125,6 +128,11 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
     def reconstruct(self, images: Tensor) -> Tensor:
         """G(E(x)): items of the same kind rather than the same pixels."""
         return self.decode(self.encode(images))
+
+    def _judged(self, items: Tensor, codes: Tensor) -> Tensor:
+        if self.instance_noise:
+            items = items + self.instance_noise * torch.randn_like(items)
+        return self.critic(items=items, codes=codes)
 
     def _drawn(self, items: Tensor) -> Tensor:
         if not self._is_stochastic():
