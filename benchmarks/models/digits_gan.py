@@ -62,8 +62,17 @@ def conditional_gan_digits(seed: int, smoke: bool) -> dict[str, Any]:
 def bigan_digits(seed: int, smoke: bool) -> dict[str, Any]:
     """How well codes keep the digit: nearest neighbours among the training images' codes; rebuilt test images."""
     settings = Settings(
-        partial(BiGAN, width=16, learning_rate=5e-4, latent=16, critic_met=384, average_decay=0.995),
-        steps=8000,
+        partial(
+            BiGAN,
+            width=16,
+            learning_rate=5e-4,
+            latent=16,
+            critic_met=384,
+            critic_depth=2,
+            instance_noise=0.2,
+            average_decay=0.998,
+        ),
+        steps=6000,
         batch_size=64,
     )
     (images, digits), (test_images, test_digits) = mnist("train"), mnist("test")

@@ -29,6 +29,7 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         critic_hidden: Those in which the critic sees a vector with its code.
         critic_apart: Size of a layer that either passes before they meet; 0 for none.
         critic_met: Numbers of an image, and of its code, that meet in the critic; 0 for 8 times the width.
+        critic_depth: Layers in which an image and its code meet.
         dropout: Chance of dropping an activation in the critic.
         instance_noise: Standard deviation of the noise on the items that the critic sees, data and generated ones; it
             hides from the critic what no generator can match, such as exactly black pixels (Arjovsky & Bottou 2017).
@@ -58,6 +59,7 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         critic_hidden: tuple[int, ...] = (128, 64),
         critic_apart: int = 0,
         critic_met: int = 0,
+        critic_depth: int = 1,
         dropout: float = 0.0,
         instance_noise: float = 0.0,
         spectral_norm: bool = False,
@@ -67,7 +69,8 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         self.learning_rate, self.beta1, self.weight_decay = learning_rate, beta1, weight_decay
         self.average_decay = average_decay
         self.encoder_hidden, self.generator_hidden = encoder_hidden, generator_hidden
-        self.critic_hidden, self.critic_apart, self.critic_met = critic_hidden, critic_apart, critic_met
+        self.critic_hidden, self.critic_apart = critic_hidden, critic_apart
+        self.critic_met, self.critic_depth = critic_met, critic_depth
         self.dropout, self.instance_noise, self.spectral_norm = dropout, instance_noise, spectral_norm
 
     def build(self, shape: tuple[int, ...]) -> None:
@@ -83,6 +86,7 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
             apart=self.critic_apart,
             dropout=self.dropout,
             met=self.critic_met,
+            depth=self.critic_depth,
         )
         if self.spectral_norm:
             networks.normalise_spectrally(self.critic)

@@ -14,8 +14,8 @@ class JointCritic(nn.Module):
     """Item (n, *shape) and code (n, latent) to logit (n,); `features` is the last hidden layer.
 
     Images pass through convolutions and codes through a layer of their own, to `met` numbers each, 8 * width if 0,
-    before they meet in a layer of twice as many. Vectors meet their codes in layers of the `hidden` sizes: at once, or
-    each after a layer of its own with `apart` numbers. Dropout follows every layer but the convolutions.
+    before they meet in `depth` layers of twice as many. Vectors meet their codes in layers of the `hidden` sizes: at
+    once, or each after a layer of its own with `apart` numbers. Dropout follows every layer but the convolutions.
     """
 
     def __init__(
@@ -28,6 +28,7 @@ class JointCritic(nn.Module):
         apart: int = 0,
         dropout: float = 0.0,
         met: int = 0,
+        depth: int = 1,
     ) -> None:
         super().__init__()
         self.of_items: nn.Module = nn.Identity()
@@ -37,7 +38,7 @@ class JointCritic(nn.Module):
             drop = [nn.Dropout(dropout)] if dropout else []
             self.of_items = nn.Sequential(Encoder(shape, met, width, batch_norm), nn.LeakyReLU(0.2), *drop)
             self.of_codes = nn.Sequential(*hidden_layers(latent, (met,), dropout=dropout))
-            self.together = VectorCritic(2 * met, (2 * met,), dropout=dropout)
+            self.together = VectorCritic(2 * met, (2 * met,) * depth, dropout=dropout)
         elif apart:
             self.of_items = nn.Sequential(*hidden_layers(shape[0], (apart,), dropout=dropout))
             self.of_codes = nn.Sequential(*hidden_layers(latent, (apart,), dropout=dropout))
