@@ -21,7 +21,16 @@ LEVELS = [
     {"cli", "serving", "scale", "monitoring"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
-FREE = {"archive", "errors", "files", "headers", "lazy", "shapes", "version", "writing"}  # everyone may import them, and they import only each other
+FREE = {
+    "archive",
+    "errors",
+    "files",
+    "headers",
+    "lazy",
+    "shapes",
+    "version",
+    "writing",
+}  # everyone may import them, and they import only each other
 OUTSIDE = {"__init__", "__main__"}  # the package's front doors, above all rooms
 FILES = sorted(PACKAGE.rglob("*.py"))
 

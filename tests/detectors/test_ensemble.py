@@ -8,7 +8,16 @@ import pytest
 import torch
 from scipy import stats
 
-from hizumi.detectors import Detector, Ensemble, GaussianMixture, Likelihood, Mahalanobis, OneClassSVM, Reconstruction
+from hizumi.detectors import (
+    Detector,
+    Ensemble,
+    GaussianMixture,
+    Likelihood,
+    Mahalanobis,
+    NearestFeatures,
+    OneClassSVM,
+    Reconstruction,
+)
 from hizumi.detectors.p_values import FUSIONS, ReferenceScores, cauchy, fisher, minimum
 from hizumi.errors import UsageError
 from hizumi.inspection import Inspector, construct, load, save, specification_from, specify
@@ -25,6 +34,14 @@ SHORT = TrainingOptions(budget=Budget(steps=3), batch_size=8)
 
 def table_ensemble(fusion: str = "fisher") -> Ensemble:
     return Ensemble((Mahalanobis(), GaussianMixture(max_components=2), OneClassSVM()), fusion)
+
+
+def test_members_see_images_as_large_as_they_would_alone() -> None:
+    ensemble = Ensemble((Mahalanobis(), NearestFeatures(), Reconstruction()))
+    assert ensemble.working_size == NearestFeatures.working_size
+    images = np.random.default_rng(0).integers(0, 256, (20, 50, 100), dtype=np.uint8)
+    inspector = Inspector(Ensemble((Mahalanobis(), Mahalanobis()))).fit(images)
+    assert (inspector.sizing_.height, inspector.sizing_.width) == (16, 32)  # Mahalanobis works at 32 pixels
 
 
 def test_fisher_equals_scipy() -> None:

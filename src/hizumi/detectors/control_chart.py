@@ -13,7 +13,7 @@ from hizumi.calibration.run_length import cusum_limit, ewma_width, shewhart_widt
 from hizumi.data.stream import Batches, as_source, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.image_statistics import COLOURS, image_statistics, statistic_names
-from hizumi.detectors.nested import build_members, fit_members, fit_references, phases_of
+from hizumi.detectors.nested import build_members, fit_members, fit_references, largest_working_size, phases_of
 from hizumi.detectors.p_values import ReferenceScores
 from hizumi.errors import DataError, UsageError
 from hizumi.training import Card, Trainable
@@ -121,6 +121,7 @@ class ControlChart(Detector):
         self.detector = detector
         self.run_length, self.subgroup, self.weight, self.slack = run_length, subgroup, weight, slack
         self.reference_share = 0.0 if detector is None else REFERENCE_SHARE
+        self.working_size = largest_working_size(self._inner())
         self.scores = ReferenceScores()
         for name in ("means", "sigmas", "count"):
             self.register_buffer(name, None)

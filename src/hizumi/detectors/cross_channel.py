@@ -101,7 +101,7 @@ class CrossChannel(Detector):
     """
 
     card: ClassVar[Card] = CARD
-    working_size: ClassVar[int] = 128
+    working_size: int = 128
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
             lambda: CrossChannel(Pix2Pix(width=16, learning_rate=5e-4), image_score="generators"),

@@ -38,7 +38,7 @@ class DBNOneClassSVM(Detector):
         paper="Erfani et al., High-dimensional anomaly detection using a linear one-class SVM with deep learning, "
         "Pattern Recognition 2016",
     )
-    working_size: ClassVar[int] = 32
+    working_size: int = 32
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
             lambda: DBNOneClassSVM(hidden=(500, 300), boundary="ball"),

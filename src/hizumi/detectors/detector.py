@@ -45,7 +45,7 @@ class Detector(nn.Module, ABC):
 
     card: ClassVar[Card]
     presets: ClassVar[Mapping[str, Preset]] = {}  # "fast" where there is something to train: 32 pixels in two minutes
-    working_size: ClassVar[int] = 64  # images larger than this are brought to it unless the user says otherwise
+    working_size: int = 64  # images larger than this are brought to it unless the user says otherwise
     tolerance: ClassVar[float] = 1e-6  # by which an image's score may differ in another batch, relative to the scores
 
     follows_chi_square: ClassVar[bool] = False  # scores of Gaussian data do, with `degrees_of_freedom`

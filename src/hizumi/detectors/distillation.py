@@ -122,7 +122,7 @@ class Distillation(Detector):
     """
 
     card: ClassVar[Card] = CARD
-    working_size: ClassVar[int] = 128
+    working_size: int = 128
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(lambda: Distillation(), TrainingOptions(budget=Budget(steps=1000), batch_size=64))
     }

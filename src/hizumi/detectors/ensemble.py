@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.gaussian_features import GaussianFeatures
 from hizumi.detectors.mahalanobis import Mahalanobis
-from hizumi.detectors.nested import build_members, fit_members, fit_references, phases_of
+from hizumi.detectors.nearest_features import NearestFeatures
+from hizumi.detectors.nested import build_members, fit_members, fit_references, largest_working_size, phases_of
 from hizumi.detectors.p_values import FUSIONS, Fusion, ReferenceScores
 from hizumi.detectors.reconstruction import Reconstruction
 from hizumi.errors import UsageError
@@ -42,7 +44,10 @@ class Ensemble(Detector):
         "fast": Preset(
             lambda: Ensemble((Mahalanobis(), Reconstruction.presets["fast"].make())),
             Reconstruction.presets["fast"].options,
-        )
+        ),
+        "flattened": Preset(
+            lambda: Ensemble(tuple(each.presets["flattened"].make() for each in (NearestFeatures, GaussianFeatures)))
+        ),
     }
 
     def __init__(
@@ -54,6 +59,7 @@ class Ensemble(Detector):
         super().__init__()
         self.detectors = (Mahalanobis(), Reconstruction()) if detectors is None else tuple(detectors)
         self.fusion, self.reference_share = fusion, reference_share
+        self.working_size = largest_working_size(self.detectors)
         self.references = tuple(ReferenceScores() for _ in self.detectors)
         self.members = nn.ModuleList([*self.detectors, *self.references])  # a tuple registers nothing
         self.register_buffer("map_medians", None)

@@ -48,7 +48,7 @@ class GaussianFeatures(Detector):
         localises=True,
         needs=("hizumi[features]",),
     )
-    working_size: ClassVar[int] = 128
+    working_size: int = 128
     presets: ClassVar[Mapping[str, Preset]] = {
         "flattened": Preset(lambda: GaussianFeatures(flatten=16.0, smoothing=8.0)),
         "untrained": Preset(

@@ -26,7 +26,7 @@ class GaussianMixture(Detector):
         idea="a density made of a few Gaussians",
         paper="Dempster, Laird & Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977",
     )
-    working_size: ClassVar[int] = 32
+    working_size: int = 32
     log_weights: Tensor | None
     means: Tensor | None
     precision_factors: Tensor | None  # upper triangular P with P Pᵀ = S⁻¹, one for each Gaussian

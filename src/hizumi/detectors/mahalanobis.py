@@ -28,7 +28,7 @@ class Mahalanobis(Detector):
         idea="distance from the mean in units of the training data's own spread",
         paper="Mahalanobis, On the generalised distance in statistics, 1936; shrinkage: Ledoit & Wolf, JMVA 2004",
     )
-    working_size: ClassVar[int] = 32
+    working_size: int = 32
     follows_chi_square: ClassVar[bool] = True
 
     def __init__(

@@ -55,7 +55,7 @@ class NearestFeatures(Detector):
         localises=True,
         needs=("hizumi[features]",),
     )
-    working_size: ClassVar[int] = 224
+    working_size: int = 224
     presets: ClassVar[Mapping[str, Preset]] = {
         "flattened": Preset(
             lambda: NearestFeatures(

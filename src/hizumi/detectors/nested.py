@@ -15,6 +15,11 @@ def phases_of(members: Sequence[Detector]) -> tuple[Trainable, ...]:
     return tuple(phase for member in members for phase in member.phases())
 
 
+def largest_working_size(members: Sequence[Detector]) -> int:
+    """The size, in pixels, at which every member sees as much as it would alone."""
+    return max((member.working_size for member in members), default=Detector.working_size)
+
+
 def build_members(members: Sequence[Detector], shape: tuple[int, ...]) -> None:
     """Build each for data of this shape, (c, h, w) or (d,)."""
     for member in members:

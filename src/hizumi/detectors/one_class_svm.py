@@ -27,7 +27,7 @@ class OneClassSVM(Detector):
         idea="the smallest region, in a kernel's space, that holds most of the normal data",
         paper="Schölkopf et al., Estimating the support of a high-dimensional distribution, Neural Computation 2001",
     )
-    working_size: ClassVar[int] = 32
+    working_size: int = 32
 
     def __init__(self, features: Features = "auto", nu: float = 0.05, variance_share: float = 0.95) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeGuard
 
-from hizumi.detectors import ALAD, EGBAD, Detector, Ensemble, GaussianFeatures, Likelihood, NearestFeatures
+from hizumi.detectors import ALAD, EGBAD, Detector, Likelihood
 from hizumi.detectors.detector import Preset, preset_of
 from hizumi.evaluation.protocol import BudgetName, Leak, Mode, Protocol
 from hizumi.models import BiGAN, GatedPixelCNN
@@ -36,11 +36,6 @@ def _pixel_cnn(image_score: Literal["plain", "typicality", "ratio", "complexity"
     return Entry("likelihood", lambda: {"model": GatedPixelCNN(), "image_score": image_score}, short)
 
 
-def _flattened_features() -> Mapping[str, Any]:
-    members = (NearestFeatures, GaussianFeatures)
-    return {"detectors": tuple(preset_of(member, "flattened").make() for member in members)}
-
-
 ENTRIES: Mapping[str, Entry] = {
     "mahalanobis(pca)": Entry("mahalanobis", lambda: {"features": "pca"}),
     "deep_svdd(soft)": Entry("deep_svdd", lambda: {"boundary": "soft"}),
@@ -52,9 +47,7 @@ ENTRIES: Mapping[str, Entry] = {
     "nearest_features(flattened)": Entry("nearest_features", preset="flattened"),
     "gaussian_features(flattened)": Entry("gaussian_features", preset="flattened"),
     "gaussian_features(untrained)": Entry("gaussian_features", preset="untrained"),
-    "ensemble(flattened features)": Entry(
-        "ensemble", _flattened_features, lambda: Preset(lambda: Ensemble(**_flattened_features()))
-    ),
+    "ensemble(flattened)": Entry("ensemble", preset="flattened"),
 }
 
 

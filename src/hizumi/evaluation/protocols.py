@@ -237,7 +237,7 @@ PROTOCOLS: dict[str, Protocol] = {
                 "gaussian_features(flattened)",
                 "gaussian_features(untrained)",
                 "nearest_features(flattened)",
-                "ensemble(flattened features)",
+                "ensemble(flattened)",
             ),
         ),
         Protocol(

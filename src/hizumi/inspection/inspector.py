@@ -249,7 +249,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
             raise UsageError("the chi-square rule is for mahalanobis, whose scores follow that law; use conformal")
 
     def _store(self, train: Manifest, strict: bool, observe: Observer | None) -> Store:
-        self.sizing_ = choose_sizing(train, self.image_size, self.sizing, self._detector_type().working_size)
+        self.sizing_ = choose_sizing(train, self.image_size, self.sizing, self._new_detector().working_size)
         window = choose_window(train, self.window)
         self.motion_: Motion | None = None
         if self.moving and self.sizing_ is not None:
