@@ -72,7 +72,7 @@ def bigan_digits(seed: int, smoke: bool) -> dict[str, Any]:
             instance_noise=0.2,
             average_decay=0.998,
         ),
-        steps=6000,
+        steps=3000,
         batch_size=64,
     )
     (images, digits), (test_images, test_digits) = mnist("train"), mnist("test")
