@@ -143,7 +143,8 @@ def _write(
     failed: Mapping[str, HizumiError],
     json_to: str | None,
 ) -> None:
-    from hizumi.report import summarise, write_comparison, write_csv, write_json
+    from hizumi.report import summarise, write_comparison
+    from hizumi.writing import write_csv, write_json
 
     result = {
         "data": data,

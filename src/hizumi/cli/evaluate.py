@@ -54,7 +54,8 @@ def evaluate(
 
 def write_assessment(folder: Path, content: "ReportContent", origin: dict[str, str]) -> dict[str, Any]:
     """Write report.html, result.json and verdicts.csv into a folder, and return what result.json holds."""
-    from hizumi.report import write_csv, write_json, write_report
+    from hizumi.report import write_report
+    from hizumi.writing import write_csv, write_json
 
     result = origin | assessment_result(content)
     write_report(folder / "report.html", content)
