@@ -168,11 +168,10 @@ def _groups(content: ReportContent, limit: int) -> Iterable[Group]:
     yield group("Clearest finds", "Each kind of defect in turn, the highest scores first.", _in_turn(found, content))
     quiet = rising[(labels[rising] == NORMAL) & ~alarmed[rising]]
     middle = max(len(quiet) // 2 - 1, 0)
-    yield group(
-        f"Typical good {content.noun}s",
-        "With the middle scores: their maps should be dark.",
-        quiet[middle : middle + limit // 3],
-    )
+    shown = quiet[middle : middle + limit // 3]
+    has_maps = any(content.verdicts[i].map is not None for i in shown)
+    remark = "With the middle scores: their maps should be dark." if has_maps else "With the middle scores."
+    yield group(f"Typical good {content.noun}s", remark, shown)
 
 
 def _in_turn(indices: np.ndarray, content: ReportContent) -> np.ndarray:
