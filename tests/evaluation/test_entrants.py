@@ -2,7 +2,7 @@ import pytest
 
 from hizumi.detectors import GANomaly
 from hizumi.errors import UsageError
-from hizumi.evaluation.entrants import ENTRIES, detector_of, settled, with_arguments
+from hizumi.evaluation.entrants import CHOSEN_ON_TEST, ENTRIES, detector_of, settled, with_arguments
 from hizumi.evaluation.protocol import Leak
 from hizumi.evaluation.protocols import PROTOCOLS, find_protocol
 from hizumi.registry import detector_class
@@ -22,6 +22,11 @@ def test_entries_are_made_as_they_are_named() -> None:
         for budget in ("short", "paper"):
             made = settled(name, protocol, "honest", budget).make()
             assert isinstance(made, detector_class(entry.detector))
+
+
+def test_remarks_are_on_rows_that_there_are() -> None:
+    for protocol, name in CHOSEN_ON_TEST:
+        assert name in PROTOCOLS[protocol].rows
 
 
 def test_a_preset_in_a_name_is_that_preset_in_both_budgets() -> None:

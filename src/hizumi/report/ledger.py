@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from hizumi.evaluation.entrants import CHOSEN_ON_TEST
 from hizumi.evaluation.ledger import Row, Summary, summarise_figure
 from hizumi.evaluation.protocol import FALSE_ALARM_RATE, Protocol
 from hizumi.evaluation.protocols import PROTOCOLS
@@ -120,6 +121,8 @@ def _differences(protocol: Protocol, modes: Mapping[str, Row], published: Publis
     elif summary is not None and set(summary.by_case) != set(protocol.cases):
         said.append(f"{len(summary.by_case)} of {len(protocol.cases)} cases so far")
     said += _parts_used(row)
+    chosen = CHOSEN_ON_TEST.get((protocol.name, request["name"]))
+    said += [] if chosen is None else [chosen]
     changes = [f"{name} {_plain(here)} ({_plain(there)})" for name, (here, there) in request["changes"].items()]
     said += changes[:MOST_CHANGES]
     if len(changes) > MOST_CHANGES:
