@@ -1,24 +1,26 @@
-"""Array types with shapes, such as Float[np.ndarray, "n c h w"], for modules that also run without jaxtyping."""
+"""Array types with shapes, such as Float[np.ndarray, "n c h w"], for modules that also run without jaxtyping.
 
+They are jaxtyping's for type checkers, and where jaxtyping has been imported before, as tests do to check them at run
+time; else they are the plain array types, which cost nothing to load.
+"""
+
+import sys
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or "jaxtyping" in sys.modules:
     from jaxtyping import Bool as Bool
     from jaxtyping import Float as Float
     from jaxtyping import Integer as Integer
     from jaxtyping import Shaped as Shaped
     from jaxtyping import UInt8 as UInt8
 else:
-    try:
-        from jaxtyping import Bool, Float, Integer, Shaped, UInt8
-    except ImportError:
 
-        class _Plain:
-            """The array type alone, whatever is said of its elements and shape."""
+    class _Plain:
+        """The array type alone, whatever is said of its elements and shape."""
 
-            def __class_getitem__(cls, array_and_shape):
-                return array_and_shape[0]
+        def __class_getitem__(cls, array_and_shape):
+            return array_and_shape[0]
 
-        Bool = Float = Integer = Shaped = UInt8 = _Plain
+    Bool = Float = Integer = Shaped = UInt8 = _Plain
 
 __all__ = ["Bool", "Float", "Integer", "Shaped", "UInt8"]

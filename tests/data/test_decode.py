@@ -1,6 +1,7 @@
 """Files to pixels. Every expected value is the array that was written, or arithmetic on it."""
 
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -237,3 +238,36 @@ def test_16_bit_colour_is_never_read_as_8_bits(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(tiff, "decode_tiff", missing)
     with pytest.raises(DataError, match=r"16-bit colour in a compression.*pip install imagecodecs"):
         decode(tmp_path / "deep.tif")
+
+
+def kinds_of_tiff(folder: Path) -> dict[str, Path]:
+    """Files by what they hold; the first four are those that Pillow reads as tifffile does."""
+    levels = np.random.default_rng(0).integers(0, 65536, (9, 13, 3)).astype(np.uint16)
+    bytes_, grey = (levels >> 8).astype(np.uint8), levels[:, :, 0]
+    written = {
+        "8-bit grey": (bytes_[:, :, 0], {}),
+        "16-bit grey": (grey, {}),
+        "16-bit grey, big end first": (grey, {"byteorder": ">"}),
+        "8-bit colour, compressed": (bytes_, {"compression": "zlib", "photometric": "rgb"}),
+        "16-bit colour": (levels, {"photometric": "rgb"}),
+        "negative": (grey, {"photometric": "miniswhite"}),
+        "floats": (grey.astype(np.float32), {}),
+        "signed": (grey.astype(np.int16), {}),
+        "colour with alpha": (bytes_.repeat(2, 2)[:, :, :4], {"photometric": "rgb", "extrasamples": ["unassalpha"]}),
+        "pages": (levels.transpose(2, 0, 1), {"photometric": "minisblack"}),
+    }
+    for name, (pixels, arguments) in written.items():
+        tifffile.imwrite(folder / f"{name}.tif", pixels, **arguments)
+    return {name: folder / f"{name}.tif" for name in written}
+
+
+def test_without_tifffile_pixels_are_the_same_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    files = kinds_of_tiff(tmp_path)
+    expected = {name: decode(path) for name, path in files.items()}
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    for name, path in list(files.items())[:4]:
+        np.testing.assert_array_equal(decode(path).pixels, expected[name].pixels)
+        assert decode(path).pixels.dtype == expected[name].pixels.dtype
+    for path in list(files.values())[4:]:
+        with pytest.raises(DataError, match="pip install tifffile"):
+            decode(path)

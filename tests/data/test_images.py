@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from hizumi.data import Sizing, Window, match_channels, prepare
 from hizumi.data.images import as_pixels

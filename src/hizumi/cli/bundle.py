@@ -7,7 +7,15 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, coloured, console_beside, print_table
-from hizumi.cli.summary import calibration_result, fit_result, model_result, show_fit, show_model
+from hizumi.cli.summary import (
+    calibration_result,
+    exported_result,
+    fit_result,
+    model_result,
+    show_fit,
+    show_model,
+    show_parity,
+)
 from hizumi.errors import UsageError
 
 
@@ -59,17 +67,23 @@ def calibrate(
 
 def info(bundle: options.BundlePath, json_to: options.JsonTo = None) -> None:
     """Show what a bundle or a model holds."""
-    from hizumi import generation, inspection
+    from hizumi import generation, inspection, runtime
     from hizumi.archive import kind_of
     from hizumi.report.words import flat_options
     from hizumi.writing import write_json
 
     console = console_beside(json_to)
     result: dict[str, Any]
-    if kind_of(bundle) == "model":
+    kind = kind_of(bundle)
+    if kind == "model":
         modeller = generation.load(bundle)
         result = model_result(modeller) | {"model": str(bundle)}
         show_model(console, modeller)
+    elif kind == "exported":
+        exported = runtime.load(bundle)
+        result = exported_result(exported) | {"bundle": str(bundle)}
+        show_parity(console, exported.parity_)
+        console.print(exported.calibration_.promise())
     else:
         inspector = inspection.load(bundle)
         result = fit_result(inspector) | {"bundle": str(bundle)}

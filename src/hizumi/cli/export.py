@@ -1,16 +1,14 @@
 """`hizumi export`: a bundle that inspects without torch."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import GOOD, WARNING, coloured, console_beside, print_table
+from hizumi.cli.console import GOOD, WARNING, coloured, console_beside
 from hizumi.cli.progress import shown_progress
-
-if TYPE_CHECKING:
-    from hizumi.export import Parity
+from hizumi.cli.summary import show_parity
 
 
 def export(
@@ -58,18 +56,7 @@ def export(
     if json_to is not None:
         write_json(json_to, {"bundle": str(output), "engine": to, "precision": precision, **done.parity.to_dict()})
     console = console_beside(json_to)
-    print_table(console, ["Export", ""], _rows(done.parity))
+    show_parity(console, done.parity.to_dict())
     if done.parity.changed:
         console.print(coloured("Verdicts change: look at what it costs before you use it.", WARNING))
     console.print(coloured(f"Wrote {output}.", GOOD))
-
-
-def _rows(parity: "Parity") -> list[list[object]]:
-    rows: list[list[object]] = [
-        ["Compared", f"{parity.verdicts} verdicts, of which {parity.changed} change"],
-        ["Largest difference", f"{parity.differences[parity.worst]:.1e} of the largest value ({parity.worst})"],
-        ["Rank agreement", f"{parity.rank:.6f}"],
-    ]
-    if parity.torch_auroc is not None:
-        rows.append(["AUROC", f"{parity.graph_auroc:.4f}, {parity.torch_auroc:.4f} in torch"])
-    return rows

@@ -85,7 +85,6 @@ def _inspected(
     from dataclasses import replace
 
     from hizumi.calibration import Verdict
-    from hizumi.report.panels import save_map
 
     verdicts, failures = [], []
     with shown_progress() as observe:
@@ -94,6 +93,8 @@ def _inspected(
                 failures.append(item)
                 continue
             if maps is not None:
+                from hizumi.report.panels import save_map  # draws with matplotlib, which takes a second to load
+
                 save_map(item, inspector.calibration_, _map_path(maps, item.name))
             verdicts.append(replace(item, map=None, picture=None, normal=None))
     if not verdicts:

@@ -34,6 +34,19 @@ def fit_result(inspector: "Inspector") -> dict[str, Any]:
     }
 
 
+def exported_result(inspector: "ExportedInspector") -> dict[str, Any]:
+    """What was exported, its threshold, and how it compares with what it was made from."""
+    options = dict(inspector.options_)
+    return {
+        "detector": options["detector"]["name"],
+        "data": options["data"],
+        **calibration_result(inspector),
+        "promise": inspector.calibration_.promise(),
+        "parity": dict(inspector.parity_),
+        "options": options,
+    }
+
+
 def model_result(modeller: "Modeller") -> dict[str, Any]:
     """What was trained, and what was found on the way."""
     options = modeller.options_
@@ -118,6 +131,19 @@ def show_model(console: "Console", modeller: "Modeller") -> None:
     print_table(console, ["Model", ""], rows)
     show_remarks(console, modeller.notes_, [(failure.name, failure.reason) for failure in modeller.failures_])
     show_findings(console, modeller.findings_)
+
+
+def show_parity(console: "Console", parity: Mapping[str, Any]) -> None:
+    """How an exported graph compares with the detector in torch."""
+    worst = max(parity["differences"], key=lambda name: parity["differences"][name])
+    rows = [
+        ["Compared", f"{parity['verdicts']} verdicts, of which {parity['changed']} change"],
+        ["Largest difference", f"{parity['differences'][worst]:.1e} of the largest value ({worst})"],
+        ["Rank agreement", f"{parity['rank']:.6f}"],
+    ]
+    if parity["torch_auroc"] is not None:
+        rows.append(["AUROC", f"{parity['graph_auroc']:.4f}, {parity['torch_auroc']:.4f} in torch"])
+    print_table(console, ["Export", ""], rows)
 
 
 def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:

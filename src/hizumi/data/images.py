@@ -35,9 +35,9 @@ def as_pixels(array: np.ndarray, name: str) -> Decoded:
         raise DataError(
             f"{name}: is an array of shape {array.shape}; an image is (height, width) or (height, width, channels)"
         )
-    kind = array.dtype
+    kind = array.dtype.newbyteorder("=")  # files may have the other one
     if kind in (np.uint8, np.uint16):
-        return Decoded(array.astype(kind.newbyteorder("="), copy=False), ())
+        return Decoded(array.astype(kind, copy=False), ())
     if kind == np.bool_:
         return Decoded(array.astype(np.uint8) * np.uint8(255), ("1-bit image read as 0 and 255",))
     if kind.kind == "f":

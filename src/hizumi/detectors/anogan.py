@@ -68,6 +68,7 @@ class AnoGAN(Detector):
         paper="Schlegl et al., Unsupervised anomaly detection with generative adversarial networks, IPMI 2017",
         localises=True,
         cost="search",
+        one_pass=("f_anogan", "egbad"),
     )
     # A few steps from the middle, held back by the prior, reach what is normal and little else.
     presets: ClassVar[Mapping[str, Preset]] = {

@@ -175,15 +175,15 @@ class ConAD(Detector):
         means, log_variances = self.networks.hypothesise(code_mean)
         nll = surprise(images, means, log_variances)
         of_image, winner = nll.flatten(2).sum(2).min(1)
-        rows = torch.arange(len(images), device=images.device)
-        by_number = nll.amin(1) if self.best == "pixel" else nll[rows, winner]
+        place = winner.reshape(-1, *[1] * images.ndim).expand(-1, 1, *nll.shape[2:])
+        by_number = nll.amin(1) if self.best == "pixel" else nll.gather(1, place)[:, 0]
         terms = {
             "image nll": of_image,
             "pixel nll": nll.amin(1).flatten(1).sum(1),
             "divergence": objectives.kl_to_standard_normal(code_mean, code_log_variance),
         }
         pixel = by_number.sum(1, keepdim=True) if images.ndim == 4 else None
-        return Anomaly(terms[f"{self.best} nll"], pixel, terms, means[rows, winner])
+        return Anomaly(terms[f"{self.best} nll"], pixel, terms, means.gather(1, place)[:, 0])
 
     def embedding(self, images: Tensor) -> Tensor:
         """Means of the codes."""

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from hizumi.networks.parts import in_parts
+
 CHUNK = 4096  # rows at a time in a search: distances to a whole memory are large
 
 
@@ -65,7 +67,7 @@ def nearest(
     rows, memory = rows - centre, memory - centre
     squares = memory.square().sum(1)
     distances, indices = [], []
-    for chunk in torch.split(rows, CHUNK):
+    for chunk in in_parts(rows, CHUNK):
         # The quick formula finds them, the plain one measures them: the first loses digits where distances are small.
         found = (squares - 2 * (chunk @ memory.T)).topk(min(count, len(memory)), dim=1, largest=False).indices
         measured, order = (chunk[:, None] - memory[found]).norm(dim=2).sort(1)

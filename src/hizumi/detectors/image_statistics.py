@@ -35,7 +35,8 @@ def image_statistics(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
     contrast = (ascending[:, -cut - 1] - ascending[:, cut] + LEVEL) / light
     second = grey.diff(n=2, dim=1).abs().mean((1, 2)) + grey.diff(n=2, dim=2).abs().mean((1, 2))
     sharpness = (second + LEVEL) / light
-    background = (_border(grey).median(1).values - brightness) / light
+    border = _border(grey).sort(1).values
+    background = (border[:, (border.shape[1] - 1) // 2] - brightness) / light  # the median, the lower of two
     columns = [brightness, contrast.log(), sharpness.log(), background]
     if images.shape[1] > 1:
         columns += (((images.mean((2, 3)) + 1 + LEVEL) / light[:, None]).log()).unbind(1)
@@ -44,6 +45,6 @@ def image_statistics(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
 
 def _border(grey: Float[Tensor, "n h w"]) -> Float[Tensor, "n k"]:
     rows, columns = (max(1, int(BORDER * side)) for side in grey.shape[1:])
-    inside = torch.zeros(grey.shape[1:], dtype=torch.bool, device=grey.device)
-    inside[rows:-rows, columns:-columns] = True
-    return grey[:, ~inside]
+    between = grey[:, rows:-rows]
+    parts = grey[:, :rows], grey[:, -rows:], between[:, :, :columns], between[:, :, -columns:]
+    return torch.cat([part.flatten(1) for part in parts], 1)

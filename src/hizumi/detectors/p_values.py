@@ -15,6 +15,7 @@ from hizumi.calibration.limits import FEWEST_EXCESSES, fit_generalised_pareto
 from hizumi.errors import NotFittedError
 
 TAIL_SHARE = 0.1
+SMALLEST = torch.finfo(torch.float64).tiny
 LEAST_SPREAD = 1e-9  # of reference scores, relative to their size, where they are all the same
 
 
@@ -59,12 +60,13 @@ class ReferenceScores(nn.Module):
             raise NotFittedError("there are no reference scores yet; call fit first")
         scores, (shape, scale, depth) = scores.double(), self.laws
         above = (scores - self.scores[-1]).clamp(min=0) / scale
-        tail = self.shares[-1].log() - (above if shape == 0 else (shape * above).log1p() / shape)
+        heavy = (shape * above).log1p() / shape.clamp(min=SMALLEST)
+        tail = self.shares[-1].log() - torch.where(shape > 0, heavy, above)
         below = (self.scores[0] - scores).clamp(min=0) / depth
         common = torch.log1p(-(1 - self.shares[0]) * (-below).exp())
-        left = (torch.searchsorted(self.scores, scores, right=True) - 1).clamp(min=0)
+        left = ((self.scores <= scores[:, None]).sum(1) - 1).clamp(min=0)
         right = (left + 1).clamp(max=len(self.scores) - 1)
-        gap = (self.scores[right] - self.scores[left]).clamp(min=torch.finfo(torch.float64).tiny)
+        gap = (self.scores[right] - self.scores[left]).clamp(min=SMALLEST)
         between = torch.lerp(self.shares[left], self.shares[right], (scores - self.scores[left]) / gap).log()
         return torch.where(above > 0, tail, torch.where(below > 0, common, between))
 
@@ -75,8 +77,8 @@ def fisher(log_p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     Fisher, Statistical methods for research workers, 1925.
     """
     half = -log_p.sum(1, keepdim=True)  # P(chi-square > 2 half) = exp(-half) Σ half^j / j!, j = 0 .. k - 1
-    powers = torch.arange(log_p.shape[1], dtype=log_p.dtype, device=log_p.device)
-    terms = torch.xlogy(powers, half) - (powers + 1).lgamma()
+    powers = range(log_p.shape[1])
+    terms = torch.cat([power * half.clamp(min=SMALLEST).log() - math.lgamma(power + 1) for power in powers], 1)
     return terms.logsumexp(1) - half[:, 0]
 
 

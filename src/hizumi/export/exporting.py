@@ -1,7 +1,8 @@
 """From a fitted inspector to a bundle that scores without torch, checked on the very items that set its threshold."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from hizumi.data import Manifest
 from hizumi.errors import DataError, RunError, UsageError
 from hizumi.export.graph import Graph, Port
 from hizumi.export.parity import TOLERANCE, Parity
+from hizumi.export.quantising import quantised
 from hizumi.export.replay import Replay, replayed
 from hizumi.export.tracing import traced, with_verdict
 from hizumi.inspection import Inspector
@@ -24,6 +26,7 @@ from hizumi.runtime.engines import ONNX, EngineName, Precision
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+SAMPLES = 100  # items by which the ranges of 8-bit numbers are chosen
 SAME_SCORES = 1e-4  # of the largest: another machine rounds differently, and other items are much farther away
 
 
@@ -53,9 +56,13 @@ def export(
     DataError where the data are not those of the fit.
     """
     _refuse_search(inspector)
+    if (engine, precision) == ("onnxruntime", "bf16"):
+        raise UsageError("ONNX Runtime computes nothing in bf16 on a processor; export to OpenVINO, or choose int8")
     dealt = inspector.dealt(_found(inspector) if data is None else data)
     graph = Graph(inspector.detector_, inspector.window_)
     model = traced(graph)
+    if precision == "int8":
+        model = quantised(model, _samples(inspector, dealt))
     header = _header(inspector, graph, engine, precision)
     replay, test, tested = _replayed(inspector, header, _members(model, engine), dealt, observe)
     calibration = inspector.calibration_
@@ -101,6 +108,15 @@ def _replayed(
     test = replace(test, records=tuple(record for record in test.records if record.label is not None))
     tested = replayed(ours, theirs, test, reporting(observe, "testing")) if len(test) else None
     return replay, tested, test
+
+
+def _samples(inspector: Inspector, dealt: Manifest) -> Iterator[np.ndarray]:
+    """Some training items as a graph takes them."""
+    reader = inspector.scorer().reader()
+    manifest = replace(dealt.select(split="train"), motion=inspector.motion_)
+    for index in np.linspace(0, len(manifest) - 1, min(len(manifest), SAMPLES)).round().astype(int).tolist():
+        with suppress(DataError):  # one that cannot be read was passed over by the fit as well
+            yield reader.piece(manifest, index, pictures=False).crops.astype(np.float32)
 
 
 def _header(inspector: Inspector, graph: Graph, engine: EngineName, precision: Precision) -> dict[str, Any]:

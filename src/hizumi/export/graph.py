@@ -48,11 +48,10 @@ class Graph(nn.Module):
         super().__init__()
         self.detector, self.window = detector.eval(), window
 
-    def example(self, count: int = 3) -> Tensor:
-        """Items that mean nothing, in the data's own range."""
+    def example(self) -> Tensor:
+        """Three items that mean nothing, in the data's own range."""
         assert self.detector.shape is not None, "a fitted detector has a shape"
-        generator = torch.Generator().manual_seed(0)
-        items = 2 * torch.rand(count, *self.detector.shape, generator=generator) - 1
+        items = 2 * torch.rand(3, *self.detector.shape, generator=torch.Generator().manual_seed(0)) - 1
         return items if self.window is None else self._in_own_values(items)
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """From a graph in torch to ONNX, the verdict included."""
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
 from hizumi.errors import MissingExtraError, UsageError
 from hizumi.export.graph import Graph
+from hizumi.export.lowering import LOWERINGS
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -22,10 +28,14 @@ def traced(graph: Graph) -> "ModelProto":
     """The graph in ONNX, for batches of any size; raises UsageError where torch cannot trace its detector."""
     _refuse_missing()
     incoming, outgoing = graph.ports()
+    example = graph.example()
     dynamic = ({0: torch.export.Dim("n")},)
     with torch.no_grad(), _quiet():
         try:
-            program = torch.export.export(graph, (graph.example(),), dynamic_shapes=dynamic, strict=False)
+            plain = make_fx(graph, LOWERINGS, tracing_mode="symbolic", _allow_non_fake_inputs=True)(
+                _of_any_count(example)
+            )
+            program = torch.export.export(plain, (example,), dynamic_shapes=dynamic, strict=False)
             converted = torch.onnx.export(
                 program,
                 input_names=[incoming.name],
@@ -35,9 +45,8 @@ def traced(graph: Graph) -> "ModelProto":
                 verbose=False,
             )
         except Exception as error:  # torch raises types of its own at each of its steps
-            reason = str(error).strip().splitlines()[0]
             name = type(graph.detector).__name__
-            raise UsageError(f"{name} cannot be exported with these settings: {reason}") from error
+            raise UsageError(f"{name} cannot be exported with these settings: {_reason(error)}") from error
     assert converted is not None, "without a file name, the program is returned"
     return converted.model_proto
 
@@ -57,6 +66,19 @@ def with_verdict(model: "ModelProto", dtype: str, threshold: float) -> "ModelPro
     return complete
 
 
+def _reason(error: Exception) -> str:
+    """The operation that ONNX does not have, where that is it, or else the error's first line."""
+    unknown = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", str(error))
+    return f"ONNX has no {unknown[1]}" if unknown else str(error).strip().splitlines()[0]
+
+
+def _of_any_count(example: Tensor) -> Tensor:
+    """A stand-in for batches like this one, whose number of items is a symbol and whose other sides are numbers."""
+    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    sides = [DimDynamic.DYNAMIC, *[DimDynamic.STATIC] * (example.ndim - 1)]
+    return mode.from_tensor(example, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sides))
+
+
 def _refuse_missing() -> None:
     try:
         import onnx  # noqa: F401 - needed later; said now
@@ -68,13 +90,15 @@ def _refuse_missing() -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what torch's exporter says of its own insides."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.__trace")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

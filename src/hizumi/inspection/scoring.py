@@ -76,6 +76,7 @@ class Scorer:
     window: Window | None
     channels: int | None
     motion: Motion | None = None
+    batch_size: int = BATCH_SIZE
 
     def score(
         self,
@@ -87,7 +88,7 @@ class Scorer:
     ) -> Iterator[Scored | Failure]:
         """Scores of all records in order; a record that cannot be read is a Failure, or stops it where `strict`."""
         manifest = replace(manifest, motion=self.motion)
-        reader, count = self._reader(), 0
+        reader, count = self.reader(), 0
         waiting: list[Piece | Failure] = []
         for index in range(len(manifest)):
             try:
@@ -99,7 +100,7 @@ class Scorer:
                     raise
                 name = manifest.records[index].name
                 waiting.append(Failure(index, name, str(error).removeprefix(f"{name}: ")))
-            if count >= BATCH_SIZE:
+            if count >= self.batch_size:
                 yield from self._flush(waiting, pictures)
                 waiting, count = [], 0
                 if on_progress is not None:
@@ -108,7 +109,8 @@ class Scorer:
         if on_progress is not None:
             on_progress(len(manifest), len(manifest))
 
-    def _reader(self) -> Reader:
+    def reader(self) -> Reader:
+        """What brings records to the working size."""
         return Reader(self.shape, self.sizing, self.window, self.channels)
 
     def _flush(self, waiting: list[Piece | Failure], pictures: bool) -> Iterator[Scored | Failure]:
@@ -120,7 +122,8 @@ class Scorer:
         if not pieces:
             return
         crops = np.concatenate([piece.crops for piece in pieces])
-        parts = [self.scores(crops[start : start + BATCH_SIZE]) for start in range(0, len(crops), BATCH_SIZE)]
+        size = self.batch_size
+        parts = [self.scores(crops[start : start + size]) for start in range(0, len(crops), size)]
         scores, start = _joined(parts), 0
         for piece in pieces:
             yield _rows(scores, slice(start, start + len(piece.crops)))
@@ -128,7 +131,7 @@ class Scorer:
 
     def _scored(self, piece: Piece, scores: Scores, pictures: bool) -> Scored:
         # The worst tile decides.
-        worst, reader = int(scores.image.argmax()), self._reader()
+        worst, reader = int(scores.image.argmax()), self.reader()
         normal = None
         if pictures and scores.normal is not None:
             shown = None if self.motion is None else self.motion.channels

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hizumi.models.abilities import CanDecode, CanSample
+from hizumi.networks.parts import in_parts
 from hizumi.objectives import Game
 from hizumi.training import Trainable, WeightAverage
 
@@ -83,4 +84,4 @@ class Adversarial(Trainable, CanSample, CanDecode, ABC):
     def decode(self, codes: Tensor) -> Tensor:
         """Items that the generator, or its running average, makes of codes (n, latent)."""
         generator = self.generator if self.average is None else self.average.network
-        return torch.cat([generator(part) for part in torch.split(codes, SAMPLES_AT_ONCE)])
+        return torch.cat([generator(part) for part in in_parts(codes, SAMPLES_AT_ONCE)])

@@ -15,6 +15,7 @@ from hizumi import objectives
 from hizumi.errors import DataError, UsageError
 from hizumi.models.abilities import CanSample, HasLikelihood, Likelihood
 from hizumi.networks import AutoregressiveNetwork, Incremental
+from hizumi.networks.parts import in_parts
 from hizumi.training import Budget, Trainable, WeightAverage, cosine_to_zero
 
 AVERAGE_DECAY = 0.999
@@ -69,9 +70,9 @@ class Autoregressive(Trainable, CanSample, HasLikelihood, ABC):
     @final
     def log_likelihood(self, images: Tensor, labels: Tensor | None = None) -> Likelihood:
         """Exact log-likelihoods in nats; given labels, those of a conditional model for these labels."""
-        parts = torch.split(images, max(1, LOGITS_AT_ONCE // (self.levels * math.prod(images.shape[1:]))))
+        parts = in_parts(images, max(1, LOGITS_AT_ONCE // (self.levels * math.prod(images.shape[1:]))))
         if labels is not None:
-            given = torch.split(labels, len(parts[0]))
+            given = in_parts(labels, len(parts[0]))
             densities = [self._log_density(self._averaged(), *part) for part in zip(parts, given, strict=True)]
         elif self.classes is not None:
             densities = [self._over_classes(part, self.classes) for part in parts]

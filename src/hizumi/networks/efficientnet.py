@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from hizumi.errors import DataError, MissingExtraError
+from hizumi.networks.parts import in_parts
 
 NAME = "efficientnet-lite0"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -54,7 +55,7 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n k p q"]]:
         """Feature maps of the chosen levels, lowest first."""
-        few = [self._maps(chunk) for chunk in torch.split(images, CHUNK)]
+        few = [self._maps(chunk) for chunk in in_parts(images, CHUNK)]
         return [torch.cat(level) for level in zip(*few, strict=True)]
 
     def _maps(self, images: Tensor) -> list[Tensor]:

@@ -163,7 +163,7 @@ class Head(nn.Module):
     def forward(self, maps: Float[Tensor, "n i h w"]) -> Float[Tensor, "n k c h w"]:
         """All pixels at once."""
         logits = self.last(relu(self.first(relu(maps))))
-        return logits.view(len(maps), self.channels, self.logits, *maps.shape[2:]).transpose(1, 2)
+        return logits.view(maps.shape[0], self.channels, self.logits, *maps.shape[2:]).transpose(1, 2)
 
     def pixel(self, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n k c"]:
         """One pixel."""

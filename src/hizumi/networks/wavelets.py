@@ -48,7 +48,7 @@ class OrientedWavelets(nn.Module):
         """Of the response of each map to each wavelet."""
         mirrored = pad(maps.flatten(0, 1)[:, None], (RADIUS,) * 4, mode="reflect")
         real, imaginary = conv2d(mirrored, self.filters[:, None]).chunk(2, 1)
-        return torch.hypot(real, imaginary).reshape(len(maps), -1, *maps.shape[2:])
+        return torch.hypot(real, imaginary).reshape(maps.shape[0], -1, *maps.shape[2:])
 
 
 def morlet_filters() -> Float[Tensor, "two_orientations side side"]:

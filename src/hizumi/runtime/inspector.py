@@ -15,6 +15,7 @@ from hizumi.runtime.engines import Engine
 from hizumi.shapes import Shaped
 
 TERM = "term:"
+BATCH_SIZE = 16  # what a graph needs in between lies in memory for all of them at once
 
 
 @dataclass(frozen=True)
@@ -75,4 +76,4 @@ class ExportedInspector:
     def scorer(self) -> Scorer:
         """The graph with the preprocessing that the detector was fitted with."""
         scores = GraphScores(self.engine, self.window_)
-        return Scorer(scores, self.shape, self.sizing_, self.window_, self.channels_, self.motion_)
+        return Scorer(scores, self.shape, self.sizing_, self.window_, self.channels_, self.motion_, BATCH_SIZE)

@@ -1,0 +1,23 @@
+def test_an_exported_bundle_inspects_as_the_first(hizumi, bundle, parts, tmp_path):
+    outcome = hizumi("export", bundle, "--json", "-")
+    assert outcome.code == 0
+    exported = bundle.with_name("parts.onnx.hizumi")
+    assert outcome.json["bundle"] == str(exported)
+    assert (outcome.json["changed"], outcome.json["verdicts"]) == (0, 28)
+    assert max(outcome.json["differences"].values()) < 1e-5
+    assert "AUROC" in outcome.err
+    both = [hizumi("inspect", each, parts / "test", "--json", "-").json for each in (bundle, exported)]
+    assert [v["anomalous"] for v in both[0]["verdicts"]] == [v["anomalous"] for v in both[1]["verdicts"]]
+    assert both[0]["detector"] == both[1]["detector"]
+    assert hizumi("inspect", exported, parts / "test/hole", "--maps", tmp_path / "maps").code == 0
+    assert len(list((tmp_path / "maps").rglob("*.png"))) == 10
+    told = hizumi("info", exported, "--json", "-")
+    assert told.json["parity"]["changed"] == 0
+    assert "of the largest value" in told.err
+
+
+def test_what_cannot_be_exported_is_one_line(hizumi, bundle, tmp_path):
+    outcome = hizumi("export", bundle, "--data", tmp_path / "nowhere")
+    assert outcome.code == 2
+    assert "no such file or folder" in outcome.err
+    assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]

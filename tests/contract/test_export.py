@@ -1,0 +1,111 @@
+"""Every detector of the registry as a graph: the numbers of ONNX Runtime, and of OpenVINO, against those of torch."""
+
+import numpy as np
+import pytest
+import torch
+
+from hizumi.data import Window
+from hizumi.detectors import ControlChart, Detector
+from hizumi.errors import UsageError
+from hizumi.export.exporting import _members
+from hizumi.export.graph import Graph
+from hizumi.export.tracing import traced
+from hizumi.inspection.detecting import DetectorScores
+from hizumi.inspection.scoring import Scores
+from hizumi.registry import find_detectors
+from hizumi.runtime.engines import EngineName, start
+from hizumi.runtime.inspector import GraphScores
+
+from .conftest import items, labelled_shapes, options, small
+
+EXPORTABLE = {name: found for name, found in find_detectors().items() if found.card.cost == "one pass"}
+LEVELS = Window(0.0, 255.0, "uint8")
+
+
+def cases() -> list[object]:
+    """Every detector with every shape it takes; the quickest of them in each run, the others among the slow tests."""
+    found = []
+    for name, detector in EXPORTABLE.items():
+        shapes = labelled_shapes(detector)
+        quick = "vectors" if "vectors" in shapes else list(shapes)[-1]
+        for label, shape in shapes.items():
+            marks = [] if label == quick else [pytest.mark.slow]
+            found.append(pytest.param(name, shape, id=f"{name}-{label}", marks=marks))
+    return found
+
+
+def fitted(name: str, shape: tuple[int, ...]) -> Detector:
+    detector = small(name)
+    assert isinstance(detector, Detector)
+    return detector.fit(items(shape), options())
+
+
+def both(detector: Detector, shape: tuple[int, ...], engine: EngineName = "onnxruntime") -> tuple[Scores, Scores]:
+    """Scores of the same 8-bit images, or of rows, by torch and by the graph, in batches of several sizes."""
+    window = LEVELS if len(shape) == 3 else None
+    data = items(shape, 13, seed=1)
+    crops = data.numpy() if window is None else ((data.clamp(-1, 1) + 1) * 127.5).byte().numpy()
+    graph = GraphScores(start(engine, _members(traced(Graph(detector, window)), engine)), window)
+    parts = [graph(crops[:12]), graph(crops[12:])]
+    joined = Scores(
+        np.concatenate([part.image for part in parts]),
+        None if parts[0].pixel is None else np.concatenate([part.pixel for part in parts]),
+        {name: np.concatenate([part.terms[name] for part in parts]) for name in parts[0].terms},
+        None if parts[0].normal is None else np.concatenate([part.normal for part in parts]),
+    )
+    return DetectorScores(detector, window)(crops), joined
+
+
+def assert_equal(ours: Scores, theirs: Scores, tolerance: float = 1e-5) -> None:
+    size = float(np.abs(ours.image).max())
+    np.testing.assert_allclose(theirs.image, ours.image, rtol=0, atol=tolerance * size)
+    assert theirs.terms.keys() == ours.terms.keys()
+    for name, values in ours.terms.items():
+        unit = max(size, float(np.abs(values).max()))
+        np.testing.assert_allclose(theirs.terms[name], values, rtol=0, atol=tolerance * unit)
+    for mine, other, least in ((ours.pixel, theirs.pixel, 0.0), (ours.normal, theirs.normal, 1.0)):
+        assert (mine is None) == (other is None)
+        if mine is not None and other is not None:
+            unit = max(least, float(np.abs(mine).max()))
+            np.testing.assert_allclose(other, mine, rtol=0, atol=tolerance * unit)
+
+
+@pytest.mark.parametrize(("name", "shape"), cases())
+def test_graph_gives_the_numbers_of_the_detector(name: str, shape: tuple[int, ...]) -> None:
+    assert_equal(*both(fitted(name, shape), shape))
+
+
+@pytest.mark.parametrize(("name", "shape"), [("reconstruction", (1, 32, 32)), ("mahalanobis", (6,))])
+def test_openvino_gives_them_too(name: str, shape: tuple[int, ...]) -> None:
+    assert_equal(*both(fitted(name, shape), shape, "openvino"))
+
+
+@pytest.mark.slow
+def test_a_score_by_slopes_can_be_traced() -> None:
+    detector = small("distillation")
+    detector.map_kind = "gradient"  # type: ignore[assignment]
+    assert isinstance(detector, Detector)
+    detector.fit(items((1, 32, 32)), options())
+    torch_scores, graph_scores = both(detector, (1, 32, 32))
+    np.testing.assert_allclose(graph_scores.image, torch_scores.image, rtol=1e-5)
+
+
+def test_what_cannot_be_traced_is_said_in_one_line() -> None:
+    detector = ControlChart(small("mahalanobis"))
+    detector.fit(items((6,), 40), options())
+    with pytest.raises(
+        UsageError, match=r"ControlChart cannot be exported with these settings: ONNX has no aten\.special"
+    ):
+        traced(Graph(detector, None))
+
+
+def test_rows_come_back_in_their_own_units() -> None:
+    rows = 1000 + 50 * items((6,))
+    detector = small("reconstruction")
+    assert isinstance(detector, Detector)
+    detector.fit(rows, options(200))
+    graph = Graph(detector, None)
+    names = [port.name for port in graph.ports()[1]]
+    with torch.no_grad():
+        normal = graph(rows)[names.index("normal")]
+    assert float((normal - rows).abs().mean()) < 100

@@ -1,0 +1,212 @@
+"""From a fitted inspector to a bundle, and what is refused on the way."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hizumi
+from hizumi import runtime
+from hizumi.archive import pack
+from hizumi.detectors import AnoGAN
+from hizumi.errors import BundleError, DataError, RunError, UsageError
+from hizumi.export import export, exporting
+from hizumi.inspection import Inspector, load, save
+from hizumi.training import Budget, TrainingOptions
+
+from .conftest import Line
+
+ABSENT = "torch scipy sklearn skimage pydantic jaxtyping tifffile typer rich lightning_fabric matplotlib"
+WITHOUT = f"""
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in "{ABSENT}".split():
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Blocker())
+from hizumi.runtime.command import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def assert_same(ours: hizumi.Inspection, theirs: hizumi.Inspection) -> None:
+    assert len(ours) == len(theirs) > 0
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.name, one.anomalous, one.p_value) == (other.name, other.anomalous, other.p_value)
+        np.testing.assert_allclose(other.score, one.score, rtol=1e-5)
+        np.testing.assert_allclose(other.map, one.map, rtol=1e-3, atol=1e-5 * one.map.max())
+        assert [(box.left, box.top, box.area) for box in one.boxes] == [
+            (box.left, box.top, box.area) for box in other.boxes
+        ]
+        np.testing.assert_array_equal(one.picture, other.picture)
+        assert int(np.abs(one.normal.astype(int) - other.normal.astype(int)).max()) <= 1
+        assert one.terms.keys() == other.terms.keys()
+
+
+@pytest.mark.parametrize("kind", ["16 bit", "transparent"])
+def test_verdicts_are_the_same_in_both_engines(
+    kind: str, lines: Callable[[str], Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = lines(kind)
+    monkeypatch.setattr(exporting, "traced", lambda graph: line.model)
+    ours = line.inspector.inspect(line.folder / "test")
+    for engine in ("onnxruntime", "openvino"):
+        path = export(line.inspector, tmp_path / f"parts.{engine}.hizumi", engine=engine).path
+        assert_same(ours, runtime.load(path, threads=1).inspect(line.folder / "test"))
+
+
+def test_arrays_lists_and_failures(fitted: Inspector, folder: Path, exported: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(b"nothing")
+    files = [folder / "test/hole/0.png", damaged]
+    ours, theirs = fitted.inspect(files), runtime.load(exported).inspect(files)
+    assert_same(ours, theirs)
+    assert ours.failures == theirs.failures
+    array = np.stack([hizumi.data.decode(files[0]).pixels] * 2)
+    assert_same(fitted.inspect(array), runtime.load(exported).inspect(array))
+
+
+def test_rows_too(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(1000, 20, (80, 5))
+    inspector = Inspector("mahalanobis", false_alarm_rate=0.1).fit(rows)
+    path = export(inspector, tmp_path / "rows.hizumi", rows).path
+    table = rows[:20].tolist()
+    ours, theirs = inspector.inspect(table), runtime.load(path).inspect(table)
+    assert [verdict.anomalous for verdict in ours] == [verdict.anomalous for verdict in theirs]
+    np.testing.assert_allclose([v.score for v in theirs], [v.score for v in ours], rtol=1e-9)
+
+
+def test_graph_says_the_verdict_itself(exported: Path, folder: Path, fitted: Inspector) -> None:
+    inspector = runtime.load(exported)
+    manifest = hizumi.open_source(folder / "test")
+    crops = [inspector.scorer().reader().piece(manifest, index, False).crops for index in range(len(manifest))]
+    outputs = inspector.engine(np.concatenate(crops).astype(np.float32))
+    assert outputs["anomalous"].tolist() == [verdict.anomalous for verdict in fitted.inspect(manifest)]
+    assert outputs["anomalous"].any()
+    with zipfile.ZipFile(exported) as archive:
+        header = json.loads(archive.read("export.json"))
+    assert [port["name"] for port in header["outputs"]] == [name for name in outputs if name != "anomalous"] + [
+        "anomalous"
+    ]
+    assert all(outputs[port["name"]].shape[1:] == tuple(port["shape"][1:]) for port in header["outputs"])
+    assert header["parity"]["changed"] == 0
+    assert max(header["parity"]["differences"].values()) < 1e-5
+
+
+def test_a_process_without_torch_inspects_a_folder(
+    exported: Path, folder: Path, fitted: Inspector, tmp_path: Path
+) -> None:
+    table = tmp_path / "verdicts.csv"
+    command = [sys.executable, "-c", WITHOUT, exported, folder / "test", "-o", table]
+    done = subprocess.run([os.fspath(part) for part in command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = table.read_text().splitlines()
+    ours = fitted.inspect(folder / "test")
+    assert [line.split(",")[:2] for line in lines[1:]] == [[verdict.name, str(verdict.anomalous)] for verdict in ours]
+
+
+def test_the_command_line_inspects_without_torch(exported: Path, folder: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from hizumi.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as left: print(left.code, 'torch' in sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, "inspect", exported, folder / "test", "--json", tmp_path / "verdicts.json"]
+    done = subprocess.run([os.fspath(part) for part in command], capture_output=True, text=True, check=True)
+    assert done.stderr.split()[-2:] == ["0", "False"]
+    result = json.loads((tmp_path / "verdicts.json").read_text())
+    assert result["detector"] == "reconstruction"
+    assert result["inspected"] == 12
+
+
+def test_fewer_bits_are_measured_and_not_refused(fitted: Inspector, tmp_path: Path) -> None:
+    for engine, precision in (("onnxruntime", "int8"), ("openvino", "bf16")):
+        parity = export(fitted, tmp_path / "small.hizumi", engine=engine, precision=precision).parity
+        assert parity.rank > 0.8
+        assert parity.verdicts == 20
+        assert parity.graph_auroc is not None
+        assert parity.torch_auroc is not None
+        assert abs(parity.graph_auroc - parity.torch_auroc) < 0.2
+    assert runtime.load(tmp_path / "small.hizumi").parity_ == json.loads(json.dumps(parity.to_dict()))
+    with pytest.raises(UsageError, match="computes nothing in bf16"):
+        export(fitted, tmp_path / "none.hizumi", precision="bf16")
+
+
+def test_another_graph_is_refused_and_nothing_written(
+    line: Line, fitted: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoiled = type(line.model)()
+    spoiled.CopyFrom(line.model)
+    weights = max(spoiled.graph.initializer, key=lambda each: len(each.raw_data))
+    weights.raw_data = (np.frombuffer(weights.raw_data, np.float32) * np.float32(1.01)).tobytes()
+    monkeypatch.setattr(exporting, "traced", lambda graph: spoiled)
+    with pytest.raises(RunError, match=r"is not the same: .*nothing was written") as caught:
+        export(fitted, tmp_path / "parts.hizumi")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_data_are_refused(fitted: Inspector, folder: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(folder, tmp_path / "other")
+    for number in range(20):
+        shutil.copy(other / "test/hole/1.png", other / f"train/good/{number}.png")
+    with pytest.raises(DataError, match="is not what this was fitted on"):
+        export(fitted, tmp_path / "parts.hizumi", other)
+
+
+def test_data_that_moved_are_asked_for(fitted: Inspector, folder: Path, tmp_path: Path) -> None:
+    moved = load(save(fitted, tmp_path / "parts.hizumi"))
+    moved.options_ = moved.options_ | {"source": {"place": str(tmp_path / "gone"), "normal_class": None}}
+    with pytest.raises(UsageError, match=r"gone, on which this was fitted, is not there any more"):
+        export(moved, tmp_path / "out.hizumi")
+    assert export(moved, tmp_path / "out.hizumi", folder).parity.changed == 0
+    moved.options_ = moved.options_ | {"source": None}
+    with pytest.raises(UsageError, match="was in memory"):
+        export(moved, tmp_path / "out.hizumi")
+
+
+def test_what_searches_is_refused_with_its_siblings() -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    detector = AnoGAN(steps=2)
+    inspector = Inspector(detector, training=TrainingOptions(budget=Budget(steps=2), batch_size=8)).fit(rows)
+    with pytest.raises(UsageError, match=r"searches anew for each item.*f_anogan or egbad"):
+        export(inspector, "never.hizumi", rows)
+
+
+def test_bundles_know_what_they_are(fitted: Inspector, exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"holds an exported detector.*hizumi\.runtime\.load"):
+        load(exported)
+    with pytest.raises(BundleError, match=r"holds a detector.*hizumi\.inspection\.load"):
+        runtime.load(save(fitted, tmp_path / "parts.hizumi"))
+    content = bytearray(exported.read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "changed.hizumi").write_bytes(content)
+    with pytest.raises(BundleError, match=r"changed\.hizumi: is no hizumi bundle"):
+        runtime.load(tmp_path / "changed.hizumi")
+    with zipfile.ZipFile(exported) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    header = json.loads(members["export.json"]) | {"calibration": {}}
+    (tmp_path / "foreign.hizumi").write_bytes(pack(members | {"export.json": json.dumps(header).encode()}))
+    with pytest.raises(BundleError, match=r"foreign\.hizumi: the calibration in this bundle cannot be read"):
+        runtime.load(tmp_path / "foreign.hizumi")
+
+
+@pytest.mark.slow
+def test_numpy_pillow_and_onnxruntime_are_enough(exported: Path, folder: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv/bin/python"
+    constraints = Path(__file__).parents[2] / "constraints.txt"
+    needed = ["numpy", "pillow", "onnxruntime"]
+    subprocess.run([python, "-m", "pip", "install", "-q", "-c", constraints, *needed], check=True)
+    source = Path(hizumi.__file__).parents[1]
+    command = [python, "-m", "hizumi.runtime", exported, folder / "test"]
+    done = subprocess.run(command, env={"PYTHONPATH": str(source)}, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 12

@@ -1,0 +1,56 @@
+"""Operations in other words, against torch's own."""
+
+import pytest
+import torch
+from torch.nn.functional import conv2d, conv_transpose2d
+
+from hizumi.export.lowering import convolution, convolution_backward, distances
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [((4, 4), (2, 2), (1, 1)), ((3, 5), (1, 2), (0, 2)), ((1, 1), (1, 1), (0, 0))]
+)
+@pytest.mark.parametrize("bias", [None, drawn(6)])
+def test_convolutions_are_matrix_products(kernel, stride, padding, bias) -> None:
+    images, weight = drawn(2, 3, 11, 14), drawn(6, 3, *kernel)
+    expected = conv2d(images, weight, bias, stride, padding)
+    found = convolution(images, weight, bias, stride, padding, (1, 1), False, (0, 0), 1)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "extra"),
+    [((4, 4), (2, 2), (1, 1), (0, 0)), ((3, 3), (2, 3), (1, 0), (1, 2)), ((2, 5), (1, 1), (0, 0), (0, 0))],
+)
+def test_transposed_ones_too(kernel, stride, padding, extra) -> None:
+    images, weight, bias = drawn(2, 3, 5, 4), drawn(3, 6, *kernel), drawn(6)
+    expected = conv_transpose2d(images, weight, bias, stride, padding, extra)
+    found = convolution(images, weight, bias, stride, padding, (1, 1), True, extra, 1)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_slopes_are_those_of_autograd(stride: int) -> None:
+    images, weight = drawn(2, 3, 12, 13).requires_grad_(), drawn(6, 3, 4, 4)
+    made = conv2d(images, weight, None, stride, 1)
+    slopes = drawn(*made.shape)
+    (expected,) = torch.autograd.grad(made, images, slopes)
+    steps = (stride, stride)
+    found, *_ = convolution_backward(
+        slopes, images, weight, [0], steps, (1, 1), (1, 1), False, (0, 0), 1, (True, False, False)
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def test_distances_are_those_of_torch() -> None:
+    rows, others = drawn(4, 3), drawn(7, 3)
+    torch.testing.assert_close(distances(rows, others, 2.0, 2), torch.cdist(rows, others))
+
+
+def test_what_engines_know_is_left_to_them() -> None:
+    images, weight = drawn(1, 1, 5, 5).float(), drawn(1, 1, 3, 3).float()
+    assert convolution(images, weight, None, (1, 1), (0, 0), (1, 1), False, (0, 0), 1) is NotImplemented
