@@ -93,9 +93,7 @@ def test_a_score_by_slopes_can_be_traced() -> None:
 def test_what_cannot_be_traced_is_said_in_one_line() -> None:
     detector = ControlChart(small("mahalanobis"))
     detector.fit(items((6,), 40), options())
-    with pytest.raises(
-        UsageError, match=r"ControlChart cannot be exported with these settings: ONNX has no aten\.special"
-    ):
+    with pytest.raises(UsageError, match=r"ControlChart cannot be exported with these settings: ONNX has no .*ndtri"):
         traced(Graph(detector, None))
 
 

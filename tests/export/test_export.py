@@ -203,10 +203,10 @@ def test_bundles_know_what_they_are(fitted: Inspector, exported: Path, tmp_path:
 def test_numpy_pillow_and_onnxruntime_are_enough(exported: Path, folder: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv/bin/python"
-    constraints = Path(__file__).parents[2] / "constraints.txt"
-    needed = ["numpy", "pillow", "onnxruntime"]
-    subprocess.run([python, "-m", "pip", "install", "-q", "-c", constraints, *needed], check=True)
-    source = Path(hizumi.__file__).parents[1]
+    root = Path(__file__).parents[2]
+    install = [python, "-m", "pip", "install", "-q", "-c", root / "constraints.txt"]
+    subprocess.run([*install, "numpy", "pillow", "onnxruntime"], check=True)
+    subprocess.run([*install, "--no-deps", root], check=True)
     command = [python, "-m", "hizumi.runtime", exported, folder / "test"]
-    done = subprocess.run(command, env={"PYTHONPATH": str(source)}, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == 12
