@@ -3,7 +3,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
 
-.PHONY: demo test test-slow check format docs ledger venv clean
+.PHONY: demo test test-slow check format docs ledger bench venv clean
 
 demo: $(VENV)/run.stamp
 	$(VENV)/bin/hizumi demo
@@ -30,6 +30,9 @@ docs: $(VENV)/run.stamp
 
 ledger: $(VENV)/run.stamp
 	$(VENV)/bin/hizumi reproduce --page docs/ledger.md --output benchmarks/results/ledger
+
+bench: $(VENV)/dev.stamp
+	$(VENV)/bin/python -m benchmarks.speed
 
 venv: $(VENV)/dev.stamp
 

@@ -57,15 +57,16 @@ class GANomalyTraining(Trainable):
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of the three-part generator, then one of the discriminator."""
         code, rebuilt, second_code = self.rebuild(batch)
-        real_features = self.discriminator.features(batch)
+        # Both updates go back through the same passes of the discriminator, which only the second one changes.
+        real_features, fake_features = self.discriminator.features(batch), self.discriminator.features(rebuilt)
         terms = {
-            "adversarial": self._adversarial_loss(real_features.detach(), rebuilt),
+            "adversarial": self._adversarial_loss(real_features.detach(), fake_features),
             "contextual": l1_loss(rebuilt, batch),
             "encoding": mse_loss(second_code, code),
         }
         weighted = [weight * term for weight, term in zip(self.weights, terms.values(), strict=True)]
-        self.update("generator", torch.stack(weighted).sum())
-        real_logits, fake_logits = self.discriminator.judge(real_features), self.discriminator(rebuilt.detach())
+        self.update("generator", torch.stack(weighted).sum(), keep_graph=True)
+        real_logits, fake_logits = self.discriminator.judge(real_features), self.discriminator.judge(fake_features)
         discriminator = self.update("discriminator", objectives.discriminator_loss(real_logits, fake_logits) / 2)
         revive(self, self.discriminator, discriminator, lambda: networks.critic(self.require_built(), self.width))
         return {term: value.detach() for term, value in terms.items()} | {"discriminator": discriminator}
@@ -81,10 +82,10 @@ class GANomalyTraining(Trainable):
         rebuilt = self.decoder(code)
         return code, rebuilt, self.second_encoder(rebuilt)
 
-    def _adversarial_loss(self, real_features: Tensor, rebuilt: Tensor) -> Tensor:
+    def _adversarial_loss(self, real_features: Tensor, fake_features: Tensor) -> Tensor:
         if self.adversarial == "bce":
-            return objectives.non_saturating_loss(self.discriminator(rebuilt))
-        return mse_loss(self.discriminator.features(rebuilt), real_features)
+            return objectives.non_saturating_loss(self.discriminator.judge(fake_features))
+        return mse_loss(fake_features, real_features)
 
 
 class GANomaly(Detector):

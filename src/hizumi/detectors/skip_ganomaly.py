@@ -61,8 +61,8 @@ class SkipGANomalyTraining(Trainable):
             "latent": mse_loss(fake_features, real_features.detach()),
         }
         weighted = [weight * term for weight, term in zip(self.weights, terms.values(), strict=True)]
-        self.update("generator", torch.stack(weighted).sum())
-        real_logits, fake_logits = self.discriminator.judge(real_features), self.discriminator(rebuilt.detach())
+        self.update("generator", torch.stack(weighted).sum(), keep_graph=True)
+        real_logits, fake_logits = self.discriminator.judge(real_features), self.discriminator.judge(fake_features)
         discriminator = self.update("discriminator", objectives.discriminator_loss(real_logits, fake_logits))
         revive(self, self.discriminator, discriminator, self._new_discriminator)
         return {term: value.detach() for term, value in terms.items()} | {"discriminator": discriminator}

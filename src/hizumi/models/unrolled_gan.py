@@ -5,7 +5,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 from torch.func import functional_call
-from torch.nn.utils import parameters_to_vector
 
 from hizumi import networks, objectives
 from hizumi.models.adversarial import Adversarial
@@ -79,7 +78,7 @@ class UnrolledGAN(Adversarial):
 
     def unrolled_loss(self, batch: Tensor, fake: Tensor) -> Tensor:
         """What the discriminator will lose on these items after its next steps on them; differentiable in `fake`."""
-        weights = parameters_to_vector(self.discriminator.parameters())
+        weights = torch.cat([parameter.flatten() for parameter in self.discriminator.parameters()])
         optimiser = self.optimisers["discriminator"]
         ((beta1, beta2), rate) = (optimiser.param_groups[0][key] for key in ("betas", "lr"))
         states = [optimiser.state[parameter] for parameter in self.discriminator.parameters()]
@@ -97,6 +96,6 @@ class UnrolledGAN(Adversarial):
     def _loss_with(self, weights: Tensor, batch: Tensor, fake: Tensor) -> Tensor:
         parameters = dict(self.discriminator.named_parameters())
         parts = torch.split(weights, [parameter.numel() for parameter in parameters.values()])
-        own = {name: part.view_as(parameters[name]) for name, part in zip(parameters, parts, strict=True)}
+        own = {name: part.view(parameters[name].shape) for name, part in zip(parameters, parts, strict=True)}
         logits = functional_call(self.discriminator, own, (torch.cat([batch, fake]),))
         return objectives.discriminator_loss(*logits.tensor_split([len(batch)]))

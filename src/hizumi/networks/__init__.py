@@ -5,6 +5,7 @@ from hizumi.networks.build import critic, encoder, flat_critic, flat_generator, 
 from hizumi.networks.dcgan import CodeCritic, Critic, Encoder, Generator, Hourglass
 from hizumi.networks.folding import folded
 from hizumi.networks.joint import JointCritic, PairCritic
+from hizumi.networks.lowering import in_bfloat16
 from hizumi.networks.mlp import VectorCritic, mlp
 from hizumi.networks.normalisation import normalise_spectrally
 from hizumi.networks.patchgan import PatchGAN, patch_layers
@@ -59,6 +60,7 @@ __all__ = [
     "folded",
     "generator",
     "growth_at",
+    "in_bfloat16",
     "level_and_fade",
     "mlp",
     "normalise_spectrally",

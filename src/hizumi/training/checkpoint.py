@@ -20,9 +20,13 @@ def load_fitted(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     for key, value in state.items():
         owner_name, _, name = key.rpartition(".")
         owner = module.get_submodule(owner_name)
-        if name in owner._buffers:
+        if name in owner._buffers and not _takes(owner._buffers[name], value):
             owner.register_buffer(name, torch.empty_like(value))
     module.load_state_dict(dict(state), strict=True)
+
+
+def _takes(buffer: Tensor | None, value: Tensor) -> bool:
+    return buffer is not None and (buffer.shape, buffer.dtype) == (value.shape, value.dtype)
 
 
 def training_state(model: Trainable) -> dict[str, Tensor]:
@@ -40,12 +44,16 @@ def load_training_state(model: Trainable, tensors: Mapping[str, Tensor]) -> None
         model, {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
     )
     for name, optimiser in model.optimisers.items():
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         entries: dict[int, dict[str, Tensor]] = {}
         prefix = f"optimiser.{name}."
         for key, value in tensors.items():
             if key.startswith(prefix):
                 index, entry = key.removeprefix(prefix).split(".", 1)
-                entries.setdefault(int(index), {})[entry] = value
+                like = parameters[int(index)]
+                # Fused optimisers go through a parameter and its moments as they lie in memory.
+                laid = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+                entries.setdefault(int(index), {})[entry] = laid
         optimiser.load_state_dict(optimiser.state_dict() | {"state": entries})
 
 

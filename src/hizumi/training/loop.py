@@ -109,6 +109,7 @@ class _Phase:
         """Take steps until the budget is spent."""
         position, model, stream = self.position, self.model, self.stream
         model.fabric = self.fabric
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a keyword that its types lack
         if self.checkpoint is not None and self.checkpoint.exists():
             vars(position).update(load_checkpoint(self.checkpoint, model))
             self.journal.rewind(self.name, position.step)
@@ -150,7 +151,7 @@ class _Phase:
                     save_checkpoint(self.checkpoint, model, vars(position))
                     saved_at = time.monotonic()
         model.fabric = None
-        model.eval()
+        model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as above
 
     def _record(self, losses: Mapping[str, Tensor]) -> dict[str, Any]:
         values = {term: float(value) for term, value in losses.items()}

@@ -130,7 +130,7 @@ class Trainable(nn.Module, ABC):
         """
         match kind:
             case "adam":
-                self.optimisers[name] = Adam(parameters, learning_rate, betas, weight_decay=weight_decay)
+                self.optimisers[name] = Adam(parameters, learning_rate, betas, weight_decay=weight_decay, fused=True)
             case "rmsprop":
                 self.optimisers[name] = RMSprop(parameters, learning_rate, momentum=momentum, weight_decay=weight_decay)
             case "sgd":
@@ -138,12 +138,15 @@ class Trainable(nn.Module, ABC):
         self._schedules[name], self._clips[name] = schedule, clip_norm
 
     @final
-    def update(self, name: str, loss: Tensor) -> Tensor:
-        """Step one optimiser down `loss`; no other network receives a gradient."""
+    def update(self, name: str, loss: Tensor, *, keep_graph: bool = False) -> Tensor:
+        """Step one optimiser down `loss`; no other network receives a gradient.
+
+        `keep_graph` lets another loss that shares passes with this one go back through them.
+        """
         optimiser = self.optimisers[name]
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         optimiser.zero_grad(set_to_none=True)
-        loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]  # torch has no types here
+        loss.backward(inputs=parameters, retain_graph=keep_graph)  # type: ignore[no-untyped-call]  # torch has no types here
         self._average_over_processes([p.grad for p in parameters if p.grad is not None])
         if (longest := self._clips[name]) is not None:
             nn.utils.clip_grad_norm_(parameters, longest)

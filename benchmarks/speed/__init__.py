@@ -1,0 +1,1 @@
+"""How fast, against plain code and against the machine: `python -m benchmarks.speed`."""

@@ -1,0 +1,17 @@
+"""All cases by the names that they are asked for by, in the order of the table."""
+
+from collections.abc import Callable
+
+from benchmarks.speed.ceilings import ceilings
+from benchmarks.speed.measuring import Report, Setting
+from benchmarks.speed.scoring import score_agreement, score_batch, score_files
+from benchmarks.speed.training import train_all, train_ganomaly
+
+CASES: dict[str, Callable[[Setting], Report]] = {
+    "ceilings": ceilings,
+    "train-ganomaly": train_ganomaly,
+    "train-all": train_all,
+    "score-batch": score_batch,
+    "score-agreement": score_agreement,
+    "score-files": score_files,
+}

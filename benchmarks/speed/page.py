@@ -1,0 +1,64 @@
+"""docs/speed.md from the results."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.speed.measuring import Figure
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "speed"
+PAGE = ROOT / "docs" / "speed.md"
+INTRODUCTION = """# Speed
+
+<!-- Made by `make bench` from benchmarks/results/speed: measure there, change no number here. -->
+
+How fast hizumi is, against the same algorithm written plainly (fp32, torch's default memory layout, separate passes,
+as published code has it) and against what the machine can do.
+
+- Ways to do the same are timed in turn, A B A B, in one process; numbers are ratios of medians of CPU seconds on one
+  thread, on a GPU of wall time. Wall time on all threads stands in the JSON beside them.
+- **Of the ceiling**: operations a second in matrix products and convolutions, relative to one large convolution in the
+  same precision, timed in the same turns.
+"""
+
+
+def speed_page() -> str:
+    """The whole page in Markdown."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    devices = sorted({result["device"] for result in results})
+    return "\n".join([INTRODUCTION, *(line for device in devices for line in _section(device, results))]) + "\n"
+
+
+def described(figure: Figure) -> str:
+    """A figure in one line."""
+    asked = f", asked {_asked(figure)}" if figure.reached is not None else ""
+    ceiling = f", {figure.of_ceiling:.0%} of the ceiling" if figure.of_ceiling is not None else ""
+    return f"{figure.what}: {_number(figure.value)} {figure.unit}{asked}{ceiling}"
+
+
+def _section(device: str, results: list[dict[str, Any]]) -> Iterator[str]:
+    own = [result for result in results if result["device"] == device]
+    yield from (f"## {device}", "", "| Case | What | Asked | Got | Of the ceiling |", "| --- | --- | --- | --- | --- |")
+    for result in own:
+        for figure in (Figure(**entry) for entry in result["figures"]):
+            ceiling = "" if figure.of_ceiling is None else f"{figure.of_ceiling:.0%}"
+            short = " (short)" if figure.reached is False else ""
+            got = f"{_number(figure.value)} {figure.unit}{short}"
+            yield f"| {result['case']} | {figure.what} | {_asked(figure)} | {got} | {ceiling} |"
+    yield from ("", "### Where time goes", "", "Shares of CPU time by operation.", "")
+    for result in own:
+        for way, shares in result["profiles"].items():
+            yield f"- {way}: " + ", ".join(f"{name} {part:.0%}" for name, part in shares.items())
+    versions = sorted({f"hizumi {result['hizumi']}, torch {result['torch']}" for result in own})
+    yield from ("", f"Made with {'; '.join(versions)}.", "")
+
+
+def _asked(figure: Figure) -> str:
+    bounds = [(figure.at_least, "≥"), (figure.at_most, "≤")]
+    return " and ".join(f"{sign} {_number(bound)} {figure.unit}" for bound, sign in bounds if bound is not None)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
