@@ -3,8 +3,13 @@
 from collections.abc import Callable
 
 from benchmarks.speed.ceilings import ceilings
+from benchmarks.speed.commands import start
+from benchmarks.speed.files import epoch, memory
+from benchmarks.speed.growth import growth
 from benchmarks.speed.measuring import Report, Setting
+from benchmarks.speed.pixels import pixel_sampling, recurrent
 from benchmarks.speed.scoring import score_agreement, score_batch, score_files
+from benchmarks.speed.searching import anogan_equal, anogan_step
 from benchmarks.speed.training import train_all, train_ganomaly
 
 CASES: dict[str, Callable[[Setting], Report]] = {
@@ -14,4 +19,12 @@ CASES: dict[str, Callable[[Setting], Report]] = {
     "score-batch": score_batch,
     "score-agreement": score_agreement,
     "score-files": score_files,
+    "anogan-step": anogan_step,
+    "anogan-equal": anogan_equal,
+    "pixel-sampling": pixel_sampling,
+    "recurrent": recurrent,
+    "epoch": epoch,
+    "memory": memory,
+    "start": start,
+    "growth": growth,
 }

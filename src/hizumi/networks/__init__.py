@@ -8,6 +8,7 @@ from hizumi.networks.joint import JointCritic, PairCritic
 from hizumi.networks.lowering import in_bfloat16
 from hizumi.networks.mlp import VectorCritic, mlp
 from hizumi.networks.normalisation import normalise_spectrally
+from hizumi.networks.packing import packed
 from hizumi.networks.patchgan import PatchGAN, patch_layers
 from hizumi.networks.pixel import AutoregressiveNetwork, GatedNetwork, Incremental, MaskedNetwork, Recomputed
 from hizumi.networks.progressive import ProgressiveCritic, ProgressiveGenerator, growth_at, level_and_fade
@@ -64,5 +65,6 @@ __all__ = [
     "level_and_fade",
     "mlp",
     "normalise_spectrally",
+    "packed",
     "patch_layers",
 ]
