@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.speed.causes import CAUSES
 from benchmarks.speed.measuring import Figure
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,9 @@ def _section(device: str, results: list[dict[str, Any]]) -> Iterator[str]:
             short = " (short)" if figure.reached is False else ""
             got = f"{_number(figure.value)} {figure.unit}{short}"
             yield f"| {result['case']} | {figure.what} | {_asked(figure)} | {got} | {ceiling} |"
+    short = [result["case"] for result in own if any(Figure(**entry).reached is False for entry in result["figures"])]
+    if causes := [f"- {case}: {CAUSES[case]}" for case in short if case in CAUSES]:
+        yield from ("", "### What is short, and why", "", *causes)
     yield from ("", "### Where time goes", "", "Shares of CPU time by operation.", "")
     for result in own:
         for way, shares in result["profiles"].items():

@@ -1,10 +1,10 @@
 """The same algorithms as published code has them: separate passes, gradients of everything, memory as it comes."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, conv2d, l1_loss, mse_loss, pad
+from torch.nn.functional import binary_cross_entropy_with_logits, conv1d, conv2d, l1_loss, mse_loss, pad
 
 from hizumi.detectors.ganomaly import GANomalyTraining
 from hizumi.networks.pixel import CausalConv2d
@@ -50,7 +50,7 @@ class MaskedConv2d(nn.Module):
         super().__init__()
         outputs, inputs, rows, columns = cropped.weight.shape
         weight, mask = torch.zeros(2, outputs, inputs, columns, columns, device=cropped.weight.device)
-        weight[:, :, :rows], mask[:, :, :rows] = cropped.weight.detach(), cropped.mask
+        weight[:, :, :rows], mask[:, :, :rows] = cropped.kernel.detach(), cropped.mask
         self.weight, self.mask, self.bias = nn.Parameter(weight), mask, cropped.bias
         self.padding = columns // 2
 
@@ -60,7 +60,7 @@ class MaskedConv2d(nn.Module):
 
 
 class PlainRecurrence(nn.Module):
-    """Row LSTM, or Diagonal BiLSTM on a skewed picture: line by line, each gate by itself, by automatic gradients."""
+    """Row LSTM, or Diagonal BiLSTM on a skewed picture: line by line, a convolution for each gate."""
 
     def __init__(self, recurrence: Recurrence) -> None:
         super().__init__()
@@ -68,48 +68,46 @@ class PlainRecurrence(nn.Module):
 
     def forward(self, gates: Tensor) -> Tensor:
         """Hidden states (s, h, w, n) from gates (g, h, w, n)."""
+        images = gates.permute(3, 0, 1, 2)
         if self.directions == 1:
-            return self._lines(gates, self.weight[0], _above)
-        first, second = gates.chunk(2)
-        states = [
-            _unskewed(self._lines(_skewed(own), weight, _left), gates.shape[2])
-            for own, weight in ((first, self.weight[0]), (second.flip(2), self.weight[1]))
-        ]
-        return torch.cat([states[0], states[1].flip(2)])
-
-    def _lines(self, gates: Tensor, weight: Tensor, neighbours: Callable[[Tensor], list[Tensor]]) -> Tensor:
-        size = len(gates) // 4
-        hidden = cell = gates.new_zeros(size, *gates.shape[2:])
-        states = []
-        for line in gates.unbind(1):
-            seen = torch.cat(neighbours(hidden))
-            output, forget, into, content = (
-                own + torch.einsum("hs,swn->hwn", its, seen)
-                for own, its in zip(line.chunk(4), weight.chunk(4), strict=True)
-            )
-            carried = neighbours(cell)[0]
-            cell = forget.sigmoid() * carried + into.sigmoid() * content.tanh()
-            hidden = output.sigmoid() * cell.tanh()
-            states.append(hidden)
-        return torch.stack(states, 1)
+            states = _lines(images.unbind(2), _kernels(self.weight[0], (1, 0, 2)), (1, 1))
+            return torch.stack(states, 2).permute(1, 2, 3, 0)
+        both = []
+        for own, weight, mirrored in zip(images.chunk(2, 1), self.weight, (False, True), strict=True):
+            skewed = _skewed(own.flip(3) if mirrored else own)
+            states = _unskewed(torch.stack(_lines(skewed.unbind(3), _kernels(weight, (1, 0)), (1, 0)), 3))
+            both.append(states.flip(3) if mirrored else states)
+        return torch.cat(both, 1).permute(1, 2, 3, 0)
 
 
-def _above(states: Tensor) -> list[Tensor]:
-    # Of (s, w, n): the pixel above, and those to its left and to its right.
-    return [states, pad(states, (0, 0, 1, 0))[:, :-1], pad(states, (0, 0, 0, 1))[:, 1:]]
+def _kernels(weight: Tensor, order: tuple[int, ...]) -> Tensor:
+    # From (4 h, taps h) to convolutions (4 h, h, taps) along a line, the taps in the order of the line.
+    hidden = len(weight) // 4
+    return torch.stack([weight[:, tap * hidden : (tap + 1) * hidden] for tap in order], 2)
 
 
-def _left(states: Tensor) -> list[Tensor]:
-    # Of a diagonal (s, h, n): the pixel to the left lies in the same row of the diagonal before, that above a row up.
-    return [states, pad(states, (0, 0, 1, 0))[:, :-1]]
+def _lines(lines: Sequence[Tensor], kernels: Tensor, padding: tuple[int, int]) -> list[Tensor]:
+    # Each line (n, 4 h, length) takes the states of the one before; the cell goes straight on.
+    count, four_hidden, length = lines[0].shape
+    hidden = cell = lines[0].new_zeros(count, four_hidden // 4, length)
+    states = []
+    for line in lines:
+        seen = pad(hidden, padding)
+        output, forget, into, content = (
+            own + conv1d(seen, kernel) for own, kernel in zip(line.chunk(4, 1), kernels.chunk(4), strict=True)
+        )
+        cell = forget.sigmoid() * cell + into.sigmoid() * content.tanh()
+        hidden = output.sigmoid() * cell.tanh()
+        states.append(hidden)
+    return states
 
 
 def _skewed(maps: Tensor) -> Tensor:
-    # From (g, h, w, n) to diagonals (g, h + w - 1, h, n).
-    height = maps.shape[1]
-    rows = [pad(row, (0, 0, index, height - 1 - index)) for index, row in enumerate(maps.unbind(1))]
-    return torch.stack(rows, 2)
+    # Each row (n, g, h, w) begins a column later than the one above, so that columns are diagonals.
+    height = maps.shape[2]
+    return torch.stack([pad(row, (index, height - 1 - index)) for index, row in enumerate(maps.unbind(2))], 2)
 
 
-def _unskewed(diagonals: Tensor, width: int) -> Tensor:
-    return torch.stack([diagonals[:, row : row + width, row] for row in range(diagonals.shape[2])], 1)
+def _unskewed(maps: Tensor) -> Tensor:
+    height, width = maps.shape[2], maps.shape[3] - maps.shape[2] + 1
+    return torch.stack([maps[:, :, row, row : row + width] for row in range(height)], 2)

@@ -106,7 +106,19 @@ def test_saved_state_gives_equal_scores(name: str, shape: tuple[int, ...]) -> No
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_resumed_run_equals_straight_run(name: str, tmp_path: Path) -> None:
+def test_scores_are_each_by_itself_in_bfloat16(name: str) -> None:
+    shape = shapes_of(DETECTORS[name])[0]
+    detector = fitted(name, shape)
+    data = items(shape, 7, seed=1)
+    together = detector.score(data, precision="bf16-mixed").image
+    alone = torch.cat([detector.score(data[i : i + 1], precision="bf16-mixed").image for i in range(7)])
+    assert together.dtype == detector.score(data).image.dtype
+    assert_close(together, alone, detector.tolerance_in_bf16)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("name", DETECTORS)
+def test_resumed_run_equals_straight_run(name: str, precision: str, tmp_path: Path) -> None:
     shape = shapes_of(DETECTORS[name])[0]
 
     class KilledError(Exception):
@@ -118,10 +130,10 @@ def test_resumed_run_equals_straight_run(name: str, tmp_path: Path) -> None:
 
     straight = small(name)
     assert isinstance(straight, Detector)
-    straight.fit(items(shape), options(6))
+    straight.fit(items(shape), options(6, precision=precision))
     resumed = small(name)
     assert isinstance(resumed, Detector)
-    often = options(6, checkpoint_seconds=0.0)
+    often = options(6, checkpoint_seconds=0.0, precision=precision)
     if resumed.phases():
         with pytest.raises(KilledError):
             resumed.fit(items(shape), often, run_folder=tmp_path, observe=kill)

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from benchmarks.speed.cases import CASES
+from benchmarks.speed.measuring import Figure, Setting, in_turn
 from benchmarks.speed.page import PAGE, speed_page
 from benchmarks.speed.pixels import masked
 from benchmarks.speed.plain import PlainRecurrence, ganomaly_step
@@ -42,3 +44,30 @@ def test_full_kernels_give_what_cropped_ones_give() -> None:
     torch.manual_seed(0)
     network, images = MaskedNetwork((1, 6, 7), levels=2, width=4, blocks=1), torch.randn(2, 1, 6, 7)
     torch.testing.assert_close(masked(network)(images), network(images))
+
+
+SMOKE = Setting(rounds=0, smoke=True)
+LONGER = ("train-all", "memory", "start")  # every model, and fresh processes
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow if case in LONGER else ()) for case in CASES]
+)
+def test_every_case_runs(case: str) -> None:
+    report = CASES[case](SMOKE)
+    assert report.figures
+    assert all(figure.value == figure.value for figure in report.figures)
+
+
+def test_ways_are_timed_in_turn_and_the_first_turn_does_not_count() -> None:
+    calls: list[str] = []
+    seconds = in_turn({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, Setting(rounds=2))
+    assert calls == ["a", "b"] * 3
+    assert set(seconds) == {"a", "b"}
+
+
+def test_what_was_asked_is_a_bound_or_nothing() -> None:
+    assert Figure("", 1.4, at_least=1.35).reached
+    assert Figure("", 1.3, at_least=1.35).reached is False
+    assert Figure("", 0.2, at_most=0.3).reached
+    assert Figure("", 1.3).reached is None

@@ -49,7 +49,7 @@ class Detector(nn.Module, ABC):
     presets: ClassVar[Mapping[str, Preset]] = {}  # "fast" where there is something to train: 32 pixels in two minutes
     working_size: int = 64  # images larger than this are brought to it unless the user says otherwise
     tolerance: ClassVar[float] = 1e-6  # by which an image's score may differ in another batch, relative to the scores
-    tolerance_in_bf16: ClassVar[float] = 0.05  # the same where convolutions keep 8 significant bits
+    tolerance_in_bf16: ClassVar[float] = 0.01  # the same where convolutions keep 8 significant bits
 
     follows_chi_square: ClassVar[bool] = False  # scores of Gaussian data do, with `degrees_of_freedom`
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from hizumi import objectives
 from hizumi.errors import DataError, UsageError
 from hizumi.models.abilities import CanSample, HasLikelihood, Likelihood
-from hizumi.networks import AutoregressiveNetwork, Incremental
+from hizumi.networks import AutoregressiveNetwork, Incremental, masked_once
 from hizumi.networks.parts import in_parts
 from hizumi.training import Budget, Trainable, WeightAverage, cosine_to_zero
 
@@ -89,7 +89,7 @@ class Autoregressive(Trainable, CanSample, HasLikelihood, ABC):
         uniforms = torch.rand(count, channels, height, width, generator=torch.Generator().manual_seed(seed))
         if self.classes is not None and labels is None:
             labels = torch.arange(count) % self.classes
-        network = self._averaged()
+        network = masked_once(self._averaged())
         parts = []
         for start in range(0, count, SAMPLES_AT_ONCE):
             chosen = slice(start, start + SAMPLES_AT_ONCE)

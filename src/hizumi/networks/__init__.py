@@ -10,7 +10,14 @@ from hizumi.networks.mlp import VectorCritic, mlp
 from hizumi.networks.normalisation import normalise_spectrally
 from hizumi.networks.packing import packed
 from hizumi.networks.patchgan import PatchGAN, patch_layers
-from hizumi.networks.pixel import AutoregressiveNetwork, GatedNetwork, Incremental, MaskedNetwork, Recomputed
+from hizumi.networks.pixel import (
+    AutoregressiveNetwork,
+    GatedNetwork,
+    Incremental,
+    MaskedNetwork,
+    Recomputed,
+    masked_once,
+)
 from hizumi.networks.progressive import ProgressiveCritic, ProgressiveGenerator, growth_at, level_and_fade
 from hizumi.networks.rbm import BoltzmannStack, RestrictedBoltzmannMachine, Units
 from hizumi.networks.recurrent import DiagonalBiLSTMLayer, RecurrentNetwork, RowLSTMLayer
@@ -63,6 +70,7 @@ __all__ = [
     "growth_at",
     "in_bfloat16",
     "level_and_fade",
+    "masked_once",
     "mlp",
     "normalise_spectrally",
     "packed",

@@ -15,7 +15,8 @@ BETWEEN = (_BatchNorm, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Dropout, n
 def in_bfloat16(module: AnyModule) -> AnyModule:
     """The module, with each run of its convolutions in bfloat16; float32 comes out of every run, and all else stays.
 
-    What detectors make of the maps, distances and sums over many numbers, needs the digits that bfloat16 lacks.
+    What detectors make of the maps, distances and sums over many numbers, needs the digits that bfloat16 lacks; and
+    where a network was brought to double precision, that has its reason.
     """
     if _is_run(module):
         _lower(module)
@@ -27,8 +28,11 @@ def in_bfloat16(module: AnyModule) -> AnyModule:
 
 def _is_run(part: nn.Module) -> bool:
     parts = list(part.modules())
-    return all(isinstance(one, (*CONVOLUTIONS, *BETWEEN)) for one in parts) and any(
-        isinstance(one, CONVOLUTIONS) for one in parts
+    convolutions = [one for one in parts if isinstance(one, CONVOLUTIONS)]
+    return (
+        bool(convolutions)
+        and all(isinstance(one, (*CONVOLUTIONS, *BETWEEN)) for one in parts)
+        and all(one.weight.dtype == torch.float32 for one in convolutions)
     )
 
 

@@ -60,6 +60,14 @@ class PackedConvTranspose2d(nn.ConvTranspose2d):
 def packed(module: AnyModule) -> AnyModule:
     """The module, which nobody trains any more, with its plain convolutions packed where they are on a CPU."""
     for part in module.modules() if AVAILABLE else ():
-        if type(part) in (nn.Conv2d, nn.ConvTranspose2d) and part.weight.is_cpu and part.padding_mode == "zeros":
+        if _can_be_packed(part):
             part.__class__ = PackedConv2d if isinstance(part, nn.Conv2d) else PackedConvTranspose2d
     return module
+
+
+def _can_be_packed(part: nn.Module) -> bool:
+    if (type(part) is not nn.Conv2d and type(part) is not nn.ConvTranspose2d) or part.padding_mode != "zeros":
+        return False
+    return (
+        part.weight.is_cpu and part.weight.dtype in (torch.float32, torch.bfloat16) and isinstance(part.padding, tuple)
+    )

@@ -5,6 +5,7 @@ channel. What is computed for a whole image while training is computed once for 
 convolution then remembers the rows that it still needs (Ramachandran et al. 2017).
 """
 
+import copy
 from abc import ABC, abstractmethod
 from typing import Literal, Protocol, runtime_checkable
 
@@ -61,6 +62,16 @@ class Recomputed:
         self.images[:, :, row, column] = values
 
 
+def masked_once(network: AutoregressiveNetwork) -> AutoregressiveNetwork:
+    """A copy whose weights are masked for good: for many passes, between which no weight changes."""
+    network = copy.deepcopy(network)
+    for part in network.modules():
+        if isinstance(part, CausalConv2d):
+            part.weight = nn.Parameter(part.kernel.detach(), requires_grad=False)
+            part.mask = None
+    return network
+
+
 def owners(maps: int, channels: int) -> Int[Tensor, " maps"]:
     """The channel that each of some maps belongs to: `channels` runs of nearly equal length."""
     return torch.arange(maps) * channels // maps
@@ -79,7 +90,7 @@ class CausalConv2d(nn.Module):
             same row up to the pixel.
     """
 
-    mask: Tensor
+    mask: Tensor | None
 
     def __init__(
         self,
@@ -108,11 +119,16 @@ class CausalConv2d(nn.Module):
         """All pixels at once."""
         bottom = -1 if self.excludes_row else 0
         padded = pad(maps, (self.left, self.right, self.above, bottom)) if self.above or self.left else maps
-        return conv2d(padded, self.weight * self.mask, self.bias)
+        return conv2d(padded, self.kernel, self.bias)
+
+    @property
+    def kernel(self) -> Float[Tensor, "o i rows columns"]:
+        """The weight, zero where nothing may be seen."""
+        return self.weight if self.mask is None else self.weight * self.mask
 
     def pixel(self, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n o"]:
         """One pixel, for a kernel of 1."""
-        return linear(maps, (self.weight * self.mask).flatten(1), self.bias)
+        return linear(maps, self.kernel.flatten(1), self.bias)
 
     def remembering(self, count: int, width: int) -> "RememberingConv2d":
         """This convolution for `count` images whose input maps come row by row, or pixel by pixel."""
@@ -123,7 +139,8 @@ class RememberingConv2d:
     """A causal convolution with the last rows of its input, as many as it sees; zeros at first."""
 
     def __init__(self, convolution: CausalConv2d, count: int, width: int) -> None:
-        self.weight, self.bias = convolution.weight * convolution.mask, convolution.bias
+        self.weight, self.bias = convolution.kernel, convolution.bias
+        self.matrix = self.weight.flatten(1)
         self.left, self.columns = convolution.left, self.weight.shape[3]
         _, inputs, rows, columns = self.weight.shape
         self.width = width
@@ -147,7 +164,7 @@ class RememberingConv2d:
     def pixel(self, column: int) -> Float[Tensor, "n o"]:
         """The output for one pixel."""
         seen = self.recent[:, :, :, column : column + self.columns]
-        return linear(seen.flatten(1), self.weight.flatten(1), self.bias)
+        return linear(seen.flatten(1), self.matrix, self.bias)
 
 
 class Head(nn.Module):

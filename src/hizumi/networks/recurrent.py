@@ -321,9 +321,10 @@ class RememberingDiagonalBiLSTMLayer:
 
 def _mixed(convolution: CausalConv2d, maps: Tensor) -> Tensor:
     # The convolution as a matrix product, on maps (i, h, w, n) that hold every place of its kernel.
-    weight = (convolution.weight * convolution.mask).flatten(1)
     assert convolution.bias is not None
-    return torch.addmm(convolution.bias[:, None], weight, maps.flatten(1)).view(-1, *maps.shape[1:])
+    return torch.addmm(convolution.bias[:, None], convolution.kernel.flatten(1), maps.flatten(1)).view(
+        -1, *maps.shape[1:]
+    )
 
 
 class RecurrentNetwork(AutoregressiveNetwork):
