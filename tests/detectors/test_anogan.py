@@ -161,13 +161,13 @@ def test_batch_equals_one_at_a_time_and_nothing_in_the_gan_moves(convolutional: 
 def test_the_best_of_several_starts_counts() -> None:
     items = torch.tensor([[1.0, 2.0, 0.0, -1.0], [0.0, 0.5, 1.0, 3.0], [2.0, 2.0, 2.0, 2.0]])
     detector = linear(steps=5, learning_rate=0.1, starts=3)
-    firsts = detector._first_points(detector._query(detector.gan, items)).view(3, 3, 3)
+    firsts = detector._first_points(detector._query(items)).view(3, 3, 3)
     assert torch.equal(firsts[0], firsts[2])  # the same for every item
     by_start = []
     for start in range(3):
-        query = detector._query(detector.gan, items)
+        query = detector._query(items)
         _, losses = search_codes(
-            lambda codes, rows, query=query: detector._objective(detector.gan, codes, query.rows(rows)),
+            lambda codes, rows, query=query: detector._objective(codes, query.rows(rows)),
             firsts[:, start],
             5,
             lambda step: 0.1 if step < 3 else 0.03,

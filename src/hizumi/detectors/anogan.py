@@ -14,7 +14,6 @@ from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode
 from hizumi.models.adversarial import Adversarial
 from hizumi.models.dcgan import DCGAN
-from hizumi.networks import folded
 from hizumi.objectives import absolute_difference
 from hizumi.training import Budget, Card, Trainable, TrainingOptions
 
@@ -117,45 +116,45 @@ class AnoGAN(Detector):
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """Search, then score by the best code; the residual and the discrimination loss, unweighted, as terms."""
-        gan = folded(self._gan())
-        query = self._query(gan, images)
+        query = self._query(images)
         own = torch.arange(len(images), device=images.device)
         owner = own.repeat_interleave(self.starts)
         points, objectives = search_codes(
-            lambda points, rows: self._objective(gan, self._codes(points), query.rows(owner[rows])),
+            lambda points, rows: self._objective(self._codes(points), query.rows(owner[rows])),
             self._first_points(query),
             self.steps,
             lambda step: self.learning_rate * (1.0 if step < DROPS_AT * self.steps else DROPS_TO),
             self.patience,
         )
         best = points.view(len(own), self.starts, -1)[own, objectives.view(len(own), self.starts).argmin(1)]
-        made = gan.decode(self._codes(best))
-        terms = self._terms(gan, made, query)
+        made = self._gan().decode(self._codes(best))
+        terms = self._terms(made, query)
         pixel = absolute_difference(images, made) if images.ndim == 4 else None
         return Anomaly(self._weighted(terms), pixel, terms, made)
 
     def embedding(self, images: Tensor) -> Tensor:
         """The discriminator's features."""
-        return self._query(self._gan(), images).features
+        return self._query(images).features
 
-    def _objective(self, gan: Adversarial, codes: Tensor, query: Query) -> Tensor:
+    def _objective(self, codes: Tensor, query: Query) -> Tensor:
         """L(z) of codes, (n,)."""
-        loss = self._weighted(self._terms(gan, gan.decode(codes), query))
+        loss = self._weighted(self._terms(self._gan().decode(codes), query))
         return loss + self.prior_weight * codes.square().sum(1)
 
-    def _terms(self, gan: Adversarial, made: Tensor, query: Query) -> dict[str, Tensor]:
+    def _terms(self, made: Tensor, query: Query) -> dict[str, Tensor]:
         """R and D, each (n,), of what was made for each item."""
         residual = (query.items - made).abs().flatten(1).sum(1)
         if self.discrimination == "sigmoid":
-            discrimination = softplus(-discriminator_of(gan)(made))
+            discrimination = softplus(-discriminator_of(self._gan())(made))
         else:
-            discrimination = (query.features - features_of(gan, made, query.codes)).abs().sum(1)
+            discrimination = (query.features - features_of(self._gan(), made, query.codes)).abs().sum(1)
         return {"residual": residual, "discrimination": discrimination}
 
     def _weighted(self, terms: dict[str, Tensor]) -> Tensor:
         return torch.lerp(terms["residual"], terms["discrimination"], self.discrimination_weight)
 
-    def _query(self, gan: Adversarial, images: Tensor) -> Query:
+    def _query(self, images: Tensor) -> Query:
+        gan = self._gan()
         codes = gan.encode(images) if isinstance(gan, CanEncode) else None
         return Query(images, features_of(gan, images, codes), codes)
 
