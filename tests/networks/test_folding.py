@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from hizumi.models import DCGAN
-from hizumi.networks import Critic, Generator, ResidualGenerator, folded, in_bfloat16, normalise_spectrally, packed
+from hizumi.networks import Critic, Generator, ResidualGenerator, folded, in_bfloat16, normalise_spectrally
 from hizumi.training import Budget, TrainingOptions
 
 
@@ -55,20 +55,9 @@ def test_a_whole_model_that_was_just_trained_is_folded() -> None:
     assert torch.allclose(folded(model).decode(codes), model.decode(codes), atol=1e-5)
 
 
-def test_packed_convolutions_give_the_same_maps_for_any_number_of_images_and_the_same_gradients() -> None:
-    network, codes = _worn(Generator((2, 16, 20), 5, 4)), torch.randn(7, 5)
-    ready = packed(folded(network))
-    with torch.no_grad():
-        for count in (1, 7, 2):
-            torch.testing.assert_close(ready(codes[:count]), network(codes[:count]), atol=1e-5, rtol=1e-5)
-    codes.requires_grad_()
-    (there,), (here,) = (torch.autograd.grad(each(codes).square().sum(), codes) for each in (network, ready))
-    torch.testing.assert_close(here, there, atol=1e-4, rtol=1e-4)
-
-
 def test_bfloat16_keeps_two_digits_and_ends_in_float32() -> None:
     network, codes = _worn(Generator((2, 16, 20), 5, 4)), torch.randn(7, 5)
-    ready = packed(in_bfloat16(folded(network)))
+    ready = in_bfloat16(folded(network))
     with torch.no_grad():
         made = ready(codes)
         assert made.dtype == torch.float32

@@ -5,7 +5,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from torch import nn
 
-from hizumi.networks import folded, in_bfloat16, packed
+from hizumi.networks import folded, in_bfloat16
 from hizumi.training import Trainable
 from hizumi.training.options import Precision
 
@@ -48,5 +48,5 @@ class Ready(Generic[AnyModule]):
         if precision not in self._copies or not self._copies[precision][0].is_still(state):
             optimisers = [part.optimisers for part in module.modules() if isinstance(part, Trainable)]
             ready = folded(module, shared=optimisers)
-            self._copies[precision] = state, packed(in_bfloat16(ready) if precision == "bf16-mixed" else ready)
+            self._copies[precision] = state, in_bfloat16(ready) if precision == "bf16-mixed" else ready
         return self._copies[precision][1]

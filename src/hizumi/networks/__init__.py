@@ -8,7 +8,6 @@ from hizumi.networks.joint import JointCritic, PairCritic
 from hizumi.networks.lowering import in_bfloat16
 from hizumi.networks.mlp import VectorCritic, mlp
 from hizumi.networks.normalisation import normalise_spectrally
-from hizumi.networks.packing import packed
 from hizumi.networks.patchgan import PatchGAN, patch_layers
 from hizumi.networks.pixel import (
     AutoregressiveNetwork,
@@ -73,6 +72,5 @@ __all__ = [
     "masked_once",
     "mlp",
     "normalise_spectrally",
-    "packed",
     "patch_layers",
 ]
