@@ -2,27 +2,24 @@
 
 CAUSES = {
     "train-ganomaly": (
-        "Convolutions are nine tenths of a step. The plain step's own reach some 60 % of the ceiling, and those of ours "
+        "Convolutions are nine tenths of a step. Those of the plain step reach some 60 % of the ceiling, those of ours "
         "some 70 %; the rest of the gain is a sixth of the arithmetic, which shared passes save."
     ),
     "score-batch": (
-        "Convolutions are 95 % of the time in either precision. Eager scoring reaches 55 to 70 % of the fp32 ceiling by "
-        "itself, the more the larger the image: little is left to gain above it without other arithmetic."
+        "Convolutions are 95 % of the time in either precision. Eager scoring reaches 55 to 70 % of the fp32 ceiling "
+        "by itself, the more the larger the image: little is left to gain above it without other arithmetic."
     ),
     "anogan-step": (
-        "Convolutions again, at three quarters of the ceiling in bfloat16: on this machine one image at a time is not "
-        "as slow as in the sketch, in which the factor was set."
+        "Convolutions, at three quarters of the ceiling: what is left is mostly the machine's, whose bfloat16 is not "
+        "twice as fast as its fp32."
     ),
     "pixel-sampling": (
         "A pixel of few samples is a hundred small operations of some microseconds each, whatever they compute: time "
-        "hardly grows from 16 to 64 samples, that of the naive way does. Of a likelihood's convolutions, those of 1x1 "
-        "have no dead half: cropping saves the arithmetic that the table shows, and no more time than that."
+        "hardly grows from 16 to 64 samples, and that of the naive way does. Of a likelihood's convolutions, those of "
+        "1x1 have no dead half: cropping saves the arithmetic that the table shows, and no more time than that."
     ),
     "recurrent": (
-        "A Row LSTM's lines are whole rows, for which gate by gate is not much worse than all at once; the rest of the "
-        "step, convolutions and logits of all pixels, is the same in both."
+        "Besides the recurrence a step has convolutions and logits of all pixels, which are the same in both ways."
     ),
-    "epoch": "Batches are gathered image by image from the file; of the files themselves decoding is cheap at 64 pixels.",
-    "score-files": "Reading, hashing and decoding each file takes longer than its score.",
-    "start": "Importing torch is most of it.",
+    "epoch": "Images are found in the cache one by one, which takes longer than to bring them to [-1, 1].",
 }

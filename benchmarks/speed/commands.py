@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from benchmarks.speed.measuring import Figure, Report, Setting
@@ -23,7 +22,8 @@ def start(setting: Setting) -> Report:
         image, bundle = Path(folder, "one.png"), Path(folder, "one.hizumi")
         Image.fromarray(np.zeros((64, 64), np.uint8)).save(image)
         training = TrainingOptions(budget=Budget(steps=1), batch_size=8)
-        save(Inspector(GANomaly(width=16), training=training).fit(torch.rand(24, 1, 64, 64) * 2 - 1), bundle)
+        normal = np.random.default_rng(0).integers(0, 255, (24, 64, 64), dtype=np.uint8)
+        save(Inspector(GANomaly(width=16), training=training).fit(normal), bundle)
         inspect = ["inspect", str(bundle), str(image)]
         return Report(
             [

@@ -8,8 +8,8 @@ from torch import Tensor
 from benchmarks.speed.ceilings import ceilings_beside, share
 from benchmarks.speed.measuring import Figure, Report, Run, Setting, in_turn, operations, ratio, shares_of_time
 from benchmarks.speed.plain import ganomaly_step, with_plain_adam
-from hizumi.data.stream import moved
 from hizumi.detectors import GANomaly
+from hizumi.networks import lay_out
 from hizumi.registry import find_models
 from hizumi.training import Trainable
 
@@ -79,12 +79,12 @@ def _batch_for(needs: tuple[str, ...], images: Tensor) -> Any:
 
 
 def _as_in_the_loop(model: Trainable, shape: tuple[int, ...], setting: Setting) -> Trainable:
-    return model.prepare(shape).to(setting.device, memory_format=torch.channels_last).train()
+    model.prepare(shape).to(setting.device).train()
+    lay_out(model, channels_last_in_memory=True)
+    return model
 
 
 def _step(model: Trainable, batch: Any, precision: str, setting: Setting) -> Run:
-    batch = moved(batch, torch.device(setting.device))
-
     def step() -> None:
         with torch.autocast(setting.device, torch.bfloat16, enabled=precision == BF16):
             model.step(batch)

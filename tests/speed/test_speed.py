@@ -9,7 +9,7 @@ from benchmarks.speed.page import PAGE, speed_page
 from benchmarks.speed.pixels import masked
 from benchmarks.speed.plain import PlainRecurrence, ganomaly_step
 from hizumi.detectors import GANomaly
-from hizumi.networks import MaskedNetwork
+from hizumi.networks import MaskedNetwork, lay_out
 from hizumi.networks.recurrent import LEFT_AND_ABOVE, THREE_ABOVE, Recurrence, Taps
 
 
@@ -24,7 +24,8 @@ def test_a_step_with_shared_passes_has_the_gradients_of_the_released_code() -> N
     shared.load_state_dict(plain.state_dict())
     batch = torch.rand(8, 3, 16, 16) * 2 - 1
     ganomaly_step(plain, batch)
-    shared.to(memory_format=torch.channels_last).step(batch.to(memory_format=torch.channels_last))
+    lay_out(shared, channels_last_in_memory=True)
+    shared.step(batch)
     # The discriminator's own step comes last in both, so that its gradients, too, are those of one loss alone.
     for (name, own), theirs in zip(shared.named_parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(

@@ -139,10 +139,8 @@ def as_source(data: Any) -> Batches:
 
 
 def moved(batch: Any, device: torch.device) -> Any:
-    """A batch, or each tensor of it, on a device; images with their channels last in memory, as convolutions like."""
-    if isinstance(batch, tuple):
-        return tuple(moved(part, device) for part in batch)
-    return batch.to(device, memory_format=torch.channels_last if batch.ndim == 4 else torch.preserve_format)
+    """A batch, or each tensor of it, on a device."""
+    return tuple(part.to(device) for part in batch) if isinstance(batch, tuple) else batch.to(device)
 
 
 def in_order(source: Batches, batch_size: int = 64) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 import torch
 from torch import Tensor, nn
 
-from hizumi.data.stream import Batches, View, as_source, in_order, mix_seed, moved
+from hizumi.data.stream import Batches, View, as_source, in_order, mix_seed
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
 from hizumi.errors import DataError, NotFittedError, UsageError
@@ -191,7 +191,7 @@ class Detector(nn.Module, ABC):
 
     def _score_chunk(self, images: Tensor) -> Anomaly:
         with torch.random.fork_rng():
-            return self.forward(moved(images, self._device()))
+            return self.forward(images.to(self._device()))
 
     def _device(self) -> torch.device:
         return next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))

@@ -5,6 +5,7 @@ from hizumi.networks.build import critic, encoder, flat_critic, flat_generator, 
 from hizumi.networks.dcgan import CodeCritic, Critic, Encoder, Generator, Hourglass
 from hizumi.networks.folding import folded
 from hizumi.networks.joint import JointCritic, PairCritic
+from hizumi.networks.layout import lay_out
 from hizumi.networks.lowering import in_bfloat16
 from hizumi.networks.mlp import VectorCritic, mlp
 from hizumi.networks.normalisation import normalise_spectrally
@@ -68,6 +69,7 @@ __all__ = [
     "generator",
     "growth_at",
     "in_bfloat16",
+    "lay_out",
     "level_and_fade",
     "masked_once",
     "mlp",

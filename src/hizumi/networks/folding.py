@@ -4,10 +4,11 @@ import copy
 from collections.abc import Iterable
 from typing import TypeVar
 
-import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.parametrize import is_parametrized
+
+from hizumi.networks.layout import lay_out
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -16,8 +17,8 @@ def folded(module: AnyModule, shared: Iterable[object] = ()) -> AnyModule:
     """A frozen copy that gives, but for rounding, what the module gives in eval mode.
 
     Weights that are computed from others, as by spectral normalisation, are computed once; each batch norm right after
-    a convolution becomes part of its weights; and weights lie in memory with their channels last, as convolutions on a
-    CPU like them. Buffers, to which nothing writes in eval mode, and `shared` objects are not copied.
+    a convolution becomes part of its weights; and those lie in memory with their channels last. Buffers, to which
+    nothing writes in eval mode, and `shared` objects are not copied.
     """
     kept: list[object] = [*module.buffers(), *shared]
     module = copy.deepcopy(module, {id(each): each for each in kept}).eval().requires_grad_(False)
@@ -27,7 +28,8 @@ def folded(module: AnyModule, shared: Iterable[object] = ()) -> AnyModule:
     for part in list(module.modules()):
         if isinstance(part, nn.Sequential):
             _fold_within(part)
-    return module.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a keyword that its types lack
+    lay_out(module, channels_last_in_memory=True)
+    return module.requires_grad_(False)
 
 
 def _fix_weights(part: nn.Module) -> None:

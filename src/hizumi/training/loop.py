@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hizumi.data.stream import Batches, Stream, View, as_source, in_order, mix_seed, moved
 from hizumi.errors import DivergedError, UsageError
+from hizumi.networks import lay_out
 from hizumi.training.checkpoint import load_checkpoint, save_checkpoint
 from hizumi.training.journal import Journal
 from hizumi.training.options import Budget, TrainingOptions
@@ -109,7 +110,7 @@ class _Phase:
         """Take steps until the budget is spent."""
         position, model, stream = self.position, self.model, self.stream
         model.fabric = self.fabric
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a keyword that its types lack
+        lay_out(model, channels_last_in_memory=True)
         if self.checkpoint is not None and self.checkpoint.exists():
             vars(position).update(load_checkpoint(self.checkpoint, model))
             self.journal.rewind(self.name, position.step)
@@ -151,7 +152,8 @@ class _Phase:
                     save_checkpoint(self.checkpoint, model, vars(position))
                     saved_at = time.monotonic()
         model.fabric = None
-        model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as above
+        model.eval()
+        lay_out(model, channels_last_in_memory=False)
 
     def _record(self, losses: Mapping[str, Tensor]) -> dict[str, Any]:
         values = {term: float(value) for term, value in losses.items()}
