@@ -32,7 +32,7 @@ def main() -> None:
     for case in [] if arguments.page else arguments.cases or CASES:
         torch.manual_seed(0)
         _report(case, CASES[case](setting), setting)
-    if not arguments.smoke:
+    if arguments.page:
         PAGE.write_text(speed_page(), encoding="utf-8")
 
 
@@ -43,6 +43,7 @@ def _report(case: str, report: Report, setting: Setting) -> None:
         RESULTS.mkdir(parents=True, exist_ok=True)
         path = RESULTS / f"{case}-{setting.device}.json"
         path.write_text(json.dumps(report.to_dict(case, setting), indent=1) + "\n", encoding="utf-8")
+        PAGE.write_text(speed_page(), encoding="utf-8")
 
 
 main()

@@ -22,4 +22,8 @@ CAUSES = {
         "Besides the recurrence a step has convolutions and logits of all pixels, which are the same in both ways."
     ),
     "epoch": "Images are found in the cache one by one, which takes longer than to bring them to [-1, 1].",
+    "start": (
+        "A third is the import of torch, a third that of scikit-learn and SciPy, and a third that of torch's compiler, "
+        "which making an optimiser brings along, also for a detector that only scores."
+    ),
 }
