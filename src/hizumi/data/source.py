@@ -63,7 +63,7 @@ def is_table(data: Any) -> bool:
         return False
     if isinstance(data, (list, tuple)) and len(data):
         return not all(isinstance(item, (str, Path)) or np.ndim(item) > 1 for item in data)
-    return np.ndim(data) <= 2
+    return np.asarray(data).ndim <= 2
 
 
 def _opened(data: Any, normal_class: NormalClass, motion: bool) -> Manifest:

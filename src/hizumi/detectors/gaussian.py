@@ -25,7 +25,8 @@ class Gaussian(nn.Module):
         identity = torch.eye(mean.shape[-1], dtype=torch.float64, device=mean.device)
         factor = torch.linalg.cholesky(covariance.double() + (1e-6 * spread).clamp(min=1e-12).double() * identity)
         whitening = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
-        self.mean, self.whitening = mean, whitening.to(mean.dtype)
+        # A loaded matrix lies in memory row by row, and must give the same to the last digit.
+        self.mean, self.whitening = mean, whitening.to(mean.dtype).contiguous()
 
     def squared_distance(self, values: Float[Tensor, "n *field k"]) -> Float[Tensor, "n *field"]:
         """Squared Mahalanobis distances."""

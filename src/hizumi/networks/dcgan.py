@@ -65,7 +65,7 @@ def down(pyramid: Pyramid, channels: int, width: int, batch_norm: bool = True) -
         normalised = batch_norm and stage > 0
         layers.append(nn.Conv2d(channels, outputs, 4, 2, 1, bias=not normalised))
         layers += [nn.BatchNorm2d(outputs)] if normalised else []
-        layers.append(nn.LeakyReLU(0.2, inplace=True))
+        layers.append(nn.LeakyReLU(0.2))
         channels = outputs
     return nn.Sequential(*layers)
 
@@ -77,7 +77,7 @@ def up(pyramid: Pyramid, channels: int, width: int, batch_norm: bool = True) -> 
     for output in outputs:
         layers.append(nn.ConvTranspose2d(inputs, output, 4, 2, 1, bias=not batch_norm))
         layers += [nn.BatchNorm2d(output)] if batch_norm else []
-        layers.append(nn.ReLU(inplace=True))
+        layers.append(nn.ReLU())
         inputs = output
     return nn.Sequential(*layers, nn.ConvTranspose2d(inputs, channels, 4, 2, 1, bias=not batch_norm))
 
@@ -113,7 +113,7 @@ class Generator(nn.Module):
         self.foot = nn.Sequential(
             nn.ConvTranspose2d(latent, first, base, bias=not batch_norm),
             nn.BatchNorm2d(first) if batch_norm else nn.Identity(),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
         )
         self.body = up(pyramid, channels, width, batch_norm)
         self.last = nn.Tanh() if bounded else nn.Identity()

@@ -44,16 +44,12 @@ def load_training_state(model: Trainable, tensors: Mapping[str, Tensor]) -> None
         model, {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
     )
     for name, optimiser in model.optimisers.items():
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         entries: dict[int, dict[str, Tensor]] = {}
         prefix = f"optimiser.{name}."
         for key, value in tensors.items():
             if key.startswith(prefix):
                 index, entry = key.removeprefix(prefix).split(".", 1)
-                like = parameters[int(index)]
-                # Fused optimisers go through a parameter and its moments as they lie in memory.
-                laid = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
-                entries.setdefault(int(index), {})[entry] = laid
+                entries.setdefault(int(index), {})[entry] = value
         optimiser.load_state_dict(optimiser.state_dict() | {"state": entries})
 
 

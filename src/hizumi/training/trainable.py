@@ -130,7 +130,7 @@ class Trainable(nn.Module, ABC):
         """
         match kind:
             case "adam":
-                self.optimisers[name] = Adam(parameters, learning_rate, betas, weight_decay=weight_decay, fused=True)
+                self.optimisers[name] = Adam(parameters, learning_rate, betas, weight_decay=weight_decay)
             case "rmsprop":
                 self.optimisers[name] = RMSprop(parameters, learning_rate, momentum=momentum, weight_decay=weight_decay)
             case "sgd":
