@@ -34,7 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "diagonal_bilstm": {"levels": 8, "hidden": 6, "layers": 1},
     "ganomaly": {"width": 8, "latent": 8},
     "skip_ganomaly": {"width": 8, "residual_share": 0.99},
-    "alad": {"width": 16, "latent": 8, "learning_rate": 1e-3, "average_decay": 0.95},
+    "alad": {"width": 16, "latent": 8, "learning_rate": 2e-3, "average_decay": 0.95},
     "alocc": {"width": 8, "judged": "residual"},  # its critic learns objects, not textures
     "con_ad": {"width": 8, "latent": 4, "hypotheses": 3, "learning_rate": 4e-3},
     "anogan": {"steps": 60, "learning_rate": 0.1},
