@@ -83,7 +83,7 @@ def test_openvino_gives_them_too(name: str, shape: tuple[int, ...]) -> None:
 @pytest.mark.slow
 def test_a_score_by_slopes_can_be_traced() -> None:
     detector = small("distillation")
-    detector.map_kind = "gradient"  # type: ignore[assignment]
+    detector.map_kind = "gradient"
     assert isinstance(detector, Detector)
     detector.fit(items((1, 32, 32)), options())
     torch_scores, graph_scores = both(detector, (1, 32, 32))

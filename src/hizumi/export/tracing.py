@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,8 +82,8 @@ def _of_any_count(example: Tensor) -> Tensor:
 
 def _refuse_missing() -> None:
     try:
-        import onnx  # noqa: F401 - needed later; said now
-        import onnxscript  # noqa: F401
+        for package in ("onnx", "onnxscript"):  # torch needs them later, and would say so less plainly
+            import_module(package)
     except ImportError as error:
         raise MissingExtraError("export needs more packages: pip install 'hizumi[export]'") from error
 

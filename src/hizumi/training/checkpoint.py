@@ -20,13 +20,9 @@ def load_fitted(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     for key, value in state.items():
         owner_name, _, name = key.rpartition(".")
         owner = module.get_submodule(owner_name)
-        if name in owner._buffers and not _takes(owner._buffers[name], value):
+        if name in owner._buffers:
             owner.register_buffer(name, torch.empty_like(value))
     module.load_state_dict(dict(state), strict=True)
-
-
-def _takes(buffer: Tensor | None, value: Tensor) -> bool:
-    return buffer is not None and (buffer.shape, buffer.dtype) == (value.shape, value.dtype)
 
 
 def training_state(model: Trainable) -> dict[str, Tensor]:
