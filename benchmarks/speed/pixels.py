@@ -5,7 +5,7 @@ import copy
 import torch
 
 from benchmarks.speed.measuring import Figure, Report, Setting, in_turn, operations, ratio, shares_of_time
-from benchmarks.speed.plain import MaskedConv2d, PlainRecurrence, with_plain_adam
+from benchmarks.speed.plain import MaskedConv2d, PlainRecurrence
 from hizumi.models import DiagonalBiLSTM, PixelCNN, RowLSTM
 from hizumi.models.autoregressive import Autoregressive, draw
 from hizumi.networks import AutoregressiveNetwork, Recomputed
@@ -65,7 +65,6 @@ def recurrent(setting: Setting) -> Report:
         for part in plain.modules():
             if isinstance(getattr(part, "recurrence", None), Recurrence):
                 part.recurrence = PlainRecurrence(part.recurrence)
-        with_plain_adam(plain)
         ways = {"plain": lambda plain=plain: plain.step(batch), "hizumi": lambda own=own: own.step(batch)}
         seconds = in_turn(ways, setting)
         report.figures.append(Figure(kind.__name__, ratio(seconds, "plain", "hizumi"), at_least=1.7))

@@ -9,16 +9,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits, conv1d, conv2d
 from hizumi.detectors.ganomaly import GANomalyTraining
 from hizumi.networks.pixel import CausalConv2d
 from hizumi.networks.recurrent import Recurrence
-from hizumi.training import Trainable
-
-
-def with_plain_adam(model: Trainable) -> Trainable:
-    """A model whose optimisers are torch's default ones."""
-    for name, optimiser in model.optimisers.items():
-        if isinstance(optimiser, torch.optim.Adam):
-            group = optimiser.param_groups[0]
-            model.optimisers[name] = torch.optim.Adam(group["params"], group["lr"], group["betas"])
-    return model
 
 
 def ganomaly_step(model: GANomalyTraining, batch: Tensor) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from benchmarks.speed.ceilings import ceilings_beside, share
 from benchmarks.speed.measuring import Figure, Report, Run, Setting, in_turn, operations, ratio, shares_of_time
-from benchmarks.speed.plain import ganomaly_step, with_plain_adam
+from benchmarks.speed.plain import ganomaly_step
 from hizumi.detectors import GANomaly
 from hizumi.networks import lay_out
 from hizumi.registry import find_models
@@ -23,7 +23,7 @@ def train_ganomaly(setting: Setting) -> Report:
     for shape in setting.pick(((3, 32, 32), (1, 64, 64)), ((1, 16, 16),)):
         batch = _images(shape, setting.pick(64, 4), setting)
         width = setting.pick(64, 8)
-        plain = with_plain_adam(GANomaly(width=width).networks.prepare(shape).to(setting.device).train())
+        plain = GANomaly(width=width).networks.prepare(shape).to(setting.device).train()
         models = {
             precision: _as_in_the_loop(GANomaly(width=width).networks, shape, setting) for precision in ("fp32", BF16)
         }
@@ -55,7 +55,7 @@ def train_all(setting: Setting) -> Report:
     for name, make in trainables.items():
         card = make().card
         batch = _batch_for(card.needs, _images(shape, count, setting))
-        plain = with_plain_adam(make().prepare(shape).to(setting.device).train())
+        plain = make().prepare(shape).to(setting.device).train()
         own = _as_in_the_loop(make(), shape, setting)
         ways = {"plain": lambda plain=plain, batch=batch: plain.step(batch), "fp32": _step(own, batch, "fp32", setting)}
         seconds = in_turn(ways | ceilings_beside(("fp32",), setting), setting)

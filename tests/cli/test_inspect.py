@@ -1,5 +1,7 @@
 import csv
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -26,6 +28,14 @@ def test_verdicts_for_people(hizumi, bundle, parts):
     assert outcome.code == 0
     assert "0.png" in outcome.out
     assert "of 2 anomalous" in outcome.out
+
+
+def test_the_compiler_of_torch_stays_away(bundle, parts):
+    code = "import runpy, sys, atexit; atexit.register(lambda: print('torch._dynamo' in sys.modules, file=sys.stderr))"
+    code += "; runpy.run_module('hizumi', run_name='__main__')"
+    command = [sys.executable, "-c", code, "inspect", bundle, parts / "test" / "hole" / "0.png"]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+    assert done.stderr.split()[-1] == "False"
 
 
 def test_exit_code_on_anomaly(hizumi, bundle, parts):

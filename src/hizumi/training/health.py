@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import ks_2samp
 
 DEAD_LOSS = 0.01  # a discriminator this sure of itself passes no gradient on
 COLLAPSED_SHARE = 0.01  # of the items' own variance
@@ -74,6 +73,8 @@ def check_scores(training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "
                 "train longer, choose another detector, or look whether the images differ at all",
             )
         ]
+    from scipy.stats import ks_2samp
+
     beyond = float((held_out > np.quantile(training, 0.95)).mean())
     if beyond > UNLIKE_SHARE and ks_2samp(training, held_out).pvalue < UNLIKE_P_VALUE:
         return [

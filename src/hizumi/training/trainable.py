@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
 import torch
@@ -12,6 +13,7 @@ from torch.optim import SGD, Adam, Optimizer, RMSprop
 from hizumi.data.stream import Batches
 from hizumi.errors import NotFittedError
 from hizumi.training.card import Card
+from hizumi.training.optimisers import Optimisers
 from hizumi.training.options import Budget, TrainingOptions
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ class Trainable(nn.Module, ABC):
     default_batch_size: ClassVar[int] = 64
 
     shape: tuple[int, ...] | None
-    optimisers: dict[str, Optimizer]
+    optimisers: Optimisers
     images_seen: Tensor
     progress: float
     steps_done: int
@@ -63,7 +65,7 @@ class Trainable(nn.Module, ABC):
         super().__init__()
         self.shape = None
         self.fabric = None
-        self.optimisers = {}
+        self.optimisers = Optimisers()
         self._schedules: dict[str, Schedule] = {}
         self._clips: dict[str, float | None] = {}
         self.progress = 0.0  # share of the budget that is spent, and steps taken so far: the loop sets both
@@ -89,7 +91,8 @@ class Trainable(nn.Module, ABC):
     def prepare(self, shape: tuple[int, ...]) -> Self:
         """Forget any earlier fit and build anew for data of this shape."""
         self.card.check_shape(shape, type(self).__name__)
-        self.optimisers, self._schedules, self._clips, self.progress, self.steps_done = {}, {}, {}, 0.0, 0
+        self.optimisers, self._schedules, self._clips = Optimisers(), {}, {}
+        self.progress, self.steps_done = 0.0, 0
         self.images_seen.zero_()
         self.shape = tuple(shape)
         self.build(self.shape)
@@ -128,13 +131,16 @@ class Trainable(nn.Module, ABC):
 
         `betas` are Adam's, `momentum` the others'; gradients longer than `clip_norm`, all together, are shortened.
         """
+        parameters = list(parameters)
+        make: Callable[[], Optimizer]
         match kind:
             case "adam":
-                self.optimisers[name] = Adam(parameters, learning_rate, betas, weight_decay=weight_decay)
+                make = partial(Adam, parameters, learning_rate, betas, weight_decay=weight_decay)
             case "rmsprop":
-                self.optimisers[name] = RMSprop(parameters, learning_rate, momentum=momentum, weight_decay=weight_decay)
+                make = partial(RMSprop, parameters, learning_rate, momentum=momentum, weight_decay=weight_decay)
             case "sgd":
-                self.optimisers[name] = SGD(parameters, learning_rate, momentum, weight_decay=weight_decay)
+                make = partial(SGD, parameters, learning_rate, momentum, weight_decay=weight_decay)
+        self.optimisers.register(name, make)
         self._schedules[name], self._clips[name] = schedule, clip_norm
 
     @final
