@@ -1,9 +1,10 @@
 PYTHON ?= python3
 VENV := .venv
+PEERS := .venv-peers
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
 
-.PHONY: demo test test-slow check format docs ledger bench venv clean
+.PHONY: demo test test-slow check format docs ledger bench peers venv clean
 
 demo: $(VENV)/run.stamp
 	$(VENV)/bin/hizumi demo
@@ -31,13 +32,15 @@ docs: $(VENV)/run.stamp
 ledger: $(VENV)/run.stamp
 	$(VENV)/bin/hizumi reproduce --page docs/ledger.md --output benchmarks/results/ledger
 
-bench: $(VENV)/dev.stamp
+bench: $(VENV)/dev.stamp peers
 	$(VENV)/bin/python -m benchmarks.speed
+
+peers: $(PEERS)/peers.stamp
 
 venv: $(VENV)/dev.stamp
 
 clean:
-	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # A stamp is younger than what it was installed from, so nothing is installed twice.
 $(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
@@ -49,6 +52,12 @@ $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing hizumi and its development tools into $(VENV) (a minute or two) ..."
 	$(PIP) --editable '.[dev,export,features,openvino,video]'
 	@touch $@ $(VENV)/run.stamp
+
+# Tools that the benchmark of speed measures beside hizumi; they ask for other packages, so they live apart.
+$(PEERS)/peers.stamp: benchmarks/speed/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/speed/peers.txt
+	@touch $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || \

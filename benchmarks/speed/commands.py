@@ -1,43 +1,71 @@
-"""Seconds of CPU of whole commands, each in a fresh process."""
+"""Whole commands, each in a fresh process."""
 
+import os
 import resource
-import statistics
 import subprocess
 import sys
-import tempfile
+import time
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+import torch
 
-from benchmarks.speed.measuring import Figure, Report, Setting
-from hizumi.detectors import GANomaly
-from hizumi.inspection import Inspector, save
-from hizumi.training import Budget, TrainingOptions
+from benchmarks.speed import peers
+from benchmarks.speed.measuring import Figure, Report, Run, Setting, Timing, in_turn
+from benchmarks.speed.serving import served
 
 
 def start(setting: Setting) -> Report:
     """What a user waits for before anything happens."""
-    with tempfile.TemporaryDirectory() as folder:
-        image, bundle = Path(folder, "one.png"), Path(folder, "one.hizumi")
-        Image.fromarray(np.zeros((64, 64), np.uint8)).save(image)
-        training = TrainingOptions(budget=Budget(steps=1), batch_size=8)
-        normal = np.random.default_rng(0).integers(0, 255, (24, 64, 64), dtype=np.uint8)
-        save(Inspector(GANomaly(width=16), training=training).fit(normal), bundle)
-        inspect = ["inspect", str(bundle), str(image)]
-        return Report(
-            [
-                Figure("hizumi --help", _cpu_seconds(["--help"], setting), "s of CPU", at_most=0.3),
-                Figure("hizumi inspect one.png, with torch", _cpu_seconds(inspect, setting), "s of CPU", at_most=2.5),
-            ]
-        )
+    with served(setting, files=1) as service:
+        one = str(service.files[0])
+        ways = {
+            "hizumi --help": (_command("--help"), 0.3),
+            "hizumi inspect one.png, with torch": (_command("inspect", service.bundle, one), 2.5),
+            "hizumi inspect one.png, by the runtime": (_command("inspect", service.exported["onnxruntime"], one), 0.6),
+            "python -m hizumi.runtime, one.png": (_runtime(service.exported["onnxruntime"], one), None),
+        }
+        seconds = in_turn({name: run for name, (run, _) in ways.items()}, setting)
+    figures = [Figure(name, seconds[name].cpu, "s of CPU", at_most=asked) for name, (_, asked) in ways.items()]
+    return Report(figures, seconds)
 
 
-def _cpu_seconds(arguments: list[str], setting: Setting) -> float:
-    taken = []
-    for _ in range(max(1, setting.rounds)):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "hizumi", *arguments], check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return statistics.median(taken)
+def score_cold(setting: Setting) -> Report:
+    """Processes that score PNG files of 64 pixels and end: ours in torch and by the runtime, and anomalib's."""
+    with served(setting, files=setting.pick(100, 2)) as service:
+        table = service.folder.parent / "scores.csv"
+        ways = {
+            "torch": _command("inspect", service.bundle, service.folder, "--csv", table),
+            "runtime": _runtime(service.exported["onnxruntime"], service.folder, "-o", table),
+        }
+        if peers.PYTHON.exists():
+            ways["anomalib"] = _fresh(peers.PYTHON, peers.ANOMALIB, "cold", service.folder, table)
+        seconds = in_turn(ways, setting)
+    report = Report(seconds=seconds)
+    for way, asked in (("runtime", 10.0), ("torch", 2.0)):
+        report.figures.append(Figure(f"{len(service.files)} files, {way}", seconds[way].cpu, "s of CPU"))
+        if "anomalib" in seconds:
+            ratio = seconds["anomalib"].cpu / seconds[way].cpu
+            report.figures.append(Figure(f"{way}, against anomalib", ratio, at_least=asked))
+    return report
+
+
+def _command(*arguments: object) -> Run:
+    return _fresh(sys.executable, "-m", "hizumi", *arguments)
+
+
+def _runtime(bundle: Path, *arguments: object) -> Run:
+    return _fresh(sys.executable, "-m", "hizumi.runtime", bundle, *arguments, "--threads", torch.get_num_threads())
+
+
+def _fresh(*arguments: object) -> Run:
+    """A process with as many threads as torch has here, and its time."""
+    command = [str(argument) for argument in arguments]
+
+    def run() -> Timing:
+        environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True, env=environment)
+        after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - began
+        return Timing(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall)
+
+    return run

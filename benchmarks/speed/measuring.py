@@ -86,17 +86,21 @@ class Report:
 
 
 def in_turn(ways: Ways, setting: Setting) -> dict[str, Timing]:
-    """Times of all ways, A B C A B C, after one turn that does not count."""
+    """Times of all ways, A B C A B C, after one turn that does not count.
+
+    A way that is done by another process returns its own `Timing`.
+    """
     threads = torch.get_num_threads()
     taken: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in ways}
     try:
         for turn in range(setting.rounds + 1):
             for name, run in ways.items():
                 torch.set_num_threads(1)
-                cpu, wall = _seconds(run, setting.device)
+                timing = _timing(run, setting.device)
+                cpu, wall = timing.cpu, timing.wall
                 if threads > 1:
                     torch.set_num_threads(threads)
-                    _, wall = _seconds(run, setting.device)
+                    wall = _timing(run, setting.device).wall
                 if turn or setting.smoke:
                     taken[name][0].append(cpu)
                     taken[name][1].append(wall)
@@ -147,12 +151,12 @@ class _Counting(TorchDispatchMode):
         return result
 
 
-def _seconds(run: Run, device: str) -> tuple[float, float]:
+def _timing(run: Run, device: str) -> Timing:
     if device == "cuda":
         torch.cuda.synchronize()
     cpu_started, started = time.process_time(), time.perf_counter()
-    run()
+    result = run()
     if device == "cuda":
         torch.cuda.synchronize()
     cpu, wall = time.process_time() - cpu_started, time.perf_counter() - started
-    return (wall if device == "cuda" else cpu), wall
+    return result if isinstance(result, Timing) else Timing(wall if device == "cuda" else cpu, wall)

@@ -1,12 +1,7 @@
-"""Scores of images in memory and in files, against the same networks as they were trained, in fp32 and in bfloat16."""
-
-import csv
-import tempfile
-from pathlib import Path
+"""Scores of images in memory, against the same networks as they were trained, in fp32 and in bfloat16."""
 
 import numpy as np
 import torch
-from PIL import Image
 from scipy.stats import spearmanr
 from torch import Tensor
 
@@ -14,7 +9,6 @@ from benchmarks.speed.ceilings import ceilings_beside, share
 from benchmarks.speed.measuring import Figure, Report, Setting, in_turn, operations, ratio, shares_of_time
 from hizumi.data import builtin
 from hizumi.detectors import Detector, GANomaly
-from hizumi.inspection import Inspector
 from hizumi.training import Budget, TrainingOptions
 
 BF16 = "bf16-mixed"
@@ -51,7 +45,7 @@ def score_agreement(setting: Setting) -> Report:
     """Scores in bfloat16 against those in fp32: their order, and the decisions by a threshold of held-out images."""
     report = Report()
     for name in setting.pick(("digits", "brick", "gravel", "grass"), ("digits",)):
-        normal, tested = _built_in(name)
+        normal, tested, _ = built_in(name)
         held_out = len(normal) // 5
         detector = GANomaly.presets["fast"].make()
         detector.fit(normal[held_out:], TrainingOptions(budget=Budget(steps=setting.pick(300, 2)), batch_size=64))
@@ -65,45 +59,17 @@ def score_agreement(setting: Setting) -> Report:
     return report
 
 
-def score_files(setting: Setting) -> Report:
-    """PNG files of 64 pixels to a table of scores."""
-    count, side = setting.pick((1024, 64), (6, 16))
-    generator = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder, f"{index:04}.png") for index in range(count)]
-        for file in files:
-            Image.fromarray(generator.integers(0, 255, (side, side, 3), dtype=np.uint8)).save(file)
-        inspector = Inspector(
-            GANomaly(width=setting.pick(64, 8)), training=TrainingOptions(budget=Budget(steps=1), batch_size=4)
-        )
-        inspector.fit(files[:6])
-        table = Path(folder, "scores.csv")
-
-        def one_by_one() -> None:
-            with table.open("w", newline="") as lines:
-                writer = csv.writer(lines)
-                for file in files:
-                    pixels = torch.from_numpy(np.asarray(Image.open(file)).copy())
-                    image = pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
-                    writer.writerow([file.name, float(eager(inspector.detector_, image))])
-
-        def together() -> None:
-            with table.open("w", newline="") as lines:
-                csv.writer(lines).writerows(zip(files, inspector.score_samples(files), strict=True))
-
-        seconds = in_turn({"one by one": one_by_one, "hizumi": together}, setting)
-    return Report([Figure(f"{count} files", ratio(seconds, "one by one", "hizumi"), at_least=8.0)], seconds)
-
-
 @torch.no_grad()
 def eager(detector: Detector, images: Tensor) -> Tensor:
     """Scores by the networks as they were trained."""
     return detector.score_batch(images).image
 
 
-def _built_in(name: str) -> tuple[Tensor, Tensor]:
+def built_in(name: str) -> tuple[Tensor, Tensor, np.ndarray]:
+    """Normal images of a set that comes with the package, its test images, and which of them are anomalous."""
     manifest = builtin(name)
     images = torch.from_numpy(np.asarray(manifest.arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    tested = [record.row for record in manifest.records if record.split == "test"]
+    tested = [record for record in manifest.records if record.split == "test"]
     normal = [record.row for record in manifest.records if record.split != "test"]
-    return images[normal], images[tested]
+    labels = np.array([record.label for record in tested])
+    return images[normal], images[[record.row for record in tested]], labels

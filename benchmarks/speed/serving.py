@@ -1,0 +1,144 @@
+"""A fitted detector at work on files and on single images: in torch, by its exported graphs, and against others."""
+
+import csv
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.speed import peers
+from benchmarks.speed.measuring import Figure, Report, Run, Setting, in_turn, ratio
+from benchmarks.speed.scoring import eager
+from hizumi.detectors import GANomaly
+from hizumi.export import export
+from hizumi.inspection import Inspector, save
+from hizumi.runtime import ExportedInspector, load
+from hizumi.training import Budget, TrainingOptions
+from hizumi.writing import write_csv
+
+ENGINES = {"onnxruntime": "fp32", "openvino": "fp32", "openvino, bf16": "bf16"}
+NORMAL = 24  # images that it is fitted on
+
+
+@dataclass(frozen=True)
+class Service:
+    """PNG files in a folder, and a detector for them in all its forms."""
+
+    folder: Path
+    files: list[Path]
+    inspector: Inspector
+    bundle: Path
+    exported: dict[str, Path]
+
+
+@contextmanager
+def served(setting: Setting, files: int) -> Iterator[Service]:
+    """Random colour images of 64 pixels, and GANomaly, hardly trained, which takes as long as a trained one."""
+    side = setting.pick(64, 16)
+    generator = np.random.default_rng(0)
+    normal = generator.integers(0, 255, (NORMAL, side, side, 3), dtype=np.uint8)
+    training = TrainingOptions(budget=Budget(steps=1), batch_size=8)
+    inspector = Inspector(GANomaly(width=setting.pick(64, 8)), training=training).fit(normal)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "images")
+        folder.mkdir()
+        paths = [folder / f"{index:04}.png" for index in range(files)]
+        for path in paths:
+            Image.fromarray(generator.integers(0, 255, (side, side, 3), dtype=np.uint8)).save(path)
+        exported = {
+            name: export(
+                inspector,
+                Path(place, f"{name}.hizumi"),
+                normal,
+                engine="openvino" if name.startswith("openvino") else "onnxruntime",
+                precision=precision,
+            ).path
+            for name, precision in ENGINES.items()
+        }
+        yield Service(folder, paths, inspector, save(inspector, Path(place, "torch.hizumi")), exported)
+
+
+def score_files(setting: Setting) -> Report:
+    """PNG files of 64 pixels to a table of scores, all warm."""
+    with served(setting, files=setting.pick(1024, 6)) as service:
+        table = service.folder.parent / "scores.csv"
+        detector = service.inspector.detector_
+
+        def one_by_one() -> None:
+            with table.open("w", newline="") as lines:
+                writer = csv.writer(lines)
+                for file in service.files:
+                    pixels = torch.from_numpy(np.asarray(Image.open(file)).copy())
+                    image = pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
+                    writer.writerow([file.name, float(eager(detector, image))])
+
+        ways: dict[str, Run] = {"one by one": one_by_one, "torch": _inspecting(service.inspector, service, table)}
+        ways |= {name: _inspecting(load(path, threads=1), service, table) for name, path in service.exported.items()}
+        with peers.anomalib("predict", service.folder, table) as others:
+            seconds = in_turn(ways | others, setting)
+    report = Report(seconds=seconds)
+    for way in ("torch", *ENGINES):
+        best = way == "openvino, bf16"
+        report.figures.append(
+            Figure(f"{way}, against one by one", ratio(seconds, "one by one", way), at_least=8.0 if best else None)
+        )
+        if others:
+            against = ratio(seconds, "anomalib", way)
+            report.figures.append(Figure(f"{way}, against anomalib", against, at_least=2.5 if best else None))
+    return report
+
+
+def score_one(setting: Setting) -> Report:
+    """One image of 64 pixels from memory, warm, over and over."""
+    calls = setting.pick(50, 2)
+    with served(setting, files=1) as service:
+        pixels = np.asarray(Image.open(service.files[0])).transpose(2, 0, 1)[None]
+        image = torch.from_numpy(pixels.copy()).float() / 127.5 - 1
+        detector = service.inspector.detector_
+        scorers = {name: load(path, threads=1).scorer().scores for name, path in service.exported.items()}
+        ways: dict[str, Callable[[], object]] = {
+            "eager": lambda: eager(detector, image),
+            "torch": lambda: detector.score(image),
+            **{name: lambda scores=scores: scores(pixels) for name, scores in scorers.items()},
+        }
+        repeated = {name: lambda way=way: [way() for _ in range(calls)] for name, way in ways.items()}
+        seconds = in_turn(repeated, setting)
+        milliseconds = _latencies(ways, calls)
+    report = Report(seconds=seconds)
+    for way in ("torch", *ENGINES):
+        asked = 4.0 if way == "openvino" else None
+        report.figures.append(Figure(f"{way}, against eager", ratio(seconds, "eager", way), at_least=asked))
+    for way, taken in milliseconds.items():
+        cuts = statistics.quantiles(taken, n=20)
+        report.figures.append(Figure(f"{way}, p50 on one thread", cuts[9], "ms"))
+        report.figures.append(Figure(f"{way}, p95 on one thread", cuts[18], "ms"))
+    return report
+
+
+def _inspecting(inspector: Inspector | ExportedInspector, service: Service, table: Path) -> Run:
+    def run() -> None:
+        verdicts = inspector.inspect_each(service.folder, pictures=False)
+        write_csv(str(table), (verdict.to_row() for verdict in verdicts))
+
+    return run
+
+
+def _latencies(ways: dict[str, Callable[[], object]], calls: int) -> dict[str, list[float]]:
+    """Milliseconds of single calls by the clock, all ways in turn."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(4 * calls):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way()
+            taken[name].append(1000 * (time.perf_counter() - began))
+    torch.set_num_threads(threads)
+    return taken
