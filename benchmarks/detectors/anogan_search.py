@@ -23,7 +23,8 @@ from torch import Tensor
 import hizumi
 from hizumi.detectors import AnoGAN
 from hizumi.detectors.anogan import DROPS_AT, DROPS_TO, START_SEED
-from hizumi.models import DCGAN
+from hizumi.detectors.frozen_gan import features_of
+from hizumi.models import DCGAN, CanEncode
 from hizumi.objectives import smooth
 from hizumi.training import Budget, TrainingOptions
 
@@ -106,7 +107,8 @@ def compare(images: int, size: int, width: int, steps: int, rounds: int, device:
 
 def plain_search(detector: AnoGAN, query: Tensor) -> Tensor:
     """The score of one image (1, c, h, w)."""
-    generator, discriminator = detector.gan.average.network, detector.gan.discriminator
+    gan, generator = detector.gan, detector.gan.average.network
+    own_code = gan.encode(query).detach() if isinstance(gan, CanEncode) else None
     code = torch.randn(1, detector.gan.latent, generator=torch.Generator().manual_seed(START_SEED)).to(query)
     code.requires_grad_()
     optimiser = torch.optim.Adam([code], detector.learning_rate)
@@ -114,13 +116,12 @@ def plain_search(detector: AnoGAN, query: Tensor) -> Tensor:
     def loss() -> Tensor:
         made = generator(code)
         residual = (query - made).abs().sum()
-        discrimination = (discriminator.features(query) - discriminator.features(made)).abs().sum()
+        discrimination = (features_of(gan, query, own_code) - features_of(gan, made, own_code)).abs().sum()
         return torch.lerp(residual, discrimination, detector.discrimination_weight)
 
     lowest = torch.tensor(torch.inf, device=query.device)
     with torch.enable_grad():
-        for network in (generator, discriminator):
-            network.requires_grad_(True)
+        gan.requires_grad_(True)
         for step in range(detector.steps + 1):
             for group in optimiser.param_groups:
                 group["lr"] = detector.learning_rate * (1.0 if step < DROPS_AT * detector.steps else DROPS_TO)
