@@ -111,7 +111,8 @@ class Store:
     def pixels(self, index: int) -> Shaped[np.ndarray, "h w c"]:
         """One image at its working size (its own size in tile mode), in the source's dtype, channels matched."""
         assert self.channels is not None, "vectors have no pixels"
-        return match_channels(self._items[index], self.channels, self.name(index))[0]
+        item: np.ndarray = self._items[index]
+        return item if item.shape[2] == self.channels else match_channels(item, self.channels, self.name(index))[0]
 
     def batch(
         self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
@@ -120,7 +121,7 @@ class Store:
 
         In tile mode one crop of the tile's size an image: at random with a generator, from the middle without.
         """
-        chosen = [int(index) for index in indices]
+        chosen = torch.as_tensor(indices).tolist()
         if self.window is None:
             return torch.from_numpy(np.stack([self._items[index] for index in chosen]))
         images = [self.pixels(index) for index in chosen]

@@ -1,8 +1,9 @@
 """From records to scores: the one path that calibration, inspection, evaluation and exported bundles share."""
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from hizumi.inspection.reading import Piece, Reader
 from hizumi.shapes import Float, Shaped, UInt8
 
 BATCH_SIZE = 64
+
+AnyItem = TypeVar("AnyItem")
 
 Observer = Callable[[Mapping[str, Any]], None]
 """Told what goes on, as training tells it."""
@@ -88,8 +91,20 @@ class Scorer:
     ) -> Iterator[Scored | Failure]:
         """Scores of all records in order; a record that cannot be read is a Failure, or stops it where `strict`."""
         manifest = replace(manifest, motion=self.motion)
-        reader, count = self.reader(), 0
+        for waiting, done in _ahead(self._read(manifest, pictures, strict)):
+            yield from self._flush(waiting, pictures)
+            if on_progress is not None:
+                on_progress(done, len(manifest))
+
+    def reader(self) -> Reader:
+        """What brings records to the working size."""
+        return Reader(self.shape, self.sizing, self.window, self.channels)
+
+    def _read(self, manifest: Manifest, pictures: bool, strict: bool) -> Iterator[tuple[list[Piece | Failure], int]]:
+        """Records until their crops fill a batch, and how many records are read by then; the last in any case."""
+        reader = self.reader()
         waiting: list[Piece | Failure] = []
+        count = 0
         for index in range(len(manifest)):
             try:
                 piece = reader.piece(manifest, index, pictures)
@@ -101,17 +116,9 @@ class Scorer:
                 name = manifest.records[index].name
                 waiting.append(Failure(index, name, str(error).removeprefix(f"{name}: ")))
             if count >= self.batch_size:
-                yield from self._flush(waiting, pictures)
+                yield waiting, index + 1
                 waiting, count = [], 0
-                if on_progress is not None:
-                    on_progress(index + 1, len(manifest))
-        yield from self._flush(waiting, pictures)
-        if on_progress is not None:
-            on_progress(len(manifest), len(manifest))
-
-    def reader(self) -> Reader:
-        """What brings records to the working size."""
-        return Reader(self.shape, self.sizing, self.window, self.channels)
+        yield waiting, len(manifest)
 
     def _flush(self, waiting: list[Piece | Failure], pictures: bool) -> Iterator[Scored | Failure]:
         scores = self._by_piece([piece for piece in waiting if isinstance(piece, Piece)])
@@ -145,6 +152,15 @@ class Scorer:
             piece.picture,
             normal,
         )
+
+
+def _ahead(items: Iterator[AnyItem]) -> Iterator[AnyItem]:
+    """The same items, each made in another thread while the one before it is in use."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def _rows(scores: Scores, rows: slice) -> Scores:
