@@ -66,6 +66,7 @@ def bigan_digits(seed: int, smoke: bool) -> dict[str, Any]:
             BiGAN,
             width=16,
             learning_rate=5e-4,
+            decay_start=1.0,  # where the rate falls, the critic wins, and rebuilt digits change their class
             latent=16,
             critic_met=384,
             critic_depth=2,

@@ -8,7 +8,7 @@ from torch import Tensor
 from hizumi import networks, objectives
 from hizumi.models.abilities import CanEncode, CanReconstruct
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, WeightAverage, linear_to_zero
+from hizumi.training import Budget, Card, WeightAverage, constant, linear_to_zero
 
 
 class BiGAN(Adversarial, CanEncode, CanReconstruct):
@@ -20,7 +20,9 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         latent: Dimensions of the code, drawn from N(0, I).
         width: Channels of the first convolutions.
         encoder: "deterministic" as in BiGAN, or "stochastic" as in ALI: a mean and a variance for each item.
-        learning_rate: Of both Adam optimisers; it falls in a line to 0 over the second half, as BiGAN's exponentially.
+        learning_rate: Of both Adam optimisers.
+        decay_start: Share of the budget after which it falls in a line to 0, by default the half after which BiGAN's
+            falls exponentially; 1 to keep it.
         beta1: Their first momentum; the papers' 0.5.
         weight_decay: Of both; BiGAN's.
         average_decay: Of the running averages of E and G, which encode and sample; None for the last weights.
@@ -51,6 +53,7 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         width: int = 64,
         encoder: Literal["deterministic", "stochastic"] = "deterministic",
         learning_rate: float = 2e-4,
+        decay_start: float = 0.5,
         beta1: float = 0.5,
         weight_decay: float = 2.5e-5,
         average_decay: float | None = 0.999,
@@ -66,7 +69,8 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
     ) -> None:
         super().__init__()
         self.latent, self.width, self.encoder = latent, width, encoder
-        self.learning_rate, self.beta1, self.weight_decay = learning_rate, beta1, weight_decay
+        self.learning_rate, self.decay_start = learning_rate, decay_start
+        self.beta1, self.weight_decay = beta1, weight_decay
         self.average_decay = average_decay
         self.encoder_hidden, self.generator_hidden = encoder_hidden, generator_hidden
         self.critic_hidden, self.critic_apart = critic_hidden, critic_apart
@@ -103,7 +107,7 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
                 learning_rate=self.learning_rate,
                 betas=(self.beta1, 0.999),
                 weight_decay=self.weight_decay,
-                schedule=linear_to_zero(0.5),
+                schedule=linear_to_zero(self.decay_start) if self.decay_start < 1 else constant,
             )
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
