@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from hizumi.calibration import Verdict
     from hizumi.data import Manifest
-    from hizumi.inspection import Failure, Inspector
-    from hizumi.runtime import ExportedInspector
+    from hizumi.inspection import Failure, Judge
 
 ROWS_SHOWN = 20
 ANOMALOUS_FOUND = 3
@@ -60,7 +59,7 @@ def inspect(
         raise typer.Exit(ANOMALOUS_FOUND)
 
 
-def _loaded(bundle: Path) -> "Inspector | ExportedInspector":
+def _loaded(bundle: Path) -> "Judge":
     from hizumi.archive import kind_of
 
     if kind_of(bundle) == "exported":
@@ -69,7 +68,7 @@ def _loaded(bundle: Path) -> "Inspector | ExportedInspector":
         return runtime.load(bundle)
     from hizumi import inspection
 
-    return inspection.load(bundle)
+    return inspection.restore(bundle)
 
 
 def _opened(paths: list[str], motion: bool) -> "Manifest":
@@ -79,7 +78,7 @@ def _opened(paths: list[str], motion: bool) -> "Manifest":
 
 
 def _inspected(
-    inspector: "Inspector | ExportedInspector", manifest: "Manifest", maps: Path | None, strict: bool
+    inspector: "Judge", manifest: "Manifest", maps: Path | None, strict: bool
 ) -> tuple[list["Verdict"], list["Failure"]]:
     """All verdicts; maps go to their folder one by one, since together they might not fit into memory."""
     from dataclasses import replace
@@ -110,7 +109,7 @@ def _map_path(folder: Path, name: str) -> Path:
 
 
 def _write(
-    inspector: "Inspector | ExportedInspector",
+    inspector: "Judge",
     bundle: Path,
     verdicts: list["Verdict"],
     failures: list["Failure"],

@@ -7,19 +7,32 @@ from hizumi.lazy import lazily as _lazily
 if _typing.TYPE_CHECKING:
     from hizumi.inspection.bundle import load, save
     from hizumi.inspection.inspector import Inspector
+    from hizumi.inspection.restored import restore
     from hizumi.inspection.scoring import Failure
     from hizumi.inspection.specification import construct, specification_from, specify
-    from hizumi.inspection.verdicts import Inspection
+    from hizumi.inspection.verdicts import Inspection, Judge
 
 __getattr__, __dir__ = _lazily(
     __name__,
     {
         "bundle": ["load", "save"],
         "inspector": ["Inspector"],
+        "restored": ["restore"],
         "scoring": ["Failure"],
         "specification": ["construct", "specification_from", "specify"],
-        "verdicts": ["Inspection"],
+        "verdicts": ["Inspection", "Judge"],
     },
 )
 
-__all__ = ["Failure", "Inspection", "Inspector", "construct", "load", "save", "specification_from", "specify"]
+__all__ = [
+    "Failure",
+    "Inspection",
+    "Inspector",
+    "Judge",
+    "construct",
+    "load",
+    "restore",
+    "save",
+    "specification_from",
+    "specify",
+]

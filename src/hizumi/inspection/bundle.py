@@ -16,46 +16,18 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 import safetensors.torch
-from safetensors import SafetensorError
 from sklearn.base import BaseEstimator
 
-from hizumi.calibration import Calibration
-from hizumi.data import Motion, Sizing, Window
-from hizumi.errors import BundleError, UsageError
-from hizumi.headers import Header, read_bundle, write_bundle
+from hizumi.headers import write_bundle
 from hizumi.inspection.card import model_card
 from hizumi.inspection.inspector import Inspector
-from hizumi.inspection.specification import construct
+from hizumi.inspection.restored import FORMAT, SCORES, WEIGHTS, DetectorHeader, Restored, explained, restore
 from hizumi.training import TrainingOptions
-from hizumi.training.checkpoint import load_fitted
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal
 from hizumi.training.options import Budget
 
-FORMAT = 1
-WEIGHTS, SCORES, JOURNAL, CARD = (
-    "weights.safetensors",
-    "calibration.safetensors",
-    "journal.jsonl",
-    "model-card.md",
-)
-
-
-class DetectorHeader(Header):
-    """bundle.json."""
-
-    detector: dict[str, Any]
-    shape: list[int]
-    degrees_of_freedom: int | None
-    sizing: dict[str, Any] | None
-    window: dict[str, Any] | None
-    motion: dict[str, Any] | None = None
-    channels: int | None
-    calibration: dict[str, Any]
-    parameters: dict[str, Any]
-    options: dict[str, Any]
-    findings: list[dict[str, Any]]
-    notes: list[str]
+JOURNAL, CARD = "journal.jsonl", "model-card.md"
 
 
 def save(inspector: Inspector, path: str | Path) -> Path:
@@ -89,37 +61,22 @@ def save(inspector: Inspector, path: str | Path) -> Path:
 
 def load(path: str | Path) -> Inspector:
     """Read a bundle; raises BundleError in one line when it is not whole, not known, or not a bundle."""
-    path = Path(path)
-    header, members = read_bundle(path, "detector", DetectorHeader, FORMAT)
-    try:
-        return _revive(header, members)
-    except BundleError as error:
-        raise BundleError(f"{path}: {error}") from error
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise BundleError(f"{path}: its parts do not fit each other ({reason}); fit the detector again") from error
+    restored = restore(path)
+    with explained(Path(path)):
+        return _inspector_of(restored)
 
 
-def _revive(header: DetectorHeader, members: Mapping[str, bytes]) -> Inspector:
-    try:
-        detector = construct(header.detector)
-    except UsageError as error:
-        raise BundleError(f"{error}; install the package that has it") from error
+def _inspector_of(restored: Restored) -> Inspector:
+    header = restored.header
     inspector = Inspector(detector=header.detector["name"], **constructor_arguments(header.parameters))
-    detector.prepare(tuple(header.shape))
-    load_fitted(detector, safetensors.torch.load(members[WEIGHTS]))
-    detector.degrees_of_freedom = header.degrees_of_freedom
-    inspector.detector_ = detector.eval()
-    inspector.sizing_ = None if header.sizing is None else Sizing(**header.sizing)
-    inspector.window_ = None if header.window is None else Window(**header.window)
-    inspector.motion_ = None if header.motion is None else Motion.from_dict(header.motion)
-    inspector.channels_ = header.channels
-    inspector.calibration_ = Calibration.from_dict(header.calibration, safetensors.numpy.load(members[SCORES]))
+    inspector.detector_ = restored.detector
+    inspector.sizing_, inspector.window_, inspector.motion_ = restored.sizing_, restored.window_, restored.motion_
+    inspector.channels_, inspector.calibration_ = header.channels, restored.calibration_
     inspector.options_ = header.options
     inspector.findings_ = [Finding(**finding) for finding in header.findings]
     inspector.notes_, inspector.failures_, inspector.leads_ = tuple(header.notes), (), True
     inspector.journal_ = Journal()
-    inspector.journal_.records = [json.loads(line) for line in members[JOURNAL].decode().splitlines()]
+    inspector.journal_.records = [json.loads(line) for line in restored.members[JOURNAL].decode().splitlines()]
     if len(header.shape) == 1:
         inspector.n_features_in_ = header.shape[0]
     return inspector

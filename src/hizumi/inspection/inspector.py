@@ -11,7 +11,7 @@ import torch
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hizumi.calibration import Calibration, Verdict, check_rule
+from hizumi.calibration import Calibration, check_rule
 from hizumi.data import Manifest, Motion, Store, deal_folds, open_source
 from hizumi.data.motion import UNIT_WINDOW
 from hizumi.data.source import is_table
@@ -24,7 +24,7 @@ from hizumi.inspection.detecting import DetectorScores
 from hizumi.inspection.preparation import choose_motion, choose_sizing, choose_window, deal, with_validation
 from hizumi.inspection.scoring import Failure, Scored, Scorer, reporting
 from hizumi.inspection.specification import construct, specify
-from hizumi.inspection.verdicts import Inspection, verdict_on
+from hizumi.inspection.verdicts import Judge
 from hizumi.registry import detector_class
 from hizumi.training import TrainingOptions
 from hizumi.training.loop import Observer, make_fabric
@@ -32,7 +32,7 @@ from hizumi.training.loop import Observer, make_fabric
 PIXELS_FOR_MEDIAN = 10_000  # of each held-out image, for the dark end of the map's scale
 
 
-class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Inspector(Judge, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Learns from normal images (or rows of numbers) alone, then scores, localises and decides.
 
     A scikit-learn outlier estimator: `predict` gives +1 for normal and -1 for anomalous, `score_samples` and
@@ -153,6 +153,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     def scorer(self) -> Scorer:
         """The fitted detector with its preprocessing."""
+        check_is_fitted(self, "detector_")
         return self._scorer_of(self.detector_)
 
     @property
@@ -167,7 +168,6 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Higher for normal, (n,): the detector's scores with their sign turned."""
-        check_is_fitted(self, "detector_")
         items = list(self._scored(self._manifest(X), pictures=False, strict=True))
         return -np.array([item.score for item in items if isinstance(item, Scored)])
 
@@ -184,18 +184,6 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         """Minus the threshold."""
         return -self.calibration_.threshold.value
 
-    def inspect(self, X: Any, *, strict: bool = False, observe: Observer | None = None) -> Inspection:
-        """Verdicts on anything that `fit` takes, labels ignored; what cannot be read is in `failures`."""
-        return Inspection.of(self.inspect_each(X, strict=strict, observe=observe))
-
-    def inspect_each(
-        self, X: Any, *, pictures: bool = True, strict: bool = False, observe: Observer | None = None
-    ) -> Iterator[Verdict | Failure]:
-        """The same one by one, for more images than memory holds; without pictures it is faster."""
-        check_is_fitted(self, "detector_")
-        for item in self._scored(self._manifest(X), pictures=pictures, strict=strict, observe=observe):
-            yield item if isinstance(item, Failure) else verdict_on(item, self.calibration_)
-
     def calibrate(
         self, *, false_alarm_rate: float | None = None, rule: str | None = None, labelled: Any = None
     ) -> Self:
@@ -206,7 +194,7 @@ class Inspector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         else:
             self.calibration_ = self.calibration_.with_(rule=rule, false_alarm_rate=false_alarm_rate)
         now = self.calibration_
-        self.options_ = self.options_ | {"rule": now.rule, "false_alarm_rate": now.false_alarm_rate}
+        self.options_ = {**self.options_, "rule": now.rule, "false_alarm_rate": now.false_alarm_rate}
         return self
 
     def embed(self, X: Any) -> np.ndarray:

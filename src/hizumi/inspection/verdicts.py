@@ -1,13 +1,16 @@
 """From scores to verdicts, whatever made the scores."""
 
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 
 from hizumi.calibration import Box, Calibration, Verdict, boxes_over
-from hizumi.inspection.scoring import Failure, Scored
+from hizumi.data import Manifest, open_source
+from hizumi.data.source import is_table
+from hizumi.inspection.scoring import Failure, Observer, Scored, Scorer, reporting
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,45 @@ class Inspection(Sequence[Verdict]):
 
     def __getitem__(self, index: Any) -> Any:
         return self.verdicts[index]
+
+
+class Judge(ABC):
+    """What gives verdicts: an inspector that was fitted, or what a bundle holds of one."""
+
+    calibration_: Calibration
+    options_: Mapping[str, Any]
+
+    @property
+    @abstractmethod
+    def moving(self) -> bool:
+        """Whether the items are frames of video, each with its motion."""
+
+    @abstractmethod
+    def scorer(self) -> Scorer:
+        """The fitted detector with its preprocessing."""
+
+    @abstractmethod
+    def _manifest(self, X: Any) -> Manifest:
+        """The records of what a user gives."""
+
+    @final
+    def inspect(self, X: Any, *, strict: bool = False, observe: Observer | None = None) -> Inspection:
+        """Verdicts on a folder, file, array, table, or a list of them; what cannot be read is in `failures`."""
+        return Inspection.of(self.inspect_each(X, strict=strict, observe=observe))
+
+    @final
+    def inspect_each(
+        self, X: Any, *, pictures: bool = True, strict: bool = False, observe: Observer | None = None
+    ) -> Iterator[Verdict | Failure]:
+        """The same one by one, for more images than memory holds; without pictures it is faster."""
+        scorer, progress = self.scorer(), reporting(observe, "scoring")
+        for item in scorer.score(self._manifest(X), pictures=pictures, strict=strict, on_progress=progress):
+            yield item if isinstance(item, Failure) else verdict_on(item, self.calibration_)
+
+
+def opened(X: Any, *, moving: bool) -> Manifest:
+    """The records of what a user gives; tables become float64."""
+    return open_source(np.asarray(X, dtype=np.float64) if is_table(X) else X, motion=moving)
 
 
 def verdict_on(item: Scored, calibration: Calibration) -> Verdict:

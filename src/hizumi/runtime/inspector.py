@@ -1,16 +1,15 @@
 """An exported bundle at work: the same verdicts as the inspector that it was made from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from hizumi.calibration import Calibration, Verdict
-from hizumi.data import Motion, Sizing, Window, open_source
-from hizumi.data.source import is_table
-from hizumi.inspection.scoring import Failure, Observer, Scorer, Scores, reporting
-from hizumi.inspection.verdicts import Inspection, verdict_on
+from hizumi.calibration import Calibration
+from hizumi.data import Manifest, Motion, Sizing, Window
+from hizumi.inspection.scoring import Scorer, Scores
+from hizumi.inspection.verdicts import Judge, opened
 from hizumi.runtime.engines import Engine
 from hizumi.shapes import Shaped
 
@@ -38,7 +37,7 @@ class GraphScores:
 
 
 @dataclass(frozen=True, eq=False)
-class ExportedInspector:
+class ExportedInspector(Judge):
     """What `hizumi.runtime.load` gives: it inspects as the `Inspector` does, and cannot be fitted or calibrated.
 
     `options_` is what was done to fit it, in full; `parity_` how the graph compares with the detector in torch, as
@@ -60,20 +59,10 @@ class ExportedInspector:
         """Whether the items are frames of video, each with its motion."""
         return self.motion_ is not None
 
-    def inspect(self, X: Any, *, strict: bool = False, observe: Observer | None = None) -> Inspection:
-        """Verdicts on a folder, file, array, table, or a list of them; what cannot be read is in `failures`."""
-        return Inspection.of(self.inspect_each(X, strict=strict, observe=observe))
-
-    def inspect_each(
-        self, X: Any, *, pictures: bool = True, strict: bool = False, observe: Observer | None = None
-    ) -> Iterator[Verdict | Failure]:
-        """The same one by one, for more images than memory holds; without pictures it is faster."""
-        manifest = open_source(np.asarray(X, dtype=np.float64) if is_table(X) else X, motion=self.moving)
-        progress = reporting(observe, "scoring")
-        for item in self.scorer().score(manifest, pictures=pictures, strict=strict, on_progress=progress):
-            yield item if isinstance(item, Failure) else verdict_on(item, self.calibration_)
-
     def scorer(self) -> Scorer:
         """The graph with the preprocessing that the detector was fitted with."""
         scores = GraphScores(self.engine, self.window_)
         return Scorer(scores, self.shape, self.sizing_, self.window_, self.channels_, self.motion_, BATCH_SIZE)
+
+    def _manifest(self, X: Any) -> Manifest:
+        return opened(X, moving=self.moving)
