@@ -23,7 +23,7 @@ from hizumi.runtime import ExportedInspector, load
 from hizumi.training import Budget, TrainingOptions
 from hizumi.writing import write_csv
 
-ENGINES = {"onnxruntime": "fp32", "openvino": "fp32", "openvino, bf16": "bf16"}
+ENGINES = {"onnxruntime": "fp32", "openvino": "fp32", "openvino, bf16": "bf16", "openvino, int8": "int8"}
 NORMAL = 24  # images that it is fitted on
 
 

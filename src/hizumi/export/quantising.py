@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hizumi.errors import UsageError
+from hizumi.export.silence import quiet
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -38,7 +39,7 @@ def quantised(model: "ModelProto", batches: Iterable[np.ndarray]) -> "ModelProto
     chosen = _in_single_precision(inferred)
     if not chosen:
         raise UsageError("its graph has no convolution or matrix product in single precision that could be int8")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, quiet(""):
         before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
         onnx.save(inferred, before)
         quantize_static(

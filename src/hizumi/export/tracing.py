@@ -1,10 +1,6 @@
 """From a graph in torch to ONNX, the verdict included."""
 
-import logging
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,6 +14,7 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, Stateles
 from hizumi.errors import MissingExtraError, UsageError
 from hizumi.export.graph import Graph
 from hizumi.export.lowering import LOWERINGS
+from hizumi.export.silence import quiet
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -31,7 +28,7 @@ def traced(graph: Graph) -> "ModelProto":
     incoming, outgoing = graph.ports()
     example = graph.example()
     dynamic = ({0: torch.export.Dim("n")},)
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet("torch.onnx", "torch.__trace"):
         try:
             plain = make_fx(graph, LOWERINGS, tracing_mode="symbolic", _allow_non_fake_inputs=True)(
                 _of_any_count(example)
@@ -86,20 +83,3 @@ def _refuse_missing() -> None:
             import_module(package)
     except ImportError as error:
         raise MissingExtraError("export needs more packages: pip install 'hizumi[export]'") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch's exporter says of its own insides."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.__trace")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
