@@ -8,13 +8,13 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hizumi import objectives
 from hizumi.errors import DataError, UsageError
 from hizumi.models.abilities import CanSample, HasLikelihood, Likelihood
-from hizumi.networks import AutoregressiveNetwork, Incremental, masked_once
+from hizumi.networks import AutoregressiveNetwork, Incremental
 from hizumi.networks.parts import in_parts
 from hizumi.training import Budget, Trainable, WeightAverage, cosine_to_zero
 
@@ -89,7 +89,7 @@ class Autoregressive(Trainable, CanSample, HasLikelihood, ABC):
         uniforms = torch.rand(count, channels, height, width, generator=torch.Generator().manual_seed(seed))
         if self.classes is not None and labels is None:
             labels = torch.arange(count) % self.classes
-        network = masked_once(self._averaged())
+        network = self._averaged()
         parts = []
         for start in range(0, count, SAMPLES_AT_ONCE):
             chosen = slice(start, start + SAMPLES_AT_ONCE)
@@ -140,8 +140,8 @@ def to_levels(images: Float[Tensor, "*shape"], levels: int) -> Int[Tensor, "*sha
     return ((images + 1) / 2 * (levels - 1)).round().clamp(0, levels - 1).long()
 
 
-def from_levels(indices: Int[Tensor, "*shape"], levels: int) -> Float[Tensor, "*shape"]:
-    """Brightness in [-1, 1] of levels."""
+def from_levels(indices: Int[Tensor, "*shape"] | Bool[Tensor, "*shape"], levels: int) -> Float[Tensor, "*shape"]:
+    """Brightness in [-1, 1] of levels; two may be False and True."""
     return indices.float() * (2 / (levels - 1)) - 1
 
 
@@ -149,13 +149,22 @@ def from_levels(indices: Int[Tensor, "*shape"], levels: int) -> Float[Tensor, "*
 def draw(predictions: Incremental, uniforms: Float[Tensor, "n c h w"], levels: int) -> Float[Tensor, "n c h w"]:
     """Images in [-1, 1] whose levels are the quantiles of their predictions at `uniforms` in [0, 1)."""
     images = torch.zeros_like(uniforms)
-    channels, height, width = uniforms.shape[1:]
-    for row in range(height):
-        for column in range(width):
-            values = images[:, :, row, column]  # a view: what is drawn stays in the image
-            for channel in range(channels):
-                logits = predictions.logits(row, column, values)[..., channel].float()
-                below = (-logits).sigmoid() if levels == 2 else logits.softmax(1).cumsum(1)[:, :-1]
-                values[:, channel] = from_levels((uniforms[:, channel, row, column, None] >= below).sum(1), levels)
-            predictions.set(row, column, values)
+    _, channels, _, width = uniforms.shape
+    # Views of single pixels, made together: what is drawn stays in the image.
+    pixels = zip(images.flatten(2).unbind(2), uniforms.flatten(2).unbind(2), strict=True)
+    for place, (values, chances) in enumerate(pixels):
+        row, column = divmod(place, width)
+        for channel in range(channels):
+            logits = predictions.logits(row, column, values)[..., channel].float()
+            values[:, channel] = from_levels(_quantiles(logits, chances[:, channel], levels), levels)
+        predictions.set(row, column, values)
     return images
+
+
+def _quantiles(
+    logits: Float[Tensor, "n k"], chances: Float[Tensor, " n"], levels: int
+) -> Int[Tensor, " n"] | Bool[Tensor, " n"]:
+    """The level of each item, (n,), up to which its distribution holds this chance."""
+    if levels == 2:
+        return chances >= logits[:, 0].neg().sigmoid_()
+    return (chances[:, None] >= logits.softmax(1).cumsum(1)[:, :-1]).sum(1)

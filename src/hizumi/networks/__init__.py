@@ -16,7 +16,6 @@ from hizumi.networks.pixel import (
     Incremental,
     MaskedNetwork,
     Recomputed,
-    masked_once,
 )
 from hizumi.networks.progressive import ProgressiveCritic, ProgressiveGenerator, growth_at, level_and_fade
 from hizumi.networks.rbm import BoltzmannStack, RestrictedBoltzmannMachine, Units
@@ -71,7 +70,6 @@ __all__ = [
     "in_bfloat16",
     "lay_out",
     "level_and_fade",
-    "masked_once",
     "mlp",
     "normalise_spectrally",
     "patch_layers",

@@ -5,14 +5,13 @@ channel. What is computed for a whole image while training is computed once for 
 convolution then remembers the rows that it still needs (Ramachandran et al. 2017).
 """
 
-import copy
 from abc import ABC, abstractmethod
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, linear, pad, relu
+from torch.nn.functional import conv2d, pad, relu
 
 
 @runtime_checkable
@@ -62,16 +61,6 @@ class Recomputed:
         self.images[:, :, row, column] = values
 
 
-def masked_once(network: AutoregressiveNetwork) -> AutoregressiveNetwork:
-    """A copy whose weights are masked for good: for many passes, between which no weight changes."""
-    network = copy.deepcopy(network)
-    for part in network.modules():
-        if isinstance(part, CausalConv2d):
-            part.weight = nn.Parameter(part.kernel.detach(), requires_grad=False)
-            part.mask = None
-    return network
-
-
 def owners(maps: int, channels: int) -> Int[Tensor, " maps"]:
     """The channel that each of some maps belongs to: `channels` runs of nearly equal length."""
     return torch.arange(maps) * channels // maps
@@ -90,7 +79,7 @@ class CausalConv2d(nn.Module):
             same row up to the pixel.
     """
 
-    mask: Tensor | None
+    mask: Tensor
 
     def __init__(
         self,
@@ -124,47 +113,61 @@ class CausalConv2d(nn.Module):
     @property
     def kernel(self) -> Float[Tensor, "o i rows columns"]:
         """The weight, zero where nothing may be seen."""
-        return self.weight if self.mask is None else self.weight * self.mask
+        return self.weight * self.mask
 
-    def pixel(self, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n o"]:
-        """One pixel, for a kernel of 1."""
-        return linear(maps, self.kernel.flatten(1), self.bias)
+    def pointwise(self) -> "Pointwise":
+        """This convolution, with its kernel of 1, for single pixels."""
+        return Pointwise(self)
 
     def remembering(self, count: int, width: int) -> "RememberingConv2d":
         """This convolution for `count` images whose input maps come row by row, or pixel by pixel."""
         return RememberingConv2d(self, count, width)
 
 
+class Pointwise:
+    """A causal convolution with a kernel of 1 as a matrix, masked once: for many pixels, while no weight changes."""
+
+    def __init__(self, convolution: CausalConv2d) -> None:
+        assert convolution.bias is not None
+        self.matrix, self.bias = convolution.kernel.detach().flatten(1).T, convolution.bias.detach()
+
+    def __call__(self, maps: Float[Tensor, "n i"], out: Tensor | None = None) -> Float[Tensor, "n o"]:
+        """One pixel, into `out` where it is given."""
+        return torch.addmm(self.bias, maps, self.matrix, out=out)
+
+
 class RememberingConv2d:
-    """A causal convolution with the last rows of its input, as many as it sees; zeros at first."""
+    """A causal convolution with the last rows of its input, as many as it sees; zeros at first.
+
+    They lie column by column, so that what a pixel sees is one piece of memory for each image; `newest` are the places
+    of the pixels of the newest row, (n, i) each.
+    """
 
     def __init__(self, convolution: CausalConv2d, count: int, width: int) -> None:
-        self.weight, self.bias = convolution.kernel, convolution.bias
-        self.matrix = self.weight.flatten(1)
-        self.left, self.columns = convolution.left, self.weight.shape[3]
+        assert convolution.bias is not None
+        self.weight, self.bias = convolution.kernel.detach(), convolution.bias.detach()
         _, inputs, rows, columns = self.weight.shape
-        self.width = width
-        self.recent = self.weight.new_zeros(count, inputs, rows, width + columns - 1)
+        self.matrix = self.weight.permute(0, 3, 2, 1).flatten(1).T
+        self.recent = self.weight.new_zeros(count, width + columns - 1, rows, inputs)
+        self.newest = self.recent[:, convolution.left : convolution.left + width, -1].unbind(1)
+        flat, column_size = self.recent.flatten(1), rows * inputs
+        self._seen = [flat[:, column * column_size :][:, : columns * column_size] for column in range(width)]
 
     def next_row(self, maps: Float[Tensor, "n i w"] | None = None) -> None:
         """Forget the oldest row and add one, of zeros where its pixels are to be set."""
-        self.recent = self.recent.roll(-1, 2)
+        self.recent[:, :, :-1] = self.recent[:, :, 1:].clone()
         self.recent[:, :, -1] = 0
         if maps is not None:
-            self.recent[:, :, -1, self.left : self.left + self.width] = maps
-
-    def set(self, column: int, maps: Float[Tensor, "n i"]) -> None:
-        """Set a pixel of the newest row."""
-        self.recent[:, :, -1, self.left + column] = maps
+            for place, pixel in zip(self.newest, maps.unbind(2), strict=True):
+                place.copy_(pixel)
 
     def row(self) -> Float[Tensor, "n o 1 w"]:
         """The output for a whole row."""
-        return conv2d(self.recent, self.weight, self.bias)
+        return conv2d(self.recent.permute(0, 3, 2, 1), self.weight, self.bias)
 
     def pixel(self, column: int) -> Float[Tensor, "n o"]:
         """The output for one pixel."""
-        seen = self.recent[:, :, :, column : column + self.columns]
-        return linear(seen.flatten(1), self.matrix, self.bias)
+        return torch.addmm(self.bias, self._seen[column], self.matrix)
 
 
 class Head(nn.Module):
@@ -182,10 +185,21 @@ class Head(nn.Module):
         logits = self.last(relu(self.first(relu(maps))))
         return logits.view(maps.shape[0], self.channels, self.logits, *maps.shape[2:]).transpose(1, 2)
 
-    def pixel(self, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n k c"]:
+    def pointwise(self) -> "PointwiseHead":
+        """This head for single pixels."""
+        return PointwiseHead(self)
+
+
+class PointwiseHead:
+    """A head for one pixel after the other."""
+
+    def __init__(self, head: Head) -> None:
+        self.first, self.last = head.first.pointwise(), head.last.pointwise()
+        self.shape = (-1, head.channels, head.logits)
+
+    def __call__(self, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n k c"]:
         """One pixel."""
-        logits = self.last.pixel(relu(self.first.pixel(relu(maps))))
-        return logits.view(len(maps), self.channels, self.logits).transpose(1, 2)
+        return self.last(self.first(maps.clamp_min(0)).clamp_min_(0)).view(self.shape).transpose(1, 2)
 
 
 class MaskedBlock(nn.Module):
@@ -201,10 +215,27 @@ class MaskedBlock(nn.Module):
         """All pixels at once."""
         return maps + self.wide(relu(self.masked(relu(self.narrow(relu(maps))))))
 
-    def pixel(self, column: int, maps: Float[Tensor, "n i"], masked: RememberingConv2d) -> Float[Tensor, "n i"]:
-        """One pixel."""
-        masked.set(column, relu(self.narrow.pixel(relu(maps))))
-        return maps + self.wide.pixel(relu(masked.pixel(column)))
+    def remembering(self, count: int, width: int) -> "RememberingBlock":
+        """This block for `count` images whose maps come pixel by pixel."""
+        return RememberingBlock(self, count, width)
+
+
+class RememberingBlock:
+    """A residual block with what its masked convolution sees of the rows so far."""
+
+    def __init__(self, block: MaskedBlock, count: int, width: int) -> None:
+        self.narrow, self.wide = block.narrow.pointwise(), block.wide.pointwise()
+        self.masked = block.masked.remembering(count, width)
+
+    def next_row(self) -> None:
+        """Go on to the next row."""
+        self.masked.next_row()
+
+    def pixel(self, column: int, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
+        """One pixel; once more, if its maps have changed."""
+        # ReLU is this function by a longer way, and one of a few microseconds counts here.
+        self.narrow(maps.clamp_min(0), out=self.masked.newest[column]).clamp_min_(0)
+        return self.wide(self.masked.pixel(column).clamp_min_(0)).add_(maps)
 
 
 class MaskedNetwork(AutoregressiveNetwork):
@@ -241,24 +272,25 @@ class MaskedNetwork(AutoregressiveNetwork):
 
 class _MaskedIncremental:
     def __init__(self, network: MaskedNetwork, count: int, width: int) -> None:
-        self.blocks = [block for block in network.blocks if isinstance(block, MaskedBlock)]
-        self.head, self.first = network.head, network.first.remembering(count, width)
-        self.masked = [block.masked.remembering(count, width) for block in self.blocks]
+        self.head, self.first = network.head.pointwise(), network.first.remembering(count, width)
+        blocks = [block for block in network.blocks if isinstance(block, MaskedBlock)]
+        self.blocks = [block.remembering(count, width) for block in blocks]
         self.row = 0
 
     def logits(self, row: int, column: int, values: Tensor) -> Tensor:
         if row != self.row:
             self.row = row
-            for convolution in (self.first, *self.masked):
-                convolution.next_row()
-        self.first.set(column, values)
+            self.first.next_row()
+            for block in self.blocks:
+                block.next_row()
+        self.set(row, column, values)
         maps = self.first.pixel(column)
-        for block, masked in zip(self.blocks, self.masked, strict=True):
-            maps = block.pixel(column, maps, masked)
-        return self.head.pixel(maps)
+        for block in self.blocks:
+            maps = block.pixel(column, maps)
+        return self.head(maps)
 
     def set(self, row: int, column: int, values: Tensor) -> None:
-        self.first.set(column, values)
+        self.first.newest[column].copy_(values)
 
 
 def gate(maps: Float[Tensor, "n gates *place"]) -> Float[Tensor, "n maps *place"]:
@@ -306,14 +338,6 @@ class GatedLayer(nn.Module):
         rows = self.vertical(above)
         mixed = self.mix(gate(self.horizontal(here) + self.linked(rows, labels)))
         return self.passed_down(rows, labels), mixed + here if self.residual else mixed
-
-    def pixel(
-        self, column: int, here: Float[Tensor, "n i"], linked: Float[Tensor, "n g"], horizontal: RememberingConv2d
-    ) -> Float[Tensor, "n o"]:
-        """The horizontal stack at one pixel."""
-        horizontal.set(column, here)
-        mixed = self.mix.pixel(gate(horizontal.pixel(column) + linked))
-        return mixed + here if self.residual else mixed
 
     def linked(self, rows: Float[Tensor, "n g h w"], labels: Int[Tensor, " n"] | None) -> Float[Tensor, "n g h w"]:
         """What the vertical stack and the label add to the gates of the horizontal one."""
@@ -366,10 +390,9 @@ class _GatedIncremental:
     """The vertical stack moves once for a row, the horizontal one for each pixel."""
 
     def __init__(self, network: GatedNetwork, count: int, width: int, labels: Tensor | None) -> None:
-        self.layers = [layer for layer in network.layers if isinstance(layer, GatedLayer)]
-        self.head, self.labels = network.head, labels
-        self.vertical = [layer.vertical.remembering(count, width) for layer in self.layers]
-        self.horizontal = [layer.horizontal.remembering(count, width) for layer in self.layers]
+        self.head, self.labels = network.head.pointwise(), labels
+        layers = [layer for layer in network.layers if isinstance(layer, GatedLayer)]
+        self.layers = [RememberingGatedLayer(layer, count, width) for layer in layers]
         self.row = -1
 
     def logits(self, row: int, column: int, values: Tensor) -> Tensor:
@@ -377,22 +400,40 @@ class _GatedIncremental:
             self.row = row
             self._begin_row()
         here = values
-        for layer, horizontal, linked in zip(self.layers, self.horizontal, self.linked, strict=True):
-            here = layer.pixel(column, here, linked[:, :, column], horizontal)
-        return self.head.pixel(here)
+        for layer in self.layers:
+            here = layer.pixel(column, here)
+        return self.head(here)
 
     def set(self, row: int, column: int, values: Tensor) -> None:
-        self.vertical[0].set(column, values)
-        self.horizontal[0].set(column, values)
+        first = self.layers[0]
+        for stack in (first.vertical, first.horizontal):
+            stack.newest[column].copy_(values)
 
     def _begin_row(self) -> None:
-        self.linked = []
         above = None
-        for layer, vertical, horizontal in zip(self.layers, self.vertical, self.horizontal, strict=True):
-            if above is not None:
-                vertical.next_row(above[:, :, 0])
-            rows = vertical.row()
-            self.linked.append(layer.linked(rows, self.labels)[:, :, 0])
-            above = layer.passed_down(rows, self.labels)
-            horizontal.next_row()
-        self.vertical[0].next_row()  # now that the rows above are used, make room for this one
+        for layer in self.layers:
+            above = layer.next_row(above, self.labels)
+        self.layers[0].vertical.next_row()  # now that the rows above are used, make room for this one
+
+
+class RememberingGatedLayer:
+    """A gated layer with what both stacks see of the rows so far."""
+
+    def __init__(self, layer: GatedLayer, count: int, width: int) -> None:
+        self.layer, self.mix = layer, layer.mix.pointwise()
+        self.vertical, self.horizontal = (part.remembering(count, width) for part in (layer.vertical, layer.horizontal))
+
+    def next_row(self, above: Float[Tensor, "n i 1 w"] | None, labels: Int[Tensor, " n"] | None) -> Tensor:
+        """The vertical stack over the rows above, of which `above` is the last; what it hands to the next layer."""
+        if above is not None:
+            self.vertical.next_row(above[:, :, 0])
+        self.horizontal.next_row()
+        rows = self.vertical.row()
+        self.linked = self.layer.linked(rows, labels)[:, :, 0].unbind(2)
+        return self.layer.passed_down(rows, labels)
+
+    def pixel(self, column: int, here: Float[Tensor, "n i"]) -> Float[Tensor, "n o"]:
+        """The horizontal stack at one pixel."""
+        self.horizontal.newest[column].copy_(here)
+        mixed = self.mix(gate(self.horizontal.pixel(column).add_(self.linked[column])))
+        return mixed.add_(here) if self.layer.residual else mixed

@@ -257,7 +257,7 @@ class RememberingRowLSTMLayer:
     def __init__(self, layer: RowLSTMLayer, count: int, width: int) -> None:
         self.input_to_state = layer.input_to_state.remembering(count, width)
         self.recurrence = layer.recurrence.remembering(count, width)
-        self.widen = layer.widen
+        self.widen = layer.widen.pointwise()
 
     def next_row(self) -> None:
         """Go on to the next row."""
@@ -266,8 +266,8 @@ class RememberingRowLSTMLayer:
 
     def pixel(self, column: int, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
         """One pixel; once more, if its maps have changed."""
-        self.input_to_state.set(column, maps)
-        return maps + self.widen.pixel(self.recurrence.pixel(column, self.input_to_state.pixel(column)))
+        self.input_to_state.newest[column].copy_(maps)
+        return self.widen(self.recurrence.pixel(column, self.input_to_state.pixel(column))).add_(maps)
 
 
 class DiagonalBiLSTMLayer(nn.Module):
@@ -300,7 +300,8 @@ class RememberingDiagonalBiLSTMLayer:
     """A Diagonal BiLSTM with what it remembers of the rows so far."""
 
     def __init__(self, layer: DiagonalBiLSTMLayer, count: int, width: int) -> None:
-        self.layer, self.columns = layer, range(width)
+        self.columns = range(width)
+        self.input_to_state, self.widen = layer.input_to_state.pointwise(), layer.widen.pointwise()
         self.first, self.second = (layer.recurrence.remembering(count, width, direction) for direction in (0, 1))
         self.second_gates = layer.recurrence.weight.new_zeros(width, count, 4 * layer.recurrence.hidden)
         self.moved_down = layer.recurrence.weight.new_zeros(width, count, layer.recurrence.hidden)
@@ -315,8 +316,8 @@ class RememberingDiagonalBiLSTMLayer:
 
     def pixel(self, column: int, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
         """One pixel; once more, if its maps have changed."""
-        first, self.second_gates[column] = self.layer.input_to_state.pixel(maps).chunk(2, 1)
-        return maps + self.layer.widen.pixel(self.first.pixel(column, first) + self.moved_down[column])
+        first, self.second_gates[column] = self.input_to_state(maps).chunk(2, 1)
+        return self.widen(self.first.pixel(column, first) + self.moved_down[column]).add_(maps)
 
 
 def _mixed(convolution: CausalConv2d, maps: Tensor) -> Tensor:
@@ -370,7 +371,7 @@ class RecurrentNetwork(AutoregressiveNetwork):
 
 class _RecurrentIncremental:
     def __init__(self, network: RecurrentNetwork, count: int, width: int) -> None:
-        self.head, self.first = network.head, network.first.remembering(count, width)
+        self.head, self.first = network.head.pointwise(), network.first.remembering(count, width)
         self.layers = [layer.remembering(count, width) for layer in network.layers]  # type: ignore[operator]  # a list of modules
         self.row = 0
 
@@ -379,11 +380,11 @@ class _RecurrentIncremental:
             self.row = row
             for part in (self.first, *self.layers):
                 part.next_row()
-        self.first.set(column, values)
+        self.set(row, column, values)
         maps = self.first.pixel(column)
         for layer in self.layers:
             maps = layer.pixel(column, maps)
-        return self.head.pixel(maps)
+        return self.head(maps)
 
     def set(self, row: int, column: int, values: Tensor) -> None:
-        self.first.set(column, values)
+        self.first.newest[column].copy_(values)
