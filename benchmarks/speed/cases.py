@@ -8,9 +8,9 @@ from benchmarks.speed.files import epoch, memory
 from benchmarks.speed.growth import growth
 from benchmarks.speed.measuring import Report, Setting
 from benchmarks.speed.pixels import pixel_sampling, recurrent
-from benchmarks.speed.scoring import score_agreement, score_batch
+from benchmarks.speed.scoring import score_agreement
 from benchmarks.speed.searching import anogan_equal, anogan_step
-from benchmarks.speed.serving import score_files, score_one
+from benchmarks.speed.serving import score_batch, score_files, score_one
 from benchmarks.speed.training import train_agreement, train_all, train_ganomaly
 
 CASES: dict[str, Callable[[Setting], Report]] = {

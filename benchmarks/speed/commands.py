@@ -16,7 +16,7 @@ from benchmarks.speed.serving import served
 
 def start(setting: Setting) -> Report:
     """What a user waits for before anything happens."""
-    with served(setting, files=1) as service:
+    with served(setting, files=1, engines=["onnxruntime"]) as service:
         one = str(service.files[0])
         ways = {
             "hizumi --help": (_command("--help"), 0.3),
@@ -31,7 +31,7 @@ def start(setting: Setting) -> Report:
 
 def score_cold(setting: Setting) -> Report:
     """Processes that score PNG files of 64 pixels and end: ours in torch and by the runtime, and anomalib's."""
-    with served(setting, files=setting.pick(100, 2)) as service:
+    with served(setting, files=setting.pick(100, 2), engines=["onnxruntime"]) as service:
         table = service.folder.parent / "scores.csv"
         ways = {
             "torch": _command("inspect", service.bundle, service.folder, "--csv", table),

@@ -1,44 +1,17 @@
-"""Scores of images in memory, against the same networks as they were trained, in fp32 and in bfloat16."""
+"""Scores in fp32 and in bfloat16: how far they agree, and the plain way to them."""
 
 import numpy as np
 import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from benchmarks.speed.ceilings import ceilings_beside, share
-from benchmarks.speed.measuring import Figure, Report, Setting, in_turn, operations, ratio, shares_of_time
+from benchmarks.speed.measuring import Figure, Report, Setting
 from hizumi.data import builtin
 from hizumi.detectors import Detector, GANomaly
 from hizumi.training import Budget, TrainingOptions
 
 BF16 = "bf16-mixed"
 FALSE_ALARM_RATE = 0.05
-
-
-def score_batch(setting: Setting) -> Report:
-    """A batch of 64 images by GANomaly, warm."""
-    report = Report()
-    for side in setting.pick((32, 64, 128), (16,)):
-        shape, count = (3, side, side), setting.pick(64, 4)
-        images = torch.rand(count, *shape, generator=torch.Generator().manual_seed(0)).to(setting.device) * 2 - 1
-        detector = GANomaly(width=setting.pick(64, 8)).prepare(shape).to(setting.device)
-        ways = {
-            "eager": lambda detector=detector, images=images: eager(detector, images),
-            "fp32": lambda detector=detector, images=images: detector.score(images),
-            BF16: lambda detector=detector, images=images: detector.score(images, precision=BF16),
-        }
-        work = operations(ways["eager"])
-        seconds = in_turn(ways | ceilings_beside(("fp32", "bf16"), setting), setting)
-        for precision, asked in (("fp32", 1.4), (BF16, 2.7)):
-            reached = share(seconds, precision, work, precision[:4], setting)
-            report.figures.append(
-                Figure(
-                    f"{side} px, {precision}", ratio(seconds, "eager", precision), at_least=asked, of_ceiling=reached
-                )
-            )
-            report.profiles[f"scoring, {side} px, {precision}"] = shares_of_time(ways[precision])
-        report.seconds |= {f"{side} px, {way}": timing for way, timing in seconds.items()}
-    return report
 
 
 def score_agreement(setting: Setting) -> Report:

@@ -4,7 +4,7 @@ import csv
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from benchmarks.speed import peers
-from benchmarks.speed.measuring import Figure, Report, Run, Setting, in_turn, ratio
-from benchmarks.speed.scoring import eager
+from benchmarks.speed.ceilings import ceilings_beside, share
+from benchmarks.speed.measuring import Figure, Report, Run, Setting, in_turn, operations, ratio, shares_of_time
+from benchmarks.speed.scoring import BF16, eager
 from hizumi.detectors import GANomaly
 from hizumi.export import export
 from hizumi.inspection import Inspector, save
@@ -39,9 +40,9 @@ class Service:
 
 
 @contextmanager
-def served(setting: Setting, files: int) -> Iterator[Service]:
-    """Random colour images of 64 pixels, and GANomaly, hardly trained, which takes as long as a trained one."""
-    side = setting.pick(64, 16)
+def served(setting: Setting, files: int, engines: Iterable[str] = ENGINES, side: int = 64) -> Iterator[Service]:
+    """Random colour images, and GANomaly, hardly trained, which takes as long as a trained one."""
+    side = setting.pick(side, 16)
     generator = np.random.default_rng(0)
     normal = generator.integers(0, 255, (NORMAL, side, side, 3), dtype=np.uint8)
     training = TrainingOptions(budget=Budget(steps=1), batch_size=8)
@@ -58,11 +59,46 @@ def served(setting: Setting, files: int) -> Iterator[Service]:
                 Path(place, f"{name}.hizumi"),
                 normal,
                 engine="openvino" if name.startswith("openvino") else "onnxruntime",
-                precision=precision,
+                precision=ENGINES[name],
             ).path
-            for name, precision in ENGINES.items()
+            for name in engines
         }
         yield Service(folder, paths, inspector, save(inspector, Path(place, "torch.hizumi")), exported)
+
+
+def score_batch(setting: Setting) -> Report:
+    """A batch of 64 images, warm: by torch as in training, by torch, and by OpenVINO."""
+    report = Report()
+    for side in setting.pick((32, 64, 128), (16,)):
+        engines = ("openvino", "openvino, bf16") if setting.device == "cpu" else ()
+        with served(setting, files=1, engines=engines, side=side) as service:
+            detector = service.inspector.detector_.to(setting.device)
+            shape = (setting.pick(64, 4), *(detector.shape or ()))
+            pixels = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+            images = torch.from_numpy(pixels).to(setting.device).float() / 127.5 - 1
+            ways: dict[str, Run] = {
+                "eager": lambda detector=detector, images=images: eager(detector, images),
+                "torch": lambda detector=detector, images=images: detector.score(images),
+                "torch, bf16": lambda detector=detector, images=images: detector.score(images, precision=BF16),
+            }
+            for name in engines:
+                scores = load(service.exported[name], threads=1).scorer().scores
+                ways[name] = lambda scores=scores, pixels=pixels: scores(pixels)
+            work = operations(ways["eager"])
+            seconds = in_turn(ways | ceilings_beside(("fp32", "bf16"), setting), setting)
+        for precision, asked in (("fp32", 1.4), ("bf16", 2.7)):
+            chosen = [way for way in ways if way != "eager" and way.endswith("bf16") == (precision == "bf16")]
+            fastest = min(chosen, key=lambda way: seconds[way].cpu)
+            for way in chosen:
+                reached = share(seconds, way, work, precision, setting)
+                bound = asked if way == fastest else None
+                times = ratio(seconds, "eager", way)
+                name = f"{side} px, {precision}, {way.partition(',')[0]}"
+                report.figures.append(Figure(name, times, at_least=bound, of_ceiling=reached))
+        for way in ("torch", "torch, bf16"):
+            report.profiles[f"scoring, {side} px, {way}"] = shares_of_time(ways[way])
+        report.seconds |= {f"{side} px, {way}": timing for way, timing in seconds.items()}
+    return report
 
 
 def score_files(setting: Setting) -> Report:

@@ -48,7 +48,15 @@ def test_full_kernels_give_what_cropped_ones_give() -> None:
 
 
 SMOKE = Setting(rounds=0, smoke=True)
-LONGER = ("train-all", "memory", "start", "score-files", "score-cold", "score-one")  # all models, processes, exports
+LONGER = (
+    "train-all",
+    "memory",
+    "start",
+    "score-batch",
+    "score-files",
+    "score-cold",
+    "score-one",
+)  # all models, processes, exports
 
 
 @pytest.mark.parametrize(
