@@ -1,10 +1,12 @@
 """A fitted detector at work on files and on single images: in torch, by its exported graphs, and against others."""
 
 import csv
+import json
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +19,13 @@ from benchmarks.speed import peers
 from benchmarks.speed.ceilings import ceilings_beside, share
 from benchmarks.speed.measuring import Figure, Report, Run, Setting, in_turn, operations, ratio, shares_of_time
 from benchmarks.speed.scoring import BF16, eager
+from hizumi.archive import read_archive
 from hizumi.detectors import GANomaly
 from hizumi.export import export
 from hizumi.inspection import Inspector, save
 from hizumi.runtime import ExportedInspector, load
+from hizumi.runtime.bundle import FORMAT
+from hizumi.runtime.engines import ONNX
 from hizumi.training import Budget, TrainingOptions
 from hizumi.writing import write_csv
 
@@ -147,7 +152,8 @@ def score_one(setting: Setting) -> Report:
         repeated = {name: lambda way=way: [way() for _ in range(calls)] for name, way in ways.items()}
         seconds = in_turn(repeated, setting)
         milliseconds = _latencies(ways, calls)
-    report = Report(seconds=seconds)
+        report = Report(seconds=seconds)
+        report.profiles["one image, onnxruntime"] = _shares_in_graph(service.exported["onnxruntime"], pixels, calls)
     for way in ("torch", *ENGINES):
         asked = 4.0 if way == "openvino" else None
         report.figures.append(Figure(f"{way}, against eager", ratio(seconds, "eager", way), at_least=asked))
@@ -164,6 +170,25 @@ def _inspecting(inspector: Inspector | ExportedInspector, service: Service, tabl
         write_csv(str(table), (verdict.to_row() for verdict in verdicts))
 
     return run
+
+
+def _shares_in_graph(bundle: Path, pixels: np.ndarray, calls: int, most: int = 8) -> dict[str, float]:
+    """The nodes of an exported graph that take most of the time on one thread, and their shares of it."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.enable_profiling = 1, True
+    options.profile_file_prefix = str(bundle.with_suffix(".profile"))
+    _, members = read_archive(bundle, "exported", FORMAT)
+    session = onnxruntime.InferenceSession(members[ONNX], options, providers=["CPUExecutionProvider"])
+    for _ in range(calls):
+        session.run(None, {session.get_inputs()[0].name: pixels.astype(np.float32)})
+    taken: Counter[str] = Counter()
+    for event in json.loads(Path(session.end_profiling()).read_text(encoding="utf-8")):
+        if event["name"].endswith("_kernel_time"):
+            megabytes = int(event["args"]["parameter_size"]) / 1e6
+            taken[f"{event['args']['op_name']} with {megabytes:.1f} MB of weights"] += event["dur"]
+    return {name: round(part / taken.total(), 3) for name, part in taken.most_common(most)}
 
 
 def _latencies(ways: dict[str, Callable[[], object]], calls: int) -> dict[str, list[float]]:
