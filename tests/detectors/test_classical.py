@@ -51,6 +51,13 @@ def test_mahalanobis_scores_follow_chi_square() -> None:
         assert share == pytest.approx(rate, abs=4 * np.sqrt(rate / 20000) + 0.1 * rate)
 
 
+def test_identity_is_the_distance_from_the_mean() -> None:
+    detector = Mahalanobis(covariance="identity").fit(TRAIN)
+    scores = detector.score(TEST).image.numpy()
+    np.testing.assert_allclose(scores, (standardised(TEST) ** 2).sum(1), rtol=2e-5)
+    assert detector.degrees_of_freedom is None
+
+
 def test_robust_covariance_sees_through_contamination() -> None:
     dirty = torch.cat([TRAIN, torch.full((30, 5), 40.0) + torch.randn(30, 5, generator=RANDOM)])
     outlier = torch.full((1, 5), 40.0)

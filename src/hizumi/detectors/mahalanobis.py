@@ -18,8 +18,9 @@ class Mahalanobis(Detector):
 
     Args:
         features: "raw" pixels or columns, "pca", a model that encodes, or "auto": "pca" for images, "raw" for vectors.
-        covariance: "ledoit-wolf" shrinkage, "empirical", or "robust" (minimum covariance determinant) where some of
-            the training data may be anomalous.
+        covariance: "ledoit-wolf" shrinkage, "empirical", "robust" (minimum covariance determinant) where some of the
+            training data may be anomalous, or "identity": the plain distance from the mean, which is what anything
+            that rebuilds every item as the mean would say; no chi-square law then.
         variance_share: Of the data's variance, how much the principal components keep.
     """
 
@@ -34,7 +35,7 @@ class Mahalanobis(Detector):
     def __init__(
         self,
         features: Features = "auto",
-        covariance: Literal["ledoit-wolf", "empirical", "robust"] = "ledoit-wolf",
+        covariance: Literal["ledoit-wolf", "empirical", "robust", "identity"] = "ledoit-wolf",
         variance_share: float = 0.95,
     ) -> None:
         super().__init__()
@@ -52,13 +53,18 @@ class Mahalanobis(Detector):
         from sklearn.covariance import EmpiricalCovariance, LedoitWolf, MinCovDet
 
         training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu().numpy()
+        if self.covariance == "identity":
+            mean = torch.from_numpy(training_rows.mean(0))
+            self.gaussian.assign(mean, torch.eye(len(mean), dtype=mean.dtype))
+            self.degrees_of_freedom = None
+            return
         estimators = {
             "ledoit-wolf": LedoitWolf(),
             "empirical": EmpiricalCovariance(),
             "robust": MinCovDet(random_state=0),
         }
         if self.covariance not in estimators:
-            raise UsageError(f"covariance {self.covariance!r} is not known; use {', '.join(estimators)}")
+            raise UsageError(f"covariance {self.covariance!r} is not known; use {', '.join([*estimators, 'identity'])}")
         estimate = estimators[self.covariance].fit(training_rows)
         self.gaussian.assign(torch.from_numpy(estimate.location_), torch.from_numpy(estimate.covariance_))
         self.degrees_of_freedom = training_rows.shape[1]

@@ -133,6 +133,7 @@ _PARTS = (*_CLASSICAL, *_DEEP, *_PRETRAINED)
 _TABLES = (
     "mahalanobis",
     "mahalanobis(pca)",
+    "mahalanobis(mean)",  # what a generator is worth that makes nothing but the mean
     "one_class_svm",
     "gaussian_mixture",
     "egbad",
