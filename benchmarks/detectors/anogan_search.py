@@ -5,8 +5,8 @@ everything, the discriminator's features of the image taken anew in every step, 
 
     python benchmarks/detectors/anogan_search.py --width 4 --device cpu
 
-writes benchmarks/results/detectors/anogan_search-DEVICE-WIDTH.json. Rounds alternate between the two ways. CPU time is
-the process's own, wall time includes what a device does. `--smoke` is a run of seconds that writes nothing.
+writes benchmarks/results/detectors/anogan_search-DEVICE-WIDTH-THREADS.json. Rounds alternate between the ways. CPU time
+is the process's own, wall time includes what a device does. `--smoke` is a run of seconds that writes nothing.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
     print(json.dumps(result, indent=1))
     if not arguments.smoke:
         RESULTS.mkdir(parents=True, exist_ok=True)
-        path = RESULTS / f"anogan_search-{arguments.device}-{arguments.width}.json"
+        path = RESULTS / f"anogan_search-{arguments.device}-{arguments.width}-{torch.get_num_threads()}.json"
         path.write_text(json.dumps(result, indent=1) + "\n")
 
 
