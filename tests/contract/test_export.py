@@ -1,17 +1,20 @@
 """Every detector of the registry as a graph: the numbers of ONNX Runtime, and of OpenVINO, against those of torch."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
 from hizumi.data import Window
-from hizumi.detectors import ControlChart, Detector
+from hizumi.detectors import ControlChart, Detector, Likelihood
 from hizumi.errors import UsageError
 from hizumi.export.exporting import _members
 from hizumi.export.graph import Graph
 from hizumi.export.tracing import traced
 from hizumi.inspection.detecting import DetectorScores
 from hizumi.inspection.scoring import Scores
+from hizumi.models import GatedPixelCNN, PixelCNN, RowLSTM
 from hizumi.registry import find_detectors
 from hizumi.runtime.engines import EngineName, start
 from hizumi.runtime.inspector import GraphScores
@@ -107,3 +110,22 @@ def test_rows_come_back_in_their_own_units() -> None:
     with torch.no_grad():
         normal = graph(rows)[names.index("normal")]
     assert float((normal - rows).abs().mean()) < 100
+
+
+def test_likelihoods_of_pixels_in_batches_of_any_size() -> None:
+    shape = (1, 8, 8)
+    detector = Likelihood(GatedPixelCNN(levels=4, width=8, layers=1))
+    assert_equal(*both(detector.fit(items(shape), options()), shape))
+
+
+@pytest.mark.parametrize(
+    ("detector", "reason"),
+    [
+        (lambda: Likelihood(RowLSTM(levels=2, hidden=3, layers=1)), "line by line"),
+        (lambda: Likelihood(PixelCNN(levels=2, width=4, blocks=1), image_score="complexity"), "PNG files"),
+    ],
+)
+def test_what_no_graph_can_hold_is_said_in_words(detector: Callable[[], Detector], reason: str) -> None:
+    shape = (1, 8, 8)
+    with pytest.raises(UsageError, match=reason):
+        traced(Graph(detector().fit(items(shape), options()), LEVELS))

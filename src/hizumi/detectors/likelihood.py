@@ -17,6 +17,7 @@ from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode, CanReconstruct, HasLikelihood
 from hizumi.models.autoregressive import Autoregressive, to_levels
 from hizumi.models.vae import VAE
+from hizumi.networks.parts import is_traced
 from hizumi.objectives import smooth
 from hizumi.training import Budget, Card, Trainable, TrainingOptions
 
@@ -170,6 +171,8 @@ class Likelihood(Detector):
 
     def _compressed(self, images: Tensor) -> Tensor:
         """Sizes in nats, in the levels whose likelihood it is."""
+        if is_traced(images):
+            raise UsageError("no graph writes PNG files, whose sizes image_score complexity takes; try typicality")
         levels = self.model.levels if isinstance(self.model, Autoregressive) else 256
         pictures = to_levels(images, levels).to(torch.uint8).cpu().numpy()
         sizes = [compressed_bytes(picture) for picture in pictures]

@@ -94,13 +94,13 @@ class Autoregressive(Trainable, CanSample, HasLikelihood, ABC):
         for start in range(0, count, SAMPLES_AT_ONCE):
             chosen = slice(start, start + SAMPLES_AT_ONCE)
             some = uniforms[chosen].to(self.images_seen.device)
-            condition = self._condition(None if labels is None else labels[chosen], len(some))
+            condition = self._condition(None if labels is None else labels[chosen], some)
             parts.append(draw(network.incremental(len(some), height, width, *condition), some, self.levels))
         return torch.cat(parts)
 
     def _over_classes(self, images: Tensor, classes: int) -> Tensor:
         # By the chain rule, each pixel is predicted by all classes, weighted by what earlier pixels say of the class.
-        labels = torch.arange(classes)[:, None].expand(-1, len(images))
+        labels = torch.arange(classes)[:, None].expand(-1, images.shape[0])
         densities = [self._log_density(self._averaged(), images, label).sum(1, keepdim=True) for label in labels]
         given_class = torch.stack(densities).flatten(2)
         earlier = given_class.cumsum(2) - given_class
@@ -108,7 +108,7 @@ class Autoregressive(Trainable, CanSample, HasLikelihood, ABC):
 
     def _log_density(self, network: AutoregressiveNetwork, images: Tensor, labels: Tensor | None = None) -> Tensor:
         levels = to_levels(images, self.levels)
-        logits = network(from_levels(levels, self.levels), *self._condition(labels, len(images))).float()
+        logits = network(from_levels(levels, self.levels), *self._condition(labels, images)).float()
         if self.levels == 2:
             return objectives.bernoulli_log_density(levels.float(), logits[:, 0])
         return objectives.categorical_log_density(levels, logits)
@@ -122,7 +122,7 @@ class Autoregressive(Trainable, CanSample, HasLikelihood, ABC):
     def _parts(self, batch: Any) -> tuple[Tensor, Tensor | None]:
         return batch if isinstance(batch, tuple) else (batch, None)
 
-    def _condition(self, labels: Tensor | None, count: int) -> tuple[Tensor, ...]:
+    def _condition(self, labels: Tensor | None, items: Tensor) -> tuple[Tensor, ...]:
         name = type(self).__name__
         if self.classes is None:
             if labels is not None:
@@ -130,6 +130,7 @@ class Autoregressive(Trainable, CanSample, HasLikelihood, ABC):
             return ()
         if labels is None:
             raise UsageError(f"{name} with classes={self.classes} needs labels; give a tuple (images, labels)")
+        count = items.shape[0]
         if labels.shape != (count,) or not bool(((labels >= 0) & (labels < self.classes)).all()):
             raise DataError(f"{name} needs {count} labels of 0 to {self.classes - 1}, one for each image")
         return (labels.to(self.images_seen.device),)

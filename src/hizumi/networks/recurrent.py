@@ -17,6 +17,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
+from hizumi.errors import UsageError
+from hizumi.networks.parts import is_traced
 from hizumi.networks.pixel import AutoregressiveNetwork, CausalConv2d, Head, Incremental, owners
 
 Taps = tuple[tuple[int, int], ...]
@@ -359,6 +361,8 @@ class RecurrentNetwork(AutoregressiveNetwork):
         self, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"] | None = None
     ) -> Float[Tensor, "n k c h w"]:
         """Logits of all values at once."""
+        if is_traced(images):
+            raise UsageError("its recurrence goes through pictures line by line, which no graph holds; try PixelCNN")
         maps = self.first(images).permute(1, 2, 3, 0).contiguous()
         for layer in self.layers:
             maps = layer(maps)
