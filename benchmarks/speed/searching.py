@@ -45,7 +45,7 @@ def anogan_equal(setting: Setting) -> Report:
     """
     side, count, looped, steps = setting.pick((32, 64, 4, 500), (16, 4, 1, 3))
     fields = smoothed(count + 512, side).to(setting.device)
-    anomalous = np.arange(count) % 2 == 1
+    anomalous = np.arange(count) % 2
     images = fields[:count].clone()
     images[1::2, :, side // 4 : side // 2, side // 4 : side // 2] = 1.0
 
