@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from safetensors import SafetensorError
 
 from hizumi.data.pairs import PAIRINGS
 from hizumi.errors import BundleError, UsageError
@@ -22,6 +21,7 @@ from hizumi.generation.modeller import Modeller
 from hizumi.generation.preprocessing import Preprocessing
 from hizumi.headers import Header, read_bundle, write_bundle
 from hizumi.inspection.bundle import constructor_arguments, plain_parameters
+from hizumi.inspection.restored import explained
 from hizumi.inspection.specification import construct
 from hizumi.training.checkpoint import load_fitted
 from hizumi.training.health import Finding
@@ -70,13 +70,8 @@ def load(path: str | Path) -> Modeller:
     """Read a model; raises BundleError in one line when it is not whole, not known, or not a model."""
     path = Path(path)
     header, members = read_bundle(path, "model", ModelHeader, FORMAT)
-    try:
+    with explained(path, "train the model again"):
         return _revive(header, members)
-    except BundleError as error:
-        raise BundleError(f"{path}: {error}") from error
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise BundleError(f"{path}: its parts do not fit each other ({reason}); train the model again") from error
 
 
 def _revive(header: ModelHeader, members: Mapping[str, bytes]) -> Modeller:

@@ -62,7 +62,7 @@ def save(inspector: Inspector, path: str | Path) -> Path:
 def load(path: str | Path) -> Inspector:
     """Read a bundle; raises BundleError in one line when it is not whole, not known, or not a bundle."""
     restored = restore(path)
-    with explained(Path(path)):
+    with explained(Path(path), "fit the detector again"):
         return _inspector_of(restored)
 
 

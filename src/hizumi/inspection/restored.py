@@ -74,20 +74,20 @@ def restore(path: str | Path) -> Restored:
     """Read a bundle; raises BundleError in one line when it is not whole, not known, or not a bundle."""
     path = Path(path)
     header, members = read_bundle(path, "detector", DetectorHeader, FORMAT)
-    with explained(path):
+    with explained(path, "fit the detector again"):
         return _revive(header, members)
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Whatever goes wrong while a bundle's parts are put together, in one line."""
+def explained(path: Path, remedy: str) -> Iterator[None]:
+    """Whatever goes wrong while a bundle's parts are put together, in one line that ends with what to do."""
     try:
         yield
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
-        raise BundleError(f"{path}: its parts do not fit each other ({reason}); fit the detector again") from error
+        raise BundleError(f"{path}: its parts do not fit each other ({reason}); {remedy}") from error
 
 
 def _revive(header: DetectorHeader, members: Mapping[str, bytes]) -> Restored:

@@ -10,13 +10,7 @@ from hizumi.networks.lowering import in_bfloat16
 from hizumi.networks.mlp import VectorCritic, mlp
 from hizumi.networks.normalisation import normalise_spectrally
 from hizumi.networks.patchgan import PatchGAN, patch_layers
-from hizumi.networks.pixel import (
-    AutoregressiveNetwork,
-    GatedNetwork,
-    Incremental,
-    MaskedNetwork,
-    Recomputed,
-)
+from hizumi.networks.pixel import AutoregressiveNetwork, GatedNetwork, Incremental, MaskedNetwork, Recomputed
 from hizumi.networks.progressive import ProgressiveCritic, ProgressiveGenerator, growth_at, level_and_fade
 from hizumi.networks.rbm import BoltzmannStack, RestrictedBoltzmannMachine, Units
 from hizumi.networks.recurrent import DiagonalBiLSTMLayer, RecurrentNetwork, RowLSTMLayer
