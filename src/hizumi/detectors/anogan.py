@@ -56,8 +56,8 @@ class AnoGAN(Detector):
         learning_rate: Of the search's Adam.
         prior_weight: Of |z|², which keeps codes where the generator was trained; not part of the score.
         starts: Searches for each item, from different codes; the best one counts.
-        start: The first code: "encoder" for E(x), "random", "centre" for 0, the middle of all codes, or "auto" for the
-            encoder where the GAN has one, else random. Further starts are random.
+        start: The first code: "encoder" for E(x), "random", or "auto" for the encoder where the GAN has one, else
+            random. Further starts are random.
         patience: An item leaves its batch when its loss has not fallen by a thousandth for so many steps.
     """
 
@@ -69,15 +69,14 @@ class AnoGAN(Detector):
         cost="search",
         one_pass=("f_anogan", "egbad"),
     )
-    # A few steps from the middle, held back by the prior, reach what is normal and little else.
+    # A few long steps, held back by the prior, reach what is normal and little else.
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
             lambda: AnoGAN(
                 DCGAN(latent=64, width=32),
                 steps=60,
-                learning_rate=0.05,
+                learning_rate=0.1,
                 prior_weight=10.0,
-                start="centre",
                 patience=10,
             ),
             TrainingOptions(budget=Budget(steps=1500), batch_size=64),
@@ -96,7 +95,7 @@ class AnoGAN(Detector):
         learning_rate: float = 0.01,
         prior_weight: float = 0.0,
         starts: int = 1,
-        start: Literal["auto", "encoder", "random", "centre"] = "auto",
+        start: Literal["auto", "encoder", "random"] = "auto",
         patience: int | None = None,
     ) -> None:
         super().__init__()
@@ -163,9 +162,7 @@ class AnoGAN(Detector):
         latent = self._gan().latent
         codes = torch.randn(self.starts, latent, generator=torch.Generator().manual_seed(START_SEED))
         starts = codes.to(query.items).repeat(len(query.items), 1, 1)
-        if self.start == "centre":
-            starts[:, 0] = 0
-        elif query.codes is not None and self.start != "random":
+        if query.codes is not None and self.start != "random":
             starts[:, 0] = query.codes
         starts = starts.flatten(0, 1)
         if self.latent_search == "z":
