@@ -164,7 +164,8 @@ class Trainable(nn.Module, ABC):
     @final
     def synchronise_buffers(self) -> None:
         """Replace floating-point buffers (batch-norm statistics) by their mean over all processes."""
-        self._average_over_processes([buffer for buffer in self.buffers() if buffer.is_floating_point()])
+        if self.fabric is not None and self.fabric.world_size > 1:
+            self._average_over_processes([buffer for buffer in self.buffers() if buffer.is_floating_point()])
 
     @final
     def require_built(self) -> tuple[int, ...]:
