@@ -154,6 +154,24 @@ def test_another_graph_is_refused_and_nothing_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_graph_that_makes_no_number_of_a_term_is_refused(
+    line: Line, fitted: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from onnx import helper, numpy_helper
+
+    spoiled = type(line.model)()
+    spoiled.CopyFrom(line.model)
+    term = next(output.name for output in spoiled.graph.output if output.name.startswith("term:"))
+    for node in spoiled.graph.node:
+        node.output[:] = ["whole" if name == term else name for name in node.output]
+    spoiled.graph.initializer.append(numpy_helper.from_array(np.array(np.nan, np.float32), "nan"))
+    spoiled.graph.node.append(helper.make_node("Add", ["whole", "nan"], [term]))
+    monkeypatch.setattr(exporting, "traced", lambda graph: spoiled)
+    with pytest.raises(RunError, match=r"is not the same: .*term:.* by nan of its largest value"):
+        export(fitted, tmp_path / "parts.hizumi")
+    assert not list(tmp_path.iterdir())
+
+
 def test_other_data_are_refused(fitted: Inspector, folder: Path, tmp_path: Path) -> None:
     other = shutil.copytree(folder, tmp_path / "other")
     for number in range(20):

@@ -30,11 +30,11 @@ class Replay:
         self.graph_scores.append(theirs.score)
         for name, value in ours.terms.items():
             difference = abs(value - theirs.terms[name])
-            self.term_differences[name] = max(self.term_differences.get(name, 0.0), difference)
+            self.term_differences[name] = larger(self.term_differences.get(name, 0.0), difference)
             self.term_sizes[name] = max(self.term_sizes.get(name, 0.0), abs(value))
         if ours.map is not None and theirs.map is not None:
             self.graph_maxima.append(float(theirs.map.max()))
-            self.map_difference = max(self.map_difference, float(np.abs(ours.map - theirs.map).max()))
+            self.map_difference = larger(self.map_difference, float(np.abs(ours.map - theirs.map).max()))
             self.map_size = max(self.map_size, float(np.abs(ours.map).max()))
 
     def differences(self) -> dict[str, float]:
@@ -69,6 +69,11 @@ def replayed(
     if not replay.kept:
         raise DataError(f"{manifest.name}: none of its {len(manifest)} records could be read")
     return replay
+
+
+def larger(first: float, second: float) -> float:
+    """The larger of two differences; NaN, where a graph has made no number of one, is larger than all."""
+    return float(np.maximum(first, second))
 
 
 def _relative(difference: float, size: float) -> float:
