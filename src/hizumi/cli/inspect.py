@@ -42,7 +42,8 @@ def inspect(
 ) -> None:
     """Say of new inputs whether they are normal, and where not.
 
-    Exits with 0 when all could be judged, whatever the verdicts, unless --fail-on-anomaly is given.
+    Exits with 0 whatever the verdicts, unless --fail-on-anomaly is given, and names what could not be read; with 2
+    where nothing could, or with --strict where one could not.
     """
     if "-" in (json_to, csv_to) and json_to == csv_to:
         raise UsageError("--json and --csv cannot both go to standard output; name a file for one of them")

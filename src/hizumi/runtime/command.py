@@ -12,7 +12,7 @@ from hizumi.writing import write_csv
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a line for each input, or write them as CSV; 0 where all could be judged, whatever the verdicts."""
+    """Print a line for each input, or write them as CSV; 0 where any could be judged, whatever the verdicts."""
     parser = argparse.ArgumentParser(prog="python -m hizumi.runtime", description="Verdicts by an exported bundle.")
     parser.add_argument("bundle", help="a file that hizumi export has written")
     parser.add_argument("paths", nargs="+", help="images, folders, or one file that holds arrays")
