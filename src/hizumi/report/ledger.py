@@ -9,6 +9,7 @@ from hizumi.evaluation.ledger import Row, Summary, summarise_figure
 from hizumi.evaluation.protocol import FALSE_ALARM_RATE, Protocol
 from hizumi.evaluation.protocols import PROTOCOLS
 from hizumi.evaluation.published_numbers import ELSEWHERE, PUBLISHED, Published, published_for
+from hizumi.report.words import count
 
 FALSE_ALARMS = "realised_false_alarm_rate"
 COLUMNS = (
@@ -126,7 +127,7 @@ def _differences(protocol: Protocol, modes: Mapping[str, Row], published: Publis
     changes = [f"{name} {_plain(here)} ({_plain(there)})" for name, (here, there) in request["changes"].items()]
     said += changes[:MOST_CHANGES]
     if len(changes) > MOST_CHANGES:
-        said.append(f"{len(changes) - MOST_CHANGES} more settings")
+        said.append(count(len(changes) - MOST_CHANGES, "more setting"))
     if published is not None and published.note:
         said.append(f"published: {published.note}")
     return "; ".join(said) or "none known"
