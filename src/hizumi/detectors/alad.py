@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 from torch.nn.functional import softplus
-from torch.nn.utils.parametrize import cached
 
 from hizumi import networks, objectives
 from hizumi.detectors.detector import Anomaly, Detector, Preset
@@ -80,29 +79,27 @@ class ALADTraining(Adversarial, CanEncode, CanReconstruct):
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of each critic, then one of encoder and generator with all labels flipped."""
         codes = self.noise(len(batch))
-        with cached():  # spectral norms are estimated once for all passes
-            generated, encoded = self.generator(codes), self.encoder(batch)
-            rebuilt, recoded = self.generator(encoded), self.encoder(generated)
+        generated, encoded = self.generator(codes), self.encoder(batch)
+        rebuilt, recoded = self.generator(encoded), self.encoder(generated)
 
-            pairs = {
-                "joint critic": (
-                    self.joint_critic(items=batch, codes=encoded.detach()),
-                    self.joint_critic(items=generated.detach(), codes=codes),
-                ),
-                "item critic": (self.item_critic(batch, batch), self.item_critic(batch, rebuilt.detach())),
-                "code critic": (self.code_critic(codes, codes), self.code_critic(codes, recoded.detach())),
-            }
+        pairs = {
+            "joint critic": (
+                self.joint_critic(items=batch, codes=encoded.detach()),
+                self.joint_critic(items=generated.detach(), codes=codes),
+            ),
+            "item critic": (self.item_critic(batch, batch), self.item_critic(batch, rebuilt.detach())),
+            "code critic": (self.code_critic(codes, codes), self.code_critic(codes, recoded.detach())),
+        }
         losses = {name: self.update(name, objectives.discriminator_loss(*logits)) for name, logits in pairs.items()}
 
-        with cached():
-            data_pairs = self.joint_critic(items=batch, codes=encoded)
-            model_pairs = self.joint_critic(items=generated, codes=codes)
-            # (x, x) and (z, z) move neither E nor G: only what came round the cycle has its label flipped.
-            terms = {
-                "joint": objectives.discriminator_loss(model_pairs, data_pairs),
-                "item cycle": objectives.non_saturating_loss(self.item_critic(batch, rebuilt)),
-                "code cycle": objectives.non_saturating_loss(self.code_critic(codes, recoded)),
-            }
+        data_pairs = self.joint_critic(items=batch, codes=encoded)
+        model_pairs = self.joint_critic(items=generated, codes=codes)
+        # (x, x) and (z, z) move neither E nor G: only what came round the cycle has its label flipped.
+        terms = {
+            "joint": objectives.discriminator_loss(model_pairs, data_pairs),
+            "item cycle": objectives.non_saturating_loss(self.item_critic(batch, rebuilt)),
+            "code cycle": objectives.non_saturating_loss(self.code_critic(codes, recoded)),
+        }
         self.update("encoder and generator", terms["joint"] + terms["item cycle"] + terms["code cycle"])
 
         self.follow_average()

@@ -4,7 +4,6 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.utils.parametrize import cached
 
 from hizumi import networks, objectives
 from hizumi.models.abilities import CanEncode, CanReconstruct
@@ -116,14 +115,12 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
         codes = self.noise(len(batch))
         generated, encoded = self.generator(codes), self._drawn(batch)
 
-        with cached():  # spectral norms are estimated once for both passes
-            data_pairs = self._judged(batch, encoded.detach())
-            model_pairs = self._judged(generated.detach(), codes)
+        data_pairs = self._judged(batch, encoded.detach())
+        model_pairs = self._judged(generated.detach(), codes)
         critic = self.update("critic", objectives.discriminator_loss(data_pairs, model_pairs))
 
-        with cached():
-            data_pairs = self._judged(batch, encoded)
-            model_pairs = self._judged(generated, codes)
+        data_pairs = self._judged(batch, encoded)
+        model_pairs = self._judged(generated, codes)
         flipped = self.update("encoder and generator", objectives.discriminator_loss(model_pairs, data_pairs))
 
         self.follow_average()
