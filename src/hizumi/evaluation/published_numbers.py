@@ -35,6 +35,7 @@ RUFF = "Ruff et al., Deep one-class classification, ICML 2018, table 1"
 SKIP = "Akçay et al., Skip-GANomaly, IJCNN 2019, table 3"
 ZENATI = "Zenati et al., Efficient GAN-based anomaly detection, 2018, table 1"
 ALAD = "Zenati et al., Adversarially learned anomaly detection, ICDM 2018"
+ABATI = "Abati et al., Latent space autoregression for novelty detection, CVPR 2019, table 1"
 SALEHI = "Salehi et al., Multiresolution knowledge distillation, CVPR 2021"
 
 TUNED = "its kernel's width and ν were chosen on a labelled tenth of the test set"
@@ -86,6 +87,14 @@ PUBLISHED: tuple[Published, ...] = (
         },
         scale=0.01,
         notes=_RUFF_NOTES,
+    ),
+    *_table(
+        "mnist-one-class-normal",
+        "0 1 2 3 4 5 6 7 8 9",
+        ABATI,
+        {"likelihood(pixel_cnn)": "0.531 0.995 0.476 0.517 0.739 0.542 0.592 0.789 0.340 0.662"},
+        scale=1.0,
+        notes={},
     ),
     *_table(
         "cifar10-one-class-normal",
