@@ -38,6 +38,7 @@ def test_names_are_those_of_the_files():
         "likelihood",
         "mahalanobis",
         "one_class_svm",
+        "pca",
         "reconstruction",
     } <= registry.find_detectors().keys()
     assert registry.detector_class("one_class_svm").__name__ == "OneClassSVM"

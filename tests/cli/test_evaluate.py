@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 import hizumi.data as hizumi_data
@@ -125,3 +126,14 @@ def test_demo_writes_where_it_says(hizumi, parts, tmp_path, monkeypatch):
     assert result.keys() >= KEYS
     assert str(folder / "report.html") in outcome.out
     assert hizumi("info", folder / "brick.hizumi").code == 0
+
+
+def test_the_command_that_fit_proposes_works(hizumi, tmp_path):
+    training, test = np.random.default_rng(0).integers(0, 255, (2, 90, 8, 8), dtype=np.uint8)
+    data = tmp_path / "classes.npz"
+    np.savez(data, x_train=training, y_train=np.full(90, 2), x_test=test, y_test=np.arange(90) % 3)
+    bundle = tmp_path / "twos.hizumi"
+    outcome = hizumi("fit", data, "-d", "mahalanobis", "--normal-class", 2, "-o", bundle)
+    assert outcome.code == 0
+    proposed = outcome.err.partition("or, where defects are labelled: hizumi ")[2].split()
+    assert hizumi(*proposed, "-o", tmp_path / "report").code == 0

@@ -36,15 +36,16 @@ def test_a_row_is_run_kept_and_gone_on_with(
     hizumi: Command, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = tmp_path / "ledger"
-    call = ["reproduce", "mnist-one-class-normal", "--data", data, "-d", "mahalanobis,mahalanobis(pca)", "-o", ledger]
+    call = ["reproduce", "mnist-one-class-normal", "--data", data, "-d", "mahalanobis,mahalanobis(mean)", "-o", ledger]
     outcome = hizumi(*call, "--classes", "0,1", "--seeds", 1, "--json", "-")
     assert outcome.code == 0
     rows = {(row["request"]["name"], row["request"]["mode"]): row for row in outcome.json["rows"]}
-    assert rows.keys() == {(name, mode) for name in ("mahalanobis", "mahalanobis(pca)") for mode in ("honest", "paper")}
+    names, modes = ("mahalanobis", "mahalanobis(mean)"), ("honest", "paper")
+    assert rows.keys() == {(name, mode) for name in names for mode in modes}
     run = rows["mahalanobis", "honest"]["runs"][0]
     assert run["figures"]["image_auroc"] > 0.95
     assert run["tested"] == 450
-    assert rows["mahalanobis(pca)", "honest"]["request"]["options"]["arguments"]["features"] == "pca"
+    assert rows["mahalanobis(mean)", "honest"]["request"]["options"]["arguments"]["covariance"] == "identity"
 
     made = []
 

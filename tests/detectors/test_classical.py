@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2
+from sklearn import decomposition
 from sklearn.covariance import EmpiricalCovariance, LedoitWolf
-from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture as SklearnMixture
 from sklearn.svm import OneClassSVM as SklearnSVM
 
-from hizumi.detectors import GaussianMixture, Mahalanobis, OneClassSVM
+from hizumi.detectors import PCA, GaussianMixture, Mahalanobis, OneClassSVM
 from hizumi.detectors.features import FeatureSpace
 from hizumi.detectors.gaussian import Gaussian
 from hizumi.errors import UsageError
@@ -95,12 +95,41 @@ def test_principal_components_equal_scikit_learn(count: int) -> None:
     rows = rows + 0.1 * torch.randn(count, 100, generator=RANDOM).double()
     space = FeatureSpace("pca", 0.9)
     features = space.fit(rows, images=False)
-    reference = PCA(0.9, svd_solver="full").fit(rows.numpy())
+    reference = decomposition.PCA(0.9, svd_solver="full").fit(rows.numpy())
     scores = reference.transform(rows.numpy())
     assert features.shape[1] == scores.shape[1] + 1
     np.testing.assert_allclose(features[:, :-1].abs().numpy(), np.abs(scores), atol=1e-6)
     distance = np.linalg.norm(rows.numpy() - reference.inverse_transform(scores), axis=1)
     np.testing.assert_allclose(features[:, -1].numpy(), distance, atol=1e-6)
+
+
+def test_pca_equals_scikit_learn_and_splits_the_distance() -> None:
+    detector = PCA(variance_share=0.8).fit(TRAIN)
+    scores = detector.score(TEST)
+    reference = decomposition.PCA(0.8, svd_solver="full").fit(standardised(TRAIN))
+    coefficients = reference.transform(standardised(TEST))
+    rebuilt = reference.inverse_transform(coefficients)
+    assert coefficients.shape[1] < 5
+    assert scores.normal is not None
+    np.testing.assert_allclose(scores.normal.numpy(), rebuilt, atol=1e-5)
+    np.testing.assert_allclose(scores.image.numpy(), ((standardised(TEST) - rebuilt) ** 2).mean(1), rtol=1e-4)
+    # scikit-learn divides variances by n - 1
+    within = (coefficients**2 / (reference.explained_variance_ * 299 / 300)).sum(1)
+    np.testing.assert_allclose(scores.terms["within"].numpy(), within, rtol=1e-4)
+    # Pythagoras: what the components leave and what they hold make up the distance from the mean.
+    plain = Mahalanobis(covariance="identity").fit(TRAIN).score(TEST).image.numpy()
+    np.testing.assert_allclose(5 * scores.image.numpy() + (coefficients**2).sum(1), plain, rtol=1e-4)
+
+
+def test_pca_leaves_a_direction_out_however_much_it_is_to_hold() -> None:
+    scores = PCA(variance_share=1.0).fit(TRAIN).score(TEST)
+    axis = np.linalg.eigh(np.cov(standardised(TRAIN).T))[1][:, 0]
+    np.testing.assert_allclose(scores.image.numpy(), (standardised(TEST) @ axis) ** 2 / 5, rtol=1e-3, atol=1e-6)
+    only = TRAIN[:, :1]
+    one_column = PCA().fit(only).score(TEST[:, :1]).image.numpy()
+    np.testing.assert_allclose(one_column, standardised(TEST)[:, 0] ** 2, rtol=1e-4)
+    with pytest.raises(UsageError, match="it must lie above 0 and be at most 1"):
+        PCA(variance_share=1.5).fit(TRAIN)
 
 
 def test_a_field_of_gaussians_equals_one_by_one() -> None:

@@ -114,7 +114,7 @@ def fit(
     }
     _fit(inspector, manifest, output, request, resume=resume, strict=strict)
     if inspector.leads_:  # of several processes, one speaks
-        _show_result(inspector, output, data, json_to)
+        _show_result(inspector, output, data, normal_class, json_to)
 
 
 def _fit(
@@ -138,7 +138,9 @@ def _fit(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _show_result(inspector: "Inspector", output: Path, data: str, json_to: str | None) -> None:
+def _show_result(
+    inspector: "Inspector", output: Path, data: str, normal_class: int | None, json_to: str | None
+) -> None:
     from hizumi.writing import write_json
 
     if json_to is not None:
@@ -147,4 +149,7 @@ def _show_result(inspector: "Inspector", output: Path, data: str, json_to: str |
     show_fit(console, inspector)
     console.print(coloured(f"Wrote {output}.", GOOD))
     console.print(f"Next: hizumi inspect {shlex.quote(str(output))} NEW_IMAGES")
-    console.print(f"or, where defects are labelled: {shlex.join(['hizumi', 'evaluate', str(output), data])}")
+    evaluate = ["hizumi", "evaluate", str(output), data]
+    if normal_class is not None:
+        evaluate += ["--normal-class", str(normal_class)]
+    console.print(f"or, where defects are labelled: {shlex.join(evaluate)}")

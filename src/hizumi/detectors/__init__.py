@@ -22,6 +22,7 @@ from hizumi.detectors.likelihood import Likelihood
 from hizumi.detectors.mahalanobis import Mahalanobis
 from hizumi.detectors.nearest_features import NearestFeatures
 from hizumi.detectors.one_class_svm import OneClassSVM
+from hizumi.detectors.pca import PCA
 from hizumi.detectors.reconstruction import Reconstruction
 from hizumi.detectors.skip_ganomaly import SkipGANomaly
 
@@ -29,6 +30,7 @@ __all__ = [
     "ALAD",
     "ALOCC",
     "EGBAD",
+    "PCA",
     "AnoGAN",
     "Anomaly",
     "ConAD",

@@ -58,18 +58,17 @@ class FeatureSpace(nn.Module):
         """Fit on rows of images or of vectors, and return their features."""
         if self.kind not in ("auto", "raw", "pca", "codes"):
             raise UsageError(f"features {self.kind!r} is not known; use auto, raw, pca or a model that encodes")
-        if not 0 < self.variance_share <= 1:
-            raise UsageError(f"variance_share is {self.variance_share}; it must lie above 0 and be at most 1")
+        check_share(self.variance_share)
         self.centre = self.basis = None
         if self.kind == "pca" or (self.kind == "auto" and images):
             self.centre = rows.mean(0)
-            self.basis = _principal_axes(rows - self.centre, self.variance_share)
+            self.basis = principal_axes(rows - self.centre, self.variance_share)
         elif self.kind == "codes":
             deviation = rows.std(0, correction=0)
             self.centre, self.basis = rows.mean(0), torch.where(deviation > 0, 1 / deviation, 1.0).diag()
             if self.max_whitened is not None:
                 standardised = (rows - self.centre) @ self.basis
-                axes = _principal_axes(standardised, 1.0)[:, : self.max_whitened]
+                axes = principal_axes(standardised, 1.0)[:, : self.max_whitened]
                 variances = (standardised @ axes).square().mean(0)
                 self.basis = self.basis @ axes / (variances + WHITENING_FLOOR).sqrt()
         features: Tensor = self(rows)
@@ -87,7 +86,14 @@ class FeatureSpace(nn.Module):
         return torch.cat([features, distance], 1)
 
 
-def _principal_axes(centred: Float[Tensor, "n d"], variance_share: float) -> Float[Tensor, "d k"]:
+def check_share(variance_share: float) -> None:
+    """Refuse a share of the variance that principal components cannot keep."""
+    if not 0 < variance_share <= 1:
+        raise UsageError(f"variance_share is {variance_share}; it must lie above 0 and be at most 1")
+
+
+def principal_axes(centred: Float[Tensor, "n d"], variance_share: float) -> Float[Tensor, "d k"]:
+    """As many axes as keep this share of the variance, in falling order of it; no less than one."""
     # Through the smaller of the two Gram matrices: an image has far more pixels than a set has images, or the reverse.
     count, columns = centred.shape
     if count < columns:

@@ -37,7 +37,6 @@ def _pixel_cnn(image_score: Literal["plain", "typicality", "ratio", "complexity"
 
 
 ENTRIES: Mapping[str, Entry] = {
-    "mahalanobis(pca)": Entry("mahalanobis", lambda: {"features": "pca"}),
     "mahalanobis(mean)": Entry("mahalanobis", lambda: {"features": "raw", "covariance": "identity"}),
     "deep_svdd(soft)": Entry("deep_svdd", lambda: {"boundary": "soft"}),
     "egbad(feature matching)": Entry("egbad", lambda: {"discrimination": "features"}),

@@ -103,7 +103,7 @@ _AT_SHARE = {"f1_at_known_share": "F1 at the known share", **_AUROC, "f1": "F1 a
 _PIXELS = {**_AUROC, "pixel_auroc": "pixel AUROC", "aupro": "AUPRO"}
 _DIGITS = tuple(map(str, range(10)))
 _AKCAY = (Leak.BEST_EPOCH, Leak.TEST_SCALING, Leak.BATCH_STATISTICS)
-_CLASSICAL = ("mahalanobis", "gaussian_mixture", "one_class_svm")
+_CLASSICAL = ("mahalanobis", "pca", "gaussian_mixture", "one_class_svm")
 _DEEP = (
     "ganomaly",
     "skip_ganomaly",
@@ -132,8 +132,8 @@ _ONE_CLASS = (
 _PARTS = (*_CLASSICAL, *_DEEP, *_PRETRAINED)
 _TABLES = (
     "mahalanobis",
-    "mahalanobis(pca)",
     "mahalanobis(mean)",  # what a generator is worth that makes nothing but the mean
+    "pca",
     "one_class_svm",
     "gaussian_mixture",
     "egbad",

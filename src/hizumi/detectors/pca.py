@@ -1,0 +1,72 @@
+"""PCA: what a few principal components cannot rebuild is anomalous."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from hizumi.data.stream import Batches
+from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.detectors.features import check_share, principal_axes, rows, rows_of
+from hizumi.objectives import smooth, squared_difference
+from hizumi.training import Card
+
+
+class PCA(Detector):
+    """A(x) = mean of (x - x̂)², x̂ the projection of x onto the subspace that holds most of the normal data's variance.
+
+    The terms are those of multivariate process control: `residual`, the score, is how far an item lies from the
+    subspace (Q, or squared prediction error, over the number of pixels or columns), `within` how unusual it is among
+    the items in the subspace (Hotelling's T²).
+
+    Args:
+        variance_share: Of the data's variance, how much the subspace holds; it always leaves one direction out.
+        smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
+    """
+
+    card: ClassVar[Card] = Card(
+        family="reconstruction",
+        idea="what a few principal components cannot rebuild is anomalous",
+        paper="Jackson & Mudholkar, Control procedures for residuals associated with principal component analysis, "
+        "Technometrics 1979",
+        localises=True,
+    )
+    working_size: int = 32
+    centre: Tensor | None
+    axes: Tensor | None
+    variances: Tensor | None
+
+    def __init__(self, variance_share: float = 0.95, smoothing: float = 2.0) -> None:
+        super().__init__()
+        self.variance_share, self.smoothing = variance_share, smoothing
+        self.register_buffer("centre", None)  # (d,)
+        self.register_buffer("axes", None)  # (d, k)
+        self.register_buffer("variances", None)  # (k,), of the training data along the axes
+
+    def fit_statistics(self, batches: Batches) -> None:
+        """The subspace."""
+        check_share(self.variance_share)
+        training_rows = rows_of(batches, "raw")
+        self.centre = training_rows.mean(0)
+        centred = training_rows - self.centre
+        self.axes = principal_axes(centred, self.variance_share)[:, : centred.shape[1] - 1].contiguous()
+        self.variances = (centred @ self.axes).square().mean(0)
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        """Squared residuals, and the projections as what normal would look like."""
+        coefficients = self.embedding(images)
+        assert self.centre is not None
+        assert self.axes is not None
+        assert self.variances is not None
+        normal = (self.centre + coefficients @ self.axes.T).reshape(images.shape)
+        residual = (images.double() - normal).square().flatten(1).mean(1)
+        terms = {"residual": residual, "within": (coefficients.square() / self.variances.clamp(min=1e-12)).sum(1)}
+        normal = normal.to(images.dtype)
+        if images.ndim == 2:
+            return Anomaly(residual, None, terms, normal)
+        return Anomaly(residual, smooth(squared_difference(images, normal), self.smoothing), terms, normal)
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """Coefficients of the principal components."""
+        assert self.centre is not None
+        assert self.axes is not None
+        return (rows(images, "raw") - self.centre) @ self.axes
