@@ -135,5 +135,5 @@ def test_the_command_that_fit_proposes_works(hizumi, tmp_path):
     bundle = tmp_path / "twos.hizumi"
     outcome = hizumi("fit", data, "-d", "mahalanobis", "--normal-class", 2, "-o", bundle)
     assert outcome.code == 0
-    proposed = outcome.err.partition("or, where defects are labelled: hizumi ")[2].split()
+    proposed = outcome.out.partition("or, where defects are labelled: hizumi ")[2].split()
     assert hizumi(*proposed, "-o", tmp_path / "report").code == 0
