@@ -36,6 +36,7 @@ def score_cold(setting: Setting) -> Report:
         ways = {
             "torch": _command("inspect", service.bundle, service.folder, "--csv", table),
             "runtime": _runtime(service.exported["onnxruntime"], service.folder, "-o", table),
+            "runtime, one file": _runtime(service.exported["onnxruntime"], service.files[0], "-o", table),
         }
         if peers.PYTHON.exists():
             ways["anomalib"] = _fresh(peers.PYTHON, peers.ANOMALIB, "cold", service.folder, table)
@@ -46,6 +47,7 @@ def score_cold(setting: Setting) -> Report:
         if "anomalib" in seconds:
             ratio = seconds["anomalib"].cpu / seconds[way].cpu
             report.figures.append(Figure(f"{way}, against anomalib", ratio, at_least=asked))
+    report.figures.append(Figure("1 file, runtime", seconds["runtime, one file"].cpu, "s of CPU"))
     return report
 
 

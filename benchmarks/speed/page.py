@@ -1,7 +1,7 @@
 """docs/speed.md from the results."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ as published code has it) and against what the machine can do.
   thread, on a GPU of wall time. Wall time on all threads stands in the JSON beside them.
 - **Of the ceiling**: operations a second in matrix products and convolutions, relative to one large convolution in the
   same precision, timed in the same turns.
+- **At the ceiling**: what would have been got if all of this arithmetic ran at that rate, and nothing else took time.
 """
 
 
@@ -41,13 +42,15 @@ def described(figure: Figure) -> str:
 
 def _section(device: str, results: list[dict[str, Any]]) -> Iterator[str]:
     own = [result for result in results if result["device"] == device]
-    yield from (f"## {device}", "", "| Case | What | Asked | Got | Of the ceiling |", "| --- | --- | --- | --- | --- |")
+    columns = ("Case", "What", "Asked", "Got", "Of the ceiling", "At the ceiling")
+    yield from (f"## {device}", "", _row(columns), _row(["---"] * len(columns)))
     for result in own:
         for figure in (Figure(**entry) for entry in result["figures"]):
-            ceiling = "" if figure.of_ceiling is None else f"{figure.of_ceiling:.0%}"
+            share = figure.of_ceiling
+            ceiling = ("", "") if share is None else (f"{share:.0%}", f"{_number(figure.value / share)} {figure.unit}")
             short = " (short)" if figure.reached is False else ""
             got = f"{_number(figure.value)} {figure.unit}{short}"
-            yield f"| {result['case']} | {figure.what} | {_asked(figure)} | {got} | {ceiling} |"
+            yield _row([result["case"], figure.what, _asked(figure), got, *ceiling])
     short = [result["case"] for result in own if any(Figure(**entry).reached is False for entry in result["figures"])]
     if causes := [f"- {case}: {CAUSES[case]}" for case in short if case in CAUSES]:
         yield from ("", "### What is short, and why", "", *causes)
@@ -57,6 +60,10 @@ def _section(device: str, results: list[dict[str, Any]]) -> Iterator[str]:
             yield f"- {way}: " + ", ".join(f"{name} {part:.0%}" for name, part in shares.items())
     versions = sorted({f"hizumi {result['hizumi']}, torch {result['torch']}" for result in own})
     yield from ("", f"Made with {'; '.join(versions)}.", "")
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _asked(figure: Figure) -> str:

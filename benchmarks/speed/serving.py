@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 from benchmarks.speed import peers
-from benchmarks.speed.ceilings import ceilings_beside, share
-from benchmarks.speed.measuring import Figure, Report, Run, Setting, in_turn, operations, ratio, shares_of_time
+from benchmarks.speed.ceilings import PRECISIONS, ceilings_beside, share
+from benchmarks.speed.measuring import Figure, Report, Run, Setting, Timing, in_turn, operations, ratio, shares_of_time
 from benchmarks.speed.scoring import BF16, eager
 from hizumi.archive import read_archive
 from hizumi.detectors import GANomaly
@@ -122,17 +122,18 @@ def score_files(setting: Setting) -> Report:
 
         ways: dict[str, Run] = {"one by one": one_by_one, "torch": _inspecting(service.inspector, service, table)}
         ways |= {name: _inspecting(load(path, threads=1), service, table) for name, path in service.exported.items()}
+        work = operations(one_by_one)
         with peers.anomalib("predict", service.folder, table) as others:
-            seconds = in_turn(ways | others, setting)
+            seconds = in_turn(ways | others | ceilings_beside(PRECISIONS, setting), setting)
     report = Report(seconds=seconds)
     for way in ("torch", *ENGINES):
         best = way == "openvino, bf16"
-        report.figures.append(
-            Figure(f"{way}, against one by one", ratio(seconds, "one by one", way), at_least=8.0 if best else None)
-        )
-        if others:
-            against = ratio(seconds, "anomalib", way)
-            report.figures.append(Figure(f"{way}, against anomalib", against, at_least=2.5 if best else None))
+        reached = _share(seconds, way, work, setting)
+        for other, asked in (("one by one", 8.0), ("anomalib", 2.5)):
+            if other in seconds:
+                what = f"{way}, against {other}"
+                times, bound = ratio(seconds, other, way), asked if best else None
+                report.figures.append(Figure(what, times, at_least=bound, of_ceiling=reached))
     return report
 
 
@@ -150,18 +151,27 @@ def score_one(setting: Setting) -> Report:
             **{name: lambda scores=scores: scores(pixels) for name, scores in scorers.items()},
         }
         repeated = {name: lambda way=way: [way() for _ in range(calls)] for name, way in ways.items()}
-        seconds = in_turn(repeated, setting)
+        work = calls * operations(ways["eager"])
+        seconds = in_turn(repeated | ceilings_beside(PRECISIONS, setting), setting)
         milliseconds = _latencies(ways, calls)
         report = Report(seconds=seconds)
         report.profiles["one image, onnxruntime"] = _shares_in_graph(service.exported["onnxruntime"], pixels, calls)
     for way in ("torch", *ENGINES):
         asked = 4.0 if way == "openvino" else None
-        report.figures.append(Figure(f"{way}, against eager", ratio(seconds, "eager", way), at_least=asked))
+        reached = _share(seconds, way, work, setting)
+        times = ratio(seconds, "eager", way)
+        report.figures.append(Figure(f"{way}, against eager", times, at_least=asked, of_ceiling=reached))
     for way, taken in milliseconds.items():
         cuts = statistics.quantiles(taken, n=20)
         report.figures.append(Figure(f"{way}, p50 on one thread", cuts[9], "ms"))
         report.figures.append(Figure(f"{way}, p95 on one thread", cuts[18], "ms"))
     return report
+
+
+def _share(seconds: dict[str, Timing], way: str, work: int, setting: Setting) -> float | None:
+    """Of the ceiling in the precision of torch or of an engine; None in one that has no ceiling here."""
+    precision = ENGINES.get(way, "fp32")
+    return share(seconds, way, work, precision, setting) if precision in PRECISIONS else None
 
 
 def _inspecting(inspector: Inspector | ExportedInspector, service: Service, table: Path) -> Run:

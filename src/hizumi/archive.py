@@ -8,7 +8,8 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,8 +58,10 @@ def read_archive(path: Path, kind: Kind, format_number: int) -> tuple[dict[str, 
 
 
 def kind_of(path: Path) -> Kind:
-    """What a file holds, by the name of its header."""
-    return _kind(path, _members(path))
+    """What a file holds, by the name of its header; whether it is whole is seen when it is read."""
+    with _opened(path) as (archive, _):
+        names = archive.namelist()
+    return _kind(path, names)
 
 
 def pack(members: Mapping[str, bytes]) -> bytes:
@@ -72,23 +75,29 @@ def pack(members: Mapping[str, bytes]) -> bytes:
     return content + hashlib.sha256(content).hexdigest().encode()
 
 
-def _kind(path: Path, members: Mapping[str, bytes]) -> Kind:
+def _kind(path: Path, members: Container[str]) -> Kind:
     for kind, name in HEADERS.items():
         if name in members:
             return kind
     raise BundleError(f"{path}: holds none of {', '.join(HEADERS.values())}; it is no hizumi bundle")
 
 
-def _members(path: Path) -> dict[str, bytes]:
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, io.BufferedReader]]:
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            yield archive, file
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise BundleError(f"{path}: is no hizumi bundle, or was cut short ({error})") from error
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _members(path: Path) -> dict[str, bytes]:
+    with _opened(path) as (archive, file):
+        members = {name: archive.read(name) for name in archive.namelist()}
+        file.seek(0)
+        content = file.read()
     if hashlib.sha256(content[:-HASH_LENGTH]).hexdigest().encode() != content[-HASH_LENGTH:]:
         raise BundleError(f"{path}: is no hizumi bundle, or a byte of it was changed; use an unchanged copy")
     return members

@@ -1,11 +1,14 @@
 """The benchmark of speed: every case runs, its plain code is right, and the page is what the results give."""
 
+import json
+
 import pytest
 import torch
 
 from benchmarks.speed.cases import CASES
+from benchmarks.speed.causes import CAUSES
 from benchmarks.speed.measuring import Figure, Setting, in_turn
-from benchmarks.speed.page import PAGE, speed_page
+from benchmarks.speed.page import PAGE, RESULTS, speed_page
 from benchmarks.speed.pixels import masked
 from benchmarks.speed.plain import PlainRecurrence, ganomaly_step
 from hizumi.detectors import GANomaly
@@ -15,6 +18,12 @@ from hizumi.networks.recurrent import LEFT_AND_ABOVE, THREE_ABOVE, Recurrence, T
 
 def test_the_page_in_the_repository_is_what_the_results_give() -> None:
     assert PAGE.read_text(encoding="utf-8") == speed_page(), "run make bench"
+
+
+def test_what_is_short_says_why() -> None:
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")]
+    short = {result["case"] for result in results for entry in result["figures"] if Figure(**entry).reached is False}
+    assert short <= CAUSES.keys()
 
 
 def test_a_step_with_shared_passes_has_the_gradients_of_the_released_code() -> None:
