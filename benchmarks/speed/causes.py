@@ -21,8 +21,8 @@ CAUSES = {
         "than what was asked. In 8 bits, which an export does on request and says the cost of, it is reached."
     ),
     "score-cold": (
-        "Half of the time is the start, of which reading, checking and unpacking 43 MB of weights is the most, and half "
-        "the arithmetic of the images, which alone would take as long as the tenth of anomalib's time that was asked."
+        "Half of the time is the start, most of it reading, checking and unpacking 43 MB of weights, and half the "
+        "arithmetic of the images, which alone takes as long as the tenth of anomalib's time that was asked."
     ),
     "score-one": (
         "A single image reads all weights, 33 MB, which no cache holds: in the graph's profile the convolutions from "
@@ -38,8 +38,8 @@ CAUSES = {
         "Besides the recurrence a step has convolutions and logits of all pixels, which are the same in both ways."
     ),
     "start": (
-        "With torch, three quarters are the import of torch. By the runtime, `hizumi inspect` takes some .2 s longer than "
-        "`python -m hizumi.runtime`, which is the parser of its command line; the rest is NumPy, the engine, and 43 MB "
-        "of weights, which are read, checked and unpacked."
+        "With torch, three quarters are the import of torch. By the runtime, `hizumi inspect` takes some .2 s longer "
+        "than `python -m hizumi.runtime`, for the parser and printer of its command line; the rest is NumPy, the "
+        "engine, and 43 MB of weights, which are read, checked and unpacked."
     ),
 }
