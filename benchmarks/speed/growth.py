@@ -49,11 +49,15 @@ def _scoring(count: int, side: int, latent: int, width: int, setting: Setting) -
 
 def _draw(curves: dict[str, tuple[Sequence[int], list[float]]]) -> None:
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.ticker import NullFormatter, NullLocator
 
     drawing = Drawing(figsize=(9, 3), layout="constrained")
     for place, (axis, (sizes, times)) in zip(drawing.subplots(1, len(curves)), curves.items(), strict=True):
-        place.loglog(sizes, times, "o-")
+        place.loglog(sizes, times, "o-", label="measured")
         place.loglog(sizes, times[-1] * np.asarray(sizes) / sizes[-1], ":", label="in proportion")
+        place.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        place.xaxis.set_minor_locator(NullLocator())
+        place.yaxis.set_minor_formatter(NullFormatter())
         place.set(xlabel=axis, ylabel="seconds of CPU")
         place.legend()
     drawing.savefig(DRAWING, metadata={"Date": None})

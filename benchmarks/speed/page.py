@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.causes import CAUSES
+from benchmarks.speed.growth import DRAWING
 from benchmarks.speed.measuring import Figure
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,10 @@ def speed_page() -> str:
     """The whole page in Markdown."""
     results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
     devices = sorted({result["device"] for result in results})
-    return "\n".join([INTRODUCTION, *(line for device in devices for line in _section(device, results))]) + "\n"
+    lines = [INTRODUCTION, *(line for device in devices for line in _section(device, results))]
+    if any(result["case"] == "growth" for result in results):
+        lines += ["## How time grows", "", f"![Time against images, pixels and size of the code]({DRAWING.name})", ""]
+    return "\n".join(lines) + "\n"
 
 
 def described(figure: Figure) -> str:
