@@ -27,12 +27,13 @@ CAUSES = {
     "score-one": (
         "A single image reads all weights, 33 MB, which no cache holds: in the graph's profile the convolutions from "
         "256 to 512 maps, which have most of them, take twice the time of those with as much arithmetic and few "
-        "weights. In 8 bits they are a quarter of that. What was asked in fp32 is above the last column."
+        "weights. In 8 bits they are a quarter of that. What was asked in fp32 is what the ceiling itself would give."
     ),
     "anogan-step": ("XX"),
     "pixel-sampling": (
-        "Of a likelihood's convolutions, those of 1x1 have no dead half: cropping saves the arithmetic that the table "
-        "shows, and no more time than that."
+        "Sixteen samples: matrix products so small that their calls decide, from run to run above and below what was "
+        "asked. Of a likelihood's convolutions, those of 1x1 have no dead half: cropping saves the arithmetic that the "
+        "table shows, and no more time than that."
     ),
     "recurrent": (
         "Besides the recurrence a step has convolutions and logits of all pixels, which are the same in both ways."
