@@ -1,7 +1,8 @@
 """AnoGAN's search over a batch of images at once, against the same images one at a time and a plain loop: time, scores.
 
 The plain loop is written as published code is: one image, the networks as they were trained, the gradient of
-everything, the discriminator's features of the image taken anew in every step, `torch.optim.Adam`.
+everything, the discriminator's features of the image taken anew in every step, `torch.optim.Adam`. In single precision
+a hundred steps make much of the last digit of the first, so whether both search alike shows in double precision.
 
     python benchmarks/detectors/anogan_search.py --width 4 --device cpu
 
@@ -10,6 +11,7 @@ is the process's own, wall time includes what a device does. `--smoke` is a run 
 """
 
 import argparse
+import copy
 import json
 import platform
 import statistics
@@ -86,6 +88,9 @@ def compare(images: int, size: int, width: int, steps: int, rounds: int, device:
     }
     differences = {way: float(((scores["batch"] - other) / other).abs().max()) for way, other in scores.items()}
     del differences["batch"]
+    exact, few = copy.deepcopy(detector).double(), queries[: max(1, images // 16)].double()
+    plain = torch.stack([plain_search(exact, query[None]) for query in few])
+    in_double = float(((exact.score(few).image - plain) / plain).abs().max())
     return {
         "case": "anogan_search",
         "settings": {"images": images, "size": size, "width": width, "steps": steps, "rounds": rounds},
@@ -101,7 +106,8 @@ def compare(images: int, size: int, width: int, steps: int, rounds: int, device:
             for way in differences
         },
         "largest_relative_differences": differences,
-        "same_scores": max(differences.values()) <= TOLERANCE,
+        "largest_relative_difference_from_plain_loop_in_double": in_double,
+        "same_scores": max(differences["one at a time"], in_double) <= TOLERANCE,
     }
 
 
