@@ -19,7 +19,7 @@ BF16 = "bf16-mixed"
 
 def anogan_step(setting: Setting) -> Report:
     """One step of the search for one image of 3x64x64, while 64 are searched for at once."""
-    side, count, steps, looped = setting.pick((64, 64, 2, 2), (16, 4, 1, 1))
+    side, count, steps, looped = setting.pick((64, 64, 20, 1), (16, 4, 1, 1))
     detector = AnoGAN(DCGAN(width=setting.pick(64, 8)), steps=steps).prepare((3, side, side)).to(setting.device)
     images = smoothed(count, side).repeat(1, 3, 1, 1).to(setting.device)
     ways = {

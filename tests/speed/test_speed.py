@@ -24,6 +24,7 @@ def test_what_is_short_says_why() -> None:
     results = [json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")]
     short = {result["case"] for result in results for entry in result["figures"] if Figure(**entry).reached is False}
     assert short <= CAUSES.keys()
+    assert all(CAUSES[case].endswith(".") for case in short)  # a sentence, no placeholder
 
 
 def test_a_step_with_shared_passes_has_the_gradients_of_the_released_code() -> None:
