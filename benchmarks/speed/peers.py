@@ -50,4 +50,4 @@ def anomalib(*arguments: object) -> Iterator[dict[str, Peer]]:
         yield {"anomalib": Peer(process)}
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
