@@ -121,7 +121,8 @@ def test_a_saturated_code_keeps_its_rounding_to_itself() -> None:
         space = FeatureSpace(ConvAEOneClassSVM().model, max_whitened=kept)
         space.fit(torch.cat([ROWS, saturated], 1), images=False)
         one, other = (
-            space(torch.cat([OTHERS, torch.full((len(OTHERS), 1), end).double()], 1)) for end in (1, 1 - 1e-13)
+            space(torch.cat([OTHERS, torch.full((len(OTHERS), 1), end, dtype=torch.double)], 1))
+            for end in (1.0, 1 - 1e-13)
         )
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-9)
 
