@@ -115,18 +115,6 @@ def test_codes_are_whitened_and_wide_ones_reduced() -> None:
         np.testing.assert_allclose(features.abs().numpy(), np.abs(theirs), atol=1e-8)
 
 
-def test_a_saturated_code_keeps_its_rounding_to_itself() -> None:
-    for kept in (None, 256):
-        saturated = 1 - 1e-14 * torch.rand(len(ROWS), 1, generator=RANDOM).double()
-        space = FeatureSpace(ConvAEOneClassSVM().model, max_whitened=kept)
-        space.fit(torch.cat([ROWS, saturated], 1), images=False)
-        one, other = (
-            space(torch.cat([OTHERS, torch.full((len(OTHERS), 1), end, dtype=torch.double)], 1))
-            for end in (1.0, 1 - 1e-13)
-        )
-        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-9)
-
-
 def test_codes_go_to_the_machine() -> None:
     autoencoder = ConvAEOneClassSVM(code=6, width=4).fit(IMAGES, short())
     codes = autoencoder.embed(IMAGES).numpy()

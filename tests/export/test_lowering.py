@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d, conv_transpose2d
 
-from hizumi.export.lowering import convolution, convolution_backward, distances
+from hizumi.export.lowering import convolution, convolution_backward, distances, sigmoid
 
 
 def drawn(*shape: int) -> torch.Tensor:
@@ -51,6 +51,12 @@ def test_distances_are_those_of_torch() -> None:
     torch.testing.assert_close(distances(rows, others, 2.0, 2), torch.cdist(rows, others))
 
 
+def test_sigmoids_near_0_keep_their_digits() -> None:
+    values = torch.tensor([-800.0, -100.0, -30.0, -1.0, 0.0, 2.0, 40.0, 800.0], dtype=torch.float64)
+    torch.testing.assert_close(sigmoid(values), torch.special.expit(values), rtol=1e-14, atol=0)
+
+
 def test_what_engines_know_is_left_to_them() -> None:
     images, weight = drawn(1, 1, 5, 5).float(), drawn(1, 1, 3, 3).float()
     assert convolution(images, weight, None, (1, 1), (0, 0), (1, 1), False, (0, 0), 1) is NotImplemented
+    assert sigmoid(images) is NotImplemented

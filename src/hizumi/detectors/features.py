@@ -15,7 +15,6 @@ Features = Literal["auto", "raw", "pca"] | Trainable
 """Pixels or columns as they are, principal components of them, or the codes of a model that encodes."""
 
 WHITENING_FLOOR = 1e-3  # of a standardised number's variance: what varies less is noise
-CONSTANT_CODE = 1e-5  # of the largest deviation: what varies less, as a saturated unit does, is rounding
 
 
 def encoder_phase(features: Features) -> tuple[Trainable, ...]:
@@ -41,9 +40,8 @@ class FeatureSpace(nn.Module):
     """Rows (n, d) to features (n, k), fitted on training data.
 
     Principal components keep their own scale, and one more feature says how far a row lies from all of them: most
-    anomalies leave the subspace rather than go far within it (Moghaddam & Pentland 1997). Codes are standardised, but
-    for those that hardly vary; with `max_whitened`, so many principal components of them at most are kept, and brought
-    to variance 1.
+    anomalies leave the subspace rather than go far within it (Moghaddam & Pentland 1997). Codes are standardised; with
+    `max_whitened`, so many principal components of them at most are kept, and brought to variance 1.
     """
 
     centre: Tensor | None
@@ -67,8 +65,7 @@ class FeatureSpace(nn.Module):
             self.basis = principal_axes(rows - self.centre, self.variance_share)
         elif self.kind == "codes":
             deviation = rows.std(0, correction=0)
-            varies = deviation > CONSTANT_CODE * deviation.max()
-            self.centre, self.basis = rows.mean(0), torch.where(varies, 1 / deviation, 1.0).diag()
+            self.centre, self.basis = rows.mean(0), torch.where(deviation > 0, 1 / deviation, 1.0).diag()
             if self.max_whitened is not None:
                 standardised = (rows - self.centre) @ self.basis
                 axes = principal_axes(standardised, 1.0)[:, : self.max_whitened]

@@ -90,6 +90,11 @@ def leaky_relu(values: Tensor, slope: float = 0.01) -> Any:
     return torch.where(values > 0, values, values * slope) if values.dtype == torch.float64 else NotImplemented
 
 
+def sigmoid(values: Tensor) -> Any:
+    """In double precision: ONNX Runtime takes that of a negative value from 1, which rounds what is near 0."""
+    return 1 / (1 + (-values).exp()) if values.dtype == torch.float64 else NotImplemented
+
+
 def _spread(images: Tensor, steps: Sequence[int]) -> Tensor:
     """Zeros between the pixels, so that they lie so many steps apart."""
     for dimension, step in zip((2, 3), steps, strict=True):
@@ -103,6 +108,7 @@ def _spread(images: Tensor, steps: Sequence[int]) -> Tensor:
 LOWERINGS: dict[Any, Callable[..., Any]] = {
     aten._cdist_forward.default: distances,
     aten.leaky_relu.default: leaky_relu,
+    aten.sigmoid.default: sigmoid,
     aten.convolution.default: convolution,
     aten.convolution_backward.default: convolution_backward,
 }
