@@ -25,13 +25,13 @@ import torch
 import hizumi
 from hizumi.data.stream import Batches, View, in_order
 from hizumi.detectors import EGBAD, Detector
-from hizumi.evaluation.entrants import detector_of, settled
 from hizumi.evaluation.metrics import auroc, confusion_at
-from hizumi.evaluation.protocol import Protocol
-from hizumi.evaluation.protocols import find_protocol
-from hizumi.evaluation.published_forms import Pool
-from hizumi.evaluation.reproduction import Entrant, run, share_threshold
-from hizumi.evaluation.views import PoolView
+from hizumi.reproduction.entrants import detector_of, settled
+from hizumi.reproduction.protocol import Protocol
+from hizumi.reproduction.protocols import find_protocol
+from hizumi.reproduction.published_forms import Pool
+from hizumi.reproduction.running import Entrant, run, share_threshold
+from hizumi.reproduction.views import PoolView
 from hizumi.training.checkpoint import load_fitted
 
 RESULTS = Path(__file__).parent.parent / "results" / "detectors"

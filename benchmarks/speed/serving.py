@@ -19,15 +19,15 @@ from benchmarks.speed import peers
 from benchmarks.speed.ceilings import PRECISIONS, ceilings_beside, share
 from benchmarks.speed.measuring import Figure, Report, Run, Setting, Timing, in_turn, operations, ratio, shares_of_time
 from benchmarks.speed.scoring import BF16, eager
-from hizumi.archive import read_archive
 from hizumi.detectors import GANomaly
 from hizumi.export import export
 from hizumi.inspection import Inspector, save
 from hizumi.runtime import ExportedInspector, load
 from hizumi.runtime.bundle import FORMAT
 from hizumi.runtime.engines import ONNX
+from hizumi.storage.archive import read_archive
+from hizumi.storage.tables import write_csv
 from hizumi.training import Budget, TrainingOptions
-from hizumi.writing import write_csv
 
 ENGINES = {"onnxruntime": "fp32", "openvino": "fp32", "openvino, bf16": "bf16", "openvino, int8": "int8"}
 NORMAL = 24  # images that it is fitted on

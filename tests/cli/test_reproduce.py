@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hizumi.evaluation import reproduction
-from hizumi.evaluation.ledger import read_ledger
+from hizumi.reproduction.ledger import read_ledger
 
 from .conftest import Outcome
 

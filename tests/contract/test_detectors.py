@@ -8,8 +8,7 @@ import torch
 
 from hizumi.detectors import Detector
 from hizumi.errors import DataError, NotFittedError
-from hizumi.inspection import construct, specify
-from hizumi.registry import find_detectors
+from hizumi.registry import construct, find_detectors, specify
 from hizumi.training import Trainable
 
 from .conftest import cases, equal_states, items, options, shapes_of, small

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from hizumi.errors import DataError, NotFittedError
-from hizumi.inspection import construct, specify
 from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
-from hizumi.registry import find_models
+from hizumi.registry import construct, find_models, specify
 from hizumi.training import Trainable
 from hizumi.training.checkpoint import load_training_state, training_state
 

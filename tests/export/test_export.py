@@ -15,11 +15,11 @@ import pytest
 
 import hizumi
 from hizumi import runtime
-from hizumi.archive import pack
 from hizumi.detectors import AnoGAN
 from hizumi.errors import BundleError, DataError, RunError, UsageError
 from hizumi.export import export, exporting
 from hizumi.inspection import Inspector, load, save
+from hizumi.storage.archive import pack
 from hizumi.training import Budget, TrainingOptions
 
 from .conftest import Line

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from hizumi import inspection
-from hizumi.archive import kind_of, pack
 from hizumi.data.pairs import Denoise, SuperResolve
 from hizumi.errors import BundleError, UsageError
 from hizumi.generation import Modeller, load, save
 from hizumi.inspection import Inspector
 from hizumi.models import VAE, Autoencoder, ConditionalGAN, Pix2Pix
+from hizumi.storage.archive import kind_of, pack
 
 from .conftest import SHORT, stripes, table
 

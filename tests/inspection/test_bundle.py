@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from hizumi.archive import pack
 from hizumi.errors import BundleError, SaveError
 from hizumi.inspection import Inspector, load, save
 from hizumi.models import VAE
+from hizumi.storage.archive import pack
 from hizumi.training import Budget, TrainingOptions
 
 from .test_inspector import SHORT, photographs, small

@@ -10,7 +10,7 @@ from PIL import Image
 from hizumi.data import Store, open_source
 from hizumi.errors import DataError
 from hizumi.inspection import Inspector, load, save
-from hizumi.inspection.reading import Reader
+from hizumi.preprocessing.reading import Reader
 
 SIZE = 24
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from hizumi.evaluation import published_data
-from hizumi.evaluation.protocols import find_protocol
-from hizumi.evaluation.published_forms import Pool
+from hizumi.reproduction.protocols import find_protocol
+from hizumi.reproduction.published_forms import Pool
 
 
 def pool(name: str, file: str) -> Pool:

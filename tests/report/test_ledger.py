@@ -1,8 +1,8 @@
 from pathlib import Path
 from typing import Any
 
-from hizumi.evaluation.ledger import Row, read_ledger
 from hizumi.report.ledger import ledger_page
+from hizumi.reproduction.ledger import Row, read_ledger
 
 ROOT = Path(__file__).parents[2]
 

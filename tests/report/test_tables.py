@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from hizumi.errors import SaveError
-from hizumi.files import printable, write_atomically
 from hizumi.report import summarise
-from hizumi.writing import write_csv, write_json
+from hizumi.storage.files import printable, write_atomically
+from hizumi.storage.tables import write_csv, write_json
 
 
 def fail_with_full_disk(*_args: object) -> None:

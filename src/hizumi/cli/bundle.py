@@ -45,7 +45,7 @@ def calibrate(
     Nothing is fitted again: the bundle keeps the scores of its held-out good images.
     """
     from hizumi.inspection import load, save
-    from hizumi.writing import write_json
+    from hizumi.storage.tables import write_json
 
     if false_alarm_rate is None and rule is None and labelled is None:
         raise UsageError("nothing to change: give --false-alarm-rate, --rule or --labelled")
@@ -68,9 +68,9 @@ def calibrate(
 def info(bundle: options.BundlePath, json_to: options.JsonTo = None) -> None:
     """Show what a bundle or a model holds."""
     from hizumi import generation, inspection, runtime
-    from hizumi.archive import kind_of
     from hizumi.report.words import flat_options
-    from hizumi.writing import write_json
+    from hizumi.storage.archive import kind_of
+    from hizumi.storage.tables import write_json
 
     console = console_beside(json_to)
     result: dict[str, Any]

@@ -28,7 +28,7 @@ def list_methods(
         return
     methods = _methods()
     if json_to is not None:
-        from hizumi.writing import write_json
+        from hizumi.storage.tables import write_json
 
         write_json(json_to, {"methods": methods})
     console = console_beside(json_to)
@@ -45,8 +45,8 @@ def list_methods(
 
 
 def _write_pages(folder: Path) -> None:
-    from hizumi.files import write_atomically
     from hizumi.report.pages import pages
+    from hizumi.storage.files import write_atomically
 
     for path, text in pages().items():
         write_atomically(folder / path, text.encode())

@@ -144,7 +144,7 @@ def _write(
     json_to: str | None,
 ) -> None:
     from hizumi.report import summarise, write_comparison
-    from hizumi.writing import write_csv, write_json
+    from hizumi.storage.tables import write_csv, write_json
 
     result = {
         "data": data,

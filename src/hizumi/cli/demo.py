@@ -24,11 +24,11 @@ def demo(
     Learns good brick from one part of a photograph and finds drawn defects in another.
     """
     from hizumi.data import open_source
-    from hizumi.files import write_atomically
     from hizumi.inspection import Inspector, save
     from hizumi.report import overview
     from hizumi.report.assessment import assess, held_out
-    from hizumi.writing import write_json
+    from hizumi.storage.files import write_atomically
+    from hizumi.storage.tables import write_json
 
     report = output / "report.html"
     options.refuse_unwritable(report)

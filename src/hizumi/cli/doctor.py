@@ -24,7 +24,7 @@ def doctor(json_to: JsonTo = None) -> None:
     """
     result = _examine()
     if json_to is not None:
-        from hizumi.writing import write_json
+        from hizumi.storage.tables import write_json
 
         write_json(json_to, result)
     console = console_beside(json_to)

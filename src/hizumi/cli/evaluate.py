@@ -34,7 +34,7 @@ def evaluate(
     from hizumi.data import open_source
     from hizumi.inspection import load
     from hizumi.report.assessment import assess, held_out
-    from hizumi.writing import write_json
+    from hizumi.storage.tables import write_json
 
     inspector = load(bundle)
     manifest = held_out(inspector, open_source(data, normal_class=normal_class, motion=inspector.moving))
@@ -55,7 +55,7 @@ def evaluate(
 def write_assessment(folder: Path, content: "ReportContent", origin: dict[str, str]) -> dict[str, Any]:
     """Write report.html, result.json and verdicts.csv into a folder, and return what result.json holds."""
     from hizumi.report import write_report
-    from hizumi.writing import write_csv, write_json
+    from hizumi.storage.tables import write_csv, write_json
 
     result = origin | assessment_result(content)
     write_report(folder / "report.html", content)

@@ -38,7 +38,7 @@ def export(
     from hizumi.data import open_source
     from hizumi.export import export as exported
     from hizumi.inspection import load
-    from hizumi.writing import write_json
+    from hizumi.storage.tables import write_json
 
     inspector = load(bundle)
     output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")

@@ -24,8 +24,8 @@ def figure(
     seed: Seed = 0,
 ) -> None:
     """Train small models and draw what they show: PNG, and GIF where it moves."""
-    from hizumi.files import write_atomically
     from hizumi.report.gallery import FIGURES, Setting, draw
+    from hizumi.storage.files import write_atomically
 
     console = console_beside(None)
     if name is None:

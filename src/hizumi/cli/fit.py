@@ -11,9 +11,9 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, coloured, console_beside
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.run_folder import open_run_folder
 from hizumi.cli.summary import fit_result, show_fit, show_plan
 from hizumi.errors import UsageError
+from hizumi.runs.folder import open_run_folder
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
@@ -67,7 +67,8 @@ def fit(
     """
     from hizumi.calibration import check_rule
     from hizumi.data import open_source
-    from hizumi.inspection import Inspector, specify
+    from hizumi.inspection import Inspector
+    from hizumi.registry import specify
 
     check_rule(rule, false_alarm_rate)
     chosen = options.made_detector(detector, settings or (), preset)
@@ -141,7 +142,7 @@ def _fit(
 def _show_result(
     inspector: "Inspector", output: Path, data: str, normal_class: int | None, json_to: str | None
 ) -> None:
-    from hizumi.writing import write_json
+    from hizumi.storage.tables import write_json
 
     if json_to is not None:
         write_json(json_to, fit_result(inspector) | {"bundle": str(output)})

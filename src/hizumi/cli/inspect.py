@@ -61,7 +61,7 @@ def inspect(
 
 
 def _loaded(bundle: Path) -> "Judge":
-    from hizumi.archive import kind_of
+    from hizumi.storage.archive import kind_of
 
     if kind_of(bundle) == "exported":
         from hizumi import runtime
@@ -118,7 +118,7 @@ def _write(
     csv_to: str | None,
 ) -> None:
     from hizumi.cli.summary import calibration_result
-    from hizumi.writing import write_csv, write_json
+    from hizumi.storage.tables import write_csv, write_json
 
     if json_to is not None:
         result: dict[str, Any] = {

@@ -74,8 +74,8 @@ def write_made(path: Path, made: Iterable[Any], *, vectors: bool, columns: Seque
 
 def write_singly(folder: Path, names: "Sequence[str]", items: "Iterable[np.ndarray]") -> None:
     """One file for each image, of the format that holds it without loss."""
-    from hizumi.data.writing import encoded
-    from hizumi.files import write_atomically
+    from hizumi.data.encoding import encoded
+    from hizumi.storage.files import write_atomically
 
     for name, pixels in zip(names, items, strict=True):
         suffix, content = encoded(pixels)
@@ -84,7 +84,7 @@ def write_singly(folder: Path, names: "Sequence[str]", items: "Iterable[np.ndarr
 
 def write_rows(path: Path, name: str, rows: "Iterable[np.ndarray]", columns: Sequence[str]) -> Path:
     """A table; under this name where the path is a folder."""
-    from hizumi.writing import write_csv
+    from hizumi.storage.tables import write_csv
 
     path = path if path.suffix.lower() == ".csv" else folder_for(path) / name
     write_csv(path, (dict(zip(columns, row.tolist(), strict=True)) for row in rows))
@@ -93,8 +93,8 @@ def write_rows(path: Path, name: str, rows: "Iterable[np.ndarray]", columns: Seq
 
 def write_sheet(path: Path, pictures: "Sequence[np.ndarray]", columns: int) -> Path:
     """Pictures side by side in one PNG."""
-    from hizumi.files import write_atomically
     from hizumi.report.generations import picture_file, sheet
+    from hizumi.storage.files import write_atomically
 
     write_atomically(path, picture_file(sheet(pictures, columns)))
     return path
@@ -102,8 +102,8 @@ def write_sheet(path: Path, pictures: "Sequence[np.ndarray]", columns: int) -> P
 
 def write_animation(path: Path, frames: "Sequence[Sequence[np.ndarray]]") -> Path:
     """Frames of several pictures in one row each as a GIF."""
-    from hizumi.files import write_atomically
     from hizumi.report.generations import animation_file, sheet
+    from hizumi.storage.files import write_atomically
 
     write_atomically(path, animation_file([sheet(frame, len(frame)) for frame in frames]))
     return path

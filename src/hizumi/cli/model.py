@@ -106,7 +106,7 @@ def likelihood(
 
     from hizumi.generation import load
     from hizumi.inspection import Failure
-    from hizumi.writing import write_csv, write_json
+    from hizumi.storage.tables import write_csv, write_json
 
     if "-" in (json_to, csv_to) and json_to == csv_to:
         raise UsageError("--json and --csv cannot both go to standard output; name a file for one of them")
@@ -154,7 +154,7 @@ def evaluate(
     from hizumi.generation import load
     from hizumi.generation.assessment import assess
     from hizumi.report.words import flat_options
-    from hizumi.writing import write_json
+    from hizumi.storage.tables import write_json
 
     modeller = load(model)
     space = load(features).model_ if features.endswith(".hizumi") else features

@@ -140,7 +140,7 @@ def parsed_image_size(text: str | None) -> int | tuple[int, int] | None:
 
 def made_detector(name: str, settings: Sequence[str], preset: str | None = None) -> "Detector":
     """An unfitted detector from its name, its preset, and settings such as "latent=50" or "model.latent=20"."""
-    from hizumi.inspection import construct, specification_from
+    from hizumi.registry import construct, specification_from
 
     detector: Detector = construct(specification_from(name, _parsed(settings), preset=preset))
     return detector
@@ -149,7 +149,7 @@ def made_detector(name: str, settings: Sequence[str], preset: str | None = None)
 def made_model(name: str, settings: Sequence[str], pairing: str | None) -> "tuple[Trainable, str | Pairing | None]":
     """An unfitted model and a pairing from their names, and settings such as "latent=50" or "pairing.noise=0.3"."""
     from hizumi.generation.lessons import made_pairing
-    from hizumi.inspection import construct, specification_from
+    from hizumi.registry import construct, specification_from
 
     parsed = _parsed(settings)
     model: Trainable = construct(

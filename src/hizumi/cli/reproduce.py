@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hizumi.detectors import Detector
-    from hizumi.evaluation.ledger import Row
-    from hizumi.evaluation.protocol import Mode, Protocol
-    from hizumi.evaluation.published_forms import Pool
-    from hizumi.evaluation.reproduction import Entrant
+    from hizumi.reproduction.ledger import Row
+    from hizumi.reproduction.protocol import Mode, Protocol
+    from hizumi.reproduction.published_forms import Pool
+    from hizumi.reproduction.running import Entrant
     from hizumi.training import Budget, TrainingOptions
 
 LEDGER = Path("benchmarks/results/ledger")
@@ -72,10 +72,10 @@ def reproduce(
     if seeds < 1:
         raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
     refuse_missing(accelerator)
-    from hizumi.evaluation.entrants import detector_of
-    from hizumi.evaluation.protocol import MODES
-    from hizumi.evaluation.protocols import find_protocol
     from hizumi.registry import detector_class
+    from hizumi.reproduction.entrants import detector_of
+    from hizumi.reproduction.protocol import MODES
+    from hizumi.reproduction.protocols import find_protocol
 
     found = find_protocol(name)
     names = _split(detectors) or found.rows
@@ -105,8 +105,8 @@ def _run_row(
     seeds: int,
     output: Path,
 ) -> "Row":
-    from hizumi.evaluation.ledger import add_run, begin_row, row_path
-    from hizumi.evaluation.reproduction import run
+    from hizumi.reproduction.ledger import add_run, begin_row, row_path
+    from hizumi.reproduction.running import run
 
     path = row_path(output, protocol.name, entrant.name, mode, budget)
     request = {
@@ -133,9 +133,9 @@ def _entrant(
     name: str, protocol: "Protocol", mode: "Mode", budget: Literal["short", "paper"], accelerator: str
 ) -> "Entrant":
     """The detector behind a name of the ledger, with its settings in plain data, and where they are not the paper's."""
-    from hizumi.evaluation.entrants import detector_of, differences, settled
-    from hizumi.evaluation.reproduction import Entrant
-    from hizumi.inspection.specification import specify
+    from hizumi.registry.specification import specify
+    from hizumi.reproduction.entrants import detector_of, differences, settled
+    from hizumi.reproduction.running import Entrant
 
     (make, options), papers = settled(name, protocol, mode, budget), settled(name, protocol, mode, "paper")
     options = replace(options, accelerator=accelerator)
@@ -177,7 +177,7 @@ def _names(text: str) -> Iterator[str]:
 
 
 def _show_protocols(console: "Console") -> None:
-    from hizumi.evaluation.protocols import PROTOCOLS
+    from hizumi.reproduction.protocols import PROTOCOLS
 
     rows = [
         [each.name, each.about, ", ".join(each.figures.values()), str(len(each.cases))] for each in PROTOCOLS.values()
@@ -186,9 +186,9 @@ def _show_protocols(console: "Console") -> None:
 
 
 def _write_page(page: Path, ledger: Path) -> None:
-    from hizumi.evaluation.ledger import read_ledger
-    from hizumi.files import write_atomically
     from hizumi.report.ledger import ledger_page
+    from hizumi.reproduction.ledger import read_ledger
+    from hizumi.storage.files import write_atomically
 
     write_atomically(page, ledger_page(read_ledger(ledger)).encode())
     typer.echo(f"Wrote {page}.")
@@ -203,7 +203,7 @@ def _report(
     json_to: str | None,
 ) -> None:
     from hizumi.report.ledger import COLUMNS, table_rows
-    from hizumi.writing import write_json
+    from hizumi.storage.tables import write_json
 
     if json_to is not None:
         write_json(json_to, {"rows": [{"request": row.request, "runs": row.runs} for row in rows]})

@@ -149,7 +149,7 @@ def show_parity(console: "Console", parity: Mapping[str, Any]) -> None:
 def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
     """Resolved options and what the fit or training would cost."""
     from hizumi.report.words import flat_options
-    from hizumi.writing import write_json
+    from hizumi.storage.tables import write_json
 
     if json_to is not None:
         write_json(json_to, plan)

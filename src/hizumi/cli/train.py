@@ -10,9 +10,9 @@ from hizumi.cli import options
 from hizumi.cli.console import GOOD, coloured, console_beside
 from hizumi.cli.making import SHEET_COLUMNS, write_sheet
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.run_folder import open_run_folder
 from hizumi.cli.summary import model_result, show_model, show_plan
 from hizumi.errors import UsageError
+from hizumi.runs.folder import open_run_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +73,7 @@ def train(
     """
     from hizumi.generation import Modeller
     from hizumi.generation.bundle import plain_pairing
-    from hizumi.inspection import specify
+    from hizumi.registry import specify
 
     model, chosen_pairing = options.made_model(name, settings or (), pairing)
     training = options.training_options(
@@ -163,7 +163,7 @@ def _train(
 
 
 def _show_trained(modeller: "Modeller", output: Path, json_to: str | None) -> None:
-    from hizumi.writing import write_json
+    from hizumi.storage.tables import write_json
 
     if json_to is not None:
         write_json(json_to, model_result(modeller) | {"model": str(output)})

@@ -6,7 +6,7 @@ from hizumi.lazy import lazily as _lazily
 
 if _typing.TYPE_CHECKING:
     from hizumi.data.builtin_sets import BUILTIN_NAMES, builtin
-    from hizumi.data.files import IMAGE_SUFFIXES, decode
+    from hizumi.data.decoding import IMAGE_SUFFIXES, decode
     from hizumi.data.images import Decoded, Window, match_channels, prepare
     from hizumi.data.manifest import Manifest, Record
     from hizumi.data.motion import Motion
@@ -31,7 +31,7 @@ __getattr__, __dir__ = _lazily(
     __name__,
     {
         "builtin_sets": ["BUILTIN_NAMES", "builtin"],
-        "files": ["IMAGE_SUFFIXES", "decode"],
+        "decoding": ["IMAGE_SUFFIXES", "decode"],
         "images": ["Decoded", "Window", "match_channels", "prepare"],
         "manifest": ["Manifest", "Record"],
         "motion": ["Motion"],

@@ -14,7 +14,7 @@ import numpy as np
 from hizumi.data.labels import NormalClass, labels_of, split_of_word
 from hizumi.data.manifest import Manifest, Record
 from hizumi.errors import DataError, UsageError
-from hizumi.files import printable
+from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
     from torch import Tensor

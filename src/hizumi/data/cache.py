@@ -18,7 +18,7 @@ import numpy as np
 
 from hizumi.data.images import Decoded
 from hizumi.errors import SaveError
-from hizumi.files import printable
+from hizumi.storage.files import printable
 
 VERSION = 1  # raised whenever decoding or sizing gives other pixels than before
 

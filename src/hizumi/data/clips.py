@@ -5,12 +5,12 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from hizumi.data.files import decode
+from hizumi.data.decoding import decode
 from hizumi.data.folders import MASKS_FOLDER, listed, mask_of
 from hizumi.data.labels import NORMAL_WORDS, SPLITS
 from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record
 from hizumi.errors import DataError
-from hizumi.files import printable
+from hizumi.storage.files import printable
 
 PARTS = 10  # that a single clip is cut into, so that it can be dealt to training and calibration
 

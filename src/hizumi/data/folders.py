@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from hizumi.data.files import IMAGE_SUFFIXES
+from hizumi.data.decoding import IMAGE_SUFFIXES
 from hizumi.data.labels import ANOMALOUS_WORDS, NORMAL_WORDS, SPLITS, NormalClass, with_classes
 from hizumi.data.manifest import GOOD, Manifest, Record
 from hizumi.errors import DataError
-from hizumi.files import printable
+from hizumi.storage.files import printable
 
 MASKS_FOLDER = "ground_truth"
 LAYOUTS = "put good images right into it, or into good/ beside one folder a defect, or into train/good and test/<kind>"

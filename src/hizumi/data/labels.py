@@ -8,7 +8,7 @@ import numpy as np
 
 from hizumi.data.manifest import GOOD, UNLABELLED, Record
 from hizumi.errors import DataError, UsageError
-from hizumi.files import printable
+from hizumi.storage.files import printable
 
 NORMAL_WORDS = frozenset({"good", "normal", "ok"})
 ANOMALOUS_WORDS = frozenset({"abnormal", "anomalous", "anomaly", "bad", "defect", "defective", "ng"})

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from hizumi.data.files import decode
+from hizumi.data.decoding import decode
 from hizumi.data.images import Decoded, as_pixels
 from hizumi.data.motion import Motion
 from hizumi.errors import DataError

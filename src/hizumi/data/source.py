@@ -20,14 +20,14 @@ from hizumi.data.arrays import (
 )
 from hizumi.data.builtin_sets import BUILTIN_NAMES, builtin
 from hizumi.data.clips import open_clips, with_neighbours
-from hizumi.data.files import IMAGE_SUFFIXES
+from hizumi.data.decoding import IMAGE_SUFFIXES
 from hizumi.data.folders import open_folder
 from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import Manifest, Record, Source
 from hizumi.data.tables import open_csv
 from hizumi.data.video import VIDEO_SUFFIXES, open_video
 from hizumi.errors import DataError, UsageError
-from hizumi.files import printable
+from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,7 @@ import numpy as np
 from hizumi.data.labels import NormalClass, are_classes, label_of_word, split_of_word, with_classes
 from hizumi.data.manifest import GOOD, Manifest, Record
 from hizumi.errors import DataError
-from hizumi.files import printable
+from hizumi.storage.files import printable
 
 MEANINGS = ("label", "split", "group", "kind")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hizumi.archive import write_archive
 from hizumi.data import Manifest
 from hizumi.errors import DataError, RunError, UsageError
 from hizumi.export.graph import Graph, Port
@@ -22,6 +21,7 @@ from hizumi.inspection.card import model_card
 from hizumi.inspection.scoring import Observer, reporting
 from hizumi.runtime.bundle import CALIBRATION, CARD, FORMAT, revive
 from hizumi.runtime.engines import ONNX, EngineName, Precision
+from hizumi.storage.archive import write_archive
 
 if TYPE_CHECKING:
     from onnx import ModelProto

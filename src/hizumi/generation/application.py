@@ -8,9 +8,9 @@ from torch import Tensor
 
 from hizumi.data import Manifest, Window
 from hizumi.errors import DataError
-from hizumi.generation.preprocessing import Preprocessing
-from hizumi.inspection.reading import Piece, Reader
 from hizumi.inspection.scoring import Failure
+from hizumi.preprocessing.preprocessing import Preprocessing
+from hizumi.preprocessing.reading import Piece, Reader
 
 BATCH_SIZE = 64
 

@@ -1,4 +1,4 @@
-"""A fitted modeller in one file (see `hizumi.archive`).
+"""A fitted modeller in one file (see `hizumi.storage.archive`).
 
 model.json             what the model is, how data reach it and come back, options, findings, hashes
 weights.safetensors    parameters and buffers of the model
@@ -18,11 +18,11 @@ from hizumi.data.pairs import PAIRINGS
 from hizumi.errors import BundleError, UsageError
 from hizumi.generation.card import model_card
 from hizumi.generation.modeller import Modeller
-from hizumi.generation.preprocessing import Preprocessing
-from hizumi.headers import Header, read_bundle, write_bundle
 from hizumi.inspection.bundle import constructor_arguments, plain_parameters
 from hizumi.inspection.restored import explained
-from hizumi.inspection.specification import construct
+from hizumi.preprocessing.preprocessing import Preprocessing
+from hizumi.registry.specification import construct
+from hizumi.storage.headers import Header, read_bundle, write_bundle
 from hizumi.training.checkpoint import load_fitted
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal

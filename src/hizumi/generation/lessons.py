@@ -19,8 +19,8 @@ from hizumi.generation.examples import (
     to_learn_from,
     with_classes_only,
 )
-from hizumi.generation.preprocessing import Preprocessing
-from hizumi.inspection.preparation import choose_sizing, choose_window
+from hizumi.preprocessing.choosing import choose_sizing, choose_window
+from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.training import Trainable
 
 WORKING_SIZE = 64  # larger images are brought to it unless the user says otherwise

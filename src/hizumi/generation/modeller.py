@@ -22,17 +22,17 @@ from hizumi.generation.application import applied
 from hizumi.generation.examples import open_examples
 from hizumi.generation.health import check_model
 from hizumi.generation.lessons import Lessons, Wishes, lessons_for
-from hizumi.generation.preprocessing import Preprocessing
 from hizumi.generation.preview import Preview, previewing
 from hizumi.generation.walks import along_axis, around_mean, between
-from hizumi.inspection.account import account
-from hizumi.inspection.planning import peak_memory, training_cost
-from hizumi.inspection.preparation import with_validation
-from hizumi.inspection.reading import Piece
 from hizumi.inspection.scoring import Failure, reporting
 from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
 from hizumi.models.abilities import ABILITIES
+from hizumi.preprocessing.choosing import with_validation
+from hizumi.preprocessing.preprocessing import Preprocessing
+from hizumi.preprocessing.reading import Piece
 from hizumi.registry import find_models, model_class
+from hizumi.runs.planning import peak_memory, training_cost
+from hizumi.runs.record import account
 from hizumi.training import Trainable, TrainingOptions
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal

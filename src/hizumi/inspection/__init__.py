@@ -9,7 +9,6 @@ if _typing.TYPE_CHECKING:
     from hizumi.inspection.inspector import Inspector
     from hizumi.inspection.restored import restore
     from hizumi.inspection.scoring import Failure
-    from hizumi.inspection.specification import construct, specification_from, specify
     from hizumi.inspection.verdicts import Inspection, Judge
 
 __getattr__, __dir__ = _lazily(
@@ -19,7 +18,6 @@ __getattr__, __dir__ = _lazily(
         "inspector": ["Inspector"],
         "restored": ["restore"],
         "scoring": ["Failure"],
-        "specification": ["construct", "specification_from", "specify"],
         "verdicts": ["Inspection", "Judge"],
     },
 )
@@ -29,10 +27,7 @@ __all__ = [
     "Inspection",
     "Inspector",
     "Judge",
-    "construct",
     "load",
     "restore",
     "save",
-    "specification_from",
-    "specify",
 ]

@@ -1,4 +1,4 @@
-"""A fitted inspector in one file (see `hizumi.archive`).
+"""A fitted inspector in one file (see `hizumi.storage.archive`).
 
 bundle.json                what the detector is, how images reach it, the calibration, options, findings, hashes
 weights.safetensors        parameters and buffers of the detector
@@ -18,10 +18,10 @@ import safetensors.numpy
 import safetensors.torch
 from sklearn.base import BaseEstimator
 
-from hizumi.headers import write_bundle
 from hizumi.inspection.card import model_card
 from hizumi.inspection.inspector import Inspector
 from hizumi.inspection.restored import FORMAT, SCORES, WEIGHTS, DetectorHeader, Restored, explained, restore
+from hizumi.storage.headers import write_bundle
 from hizumi.training import TrainingOptions
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal

@@ -19,13 +19,13 @@ from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector, Preset
 from hizumi.detectors.detector import preset_of
 from hizumi.errors import DataError, UsageError
-from hizumi.inspection.account import account, check_health
 from hizumi.inspection.detecting import DetectorScores
-from hizumi.inspection.preparation import choose_motion, choose_sizing, choose_window, deal, with_validation
 from hizumi.inspection.scoring import Failure, Scored, Scorer, reporting
-from hizumi.inspection.specification import construct, specify
 from hizumi.inspection.verdicts import Judge
+from hizumi.preprocessing.choosing import choose_motion, choose_sizing, choose_window, deal, with_validation
 from hizumi.registry import detector_class
+from hizumi.registry.specification import construct, specify
+from hizumi.runs.record import account, check_health
 from hizumi.training import TrainingOptions
 from hizumi.training.loop import Observer, make_fabric
 
@@ -211,7 +211,7 @@ class Inspector(Judge, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sc
 
     def plan(self, X: Any, *, strict: bool = False) -> dict[str, Any]:
         """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data."""
-        from hizumi.inspection.planning import estimate
+        from hizumi.runs.planning import estimate
 
         options = self._training_options()
         manifest = deal(self._manifest(X, reset=True), self.held_out_share, options.seed)

@@ -14,11 +14,11 @@ from hizumi.calibration import Calibration
 from hizumi.data import Manifest, Motion, Sizing, Window
 from hizumi.detectors import Detector
 from hizumi.errors import BundleError, UsageError
-from hizumi.headers import Header, read_bundle
 from hizumi.inspection.detecting import DetectorScores
 from hizumi.inspection.scoring import Scorer
-from hizumi.inspection.specification import construct
 from hizumi.inspection.verdicts import Judge, opened
+from hizumi.registry.specification import construct
+from hizumi.storage.headers import Header, read_bundle
 from hizumi.training.checkpoint import load_fitted
 
 FORMAT = 1

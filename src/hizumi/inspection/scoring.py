@@ -9,7 +9,7 @@ import numpy as np
 
 from hizumi.data import Manifest, Motion, Sizing, Window
 from hizumi.errors import DataError
-from hizumi.inspection.reading import Piece, Reader
+from hizumi.preprocessing.reading import Piece, Reader
 from hizumi.shapes import Float, Shaped, UInt8
 
 BATCH_SIZE = 64

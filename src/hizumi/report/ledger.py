@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from hizumi.evaluation.entrants import CHOSEN_ON_TEST
-from hizumi.evaluation.ledger import Row, Summary, summarise_figure
-from hizumi.evaluation.protocol import FALSE_ALARM_RATE, Protocol
-from hizumi.evaluation.protocols import PROTOCOLS
-from hizumi.evaluation.published_numbers import ELSEWHERE, PUBLISHED, Published, published_for
 from hizumi.report.words import count
+from hizumi.reproduction.entrants import CHOSEN_ON_TEST
+from hizumi.reproduction.ledger import Row, Summary, summarise_figure
+from hizumi.reproduction.protocol import FALSE_ALARM_RATE, Protocol
+from hizumi.reproduction.protocols import PROTOCOLS
+from hizumi.reproduction.published_numbers import ELSEWHERE, PUBLISHED, Published, published_for
 
 FALSE_ALARMS = "realised_false_alarm_rate"
 COLUMNS = (

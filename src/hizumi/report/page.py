@@ -17,12 +17,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hizumi.calibration import Calibration, Verdict
-from hizumi.files import printable, write_atomically
 from hizumi.report import figures, words
 from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent
 from hizumi.report.panels import Tile, tiles
 from hizumi.report.style import colours, svg
 from hizumi.report.tables import MEASURES, summarise
+from hizumi.storage.files import printable, write_atomically
 
 CARDS_IN_A_GROUP = 6
 CARDS_IN_A_COMPARED_GROUP = 3

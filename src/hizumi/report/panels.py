@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw
 
 from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.errors import UsageError
-from hizumi.files import write_atomically
 from hizumi.report.content import NORMAL, UNKNOWN, ReportContent
 from hizumi.report.style import DEFECT, GOOD, HEAT, MUTED, new_figure, png, styled
+from hizumi.storage.files import write_atomically
 
 BOX_COLOUR = "#3fe0ff"  # far from every colour of the heat scale, also for colour-blind readers
 BOXES_DRAWN = 12

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hizumi.evaluation import Estimate, Evaluation
-from hizumi.files import printable
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN, ReportContent
+from hizumi.storage.files import printable
 
 SPACE = "\u00a0"  # a number and its unit stay in one line
 

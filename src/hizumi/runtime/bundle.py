@@ -1,4 +1,4 @@
-"""An exported bundle in one file (see `hizumi.archive`): all that it takes to inspect, but the engine.
+"""An exported bundle in one file (see `hizumi.storage.archive`): all that it takes to inspect, but the engine.
 
 export.json                the detector, how items reach it, what goes in and comes out, calibration, parity, hashes
 graph.onnx                 for ONNX Runtime; or graph.xml and graph.bin for OpenVINO
@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from hizumi.archive import read_archive
 from hizumi.calibration import Calibration
 from hizumi.data import Motion, Sizing, Window
 from hizumi.errors import BundleError, MissingExtraError
 from hizumi.runtime.engines import start
 from hizumi.runtime.inspector import ExportedInspector
+from hizumi.storage.archive import read_archive
 
 FORMAT = 1
 CARD = "model-card.md"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from hizumi.calibration import Verdict
 from hizumi.errors import HizumiError
-from hizumi.files import printable
 from hizumi.runtime.bundle import load
-from hizumi.writing import write_csv
+from hizumi.storage.files import printable
+from hizumi.storage.tables import write_csv
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from hizumi.errors import BundleError
-from hizumi.files import write_atomically
+from hizumi.storage.files import write_atomically
 from hizumi.training.trainable import Trainable
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hizumi.files import save_error
+from hizumi.storage.files import save_error
 
 
 class Journal:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hizumi.data import Sizing, Store, Window
-from hizumi.inspection.reading import Reader
+from hizumi.preprocessing.reading import Reader
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hizumi.files import encodable, save_error, write_atomically
+from hizumi.storage.files import encodable, save_error, write_atomically
 
 
 def write_json(path: Path | str, content: Mapping[str, Any]) -> None:

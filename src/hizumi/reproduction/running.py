@@ -23,7 +23,7 @@ from hizumi.evaluation.metrics import (
     pixel_auroc,
     pixel_average_precision,
 )
-from hizumi.evaluation.protocol import (
+from hizumi.reproduction.protocol import (
     FALSE_ALARM_RATE,
     SIZES,
     BudgetName,
@@ -33,8 +33,8 @@ from hizumi.evaluation.protocol import (
     Protocol,
     thinned,
 )
-from hizumi.evaluation.published_forms import Pool
-from hizumi.evaluation.views import PoolView
+from hizumi.reproduction.published_forms import Pool
+from hizumi.reproduction.views import PoolView
 from hizumi.training import TrainingOptions
 from hizumi.training.checkpoint import load_fitted
 from hizumi.training.loop import Observer

@@ -9,7 +9,7 @@ from hizumi.data.motion import FLOW_CHANNELS, Motion
 from hizumi.data.stream import Batches, TensorSource, View
 from hizumi.detectors import Detector
 from hizumi.errors import DataError
-from hizumi.evaluation.published_forms import Pool
+from hizumi.reproduction.published_forms import Pool
 
 CHUNK = 1024  # items scored at a time, a multiple of the batch size
 GREY_LEVELS = Window.of(np.dtype(np.uint8))

@@ -9,7 +9,7 @@ from torch import nn
 
 from hizumi.detectors.detector import preset_of
 from hizumi.errors import UsageError
-from hizumi.registry import detector_class, find_detectors, find_models, model_class
+from hizumi.registry.finding import detector_class, find_detectors, find_models, model_class
 
 
 def specify(part: nn.Module) -> dict[str, Any]:

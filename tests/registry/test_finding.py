@@ -7,9 +7,9 @@ import pytest
 
 import hizumi.detectors
 import hizumi.models
-from hizumi import registry
 from hizumi.detectors.detector import Detector
 from hizumi.errors import UsageError
+from hizumi.registry import finding as registry
 from hizumi.training.trainable import Trainable
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from hizumi.errors import UsageError
 from hizumi.evaluation.metrics import confusion_at
-from hizumi.evaluation.protocol import ANY, Deal, Leak, Protocol, Sizes, thinned, with_calibration
-from hizumi.evaluation.protocols import PROTOCOLS, find_protocol
-from hizumi.evaluation.published_forms import Pool
-from hizumi.evaluation.published_numbers import PUBLISHED
-from hizumi.evaluation.reproduction import share_threshold
 from hizumi.registry import find_detectors
+from hizumi.reproduction.protocol import ANY, Deal, Leak, Protocol, Sizes, thinned, with_calibration
+from hizumi.reproduction.protocols import PROTOCOLS, find_protocol
+from hizumi.reproduction.published_forms import Pool
+from hizumi.reproduction.published_numbers import PUBLISHED
+from hizumi.reproduction.running import share_threshold
 
 DIGITS = np.repeat(np.arange(10), 70)
 

@@ -3,12 +3,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from hizumi.detectors import Detector, GANomaly, GaussianFeatures, Mahalanobis, Reconstruction
-from hizumi.evaluation.protocol import Leak
-from hizumi.evaluation.protocols import find_protocol
-from hizumi.evaluation.published_forms import Pool
-from hizumi.evaluation.reproduction import Entrant, run
-from hizumi.evaluation.views import PoolView, with_motion
 from hizumi.models import Autoencoder
+from hizumi.reproduction.protocol import Leak
+from hizumi.reproduction.protocols import find_protocol
+from hizumi.reproduction.published_forms import Pool
+from hizumi.reproduction.running import Entrant, run
+from hizumi.reproduction.views import PoolView, with_motion
 from hizumi.training import Budget, TrainingOptions
 
 

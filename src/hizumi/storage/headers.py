@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hizumi.archive import HEADERS, Kind, read_archive, write_archive
 from hizumi.errors import BundleError
+from hizumi.storage.archive import HEADERS, Kind, read_archive, write_archive
 
 
 class Header(BaseModel):

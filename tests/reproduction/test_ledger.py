@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from hizumi.errors import DataError, UsageError
-from hizumi.evaluation.entrants import differences
-from hizumi.evaluation.ledger import add_run, begin_row, read_ledger, row_path, summarise_figure
+from hizumi.reproduction.entrants import differences
+from hizumi.reproduction.ledger import add_run, begin_row, read_ledger, row_path, summarise_figure
 
 REQUEST = {"protocol": "elpv", "name": "likelihood(pixel_cnn, ratio)", "mode": "honest", "budget": "short"}
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from hizumi.data import Manifest, Store
 from hizumi.detectors import Detector
-from hizumi.inspection.specification import specify
+from hizumi.registry.specification import specify
 from hizumi.training import Trainable, TrainingOptions
 from hizumi.training.health import Finding, check_losses, check_reconstructions, check_scores
 from hizumi.training.journal import Journal

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Shaped
 
 from hizumi.data import IMAGE_SUFFIXES, Manifest, decode, open_source
 from hizumi.errors import DataError
-from hizumi.files import printable
+from hizumi.storage.files import printable
 
 KDD_COLUMNS = 41
 KDD_WORDS = (1, 2, 3)

@@ -13,7 +13,7 @@ from hizumi.data import tiff
 from hizumi.data.images import Decoded, as_pixels
 from hizumi.data.rasters import PIXEL_LIMIT, from_ink, over_black, refuse_bomb, upright
 from hizumi.errors import DataError
-from hizumi.files import printable
+from hizumi.storage.files import printable
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")

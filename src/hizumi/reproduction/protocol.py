@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Integer, Shaped
 
 from hizumi.errors import DataError, UsageError
-from hizumi.evaluation.published_forms import Pool
+from hizumi.reproduction.published_forms import Pool
 
 Mode = Literal["honest", "paper"]
 BudgetName = Literal["short", "paper"]

@@ -2,10 +2,10 @@ import pytest
 
 from hizumi.detectors import GANomaly
 from hizumi.errors import UsageError
-from hizumi.evaluation.entrants import CHOSEN_ON_TEST, ENTRIES, detector_of, settled, with_arguments
-from hizumi.evaluation.protocol import Leak
-from hizumi.evaluation.protocols import PROTOCOLS, find_protocol
 from hizumi.registry import detector_class
+from hizumi.reproduction.entrants import CHOSEN_ON_TEST, ENTRIES, detector_of, settled, with_arguments
+from hizumi.reproduction.protocol import Leak
+from hizumi.reproduction.protocols import PROTOCOLS, find_protocol
 from hizumi.training import Budget
 
 

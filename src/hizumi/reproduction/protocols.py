@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Bool
 
 from hizumi.errors import UsageError
-from hizumi.evaluation import published_data
-from hizumi.evaluation.protocol import ANY, Deal, Leak, Protocol, as_bytes
-from hizumi.evaluation.published_data import CIFAR10
-from hizumi.evaluation.published_forms import Pool
+from hizumi.reproduction import published_data
+from hizumi.reproduction.protocol import ANY, Deal, Leak, Protocol, as_bytes
+from hizumi.reproduction.published_data import CIFAR10
+from hizumi.reproduction.published_forms import Pool
 
 TRAINING_SHARE_OF_POOL = 0.8  # GANomaly and EGBAD, of the nine normal classes
 ELPV_TEST_SHARE = 1 / 3

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from hizumi.errors import DataError
-from hizumi.evaluation import published_data, published_forms
-from hizumi.evaluation.published_forms import Pool
+from hizumi.reproduction import published_data, published_forms
+from hizumi.reproduction.published_forms import Pool
 
 GENERATOR = np.random.default_rng(0)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hizumi.errors import BundleError
-from hizumi.files import write_atomically
+from hizumi.storage.files import write_atomically
 from hizumi.version import __version__
 
 Kind = Literal["detector", "model", "exported"]

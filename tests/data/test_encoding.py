@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hizumi.data import decode
-from hizumi.data.writing import encoded
+from hizumi.data.encoding import encoded
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

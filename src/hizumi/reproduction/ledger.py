@@ -9,7 +9,7 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from hizumi.errors import DataError, UsageError
-from hizumi.files import printable, write_atomically
+from hizumi.storage.files import printable, write_atomically
 
 Run = Mapping[str, Any]
 

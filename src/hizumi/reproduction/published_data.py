@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hizumi.errors import DataError
-from hizumi.evaluation.published_forms import (
+from hizumi.reproduction.published_forms import (
     Form,
     Pool,
     cifar_binary,
@@ -27,7 +27,7 @@ from hizumi.evaluation.published_forms import (
     read_idx,
     ucsd_folder,
 )
-from hizumi.files import printable
+from hizumi.storage.files import printable
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

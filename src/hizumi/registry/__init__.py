@@ -1,0 +1,27 @@
+"""Registry: models and detectors by name, plug-ins included, and each as plain data."""
+
+import typing as _typing
+
+from hizumi.lazy import lazily as _lazily
+
+if _typing.TYPE_CHECKING:
+    from hizumi.registry.finding import detector_class, find_detectors, find_models, model_class
+    from hizumi.registry.specification import construct, specification_from, specify
+
+__getattr__, __dir__ = _lazily(
+    __name__,
+    {
+        "finding": ["detector_class", "find_detectors", "find_models", "model_class"],
+        "specification": ["construct", "specification_from", "specify"],
+    },
+)
+
+__all__ = [
+    "construct",
+    "detector_class",
+    "find_detectors",
+    "find_models",
+    "model_class",
+    "specification_from",
+    "specify",
+]

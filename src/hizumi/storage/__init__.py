@@ -1,0 +1,3 @@
+"""Storage: archives and their headers, files replaced atomically, tables of results: how things lie on a disk."""
+
+__all__: list[str] = []
