@@ -26,7 +26,7 @@ LEVELS = [
     {"cli"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
-FREE = {"errors", "lazy", "shapes", "version"}  # everyone may import them, and they import only each other
+FREE = {"arguments", "errors", "lazy", "shapes", "version"}  # everyone may import them, and they import only each other
 OUTSIDE = {"__init__", "__main__"}  # the package's front doors, above all rooms
 FILES = sorted(PACKAGE.rglob("*.py"))
 

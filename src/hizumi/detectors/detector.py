@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 import torch
 from torch import Tensor, nn
 
+from hizumi.arguments import Configurable, check_arguments
 from hizumi.data.stream import Batches, View, as_source, in_order, mix_seed
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
@@ -38,7 +39,7 @@ class Preset(NamedTuple):
     options: TrainingOptions = TrainingOptions()
 
 
-class Detector(nn.Module, ABC):
+class Detector(nn.Module, ABC, metaclass=Configurable):
     """An anomaly detector. One file, one subclass: `phases` to train, `fit_statistics` to estimate, `score_batch`.
 
     The constructor stores its arguments under their own names and does nothing else that can fail. Everything fitted
@@ -70,6 +71,9 @@ class Detector(nn.Module, ABC):
         self.register_buffer("vector_mean", None)
         self.register_buffer("vector_scale", None)
         self._ready_copies = Ready[Detector]()
+
+    def check(self) -> None:
+        """Raise UsageError where arguments, each of which is fine by itself, do not go together."""
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make what depends on the shape of the data, (c, h, w) or (d,), besides the phases' own networks."""
@@ -124,6 +128,7 @@ class Detector(nn.Module, ABC):
             observe: Called with the record of every step.
             fabric: A launched Fabric; made from the options where not given.
         """
+        check_arguments(self)
         options = options or TrainingOptions()
         source = as_source(images)
         self.card.check_shape(source.shape, type(self).__name__)

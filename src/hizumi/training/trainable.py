@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop
 
+from hizumi.arguments import Configurable, check_arguments
 from hizumi.data.stream import Batches
 from hizumi.errors import NotFittedError
 from hizumi.training.card import Card
@@ -43,7 +44,7 @@ def cosine_to_zero(progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-class Trainable(nn.Module, ABC):
+class Trainable(nn.Module, ABC, metaclass=Configurable):
     """One trainable system. `step` is the paper's algorithm box; nothing else in the project knows it.
 
     The constructor stores its arguments under their own names and does nothing else that can fail; `build` makes
@@ -75,6 +76,9 @@ class Trainable(nn.Module, ABC):
     @abstractmethod
     def build(self, shape: tuple[int, ...]) -> None:
         """Make the networks for data of this shape and register their optimisers with `optimise`."""
+
+    def check(self) -> None:
+        """Raise UsageError where arguments, each of which is fine by itself, do not go together."""
 
     @abstractmethod
     def step(self, batch: Any) -> dict[str, Tensor]:
@@ -108,6 +112,7 @@ class Trainable(nn.Module, ABC):
         from hizumi.data.pairs import Unpaired
         from hizumi.training.loop import fit
 
+        check_arguments(self)
         if "two sets" in self.card.needs and isinstance(images, tuple):
             images = Unpaired(*images)
         fit([self], images, options or TrainingOptions())
