@@ -46,7 +46,7 @@ class Configurable(ABCMeta):
     @property
     def __signature__(cls) -> inspect.Signature:
         """The constructor's own, which `__call__` would otherwise hide."""
-        _, *parameters = inspect.signature(cls.__init__).parameters.values()
+        _, *parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]  # each class has its own
         return inspect.Signature(parameters)
 
 
@@ -243,7 +243,7 @@ def _plain(value: Any) -> Any:
 
 @cache
 def _annotations(owner: type) -> dict[str, Any]:
-    hints = get_type_hints(owner.__init__, include_extras=True)
+    hints = get_type_hints(owner.__init__, include_extras=True)  # type: ignore[misc]  # each class has its own
     return {name: hints.get(name, Any) for name in parameters_of(owner)}
 
 
