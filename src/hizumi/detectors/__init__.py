@@ -10,7 +10,7 @@ from hizumi.detectors.cross_channel import CrossChannel
 from hizumi.detectors.dbn_one_class_svm import DBNOneClassSVM
 from hizumi.detectors.deep_one_class import DeepOneClass
 from hizumi.detectors.deep_svdd import DeepSVDD
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.distillation import Distillation
 from hizumi.detectors.egbad import EGBAD
 from hizumi.detectors.ensemble import Ensemble
@@ -53,7 +53,6 @@ __all__ = [
     "NearestFeatures",
     "OneClassSVM",
     "Part",
-    "Preset",
     "Reconstruction",
     "SkipGANomaly",
     "Watch",

@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from hizumi import networks, objectives
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.models.abilities import CanEncode, CanReconstruct
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, TrainingOptions, WeightAverage, linear_to_zero
+from hizumi.training import Budget, Card, Preset, TrainingOptions, WeightAverage, linear_to_zero
 
 CARD = Card(
     family="adversarial",

@@ -9,8 +9,8 @@ from torch.nn.functional import mse_loss
 
 from hizumi import networks, objectives
 from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
-from hizumi.detectors.detector import Anomaly, Detector, Preset
-from hizumi.training import Budget, Card, Trainable, TrainingOptions
+from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 REFINER_STEPS = 2  # for each of the critic
 ERROR_MEMORY = 0.95  # share of the running refinement error that each step keeps

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.frozen_gan import as_gan, discriminator_of, features_of, freeze
 from hizumi.detectors.latent_search import search_codes
 from hizumi.errors import UsageError
@@ -15,7 +15,7 @@ from hizumi.models.abilities import CanEncode
 from hizumi.models.adversarial import Adversarial
 from hizumi.models.dcgan import DCGAN
 from hizumi.objectives import absolute_difference
-from hizumi.training import Budget, Card, Trainable, TrainingOptions
+from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 MAPPING_UNITS = 10
 DROPS_AT, DROPS_TO = 0.6, 0.3  # share of the steps after which the learning rate falls, and to what share of it

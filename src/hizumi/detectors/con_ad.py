@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from hizumi import networks, objectives
-from hizumi.detectors.detector import Anomaly, Detector, Preset
-from hizumi.training import Budget, Card, Trainable, TrainingOptions
+from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)  # of codes
 

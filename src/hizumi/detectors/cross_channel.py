@@ -10,11 +10,11 @@ from torch.nn.functional import interpolate
 
 from hizumi.data.motion import FLOW_CHANNELS
 from hizumi.data.stream import Batches, in_order
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.errors import DataError, UsageError
 from hizumi.models.pix2pix import Pix2Pix
 from hizumi.objectives import smooth
-from hizumi.training import Budget, Card, Trainable, TrainingOptions
+from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 SCORES = ("discriminators", "generators", "both")
 FLOW_WEIGHT = 2.0  # of the generators' error in the flow, beside 1 for the frame's

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from hizumi.data.stream import Batches, in_order
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.features import FeatureSpace
 from hizumi.detectors.support import SupportVectorBall, SupportVectorMachine
 from hizumi.models.deep_belief_network import DeepBeliefNetwork
-from hizumi.training import Budget, Card, Trainable, TrainingOptions
+from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 MAX_COMPONENTS = 256
 

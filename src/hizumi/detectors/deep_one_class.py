@@ -9,10 +9,10 @@ from torch.nn.functional import cross_entropy
 
 from hizumi import data, objectives
 from hizumi.data.stream import Batches, Stream, View, as_source
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.errors import DataError
 from hizumi.networks.dcgan import Pyramid, down, widths
-from hizumi.training import Budget, Card, Trainable, TrainingOptions
+from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 CARD = Card(
     family="one class",

@@ -10,10 +10,10 @@ from torch.nn.functional import mse_loss
 
 from hizumi import networks
 from hizumi.data.stream import Batches, in_order
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.errors import UsageError
 from hizumi.objectives import contrast_normalised
-from hizumi.training import Budget, Card, Trainable, TrainingOptions, drop_at
+from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions, drop_at
 
 CARD = Card(
     family="one class",

@@ -1,7 +1,7 @@
 """The contract every anomaly detector keeps: fit on normal data, then score anything."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 
@@ -17,6 +17,7 @@ from hizumi.training import loop
 from hizumi.training.card import Card
 from hizumi.training.journal import Journal
 from hizumi.training.options import Precision, TrainingOptions
+from hizumi.training.preset import Preset
 from hizumi.training.trainable import Trainable
 
 if TYPE_CHECKING:
@@ -32,13 +33,6 @@ class Anomaly(NamedTuple):
     normal: Tensor | None = None  # (n, c, h, w): what normal would look like, None where the method cannot say
 
 
-class Preset(NamedTuple):
-    """A detector ready made for a purpose, and how its phases are trained."""
-
-    make: Callable[[], "Detector"]
-    options: TrainingOptions = TrainingOptions()
-
-
 class Detector(nn.Module, ABC, metaclass=Configurable):
     """An anomaly detector. One file, one subclass: `phases` to train, `fit_statistics` to estimate, `score_batch`.
 
@@ -49,6 +43,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     card: ClassVar[Card]
     presets: ClassVar[Mapping[str, Preset]] = {}  # "fast" where there is something to train: 32 pixels in two minutes
     working_size: int = 64  # images larger than this are brought to it unless the user says otherwise
+    exemptions: ClassVar[Mapping[str, str]] = {}  # contract checks that it cannot meet, each with the reason
     tolerance: ClassVar[float] = 1e-6  # by which an image's score may differ in another batch, relative to the scores
     tolerance_in_bf16: ClassVar[float] = 0.01  # the same where convolutions keep 8 significant bits
 
@@ -243,14 +238,3 @@ def _join(parts: list[Anomaly]) -> Anomaly:
         {term: torch.cat([part.terms[term] for part in parts]) for term in parts[0].terms},
         together([part.normal for part in parts]),
     )
-
-
-def preset_of(found: type[Detector], preset: str) -> Preset:
-    """A detector's preset; one with nothing to train is fast as it is."""
-    if preset in found.presets:
-        return found.presets[preset]
-    detector = found()
-    if preset == "fast" and not detector.phases():
-        return Preset(found)
-    known = f"it has {', '.join(found.presets)}" if found.presets else "it has none"
-    raise UsageError(f"{found.__name__} has no preset {preset!r}; {known}")

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from hizumi import objectives
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.models.bigan import BiGAN
-from hizumi.training import Budget, Card, TrainingOptions
+from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 published_bigan = partial(BiGAN, weight_decay=0.0, encoder_hidden=(64,), critic_hidden=(128,), critic_apart=128)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hizumi.data.stream import Batches, in_order
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.gaussian_features import GaussianFeatures
 from hizumi.detectors.mahalanobis import Mahalanobis
 from hizumi.detectors.nearest_features import NearestFeatures
@@ -15,7 +15,7 @@ from hizumi.detectors.nested import build_members, fit_members, fit_references, 
 from hizumi.detectors.p_values import FUSIONS, Fusion, ReferenceScores
 from hizumi.detectors.reconstruction import Reconstruction
 from hizumi.errors import UsageError
-from hizumi.training import Card, Trainable
+from hizumi.training import Card, Preset, Trainable
 
 PIXELS_OF_EACH = 1000  # of a reference map, evenly spread, for its median and spread
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from hizumi import networks
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.frozen_gan import as_gan, features_of, freeze
 from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode
@@ -15,7 +15,7 @@ from hizumi.models.adversarial import Adversarial
 from hizumi.models.dcgan import DCGAN
 from hizumi.models.wgan_gp import WGANGP
 from hizumi.objectives import absolute_difference
-from hizumi.training import Budget, Card, Trainable, TrainingOptions
+from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 CARD = Card(
     family="adversarial",

@@ -10,9 +10,9 @@ from torch.nn.functional import l1_loss, mse_loss
 
 from hizumi import networks, objectives
 from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.revival import revive
-from hizumi.training import Budget, Card, Trainable, TrainingOptions
+from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 CARD = Card(
     family="reconstruction",

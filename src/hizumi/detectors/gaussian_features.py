@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from hizumi.data.stream import Batches, in_order
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import FixedFeatures, NetworkKind
 from hizumi.detectors.gaussian import Gaussian
 from hizumi.errors import UsageError
 from hizumi.objectives import smooth
-from hizumi.training import Card
+from hizumi.training import Card, Preset
 
 POOLED = 0.5  # share of the covariance that all positions have in common
 SHRINKAGE = 0.1  # of each position's covariance towards its mean variance

@@ -12,14 +12,14 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from hizumi.data.stream import Batches, in_order
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode, CanReconstruct, HasLikelihood
 from hizumi.models.autoregressive import Autoregressive, to_levels
 from hizumi.models.vae import VAE
 from hizumi.networks.parts import is_traced
 from hizumi.objectives import smooth
-from hizumi.training import Budget, Card, Trainable, TrainingOptions
+from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 REFERENCE_SHARE = 0.2  # of the normal data, for the likelihood that is typical of items the model has not seen
 

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.core_set import Reservoir, core_set, nearest, projected
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import FixedFeatures
 from hizumi.errors import NotFittedError, UsageError
 from hizumi.objectives import smooth
-from hizumi.training import Card
+from hizumi.training import Card, Preset
 
 PROJECTED_DIMENSIONS = 64  # in which the core-set is chosen
 MARGIN = 2  # positions

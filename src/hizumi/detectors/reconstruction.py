@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from hizumi.detectors.detector import Anomaly, Detector, Preset
+from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode, CanReconstruct
 from hizumi.models.autoencoder import Autoencoder
@@ -16,7 +16,7 @@ from hizumi.objectives import (
     squared_difference,
     structural_dissimilarity,
 )
-from hizumi.training import Budget, Card, Trainable, TrainingOptions
+from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 DIFFERENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": absolute_difference,

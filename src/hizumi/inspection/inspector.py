@@ -16,8 +16,7 @@ from hizumi.data import Manifest, Motion, Store, deal_folds, open_source
 from hizumi.data.motion import UNIT_WINDOW
 from hizumi.data.source import is_table
 from hizumi.data.stream import Batches, View
-from hizumi.detectors import Detector, Preset
-from hizumi.detectors.detector import preset_of
+from hizumi.detectors import Detector
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.detecting import DetectorScores
 from hizumi.inspection.scoring import Failure, Scored, Scorer, reporting
@@ -26,8 +25,9 @@ from hizumi.preprocessing.choosing import choose_motion, choose_sizing, choose_w
 from hizumi.registry import detector_class
 from hizumi.registry.specification import construct, specify
 from hizumi.runs.record import account, check_health
-from hizumi.training import TrainingOptions
+from hizumi.training import Preset, TrainingOptions
 from hizumi.training.loop import Observer, make_fabric
+from hizumi.training.preset import preset_of
 
 PIXELS_FOR_MEDIAN = 10_000  # of each held-out image, for the dark end of the map's scale
 

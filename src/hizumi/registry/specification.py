@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from torch import nn
 
-from hizumi.detectors.detector import preset_of
 from hizumi.errors import UsageError
 from hizumi.registry.finding import detector_class, find_detectors, find_models, model_class
+from hizumi.training.preset import preset_of
 
 
 def specify(part: nn.Module) -> dict[str, Any]:

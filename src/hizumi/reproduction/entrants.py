@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any, Literal, NamedTuple, TypeGuard
 
 from hizumi.detectors import ALAD, EGBAD, Detector, Likelihood
-from hizumi.detectors.detector import Preset, preset_of
 from hizumi.models import BiGAN, GatedPixelCNN
 from hizumi.registry import detector_class
 from hizumi.reproduction.protocol import BudgetName, Leak, Mode, Protocol
 from hizumi.training import Budget, TrainingOptions
+from hizumi.training.preset import Preset, preset_of
 
 
 class Entry(NamedTuple):

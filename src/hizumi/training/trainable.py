@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
@@ -16,6 +16,7 @@ from hizumi.errors import NotFittedError
 from hizumi.training.card import Card
 from hizumi.training.optimisers import Optimisers
 from hizumi.training.options import Budget, TrainingOptions
+from hizumi.training.preset import Preset
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -54,6 +55,8 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
     card: ClassVar[Card]
     default_budget: ClassVar[Budget]
     default_batch_size: ClassVar[int] = 64
+    presets: ClassVar[Mapping[str, Preset]] = {}
+    exemptions: ClassVar[Mapping[str, str]] = {}  # contract checks that it cannot meet, each with the reason
 
     shape: tuple[int, ...] | None
     optimisers: Optimisers
