@@ -19,6 +19,7 @@ from hizumi.generation.examples import (
     to_learn_from,
     with_classes_only,
 )
+from hizumi.models import LearnsClasses
 from hizumi.preprocessing.choosing import choose_sizing, choose_window
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.training import Trainable
@@ -63,7 +64,7 @@ def lessons_for(model: Trainable, X: Any, y: Any, wishes: Wishes) -> Lessons:
         return lessons
     if wishes.pairing is not None:
         raise UsageError(f"{type(model).__name__} learns from images alone, not from pairs; leave the pairing out")
-    labelled = "labels" in needs or getattr(model, "classes", None) is not None
+    labelled = "labels" in needs or (isinstance(model, LearnsClasses) and model.classes is not None)
     if y is not None and (not labelled or isinstance(y, str | Path | Manifest)):
         raise UsageError(f"{type(model).__name__} does not learn what things turn into; leave the second data out")
     manifest = to_learn_from(open_examples(X, y))

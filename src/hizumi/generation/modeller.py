@@ -25,7 +25,16 @@ from hizumi.generation.lessons import Lessons, Wishes, lessons_for
 from hizumi.generation.preview import Preview, previewing
 from hizumi.generation.walks import along_axis, around_mean, between
 from hizumi.inspection.scoring import Failure, reporting
-from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
+from hizumi.models import (
+    CanDecode,
+    CanEncode,
+    CanReconstruct,
+    CanSample,
+    CanTranslate,
+    CanTranslateBack,
+    HasLikelihood,
+    HasPrior,
+)
 from hizumi.models.abilities import ABILITIES
 from hizumi.preprocessing.choosing import with_validation
 from hizumi.preprocessing.preprocessing import Preprocessing
@@ -192,10 +201,11 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     ) -> Iterator[Made | Failure]:
         """The same one by one, for more images than memory holds; what cannot be read is a Failure."""
         translate = self.able(CanTranslate).translate
-        if backwards and "two sets" not in self.model_.card.needs:
-            raise UsageError(f"{type(self.model_).__name__} has learned one direction only; leave backwards out")
-        function = (lambda items: translate(items, backwards=True)) if backwards else translate
-        yield from self._made(X, function, strict, observe, translated=True, backwards=backwards)
+        if backwards:
+            if not isinstance(self.model_, CanTranslateBack):
+                raise UsageError(f"{type(self.model_).__name__} has learned one direction only; leave backwards out")
+            translate = self.model_.translate_back
+        yield from self._made(X, translate, strict, observe, translated=True, backwards=backwards)
 
     def log_likelihood(self, X: Any) -> Float[np.ndarray, "n"]:
         """Log-likelihood of each item in nats, or the bound on it that the model offers."""
@@ -249,10 +259,9 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def draw_codes(self, count: int, seed: int = 0) -> Float[np.ndarray, "n k"]:
         """Codes drawn from N(0, I), which `sample` makes its items of."""
         model = self.able(CanDecode)
-        latent = getattr(model, "latent", None) if isinstance(model, CanSample) else None
-        if latent is None:
+        if not isinstance(model, HasPrior):
             raise UsageError(f"{type(model).__name__} draws no codes from N(0, I); give it items to encode")
-        return torch.randn(count, latent, generator=torch.Generator().manual_seed(seed)).numpy()
+        return torch.randn(count, model.latent, generator=torch.Generator().manual_seed(seed)).numpy()
 
     def walk(
         self,
