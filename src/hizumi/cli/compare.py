@@ -59,7 +59,7 @@ def compare(
     check_rule(rule, false_alarm_rate)
     if seeds < 1:
         raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
-    moving = any(Inspector(name, motion=motion).moving for name in names)
+    moving = any(Inspector(name, motion=motion).wants_motion for name in names)
     manifest = open_source(data, normal_class=normal_class, motion=moving)
     if not any(record.label == 1 for record in manifest.records):
         raise DataError(
@@ -113,7 +113,8 @@ def _run_all(
     inspectors: Mapping[tuple[str, int], "Inspector"], manifest: "Manifest", strict: bool
 ) -> tuple[list["ReportContent"], list[dict[str, Any]], dict[str, HizumiError]]:
     """Contents of each detector's first run, a row for every run, and what failed, which stops none of the others."""
-    from hizumi.report.assessment import assess, held_out
+    from hizumi.inspection import held_out
+    from hizumi.report.assessment import assess
 
     contents: dict[str, ReportContent] = {}
     rows: list[dict[str, Any]] = []

@@ -97,7 +97,7 @@ def fit(
         motion=motion,
         training=training,
     )
-    manifest = open_source(data, normal_class=normal_class, motion=inspector.moving)
+    manifest = open_source(data, normal_class=normal_class, motion=inspector.wants_motion)
     if dry_run:
         show_plan(inspector.plan(manifest, strict=strict), json_to, "fit")
         return
@@ -114,7 +114,7 @@ def fit(
         "data": manifest.data_hash(),
     }
     _fit(inspector, manifest, output, request, resume=resume, strict=strict)
-    if inspector.leads_:  # of several processes, one speaks
+    if inspector.is_main_process_:  # of several processes, one speaks
         _show_result(inspector, output, data, normal_class, json_to)
 
 
@@ -134,7 +134,7 @@ def _fit(
     except KeyboardInterrupt:
         typer.echo(f"\nTo go on from the last checkpoint in {folder}, give the same command with --resume.", err=True)
         raise
-    if inspector.leads_:
+    if inspector.is_main_process_:
         save(inspector, output)
         shutil.rmtree(folder, ignore_errors=True)
 

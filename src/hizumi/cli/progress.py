@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-SECONDS_BETWEEN_LINES = 10.0
+    from hizumi.data.progress import Observer
 
-Observer = Callable[[Mapping[str, Any]], None]
+SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def shown_progress(title: str = "") -> Iterator[Observer]:
+def shown_progress(title: str = "") -> "Iterator[Observer]":
     """An observer that shows on standard error what it is told: {"phase", "step", "share", "losses"}."""
     from rich.console import Console
 

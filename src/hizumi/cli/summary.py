@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hizumi.generation import Modeller
-    from hizumi.inspection import Inspector, Judge
+    from hizumi.inspection import Inspector, InspectorBase
     from hizumi.report import ReportContent
     from hizumi.runtime import ExportedInspector
 
@@ -63,7 +63,7 @@ def model_result(modeller: "Modeller") -> dict[str, Any]:
     }
 
 
-def calibration_result(inspector: "Judge") -> dict[str, Any]:
+def calibration_result(inspector: "InspectorBase") -> dict[str, Any]:
     """The threshold and where it comes from."""
     calibration = inspector.calibration_
     pixel = calibration.pixel_threshold

@@ -111,7 +111,7 @@ def train(
         "data": [part.data_hash() for part in (first, second) if part is not None],
     }
     _train(modeller, first, second, output, request, resume=resume, strict=strict)
-    if modeller.leads_:  # of several processes, one speaks
+    if modeller.is_main_process_:  # of several processes, one speaks
         _show_trained(modeller, output, json_to)
 
 
@@ -156,7 +156,7 @@ def _train(
     except KeyboardInterrupt:
         typer.echo(f"\nTo go on from the last checkpoint in {folder}, give the same command with --resume.", err=True)
         raise
-    if modeller.leads_:
+    if modeller.is_main_process_:
         save(modeller, output)
         for spent in (*folder.glob("*.safetensors"), *folder.glob("*.jsonl")):
             spent.unlink()

@@ -18,7 +18,14 @@ from hizumi.evaluation.generation import class_agreement, frechet_distance, simi
 from hizumi.generation.examples import classes_of, labels_of, open_examples, to_judge_on
 from hizumi.generation.modeller import Modeller
 from hizumi.generation.training_data import counterparts, standardised
-from hizumi.models import CanReconstruct, CanSample, CanTranslate, HasLikelihood
+from hizumi.models import (
+    CanReconstruct,
+    CanSample,
+    CanSampleClasses,
+    CanTranslate,
+    CanTranslateBack,
+    HasLikelihood,
+)
 from hizumi.preprocessing import DataOptions
 from hizumi.preprocessing.choosing import read
 from hizumi.training import Trainable
@@ -112,7 +119,7 @@ def _agreement(
     order = np.random.default_rng(seed).permutation(len(items))
     train, test = order[::2], order[1::2]
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(real[train], labels[train])
-    model, asked = modeller.able(CanSample), np.arange(len(items)) % len(modeller.classes_)
+    model, asked = modeller.able(CanSampleClasses), np.arange(len(items)) % len(modeller.classes_)
     found = classifier.predict(extract(model.sample(len(items), seed, labels=torch.from_numpy(asked))))
     agreement = class_agreement(asked, found).to_dict()
     by_class = {modeller.classes_[label]: share for label, share in agreement["by_class"].items()}
@@ -163,7 +170,8 @@ def _translations(modeller: Modeller, X: Any, y: Any, strict: bool) -> dict[str,
             result["translation"]["psnr_db_of_inputs"] = _psnr(first, second)
         return result
     extract = extractor("pixels")
-    back = torch.cat([model.translate(part, backwards=True) for part in torch.split(made, 16)])
+    way_back = modeller.able(CanTranslateBack)
+    back = torch.cat([way_back.translate_back(part) for part in torch.split(made, 16)])
     result["translation"] = {
         "features": "pixels",
         "frechet_distance": frechet_distance(extract(second), extract(made)),

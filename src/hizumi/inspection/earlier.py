@@ -13,8 +13,8 @@ TRAINED = ("networks", "network", "encoding", "ball")
 def renamed(detector: Detector, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state with today's names, for the detector and those it is made of."""
     paths = [path for path, part in detector.named_modules() if isinstance(part, Detector)]
-    names = {f"{path}.{old}." if path else f"{old}.": f"{path}.model." if path else "model." for path in paths for old in TRAINED}
+    owners = [f"{path}." if path else "" for path in paths]
     changed = dict(state)
-    for old, new in names.items():
+    for old, new in ((f"{owner}{name}.", f"{owner}model.") for owner in owners for name in TRAINED):
         changed = {f"{new}{key.removeprefix(old)}" if key.startswith(old) else key: v for key, v in changed.items()}
     return changed

@@ -254,7 +254,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         preset = self._preset()
         detector: Detector
         if isinstance(self.detector, Detector):
-            detector = clone(self.detector)  # as in every scikit-learn estimator, what the user handed in stays as it is
+            detector = clone(
+                self.detector
+            )  # as in every scikit-learn estimator, what the user handed in stays as it is
         else:
             detector = self._detector_type()() if preset is None else preset.make()
         check_arguments(detector)
@@ -316,9 +318,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
             yield from scorer.score(images, pictures=False, on_progress=reporting(of_fold, "scoring"))
 
-    def _calibrated(
-        self, items: Iterable[Scored | Failure], detector: Detector
-    ) -> tuple[Calibration, list[Failure]]:
+    def _calibrated(self, items: Iterable[Scored | Failure], detector: Detector) -> tuple[Calibration, list[Failure]]:
         """The thresholds that scores of held-out items set, and what could not be read."""
         scores, maxima, pixels, unread = [], [], [], []
         for item in items:

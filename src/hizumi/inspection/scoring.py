@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -47,8 +47,9 @@ def scores_of(detector: "Detector", preprocessing: Preprocessing) -> ScoresBatch
 
     def scored(crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
         anomaly = detector.score(torch.from_numpy(preprocessing.to_model(crops)), BATCH_SIZE)
-        outputs = {name: values.cpu() for name, values in named_outputs(anomaly).items()}
-        return {name: (values.float() if name in (MAP, EXPECTED) else values).numpy() for name, values in outputs.items()}
+        named = named_outputs(anomaly)
+        pictures = {name: named[name].float() for name in (MAP, EXPECTED) if name in named}
+        return {name: values.cpu().numpy() for name, values in (named | pictures).items()}
 
     return scored
 
@@ -84,9 +85,7 @@ class Scorer:
     ) -> Iterator[Scored | Failure]:
         """Scores of all records in order; one that cannot be read is a Failure, or raises DataError where `strict`."""
         pieces = self.reader.pieces(manifest, pictures=pictures, strict=strict)
-        done = in_batches(
-            self.scores, pieces, batch_size=self.batch_size, total=len(manifest), on_progress=on_progress
-        )
+        done = in_batches(self.scores, pieces, batch_size=self.batch_size, total=len(manifest), on_progress=on_progress)
         for item in done:
             yield item if isinstance(item, Failure) else self._scored(*item, pictures)
 

@@ -75,7 +75,8 @@ def choose_sizing(train: Manifest, options: DataOptions, working_size: int) -> S
         return Sizing(int(height), int(width), options.sizing)
     if options.sizing == "tile":
         return Sizing(working_size, working_size, "tile")
-    return working_sizing(*_first_readable(train).shape[:2], working_size)
+    height, width = _first_readable(train).shape[:2]
+    return working_sizing(height, width, working_size)
 
 
 def working_sizing(height: int, width: int, working_size: int) -> Sizing:

@@ -151,9 +151,7 @@ def upgraded(fields: Mapping[str, Any]) -> dict[str, Any]:
         loose = {name: fields.pop(name, None) for name in ("sizing", "window", "channels", "motion")}
         return fields | {"preprocessing": {**loose, "scaler": None, "target": None, "enlarge": 1}}
     plain = dict(fields["preprocessing"])
-    window, channels, mean, scale = (
-        plain.pop(name) for name in ("target_window", "target_channels", "mean", "scale")
-    )
+    window, channels, mean, scale = (plain.pop(name) for name in ("target_window", "target_channels", "mean", "scale"))
     plain["motion"] = None
     plain["scaler"] = None if mean is None else {"mean": mean, "scale": scale}
     plain["target"] = None if window is None else {"window": window, "channels": channels}

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from hizumi.calibration import Calibration
+from hizumi.data.progress import Observer
 from hizumi.detectors import Detector
 from hizumi.errors import UsageError
 from hizumi.evaluation.bootstrap import number
@@ -37,7 +38,6 @@ from hizumi.reproduction.published_forms import Pool
 from hizumi.reproduction.views import PoolView
 from hizumi.training import TrainingOptions
 from hizumi.training.checkpoint import load_fitted
-from hizumi.training.loop import Observer
 from hizumi.version import __version__
 
 

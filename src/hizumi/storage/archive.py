@@ -65,7 +65,7 @@ def read_archive(
         return upgraded(header), members
     except (KeyError, TypeError) as error:
         raise BundleError(
-            f"{path}: was written by hizumi {writer} in format {written}, which this {__version__} cannot read: fit again"
+            f"{path}: was written by hizumi {writer} in format {written}, which {__version__} cannot read; fit it again"
         ) from error
 
 
