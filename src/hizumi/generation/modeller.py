@@ -172,7 +172,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             raise UsageError(f"{count} samples were asked for; ask for one or more")
         if kinds is None:
             return self._as_data(model.sample(count, seed))
-        return self._as_data(self.able(CanSampleClasses).sample(count, seed, labels=self._labels(kinds, count)))
+        labels = self._labels(kinds, count)
+        return self._as_data(self.able(CanSampleClasses).sample(count, seed, labels=labels))
 
     def reconstruct(self, X: Any) -> list[np.ndarray]:
         """Each item as the model would have it, at its own size."""
