@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from hizumi.arguments import ProperShare
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors import Anomaly, Detector
 from hizumi.errors import DataError, UsageError
@@ -20,7 +21,7 @@ class Watching(Detector):
 
     card: ClassVar[Card] = Card(family="test", idea="watches", paper="none")
 
-    def __init__(self, reference_share: float = 0.25) -> None:
+    def __init__(self, reference_share: ProperShare = 0.25) -> None:
         super().__init__()
         self.reference_share = reference_share
         self.first, self.second = Autoencoder(code=1), Autoencoder(code=2)
