@@ -131,7 +131,7 @@ class ALOCC(Detector):
         self.bn_mode = bn_mode
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """What the critic says of the refined or the original item; the residual beside it."""
+        """The critic's logits of the refined and the original item, and the residual; `judged` is the score."""
         with batch_norm(self.model, self.bn_mode):
             refined = self.model.refiner(images)
             terms = {"refined": -self.model.critic(refined), "original": -self.model.critic(images)}

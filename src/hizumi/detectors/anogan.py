@@ -22,14 +22,14 @@ START_SEED, UNIT_SEED = 0, 1
 
 
 class Query(NamedTuple):
-    """Items that are searched for, and what the GAN says about them."""
+    """Items to search for, with their features and codes by the GAN."""
 
     items: Tensor  # (n, *shape)
     features: Tensor  # (n, k)
     codes: Tensor | None  # (n, latent), where the GAN has an encoder
 
     def rows(self, index: Tensor) -> "Query":
-        """Some of them."""
+        """The query for some of the items."""
         codes = None if self.codes is None else self.codes[index]
         return Query(self.items[index], self.features[index], codes)
 
@@ -118,7 +118,7 @@ class AnoGAN(Detector):
         self.patience = patience
 
     def check(self) -> None:
-        """Only a GAN with an encoder can start from its codes, and its discriminator judges no items alone."""
+        """Refuse a start, or a discrimination loss, that this GAN cannot provide."""
         name, encodes = type(self.gan).__name__, isinstance(self.gan, CanEncode)
         if self.start == "encoder" and not encodes:
             raise UsageError(f"{name} has no encoder to start from; give BiGAN(), or start='auto'")

@@ -56,7 +56,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Watch:
-    """What control charts made of a stream of images."""
+    """The result of control charts over a stream of images."""
 
     images: int
     run_length: float  # good images between two false alarms, in the mean
@@ -66,7 +66,7 @@ class Watch:
 
     @property
     def verdict(self) -> Literal["drift", "part", "nothing"]:
-        """What to see to first."""
+        """What to look into first."""
         return "drift" if self.drifts else "part" if self.parts else "nothing"
 
     @property
@@ -204,7 +204,7 @@ class ControlChart(Detector):
         return images.double() if images.ndim == 2 else image_statistics(images)
 
     def _gaussian(self, scores: Tensor) -> Tensor:
-        """What a standard Gaussian exceeds as rarely as normal data exceed these scores."""
+        """Standard Gaussian quantiles with the tail probabilities of these scores."""
         log_p = self.scores(scores)
         within = log_p.clamp(min=SMALLEST_LOG_P)
         quantile = -torch.special.ndtri(within.exp().clamp(max=1 - 1e-15))

@@ -72,7 +72,7 @@ class CrossTranslation(Trainable):
         return (flow, frame) if self.backwards else (frame, flow)
 
     def logits(self, items: Tensor) -> Tensor:
-        """The discriminator's word on each patch, (n, 1, p, q), positive where the two parts go together."""
+        """The discriminator's logit of each patch, (n, 1, p, q), positive where the two parts go together."""
         logits: Tensor = self.translator.discriminator(torch.cat(self.parts(items), 1))
         return logits
 
@@ -162,7 +162,7 @@ class CrossChannel(Detector):
         return Anomaly(terms[self.image_score], maps[self.image_score], terms, reconstruction=translated)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """What both discriminators say of each patch."""
+        """Logits of both discriminators for each patch."""
         return torch.cat([phase.logits(images).flatten(1) for phase in self.phases()], 1)
 
     def _translated(self, images: Tensor) -> Tensor:

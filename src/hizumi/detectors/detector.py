@@ -209,7 +209,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         return next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))
 
     def _dealt(self, source: Batches, seed: int) -> tuple[Batches, Batches | None]:
-        """What to train on, and what to hold out of it as reference."""
+        """The data to train on, and the reference data held out of them."""
         if self.reference_share == 0:
             return source, None
         if len(source) < 2:

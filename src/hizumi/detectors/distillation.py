@@ -95,7 +95,7 @@ class DistillationTraining(Trainable):
         self.sha256 = sha256
 
     def check(self) -> None:
-        """Levels must be some that the teacher has."""
+        """Refuse levels that the teacher lacks."""
         check_levels(self.levels)
 
     def build(self, shape: tuple[int, ...]) -> None:
@@ -156,7 +156,7 @@ class Distillation(Detector):
         self.smoothing = smoothing
 
     def check(self) -> None:
-        """The score must be made of levels that the student was taught."""
+        """Refuse to score by levels that the student does not learn."""
         if not self.score_levels or not {*self.score_levels} <= {*self.model.levels}:
             raise UsageError(f"score_levels {self.score_levels} must be some of levels {self.model.levels}")
 
@@ -180,7 +180,7 @@ class Distillation(Detector):
         return gradient.abs().sum(1, keepdim=True)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """What the student makes of the highest level, averaged over the image."""
+        """The student's map of the highest level, averaged over the image."""
         return self._pairs(images)[-1][1].mean((2, 3))
 
     def _pairs(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -69,7 +69,7 @@ class Ensemble(Detector):
         self.register_buffer("map_spreads", None)
 
     def check(self) -> None:
-        """There must be members."""
+        """Refuse an ensemble without members."""
         if not self.detectors:
             raise UsageError("Ensemble: detectors is empty; give at least one, such as (Mahalanobis(), PCA())")
 

@@ -67,7 +67,7 @@ class FAnoGANEncoding(Trainable):
         return self._gan[0]
 
     def check(self) -> None:
-        """The discriminator must judge items alone."""
+        """Refuse a GAN whose discriminator judges pairs of items and codes."""
         if isinstance(self.gan, CanEncode):
             raise UsageError(
                 f"FAnoGAN trains its own encoder and needs a discriminator of items alone, and "

@@ -80,7 +80,7 @@ class FeatureSpace(nn.Module):
 
 
 def principal_axes(centred: Float[Tensor, "n d"], variance_share: float) -> Float[Tensor, "d k"]:
-    """As many axes as keep this share of the variance, in falling order of it; no less than one."""
+    """The fewest axes that keep this share of the variance, at least one, by falling variance."""
     # Through the smaller of the two Gram matrices: an image has far more pixels than a set has images, or the reverse.
     count, columns = centred.shape
     if count < columns:

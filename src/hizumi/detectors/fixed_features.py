@@ -1,4 +1,4 @@
-"""What the detectors on a fixed network have in common: images made ready for it, its maps on one grid."""
+"""Shared by detectors on a fixed network: preparation of images, and its maps on one grid."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -83,7 +83,7 @@ class FixedFeatures(nn.Module):
         return self.maps(self.prepared(images))
 
     def maps(self, prepared: Float[Tensor, "n c y x"]) -> dict[int, Tensor]:
-        """Maps of images that are ready."""
+        """Maps of prepared images, by level."""
         return dict(zip(self.levels, self.network(prepared), strict=True))
 
     def placed(

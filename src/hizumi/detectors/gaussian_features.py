@@ -84,7 +84,7 @@ class GaussianFeatures(Detector):
         self.position_gaussians = Gaussian()
 
     def check(self) -> None:
-        """Both kinds of levels must be some that the network has."""
+        """Refuse levels that the network lacks."""
         check_levels(self.levels, self.network)
         check_levels(self.map_levels, self.network)
 

@@ -77,5 +77,5 @@ class GaussianMixture(Detector):
         return Anomaly(-log_density.logsumexp(1))
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The rows whose density is modelled."""
+        """Features whose density is modelled."""
         return self.space(rows(images, self.features))

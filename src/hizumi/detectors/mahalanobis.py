@@ -68,5 +68,5 @@ class Mahalanobis(Detector):
         return Anomaly(self.gaussian.squared_distance(self.space(rows(images, self.features))))
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The rows that distances are measured between."""
+        """Features in which distances are measured."""
         return self.space(rows(images, self.features))

@@ -99,7 +99,7 @@ class NearestFeatures(Detector):
         self.register_buffer("patches", None)
 
     def check(self) -> None:
-        """There can be no more neighbours than patches in memory, and no more of those than candidates."""
+        """Refuse levels that the network lacks, and a memory that cannot be filled or searched."""
         check_levels(self.levels)
         if not self.neighbours <= self.memory <= self.candidates:
             raise UsageError(

@@ -49,5 +49,5 @@ class OneClassSVM(Detector):
         return Anomaly(self.machine(self.space(rows(images, self.features))))
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The rows that the kernel compares."""
+        """Features that the kernel compares."""
         return self.space(rows(images, self.features))
