@@ -10,30 +10,6 @@ from hizumi.registry import find_detectors, find_models
 from hizumi.training import Budget, Trainable, TrainingOptions
 from hizumi.training.preset import preset_of
 
-# Until each model has a preset "small".
-SMALL: dict[str, dict[str, Any]] = {
-    "autoencoder": {"width": 8},
-    "bigan": {"width": 8, "latent": 4},
-    "conditional_gan": {"width": 8, "latent": 4},
-    "progressive_gan": {"width": 2, "latent": 4},
-    "ada_gan": {"generators": 2, "width": 8, "hidden": (32, 32), "latent": 4, "classifier_share": 0.3},
-    "unrolled_gan": {"width": 8, "hidden": (32, 32), "latent": 4, "unrolled_steps": 2},
-    "veegan": {"width": 8, "hidden": (32, 32), "latent": 4},
-    "vae": {"width": 8, "latent": 4},
-    "deep_autoencoder": {"hidden": (24,), "code": 4, "pretraining": 0.7},
-    "deep_belief_network": {"hidden": (24, 12), "gibbs_steps": 5},
-    "encoder_classifier": {"width": 8},
-    "cycle_gan": {"width": 8, "blocks": 1, "pool": 4, "warp": True},
-    "dcgan": {"width": 8, "latent": 4},
-    "gan": {"hidden": (32, 32), "latent": 4},
-    "wgan": {"width": 8, "hidden": (32, 32), "latent": 4, "critic_steps": 2, "long_critic_steps": 3},
-    "wgan_gp": {"width": 8, "hidden": (32, 32), "latent": 4, "critic_steps": 2},
-    "pix2pix": {"width": 8},
-    "pixel_cnn": {"levels": 8, "width": 8, "blocks": 1},
-    "gated_pixel_cnn": {"levels": 8, "width": 8, "layers": 1},
-    "row_lstm": {"levels": 8, "hidden": 6, "layers": 1},
-    "diagonal_bilstm": {"levels": 8, "hidden": 6, "layers": 1},
-}
 CLASSES: dict[str, type[Detector] | type[Trainable]] = {**find_models(), **find_detectors()}
 SHAPES = {"grey": (1, 32, 32), "colour odd": (3, 21, 34), "four channels": (4, 24, 32), "vectors": (6,)}
 MOTION_SHAPES = {"grey with flow": (4, 24, 32), "colour with flow, odd": (6, 21, 34)}
@@ -41,8 +17,7 @@ MOTION_SHAPES = {"grey with flow": (4, 24, 32), "colour with flow, odd": (6, 21,
 
 def small(name: str) -> Any:
     """An instance that trains in well under a second a step."""
-    found = CLASSES[name]
-    return found(**SMALL[name]) if name in SMALL else preset_of(found, "small").make()
+    return preset_of(CLASSES[name], "small").make()
 
 
 @pytest.fixture(autouse=True)

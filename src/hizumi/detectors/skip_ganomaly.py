@@ -117,7 +117,7 @@ class SkipGANomaly(Detector):
             ),
             TrainingOptions(budget=Budget(steps=2000), batch_size=32),
         ),
-        "small": Preset(lambda: SkipGANomaly(SkipGANomalyTraining(width=8), residual_share=0.99)),
+        "small": Preset(lambda: SkipGANomaly(SkipGANomalyTraining(width=8))),
     }
 
     def __init__(
