@@ -20,8 +20,9 @@ from hizumi.detectors import (
 )
 from hizumi.detectors.p_values import FUSIONS, ReferenceScores, cauchy, fisher, minimum
 from hizumi.errors import UsageError
-from hizumi.inspection import Inspector, construct, load, save, specification_from, specify
+from hizumi.inspection import Inspector, load, save
 from hizumi.models import VAE, Autoencoder
+from hizumi.registry import construct, make_detector, specify
 from hizumi.training import Budget, TrainingOptions
 
 RANDOM = torch.Generator().manual_seed(0)
@@ -175,7 +176,7 @@ def test_maps_are_the_mean_of_standardised_ones() -> None:
             expected.append((pixel - median) / spread)
     assert len(expected) == 2
     torch.testing.assert_close(anomaly.pixel, sum(expected) / 2)
-    torch.testing.assert_close(anomaly.normal, ensemble.detectors[1].score_batch(test).normal)
+    torch.testing.assert_close(anomaly.reconstruction, ensemble.detectors[1].score_batch(test).reconstruction)
     assert len(ensemble.phases()) == 2
 
 
@@ -194,13 +195,13 @@ def inner_again() -> Detector:
 
 def test_members_and_their_settings_in_words() -> None:
     settings = {"detectors": "mahalanobis,likelihood", "detectors.1.model.latent": "3", "fusion": "minimum"}
-    ensemble = construct(specification_from("ensemble", settings))
+    ensemble = make_detector("ensemble", settings)
     assert [type(member).__name__ for member in ensemble.detectors] == ["Mahalanobis", "Likelihood"]
     assert (ensemble.detectors[1].model.latent, ensemble.fusion) == (3, "minimum")
     assert specify(construct(specify(ensemble))) == specify(ensemble)
-    default = construct(specification_from("ensemble", {"detectors.0.features": "raw"}))
+    default = make_detector("ensemble", {"detectors.0.features": "raw"})
     assert default.detectors[0].features == "raw"
-    charted = construct(specification_from("control_chart", {"detector": "mahalanobis", "detector.features": "raw"}))
+    charted = make_detector("control_chart", {"detector": "mahalanobis", "detector.features": "raw"})
     assert charted.detector.features == "raw"
     for wrong, message in (
         ({"detectors": "mahalanobis,likelyhood"}, "did you mean likelihood"),
@@ -208,13 +209,15 @@ def test_members_and_their_settings_in_words() -> None:
         ({"fusion.0.x": "1"}, "fusion is no model"),
     ):
         with pytest.raises(UsageError, match=message):
-            specification_from("ensemble", wrong)
+            make_detector("ensemble", wrong)
 
 
 def test_wrong_settings_are_refused() -> None:
     unknown = Ensemble((Mahalanobis(),))
     unknown.fusion = "mean"  # the type checker of these tests refuses it as an argument
-    with pytest.raises(UsageError, match="'mean' is not known; use fisher, cauchy, minimum"):
+    with pytest.raises(UsageError, match="fusion is 'mean'; it must be 'fisher', 'cauchy' or 'minimum'"):
         unknown.fit(ROWS)
-    with pytest.raises(UsageError, match="a reference_share above 0"):
+    with pytest.raises(UsageError, match="detectors is empty"):
+        Ensemble(()).fit(ROWS)
+    with pytest.raises(UsageError, match=r"reference_share is 0\.0; it must be a number above 0"):
         Ensemble((Mahalanobis(),), reference_share=0.0).fit(ROWS)

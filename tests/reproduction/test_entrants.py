@@ -42,7 +42,7 @@ def test_batch_statistics_are_a_setting_of_the_paper_mode() -> None:
         assert honest.make().bn_mode == "eval"
         assert paper.make().bn_mode == "batch"
         assert honest.options == paper.options
-        assert honest.make().width == paper.make().width
+        assert honest.make().model.width == paper.make().model.width
     assert settled("ganomaly", find_protocol("magnetic-tile"), "paper", "short").make().bn_mode == "eval"
 
 
