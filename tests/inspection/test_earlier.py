@@ -80,7 +80,7 @@ def made_by(modeller: Modeller, name: str) -> list[float]:
     ("change", "reason"),
     [
         ({"format": 99, "hizumi": "9.9"}, r"was written by hizumi 9\.9; this is .*: install a newer one"),
-        ({"detector": {"name": "gone", "arguments": {}}}, "no detector is called 'gone'.*install the package"),
+        ({"detector": {"name": "gone", "arguments": {}}}, "no model or detector is called 'gone'.*install the package"),
         ({"sizing": {"sides": 3}}, r"was written by hizumi 0\.1\.0, and its parts do not fit.*fit the detector again"),
         ({"preprocessing": {"sizing": None}}, r"was written by hizumi 0\.1\.0 in format 1, which .* cannot read"),
     ],
