@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from hizumi import networks
+from hizumi.data.contrast import contrast_normalised
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.errors import UsageError
-from hizumi.objectives import contrast_normalised
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions, drop_at
 
 CARD = Card(
