@@ -19,15 +19,14 @@ check: $(VENV)/dev.stamp
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest -q tests/test_layers.py tests/test_public_names.py
+	$(VENV)/bin/python -m pytest -q tests/test_layers.py tests/test_public_names.py tests/test_generated.py
 
-format: $(VENV)/dev.stamp
+format: $(VENV)/dev.stamp docs
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
 docs: $(VENV)/run.stamp
-	rm -rf docs/models docs/detectors
-	$(VENV)/bin/hizumi list --pages docs
+	$(VENV)/bin/python -m tools.generate
 
 ledger: $(VENV)/run.stamp
 	$(VENV)/bin/hizumi reproduce --page docs/ledger.md --output benchmarks/results/ledger

@@ -1,6 +1,6 @@
-"""Packages whose public names are loaded when they are first asked for.
+"""Packages whose public names are imported on first use.
 
-What is not used costs no time, and what it needs has not to be installed.
+Unused names are never imported, so importing the package is fast and their dependencies need not be installed.
 """
 
 import sys
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def lazily(package: str, names: Mapping[str, Sequence[str]]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """A package's `__getattr__` and `__dir__`, from the public names that each of its modules has."""
+    """A package's `__getattr__` and `__dir__`, from the public names of each of its modules."""
     homes = {name: module for module, own in names.items() for name in own}
 
     def find(name: str) -> Any:

@@ -11,13 +11,14 @@ from sklearn.decomposition import PCA
 from sklearn.svm import OneClassSVM as Reference
 from torch import nn
 
+from hizumi.data.contrast import contrast_normalised
 from hizumi.data.stream import TensorSource
 from hizumi.detectors import ConvAEOneClassSVM, DBNOneClassSVM, DeepOneClass, DeepSVDD, OneClassSVM
 from hizumi.detectors.deep_svdd import DeepSVDDTraining, Pretraining
 from hizumi.detectors.features import FeatureSpace
 from hizumi.detectors.support import SupportVectorBall, SupportVectorMachine
 from hizumi.errors import DataError, UsageError
-from hizumi.objectives import compactness, contrast_normalised
+from hizumi.objectives import compactness
 from hizumi.training import Budget, TrainingOptions
 from hizumi.training.checkpoint import load_fitted
 

@@ -10,9 +10,9 @@ from torch.nn.functional import mse_loss
 
 from hizumi import networks
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, ProperShare, Share
+from hizumi.data.contrast import contrast_normalised
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.objectives import contrast_normalised
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions, drop_at
 
 CARD = Card(

@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, cat, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate, pad
 
+from hizumi.data.contrast import flattened
 from hizumi.errors import UsageError
 from hizumi.networks.efficientnet import LEVEL_CHANNELS, EfficientNetLite, as_multiples
 from hizumi.networks.wavelets import SCALES, OrientedWavelets
-from hizumi.objectives import flattened
 
 PIXELS_PER_POSITION = 8  # of what the network sees
 CONTRAST = 0.5  # standard deviation, in units of [-1, 1], of a photograph: what a flattened image is brought to

@@ -1,12 +1,10 @@
-"""Networks: bodies without losses, optimisers or devices, for any channel count and size."""
+"""Networks: modules without losses, optimisers or device calls, for any channel count and size."""
 
 from hizumi.networks.bias_free import BiasFreeDecoder, BiasFreeEncoder, bias_free_mlp
 from hizumi.networks.build import critic, encoder, flat_critic, flat_generator, generator
 from hizumi.networks.dcgan import CodeCritic, Critic, Encoder, Generator, Hourglass
-from hizumi.networks.folding import folded
+from hizumi.networks.folding import folded, in_bfloat16, lay_out
 from hizumi.networks.joint import JointCritic, PairCritic
-from hizumi.networks.layout import lay_out
-from hizumi.networks.lowering import in_bfloat16
 from hizumi.networks.mlp import VectorCritic, mlp
 from hizumi.networks.normalisation import normalise_spectrally
 from hizumi.networks.patchgan import PatchGAN, patch_layers

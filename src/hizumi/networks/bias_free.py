@@ -1,6 +1,6 @@
-"""Bodies without a single bias, those of batch norm included: they cannot send every item to one point by a constant.
+"""Networks without biases, batch norm included: they cannot collapse by mapping every item to a constant.
 
-Convolutions in the manner of LeNet (Ruff et al. 2018): 5x5 kernels, batch norm without scale or shift, LeakyReLU,
+LeNet-like convolutions (Ruff et al. 2018): 5x5 kernels, batch norm without scale or shift, LeakyReLU,
 max-pooling. With widths (32, 64, 128) and 128 outputs the encoder is the published one for 32 pixels, with widths
 (8, 4) and 32 outputs the one for 28; other sizes are halved until the smaller side has 4 to 7 pixels.
 """
@@ -36,7 +36,7 @@ class BiasFreeEncoder(nn.Module):
 
 
 class BiasFreeDecoder(nn.Module):
-    """Code (n, latent) to image (n, c, h, w) in [0, 1]: the encoder backwards."""
+    """Code (n, latent) to image (n, c, h, w) in [0, 1]: the mirror image of the encoder."""
 
     def __init__(self, shape: tuple[int, ...], latent: int, widths: Sequence[int]) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class BiasFreeDecoder(nn.Module):
 
 
 def bias_free_mlp(inputs: int, outputs: int, hidden: Sequence[int]) -> nn.Sequential:
-    """Hidden layers with LeakyReLU and a linear one, for vectors."""
+    """Linear layers with LeakyReLU between them, for vectors."""
     layers: list[nn.Module] = []
     for inner, outer in pairwise([inputs, *hidden]):
         layers += [nn.Linear(inner, outer, bias=False), nn.LeakyReLU(SLOPE)]
@@ -74,7 +74,7 @@ def _stage(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
 
 
 def _stages(widths: Sequence[int], stages: int) -> list[int]:
-    """Channels of each stage; the last width given is kept where there are more stages."""
+    """Channels of each stage; the last width repeats where there are more stages."""
     return [widths[min(stage, len(widths) - 1)] for stage in range(stages)]
 
 

@@ -1,7 +1,7 @@
-"""A body for a shape: convolutional for images (c, h, w), fully connected for vectors (d,).
+"""A network for a shape: convolutional for images (c, h, w), fully connected for vectors (d,).
 
-`width` and `batch_norm` are of the convolutional ones, `hidden` are the layers of the others, from the item inwards.
-`residual` asks for the residual networks of WGAN-GP and f-AnoGAN, whose normalisation is settled.
+`width` and `batch_norm` apply to convolutional networks, `hidden` to the others: its sizes run from the item inwards.
+`residual` selects the residual networks of WGAN-GP and f-AnoGAN, whose normalisation is fixed.
 """
 
 import math
@@ -32,7 +32,7 @@ def generator(
     hidden: Sequence[int] = HIDDEN,
     residual: bool = False,
 ) -> nn.Module:
-    """Codes (n, latent) to items; images are bounded to [-1, 1] unless logits are wanted, vectors never are."""
+    """Codes (n, latent) to items: images in [-1, 1], or logits where `bounded` is off; vectors are unbounded."""
     if len(shape) == 1:
         return flat_generator(shape, latent, hidden)
     if residual:
@@ -47,21 +47,21 @@ def critic(
     hidden: Sequence[int] = HIDDEN,
     residual: bool = False,
 ) -> Critic | ResidualCritic | VectorCritic:
-    """Items to logits (n,), with `features` on the way."""
+    """Items to logits (n,); `features` gives the last hidden layer."""
     if len(shape) == 1:
         return VectorCritic(shape[0], hidden)
     return ResidualCritic(shape, width) if residual else Critic(shape, width, batch_norm)
 
 
 def flat_generator(shape: tuple[int, ...], latent: int, hidden: Sequence[int], batch_norm: bool = False) -> nn.Module:
-    """Codes (n, latent) to items, fully connected also for images, which are bounded to [-1, 1].
+    """Codes (n, latent) to items, fully connected for images too, which lie in [-1, 1].
 
-    With ReLU, as in DCGAN's generator: it is flat on one side, so that codes gather at modes instead of between them.
+    ReLU, as in DCGAN's generator: it is flat on one side, so samples gather at modes instead of between them.
     """
     body = mlp(latent, math.prod(shape), hidden[::-1], batch_norm, slope=0.0)
     return body if len(shape) == 1 else nn.Sequential(body, nn.Unflatten(1, shape), nn.Tanh())
 
 
 def flat_critic(shape: tuple[int, ...], hidden: Sequence[int], batch_norm: bool = False) -> VectorCritic:
-    """Items to logits (n,), fully connected also for images."""
+    """Items to logits (n,), fully connected for images too."""
     return VectorCritic(math.prod(shape), hidden, batch_norm)

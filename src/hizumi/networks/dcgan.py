@@ -1,8 +1,8 @@
-"""Convolutional bodies in the manner of DCGAN (Radford et al. 2016) for images of any size and channel count.
+"""DCGAN's convolutional networks (Radford et al. 2016) for images of any size and channel count.
 
-At 32 and 64 pixels they are the published networks: 4x4 kernels, stride 2, from a 4x4 map upwards or down to one.
-Other sizes take as many halvings as leave the smaller side 4 to 7 pixels; what does not divide evenly is padded on the
-way in and cut off on the way out.
+At 32 and 64 pixels they are the published networks: 4x4 kernels, stride 2, up from a 4x4 map or down to one. Other
+sizes are halved until the smaller side has 4 to 7 pixels; sides that do not divide evenly are padded at the input and
+cropped at the output.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from hizumi.errors import DataError
 
 
 class Pyramid(NamedTuple):
-    """How an image size is halved down to a base map."""
+    """How often an image is halved, and the size of the base map that is left."""
 
     stages: int
     base_height: int
@@ -23,7 +23,7 @@ class Pyramid(NamedTuple):
 
     @classmethod
     def of(cls, height: int, width: int, stages: int | None = None) -> "Pyramid":
-        """The pyramid of an image size; `stages` halvings, or as many as leave 4 to 7 pixels."""
+        """The pyramid of an image size, with `stages` halvings, or as many as leave 4 to 7 pixels."""
         if min(height, width) < 4:
             raise DataError(f"images of {height}x{width} pixels are too small; convolutional networks need 4x4 or more")
         if stages is None:
@@ -41,7 +41,7 @@ class Pyramid(NamedTuple):
 
 
 def widths(first: int, stages: int) -> list[int]:
-    """Channels of each stage: doubling, and at most eight times the first."""
+    """Channels of each stage: they double, up to eight times the first."""
     return [first * min(2**stage, 8) for stage in range(stages)]
 
 
@@ -59,7 +59,7 @@ def initialise(network: nn.Module) -> None:
 
 
 def down(pyramid: Pyramid, channels: int, width: int, batch_norm: bool = True) -> nn.Sequential:
-    """Strided convolutions from the image to the base map; no batch norm on the first, as published."""
+    """Strided convolutions from the image to the base map; the first has no batch norm, as published."""
     layers: list[nn.Module] = []
     for stage, outputs in enumerate(widths(width, pyramid.stages)):
         normalised = batch_norm and stage > 0
@@ -71,7 +71,7 @@ def down(pyramid: Pyramid, channels: int, width: int, batch_norm: bool = True) -
 
 
 def up(pyramid: Pyramid, channels: int, width: int, batch_norm: bool = True) -> nn.Sequential:
-    """Transposed convolutions from the base map to the image, without the last activation."""
+    """Transposed convolutions from the base map to the image, without an output activation."""
     layers: list[nn.Module] = []
     inputs, *outputs = reversed(widths(width, pyramid.stages))
     for output in outputs:
@@ -126,7 +126,7 @@ class Generator(nn.Module):
 
 
 class Hourglass(nn.Module):
-    """Image (n, c, h, w) to image of the same shape in [-1, 1]: halved down to the base map and built up again."""
+    """Image (n, c, h, w) to image of the same shape in [-1, 1]: an encoder and a decoder without a code between."""
 
     def __init__(self, shape: tuple[int, ...], width: int = 64) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class Hourglass(nn.Module):
         initialise(self)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Images made anew."""
+        """Reconstructed or translated images."""
         return self.body(self.pyramid.pad(images))[:, :, : self.height, : self.width].tanh()
 
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with ImageNet weights, as a fixed source of features on nine levels."""
+"""EfficientNet-Lite0 with ImageNet weights: fixed feature maps on nine levels."""
 
 import hashlib
 from pathlib import Path
@@ -23,13 +23,13 @@ CHUNK = 16  # images at a time: the early maps are large, and leave the processo
 class EfficientNetLite(nn.Module):
     """Images (n, 1 or 3, h, w) in [-1, 1] to a list of feature maps; level 1 is the stem, 9 the head.
 
-    Its weights never train. More than three channels are brought to three by their mean. Sizes are brought up to
-    multiples of 32.
+    The weights are frozen. Images that do not have three channels are replaced by three copies of their channel mean.
+    Sides are enlarged to multiples of 32.
 
     Args:
         levels: Which levels to return; nothing above the highest is computed.
-        weights: A file of weights in place of the installed package's.
-        sha256: The hash that file must have.
+        weights: A file of weights to use instead of those of the installed package.
+        sha256: The expected hash of that file.
     """
 
     def __init__(self, levels: tuple[int, ...], weights: Path | None = None, sha256: str | None = None) -> None:
@@ -49,7 +49,7 @@ class EfficientNetLite(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def train(self, mode: bool = True) -> "EfficientNetLite":
-        """Stay in evaluation mode: the batch norms' statistics are those of ImageNet."""
+        """Stay in evaluation mode: the batch-norm statistics are those of ImageNet."""
         super().train(False)
         return self
 
@@ -77,7 +77,7 @@ def _as_input(images: Tensor) -> Tensor:
 
 
 def as_multiples(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c y x"]:
-    """Images whose sides, brought up to the next multiples of 32, all levels divide."""
+    """Images enlarged to the next multiples of 32, which every level divides."""
     height, width = (-(-size // STRIDE) * STRIDE for size in images.shape[2:])
     if (height, width) == tuple(images.shape[2:]):
         return images

@@ -1,4 +1,4 @@
-"""Bodies that judge pairs: an item and a code (Donahue et al. 2017, Dumoulin et al. 2017), or two alike."""
+"""Critics of pairs: an item and its code (Donahue et al. 2017, Dumoulin et al. 2017), or two items."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ from hizumi.networks.mlp import HIDDEN, VectorCritic, hidden_layers
 class JointCritic(nn.Module):
     """Item (n, *shape) and code (n, latent) to logit (n,); `features` is the last hidden layer.
 
-    Images pass through convolutions and codes through a layer of their own, to `met` numbers each, 8 * width if 0,
-    before they meet in `depth` layers of twice as many. Vectors meet their codes in layers of the `hidden` sizes: at
-    once, or each after a layer of its own with `apart` numbers. Dropout follows every layer but the convolutions.
+    Images pass through convolutions and codes through a linear layer, to `met` features each (8 * width if 0), which
+    are joined in `depth` layers of 2 * met. Vectors and codes are joined in layers of the `hidden` sizes, directly or,
+    where `apart` is above 0, each after a layer of `apart` features. Dropout follows every layer but the convolutions.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class JointCritic(nn.Module):
         return self.together.judge(features)
 
     def forward(self, items: Float[Tensor, "n ..."], codes: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """Logits, positive for pairs that look like the first kind."""
+        """Logits, positive for pairs of the kind labelled real."""
         return self.judge(self.features(items, codes))
 
 
 class PairCritic(nn.Module):
     """Two items of the same shape, (n, *shape) each, to logit (n,); `features` is the last hidden layer.
 
-    Two images pass as channels of one through two 5x5 convolutions of stride 2, to `width` and twice as many maps; two
-    vectors as one through layers of the `hidden` sizes. Dropout follows every layer.
+    Images are stacked as channels and pass through two 5x5 convolutions of stride 2, to `width` and 2 * width maps;
+    vectors are concatenated and pass through layers of the `hidden` sizes. Dropout follows every layer.
     """
 
     def __init__(
@@ -92,5 +92,5 @@ class PairCritic(nn.Module):
         return self.head(features).flatten()
 
     def forward(self, first: Float[Tensor, "n ..."], second: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:
-        """Logits, positive for pairs that look like the first kind."""
+        """Logits, positive for pairs of the kind labelled real."""
         return self.judge(self.features(first, second))

@@ -1,4 +1,4 @@
-"""Fully connected bodies."""
+"""Fully connected networks."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ HIDDEN = (128, 64)
 def mlp(
     inputs: int, outputs: int, hidden: Sequence[int] = HIDDEN, batch_norm: bool = False, slope: float = 0.2
 ) -> nn.Sequential:
-    """Hidden layers and a linear one; see `hidden_layers`."""
+    """`hidden_layers`, then a linear output layer."""
     return nn.Sequential(*hidden_layers(inputs, hidden, batch_norm, slope), nn.Linear([inputs, *hidden][-1], outputs))
 
 
 def hidden_layers(
     inputs: int, hidden: Sequence[int], batch_norm: bool = False, slope: float = 0.2, dropout: float = 0.0
 ) -> list[nn.Module]:
-    """Linear layers, each with a LeakyReLU and, where wanted, dropout after it; batch norm in all but the first."""
+    """Linear layers, each followed by a LeakyReLU and optional dropout; optional batch norm in all but the first."""
     layers: list[nn.Module] = []
     for stage, width in enumerate(hidden):
         normalised = batch_norm and stage > 0
@@ -31,9 +31,9 @@ def hidden_layers(
 
 
 class VectorCritic(nn.Module):
-    """Item to logit (n,), fully connected, images flattened; `features` is its last hidden layer.
+    """Item, flattened, to logit (n,); `features` gives the last hidden layer.
 
-    The logit has no bias: real and fake come at equal odds, and a Wasserstein critic's bias would never move.
+    The logit has no bias: real and fake items are equally likely, and a Wasserstein critic's bias has no gradient.
     """
 
     def __init__(

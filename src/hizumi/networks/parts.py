@@ -1,14 +1,14 @@
-"""Large batches in parts that memory holds."""
+"""Splitting large batches, so that their intermediate maps fit in memory."""
 
 import torch
 from torch import Tensor
 
 
 def in_parts(items: Tensor, size: int) -> tuple[Tensor, ...]:
-    """Items in parts of at most `size` rows; in one part while a graph is traced, whose number of rows is a symbol."""
+    """Items in parts of at most `size` rows, or in one part while a graph is traced, whose row count is symbolic."""
     return (items,) if is_traced(items) else torch.split(items, size)
 
 
 def is_traced(items: Tensor) -> bool:
-    """Whether these stand for items of which a graph is traced, so that their number is a symbol."""
+    """Whether a graph is being traced, so that the number of items is symbolic."""
     return not isinstance(items.shape[0], int)

@@ -1,4 +1,4 @@
-"""The discriminator of pix2pix (Isola et al. 2017): it judges patches, each by a logit of its own."""
+"""The discriminator of pix2pix (Isola et al. 2017): one logit for each patch."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ class PatchGAN(nn.Module):
     With 1, 2 or 3 layers that halve the image, each logit sees 16, 34 or 70 pixels.
 
     Args:
-        channels: Of the images; those of input and output together where a pair is judged.
+        channels: Of the images; for pairs, of input and output together.
         width: Channels of the first convolution; they double with each layer, up to eight times.
         layers: How many layers halve the image; see `patch_layers`.
         normalisation: Of all layers but the first and the last.
@@ -26,7 +26,7 @@ class PatchGAN(nn.Module):
         self, channels: int, width: int = 64, layers: int = MOST_LAYERS, normalisation: Normalisation = "batch"
     ) -> None:
         super().__init__()
-        self.smallest = 3 * 2**layers  # pixels a side that the last two convolutions leave one logit of
+        self.smallest = 3 * 2**layers  # side in pixels that still gives one logit
         first, *outputs = widths(width, layers + 1)
         body: list[nn.Module] = [nn.Conv2d(channels, first, 4, 2, 1), nn.LeakyReLU(0.2)]
         for layer, output in enumerate(outputs, start=1):
@@ -36,7 +36,7 @@ class PatchGAN(nn.Module):
         initialise(self)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 p q"]:
-        """Logits of patches; images smaller than a few pixels repeat their last row and column."""
+        """Logits of patches; images that are too small are padded by repeating their last row and column."""
         rows, columns = (max(0, self.smallest - size) for size in images.shape[2:])
         return self.body(pad(images, (0, columns, 0, rows), mode="replicate") if rows or columns else images)
 

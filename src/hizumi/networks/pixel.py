@@ -1,8 +1,8 @@
 """Networks that predict each pixel from those before it in raster order (van den Oord et al. 2016, both papers).
 
-Every feature map belongs to one channel of the image, its owner, and knows at its own pixel only what is before that
-channel. What is computed for a whole image while training is computed once for each pixel while sampling: every
-convolution then remembers the rows that it still needs (Ramachandran et al. 2017).
+Every feature map belongs to one channel of the image, its owner, and at its own pixel depends only on what precedes
+that channel. Training computes whole images; sampling computes each pixel once, with every convolution caching the rows
+that it still needs (Ramachandran et al. 2017).
 """
 
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from torch.nn.functional import conv2d, pad, relu
 
 @runtime_checkable
 class Incremental(Protocol):
-    """Predictions of one pixel after the other, which remember what the earlier ones gave rise to."""
+    """Pixel-by-pixel predictions that cache what earlier pixels contributed."""
 
     def logits(self, row: int, column: int, values: Float[Tensor, "n c"]) -> Float[Tensor, "n k c"]:
         """Logits of a pixel; channel j depends on the first j of `values` and on the pixels set so far."""
@@ -26,7 +26,7 @@ class Incremental(Protocol):
 
 
 class AutoregressiveNetwork(nn.Module, ABC):
-    """Images (n, c, h, w) in [-1, 1] to logits (n, k, c, h, w) of each value, which depend on earlier values only.
+    """Images (n, c, h, w) in [-1, 1] to logits (n, k, c, h, w), which depend on earlier values only.
 
     k is the number of levels, or 1 for two levels: the logit of the upper one.
     """
@@ -39,20 +39,21 @@ class AutoregressiveNetwork(nn.Module, ABC):
 
     @abstractmethod
     def incremental(self, count: int, height: int, width: int, labels: Int[Tensor, " n"] | None = None) -> Incremental:
-        """The same logits, pixel by pixel, for `count` images that are not there yet."""
+        """Logits pixel by pixel, for `count` images yet to be generated."""
 
 
 class Recomputed:
-    """Predictions that run the whole network for every value: slow, and right by construction."""
+    """Predictions that run the whole network for every value: slow, and correct by construction."""
 
     def __init__(
         self, network: AutoregressiveNetwork, shape: tuple[int, int, int, int], labels: Int[Tensor, " n"] | None = None
     ) -> None:
-        self.network, self.labels = network, labels
+        self.network = network
+        self.labels = labels
         self.images = torch.zeros(shape, device=next(network.parameters()).device)
 
     def logits(self, row: int, column: int, values: Float[Tensor, "n c"]) -> Float[Tensor, "n k c"]:
-        """Logits of a pixel, with zeros where nothing is set yet."""
+        """Logits of a pixel; pixels not yet set are zero."""
         self.images[:, :, row, column] = values
         return self.network(self.images, self.labels)[..., row, column]
 
@@ -62,19 +63,19 @@ class Recomputed:
 
 
 def owners(maps: int, channels: int) -> Int[Tensor, " maps"]:
-    """The channel that each of some maps belongs to: `channels` runs of nearly equal length."""
+    """The channel that each map belongs to: `channels` runs of nearly equal length."""
     return torch.arange(maps) * channels // maps
 
 
 class CausalConv2d(nn.Module):
-    """Convolution that sees a part of what is before a pixel; the rest of the square kernel is not there at all.
+    """Convolution over a part of what precedes a pixel; the rest of the square kernel is not stored.
 
     Args:
         inputs: Owner of each input map.
         outputs: Owner of each output map.
-        kernel: Odd side of the square that the kernel is the earlier half of.
-        mask: "A" without the place itself, "B" with it. At the same pixel, A lets owners see lower owners, B also their
-            own. For "rows" the place is the whole row.
+        kernel: Odd side of the square whose earlier half is the kernel.
+        mask: "A" excludes the pixel itself, "B" includes it. At that pixel, A lets owners see lower owners, B also
+            themselves. For "rows" it is the whole row that is excluded or included.
         context: "raster" sees the rows above, and the same row up to the pixel; "rows" only whole rows; "row" only the
             same row up to the pixel.
     """
@@ -92,7 +93,8 @@ class CausalConv2d(nn.Module):
         super().__init__()
         reach = kernel // 2
         self.above = 0 if context == "row" else reach
-        self.left, self.right = reach, 0 if context == "row" else reach
+        self.left = reach
+        self.right = 0 if context == "row" else reach
         self.excludes_row = context == "rows" and mask == "A"
         rows, columns = self.above + (not self.excludes_row), self.left + 1 + self.right
         allowed = torch.ones(len(outputs), len(inputs), rows, columns)
@@ -102,7 +104,8 @@ class CausalConv2d(nn.Module):
             allowed[:, :, -1, reach + 1 :] = 0
         self.register_buffer("mask", allowed, persistent=False)
         convolution = nn.Conv2d(len(inputs), len(outputs), (rows, columns))
-        self.weight, self.bias = convolution.weight, convolution.bias
+        self.weight = convolution.weight
+        self.bias = convolution.bias
 
     def forward(self, maps: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h w"]:
         """All pixels at once."""
@@ -112,24 +115,25 @@ class CausalConv2d(nn.Module):
 
     @property
     def kernel(self) -> Float[Tensor, "o i rows columns"]:
-        """The weight, zero where nothing may be seen."""
+        """The weight, zero where masked."""
         return self.weight * self.mask
 
     def pointwise(self) -> "Pointwise":
-        """This convolution, with its kernel of 1, for single pixels."""
+        """This 1x1 convolution, for single pixels."""
         return Pointwise(self)
 
     def remembering(self, count: int, width: int) -> "RememberingConv2d":
-        """This convolution for `count` images whose input maps come row by row, or pixel by pixel."""
+        """This convolution, row by row or pixel by pixel, for `count` images."""
         return RememberingConv2d(self, count, width)
 
 
 class Pointwise:
-    """A causal convolution with a kernel of 1 as a matrix, masked once: for many pixels, while no weight changes."""
+    """A causal 1x1 convolution as a matrix, masked once, for as long as no weight changes."""
 
     def __init__(self, convolution: CausalConv2d) -> None:
         assert convolution.bias is not None
-        self.matrix, self.bias = convolution.kernel.detach().flatten(1).T, convolution.bias.detach()
+        self.matrix = convolution.kernel.detach().flatten(1).T
+        self.bias = convolution.bias.detach()
 
     def __call__(self, maps: Float[Tensor, "n i"], out: Tensor | None = None) -> Float[Tensor, "n o"]:
         """One pixel, into `out` where it is given."""
@@ -137,15 +141,16 @@ class Pointwise:
 
 
 class RememberingConv2d:
-    """A causal convolution with the last rows of its input, as many as it sees; zeros at first.
+    """A causal convolution with a cache of the last rows of its input, initially zero.
 
-    They lie column by column, so that what a pixel sees is one piece of memory for each image; `newest` are the places
-    of the pixels of the newest row, (n, i) each.
+    The cache is stored column by column, so what a pixel sees is contiguous for each image; `newest` holds views of the
+    pixels of the newest row, (n, i) each.
     """
 
     def __init__(self, convolution: CausalConv2d, count: int, width: int) -> None:
         assert convolution.bias is not None
-        self.weight, self.bias = convolution.kernel.detach(), convolution.bias.detach()
+        self.weight = convolution.kernel.detach()
+        self.bias = convolution.bias.detach()
         _, inputs, rows, columns = self.weight.shape
         self.matrix = self.weight.permute(0, 3, 2, 1).flatten(1).T
         self.recent = self.weight.new_zeros(count, width + columns - 1, rows, inputs)
@@ -154,7 +159,7 @@ class RememberingConv2d:
         self._seen = [flat[:, column * column_size :][:, : columns * column_size] for column in range(width)]
 
     def next_row(self, maps: Float[Tensor, "n i w"] | None = None) -> None:
-        """Forget the oldest row and add one, of zeros where its pixels are to be set."""
+        """Drop the oldest row and append one, of zeros if its pixels are still to be set."""
         self.recent[:, :, :-1] = self.recent[:, :, 1:].clone()
         self.recent[:, :, -1] = 0
         if maps is not None:
@@ -171,11 +176,12 @@ class RememberingConv2d:
 
 
 class Head(nn.Module):
-    """ReLU, 1x1, ReLU, 1x1: maps to logits of each level of each channel; one logit for two levels."""
+    """ReLU, 1x1, ReLU, 1x1: maps to logits of each level of each channel, or one logit for two levels."""
 
     def __init__(self, maps: Int[Tensor, " i"], channels: int, levels: int, width: int) -> None:
         super().__init__()
-        self.channels, self.logits = channels, 1 if levels == 2 else levels
+        self.channels = channels
+        self.logits = 1 if levels == 2 else levels
         hidden = owners(max(width, channels), channels)
         self.first = CausalConv2d(maps, hidden)
         self.last = CausalConv2d(hidden, owners(channels * self.logits, channels))
@@ -191,10 +197,11 @@ class Head(nn.Module):
 
 
 class PointwiseHead:
-    """A head for one pixel after the other."""
+    """A head for single pixels."""
 
     def __init__(self, head: Head) -> None:
-        self.first, self.last = head.first.pointwise(), head.last.pointwise()
+        self.first = head.first.pointwise()
+        self.last = head.last.pointwise()
         self.shape = (-1, head.channels, head.logits)
 
     def __call__(self, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n k c"]:
@@ -203,12 +210,13 @@ class PointwiseHead:
 
 
 class MaskedBlock(nn.Module):
-    """PixelCNN's residual block: 1x1 to half the maps, masked 3x3, 1x1 back, a ReLU before each."""
+    """PixelCNN's residual block: 1x1 to half the maps, masked 3x3, 1x1 back, with a ReLU before each."""
 
     def __init__(self, maps: Int[Tensor, " i"], channels: int) -> None:
         super().__init__()
         half = owners(max(len(maps) // 2, channels), channels)
-        self.narrow, self.wide = CausalConv2d(maps, half), CausalConv2d(half, maps)
+        self.narrow = CausalConv2d(maps, half)
+        self.wide = CausalConv2d(half, maps)
         self.masked = CausalConv2d(half, half, 3)
 
     def forward(self, maps: Float[Tensor, "n i h w"]) -> Float[Tensor, "n i h w"]:
@@ -216,15 +224,16 @@ class MaskedBlock(nn.Module):
         return maps + self.wide(relu(self.masked(relu(self.narrow(relu(maps))))))
 
     def remembering(self, count: int, width: int) -> "RememberingBlock":
-        """This block for `count` images whose maps come pixel by pixel."""
+        """This block, pixel by pixel, for `count` images."""
         return RememberingBlock(self, count, width)
 
 
 class RememberingBlock:
-    """A residual block with what its masked convolution sees of the rows so far."""
+    """A residual block with the cache of its masked convolution."""
 
     def __init__(self, block: MaskedBlock, count: int, width: int) -> None:
-        self.narrow, self.wide = block.narrow.pointwise(), block.wide.pointwise()
+        self.narrow = block.narrow.pointwise()
+        self.wide = block.wide.pointwise()
         self.masked = block.masked.remembering(count, width)
 
     def next_row(self) -> None:
@@ -232,8 +241,8 @@ class RememberingBlock:
         self.masked.next_row()
 
     def pixel(self, column: int, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
-        """One pixel; once more, if its maps have changed."""
-        # ReLU is this function by a longer way, and one of a few microseconds counts here.
+        """One pixel; may be called again when its maps have changed."""
+        # torch.relu dispatches to this; here its few microseconds of overhead count.
         self.narrow(maps.clamp_min(0), out=self.masked.newest[column]).clamp_min_(0)
         return self.wide(self.masked.pixel(column).clamp_min_(0)).add_(maps)
 
@@ -244,8 +253,8 @@ class MaskedNetwork(AutoregressiveNetwork):
     Args:
         shape: (c, h, w) of images.
         levels: Of each value.
-        width: Maps between the blocks; inside them it is half.
-        blocks: How many.
+        width: Maps between the blocks, twice those inside them.
+        blocks: Number of residual blocks.
     """
 
     def __init__(self, shape: tuple[int, ...], levels: int, width: int, blocks: int) -> None:
@@ -272,7 +281,8 @@ class MaskedNetwork(AutoregressiveNetwork):
 
 class _MaskedIncremental:
     def __init__(self, network: MaskedNetwork, count: int, width: int) -> None:
-        self.head, self.first = network.head.pointwise(), network.first.remembering(count, width)
+        self.head = network.head.pointwise()
+        self.first = network.first.remembering(count, width)
         blocks = [block for block in network.blocks if isinstance(block, MaskedBlock)]
         self.blocks = [block.remembering(count, width) for block in blocks]
         self.row = 0
@@ -294,21 +304,21 @@ class _MaskedIncremental:
 
 
 def gate(maps: Float[Tensor, "n gates *place"]) -> Float[Tensor, "n maps *place"]:
-    """The first half of the maps through tanh, as far as the second half opens it."""
+    """tanh of the first half of the maps times the sigmoid of the second."""
     signal, opening = maps.chunk(2, 1)
     return signal.tanh() * opening.sigmoid()
 
 
 class GatedLayer(nn.Module):
-    """Two stacks: a vertical one that sees the rows above, and a horizontal one that sees the row so far and the other.
+    """Two stacks: a vertical one over the rows above, and a horizontal one over the row so far and the vertical stack.
 
     Args:
         inputs: Owners of the maps that come in.
         maps: Owners of the maps that go out.
-        kernel: Odd side of the square that both stacks together see the earlier half of.
-        mask: "A" for the first layer, which must not see the pixel itself, "B" for later ones.
+        kernel: Odd side of the square whose earlier half both stacks together see.
+        mask: "A" for the first layer, which must not see the pixel itself; "B" for later ones.
         classes: Of the labels that bias the gates, or None.
-        last: The vertical stack ends here.
+        last: Whether the vertical stack ends here.
     """
 
     def __init__(
@@ -322,11 +332,11 @@ class GatedLayer(nn.Module):
     ) -> None:
         super().__init__()
         gates = maps.repeat(2)
-        self.residual = mask == "B"  # in the first layer it would let the pixel itself through
+        self.residual = mask == "B"  # in the first layer it would leak the pixel itself
         self.last = last
         self.vertical = CausalConv2d(inputs, gates, kernel, mask, "rows")
         self.horizontal = CausalConv2d(inputs, gates, kernel, mask, "row")
-        self.link = nn.Conv2d(len(gates), len(gates), 1)  # from rows above, where every owner may look
+        self.link = nn.Conv2d(len(gates), len(gates), 1)  # from the rows above, which every owner may see
         self.mix = CausalConv2d(maps, maps)
         self.vertical_label = nn.Embedding(classes, len(gates)) if classes and not last else None
         self.horizontal_label = nn.Embedding(classes, len(gates)) if classes else None
@@ -340,11 +350,11 @@ class GatedLayer(nn.Module):
         return self.passed_down(rows, labels), mixed + here if self.residual else mixed
 
     def linked(self, rows: Float[Tensor, "n g h w"], labels: Int[Tensor, " n"] | None) -> Float[Tensor, "n g h w"]:
-        """What the vertical stack and the label add to the gates of the horizontal one."""
+        """What the vertical stack and the label add to the horizontal gates."""
         return _biased(self.link(rows), self.horizontal_label, labels)
 
     def passed_down(self, rows: Float[Tensor, "n g h w"], labels: Int[Tensor, " n"] | None) -> Float[Tensor, "n j h w"]:
-        """What the vertical stack hands to the next layer; nothing of use in the last."""
+        """What the vertical stack passes to the next layer; unused in the last."""
         return rows if self.last else gate(_biased(rows, self.vertical_label, labels))
 
 
@@ -359,7 +369,7 @@ class GatedNetwork(AutoregressiveNetwork):
         shape: (c, h, w) of images.
         levels: Of each value.
         width: Maps of either stack.
-        layers: How many come after the first.
+        layers: Number of layers after the first.
         classes: Of the labels that it is conditioned on, or None.
     """
 
@@ -387,10 +397,11 @@ class GatedNetwork(AutoregressiveNetwork):
 
 
 class _GatedIncremental:
-    """The vertical stack moves once for a row, the horizontal one for each pixel."""
+    """Steps the vertical stack once a row and the horizontal one once a pixel."""
 
     def __init__(self, network: GatedNetwork, count: int, width: int, labels: Tensor | None) -> None:
-        self.head, self.labels = network.head.pointwise(), labels
+        self.head = network.head.pointwise()
+        self.labels = labels
         layers = [layer for layer in network.layers if isinstance(layer, GatedLayer)]
         self.layers = [RememberingGatedLayer(layer, count, width) for layer in layers]
         self.row = -1
@@ -413,18 +424,20 @@ class _GatedIncremental:
         above = None
         for layer in self.layers:
             above = layer.next_row(above, self.labels)
-        self.layers[0].vertical.next_row()  # now that the rows above are used, make room for this one
+        self.layers[0].vertical.next_row()  # the rows above have been used: make room for this one
 
 
 class RememberingGatedLayer:
-    """A gated layer with what both stacks see of the rows so far."""
+    """A gated layer with the caches of both stacks."""
 
     def __init__(self, layer: GatedLayer, count: int, width: int) -> None:
-        self.layer, self.mix = layer, layer.mix.pointwise()
-        self.vertical, self.horizontal = (part.remembering(count, width) for part in (layer.vertical, layer.horizontal))
+        self.layer = layer
+        self.mix = layer.mix.pointwise()
+        self.vertical = layer.vertical.remembering(count, width)
+        self.horizontal = layer.horizontal.remembering(count, width)
 
     def next_row(self, above: Float[Tensor, "n i 1 w"] | None, labels: Int[Tensor, " n"] | None) -> Tensor:
-        """The vertical stack over the rows above, of which `above` is the last; what it hands to the next layer."""
+        """The vertical stack over the rows above, the last of which is `above`; returns what the next layer takes."""
         if above is not None:
             self.vertical.next_row(above[:, :, 0])
         self.horizontal.next_row()

@@ -1,7 +1,7 @@
-"""Networks that grow while they learn (Karras et al. 2018): from a base map of 4 to 7 pixels, doubling level by level.
+"""Progressively growing networks (Karras et al. 2018): from a base map of 4 to 7 pixels, doubling level by level.
 
-Level 0 is the base map; each level above has twice its sides. All levels exist from the start, and `fade` from 0 to 1
-says how far the highest level in use has come in: at 0 the networks are those of the level below.
+Level 0 is the base map; each level has twice the sides of the level below. All levels exist from the start; `fade`,
+from 0 to 1, is the weight of the highest level in use: at 0 the networks are those of the level below.
 """
 
 import math
@@ -13,14 +13,14 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate, leaky_relu
 
 from hizumi.networks.dcgan import Pyramid, widths
 
-GROUP = 4  # items whose spread the critic is shown together
+GROUP = 4  # items over which the minibatch deviation is taken
 
 
 class EqualisedConv2d(nn.Module):
-    """Convolution whose weights are stored as N(0, 1) and scaled as they are used, by gain / sqrt(fan in).
+    """Convolution whose weights are stored as N(0, 1) and scaled by gain / sqrt(fan in) when used.
 
-    So Adam, which moves all weights at about the same rate, moves each layer at a rate that fits its size. A linear
-    layer is one with a kernel as large as its input.
+    Adam, which moves all weights at about the same rate, then suits layers of every size. With a kernel as large as
+    its input it is a linear layer.
     """
 
     def __init__(
@@ -29,7 +29,8 @@ class EqualisedConv2d(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, *kernel))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.padding, self.scale = padding, gain / math.sqrt(inputs * math.prod(kernel))
+        self.padding = padding
+        self.scale = gain / math.sqrt(inputs * math.prod(kernel))
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
         """Scaled convolution."""
@@ -37,7 +38,7 @@ class EqualisedConv2d(nn.Module):
 
 
 class Activation(nn.Module):
-    """LeakyReLU 0.2, and pixel normalisation after it where asked for."""
+    """LeakyReLU 0.2, followed by pixel normalisation if `normalise`."""
 
     def __init__(self, normalise: bool) -> None:
         super().__init__()
@@ -55,9 +56,9 @@ def pixel_norm(maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
 
 
 def with_minibatch_deviation(maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c+1 h w"]:
-    """Append one constant map: how much the items of a group differ, averaged over channels and pixels.
+    """Append a constant map: the standard deviation over the items of a group, averaged over channels and pixels.
 
-    Groups hold four items, or the whole batch where it does not divide by four.
+    Groups have four items, or are the whole batch where its size is not a multiple of four.
     """
     count, *rest = maps.shape
     group = GROUP if count % GROUP == 0 else count
@@ -81,12 +82,12 @@ def _pair(inputs: int, middle: int, outputs: int, normalise: bool) -> nn.Sequent
 
 
 class ProgressiveGenerator(nn.Module):
-    """Code (n, latent) to image, at the size that the network has grown to.
+    """Code (n, latent) to image, with the detail of the level that the network has grown to.
 
     Args:
         shape: Of the full-size images.
-        latent: Dimensions of the code, which is brought to a mean square of 1.
-        width: Channels at full size; twice as many on each level below, at most eight times.
+        latent: Dimensions of the code, which is scaled to a mean square of 1.
+        width: Channels at full size; they double on each level below, up to eight times.
     """
 
     growth: Tensor
@@ -104,12 +105,12 @@ class ProgressiveGenerator(nn.Module):
         self.register_buffer("growth", torch.tensor(float(self.pyramid.stages)))
 
     def parameters_up_to(self, level: int) -> list[nn.Parameter]:
-        """What images of the size of a level are made with, those of the level below included."""
+        """The parameters that generate images of a level's size, those of the level below included."""
         parts = [self.foot, self.base, *self.blocks[:level], *self.to_images[max(level - 1, 0) : level + 1]]
         return [parameter for part in parts for parameter in part.parameters()]
 
     def at(self, codes: Float[Tensor, "n d"], level: int, fade: float = 1.0) -> Float[Tensor, "n c p q"]:
-        """Images of the size of a level, blended with those of the level below while it fades in."""
+        """Images of a level's size, blended with those of the level below while it fades in."""
         maps = self.foot(pixel_norm(codes[:, :, None, None]))
         maps = self.base(maps.reshape(len(codes), -1, self.pyramid.base_height, self.pyramid.base_width))
         below = maps
@@ -121,18 +122,18 @@ class ProgressiveGenerator(nn.Module):
         return torch.lerp(double(self.to_images[level - 1](below)), images, fade)
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
-        """Full-size images in [-1, 1], of as much detail as `growth` allows."""
+        """Full-size images in [-1, 1] with the detail of the current `growth`."""
         level, fade = level_and_fade(float(self.growth))
         images = double(self.at(codes, level, fade), self.pyramid.stages - level)
         return images[:, :, : self.height, : self.width].clamp(-1, 1)
 
 
 class ProgressiveCritic(nn.Module):
-    """Image of the size of a level to a score (n,), the generator's mirror image.
+    """Image of a level's size to a score (n,): the mirror image of the generator.
 
     Args:
         shape: Of the full-size images.
-        width: Channels at full size; twice as many on each level below, at most eight times.
+        width: Channels at full size; they double on each level below, up to eight times.
     """
 
     def __init__(self, shape: tuple[int, ...], width: int = 16) -> None:
@@ -149,12 +150,12 @@ class ProgressiveCritic(nn.Module):
         )
 
     def parameters_up_to(self, level: int) -> list[nn.Parameter]:
-        """What images of the size of a level are judged with, those of the level below included."""
+        """The parameters that score images of a level's size, those of the level below included."""
         parts = [self.base, self.head, *self.blocks[:level], *self.from_images[max(level - 1, 0) : level + 1]]
         return [parameter for part in parts for parameter in part.parameters()]
 
     def at(self, images: Float[Tensor, "n c p q"], level: int, fade: float = 1.0) -> Float[Tensor, " n"]:
-        """Scores of images of the size of a level."""
+        """Scores of images of a level's size."""
         maps = self.from_images[level](images)
         for number in range(level, 0, -1):
             maps = halve(self.blocks[number - 1](maps))
@@ -163,25 +164,25 @@ class ProgressiveCritic(nn.Module):
         return self.head(self.base(with_minibatch_deviation(maps))).flatten()
 
     def shown(self, images: Float[Tensor, "n c h w"], level: int, fade: float = 1.0) -> Float[Tensor, "n c p q"]:
-        """Full-size images as they look on a level, the detail that it adds faded in."""
+        """Full-size images reduced to a level's size, the detail that it adds faded in."""
         images = halve(self.pyramid.pad(images), self.pyramid.stages - level)
         return images if level == 0 or fade == 1 else torch.lerp(double(halve(images)), images, fade)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """Scores of full-size images by the whole network."""
+        """Scores of full-size images."""
         return self.at(self.shown(images, self.pyramid.stages), self.pyramid.stages)
 
 
 def growth_at(progress: float, stages: int) -> float:
-    """Growth after a share of the budget: 0 on the base map, 1.3 where level 2 has faded in by 0.3.
+    """Growth after a share of the budget: 0 is the base map, 1.3 is level 2 with a fade of 0.3.
 
-    Every level is kept for as long as the next one takes to fade in, and the last one as well.
+    Each level, the last included, is trained in full for as long as the next one takes to fade in.
     """
     doublings, share = divmod(progress * (2 * stages + 1), 2)
     return min(doublings + max(0.0, share - 1), stages)
 
 
 def level_and_fade(growth: float) -> tuple[int, float]:
-    """The highest level in use, and how far it has faded in (0 to 1)."""
+    """The highest level in use and its fade, from 0 to 1."""
     level = math.ceil(growth)
     return level, growth - (level - 1) if level else 1.0

@@ -1,4 +1,4 @@
-"""Restricted Boltzmann machines: two layers of units, connected across and not within (Hinton 2002)."""
+"""Restricted Boltzmann machines: two layers of units, connected between layers only (Hinton 2002)."""
 
 import math
 from collections.abc import Sequence
@@ -17,14 +17,15 @@ class RestrictedBoltzmannMachine(nn.Module):
     """p(v, h) ∝ exp(-E(v, h)) with E = e(v, b) + e(h, c) - v W h.
 
     Bernoulli units are 0 or 1 with e(v, b) = -b v; Gaussian ones are real numbers of variance 1 given the other layer,
-    with e(v, b) = (v - b)²/2. Bernoulli units may be given means in [0, 1] in place of values.
+    with e(v, b) = (v - b)²/2. Means in [0, 1] may stand for the values of Bernoulli units.
     """
 
     def __init__(
         self, visible: int, hidden: int, visible_units: Units = "bernoulli", hidden_units: Units = "bernoulli"
     ) -> None:
         super().__init__()
-        self.visible_units, self.hidden_units = visible_units, hidden_units
+        self.visible_units = visible_units
+        self.hidden_units = hidden_units
         self.weight = nn.Parameter(0.01 * torch.randn(visible, hidden))
         self.visible_bias = nn.Parameter(torch.zeros(visible))
         self.hidden_bias = nn.Parameter(torch.zeros(hidden))
@@ -46,7 +47,7 @@ class RestrictedBoltzmannMachine(nn.Module):
         return _draw(self.visible_mean(hidden), self.visible_units)
 
     def free_energy(self, visible: Float[Tensor, "n v"]) -> Float[Tensor, " n"]:
-        """F(v) = -log Σ_h exp(-E(v, h)), in nats: -log p(v) but for a constant."""
+        """F(v) = -log Σ_h exp(-E(v, h)), in nats: -log p(v) up to a constant."""
         inputs = self.hidden_bias + visible @ self.weight
         if self.hidden_units == "bernoulli":
             hidden = softplus(inputs)
@@ -58,20 +59,20 @@ class RestrictedBoltzmannMachine(nn.Module):
 
     @torch.no_grad()
     def rebuild(self, visible: Float[Tensor, "n v"]) -> Float[Tensor, "n v"]:
-        """E[v | h] for one draw of h given the items: one step of Gibbs sampling, but for the last draw."""
+        """E[v | h] for one draw of h given v: a step of Gibbs sampling without the final draw."""
         return self.visible_mean(self.draw_hidden(visible))
 
     def contrastive_divergence(self, data: Float[Tensor, "n v"], fantasies: Float[Tensor, "m v"]) -> Float[Tensor, ""]:
-        """Mean F(data) - mean F(fantasies): its gradient is the learning rule of Boltzmann machines.
+        """Mean F(data) - mean F(fantasies), whose gradient is the learning rule of Boltzmann machines.
 
-        By the weights it is -(v0 E[h|v0] - v1 E[h|v1]), by the visible biases -(v0 - v1). It is CD-1 for
-        `rebuild(data)` as fantasies, and the gradient of -log p(data) for draws from the machine itself.
+        With respect to the weights it is -(v0 E[h|v0] - v1 E[h|v1]), to the visible biases -(v0 - v1). Fantasies from
+        `rebuild(data)` give CD-1; samples of the machine itself give the gradient of -log p(data).
         """
         return self.free_energy(data).mean() - self.free_energy(fantasies).mean()
 
 
 class BoltzmannStack(nn.Module):
-    """Machines one on top of another: each one's hidden layer is the next one's visible layer."""
+    """Stacked machines: the hidden layer of each is the visible layer of the next."""
 
     def __init__(
         self, sizes: Sequence[int], visible_units: Units = "bernoulli", code_units: Units = "bernoulli"
@@ -95,7 +96,7 @@ class BoltzmannStack(nn.Module):
         return cast(RestrictedBoltzmannMachine, self.machines[layer])
 
     def up(self, visible: Float[Tensor, "n v"], layers: int | None = None) -> Float[Tensor, "n h"]:
-        """Mean activations after some layers, or all."""
+        """Mean activations after the first `layers` layers, or after all."""
         for layer in range(len(self) if layers is None else layers):
             visible = self[layer].hidden_mean(visible)
         return visible
@@ -107,7 +108,7 @@ class BoltzmannStack(nn.Module):
         return hidden
 
     def unrolled(self) -> tuple[nn.Sequential, nn.Sequential]:
-        """`up` and `down` as two feed-forward networks with weights of their own, linear at their ends."""
+        """`up` and `down` as feed-forward networks with untied weights and linear outputs."""
         machines = [self[layer] for layer in range(len(self))]
         encoder = [_linear(machine.weight.T, machine.hidden_bias) for machine in machines]
         decoder = [_linear(machine.weight, machine.visible_bias) for machine in reversed(machines)]

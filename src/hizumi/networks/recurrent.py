@@ -1,8 +1,8 @@
 """PixelRNN's layers: the Row LSTM and the Diagonal BiLSTM (van den Oord, Kalchbrenner & Kavukcuoglu 2016).
 
-Both are one recurrence. A picture is gone through line by line, and each pixel's LSTM takes its state from neighbours
-in the line before: for rows, from the three pixels above; for diagonals, from the pixel to the left and the one above.
-So a line is one small matrix product for all its pixels and images. Maps are (maps, h, w, n), images last:
+Both are one recurrence. An image is processed line by line, and each pixel's LSTM takes its state from neighbours in
+the line before: for rows, from the three pixels above; for diagonals, from the pixel to the left and the one above.
+Each line is one small matrix product for all its pixels and images. Maps are (maps, h, w, n), images last:
 neighbours in a line are then plain slices, and 1x1 convolutions plain matrix products.
 """
 
@@ -22,20 +22,19 @@ from hizumi.networks.parts import is_traced
 from hizumi.networks.pixel import AutoregressiveNetwork, CausalConv2d, Head, Incremental, owners
 
 Taps = tuple[tuple[int, int], ...]
-"""Neighbours (rows down, columns right) whose states a pixel takes; it carries on the cell of the first."""
+"""Neighbours (rows down, columns right) whose states a pixel takes; the cell comes from the first."""
 
 THREE_ABOVE: Taps = ((-1, 0), (-1, -1), (-1, 1))
 LEFT_AND_ABOVE: Taps = ((0, -1), (-1, 0))
 
-aten = torch.ops.aten  # the gradients of the non-linearities, each in one pass over memory
+aten = torch.ops.aten  # gradients of the non-linearities, each in one pass over memory
 
 
 class Line(NamedTuple):
     """Pixels whose states are computed together.
 
-    `pixels` are their places in the raster, for diagonals also in the raster of the mirrored picture. For each tap,
-    `links` are those of them that have this neighbour, and the neighbours in the line before, both counted in
-    (pixel, image).
+    `pixels` are their indices in raster order, for diagonals also in the mirrored image. For each tap, `links` are the
+    pixels that have this neighbour, and the neighbours in the line before, both indexed by (pixel, image).
     """
 
     pixels: tuple[slice, ...]
@@ -44,7 +43,7 @@ class Line(NamedTuple):
 
 @lru_cache(maxsize=32)
 def lines(height: int, width: int, taps: Taps, images: int) -> tuple[Line, ...]:
-    """A picture's rows, or its diagonals where pixels take the state of the one to their left."""
+    """An image's rows, or its diagonals where a tap lies in the pixel's own row."""
     diagonal = any(down == 0 for down, _ in taps)
     members: list[list[tuple[int, int]]] = [[] for _ in range(height + width - 1 if diagonal else height)]
     for row in range(height):
@@ -66,7 +65,7 @@ def lines(height: int, width: int, taps: Taps, images: int) -> tuple[Line, ...]:
 
 
 def _stretch(places: Sequence[int], images: int = 1) -> slice:
-    # Evenly spaced places as a slice; with several images for each place, the places lie side by side.
+    # Evenly spaced places as a slice over (place, image).
     if not places:
         return slice(0, 0)
     step = places[1] - places[0] if len(places) > 1 else 1
@@ -74,7 +73,7 @@ def _stretch(places: Sequence[int], images: int = 1) -> slice:
 
 
 class Cells(NamedTuple):
-    """LSTM cells (d, maps, p): what they saw, and what they made of it."""
+    """Inputs and states of LSTM cells, (d, maps, p)."""
 
     seen: Tensor  # hidden states of the neighbours, one tap after the other
     carried: Tensor  # cell of the first neighbour
@@ -90,7 +89,7 @@ def lstm(
     seen: Float[Tensor, "d s p"],
     carried: Float[Tensor, "d h p"],
 ) -> Cells:
-    """One step of LSTMs whose `gates`, of which the input's part comes in, are written over."""
+    """One LSTM step, in place: `gates` come in with the input's contribution and are overwritten."""
     hidden = carried.shape[1]
     gates.baddbmm_(weight, seen)
     gates[:, 3 * hidden :].mul_(2)
@@ -102,7 +101,7 @@ def lstm(
 
 
 class Sweep(Function):
-    """The recurrence over all lines with its gradient written out: a few operations a line, and none recorded."""
+    """The recurrence over all lines with its gradient written out: a few operations a line, none recorded."""
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, weight: Tensor, order: tuple[Line, ...]) -> Tensor:
@@ -117,7 +116,7 @@ class Sweep(Function):
             cells = lstm(own, weight, seen, _neighbours(cell_before, line.links[:1], own.shape[2]))
             before, cell_before = cells.hidden, cells.cell
             _scatter(before, line, hidden)
-            if any(ctx.needs_input_grad):  # otherwise nothing is remembered, and memory is that of a line
+            if any(ctx.needs_input_grad):  # otherwise memory stays that of one line
                 states.append(cells)
         ctx.states, ctx.order = states, order
         ctx.save_for_backward(weight)
@@ -135,7 +134,7 @@ class Sweep(Function):
         for line, (seen, carried, gates, _, squashed, _) in zip(ctx.order[::-1], ctx.states[::-1], strict=True):
             output, forget, into, content = gates.chunk(4, 1)
 
-            # What reaches hidden states and cells, from the layer's output and from the line after.
+            # Gradients of hidden states and cells, from the layer's output and from the line after.
             grad_hidden = _gather(grad_output, line)
             for tap, (target, source) in enumerate(links):
                 grad_hidden[..., source] += grad_seen[:, tap * hidden : (tap + 1) * hidden, target]
@@ -158,19 +157,19 @@ class Sweep(Function):
 
 
 def _gather(maps: Tensor, line: Line) -> Tensor:
-    # From (d, c, p, n) of the picture to (d, c, pixels of the line times n); always a copy.
+    # From (d, c, p, n) of the image to (d, c, pixels of the line times n); always a copy.
     return torch.stack([own[:, pixels] for own, pixels in zip(maps, line.pixels, strict=False)]).flatten(2)
 
 
 def _scatter(values: Tensor, line: Line, maps: Tensor) -> None:
-    # The other way.
+    # The inverse of `_gather`.
     for own, target, pixels in zip(values, maps, line.pixels, strict=False):
         part = target[:, pixels]
         part.copy_(own.view_as(part))
 
 
 def _neighbours(before: Tensor, links: tuple[tuple[slice, slice], ...], length: int) -> Tensor:
-    # Values of each tap's neighbours, one tap after the other; zeros where there is none.
+    # Values of each tap's neighbours, concatenated; zeros where there is none.
     seen = before.new_zeros(len(before), len(links), before.shape[1], length)
     for tap, (target, source) in enumerate(links):
         seen[:, tap, :, target] = before[..., source]
@@ -178,7 +177,7 @@ def _neighbours(before: Tensor, links: tuple[tuple[slice, slice], ...], length: 
 
 
 class Recurrence(nn.Module):
-    """State-to-state part of an LSTM over pictures, in one direction or, with two, also on the mirrored picture.
+    """State-to-state part of an LSTM over images, in one direction or, with two, also over the mirrored image.
 
     Args:
         hidden: Maps of the state.
@@ -188,12 +187,14 @@ class Recurrence(nn.Module):
 
     def __init__(self, hidden: int, taps: Taps, directions: int = 1) -> None:
         super().__init__()
-        self.hidden, self.taps, self.directions = hidden, taps, directions
+        self.hidden = hidden
+        self.taps = taps
+        self.directions = directions
         bound = (len(taps) * hidden) ** -0.5
         self.weight = nn.Parameter(torch.empty(directions, 4 * hidden, len(taps) * hidden).uniform_(-bound, bound))
 
     def forward(self, gates: Float[Tensor, "g h w n"]) -> Float[Tensor, "s h w n"]:
-        """Hidden states of all pixels, from the gates' part that comes from the input; directions one after another."""
+        """Hidden states of all pixels, from the input's contribution to the gates; directions are concatenated."""
         _, height, width, count = gates.shape
         split = gates.view(self.directions, 4 * self.hidden, height * width, count)
         order = lines(height, width, self.taps, count)
@@ -201,15 +202,16 @@ class Recurrence(nn.Module):
         return states.view(self.directions * self.hidden, height, width, count)
 
     def remembering(self, count: int, width: int, direction: int = 0) -> "RememberingRecurrence":
-        """One direction of this recurrence, for `count` images whose gates come pixel by pixel."""
+        """One direction of this recurrence, pixel by pixel, for `count` images."""
         return RememberingRecurrence(self, count, width, direction)
 
 
 class RememberingRecurrence:
-    """A recurrence with the states of the last two rows, zero around the picture."""
+    """A recurrence with the states of the last two rows, zero outside the image."""
 
     def __init__(self, recurrence: Recurrence, count: int, width: int, direction: int) -> None:
-        self.taps, self.weight = recurrence.taps, recurrence.weight[direction, None]
+        self.taps = recurrence.taps
+        self.weight = recurrence.weight[direction, None]
         self.hidden = self.weight.new_zeros(2, width + 2, recurrence.hidden, count)
         self.cell = torch.zeros_like(self.hidden)
 
@@ -220,7 +222,7 @@ class RememberingRecurrence:
             states[1] = 0
 
     def pixel(self, column: int, gates: Float[Tensor, "n g"]) -> Float[Tensor, "n h"]:
-        """The hidden state of a pixel, which its neighbours may take."""
+        """The hidden state of a pixel, kept for its neighbours."""
         places = [(1 + down, 1 + column + right) for down, right in self.taps]
         seen = torch.cat([self.hidden[place] for place in places])
         cells = lstm(gates.T[None].clone(), self.weight, seen[None], self.cell[places[0]][None])
@@ -229,7 +231,7 @@ class RememberingRecurrence:
 
 
 class RowLSTMLayer(nn.Module):
-    """Row LSTM with a residual: each row's states from the row above, so that a pixel sees a triangle.
+    """Row LSTM with a residual: each row takes its states from the row above, so a pixel sees a triangle.
 
     Args:
         maps: Owner of each map.
@@ -249,12 +251,12 @@ class RowLSTMLayer(nn.Module):
         return maps + _mixed(self.widen, self.recurrence(gates))
 
     def remembering(self, count: int, width: int) -> "RememberingRowLSTMLayer":
-        """This layer for `count` images whose maps come pixel by pixel."""
+        """This layer, pixel by pixel, for `count` images."""
         return RememberingRowLSTMLayer(self, count, width)
 
 
 class RememberingRowLSTMLayer:
-    """A Row LSTM with what it remembers of the rows so far."""
+    """A Row LSTM with its state from the rows so far."""
 
     def __init__(self, layer: RowLSTMLayer, count: int, width: int) -> None:
         self.input_to_state = layer.input_to_state.remembering(count, width)
@@ -267,7 +269,7 @@ class RememberingRowLSTMLayer:
         self.recurrence.next_row()
 
     def pixel(self, column: int, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
-        """One pixel; once more, if its maps have changed."""
+        """One pixel; may be called again when its maps have changed."""
         self.input_to_state.newest[column].copy_(maps)
         return self.widen(self.recurrence.pixel(column, self.input_to_state.pixel(column))).add_(maps)
 
@@ -294,22 +296,24 @@ class DiagonalBiLSTMLayer(nn.Module):
         return maps + _mixed(self.widen, first + pad(second, (0, 0, 0, 0, 1, 0))[:, :-1])
 
     def remembering(self, count: int, width: int) -> "RememberingDiagonalBiLSTMLayer":
-        """This layer for `count` images whose maps come pixel by pixel."""
+        """This layer, pixel by pixel, for `count` images."""
         return RememberingDiagonalBiLSTMLayer(self, count, width)
 
 
 class RememberingDiagonalBiLSTMLayer:
-    """A Diagonal BiLSTM with what it remembers of the rows so far."""
+    """A Diagonal BiLSTM with its state from the rows so far."""
 
     def __init__(self, layer: DiagonalBiLSTMLayer, count: int, width: int) -> None:
         self.columns = range(width)
-        self.input_to_state, self.widen = layer.input_to_state.pointwise(), layer.widen.pointwise()
-        self.first, self.second = (layer.recurrence.remembering(count, width, direction) for direction in (0, 1))
+        self.input_to_state = layer.input_to_state.pointwise()
+        self.widen = layer.widen.pointwise()
+        self.first = layer.recurrence.remembering(count, width, direction=0)
+        self.second = layer.recurrence.remembering(count, width, direction=1)
         self.second_gates = layer.recurrence.weight.new_zeros(width, count, 4 * layer.recurrence.hidden)
         self.moved_down = layer.recurrence.weight.new_zeros(width, count, layer.recurrence.hidden)
 
     def next_row(self) -> None:
-        """Go on to the next row: the second direction goes through the one that is complete, from right to left."""
+        """Go on to the next row: the second direction now runs over the completed row, from right to left."""
         for column in reversed(self.columns):
             gates = self.second_gates[column]
             self.moved_down[column] = self.second.pixel(self.columns[-1] - column, gates)
@@ -317,13 +321,13 @@ class RememberingDiagonalBiLSTMLayer:
         self.second.next_row()
 
     def pixel(self, column: int, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
-        """One pixel; once more, if its maps have changed."""
+        """One pixel; may be called again when its maps have changed."""
         first, self.second_gates[column] = self.input_to_state(maps).chunk(2, 1)
         return self.widen(self.first.pixel(column, first) + self.moved_down[column]).add_(maps)
 
 
 def _mixed(convolution: CausalConv2d, maps: Tensor) -> Tensor:
-    # The convolution as a matrix product, on maps (i, h, w, n) that hold every place of its kernel.
+    # The convolution as a matrix product, on maps (i, h, w, n) already unfolded over its kernel.
     assert convolution.bias is not None
     return torch.addmm(convolution.bias[:, None], convolution.kernel.flatten(1), maps.flatten(1)).view(
         -1, *maps.shape[1:]
@@ -337,7 +341,7 @@ class RecurrentNetwork(AutoregressiveNetwork):
         shape: (c, h, w) of images.
         levels: Of each value.
         hidden: Maps of a layer's state; between the layers there are twice as many.
-        layers: How many.
+        layers: Number of recurrent layers.
         layer: `RowLSTMLayer` or `DiagonalBiLSTMLayer`.
     """
 
@@ -375,7 +379,8 @@ class RecurrentNetwork(AutoregressiveNetwork):
 
 class _RecurrentIncremental:
     def __init__(self, network: RecurrentNetwork, count: int, width: int) -> None:
-        self.head, self.first = network.head.pointwise(), network.first.remembering(count, width)
+        self.head = network.head.pointwise()
+        self.first = network.first.remembering(count, width)
         self.layers = [layer.remembering(count, width) for layer in network.layers]  # type: ignore[operator]  # a list of modules
         self.row = 0
 

@@ -1,6 +1,6 @@
-"""The residual bodies of WGAN-GP (Gulrajani et al. 2017) and f-AnoGAN (Schlegl et al. 2019), for images of any size.
+"""The residual networks of WGAN-GP (Gulrajani et al. 2017) and f-AnoGAN (Schlegl et al. 2019), for any image size.
 
-At 64 pixels they are the published ones: from a 4x4 map upwards or down to one, each block doubling or halving it.
+At 64 pixels they are the published ones: up from a 4x4 map or down to one, each block doubling or halving it.
 """
 
 from collections.abc import Callable
@@ -13,18 +13,18 @@ from torch.nn.functional import avg_pool2d, interpolate
 from hizumi.networks.dcgan import Pyramid, widths
 
 Norm = Callable[[int], nn.Module]
-"""A normalisation for so many channels."""
+"""Makes a normalisation layer for a number of channels."""
 
 
 def layer_norm(channels: int) -> nn.Module:
-    """Statistics of one image's whole map; a scale and a shift for each channel."""
+    """Layer norm over an image's whole map, with a scale and a shift for each channel."""
     return nn.GroupNorm(1, channels)
 
 
 class Resampling(nn.Module):
-    """A block that adds to a doubled or halved map what two convolutions make of it.
+    """Residual block that doubles or halves a map.
 
-    The branch with the convolutions doubles before the first and halves after the second.
+    The convolutional branch doubles before its first convolution, or halves after its second.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: Norm, grows: bool) -> None:
@@ -43,7 +43,7 @@ class Resampling(nn.Module):
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d p q"]:
         """Maps of twice or half the size."""
         if self.grows:
-            # A 1x1 convolution and a doubling may change places: this way round costs a quarter.
+            # A 1x1 convolution commutes with doubling: in this order it costs a quarter.
             return self.change(_doubled(self.before(maps))) + _doubled(self.shortcut(maps))
         return avg_pool2d(self.change(self.before(maps)), 2) + self.shortcut(avg_pool2d(maps, 2))
 
@@ -100,10 +100,10 @@ class ResidualEncoder(nn.Module):
 
 
 class ResidualCritic(nn.Module):
-    """Image (n, c, h, w) to score (n,); `features` is its last map.
+    """Image (n, c, h, w) to score (n,); `features` gives the base map.
 
-    Layer norm leaves every image by itself, as a penalty on the slope at each needs. The score has no bias, which in a
-    difference of scores would never move.
+    Layer norm keeps images independent, as a gradient penalty requires. The score has no bias, which would cancel in a
+    difference of scores.
     """
 
     def __init__(self, shape: tuple[int, ...], width: int = 64) -> None:
@@ -128,7 +128,7 @@ def _doubled(maps: Tensor) -> Tensor:
 
 
 def _initialise(network: nn.Module) -> None:
-    """As released: He et al. for the 3x3 convolutions, Glorot for all that no ReLU precedes, biases 0."""
+    """As released: He initialisation of 3x3 convolutions, Glorot of all others, biases 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             if module.kernel_size == (3, 3):

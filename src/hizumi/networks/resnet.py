@@ -10,14 +10,14 @@ from hizumi.networks.normalisation import Normalisation, norm
 
 
 class ResNet(nn.Module):
-    """Image (n, c, h, w) to image (n, channels, h, w) in [-1, 1]: halved twice, changed by residual blocks, enlarged.
+    """Image (n, c, h, w) to image (n, channels, h, w) in [-1, 1]: downsampled, residual blocks, upsampled.
 
     Args:
         shape: (c, h, w) of the inputs.
         channels: Of the outputs.
         width: Channels of the first convolution; they double with each halving.
-        blocks: Residual blocks at the smallest size; None for 9 from 256 pixels on, 6 from 128 on, 3 below.
-        halvings: How often the image is halved before the blocks; images under 8 pixels once at most.
+        blocks: Residual blocks at the smallest size; None for 9 from 256 pixels, 6 from 128, 3 below.
+        halvings: How often the image is halved before the blocks; at most once below 8 pixels.
         normalisation: Of all layers but the last.
     """
 
@@ -52,7 +52,7 @@ class ResNet(nn.Module):
 
 
 class Residual(nn.Module):
-    """x + f(x), f being two 3x3 convolutions of reflected maps."""
+    """x + f(x), where f is two 3x3 convolutions with reflection padding."""
 
     def __init__(self, channels: int, kind: Normalisation = "instance") -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Residual(nn.Module):
         )
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Changed maps of the same shape."""
+        """Maps of unchanged shape."""
         return maps + self.change(maps)
 
 

@@ -1,11 +1,11 @@
-"""Bodies whose code is a small map: each code pixel answers for a patch of the image."""
+"""Networks whose code is a small map, each of whose pixels encodes a patch of the image."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from hizumi.networks.dcgan import Pyramid, down, up, widths
 
-STAGES = 3  # a code pixel for each 8x8 pixels
+STAGES = 3  # one code pixel for 8x8 image pixels
 
 
 class SpatialEncoder(nn.Module):

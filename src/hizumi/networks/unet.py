@@ -11,18 +11,18 @@ DROPOUT_LEVELS = 3
 
 
 class UNet(nn.Module):
-    """Image (n, c, h, w) to image (n, channels, h, w) in [-1, 1]: halved down to a point and built up again.
+    """Image (n, c, h, w) to image (n, channels, h, w) in [-1, 1]: an encoder and a decoder with skip connections.
 
-    Each level up also sees the map of its own size from the way down. At sizes that are powers of two there are
-    log2(size) levels and the innermost map is one pixel; other sizes are padded, which leaves 2 pixels or more.
+    Each decoder level also sees the encoder map of its size. Sizes that are powers of two have log2(size) levels and an
+    innermost map of one pixel; other sizes are padded, which leaves 2 pixels or more.
 
     Args:
         shape: (c, h, w) of the inputs.
         channels: Of the outputs.
         width: Channels of the first convolution; they double with each level, up to eight times.
-        normalisation: Of all levels but the outermost and the way down to the innermost.
-        dropout: Chance of dropping an activation on the three innermost levels up; the outermost never drops any.
-        closed_skips: How many levels up, from the outermost, do not see the way down.
+        normalisation: Of all levels but the outermost and the encoder's innermost.
+        dropout: Probability, on the decoder's three innermost levels; the outermost has none.
+        closed_skips: How many decoder levels, from the outermost, have no skip connection.
     """
 
     def __init__(
@@ -40,7 +40,8 @@ class UNet(nn.Module):
         levels = min(self.height, self.width).bit_length() - 1
         self.pyramid = Pyramid.of(self.height, self.width, levels)
         outputs = widths(width, levels)
-        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        self.down = nn.ModuleList()
+        self.up = nn.ModuleList()
         for level, (above, below) in enumerate(zip([inputs, *outputs], outputs, strict=False)):
             innermost, outermost = level == levels - 1, level == 0
             self.down.append(

@@ -1,4 +1,4 @@
-"""Oriented wavelets: local contrast by scale and direction, from fixed filters that nothing has trained."""
+"""Oriented wavelets: local contrast by scale and direction, from fixed filters."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, conv2d, pad
 
 from hizumi.networks.efficientnet import as_multiples
 
-SCALES = 3  # each of twice the size of the one before
+SCALES = 3  # each twice as coarse as the one before
 ORIENTATIONS = 6
 RADIUS, WAVELENGTH, SIGMA, SLANT = 4, 3.0, 1.0, 0.5  # of the filters, in pixels of their own scale; SLANT has none
 PIXELS_PER_POSITION = 8
@@ -18,9 +18,9 @@ PIXELS_PER_POSITION = 8
 class OrientedWavelets(nn.Module):
     """Images (n, c, h, w) to a list of maps (n, k, h/8, w/8), one for each chosen level.
 
-    Level 1, 2 or 3 is a scale: the moduli of six Morlet wavelets there, and the moduli that wavelets of the coarser
-    scales find in these, as in scattering networks (Bruna & Mallat, TPAMI 2013); averaged over 16x16 pixels, and their
-    square root taken, which makes contrasts of all sizes count. Sides are brought up to multiples of 32.
+    Levels 1, 2 and 3 are scales. Each holds the moduli of six Morlet wavelets, and those of coarser wavelets applied to
+    them, as in scattering networks (Bruna & Mallat, TPAMI 2013), averaged over 16x16 pixels; the square root lets weak
+    contrasts count beside strong ones. Sides are enlarged to multiples of 32.
     """
 
     filters: Tensor
@@ -45,14 +45,14 @@ class OrientedWavelets(nn.Module):
         return [maps[level - 1] for level in sorted(self.levels)]
 
     def _moduli(self, maps: Tensor) -> Tensor:
-        """Of the response of each map to each wavelet."""
+        """Moduli of the response of each map to each wavelet."""
         mirrored = pad(maps.flatten(0, 1)[:, None], (RADIUS,) * 4, mode="reflect")
         real, imaginary = conv2d(mirrored, self.filters[:, None]).chunk(2, 1)
         return torch.hypot(real, imaginary).reshape(maps.shape[0], -1, *maps.shape[2:])
 
 
 def morlet_filters() -> Float[Tensor, "two_orientations side side"]:
-    """Real parts of all orientations, then imaginary parts; each is blind to brightness and has a total gain of 1."""
+    """Real parts of all orientations, then imaginary parts; each has zero mean and an L1 norm of 1."""
     rows, columns = torch.meshgrid(*[torch.arange(-RADIUS, RADIUS + 1.0)] * 2, indexing="ij")
     filters = []
     for orientation in range(ORIENTATIONS):
@@ -68,7 +68,7 @@ def morlet_filters() -> Float[Tensor, "two_orientations side side"]:
 
 
 def _halved(maps: Tensor) -> Tensor:
-    # Twice averaged: what is too fine for half the size must go, or it comes back as something coarse.
+    # Averaged twice: detail too fine for half the size would otherwise alias.
     return avg_pool2d(avg_pool2d(maps, 3, 1, 1, count_include_pad=False), 2)
 
 

@@ -4,7 +4,10 @@ from hizumi.objectives.adversarial import (
     GAMES,
     Game,
     GameName,
+    adagan_weights,
+    density_ratio,
     discriminator_loss,
+    gradient_penalty,
     least_squares_discriminator_loss,
     least_squares_generator_loss,
     minimax_loss,
@@ -12,24 +15,21 @@ from hizumi.objectives.adversarial import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
-from hizumi.objectives.background import flattened
-from hizumi.objectives.boosting import adagan_weights, density_ratio
 from hizumi.objectives.distillation import direction_difference, position_difference, value_difference
-from hizumi.objectives.hypotheses import winner_takes_all
 from hizumi.objectives.likelihood import (
     bernoulli_log_density,
     categorical_log_density,
     gaussian_log_density,
     kl_to_standard_normal,
 )
-from hizumi.objectives.one_class import compactness, contrast_normalised
-from hizumi.objectives.penalties import gradient_penalty
+from hizumi.objectives.one_class import compactness
 from hizumi.objectives.reconstruction import (
     absolute_difference,
     contrast_difference,
     smooth,
     squared_difference,
     structural_dissimilarity,
+    winner_takes_all,
 )
 
 __all__ = [
@@ -42,11 +42,9 @@ __all__ = [
     "categorical_log_density",
     "compactness",
     "contrast_difference",
-    "contrast_normalised",
     "density_ratio",
     "direction_difference",
     "discriminator_loss",
-    "flattened",
     "gaussian_log_density",
     "gradient_penalty",
     "kl_to_standard_normal",

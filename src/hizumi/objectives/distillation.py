@@ -1,4 +1,4 @@
-"""How two networks' maps of the same images differ: in their values, and in their directions."""
+"""Differences between two networks' feature maps of the same images, in value and in direction."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -18,6 +18,6 @@ def direction_difference(a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"
 def position_difference(
     a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"], value_weight: float
 ) -> Float[Tensor, "n 1 h w"]:
-    """Both differences at each position by itself, that of the values weighted."""
+    """1 - cosine of the channel vectors at each position, plus `value_weight` times their mean squared difference."""
     direction = 1 - cosine_similarity(a, b, dim=1)
     return (direction + value_weight * (a - b).square().mean(1))[:, None]

@@ -1,18 +1,7 @@
-"""What one-class networks look at, and what keeps normal items together."""
+"""Losses that keep normal items together in feature space."""
 
 from jaxtyping import Float
 from torch import Tensor
-
-from hizumi.objectives.background import FAINTEST
-
-
-def contrast_normalised(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """Each image minus its mean, over its mean absolute deviation: global contrast normalisation in the L1 norm.
-
-    An image with less than a grey level of contrast is not amplified.
-    """
-    centred = images - images.mean((1, 2, 3), keepdim=True)
-    return centred / centred.abs().mean((1, 2, 3), keepdim=True).clamp(min=FAINTEST)
 
 
 def compactness(features: Float[Tensor, "n k"]) -> Float[Tensor, ""]:

@@ -1,4 +1,4 @@
-"""Differences between an image and its reconstruction, as maps (n, 1, h, w)."""
+"""Differences between an image and its reconstruction, as maps (n, 1, h, w); the loss of several hypotheses."""
 
 import torch
 from jaxtyping import Float
@@ -37,8 +37,8 @@ def contrast_difference(
 ) -> Float[Tensor, "n 1 h w"]:
     """Channel mean of (image - rebuilt)² over the local variance of the reconstruction.
 
-    A busy texture is rebuilt less exactly than a calm one; measured by what the reconstruction does around a pixel, in
-    a Gaussian window of standard deviation `sigma` pixels, the same error counts more where little is going on.
+    A busy texture is reconstructed less exactly than a smooth one, so an error counts for more where the
+    reconstruction varies little. The variance is taken in a Gaussian window of standard deviation `sigma` pixels;
     `floor` is the standard deviation, in units of [-1, 1], below which contrast counts as noise.
     """
     mean, square = smooth(torch.cat([rebuilt, rebuilt * rebuilt], 1), sigma).chunk(2, 1)
@@ -52,7 +52,7 @@ def smooth(images: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "n c
         return images
     channels = images.shape[1]
     for dimension in (2, 3):
-        # No wider than the image: a mirror can show it only once.
+        # Reflection padding cannot be wider than the image.
         radius = min(int(3.5 * sigma + 0.5), images.shape[dimension] - 1)
         offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
         weights = torch.exp(-0.5 * (offsets / sigma).square())
@@ -61,3 +61,15 @@ def smooth(images: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "n c
         padding = (0, 0, radius, radius) if dimension == 2 else (radius, radius, 0, 0)
         images = conv2d(pad(images, padding, mode="reflect"), kernel, groups=channels)
     return images
+
+
+def winner_takes_all(losses: Float[Tensor, "n h"], loser_share: float = 0.0) -> Float[Tensor, " n"]:
+    """The loss of each item's best hypothesis, weight 1 - `loser_share`; the others share the rest equally.
+
+    With a share of 0 the losers get no gradient (Guzman-Rivera et al. 2012; above 0, Rupprecht et al. 2017).
+    """
+    best = losses.amin(1)
+    if not loser_share or losses.shape[1] == 1:
+        return best
+    others = (losses.sum(1) - best) / (losses.shape[1] - 1)
+    return torch.lerp(best, others, loser_share)

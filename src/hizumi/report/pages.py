@@ -2,28 +2,29 @@
 
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, get_type_hints
 
-from hizumi.arguments import parameters_of, parts_of
+from hizumi.arguments import arguments_of, described, is_part, parts_of
 from hizumi.models.abilities import ABILITIES
 from hizumi.registry import find_detectors, find_models
 from hizumi.training.card import FAMILIES
 
-BAR = r"\|"  # inside a table
 ARGUMENT = re.compile(r"^(\w+): (.*)$")
-GENERATED = "<!-- Made by `make docs` from the code: change it there. -->"
+GENERATED = "<!-- Generated from the code by `make docs`: change it there. -->"
 
 
 def pages() -> dict[PurePosixPath, str]:
     """The text of every page by its path below the folder of the documentation."""
-    found = {
-        PurePosixPath("models") / f"{name}.md": _page(name, model, "model") for name, model in find_models().items()
-    }
-    for name, detector in find_detectors().items():
-        if detector.__module__.startswith("hizumi."):  # plug-ins document themselves
-            found[PurePosixPath("detectors") / f"{name}.md"] = _page(name, detector, "detector")
-    return {PurePosixPath("catalogue.md"): _index()} | found
+    found = {f"models/{name}.md": _page(name, model, "model") for name, model in find_models().items()}
+    found |= {f"detectors/{name}.md": _page(name, each, "detector") for name, each in _own_detectors().items()}
+    return {PurePosixPath(path): text for path, text in [("catalogue.md", _index()), *found.items()]}
+
+
+def _own_detectors() -> dict[str, Any]:
+    """Detectors of this package: plug-ins are documented by their authors."""
+    return {name: each for name, each in find_detectors().items() if each.__module__.startswith("hizumi.")}
 
 
 def _index() -> str:
@@ -32,16 +33,13 @@ def _index() -> str:
         "",
         GENERATED,
         "",
-        "Generative models, by what they do about the density of data.",
+        "Generative models, by how they treat the density of data.",
         "",
     ]
     for family in FAMILIES:
-        lines += [f"## {family.capitalize()}", ""]
         models = {name: model for name, model in find_models().items() if model.card.family == family}
-        lines += [*_lines_of(models, "models"), ""]
-    detectors = {name: each for name, each in find_detectors().items() if each.__module__.startswith("hizumi.")}
-    lines += ["## Detectors", "", *_lines_of(detectors, "detectors"), ""]
-    return "\n".join(lines)
+        lines += [f"## {family.capitalize()}", "", *_lines_of(models, "models"), ""]
+    return "\n".join([*lines, "## Detectors", "", *_lines_of(_own_detectors(), "detectors"), ""])
 
 
 def _lines_of(methods: dict[str, Any], folder: str) -> list[str]:
@@ -50,7 +48,6 @@ def _lines_of(methods: dict[str, Any], folder: str) -> list[str]:
 
 def _page(name: str, method: Any, kind: str) -> str:
     card = method.card
-    about, _ = _docstring(method)
     facts = {
         "Family": card.family,
         "Idea": card.idea,
@@ -58,61 +55,56 @@ def _page(name: str, method: Any, kind: str) -> str:
         "Takes": ", ".join(card.inputs),
         "Needs": ", ".join(card.needs) or "nothing else",
     }
-    if method.exemptions:
-        facts["Contract"] = "; ".join(
-            f"exempt from {check.replace('_', ' ')}: {reason}" for check, reason in method.exemptions.items()
-        )
     if kind == "model":
-        facts["Can"] = (
-            ", ".join(word for ability, word in ABILITIES.items() if issubclass(method, ability)) or "classify"
-        )
-        facts["Trains for"] = _budget(method)
-        use = f"hizumi model train {name} DATA -o {name}.hizumi"
+        abilities = [word for ability, word in ABILITIES.items() if issubclass(method, ability)]
+        facts |= {"Can": ", ".join(abilities) or "classify", "Trains for": _budget(method)}
+        command = f"hizumi model train {name} DATA -o {name}.hizumi"
     else:
         facts["Draws maps"] = "yes" if card.localises else "no"
-        use = f"hizumi fit DATA -d {name} -o parts.hizumi"
-    return "\n".join(
-        [
-            f"# {method.__name__}",
-            "",
-            GENERATED,
-            "",
-            *about,
-            "",
-            "| | |",
-            "|---|---|",
-            *(f"| {key} | {value} |" for key, value in facts.items()),
-            "",
-            "```sh",
-            use,
-            "```",
-            "",
-            "## Arguments",
-            "",
-            *_table(_rows(method)),
-            "",
-        ]
-    )
+        command = f"hizumi fit DATA -d {name} -o parts.hizumi"
+    lines = [f"# {method.__name__}", "", GENERATED, "", *_docstring(method)[0], "", "| | |", "|---|---|"]
+    lines += [f"| {key} | {value} |" for key, value in facts.items()]
+    lines += ["", "```sh", command, "```", "", "## Arguments", "", *_arguments(method(), "")]
+    for path, part in _all_parts(method(), ""):
+        lines += ["", f"## Arguments of `{path}`, by default {_linked(type(part))}", "", *_arguments(part, f"{path}.")]
+    if method.exemptions:
+        lines += ["", "## Contract checks that it cannot meet", ""]
+        lines += [f"- `{check}`: {reason}" for check, reason in method.exemptions.items()]
+    return "\n".join([*lines, ""])
 
 
-def _table(rows: list[str]) -> list[str]:
-    return ["| Name | Default | Meaning |", "|---|---|---|", *rows] if rows else ["None."]
-
-
-def _rows(method: Any) -> list[str]:
-    """The arguments, then those of the trainings among them, which have no page of their own."""
-    _, meanings = _docstring(method)
+def _arguments(part: Any, prefix: str) -> list[str]:
+    annotations = get_type_hints(type(part).__init__, include_extras=True)
+    meanings = _docstring(type(part))[1]
     rows = [
-        f"| `{name}` | `{_default(each.default)}` | {meanings.get(name, '').replace('|', BAR)} |"
-        for name, each in parameters_of(method).items()
+        (f"`{prefix}{name}`", f"`{_shown(value)}`", described(annotations[name]), meanings.get(name, ""))
+        for name, value in arguments_of(part).items()
     ]
-    with_pages = {*find_models().values(), *find_detectors().values()}
-    parts = [type(part) for _, part in parts_of(method()) if type(part) not in with_pages]
-    return rows + [row for part in parts for row in _rows(part)]
+    if not rows:
+        return ["None."]
+    cells = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    return ["| Name | Default | Must be | Meaning |", "|---|---|---|---|", *(f"| {' | '.join(row)} |" for row in cells)]
 
 
-def _default(value: Any) -> str:
-    return f"{type(value).__name__}()" if hasattr(value, "card") else repr(value)
+def _all_parts(part: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Detectors and models among the arguments, those among theirs included, each with its path."""
+    for name, inner in parts_of(part):
+        yield f"{prefix}{name}", inner
+        yield from _all_parts(inner, f"{prefix}{name}.")
+
+
+def _linked(kind: type) -> str:
+    for folder, known in (("models", find_models()), ("detectors", find_detectors())):
+        for name, found in known.items():
+            if found is kind:
+                return f"[{kind.__name__}](../{folder}/{name}.md)"
+    return kind.__name__
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple) and any(map(is_part, value)):
+        return f"({', '.join(map(_shown, value))})"
+    return f"{type(value).__name__}()" if is_part(value) else repr(value)
 
 
 def _budget(method: Any) -> str:
@@ -123,7 +115,7 @@ def _budget(method: Any) -> str:
 
 
 def _docstring(method: Any) -> tuple[list[str], dict[str, str]]:
-    """What the docstring says before its arguments, and of each of them."""
+    """The docstring up to its arguments, and the meaning of each of them."""
     before, _, after = (inspect.getdoc(method) or "").partition("\nArgs:\n")
     arguments: dict[str, str] = {}
     name = ""

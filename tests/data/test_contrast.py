@@ -1,10 +1,10 @@
-"""Flattening against SciPy's Gaussian filter, and what it must not see."""
+"""Flattening against SciPy's Gaussian filter, and what it must remove or leave alone."""
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from hizumi.objectives import flattened
+from hizumi.data.contrast import flattened
 
 IMAGES = torch.rand(3, 2, 40, 48, generator=torch.Generator().manual_seed(0)).double() * 2 - 1
 
