@@ -62,8 +62,8 @@ def cyclegan_digits(seed: int, smoke: bool) -> dict[str, Any]:
     partners = inverted_and_turned(test)
     with torch.no_grad():
         there = torch.cat([model.translate(part) for part in torch.split(test, 256)])
-        back = torch.cat([model.translate(part, backwards=True) for part in torch.split(partners, 256)])
-        returned = torch.cat([model.translate(part, backwards=True) for part in torch.split(there, 256)])
+        back = torch.cat([model.translate_back(part) for part in torch.split(partners, 256)])
+        returned = torch.cat([model.translate_back(part) for part in torch.split(there, 256)])
     plain, turned = judge(), judge(inverted_and_turned)
     return {
         "turn_degrees": TURN,

@@ -77,7 +77,7 @@ def test_window_and_calibration_share_reach_the_fit(hizumi, parts, tmp_path):
     options = ["--window", "10,200", "--calibration-share", "0.5"]
     result = hizumi("fit", parts, "-d", "mahalanobis", "-o", bundle, "--image-size", "16", *options, "--json", "-").json
     assert (result["training_images"], result["calibration_images"]) == (20, 20)
-    window = load(bundle).window_
+    window = load(bundle).preprocessing_.window
     assert (window.low, window.high) == (10.0, 200.0)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hizumi.errors import DataError, NotFittedError
-from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
+from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood, HasPrior
 from hizumi.registry import construct, find_models, specify
 from hizumi.training import Trainable
 from hizumi.training.checkpoint import load_training_state, training_state
@@ -83,7 +83,7 @@ def test_abilities_keep_shape_and_are_repeatable(name: str, shape: tuple[int, ..
             assert len(model.encode(data)) == len(data)
         if isinstance(model, CanEncode) and isinstance(model, CanDecode):
             assert model.decode(model.encode(data)).shape == data.shape
-        if isinstance(model, CanSample) and isinstance(model, CanDecode) and hasattr(model, "latent"):
+        if isinstance(model, HasPrior):
             codes = torch.randn(5, model.latent, generator=torch.Generator().manual_seed(1))
             assert torch.equal(model.decode(codes), model.sample(5, seed=1))
         if isinstance(model, CanTranslate):

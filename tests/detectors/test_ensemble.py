@@ -41,7 +41,10 @@ def test_members_see_images_as_large_as_they_would_alone() -> None:
     assert ensemble.working_size == NearestFeatures.working_size
     images = np.random.default_rng(0).integers(0, 256, (20, 50, 100), dtype=np.uint8)
     inspector = Inspector(Ensemble((Mahalanobis(), Mahalanobis()))).fit(images)
-    assert (inspector.sizing_.height, inspector.sizing_.width) == (16, 32)  # Mahalanobis works at 32 pixels
+    assert (inspector.preprocessing_.sizing.height, inspector.preprocessing_.sizing.width) == (
+        16,
+        32,
+    )  # Mahalanobis works at 32 pixels
 
 
 def test_fisher_equals_scipy() -> None:

@@ -58,7 +58,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Line]:
                 picture(kind, generator, flawed).save(root / name / f"{number}.png")
         detector = Reconstruction(Autoencoder(width=8))
         inspector = Inspector(detector, image_size=(24, 28), false_alarm_rate=0.1, training=SHORT).fit(root)
-        return Line(root, inspector, traced(Graph(inspector.detector_, inspector.window_)))
+        return Line(root, inspector, traced(Graph(inspector.detector_, inspector.preprocessing_.window)))
 
     return made
 

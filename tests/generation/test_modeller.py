@@ -10,10 +10,9 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from hizumi.data import Sizing, open_source
+from hizumi.data import Failure, Sizing, open_source
 from hizumi.errors import DataError, UsageError
 from hizumi.generation import Modeller
-from hizumi.inspection import Failure
 from hizumi.models import DCGAN, VAE, Autoencoder, ConditionalGAN, GatedPixelCNN, ProgressiveGAN
 from hizumi.training import Budget, TrainingOptions
 

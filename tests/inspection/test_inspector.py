@@ -201,7 +201,7 @@ def test_sixteen_bit_images_keep_their_depth(tmp_path: Path) -> None:
     for number, image in enumerate(images):
         Image.fromarray(image).save(tmp_path / "good" / f"{number}.png")
     inspector = Inspector("mahalanobis", window=(20000, 20500), false_alarm_rate=0.1).fit(tmp_path / "good")
-    assert inspector.window_.dtype == "uint16"
+    assert inspector.preprocessing_.window.dtype == "uint16"
     fresh = (ramp + rng.normal(0, 5, (10, 32, 32))).astype(np.uint16)
     flawed = fresh.copy()
     flawed[:, 10:16, 10:16] += 100

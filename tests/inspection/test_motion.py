@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hizumi.data import Store, open_source
+from hizumi.data import open_source
 from hizumi.errors import DataError
 from hizumi.inspection import Inspector, load, save
-from hizumi.preprocessing.reading import Reader
+from hizumi.preprocessing import DataOptions, Reader
+from hizumi.preprocessing.choosing import read
 
 SIZE = 24
 
@@ -46,21 +47,18 @@ def fitted(frames: Path) -> Inspector:
 
 def test_the_bundle_sees_the_items_that_were_trained_on(fitted: Inspector, frames: Path, tmp_path: Path) -> None:
     loaded = load(save(fitted, tmp_path / "motion.hizumi"))
-    assert loaded.motion_ == fitted.motion_
+    assert loaded.preprocessing_.motion == fitted.preprocessing_.motion
     manifest = open_source(frames / "train/3", motion=True)
-    training = Store.build(
-        type(manifest)(manifest.records, motion=fitted.motion_), fitted.sizing_, window=fitted.window_
-    ).batch(range(len(manifest)))
+    with_motion = type(manifest)(manifest.records, motion=fitted.preprocessing_.motion)
+    training = read(with_motion, fitted.preprocessing_, DataOptions()).batch(range(len(manifest)))
     assert training.shape == (12, 4, SIZE, SIZE)
-    reader = Reader(loaded.detector_.shape, loaded.sizing_, loaded.window_, loaded.channels_)
-    moving = type(manifest)(manifest.records, motion=loaded.motion_)
-    for index in range(len(manifest)):
-        unit = loaded.window_.to_unit(reader.piece(moving, index, True).crops)
-        np.testing.assert_array_equal(unit[0], training[index])
+    reader = Reader(loaded.preprocessing_, loaded.detector_.shape)
+    for index, piece in enumerate(reader.pieces(manifest, strict=True)):
+        np.testing.assert_array_equal(loaded.preprocessing_.to_model(piece.crops)[0], training[index])
     from_files, from_array = loaded.score_samples(frames / "train/3"), loaded.score_samples(clip(3))
     np.testing.assert_array_equal(from_files, from_array)
     np.testing.assert_allclose(loaded.score_samples([frames / "train/3/7.png"]), from_files[7:8], rtol=1e-12)
-    assert 0.7 < loaded.motion_.largest < 3.0
+    assert 0.7 < loaded.preprocessing_.motion.largest < 3.0
 
 
 def test_what_is_faster_is_found_and_frames_are_shown(fitted: Inspector, frames: Path) -> None:
@@ -78,15 +76,15 @@ def test_clips_stay_together(fitted: Inspector, frames: Path) -> None:
 
 
 def test_motion_is_on_where_the_detector_asks_for_it() -> None:
-    assert Inspector("cross_channel").moving
-    assert not Inspector("cross_channel", motion=False).moving
-    assert not Inspector("mahalanobis").moving
-    assert Inspector("mahalanobis", motion=4.0).moving
+    assert Inspector("cross_channel").uses_motion
+    assert not Inspector("cross_channel", motion=False).uses_motion
+    assert not Inspector("mahalanobis").uses_motion
+    assert Inspector("mahalanobis", motion=4.0).uses_motion
 
 
 def test_a_largest_displacement_of_ones_own(frames: Path) -> None:
     fitted = Inspector("mahalanobis", motion=4.0).fit(frames)
-    assert fitted.motion_.largest == 4.0
+    assert fitted.preprocessing_.motion.largest == 4.0
 
 
 def test_a_scene_in_which_nothing_moves_is_refused() -> None:

@@ -148,7 +148,7 @@ class TestEncoderClassifier:
         assert model.optimisers["classifier"].param_groups[0]["lr"] == pytest.approx(0.001 * 0.25)
 
     def test_comes_back_from_its_weights_alone(self) -> None:
-        from hizumi.inspection import construct, specify
+        from hizumi.registry import construct, specify
 
         images, labels = two_kinds()
         given = Autoencoder(width=8).fit(images, options(5))

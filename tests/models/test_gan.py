@@ -88,7 +88,7 @@ def moves(model: Adversarial, steps: int) -> str:
     torch.manual_seed(0)
     batch = torch.randn(8, 2)
     model.prepare((2,)).train()
-    opponent = getattr(model, "discriminator", None) or model.critic
+    opponent = model.opponent
     found = ""
     for step in range(steps):
         before = [copy.deepcopy(network.state_dict()) for network in (opponent, model.generator)]

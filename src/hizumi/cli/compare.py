@@ -56,7 +56,7 @@ def compare(
             for name in names
             for seed in range(seeds)
         }
-        moving = any(inspector.moving for inspector in inspectors.values())
+        moving = any(inspector.wants_motion for inspector in inspectors.values())
         manifest = open_source(data, normal_class=normal_class, motion=moving)
         if not any(record.label == 1 for record in manifest.records):
             raise DataError(
@@ -86,7 +86,8 @@ def _run_all(
     inspectors: Mapping[tuple[str, int], "Inspector"], manifest: "Manifest", strict: bool
 ) -> tuple[list["ReportContent"], list[dict[str, Any]], dict[str, HizumiError]]:
     """Contents of each detector's first run, a row for every run, and what failed, which stops none of the others."""
-    from hizumi.report.assessment import assess, held_out
+    from hizumi.inspection import held_out
+    from hizumi.report.assessment import assess
 
     contents: dict[str, ReportContent] = {}
     rows: list[dict[str, Any]] = []

@@ -24,9 +24,9 @@ def demo(
     Learns good brick from one part of a photograph and finds drawn defects in another.
     """
     from hizumi.data import open_source
-    from hizumi.inspection import Inspector, save
+    from hizumi.inspection import Inspector, held_out, save
     from hizumi.report import overview
-    from hizumi.report.assessment import assess, held_out
+    from hizumi.report.assessment import assess
     from hizumi.storage.files import write_atomically
     from hizumi.storage.tables import write_json
 

@@ -33,12 +33,12 @@ def evaluate(
     Writes report.html, result.json and verdicts.csv.
     """
     from hizumi.data import open_source
-    from hizumi.inspection import load
-    from hizumi.report.assessment import assess, held_out
+    from hizumi.inspection import held_out, load
+    from hizumi.report.assessment import assess
     from hizumi.storage.tables import write_json
 
     inspector = load(bundle)
-    manifest = held_out(inspector, open_source(data, normal_class=normal_class, motion=inspector.moving))
+    manifest = held_out(inspector, open_source(data, normal_class=normal_class, motion=inspector.uses_motion))
     if all(record.label is None for record in manifest.records):
         raise DataError(f"{manifest.name}: nothing in it is labelled good or anomalous; use hizumi inspect")
     folder = output or bundle.with_name(f"{bundle.stem}-evaluation")

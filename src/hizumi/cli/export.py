@@ -43,7 +43,7 @@ def export(
     inspector = load(bundle)
     output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
     options.refuse_unwritable(output)
-    given = None if data is None else open_source(data, normal_class=normal_class, motion=inspector.moving)
+    given = None if data is None else open_source(data, normal_class=normal_class, motion=inspector.uses_motion)
     with shown_progress() as observe:
         done = exported(
             inspector,

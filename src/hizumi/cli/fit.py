@@ -51,7 +51,7 @@ def fit(
     training_options = run.options(training)
     inspector = inspection.inspector(chosen, sizing, training_options)
     folder = run.folder_beside(output, "bundle", "parts.hizumi")
-    manifest = open_source(data, normal_class=normal_class, motion=inspector.moving)
+    manifest = open_source(data, normal_class=normal_class, motion=inspector.wants_motion)
     if run.dry_run:
         show_plan(inspector.plan(manifest, strict=run.strict), json_to, "fit")
         return
@@ -70,7 +70,7 @@ def fit(
     open_run_folder(folder, request, resume=run.resume)
     with resumable(folder) as observe:
         inspector.fit(manifest, run_folder=folder, observe=observe, strict=run.strict)
-    if inspector.leads_:  # of several processes, one writes and speaks
+    if inspector.is_main_process_:  # of several processes, one writes and speaks
         save(inspector, output)
         shutil.rmtree(folder, ignore_errors=True)
         _show_result(inspector, output, data, normal_class, json_to)

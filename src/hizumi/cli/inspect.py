@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hizumi.calibration import Verdict
-    from hizumi.data import Manifest
-    from hizumi.inspection import Failure, Judge
+    from hizumi.data import Failure, Manifest
+    from hizumi.inspection import InspectorBase
 
 ROWS_SHOWN = 20
 ANOMALOUS_FOUND = 3
@@ -51,7 +51,7 @@ def inspect(
     inspector = _loaded(bundle)
     if maps is not None and inspector.calibration_.pixel_threshold is None:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
-    verdicts, failures = _inspected(inspector, _opened(paths, inspector.moving), maps, strict)
+    verdicts, failures = _inspected(inspector, _opened(paths, inspector.uses_motion), maps, strict)
     _write(inspector, bundle, verdicts, failures, json_to, csv_to)
     console = console_beside("-" if "-" in (json_to, csv_to) else None)
     _show(console, verdicts, failures)
@@ -61,7 +61,7 @@ def inspect(
         raise typer.Exit(ANOMALOUS_FOUND)
 
 
-def _loaded(bundle: Path) -> "Judge":
+def _loaded(bundle: Path) -> "InspectorBase":
     from hizumi.storage.archive import kind_of
 
     if kind_of(bundle) == "exported":
@@ -80,7 +80,7 @@ def _opened(paths: list[str], motion: bool) -> "Manifest":
 
 
 def _inspected(
-    inspector: "Judge", manifest: "Manifest", maps: Path | None, strict: bool
+    inspector: "InspectorBase", manifest: "Manifest", maps: Path | None, strict: bool
 ) -> tuple[list["Verdict"], list["Failure"]]:
     """All verdicts; maps go to their folder one by one, since together they might not fit into memory."""
     from dataclasses import replace
@@ -111,7 +111,7 @@ def _map_path(folder: Path, name: str) -> Path:
 
 
 def _write(
-    inspector: "Judge",
+    inspector: "InspectorBase",
     bundle: Path,
     verdicts: list["Verdict"],
     failures: list["Failure"],

@@ -105,8 +105,8 @@ def likelihood(
     """Say how likely items are, in nats (higher is likelier) and bits for each dimension."""
     import numpy as np
 
+    from hizumi.data import Failure
     from hizumi.generation import load
-    from hizumi.inspection import Failure
     from hizumi.storage.tables import write_csv, write_json
 
     if "-" in (json_to, csv_to) and json_to == csv_to:

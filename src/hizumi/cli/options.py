@@ -254,7 +254,7 @@ def made_detector(name: str, settings: Sequence[str], preset: str | None = None)
 
 def made_model(name: str, settings: Sequence[str], pairing: str | None) -> "tuple[Trainable, str | Pairing | None]":
     """An unfitted model and a pairing from their names, and settings such as "latent=50" or "pairing.noise=0.3"."""
-    from hizumi.generation.lessons import made_pairing
+    from hizumi.generation.training_data import made_pairing
     from hizumi.registry import construct, specification_from
 
     parsed = _parsed(settings)

@@ -11,13 +11,13 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-SECONDS_BETWEEN_LINES = 10.0
+    from hizumi.data.progress import Observer
 
-Observer = Callable[[Mapping[str, Any]], None]
+SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def shown_progress(title: str = "") -> Iterator[Observer]:
+def shown_progress(title: str = "") -> "Iterator[Observer]":
     """An observer of {"phase", "step", "share", "losses"} that shows them on standard error."""
     from rich.console import Console
 
@@ -33,7 +33,7 @@ def shown_progress(title: str = "") -> Iterator[Observer]:
 
 
 @contextmanager
-def resumable(folder: Path) -> Iterator[Observer]:
+def resumable(folder: Path) -> "Iterator[Observer]":
     """Shown progress of a run with checkpoints in this folder; whoever interrupts it is told how to resume it."""
     try:
         with shown_progress() as observe:

@@ -9,8 +9,9 @@ from hizumi.runs.results import assessment_result, fit_result, model_result
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hizumi.data import Failure
     from hizumi.generation import Modeller
-    from hizumi.inspection import Failure, Inspector
+    from hizumi.inspection import Inspector
     from hizumi.report import ReportContent
 
 FAILURES_SHOWN = 10

@@ -84,7 +84,7 @@ def train(
 
     with resumable(folder) as observe:
         modeller.fit(first, second, run_folder=folder, observe=observe, preview=preview, strict=run.strict)
-    if modeller.leads_:  # of several processes, one writes and speaks
+    if modeller.is_main_process_:  # of several processes, one writes and speaks
         save(modeller, output)
         for spent in (*folder.glob("*.safetensors"), *folder.glob("*.jsonl")):
             spent.unlink()

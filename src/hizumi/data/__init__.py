@@ -8,7 +8,7 @@ if _typing.TYPE_CHECKING:
     from hizumi.data.builtin_sets import BUILTIN_NAMES, builtin
     from hizumi.data.decoding import IMAGE_SUFFIXES, decode
     from hizumi.data.images import Decoded, Window, match_channels, prepare
-    from hizumi.data.manifest import Manifest, Record
+    from hizumi.data.manifest import Failure, Manifest, Record
     from hizumi.data.motion import Motion
     from hizumi.data.pairs import (
         PAIRINGS,
@@ -25,7 +25,7 @@ if _typing.TYPE_CHECKING:
     from hizumi.data.sizing import Sizing
     from hizumi.data.source import open_source
     from hizumi.data.splitting import check_disjoint, deal_folds, split
-    from hizumi.data.store import Failure, Store
+    from hizumi.data.store import Store
 
 __getattr__, __dir__ = _lazily(
     __name__,
@@ -33,7 +33,7 @@ __getattr__, __dir__ = _lazily(
         "builtin_sets": ["BUILTIN_NAMES", "builtin"],
         "decoding": ["IMAGE_SUFFIXES", "decode"],
         "images": ["Decoded", "Window", "match_channels", "prepare"],
-        "manifest": ["Manifest", "Record"],
+        "manifest": ["Failure", "Manifest", "Record"],
         "motion": ["Motion"],
         "pairs": [
             "PAIRINGS",
@@ -50,7 +50,7 @@ __getattr__, __dir__ = _lazily(
         "sizing": ["Sizing"],
         "source": ["open_source"],
         "splitting": ["check_disjoint", "deal_folds", "split"],
-        "store": ["Failure", "Store"],
+        "store": ["Store"],
     },
 )
 

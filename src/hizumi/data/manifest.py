@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -50,6 +50,20 @@ class Record:
     row: int | None = None
     mask: Path | int | None = None
     neighbour: Neighbour | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A record that could not be used, and why; `index` is its place in the manifest that it was read from."""
+
+    index: int
+    name: str
+    reason: str
+
+    @classmethod
+    def of(cls, index: int, name: str, error: DataError) -> Self:
+        """From the error, whose text may begin with the record's name."""
+        return cls(index, name, str(error).removeprefix(f"{name}: "))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,16 +11,9 @@ from torch import Tensor
 
 from hizumi.data.cache import PixelCache
 from hizumi.data.images import Decoded, Window, match_channels
-from hizumi.data.manifest import Manifest
+from hizumi.data.manifest import Failure, Manifest
 from hizumi.data.sizing import Sizing
 from hizumi.errors import DataError
-
-
-class Failure(NamedTuple):
-    """A record that could not be used, and why, in words."""
-
-    name: str
-    reason: str
 
 
 class Store:
@@ -114,6 +106,15 @@ class Store:
         item: np.ndarray = self._items[index]
         return item if item.shape[2] == self.channels else match_channels(item, self.channels, self.name(index))[0]
 
+    def crop(self, index: int) -> Shaped[np.ndarray, "c h w"] | Float[np.ndarray, "d"]:
+        """One item as it enters a batch, but in the source's dtype; in tile mode the middle of the image."""
+        if self.window is None:
+            return np.asarray(self._items[index])
+        image = self.pixels(index)
+        if self.sizing is not None and self.sizing.mode == "tile":
+            image = _crop(image, self.sizing, None)
+        return np.ascontiguousarray(image.transpose(2, 0, 1))
+
     def batch(
         self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
     ) -> Float[Tensor, "n c h w"] | Float[Tensor, "n d"]:
@@ -147,7 +148,7 @@ class _Builder:
         self.strict = strict
         self.cache = PixelCache(folder)
         self.sized: dict[int, Decoded | str] = {}  # pixels, or the key under which the cache has them
-        self.failures: dict[int, str] = {}
+        self.failures: dict[int, Failure] = {}
         self.decoded_count = 0
 
     def build(self, on_progress: Callable[[int, int], None] | None) -> Store:
@@ -181,7 +182,7 @@ class _Builder:
             sizing=self.sizing,
             window=self.window or Window.of(items),
             channels=channels,
-            failures=[Failure(self.manifest.records[i].name, why) for i, why in sorted(self.failures.items())],
+            failures=[failure for _, failure in sorted(self.failures.items())],
             notes=dict(notes),
             cache=self.cache,
             decoded_count=self.decoded_count,
@@ -194,7 +195,7 @@ class _Builder:
         except DataError as error:
             if self.strict:
                 raise
-            self.failures[index] = str(error).removeprefix(f"{self.manifest.records[index].name}: ")
+            self.failures[index] = Failure.of(index, self.manifest.records[index].name, error)
 
     def _read(self, index: int) -> None:
         """Find the record's pixels at their working size: in memory, in the cache, or by decoding."""
@@ -243,9 +244,10 @@ class _Builder:
 
     def _refuse_empty(self, found: dict[int, Decoded]) -> None:
         if not found:
-            index, reason = min(self.failures.items())
-            name, count = self.manifest.records[index].name, len(self.manifest)
-            raise DataError(f"{self.manifest.name}: none of {count} images can be used; the first is {name}: {reason}")
+            first, count = self.failures[min(self.failures)], len(self.manifest)
+            raise DataError(
+                f"{self.manifest.name}: none of {count} images can be used; the first is {first.name}: {first.reason}"
+            )
 
     def _refuse_mixed_sizes(self, found: dict[int, Decoded]) -> None:
         if self.sizing is not None:

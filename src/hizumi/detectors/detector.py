@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hizumi.arguments import Configurable, check_arguments
+from hizumi.data.progress import Observer
 from hizumi.data.stream import Batches, View, as_source, in_order, mix_seed
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
@@ -30,7 +31,13 @@ class Anomaly(NamedTuple):
     image: Tensor  # (n,)
     pixel: Tensor | None = None  # (n, 1, h, w), None where the method cannot localise
     terms: dict[str, Tensor] = {}  # noqa: RUF012 - never written to; what the score is made of, each (n,)
-    normal: Tensor | None = None  # (n, c, h, w): what normal would look like, None where the method cannot say
+    normal: Tensor | None = None  # (n, c, h, w): what normal would look like here, perhaps the same for every item
+    reconstruction: Tensor | None = None  # (n, c, h, w): each item as a model of normal items rebuilds it
+
+    @property
+    def expected(self) -> Tensor | None:
+        """What people are shown as normal."""
+        return self.reconstruction if self.normal is None else self.normal
 
 
 class Detector(nn.Module, ABC, metaclass=Configurable):
@@ -110,7 +117,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         *,
         validation: Any = None,
         run_folder: Path | None = None,
-        observe: loop.Observer | None = None,
+        observe: Observer | None = None,
         fabric: "Fabric | None" = None,
     ) -> Self:
         """Fit on normal images (n, c, h, w) in [-1, 1] or vectors (n, d): a tensor, or any source of batches.

@@ -3,13 +3,14 @@
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hizumi.data import Manifest
+from hizumi.data.progress import Observer, reporting
 from hizumi.errors import DataError, RunError, UsageError
 from hizumi.export.graph import Graph, Port
 from hizumi.export.parity import TOLERANCE, Parity
@@ -17,9 +18,8 @@ from hizumi.export.quantising import quantised
 from hizumi.export.replay import Replay, replayed
 from hizumi.export.tracing import traced, with_verdict
 from hizumi.inspection import Inspector
-from hizumi.inspection.card import model_card
-from hizumi.inspection.scoring import Observer, reporting
-from hizumi.runtime.bundle import CALIBRATION, CARD, FORMAT, revive
+from hizumi.inspection.bundle import card_of
+from hizumi.runtime.bundle import CALIBRATION, CARD, FORMAT, revived
 from hizumi.runtime.engines import ONNX, EngineName, Precision
 from hizumi.storage.archive import write_archive
 
@@ -58,13 +58,13 @@ def export(
     _refuse_search(inspector)
     if (engine, precision) == ("onnxruntime", "bf16"):
         raise UsageError("ONNX Runtime computes nothing in bf16 on a processor; export to OpenVINO, or choose int8")
-    dealt = inspector.dealt(_found(inspector) if data is None else data)
-    graph = Graph(inspector.detector_, inspector.window_)
+    records = inspector.split_as_fitted(_found(inspector) if data is None else data)
+    graph = Graph(inspector.detector_, inspector.preprocessing_.window)
     model = traced(graph)
     if precision == "int8":
-        model = quantised(model, _samples(inspector, dealt))
+        model = quantised(model, _samples(inspector, records))
     header = _header(inspector, graph, engine, precision)
-    replay, test, tested = _replayed(inspector, header, _members(model, engine), dealt, observe)
+    replay, test, tested = _replayed(inspector, header, _members(model, engine), records, observe)
     calibration = inspector.calibration_
     if inspector.folds is None:  # else the scores come from other fits, of which nothing is left
         maxima = np.array(replay.graph_maxima) if replay.graph_maxima else None
@@ -81,7 +81,7 @@ def export(
     members = {
         **_members(complete, engine),
         **{CALIBRATION.format(name): _npy(array) for name, array in arrays.items()},
-        CARD: model_card(inspector).encode(),
+        CARD: card_of(inspector).encode(),
     }
     path = Path(path)
     write_archive(path, "exported", header | {"calibration": fields, "parity": parity.to_dict()}, members, FORMAT)
@@ -92,28 +92,28 @@ def _replayed(
     inspector: Inspector,
     header: Mapping[str, Any],
     members: Mapping[str, bytes],
-    dealt: Manifest,
+    records: Manifest,
     observe: Observer | None,
 ) -> tuple[Replay, Replay | None, Manifest]:
     """What set the threshold through detector and graph, and labelled test items where there are some."""
     fields, arrays = inspector.calibration_.to_dict()
     calibrated = {CALIBRATION.format(name): _npy(array) for name, array in arrays.items()}
     ours = inspector.scorer()
-    theirs = revive({**header, "calibration": fields, "parity": {}}, {**members, **calibrated}).scorer()
-    held_out = dealt.select(split="calibration" if inspector.folds is None else "train")
+    theirs = revived({**header, "calibration": fields, "parity": {}}, {**members, **calibrated}).scorer()
+    held_out = records.select(split="calibration" if inspector.folds is None else "train")
     replay = replayed(ours, theirs, held_out, reporting(observe, "replaying"))
     if inspector.folds is None:
-        _refuse_others(inspector, replay, dealt.name)
-    test = dealt.select(split="test")
+        _refuse_others(inspector, replay, records.name)
+    test = records.select(split="test")
     test = replace(test, records=tuple(record for record in test.records if record.label is not None))
     tested = replayed(ours, theirs, test, reporting(observe, "testing")) if len(test) else None
     return replay, tested, test
 
 
-def _samples(inspector: Inspector, dealt: Manifest) -> Iterator[np.ndarray]:
+def _samples(inspector: Inspector, records: Manifest) -> Iterator[np.ndarray]:
     """Some training items as a graph takes them."""
-    reader = inspector.scorer().reader()
-    manifest = replace(dealt.select(split="train"), motion=inspector.motion_)
+    reader = inspector.scorer().reader
+    manifest = replace(records.select(split="train"), motion=inspector.preprocessing_.motion)
     for index in np.linspace(0, len(manifest) - 1, min(len(manifest), SAMPLES)).round().astype(int).tolist():
         with suppress(DataError):  # one that cannot be read was passed over by the fit as well
             yield reader.piece(manifest, index, pictures=False).crops.astype(np.float32)
@@ -128,10 +128,7 @@ def _header(inspector: Inspector, graph: Graph, engine: EngineName, precision: P
         "precision": precision,
         "detector": inspector.options_["detector"],
         "shape": list(inspector.detector_.shape or ()),
-        "sizing": None if inspector.sizing_ is None else asdict(inspector.sizing_),
-        "window": None if inspector.window_ is None else asdict(inspector.window_),
-        "motion": None if inspector.motion_ is None else asdict(inspector.motion_),
-        "channels": inspector.channels_,
+        "preprocessing": inspector.preprocessing_.to_dict(),
         "inputs": [incoming._asdict()],
         "outputs": [port._asdict() for port in (*outgoing, verdict)],
         "options": inspector.options_,
@@ -160,7 +157,7 @@ def _found(inspector: Inspector) -> Manifest:
     if source is None:
         raise UsageError(f"{name}, on which this was fitted, was in memory: give it, to check the export on it")
     try:
-        return open_source(source["place"], normal_class=source["normal_class"], motion=inspector.moving)
+        return open_source(source["place"], normal_class=source["normal_class"], motion=inspector.uses_motion)
     except UsageError as error:
         raise UsageError(
             f"{source['place']}, on which this was fitted, is not there any more: say where it lies now, to check "

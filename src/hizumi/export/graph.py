@@ -7,16 +7,17 @@ from torch import Tensor, nn
 
 from hizumi.data import Window
 from hizumi.detectors import Detector
+from hizumi.inspection.scoring import EXPECTED, MAP, SCORE, named_outputs
 
 PIXELS, ROWS = "pixels", "rows"
 
 MEANINGS = {
     PIXELS: "images at the working size, channels first, in the values that the image files hold",
     ROWS: "rows of numbers in their own units",
-    "score": "how anomalous each item is; higher is more anomalous",
+    SCORE: "how anomalous each item is; higher is more anomalous",
     "anomalous": "whether the score lies above the threshold",
-    "map": "how anomalous each pixel is, at the working size",
-    "normal": "what each item would be if it were normal, in the values of the input",
+    MAP: "how anomalous each pixel is, at the working size",
+    EXPECTED: "what each item would be if it were normal, in the values of the input",
     "term": "a part of the score, or another view of it",
 }
 
@@ -67,13 +68,12 @@ class Graph(nn.Module):
         return tuple(value.clone() for value in self._named(items).values())
 
     def _named(self, items: Tensor) -> dict[str, Tensor]:
-        anomaly = self.detector(self._in_window(items))
-        named = {"score": anomaly.image}
-        if anomaly.pixel is not None:
-            named["map"] = anomaly.pixel.float()
-        if anomaly.normal is not None:
-            named["normal"] = self._in_own_values(anomaly.normal.float())
-        return named | {f"term:{name}": value for name, value in anomaly.terms.items()}
+        named = named_outputs(self.detector(self._in_window(items)))
+        if MAP in named:
+            named[MAP] = named[MAP].float()
+        if EXPECTED in named:
+            named[EXPECTED] = self._in_own_values(named[EXPECTED].float())
+        return named
 
     def _in_window(self, items: Tensor) -> Tensor:
         # As `Window.to_unit`, operation by operation: the same rounding.

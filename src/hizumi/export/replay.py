@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hizumi.data import Manifest
+from hizumi.data import Failure, Manifest
 from hizumi.errors import DataError
-from hizumi.inspection.scoring import Failure, Scored, Scorer
+from hizumi.inspection.scoring import Scored, Scorer
 
 
 @dataclass

@@ -8,18 +8,27 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hizumi.data import Manifest, Store
+from hizumi.data import Manifest
+from hizumi.data.progress import Observer
 from hizumi.data.stream import Batches, in_order
 from hizumi.errors import DataError, UsageError
 from hizumi.evaluation.collapse import clusters_missed
 from hizumi.evaluation.extractors import extractor
 from hizumi.evaluation.generation import class_agreement, frechet_distance, similarity
 from hizumi.generation.examples import classes_of, labels_of, open_examples, to_judge_on
-from hizumi.generation.lessons import Wishes, in_twos
 from hizumi.generation.modeller import Modeller
-from hizumi.models import CanReconstruct, CanSample, CanTranslate, HasLikelihood
+from hizumi.generation.training_data import counterparts, standardised
+from hizumi.models import (
+    CanReconstruct,
+    CanSample,
+    CanSampleClasses,
+    CanTranslate,
+    CanTranslateBack,
+    HasLikelihood,
+)
+from hizumi.preprocessing import DataOptions
+from hizumi.preprocessing.choosing import read
 from hizumi.training import Trainable
-from hizumi.training.loop import Observer
 
 ITEMS = 2000  # at most so many are compared with as many samples
 CLASSIFIER_ITEMS = 20  # at least so many with labels, to learn a classifier and to test it
@@ -56,14 +65,12 @@ def assess(
         raise DataError(
             f"{manifest.name}: holds {'rows' if manifest.vectors else 'images'}, unlike what was learned from"
         )
-    store = Store.build(
-        manifest, preprocessing.sizing, window=preprocessing.window, channels=preprocessing.channels, strict=strict
-    )
+    store = read(manifest, preprocessing, DataOptions(strict=strict))
     if store.shape != model.shape:
         raise DataError(f"{manifest.name}: items are of shape {store.shape}, the model learned ones of {model.shape}")
     chosen = torch.linspace(0, len(store) - 1, min(ITEMS, len(store))).long()
     crops = torch.Generator().manual_seed(seed) if store.views > 1 else None
-    items = preprocessing.standardised(store.batch(chosen, crops))
+    items = standardised(store, preprocessing).batch(chosen, crops)
     result: dict[str, Any] = {"data": manifest.name, "items": len(store)}
     if isinstance(model, CanSample):
         samples = model.sample(len(items), seed)
@@ -112,7 +119,7 @@ def _agreement(
     order = np.random.default_rng(seed).permutation(len(items))
     train, test = order[::2], order[1::2]
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(real[train], labels[train])
-    model, asked = modeller.able(CanSample), np.arange(len(items)) % len(modeller.classes_)
+    model, asked = modeller.able(CanSampleClasses), np.arange(len(items)) % len(modeller.classes_)
     found = classifier.predict(extract(model.sample(len(items), seed, labels=torch.from_numpy(asked))))
     agreement = class_agreement(asked, found).to_dict()
     by_class = {modeller.classes_[label]: share for label, share in agreement["by_class"].items()}
@@ -143,20 +150,28 @@ def _error(items: Tensor, made: Tensor) -> dict[str, Any]:
 
 
 def _translations(modeller: Modeller, X: Any, y: Any, strict: bool) -> dict[str, Any]:
-    model, preprocessing = modeller.able(CanTranslate), modeller.preprocessing_
+    model = modeller.able(CanTranslate)
     in_pairs = "pairs" in modeller.model_.card.needs
-    wishes = Wishes(None, modeller.sizing, None, modeller.pairing, None, strict, None, to_judge_on, preprocessing)
-    lessons = in_twos(X, y, wishes, in_pairs=in_pairs)
-    first, second = _gathered(lessons.batches)
+    data = counterparts(
+        X,
+        y,
+        DataOptions(sizing=modeller.sizing, strict=strict),
+        modeller.pairing,
+        in_pairs=in_pairs,
+        records=to_judge_on,
+        fitted=modeller.preprocessing_,
+    )
+    first, second = _gathered(data.batches)
     made = torch.cat([model.translate(part) for part in torch.split(first, 16)])
-    result: dict[str, Any] = {"data": lessons.store.manifest.name, "items": len(first)}
+    result: dict[str, Any] = {"data": data.store.manifest.name, "items": len(first)}
     if in_pairs:
         result["translation"] = {"psnr_db": _psnr(made, second)}
         if first.shape == second.shape:
             result["translation"]["psnr_db_of_inputs"] = _psnr(first, second)
         return result
     extract = extractor("pixels")
-    back = torch.cat([model.translate(part, backwards=True) for part in torch.split(made, 16)])
+    way_back = modeller.able(CanTranslateBack)
+    back = torch.cat([way_back.translate_back(part) for part in torch.split(made, 16)])
     result["translation"] = {
         "features": "pixels",
         "frechet_distance": frechet_distance(extract(second), extract(made)),

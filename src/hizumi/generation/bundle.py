@@ -1,33 +1,32 @@
 """A fitted modeller in one file (see `hizumi.storage.archive`).
 
-model.json             what the model is, how data reach it and come back, options, findings, hashes
+model.json             what the model is, its preprocessing, options, findings, hashes
 weights.safetensors    parameters and buffers of the model
 journal.jsonl          the training curves
-model-card.md          the same for people
+model-card.md          a summary for people
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-
 from hizumi.data.pairs import PAIRINGS
 from hizumi.errors import BundleError, UsageError
-from hizumi.generation.card import model_card
 from hizumi.generation.modeller import Modeller
-from hizumi.inspection.bundle import constructor_arguments, plain_parameters
-from hizumi.inspection.restored import explained
-from hizumi.preprocessing.preprocessing import Preprocessing
-from hizumi.registry.specification import construct
+from hizumi.preprocessing import Preprocessing
+from hizumi.preprocessing.preprocessing import upgraded
+from hizumi.registry import construct
+from hizumi.runs.card import model_card, shape_in_words
+from hizumi.runs.parameters import constructor_arguments, plain_parameters
+from hizumi.storage.explained import explained
 from hizumi.storage.headers import Header, read_bundle, write_bundle
+from hizumi.storage.weights import packed, unpacked
 from hizumi.training.checkpoint import load_fitted
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, JOURNAL, CARD = "weights.safetensors", "journal.jsonl", "model-card.md"
 
 
@@ -47,11 +46,10 @@ class ModelHeader(Header):
 def save(modeller: Modeller, path: str | Path) -> Path:
     """Write a fitted modeller to one `.hizumi` file, whole or not at all."""
     model = modeller.model_
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     members = {
-        WEIGHTS: safetensors.torch.save(weights),
-        JOURNAL: "".join(json.dumps(record) + "\n" for record in modeller.journal_.records).encode(),
-        CARD: model_card(modeller).encode(),
+        WEIGHTS: packed(model),
+        JOURNAL: modeller.journal_.to_bytes(),
+        CARD: card_of(modeller).encode(),
     }
     fields = {
         "model": modeller.options_["model"],
@@ -69,12 +67,25 @@ def save(modeller: Modeller, path: str | Path) -> Path:
 def load(path: str | Path) -> Modeller:
     """Read a model; raises BundleError in one line when it is not whole, not known, or not a model."""
     path = Path(path)
-    header, members = read_bundle(path, "model", ModelHeader, FORMAT)
-    with explained(path, "train the model again"):
-        return _revive(header, members)
+    header, members = read_bundle(path, "model", ModelHeader, FORMAT, upgraded)
+    with explained(path, header.hizumi, "train the model again"):
+        return _revived(header, members)
 
 
-def _revive(header: ModelHeader, members: Mapping[str, bytes]) -> Modeller:
+def card_of(modeller: Modeller) -> str:
+    """The model card."""
+    record = modeller.options_
+    classes = [f"Classes: {', '.join(record['classes'])}."] if record["classes"] else []
+    facts = [
+        f"Learned from {record['training_images']} items of shape {shape_in_words(record)}.",
+        *classes,
+        "What it makes was never seen: use it to study, to augment or to repair data, not as evidence.",
+    ]
+    model = modeller.model_
+    return model_card("A generative model", type(model).__name__, model.card, record, facts, modeller.findings_)
+
+
+def _revived(header: ModelHeader, members: Mapping[str, bytes]) -> Modeller:
     try:
         model = construct(header.model)
     except UsageError as error:
@@ -82,15 +93,16 @@ def _revive(header: ModelHeader, members: Mapping[str, bytes]) -> Modeller:
     parameters = header.parameters | {"pairing": _revived_pairing(header.parameters["pairing"])}
     modeller = Modeller(model=header.model["name"], **constructor_arguments(parameters))
     model.prepare(tuple(header.shape))
-    load_fitted(model, safetensors.torch.load(members[WEIGHTS]))
+    load_fitted(model, unpacked(members[WEIGHTS]))
     modeller.model_ = model.eval()
     modeller.preprocessing_ = Preprocessing.from_dict(header.preprocessing)
     modeller.classes_ = tuple(header.classes)
     modeller.options_ = header.options
     modeller.findings_ = [Finding(**finding) for finding in header.findings]
-    modeller.notes_, modeller.failures_, modeller.leads_ = tuple(header.notes), (), True
-    modeller.journal_ = Journal()
-    modeller.journal_.records = [json.loads(line) for line in members[JOURNAL].decode().splitlines()]
+    modeller.notes_ = tuple(header.notes)
+    modeller.failures_ = ()
+    modeller.is_main_process_ = True
+    modeller.journal_ = Journal.from_bytes(members[JOURNAL])
     return modeller
 
 

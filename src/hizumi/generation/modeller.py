@@ -1,12 +1,11 @@
 """A generative model as one estimator: data in, samples, reconstructions, translations and likelihoods out."""
 
-import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -15,28 +14,31 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from hizumi.data import Window
+from hizumi.arguments import PositiveInt, check_arguments, clone
+from hizumi.data import Failure, Manifest, Window
 from hizumi.data.pairs import Pairing
+from hizumi.data.progress import Observer, reporting
 from hizumi.errors import DataError, UsageError
-from hizumi.generation.application import applied
 from hizumi.generation.examples import open_examples
 from hizumi.generation.health import check_model
-from hizumi.generation.lessons import Lessons, Wishes, lessons_for
 from hizumi.generation.preview import Preview, previewing
+from hizumi.generation.training_data import TrainingData, training_data_for
 from hizumi.generation.walks import along_axis, around_mean, between
-from hizumi.inspection.scoring import Failure, reporting
 from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
-from hizumi.models.abilities import ABILITIES
+from hizumi.models.abilities import ABILITIES, CanSampleClasses, CanTranslateBack, HasPrior
+from hizumi.preprocessing import DataOptions, Preprocessing, Reader, in_batches
+from hizumi.preprocessing.batching import Outputs
 from hizumi.preprocessing.choosing import with_validation
-from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.preprocessing.reading import Piece
 from hizumi.registry import find_models, model_class
 from hizumi.runs.planning import peak_memory, training_cost
-from hizumi.runs.record import account
+from hizumi.runs.record import notes_on, run_record
 from hizumi.training import Trainable, TrainingOptions
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal
-from hizumi.training.loop import Observer, fit, make_fabric
+from hizumi.training.loop import fit, make_fabric
+
+AnyAbility = TypeVar("AnyAbility", bound=Trainable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self,
         model: str | Trainable = "dcgan",
         *,
-        image_size: int | tuple[int, int] | None = None,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         sizing: Literal["resize", "tile"] = "resize",
         window: tuple[float, float] | None = None,
         pairing: str | Pairing | None = None,
@@ -121,13 +123,13 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         options = self.training or TrainingOptions()
         fabric = make_fabric(options)
         fabric.launch()
-        # Seen by every process, told by the first.
+        # Every process trains, the first one reports.
         observe, preview = (observe, preview) if fabric.is_global_zero else (None, None)
-        model = self._new_model()
-        lessons = self._lessons(model, X, y, strict, observe)
-        training, validation = with_validation(lessons.batches, options)
-        if preview is not None and not lessons.preprocessing.vectors:
-            observe = previewing(model, lessons.items, observe, preview)
+        data_options = self._data_options(strict=strict, observe=observe)
+        model, data = training_data_for(self._checked_model(), X, y, data_options, self.pairing)
+        training, validation = with_validation(data.batches, options)
+        if preview is not None and not data.preprocessing.vectors:
+            observe = previewing(model, data.items, observe, preview)
         self.journal_ = fit(
             [model],
             training,
@@ -138,23 +140,26 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             fabric=fabric,
         )
         self.model_ = model.cpu().eval()
-        self.preprocessing_, self.classes_ = lessons.preprocessing, lessons.classes
-        store = lessons.store
-        self.failures_ = tuple(Failure(-1, failure.name, failure.reason) for failure in store.failures)
-        noun = "rows" if store.manifest.vectors else "images"
-        self.notes_ = (*store.manifest.notes, *(f"{note}: {count} {noun}" for note, count in store.notes.items()))
-        self.findings_ = check_model(self.model_, lessons.items, self.journal_)
-        self.options_ = self._account(lessons, options) | {"fit_seconds": round(time.monotonic() - started, 2)}
-        self.leads_ = fabric.is_global_zero
+        self.preprocessing_ = data.preprocessing
+        self.classes_ = data.classes
+        self.failures_ = data.store.failures
+        self.notes_ = notes_on(data.store.manifest, data.store)
+        self.findings_ = check_model(model, data.items, self.journal_)
+        fit_seconds = round(time.monotonic() - started, 2)
+        self.options_ = self._record(model, data, options) | {"fit_seconds": fit_seconds}
+        self.is_main_process_ = fabric.is_global_zero
         return self
 
     def plan(self, X: Any, y: Any = None, *, strict: bool = False) -> dict[str, Any]:
-        """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data."""
+        """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data.
+
+        Changes nothing: a fitted modeller stays as it is.
+        """
         options = self.training or TrainingOptions()
-        model = self._new_model()
-        lessons = self._lessons(model, X, y, strict, None)
-        self.model_, plan = model, self._account(lessons, options, model)
-        seconds, steps = training_cost([model], lessons.batches, options)
+        data_options = replace(self._data_options(strict=strict), cache=None)
+        model, data = training_data_for(self._checked_model(), X, y, data_options, self.pairing)
+        plan = self._record(model, data, options)
+        seconds, steps = training_cost([model], data.batches, options)
         return plan | {"estimate": {"seconds": round(seconds, 1), "steps": steps, "memory_bytes": peak_memory()}}
 
     def sample(self, count: int = 1, seed: int = 0, kinds: str | Sequence[str] | None = None) -> np.ndarray:
@@ -167,7 +172,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             raise UsageError(f"{count} samples were asked for; ask for one or more")
         if kinds is None:
             return self._as_data(model.sample(count, seed))
-        return self._as_data(model.sample(count, seed, labels=self._labels(kinds, count)))
+        return self._as_data(self.able(CanSampleClasses).sample(count, seed, labels=self._labels(kinds, count)))
 
     def reconstruct(self, X: Any) -> list[np.ndarray]:
         """Each item as the model would have it, at its own size."""
@@ -184,18 +189,23 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def reconstruct_each(
         self, X: Any, *, strict: bool = False, observe: Observer | None = None
     ) -> Iterator[Made | Failure]:
-        """The same one by one, for more images than memory holds; what cannot be read is a Failure."""
-        yield from self._made(X, self.able(CanReconstruct).reconstruct, strict, observe)
+        """Reconstructions one by one, for more images than memory holds; what cannot be read is a Failure."""
+        reader = self._reader()
+        yield from self._made(X, self.able(CanReconstruct).reconstruct, reader, strict, observe)
 
     def translate_each(
         self, X: Any, *, backwards: bool = False, strict: bool = False, observe: Observer | None = None
     ) -> Iterator[Made | Failure]:
-        """The same one by one, for more images than memory holds; what cannot be read is a Failure."""
-        translate = self.able(CanTranslate).translate
-        if backwards and "two sets" not in self.model_.card.needs:
-            raise UsageError(f"{type(self.model_).__name__} has learned one direction only; leave backwards out")
-        function = (lambda items: translate(items, backwards=True)) if backwards else translate
-        yield from self._made(X, function, strict, observe, translated=True, backwards=backwards)
+        """Translations one by one, for more images than memory holds; what cannot be read is a Failure."""
+        reader = self._reader()
+        if backwards:
+            if not isinstance(self.model_, CanTranslateBack):
+                raise UsageError(f"{type(self.model_).__name__} has learned one direction only; leave backwards out")
+            reader = replace(reader, preprocessing=reader.preprocessing.backwards())
+            function = self.model_.translate_back
+        else:
+            function = self.able(CanTranslate).translate
+        yield from self._made(X, function, reader, strict, observe, translated=True)
 
     def log_likelihood(self, X: Any) -> Float[np.ndarray, "n"]:
         """Log-likelihood of each item in nats, or the bound on it that the model offers."""
@@ -210,36 +220,32 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         Of rows it is the density in their own units; of images, at the working size, what the model defines.
         """
         model, preprocessing = self.able(HasLikelihood), self.preprocessing_
-        if preprocessing.sizing is not None and preprocessing.sizing.mode == "tile":
+        if preprocessing.tiled:
             raise UsageError("the tiles of an image overlap, so that it has no likelihood; fit the model without tiles")
-        terms: list[str] = []
+        log_volume = 0.0 if preprocessing.scaler is None else preprocessing.scaler.log_volume
 
-        def measured(items: Tensor) -> Tensor:
+        def measured(items: Tensor) -> dict[str, Tensor]:
             likelihood = model.log_likelihood(items)
-            parts = dict(likelihood.terms)
+            terms = {f"term_{name}": values for name, values in likelihood.terms.items()}
             if preprocessing.vectors:  # the density of standardised rows in the units of the data
-                parts["units"] = torch.full_like(likelihood.image, -preprocessing.log_volume)
-            terms[:] = parts
-            return torch.stack([likelihood.image - preprocessing.log_volume, *parts.values()], 1)
+                terms["term_units"] = torch.full_like(likelihood.image, -log_volume)
+            return {"nats": likelihood.image - log_volume, **terms}
 
-        dimensions = math.prod(self.model_.require_built())
-        for item in self._applied(X, measured, strict, observe):
+        bits = math.prod(self.model_.require_built()) * math.log(2)
+        for item in self._applied(X, measured, self._reader(), strict, observe):
             if isinstance(item, Failure):
                 yield item
                 continue
-            nats, *parts = item[1][0].double().tolist()
-            named = {f"term_{term}": value for term, value in zip(terms, parts, strict=True)}
-            yield {
-                "name": item[0].name,
-                "nats": nats,
-                "bits_per_dimension": -nats / dimensions / math.log(2),
-                **named,
-            }
+            piece, outputs = item
+            nats, *terms = (float(values[0]) for values in outputs.values())
+            named = dict(zip([*outputs][1:], terms, strict=True))
+            yield {"name": piece.name, "nats": nats, "bits_per_dimension": -nats / bits, **named}
 
     def encode(self, X: Any) -> Shaped[np.ndarray, "n ..."]:
         """Codes of all items."""
-        encoded = self._applied(X, self.able(CanEncode).encode, True, None)
-        return np.stack([item[1][0].numpy() for item in encoded if not isinstance(item, Failure)])
+        encode = self.able(CanEncode).encode
+        encoded = self._applied(X, lambda items: {"code": encode(items)}, self._reader(), strict=True)
+        return np.stack([item[1]["code"][0] for item in encoded if not isinstance(item, Failure)])
 
     def decode(self, codes: Shaped[np.ndarray, "n ..."]) -> np.ndarray:
         """Items of codes, images (n, h, w, c) or rows (n, d)."""
@@ -248,10 +254,11 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
     def draw_codes(self, count: int, seed: int = 0) -> Float[np.ndarray, "n k"]:
         """Codes drawn from N(0, I), which `sample` makes its items of."""
-        model = self.able(CanDecode)
-        latent = getattr(model, "latent", None) if isinstance(model, CanSample) else None
-        if latent is None:
-            raise UsageError(f"{type(model).__name__} draws no codes from N(0, I); give it items to encode")
+        self.able(CanDecode)
+        if not isinstance(self.model_, HasPrior):
+            name = type(self.model_).__name__
+            raise UsageError(f"{name} draws no codes from N(0, I); give it items to encode")
+        latent = self.model_.latent
         return torch.randn(count, latent, generator=torch.Generator().manual_seed(seed)).numpy()
 
     def walk(
@@ -288,12 +295,13 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     ) -> list[UInt8[np.ndarray, "h w 3"]]:
         """Images of the data's type, or of the type that they turn into, as people see them."""
         check_is_fitted(self, "model_")
-        window = self.preprocessing_.target_window if translated else self.preprocessing_.window
+        preprocessing = self.preprocessing_
+        window = preprocessing.target.window if translated and preprocessing.target else preprocessing.window
         if window is None:
             raise UsageError("rows of numbers have no pictures; write them as a table")
         return [Window.to_display(window.to_unit(image).transpose(2, 0, 1)[np.newaxis])[0] for image in images]
 
-    def able(self, ability: type) -> Any:
+    def able(self, ability: type[AnyAbility]) -> AnyAbility:
         """The fitted model, where it has this ability; otherwise an error that says which models have."""
         check_is_fitted(self, "model_")
         if isinstance(self.model_, ability):
@@ -301,28 +309,28 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         others = ", ".join(name for name, found in find_models().items() if issubclass(found, ability))
         raise UsageError(f"{type(self.model_).__name__} cannot {ABILITIES[ability]}; models that can: {others}")
 
-    def _new_model(self) -> Trainable:
-        # A copy: what the user handed in stays as it is, as in every scikit-learn estimator.
-        return model_class(self.model)() if isinstance(self.model, str) else copy.deepcopy(self.model)
+    def _checked_model(self) -> Trainable:
+        """A new model, once it is sure that all arguments are fine."""
+        check_arguments(self)
+        model = model_class(self.model)() if isinstance(self.model, str) else clone(self.model)
+        check_arguments(model)
+        return model
 
-    def _lessons(self, model: Trainable, X: Any, y: Any, strict: bool, observe: Observer | None) -> Lessons:
-        wishes = Wishes(
+    def _data_options(self, *, strict: bool, observe: Observer | None = None) -> DataOptions:
+        return DataOptions(
             image_size=self.image_size,
             sizing=self.sizing,
             window=self.window,
-            pairing=self.pairing,
             cache=None if self.cache is None else Path(self.cache),
             strict=strict,
             on_progress=reporting(observe, "reading"),
         )
-        return lessons_for(model, X, y, wishes)
 
-    def _account(self, lessons: Lessons, options: TrainingOptions, model: Trainable | None = None) -> dict[str, Any]:
-        model = model or self.model_
+    def _record(self, model: Trainable, data: TrainingData, options: TrainingOptions) -> dict[str, Any]:
         pairing = self.pairing if isinstance(self.pairing, str) or self.pairing is None else repr(self.pairing)
-        described = account("model", model, [model], lessons.store.manifest, lessons.store, options)
-        columns = list(lessons.store.manifest.columns)
-        return described | {"classes": list(lessons.classes), "pairing": pairing, "columns": columns}
+        manifest = data.store.manifest
+        record = run_record("model", model, [model], manifest, data.store, data.preprocessing, options)
+        return record | {"classes": list(data.classes), "pairing": pairing, "columns": list(manifest.columns)}
 
     def _labels(self, kinds: str | Sequence[str], count: int) -> Tensor:
         if not self.classes_:
@@ -336,44 +344,46 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         return torch.tensor([self.classes_.index(name) for name in names])
 
     def _as_data(self, items: Tensor) -> np.ndarray:
-        return self.preprocessing_.as_data(items.detach().float().cpu().numpy())
+        return self.preprocessing_.to_data(items.detach().float().cpu().numpy())
+
+    def _reader(self) -> Reader:
+        return Reader(self.preprocessing_, self.model_.shape, "model")
 
     def _made(
         self,
         X: Any,
         function: Callable[[Tensor], Tensor],
+        reader: Reader,
         strict: bool,
         observe: Observer | None,
         *,
         translated: bool = False,
-        backwards: bool = False,
     ) -> Iterator[Made | Failure]:
-        preprocessing = self.preprocessing_
-        reader = preprocessing.reader(self.model_.shape, backwards)
-        for item in self._applied(X, function, strict, observe, backwards):
+        for item in self._applied(X, lambda items: {"made": function(items).float()}, reader, strict, observe):
             if isinstance(item, Failure):
                 yield item
                 continue
-            piece, made = item
-            items = made.float().numpy()
+            piece, items = item[0], item[1]["made"]
             if piece.size is not None:
                 items = reader.restored(piece, items)[np.newaxis]
-            data = preprocessing.as_data(items, target=translated and not backwards)
+            data = reader.preprocessing.to_data(items, translated=translated)
             yield Made(piece.index, piece.name, data[0])
 
     def _applied(
         self,
         X: Any,
-        function: Callable[[Tensor], Tensor],
+        function: Callable[[Tensor], Mapping[str, Tensor]],
+        reader: Reader,
         strict: bool,
-        observe: Observer | None,
-        backwards: bool = False,
-    ) -> Iterator[tuple[Piece, Tensor] | Failure]:
-        return applied(
-            function,
-            open_examples(X, everything=True),
-            self.preprocessing_.reader(self.model_.shape, backwards),
-            self.preprocessing_,
-            strict=strict,
-            on_progress=reporting(observe, "working"),
-        )
+        observe: Observer | None = None,
+    ) -> Iterator[tuple[Piece, Outputs] | Failure]:
+        """Each record with the arrays that a function of the model makes of its crops."""
+
+        @torch.no_grad()
+        def applied(crops: np.ndarray) -> Outputs:
+            items = torch.from_numpy(reader.preprocessing.to_model(crops))
+            return {name: values.numpy() for name, values in function(items).items()}
+
+        manifest: Manifest = open_examples(X, everything=True)
+        pieces = reader.pieces(manifest, strict=strict)
+        return in_batches(applied, pieces, total=len(manifest), on_progress=reporting(observe, "working"))

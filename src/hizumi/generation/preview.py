@@ -10,10 +10,10 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from hizumi.data import Window
+from hizumi.data.progress import Observer
 from hizumi.data.stream import Batches
 from hizumi.models import CanReconstruct, CanSample, CanTranslate
 from hizumi.training import Trainable
-from hizumi.training.loop import Observer
 
 STEPS_BETWEEN = 300
 SHARE_OF_TIME = 0.05  # at most, also where a model draws its samples slowly

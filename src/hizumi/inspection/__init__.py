@@ -7,26 +7,26 @@ from hizumi.lazy import lazily as _lazily
 if _typing.TYPE_CHECKING:
     from hizumi.inspection.bundle import load, save
     from hizumi.inspection.inspector import Inspector
-    from hizumi.inspection.restored import restore
-    from hizumi.inspection.scoring import Failure
-    from hizumi.inspection.verdicts import Inspection, Judge
+    from hizumi.inspection.loaded import restore
+    from hizumi.inspection.unseen import held_out
+    from hizumi.inspection.verdicts import Inspection, InspectorBase
 
 __getattr__, __dir__ = _lazily(
     __name__,
     {
         "bundle": ["load", "save"],
         "inspector": ["Inspector"],
-        "restored": ["restore"],
-        "scoring": ["Failure"],
-        "verdicts": ["Inspection", "Judge"],
+        "loaded": ["restore"],
+        "unseen": ["held_out"],
+        "verdicts": ["Inspection", "InspectorBase"],
     },
 )
 
 __all__ = [
-    "Failure",
     "Inspection",
     "Inspector",
-    "Judge",
+    "InspectorBase",
+    "held_out",
     "load",
     "restore",
     "save",

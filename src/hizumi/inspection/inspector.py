@@ -4,35 +4,37 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
 from hizumi.calibration import Calibration, check_rule
-from hizumi.data import Manifest, Motion, Store, deal_folds, open_source
-from hizumi.data.motion import UNIT_WINDOW
+from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
+from hizumi.data.progress import Observer, reporting
 from hizumi.data.source import is_table
 from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector
 from hizumi.errors import DataError, UsageError
-from hizumi.inspection.detecting import DetectorScores
-from hizumi.inspection.scoring import Failure, Scored, Scorer, reporting
-from hizumi.inspection.verdicts import Judge
-from hizumi.preprocessing.choosing import choose_motion, choose_sizing, choose_window, deal, with_validation
+from hizumi.inspection.health import check_detector
+from hizumi.inspection.scoring import Scored, Scorer, scores_of
+from hizumi.inspection.verdicts import InspectorBase, opened
+from hizumi.preprocessing import DataOptions, Reader, in_batches, prepare
+from hizumi.preprocessing.choosing import split_for_fit, with_validation
 from hizumi.registry import detector_class
-from hizumi.registry.specification import construct, specify
-from hizumi.runs.record import account, check_health
+from hizumi.runs.record import notes_on, run_record
 from hizumi.training import Preset, TrainingOptions
-from hizumi.training.loop import Observer, make_fabric
+from hizumi.training.loop import make_fabric
 from hizumi.training.preset import preset_of
 
 PIXELS_FOR_MEDIAN = 10_000  # of each held-out image, for the dark end of the map's scale
 
 
-class Inspector(Judge, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Learns from normal images (or rows of numbers) alone, then scores, localises and decides.
 
     A scikit-learn outlier estimator: `predict` gives +1 for normal and -1 for anomalous, `score_samples` and
@@ -58,8 +60,8 @@ class Inspector(Judge, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         training: Budget, batch size, seed, precision and devices.
         cache: Folder for decoded images, kept between fits. None: a temporary one.
 
-    After `fit`: `detector_`, `calibration_`, `sizing_`, `window_`, `channels_`, `motion_`, `findings_` (health check),
-    `journal_`, `options_` (what was done, in full), `notes_` and `failures_` (what was said about the data), `offset_`.
+    After `fit`: `detector_`, `preprocessing_`, `calibration_`, `findings_` (health check), `journal_`, `options_` (what
+    was done, in full), `notes_` and `failures_` (what was said about the data), `offset_`.
     """
 
     detector_: Detector
@@ -69,15 +71,15 @@ class Inspector(Judge, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self,
         detector: str | Detector = "reconstruction",
         *,
-        image_size: int | tuple[int, int] | None = None,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         sizing: Literal["resize", "tile"] = "resize",
         window: tuple[float, float] | None = None,
         false_alarm_rate: float = 0.01,
         rule: str = "conformal",
-        calibration_share: float = 0.2,
-        folds: int | None = None,
+        calibration_share: ProperShare = 0.2,
+        folds: Annotated[int, Ge(2)] | None = None,
         preset: str | None = None,
-        motion: bool | float | None = None,
+        motion: bool | PositiveFloat | None = None,
         training: TrainingOptions | None = None,
         cache: str | Path | None = None,
     ) -> None:
@@ -113,48 +115,53 @@ class Inspector(Judge, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             strict: Stop at the first image that cannot be read, instead of passing it over.
         """
         started = time.monotonic()
-        self._check_rule()
+        detector = self._checked_detector()
         options = self._training_options()
         fabric = make_fabric(options)
         fabric.launch()
-        # Seen by every process, told by the first.
+        # Every process trains, the first one reports.
         observe = observe if fabric.is_global_zero else None
-        manifest = deal(self._manifest(X, reset=True), self.held_out_share, options.seed)
-        store = self._store(manifest.select(split="train"), strict, observe)
+        manifest = split_for_fit(self._manifest(X, reset=True), self.held_out_share, options.seed)
+        data_options = self._data_options(detector, strict=strict, observe=observe)
+        preprocessing, store = prepare(manifest.select(split="train"), data_options, detector.working_size)
         usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
         folds = [] if self.folds is None else deal_folds(usable, self.folds, seed=options.seed)
 
-        def fitted(images: Batches, folder: Path | None, observe: Observer | None) -> Detector:
+        def fitted(detector: Detector, images: Batches, folder: Path | None, observe: Observer | None) -> Scorer:
             training, validation = with_validation(images, options)
-            detector = self._new_detector()
             detector.fit(training, options, validation=validation, run_folder=folder, observe=observe, fabric=fabric)
-            return detector.cpu()
+            detector.cpu()
+            return Scorer(scores_of(detector, preprocessing), Reader(preprocessing, detector.shape))
 
-        self.detector_ = fitted(store, run_folder, observe)
-        self.journal_ = self.detector_.journal
+        scorer = fitted(detector, store, run_folder, observe)
         if self.folds is None:
             calibration = manifest.select(split="calibration")
-            scored = self._scored(calibration, pictures=False, strict=strict, observe=observe)
+            progress = reporting(observe, "scoring")
+            scored = scorer.score(calibration, pictures=False, strict=strict, on_progress=progress)
         else:
-            scored = self._cross_scored(store, usable, folds, fitted, run_folder, observe)
-        unread = self._calibrate(scored)
-        self.failures_ = (*(Failure(-1, failure.name, failure.reason) for failure in store.failures), *unread)
-        noun = "rows" if manifest.vectors else "images"
-        self.notes_ = (*manifest.notes, *(f"{note}: {count} {noun}" for note, count in store.notes.items()))
-        self.findings_ = check_health(self.detector_, store, self.calibration_.scores, self.journal_)
-        self.options_ = self._account(manifest, store, options) | {"fit_seconds": round(time.monotonic() - started, 2)}
-        self.leads_ = fabric.is_global_zero
+            scored = self._cross_scored(detector, store, usable, folds, fitted, run_folder, observe)
+        self.calibration_, unread = self._calibrated(scored, detector)
+        self.detector_ = detector
+        self.preprocessing_ = preprocessing
+        self.journal_ = detector.journal
+        self.failures_ = (*store.failures, *unread)
+        self.notes_ = notes_on(manifest, store)
+        self.findings_ = check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_)
+        record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
+        fit_seconds = round(time.monotonic() - started, 2)
+        self.options_ = record | self._calibration_record(manifest, store) | {"fit_seconds": fit_seconds}
+        self.is_main_process_ = fabric.is_global_zero
         return self
 
-    def dealt(self, X: Any) -> Manifest:
+    def split_as_fitted(self, X: Any) -> Manifest:
         """The records of what it was fitted on, each with the split that `fit` gave it."""
-        seed = self._training_options().seed
-        return deal(self._manifest(X), self.held_out_share, seed)
+        return split_for_fit(self._manifest(X), self.held_out_share, self._training_options().seed)
 
     def scorer(self) -> Scorer:
         """The fitted detector with its preprocessing."""
         check_is_fitted(self, "detector_")
-        return self._scorer_of(self.detector_)
+        reader = Reader(self.preprocessing_, self.detector_.shape)
+        return Scorer(scores_of(self.detector_, self.preprocessing_), reader)
 
     @property
     def held_out_share(self) -> float | None:
@@ -162,14 +169,13 @@ class Inspector(Judge, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return self.calibration_share if self.folds is None else None
 
     @property
-    def moving(self) -> bool:
-        """Whether the items are frames of video, each with its motion."""
+    def wants_motion(self) -> bool:
+        """Whether data are to be opened as frames of video: as asked for, or as the detector needs it."""
         return "motion" in self._detector_type().card.needs if self.motion is None else self.motion is not False
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Higher for normal, (n,): the detector's scores with their sign turned."""
-        items = list(self._scored(self._manifest(X), pictures=False, strict=True))
-        return -np.array([item.score for item in items if isinstance(item, Scored)])
+        return -np.array([item.score for item in self._strictly_scored(self._manifest(X))])
 
     def decision_function(self, X: Any) -> np.ndarray:
         """`score_samples` minus `offset_`, (n,): negative where the verdict is anomalous."""
@@ -198,80 +204,66 @@ class Inspector(Judge, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return self
 
     def embed(self, X: Any) -> np.ndarray:
-        """What the detector sees of each record, (n, k), for drawing the data as a map of points."""
-        check_is_fitted(self, "detector_")
-        manifest = self._manifest(X)
-        manifest = replace(manifest, motion=self.motion_)
-        store = Store.build(manifest, self.sizing_, window=self.window_, channels=self.channels_)
-        parts = [
-            self.detector_.embed(store.batch(indices)).float().cpu().numpy()
-            for indices in torch.split(torch.arange(len(store)), 64)
-        ]
-        return np.concatenate(parts)
+        """What the detector sees of each record, (n, k), for drawing the data as a map of points.
+
+        Of an image in tiles, the mean over its tiles.
+        """
+        reader = self.scorer().reader
+
+        def embedded(crops: np.ndarray) -> dict[str, np.ndarray]:
+            items = torch.from_numpy(self.preprocessing_.to_model(crops))
+            return {"embedding": self.detector_.embed(items).float().cpu().numpy()}
+
+        done = in_batches(embedded, reader.pieces(self._manifest(X), strict=True))
+        return np.stack([item[1]["embedding"].mean(0) for item in done if isinstance(item, tuple)])
 
     def plan(self, X: Any, *, strict: bool = False) -> dict[str, Any]:
-        """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data."""
+        """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data.
+
+        Changes nothing: a fitted inspector stays as it is.
+        """
         from hizumi.runs.planning import estimate
 
+        detector = self._checked_detector()
         options = self._training_options()
-        manifest = deal(self._manifest(X, reset=True), self.held_out_share, options.seed)
-        store = self._store(manifest.select(split="train"), strict, None)
-        plan = self._account(manifest, store, options)
-        return plan | {"estimate": estimate(self._new_detector(), store, options, fits=1 + (self.folds or 0))}
+        manifest = split_for_fit(opened(X, motion=self.wants_motion), self.held_out_share, options.seed)
+        data_options = replace(self._data_options(detector, strict=strict), cache=None)
+        preprocessing, store = prepare(manifest.select(split="train"), data_options, detector.working_size)
+        plan = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
+        cost = estimate(detector, store, options, fits=1 + (self.folds or 0))
+        return plan | self._calibration_record(manifest, store) | {"estimate": cost}
 
     def _manifest(self, X: Any, reset: bool = False) -> Manifest:
+        motion = self.wants_motion if reset else self.uses_motion
         if is_table(X):
             X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1)
-            return open_source(X, motion=self.moving)
-        manifest = open_source(X, motion=self.moving)
+            return open_source(X, motion=motion)
+        manifest = open_source(X, motion=motion)
         if reset:
             self.__dict__.pop("n_features_in_", None)
         return manifest
 
-    def _check_rule(self) -> None:
-        # Before the training, not after it.
+    def _checked_detector(self) -> Detector:
+        """A new detector, once it is sure that all arguments are fine."""
+        check_arguments(self)
         check_rule(self.rule, self.false_alarm_rate)
         if self.rule == "best-f1":
             raise UsageError("the best-f1 rule needs labelled data: fit with another rule, then calibrate with them")
         if self.rule == "chi-square" and not self._detector_type().follows_chi_square:
             raise UsageError("the chi-square rule is for mahalanobis, whose scores follow that law; use conformal")
-
-    def _store(self, train: Manifest, strict: bool, observe: Observer | None) -> Store:
-        self.sizing_ = choose_sizing(train, self.image_size, self.sizing, self._new_detector().working_size)
-        window = choose_window(train, self.window)
-        self.motion_: Motion | None = None
-        if self.moving and self.sizing_ is not None:
-            largest = None if self.motion is None or self.motion is True else self.motion
-            self.motion_ = choose_motion(train, self.sizing_, window, largest)
-            train, window = replace(train, motion=self.motion_), UNIT_WINDOW
-        store = Store.build(
-            train,
-            self.sizing_,
-            window=window,
-            folder=None if self.cache is None else Path(self.cache),
-            strict=strict,
-            on_progress=reporting(observe, "reading"),
-        )
-        self.window_, self.channels_ = store.window, store.channels
-        return store
-
-    def _account(self, manifest: Manifest, store: Store, options: TrainingOptions) -> dict[str, Any]:
-        rule = {"rule": self.rule, "false_alarm_rate": self.false_alarm_rate}
-        held_out = len(store if self.folds is not None else manifest.select(split="calibration"))
-        detector = self._new_detector()
-        described = account("detector", detector, detector.phases(), manifest, store, options)
-        return described | {"calibration_images": held_out, "folds": self.folds} | rule
+        preset = self._preset()
+        detector: Detector
+        if isinstance(self.detector, Detector):
+            detector = clone(
+                self.detector
+            )  # as in every scikit-learn estimator, what the user handed in stays as it is
+        else:
+            detector = self._detector_type()() if preset is None else preset.make()
+        check_arguments(detector)
+        return detector
 
     def _detector_type(self) -> type[Detector]:
         return detector_class(self.detector) if isinstance(self.detector, str) else type(self.detector)
-
-    def _new_detector(self) -> Detector:
-        if isinstance(self.detector, Detector):
-            # A copy: what the user handed in stays as it is, as in every scikit-learn estimator.
-            detector: Detector = construct(specify(self.detector))
-            return detector
-        preset = self._preset()
-        return self._detector_type()() if preset is None else preset.make()
 
     def _preset(self) -> Preset | None:
         return None if self.preset is None else preset_of(self._detector_type(), self.preset)
@@ -283,22 +275,37 @@ class Inspector(Judge, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         batch_size = options.batch_size or preset.options.batch_size
         return replace(options, budget=options.budget or preset.options.budget, batch_size=batch_size)
 
-    def _scorer_of(self, detector: Detector) -> Scorer:
-        scores = DetectorScores(detector, self.window_)
-        return Scorer(scores, detector.shape, self.sizing_, self.window_, self.channels_, self.motion_)
+    def _data_options(self, detector: Detector, *, strict: bool, observe: Observer | None = None) -> DataOptions:
+        asked = "motion" in detector.card.needs if self.motion is None else self.motion
+        return DataOptions(
+            image_size=self.image_size,
+            sizing=self.sizing,
+            window=self.window,
+            motion=asked,
+            cache=None if self.cache is None else Path(self.cache),
+            strict=strict,
+            on_progress=reporting(observe, "reading"),
+        )
 
-    def _scored(
-        self, manifest: Manifest, *, pictures: bool, strict: bool, observe: Observer | None = None
-    ) -> Iterator[Scored | Failure]:
-        progress = reporting(observe, "scoring")
-        return self.scorer().score(manifest, pictures=pictures, strict=strict, on_progress=progress)
+    def _calibration_record(self, manifest: Manifest, store: Store) -> dict[str, Any]:
+        return {
+            "calibration_images": len(store if self.folds is not None else manifest.select(split="calibration")),
+            "folds": self.folds,
+            "rule": self.rule,
+            "false_alarm_rate": self.false_alarm_rate,
+        }
+
+    def _strictly_scored(self, manifest: Manifest) -> list[Scored]:
+        items = self.scorer().score(manifest, pictures=False, strict=True)
+        return [item for item in items if isinstance(item, Scored)]
 
     def _cross_scored(
         self,
+        detector: Detector,
         store: Store,
         usable: Manifest,
         folds: Sequence[Sequence[int]],
-        fitted: Callable[[Batches, Path | None, Observer | None], Detector],
+        fitted: Callable[[Detector, Batches, Path | None, Observer | None], Scorer],
         run_folder: Path | None,
         observe: Observer | None,
     ) -> Iterator[Scored | Failure]:
@@ -306,13 +313,13 @@ class Inspector(Judge, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         for number, fold in enumerate(folds, 1):
             held_out = np.isin(np.arange(len(store)), fold)
             others = View(store, indices=torch.from_numpy(np.flatnonzero(~held_out)))
-            told = _prefixed(observe, f"fold {number} of {len(folds)}, ")
-            detector = fitted(others, run_folder / f"fold-{number}" if run_folder else None, told)
+            of_fold = _prefixed(observe, f"fold {number} of {len(folds)}, ")
+            scorer = fitted(clone(detector), others, run_folder / f"fold-{number}" if run_folder else None, of_fold)
             images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
-            yield from self._scorer_of(detector).score(images, pictures=False, on_progress=reporting(told, "scoring"))
+            yield from scorer.score(images, pictures=False, on_progress=reporting(of_fold, "scoring"))
 
-    def _calibrate(self, items: Iterable[Scored | Failure]) -> list[Failure]:
-        """Set the thresholds, and return what could not be read."""
+    def _calibrated(self, items: Iterable[Scored | Failure], detector: Detector) -> tuple[Calibration, list[Failure]]:
+        """The thresholds that scores of held-out items set, and what could not be read."""
         scores, maxima, pixels, unread = [], [], [], []
         for item in items:
             if isinstance(item, Failure):
@@ -324,20 +331,20 @@ class Inspector(Judge, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sc
                 pixels.append(item.map.ravel()[:: max(1, item.map.size // PIXELS_FOR_MEDIAN)].copy())
         if not scores:
             raise DataError("none of the held-out normal images could be read; without them there is no threshold")
-        self.calibration_ = Calibration.fit(
+        calibration = Calibration.fit(
             np.array(scores),
             rule=self.rule,
             false_alarm_rate=self.false_alarm_rate,
             pixel_maxima=np.array(maxima) if maxima else None,
             pixel_median=float(np.median(np.concatenate(pixels))) if pixels else None,
-            degrees_of_freedom=self.detector_.degrees_of_freedom,
+            degrees_of_freedom=detector.degrees_of_freedom,
             folds=self.folds,
         )
-        return unread
+        return calibration, unread
 
     def _with_labelled(self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None) -> Calibration:
         known = replace(manifest, records=tuple(record for record in manifest.records if record.label is not None))
-        items = [item for item in self._scored(known, pictures=False, strict=True) if isinstance(item, Scored)]
+        items = self._strictly_scored(known)
         now = self.calibration_
         return Calibration.fit(
             now.scores,

@@ -9,8 +9,11 @@ import numpy as np
 
 from hizumi.calibration import Box, Calibration, Verdict, boxes_over
 from hizumi.data import Manifest, open_source
+from hizumi.data.manifest import Failure
+from hizumi.data.progress import Observer, reporting
 from hizumi.data.source import is_table
-from hizumi.inspection.scoring import Failure, Observer, Scored, Scorer, reporting
+from hizumi.inspection.scoring import Scored, Scorer
+from hizumi.preprocessing.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +25,7 @@ class Inspection(Sequence[Verdict]):
 
     @classmethod
     def of(cls, items: Iterable[Verdict | Failure]) -> Self:
-        """Both, from a mixture of them."""
+        """Sorted out of a mixture of both."""
         items = list(items)
         return cls(
             tuple(item for item in items if isinstance(item, Verdict)),
@@ -36,16 +39,12 @@ class Inspection(Sequence[Verdict]):
         return self.verdicts[index]
 
 
-class Judge(ABC):
-    """What gives verdicts: an inspector that was fitted, or what a bundle holds of one."""
+class InspectorBase(ABC):
+    """Gives verdicts: an inspector that was fitted, or one that was loaded from a bundle."""
 
+    preprocessing_: Preprocessing
     calibration_: Calibration
     options_: Mapping[str, Any]
-
-    @property
-    @abstractmethod
-    def moving(self) -> bool:
-        """Whether the items are frames of video, each with its motion."""
 
     @abstractmethod
     def scorer(self) -> Scorer:
@@ -54,6 +53,12 @@ class Judge(ABC):
     @abstractmethod
     def _manifest(self, X: Any) -> Manifest:
         """The records of what a user gives."""
+
+    @property
+    @final
+    def uses_motion(self) -> bool:
+        """Whether the items are frames of video, each judged with its motion."""
+        return self.preprocessing_.motion is not None
 
     @final
     def inspect(self, X: Any, *, strict: bool = False, observe: Observer | None = None) -> Inspection:
@@ -64,15 +69,15 @@ class Judge(ABC):
     def inspect_each(
         self, X: Any, *, pictures: bool = True, strict: bool = False, observe: Observer | None = None
     ) -> Iterator[Verdict | Failure]:
-        """The same one by one, for more images than memory holds; without pictures it is faster."""
+        """Verdicts one by one, for more images than memory holds; without pictures it is faster."""
         scorer, progress = self.scorer(), reporting(observe, "scoring")
         for item in scorer.score(self._manifest(X), pictures=pictures, strict=strict, on_progress=progress):
             yield item if isinstance(item, Failure) else verdict_on(item, self.calibration_)
 
 
-def opened(X: Any, *, moving: bool) -> Manifest:
+def opened(X: Any, *, motion: bool) -> Manifest:
     """The records of what a user gives; tables become float64."""
-    return open_source(np.asarray(X, dtype=np.float64) if is_table(X) else X, motion=moving)
+    return open_source(np.asarray(X, dtype=np.float64) if is_table(X) else X, motion=motion)
 
 
 def verdict_on(item: Scored, calibration: Calibration) -> Verdict:

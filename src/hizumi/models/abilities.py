@@ -1,12 +1,15 @@
 """What a fitted model can do; detectors and commands ask for an ability, not for a class."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, final
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+from hizumi.training import Trainable
 
 
-class Likelihood(NamedTuple):
+class LogLikelihood(NamedTuple):
     """Log-likelihoods in nats, and what they are made of."""
 
     image: Tensor  # (n,)
@@ -14,52 +17,129 @@ class Likelihood(NamedTuple):
     terms: dict[str, Tensor]  # each (n,)
 
 
-class CanSample(ABC):
-    """Makes new items."""
+class CanSample(Trainable, ABC):
+    """Generates new items."""
+
+    needed: ClassVar[str] = "a model that generates items"
 
     @abstractmethod
     def sample(self, count: int, seed: int = 0) -> Tensor:
-        """New items (count, *shape), the same for the same seed."""
+        """New items (count, *shape), determined by the seed."""
 
 
-class CanEncode(ABC):
-    """Turns items into codes."""
+class CanEncode(Trainable, ABC):
+    """Maps items to codes."""
+
+    needed: ClassVar[str] = "a model that encodes"
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
         """Codes of items, (n, k) or (n, k, p, q)."""
 
 
-class CanDecode(ABC):
-    """Turns codes into items: codes of `encode`, or (n, latent) from N(0, I), where samples are made of such."""
+class CanDecode(Trainable, ABC):
+    """Maps codes to items."""
+
+    needed: ClassVar[str] = "a model that decodes"
 
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:
         """Items of codes, (n, k) or (n, k, p, q)."""
 
 
-class CanReconstruct(ABC):
+class CanReconstruct(Trainable, ABC):
     """Rebuilds items through a bottleneck."""
+
+    needed: ClassVar[str] = "a model that reconstructs"
 
     @abstractmethod
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Items of the same shape, as the model would have them."""
+        """Reconstructions, of the same shape as the items."""
 
 
-class CanTranslate(ABC):
-    """Turns images into what they are on the other side: clean, large, coloured, of another set."""
+class CanTranslate(Trainable, ABC):
+    """Turns images into their counterparts: clean, enlarged, coloured, or of another set."""
+
+    needed: ClassVar[str] = "a model that translates images"
 
     @abstractmethod
     def translate(self, images: Tensor) -> Tensor:
-        """Images of the same size, the same for the same input; their channels are the targets'."""
+        """Images of the same height and width with the channels of the targets; deterministic."""
 
 
-class HasLikelihood(ABC):
-    """Says how probable an item is."""
+class CanTranslateBack(CanTranslate, ABC):
+    """Translates between two sets of images, in both directions."""
+
+    needed: ClassVar[str] = "a model that translates images in both directions"
 
     @abstractmethod
-    def log_likelihood(self, images: Tensor) -> Likelihood:
-        """Log-likelihoods, or the bound on them that the model offers; deterministic, each item by itself."""
+    def translate_back(self, images: Tensor) -> Tensor:
+        """Images of the second set as images of the first; deterministic."""
+
+
+class HasTargetChannels(Trainable, ABC):
+    """Its answers may have another number of channels than its inputs."""
+
+    needed: ClassVar[str] = "a model whose answers may have other channels than its inputs"
+    target_channels: int | None  # None: as many as the inputs
+
+
+class LearnsClasses(Trainable, ABC):
+    """Learns from labels 0 .. classes - 1; without a number of classes it takes none."""
+
+    needed: ClassVar[str] = "a model that learns classes"
+    classes: int | None
+
+
+class CanSampleClasses(CanSample, LearnsClasses, ABC):
+    """Generates items of a class that is asked for."""
+
+    needed: ClassVar[str] = "a model that generates items of a class"
+
+    @abstractmethod
+    def sample(self, count: int, seed: int = 0, labels: Tensor | None = None) -> Tensor:
+        """New items of the classes `labels` (count,), or of all classes in turn."""
+
+
+class HasPrior(CanSample, CanDecode, ABC):
+    """Generates items by decoding codes (n, latent) from N(0, I)."""
+
+    needed: ClassVar[str] = "a model with codes from N(0, I)"
+    latent: int
+
+    @final
+    def noise(self, count: int) -> Tensor:
+        """Codes (count, latent) drawn from N(0, I)."""
+        return torch.randn(count, self.latent, device=self.images_seen.device)
+
+    @final
+    def sample(self, count: int, seed: int = 0) -> Tensor:
+        """Items decoded from codes drawn from N(0, I)."""
+        self.require_built()
+        codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            return self.eval().decode(codes.to(self.images_seen.device))
+
+
+class HasOpponent(HasPrior, ABC):
+    """A generator that plays against one network, which judges each item by itself, or together with its code."""
+
+    needed: ClassVar[str] = "a GAN with one discriminator that judges each item by itself"
+
+    @property
+    @abstractmethod
+    def opponent(self) -> nn.Module:
+        """The discriminator or critic, with `features` of items (and codes), and `judge`, their logits (n,)."""
+
+
+class HasLikelihood(Trainable, ABC):
+    """Says how probable an item is."""
+
+    needed: ClassVar[str] = "a model with a likelihood"
+
+    @abstractmethod
+    def log_likelihood(self, images: Tensor) -> LogLikelihood:
+        """Log-likelihoods, or the bound that the model offers; deterministic, each item independent of the others."""
 
 
 ABILITIES: dict[type, str] = {
@@ -70,4 +150,4 @@ ABILITIES: dict[type, str] = {
     CanEncode: "encode",
     CanDecode: "decode",
 }
-"""What a model that has the ability can do, in a word."""
+"""Verbs for what `hizumi list` and the catalogue say that a model can do."""

@@ -7,21 +7,20 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from hizumi.models.abilities import CanDecode, CanSample
+from hizumi.models.abilities import HasPrior
 from hizumi.networks.parts import in_parts
 from hizumi.objectives import Game
-from hizumi.training import Trainable, WeightAverage
+from hizumi.training import WeightAverage
 
 SAMPLES_AT_ONCE = 256
 
 
-class Adversarial(Trainable, CanSample, CanDecode, ABC):
+class Adversarial(HasPrior, ABC):
     """A generator and what it plays against; subclasses make the networks and say what a step is.
 
     `build` must set `generator`, call `keep_average` after it, and register an optimiser for either player.
     """
 
-    latent: int
     generator: nn.Module
     average: WeightAverage | None
 
@@ -35,11 +34,6 @@ class Adversarial(Trainable, CanSample, CanDecode, ABC):
         """Call after each step of the generator."""
         if self.average is not None:
             self.average.follow(self.generator, self.steps_done)
-
-    @final
-    def noise(self, count: int) -> Tensor:
-        """Codes (count, latent) drawn from N(0, I)."""
-        return torch.randn(count, self.latent, device=self.images_seen.device)
 
     @final
     def generators_turn(self, opponent_steps: int, pretraining: int = 0) -> bool:
@@ -70,15 +64,6 @@ class Adversarial(Trainable, CanSample, CanDecode, ABC):
             losses["generator"] = self.update("generator", game.generator(judge(fake)))
             self.follow_average()
         return losses
-
-    @final
-    def sample(self, count: int, seed: int = 0) -> Tensor:
-        """Items generated from codes drawn from N(0, I)."""
-        self.require_built()
-        codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
-        self.eval()
-        with torch.no_grad():
-            return self.decode(codes.to(self.images_seen.device))
 
     @final
     def decode(self, codes: Tensor) -> Tensor:

@@ -8,10 +8,10 @@ from torch.nn.functional import mse_loss
 
 from hizumi import networks
 from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct
-from hizumi.training import Budget, Card, Trainable, drop_at
+from hizumi.training import Budget, Card, drop_at
 
 
-class Autoencoder(Trainable, CanEncode, CanDecode, CanReconstruct):
+class Autoencoder(CanEncode, CanDecode, CanReconstruct):
     """Non-linear principal components, trained on the squared error: plain, denoising or sparse.
 
     Args:

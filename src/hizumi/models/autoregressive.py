@@ -13,17 +13,17 @@ from torch import Tensor
 
 from hizumi import objectives
 from hizumi.errors import DataError, UsageError
-from hizumi.models.abilities import CanSample, HasLikelihood, Likelihood
+from hizumi.models.abilities import CanSample, HasLikelihood, LogLikelihood
 from hizumi.networks import AutoregressiveNetwork, Incremental
 from hizumi.networks.parts import in_parts
-from hizumi.training import Budget, Trainable, WeightAverage, cosine_to_zero
+from hizumi.training import Budget, WeightAverage, cosine_to_zero
 
 AVERAGE_DECAY = 0.999
 SAMPLES_AT_ONCE = 256
 LOGITS_AT_ONCE = 2**26  # a quarter of a gibibyte
 
 
-class Autoregressive(Trainable, CanSample, HasLikelihood, ABC):
+class Autoregressive(CanSample, HasLikelihood, ABC):
     """A network that predicts every pixel's level from the earlier ones; subclasses make it.
 
     Brightness in [-1, 1] is rounded to `levels` equal steps, and likelihoods are those of the rounded image. Scores
@@ -68,7 +68,7 @@ class Autoregressive(Trainable, CanSample, HasLikelihood, ABC):
         return -self.log_likelihood(*self._parts(batch)).image.mean()
 
     @final
-    def log_likelihood(self, images: Tensor, labels: Tensor | None = None) -> Likelihood:
+    def log_likelihood(self, images: Tensor, labels: Tensor | None = None) -> LogLikelihood:
         """Exact log-likelihoods in nats; given labels, those of a conditional model for these labels."""
         parts = in_parts(images, max(1, LOGITS_AT_ONCE // (self.levels * math.prod(images.shape[1:]))))
         if labels is not None:
@@ -80,7 +80,7 @@ class Autoregressive(Trainable, CanSample, HasLikelihood, ABC):
             densities = [self._log_density(self._averaged(), part) for part in parts]
         pixel = torch.cat(densities).sum(1, keepdim=True)
         image = pixel.flatten(1).sum(1)
-        return Likelihood(image, pixel, {"likelihood": image})
+        return LogLikelihood(image, pixel, {"likelihood": image})
 
     @final
     def sample(self, count: int, seed: int = 0, labels: Tensor | None = None) -> Tensor:

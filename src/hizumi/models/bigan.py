@@ -3,15 +3,15 @@
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hizumi import networks, objectives
-from hizumi.models.abilities import CanEncode, CanReconstruct
+from hizumi.models.abilities import CanEncode, CanReconstruct, HasOpponent
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, WeightAverage, constant, linear_to_zero
 
 
-class BiGAN(Adversarial, CanEncode, CanReconstruct):
+class BiGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
     """Bidirectional generative adversarial network.
 
     The critic sees an item together with a code, and tells (x, E(x)) from (G(z), z). Where it cannot, E inverts G.
@@ -109,6 +109,11 @@ class BiGAN(Adversarial, CanEncode, CanReconstruct):
                 weight_decay=self.weight_decay,
                 schedule=linear_to_zero(self.decay_start) if self.decay_start < 1 else constant,
             )
+
+    @property
+    def opponent(self) -> nn.Module:
+        """The critic."""
+        return self.critic
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of the critic, then one of encoder and generator with both labels flipped."""

@@ -8,12 +8,12 @@ from torch.nn.functional import one_hot
 
 from hizumi import networks, objectives
 from hizumi.errors import DataError, UsageError
-from hizumi.models.abilities import CanSample
+from hizumi.models.abilities import CanSampleClasses
 from hizumi.models.adversarial import SAMPLES_AT_ONCE
-from hizumi.training import Budget, Card, Trainable, WeightAverage
+from hizumi.training import Budget, Card, WeightAverage
 
 
-class ConditionalGAN(Trainable, CanSample):
+class ConditionalGAN(CanSampleClasses):
     """Conditional generative adversarial network on DCGAN's bodies.
 
     The class, as a one-hot vector or as one constant map for each class, is joined to what either network reads.
@@ -35,6 +35,7 @@ class ConditionalGAN(Trainable, CanSample):
     )
     default_budget: ClassVar[Budget] = Budget(steps=3000)
     default_batch_size: ClassVar[int] = 128
+    classes: int
 
     def __init__(
         self,

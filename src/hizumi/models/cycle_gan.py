@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from hizumi import networks, objectives
-from hizumi.models.abilities import CanTranslate
+from hizumi.models.abilities import CanTranslateBack
 from hizumi.models.image_pool import ImagePool
-from hizumi.training import Budget, Card, Trainable, linear_to_zero
+from hizumi.training import Budget, Card, linear_to_zero
 
 
-class CycleGAN(Trainable, CanTranslate):
+class CycleGAN(CanTranslateBack):
     """Two generators, G from X to Y and F back, two discriminators, and the demand that F(G(x)) is x and G(F(y)) is y.
 
     Args:
@@ -101,9 +101,13 @@ class CycleGAN(Trainable, CanTranslate):
         losses["discriminators"] = self.update("discriminators", judged)
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def translate(self, images: Tensor, backwards: bool = False) -> Tensor:
-        """Images of the first set as ones of the second; backwards, images of the second as ones of the first."""
-        return self.to_x(images) if backwards else self.to_y(images)
+    def translate(self, images: Tensor) -> Tensor:
+        """G(x): images of the first set as images of the second."""
+        return self.to_y(images)
+
+    def translate_back(self, images: Tensor) -> Tensor:
+        """F(y): images of the second set as images of the first."""
+        return self.to_x(images)
 
     def _generator(self, shape: tuple[int, ...]) -> nn.Module:
         body: nn.Module

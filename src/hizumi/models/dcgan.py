@@ -2,14 +2,15 @@
 
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from hizumi import networks, objectives
+from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card
 
 
-class DCGAN(Adversarial):
+class DCGAN(Adversarial, HasOpponent):
     """Deep convolutional generative adversarial network; vectors get the fully connected networks of GAN.
 
     Args:
@@ -61,6 +62,11 @@ class DCGAN(Adversarial):
         betas = (self.beta1, 0.999)
         self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
         self.optimise("generator", self.generator.parameters(), learning_rate=self.learning_rate, betas=betas)
+
+    @property
+    def opponent(self) -> nn.Module:
+        """The discriminator."""
+        return self.discriminator
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of the discriminator, and one of the generator where it is its turn."""

@@ -9,13 +9,13 @@ from torch.nn.functional import cross_entropy
 
 from hizumi import networks
 from hizumi.errors import DataError, UsageError
-from hizumi.models.abilities import CanEncode
+from hizumi.models.abilities import CanEncode, LearnsClasses
 from hizumi.training import Budget, Card, Trainable, linear_to_zero
 
 HIDDEN = 512  # units of the head
 
 
-class EncoderClassifier(Trainable, CanEncode):
+class EncoderClassifier(CanEncode, LearnsClasses):
     """A classifier on the codes of a generative model, or on an encoder of its own.
 
     A fitted encoder is first left as it is while the head learns, then both are fine-tuned. An encoder that is not
@@ -38,6 +38,7 @@ class EncoderClassifier(Trainable, CanEncode):
         needs=("labels",),
     )
     default_budget: ClassVar[Budget] = Budget(epochs=4)
+    classes: int
 
     def __init__(
         self,

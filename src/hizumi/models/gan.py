@@ -2,14 +2,15 @@
 
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from hizumi import networks, objectives
+from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card
 
 
-class GAN(Adversarial):
+class GAN(Adversarial, HasOpponent):
     """Generative adversarial network, fully connected for images and vectors alike.
 
     As in the paper but for the discriminator's LeakyReLU instead of maxout with dropout, Adam instead of SGD with
@@ -64,6 +65,11 @@ class GAN(Adversarial):
         betas = (self.beta1, 0.999)
         self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
         self.optimise("generator", self.generator.parameters(), learning_rate=self.learning_rate, betas=betas)
+
+    @property
+    def opponent(self) -> nn.Module:
+        """The discriminator."""
+        return self.discriminator
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of the discriminator, and one of the generator where it is its turn."""

@@ -2,12 +2,13 @@
 
 from typing import ClassVar
 
+from hizumi.models.abilities import CanSampleClasses
 from hizumi.models.autoregressive import Autoregressive
 from hizumi.networks import GatedNetwork
 from hizumi.training import Card
 
 
-class GatedPixelCNN(Autoregressive):
+class GatedPixelCNN(Autoregressive, CanSampleClasses):
     """Gated and conditional PixelCNN.
 
     Args:

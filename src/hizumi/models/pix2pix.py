@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from hizumi import networks, objectives
-from hizumi.models.abilities import CanTranslate
+from hizumi.models.abilities import CanTranslate, HasTargetChannels
 from hizumi.networks.normalisation import Normalisation
-from hizumi.training import Budget, Card, Trainable, linear_to_zero
+from hizumi.training import Budget, Card, linear_to_zero
 
 
-class Pix2Pix(Trainable, CanTranslate):
+class Pix2Pix(CanTranslate, HasTargetChannels):
     """Conditional GAN from an image to its partner, with an L1 term and a discriminator of patches.
 
     Args:

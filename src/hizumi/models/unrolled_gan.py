@@ -3,17 +3,18 @@
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from hizumi import networks, objectives
+from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, linear_to_zero
 
 EPSILON = 1e-8  # Adam's
 
 
-class UnrolledGAN(Adversarial):
+class UnrolledGAN(Adversarial, HasOpponent):
     """Generative adversarial network whose generator looks ahead.
 
     Putting all mass on one mode pays only until the discriminator answers; a generator that sees the answer coming
@@ -66,6 +67,11 @@ class UnrolledGAN(Adversarial):
                 betas=(self.beta1, 0.999),
                 schedule=linear_to_zero(0.5),
             )
+
+    @property
+    def opponent(self) -> nn.Module:
+        """The discriminator."""
+        return self.discriminator
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One ordinary step of the discriminator, then one of the generator against the unrolled one."""

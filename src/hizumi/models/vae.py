@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
-from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct, CanSample, HasLikelihood, Likelihood
-from hizumi.training import Budget, Card, Trainable, drop_at
+from hizumi.models.abilities import CanEncode, CanReconstruct, HasLikelihood, HasPrior, LogLikelihood
+from hizumi.training import Budget, Card, drop_at
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)
 
 
-class VAE(Trainable, CanSample, CanEncode, CanDecode, CanReconstruct, HasLikelihood):
+class VAE(HasPrior, CanEncode, CanReconstruct, HasLikelihood):
     """Variational autoencoder.
 
     Args:
@@ -80,13 +80,6 @@ class VAE(Trainable, CanSample, CanEncode, CanDecode, CanReconstruct, HasLikelih
         divergence = objectives.kl_to_standard_normal(mean, log_variance)
         return (self.beta * divergence - self._log_density(batch, mean).flatten(1).sum(1)).mean()
 
-    def sample(self, count: int, seed: int = 0) -> Tensor:
-        """Items decoded from codes drawn from the prior."""
-        self.require_built()
-        noise = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
-        with torch.no_grad():
-            return self.eval().decode(noise.to(self.codes_noise.device))
-
     def encode(self, images: Tensor) -> Tensor:
         """Means of the codes, (n, latent)."""
         return self._posterior(images)[0]
@@ -99,7 +92,7 @@ class VAE(Trainable, CanSample, CanEncode, CanDecode, CanReconstruct, HasLikelih
         """Items expected at the means of their codes."""
         return self.decode(self.encode(images))
 
-    def log_likelihood(self, images: Tensor) -> Likelihood:
+    def log_likelihood(self, images: Tensor) -> LogLikelihood:
         """The bound chosen by `bound`, in nats; its pixel map is that of log p(x | mean code)."""
         mean, log_variance = self._posterior(images)
         at_mean = self._log_density(images, mean)
@@ -112,7 +105,7 @@ class VAE(Trainable, CanSample, CanEncode, CanDecode, CanReconstruct, HasLikelih
         else:
             image = self._over_draws(images, mean, log_variance)
         pixel = at_mean.sum(1, keepdim=True) if images.ndim == 4 else None
-        return Likelihood(image, pixel, terms)
+        return LogLikelihood(image, pixel, terms)
 
     def _over_draws(self, images: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
         weights = []

@@ -3,15 +3,15 @@
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hizumi import networks, objectives
-from hizumi.models.abilities import CanEncode, CanReconstruct
+from hizumi.models.abilities import CanEncode, CanReconstruct, HasOpponent
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, linear_to_zero
 
 
-class VEEGAN(Adversarial, CanEncode, CanReconstruct):
+class VEEGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
     """Variational encoder enhancement to generative adversarial networks.
 
     The discriminator sees an item together with a code and tells (G(z), z) from (F(x), x). It estimates the logarithm
@@ -67,6 +67,11 @@ class VEEGAN(Adversarial, CanEncode, CanReconstruct):
                 betas=(self.beta1, 0.999),
                 schedule=linear_to_zero(0.5),
             )
+
+    @property
+    def opponent(self) -> nn.Module:
+        """The discriminator."""
+        return self.discriminator
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step each of the discriminator, the reconstructor and the generator, on the same codes and items."""

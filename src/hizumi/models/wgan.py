@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hizumi import networks, objectives
+from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card
 
@@ -13,7 +14,7 @@ LONG_AT_FIRST = 25  # generator steps
 LONG_EVERY = 500
 
 
-class WGAN(Adversarial):
+class WGAN(Adversarial, HasOpponent):
     """Wasserstein generative adversarial network with weight clipping.
 
     The weights are clipped after each step of the critic, as in the paper; the released code clips before it.
@@ -65,6 +66,11 @@ class WGAN(Adversarial):
         self.keep_average(self.average_decay)
         self.optimise("critic", self.critic.parameters(), kind="rmsprop", learning_rate=self.learning_rate)
         self.optimise("generator", self.generator.parameters(), kind="rmsprop", learning_rate=self.learning_rate)
+
+    @property
+    def opponent(self) -> nn.Module:
+        """The critic."""
+        return self.critic
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of the critic, and one of the generator where it is its turn."""

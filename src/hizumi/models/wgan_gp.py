@@ -2,14 +2,15 @@
 
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from hizumi import networks, objectives
+from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, linear_to_zero
 
 
-class WGANGP(Adversarial):
+class WGANGP(Adversarial, HasOpponent):
     """Wasserstein generative adversarial network with gradient penalty.
 
     The critic has no batch norm: the penalty is on the slope at each item by itself.
@@ -64,6 +65,11 @@ class WGANGP(Adversarial):
                 betas=(self.beta1, 0.9),
                 schedule=linear_to_zero(),
             )
+
+    @property
+    def opponent(self) -> nn.Module:
+        """The critic."""
+        return self.critic
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of the critic, and one of the generator where it is its turn."""

@@ -1,51 +1,86 @@
-"""From a user's data and wishes to what a detector is fitted on: who trains, at which size, in which range."""
+"""From a user's data and options to what is fitted on: sizes, ranges and motion, and who is held out."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 
-from hizumi.data import Decoded, Manifest, Motion, Sizing, Window, check_disjoint, split
+from hizumi.data import Decoded, Manifest, Motion, Sizing, Store, Window, check_disjoint, split
+from hizumi.data.motion import UNIT_WINDOW
 from hizumi.data.stream import Batches, View
 from hizumi.errors import DataError, UsageError
+from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.training import TrainingOptions
 
-MOTION_SAMPLE = 64  # training frames that the range of motion is found on
+MOTION_SAMPLE = 64  # training frames that the range of motion is estimated on
 MOTION_QUANTILE = 0.999
 STILL = 1e-3  # pixels
 VALIDATION_SHARE = 0.1  # of the training images, where patience asks for a validation loss
 
 
-def deal(manifest: Manifest, calibration_share: float | None, seed: int) -> Manifest:
-    """The same records, each with a split, after making sure that no two splits share an image.
+@dataclass(frozen=True)
+class DataOptions:
+    """How records are to be read; None leaves a choice to the data.
 
-    With `calibration_share` None all that may be learned from is for training.
+    `motion` is False for single images, True for frames judged with their motion, or the displacement in pixels that
+    becomes 1. Decoded pixels are kept in the folder `cache`, in a temporary one where it is None.
     """
-    if calibration_share is None and any(record.split == "calibration" for record in manifest.records):
-        raise UsageError(f"{manifest.name}: marks its own calibration images; leave folds out")
-    if manifest.vectors and len(manifest) < 2:
-        raise DataError(f"{manifest.name}: n_samples=1; a detector needs at least two rows")
-    manifest = split(manifest, calibration_share=calibration_share, seed=seed)
-    return replace(manifest, notes=(*manifest.notes, *check_disjoint(manifest)))
+
+    image_size: int | tuple[int, int] | None = None
+    sizing: Literal["resize", "tile"] = "resize"
+    window: tuple[float, float] | None = None
+    motion: bool | float = False
+    cache: Path | None = None
+    strict: bool = False
+    on_progress: Callable[[int, int], None] | None = None
 
 
-def choose_sizing(
-    train: Manifest,
-    image_size: int | tuple[int, int] | None,
-    mode: Literal["resize", "tile"],
-    working_size: int,
-) -> Sizing | None:
-    """The size asked for, or the first image's where the detector's working size is not smaller; None for vectors."""
+def prepare(train: Manifest, options: DataOptions, working_size: int) -> tuple[Preprocessing, Store]:
+    """The preprocessing that training data and options ask for, and the training data read by it.
+
+    Larger images are brought to `working_size` pixels, unless the options say otherwise.
+    """
+    sizing = choose_sizing(train, options, working_size)
+    window = choose_window(train, options.window)
+    if options.motion is not False and sizing is not None:
+        train = replace(train, motion=_choose_motion(train, sizing, window, options.motion))
+        window = UNIT_WINDOW
+    store = read(train, Preprocessing(sizing=sizing, window=window), options)
+    return Preprocessing.of(store), store
+
+
+def read(manifest: Manifest, preprocessing: Preprocessing, options: DataOptions) -> Store:
+    """Records read by a preprocessing, whose window and channels may still be for the data to decide."""
+    return Store.build(
+        manifest,
+        preprocessing.sizing,
+        window=preprocessing.window,
+        channels=preprocessing.channels,
+        folder=options.cache,
+        strict=options.strict,
+        on_progress=options.on_progress,
+    )
+
+
+def choose_sizing(train: Manifest, options: DataOptions, working_size: int) -> Sizing | None:
+    """The size asked for, or the first image's, at most the working size; None for rows of numbers."""
     if train.vectors:
         return None
-    if image_size is not None:
-        height, width = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
-        return Sizing(int(height), int(width), mode)
-    if mode == "tile":
+    if options.image_size is not None:
+        size = options.image_size
+        height, width = size if isinstance(size, tuple | list) else (size, size)
+        return Sizing(int(height), int(width), options.sizing)
+    if options.sizing == "tile":
         return Sizing(working_size, working_size, "tile")
     height, width = _first_readable(train).shape[:2]
+    return working_sizing(height, width, working_size)
+
+
+def working_sizing(height: int, width: int, working_size: int) -> Sizing:
+    """The size of such an image, shrunk with its aspect kept where its longer side is above the working size."""
     scale = min(1.0, working_size / max(height, width))
     return Sizing(max(1, round(height * scale)), max(1, round(width * scale)))
 
@@ -60,29 +95,17 @@ def choose_window(train: Manifest, window: tuple[float, float] | None) -> Window
     return Window(float(low), float(high), _first_readable(train).dtype.name)
 
 
-def choose_motion(train: Manifest, sizing: Sizing, window: Window | None, largest: float | None) -> Motion:
-    """How frames are joined with their motion: `window` and `largest` as asked for, or as the training data have them.
+def split_for_fit(manifest: Manifest, calibration_share: float | None, seed: int) -> Manifest:
+    """The records, each with a split, after making sure that no two splits share an image.
 
-    Where the data decide, `largest` is the displacement that one pixel in a thousand of the training frames exceeds.
+    With `calibration_share` None everything that may be learned from is for training.
     """
-    frames = _readable(train.read_still, range(len(train)))
-    still = Motion(
-        window=window or Window.of(frames),
-        channels=_first_readable(train).shape[2],
-        largest=1.0,
-        side=max(sizing.height, sizing.width) if sizing.mode == "resize" else None,
-    )
-    if largest is not None:
-        if not largest > 0:
-            raise UsageError(f"motion is {largest}; the displacement that becomes 1 must be above 0 pixels")
-        return replace(still, largest=float(largest))
-    sample = replace(train, motion=still)
-    chosen = np.linspace(0, len(train) - 1, min(len(train), MOTION_SAMPLE)).round().astype(int)
-    speeds = [pixels[:, :, -1].ravel() for pixels in _readable(sample.read, chosen.tolist())]
-    found = float(np.quantile(np.concatenate(speeds), MOTION_QUANTILE)) if speeds else 0.0
-    if not found > STILL:
-        raise DataError(f"{train.name}: nothing moves in its training frames; look at them as single images")
-    return replace(still, largest=found)
+    if calibration_share is None and any(record.split == "calibration" for record in manifest.records):
+        raise UsageError(f"{manifest.name}: marks its own calibration images; leave folds out")
+    if manifest.vectors and len(manifest) < 2:
+        raise DataError(f"{manifest.name}: n_samples=1; a detector needs at least two rows")
+    manifest = split(manifest, calibration_share=calibration_share, seed=seed)
+    return replace(manifest, notes=(*manifest.notes, *check_disjoint(manifest)))
 
 
 def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, Batches | None]:
@@ -96,17 +119,42 @@ def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, 
     return View(store, indices=order[held_out:]), View(store, indices=order[:held_out])
 
 
+def _choose_motion(train: Manifest, sizing: Sizing, window: Window | None, largest: bool | float) -> Motion:
+    """How frames are joined with their motion: `window` and `largest` as asked for, or as the training data have them.
+
+    Where the data decide, `largest` is the displacement that one pixel in a thousand of the training frames exceeds.
+    """
+    frames = _readable(train.read_still, range(len(train)))
+    still = Motion(
+        window=window or Window.of(frames),
+        channels=_first_readable(train).shape[2],
+        largest=1.0,
+        side=max(sizing.height, sizing.width) if sizing.mode == "resize" else None,
+    )
+    if largest is not True:
+        if not largest > 0:
+            raise UsageError(f"motion is {largest}; the displacement that becomes 1 must be above 0 pixels")
+        return replace(still, largest=float(largest))
+    sample = replace(train, motion=still)
+    chosen = np.linspace(0, len(train) - 1, min(len(train), MOTION_SAMPLE)).round().astype(int)
+    speeds = [pixels[:, :, -1].ravel() for pixels in _readable(sample.read, chosen.tolist())]
+    found = float(np.quantile(np.concatenate(speeds), MOTION_QUANTILE)) if speeds else 0.0
+    if not found > STILL:
+        raise DataError(f"{train.name}: nothing moves in its training frames; look at them as single images")
+    return replace(still, largest=found)
+
+
 def _first_readable(manifest: Manifest) -> np.ndarray:
     for pixels in _readable(manifest.read, range(len(manifest))):
         return pixels
     raise DataError(f"{manifest.name}: none of its {len(manifest)} images can be read")
 
 
-def _readable(read: Callable[[int], Decoded], indices: Iterable[int]) -> Iterator[np.ndarray]:
+def _readable(read_one: Callable[[int], Decoded], indices: Iterable[int]) -> Iterator[np.ndarray]:
     """Pixels of those records that can be read."""
     for index in indices:
         try:
-            pixels = read(index).pixels
+            pixels = read_one(index).pixels
         except DataError:
             continue
         yield pixels

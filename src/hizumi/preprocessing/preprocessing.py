@@ -1,102 +1,158 @@
-"""How data reach a model, and how what it makes comes back in the data's own type, size and units."""
+"""The one value that says how records reach what was fitted, and how what it makes comes back."""
 
 import warnings
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from hizumi.data import Sizing, Store, Window
-from hizumi.preprocessing.reading import Reader
+from hizumi.data import Motion, Sizing, Window
+from hizumi.shapes import Float
+
+if TYPE_CHECKING:
+    from hizumi.data import Store
+
+
+class Target(NamedTuple):
+    """What images turn into, for models that translate: their window and number of channels."""
+
+    window: Window
+    channels: int
+
+
+@dataclass(frozen=True, eq=False)
+class Scaler:
+    """Standardises each column of a table by the training data's mean and standard deviation."""
+
+    mean: Float[np.ndarray, "d"]
+    scale: Float[np.ndarray, "d"]
+
+    @classmethod
+    def of(cls, rows: Float[np.ndarray, "n d"]) -> Self:
+        """Estimated in double precision; a constant column keeps its own unit."""
+        rows = rows.astype(np.float64)
+        deviation = rows.std(0)
+        constant = deviation <= 1e-12 * np.maximum(np.abs(rows).max(0), 1)
+        return cls(rows.mean(0), np.where(constant, 1.0, deviation))
+
+    def standardise(self, rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+        """Rows in units of the standard deviation, as float32."""
+        return ((rows.astype(np.float64) - self.mean) / self.scale).astype(np.float32)
+
+    def restore(self, rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+        """Undo `standardise`."""
+        return np.asarray(rows * self.scale + self.mean)
+
+    @property
+    def log_volume(self) -> float:
+        """Log-density in the data's units is that of standardised rows minus this."""
+        return float(np.log(self.scale).sum())
 
 
 @dataclass(frozen=True, eq=False)
 class Preprocessing:
-    """Fixed on the training data and stored with the model.
+    """Chosen on the training data by `prepare`, assigned by `fit`, and stored in every bundle.
 
-    Images have a `window`, and a `sizing` unless they come as they are; what they turn into has a window and a number
-    of channels of its own. Rows of numbers are standardised by `mean` and `scale`. `enlarge` is how many times larger
-    an image becomes on its way in, for models that add the detail.
+    `sizing` is None where images keep their size. `window` and `channels` are None for rows of numbers, which models
+    standardise by a `scaler`. `motion` says how frames of video are joined with their optical flow. `target` describes
+    what images are translated into, and `enlarge` is how many times larger an image becomes on its way in, for models
+    that add detail.
     """
 
-    sizing: Sizing | None
-    window: Window | None
-    channels: int | None
-    target_window: Window | None
-    target_channels: int | None
-    mean: Float[np.ndarray, "d"] | None
-    scale: Float[np.ndarray, "d"] | None
+    sizing: Sizing | None = None
+    window: Window | None = None
+    channels: int | None = None
+    motion: Motion | None = None
+    scaler: Scaler | None = None
+    target: Target | None = None
     enlarge: int = 1
 
     @classmethod
-    def of_rows(cls, store: Store) -> Self:
-        """That of a table: by its own mean and deviation."""
-        rows = store.batch(range(len(store))).double().numpy()
-        mean, deviation = rows.mean(0), rows.std(0)
-        # A column that never varied keeps its own unit.
-        scale = np.where(deviation > 1e-12 * np.maximum(np.abs(rows).max(0), 1), deviation, 1.0)
-        return cls(None, None, None, None, None, mean, scale)
+    def of(cls, store: "Store", target: "Store | None" = None) -> Self:
+        """As a store of training data was built, and the store of what its images turn into."""
+        made = cls(store.sizing, store.window, store.channels, store.manifest.motion)
+        if target is None or target.window is None or target.channels is None:
+            return made
+        return replace(made, target=Target(target.window, target.channels))
 
     @property
     def vectors(self) -> bool:
         """Whether items are rows of numbers."""
         return self.window is None
 
-    def reader(self, shape: tuple[int, ...] | None, backwards: bool = False) -> Reader:
-        """What reads records for a model of this shape; backwards, records of what images turn into."""
-        window = self.target_window if backwards else self.window
-        return Reader(shape, self.sizing, window, self.channels, "model", self.enlarge)
+    @property
+    def tiled(self) -> bool:
+        """Whether images are seen through several overlapping windows."""
+        return self.sizing is not None and self.sizing.mode == "tile"
 
-    def standardised(self, items: Tensor) -> Tensor:
-        """Rows as the model takes them; images are left as they are."""
-        if self.mean is None or self.scale is None:
-            return items
-        return ((items.double() - torch.from_numpy(self.mean)) / torch.from_numpy(self.scale)).float()
+    def backwards(self) -> Self:
+        """For the way back of a model that translates in both directions."""
+        assert self.target is not None, "a model that translates has a target"
+        assert self.window is not None, "only images are translated"
+        assert self.channels is not None, "only images are translated"
+        own = Target(self.window, self.channels)
+        return replace(self, window=self.target.window, channels=self.target.channels, target=own)
 
-    def rows_as_data(self, rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-        """Undo `standardised`."""
-        return rows if self.mean is None or self.scale is None else rows * self.scale + self.mean
+    def to_model(self, crops: np.ndarray) -> Float[np.ndarray, "n ..."]:
+        """Crops (n, c, h, w) in the data's own values, or rows (n, d), as the fitted model takes them, float32."""
+        if self.window is not None:
+            return self.window.to_unit(crops)
+        return crops if self.scaler is None else self.scaler.standardise(crops)
 
-    def as_data(self, items: Float[np.ndarray, "n *shape"], target: bool = False) -> np.ndarray:
-        """Items of the model as images (n, h, w, c) of the data's type, or rows (n, d) in their units.
+    def to_data(self, items: Float[np.ndarray, "n *shape"], *, translated: bool = False) -> np.ndarray:
+        """What a model made, as images (n, h, w, c) of the data's type, or as rows (n, d) in their units.
 
-        `target`: items of the kind that images turn into. Warns where values do not fit into the type.
+        With `translated`, images of the target's type. Warns where values do not fit into the type.
         """
-        window = self.target_window if target else self.window
+        window = self.target.window if translated and self.target is not None else self.window
         if window is None:
-            return self.rows_as_data(items)
+            return items if self.scaler is None else self.scaler.restore(items)
         pixels, clipped = window.to_pixels(items.transpose(0, 2, 3, 1))
         if clipped:
-            warnings.warn(
-                f"{clipped:.2%} of the values do not fit into {window.dtype} and were brought to its limits",
-                stacklevel=2,
-            )
+            warnings.warn(f"{clipped:.2%} of the values do not fit into {window.dtype} and were clipped", stacklevel=2)
         return pixels
 
-    @property
-    def log_volume(self) -> float:
-        """Log-density in the data's units is that of standardised rows minus this."""
-        return 0.0 if self.scale is None else float(np.log(self.scale).sum())
-
     def to_dict(self) -> dict[str, Any]:
-        """All of it for JSON."""
-        plain = asdict(self)
-        return plain | {name: None if plain[name] is None else plain[name].tolist() for name in ("mean", "scale")}
+        """Everything, ready for JSON."""
+        return {
+            "sizing": None if self.sizing is None else asdict(self.sizing),
+            "window": None if self.window is None else asdict(self.window),
+            "channels": self.channels,
+            "motion": None if self.motion is None else asdict(self.motion),
+            "scaler": None if self.scaler is None else {k: v.tolist() for k, v in vars(self.scaler).items()},
+            "target": None
+            if self.target is None
+            else {"window": asdict(self.target.window), "channels": self.target.channels},
+            "enlarge": self.enlarge,
+        }
 
     @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Self:
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """Undo `to_dict`."""
-        sizing, window, target = plain["sizing"], plain["window"], plain["target_window"]
+        sizing, window, motion, scaler, target = (
+            plain[name] for name in ("sizing", "window", "motion", "scaler", "target")
+        )
         return cls(
             sizing=None if sizing is None else Sizing(**sizing),
             window=None if window is None else Window(**window),
             channels=plain["channels"],
-            target_window=None if target is None else Window(**target),
-            target_channels=plain["target_channels"],
-            mean=None if plain["mean"] is None else np.array(plain["mean"]),
-            scale=None if plain["scale"] is None else np.array(plain["scale"]),
+            motion=None if motion is None else Motion.from_dict(motion),
+            scaler=None if scaler is None else Scaler(np.array(scaler["mean"]), np.array(scaler["scale"])),
+            target=None if target is None else Target(Window(**target["window"]), target["channels"]),
             enlarge=plain["enlarge"],
         )
+
+
+def upgraded(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The header of a bundle that hizumi 0.1.0 wrote, in format 1, with the preprocessing in today's form."""
+    fields = dict(fields)
+    if "preprocessing" not in fields:  # a detector's, exported or not: four loose fields
+        loose = {name: fields.pop(name, None) for name in ("sizing", "window", "channels", "motion")}
+        return fields | {"preprocessing": {**loose, "scaler": None, "target": None, "enlarge": 1}}
+    plain = dict(fields["preprocessing"])
+    window, channels, mean, scale = (plain.pop(name) for name in ("target_window", "target_channels", "mean", "scale"))
+    plain["motion"] = None
+    plain["scaler"] = None if mean is None else {"mean": mean, "scale": scale}
+    plain["target"] = None if window is None else {"window": window, "channels": channels}
+    return fields | {"preprocessing": plain}

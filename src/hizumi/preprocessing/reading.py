@@ -1,84 +1,101 @@
-"""From records to crops of the working size, and from pictures and maps of these back to the size of the record."""
+"""From records to crops at the working size, and from maps of these crops back to the size of the record."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hizumi.data import Manifest, Sizing, Window
 from hizumi.data.images import prepare
+from hizumi.data.manifest import Failure
 from hizumi.errors import DataError
+from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import Float, Shaped
+
+if TYPE_CHECKING:
+    from hizumi.data import Store
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """One record at the working size: one crop, or as many as there are tiles; `size` is that of what comes back.
+    """One record at the working size: one crop, or one for each tile.
 
-    Crops of images have the values and the dtype of the record, which the window maps to [-1, 1]; rows are float32.
+    Crops of images have the values and dtype of the record; rows of numbers are float32. `size` is the (height, width)
+    of the maps that belong to the record.
     """
 
     index: int
     name: str
     crops: Shaped[np.ndarray, "t c h w"] | Shaped[np.ndarray, "1 d"]
-    size: tuple[int, int] | None
-    tiles: tuple[tuple[int, int], ...] | None
-    picture: np.ndarray | None  # (H, W, 3) uint8, where wanted
+    size: tuple[int, int] | None = None
+    tiles: tuple[tuple[int, int], ...] | None = None
+    picture: np.ndarray | None = None  # (H, W, 3) uint8, where wanted
 
 
 @dataclass(frozen=True)
 class Reader:
-    """The preprocessing that something was fitted with, for items of `shape`.
+    """Reads records as they reach a fitted detector or model for items of `shape`; `fitted` names it in errors."""
 
-    `sizing` is None where images come as they are, `window` and `channels` are None for rows of numbers; `fitted` is
-    what error messages call that which was fitted. Images are first made `enlarge` times larger.
-    """
-
+    preprocessing: Preprocessing
     shape: tuple[int, ...] | None
-    sizing: Sizing | None
-    window: Window | None
-    channels: int | None
     fitted: str = "detector"
-    enlarge: int = 1
+
+    def pieces(self, manifest: Manifest, *, pictures: bool = False, strict: bool = False) -> Iterator[Piece | Failure]:
+        """All records in order; one that cannot be read is a Failure, or raises DataError where `strict`."""
+        manifest = replace(manifest, motion=self.preprocessing.motion)
+        for index, record in enumerate(manifest.records):
+            try:
+                yield self.piece(manifest, index, pictures)
+            except DataError as error:
+                if strict:
+                    raise
+                yield Failure.of(index, record.name, error)
 
     def piece(self, manifest: Manifest, index: int, pictures: bool) -> Piece:
-        """One record; raises DataError where it cannot be read, or is unlike what was trained on."""
+        """One record; raises DataError where it cannot be read, or is unlike the training data."""
         name, pixels = manifest.records[index].name, manifest.read(index).pixels
-        if manifest.vectors != (self.window is None):
+        sizing, window, channels = (getattr(self.preprocessing, part) for part in ("sizing", "window", "channels"))
+        if manifest.vectors != self.preprocessing.vectors:
             raise DataError(
                 f"{name}: is {'a row of numbers' if manifest.vectors else 'an image'}, unlike the training data"
             )
-        if self.window is None or self.channels is None:
-            return Piece(index, name, self._row(pixels, name), None, None, None)
-        size = pixels.shape[0] * self.enlarge, pixels.shape[1] * self.enlarge
-        if self.enlarge > 1:
+        if window is None:
+            return Piece(index, name, self._row(pixels, name))
+        size = pixels.shape[0] * self.preprocessing.enlarge, pixels.shape[1] * self.preprocessing.enlarge
+        if self.preprocessing.enlarge > 1:
             pixels = Sizing(*size).fit(pixels)
-        sized = pixels if self.sizing is None else self.sizing.fit(pixels)
-        image = prepare(sized, channels=self.channels, window=self.window, name=name)
-        if self.sizing is None and image.shape != self.shape:
+        sized = pixels if sizing is None else sizing.fit(pixels)
+        image = prepare(sized, channels=channels, window=window, name=name)
+        if sizing is None and image.shape != self.shape:
             raise DataError(
                 f"{name}: is {size[1]}x{size[0]} pixels, the {self.fitted} was fitted on another size; set image_size"
             )
         picture = None
         if pictures:
-            whole = prepare(pixels, channels=self.channels, window=self.window, name=name)
-            shown = None if manifest.motion is None else manifest.motion.channels  # people look at frames
-            picture = Window.to_display(self.window.to_unit(whole)[np.newaxis, :shown])[0]
-        if self.sizing is None or self.sizing.mode == "resize":
+            whole = prepare(pixels, channels=channels, window=window, name=name)
+            picture = self.displayed(window.to_unit(whole))
+        if not self.preprocessing.tiled:
             return Piece(index, name, image[np.newaxis], size, None, picture)
-        tiles = self.sizing.tiles(*size)
-        height, width = self.sizing.height, self.sizing.width
-        crops = np.stack([image[:, top : top + height, left : left + width] for top, left in tiles])
-        return Piece(index, name, crops, size, tiles, picture)
+        tiles = sizing.tiles(*size)
+        crops = [image[:, top : top + sizing.height, left : left + sizing.width] for top, left in tiles]
+        return Piece(index, name, np.stack(crops), size, tiles, picture)
 
     def restored(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
-        """Planes of the crops as planes of the record."""
-        assert piece.size is not None
-        if self.sizing is None:
+        """Planes of a record's crops, such as maps, at the size of the record."""
+        assert piece.size is not None, "only images have planes"
+        sizing = self.preprocessing.sizing
+        if sizing is None:
             restored: np.ndarray = planes[0]
             return restored
         if piece.tiles is None:
-            return np.stack([self.sizing.restore_map(plane, *piece.size) for plane in planes[0]])
-        return np.stack([self.sizing.stitch(plane, piece.tiles, *piece.size) for plane in planes.swapaxes(0, 1)])
+            return np.stack([sizing.restore_map(plane, *piece.size) for plane in planes[0]])
+        return np.stack([sizing.stitch(plane, piece.tiles, *piece.size) for plane in planes.swapaxes(0, 1)])
+
+    def displayed(self, image: Float[np.ndarray, "c h w"]) -> np.ndarray:
+        """An image in [-1, 1] as people see it, (h, w, 3) uint8: of a frame with its motion, the frame alone."""
+        motion = self.preprocessing.motion
+        return Window.to_display(image[np.newaxis, : None if motion is None else motion.channels])[0]
 
     def _row(self, row: np.ndarray, name: str) -> Float[np.ndarray, "1 d"]:
         if not np.isfinite(row).all():
@@ -87,3 +104,9 @@ class Reader:
         if row.shape != self.shape:
             raise DataError(f"{name}: has {len(row)} columns, the {self.fitted} was fitted on {self.shape}")
         return np.asarray(row, dtype=np.float32)[np.newaxis]
+
+
+def stored_pieces(store: "Store", count: int) -> Iterator[Piece]:
+    """Up to so many items of a store, evenly spread, without decoding them again; of a tiled image, its middle."""
+    for item in np.linspace(0, len(store) - 1, min(len(store), count)).astype(np.int64).tolist():
+        yield Piece(store.kept[item], store.name(item), store.crop(item)[np.newaxis])

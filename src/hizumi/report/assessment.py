@@ -3,36 +3,12 @@
 from dataclasses import replace
 
 from hizumi.calibration import Verdict
-from hizumi.data import Manifest, split
+from hizumi.data import Manifest
+from hizumi.data.progress import Observer
 from hizumi.errors import DataError
 from hizumi.evaluation import evaluate
 from hizumi.inspection import Inspector
 from hizumi.report.content import ReportContent
-from hizumi.training.loop import Observer
-
-
-def held_out(inspector: Inspector, manifest: Manifest) -> Manifest:
-    """The records that an inspector may be judged on.
-
-    Those marked as test where the data say so; of the very data it was fitted on, those it has not seen; of other
-    data, all.
-    """
-    if any(record.split == "test" for record in manifest.records):
-        return manifest.select(split="test")
-    try:
-        dealt = split(
-            manifest,
-            calibration_share=inspector.held_out_share,
-            seed=inspector.options_["training"]["seed"],
-        )
-    except DataError:  # too little to fit on, so it was not what the inspector was fitted on
-        return manifest
-    if dealt.data_hash() != inspector.options_["data_sha256"]:
-        return manifest
-    unseen = dealt.select(split="test")
-    if not len(unseen):
-        raise DataError(f"{manifest.name}: all of it was used in the fit; evaluate on other images")
-    return unseen
 
 
 def assess(

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from hizumi.calibration import Calibration
+from hizumi.data.progress import Observer
 from hizumi.detectors import Detector
 from hizumi.errors import UsageError
 from hizumi.evaluation.bootstrap import number
@@ -30,7 +31,6 @@ from hizumi.reproduction.protocol import FALSE_ALARM_RATE, SIZES, BudgetName, Le
 from hizumi.reproduction.published_forms import Pool
 from hizumi.reproduction.views import PoolView
 from hizumi.training.checkpoint import load_fitted
-from hizumi.training.loop import Observer
 from hizumi.version import __version__
 
 

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -38,8 +38,13 @@ def write_archive(
     return path
 
 
-def read_archive(path: Path, kind: Kind, format_number: int) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The header and the members; raises BundleError in one line when the file is not whole, or holds another kind."""
+def read_archive(
+    path: Path, kind: Kind, format_number: int, upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> tuple[Mapping[str, Any], dict[str, bytes]]:
+    """The header and the members; raises BundleError in one line when the file is not whole, or holds another kind.
+
+    `upgraded` brings a header of an earlier format to today's fields.
+    """
     members = _members(path)
     found = _kind(path, members)
     if found != kind:
@@ -54,7 +59,14 @@ def read_archive(path: Path, kind: Kind, format_number: int) -> tuple[dict[str, 
     for name, expected in hashes.items():
         if name not in members or hashlib.sha256(members[name]).hexdigest() != expected:
             raise BundleError(f"{path}: {name} is missing or was changed; use an unchanged copy of the bundle")
-    return header, members
+    if written == format_number:
+        return header, members
+    try:
+        return upgraded(header), members
+    except (KeyError, TypeError) as error:
+        raise BundleError(
+            f"{path}: was written by hizumi {writer} in format {written}, which {__version__} cannot read; fit it again"
+        ) from error
 
 
 def kind_of(path: Path) -> Kind:

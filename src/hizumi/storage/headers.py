@@ -1,6 +1,6 @@
 """Headers of bundles with types: what is written is what a reader will take."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,10 +38,17 @@ def write_bundle(
 
 
 def read_bundle(
-    path: Path, kind: Kind, header: type[HeaderType], format_number: int
+    path: Path,
+    kind: Kind,
+    header: type[HeaderType],
+    format_number: int,
+    upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]],
 ) -> tuple[HeaderType, dict[str, bytes]]:
-    """The header and the members; raises BundleError in one line where they are not whole, or not of this type."""
-    fields, members = read_archive(path, kind, format_number)
+    """The header and the members; raises BundleError in one line where they are not whole, or not of this type.
+
+    `upgraded` brings a header of an earlier format to today's fields.
+    """
+    fields, members = read_archive(path, kind, format_number, upgraded)
     try:
         return header.model_validate(fields), members
     except ValidationError as error:

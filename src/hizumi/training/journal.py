@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from hizumi.storage.files import save_error
 
@@ -33,13 +33,24 @@ class Journal:
         except OSError as error:
             raise save_error(str(self.path), error) from error
 
+    def to_bytes(self) -> bytes:
+        """All records, a line of JSON each."""
+        return "".join(json.dumps(record) + "\n" for record in self.records).encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Undo `to_bytes`."""
+        journal = cls()
+        journal.records = [json.loads(line) for line in content.decode().splitlines()]
+        return journal
+
     def rewind(self, phase: str, step: int) -> None:
         """Drop what a killed run wrote of a phase after the checkpoint that it resumes from."""
         kept = [record for record in self.records if record["phase"] != phase or record["step"] <= step]
         if len(kept) != len(self.records):
             self.records = kept
             if self.path is not None:
-                self.path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+                self.path.write_bytes(self.to_bytes())
 
 
 def _parse(line: str) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from hizumi.data.progress import Observer
 from hizumi.data.stream import Batches, Stream, View, as_source, in_order, mix_seed, moved
 from hizumi.errors import DivergedError, UsageError
 from hizumi.networks import lay_out
@@ -22,9 +23,6 @@ from hizumi.training.trainable import Trainable
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-Observer = Callable[[Mapping[str, Any]], None]
-"""Told of every step: {"phase", "step", "images_seen", "seconds", "share", "losses"}."""
 
 JOURNAL_RECORDS = 500  # about so many step records for a phase, whatever its length
 

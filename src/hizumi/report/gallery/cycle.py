@@ -24,8 +24,8 @@ def cycle(setting: Setting) -> dict[str, bytes]:
     setting.train(model, (first[SHOWN:], second[SHOWN:]), STEPS, batch_size=8)
     here, there = first[:SHOWN], second[:SHOWN]
     with torch.no_grad():
-        over, back = model.eval().translate(here), model.translate(there, backwards=True)
-        home, home_back = model.translate(over, backwards=True), model.translate(back)
+        over, back = model.eval().translate(here), model.translate_back(there)
+        home, home_back = model.translate_back(over), model.translate(back)
     figure = new_figure(0.55 * SHOWN + 1.4, 3.9, gap=0.2)
     upper, lower = figure.subplots(2, 1)
     show(upper, torch.stack([here, over, home]), rows=["x", "G(x)", "F(G(x))"])

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from hizumi.data import Sizing, Store, open_source
+from hizumi.data.progress import Observer
 from hizumi.errors import DataError
 from hizumi.training import Budget, Trainable, TrainingOptions
-from hizumi.training.loop import Observer, fit
+from hizumi.training.loop import fit
 
 DIGITS_SIZE = 16  # pixels; scikit-learn's digits have 8
 LARGEST = 32  # pixels of the user's own images: a figure is trained in minutes, on a CPU

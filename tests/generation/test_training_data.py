@@ -9,7 +9,7 @@ from PIL import Image
 from hizumi.data.pairs import Denoise, SuperResolve
 from hizumi.errors import DataError, UsageError
 from hizumi.generation import Modeller
-from hizumi.generation.lessons import made_pairing
+from hizumi.generation.training_data import made_pairing
 from hizumi.models import VAE, CycleGAN, Pix2Pix
 
 from .conftest import SHORT, stripes, table

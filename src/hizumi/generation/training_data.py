@@ -1,0 +1,211 @@
+"""From a user's data to the batches that a model learns from: items, with labels or counterparts as it needs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hizumi.arguments import clone
+from hizumi.data import Manifest, Sizing, Store
+from hizumi.data.pairs import PAIRINGS, Pairing, ReadyMade, SideBySide, SuperResolve, Unpaired, paired
+from hizumi.data.stream import Batches, TensorSource, Together, View
+from hizumi.errors import DataError, UsageError
+from hizumi.generation.examples import (
+    classes_of,
+    labels_of,
+    open_examples,
+    split_in_two,
+    to_learn_from,
+    with_classes_only,
+)
+from hizumi.models.abilities import HasTargetChannels, LearnsClasses
+from hizumi.preprocessing import DataOptions, Preprocessing, prepare
+from hizumi.preprocessing.choosing import choose_sizing, choose_window, read
+from hizumi.preprocessing.preprocessing import Scaler
+from hizumi.training import Trainable
+
+WORKING_SIZE = 64  # larger images are brought to it unless the user says otherwise
+SIDE_BY_SIDE = "side-by-side"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """`batches` for the loop; `items` are their first tensors alone, in the store's order."""
+
+    store: Store
+    batches: Batches
+    items: Batches
+    preprocessing: Preprocessing
+    classes: tuple[str, ...] = ()
+
+
+def training_data_for(
+    model: Trainable, X: Any, y: Any, options: DataOptions, pairing: str | Pairing | None
+) -> tuple[Trainable, TrainingData]:
+    """Read the data; the model comes back with as many classes and target channels as they have."""
+    needs = model.card.needs
+    if "pairs" in needs or "two sets" in needs:
+        data = counterparts(X, y, options, pairing, in_pairs="pairs" in needs)
+        target = data.preprocessing.target
+        if isinstance(model, HasTargetChannels) and target and target.channels != data.preprocessing.channels:
+            return clone(model, target_channels=target.channels), data
+        return model, data
+    if pairing is not None:
+        raise UsageError(f"{type(model).__name__} learns from images alone, not from pairs; leave the pairing out")
+    labelled = isinstance(model, LearnsClasses) and ("labels" in needs or model.classes is not None)
+    if y is not None and (not labelled or isinstance(y, str | Path | Manifest)):
+        raise UsageError(f"{type(model).__name__} does not learn what things turn into; leave the second data out")
+    manifest = to_learn_from(open_examples(X, y))
+    classes: tuple[str, ...] = ()
+    if labelled:
+        manifest = with_classes_only(manifest)
+        classes = _classes_for(model, manifest)
+        model = clone(model, classes=len(classes))
+    model.card.check_shape((1,) if manifest.vectors else (1, 1, 1), type(model).__name__)
+    preprocessing, store = prepare(manifest, options, WORKING_SIZE)
+    if preprocessing.vectors:
+        preprocessing = replace(preprocessing, scaler=Scaler.of(store.batch(range(len(store))).numpy()))
+    items = standardised(store, preprocessing)
+    if not labelled:
+        return model, TrainingData(store, items, items, preprocessing)
+    batches = Together(items, TensorSource(labels_of(store, classes)))
+    return model, TrainingData(store, batches, items, preprocessing, classes)
+
+
+def standardised(store: Store, preprocessing: Preprocessing) -> Batches:
+    """Items of a store as the model takes them: images as they are, rows of numbers standardised."""
+    scaler = preprocessing.scaler
+    if scaler is None:
+        return store
+    return View(store, function=lambda rows: torch.from_numpy(scaler.standardise(rows.numpy())))
+
+
+def _classes_for(model: Trainable, manifest: Manifest) -> tuple[str, ...]:
+    classes = classes_of(manifest)
+    if len(classes) < 2:
+        raise DataError(
+            f"{manifest.name}: names no classes for {type(model).__name__} to learn; "
+            "put images into one folder a class, or give a table with a column label"
+        )
+    return classes
+
+
+def made_pairing(name: str | None, settings: Mapping[str, str]) -> str | Pairing | None:
+    """A ready-made pairing by name, with settings in words."""
+    if name is None or name == SIDE_BY_SIDE:
+        if settings:
+            raise UsageError(f"there is no pairing to set {', '.join(settings)} of; name one of {', '.join(PAIRINGS)}")
+        return name
+    if name not in PAIRINGS:
+        raise UsageError(f"no pairing is called {name!r}; there are {', '.join([*PAIRINGS, SIDE_BY_SIDE])}")
+    known = [field.name for field in fields(PAIRINGS[name])]
+    arguments: dict[str, Any] = {}
+    for key, text in settings.items():
+        if key not in known:
+            raise UsageError(f"{name} has no setting {key!r}; it has {', '.join(known) or 'none'}")
+        try:
+            arguments[key] = int(text) if text.lstrip("-").isdecimal() else float(text)
+        except ValueError:
+            raise UsageError(f"{key}={text} is no number") from None
+    return PAIRINGS[name](**arguments)
+
+
+def counterparts(
+    X: Any,
+    y: Any,
+    options: DataOptions,
+    pairing: str | Pairing | None,
+    *,
+    in_pairs: bool,
+    records: Callable[[Manifest], Manifest] = to_learn_from,
+    fitted: Preprocessing | None = None,
+) -> TrainingData:
+    """Images and what they turn into, or two sets of images.
+
+    `records` chooses which records are meant; `fitted` is the preprocessing of a model that is being judged.
+    """
+    if pairing is not None and (y is not None or not in_pairs):
+        raise UsageError("a pairing makes pairs from one set of plain images; leave it or the second data out")
+    reading = _Reading(options, records, fitted)
+    if pairing == SIDE_BY_SIDE:
+        return reading.side_by_side(X)
+    if isinstance(pairing, str):
+        pairing = made_pairing(pairing, {})
+        assert not isinstance(pairing, str), "side by side is no function"
+    if pairing is not None:
+        return reading.ready_made(X, pairing)
+    first, second = split_in_two(X) if y is None else (X, y)
+    return reading.two_stores(first, second, in_pairs)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The ways in which images and their counterparts are read."""
+
+    options: DataOptions
+    records: Callable[[Manifest], Manifest]
+    fitted: Preprocessing | None
+
+    def ready_made(self, X: Any, pairing: Pairing) -> TrainingData:
+        manifest = self._images(X)
+        store = self._read(manifest, self._sizing(manifest), is_target=True)
+        batches = ReadyMade(store, pairing)
+        preprocessing = replace(
+            Preprocessing.of(store, store),
+            channels=batches.shape[0],
+            enlarge=pairing.factor if isinstance(pairing, SuperResolve) else 1,
+        )
+        return TrainingData(store, batches, View(batches, function=_first), preprocessing)
+
+    def two_stores(self, X: Any, y: Any, in_pairs: bool) -> TrainingData:
+        first, second = self._images(X), self._images(y)
+        sizing = self._sizing(first)
+        store, other = self._read(first, sizing), self._read(second, sizing, is_target=True)
+        batches = paired(store, other) if in_pairs else Unpaired(store, other)
+        return TrainingData(store, batches, View(batches, function=_first), Preprocessing.of(store, other))
+
+    def side_by_side(self, X: Any) -> TrainingData:
+        manifest = self._images(X)
+        if self.options.sizing == "tile":
+            raise UsageError("tiles would cut through images that lie side by side; use the sizing mode 'resize'")
+        if self.options.image_size is None and self.fitted is None:  # the size of the whole, both halves
+            whole = choose_sizing(manifest, self.options, 2 * WORKING_SIZE)
+            assert whole is not None, "images have a size"
+            half = Sizing(whole.height, max(1, whole.width // 2))
+        else:
+            half = self._sizing(manifest)
+        store = self._read(manifest, Sizing(half.height, 2 * half.width), is_target=True)
+        batches = SideBySide(store)
+        preprocessing = replace(Preprocessing.of(store, store), sizing=half)
+        return TrainingData(store, batches, View(batches, function=_first), preprocessing)
+
+    def _images(self, X: Any) -> Manifest:
+        manifest = self.records(open_examples(X))
+        if manifest.vectors:
+            raise DataError(
+                f"{manifest.name}: holds rows of numbers; what turns one thing into another learns from images"
+            )
+        return manifest
+
+    def _sizing(self, manifest: Manifest) -> Sizing:
+        if self.fitted is not None and self.fitted.sizing is not None:
+            return self.fitted.sizing
+        sizing = choose_sizing(manifest, self.options, WORKING_SIZE)
+        assert sizing is not None, "images have a size"
+        return sizing
+
+    def _read(self, manifest: Manifest, sizing: Sizing, *, is_target: bool = False) -> Store:
+        if self.fitted is None:
+            draft = Preprocessing(sizing=sizing, window=choose_window(manifest, self.options.window))
+        elif is_target and self.fitted.target is not None:
+            draft = Preprocessing(sizing, self.fitted.target.window, self.fitted.target.channels)
+        else:
+            draft = Preprocessing(sizing, self.fitted.window, self.fitted.channels)
+        return read(manifest, draft, self.options)
+
+
+def _first(batch: Any) -> torch.Tensor:
+    first: torch.Tensor = batch[0]
+    return first

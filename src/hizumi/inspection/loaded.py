@@ -1,0 +1,88 @@
+"""An inspector loaded from its bundle to give verdicts, without scikit-learn and what that imports."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.numpy
+
+from hizumi.calibration import Calibration
+from hizumi.data import Manifest
+from hizumi.detectors import Detector
+from hizumi.errors import BundleError, UsageError
+from hizumi.inspection.earlier import renamed
+from hizumi.inspection.scoring import Scorer, scores_of
+from hizumi.inspection.verdicts import InspectorBase, opened
+from hizumi.preprocessing import Preprocessing, Reader
+from hizumi.preprocessing.preprocessing import upgraded
+from hizumi.registry import construct, specify
+from hizumi.storage.explained import explained
+from hizumi.storage.headers import Header, read_bundle
+from hizumi.storage.weights import unpacked
+from hizumi.training.checkpoint import load_fitted
+
+FORMAT = 2
+WEIGHTS, SCORES = "weights.safetensors", "calibration.safetensors"
+
+
+class DetectorHeader(Header):
+    """bundle.json."""
+
+    detector: dict[str, Any]
+    shape: list[int]
+    degrees_of_freedom: int | None
+    preprocessing: dict[str, Any]
+    calibration: dict[str, Any]
+    parameters: dict[str, Any]
+    options: dict[str, Any]
+    findings: list[dict[str, Any]]
+    notes: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedInspector(InspectorBase):
+    """Inspects as the saved `Inspector` did; `header` and `members` are everything that the file holds."""
+
+    header: DetectorHeader
+    members: Mapping[str, bytes]
+    detector: Detector
+    preprocessing_: Preprocessing
+    calibration_: Calibration
+    options_: Mapping[str, Any]
+
+    def scorer(self) -> Scorer:
+        """The fitted detector with its preprocessing."""
+        reader = Reader(self.preprocessing_, self.detector.shape)
+        return Scorer(scores_of(self.detector, self.preprocessing_), reader)
+
+    def _manifest(self, X: Any) -> Manifest:
+        return opened(X, motion=self.uses_motion)
+
+
+def restore(path: str | Path) -> LoadedInspector:
+    """Read a bundle; raises BundleError in one line when it is not whole, not known, or not a bundle."""
+    path = Path(path)
+    header, members = read_bundle(path, "detector", DetectorHeader, FORMAT, upgraded)
+    with explained(path, header.hizumi, "fit the detector again"):
+        return _revived(header, members)
+
+
+def _revived(header: DetectorHeader, members: Mapping[str, bytes]) -> LoadedInspector:
+    try:
+        detector = construct(header.detector)
+    except UsageError as error:
+        raise BundleError(f"{error}; install the package that has it") from error
+    detector.prepare(tuple(header.shape))
+    state = unpacked(members[WEIGHTS])
+    load_fitted(detector, renamed(detector, state) if header.format == 1 else state)
+    detector.degrees_of_freedom = header.degrees_of_freedom
+    options = {**header.options, "detector": specify(detector)}
+    return LoadedInspector(
+        header,
+        members,
+        detector.eval(),
+        Preprocessing.from_dict(header.preprocessing),
+        Calibration.from_dict(header.calibration, safetensors.numpy.load(members[SCORES])),
+        options,
+    )

@@ -1,0 +1,26 @@
+"""Which records an inspector may be judged on."""
+
+from hizumi.data import Manifest, split
+from hizumi.errors import DataError
+from hizumi.inspection.inspector import Inspector
+
+
+def held_out(inspector: Inspector, manifest: Manifest) -> Manifest:
+    """The records that the fit has not seen.
+
+    Those marked as test where the data say so; of the very data it was fitted on, the rest; of other data, all.
+    """
+    if any(record.split == "test" for record in manifest.records):
+        return manifest.select(split="test")
+    try:
+        as_fitted = split(
+            manifest, calibration_share=inspector.held_out_share, seed=inspector.options_["training"]["seed"]
+        )
+    except DataError:  # too little to fit on, so it was not what the inspector was fitted on
+        return manifest
+    if as_fitted.data_hash() != inspector.options_["data_sha256"]:
+        return manifest
+    unseen = as_fitted.select(split="test")
+    if not len(unseen):
+        raise DataError(f"{manifest.name}: all of it was used in the fit; evaluate on other images")
+    return unseen

@@ -1,0 +1,35 @@
+"""An estimator's constructor arguments as plain data, and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from hizumi.training import Budget, TrainingOptions
+
+
+def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
+    """The constructor's arguments for JSON, except for the fitted part and the cache, which another machine lacks."""
+    parameters = estimator.get_params(deep=False)
+    training = parameters["training"]
+    left_out = ("detector", "model", "cache", "training")
+    kept = {name: value for name, value in parameters.items() if name not in left_out}
+    return kept | {"training": None if training is None else asdict(training)}
+
+
+def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Undo `plain_parameters`."""
+    arguments: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()
+    }
+    if arguments["training"] is not None:
+        budget = _read_budget(arguments["training"]["budget"])
+        arguments["training"] = TrainingOptions(**arguments["training"] | {"budget": budget})
+    return arguments
+
+
+def _read_budget(plain: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> Budget | tuple[Budget, ...] | None:
+    if plain is None:
+        return None
+    return Budget(**plain) if isinstance(plain, Mapping) else tuple(Budget(**each) for each in plain)
