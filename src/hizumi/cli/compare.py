@@ -46,7 +46,7 @@ def compare(
     """
     from hizumi.data import open_source
 
-    names = _checked_names(detectors, inspection.preset)
+    names = _names(detectors)
     if seeds < 1:
         raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
     options.refuse_unwritable(output / "report.html")
@@ -73,12 +73,10 @@ def compare(
         raise typer.Exit(1)
 
 
-def _checked_names(text: str, preset: str | None) -> list[str]:
+def _names(text: str) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names:
         raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
-    for name in names:
-        options.made_detector(name, (), preset)  # refuses names and presets that there are not
     return names
 
 

@@ -150,12 +150,12 @@ class InspectorArguments:
     def inspector(
         self, detector: "str | Detector", sizing: SizingArguments, training: "TrainingOptions", cache: str | None = None
     ) -> "Inspector":
-        """An unfitted inspector."""
-        from hizumi.calibration import check_rule
+        """An unfitted inspector; wrong arguments are refused here, before data are read."""
         from hizumi.inspection import Inspector
 
-        check_rule(self.rule, self.false_alarm_rate)
-        return Inspector(detector, **vars(self), **sizing.keywords(), training=training, cache=cache)
+        inspector = Inspector(detector, **vars(self), **sizing.keywords(), training=training, cache=cache)
+        inspector.checked_detector()
+        return inspector
 
 
 @dataclass(frozen=True)
