@@ -2,19 +2,20 @@
 
 A constructor is a configuration: it stores its arguments under their own names and cannot fail. `check_arguments` is
 called wherever something is about to be fitted, so a misspelt choice or a negative rate is refused before any data are
-read. Ranges are declared in the annotation, by the aliases below.
+read, but not where a bundle is loaded. Ranges are declared in the annotation, by the aliases below.
 """
 
 import inspect
 from abc import ABCMeta
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from difflib import get_close_matches
 from functools import cache
+from itertools import islice
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from annotated_types import Ge, Gt, Interval, Le, Lt
+from annotated_types import Ge, Gt, Interval
 
 from hizumi.errors import UsageError
 
@@ -28,6 +29,10 @@ ProperShare = Annotated[float, Interval(gt=0, lt=1)]
 """Above 0 and below 1."""
 Momentum = Annotated[float, Interval(ge=0, lt=1)]
 """From 0 to below 1: a first or second momentum, or the decay of a running average."""
+ShareBelowOne = Annotated[float, Interval(ge=0, lt=1)]
+"""From 0 to below 1: what a dropout leaves out, or a phase takes of the budget, which must leave something."""
+
+LONGEST_SHOWN = 60  # characters of a wrong value in an error
 
 
 class Configurable(ABCMeta):
@@ -77,12 +82,13 @@ def parts_of(part: Any) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}.{place}", item) for place, item in enumerate(value) if is_part(item))
 
 
-def located(part: Any, path: str) -> str:
+def located(part: Any, path: str, called: str = "") -> str:
     """The full path of an argument named in short: "latent" may be "model.latent".
 
-    Own arguments come first, then those of the parts, then those of the parts' parts. Raises UsageError where the name
-    is unknown, or where several parts have an argument of that name and none is nearer than the others.
+    Own arguments come first, then those of the parts, then those of the parts' parts. Raises UsageError, which says
+    what the part is `called`, where the name is unknown, or where several parts at one depth have such an argument.
     """
+    called = called or type(part).__name__
     first = path.partition(".")[0]
     level = [("", part)]
     known: dict[str, None] = {}
@@ -91,17 +97,29 @@ def located(part: Any, path: str) -> str:
         if len(homes) == 1:
             return homes[0]
         if homes:
-            raise UsageError(f"{type(part).__name__} has {len(homes)} settings {first!r}: choose {' or '.join(homes)}")
+            raise UsageError(f"{called} has {len(homes)} settings {first!r}: choose {_listed(homes)}")
         known |= dict.fromkeys(f"{prefix}{name}" for prefix, each in level for name in parameters_of(type(each)))
         level = [(f"{prefix}{name}.", inner) for prefix, each in level for name, inner in parts_of(each)]
-    raise UsageError(f"{type(part).__name__} has no setting {first!r}; {suggestion(first, known)}")
+    close = get_close_matches(first, [name.rpartition(".")[2] for name in known], n=3)
+    hint = f"did you mean {_listed(close)}?" if close else f"it has {', '.join(known) or 'none'}"
+    raise UsageError(f"{called} has no setting {first!r}; {hint}")
 
 
-def suggestion(name: str, known: Mapping[str, Any] | list[str]) -> str:
-    """What to write in place of a name that is not known."""
-    short = {path.rpartition(".")[2]: path for path in reversed(list(known))}
-    close = [short[match] for match in get_close_matches(name, short, n=3)]
-    return f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(known) or 'none'}"
+def home_of(part: Any, path: str, called: str = "") -> tuple[type, str]:
+    """The class that has an argument, named as for `located`, and the argument's name there."""
+    called = called or type(part).__name__
+    first, _, rest = located(part, path, called).partition(".")
+    if not rest:
+        return type(part), first
+    value = getattr(part, first)
+    if is_part(value):
+        return home_of(value, rest)
+    if not (isinstance(value, tuple) and value and all(map(is_part, value))):
+        raise UsageError(f"{called}: {first} is no model, so {first}.{rest} means nothing")
+    place, _, rest = rest.partition(".")
+    if not (place.isdecimal() and int(place) < len(value) and rest):
+        raise UsageError(f"{called}: {first} has no part {place!r}; its parts are 0 to {len(value) - 1}")
+    return home_of(value[int(place)], rest)
 
 
 def clone(part: AnyPart, /, **changes: Any) -> AnyPart:
@@ -112,143 +130,179 @@ def clone(part: AnyPart, /, **changes: Any) -> AnyPart:
     own = {name: value for name, value in changes.items() if name in parameters_of(type(part))}
     arguments = {name: own[name] if name in own else _cloned(value) for name, value in arguments_of(part).items()}
     made = type(part)(**arguments)
-    inner: dict[str, dict[str, Any]] = defaultdict(dict)
-    for name in changes.keys() - own.keys():
-        first, _, rest = located(made, name).partition(".")
-        inner[first][rest] = changes[name]
-    if not inner:
-        return made
-    changed = {name: _changed(arguments[name], nested, name, type(part)) for name, nested in inner.items()}
-    return type(part)(**arguments | changed)
+    # A part comes before what is changed in it.
+    for path in sorted(changes, key=lambda path: not is_part(changes[path])):
+        if path not in own:
+            home_of(made, path)  # or else an error
+            made = _changed(made, path, changes[path])
+    return made
 
 
 def _cloned(value: Any) -> Any:
     if isinstance(value, tuple):
-        return tuple(_cloned(item) for item in value)
+        return tuple(map(_cloned, value))
     if not is_part(value):
         return value
-    return clone(value) if value.shape is None else _copied(value)
+    return clone(value) if value.shape is None else deepcopy(value)
 
 
-def _copied(part: Any) -> Any:
-    import copy
-
-    return copy.deepcopy(part)
-
-
-def _changed(value: Any, changes: dict[str, Any], name: str, owner: type) -> Any:
-    if is_part(value):
-        return clone(value, **changes)
-    if not (isinstance(value, tuple) and all(map(is_part, value))) or not value:
-        raise UsageError(f"{owner.__name__}: {name} is no model, so {name}.{next(iter(changes))} means nothing")
-    of_place: dict[str, dict[str, Any]] = defaultdict(dict)
-    for path, new in changes.items():
-        place, _, rest = path.partition(".")
-        if not (place.isdecimal() and int(place) < len(value) and rest):
-            raise UsageError(f"{owner.__name__}: {name} has no part {place!r}; its parts are 0 to {len(value) - 1}")
-        of_place[place][rest] = new
-    return tuple(clone(each, **of_place[str(place)]) for place, each in enumerate(value))
+def _changed(part: Any, path: str, new: Any) -> Any:
+    name, _, rest = located(part, path).partition(".")
+    value = getattr(part, name)
+    if not rest:
+        value = new
+    elif is_part(value):
+        value = _changed(value, rest, new)
+    else:
+        place, _, rest = rest.partition(".")
+        value = tuple(_changed(each, rest, new) if str(n) == place else each for n, each in enumerate(value))
+    return type(part)(**arguments_of(part) | {name: value})
 
 
-def check_arguments(part: Any) -> None:
+def check_arguments(part: Any, called: str = "") -> None:
     """Check all arguments, those of parts included, against their annotations; then what `check` says of relations.
 
-    Raises UsageError in one line for the first that does not fit.
+    Raises UsageError in one line for the first that does not fit; it begins with what the part is `called`.
     """
+    called = called or type(part).__name__
     for name, value in arguments_of(part).items():
-        check_argument(type(part), name, value)
-    for _, inner in parts_of(part):
-        check_arguments(inner)
+        check_argument(type(part), name, value, f"{called}: {name}")
+    for path, inner in parts_of(part):
+        check_arguments(inner, f"{called}.{path}")
     if is_part(part):
         part.check()
 
 
-def check_argument(owner: type, name: str, value: Any) -> None:
+def check_argument(owner: type, name: str, value: Any, called: str = "") -> None:
     """Check one value against the annotation of the constructor's parameter of that name."""
     from pydantic import ValidationError
 
     try:
-        _adapter(owner, name).validate_python(_plain(value), strict=True)
+        _adapter(owner, name).validate_python(plain(value), strict=True)
     except ValidationError as error:
-        annotation = _annotations(owner)[name]
-        close = get_close_matches(str(value), _choices(annotation), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        shown = type(value).__name__ if is_part(value) else repr(value)
-        raise UsageError(f"{owner.__name__}: {name} is {shown}; it must be {described(annotation)}{hint}") from error
+        annotation = annotation_of(owner, name)
+        close = get_close_matches(str(value), choices_of(annotation), n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        called = called or f"{owner.__name__}: {name}"
+        raise UsageError(f"{called} is {_shown(value)}; it must be {described(annotation)}{hint}") from error
 
 
-def described(annotation: Any) -> str:
-    """What values an annotation allows, in words."""
-    origin, options = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        bounds = [bound for each in options[1:] for bound in _bounds(each)]
-        return f"{described(options[0])} {' and '.join(bounds)}" if bounds else described(options[0])
-    if origin is Literal:
-        return _listed([repr(option) for option in options])
-    if origin in (Union, UnionType):
-        return _listed([described(option) for option in options])
-    if origin is tuple:
-        inner = [option for option in options if option is not Ellipsis]
-        count = "" if Ellipsis in options else f"{len(inner)} "
-        return f"a tuple of {count}({', '.join(dict.fromkeys(map(described, inner)))})"
-    if isinstance(annotation, type):
-        doc = getattr(annotation, "needed", None)  # an ability says what a model must be able to do
-        return doc or _NOUNS.get(annotation, f"a {annotation.__name__}")
-    return str(annotation)
-
-
-_NOUNS: dict[type, str] = {
-    int: "a whole number",
-    float: "a number",
-    bool: "True or False",
-    str: "text",
-    NoneType: "None",
-}
-
-
-def _bounds(bound: Any) -> list[str]:
-    match bound:
-        case Interval(ge=low, le=high) if low is not None and high is not None:
-            return [f"from {low} to {high}"]
-        case Interval():
-            return [words for each in bound for words in _bounds(each)]
-        case Ge():
-            return [f"of at least {bound.ge}"]
-        case Gt():
-            return [f"above {bound.gt}"]
-        case Le():
-            return [f"of at most {bound.le}"]
-        case Lt():
-            return [f"below {bound.lt}"]
-    return []
-
-
-def _listed(options: list[str]) -> str:
-    options = list(dict.fromkeys(options))
-    return options[0] if len(options) == 1 else f"{', '.join(options[:-1])} or {options[-1]}"
-
-
-def _choices(annotation: Any) -> list[str]:
-    if get_origin(annotation) is Literal:
-        return [str(option) for option in get_args(annotation)]
-    return [choice for option in get_args(annotation) for choice in _choices(option)]
-
-
-def _plain(value: Any) -> Any:
-    """Numpy's numbers as Python's, and lists, which JSON and users write for tuples, as tuples."""
+def plain(value: Any) -> Any:
+    """A value as the constructor means it: numpy's scalars as Python's, and lists, which JSON has, as tuples."""
     if isinstance(value, list | tuple):
-        return tuple(_plain(item) for item in value)
+        return tuple(map(plain, value))
     return value.item() if type(value).__module__ == "numpy" and value.ndim == 0 else value
 
 
 @cache
-def _annotations(owner: type) -> dict[str, Any]:
-    hints = get_type_hints(owner.__init__, include_extras=True)  # type: ignore[misc]  # each class has its own
-    return {name: hints.get(name, Any) for name in parameters_of(owner)}
+def annotation_of(owner: type, name: str) -> Any:
+    """The annotation of the constructor's parameter of that name."""
+    return get_type_hints(owner.__init__, include_extras=True).get(name, Any)  # type: ignore[misc]  # each class has its own
 
 
 @cache
 def _adapter(owner: type, name: str) -> Any:
     from pydantic import ConfigDict, TypeAdapter
 
-    return TypeAdapter(_annotations(owner)[name], config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False))
+    config = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
+    return TypeAdapter(annotation_of(owner, name), config=config)
+
+
+def options_of(annotation: Any) -> list[Any]:
+    """The members of a union, or the annotation itself."""
+    if get_origin(annotation) in (Union, UnionType):
+        return [inner for option in get_args(annotation) for inner in options_of(option)]
+    return [annotation]
+
+
+def choices_of(annotation: Any) -> list[str]:
+    """The words that an annotation allows."""
+    literals = [option for option in options_of(annotation) if get_origin(option) is Literal]
+    return [choice for literal in literals for choice in get_args(literal) if isinstance(choice, str)]
+
+
+def part_types(annotation: Any) -> list[type]:
+    """The kinds of detectors and models that an annotation allows, by themselves or in a tuple."""
+    options = options_of(annotation)
+    options += [inner for option in options if get_origin(option) is tuple for inner in get_args(option)]
+    return [option for option in options if isinstance(option, Configurable)]
+
+
+def described(annotation: Any) -> str:
+    """What values an annotation allows, in words."""
+    options = options_of(annotation)
+    if part_types(annotation):  # None stands for the default part
+        options = [option for option in options if option is not NoneType]
+    return _listed([words for option in options for words in _words(option)])
+
+
+def _words(option: Any, plural: bool = False) -> list[str]:
+    origin, inner = get_origin(option), get_args(option)
+    if origin is Literal:
+        return [repr(choice) for choice in inner]
+    if origin is Annotated:
+        return [f"{_words(inner[0], plural)[0]} {_bounds(inner[1:])}"]
+    if origin is tuple:
+        items = [item for item in inner if item is not Ellipsis]
+        if len(set(items)) > 1:
+            return [f"a tuple of {' and '.join(described(item) for item in items)}"]
+        count = "" if Ellipsis in inner else f"{len(items)} "
+        return [f"a tuple of {count}{_listed(_words(items[0], plural=True))}"]
+    kind = origin or option
+    if kind in _NOUNS:
+        return [_NOUNS[kind][plural]]
+    if isinstance(kind, type):
+        article = "an" if kind.__name__[0] in "AEIO" else "a"
+        named = f"{kind.__name__}s" if plural else f"{article} {kind.__name__}"
+        needed = vars(kind).get("needed")  # its own: an ability says what a model must be able to do
+        return [_with_examples(needed, kind) if needed else named]
+    return [str(option)]
+
+
+_NOUNS: dict[Any, tuple[str, str]] = {
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    bool: ("True or False", "True or False"),
+    str: ("text", "texts"),
+    NoneType: ("None", "None"),
+    Callable: ("a function", "functions"),
+}
+
+
+def _with_examples(needed: str, ability: type) -> str:
+    names = (kind.__module__.rpartition(".")[2] for kind in _concrete(ability))
+    first = list(islice(names, 2))
+    return f"{needed}, such as {_listed(first)}" if first else needed
+
+
+def _concrete(kind: type) -> Iterator[type]:
+    below: list[type] = kind.__subclasses__()
+    for each in below:
+        if not inspect.isabstract(each):
+            yield each
+        yield from _concrete(each)
+
+
+def _bounds(metadata: Iterable[Any]) -> str:
+    """Bounds in words, such as "from 0 to 1" or "of at least 1"."""
+    words = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
+    bounds = {key: bound for each in metadata for key in words if (bound := getattr(each, key, None)) is not None}
+    match bounds:
+        case {"ge": low, "le": high}:
+            return f"from {low} to {high}"
+        case {"ge": low, "lt": high}:
+            return f"from {low} to below {high}"
+    return " and ".join(f"{word} {bounds[key]}" for key, word in words.items() if key in bounds)
+
+
+def _shown(value: Any) -> str:
+    """A value in a few words on one line."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_shown, value))}{',' * (len(value) == 1)})"
+    text = type(value).__name__ if is_part(value) else " ".join(repr(value).split())
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+
+
+def _listed(options: list[str]) -> str:
+    options = list(dict.fromkeys(options))
+    return options[0] if len(options) == 1 else f"{', '.join(options[:-1])} or {options[-1]}"

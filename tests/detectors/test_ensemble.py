@@ -20,8 +20,9 @@ from hizumi.detectors import (
 )
 from hizumi.detectors.p_values import FUSIONS, ReferenceScores, cauchy, fisher, minimum
 from hizumi.errors import UsageError
-from hizumi.inspection import Inspector, construct, load, save, specification_from, specify
+from hizumi.inspection import Inspector, load, save
 from hizumi.models import VAE, Autoencoder
+from hizumi.registry import construct, make_detector, specify
 from hizumi.training import Budget, TrainingOptions
 
 RANDOM = torch.Generator().manual_seed(0)
@@ -196,13 +197,13 @@ def inner_again() -> Detector:
 
 def test_members_and_their_settings_in_words() -> None:
     settings = {"detectors": "mahalanobis,likelihood", "detectors.1.model.latent": "3", "fusion": "minimum"}
-    ensemble = construct(specification_from("ensemble", settings))
+    ensemble = make_detector("ensemble", settings)
     assert [type(member).__name__ for member in ensemble.detectors] == ["Mahalanobis", "Likelihood"]
     assert (ensemble.detectors[1].model.latent, ensemble.fusion) == (3, "minimum")
     assert specify(construct(specify(ensemble))) == specify(ensemble)
-    default = construct(specification_from("ensemble", {"detectors.0.features": "raw"}))
+    default = make_detector("ensemble", {"detectors.0.features": "raw"})
     assert default.detectors[0].features == "raw"
-    charted = construct(specification_from("control_chart", {"detector": "mahalanobis", "detector.features": "raw"}))
+    charted = make_detector("control_chart", {"detector": "mahalanobis", "detector.features": "raw"})
     assert charted.detector.features == "raw"
     for wrong, message in (
         ({"detectors": "mahalanobis,likelyhood"}, "did you mean likelihood"),
@@ -210,7 +211,7 @@ def test_members_and_their_settings_in_words() -> None:
         ({"fusion.0.x": "1"}, "fusion is no model"),
     ):
         with pytest.raises(UsageError, match=message):
-            specification_from("ensemble", wrong)
+            make_detector("ensemble", wrong)
 
 
 def test_wrong_settings_are_refused() -> None:

@@ -16,11 +16,10 @@ from torch import Tensor
 from hizumi.detectors import Likelihood, Reconstruction
 from hizumi.detectors.likelihood import Background, compressed_bytes
 from hizumi.errors import UsageError
-from hizumi.inspection import construct, specify
 from hizumi.models import VAE, Autoencoder, PixelCNN
 from hizumi.models.abilities import CanReconstruct, HasLikelihood
 from hizumi.objectives import smooth
-from hizumi.registry import find_models
+from hizumi.registry import construct, find_models, specify
 from hizumi.training import Budget, Trainable, TrainingOptions
 from hizumi.training.checkpoint import load_fitted
 

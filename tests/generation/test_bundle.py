@@ -96,7 +96,7 @@ def test_every_changed_byte_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": {"name": "os_system", "arguments": {}}}, "no detector is called 'os_system'"),
+        ({"model": {"name": "os_system", "arguments": {}}}, "no model or detector is called 'os_system'"),
         ({"model": {"name": "vae", "arguments": {"colour": 3}}}, "does not take these settings"),
         ({"format": 99}, "install a newer one"),
         ({"shape": [1, 8, 8]}, "do not fit each other"),

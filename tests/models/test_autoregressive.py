@@ -211,5 +211,5 @@ def test_categorical_log_density_against_torch_distributions() -> None:
 
 @pytest.mark.parametrize("levels", [1, 257])
 def test_levels_out_of_range_are_refused(levels: int) -> None:
-    with pytest.raises(UsageError, match="must be 2 to 256"):
-        PixelCNN(levels=levels).prepare((1, 4, 4))
+    with pytest.raises(UsageError, match=f"levels is {levels}; it must be a whole number from 2 to 256"):
+        PixelCNN(levels=levels).fit(torch.zeros(2, 1, 4, 4))

@@ -161,8 +161,12 @@ class TestEncoderClassifier:
 
     def test_what_cannot_work_is_refused(self) -> None:
         images, labels = two_kinds()
-        with pytest.raises(UsageError, match="DCGAN cannot encode"):
-            EncoderClassifier(2, DCGAN(4, 8)).fit((images, labels), options(1))
+        wrong = EncoderClassifier(2)
+        wrong.encoder = DCGAN(4, 8)  # the type checker of these tests refuses it as an argument
+        with pytest.raises(UsageError, match="encoder is DCGAN; it must be a model that encodes, such as"):
+            wrong.fit((images, labels), options(1))
+        with pytest.raises(UsageError, match="hidden is empty"):
+            DeepBeliefNetwork(hidden=()).fit(images, options(1))
         given = Autoencoder(width=8).fit(images, options(1))
         with pytest.raises(DataError, match=r"fitted on items of shape \(1, 16, 16\), not \(1, 8, 8\)"):
             EncoderClassifier(2, given).fit((images[:, :, :8, :8], labels), options(1))

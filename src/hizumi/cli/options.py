@@ -246,21 +246,18 @@ def parsed_image_size(text: str | None) -> int | tuple[int, int] | None:
 
 def made_detector(name: str, settings: Sequence[str], preset: str | None = None) -> "Detector":
     """An unfitted detector from its name, its preset, and settings such as "latent=50" or "model.latent=20"."""
-    from hizumi.registry import construct, specification_from
+    from hizumi.registry import make_detector
 
-    detector: Detector = construct(specification_from(name, _parsed(settings), preset=preset))
-    return detector
+    return make_detector(name, _parsed(settings), preset)
 
 
 def made_model(name: str, settings: Sequence[str], pairing: str | None) -> "tuple[Trainable, str | Pairing | None]":
     """An unfitted model and a pairing from their names, and settings such as "latent=50" or "pairing.noise=0.3"."""
     from hizumi.generation.training_data import made_pairing
-    from hizumi.registry import construct, specification_from
+    from hizumi.registry import make_model
 
     parsed = _parsed(settings)
-    model: Trainable = construct(
-        specification_from(name, {k: v for k, v in parsed.items() if not k.startswith("pairing.")}, "model")
-    )
+    model = make_model(name, {k: v for k, v in parsed.items() if not k.startswith("pairing.")})
     of_pairing = {k.removeprefix("pairing."): v for k, v in parsed.items() if k.startswith("pairing.")}
     return model, made_pairing(pairing, of_pairing)
 

@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Interval
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from hizumi.arguments import PositiveFloat, PositiveInt, check_arguments
 from hizumi.data.manifest import Manifest
 from hizumi.data.store import Store
 from hizumi.data.stream import Batches, Together, View, as_source, mix_seed
@@ -157,11 +159,10 @@ class Denoise:
     Nothing is clipped: noisy values leave the range, as a sensor's amplifier would let them.
     """
 
-    noise: float = 0.1
+    noise: PositiveFloat = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 < self.noise < float("inf"):
-            raise UsageError(f"noise {self.noise}; give a standard deviation above 0, for images in [0, 1]")
+        check_arguments(self)
 
     def __call__(self, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
         """Noisy images."""
@@ -172,11 +173,10 @@ class Denoise:
 class SuperResolve:
     """From an image of `factor` times fewer pixels a side, enlarged again without inventing anything."""
 
-    factor: int = 2
+    factor: Annotated[int, Ge(2)] = 2
 
     def __post_init__(self) -> None:
-        if self.factor < 2:
-            raise UsageError(f"factor {self.factor}; give a whole number from 2 on")
+        check_arguments(self)
 
     def __call__(self, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
         """Blurred images: means of factor x factor pixels, bilinearly enlarged."""
@@ -206,12 +206,11 @@ class Inpaint:
         largest: Share of the image's height and width that one may have at most; it has half of that at least.
     """
 
-    boxes: int = 1
-    largest: float = 0.5
+    boxes: PositiveInt = 1
+    largest: Annotated[float, Interval(gt=0, le=1)] = 0.5
 
     def __post_init__(self) -> None:
-        if self.boxes < 1 or not 0 < self.largest <= 1:
-            raise UsageError(f"{self.boxes} boxes of up to {self.largest} a side; give 1 or more, of a share up to 1")
+        check_arguments(self)
 
     def __call__(self, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
         """Images with zeros in the boxes."""

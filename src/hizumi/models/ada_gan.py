@@ -1,6 +1,6 @@
 """AdaGAN: boosting for generators, each trained on what the mixture so far misses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.special import ndtr, ndtri
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, PositiveFloat, PositiveInt, ProperShare
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, Schedule, linear_to_zero
+from hizumi.training import Budget, Card, Preset, Schedule, linear_to_zero
 
 EDGE = 1e-12  # ranks this near to 0 or 1 would become infinite codes
 
@@ -42,24 +43,33 @@ class AdaGAN(Adversarial):
     )
     default_budget: ClassVar[Budget] = Budget(steps=10_000)
     default_batch_size: ClassVar[int] = 128
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "small": Preset(lambda: AdaGAN(generators=2, width=8, hidden=(32, 32), latent=4, classifier_share=0.3))
+    }
     generator: "Mixture"
 
     def __init__(
         self,
-        generators: int = 5,
-        latent: int = 32,
-        width: int = 32,
-        hidden: tuple[int, ...] = (128, 128),
-        beta: float | None = None,
-        classifier_share: float = 0.1,
-        learning_rate: float = 1e-3,
-        beta1: float = 0.5,
-        average_decay: float | None = 0.999,
+        generators: PositiveInt = 5,
+        latent: PositiveInt = 32,
+        width: PositiveInt = 32,
+        hidden: tuple[PositiveInt, ...] = (128, 128),
+        beta: ProperShare | None = None,
+        classifier_share: ProperShare = 0.1,
+        learning_rate: PositiveFloat = 1e-3,
+        beta1: Momentum = 0.5,
+        average_decay: Momentum | None = 0.999,
     ) -> None:
         super().__init__()
-        self.generators, self.latent, self.width, self.hidden = generators, latent, width, hidden
-        self.beta, self.classifier_share = beta, classifier_share
-        self.learning_rate, self.beta1, self.average_decay = learning_rate, beta1, average_decay
+        self.generators = generators
+        self.latent = latent
+        self.width = width
+        self.hidden = hidden
+        self.beta = beta
+        self.classifier_share = classifier_share
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
+        self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make a generator, a discriminator and a classifier for each stage."""

@@ -1,5 +1,6 @@
 """Autoencoder: an encoder squeezes an item into a small code, a decoder rebuilds it."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -7,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from hizumi import networks
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct
-from hizumi.training import Budget, Card, drop_at
+from hizumi.training import Budget, Card, Preset, drop_at
 
 
 class Autoencoder(CanEncode, CanDecode, CanReconstruct):
@@ -31,19 +33,24 @@ class Autoencoder(CanEncode, CanDecode, CanReconstruct):
     )
     default_budget: ClassVar[Budget] = Budget(steps=5000)
     default_batch_size: ClassVar[int] = 16
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: Autoencoder(width=8))}
 
     def __init__(
         self,
-        code: int = 4,
+        code: PositiveInt = 4,
         layout: Literal["spatial", "flat"] = "spatial",
-        width: int = 16,
-        learning_rate: float = 4e-3,
-        noise: float = 0.0,
-        sparsity: float = 0.0,
+        width: PositiveInt = 16,
+        learning_rate: PositiveFloat = 4e-3,
+        noise: NonNegativeFloat = 0.0,
+        sparsity: NonNegativeFloat = 0.0,
     ) -> None:
         super().__init__()
-        self.code, self.layout, self.width, self.learning_rate = code, layout, width, learning_rate
-        self.noise, self.sparsity = noise, sparsity
+        self.code = code
+        self.layout = layout
+        self.width = width
+        self.learning_rate = learning_rate
+        self.noise = noise
+        self.sparsity = sparsity
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make encoder and decoder."""

@@ -5,9 +5,10 @@ Pixels come in raster order, and the channels of a pixel one after the other: p(
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, final
 
 import torch
+from annotated_types import Interval
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from hizumi.networks import AutoregressiveNetwork, Incremental
 from hizumi.networks.parts import in_parts
 from hizumi.training import Budget, WeightAverage, cosine_to_zero
 
+Levels = Annotated[int, Interval(ge=2, le=256)]
 AVERAGE_DECAY = 0.999
 SAMPLES_AT_ONCE = 256
 LOGITS_AT_ONCE = 2**26  # a quarter of a gibibyte
@@ -45,8 +47,6 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
     @final
     def build(self, shape: tuple[int, ...]) -> None:
         """Make the network and its running average."""
-        if not 2 <= self.levels <= 256:
-            raise UsageError(f"levels={self.levels} of {type(self).__name__} must be 2 to 256")
         self.body = self.network(shape)
         self.average = WeightAverage(self.body, AVERAGE_DECAY)
         self.optimise(

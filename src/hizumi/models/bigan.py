@@ -1,14 +1,24 @@
 """BiGAN: a generator and its inverse learn in one game; ALI is the same with a stochastic encoder."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
+from hizumi.arguments import (
+    Momentum,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Share,
+    ShareBelowOne,
+)
 from hizumi.models.abilities import CanEncode, CanReconstruct, HasOpponent
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, WeightAverage, constant, linear_to_zero
+from hizumi.training import Budget, Card, Preset, WeightAverage, constant, linear_to_zero
 
 
 class BiGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
@@ -46,36 +56,46 @@ class BiGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
     )
     default_budget: ClassVar[Budget] = Budget(steps=5000)
     default_batch_size: ClassVar[int] = 128
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: BiGAN(width=8, latent=4))}
 
     def __init__(
         self,
-        latent: int = 50,
-        width: int = 64,
+        latent: PositiveInt = 50,
+        width: PositiveInt = 64,
         encoder: Literal["deterministic", "stochastic"] = "deterministic",
-        learning_rate: float = 2e-4,
-        decay_start: float = 0.5,
-        beta1: float = 0.5,
-        weight_decay: float = 2.5e-5,
-        average_decay: float | None = 0.999,
-        encoder_hidden: tuple[int, ...] = (128, 64),
-        generator_hidden: tuple[int, ...] = (128, 64),
-        critic_hidden: tuple[int, ...] = (128, 64),
-        critic_apart: int = 0,
-        critic_met: int = 0,
-        critic_depth: int = 1,
-        dropout: float = 0.0,
-        instance_noise: float = 0.0,
+        learning_rate: PositiveFloat = 2e-4,
+        decay_start: Share = 0.5,
+        beta1: Momentum = 0.5,
+        weight_decay: NonNegativeFloat = 2.5e-5,
+        average_decay: Momentum | None = 0.999,
+        encoder_hidden: tuple[PositiveInt, ...] = (128, 64),
+        generator_hidden: tuple[PositiveInt, ...] = (128, 64),
+        critic_hidden: tuple[PositiveInt, ...] = (128, 64),
+        critic_apart: NonNegativeInt = 0,
+        critic_met: NonNegativeInt = 0,
+        critic_depth: PositiveInt = 1,
+        dropout: ShareBelowOne = 0.0,
+        instance_noise: NonNegativeFloat = 0.0,
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.latent, self.width, self.encoder = latent, width, encoder
-        self.learning_rate, self.decay_start = learning_rate, decay_start
-        self.beta1, self.weight_decay = beta1, weight_decay
+        self.latent = latent
+        self.width = width
+        self.encoder = encoder
+        self.learning_rate = learning_rate
+        self.decay_start = decay_start
+        self.beta1 = beta1
+        self.weight_decay = weight_decay
         self.average_decay = average_decay
-        self.encoder_hidden, self.generator_hidden = encoder_hidden, generator_hidden
-        self.critic_hidden, self.critic_apart = critic_hidden, critic_apart
-        self.critic_met, self.critic_depth = critic_met, critic_depth
-        self.dropout, self.instance_noise, self.spectral_norm = dropout, instance_noise, spectral_norm
+        self.encoder_hidden = encoder_hidden
+        self.generator_hidden = generator_hidden
+        self.critic_hidden = critic_hidden
+        self.critic_apart = critic_apart
+        self.critic_met = critic_met
+        self.critic_depth = critic_depth
+        self.dropout = dropout
+        self.instance_noise = instance_noise
+        self.spectral_norm = spectral_norm
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator, encoder and joint critic."""

@@ -1,5 +1,6 @@
 """Conditional GAN: both networks are told the class, so that it can be asked for."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -7,10 +8,11 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, PositiveFloat, PositiveInt
 from hizumi.errors import DataError, UsageError
 from hizumi.models.abilities import CanSampleClasses
 from hizumi.models.adversarial import SAMPLES_AT_ONCE
-from hizumi.training import Budget, Card, WeightAverage
+from hizumi.training import Budget, Card, Preset, WeightAverage
 
 
 class ConditionalGAN(CanSampleClasses):
@@ -35,20 +37,25 @@ class ConditionalGAN(CanSampleClasses):
     )
     default_budget: ClassVar[Budget] = Budget(steps=3000)
     default_batch_size: ClassVar[int] = 128
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: ConditionalGAN(width=8, latent=4))}
     classes: int
 
     def __init__(
         self,
-        classes: int = 10,
-        latent: int = 100,
-        width: int = 64,
-        learning_rate: float = 2e-4,
-        beta1: float = 0.5,
-        average_decay: float | None = 0.999,
+        classes: PositiveInt = 10,
+        latent: PositiveInt = 100,
+        width: PositiveInt = 64,
+        learning_rate: PositiveFloat = 2e-4,
+        beta1: Momentum = 0.5,
+        average_decay: Momentum | None = 0.999,
     ) -> None:
         super().__init__()
-        self.classes, self.latent, self.width = classes, latent, width
-        self.learning_rate, self.beta1, self.average_decay = learning_rate, beta1, average_decay
+        self.classes = classes
+        self.latent = latent
+        self.width = width
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
+        self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator and discriminator, both with room for the class."""

@@ -1,5 +1,6 @@
 """CycleGAN: translation between two sets of images that were never paired; a round trip must return the image."""
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import ClassVar, Literal
 
@@ -8,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from hizumi.models.abilities import CanTranslateBack
 from hizumi.models.image_pool import ImagePool
-from hizumi.training import Budget, Card, linear_to_zero
+from hizumi.training import Budget, Card, Preset, linear_to_zero
 
 
 class CycleGAN(CanTranslateBack):
@@ -41,24 +43,32 @@ class CycleGAN(CanTranslateBack):
     )
     default_budget: ClassVar[Budget] = Budget(steps=5000)
     default_batch_size: ClassVar[int] = 4
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: CycleGAN(width=8, blocks=1, pool=4, warp=True))}
 
     def __init__(
         self,
-        width: int = 32,
+        width: PositiveInt = 32,
         body: Literal["resnet", "unet"] = "resnet",
         warp: bool = False,
-        blocks: int | None = None,
-        layers: int | None = None,
-        cycle_weight: float = 10.0,
-        identity_weight: float = 0.5,
-        pool: int = 50,
-        learning_rate: float = 2e-4,
-        beta1: float = 0.5,
+        blocks: PositiveInt | None = None,
+        layers: PositiveInt | None = None,
+        cycle_weight: NonNegativeFloat = 10.0,
+        identity_weight: NonNegativeFloat = 0.5,
+        pool: NonNegativeInt = 50,
+        learning_rate: PositiveFloat = 2e-4,
+        beta1: Momentum = 0.5,
     ) -> None:
         super().__init__()
-        self.width, self.body, self.warp, self.blocks, self.layers = width, body, warp, blocks, layers
-        self.cycle_weight, self.identity_weight, self.pool = cycle_weight, identity_weight, pool
-        self.learning_rate, self.beta1 = learning_rate, beta1
+        self.width = width
+        self.body = body
+        self.warp = warp
+        self.blocks = blocks
+        self.layers = layers
+        self.cycle_weight = cycle_weight
+        self.identity_weight = identity_weight
+        self.pool = pool
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make both generators, both discriminators and their pools."""

@@ -1,13 +1,15 @@
 """DCGAN: a generator and a discriminator, convolutional all the way."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, NonNegativeInt, PositiveFloat, PositiveInt, ShareBelowOne
 from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card
+from hizumi.training import Budget, Card, Preset
 
 
 class DCGAN(Adversarial, HasOpponent):
@@ -34,25 +36,32 @@ class DCGAN(Adversarial, HasOpponent):
     )
     default_budget: ClassVar[Budget] = Budget(steps=3000)
     default_batch_size: ClassVar[int] = 128
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: DCGAN(width=8, latent=4))}
 
     def __init__(
         self,
-        latent: int = 100,
-        width: int = 64,
+        latent: PositiveInt = 100,
+        width: PositiveInt = 64,
         game: objectives.GameName = "non-saturating",
-        learning_rate: float = 2e-4,
-        beta1: float = 0.5,
-        discriminator_steps: int = 1,
-        pretraining_steps: int = 0,
+        learning_rate: PositiveFloat = 2e-4,
+        beta1: Momentum = 0.5,
+        discriminator_steps: PositiveInt = 1,
+        pretraining_steps: NonNegativeInt = 0,
         batch_norm: bool = True,
-        label_smoothing: float = 0.0,
-        average_decay: float | None = 0.999,
+        label_smoothing: ShareBelowOne = 0.0,
+        average_decay: Momentum | None = 0.999,
     ) -> None:
         super().__init__()
-        self.latent, self.width, self.game = latent, width, game
-        self.learning_rate, self.beta1 = learning_rate, beta1
-        self.discriminator_steps, self.pretraining_steps = discriminator_steps, pretraining_steps
-        self.batch_norm, self.label_smoothing, self.average_decay = batch_norm, label_smoothing, average_decay
+        self.latent = latent
+        self.width = width
+        self.game = game
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
+        self.discriminator_steps = discriminator_steps
+        self.pretraining_steps = pretraining_steps
+        self.batch_norm = batch_norm
+        self.label_smoothing = label_smoothing
+        self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator and discriminator."""

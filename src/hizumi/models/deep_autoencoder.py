@@ -1,14 +1,16 @@
 """Deep autoencoder: a stack of machines pre-trained layer by layer, unrolled, fine-tuned as one network."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
+from hizumi.arguments import PositiveFloat, PositiveInt, ShareBelowOne
 from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct
 from hizumi.models.layer_by_layer import LayerByLayer
-from hizumi.training import Budget, Card, cosine_to_zero
+from hizumi.training import Budget, Card, Preset, cosine_to_zero
 
 
 class DeepAutoencoder(LayerByLayer, CanEncode, CanDecode, CanReconstruct):
@@ -31,19 +33,25 @@ class DeepAutoencoder(LayerByLayer, CanEncode, CanDecode, CanReconstruct):
     )
     default_budget: ClassVar[Budget] = Budget(epochs=30)
     default_batch_size: ClassVar[int] = 100
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "small": Preset(lambda: DeepAutoencoder(hidden=(24,), code=4, pretraining=0.7))
+    }
     unrolled: Tensor
 
     def __init__(
         self,
-        hidden: tuple[int, ...] = (1000, 500, 250),
-        code: int = 30,
-        pretraining: float = 0.3,
-        machine_learning_rate: float = 0.1,
-        learning_rate: float = 1e-3,
+        hidden: tuple[PositiveInt, ...] = (1000, 500, 250),
+        code: PositiveInt = 30,
+        pretraining: ShareBelowOne = 0.3,
+        machine_learning_rate: PositiveFloat = 0.1,
+        learning_rate: PositiveFloat = 1e-3,
     ) -> None:
         super().__init__()
-        self.hidden, self.code, self.pretraining = hidden, code, pretraining
-        self.machine_learning_rate, self.learning_rate = machine_learning_rate, learning_rate
+        self.hidden = hidden
+        self.code = code
+        self.pretraining = pretraining
+        self.machine_learning_rate = machine_learning_rate
+        self.learning_rate = learning_rate
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make the machines and the networks that they will be unrolled into."""

@@ -1,13 +1,16 @@
 """Deep belief network: restricted Boltzmann machines, trained greedily, one on top of another."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt
+from hizumi.errors import UsageError
 from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct, CanSample
 from hizumi.models.layer_by_layer import LayerByLayer
-from hizumi.training import Budget, Card, constant, linear_to_zero
+from hizumi.training import Budget, Card, Preset, constant, linear_to_zero
 
 
 class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanReconstruct):
@@ -33,19 +36,29 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanRecons
         paper="Hinton, Osindero & Teh, A fast learning algorithm for deep belief nets, Neural Computation 2006",
     )
     default_budget: ClassVar[Budget] = Budget(epochs=30)
-    states: Tensor
     default_batch_size: ClassVar[int] = 100
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "small": Preset(lambda: DeepBeliefNetwork(hidden=(24, 12), gibbs_steps=5))
+    }
+    states: Tensor
 
     def __init__(
         self,
-        hidden: tuple[int, ...] = (500, 500, 2000),
-        chains: int = 100,
-        gibbs_steps: int = 200,
-        learning_rate: float = 0.1,
+        hidden: tuple[PositiveInt, ...] = (500, 500, 2000),
+        chains: NonNegativeInt = 100,
+        gibbs_steps: NonNegativeInt = 200,
+        learning_rate: PositiveFloat = 0.1,
     ) -> None:
         super().__init__()
-        self.hidden, self.chains = hidden, chains
-        self.gibbs_steps, self.learning_rate = gibbs_steps, learning_rate
+        self.hidden = hidden
+        self.chains = chains
+        self.gibbs_steps = gibbs_steps
+        self.learning_rate = learning_rate
+
+    def check(self) -> None:
+        """Refuse a network without layers."""
+        if not self.hidden:
+            raise UsageError("DeepBeliefNetwork: hidden is empty; give the size of one layer or more")
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make the machines."""

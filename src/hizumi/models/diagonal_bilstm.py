@@ -1,10 +1,12 @@
 """DiagonalBiLSTM: pixels predicted from all earlier ones by recurrent networks that sweep along both diagonals."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
-from hizumi.models.autoregressive import Autoregressive
+from hizumi.arguments import PositiveFloat, PositiveInt
+from hizumi.models.autoregressive import Autoregressive, Levels
 from hizumi.networks import DiagonalBiLSTMLayer, RecurrentNetwork
-from hizumi.training import Card
+from hizumi.training import Card, Preset
 
 
 class DiagonalBiLSTM(Autoregressive):
@@ -26,10 +28,20 @@ class DiagonalBiLSTM(Autoregressive):
         inputs=("images",),
         localises=True,
     )
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: DiagonalBiLSTM(levels=8, hidden=6, layers=1))}
 
-    def __init__(self, levels: int = 256, hidden: int = 24, layers: int = 2, learning_rate: float = 2e-3) -> None:
+    def __init__(
+        self,
+        levels: Levels = 256,
+        hidden: PositiveInt = 24,
+        layers: PositiveInt = 2,
+        learning_rate: PositiveFloat = 2e-3,
+    ) -> None:
         super().__init__()
-        self.levels, self.hidden, self.layers, self.learning_rate = levels, hidden, layers, learning_rate
+        self.levels = levels
+        self.hidden = hidden
+        self.layers = layers
+        self.learning_rate = learning_rate
 
     def network(self, shape: tuple[int, ...]) -> RecurrentNetwork:
         """A 7x7 convolution, Diagonal BiLSTM layers, and logits."""

@@ -1,6 +1,7 @@
 """Encoder reuse: a classifier that starts from what a model learned without labels."""
 
 import copy
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -8,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from hizumi import networks
-from hizumi.errors import DataError, UsageError
+from hizumi.arguments import PositiveFloat, PositiveInt, Share, ShareBelowOne
+from hizumi.errors import DataError
 from hizumi.models.abilities import CanEncode, LearnsClasses
-from hizumi.training import Budget, Card, Trainable, linear_to_zero
+from hizumi.training import Budget, Card, Preset, linear_to_zero
 
 HIDDEN = 512  # units of the head
 
@@ -38,21 +40,27 @@ class EncoderClassifier(CanEncode, LearnsClasses):
         needs=("labels",),
     )
     default_budget: ClassVar[Budget] = Budget(epochs=4)
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: EncoderClassifier(width=8))}
     classes: int
 
     def __init__(
         self,
-        classes: int = 10,
-        encoder: Trainable | None = None,
-        frozen: float = 0.3,
-        dropout: float = 0.3,
-        features: int = 128,
-        width: int = 16,
-        learning_rate: float = 2e-3,
+        classes: PositiveInt = 10,
+        encoder: CanEncode | None = None,
+        frozen: Share = 0.3,
+        dropout: ShareBelowOne = 0.3,
+        features: PositiveInt = 128,
+        width: PositiveInt = 16,
+        learning_rate: PositiveFloat = 2e-3,
     ) -> None:
         super().__init__()
-        self.classes, self.encoder, self.frozen, self.dropout = classes, encoder, frozen, dropout
-        self.features, self.width, self.learning_rate = features, width, learning_rate
+        self.classes = classes
+        self.encoder = encoder
+        self.frozen = frozen
+        self.dropout = dropout
+        self.features = features
+        self.width = width
+        self.learning_rate = learning_rate
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Copy the encoder or make one, and put a head on it."""
@@ -104,9 +112,7 @@ class EncoderClassifier(CanEncode, LearnsClasses):
     def _reuses(self) -> bool:
         return self.encoder is not None and int(self.encoder.images_seen) > 0
 
-    def _copied(self, encoder: Trainable, shape: tuple[int, ...]) -> nn.Module:
-        if not isinstance(encoder, CanEncode):
-            raise UsageError(f"{type(encoder).__name__} cannot encode; give Autoencoder() or VAE() as encoder")
+    def _copied(self, encoder: CanEncode, shape: tuple[int, ...]) -> nn.Module:
         if not self._reuses():
             encoder.prepare(shape)
         if encoder.shape != shape:

@@ -1,13 +1,15 @@
 """GAN: a generator and a discriminator, fully connected, in the two-player game of 2014."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, NonNegativeInt, PositiveFloat, PositiveInt, ShareBelowOne
 from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card
+from hizumi.training import Budget, Card, Preset
 
 
 class GAN(Adversarial, HasOpponent):
@@ -37,25 +39,32 @@ class GAN(Adversarial, HasOpponent):
     )
     default_budget: ClassVar[Budget] = Budget(steps=10_000)
     default_batch_size: ClassVar[int] = 100
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: GAN(hidden=(32, 32), latent=4))}
 
     def __init__(
         self,
-        latent: int = 100,
-        hidden: tuple[int, ...] = (512, 512),
+        latent: PositiveInt = 100,
+        hidden: tuple[PositiveInt, ...] = (512, 512),
         game: objectives.GameName = "non-saturating",
-        learning_rate: float = 2e-4,
-        beta1: float = 0.5,
-        discriminator_steps: int = 1,
-        pretraining_steps: int = 0,
+        learning_rate: PositiveFloat = 2e-4,
+        beta1: Momentum = 0.5,
+        discriminator_steps: PositiveInt = 1,
+        pretraining_steps: NonNegativeInt = 0,
         batch_norm: bool = False,
-        label_smoothing: float = 0.0,
-        average_decay: float | None = 0.999,
+        label_smoothing: ShareBelowOne = 0.0,
+        average_decay: Momentum | None = 0.999,
     ) -> None:
         super().__init__()
-        self.latent, self.hidden, self.game = latent, hidden, game
-        self.learning_rate, self.beta1 = learning_rate, beta1
-        self.discriminator_steps, self.pretraining_steps = discriminator_steps, pretraining_steps
-        self.batch_norm, self.label_smoothing, self.average_decay = batch_norm, label_smoothing, average_decay
+        self.latent = latent
+        self.hidden = hidden
+        self.game = game
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
+        self.discriminator_steps = discriminator_steps
+        self.pretraining_steps = pretraining_steps
+        self.batch_norm = batch_norm
+        self.label_smoothing = label_smoothing
+        self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator and discriminator."""

@@ -1,11 +1,13 @@
 """Gated PixelCNN: two stacks of gated convolutions that together see every earlier pixel; labels may bias the gates."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
+from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt
 from hizumi.models.abilities import CanSampleClasses
-from hizumi.models.autoregressive import Autoregressive
+from hizumi.models.autoregressive import Autoregressive, Levels
 from hizumi.networks import GatedNetwork
-from hizumi.training import Card
+from hizumi.training import Card, Preset
 
 
 class GatedPixelCNN(Autoregressive, CanSampleClasses):
@@ -26,18 +28,22 @@ class GatedPixelCNN(Autoregressive, CanSampleClasses):
         inputs=("images",),
         localises=True,
     )
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: GatedPixelCNN(levels=8, width=8, layers=1))}
 
     def __init__(
         self,
-        levels: int = 256,
-        width: int = 32,
-        layers: int = 6,
-        classes: int | None = None,
-        learning_rate: float = 2e-3,
+        levels: Levels = 256,
+        width: PositiveInt = 32,
+        layers: NonNegativeInt = 6,
+        classes: PositiveInt | None = None,
+        learning_rate: PositiveFloat = 2e-3,
     ) -> None:
         super().__init__()
-        self.levels, self.width, self.layers = levels, width, layers
-        self.classes, self.learning_rate = classes, learning_rate
+        self.levels = levels
+        self.width = width
+        self.layers = layers
+        self.classes = classes
+        self.learning_rate = learning_rate
 
     def network(self, shape: tuple[int, ...]) -> GatedNetwork:
         """One gated layer of mask A, then gated layers of mask B."""

@@ -1,5 +1,6 @@
 """pix2pix: a generator learns from pairs what an image turns into, and a discriminator keeps its answers sharp."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -7,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne
 from hizumi.models.abilities import CanTranslate, HasTargetChannels
 from hizumi.networks.normalisation import Normalisation
-from hizumi.training import Budget, Card, linear_to_zero
+from hizumi.training import Budget, Card, Preset, linear_to_zero
 
 
 class Pix2Pix(CanTranslate, HasTargetChannels):
@@ -36,22 +38,28 @@ class Pix2Pix(CanTranslate, HasTargetChannels):
     )
     default_budget: ClassVar[Budget] = Budget(steps=5000)
     default_batch_size: ClassVar[int] = 8
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: Pix2Pix(width=8))}
 
     def __init__(
         self,
-        target_channels: int | None = None,
-        width: int = 64,
-        layers: int | None = None,
+        target_channels: PositiveInt | None = None,
+        width: PositiveInt = 64,
+        layers: PositiveInt | None = None,
         normalisation: Normalisation = "instance",
-        dropout: float = 0.5,
-        l1_weight: float = 100.0,
-        learning_rate: float = 2e-4,
-        beta1: float = 0.5,
+        dropout: ShareBelowOne = 0.5,
+        l1_weight: NonNegativeFloat = 100.0,
+        learning_rate: PositiveFloat = 2e-4,
+        beta1: Momentum = 0.5,
     ) -> None:
         super().__init__()
-        self.target_channels, self.width, self.layers = target_channels, width, layers
-        self.normalisation, self.dropout, self.l1_weight = normalisation, dropout, l1_weight
-        self.learning_rate, self.beta1 = learning_rate, beta1
+        self.target_channels = target_channels
+        self.width = width
+        self.layers = layers
+        self.normalisation = normalisation
+        self.dropout = dropout
+        self.l1_weight = l1_weight
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator and discriminator."""

@@ -1,10 +1,12 @@
 """PixelCNN: masked convolutions predict each pixel from those above it and to its left."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
-from hizumi.models.autoregressive import Autoregressive
+from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt
+from hizumi.models.autoregressive import Autoregressive, Levels
 from hizumi.networks import MaskedNetwork
-from hizumi.training import Card
+from hizumi.training import Card, Preset
 
 
 class PixelCNN(Autoregressive):
@@ -26,10 +28,20 @@ class PixelCNN(Autoregressive):
         inputs=("images",),
         localises=True,
     )
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: PixelCNN(levels=8, width=8, blocks=1))}
 
-    def __init__(self, levels: int = 256, width: int = 64, blocks: int = 8, learning_rate: float = 2e-3) -> None:
+    def __init__(
+        self,
+        levels: Levels = 256,
+        width: PositiveInt = 64,
+        blocks: NonNegativeInt = 8,
+        learning_rate: PositiveFloat = 2e-3,
+    ) -> None:
         super().__init__()
-        self.levels, self.width, self.blocks, self.learning_rate = levels, width, blocks, learning_rate
+        self.levels = levels
+        self.width = width
+        self.blocks = blocks
+        self.learning_rate = learning_rate
 
     def network(self, shape: tuple[int, ...]) -> MaskedNetwork:
         """A 7x7 convolution of mask A, then residual blocks of mask B."""

@@ -1,13 +1,15 @@
 """Progressive GAN: from a few pixels upwards, each doubling of the size faded in."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
 from torch import Tensor
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card
+from hizumi.training import Budget, Card, Preset
 
 
 class ProgressiveGAN(Adversarial):
@@ -33,21 +35,27 @@ class ProgressiveGAN(Adversarial):
     )
     default_budget: ClassVar[Budget] = Budget(steps=5000)
     default_batch_size: ClassVar[int] = 16
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: ProgressiveGAN(width=2, latent=4))}
     generator: networks.ProgressiveGenerator
 
     def __init__(
         self,
-        latent: int = 128,
-        width: int = 16,
-        learning_rate: float = 1e-3,
-        betas: tuple[float, float] = (0.0, 0.99),
-        penalty_weight: float = 10.0,
-        drift_weight: float = 1e-3,
-        average_decay: float | None = 0.999,
+        latent: PositiveInt = 128,
+        width: PositiveInt = 16,
+        learning_rate: PositiveFloat = 1e-3,
+        betas: tuple[Momentum, Momentum] = (0.0, 0.99),
+        penalty_weight: NonNegativeFloat = 10.0,
+        drift_weight: NonNegativeFloat = 1e-3,
+        average_decay: Momentum | None = 0.999,
     ) -> None:
         super().__init__()
-        self.latent, self.width, self.learning_rate, self.betas = latent, width, learning_rate, betas
-        self.penalty_weight, self.drift_weight, self.average_decay = penalty_weight, drift_weight, average_decay
+        self.latent = latent
+        self.width = width
+        self.learning_rate = learning_rate
+        self.betas = betas
+        self.penalty_weight = penalty_weight
+        self.drift_weight = drift_weight
+        self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make the grown networks, and for each level an optimiser of what is in use there."""

@@ -1,10 +1,12 @@
 """RowLSTM: pixels predicted from those above by a recurrent network that goes down the picture row by row."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
-from hizumi.models.autoregressive import Autoregressive
+from hizumi.arguments import PositiveFloat, PositiveInt
+from hizumi.models.autoregressive import Autoregressive, Levels
 from hizumi.networks import RecurrentNetwork, RowLSTMLayer
-from hizumi.training import Card
+from hizumi.training import Card, Preset
 
 
 class RowLSTM(Autoregressive):
@@ -24,10 +26,20 @@ class RowLSTM(Autoregressive):
         inputs=("images",),
         localises=True,
     )
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: RowLSTM(levels=8, hidden=6, layers=1))}
 
-    def __init__(self, levels: int = 256, hidden: int = 24, layers: int = 3, learning_rate: float = 2e-3) -> None:
+    def __init__(
+        self,
+        levels: Levels = 256,
+        hidden: PositiveInt = 24,
+        layers: PositiveInt = 3,
+        learning_rate: PositiveFloat = 2e-3,
+    ) -> None:
         super().__init__()
-        self.levels, self.hidden, self.layers, self.learning_rate = levels, hidden, layers, learning_rate
+        self.levels = levels
+        self.hidden = hidden
+        self.layers = layers
+        self.learning_rate = learning_rate
 
     def network(self, shape: tuple[int, ...]) -> RecurrentNetwork:
         """A 7x7 convolution, Row LSTM layers, and logits."""

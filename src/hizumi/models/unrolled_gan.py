@@ -1,5 +1,6 @@
 """Unrolled GAN: the generator plays against the discriminator as it will be some steps later."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -7,9 +8,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, NonNegativeInt, PositiveFloat, PositiveInt
 from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, linear_to_zero
+from hizumi.training import Budget, Card, Preset, linear_to_zero
 
 EPSILON = 1e-8  # Adam's
 
@@ -38,21 +40,28 @@ class UnrolledGAN(Adversarial, HasOpponent):
     )
     default_budget: ClassVar[Budget] = Budget(steps=4000)
     default_batch_size: ClassVar[int] = 128
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "small": Preset(lambda: UnrolledGAN(width=8, hidden=(32, 32), latent=4, unrolled_steps=2))
+    }
 
     def __init__(
         self,
-        latent: int = 32,
-        width: int = 32,
-        hidden: tuple[int, ...] = (64, 64),
-        unrolled_steps: int = 5,
-        learning_rate: float = 1e-3,
-        beta1: float = 0.5,
-        average_decay: float | None = 0.999,
+        latent: PositiveInt = 32,
+        width: PositiveInt = 32,
+        hidden: tuple[PositiveInt, ...] = (64, 64),
+        unrolled_steps: NonNegativeInt = 5,
+        learning_rate: PositiveFloat = 1e-3,
+        beta1: Momentum = 0.5,
+        average_decay: Momentum | None = 0.999,
     ) -> None:
         super().__init__()
-        self.latent, self.width, self.hidden = latent, width, hidden
-        self.unrolled_steps, self.learning_rate = unrolled_steps, learning_rate
-        self.beta1, self.average_decay = beta1, average_decay
+        self.latent = latent
+        self.width = width
+        self.hidden = hidden
+        self.unrolled_steps = unrolled_steps
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
+        self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator and discriminator; batch statistics would not stay put while weights are tried out."""

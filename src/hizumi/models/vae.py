@@ -1,13 +1,15 @@
 """VAE: an autoencoder whose code is a distribution, trained on the evidence lower bound."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from hizumi.models.abilities import CanEncode, CanReconstruct, HasLikelihood, HasPrior, LogLikelihood
-from hizumi.training import Budget, Card, drop_at
+from hizumi.training import Budget, Card, Preset, drop_at
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)
 
@@ -35,22 +37,29 @@ class VAE(HasPrior, CanEncode, CanReconstruct, HasLikelihood):
         paper="Kingma & Welling, Auto-encoding variational Bayes, ICLR 2014",
     )
     default_budget: ClassVar[Budget] = Budget(steps=3000)
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: VAE(width=8, latent=4))}
     codes_noise: Tensor
 
     def __init__(
         self,
-        latent: int = 32,
-        width: int = 32,
+        latent: PositiveInt = 32,
+        width: PositiveInt = 32,
         density: Literal["gaussian", "bernoulli"] = "gaussian",
-        beta: float = 1.0,
+        beta: NonNegativeFloat = 1.0,
         bound: Literal["elbo", "reconstruction", "importance"] = "elbo",
-        draws: int = 16,
-        learning_rate: float = 1e-3,
-        warmup: float = 0.0,
+        draws: PositiveInt = 16,
+        learning_rate: PositiveFloat = 1e-3,
+        warmup: Share = 0.0,
     ) -> None:
         super().__init__()
-        self.latent, self.width, self.density, self.beta = latent, width, density, beta
-        self.bound, self.draws, self.learning_rate, self.warmup = bound, draws, learning_rate, warmup
+        self.latent = latent
+        self.width = width
+        self.density = density
+        self.beta = beta
+        self.bound = bound
+        self.draws = draws
+        self.learning_rate = learning_rate
+        self.warmup = warmup
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make encoder, decoder, and the noise that scores are computed with."""

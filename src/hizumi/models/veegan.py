@@ -1,14 +1,16 @@
 """VEEGAN: a reconstructor takes items back to noise, and data to the prior; modes that are missed show there."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.models.abilities import CanEncode, CanReconstruct, HasOpponent
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, linear_to_zero
+from hizumi.training import Budget, Card, Preset, linear_to_zero
 
 
 class VEEGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
@@ -38,20 +40,26 @@ class VEEGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
     )
     default_budget: ClassVar[Budget] = Budget(steps=10_000)
     default_batch_size: ClassVar[int] = 128
+    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: VEEGAN(width=8, hidden=(32, 32), latent=4))}
 
     def __init__(
         self,
-        latent: int = 32,
-        width: int = 32,
-        hidden: tuple[int, ...] = (128, 128),
-        code_noise: float = 1.0,
-        learning_rate: float = 1e-3,
-        beta1: float = 0.5,
-        average_decay: float | None = 0.999,
+        latent: PositiveInt = 32,
+        width: PositiveInt = 32,
+        hidden: tuple[PositiveInt, ...] = (128, 128),
+        code_noise: NonNegativeFloat = 1.0,
+        learning_rate: PositiveFloat = 1e-3,
+        beta1: Momentum = 0.5,
+        average_decay: Momentum | None = 0.999,
     ) -> None:
         super().__init__()
-        self.latent, self.width, self.hidden, self.code_noise = latent, width, hidden, code_noise
-        self.learning_rate, self.beta1, self.average_decay = learning_rate, beta1, average_decay
+        self.latent = latent
+        self.width = width
+        self.hidden = hidden
+        self.code_noise = code_noise
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
+        self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator, reconstructor and joint discriminator."""

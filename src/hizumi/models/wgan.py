@@ -1,14 +1,16 @@
 """WGAN: a critic estimates the earth mover's distance, kept Lipschitz by weights in a small box."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, PositiveFloat, PositiveInt
 from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card
+from hizumi.training import Budget, Card, Preset
 
 LONG_AT_FIRST = 25  # generator steps
 LONG_EVERY = 500
@@ -38,24 +40,32 @@ class WGAN(Adversarial, HasOpponent):
         paper="Arjovsky, Chintala & Bottou, Wasserstein generative adversarial networks, ICML 2017",
     )
     default_budget: ClassVar[Budget] = Budget(steps=20_000)
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "small": Preset(lambda: WGAN(width=8, hidden=(32, 32), latent=4, critic_steps=2, long_critic_steps=3))
+    }
 
     def __init__(
         self,
-        latent: int = 100,
-        width: int = 64,
-        hidden: tuple[int, ...] = (512, 512, 512),
-        learning_rate: float = 5e-5,
-        clip: float = 0.01,
-        critic_steps: int = 5,
-        long_critic_steps: int = 100,
+        latent: PositiveInt = 100,
+        width: PositiveInt = 64,
+        hidden: tuple[PositiveInt, ...] = (512, 512, 512),
+        learning_rate: PositiveFloat = 5e-5,
+        clip: PositiveFloat = 0.01,
+        critic_steps: PositiveInt = 5,
+        long_critic_steps: PositiveInt = 100,
         batch_norm: bool = True,
-        average_decay: float | None = 0.999,
+        average_decay: Momentum | None = 0.999,
     ) -> None:
         super().__init__()
-        self.latent, self.width, self.hidden = latent, width, hidden
-        self.learning_rate, self.clip = learning_rate, clip
-        self.critic_steps, self.long_critic_steps = critic_steps, long_critic_steps
-        self.batch_norm, self.average_decay = batch_norm, average_decay
+        self.latent = latent
+        self.width = width
+        self.hidden = hidden
+        self.learning_rate = learning_rate
+        self.clip = clip
+        self.critic_steps = critic_steps
+        self.long_critic_steps = long_critic_steps
+        self.batch_norm = batch_norm
+        self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator and critic."""

@@ -1,13 +1,15 @@
 """WGAN-GP: a critic whose slope is pulled towards 1 between real and generated items, instead of clipped weights."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, linear_to_zero
+from hizumi.training import Budget, Card, Preset, linear_to_zero
 
 
 class WGANGP(Adversarial, HasOpponent):
@@ -33,23 +35,31 @@ class WGANGP(Adversarial, HasOpponent):
         paper="Gulrajani et al., Improved training of Wasserstein GANs, NIPS 2017",
     )
     default_budget: ClassVar[Budget] = Budget(steps=20_000)
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "small": Preset(lambda: WGANGP(width=8, hidden=(32, 32), latent=4, critic_steps=2))
+    }
 
     def __init__(
         self,
-        latent: int = 128,
-        width: int = 64,
-        hidden: tuple[int, ...] = (512, 512, 512),
-        learning_rate: float = 1e-4,
-        beta1: float = 0.0,
-        penalty_weight: float = 10.0,
-        critic_steps: int = 5,
-        average_decay: float | None = 0.999,
+        latent: PositiveInt = 128,
+        width: PositiveInt = 64,
+        hidden: tuple[PositiveInt, ...] = (512, 512, 512),
+        learning_rate: PositiveFloat = 1e-4,
+        beta1: Momentum = 0.0,
+        penalty_weight: NonNegativeFloat = 10.0,
+        critic_steps: PositiveInt = 5,
+        average_decay: Momentum | None = 0.999,
         residual: bool = False,
     ) -> None:
         super().__init__()
-        self.latent, self.width, self.hidden = latent, width, hidden
-        self.learning_rate, self.beta1 = learning_rate, beta1
-        self.penalty_weight, self.critic_steps, self.average_decay = penalty_weight, critic_steps, average_decay
+        self.latent = latent
+        self.width = width
+        self.hidden = hidden
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
+        self.penalty_weight = penalty_weight
+        self.critic_steps = critic_steps
+        self.average_decay = average_decay
         self.residual = residual
 
     def build(self, shape: tuple[int, ...]) -> None:

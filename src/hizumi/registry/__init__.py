@@ -6,13 +6,13 @@ from hizumi.lazy import lazily as _lazily
 
 if _typing.TYPE_CHECKING:
     from hizumi.registry.finding import detector_class, find_detectors, find_models, model_class
-    from hizumi.registry.specification import construct, specification_from, specify
+    from hizumi.registry.specification import construct, make_detector, make_model, specify
 
 __getattr__, __dir__ = _lazily(
     __name__,
     {
         "finding": ["detector_class", "find_detectors", "find_models", "model_class"],
-        "specification": ["construct", "specification_from", "specify"],
+        "specification": ["construct", "make_detector", "make_model", "specify"],
     },
 )
 
@@ -21,7 +21,8 @@ __all__ = [
     "detector_class",
     "find_detectors",
     "find_models",
+    "make_detector",
+    "make_model",
     "model_class",
-    "specification_from",
     "specify",
 ]

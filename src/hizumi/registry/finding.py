@@ -5,13 +5,14 @@ underscores. Files that hold no such class (contracts, shared parts) are passed 
 """
 
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from inspect import isabstract, isclass
 from types import ModuleType
+from typing import TypeVar
 
 import hizumi.detectors
 import hizumi.models
@@ -20,6 +21,8 @@ from hizumi.errors import UsageError
 from hizumi.training.trainable import Trainable
 
 PLUG_INS = "hizumi.detectors"
+
+Found = TypeVar("Found")
 
 
 @cache
@@ -40,18 +43,37 @@ def find_detectors() -> dict[str, type[Detector]]:
     return dict(sorted((own | plugged_in).items()))
 
 
+def find_trainings() -> dict[str, type[Trainable]]:
+    """What detectors train besides models, by names such as "ganomaly.GANomalyTraining"."""
+    return {
+        f"{name}.{found.__name__}": found
+        for name, detector in find_detectors().items()
+        for found in vars(import_module(detector.__module__)).values()
+        if isclass(found)
+        and issubclass(found, Trainable)
+        and not isabstract(found)
+        and not found.__module__.startswith("hizumi.models.")
+    }
+
+
+def find_parts() -> dict[str, type]:
+    """All that has a specification: detectors, models, and what detectors train besides models."""
+    return {**find_detectors(), **find_models(), **find_trainings()}
+
+
+def part_class(name: str) -> type:
+    """The class of this name in `find_parts`; raises a UsageError that suggests names like it."""
+    return _named(name, "model or detector", find_parts())
+
+
 def model_class(name: str) -> type[Trainable]:
     """The model of this name; raises a UsageError that suggests names like it."""
-    if name not in find_models():
-        raise UsageError(_unknown(name, "model", find_models()))
-    return find_models()[name]
+    return _named(name, "model", find_models())
 
 
 def detector_class(name: str) -> type[Detector]:
     """The detector of this name; raises a UsageError that suggests names like it."""
-    if name not in find_detectors():
-        raise UsageError(_unknown(name, "detector", find_detectors()))
-    return find_detectors()[name]
+    return _named(name, "detector", find_detectors())
 
 
 def _classes_named_like_their_files(package: ModuleType) -> Iterator[tuple[str, type]]:
@@ -72,7 +94,10 @@ def _load(entry: EntryPoint) -> type[Detector]:
     return plug_in
 
 
-def _unknown(name: str, kind: str, known: Iterable[str]) -> str:
+def _named(name: str, kind: str, known: Mapping[str, Found]) -> Found:
+    if name in known:
+        return known[name]
     close = get_close_matches(name.lower().replace("-", "_"), known, n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(known)}"
-    return f"no {kind} is called {name!r}; {hint}"
+    names = [name for name in known if "." not in name]
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(names)}"
+    raise UsageError(f"no {kind} is called {name!r}; {hint}")
