@@ -1,7 +1,7 @@
 """KDD99 by the protocol of EGBAD and ALAD: what scores are worth when its columns are scaled otherwise.
 
 Hizumi's detectors standardise the columns of a table. The authors' code leaves them as they are, so that columns of
-large numbers decide. On the paper's deal of the rows, with the paper's threshold:
+large numbers decide. On the paper's split of the rows, with the paper's threshold:
 
     python benchmarks/detectors/kdd_scaling.py columns DATA                  # each column alone, nothing learned
     python benchmarks/detectors/kdd_scaling.py "mahalanobis(mean)" DATA      # distance from the mean
@@ -26,11 +26,11 @@ import hizumi
 from hizumi.data.stream import Batches, View, in_order
 from hizumi.detectors import EGBAD, Detector
 from hizumi.evaluation.metrics import auroc, confusion_at
-from hizumi.reproduction.entrants import detector_of, settled
+from hizumi.reproduction.entrants import Entrant, detector_of, settled
 from hizumi.reproduction.protocol import Protocol
 from hizumi.reproduction.protocols import find_protocol
 from hizumi.reproduction.published_forms import Pool
-from hizumi.reproduction.running import Entrant, run, share_threshold
+from hizumi.reproduction.running import run, share_threshold
 from hizumi.reproduction.views import PoolView
 from hizumi.training.checkpoint import load_fitted
 
@@ -67,9 +67,9 @@ def columns_alone(protocol: Protocol, pool: Pool, seed: int) -> dict[str, Any]:
     Columns are counted in the 121: 102 is `count`, the connections to the same host in the past two seconds, 103
     `srv_count`, those to the same service.
     """
-    deal = protocol.dealt(pool, "all", seed, "paper", "egbad")
+    split = protocol.split(pool, "all", seed, "paper", "egbad")
     rows = np.asarray(pool.items, np.float64)
-    train, test, labels = rows[deal.train], rows[deal.test], deal.anomalous.astype(int)
+    train, test, labels = rows[split.train], rows[split.test], split.anomalous.astype(int)
     found = []
     for column, (median, deviation) in enumerate(zip(np.median(train, 0), train.std(0), strict=True)):
         found.append(
@@ -96,15 +96,15 @@ def detector_scaled(
         made.append(detector)
         return detector
 
-    deal = protocol.dealt(pool, "all", seed, "paper", detector_of(name))
-    view = PoolView(pool, make(), deal.train)
+    split = protocol.split(pool, "all", seed, "paper", detector_of(name))
+    view = PoolView(pool, make(), split.train)
     epochs: list[dict[str, float | None]] = []
 
     def after_each_epoch(record: Mapping[str, Any]) -> None:
-        if record["images_seen"] // len(deal.train) > len(epochs):
+        if record["images_seen"] // len(split.train) > len(epochs):
             copy = scaled().prepare(view.shape)
             load_fitted(copy, {key: value.clone() for key, value in made[0].state_dict().items()})
-            epochs.append(figures(protocol, view.scored(copy, deal.test)[0], deal.anomalous.astype(int)))
+            epochs.append(figures(protocol, view.scored(copy, split.test)[0], split.anomalous.astype(int)))
 
     entrant = Entrant(name, detector_of(name), scaled, options, {}, {})
     result = run(protocol, pool, entrant, "all", seed, "paper", "paper", after_each_epoch)

@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-from hizumi.errors import UsageError
 from hizumi.inspection import Inspector, load
 
 FIT = ["--steps", "3", "--batch-size", "8", "--image-size", "16"]
@@ -144,14 +143,3 @@ def test_a_folder_of_something_else_is_left_alone(hizumi, parts, tmp_path):
     assert outcome.code == 2
     assert "holds other files" in outcome.err
     assert (tmp_path / "parts.run" / "diary.txt").exists()
-
-
-def test_image_sizes():
-    from hizumi.cli.options import parsed_image_size
-
-    assert parsed_image_size(None) is None
-    assert parsed_image_size("64") == 64
-    assert parsed_image_size("48x96") == (48, 96)
-    for text in ("0", "4x", "1x2x3", "-4"):
-        with pytest.raises(UsageError, match="is no size"):
-            parsed_image_size(text)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hizumi.evaluation import reproduction
+from hizumi.reproduction import running
 from hizumi.reproduction.ledger import read_ledger
 
 from .conftest import Outcome
@@ -55,7 +55,7 @@ def test_a_row_is_run_kept_and_gone_on_with(
             raise KeyboardInterrupt
         return run | {"case": case, "seed": seed}
 
-    monkeypatch.setattr(reproduction, "run", counted)
+    monkeypatch.setattr(running, "run", counted)
     call = [*call[:5], "mahalanobis", *call[6:], "--protocol", "honest"]
     assert hizumi(*call, "--classes", "0,1,2", "--seeds", 2).code == 130
     assert made == [("2", 0), ("0", 1), ("1", 1)]

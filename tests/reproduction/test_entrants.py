@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
-from hizumi.detectors import GANomaly
+from hizumi.arguments import clone
+from hizumi.detectors import Mahalanobis
 from hizumi.errors import UsageError
-from hizumi.registry import detector_class
-from hizumi.reproduction.entrants import CHOSEN_ON_TEST, ENTRIES, detector_of, settled, with_arguments
+from hizumi.registry import detector_class, find_detectors
+from hizumi.reproduction import entrants
+from hizumi.reproduction.entrants import CHOSEN_ON_TEST, ENTRIES, LEFT_OUT, detector_of, rows_of, settled
 from hizumi.reproduction.protocol import Leak
 from hizumi.reproduction.protocols import PROTOCOLS, find_protocol
 from hizumi.training import Budget
@@ -12,8 +16,38 @@ from hizumi.training import Budget
 def test_every_row_of_every_protocol_is_a_detector_of_its_kind() -> None:
     for protocol in PROTOCOLS.values():
         kind = "vectors" if protocol.name in ("kdd99", "arrhythmia") else "images"
-        for row in protocol.rows:
+        for row in rows_of(protocol):
             assert kind in detector_class(detector_of(row)).card.inputs, row
+
+
+def test_every_detector_enters_a_protocol_or_there_is_a_reason() -> None:
+    entered = {row for protocol in PROTOCOLS.values() for row in rows_of(protocol)}
+    assert entered >= ENTRIES.keys()
+    missing = find_detectors().keys() - entered
+    assert missing - {"deep_one_class"} == LEFT_OUT.keys()
+    assert detector_class("deep_one_class").card.needs == ("reference set",), "which no protocol has"
+    assert "cross_channel" in rows_of(find_protocol("ped2"))
+    assert "cross_channel" not in rows_of(find_protocol("magnetic-tile")), "where nothing moves"
+
+
+def test_a_new_detector_has_its_rows_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    class New(Mahalanobis):
+        card = replace(Mahalanobis.card, inputs=("images",))
+
+    monkeypatch.setattr(entrants, "find_detectors", lambda: {**find_detectors(), "new": New})
+    assert {name for name, protocol in PROTOCOLS.items() if "new" in rows_of(protocol)} == (
+        PROTOCOLS.keys() - {"kdd99", "arrhythmia"}
+    )
+
+
+def test_an_entrant_says_how_it_differs_from_the_paper() -> None:
+    short = entrants.entrant("deep_svdd(soft)", find_protocol("mnist-one-class-normal"), "honest", "short", "cuda")
+    assert (short.detector, short.options.accelerator) == ("deep_svdd", "cuda")
+    assert short.specification["arguments"]["boundary"] == "soft"
+    assert short.specification["training"]["budget"] == ["700 steps", "800 steps"]
+    assert short.changes["budget"][0] == ["700 steps", "800 steps"]
+    whole = entrants.entrant("deep_svdd(soft)", find_protocol("mnist-one-class-normal"), "honest", "paper")
+    assert not whole.changes
 
 
 def test_entries_are_made_as_they_are_named() -> None:
@@ -26,7 +60,7 @@ def test_entries_are_made_as_they_are_named() -> None:
 
 def test_remarks_are_on_rows_that_there_are() -> None:
     for protocol, name in CHOSEN_ON_TEST:
-        assert name in PROTOCOLS[protocol].rows
+        assert name in rows_of(PROTOCOLS[protocol])
 
 
 def test_a_preset_in_a_name_is_that_preset_in_both_budgets() -> None:
@@ -50,7 +84,7 @@ def test_detectors_with_that_leak_have_that_setting() -> None:
     for protocol in PROTOCOLS.values():
         for name, leaks in protocol.leaks.items():
             if Leak.BATCH_STATISTICS in leaks:
-                assert with_arguments(detector_class(name)(), bn_mode="batch").bn_mode == "batch"
+                assert clone(detector_class(name)(), bn_mode="batch").bn_mode == "batch"
 
 
 def test_authors_settings_for_their_data_are_those_of_the_paper_budget() -> None:
@@ -59,12 +93,6 @@ def test_authors_settings_for_their_data_are_those_of_the_paper_budget() -> None
     assert kdd.make().discrimination == "features"
     assert (kdd.options.budget, kdd.options.batch_size) == (Budget(epochs=50), 50)
     assert settled("egbad", find_protocol("deeppcb"), "paper", "paper").make().model.latent == 200
-
-
-def test_arguments_are_changed_and_the_others_kept() -> None:
-    changed = with_arguments(GANomaly(latent=7, width=5), width=6)
-    assert isinstance(changed, GANomaly)
-    assert (changed.latent, changed.width) == (7, 6)
 
 
 def test_a_name_without_a_detector_is_refused() -> None:

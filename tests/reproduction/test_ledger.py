@@ -4,8 +4,12 @@ from typing import Any
 import pytest
 
 from hizumi.errors import DataError, UsageError
-from hizumi.reproduction.entrants import differences
-from hizumi.reproduction.ledger import add_run, begin_row, read_ledger, row_path, summarise_figure
+from hizumi.reproduction.entrants import differences, entrant
+from hizumi.reproduction.ledger import add_run, begin_row, read_ledger, read_row, row_path, summarise_figure
+from hizumi.reproduction.protocol import BudgetName, Mode
+from hizumi.reproduction.protocols import find_protocol
+
+STORED = sorted((Path(__file__).parents[2] / "benchmarks" / "results" / "ledger").glob("*--*.json"))
 
 REQUEST = {"protocol": "elpv", "name": "likelihood(pixel_cnn, ratio)", "mode": "honest", "budget": "short"}
 
@@ -35,6 +39,31 @@ def test_another_request_or_a_damaged_file_is_refused(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(DataError, match="is no row of the ledger"):
         read_ledger(tmp_path)
+
+
+def request_of(name: str, protocol: str, mode: Mode, budget: BudgetName) -> dict[str, Any]:
+    entering = entrant(name, find_protocol(protocol), mode, budget)
+    leaks = sorted(find_protocol(protocol).leaks_of(entering.detector, mode))
+    asked = {"protocol": protocol, "name": name, "detector": entering.detector, "mode": mode, "budget": budget}
+    return asked | {"leaks": leaks, "options": entering.specification, "changes": entering.changes}
+
+
+@pytest.mark.parametrize("path", STORED, ids=[path.stem for path in STORED])
+def test_stored_rows_are_gone_on_with(path: Path) -> None:
+    stored = read_row(path)
+    names = ("name", "protocol", "mode", "budget")
+    assert begin_row(path, request_of(*(stored.request[name] for name in names))).runs == stored.runs
+
+
+def test_arguments_that_have_moved_into_a_part_are_the_same_request(tmp_path: Path) -> None:
+    path, asked = tmp_path / "a--b--c--d.json", request_of("egbad", "kdd99", "paper", "paper")
+    arguments = dict(asked["options"]["arguments"])
+    flat = {**arguments.pop("model")["arguments"], **arguments}  # as if EGBAD had once had its model's arguments
+    add_run(path, asked | {"options": {**asked["options"], "arguments": flat}, "changes": {}}, result("all", 0, 0.7))
+    assert begin_row(path, asked).done("all", 0)
+    other = {**asked["options"], "arguments": {**asked["options"]["arguments"], "discrimination": "features"}}
+    with pytest.raises(UsageError, match="begun with another options"):
+        begin_row(path, asked | {"options": other})
 
 
 def test_means_and_deviations_by_hand() -> None:

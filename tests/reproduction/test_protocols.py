@@ -8,7 +8,7 @@ import pytest
 from hizumi.errors import UsageError
 from hizumi.evaluation.metrics import confusion_at
 from hizumi.registry import find_detectors
-from hizumi.reproduction.protocol import ANY, Deal, Leak, Protocol, Sizes, thinned, with_calibration
+from hizumi.reproduction.protocol import ANY, Leak, Protocol, Sizes, Split, thinned, with_calibration
 from hizumi.reproduction.protocols import PROTOCOLS, find_protocol
 from hizumi.reproduction.published_forms import Pool
 from hizumi.reproduction.published_numbers import PUBLISHED
@@ -35,43 +35,43 @@ def content(pool: Pool, positions: np.ndarray) -> set[bytes]:
 
 def test_one_class_normal_tests_on_the_whole_official_test_set() -> None:
     pool, protocol = digits(), find_protocol("mnist-one-class-normal")
-    paper = protocol.dealt(pool, "3", 0, "paper", "deep_svdd")
+    paper = protocol.split(pool, "3", 0, "paper", "deep_svdd")
     assert set(pool.kinds[paper.train]) == {"3"}
     assert len(paper.train) == 60
     assert len(paper.test) == 100
     assert paper.anomalous.sum() == 90
     assert not len(paper.calibration)
-    honest = protocol.dealt(pool, "3", 0, "honest", "deep_svdd")
+    honest = protocol.split(pool, "3", 0, "honest", "deep_svdd")
     assert len(honest.calibration) == 19
     assert set(honest.train) | set(honest.calibration) == set(paper.train)
 
 
 def test_one_class_anomalous_deals_eighty_to_twenty() -> None:
     pool, protocol = digits(), find_protocol("mnist-one-class-anomalous")
-    deal = protocol.dealt(pool, "3", 0, "paper", "ganomaly")
-    assert len(deal.train) == round(0.8 * 630)
-    assert len(deal.test) == 630 - len(deal.train) + 70
-    assert not deal.anomalous[:-70].any(), "normal ones come first, which is what lets batches tell them apart"
-    assert deal.anomalous[-70:].all()
-    assert not set(deal.train) & set(deal.test)
-    assert "3" not in pool.kinds[deal.train]
-    assert not np.array_equal(deal.train, protocol.dealt(pool, "3", 1, "paper", "ganomaly").train)
+    split = protocol.split(pool, "3", 0, "paper", "ganomaly")
+    assert len(split.train) == round(0.8 * 630)
+    assert len(split.test) == 630 - len(split.train) + 70
+    assert not split.anomalous[:-70].any(), "normal ones come first, which is what lets batches tell them apart"
+    assert split.anomalous[-70:].all()
+    assert not set(split.train) & set(split.test)
+    assert "3" not in pool.kinds[split.train]
+    assert not np.array_equal(split.train, protocol.split(pool, "3", 1, "paper", "ganomaly").train)
 
 
 def test_egbad_tests_on_what_it_trained_on_and_the_honest_mode_does_not() -> None:
     pool, protocol = digits(), find_protocol("mnist-one-class-anomalous")
-    deal = protocol.dealt(pool, "3", 0, "paper", "egbad")
-    shared = np.isin(deal.test[~deal.anomalous], deal.train).mean()
+    split = protocol.split(pool, "3", 0, "paper", "egbad")
+    shared = np.isin(split.test[~split.anomalous], split.train).mean()
     assert 0.7 < shared < 0.9  # four standard errors around the 80 % of a second, independent shuffle
     assert Leak.OVERLAPPING_SPLITS in protocol.leaks_of("egbad", "paper")
-    honest = protocol.dealt(pool, "3", 0, "honest", "egbad")
+    honest = protocol.split(pool, "3", 0, "honest", "egbad")
     assert not set(honest.test) & (set(honest.train) | set(honest.calibration))
     assert not protocol.leaks_of("egbad", "honest")
 
 
 def test_kdd_as_published_and_as_it_should_be() -> None:
     pool, protocol = table(), find_protocol("kdd99")
-    paper = protocol.dealt(pool, "all", 0, "paper", "egbad")
+    paper = protocol.split(pool, "all", 0, "paper", "egbad")
     assert paper.anomalous.mean() == pytest.approx(0.2, abs=0.002)
     assert set(pool.kinds[paper.test][paper.anomalous]) == {"normal."}
     assert set(pool.kinds[paper.train]) == {"smurf."}
@@ -80,7 +80,7 @@ def test_kdd_as_published_and_as_it_should_be() -> None:
     assert paper.notes[-1] == f"{copied:.0%} of the test rows are copies of training rows"
     assert copied > 0.5
 
-    honest = protocol.dealt(pool, "all", 0, "honest", "egbad")
+    honest = protocol.split(pool, "all", 0, "honest", "egbad")
     assert honest.anomalous.mean() == pytest.approx(0.2, abs=0.01)
     assert set(pool.kinds[honest.test][honest.anomalous]) == {"smurf."}
     parts = [content(pool, part) for part in (honest.train, honest.calibration, honest.test)]
@@ -93,15 +93,15 @@ def test_kdd_as_published_and_as_it_should_be() -> None:
 def test_arrhythmia_trains_on_anomalies_only_where_alad_did() -> None:
     pool, protocol = replace(table(1), kinds=np.where(np.arange(1000) % 7, "good", "rare")), find_protocol("arrhythmia")
     for detector, mode, contaminated in (("alad", "paper", True), ("egbad", "paper", False), ("alad", "honest", False)):
-        deal = protocol.dealt(pool, "all", 0, mode, detector)
-        assert ("rare" in pool.kinds[deal.train]) == contaminated
-        assert len(deal.test) == 500
+        split = protocol.split(pool, "all", 0, mode, detector)
+        assert ("rare" in pool.kinds[split.train]) == contaminated
+        assert len(split.test) == 500
 
 
 def test_a_copy_of_a_tested_item_is_not_trained_on() -> None:
     pool = digits()
     pool.items[65] = pool.items[5]  # a test image of class 0 that is a training image too
-    honest = find_protocol("mnist-one-class-normal").dealt(pool, "0", 0, "honest", "mahalanobis")
+    honest = find_protocol("mnist-one-class-normal").split(pool, "0", 0, "honest", "mahalanobis")
     assert 5 not in np.concatenate([honest.train, honest.calibration])
     assert honest.notes == ("1 training items equal to tested ones left out",)
 
@@ -111,32 +111,32 @@ def test_groups_stay_together_in_calibration() -> None:
     items = np.random.default_rng(0).integers(0, 256, (300, 4, 4, 1), dtype=np.uint8)
     kinds = np.where(np.arange(300) % 6 == 5, "crack", "good")
     pool = Pool(items, kinds, np.arange(300) >= 240, groups=groups)
-    deal = find_protocol("magnetic-tile").dealt(pool, "all", 0, "honest", "mahalanobis")
-    assert not set(groups[deal.train]) & set(groups[deal.calibration])
-    assert not set(groups[np.concatenate([deal.train, deal.calibration])]) & set(groups[deal.test])
-    assert 19 <= len(deal.calibration) <= 24
-    assert set(kinds[deal.train]) == {"good"}
+    split = find_protocol("magnetic-tile").split(pool, "all", 0, "honest", "mahalanobis")
+    assert not set(groups[split.train]) & set(groups[split.calibration])
+    assert not set(groups[np.concatenate([split.train, split.calibration])]) & set(groups[split.test])
+    assert 19 <= len(split.calibration) <= 24
+    assert set(kinds[split.train]) == {"good"}
 
 
 def test_calibration_depends_on_the_seed_and_nothing_else() -> None:
-    pool, deal = digits(), Deal(np.arange(60), np.arange(60, 70), np.zeros(10, bool))
-    one, again, other = (with_calibration(pool, deal, seed) for seed in (0, 0, 1))
+    pool, split = digits(), Split(np.arange(60), np.arange(60, 70), np.zeros(10, bool))
+    one, again, other = (with_calibration(pool, split, seed) for seed in (0, 0, 1))
     assert np.array_equal(one.calibration, again.calibration)
     assert not np.array_equal(one.calibration, other.calibration)
 
 
 def test_a_short_budget_keeps_every_kind_in_the_test() -> None:
     pool, protocol = digits(), find_protocol("mnist-one-class-normal")
-    deal = protocol.dealt(pool, "3", 0, "honest", "anogan")
-    even = thinned(pool, deal, Sizes(20, None, 40, 38), 0, search=True, balanced=True)
+    split = protocol.split(pool, "3", 0, "honest", "anogan")
+    even = thinned(pool, split, Sizes(20, None, 40, 38), 0, search=True, balanced=True)
     assert len(even.train) == 20
     assert even.anomalous.sum() == 28, "all ten normal ones, and as many others as there is room for"
     assert set(pool.kinds[even.test]) == set(map(str, range(10)))
-    shares = thinned(pool, deal, Sizes(20, None, 40, 20), 1, search=False, balanced=False)
+    shares = thinned(pool, split, Sizes(20, None, 40, 20), 1, search=False, balanced=False)
     assert np.unique(pool.kinds[shares.test], return_counts=True)[1].tolist() == 10 * [4]
     assert (np.diff(shares.test) > 0).all()
     assert np.array_equal(
-        shares.test, thinned(pool, deal, Sizes(20, None, 40, 20), 5, search=False, balanced=False).test
+        shares.test, thinned(pool, split, Sizes(20, None, 40, 20), 5, search=False, balanced=False).test
     )
 
 
@@ -156,8 +156,8 @@ def test_shares_are_kept_where_a_figure_depends_on_them() -> None:
     assert not protocol.only_ranks
     assert not find_protocol("mnist-one-class-anomalous").only_ranks
     assert find_protocol("mnist-one-class-normal").only_ranks
-    deal = protocol.dealt(pool, "all", 0, "honest", "mahalanobis")
-    small = thinned(pool, deal, Sizes(None, 50, 60, 60), 0, search=False, balanced=protocol.only_ranks)
+    split = protocol.split(pool, "all", 0, "honest", "mahalanobis")
+    small = thinned(pool, split, Sizes(None, 50, 60, 60), 0, search=False, balanced=protocol.only_ranks)
     assert (len(small.train), len(small.test), int(small.anomalous.sum())) == (50, 60, 12)
 
 
@@ -197,4 +197,4 @@ def test_unknown_names_are_answered_with_known_ones() -> None:
     with pytest.raises(UsageError, match="mnist-one-class-normal"):
         find_protocol("mnist")
     with pytest.raises(UsageError, match="no class '11'; it has 0, 1"):
-        find_protocol("mnist-one-class-normal").dealt(digits(), "11", 0, "honest", "mahalanobis")
+        find_protocol("mnist-one-class-normal").split(digits(), "11", 0, "honest", "mahalanobis")

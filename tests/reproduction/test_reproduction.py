@@ -4,10 +4,11 @@ from sklearn.metrics import roc_auc_score
 
 from hizumi.detectors import Detector, GANomaly, GaussianFeatures, Mahalanobis, Reconstruction
 from hizumi.models import Autoencoder
+from hizumi.reproduction.entrants import Entrant
 from hizumi.reproduction.protocol import Leak
 from hizumi.reproduction.protocols import find_protocol
 from hizumi.reproduction.published_forms import Pool
-from hizumi.reproduction.running import Entrant, run
+from hizumi.reproduction.running import run
 from hizumi.reproduction.views import PoolView, with_motion
 from hizumi.training import Budget, TrainingOptions
 

@@ -7,16 +7,9 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, coloured, console_beside, print_table
-from hizumi.cli.summary import (
-    calibration_result,
-    exported_result,
-    fit_result,
-    model_result,
-    show_fit,
-    show_model,
-    show_parity,
-)
+from hizumi.cli.summary import result_of_fit, result_of_training, show_fit, show_model, show_parity
 from hizumi.errors import UsageError
+from hizumi.runs.results import calibration_result, exported_result
 
 
 def calibrate(
@@ -54,7 +47,7 @@ def calibrate(
     inspector.calibrate(false_alarm_rate=false_alarm_rate, rule=rule, labelled=labelled)
     output = save(inspector, output or bundle)
     if json_to is not None:
-        write_json(json_to, calibration_result(inspector) | {"bundle": str(output)})
+        write_json(json_to, calibration_result(inspector.calibration_) | {"bundle": str(output)})
     console = console_beside(json_to)
     rows = [
         [name, each.rule, f"{each.false_alarm_rate:.6g}", f"{each.threshold.value:.6g}"]
@@ -77,16 +70,16 @@ def info(bundle: options.BundlePath, json_to: options.JsonTo = None) -> None:
     kind = kind_of(bundle)
     if kind == "model":
         modeller = generation.load(bundle)
-        result = model_result(modeller) | {"model": str(bundle)}
+        result = result_of_training(modeller) | {"model": str(bundle)}
         show_model(console, modeller)
     elif kind == "exported":
         exported = runtime.load(bundle)
-        result = exported_result(exported) | {"bundle": str(bundle)}
+        result = exported_result(exported.options_, exported.calibration_, exported.parity_) | {"bundle": str(bundle)}
         show_parity(console, exported.parity_)
         console.print(exported.calibration_.promise())
     else:
         inspector = inspection.load(bundle)
-        result = fit_result(inspector) | {"bundle": str(bundle)}
+        result = result_of_fit(inspector) | {"bundle": str(bundle)}
         show_fit(console, inspector)
     print_table(console, ["Option", "Value"], flat_options(result["options"]))
     if json_to is not None:

@@ -10,8 +10,9 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, coloured, console_beside, print_table
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import assessment_result
+from hizumi.cli.summary import result_of_assessment
 from hizumi.errors import DataError, HizumiError, UsageError
+from hizumi.runs.results import comparison_result, comparison_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from hizumi.report import ReportContent
 
 
+@options.grouped
 def compare(
     data: options.Data,
+    *,
     detectors: Annotated[
         str, typer.Option("--detectors", "-d", metavar="A,B,C", help="Names that `hizumi list` shows, with commas.")
     ] = "reconstruction,ganomaly,mahalanobis",
@@ -30,20 +33,10 @@ def compare(
         "hizumi-compare"
     ),
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Runs of each detector, with seeds 0 to N-1.")] = 1,
-    image_size: options.ImageSize = None,
-    tiles: options.Tiles = False,
-    false_alarm_rate: options.Rate = 0.01,
-    rule: options.Rule = "conformal",
-    calibration_share: options.CalibrationShare = 0.2,
-    folds: options.Folds = None,
-    preset: options.PresetName = None,
-    window: options.PixelWindow = None,
-    motion: options.Motion = None,
+    sizing: options.SizingArguments,
+    inspection: options.InspectorArguments,
     normal_class: options.NormalClass = None,
-    steps: options.Steps = None,
-    epochs: options.Epochs = None,
-    max_time: options.MaxTime = None,
-    accelerator: options.Accelerator = "cpu",
+    training: options.TrainingArguments,
     strict: options.Strict = False,
     json_to: options.JsonTo = None,
 ) -> None:
@@ -51,42 +44,24 @@ def compare(
 
     Writes one report.html, result.json and runs.csv.
     """
-    from hizumi.calibration import check_rule
     from hizumi.data import open_source
-    from hizumi.inspection import Inspector
 
-    names = _checked_names(detectors)
-    check_rule(rule, false_alarm_rate)
+    names = _names(detectors)
     if seeds < 1:
         raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
-    moving = any(Inspector(name, motion=motion).wants_motion for name in names)
-    manifest = open_source(data, normal_class=normal_class, motion=moving)
-    if not any(record.label == 1 for record in manifest.records):
-        raise DataError(
-            f"{manifest.name}: nothing in it is labelled anomalous; detectors are compared on labelled data"
-        )
     options.refuse_unwritable(output / "report.html")
     with tempfile.TemporaryDirectory(prefix="hizumi-") as cache:
         inspectors = {
-            (name, seed): Inspector(
-                name,
-                image_size=options.parsed_image_size(image_size),
-                sizing="tile" if tiles else "resize",
-                false_alarm_rate=false_alarm_rate,
-                rule=rule,
-                calibration_share=calibration_share,
-                folds=folds,
-                preset=preset,
-                window=options.parsed_window(window),
-                motion=motion,
-                training=options.training_options(
-                    steps=steps, epochs=epochs, max_time=max_time, seed=seed, accelerator=accelerator
-                ),
-                cache=cache,
-            )
+            (name, seed): inspection.inspector(name, sizing, training.options(seed=seed), cache)
             for name in names
             for seed in range(seeds)
         }
+        moving = any(inspector.wants_motion for inspector in inspectors.values())
+        manifest = open_source(data, normal_class=normal_class, motion=moving)
+        if not any(record.label == 1 for record in manifest.records):
+            raise DataError(
+                f"{manifest.name}: nothing in it is labelled anomalous; detectors are compared on labelled data"
+            )
         contents, rows, failed = _run_all(inspectors, manifest, strict)
     if not rows:
         raise next(iter(failed.values()))
@@ -98,14 +73,10 @@ def compare(
         raise typer.Exit(1)
 
 
-def _checked_names(text: str) -> list[str]:
-    from hizumi.registry import detector_class
-
+def _names(text: str) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names:
         raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
-    for name in names:
-        detector_class(name)
     return names
 
 
@@ -131,7 +102,7 @@ def _run_all(
                 raise
             failed[name] = error
             continue
-        rows.append({"detector": name, "seed": seed} | assessment_result(content))
+        rows.append({"detector": name, "seed": seed} | result_of_assessment(content))
         contents.setdefault(name, content)
     return list(contents.values()), rows, failed
 
@@ -147,21 +118,12 @@ def _write(
     from hizumi.report import summarise, write_comparison
     from hizumi.storage.tables import write_csv, write_json
 
-    result = {
-        "data": data,
-        "summary": summarise(rows),
-        "runs": rows,
-        "failed": {name: str(error) for name, error in failed.items()},
-    }
+    result = comparison_result(data, summarise(rows), rows, failed)
     write_comparison(folder / "report.html", contents, rows)
     write_json(folder / "result.json", result)
-    write_csv(folder / "runs.csv", [_flat(row) for row in rows])
+    write_csv(folder / "runs.csv", comparison_rows(rows))
     if json_to is not None:
         write_json(json_to, result)
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if not isinstance(value, (list, dict)) or "interval" in name}
 
 
 def _show(console: "Console", rows: Sequence[Mapping[str, Any]], failed: Mapping[str, HizumiError]) -> None:

@@ -34,7 +34,7 @@ def demo(
     options.refuse_unwritable(report)
     console = console_beside(json_to)
     manifest = open_source("brick")
-    inspector = Inspector("reconstruction", training=options.training_options(steps=steps, accelerator="cpu"))
+    inspector = Inspector("reconstruction", training=options.TrainingArguments(steps=steps).options())
     console.print("Learning good brick from 3,000 crops of a photograph; this takes a minute or two.")
     with shown_progress() as observe:
         inspector.fit(manifest, observe=observe)

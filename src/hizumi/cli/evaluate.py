@@ -8,8 +8,9 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, coloured, console_beside
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import assessment_result, show_assessment, verdict_rows
+from hizumi.cli.summary import result_of_assessment, show_assessment
 from hizumi.errors import DataError
+from hizumi.runs.results import verdict_rows
 
 if TYPE_CHECKING:
     from hizumi.report import ReportContent
@@ -57,8 +58,8 @@ def write_assessment(folder: Path, content: "ReportContent", origin: dict[str, s
     from hizumi.report import write_report
     from hizumi.storage.tables import write_csv, write_json
 
-    result = origin | assessment_result(content)
+    result = origin | result_of_assessment(content)
     write_report(folder / "report.html", content)
     write_json(folder / "result.json", result)
-    write_csv(folder / "verdicts.csv", verdict_rows(content))
+    write_csv(folder / "verdicts.csv", verdict_rows(content.verdicts, content.kinds, content.labels.tolist()))
     return result

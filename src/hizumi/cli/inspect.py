@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, coloured, console_beside, print_table
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import show_remarks
+from hizumi.cli.summary import show_remarks, unread
 from hizumi.errors import DataError, UsageError
+from hizumi.runs.results import inspection_result
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,20 +118,11 @@ def _write(
     json_to: str | None,
     csv_to: str | None,
 ) -> None:
-    from hizumi.cli.summary import calibration_result
     from hizumi.storage.tables import write_csv, write_json
 
     if json_to is not None:
-        result: dict[str, Any] = {
-            "bundle": str(bundle),
-            "detector": inspector.options_["detector"]["name"],
-            **calibration_result(inspector),
-            "inspected": len(verdicts),
-            "anomalous": sum(verdict.anomalous for verdict in verdicts),
-            "verdicts": [verdict.to_dict() for verdict in verdicts],
-            "failures": [{"name": failure.name, "reason": failure.reason} for failure in failures],
-        }
-        write_json(json_to, result)
+        result = inspection_result(inspector.options_, inspector.calibration_, verdicts, unread(failures))
+        write_json(json_to, {"bundle": str(bundle)} | result)
     if csv_to is not None:
         write_csv(csv_to, (verdict.to_row() for verdict in verdicts))
 
@@ -143,7 +135,7 @@ def _show(console: "Console", verdicts: list["Verdict"], failures: list["Failure
         print_table(console, columns, _rows(shown[:ROWS_SHOWN]))
     if len(shown) > ROWS_SHOWN:
         console.print(f"... and {len(shown) - ROWS_SHOWN} more that are anomalous; --csv FILE lists all.")
-    show_remarks(console, (), [(failure.name, failure.reason) for failure in failures])
+    show_remarks(console, (), unread(failures))
     line = f"{len(anomalous)} of {len(verdicts)} anomalous (score over {verdicts[0].threshold:.6g})."
     if failures:
         line += f" {len(failures)} could not be read."

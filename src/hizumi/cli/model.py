@@ -10,10 +10,11 @@ from hizumi.cli import options
 from hizumi.cli.console import GOOD, coloured, console_beside, print_table
 from hizumi.cli.making import SHEET_COLUMNS, folder_for, noted, write_made, write_rows, write_sheet, write_singly
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import show_remarks
+from hizumi.cli.summary import show_remarks, unread
 from hizumi.cli.train import train
 from hizumi.cli.walk import walk
 from hizumi.errors import DataError, UsageError
+from hizumi.runs.results import likelihood_result
 
 if TYPE_CHECKING:
     from hizumi.generation import Modeller
@@ -114,12 +115,12 @@ def likelihood(
     with shown_progress() as observe:
         items = list(modeller.likelihood_each(data, strict=strict, observe=observe))
     rows = [item for item in items if not isinstance(item, Failure)]
-    failures = [(item.name, item.reason) for item in items if isinstance(item, Failure)]
+    failures = unread(item for item in items if isinstance(item, Failure))
     _refuse_nothing(len(rows), failures)
     means = {key: float(np.mean([row[key] for row in rows])) for key in ("nats", "bits_per_dimension")}
     if json_to is not None:
-        unread = [{"name": name, "reason": reason} for name, reason in failures]
-        write_json(json_to, {"model": str(model), "data": data, "mean": means, "items": rows, "failures": unread})
+        result = likelihood_result(data, means, rows, failures)
+        write_json(json_to, {"model": str(model)} | result)
     if csv_to is not None:
         write_csv(csv_to, rows)
     console = console_beside("-" if "-" in (json_to, csv_to) else None)

@@ -1,6 +1,12 @@
-"""Options and arguments that several commands share, and what they mean."""
+"""Arguments and options that several commands share, alone or in groups, and what they mean.
 
-from collections.abc import Sequence
+A group is a frozen dataclass whose fields are options; `grouped` lets a command take one as a parameter.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, is_dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +17,7 @@ from hizumi.errors import SaveError, UsageError
 if TYPE_CHECKING:
     from hizumi.data.pairs import Pairing
     from hizumi.detectors import Detector
+    from hizumi.inspection import Inspector
     from hizumi.training import Trainable, TrainingOptions
 
 Data = Annotated[
@@ -25,107 +32,206 @@ BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", show_default=False
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", show_default=False, help="A file that train has written.")]
 Targets = Annotated[
     str | None,
-    typer.Option(
-        "--targets", metavar="DATA", help="What the images of DATA turn into, by the same names, or the other set."
-    ),
+    typer.Option(metavar="DATA", help="What the images of DATA turn into, by the same names, or the other set."),
 ]
 JsonTo = Annotated[
-    str | None,
-    typer.Option("--json", metavar="FILE", help="Also write the result as JSON; - is standard output."),
+    str | None, typer.Option("--json", metavar="FILE", help="Also write the result as JSON; - is standard output.")
 ]
 CsvTo = Annotated[
     str | None,
     typer.Option("--csv", metavar="FILE", help="Also write one row for each input as CSV; - is standard output."),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
-NormalClass = Annotated[
-    int | None, typer.Option("--normal-class", metavar="N", help="Which of several classes is the normal one.")
-]
-ImageSize = Annotated[
-    str | None,
-    typer.Option(
-        "--image-size",
-        metavar="N|HxW",
-        help="Working size in pixels; the images' own where the detector can take it, if not given.",
-    ),
-]
-Tiles = Annotated[bool, typer.Option("--tiles", help="Look at full-size images through windows of the image size.")]
-Rate = Annotated[
-    float,
-    typer.Option("--false-alarm-rate", metavar="R", help="Share of good parts that may be called anomalous."),
-]
-Rule = Annotated[
-    str,
-    typer.Option(
-        "--rule",
-        metavar="RULE",
-        help="How the threshold follows: conformal, quantile, k-sigma, chi-square or peaks-over-threshold.",
-    ),
-]
-CalibrationShare = Annotated[
-    float,
-    typer.Option(
-        "--calibration-share",
-        metavar="S",
-        help="Share of the good data that sets the threshold, where the data do not say which.",
-    ),
-]
-Folds = Annotated[
-    int | None,
-    typer.Option(
-        "--folds",
-        metavar="K",
-        help="Hold nothing out: K more fits, each scoring the fold left out, set the threshold. For few images.",
-    ),
-]
-PresetName = Annotated[
-    str | None,
-    typer.Option(
-        "--preset", metavar="NAME", help="Ready-made settings in place of the paper's: fast takes some two minutes."
-    ),
-]
-Motion = Annotated[
-    bool | None,
-    typer.Option(
-        "--motion/--no-motion",
-        show_default=False,
-        help="Images are frames of video, each folder a clip, judged with their motion; by itself where the detector "
-        "asks for it.",
-    ),
-]
-PixelWindow = Annotated[
-    str | None,
-    typer.Option(
-        "--window",
-        metavar="LOW,HIGH",
-        help="Pixel values that count as darkest and brightest, such as 0,4095 for 12 bits in 16-bit files.",
-    ),
-]
-Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="Training ends after so many steps.")]
-Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", help="Training ends after so many epochs.")]
-MaxTime = Annotated[
-    float | None, typer.Option("--max-time", metavar="MINUTES", help="Training ends after so many minutes.")
-]
-Patience = Annotated[
-    int | None,
-    typer.Option(
-        "--patience",
-        metavar="N",
-        help="Training ends when held-out good images have not improved for so many epochs.",
-    ),
-]
-BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Images in one training step.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Where every random choice starts from.")]
-Precision = Annotated[
-    Literal["32-true", "bf16-mixed"],
-    typer.Option("--precision", metavar="P", help="Of the numbers: 32-true or bf16-mixed."),
-]
+NormalClass = Annotated[int | None, typer.Option(metavar="N", help="Which of several classes is the normal one.")]
+Steps = Annotated[int | None, typer.Option(metavar="N", help="Training ends after so many steps.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Where every random choice starts from.")]
 Accelerator = Annotated[
-    Literal["cpu", "cuda", "mps", "auto"],
-    typer.Option("--accelerator", metavar="A", help="Where to train: cpu, cuda, mps or auto."),
+    Literal["cpu", "cuda", "mps", "auto"], typer.Option(metavar="A", help="Where to train: cpu, cuda, mps or auto.")
 ]
-Devices = Annotated[int, typer.Option("--devices", metavar="N", help="Processes on each machine.")]
-NumNodes = Annotated[int, typer.Option("--num-nodes", metavar="N", help="Machines that train together.")]
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Spread the groups among a command's parameters out into their options, which is what typer has to see."""
+    signature = inspect.signature(command)
+    groups: dict[str, Any] = {
+        name: parameter.annotation
+        for name, parameter in signature.parameters.items()
+        if is_dataclass(parameter.annotation)
+    }
+    options_of = {name: inspect.signature(group).parameters for name, group in groups.items()}
+    flat = [
+        option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in signature.parameters.items()
+        for option in (options_of[name].values() if name in groups else [parameter])
+    ]
+
+    @wraps(command)
+    def with_groups(**given: Any) -> None:
+        made = {
+            name: group(**{option: given.pop(option) for option in options_of[name]}) for name, group in groups.items()
+        }
+        command(**given, **made)
+
+    with_groups.__signature__ = signature.replace(parameters=flat)  # type: ignore[attr-defined]  # read by inspect
+    return with_groups
+
+
+@dataclass(frozen=True)
+class SizingArguments:
+    """How images are brought to the size and range that networks take."""
+
+    image_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|HxW",
+            help="Working size in pixels; the images' own where the detector can take it, if not given.",
+        ),
+    ] = None
+    tiles: Annotated[
+        bool, typer.Option("--tiles", help="Look at full-size images through windows of the image size.")
+    ] = False
+    window: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH",
+            help="Pixel values that count as darkest and brightest, such as 0,4095 for 12 bits in 16-bit files.",
+        ),
+    ] = None
+
+    def keywords(self) -> dict[str, Any]:
+        """What an Inspector or a Modeller takes."""
+        return {
+            "image_size": parsed_image_size(self.image_size),
+            "sizing": "tile" if self.tiles else "resize",
+            "window": parsed_window(self.window),
+        }
+
+
+@dataclass(frozen=True)
+class InspectorArguments:
+    """The Inspector's own arguments, by its names for them: threshold, preset and motion."""
+
+    false_alarm_rate: Annotated[
+        float, typer.Option(metavar="R", help="Share of good parts that may be called anomalous.")
+    ] = 0.01
+    rule: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="How the threshold follows: conformal, quantile, k-sigma, chi-square or peaks-over-threshold.",
+        ),
+    ] = "conformal"
+    calibration_share: Annotated[
+        float,
+        typer.Option(
+            metavar="S", help="Share of the good data that sets the threshold, where the data do not say which."
+        ),
+    ] = 0.2
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Hold nothing out: K more fits, each scoring the fold left out, set the threshold. For few images.",
+        ),
+    ] = None
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Ready-made settings in place of the paper's: fast takes some two minutes."),
+    ] = None
+    motion: Annotated[
+        bool | None,
+        typer.Option(
+            show_default=False,
+            help="Images are frames of video, each folder a clip, judged with their motion; by itself where the "
+            "detector asks for it.",
+        ),
+    ] = None
+
+    def inspector(
+        self, detector: "str | Detector", sizing: SizingArguments, training: "TrainingOptions", cache: str | None = None
+    ) -> "Inspector":
+        """An unfitted inspector; wrong arguments are refused here, before data are read."""
+        from hizumi.inspection import Inspector
+
+        inspector = Inspector(detector, **vars(self), **sizing.keywords(), training=training, cache=cache)
+        inspector.checked_detector()
+        return inspector
+
+
+@dataclass(frozen=True)
+class TrainingArguments:
+    """How long to train, on what batches, and where."""
+
+    steps: Steps = None
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="Training ends after so many epochs.")] = None
+    max_time: Annotated[float | None, typer.Option(metavar="MINUTES", help="Training ends after so many minutes.")] = (
+        None
+    )
+    patience: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Training ends when held-out good images have not improved for so many epochs."),
+    ] = None
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Images in one training step.")] = None
+    accumulation: Annotated[
+        int | None, typer.Option(metavar="N", help="Batches whose gradients are averaged before the weights move.")
+    ] = None
+    precision: Annotated[
+        Literal["32-true", "bf16-mixed"], typer.Option(metavar="P", help="Of the numbers: 32-true or bf16-mixed.")
+    ] = "32-true"
+    accelerator: Accelerator = "cpu"
+
+    def options(self, **others: Any) -> "TrainingOptions":
+        """Training options; with a budget where any limit is given, with the model's own otherwise."""
+        from hizumi.training import Budget, TrainingOptions
+
+        refuse_missing(self.accelerator)
+        limits: dict[str, Any] = {
+            "steps": self.steps,
+            "epochs": self.epochs,
+            "max_minutes": self.max_time,
+            "patience": self.patience,
+        }
+        given = any(limit is not None for limit in limits.values())
+        return TrainingOptions(
+            budget=Budget(**limits) if given else None,
+            batch_size=self.batch_size,
+            precision=self.precision,
+            accelerator=self.accelerator,
+            **({} if self.accumulation is None else {"accumulation": self.accumulation}),
+            **others,
+        )
+
+
+@dataclass(frozen=True)
+class RunArguments:
+    """How one run goes: from which seed, on how many machines, and whether it goes on with an earlier one."""
+
+    seed: Seed = 0
+    devices: Annotated[int, typer.Option(metavar="N", help="Processes on each machine.")] = 1
+    num_nodes: Annotated[int, typer.Option(metavar="N", help="Machines that train together.")] = 1
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run of the same command.")] = (
+        False
+    )
+    strict: Strict = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, with estimated time and memory, and stop.")
+    ] = False
+
+    def options(self, training: TrainingArguments) -> "TrainingOptions":
+        """Training options for this run."""
+        return training.options(seed=self.seed, devices=self.devices, num_nodes=self.num_nodes)
+
+    def folder_beside(self, output: Path, what: str, example: str) -> Path:
+        """The run folder of a file to be written; what stands in the way is found before the work, not after it."""
+        from hizumi.runs.folder import check_run_folder
+
+        if output.suffix in ("", ".run"):
+            raise UsageError(f"--output {output} is no name for a {what}; give one such as {example}")
+        folder = output.with_suffix(".run")
+        if not self.dry_run:
+            refuse_unwritable(output)
+            check_run_folder(folder, resume=self.resume)
+        return folder
 
 
 def parsed_image_size(text: str | None) -> int | tuple[int, int] | None:
@@ -164,23 +270,6 @@ def _parsed(settings: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--set {setting} is no setting; write NAME=VALUE, such as --set smoothing=2")
         parsed[key] = value
     return parsed
-
-
-def training_options(
-    *,
-    steps: int | None = None,
-    epochs: int | None = None,
-    max_time: float | None = None,
-    patience: int | None = None,
-    **others: Any,
-) -> "TrainingOptions":
-    """Training options with a budget where any limit is given, the model's own budget otherwise."""
-    from hizumi.training import Budget, TrainingOptions
-
-    refuse_missing(others["accelerator"])
-    limits = {"steps": steps, "epochs": epochs, "max_minutes": max_time, "patience": patience}
-    given = any(limit is not None for limit in limits.values())
-    return TrainingOptions(budget=Budget(**limits) if given else None, **others)  # type: ignore[arg-type]  # one mapping for numbers of two kinds
 
 
 def parsed_window(text: str | None) -> tuple[float, float] | None:

@@ -3,7 +3,10 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -15,7 +18,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def shown_progress(title: str = "") -> "Iterator[Observer]":
-    """An observer that shows on standard error what it is told: {"phase", "step", "share", "losses"}."""
+    """An observer of {"phase", "step", "share", "losses"} that shows them on standard error."""
     from rich.console import Console
 
     console = Console(stderr=True, markup=False, highlight=False, emoji=False)
@@ -29,11 +32,23 @@ def shown_progress(title: str = "") -> "Iterator[Observer]":
         bar.stop()
 
 
+@contextmanager
+def resumable(folder: Path) -> "Iterator[Observer]":
+    """Shown progress of a run with checkpoints in this folder; whoever interrupts it is told how to resume it."""
+    try:
+        with shown_progress() as observe:
+            yield observe
+    except KeyboardInterrupt:
+        typer.echo(f"\nTo go on from the last checkpoint in {folder}, give the same command with --resume.", err=True)
+        raise
+
+
 class _Bar:
     """One line for each phase, the last one moving."""
 
     def __init__(self, title: str, bar: "Progress") -> None:
-        self.title, self.bar = title, bar
+        self.title = title
+        self.bar = bar
         self.tasks: dict[str, Any] = {}
 
     def __call__(self, record: Mapping[str, Any]) -> None:
@@ -48,9 +63,11 @@ class _Lines:
     """A line when a phase begins, when it ends, and now and then between."""
 
     def __init__(self, title: str, say: Callable[[str], None]) -> None:
-        self.title, self.say = title, say
+        self.title = title
+        self.say = say
         self.phase: str | None = None
-        self.began_at = self.said_at = 0.0
+        self.began_at = 0.0
+        self.said_at = 0.0
 
     def __call__(self, record: Mapping[str, Any]) -> None:
         now = time.monotonic()

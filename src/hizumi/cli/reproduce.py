@@ -1,10 +1,9 @@
 """`hizumi reproduce`: published results run again, under the authors' protocol and under an honest one."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,12 +15,8 @@ from hizumi.errors import HizumiError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hizumi.detectors import Detector
     from hizumi.reproduction.ledger import Row
-    from hizumi.reproduction.protocol import Mode, Protocol
-    from hizumi.reproduction.published_forms import Pool
-    from hizumi.reproduction.running import Entrant
-    from hizumi.training import Budget, TrainingOptions
+    from hizumi.reproduction.protocol import Protocol
 
 LEDGER = Path("benchmarks/results/ledger")
 
@@ -73,12 +68,13 @@ def reproduce(
         raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
     refuse_missing(accelerator)
     from hizumi.registry import detector_class
-    from hizumi.reproduction.entrants import detector_of
+    from hizumi.reproduction.entrants import detector_of, entrant, rows_of
     from hizumi.reproduction.protocol import MODES
     from hizumi.reproduction.protocols import find_protocol
+    from hizumi.reproduction.running import run_row
 
     found = find_protocol(name)
-    names = _split(detectors) or found.rows
+    names = _split(detectors) or rows_of(found)
     cases = _split(classes) or found.cases
     modes = MODES if protocol == "both" else (protocol,)
     for row in names:
@@ -88,75 +84,11 @@ def reproduce(
     failed: dict[str, HizumiError] = {}
     for row, mode in product(names, modes):
         try:
-            entrant = _entrant(row, found, mode, budget, accelerator)
-            rows.append(_run_row(found, pool, entrant, mode, budget, cases, seeds, output))
+            entering = entrant(row, found, mode, budget, accelerator)
+            rows.append(run_row(found, pool, entering, mode, budget, cases, seeds, output, shown_progress))
         except HizumiError as error:
             failed[f"{row}, {mode}"] = error
     _report(console_beside(json_to), found, rows, failed, output, json_to)
-
-
-def _run_row(
-    protocol: "Protocol",
-    pool: "Pool",
-    entrant: "Entrant",
-    mode: "Mode",
-    budget: Literal["short", "paper"],
-    cases: Sequence[str],
-    seeds: int,
-    output: Path,
-) -> "Row":
-    from hizumi.reproduction.ledger import add_run, begin_row, row_path
-    from hizumi.reproduction.running import run
-
-    path = row_path(output, protocol.name, entrant.name, mode, budget)
-    request = {
-        "protocol": protocol.name,
-        "name": entrant.name,
-        "detector": entrant.detector,
-        "mode": mode,
-        "budget": budget,
-        "leaks": sorted(protocol.leaks_of(entrant.detector, mode)),
-        "options": entrant.specification,
-        "changes": entrant.changes,
-    }
-    row = begin_row(path, request)
-    for seed in range(seeds):
-        for case in cases:
-            if row.done(case, seed):
-                continue
-            with shown_progress(f"{entrant.name}, {mode}, {case}, seed {seed}") as observe:
-                row = add_run(path, request, run(protocol, pool, entrant, case, seed, mode, budget, observe))
-    return row
-
-
-def _entrant(
-    name: str, protocol: "Protocol", mode: "Mode", budget: Literal["short", "paper"], accelerator: str
-) -> "Entrant":
-    """The detector behind a name of the ledger, with its settings in plain data, and where they are not the paper's."""
-    from hizumi.registry.specification import specify
-    from hizumi.reproduction.entrants import detector_of, differences, settled
-    from hizumi.reproduction.running import Entrant
-
-    (make, options), papers = settled(name, protocol, mode, budget), settled(name, protocol, mode, "paper")
-    options = replace(options, accelerator=accelerator)
-    plain, training = specify(make()), _training(make(), options)
-    changes = differences(plain["arguments"], specify(papers.make())["arguments"])
-    changes |= differences(training, _training(papers.make(), papers.options))
-    return Entrant(name, detector_of(name), make, options, {**plain, "training": training}, changes)
-
-
-def _training(detector: "Detector", options: "TrainingOptions") -> dict[str, list[Any]]:
-    """Budget, in words such as "15 epochs", and batch size of each phase."""
-    phases = detector.phases()
-    return {
-        "budget": [_in_words(each) for each in options.budgets([phase.default_budget for phase in phases])],
-        "batch_size": [options.batch_size or phase.default_batch_size for phase in phases],
-    }
-
-
-def _in_words(budget: "Budget") -> str:
-    limits = {"steps": budget.steps, "epochs": budget.epochs, "minutes": budget.max_minutes}
-    return " or ".join(f"{limit:g} {unit}" for unit, limit in limits.items() if limit is not None)
 
 
 def _split(text: str | None) -> tuple[str, ...]:

@@ -1,100 +1,42 @@
-"""Results for programs (the keys of --json) and for people (what the commands print at their end)."""
+"""What the commands print at their end, and what goes into their JSON."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hizumi.cli.console import BAD, GOOD, WARNING, coloured, console_beside, print_table
+from hizumi.runs.results import assessment_result, fit_result, model_result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hizumi.data import Failure
     from hizumi.generation import Modeller
-    from hizumi.inspection import Inspector, InspectorBase
+    from hizumi.inspection import Inspector
     from hizumi.report import ReportContent
-    from hizumi.runtime import ExportedInspector
 
 FAILURES_SHOWN = 10
 
 
-def fit_result(inspector: "Inspector") -> dict[str, Any]:
-    """What was fitted, how its threshold came about, and what was found on the way."""
-    options, calibration = inspector.options_, inspector.calibration_
-    return {
-        "detector": options["detector"]["name"],
-        "data": options["data"],
-        "training_images": options["training_images"],
-        "calibration_images": options["calibration_images"],
-        "fit_seconds": options["fit_seconds"],
-        **calibration_result(inspector),
-        "promise": calibration.promise(),
-        "findings": [finding.to_dict() for finding in inspector.findings_],
-        "notes": list(inspector.notes_),
-        "failures": [{"name": failure.name, "reason": failure.reason} for failure in inspector.failures_],
-        "options": options,
-    }
+def unread(failures: "Iterable[Failure]") -> list[tuple[str, str]]:
+    """Name and reason of each record that could not be read."""
+    return [(failure.name, failure.reason) for failure in failures]
 
 
-def exported_result(inspector: "ExportedInspector") -> dict[str, Any]:
-    """What was exported, its threshold, and how it compares with what it was made from."""
-    options = dict(inspector.options_)
-    return {
-        "detector": options["detector"]["name"],
-        "data": options["data"],
-        **calibration_result(inspector),
-        "promise": inspector.calibration_.promise(),
-        "parity": dict(inspector.parity_),
-        "options": options,
-    }
+def result_of_fit(inspector: "Inspector") -> dict[str, Any]:
+    """What `hizumi fit` and `hizumi info` tell other programs."""
+    failures = unread(inspector.failures_)
+    return fit_result(inspector.options_, inspector.calibration_, inspector.findings_, inspector.notes_, failures)
 
 
-def model_result(modeller: "Modeller") -> dict[str, Any]:
-    """What was trained, and what was found on the way."""
-    options = modeller.options_
-    return {
-        "name": options["model"]["name"],
-        "data": options["data"],
-        "training_images": options["training_images"],
-        "fit_seconds": options["fit_seconds"],
-        "classes": options["classes"],
-        "findings": [finding.to_dict() for finding in modeller.findings_],
-        "notes": list(modeller.notes_),
-        "failures": [{"name": failure.name, "reason": failure.reason} for failure in modeller.failures_],
-        "options": options,
-    }
+def result_of_training(modeller: "Modeller") -> dict[str, Any]:
+    """What `hizumi model train` and `hizumi info` tell other programs."""
+    return model_result(modeller.options_, modeller.findings_, modeller.notes_, unread(modeller.failures_))
 
 
-def calibration_result(inspector: "InspectorBase") -> dict[str, Any]:
-    """The threshold and where it comes from."""
-    calibration = inspector.calibration_
-    pixel = calibration.pixel_threshold
-    return {
-        "rule": calibration.rule,
-        "false_alarm_rate": calibration.false_alarm_rate,
-        "promised_rate": calibration.threshold.promised_rate,
-        "threshold": calibration.threshold.value,
-        "pixel_threshold": None if pixel is None else pixel.value,
-    }
-
-
-def assessment_result(content: "ReportContent") -> dict[str, Any]:
-    """The measures of an evaluation with what was evaluated; what it was evaluated on, the caller knows."""
+def result_of_assessment(content: "ReportContent") -> dict[str, Any]:
+    """What `hizumi evaluate` and `hizumi compare` tell other programs."""
     measures = {} if content.evaluation is None else content.evaluation.to_dict()
-    return {
-        "detector": content.detector,
-        **measures,
-        "fit_seconds": content.options["fit_seconds"],
-        "findings": [_finding(finding) for finding in content.findings],
-        "failures": [{"name": name, "reason": reason} for name, reason in content.failures],
-        "options": dict(content.options),
-    }
-
-
-def verdict_rows(content: "ReportContent") -> list[dict[str, Any]]:
-    """One flat row for each verdict, for CSV."""
-    return [
-        {"kind": kind, "label": None if label < 0 else int(label), **verdict.to_row()}
-        for verdict, kind, label in zip(content.verdicts, content.kinds, content.labels, strict=True)
-    ]
+    return assessment_result(content.detector, measures, content.options, content.findings, content.failures)
 
 
 def show_fit(console: "Console", inspector: "Inspector") -> None:
@@ -113,7 +55,7 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
     ]
     print_table(console, ["Fit", ""], rows)
     console.print(calibration.promise())
-    show_remarks(console, inspector.notes_, [(failure.name, failure.reason) for failure in inspector.failures_])
+    show_remarks(console, inspector.notes_, unread(inspector.failures_))
     show_findings(console, inspector.findings_)
 
 
@@ -129,7 +71,7 @@ def show_model(console: "Console", modeller: "Modeller") -> None:
         ["Time", f"{options['fit_seconds']:.1f} s"],
     ]
     print_table(console, ["Model", ""], rows)
-    show_remarks(console, modeller.notes_, [(failure.name, failure.reason) for failure in modeller.failures_])
+    show_remarks(console, modeller.notes_, unread(modeller.failures_))
     show_findings(console, modeller.findings_)
 
 
@@ -200,7 +142,3 @@ def show_remarks(console: "Console", notes: Iterable[str], failures: Sequence[tu
         console.print(coloured(f"Not read: {name}: {reason}", BAD))
     if len(failures) > FAILURES_SHOWN:
         console.print(coloured(f"... and {len(failures) - FAILURES_SHOWN} more; {len(failures)} in all.", BAD))
-
-
-def _finding(finding: Any) -> Mapping[str, Any]:
-    return {name: getattr(finding, name) for name in ("name", "severity", "message", "remedy")}

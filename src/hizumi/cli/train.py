@@ -9,9 +9,8 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, coloured, console_beside
 from hizumi.cli.making import SHEET_COLUMNS, write_sheet
-from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import model_result, show_model, show_plan
-from hizumi.errors import UsageError
+from hizumi.cli.progress import resumable
+from hizumi.cli.summary import result_of_training, show_model, show_plan
 from hizumi.runs.folder import open_run_folder
 
 if TYPE_CHECKING:
@@ -21,9 +20,11 @@ if TYPE_CHECKING:
     from hizumi.generation import Modeller
 
 
+@options.grouped
 def train(
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="A model that `hizumi list` shows.")],
     data: options.Data,
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")] = Path(
         "model.hizumi"
     ),
@@ -41,29 +42,12 @@ def train(
             "halves: side-by-side.",
         ),
     ] = None,
-    image_size: options.ImageSize = None,
-    tiles: Annotated[bool, typer.Option("--tiles", help="Learn from crops of the image size, at full detail.")] = False,
-    window: options.PixelWindow = None,
+    sizing: options.SizingArguments,
     normal_class: Annotated[
-        int | None, typer.Option("--normal-class", metavar="N", help="Learn from this one of several classes.")
+        int | None, typer.Option(metavar="N", help="Learn from this one of several classes.")
     ] = None,
-    steps: options.Steps = None,
-    epochs: options.Epochs = None,
-    max_time: options.MaxTime = None,
-    patience: options.Patience = None,
-    batch_size: options.BatchSize = None,
-    seed: options.Seed = 0,
-    precision: options.Precision = "32-true",
-    accelerator: options.Accelerator = "cpu",
-    devices: options.Devices = 1,
-    num_nodes: options.NumNodes = 1,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the interrupted run of the same command.")
-    ] = False,
-    strict: options.Strict = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done, with estimated time and memory, and stop.")
-    ] = False,
+    training: options.TrainingArguments,
+    run: options.RunArguments,
     json_to: options.JsonTo = None,
 ) -> None:
     """Train a generative model and write it to a file.
@@ -71,47 +55,40 @@ def train(
     Learns from all that is neither labelled anomalous nor marked as test. Pictures of what the model makes go into
     FILE's run folder every few hundred steps. An interrupted run goes on with --resume.
     """
-    from hizumi.generation import Modeller
+    from hizumi.generation import Modeller, save
     from hizumi.generation.bundle import plain_pairing
     from hizumi.registry import specify
 
     model, chosen_pairing = options.made_model(name, settings or (), pairing)
-    training = options.training_options(
-        steps=steps,
-        epochs=epochs,
-        max_time=max_time,
-        patience=patience,
-        batch_size=batch_size,
-        seed=seed,
-        precision=precision,
-        accelerator=accelerator,
-        devices=devices,
-        num_nodes=num_nodes,
-    )
-    modeller = Modeller(
-        model,
-        image_size=options.parsed_image_size(image_size),
-        sizing="tile" if tiles else "resize",
-        window=options.parsed_window(window),
-        pairing=chosen_pairing,
-        training=training,
-    )
+    training_options = run.options(training)
+    modeller = Modeller(model, **sizing.keywords(), pairing=chosen_pairing, training=training_options)
+    modeller.checked_model()  # refuses wrong arguments before data are read
+    folder = run.folder_beside(output, "model", "model.hizumi")
     needs_two = bool({"pairs", "two sets"} & set(model.card.needs)) and pairing is None
     first, second = _opened(data, targets, normal_class, needs_two=needs_two)
-    if dry_run:
-        show_plan(modeller.plan(first, second, strict=strict), json_to, "training")
+    if run.dry_run:
+        show_plan(modeller.plan(first, second, strict=run.strict), json_to, "training")
         return
     request = {
         "model": specify(model),
         "image size": modeller.image_size,
         "sizing": modeller.sizing,
-        "window": window,
+        "window": sizing.window,
         "pairing": plain_pairing(chosen_pairing),
-        "training": asdict(training),
+        "training": asdict(training_options),
         "data": [part.data_hash() for part in (first, second) if part is not None],
     }
-    _train(modeller, first, second, output, request, resume=resume, strict=strict)
-    if modeller.is_main_process_:  # of several processes, one speaks
+    open_run_folder(folder, request, resume=run.resume)
+
+    def preview(step: int, pictures: "np.ndarray") -> None:
+        write_sheet(folder / f"step-{step:06d}.png", list(pictures), SHEET_COLUMNS)
+
+    with resumable(folder) as observe:
+        modeller.fit(first, second, run_folder=folder, observe=observe, preview=preview, strict=run.strict)
+    if modeller.is_main_process_:  # of several processes, one writes and speaks
+        save(modeller, output)
+        for spent in (*folder.glob("*.safetensors"), *folder.glob("*.jsonl")):
+            spent.unlink()
         _show_trained(modeller, output, json_to)
 
 
@@ -129,44 +106,11 @@ def _opened(
     )
 
 
-def _train(
-    modeller: "Modeller",
-    first: "Manifest",
-    second: "Manifest | None",
-    output: Path,
-    request: dict[str, Any],
-    *,
-    resume: bool,
-    strict: bool,
-) -> None:
-    from hizumi.generation import save
-
-    if output.suffix in ("", ".run"):
-        raise UsageError(f"--output {output} is no name for a model; give one such as model.hizumi")
-    options.refuse_unwritable(output)
-    folder = output.with_suffix(".run")
-    open_run_folder(folder, request, resume=resume)
-
-    def preview(step: int, pictures: "np.ndarray") -> None:
-        write_sheet(folder / f"step-{step:06d}.png", list(pictures), SHEET_COLUMNS)
-
-    try:
-        with shown_progress() as observe:
-            modeller.fit(first, second, run_folder=folder, observe=observe, preview=preview, strict=strict)
-    except KeyboardInterrupt:
-        typer.echo(f"\nTo go on from the last checkpoint in {folder}, give the same command with --resume.", err=True)
-        raise
-    if modeller.is_main_process_:
-        save(modeller, output)
-        for spent in (*folder.glob("*.safetensors"), *folder.glob("*.jsonl")):
-            spent.unlink()
-
-
 def _show_trained(modeller: "Modeller", output: Path, json_to: str | None) -> None:
     from hizumi.storage.tables import write_json
 
     if json_to is not None:
-        write_json(json_to, model_result(modeller) | {"model": str(output)})
+        write_json(json_to, result_of_training(modeller) | {"model": str(output)})
     console = console_beside(json_to)
     show_model(console, modeller)
     console.print(coloured(f"Wrote {output}.", GOOD))

@@ -115,7 +115,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             strict: Stop at the first image that cannot be read, instead of passing it over.
         """
         started = time.monotonic()
-        detector = self._checked_detector()
+        detector = self.checked_detector()
         options = self._training_options()
         fabric = make_fabric(options)
         fabric.launch()
@@ -224,7 +224,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         """
         from hizumi.runs.planning import estimate
 
-        detector = self._checked_detector()
+        detector = self.checked_detector()
         options = self._training_options()
         manifest = split_for_fit(opened(X, motion=self.wants_motion), self.held_out_share, options.seed)
         data_options = replace(self._data_options(detector, strict=strict), cache=None)
@@ -243,8 +243,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             self.__dict__.pop("n_features_in_", None)
         return manifest
 
-    def _checked_detector(self) -> Detector:
-        """A new detector, once it is sure that all arguments are fine."""
+    def checked_detector(self) -> Detector:
+        """A new, unfitted detector; raises UsageError where an argument, its own or the detector's, is wrong."""
         check_arguments(self)
         check_rule(self.rule, self.false_alarm_rate)
         if self.rule == "best-f1":

@@ -1,17 +1,33 @@
 """Who enters the protocols, with which settings: each detector under its own name, and some with others."""
 
-import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeGuard
 
+from hizumi.arguments import clone
 from hizumi.detectors import ALAD, EGBAD, Detector, Likelihood
 from hizumi.detectors.alad import ALADTraining
 from hizumi.models import BiGAN, GatedPixelCNN
-from hizumi.registry import detector_class
+from hizumi.registry import detector_class, find_detectors, specify
 from hizumi.reproduction.protocol import BudgetName, Leak, Mode, Protocol
 from hizumi.training import Budget, TrainingOptions
 from hizumi.training.preset import Preset, preset_of
+
+
+@dataclass(frozen=True, eq=False)
+class Entrant:
+    """A detector that enters a protocol: its name in the ledger, how to make it, and how it is trained.
+
+    `specification` says in plain data what `make` gives; `changes` what in it differs from the paper's settings.
+    """
+
+    name: str
+    detector: str
+    make: Callable[[], Detector]
+    options: TrainingOptions
+    specification: Mapping[str, Any]
+    changes: Mapping[str, Any]
 
 
 class Entry(NamedTuple):
@@ -50,6 +66,12 @@ ENTRIES: Mapping[str, Entry] = {
     "gaussian_features(untrained)": Entry("gaussian_features", preset="untrained"),
     "ensemble(flattened)": Entry("ensemble", preset="flattened"),
 }
+
+LEFT_OUT: Mapping[str, str] = {
+    "control_chart": "it looks for drift from one item to the next, and items of a pool have no order",
+    "ensemble": "its members of themselves are rows already",
+}
+"""Detectors without a row of their own, and why. So are those that need what a protocol does not offer."""
 
 
 def _kdd_egbad() -> Preset:
@@ -104,6 +126,43 @@ CHOSEN_ON_TEST: Mapping[tuple[str, str], str] = {
 """By protocol and row: what is optimistic about it, for these sets have no defects but those that are tested."""
 
 
+def rows_of(protocol: Protocol) -> tuple[str, ...]:
+    """Names in the ledger that run where none are named: all detectors that can enter, then the variants."""
+    return (
+        *(name for name, found in find_detectors().items() if _can_enter(name, found, protocol)),
+        *protocol.variants,
+    )
+
+
+def _can_enter(name: str, found: type[Detector], protocol: Protocol) -> bool:
+    needs = {need for need in found.card.needs if not need.startswith("hizumi[")}  # an extra can be installed
+    return name not in LEFT_OUT and protocol.items in found.card.inputs and needs <= set(protocol.offers)
+
+
+def entrant(name: str, protocol: Protocol, mode: Mode, budget: BudgetName, accelerator: str = "cpu") -> Entrant:
+    """The detector of this name in the ledger, its settings in plain data, and where they are not the paper's."""
+    (make, options), papers = settled(name, protocol, mode, budget), settled(name, protocol, mode, "paper")
+    options = replace(options, accelerator=accelerator)
+    plain, training = specify(make()), _training(make(), options)
+    changes = differences(plain["arguments"], specify(papers.make())["arguments"])
+    changes |= differences(training, _training(papers.make(), papers.options))
+    return Entrant(name, detector_of(name), make, options, {**plain, "training": training}, changes)
+
+
+def _training(detector: Detector, options: TrainingOptions) -> dict[str, list[Any]]:
+    """Budget, in words such as "15 epochs", and batch size of each phase."""
+    phases = detector.phases()
+    return {
+        "budget": [_in_words(each) for each in options.budgets([phase.default_budget for phase in phases])],
+        "batch_size": [options.batch_size or phase.default_batch_size for phase in phases],
+    }
+
+
+def _in_words(budget: Budget) -> str:
+    limits = {"steps": budget.steps, "epochs": budget.epochs, "minutes": budget.max_minutes}
+    return " or ".join(f"{limit:g} {unit}" for unit, limit in limits.items() if limit is not None)
+
+
 def settled(name: str, protocol: Protocol, mode: Mode, budget: BudgetName) -> Preset:
     """The detector of this name in the ledger, and its training, for one protocol, mode and budget."""
     entry = ENTRIES.get(name, Entry(name))
@@ -118,19 +177,13 @@ def settled(name: str, protocol: Protocol, mode: Mode, budget: BudgetName) -> Pr
         preset = ON_DATA.get((protocol.name, entry.detector), lambda: Preset(found))()
     leaky = Leak.BATCH_STATISTICS in protocol.leaks_of(entry.detector, mode)
     return preset._replace(
-        make=lambda: with_arguments(preset.make(), **entry.arguments(), **({"bn_mode": "batch"} if leaky else {}))
+        make=lambda: clone(preset.make(), **entry.arguments(), **({"bn_mode": "batch"} if leaky else {}))
     )
 
 
 def detector_of(name: str) -> str:
     """The detector behind a name in the ledger."""
     return ENTRIES[name].detector if name in ENTRIES else name
-
-
-def with_arguments(detector: Detector, **arguments: Any) -> Detector:
-    """A new detector like this one, but for some arguments."""
-    own = {key: getattr(detector, key) for key in inspect.signature(type(detector)).parameters}
-    return type(detector)(**own | arguments)
 
 
 def differences(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -9,6 +9,7 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from hizumi.errors import DataError, UsageError
+from hizumi.registry import construct, specify
 from hizumi.storage.files import printable, write_atomically
 
 Run = Mapping[str, Any]
@@ -45,13 +46,25 @@ def begin_row(path: Path, request: Mapping[str, Any]) -> Row:
     if not path.exists():
         return Row(request)
     row = read_row(path)
-    asked = json.loads(json.dumps(request))
-    changed = [name for name in asked if row.request.get(name) != asked[name]]
+    asked, begun = json.loads(json.dumps(request)), _in_todays_form(row.request)
+    changed = [name for name in asked if name != "changes" and begun.get(name) != asked[name]]  # follow from the others
     if changed:
         raise UsageError(
             f"{printable(path)} was begun with another {', '.join(changed)}; move it away, or give another --output"
         )
     return row
+
+
+def _in_todays_form(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A stored request whose options are written as its detector's are now: arguments may have moved into a part."""
+    options = request.get("options", {})
+    if "arguments" not in options:
+        return request
+    try:
+        now = json.loads(json.dumps(specify(construct(options))))
+    except UsageError:  # it has other arguments now
+        return request
+    return {**request, "options": {**options, **now}}
 
 
 def add_run(path: Path, request: Mapping[str, Any], run: Run) -> Row:

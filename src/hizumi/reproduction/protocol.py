@@ -40,7 +40,7 @@ class Leak(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Deal:
+class Split:
     """Positions of items in their pool: who trains, calibrates and tests, and which of the tested are anomalous."""
 
     train: Integer[np.ndarray, "n"]
@@ -50,8 +50,8 @@ class Deal:
     notes: tuple[str, ...] = ()
 
 
-Dealer = Callable[[Pool, str, int, frozenset[Leak]], Deal]
-"""Deals a pool out for one case and seed, under these leaks."""
+Splitter = Callable[[Pool, str, int, frozenset[Leak]], Split]
+"""Splits a pool for one case and seed, under these leaks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,21 +61,23 @@ class Protocol:
     `cases` are measured one by one and averaged, such as the class that is normal. The first of `figures`, names of
     metrics with their headings, is the one that is compared. `known_share` of the test set is flagged where authors
     knew it. `leaks` of the paper mode are those of each detector whose authors used the protocol, and of `ANY`;
-    `honest_deal` stands in where the paper's own split cannot be kept honest. `rows` are the detectors that run where
-    none are named.
+    `honest_splitter` stands in where the paper's own split cannot be kept honest. What is in the pool, `items`, and
+    what comes with it, `offers`, says which detectors can enter; `variants` are entries that run besides them.
     """
 
     name: str
     about: str
     read: Callable[[Path], Pool]
-    deal: Dealer
+    splitter: Splitter
     figures: Mapping[str, str]
-    rows: tuple[str, ...]
     cases: tuple[str, ...] = ("all",)
     case_titles: Mapping[str, str] = field(default_factory=dict)
     known_share: float | None = None
     leaks: Mapping[str, tuple[Leak, ...]] = field(default_factory=dict)
-    honest_deal: Dealer | None = None
+    honest_splitter: Splitter | None = None
+    items: Literal["images", "vectors"] = "images"
+    offers: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
 
     @property
     def figure(self) -> str:
@@ -91,16 +93,18 @@ class Protocol:
         """What this detector's run knows of the test set."""
         return frozenset() if mode == "honest" else frozenset((*self.leaks.get(ANY, ()), *self.leaks.get(detector, ())))
 
-    def dealt(self, pool: Pool, case: str, seed: int, mode: Mode, detector: str) -> Deal:
+    def split(self, pool: Pool, case: str, seed: int, mode: Mode, detector: str) -> Split:
         """Who trains, calibrates and tests; nobody calibrates in the paper mode."""
         if case not in self.cases:
             raise UsageError(f"{self.name} has no class {case!r}; it has {', '.join(self.cases)}")
         if mode == "paper":
             leaks = self.leaks_of(detector, mode)
-            deal = self.deal(pool, case, seed, leaks)
-            return replace(deal, notes=(*deal.notes, *_note_on_copies(pool, deal))) if Leak.COPIES in leaks else deal
-        deal = (self.honest_deal or self.deal)(pool, case, seed, frozenset())
-        return with_calibration(pool, without_copies(pool, deal), seed)
+            split = self.splitter(pool, case, seed, leaks)
+            return (
+                replace(split, notes=(*split.notes, *_note_on_copies(pool, split))) if Leak.COPIES in leaks else split
+            )
+        split = (self.honest_splitter or self.splitter)(pool, case, seed, frozenset())
+        return with_calibration(pool, without_copies(pool, split), seed)
 
 
 class Sizes(NamedTuple):
@@ -115,7 +119,7 @@ class Sizes(NamedTuple):
 SIZES: dict[BudgetName, Sizes] = {"short": Sizes(5_000, 20_000, 10_000, 1_000), "paper": Sizes()}
 
 
-def thinned(pool: Pool, deal: Deal, sizes: Sizes, seed: int, *, search: bool, balanced: bool) -> Deal:
+def thinned(pool: Pool, split: Split, sizes: Sizes, seed: int, *, search: bool, balanced: bool) -> Split:
     """At most so many items to train and to test on; which ones are tested does not depend on the seed.
 
     The tested ones keep their order, and their kinds their shares; "balanced" takes as many normal as anomalous ones,
@@ -123,14 +127,14 @@ def thinned(pool: Pool, deal: Deal, sizes: Sizes, seed: int, *, search: bool, ba
     """
     most_training = sizes.training_images if pool.items.ndim == 4 else sizes.training_rows
     most_tested = sizes.tested_by_search if search else sizes.tested
-    train, test = deal.train, np.arange(len(deal.test))
+    train, test = split.train, np.arange(len(split.test))
     if most_training is not None and len(train) > most_training:
         train = np.sort(np.random.default_rng([seed, 1]).choice(train, most_training, replace=False))
     if most_tested is not None and len(test) > most_tested:
-        kinds = pool.kinds[deal.test]
-        chosen = _balanced(kinds, deal.anomalous, most_tested) if balanced else _in_shares(kinds, most_tested)
+        kinds = pool.kinds[split.test]
+        chosen = _balanced(kinds, split.anomalous, most_tested) if balanced else _in_shares(kinds, most_tested)
         test = np.sort(chosen)
-    return replace(deal, train=train, test=deal.test[test], anomalous=deal.anomalous[test])
+    return replace(split, train=train, test=split.test[test], anomalous=split.anomalous[test])
 
 
 def _balanced(kinds: Shaped[np.ndarray, "n"], anomalous: Bool[np.ndarray, "n"], count: int) -> np.ndarray:
@@ -158,32 +162,32 @@ def _ranks(kinds: Shaped[np.ndarray, "n"]) -> np.ndarray:
     return ranks
 
 
-def without_copies(pool: Pool, deal: Deal) -> Deal:
-    """The same without training items of which the test set holds a copy."""
-    copied = _copies(pool, deal.train, deal.test)
+def without_copies(pool: Pool, split: Split) -> Split:
+    """Leave out training items of which the test set holds a copy."""
+    copied = _copies(pool, split.train, split.test)
     notes = (f"{copied.sum()} training items equal to tested ones left out",) if copied.any() else ()
-    return replace(deal, train=deal.train[~copied], notes=(*deal.notes, *notes))
+    return replace(split, train=split.train[~copied], notes=(*split.notes, *notes))
 
 
-def with_calibration(pool: Pool, deal: Deal, seed: int) -> Deal:
-    """The same with a share of the training items held out to calibrate on, whole groups where there are any."""
-    wanted = min(max(FEWEST_CALIBRATED, round(CALIBRATION_SHARE * len(deal.train))), MOST_CALIBRATED)
+def with_calibration(pool: Pool, split: Split, seed: int) -> Split:
+    """Hold a share of the training items out to calibrate on, whole groups where there are any."""
+    wanted = min(max(FEWEST_CALIBRATED, round(CALIBRATION_SHARE * len(split.train))), MOST_CALIBRATED)
     generator = np.random.default_rng([seed, 2])
     if pool.groups is None:
-        held_out = np.zeros(len(deal.train), bool)
-        held_out[generator.permutation(len(deal.train))[:wanted]] = True
+        held_out = np.zeros(len(split.train), bool)
+        held_out[generator.permutation(len(split.train))[:wanted]] = True
     else:
-        groups = pool.groups[deal.train]
+        groups = pool.groups[split.train]
         shuffled = generator.permutation(np.unique(groups))
         sizes = np.array([(groups == group).sum() for group in shuffled])
         held_out = np.isin(groups, shuffled[: int(np.searchsorted(sizes.cumsum(), wanted)) + 1])
     if held_out.all():
-        raise DataError(f"{len(deal.train)} normal items are too few to train and to calibrate on")
-    return replace(deal, train=deal.train[~held_out], calibration=deal.train[held_out])
+        raise DataError(f"{len(split.train)} normal items are too few to train and to calibrate on")
+    return replace(split, train=split.train[~held_out], calibration=split.train[held_out])
 
 
-def _note_on_copies(pool: Pool, deal: Deal) -> tuple[str, ...]:
-    return (f"{_copies(pool, deal.test, deal.train).mean():.0%} of the test rows are copies of training rows",)
+def _note_on_copies(pool: Pool, split: Split) -> tuple[str, ...]:
+    return (f"{_copies(pool, split.test, split.train).mean():.0%} of the test rows are copies of training rows",)
 
 
 def _copies(pool: Pool, some: np.ndarray, others: np.ndarray) -> Bool[np.ndarray, "n"]:

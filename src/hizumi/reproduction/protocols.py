@@ -1,4 +1,4 @@
-"""The published protocols that `hizumi reproduce` knows: how each deals its data out, and the list of all."""
+"""The published protocols that `hizumi reproduce` knows: how each splits its data, and the list of all."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from jaxtyping import Bool
 
 from hizumi.errors import UsageError
 from hizumi.reproduction import published_data
-from hizumi.reproduction.protocol import ANY, Deal, Leak, Protocol, as_bytes
+from hizumi.reproduction.protocol import ANY, Leak, Protocol, Split, as_bytes
 from hizumi.reproduction.published_data import CIFAR10
 from hizumi.reproduction.published_forms import Pool
 
@@ -16,14 +16,14 @@ ELPV_TEST_SHARE = 1 / 3
 GARMENTS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 
 
-def _one_class_normal(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+def _one_class_normal(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
     """Deep SVDD: the training images of one class train, the whole official test set tests."""
     assert pool.tested is not None, "the set has an official split"
     test = np.flatnonzero(pool.tested)
-    return Deal(np.flatnonzero((pool.kinds == case) & ~pool.tested), test, pool.kinds[test] != case)
+    return Split(np.flatnonzero((pool.kinds == case) & ~pool.tested), test, pool.kinds[test] != case)
 
 
-def _one_class_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+def _one_class_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
     """GANomaly, EGBAD: 80 % of nine classes train; the other 20 %, then all of the tenth, test."""
     generator = np.random.default_rng([seed, 0])
     normal = generator.permutation(np.flatnonzero(pool.kinds != case))
@@ -33,43 +33,43 @@ def _one_class_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak
         kept = generator.permutation(normal)[cut:]
     anomalous = np.flatnonzero(pool.kinds == case)
     test = np.concatenate([np.sort(kept), anomalous])
-    return Deal(np.sort(normal[:cut]), test, np.repeat([False, True], [len(kept), len(anomalous)]))
+    return Split(np.sort(normal[:cut]), test, np.repeat([False, True], [len(kept), len(anomalous)]))
 
 
-def _official(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+def _official(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
     """The set's own split: good training items train, all test items test."""
     assert pool.tested is not None, "the set has an official split"
     good, test = pool.kinds == "good", np.flatnonzero(pool.tested)
-    return Deal(np.flatnonzero(good & ~pool.tested), test, ~good[test])
+    return Split(np.flatnonzero(good & ~pool.tested), test, ~good[test])
 
 
-def _elpv(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+def _elpv(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
     """Two thirds of one kind's functional cells train; the rest, and all that may be defective, test."""
     assert pool.sections is not None, "cells are mono- or polycrystalline"
     good, here = pool.kinds == "good", pool.sections == case
     order = np.random.default_rng(0).permutation(np.flatnonzero(good & here))
     cut = int(len(order) * ELPV_TEST_SHARE)
     test = np.concatenate([np.sort(order[:cut]), np.flatnonzero(here & ~good)])
-    return Deal(np.sort(order[cut:]), test, ~good[test])
+    return Split(np.sort(order[cut:]), test, ~good[test])
 
 
-def _attacks_are_normal(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+def _attacks_are_normal(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
     """EGBAD's KDD99: four in five rows are attacks, so they count as normal; 20 % of the test rows are anomalous."""
     anomalous = pool.kinds == "normal."
     return _with_share(_halves(np.arange(len(pool)), anomalous, seed, leaks), 0.2, seed)
 
 
-def _attacks_are_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+def _attacks_are_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
     """KDD99 with each row once: half of the normal connections train, 20 % of the test rows are attacks."""
     anomalous = pool.kinds != "normal."
     rows = _each_once(pool, anomalous)
-    deal = _with_share(_halves(rows, anomalous, seed, leaks), 0.2, seed)
+    split = _with_share(_halves(rows, anomalous, seed, leaks), 0.2, seed)
     return replace(
-        deal, notes=(f"{len(pool) - len(rows)} of {len(pool)} rows left out: copies of others, or labelled both ways",)
+        split, notes=(f"{len(pool) - len(rows)} of {len(pool)} rows left out: copies of others, or labelled both ways",)
     )
 
 
-def _rare_are_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Deal:
+def _rare_are_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
     return _halves(np.arange(len(pool)), pool.kinds == "rare", seed, leaks)
 
 
@@ -80,21 +80,21 @@ def _each_once(pool: Pool, classes: Bool[np.ndarray, "n"]) -> np.ndarray:
     return np.sort(firsts[(share == 0) | (share == 1)])
 
 
-def _halves(rows: np.ndarray, anomalous: np.ndarray, seed: int, leaks: frozenset[Leak]) -> Deal:
+def _halves(rows: np.ndarray, anomalous: np.ndarray, seed: int, leaks: frozenset[Leak]) -> Split:
     """One half of the rows, its anomalies left out, trains; the other tests."""
     order = np.random.default_rng([seed, 0]).permutation(rows)
     train, test = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
     kept = train if Leak.ANOMALIES_TRAINED_ON in leaks else train[~anomalous[train]]
-    return Deal(kept, test, anomalous[test])
+    return Split(kept, test, anomalous[test])
 
 
-def _with_share(deal: Deal, share: float, seed: int) -> Deal:
-    """The same with this share of the test set anomalous: what is too many is left out at random."""
-    order = np.random.default_rng([seed, 3]).permutation(len(deal.test))
-    normal, anomalous = order[~deal.anomalous[order]], order[deal.anomalous[order]]
+def _with_share(split: Split, share: float, seed: int) -> Split:
+    """Make this share of the test set anomalous, leaving out at random what is too many."""
+    order = np.random.default_rng([seed, 3]).permutation(len(split.test))
+    normal, anomalous = order[~split.anomalous[order]], order[split.anomalous[order]]
     count = min(len(anomalous), int(len(normal) * share / (1 - share)))
     kept = np.sort(np.concatenate([normal[: round(count * (1 - share) / share)], anomalous[:count]]))
-    return replace(deal, test=deal.test[kept], anomalous=deal.anomalous[kept])
+    return replace(split, test=split.test[kept], anomalous=split.anomalous[kept])
 
 
 _AUROC = {"image_auroc": "AUROC"}
@@ -103,42 +103,22 @@ _AT_SHARE = {"f1_at_known_share": "F1 at the known share", **_AUROC, "f1": "F1 a
 _PIXELS = {**_AUROC, "pixel_auroc": "pixel AUROC", "aupro": "AUPRO"}
 _DIGITS = tuple(map(str, range(10)))
 _AKCAY = (Leak.BEST_EPOCH, Leak.TEST_SCALING, Leak.BATCH_STATISTICS)
-_CLASSICAL = ("mahalanobis", "pca", "gaussian_mixture", "one_class_svm")
-_DEEP = (
-    "ganomaly",
-    "skip_ganomaly",
-    "alocc",
-    "egbad",
-    "alad",
-    "f_anogan",
-    "anogan",
-    "con_ad",
-    "deep_svdd",
-    "deep_svdd(soft)",
-    "conv_ae_one_class_svm",
-    "dbn_one_class_svm",
-    "reconstruction",
-    "likelihood",
+_TABLE_VARIANTS = (
+    "mahalanobis(mean)",  # what a generator is worth that makes nothing but the mean
+    "egbad(feature matching)",
 )
-_PRETRAINED = ("gaussian_features", "nearest_features", "distillation")
-_ONE_CLASS = (
-    *_CLASSICAL,
-    *_DEEP,
+_SOFT = ("deep_svdd(soft)",)
+_PIXEL_CNN = (
     "likelihood(pixel_cnn)",
     "likelihood(pixel_cnn, typicality)",
     "likelihood(pixel_cnn, ratio)",
     "likelihood(pixel_cnn, complexity)",
 )
-_PARTS = (*_CLASSICAL, *_DEEP, *_PRETRAINED)
-_TABLES = (
-    "mahalanobis",
-    "mahalanobis(mean)",  # what a generator is worth that makes nothing but the mean
-    "pca",
-    "one_class_svm",
-    "gaussian_mixture",
-    "egbad",
-    "egbad(feature matching)",
-    "alad",
+_FLATTENED = (
+    "gaussian_features(flattened)",
+    "gaussian_features(untrained)",
+    "nearest_features(flattened)",
+    "ensemble(flattened)",
 )
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -150,8 +130,8 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_mnist,
             _one_class_normal,
             _AUROC,
-            _ONE_CLASS,
             _DIGITS,
+            variants=(*_SOFT, *_PIXEL_CNN),
         ),
         Protocol(
             "mnist-one-class-anomalous",
@@ -160,7 +140,6 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_mnist,
             _one_class_anomalous,
             _AUROC_AND_AP,
-            (*_CLASSICAL, "ganomaly", "skip_ganomaly", "egbad", "anogan"),
             _DIGITS,
             leaks={"ganomaly": _AKCAY, "skip_ganomaly": _AKCAY, "egbad": (Leak.OVERLAPPING_SPLITS,)},
         ),
@@ -170,9 +149,9 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_cifar10,
             _one_class_normal,
             _AUROC,
-            (*_CLASSICAL, *_DEEP, *_PRETRAINED),
             _DIGITS,
             dict(zip(_DIGITS, CIFAR10, strict=True)),
+            variants=_SOFT,
         ),
         Protocol(
             "cifar10-one-class-anomalous",
@@ -181,7 +160,6 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_cifar10,
             _one_class_anomalous,
             _AUROC_AND_AP,
-            (*_CLASSICAL, "ganomaly", "skip_ganomaly", "egbad", "anogan"),
             _DIGITS,
             dict(zip(_DIGITS, CIFAR10, strict=True)),
             leaks={"ganomaly": _AKCAY, "skip_ganomaly": _AKCAY},
@@ -192,15 +170,9 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_fashion_mnist,
             _one_class_normal,
             _AUROC,
-            _ONE_CLASS,
             _DIGITS,
-            dict(
-                zip(
-                    _DIGITS,
-                    GARMENTS,
-                    strict=True,
-                )
-            ),
+            dict(zip(_DIGITS, GARMENTS, strict=True)),
+            variants=(*_SOFT, *_PIXEL_CNN),
         ),
         Protocol(
             "kdd99",
@@ -210,10 +182,11 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_kdd99,
             _attacks_are_normal,
             _AT_SHARE,
-            _TABLES,
             known_share=0.2,
             leaks={ANY: (Leak.KNOWN_SHARE, Leak.COPIES)},
-            honest_deal=_attacks_are_anomalous,
+            honest_splitter=_attacks_are_anomalous,
+            items="vectors",
+            variants=_TABLE_VARIANTS,
         ),
         Protocol(
             "arrhythmia",
@@ -222,9 +195,10 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_arrhythmia,
             _rare_are_anomalous,
             _AT_SHARE,
-            _TABLES,
             known_share=0.15,
             leaks={ANY: (Leak.KNOWN_SHARE,), "alad": (Leak.ANOMALIES_TRAINED_ON,)},
+            items="vectors",
+            variants=_TABLE_VARIANTS,
         ),
         Protocol(
             "magnetic-tile",
@@ -233,13 +207,7 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_magnetic_tile,
             _official,
             _PIXELS,
-            (
-                *_PARTS,
-                "gaussian_features(flattened)",
-                "gaussian_features(untrained)",
-                "nearest_features(flattened)",
-                "ensemble(flattened)",
-            ),
+            variants=(*_SOFT, *_FLATTENED),
         ),
         Protocol(
             "elpv",
@@ -248,8 +216,8 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_elpv,
             _elpv,
             {**_AUROC, "auroc_by_kind/probability 1.00": "AUROC, surely defective cells only"},
-            _PARTS,
             ("mono", "poly"),
+            variants=_SOFT,
         ),
         Protocol(
             "deeppcb",
@@ -257,7 +225,7 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_deeppcb,
             _official,
             _PIXELS,
-            _PARTS,
+            variants=_SOFT,
         ),
         Protocol(
             "pneumoniamnist",
@@ -265,7 +233,7 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_pneumoniamnist,
             _official,
             _AUROC,
-            (*_CLASSICAL, *_DEEP, *_PRETRAINED),
+            variants=_SOFT,
         ),
         Protocol(
             "ped2",
@@ -273,8 +241,8 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_ped2,
             _official,
             _PIXELS,
-            ("mahalanobis", "reconstruction", "gaussian_features", "nearest_features", "alocc", "cross_channel"),
             leaks={"cross_channel": (Leak.CLIP_SCALING,)},
+            offers=("motion",),
         ),
     )
 }

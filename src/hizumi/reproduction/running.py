@@ -1,9 +1,10 @@
-"""One detector through one case of a protocol: fitted, calibrated, tested, measured."""
+"""Detectors through the cases of a protocol, each fitted, calibrated, tested and measured, run by run."""
 
 import platform
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,36 +25,49 @@ from hizumi.evaluation.metrics import (
     pixel_auroc,
     pixel_average_precision,
 )
-from hizumi.reproduction.protocol import (
-    FALSE_ALARM_RATE,
-    SIZES,
-    BudgetName,
-    Deal,
-    Leak,
-    Mode,
-    Protocol,
-    thinned,
-)
+from hizumi.reproduction.entrants import Entrant
+from hizumi.reproduction.ledger import Row, add_run, begin_row, row_path
+from hizumi.reproduction.protocol import FALSE_ALARM_RATE, SIZES, BudgetName, Leak, Mode, Protocol, Split, thinned
 from hizumi.reproduction.published_forms import Pool
 from hizumi.reproduction.views import PoolView
-from hizumi.training import TrainingOptions
 from hizumi.training.checkpoint import load_fitted
 from hizumi.version import __version__
 
 
-@dataclass(frozen=True, eq=False)
-class Entrant:
-    """A detector that enters a protocol: its name in the ledger, how to make it, and how it is trained.
+def run_row(
+    protocol: Protocol,
+    pool: Pool,
+    entrant: Entrant,
+    mode: Mode,
+    budget: BudgetName,
+    cases: Sequence[str],
+    seeds: int,
+    folder: Path,
+    progress: Callable[[str], AbstractContextManager[Observer]],
+) -> Row:
+    """Make the runs that a row of the ledger lacks, each of them kept as soon as it is done.
 
-    `specification` says in plain data what `make` gives; `changes` what in it differs from the paper's settings.
+    `progress` gives an observer for a run of this title.
     """
-
-    name: str
-    detector: str
-    make: Callable[[], Detector]
-    options: TrainingOptions
-    specification: Mapping[str, Any]
-    changes: Mapping[str, Any]
+    path = row_path(folder, protocol.name, entrant.name, mode, budget)
+    request = {
+        "protocol": protocol.name,
+        "name": entrant.name,
+        "detector": entrant.detector,
+        "mode": mode,
+        "budget": budget,
+        "leaks": sorted(protocol.leaks_of(entrant.detector, mode)),
+        "options": entrant.specification,
+        "changes": entrant.changes,
+    }
+    row = begin_row(path, request)
+    for seed in range(seeds):
+        for case in cases:
+            if row.done(case, seed):
+                continue
+            with progress(f"{entrant.name}, {mode}, {case}, seed {seed}") as observe:
+                row = add_run(path, request, run(protocol, pool, entrant, case, seed, mode, budget, observe))
+    return row
 
 
 def run(
@@ -69,34 +83,34 @@ def run(
     """Sizes, figures, times, versions and notes of one run, ready for JSON."""
     leaks = protocol.leaks_of(entrant.detector, mode)
     detector, options = entrant.make(), replace(entrant.options, seed=seed)
-    whole = protocol.dealt(pool, case, seed, mode, entrant.detector)
+    whole = protocol.split(pool, case, seed, mode, entrant.detector)
     search = detector.card.cost == "search"
-    deal = thinned(pool, whole, SIZES[budget], seed, search=search, balanced=protocol.only_ranks)
-    view = PoolView(pool, detector, deal.train)
+    split = thinned(pool, whole, SIZES[budget], seed, search=search, balanced=protocol.only_ranks)
+    view = PoolView(pool, detector, split.train)
 
     # Fit.
     began, processor_began = time.monotonic(), time.process_time()
-    epochs = _BestEpoch(entrant, detector, view, deal, observe) if Leak.BEST_EPOCH in leaks else None
-    detector.fit(view.of(deal.train), options, observe=epochs or observe)
+    epochs = _BestEpoch(entrant, detector, view, split, observe) if Leak.BEST_EPOCH in leaks else None
+    detector.fit(view.of(split.train), options, observe=epochs or observe)
     best = epochs.best() if epochs else detector
     fitted = time.monotonic()
 
     # Score.
-    scores, maps = view.scored(best, deal.test, with_maps=pool.masks is not None)
-    held_out = view.scored(best, deal.calibration)[0] if len(deal.calibration) else None
+    scores, maps = view.scored(best, split.test, with_maps=pool.masks is not None)
+    held_out = view.scored(best, split.calibration)[0] if len(split.calibration) else None
     scored = time.monotonic()
 
     # Measure.
-    figures = _figures(protocol, pool, deal, _leaked(scores, pool, deal, leaks), held_out)
+    figures = _figures(protocol, pool, split, _leaked(scores, pool, split, leaks), held_out)
     if maps is not None:
-        figures |= _pixel_figures(pool, deal, maps)
+        figures |= _pixel_figures(pool, split, maps)
     return {
         "case": case,
         "seed": seed,
-        **_sizes(deal, whole),
+        **_sizes(split, whole),
         "item": list(view.shape),
         "figures": figures,
-        "notes": [*deal.notes, *(epochs.notes() if epochs else ())],
+        "notes": [*split.notes, *(epochs.notes() if epochs else ())],
         "fit_seconds": round(fitted - began, 1),
         "score_seconds": round(scored - fitted, 1),
         "cpu_seconds": round(time.process_time() - processor_began, 1),
@@ -107,13 +121,13 @@ def run(
     }
 
 
-def _sizes(deal: Deal, whole: Deal) -> dict[str, int]:
+def _sizes(split: Split, whole: Split) -> dict[str, int]:
     """How many items took part, and how many there were."""
     return {
-        "training": len(deal.train),
-        "calibration": len(deal.calibration),
-        "tested": len(deal.test),
-        "anomalous": int(deal.anomalous.sum()),
+        "training": len(split.train),
+        "calibration": len(split.calibration),
+        "tested": len(split.test),
+        "anomalous": int(split.anomalous.sum()),
         "training_there": len(whole.train) + len(whole.calibration),
         "tested_there": len(whole.test),
     }
@@ -133,22 +147,26 @@ class _BestEpoch:
     """Watches training and keeps the epoch that does best on the test set, as some authors do."""
 
     def __init__(
-        self, entrant: Entrant, detector: Detector, view: PoolView, deal: Deal, observe: Observer | None
+        self, entrant: Entrant, detector: Detector, view: PoolView, split: Split, observe: Observer | None
     ) -> None:
         if len(detector.phases()) != 1:
             raise UsageError(f"{entrant.name} trains in several phases, so it has no best epoch on the test set")
-        self.entrant, self.detector, self.view, self.deal, self.observe = entrant, detector, view, deal, observe
+        self.entrant = entrant
+        self.detector = detector
+        self.view = view
+        self.split = split
+        self.observe = observe
         self.aurocs: list[float] = []
         self.state: dict[str, torch.Tensor] = {}
 
     def __call__(self, record: Mapping[str, Any]) -> None:
-        """Told of a step: after an epoch, and at the end, tests."""
+        """After each epoch, and at the end, score the test set and keep the best state."""
         if self.observe is not None:
             self.observe(record)
-        if record["images_seen"] // len(self.deal.train) > len(self.aurocs) or record["share"] >= 1:
+        if record["images_seen"] // len(self.split.train) > len(self.aurocs) or record["share"] >= 1:
             state = {name: value.detach().cpu().clone() for name, value in self.detector.state_dict().items()}
-            scores, _ = self.view.scored(self._with(state), self.deal.test)
-            self.aurocs.append(auroc(scores, self.deal.anomalous.astype(int)))
+            scores, _ = self.view.scored(self._with(state), self.split.test)
+            self.aurocs.append(auroc(scores, self.split.anomalous.astype(int)))
             if self.aurocs[-1] == max(self.aurocs):
                 self.state = state
 
@@ -170,12 +188,12 @@ class _BestEpoch:
         return detector
 
 
-def _leaked(scores: Float[np.ndarray, "n"], pool: Pool, deal: Deal, leaks: frozenset[Leak]) -> Float[np.ndarray, "n"]:
+def _leaked(scores: Float[np.ndarray, "n"], pool: Pool, split: Split, leaks: frozenset[Leak]) -> Float[np.ndarray, "n"]:
     """Scores as authors scaled them with the test set before their eyes."""
     if Leak.TEST_SCALING in leaks:
         return _from_zero_to_one(scores)
     if Leak.CLIP_SCALING in leaks and pool.groups is not None:
-        clips, scaled = pool.groups[deal.test], scores.copy()
+        clips, scaled = pool.groups[split.test], scores.copy()
         for clip in np.unique(clips):
             scaled[clips == clip] = _from_zero_to_one(scores[clips == clip])
         return scaled
@@ -188,9 +206,13 @@ def _from_zero_to_one(scores: np.ndarray) -> np.ndarray:
 
 
 def _figures(
-    protocol: Protocol, pool: Pool, deal: Deal, scores: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "m"] | None
+    protocol: Protocol,
+    pool: Pool,
+    split: Split,
+    scores: Float[np.ndarray, "n"],
+    held_out: Float[np.ndarray, "m"] | None,
 ) -> dict[str, Any]:
-    labels = deal.anomalous.astype(int)
+    labels = split.anomalous.astype(int)
     figures: dict[str, Any] = {
         "image_auroc": number(auroc(scores, labels)),
         "average_precision": number(average_precision(scores, labels)),
@@ -201,10 +223,10 @@ def _figures(
         threshold = Calibration.fit(held_out, false_alarm_rate=FALSE_ALARM_RATE).threshold.value
         figures |= _decisions(scores, labels, threshold)
         figures["realised_false_alarm_rate"] = float((scores[labels == 0] > threshold).mean())
-    kinds = pool.kinds[deal.test]
-    anomalous_kinds = np.unique(kinds[deal.anomalous])
+    kinds = pool.kinds[split.test]
+    anomalous_kinds = np.unique(kinds[split.anomalous])
     if 1 < len(anomalous_kinds) < 20:
-        chosen = {str(kind): (kinds == kind) & deal.anomalous | ~deal.anomalous for kind in anomalous_kinds}
+        chosen = {str(kind): (kinds == kind) & split.anomalous | ~split.anomalous for kind in anomalous_kinds}
         by_kind = {kind: number(auroc(scores[which], labels[which])) for kind, which in chosen.items()}
         figures["auroc_by_kind"] = by_kind
     return figures
@@ -220,11 +242,11 @@ def share_threshold(scores: Float[np.ndarray, "n"], share: float) -> float:
     return float(np.nextafter(np.percentile(scores, 100 * (1 - share)), -np.inf))
 
 
-def _pixel_figures(pool: Pool, deal: Deal, maps: list[np.ndarray]) -> dict[str, float | None]:
+def _pixel_figures(pool: Pool, split: Split, maps: list[np.ndarray]) -> dict[str, float | None]:
     """Over all tested images but anomalous ones of which no pixel is marked."""
     assert pool.masks is not None, "there are masks where there are maps"
-    masks = pool.masks[deal.test] & deal.anomalous[:, None, None]
-    usable: Bool[np.ndarray, "n"] = masks.any((1, 2)) | ~deal.anomalous
+    masks = pool.masks[split.test] & split.anomalous[:, None, None]
+    usable: Bool[np.ndarray, "n"] = masks.any((1, 2)) | ~split.anomalous
     chosen = [maps[position] for position in np.flatnonzero(usable)]
     truths = list(masks[usable])
     return {

@@ -9,6 +9,7 @@ from hizumi.data.motion import FLOW_CHANNELS, Motion
 from hizumi.data.stream import Batches, TensorSource, View
 from hizumi.detectors import Detector
 from hizumi.errors import DataError
+from hizumi.preprocessing.choosing import working_sizing
 from hizumi.reproduction.published_forms import Pool
 
 CHUNK = 1024  # items scored at a time, a multiple of the batch size
@@ -21,15 +22,16 @@ class PoolView:
 
     def __init__(self, pool: Pool, detector: Detector, train: Integer[np.ndarray, "n"]) -> None:
         self.sizing: Sizing | None = None
-        items, self.ready = pool.items, pool.items.ndim == 2
+        items = pool.items
+        self.ready = items.ndim == 2  # rows are taken as they are, images are still to be brought into [-1, 1]
         if items.ndim == 4:
             self.height, self.width = items.shape[1:3]
-            scale = min(1.0, detector.working_size / max(self.height, self.width))
-            self.sizing = Sizing(max(1, round(self.height * scale)), max(1, round(self.width * scale)))
-            if scale < 1:
+            self.sizing = working_sizing(self.height, self.width, detector.working_size)
+            if (self.sizing.height, self.sizing.width) != (self.height, self.width):
                 items = np.stack([self.sizing.fit(image) for image in items])
             if "motion" in detector.card.needs:
-                items, self.ready = with_motion(items, pool.groups, train), True
+                items = with_motion(items, pool.groups, train)
+                self.ready = True
             items = np.ascontiguousarray(items.transpose(0, 3, 1, 2))
         self.source = TensorSource(torch.from_numpy(items))
         self.shape = self.source.shape

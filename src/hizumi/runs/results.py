@@ -1,0 +1,141 @@
+"""Results of fits, inspections and evaluations as plain data: the keys of their JSON, the columns of their tables."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hizumi.calibration import Calibration, Verdict
+
+Options = Mapping[str, Any]
+Unread = Iterable[tuple[str, str]]
+"""Name of each record that could not be read, and the reason."""
+
+
+def fit_result(
+    options: Options, calibration: "Calibration", findings: Iterable[Any], notes: Iterable[str], unread: Unread
+) -> dict[str, Any]:
+    """What was fitted, how its threshold came about, and what was found on the way."""
+    return {
+        "detector": options["detector"]["name"],
+        "data": options["data"],
+        "training_images": options["training_images"],
+        "calibration_images": options["calibration_images"],
+        "fit_seconds": options["fit_seconds"],
+        **calibration_result(calibration),
+        "promise": calibration.promise(),
+        "findings": _findings(findings),
+        "notes": list(notes),
+        "failures": _failures(unread),
+        "options": options,
+    }
+
+
+def exported_result(options: Options, calibration: "Calibration", parity: Mapping[str, Any]) -> dict[str, Any]:
+    """What was exported, its threshold, and how it compares with what it was made from."""
+    return {
+        "detector": options["detector"]["name"],
+        "data": options["data"],
+        **calibration_result(calibration),
+        "promise": calibration.promise(),
+        "parity": dict(parity),
+        "options": dict(options),
+    }
+
+
+def model_result(options: Options, findings: Iterable[Any], notes: Iterable[str], unread: Unread) -> dict[str, Any]:
+    """What was trained, and what was found on the way."""
+    return {
+        "name": options["model"]["name"],
+        "data": options["data"],
+        "training_images": options["training_images"],
+        "fit_seconds": options["fit_seconds"],
+        "classes": options["classes"],
+        "findings": _findings(findings),
+        "notes": list(notes),
+        "failures": _failures(unread),
+        "options": options,
+    }
+
+
+def calibration_result(calibration: "Calibration") -> dict[str, Any]:
+    """The threshold and where it comes from."""
+    pixel = calibration.pixel_threshold
+    return {
+        "rule": calibration.rule,
+        "false_alarm_rate": calibration.false_alarm_rate,
+        "promised_rate": calibration.threshold.promised_rate,
+        "threshold": calibration.threshold.value,
+        "pixel_threshold": None if pixel is None else pixel.value,
+    }
+
+
+def inspection_result(
+    options: Options, calibration: "Calibration", verdicts: Sequence["Verdict"], unread: Unread
+) -> dict[str, Any]:
+    """All verdicts, and by which threshold."""
+    return {
+        "detector": options["detector"]["name"],
+        **calibration_result(calibration),
+        "inspected": len(verdicts),
+        "anomalous": sum(verdict.anomalous for verdict in verdicts),
+        "verdicts": [verdict.to_dict() for verdict in verdicts],
+        "failures": _failures(unread),
+    }
+
+
+def assessment_result(
+    detector: str, measures: Mapping[str, Any], options: Options, findings: Iterable[Any], unread: Unread
+) -> dict[str, Any]:
+    """The measures of an evaluation with what was evaluated; what it was evaluated on, the caller knows."""
+    return {
+        "detector": detector,
+        **measures,
+        "fit_seconds": options["fit_seconds"],
+        "findings": _findings(findings),
+        "failures": _failures(unread),
+        "options": dict(options),
+    }
+
+
+def verdict_rows(verdicts: Iterable["Verdict"], kinds: Iterable[str], labels: Iterable[int]) -> list[dict[str, Any]]:
+    """One flat row for each verdict, for CSV; labels below 0 are unknown."""
+    return [
+        {"kind": kind, "label": None if label < 0 else label, **verdict.to_row()}
+        for verdict, kind, label in zip(verdicts, kinds, labels, strict=True)
+    ]
+
+
+def likelihood_result(data: str, mean: Mapping[str, float], items: Sequence[Options], unread: Unread) -> dict[str, Any]:
+    """How likely each item is, and all on average."""
+    return {"data": data, "mean": mean, "items": items, "failures": _failures(unread)}
+
+
+def comparison_result(
+    data: str, summary: Sequence[Options], runs: Sequence[Options], failed: Mapping[str, Exception]
+) -> dict[str, Any]:
+    """A summary of each detector's runs, every run, and why detectors failed."""
+    return {
+        "data": data,
+        "summary": summary,
+        "runs": runs,
+        "failed": {name: str(error) for name, error in failed.items()},
+    }
+
+
+def comparison_rows(runs: Iterable[Options]) -> list[dict[str, Any]]:
+    """One flat row for each run, for CSV: of what is nested, intervals alone."""
+    return [
+        {name: value for name, value in run.items() if not isinstance(value, (list, dict)) or "interval" in name}
+        for run in runs
+    ]
+
+
+def _findings(findings: Iterable[Any]) -> list[dict[str, Any]]:
+    """Of health checks, or of reports, which both have these four."""
+    return [
+        {name: getattr(finding, name) for name in ("name", "severity", "message", "remedy")} for finding in findings
+    ]
+
+
+def _failures(unread: Unread) -> list[dict[str, str]]:
+    return [{"name": name, "reason": reason} for name, reason in unread]
