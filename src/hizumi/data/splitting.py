@@ -27,7 +27,7 @@ def split(
     if not records:
         raise DataError(f"{manifest.name}: holds no record; there is nothing to split")
     calibrated = any(record.split == "calibration" and record.label == 0 for record in records)
-    splits = [_given(record, calibrated) for record in records]
+    splits = [_kept_split(record, calibrated) for record in records]
     units = _units(manifest)
     for unit in units:
         _join_unit(unit, splits)
@@ -89,7 +89,7 @@ def _identities(manifest: Manifest, index: int) -> Iterable[tuple[str, str]]:
     yield f"content {manifest.content_hash(index)}", "the same content"
 
 
-def _given(record: Record, has_calibration: bool) -> str | None:
+def _kept_split(record: Record, has_calibration: bool) -> str | None:
     """The split that a record keeps; None for a normal record that is still to be assigned."""
     if record.label != 0:
         return "test"

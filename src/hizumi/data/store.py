@@ -28,8 +28,8 @@ class Store:
     """Images or vectors of a manifest, ready to be batched; made by `Store.build`.
 
     `shape` is (c, h, w) of a batch item or (d,); `kept` are the manifest's indices that can be used, in order;
-    `failures` the others, with reasons; `notes` counts images by conversion; `decoded_count` images were not
-    in the cache. `window` and `channels` are None for vectors.
+    `failures` the others, with reasons; `notes` counts images by conversion; `decoded_count` is the
+    number of images that had to be decoded. `window` and `channels` are None for vectors.
     """
 
     def __init__(
