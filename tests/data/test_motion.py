@@ -149,7 +149,7 @@ def test_what_holds_no_clips_is_refused(tmp_path: Path) -> None:
         open_source(tmp_path, motion=True)
     with pytest.raises(DataError, match="does not say which frames belong to one clip"):
         open_source("digits", motion=True)
-    with pytest.raises(DataError, match="motion is seen in frames of video"):
+    with pytest.raises(DataError, match="motion needs frames of video"):
         open_source(np.zeros((4, 3)), motion=True)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no frames"):

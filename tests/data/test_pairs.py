@@ -95,7 +95,7 @@ def test_folders_that_make_no_pairs(tmp_path: Path) -> None:
     (tmp_path / "b/1.png").write_bytes(b"no image")
     (tmp_path / "a/2.png").unlink()
     (tmp_path / "a/3.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="a and b: of none of the 2 pairs both images can be used"):
+    with pytest.raises(DataError, match="a and b: both images can be used in none of the 2 pairs"):
         paired(store(tmp_path / "a"), store(tmp_path / "b"))
 
 
@@ -118,7 +118,7 @@ def test_halves_side_by_side(tmp_path: Path) -> None:
 
 
 def test_what_does_not_lie_side_by_side(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="items of 1x6x7 are no two images side by side; their width must be even"):
+    with pytest.raises(DataError, match="items of 1x6x7 are not two images side by side; their width must be even"):
         SideBySide(torch.zeros(2, 1, 6, 7))
     numbered(tmp_path / "a", ["1.png"])
     with pytest.raises(UsageError, match="tiles would cut through"):

@@ -29,7 +29,7 @@ def test_flat_folder(tmp_path: Path):
     (tmp_path / "notes.txt").write_text("not an image")
     manifest = open_source(tmp_path)
     assert facts(manifest) == {"a.JPG": ("good", 0, None), "b.png": ("good", 0, None)}
-    assert manifest.notes == ("1 files that are not images by their names were passed over",)
+    assert manifest.notes == ("ignored files that are not images by their names: 1",)
     assert manifest.read(1).pixels[0, 0, 0] == 2
 
 
@@ -57,7 +57,7 @@ def test_mvtec_layout(tmp_path: Path):
         "test/broken edge/0.png",
     }
     assert masks["test/broken edge/0.png"].all()
-    assert manifest.notes == ("1 of 3 anomalous images have no mask and do not count in pixel measures",)
+    assert manifest.notes == ("1 of 3 anomalous images have no mask and are left out of pixel metrics",)
     assert len(manifest.select(split="test", label=1)) == 3
 
 
@@ -83,7 +83,7 @@ def test_folders_without_use(tmp_path: Path):
     with pytest.raises(DataError, match="holds no PNG"):
         open_source(tmp_path)
     write(tmp_path / "monday/0.png")
-    with pytest.raises(DataError, match="only the folders monday; put good images right into it"):
+    with pytest.raises(DataError, match="only the folders monday; put good images directly in it"):
         open_source(tmp_path)
     (tmp_path / "train").mkdir()
     with pytest.raises(DataError, match="holds no PNG"):
@@ -99,7 +99,7 @@ def test_names_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     write(tmp_path / "digits/mine.png")
     assert facts(open_source("digits")) == {"mine.png": ("good", 0, None)}  # a folder of that name wins
     (tmp_path / "x.docx").write_bytes(b"x")
-    with pytest.raises(DataError, match="is none of the files that can be opened"):
+    with pytest.raises(DataError, match="cannot be opened; give an image"):
         open_source(tmp_path / "x.docx")
 
 
@@ -143,7 +143,7 @@ def test_csv_manifest(tmp_path: Path):
         ("path,label\n", "has a heading and no line below it"),
         ("path,split\na.png,tset\n", "line 2: split 'tset' is not known"),
         ("path,mask\na.png,none.png\n", "line 2: there is no mask file"),
-        ("path,label\n,1\n", "line 2 names no path"),
+        ("path,label\n,1\n", "line 2 has no path"),
         ("a,b\n1,2\n3\n", "line 3 has 1 cells, the heading 2"),
         ("a,b\n1,2\n3,tall\n", "line 3, column 'b': 'tall' is not a number"),
         ("label,split\n1,test\n", "has no column of numbers"),

@@ -199,7 +199,7 @@ def test_folds_hold_every_record_once_and_whole_groups(groups: list[int], count:
 
 def test_folds_that_make_no_sense():
     manifest = labelled([0] * 6, groups=["a", "a", "b", "b", "c", "c"])
-    with pytest.raises(UsageError, match="folds is 1; it takes two or more"):
+    with pytest.raises(UsageError, match="folds is 1; use two or more"):
         deal_folds(manifest, 1)
     with pytest.raises(DataError, match="3 different images or groups cannot make 4 folds"):
         deal_folds(manifest, 4)

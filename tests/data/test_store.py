@@ -201,7 +201,7 @@ def test_mixed_sizes_need_an_image_size(tmp_path: Path):
     folder_of(tmp_path, 2)
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "odd.png")
     manifest = open_source(tmp_path)
-    with pytest.raises(DataError, match=r"0\.png is 30x20 pixels and odd\.png 9x9: give an image size"):
+    with pytest.raises(DataError, match=r"0\.png is 30x20 pixels and odd\.png 9x9: set an image size"):
         Store.build(manifest, None)
     assert len(Store.build(manifest, Sizing(16, 16))) == 3
 

@@ -207,7 +207,7 @@ def test_bundles_know_what_they_are(fitted: Inspector, exported: Path, tmp_path:
     content = bytearray(exported.read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "changed.hizumi").write_bytes(content)
-    with pytest.raises(BundleError, match=r"changed\.hizumi: is no hizumi bundle"):
+    with pytest.raises(BundleError, match=r"changed\.hizumi: is not a hizumi bundle"):
         runtime.load(tmp_path / "changed.hizumi")
     with zipfile.ZipFile(exported) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}

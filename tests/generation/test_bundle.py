@@ -98,7 +98,7 @@ def test_every_changed_byte_is_refused(path: Path) -> None:
     [
         ({"model": {"name": "os_system", "arguments": {}}}, "no model or detector is called 'os_system'"),
         ({"model": {"name": "vae", "arguments": {"colour": 3}}}, "does not take these settings"),
-        ({"format": 99}, "install a newer one"),
+        ({"format": 99}, "install a newer version"),
         ({"shape": [1, 8, 8]}, "do not fit each other"),
         ({"preprocessing": {}}, "do not fit each other"),
         ({"surprise": 1}, r"model\.json is not valid at surprise"),
@@ -117,7 +117,7 @@ def test_headers_that_make_no_sense_are_refused(path: Path, changes: dict[str, o
 def test_archives_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "a.hizumi").write_bytes(pack({"x": b"y"}))
     for read in (load, inspection.load, kind_of):
-        with pytest.raises(BundleError, match=r"holds none of .*model\.json.*; it is no hizumi bundle"):
+        with pytest.raises(BundleError, match=r"holds none of .*model\.json.*; it is not a hizumi bundle"):
             read(tmp_path / "a.hizumi")
 
 

@@ -90,7 +90,7 @@ def test_every_truncation_is_refused(path: Path) -> None:
     whole = path.read_bytes()
     for length in (0, 10, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
-        with pytest.raises(BundleError, match="no hizumi bundle"):
+        with pytest.raises(BundleError, match="not a hizumi bundle"):
             load(path)
 
 
@@ -108,7 +108,7 @@ def rewritten(path: Path, **changes: object) -> Path:
     [
         ({"detector": {"name": "os_system", "arguments": {}}}, "no detector is called 'os_system'"),
         ({"detector": {"name": "reconstruction", "arguments": {"colour": 3}}}, "does not take these settings"),
-        ({"format": 99}, "install a newer one"),
+        ({"format": 99}, "install a newer version"),
         ({"shape": [1, 8, 8, 8]}, "do not fit each other"),
         ({"shape": "big"}, "bundle.json is not valid at shape"),
         ({"surprise": 1}, "bundle.json is not valid at surprise"),
@@ -126,7 +126,7 @@ def test_files_that_are_no_bundles(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "b.hizumi", "w") as archive:
         archive.writestr("x", "y")
     for name in ("a.hizumi", "b.hizumi"):
-        with pytest.raises(BundleError, match="is no hizumi bundle"):
+        with pytest.raises(BundleError, match="is not a hizumi bundle"):
             load(tmp_path / name)
     with pytest.raises(BundleError, match="cannot be read: No such file"):
         load(tmp_path / "c.hizumi")

@@ -1,6 +1,5 @@
 """A small inspection with everything in it: good and anomalous images, maps, reconstructions, terms."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 from hizumi.calibration import Calibration, Verdict, boxes_over
 from hizumi.evaluation import evaluate
-from hizumi.report import ReportContent
+from hizumi.report import Finding, ReportContent
 
 SIZE = 24
 KINDS = ("good", "scratch", "good", "stain")
@@ -72,9 +71,7 @@ def parts(calibration: Calibration, verdicts: list[Verdict]) -> dict[str, Any]:
             {"phase": "gan", "step": step, "images_seen": 8 * step, "seconds": 0.1 * step, "losses": {"generator": 2.0}}
             for step in range(30)
         ],
-        "findings": [
-            SimpleNamespace(name="drift", severity="warning", message="Scores drift.", remedy="Add good images.")
-        ],
+        "findings": [Finding(name="drift", severity="warning", message="Scores drift.", remedy="Add good images.")],
         "options": {"detector": "ganomaly", "model": {"code_channels": 4}, "device": None},
         "features": np.random.default_rng(0).normal(size=(len(verdicts), 6)),
         "data_notes": ["3 images were turned upright."],

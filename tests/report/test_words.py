@@ -1,11 +1,10 @@
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from hizumi.evaluation import Estimate
-from hizumi.report import ReportContent
+from hizumi.report import Finding, ReportContent
 from hizumi.report.words import consequences, count, facts, flat_options, headline, number, percent
 
 
@@ -35,7 +34,7 @@ def test_headline_counts(parts: dict[str, Any]) -> None:
     [
         (
             (0.003, 0.043),
-            "2 % of the good images were alarmed, where 1 % was asked for: the difference is within chance",
+            "2 % of the good images were flagged, where 1 % was asked for: the difference is within chance",
             False,
         ),
         ((0.015, 0.043), "more than chance explains", True),
@@ -51,9 +50,7 @@ def test_promise_against_what_happened(
 
 
 def test_pressing_matters_come_first(parts: dict[str, Any]) -> None:
-    dead = SimpleNamespace(
-        name="dead", severity="problem", message="The discriminator is dead.", remedy="Lower the rate."
-    )
+    dead = Finding(name="dead", severity="problem", message="The discriminator is dead.", remedy="Lower the rate.")
     content = changed(parts, image_auroc=Estimate(0.52, 0.45, 0.6))
     found = sentences(replace(content, findings=[dead]))
     assert found[0] == "Look at the health of the fit first: The discriminator is dead."

@@ -32,15 +32,15 @@ RULES = {
     "peaks-over-threshold": "a Pareto tail fitted to the largest scores, for rates below 1/n",
     "best-f1": "the largest F1 on a labelled set that holds anomalies",
 }
-_OF_IMAGES_ONLY = ("chi-square", "best-f1")  # the maximum of a map follows no chi-square law and has no label
+_OF_IMAGES_ONLY = ("chi-square", "best-f1")  # a map's maximum is not chi-square distributed and has no label
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """How scores become decisions: made from held-out good images only, changed without touching the detector.
+    """Turns scores into decisions; fitted on held-out good images only, and independent of the detector.
 
     `scores` are ascending, one per held-out good image; `pixel_maxima` are the ascending maxima of their maps. The
-    pixel threshold keeps the share of good images that show any region at all at the asked rate. Maps are drawn from
+    pixel threshold keeps the share of good images with any region at the requested rate. Maps are drawn from
     `map_range[0]`, a good image's median pixel, to `map_range[1]`, with the pixel threshold in the middle.
     """
 
@@ -69,9 +69,9 @@ class Calibration:
         """Calibrate on the scores of held-out good images.
 
         `degrees_of_freedom` is for the chi-square rule, `labelled` (scores, labels 0 or 1) for best-f1; they are kept,
-        so that `with_` can switch to these rules later. `folds` says that the scores come from as many fits, each on
-        the other folds; the conformal rule then promises less. Raises DataError for scores that cannot be used and
-        UsageError for a rule or rate that does not exist.
+        so that `with_` can switch to these rules later. `folds` is the number of
+        folds where each score comes from a fit on the others; the conformal rule then promises nothing. Raises
+        DataError for scores that cannot be used and UsageError for an unknown rule or a rate that is not in (0, 1).
         """
         options: dict[str, float] = {}
         if degrees_of_freedom is not None:
@@ -114,7 +114,7 @@ class Calibration:
         return cls(scores, rule, false_alarm_rate, options, threshold, pixel_maxima, pixel_threshold, map_range)
 
     def with_(self, *, rule: str | None = None, false_alarm_rate: float | None = None) -> Self:
-        """The same held-out scores under another rule or rate; the detector is not needed."""
+        """Recalibrate on the held-out scores with another rule or rate, without the detector."""
         return self._decide(
             self.scores,
             self.rule if rule is None else rule,
@@ -125,7 +125,7 @@ class Calibration:
         )
 
     def rescored(self, scores: Float[np.ndarray, "n"], pixel_maxima: Float[np.ndarray, "n"] | None) -> Self:
-        """The same rule and rate on the scores of another form of the detector for the same held-out images."""
+        """Recalibrate by this rule and rate on an export's scores of the same held-out images."""
         return self._decide(
             _ascending(scores, "scores"),
             self.rule,
@@ -144,7 +144,7 @@ class Calibration:
         return np.asarray(_without_nan(scores).astype(np.float64) > self.threshold.value)
 
     def promise(self) -> str:
-        """What the threshold promises, and what this number of held-out images can support, for a reader."""
+        """Sentences on what the threshold promises and what this number of held-out images can support."""
         count, lines = len(self.scores), [self.threshold.words]
         if self.threshold.rule == "conformal" and self.threshold.promised_rate is not None:
             upper = percent(upper_rate(count, self.false_alarm_rate))
@@ -159,7 +159,7 @@ class Calibration:
         return " ".join(lines)
 
     def to_dict(self) -> tuple[dict[str, Any], dict[str, Float[np.ndarray, "..."]]]:
-        """What JSON can hold, and the float64 arrays by name: `scores` and, where there are maps, `pixel_maxima`."""
+        """Fields for JSON, and float64 arrays by name: `scores` and, where there are maps, `pixel_maxima`."""
         fields: dict[str, Any] = {
             "rule": self.rule,
             "false_alarm_rate": self.false_alarm_rate,
@@ -239,7 +239,7 @@ def _best_f1_limit(rate: float, options: dict[str, float]) -> Threshold:
 
 
 def check_rule(rule: str, false_alarm_rate: float) -> None:
-    """Raise UsageError where there is no such rule or rate."""
+    """Raise UsageError for an unknown rule, or a rate that is not in (0, 1)."""
     if rule not in RULES:
         close = get_close_matches(rule, RULES, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""

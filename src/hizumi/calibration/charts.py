@@ -1,4 +1,4 @@
-"""Control charts: is a process still what it was? Shewhart's charts for large shifts, EWMA and CUSUM for small ones.
+"""Control charts of a process: Shewhart's for large shifts, EWMA and CUSUM for small ones.
 
 A chart has the centre and spread of a process in control, and runs over streams of values, the last axis being time.
 Montgomery, "Introduction to Statistical Quality Control", chapters 6 and 9; Western Electric, "Statistical Quality
@@ -17,15 +17,15 @@ from hizumi.shapes import Bool, Float, Integer
 
 
 class Points(NamedTuple):
-    """A chart's run over streams (..., values): what was plotted, between which limits, and what to make of it."""
+    """A chart over streams (..., values): the plotted statistic, its control limits, and its alarms."""
 
     name: str
     values: Float[np.ndarray, "*streams points"]
     lower: Float[np.ndarray, " points"]
     upper: Float[np.ndarray, " points"]
     alarms: Bool[np.ndarray, "*streams points"]
-    onset: Integer[np.ndarray, "*streams points"]  # the value of the stream since which this point was on its way
-    seen: Integer[np.ndarray, " points"]  # the last value of the stream that this point has seen
+    onset: Integer[np.ndarray, "*streams points"]  # index of the value at which a shift is taken to have begun
+    seen: Integer[np.ndarray, " points"]  # index of the last value in this point
 
 
 class Constants(NamedTuple):
@@ -71,12 +71,12 @@ class Shewhart:
     Args:
         centre: Mean of the process.
         sigma: Standard deviation of single values.
-        size: Values in a subgroup, consecutive ones.
+        size: Consecutive values per subgroup.
         spread: "range" or "deviation" of the subgroup; single values have moving ranges.
-        width: Of the limits, in standard errors.
-        exact: Limits of the spread that are passed as rarely as those of the mean; with as many standard errors as
-            there, the usual ones, they are passed more often, as the law of a spread is skewed.
-        rules: Alarm by the four Western Electric rules in place of the first alone.
+        width: Distance of the limits from the centre, in standard errors.
+        exact: Probability limits of the spread, exceeded as rarely as those of the mean. The usual limits, in standard
+            errors, are exceeded more often, as the distribution of a spread is skewed.
+        rules: Alarm by the four Western Electric rules instead of the first alone.
     """
 
     centre: float
@@ -96,7 +96,7 @@ class Shewhart:
         width: float = 3.0,
         rules: bool = False,
     ) -> Self:
-        """Centre and sigma from a process in control; what varies between subgroups does not widen the limits."""
+        """Centre and sigma of a process in control; variation between subgroups does not widen the limits."""
         subgroups = _subgroups(values, size)
         if spread == "deviation" and size > 1:
             sigma = float(subgroups.std(-1, ddof=1).mean()) / constants(size).c4
@@ -122,7 +122,7 @@ class Shewhart:
         return self.spread == "deviation" and self.size > 1
 
     def _limits_of_spread(self) -> Float[np.ndarray, "2"]:
-        """Of standard Gaussian values."""
+        """Lower and upper limit of the spread of standard Gaussian values."""
         from scipy.special import chdtri
 
         size = max(self.size, 2)
@@ -146,8 +146,8 @@ class EWMA:
     Args:
         centre: Mean of the process, where z starts.
         sigma: Standard deviation of single values.
-        weight: Of the newest value, in (0, 1]; small ones find small shifts.
-        width: Of the limits, in standard deviations of z.
+        weight: Weight of the newest value, in (0, 1]; small weights find small shifts.
+        width: Distance of the limits from the centre, in standard deviations of z.
     """
 
     centre: float
@@ -178,7 +178,7 @@ class CUSUM:
         centre: Mean of the process.
         sigma: Standard deviation of single values.
         slack: Half the shift to find, in sigma: k.
-        limit: Of either sum, in sigma: h.
+        limit: Limit of either sum, in sigma: h.
     """
 
     centre: float
@@ -203,7 +203,7 @@ class CUSUM:
 
 
 def western_electric(standard: Float[np.ndarray, "*streams n"]) -> Bool[np.ndarray, "4 *streams n"]:
-    """The four rules, each true where it is met, on points in standard errors from the centre.
+    """Where each of the four rules is met by points in standard errors from the centre.
 
     One beyond 3; two of three beyond 2; four of five beyond 1; eight in a row; all on one side.
     """
@@ -216,19 +216,19 @@ def western_electric(standard: Float[np.ndarray, "*streams n"]) -> Bool[np.ndarr
 
 @cache
 def range_quantile(probability: float, size: int) -> float:
-    """What the range of `size` standard Gaussian values stays below with this probability."""
+    """Quantile of the range of `size` standard Gaussian values."""
     from scipy.optimize import brentq
 
     return float(brentq(lambda limit: _range_law(np.array([limit]), size)[0] - probability, 0, 18))
 
 
 def ewma_deviation(weight: float, count: Integer[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Standard deviation of the average of `count` values, in that of one value."""
+    """Standard deviation of an EWMA of `count` values, in standard deviations of one value."""
     return np.sqrt(weight / (2 - weight) * (1 - (1 - weight) ** (2.0 * count)))
 
 
 def density(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """Of a standard Gaussian."""
+    """Standard Gaussian density."""
     return np.exp(-(values**2) / 2) / math.sqrt(2 * math.pi)
 
 

@@ -27,9 +27,9 @@ def images_needed(false_alarm_rate: float) -> int:
 
 
 def conformal_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
-    """The conformal threshold of ascending scores of held-out good images.
+    """Conformal threshold of ascending scores of held-out good images.
 
-    When there are too few of them for the rate, the largest score, which promises 1 / (n + 1).
+    With too few images for the rate, it is the largest score, which promises 1 / (n + 1).
     """
     count = len(scores)
     rank = max(1, min(conformal_rank(count, false_alarm_rate), count))
@@ -49,11 +49,11 @@ def conformal_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> 
 
 
 def cross_fitted(threshold: Threshold, count: int, folds: int) -> Threshold:
-    """What a conformal threshold means where each score came from a fit on the other folds: it promises nothing.
+    """Restate a conformal threshold for scores that come from fits on the other folds: it promises nothing.
 
-    With each new image scored by all the fits, the rate would lie under twice the asked one whatever the distribution
+    If all the fits scored each new image, the rate would be under twice the requested one whatever the distribution
     (Vovk, "Cross-conformal predictors", 2015; Barber, Candes, Ramdas and Tibshirani, "Predictive inference with the
-    jackknife+", 2021). Here one last fit scores it, so even that rests on the fits being alike.
+    jackknife+", 2021). Here one final fit scores it, so even that assumes that the fits are alike.
     """
     assert threshold.promised_rate is not None, "only a conformal threshold has a promise to lose"
     words = (
@@ -66,9 +66,9 @@ def cross_fitted(threshold: Threshold, count: int, folds: int) -> Threshold:
 
 
 def upper_rate(count: int, false_alarm_rate: float, confidence: float = 0.95) -> float:
-    """The rate that the false alarms of one set of n calibration images stay under, with this confidence.
+    """Upper confidence bound on the false-alarm rate of one set of n calibration images.
 
-    The promise holds on average over sets; for one set the rate follows Beta(n - k + 1, k), k the threshold's rank.
+    The promise holds on average over sets; the rate of one set follows Beta(n - k + 1, k), k the threshold's rank.
     """
     from scipy.special import betaincinv
 

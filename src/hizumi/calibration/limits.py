@@ -1,4 +1,4 @@
-"""Threshold rules that rest on an assumption, each naming it; all take ascending scores of held-out good images."""
+"""Threshold rules that state their assumption; all take ascending scores of held-out good images."""
 
 import math
 from typing import NamedTuple
@@ -12,12 +12,12 @@ from hizumi.shapes import Float, Integer
 
 FEWEST_EXCESSES = 20
 _TAIL_SHARE = 0.02
-_LARGEST_TAIL_SHARE = 0.1  # further in than this the scores are no tail
+_LARGEST_TAIL_SHARE = 0.1  # beyond it, the scores are not a tail
 _SMALLEST_SHAPE = -0.5  # below, the likelihood of a generalised Pareto is not regular, and below -1 not bounded
 
 
 def quantile_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
-    """The empirical quantile, interpolated: about the asked share of the held-out images themselves lies above it."""
+    """The empirical quantile, interpolated: about the requested share of the held-out images lies above it."""
     value = float(np.quantile(scores, 1 - false_alarm_rate))
     words = (
         f"Empirical quantile: {_above(scores, value)}. It aims at a false-alarm rate of {percent(false_alarm_rate)} "
@@ -70,8 +70,8 @@ def chi_square_limit(
 def peaks_over_threshold_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
     """The quantile of a generalised Pareto law fitted to the largest scores, for rates below 1 / n.
 
-    Falls back to the conformal rule, and says so, when fewer than 20 scores make up the tail or the rate is not a
-    tail's. Pickands, "Statistical inference using extreme order statistics" (1975).
+    Falls back to the conformal rule, and says so, when the tail has fewer than 20 scores or the rate lies outside it.
+    Pickands, "Statistical inference using extreme order statistics" (1975).
     """
     count = len(scores)
     tail = max(FEWEST_EXCESSES, math.ceil(count * max(_TAIL_SHARE, 2 * false_alarm_rate)))
@@ -86,13 +86,13 @@ def peaks_over_threshold_limit(scores: Float[np.ndarray, "n"], false_alarm_rate:
     words = (
         f"Peaks over threshold: a generalised Pareto tail (shape {shape:.3g}, scale {scale:.3g}) fitted to the "
         f"{len(excesses)} largest of {count} scores; {percent(false_alarm_rate)} of good images are flagged if the "
-        f"tail goes on like that; {_above(scores, value)}."
+        f"tail continues like that; {_above(scores, value)}."
     )
     return Threshold(value, "peaks-over-threshold", false_alarm_rate, None, words)
 
 
 def fit_generalised_pareto(excesses: Float[np.ndarray, "n"]) -> tuple[float, float]:
-    """Shape and scale of largest likelihood for positive excesses, the shape kept at -1/2 or above.
+    """Maximum-likelihood shape and scale for positive excesses, the shape kept at -1/2 or above.
 
     Grimshaw, "Computing maximum likelihood estimates for the generalized Pareto distribution" (1993): for a given
     ratio shape / scale the best shape is known, so the search has one dimension. Here it runs over
@@ -112,7 +112,7 @@ def fit_generalised_pareto(excesses: Float[np.ndarray, "n"]) -> tuple[float, flo
     def cost(u: float) -> float:
         return math.log(scale_at(u)) + shape_at(u)
 
-    lowest, highest = -30.0, 30.0  # beyond, 1 + expm1(u) is not told from 0
+    lowest, highest = -30.0, 30.0  # beyond, 1 + expm1(u) cannot be distinguished from 0
     if shape_at(lowest) < _SMALLEST_SHAPE:
         lowest = float(brentq(lambda u: shape_at(u) - _SMALLEST_SHAPE, lowest, highest))
     grid = np.linspace(lowest, highest, 200)
@@ -130,11 +130,11 @@ class BestF1(NamedTuple):
 
 
 def best_f1_threshold(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]) -> BestF1:
-    """The threshold of largest F1 on labelled scores (1 anomalous, 0 normal); of equals the one with fewest alarms."""
+    """The threshold of largest F1 on labelled scores (1 anomalous, 0 normal); ties go to the fewest alarms."""
     if not (labels == 1).any():
         raise DataError("best-f1 needs labelled anomalous images, and there is none: use the conformal rule")
     if np.isnan(scores).any():
-        raise DataError("some labelled scores are NaN: no threshold can be chosen by them")
+        raise DataError("some labelled scores are NaN: no threshold can be chosen from them")
     values, inverse = np.unique(scores.astype(np.float64), return_inverse=True)
     anomalous = np.bincount(inverse, weights=labels == 1)
     true_alarms = anomalous[::-1].cumsum()[::-1]

@@ -1,4 +1,4 @@
-"""Connected regions of a mask, by the runs of its rows."""
+"""Connected regions of a mask, from the runs of its rows."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from hizumi.shapes import Bool, Integer
 
 
 class Runs(NamedTuple):
-    """Stretches of True without a gap, each in one row, from column `start` to before `stop`; row by row."""
+    """Maximal runs of True, each in one row, from column `start` to before `stop`; in row-major order."""
 
     row: Integer[np.ndarray, " runs"]
     start: Integer[np.ndarray, " runs"]
@@ -16,9 +16,9 @@ class Runs(NamedTuple):
 
 
 def labelled_runs(mask: Bool[np.ndarray, "h w"]) -> tuple[Runs, Integer[np.ndarray, " runs"], int]:
-    """The runs of a mask, for each the number of its 8-connected region, and how many regions there are.
+    """The runs of a mask, the number of the 8-connected region of each, and the number of regions.
 
-    Regions are numbered in the order of their first pixels, row by row.
+    Regions are numbered by their first pixels in row-major order.
     """
     runs = _runs(mask)
     parents = list(range(len(runs.row)))
@@ -31,7 +31,7 @@ def labelled_runs(mask: Bool[np.ndarray, "h w"]) -> tuple[Runs, Integer[np.ndarr
 
     for upper, lower in zip(*_touching(runs, mask.shape[1]), strict=True):
         first, second = sorted((root(int(upper)), root(int(lower))))
-        parents[second] = first  # the earlier one, so that roots are first pixels
+        parents[second] = first  # the earlier run, so that a root holds its region's first pixel
     roots, labels = np.unique(np.array([root(run) for run in range(len(parents))], dtype=int), return_inverse=True)
     return runs, labels, len(roots)
 
@@ -44,7 +44,7 @@ def _runs(mask: np.ndarray) -> Runs:
 
 def _touching(runs: Runs, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of runs in neighbouring rows that share a column, or touch at a corner."""
-    # As places in one long line, in which a row begins where the row before it, and room for a corner, has ended.
+    # Positions in one line of all rows, with room for a corner between them.
     stride = width + 2
     above, stop = (runs.row + 1) * stride + runs.start, (runs.row + 1) * stride + runs.stop
     own_start, own_stop = runs.row * stride + runs.start, runs.row * stride + runs.stop

@@ -1,6 +1,6 @@
-"""Run lengths of control charts: how many points pass, in the mean, until there is an alarm.
+"""Average run lengths of control charts of Gaussian values: the mean number of points until an alarm.
 
-Of Gaussian values; in control it is the mean distance of false alarms, after a shift the delay of the true one.
+In control it is the mean distance between false alarms; after a shift, the mean delay of detection.
 """
 
 import math
@@ -13,12 +13,12 @@ from hizumi.calibration.charts import density, ewma_deviation
 from hizumi.errors import UsageError
 from hizumi.shapes import Float
 
-_NODES = 96  # of Gauss and Legendre's quadrature; run lengths are smooth in the place of the chart
+_NODES = 96  # of Gauss-Legendre quadrature; run lengths are smooth in the state of the chart
 _LONGEST_RUN = 1e9
 
 
 def shewhart_run_length(width: float, shift: float = 0.0, size: int = 1) -> float:
-    """Mean points until one lies outside, the process mean being off by `shift` sigma: 370.4 for 3 and 0."""
+    """Mean number of points until one lies outside, the mean being off by `shift` sigma: 370.4 for 3 and 0."""
     from scipy.special import ndtr
 
     away = shift * math.sqrt(size)
@@ -26,18 +26,18 @@ def shewhart_run_length(width: float, shift: float = 0.0, size: int = 1) -> floa
 
 
 def cusum_run_length(limit: float, slack: float = 0.5, shift: float = 0.0) -> float:
-    """Mean points until either sum passes `limit`, from zero, the mean being off by `shift` sigma.
+    """Mean number of points until either sum passes `limit`, from zero, the mean being off by `shift` sigma.
 
-    Of one sum by Page's integral equation; 1 / length of both is the sum of the two (van Dobben de Bruyn 1968).
+    One-sided lengths come from Page's integral equation; their reciprocals add up (van Dobben de Bruyn 1968).
     """
     return 1 / (1 / _one_sided_run_length(limit, slack, shift) + 1 / _one_sided_run_length(limit, slack, -shift))
 
 
 def ewma_run_length(weight: float, width: float, shift: float = 0.0, *, exact: bool = True) -> float:
-    """Mean points until the average leaves its limits, the mean being off by `shift` sigma.
+    """Mean number of points until the average leaves its limits, the mean being off by `shift` sigma.
 
-    By the integral equation of Crowder (1987) for the limits that the chart tends to, and from there backwards through
-    the narrower limits of the start; published tables, `exact=False`, have limits that are wide from the start.
+    By Crowder's integral equation (1987) for the asymptotic limits, and from there backwards through the narrower
+    limits of the start; with `exact=False`, as in published tables, the limits are the asymptotic ones throughout.
     """
     unit, weights = np.polynomial.legendre.leggauss(_NODES)
 
@@ -58,7 +58,7 @@ def ewma_run_length(weight: float, width: float, shift: float = 0.0, *, exact: b
 
 
 def shewhart_width(run_length: float) -> float:
-    """The width of limits whose run length in control is this."""
+    """Width of limits with this run length in control."""
     from scipy.special import ndtri
 
     _check_run_length(run_length)
@@ -67,13 +67,13 @@ def shewhart_width(run_length: float) -> float:
 
 @cache
 def ewma_width(run_length: float, weight: float = 0.2, shift: float = 0.0) -> float:
-    """The width of limits whose run length is this, the centre being wrong by `shift` sigma."""
+    """Width of limits with this run length, the centre being wrong by `shift` sigma."""
     return _solve(lambda width: ewma_run_length(weight, width, shift), run_length)
 
 
 @cache
 def cusum_limit(run_length: float, slack: float = 0.5, shift: float = 0.0) -> float:
-    """The limit whose run length is this, the centre being wrong by `shift` sigma."""
+    """Limit with this run length, the centre being wrong by `shift` sigma."""
     return _solve(lambda limit: cusum_run_length(limit, slack, shift), run_length)
 
 

@@ -1,4 +1,4 @@
-"""What every threshold rule returns."""
+"""The threshold that every rule returns."""
 
 from dataclasses import dataclass
 
@@ -19,10 +19,10 @@ class Threshold:
 
 
 def percent(rate: float) -> str:
-    """A share in (0, 1) as a reader writes it: 0.01 is "1 %"."""
+    """A share in (0, 1) in words: 0.01 is "1 %"."""
     return f"{100 * rate:.3g} %"
 
 
 def good_images(count: int, kind: str = "") -> str:
-    """A number of good images as a reader writes it: "1 good image", "40 held-out good images"."""
+    """A number of good images in words: "1 good image", "40 held-out good images"."""
     return f"{count} {kind}{' ' if kind else ''}good image{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""What is said about one inspected image."""
+"""The decision on one inspected image."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,10 +23,10 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """The decision on one image and what it rests on; maps and boxes are in the input's own pixels.
+    """The decision on one image and its evidence; maps and boxes are in the input's own pixels.
 
-    `boxes` are sorted by falling peak. `picture` is the input as shown to people, `normal` what the detector says a
-    good part would look like here, None where it cannot say.
+    `boxes` come in order of decreasing peak. `picture` is the input for display, `normal` the good part that the
+    detector expects in its place, None where it expects none.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Verdict:
         }
 
     def to_row(self) -> dict[str, Any]:
-        """The decision as a flat row, for CSV: boxes are counted, terms have a column each."""
+        """The decision as a flat row, for CSV: the number of boxes, and a column for each term."""
         fields = self.to_dict()
         terms, boxes = fields.pop("terms"), fields.pop("boxes")
         return {**fields, "regions": len(boxes), **{f"term_{name}": value for name, value in terms.items()}}

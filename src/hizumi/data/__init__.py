@@ -1,4 +1,4 @@
-"""Files, folders, tables and arrays to batches: manifest, decoding, sizing, splits and the store that serves them."""
+"""From files, folders, tables and arrays to batches: manifest, decoding, sizing, splits, and the store of pixels."""
 
 import typing as _typing
 

@@ -1,4 +1,4 @@
-"""Arrays, tensors, torch data sets, and the .npy and .npz files that hold them."""
+"""Manifests of arrays, tensors, torch data sets, and .npy and .npz files."""
 
 import sys
 import zipfile
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
 SPLIT_NAMES = ("train", "calibration", "test")
-MEANINGS = ("x", "y", "label", "split", "mask", "group", "clip", "kind")
+ARRAY_NAMES = ("x", "y", "label", "split", "mask", "group", "clip", "kind")
 
 
 def is_tensor(data: object) -> "TypeGuard[Tensor]":
-    """Whether this is a torch tensor; torch is not loaded to find out, since where there is one it is loaded."""
+    """Whether this is a torch tensor, found without importing torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(data, torch.Tensor)
 
 
 def is_dataset(data: object) -> "TypeGuard[Dataset[Any]]":
-    """Whether this is a torch data set."""
+    """Whether this is a torch data set, found without importing torch."""
     torch_data = sys.modules.get("torch.utils.data")
     return torch_data is not None and isinstance(data, torch_data.Dataset)
 
 
 def open_array(array: np.ndarray, name: str = "array") -> Manifest:
-    """Images (n, h, w) or (n, h, w, c), or vectors (n, d), all good.
+    """Manifest of images (n, h, w) or (n, h, w, c), or of vectors (n, d), all normal.
 
-    Raises DataError for other shapes, for values that are not numbers, and for what looks like (n, c, h, w).
+    Raises DataError for other shapes, for values that are not numbers, and for arrays that look like (n, c, h, w).
     """
     array = _checked(array, name)
     records = tuple(Record(f"row {row}", row=row) for row in range(len(array)))
@@ -48,12 +48,12 @@ def open_array(array: np.ndarray, name: str = "array") -> Manifest:
 
 
 def open_tensor(tensor: "Tensor") -> Manifest:
-    """Images (n, c, h, w) or (n, h, w), or vectors (n, d), all good."""
+    """Manifest of images (n, c, h, w) or (n, h, w), or of vectors (n, d), all normal."""
     return open_array(_channels_last(_as_numpy(tensor)), "tensor")
 
 
 def open_dataset(dataset: "Dataset[Any]", normal_class: NormalClass) -> Manifest:
-    """Every item once: (c, h, w) tensor, (h, w[, c]) array, image, or (d,) vector; alone or followed by its label.
+    """Manifest of a data set of (c, h, w) tensors, (h, w[, c]) arrays, images, or (d,) vectors, alone or with labels.
 
     Raises UsageError for a data set without a length, DataError for items of other kinds.
     """
@@ -72,7 +72,7 @@ def open_dataset(dataset: "Dataset[Any]", normal_class: NormalClass) -> Manifest
 
 
 def open_images(images: Sequence[np.ndarray], name: str) -> Manifest:
-    """Arrays of one shape, or images (h, w[, c]) of several sizes."""
+    """Manifest of arrays of one shape, or of images (h, w[, c]) of several sizes."""
     if len({image.shape for image in images}) <= 1:
         return open_array(np.stack(images) if images else np.empty(0), name)
     if any(image.ndim not in (2, 3) for image in images):
@@ -85,8 +85,8 @@ def open_images(images: Sequence[np.ndarray], name: str) -> Manifest:
 
 
 def open_npy(path: Path) -> Manifest:
-    """One array in a .npy file; it stays on the disk and is read as needed."""
-    with _whole(path):
+    """Manifest of the array in a .npy file, which is memory-mapped."""
+    with _loading(path):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise DataError(f"{printable(path)}: holds several arrays; give it the ending .npz")
@@ -94,16 +94,15 @@ def open_npy(path: Path) -> Manifest:
 
 
 def open_npz(path: Path, normal_class: NormalClass) -> Manifest:
-    """Named arrays: `x` (or a single array) with y or label, split, mask, group, clip, kind; or x_train, y_test, ...
+    """Manifest of named arrays: `x` (or the only array) with y or label, split, mask, group, clip, kind; or x_train ...
 
-    Numbers of clips are counted in each split by itself: clip 1 of the training and of the test frames are two groups.
-
-    Masks are (n, h, w), or packed to bits on their last axis. Where there are masks and no labels, an image whose mask
-    marks something is anomalous. With `normal_class`, training rows of other classes are left out, with a note.
+    Clips are numbered within each split: clip 1 of the training frames and clip 1 of the test frames are two groups.
+    Masks are (n, h, w), or packed to bits along the last axis. Without labels, an image whose mask marks any pixel is
+    anomalous. With `normal_class`, training rows of other classes are left out, with a note.
     """
-    with _whole(path), path.open("rb") as file, zipfile.ZipFile(file), np.load(file, allow_pickle=False) as archive:
+    with _loading(path), path.open("rb") as file, zipfile.ZipFile(file), np.load(file, allow_pickle=False) as archive:
         keys = archive.files
-        wanted = [key for key in keys if key.lower().split("_")[0] in MEANINGS or len(keys) == 1]
+        wanted = [key for key in keys if key.lower().split("_")[0] in ARRAY_NAMES or len(keys) == 1]
         arrays = {key.lower(): np.asarray(archive[key]) for key in wanted}
     name = printable(path.stem)
     if len(arrays) == 1:
@@ -119,34 +118,34 @@ def open_npz(path: Path, normal_class: NormalClass) -> Manifest:
 
 
 def _part(arrays: dict[str, np.ndarray], split: str | None, normal_class: NormalClass, name: str) -> Manifest:
-    """The rows of one split of a .npz file (None: of all), with all that is said of them."""
+    """Rows of one split of a .npz file (None: all rows) with their labels, groups, kinds and masks."""
     ending = f"_{split}" if split else ""
     manifest = open_array(arrays[f"x{ending}"], name)
-    said = {key: arrays[f"{key}{ending}"] for key in MEANINGS[1:] if f"{key}{ending}" in arrays}
-    for key, values in said.items():
+    columns = {key: arrays[f"{key}{ending}"] for key in ARRAY_NAMES[1:] if f"{key}{ending}" in arrays}
+    for key, values in columns.items():
         if len(values) != len(manifest):
             raise DataError(f"{name}: {key}{ending} has {len(values)} rows, x{ending} has {len(manifest)}")
     records = [replace(record, split=split) for record in manifest.records]
-    if "split" in said:
+    if "split" in columns:
         records = [
             replace(record, split=split_of_word(str(word), f"{name}: {record.name}"))
-            for record, word in zip(records, said["split"], strict=True)
+            for record, word in zip(records, columns["split"], strict=True)
         ]
-    if "group" in said:
-        records = [replace(record, group=str(group)) for record, group in zip(records, said["group"], strict=True)]
-    elif "clip" in said:
+    if "group" in columns:
+        records = [replace(record, group=str(group)) for record, group in zip(records, columns["group"], strict=True)]
+    elif "clip" in columns:
         records = [
             replace(record, group=" ".join(filter(None, (record.split, f"clip {clip}"))))
-            for record, clip in zip(records, said["clip"], strict=True)
+            for record, clip in zip(records, columns["clip"], strict=True)
         ]
     manifest = replace(manifest, records=tuple(records))
-    masks = _unpacked(said["mask"], manifest, f"{name}: mask{ending}") if "mask" in said else None
-    labels = next((said[key] for key in ("y", "label") if key in said), None)
+    masks = _unpacked(columns["mask"], manifest, f"{name}: mask{ending}") if "mask" in columns else None
+    labels = next((columns[key] for key in ("y", "label") if key in columns), None)
     if labels is None and masks is not None:
         labels = np.asarray(masks.any(axis=(1, 2)))
     if labels is not None:
         manifest = _labelled(manifest, labels, normal_class, f"{name}: labels{ending}")
-    return _with_masks_and_kinds(manifest, masks, said.get("kind"))
+    return _with_masks_and_kinds(manifest, masks, columns.get("kind"))
 
 
 def _with_masks_and_kinds(manifest: Manifest, masks: np.ndarray | None, kinds: np.ndarray | None) -> Manifest:
@@ -174,7 +173,7 @@ def _labelled(manifest: Manifest, labels: np.ndarray, normal_class: NormalClass,
 
 
 def _joined(parts: list[Manifest], name: str) -> Manifest:
-    """Several parts of one source as one manifest: rows and masks one after another."""
+    """Concatenate the manifests of several splits, with their rows and masks."""
     if len(parts) == 1:
         return parts[0]
     arrays = [part.arrays for part in parts if part.arrays is not None]
@@ -253,8 +252,8 @@ def _unpacked(masks: np.ndarray, manifest: Manifest, where: str) -> np.ndarray:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[None]:
-    """Turns what NumPy and zip say of unusable files into one line."""
+def _loading(path: Path) -> Iterator[None]:
+    """Convert the errors of NumPy and zipfile to a DataError of one line."""
     try:
         yield
     except PermissionError as error:

@@ -13,7 +13,7 @@ from hizumi.errors import MissingExtraError, UsageError
 BUILTIN_NAMES = ("digits", "brick", "gravel", "grass", "photographs", *TOYS)
 CROP = 64  # pixels
 TRAINING_ROWS_SHARE = 0.62
-CALIBRATION_ROWS = 90  # the lowest of them, so that no calibration crop shows what was trained on
+CALIBRATION_ROWS = 90  # the lowest of them, in which no training crop lies
 TRAINING_COUNT, CALIBRATION_COUNT = 2400, 600
 TEST_COUNT = 200  # good ones, and as many defective ones
 HELD_OUT_DIGIT = 4
@@ -27,25 +27,25 @@ CROPS_OF_EACH = 60
 
 
 def builtin(name: str, *, normal_class: NormalClass = None, seed: int = 0) -> Manifest:
-    """A built-in set by name, the same for the same seed.
+    """A built-in set by name; equal seeds give equal sets.
 
-    "digits": 8x8 images; the digit 4 is the anomaly, or, with `normal_class`, every digit but that one, or none.
-    "brick", "gravel", "grass": 64x64 crops of a photograph, training ones from its top, test ones from the rows below,
-    half of them with a drawn scratch, crack, stain, chip or smear and its mask. "photographs": colour crops of the same
-    size of 17 things, each a class where `normal_class` is "all": something to learn features from. "ring",
-    "ring_veegan", "grid": points of a mixture of Gaussians, all good; see `toys`. Raises UsageError for another name.
+    "digits": 8x8 images; the digit 4 is anomalous, or, with `normal_class`, every other digit, or for "all" none.
+    "brick", "gravel", "grass": 64x64 crops of a photograph, from its top for training and from the rows below for
+    testing, half of these with a drawn scratch, crack, stain, chip or smear and its mask. "photographs": 64x64 colour
+    crops of 17 photographs to learn features from, each photograph a class where `normal_class` is "all". "ring",
+    "ring_veegan", "grid": points of a mixture of Gaussians, all normal. Raises UsageError for another name.
     """
     if name not in BUILTIN_NAMES:
         raise UsageError(f"{name!r} is not a built-in set; there are {', '.join(BUILTIN_NAMES)}")
     try:
-        return _made(name, normal_class, seed)
+        return _build(name, normal_class, seed)
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            f"{name} comes with {error.name}, which is not installed; give data of your own"
+            f"{name} comes with {error.name}, which is not installed; give your own data"
         ) from error
 
 
-def _made(name: str, normal_class: NormalClass, seed: int) -> Manifest:
+def _build(name: str, normal_class: NormalClass, seed: int) -> Manifest:
     if name == "digits":
         return _digits(normal_class, seed)
     if normal_class not in (None, "all"):
@@ -64,11 +64,11 @@ def _digits(normal_class: NormalClass, seed: int) -> Manifest:
         raise UsageError(f"digits has no class {normal_class}; choose one from 0 to 9")
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, :, :, np.newaxis]
-    tested = np.random.default_rng(seed).random(len(images)) < DIGITS_TEST_SHARE
+    in_test = np.random.default_rng(seed).random(len(images)) < DIGITS_TEST_SHARE
     records = []
     for row, digit in enumerate(digits.target.tolist()):
         normal = digit != HELD_OUT_DIGIT if normal_class is None else normal_class in ("all", digit)
-        split = "test" if tested[row] or not normal else None
+        split = "test" if in_test[row] or not normal else None
         kind = GOOD if normal and normal_class != "all" else str(digit)
         records.append(Record(f"row {row}", kind, 0 if normal else 1, split, row=row))
     return Manifest(tuple(records), images, name="digits")
@@ -125,5 +125,5 @@ def _crops(photograph: np.ndarray, count: int, generator: np.random.Generator) -
     windows = np.lib.stride_tricks.sliding_window_view(photograph, (CROP, CROP), axis=(0, 1))
     tops = generator.integers(0, windows.shape[0], count)
     lefts = generator.integers(0, windows.shape[1], count)
-    crops = windows[tops, lefts].copy()  # channels, where there are some, come before the window
+    crops = windows[tops, lefts].copy()  # a channel axis comes before the axes of the window
     return crops if photograph.ndim == 2 else np.ascontiguousarray(crops.transpose(0, 2, 3, 1))

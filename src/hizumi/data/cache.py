@@ -1,7 +1,7 @@
-"""Decoded pixels on the disk, memory-mapped: what has been decoded once is never decoded again.
+"""Memory-mapped cache of decoded pixels on disk: each image is decoded once.
 
-A cache folder holds segments: `<id>.bin`, pixels one image after another, and `<id>.json`, which says where each
-lies. The index is written last and renamed into place, so that a run that dies leaves nothing half-known, and two
+A cache folder holds segments: `<id>.bin`, the pixels of one image after another, and `<id>.json`, the index of their
+offsets. The index is written last and renamed into place, so a run that dies leaves no partial segment behind, and
 runs that share a folder never touch each other's files.
 """
 
@@ -20,11 +20,11 @@ from hizumi.data.images import Decoded
 from hizumi.errors import SaveError
 from hizumi.storage.files import printable
 
-VERSION = 1  # raised whenever decoding or sizing gives other pixels than before
+VERSION = 1  # increased whenever decoding or sizing changes the pixels
 
 
 class PixelCache:
-    """Decoded images by key, in `folder`, or in a temporary folder that goes away with the cache.
+    """Decoded images by key, in `folder`, or in a temporary folder that is deleted with the cache.
 
     Added images can be read after `finish`. Raises SaveError when the folder cannot be written.
     """
@@ -39,11 +39,11 @@ class PixelCache:
                 self._map(index_path)
 
     def get(self, key: str) -> Decoded | None:
-        """The image with this key, its pixels a read-only view of the file; None when it is not there."""
+        """The image with this key, its pixels a read-only view of the file; None when it is not cached."""
         return self._views.get(key)
 
     def holds(self, key: str) -> bool:
-        """Whether the image is there or has been added."""
+        """Whether the image is cached, or added and not yet finished."""
         return key in self._views or key in self._added
 
     def add(self, key: str, decoded: Decoded) -> None:
@@ -58,7 +58,7 @@ class PixelCache:
         self._added[key] = [offset, pixels.shape, pixels.dtype.name, decoded.notes]
 
     def finish(self) -> None:
-        """Make the added images readable, by this cache and by later ones on the same folder."""
+        """Make the added images readable, by this cache and by later ones in the same folder."""
         if self._file is None:
             return
         segment = Path(self._file.name)
@@ -77,7 +77,7 @@ class PixelCache:
         self._map(index_path)
 
     def discard(self) -> None:
-        """Drop what was added and not finished."""
+        """Drop the images added since the last `finish`."""
         if self._file is not None:
             self._file.close()
             Path(self._file.name).unlink(missing_ok=True)
@@ -93,7 +93,7 @@ class PixelCache:
         return self._file
 
     def _map(self, index_path: Path) -> None:
-        """Views of one segment's images; a segment that is damaged or of another version is passed over."""
+        """Map the images of one segment; a segment that is damaged or of another version is ignored."""
         try:
             index = json.loads(index_path.read_text(encoding="utf-8"))
             if index["version"] != VERSION:
@@ -107,7 +107,7 @@ class PixelCache:
     def _save_error(self, error: OSError) -> SaveError:
         self.discard()
         return SaveError(
-            f"{printable(self._folder)}: decoded images cannot be kept there ({error.strerror}); "
+            f"{printable(self._folder)}: decoded images cannot be written there ({error.strerror}); "
             "make room, or name another cache folder"
         )
 

@@ -1,4 +1,4 @@
-"""Clips: frames of video that follow one another, from folders or from any source that says what belongs together."""
+"""Clips: consecutive frames of video, from folders or from any source that groups its frames."""
 
 import re
 from dataclasses import replace
@@ -12,17 +12,17 @@ from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
-PARTS = 10  # that a single clip is cut into, so that it can be dealt to training and calibration
+PARTS = 10  # into which a single clip is cut, so that it can be split into training and calibration
 
-LAYOUTS = "put the frames of each clip into a folder of its own: right into it, or into train/<clip> and test/<clip>"
+LAYOUTS = "put the frames of each clip into a folder of their own: <clip>, or train/<clip> and test/<clip>"
 
 
 def open_clips(root: Path) -> Manifest:
-    """Frames in a folder, each folder of frames one clip: a single one, or <clip>/, or train/<clip>/ and test/<clip>/.
+    """Manifest of clips, one per folder of frames: the folder itself, <clip>/, or train/<clip>/ and test/<clip>/.
 
-    Training clips are normal, and so are clips of no split or below a folder named good. What is anomalous in another
-    test clip is said by masks, ground_truth/<clip>/<frame>_mask.png or <frame>.png: a frame whose mask marks something
-    is anomalous, one without a mask is normal; a clip that has no folder of masks is not labelled.
+    Clips outside test/ are normal, and so are clips below a folder named good. Other test clips are labelled by masks,
+    ground_truth/<clip>/<frame>_mask.png or <frame>.png: a frame whose mask marks any pixel is anomalous, one without a
+    mask is normal. A test clip without a folder of masks is unlabelled. Raises DataError for a folder without frames.
     """
     records = [record for folder in _folders_of_frames(root) for record in _clip(root, folder)]
     if not records:
@@ -31,15 +31,15 @@ def open_clips(root: Path) -> Manifest:
 
 
 def with_neighbours(manifest: Manifest) -> Manifest:
-    """The same records, each with the frame before it in its clip, the first with the one after it.
+    """Give each record a neighbour: the frame before it in its clip, or for the first frame the one after it.
 
-    Records of one group are a clip, in their order. Files without a group are a clip with all images of their folder,
-    in the natural order of their names, and so do not depend on which of them were given. Arrays without groups are one
-    clip. Each clip is a group, which no split parts, but for a single clip: its parts, one after another, are groups.
-    Raises DataError for what holds no clips.
+    Records of one group are a clip, in their order. Files without a group form a clip with all images of their folder,
+    in the natural order of their names, whichever of them were given. Arrays without groups are one clip. A clip
+    becomes a group, so that no split divides it; a single clip is cut into consecutive groups. Raises DataError for
+    data without clips.
     """
     if manifest.vectors:
-        raise DataError(f"{manifest.name}: holds rows of numbers; motion is seen in frames of video")
+        raise DataError(f"{manifest.name}: holds rows of numbers; motion needs frames of video")
     if all(record.neighbour for record in manifest.records):
         return manifest
     clips: dict[str, list[int]] = {}
@@ -55,13 +55,13 @@ def with_neighbours(manifest: Manifest) -> Manifest:
         for index, record in zip(indices, own, strict=True):
             source = record.path if record.path is not None else record.row
             if (neighbour := neighbours.get(source)) is None:
-                raise DataError(f"{record.name}: is the only frame of its clip; motion takes two or more. {LAYOUTS}")
+                raise DataError(f"{record.name}: is the only frame of its clip; motion needs at least two. {LAYOUTS}")
             found[index] = replace(record, neighbour=neighbour, group=clip)
-    return _with_parts(replace(manifest, records=tuple(found[index] for index in range(len(manifest)))))
+    return _divided(replace(manifest, records=tuple(found[index] for index in range(len(manifest)))))
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
-    """A key for sorting by which frame 2 comes before frame 10."""
+    """Sort key that puts frame 2 before frame 10."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name.lower())]
 
 
@@ -71,9 +71,7 @@ def _clip_of(manifest: Manifest, record: Record) -> str:
     if record.path is not None:
         return printable(record.path.parent)
     if record.split is not None:
-        raise DataError(
-            f"{manifest.name}: does not say which frames belong to one clip; name it beside them (clip or group)"
-        )
+        raise DataError(f"{manifest.name}: does not say which frames belong to one clip; add clip or group numbers")
     return manifest.name
 
 
@@ -86,8 +84,8 @@ def _neighbours(sources: list[Path | int]) -> dict[Path | int | None, Neighbour]
     return neighbours
 
 
-def _with_parts(manifest: Manifest) -> Manifest:
-    """Where all that may be learned from is one clip: its parts, one after another, as groups of their own."""
+def _divided(manifest: Manifest) -> Manifest:
+    """Cut a single clip of training frames into consecutive parts, each a group of its own."""
     free = [index for index, record in enumerate(manifest.records) if record.label == 0 and record.split != "test"]
     if len({manifest.records[index].group for index in free}) != 1:
         return manifest
@@ -125,13 +123,13 @@ def _clip(root: Path, folder: Path) -> list[Record]:
     for path in _frames(folder):
         record = Record(printable(path.relative_to(root)), split=split, path=path)
         if not good:
-            record = _marked(record, mask_of(root, path)) if masked else replace(record, kind=UNLABELLED, label=None)
+            record = _labelled(record, mask_of(root, path)) if masked else replace(record, kind=UNLABELLED, label=None)
         records.append(record)
     return records
 
 
-def _marked(record: Record, mask: Path | None) -> Record:
-    """A frame as its mask has it: anomalous where it marks something."""
+def _labelled(record: Record, mask: Path | None) -> Record:
+    """Label a frame by its mask: anomalous where the mask marks any pixel."""
     if mask is None or not decode(mask, name=f"mask of {record.name}").pixels.any():
         return replace(record, kind=GOOD, label=0)
     return replace(record, kind="anomalous", label=1, mask=mask)

@@ -1,4 +1,4 @@
-"""Image files to pixels: only the formats on the list, at full depth, and nothing dropped without a note."""
+"""Decode image files of the listed formats, at full depth, with a note on everything converted or dropped."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -25,11 +25,10 @@ SECOND_BYTE = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 
 
 def decode(path: Path, *, name: str | None = None, pixel_limit: int = PIXEL_LIMIT) -> Decoded:
-    """The pixels (h, w, c) of an image file as stored: uint8, uint16 or float32, never squeezed into 8 bits.
+    """The pixels (h, w, c) of an image file as stored: uint8, uint16 or float32, never reduced to 8 bits.
 
     Palettes are expanded, alpha is laid over black, ink becomes colour, EXIF rotation is applied, each with a note.
-    Raises DataError, one line that begins with `name` (the path when not given), for anything that cannot be read
-    whole.
+    Raises DataError, beginning with `name` (by default the path), for a file that cannot be read in full.
     """
     name = printable(path) if name is None else name
     with _readable(path, name) as file:
@@ -49,12 +48,12 @@ def decode(path: Path, *, name: str | None = None, pixel_limit: int = PIXEL_LIMI
 
 @contextmanager
 def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
-    """The open file; whatever goes wrong inside becomes a DataError of one line."""
+    """The open file; any error while it is read becomes a DataError of one line."""
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise DataError(f"{name}: is not a PNG, JPEG, BMP, TIFF or WebP file by its name; convert it, or leave it out")
     try:
         with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # decoders warn of oddities in metadata that do not touch the pixels
+            warnings.simplefilter("ignore")  # decoders warn about metadata that do not affect the pixels
             if not file.read(1):
                 raise DataError(f"{name}: the file is empty (0 bytes); copy it again")
             file.seek(0)
@@ -102,7 +101,7 @@ def _decode_pillow(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
 
 
 def _raster(image: Image.Image, name: str) -> tuple[np.ndarray, str, tuple[str, ...]]:
-    """The stored numbers, the mode that says what they mean, and a note when they had to be expanded."""
+    """The stored values, the mode that they are in, and a note where they had to be expanded."""
     if image.mode == "P":
         mode = "RGBA" if "transparency" in image.info else "RGB"
         return np.array(image.convert(mode)), mode, ("palette expanded to colour",)
@@ -130,7 +129,7 @@ def _bytes_of_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
 
 
 def _refuse_all_but_plain_tiff(file: BinaryIO, name: str) -> None:
-    """Where tifffile is not installed: Pillow reads one page of 8- or 16-bit grey or of 8-bit colour alike."""
+    """Without tifffile, allow what Pillow reads equally well: one page of 8- or 16-bit grey or 8-bit colour."""
     file.seek(0)
     with Image.open(file, formats=("TIFF",)) as image:
         tags: Mapping[int, Any] = image.tag_v2  # type: ignore[attr-defined]  # only TIFF images have tags
@@ -138,11 +137,11 @@ def _refuse_all_but_plain_tiff(file: BinaryIO, name: str) -> None:
         known = (bits in ((8,), (16,)) and meaning == 1) or (bits == (8, 8, 8) and meaning == 2)
         plain = known and {*sample_format} == {1} and tags.get(284, 1) == 1 and 338 not in tags
         if not plain or getattr(image, "n_frames", 1) > 1:
-            raise DataError(f"{name}: it takes tifffile to read this kind of TIFF exactly: pip install tifffile")
+            raise DataError(f"{name}: reading this kind of TIFF exactly needs tifffile: pip install tifffile")
 
 
 def _refuse_shallow(image: Image.Image, name: str) -> None:
-    """Pillow reads 16-bit colour TIFF as 8 bits: rather no image than one with its levels lost."""
+    """Raise DataError for 16-bit colour TIFF, which Pillow would reduce to 8 bits."""
     bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]  # only TIFF images have tags
     if len(bits) > 1 and max(bits) > 8:
         raise DataError(

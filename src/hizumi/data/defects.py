@@ -8,7 +8,7 @@ from scipy import ndimage
 from hizumi.shapes import Bool, Float, UInt8
 
 BARELY_VISIBLE = 0.15
-"""Share of paint below which a pixel is left untouched, so that the mask is exactly where the image was changed."""
+"""Opacity below which a pixel is left untouched, so that the mask is exactly where the image was changed."""
 
 
 def draw(
@@ -16,10 +16,10 @@ def draw(
 ) -> tuple[UInt8[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
     """The image with one defect of a kind (a key of DEFECTS), and True where it was painted over."""
     clean = image.astype(np.float64)
-    paint, share = DEFECTS[kind](clean, generator)
-    share = np.where(share < BARELY_VISIBLE, 0.0, share)
-    painted = np.rint(clean + share * (paint - clean)).clip(0, 255).astype(np.uint8)
-    return painted, share > 0
+    paint, opacity = DEFECTS[kind](clean, generator)
+    opacity = np.where(opacity < BARELY_VISIBLE, 0.0, opacity)
+    painted = np.rint(clean + opacity * (paint - clean)).clip(0, 255).astype(np.uint8)
+    return painted, opacity > 0
 
 
 def _scratch(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -31,9 +31,9 @@ def _scratch(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndar
     across = np.array([direction[1], -direction[0]])
     line = start + along * length * direction + (4 * along**2) * bend * across
     strength = generator.uniform(0.6, 1.0) * (1 - (2 * np.abs(along[:, 0])) ** 4 * 0.5)
-    share = _stroke(image.shape, line, generator.uniform(1.2, 2.2), strength)
+    opacity = _stroke(image.shape, line, generator.uniform(1.2, 2.2), strength)
     shift = generator.choice([-1, 1], p=[0.35, 0.65]) * generator.uniform(45, 85)
-    return image + shift, share
+    return image + shift, opacity
 
 
 def _crack(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -45,24 +45,24 @@ def _crack(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarra
         root = int(generator.integers(5, len(stem) - 5))
         heading = np.arctan2(*(stem[root] - stem[root - 3])) + generator.choice([-1, 1]) * generator.uniform(0.5, 1.1)
         branches.append(_walk(stem[root], heading, int(generator.integers(8, 18)), generator))
-    share = np.zeros(image.shape)
+    opacity = np.zeros(image.shape)
     for order, branch in enumerate(branches):
         width = np.linspace(2.1 if order == 0 else 1.4, 0.8, len(branch))
-        share = np.maximum(share, _stroke(image.shape, branch, width, np.ones(len(branch))))
-    return image * generator.uniform(0.15, 0.5), share * generator.uniform(0.75, 1.0)
+        opacity = np.maximum(opacity, _stroke(image.shape, branch, width, np.ones(len(branch))))
+    return image * generator.uniform(0.15, 0.5), opacity * generator.uniform(0.75, 1.0)
 
 
 def _stain(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A soft-edged spot, darker or lighter, through which the texture still shows."""
     inside = _blob(image, generator, generator.uniform(4.5, 8.0), roughness=0.16)
-    share = np.clip(inside / generator.uniform(2.5, 5.0) + 0.5, 0, 1)
+    opacity = np.clip(inside / generator.uniform(2.5, 5.0) + 0.5, 0, 1)
     shift = generator.choice([-1, 1], p=[0.6, 0.4]) * generator.uniform(28, 62)
     level = ndimage.gaussian_filter(image, 6)
-    return level + 0.65 * (image - level) + shift, share * generator.uniform(0.8, 1.0)
+    return level + 0.65 * (image - level) + shift, opacity * generator.uniform(0.8, 1.0)
 
 
 def _chip(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A missing piece: a flat floor under the surface, one wall of its edge in the light and the other in shadow."""
+    """A missing piece: a flat floor below the surface, one side of its edge lit and the other in shadow."""
     inside = _shard(image, generator, generator.uniform(4.5, 7.5))
     level = ndimage.gaussian_filter(image, 6)
     floor = level - generator.uniform(18, 45) + ndimage.gaussian_filter(generator.normal(0, 8, image.shape), 0.8)
@@ -73,7 +73,7 @@ def _chip(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray
 
 
 def _smear(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A patch dragged in one direction, so that its texture is gone though its brightness is not."""
+    """A patch dragged in one direction, which removes its texture and keeps its brightness."""
     inside = _blob(image, generator, generator.uniform(6.0, 9.0), roughness=0.15)
     angle = generator.uniform(0, 180)
     turned = ndimage.rotate(image, angle, reshape=False, mode="reflect", order=1)
@@ -93,7 +93,7 @@ DEFECTS: dict[str, Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray,
 
 
 def _middle(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A point that is not at the rim: (row, column) in pixels."""
+    """A random point away from the border: (row, column) in pixels."""
     return np.array([generator.uniform(0.22, 0.78) * side for side in image.shape])
 
 
@@ -106,15 +106,15 @@ def _walk(start: np.ndarray, heading: float, steps: int, generator: np.random.Ge
 def _stroke(
     shape: tuple[int, ...], line: np.ndarray, width: float | np.ndarray, strength: np.ndarray
 ) -> Float[np.ndarray, "h w"]:
-    """Share of paint of a line through points (n, 2), with smooth edges; width (pixels) and strength by point."""
+    """Opacity of a line through points (n, 2), with smooth edges; width (pixels) and strength per point."""
     rows, columns = np.indices(shape[:2])
     distance = np.hypot(rows[..., np.newaxis] - line[:, 0], columns[..., np.newaxis] - line[:, 1])
-    share: np.ndarray = (strength * np.clip(np.asarray(width) / 2 + 0.5 - distance, 0, 1)).max(axis=2)
-    return share
+    opacity: np.ndarray = (strength * np.clip(np.asarray(width) / 2 + 0.5 - distance, 0, 1)).max(axis=2)
+    return opacity
 
 
 def _shard(image: np.ndarray, generator: np.random.Generator, radius: float) -> Float[np.ndarray, "h w"]:
-    """Pixels inside the nearest side (negative: outside) of an angular shape, the middle of some half-planes."""
+    """Signed distance in pixels to the border (positive: inside) of an intersection of half-planes."""
     rows, columns = np.indices(image.shape)
     row, column = _middle(image, generator)
     sides = int(generator.integers(4, 8))
@@ -127,7 +127,7 @@ def _shard(image: np.ndarray, generator: np.random.Generator, radius: float) -> 
 def _blob(
     image: np.ndarray, generator: np.random.Generator, radius: float, roughness: float
 ) -> Float[np.ndarray, "h w"]:
-    """Pixels inside the edge (negative: outside) of a round shape; its radius varies by about `roughness` of itself."""
+    """Signed distance in pixels to the edge (positive: inside) of a round shape of relative `roughness`."""
     rows, columns = np.indices(image.shape)
     row, column = _middle(image, generator)
     stretch = generator.uniform(0.75, 1.3)

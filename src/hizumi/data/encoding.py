@@ -1,4 +1,4 @@
-"""Pixels to files, at full depth and with all channels: the counterpart of `files.decode`."""
+"""Encode pixels at full depth and with all channels: the counterpart of `decoding.decode`."""
 
 import io
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def encoded(pixels: Shaped[np.ndarray, "h w c"]) -> tuple[str, bytes]:
-    """Suffix and content of a file that holds these pixels without loss: PNG where it can, TIFF otherwise."""
+    """Suffix and content of a file that holds these pixels without loss: PNG where possible, TIFF otherwise."""
     channels = pixels.shape[2]
     file = io.BytesIO()
     if pixels.dtype == np.uint8 and channels in (1, 3):
@@ -22,6 +22,6 @@ def encoded(pixels: Shaped[np.ndarray, "h w c"]) -> tuple[str, bytes]:
         tifffile.imwrite(file, pixels[:, :, 0], photometric="minisblack")
     elif channels == 3:
         tifffile.imwrite(file, pixels, photometric="rgb")
-    else:  # separate planes, so that no reader takes one for alpha
+    else:  # separate planes, so that no channel is mistaken for alpha
         tifffile.imwrite(file, pixels.transpose(2, 0, 1), photometric="minisblack", planarconfig="separate")
     return ".tif", file.getvalue()

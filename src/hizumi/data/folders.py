@@ -10,15 +10,14 @@ from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
 MASKS_FOLDER = "ground_truth"
-LAYOUTS = "put good images right into it, or into good/ beside one folder a defect, or into train/good and test/<kind>"
+LAYOUTS = "put good images directly in it, or in good/ beside one folder per defect, or in train/good and test/<kind>"
 
 
 def open_folder(root: Path, normal_class: NormalClass = None) -> Manifest:
-    """The images of a folder; which layout it has is told by the names of its sub-folders.
+    """Manifest of a folder of images, whose layout is recognised by the names of its sub-folders.
 
-    With `normal_class` "all", sub-folders whose names say nothing about good and bad are classes, all of them normal.
-
-    Raises DataError when it holds no image, or only sub-folders whose names say nothing about good and bad.
+    With `normal_class` "all", sub-folders whose names do not mean good or bad are classes, all of them normal.
+    Raises DataError when it holds no image, or only sub-folders whose names do not mean good or bad.
     """
     folders, files, others = listed(root)
     names = {folder.name.lower(): folder for folder in folders}
@@ -57,14 +56,16 @@ def listed(folder: Path) -> tuple[list[Path], list[Path], int]:
 
 
 def _by_kind(root: Path, folder: Path, split: str | None, notes: list[str]) -> list[Record]:
-    """Records of good/ and of one folder a defect; images beside those folders are good in train/ only."""
+    """Records of good/ and of one folder per defect; in train/ without sub-folders, all images are good."""
     folders, files, others = listed(folder) if folder != root else (listed(root)[0], listed(root)[1], 0)
     notes.extend(_note_on_others(others))
     records = []
     if files and not folders and split in ("train", "calibration"):
         records = [_record(root, path, GOOD, split) for path in files]
     elif files:
-        notes.append(f"{len(files)} images of {printable(folder)} lie in no folder of a kind and were not read")
+        notes.append(
+            f"{len(files)} images of {printable(folder)} are in no folder that names their kind and were not read"
+        )
     for kind_folder in folders:
         if kind_folder.name == MASKS_FOLDER:
             continue
@@ -85,7 +86,7 @@ def _record(root: Path, path: Path, kind: str, split: str | None) -> Record:
 
 
 def mask_of(root: Path, path: Path) -> Path | None:
-    """An image's mask: ground_truth/<kind>/<name>_mask.<suffix>, or with the image's own name."""
+    """An image's mask, ground_truth/<kind>/<name>_mask.<suffix> or <name>.<suffix>; None without one."""
     folder = root / MASKS_FOLDER / path.parent.name
     for stem in (f"{path.stem}_mask", path.stem):
         for suffix in dict.fromkeys((".png", path.suffix, *sorted(IMAGE_SUFFIXES))):
@@ -95,7 +96,7 @@ def mask_of(root: Path, path: Path) -> Path | None:
 
 
 def _note_on_others(count: int) -> list[str]:
-    return [f"{count} files that are not images by their names were passed over"] if count else []
+    return [f"ignored files that are not images by their names: {count}"] if count else []
 
 
 def _note_on_masks(records: list[Record]) -> list[str]:
@@ -103,4 +104,4 @@ def _note_on_masks(records: list[Record]) -> list[str]:
     without = sum(record.mask is None for record in anomalous)
     if not without or without == len(anomalous):
         return []
-    return [f"{without} of {len(anomalous)} anomalous images have no mask and do not count in pixel measures"]
+    return [f"{without} of {len(anomalous)} anomalous images have no mask and are left out of pixel metrics"]

@@ -1,6 +1,6 @@
-"""Pixels in memory: which dtypes and channels there are, and the one window that maps them to [-1, 1].
+"""Pixels in memory: their dtypes and channels, and the one window that maps them to [-1, 1].
 
-Files are opened in `files.py`. Nothing here clips, rounds or rescales in silence.
+Files are decoded in `decoding.py`. Nothing is clipped or rescaled silently, except for display.
 """
 
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ from hizumi.errors import DataError
 from hizumi.shapes import Float, Shaped, UInt8
 
 EXACT_IN_FLOAT32 = 2**24
-CHANNELS_NAMES = {1: "grey", 3: "colour"}
+CHANNEL_NAMES = {1: "grey", 3: "colour"}
 
 
 class Decoded(NamedTuple):
-    """Pixels (h, w, c) uint8, uint16 or float32 (numbers (d,) for a table row), and what was done to them, in words."""
+    """Pixels (h, w, c) uint8, uint16 or float32 (numbers (d,) for a table row), and notes on their conversion."""
 
     pixels: np.ndarray
     notes: tuple[str, ...]
@@ -26,7 +26,7 @@ class Decoded(NamedTuple):
 def as_pixels(array: np.ndarray, name: str) -> Decoded:
     """An array (h, w) or (h, w, c) of any number type as (h, w, c) uint8, uint16 or float32, with no level lost.
 
-    Truth values become 0 and 255; integers other than uint8 and uint16 become float32 when it holds them exactly.
+    Booleans become 0 and 255; integers other than uint8 and uint16 become float32 when it holds them exactly.
     Raises DataError for other shapes and types, for NaN and infinity, and for numbers that float32 cannot hold.
     """
     if array.ndim == 2:
@@ -35,7 +35,7 @@ def as_pixels(array: np.ndarray, name: str) -> Decoded:
         raise DataError(
             f"{name}: is an array of shape {array.shape}; an image is (height, width) or (height, width, channels)"
         )
-    kind = array.dtype.newbyteorder("=")  # files may have the other one
+    kind = array.dtype.newbyteorder("=")  # files may have the other byte order
     if kind in (np.uint8, np.uint16):
         return Decoded(array.astype(kind, copy=False), ())
     if kind == np.bool_:
@@ -61,7 +61,7 @@ def _float_pixels(array: np.ndarray, name: str) -> Decoded:
 def match_channels(
     pixels: Shaped[np.ndarray, "h w c"], channels: int, name: str
 ) -> tuple[Shaped[np.ndarray, "h w channels"], str | None]:
-    """Bring an image to a number of channels where that changes nothing that can be seen, and say so in a note.
+    """Convert an image to a number of channels where that loses nothing visible, with a note.
 
     Grey becomes colour by repetition; colour with three equal channels becomes grey. Anything else raises DataError.
     """
@@ -72,13 +72,13 @@ def match_channels(
         return np.repeat(pixels, 3, axis=2), "grey image repeated into three colour channels"
     if found == 3 and channels == 1 and (pixels == pixels[:, :, :1]).all():
         return pixels[:, :, :1], "colour image with three equal channels read as grey"
-    wanted, got = (CHANNELS_NAMES.get(count, f"{count}-channel") for count in (channels, found))
+    wanted, got = (CHANNEL_NAMES.get(count, f"{count}-channel") for count in (channels, found))
     raise DataError(f"{name}: is a {got} image, {wanted} was expected; convert it, or leave it out")
 
 
 @dataclass(frozen=True)
 class Window:
-    """The range of pixel values that becomes [-1, 1]: `low` maps to -1 and `high` to 1, for images of `dtype` only.
+    """The range of pixel values that maps to [-1, 1]: `low` maps to -1 and `high` to 1, for images of `dtype` only.
 
     It is fixed on the training data and stored with the detector. Values outside it map outside [-1, 1].
     """
@@ -89,10 +89,10 @@ class Window:
 
     @classmethod
     def of(cls, source: "np.dtype | type | np.ndarray | Iterable[np.ndarray]") -> "Window":
-        """The window of a dtype or of images: an integer dtype's whole range, or the minimum to maximum of float
-        images.
+        """The whole range of an integer dtype, or the minimum to maximum of float images.
 
-        Images that all hold one value get a window around it, which maps them to 0.
+        Images that all hold one value get a window around it, which maps them to 0. Raises DataError for a float dtype
+        without images, for no images, and for NaN.
         """
         if isinstance(source, (np.dtype, type)):
             dtype = np.dtype(source)
@@ -115,7 +115,7 @@ class Window:
         return cls(float(limits.min), float(limits.max), dtype.name)
 
     def check(self, dtype: np.dtype) -> None:
-        """Raise DataError for another dtype: the same part at another bit depth is another range of numbers."""
+        """Raise DataError for another dtype: equal parts have other values at another bit depth."""
         if dtype.name != self.dtype:
             raise DataError(
                 f"the image is {dtype.name}, the detector was fitted on {self.dtype} images; "
@@ -131,7 +131,7 @@ class Window:
         return self.unit_of(pixels)
 
     def unit_of(self, values: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-        """The same for values of any type in the units of the pixels."""
+        """Map values of any dtype, in units of the pixels, without checking the dtype."""
         unit = values.astype(np.float32)
         unit -= np.float32(self.low)
         unit *= np.float32(2 / (self.high - self.low))
@@ -139,7 +139,7 @@ class Window:
         return unit
 
     def to_pixels(self, unit: Float[np.ndarray, "..."]) -> tuple[Shaped[np.ndarray, "..."], float]:
-        """Undo `to_unit`, and say what share of the values the dtype could not hold, which go to its nearest limit."""
+        """Invert `to_unit`; also return the share of values that were clipped to the limits of the dtype."""
         pixels = (unit.astype(np.float64) + 1) * ((self.high - self.low) / 2) + self.low
         dtype = np.dtype(self.dtype)
         if dtype.kind == "f":
@@ -151,9 +151,9 @@ class Window:
 
     @staticmethod
     def to_display(batch: Float[np.ndarray, "n c h w"]) -> UInt8[np.ndarray, "n h w 3"]:
-        """Pictures for people: [-1, 1] becomes 0 to 255, what lies outside is clipped.
+        """Pictures for display: [-1, 1] becomes 0 to 255, other values are clipped.
 
-        One channel is shown as grey, three as colour, any other number by its mean.
+        One channel is shown in grey, three in colour, any other number as the mean of the channels.
         """
         shown = batch if batch.shape[1] == 3 else np.repeat(batch.mean(1, keepdims=True), 3, axis=1)
         grey_levels = np.rint((shown + 1) * 127.5).clip(0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The words and numbers by which sources say what is normal, what is not, and which split a record belongs to."""
+"""Words and numbers by which sources label records as normal or anomalous, and name their splits."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -24,17 +24,17 @@ SPLITS = {
 }
 
 NormalClass = int | Literal["all"] | None
-"""Which of several classes is the normal one; "all": each is as normal as the others, and a record's kind names it."""
+"""Which of several classes is the normal one; "all": every class is normal, and a record's kind names its class."""
 
 
 def are_classes(words: Iterable[str]) -> bool:
-    """Whether these labels or folders name classes; 0 and 1, or words such as good and bad, tell of anomalies."""
+    """Whether these labels or folder names are classes, not 0 and 1 or words such as good and bad."""
     found = {word.strip().lower() for word in words} - UNKNOWN_WORDS
     return not (found & (NORMAL_WORDS | ANOMALOUS_WORDS) or found <= {"0", "1", "true", "false"})
 
 
 def with_classes(records: Sequence[Record], words: Sequence[str]) -> list[Record]:
-    """The records as normal ones, each of the class that its word names."""
+    """Relabel records as normal, each of the class that its word names."""
     classes = (_class_of_word(word) for word in words)
     return [
         replace(record, label=label, kind=kind, mask=None)
@@ -43,7 +43,7 @@ def with_classes(records: Sequence[Record], words: Sequence[str]) -> list[Record
 
 
 def label_of_word(word: str) -> tuple[int | None, str]:
-    """Label and kind for a word: 0 and "good", 1 and the defect's name, or None where nothing is said."""
+    """Label and kind for a word: 0 and "good", 1 and the defect's name, or None for a missing label."""
     word = word.strip()
     if word in ("", "-1", "nan", "None"):
         return None, UNLABELLED
@@ -63,14 +63,14 @@ def split_of_word(word: str, where: str) -> str | None:
 def labels_of(values: np.ndarray, normal_class: NormalClass, where: str) -> list[tuple[int | None, str]]:
     """Label and kind for an array (n,) of labels: 0, 1, -1 (unknown) or words; or any classes, one or all normal.
 
-    Raises DataError when the values are classes and nobody has said which one is normal.
+    Raises DataError when the values are classes and `normal_class` is None, UsageError for an unknown class.
     """
     values = np.asarray(values)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1 or values.dtype.kind not in "biufUS":
         raise DataError(
-            f"{where}: has shape {values.shape} and type {values.dtype}; labels are one number or word a row"
+            f"{where}: has shape {values.shape} and type {values.dtype}; labels are one number or word per row"
         )
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")

@@ -1,4 +1,4 @@
-"""What there is to learn from and to judge: one record per image or table row, whatever source they came from."""
+"""Manifest of a data source: one record per image or table row."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -18,14 +18,14 @@ UNLABELLED = "unlabelled"
 
 
 class Neighbour(NamedTuple):
-    """The frame of the same clip that a frame's motion is seen against: a file or a row, before (-1) or after (1)."""
+    """The adjacent frame of a clip that motion is measured against: a file or a row, before (-1) or after (1)."""
 
     source: Path | int
     step: Literal[-1, 1]
 
 
 class Source(NamedTuple):
-    """Where data were opened from: an absolute path or the name of a built-in set, and the normal class asked for."""
+    """Origin of the data: an absolute path or the name of a built-in set, and the requested normal class."""
 
     place: str
     normal_class: int | Literal["all"] | None
@@ -36,7 +36,7 @@ class Record:
     """One image or table row, and what is known about it.
 
     `name` is printable and unique; `kind` is "good", a defect's name, or "unlabelled"; `label` is 0 normal, 1
-    anomalous, None unknown; `split` is "train", "calibration", "test", or None where nobody has decided yet; records
+    anomalous, None unknown; `split` is "train", "calibration", "test", or None where not yet assigned; records
     of one `group` show the same part. The pixels are in the file `path` or in row `row` of the manifest's arrays, the
     mask in a file or in a row of the manifest's masks. A frame of video may have a neighbour.
     """
@@ -72,8 +72,8 @@ class Manifest:
 
     `arrays` is (n, h, w, c) images, (n, d) vectors, or an object array of (h, w, c) images of several sizes; `masks`
     is (n, h, w), True where anomalous. `columns` names the d columns of a table. `notes` are sentences for the user
-    on what was passed over or assumed while the source was read. With `motion`, each record is a frame together with
-    its motion. `source` is None for what was in memory.
+    on what was ignored or assumed while the source was read. With `motion`, each record is a frame together with
+    its motion. `source` is None for data in memory.
     """
 
     records: tuple[Record, ...]
@@ -111,7 +111,7 @@ class Manifest:
         return self.motion.join(image, self._decoded(source, beside), step, record.name)
 
     def read_still(self, index: int) -> Decoded:
-        """The same without the motion."""
+        """Pixels (h, w, c) of one image without its motion, or the (d,) numbers of one table row."""
         record = self.records[index]
         return self._decoded(self._source(record), record.name)
 
@@ -148,8 +148,8 @@ class Manifest:
     def content_hash(self, index: int) -> str:
         """SHA-256 (hex) of the file's bytes, or of the row's values, shape and dtype.
 
-        A file that is empty or cannot be read is hashed by its name, so that two damaged files never pass for copies of
-        one image; decoding it says what is wrong. A frame that has a neighbour is hashed together with it.
+        A file that is empty or cannot be read is hashed by its name, so that two damaged files are not taken for copies
+        of one image; decoding it raises the error. A frame that has a neighbour is hashed together with it.
         """
         record = self.records[index]
         own = self._hash(self._source(record))

@@ -1,4 +1,4 @@
-"""Motion between two frames of a clip: dense optical flow, as channels beside those of the frame."""
+"""Motion between two frames of a clip: dense optical flow, in channels after those of the frame."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from hizumi.data.sizing import Sizing
 from hizumi.errors import DataError, MissingExtraError
 from hizumi.shapes import Float, Shaped
 
-FLOW_CHANNELS = 3  # to the right, downwards, and the length of both
-FLOW_RADIUS = 5  # pixels around each pixel that are taken to move alike
+FLOW_CHANNELS = 3  # rightwards, downwards, and magnitude
+FLOW_RADIUS = 5  # pixels around each pixel that are assumed to move with it
 FLOW_WARPS = 5
 UNIT_WINDOW = Window(-1.0, 1.0, "float32")
-"""The window of frames with their motion, which are in [-1, 1] as soon as they are read."""
+"""The window of frames with motion, which are read in [-1, 1]."""
 
 
 @dataclass(frozen=True)
 class Motion:
     """How a frame and its neighbour become one item; fixed on the training data and stored with the detector.
 
-    `window` and `channels` are those of the frames. A displacement of `largest` pixels of the frame, from one frame to
-    the next, becomes 1; a larger one more than that. Flow is estimated on frames made so small that their longer side
-    has `side` pixels, where they are larger; None: on frames as they are.
+    `window` and `channels` are those of the frames. A displacement of `largest` pixels from one frame to the next
+    becomes 1, a larger one more than 1. Flow is estimated on frames scaled down to at most `side` pixels on their
+    longer side, or at full size for None.
     """
 
     window: Window
@@ -34,11 +34,11 @@ class Motion:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """Undo `dataclasses.asdict`."""
+        """Invert `dataclasses.asdict`."""
         return cls(**{**plain, "window": Window(**plain["window"])})
 
     def join(self, frame: Decoded, neighbour: Decoded, step: int, name: str) -> Decoded:
-        """Pixels (h, w, channels + 3) float32: the frame in its window, then displacement right, down and length.
+        """Pixels (h, w, channels + 3) float32: the frame in [-1, 1], then displacement right and down, and speed.
 
         `step` is -1 where the neighbour is the frame before, and 1 where it is the one after.
         """
@@ -58,14 +58,14 @@ class Motion:
 def optical_flow(
     frame: Shaped[np.ndarray, "h w c"], neighbour: Shaped[np.ndarray, "h w c"], step: int, side: int | None = None
 ) -> Float[np.ndarray, "h w 2"]:
-    """Pixels to the right and downwards by which what is seen at each pixel moves from one frame to the next.
+    """Displacement to the right and downwards, in pixels, of the content of each pixel from one frame to the next.
 
     By the iterative Lucas-Kanade method (Le Besnerais & Champagnat 2005). `step` and `side` are as for `Motion`.
     """
     try:
         from skimage.registration import optical_flow_ilk
     except ModuleNotFoundError as error:
-        raise MissingExtraError("motion is found by scikit-image: pip install scikit-image") from error
+        raise MissingExtraError("motion needs scikit-image: pip install scikit-image") from error
 
     height, width = frame.shape[:2]
     scale = min(1.0, (side or np.inf) / max(height, width))
@@ -74,7 +74,7 @@ def optical_flow(
         small.fit(pixels.mean(2, dtype=np.float32)[:, :, np.newaxis])[:, :, 0] for pixels in (frame, neighbour)
     )
     if min(first.shape) < 2:
-        raise DataError(f"a frame of {width}x{height} pixels is too small to see motion in")
+        raise DataError(f"a frame of {width}x{height} pixels is too small for optical flow")
     # Where in the neighbour each pixel of the frame is found: backwards in time if the neighbour is the frame before.
     down, right = optical_flow_ilk(first, second, radius=FLOW_RADIUS, num_warp=FLOW_WARPS, gaussian=True)
     found = np.stack([right * (width / small.width), down * (height / small.height)], 2).astype(np.float32)

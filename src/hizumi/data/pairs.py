@@ -1,6 +1,6 @@
-"""Batches of two: images and what they turn into, from folders or made from plain images; and two unpaired sets.
+"""Batches of inputs and targets: from paired folders, made from plain images, or from two unpaired sets.
 
-Images and targets that already lie beside each other in two tensors need nothing of this: they train as a tuple.
+Inputs and targets in two tensors need none of this: they train as a tuple.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from hizumi.data.stream import Batches, Together, View, as_source, mix_seed
 from hizumi.errors import DataError, UsageError
 
 Pairing = Callable[[Tensor, torch.Generator], Tensor]
-"""Images (n, c, h, w), and where chance comes from, to what a model is to start from (n, k, h, w)."""
+"""From images (n, c, h, w) and a random generator to the inputs (n, k, h, w) that a model is to translate into them."""
 
 
 def paired(inputs: Store, targets: Store) -> Batches:
@@ -37,33 +37,34 @@ def paired(inputs: Store, targets: Store) -> Batches:
     usable = [(own, partner) for own, partner in both if own is not None and partner is not None]
     if not usable:
         names = f"{inputs.manifest.name} and {targets.manifest.name}"
-        raise DataError(f"{names}: of none of the {len(items)} pairs both images can be used; repair the damaged files")
+        raise DataError(f"{names}: both images can be used in none of the {len(items)} pairs; repair the damaged files")
     for own, partner in usable:
         (height, width), (its_height, its_width) = inputs.pixels(own).shape[:2], targets.pixels(partner).shape[:2]
         if (height, width) != (its_height, its_width):
             raise DataError(
                 f"{inputs.name(own)} is {width}x{height} pixels, its partner {targets.name(partner)} "
-                f"{its_width}x{its_height}; save pairs at one size, or give an image size to which all are brought"
+                f"{its_width}x{its_height}; save pairs at one size, or set an image size for all"
             )
     own_indices, partner_indices = torch.tensor(usable).T
     return Together(View(inputs, indices=own_indices), View(targets, indices=partner_indices))
 
 
 class SideBySide:
-    """Pairs from images that hold two halves, A left and B right, as the data sets of pix2pix do.
+    """Pairs from images of two halves, A left and B right, as in the data sets of pix2pix.
 
     Args:
-        source: Whole images (n, c, h, 2w); a store of them has twice the width that the model is to see.
+        source: Whole images (n, c, h, 2w); a store of them has twice the width of the model's images.
         backwards: From B to A.
     """
 
     def __init__(self, source: Batches | Tensor, backwards: bool = False) -> None:
-        self.source, self.backwards = as_source(source), backwards
+        self.source = as_source(source)
+        self.backwards = backwards
         if isinstance(self.source, Store) and self.source.sizing is not None and self.source.sizing.mode == "tile":
             raise UsageError("tiles would cut through images that lie side by side; use the sizing mode 'resize'")
         if len(self.source.shape) != 3 or self.source.shape[2] % 2:
             shape = "x".join(map(str, self.source.shape))
-            raise DataError(f"items of {shape} are no two images side by side; their width must be even")
+            raise DataError(f"items of {shape} are not two images side by side; their width must be even")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,15 +87,16 @@ class SideBySide:
 
 
 class Unpaired:
-    """Items of one set, each epoch all of them, with as many of another set that are drawn by chance.
+    """Items of one set, each once an epoch, beside items of another set drawn at random.
 
     Args:
         first: A tensor or any source.
-        second: Another one, of any length.
+        second: A tensor or source of equal item shape and any length.
     """
 
     def __init__(self, first: Any, second: Any) -> None:
-        self.first, self.second = as_source(first), as_source(second)
+        self.first = as_source(first)
+        self.second = as_source(second)
         if self.first.shape != self.second.shape:
             shapes = ["x".join(map(str, source.shape)) for source in (self.first, self.second)]
             raise DataError(f"one set holds items of {shapes[0]}, the other of {shapes[1]}; bring both to one shape")
@@ -113,7 +115,7 @@ class Unpaired:
         return len(self.first)
 
     def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Items `indices` of the first set and any of the second; without a generator those of the same numbers."""
+        """Items `indices` of the first set, random ones of the second; without a generator, those of equal index."""
         if generator is None:
             others = torch.as_tensor(indices) % len(self.second)
         else:
@@ -122,14 +124,15 @@ class Unpaired:
 
 
 class ReadyMade:
-    """Pairs made from plain images: (what the pairing makes of them, the images).
+    """Pairs made from plain images: (inputs made by the pairing, the images).
 
-    Chance comes from the generator that a batch is asked for with, so that training resumes exactly. Without one, an
-    item's own number decides, and it is the same in any batch.
+    Randomness comes from the generator given to `batch`, so that training resumes exactly. Without one it is seeded by
+    the index of each item, which is then equal in any batch.
     """
 
     def __init__(self, source: Batches | Tensor, pairing: Pairing) -> None:
-        self.source, self.pairing = as_source(source), pairing
+        self.source = as_source(source)
+        self.pairing = pairing
         if len(self.source.shape) != 3:
             raise DataError(f"pairs are made from images (c, h, w), not from items of shape {self.source.shape}")
         self.shape = tuple(pairing(torch.zeros(1, *self.source.shape), torch.Generator()).shape[1:])
@@ -154,9 +157,9 @@ class ReadyMade:
 
 @dataclass(frozen=True)
 class Denoise:
-    """From an image with Gaussian noise; `noise` is its standard deviation where the image's range is [0, 1].
+    """From an image with Gaussian noise; `noise` is its standard deviation for images in [0, 1].
 
-    Nothing is clipped: noisy values leave the range, as a sensor's amplifier would let them.
+    Nothing is clipped: noisy values may leave the range.
     """
 
     noise: PositiveFloat = 0.1
@@ -171,7 +174,7 @@ class Denoise:
 
 @dataclass(frozen=True)
 class SuperResolve:
-    """From an image of `factor` times fewer pixels a side, enlarged again without inventing anything."""
+    """From an image scaled down by `factor` on each side and enlarged again."""
 
     factor: Annotated[int, Ge(2)] = 2
 
@@ -179,7 +182,7 @@ class SuperResolve:
         check_arguments(self)
 
     def __call__(self, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
-        """Blurred images: means of factor x factor pixels, bilinearly enlarged."""
+        """Blurred images: means of factor x factor pixels, enlarged bilinearly."""
         height, width = images.shape[2:]
         small = interpolate(images, (-(-height // self.factor), -(-width // self.factor)), mode="area")
         return interpolate(small, (height, width), mode="bilinear")
@@ -187,23 +190,23 @@ class SuperResolve:
 
 @dataclass(frozen=True)
 class Colour:
-    """From the grey image of a colour image."""
+    """From the grey version of a colour image."""
 
     def __call__(self, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n 1 h w"]:
-        """Luma, as television weighs red, green and blue (ITU-R BT.601)."""
+        """Luma by the weights of ITU-R BT.601."""
         if images.shape[1] != 3:
-            raise DataError(f"images of {images.shape[1]} channels have no colours to learn; give ones of 3")
+            raise DataError(f"images of {images.shape[1]} channels have no colours to learn; give images of 3")
         red, green, blue = images.chunk(3, dim=1)
         return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 @dataclass(frozen=True)
 class Inpaint:
-    """From an image with rectangles missing, filled with the middle of the range.
+    """From an image with random rectangles set to 0, the middle of the range.
 
     Args:
         boxes: Rectangles in each image; they may overlap.
-        largest: Share of the image's height and width that one may have at most; it has half of that at least.
+        largest: Largest height and width as a share of the image's; the smallest is half of it.
     """
 
     boxes: PositiveInt = 1
@@ -215,13 +218,13 @@ class Inpaint:
     def __call__(self, images: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
         """Images with zeros in the boxes."""
         shape = (len(images), 1, self.boxes)
-        rows = self._stretches(images.shape[2], torch.rand(2, *shape, generator=generator))
-        columns = self._stretches(images.shape[3], torch.rand(2, *shape, generator=generator))
+        rows = self._extent(images.shape[2], torch.rand(2, *shape, generator=generator))
+        columns = self._extent(images.shape[3], torch.rand(2, *shape, generator=generator))
         missing = (rows[..., :, None] & columns[..., None, :]).any(2)
         return images.masked_fill(missing, 0.0)
 
-    def _stretches(self, size: int, uniform: Tensor) -> Tensor:
-        """True where a box lies along one side, (..., size), from uniform numbers (2, ...): how long, and where."""
+    def _extent(self, size: int, uniform: Tensor) -> Tensor:
+        """Pixels (..., size) of one side that a box covers; `uniform` (2, ...) draws its length and its start."""
         lengths = (size * self.largest * (1 + uniform[0]) / 2).round().clamp(min=1)
         starts = ((size - lengths + 1) * uniform[1]).floor()
         pixels = torch.arange(size)
@@ -234,14 +237,14 @@ PAIRINGS: dict[str, type[Denoise | SuperResolve | Colour | Inpaint]] = {
     "colour": Colour,
     "inpaint": Inpaint,
 }
-"""The ready-made pairings by the names that users give them."""
+"""The ready-made pairings by name."""
 
 
 def _by_stem(store: Store) -> dict[str, int | None]:
-    """For each record's name without suffix the item that the store has of it, None where it could not be used."""
+    """Item of the store by the record's name without suffix; None for a record that could not be used."""
     stems = [str(PurePath(record.name).with_suffix("")) for record in store.manifest.records]
     if twice := [stem for stem, count in Counter(stems).items() if count > 1]:
-        raise DataError(f"{store.manifest.name}: two images are called {twice[0]!r}; a pair needs a name of its own")
+        raise DataError(f"{store.manifest.name}: two images are called {twice[0]!r}; each pair needs a name of its own")
     items = {number: item for item, number in enumerate(store.kept)}
     return {stem: items.get(number) for number, stem in enumerate(stems)}
 
@@ -256,5 +259,5 @@ def _refuse_unmatched(
         if alone := [stem for stem in own if stem not in its]:
             raise DataError(
                 f"{name}: {len(alone)} of {len(own)} images have no partner of the same name in {other_name}, "
-                f"the first is {alone[0]!r}; add it there, or take it away here"
+                f"the first is {alone[0]!r}; add it there, or remove it here"
             )

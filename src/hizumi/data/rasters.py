@@ -1,11 +1,11 @@
-"""How files store pixels other than as (h, w, c) levels, undone in numpy at any depth: alpha, ink, rotation."""
+"""Conversions of alpha, CMYK ink and orientation in numpy, at any depth."""
 
 import numpy as np
 
 from hizumi.errors import DataError
 
 PIXEL_LIMIT = 100_000_000
-"""Images of more pixels are refused before they are decoded: a small file can unfold to fill the memory."""
+"""Images of more pixels are refused before they are decoded: a small file can expand to fill the memory."""
 
 
 def refuse_bomb(height: int, width: int, name: str, pixel_limit: int) -> None:
@@ -17,7 +17,7 @@ def refuse_bomb(height: int, width: int, name: str, pixel_limit: int) -> None:
 
 
 def over_black(pixels: np.ndarray, *, premultiplied: bool = False) -> tuple[np.ndarray, str]:
-    """Drop the last channel, alpha: what is transparent becomes black. Gives a note on what that meant."""
+    """Lay an image over black and drop alpha, its last channel; returns the colours and a note."""
     full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1.0
     colour, alpha = pixels[:, :, :-1], pixels[:, :, -1:]
     if (alpha == full).all():
@@ -29,7 +29,7 @@ def over_black(pixels: np.ndarray, *, premultiplied: bool = False) -> tuple[np.n
 
 
 def from_ink(pixels: np.ndarray) -> tuple[np.ndarray, str]:
-    """(h, w, 4) cyan, magenta, yellow, black ink as (h, w, 3) colour of the same integer dtype."""
+    """Convert CMYK ink (h, w, 4) to RGB (h, w, 3) of the same integer dtype, with a note."""
     full = float(np.iinfo(pixels.dtype).max)
     paper = full - pixels.astype(np.float64)
     colour = np.rint(paper[:, :, :3] * paper[:, :, 3:] / full)
@@ -37,7 +37,7 @@ def from_ink(pixels: np.ndarray) -> tuple[np.ndarray, str]:
 
 
 def upright(pixels: np.ndarray, orientation: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Turn an image as its EXIF or TIFF orientation (1 to 8) says; any other value leaves it alone."""
+    """Turn an image upright by its EXIF or TIFF orientation (1 to 8); any other value leaves it unchanged."""
     if orientation not in range(2, 9):
         return pixels, ()
     if orientation >= 5:

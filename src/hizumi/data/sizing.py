@@ -1,4 +1,4 @@
-"""From images of any size to the size a network works at, and from its maps back to the image."""
+"""Scale or tile images of any size to the working size of a network, and bring its maps back to the image."""
 
 import math
 from collections.abc import Sequence
@@ -17,8 +17,7 @@ class Sizing:
     """The working size in pixels, and how images reach it.
 
     "resize" scales the whole image with its aspect kept and pads the rest with its edge pixels; "tile" keeps the
-    image's own resolution and looks at it through windows of the working size, of which neighbours share `overlap` (0
-    to 0.9).
+    image's resolution and covers it with windows of the working size, of which neighbours share `overlap` (0 to 0.9).
     """
 
     height: int
@@ -53,7 +52,7 @@ class Sizing:
         return height >= self.height and width >= self.width
 
     def restore_map(self, map_: Float[np.ndarray, "h w"], height: int, width: int) -> Float[np.ndarray, "height width"]:
-        """A map at the working size, brought back to the image it belongs to: padding cut off, scaling undone."""
+        """Bring a map at the working size back to its image's size: crop the padding, then rescale."""
         top, left, inner_height, inner_width = self._placed(height, width)
         inner = map_[top : top + inner_height, left : left + inner_width, np.newaxis]
         return _scaled(inner.astype(np.float32), height, width)[:, :, 0]
@@ -67,7 +66,7 @@ class Sizing:
     def stitch(
         self, maps: Float[np.ndarray, "t h w"], tiles: Sequence[tuple[int, int]], height: int, width: int
     ) -> Float[np.ndarray, "height width"]:
-        """One map for the whole image from those of its tiles: a mean that trusts a tile's middle more than its rim."""
+        """Blend the maps of tiles into one for the whole image, weighting a tile's centre more than its border."""
         full_height, full_width = max(height, self.height), max(width, self.width)
         weight = np.outer(_bump(self.height), _bump(self.width))
         total = np.zeros((full_height, full_width))
@@ -113,5 +112,5 @@ def _starts(length: int, tile: int, overlap: float) -> list[int]:
 
 
 def _bump(length: int) -> np.ndarray:
-    """Weights across a tile: highest in the middle, positive everywhere so that the rim of an image is covered."""
+    """Weights across a tile: highest in the middle, positive everywhere so that the border of an image counts."""
     return np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2 + 1e-6

@@ -1,4 +1,4 @@
-"""One door for every kind of data: `open_source`."""
+"""`open_source`, which opens data of every kind."""
 
 import difflib
 from collections.abc import Sequence
@@ -40,14 +40,14 @@ def open_source(
     normal_class: NormalClass = None,
     motion: bool = False,
 ) -> Manifest:
-    """Whatever holds images or numbers, as a Manifest.
+    """Open images or numbers of any supported kind as a Manifest.
 
     A folder (flat and all good; good/ beside defects; MVTec AD), an image file, a video file, a .csv (a manifest with a
     column `path`, or a table), .npy, .npz, the name of a built-in set, an array (n, h, w[, c]) or (n, d), a tensor
-    (n, c, h, w) or (n, d), a torch data set, or a list of files, folders or arrays. `normal_class` says which of
-    several classes is the normal one; with "all", classes (of labels, or a folder each) are all normal, and a record's
-    kind names its own. With `motion`, images are frames of clips, each with a neighbour (see `clips.py`), and folders
-    are read as clips. Raises DataError, or UsageError for a name that is neither a path nor a built-in set.
+    (n, c, h, w) or (n, d), a torch data set, or a list of files, folders or arrays. `normal_class` is the normal one
+    of several classes; with "all", every class (label or folder) is normal, and a record's kind names its class. With
+    `motion`, images are frames of clips, each with a neighbour (see `clips.py`), and folders are read as clips. Raises
+    DataError, or UsageError for a name that is neither a path nor a built-in set.
     """
     manifest = _opened(data, normal_class, motion)
     if isinstance(data, (str, Path)):
@@ -58,7 +58,7 @@ def open_source(
 
 
 def is_table(data: Any) -> bool:
-    """Whether this is rows of numbers in memory, such as a list of lists, and not images or the name of a place."""
+    """Whether this is rows of numbers in memory, such as a list of lists, and not images or a path."""
     if isinstance(data, (str, Path, Manifest)) or is_tensor(data) or is_dataset(data):
         return False
     if isinstance(data, (list, tuple)) and len(data):
@@ -99,7 +99,7 @@ def _open_path(data: str | Path, normal_class: NormalClass, motion: bool) -> Man
         return Manifest((Record(printable(path.name), path=path),), name=printable(path.stem))
     if suffix in VIDEO_SUFFIXES:
         return open_video(path)
-    raise DataError(f"{printable(path)}: is none of the files that can be opened: an image, video, .csv, .npy or .npz")
+    raise DataError(f"{printable(path)}: cannot be opened; give an image, video, .csv, .npy or .npz file")
 
 
 def _not_found(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Who trains, who calibrates, who tests: by a seed, with copies and groups kept together."""
+"""Split records by a seed into training, calibration and test, with copies and groups kept together."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,13 +12,13 @@ from hizumi.errors import DataError, UsageError
 def split(
     manifest: Manifest, *, calibration_share: float | None = 0.2, test_share: float = 0.2, seed: int = 0
 ) -> Manifest:
-    """The same records, each with a split; those that the source has marked keep theirs.
+    """Assign a split to every record; normal records keep the split that the source gave them.
 
-    Normal records without a split are dealt to train and calibration; so are the source's training records where it
-    has no calibration split. Anomalous and unlabelled ones go to test, never anywhere else, and where the test split
-    would hold no normal record, `test_share` of them go there too. With `calibration_share` None there is no
-    calibration split: what would be dealt to it trains. Records of one group, and byte-identical images, stay together.
-    Raises DataError when fewer than two different normal images are there to train and to calibrate on.
+    Normal records without a split are divided into train and calibration; so are the source's training records where it
+    has no calibration split. Anomalous and unlabelled records go to test, always. If there are anomalous records and no
+    normal test records, a `test_share` of the normal ones is tested too. With `calibration_share` None there is no
+    calibration split, and its records train. Records of one group, and byte-identical images, stay together. Raises
+    DataError when there are fewer different normal images than splits to fill.
     """
     for name, share in (("calibration_share", calibration_share), ("test_share", test_share)):
         if share is not None and not 0 < share < 1:
@@ -27,10 +27,10 @@ def split(
     if not records:
         raise DataError(f"{manifest.name}: holds no record; there is nothing to split")
     calibrated = any(record.split == "calibration" and record.label == 0 for record in records)
-    splits = [_marked(record, calibrated) for record in records]
+    splits = [_kept_split(record, calibrated) for record in records]
     units = _units(manifest)
     for unit in units:
-        _follow_the_marked(unit, splits)
+        _join_unit(unit, splits)
     units = [free for unit in units if (free := [index for index in unit if splits[index] is None])]
     needs_test = any(record.label == 1 for record in records) and not _has_normal(records, splits, "test")
     shares = {"test": test_share} if needs_test else {}
@@ -38,7 +38,7 @@ def split(
         shares["calibration"] = calibration_share
     _refuse_too_few(manifest, splits, units, len(shares) + ("train" not in splits))
     order = np.random.default_rng(seed).permutation(len(units))
-    for name, index in _dealt([units[position] for position in order], shares):
+    for name, index in _assigned([units[position] for position in order], shares):
         splits[index] = name
     return replace(
         manifest, records=tuple(replace(record, split=name) for record, name in zip(records, splits, strict=True))
@@ -46,9 +46,9 @@ def split(
 
 
 def deal_folds(manifest: Manifest, count: int, *, seed: int = 0) -> list[list[int]]:
-    """Indices of all records in `count` folds of about equal size, records of one group and copies kept together."""
+    """Indices of all records in `count` folds of about equal size, groups and copies kept together."""
     if count < 2:
-        raise UsageError(f"folds is {count}; it takes two or more, such as 5")
+        raise UsageError(f"folds is {count}; use two or more, such as 5")
     units = _units(manifest)
     if len(units) < count:
         raise DataError(f"{manifest.name}: {len(units)} different images or groups cannot make {count} folds")
@@ -59,9 +59,9 @@ def deal_folds(manifest: Manifest, count: int, *, seed: int = 0) -> list[list[in
 
 
 def check_disjoint(manifest: Manifest) -> tuple[str, ...]:
-    """Make sure that no image is in two splits, by path, by content, or by group.
+    """Check that no image is in two splits, by path, by content, or by group; returns notes.
 
-    Raises DataError naming both images. Equal rows of a table happen by chance: they only give a note.
+    Raises DataError naming both images. Equal rows of a table occur by chance and only give a note.
     """
     seen: dict[str, Record] = {}
     repeated = 0
@@ -75,7 +75,7 @@ def check_disjoint(manifest: Manifest) -> tuple[str, ...]:
                 continue
             raise DataError(
                 f"{first.name} ({first.split}) and {record.name} ({record.split}) have {what}; "
-                "a detector must not be judged on what it has learned: keep each image in one split"
+                "keep each image in one split, so that no detector is tested on images that it has seen"
             )
     return (f"{repeated} rows equal a row of another split",) if repeated else ()
 
@@ -89,8 +89,8 @@ def _identities(manifest: Manifest, index: int) -> Iterable[tuple[str, str]]:
     yield f"content {manifest.content_hash(index)}", "the same content"
 
 
-def _marked(record: Record, has_calibration: bool) -> str | None:
-    """The split a record keeps; None for a normal one that is still to be dealt."""
+def _kept_split(record: Record, has_calibration: bool) -> str | None:
+    """The split that a record keeps; None for a normal record that is still to be assigned."""
     if record.label != 0:
         return "test"
     if record.split == "train" and not has_calibration:
@@ -103,7 +103,7 @@ def _has_normal(records: tuple[Record, ...], splits: list[str | None], name: str
 
 
 def _units(manifest: Manifest) -> list[list[int]]:
-    """Indices of records that must stay together: linked by group or by an image's content, directly or over others."""
+    """Indices of records that must stay together: linked by group or by image content, directly or through others."""
     parent = list(range(len(manifest)))
 
     def root(index: int) -> int:
@@ -125,18 +125,18 @@ def _units(manifest: Manifest) -> list[list[int]]:
     return list(units.values())
 
 
-def _follow_the_marked(unit: list[int], splits: list[str | None]) -> None:
-    """Records still to be dealt go where the rest of their unit has been sent; test wins, so that nothing leaks."""
-    marked = {splits[index] for index in unit} - {None}
+def _join_unit(unit: list[int], splits: list[str | None]) -> None:
+    """Assign the free records of a unit to the split of the others; test takes precedence, so that nothing leaks."""
+    taken = {splits[index] for index in unit} - {None}
     for name in ("test", "calibration", "train"):
-        if name in marked:
+        if name in taken:
             for index in unit:
                 splits[index] = splits[index] or name
             return
 
 
-def _dealt(units: list[list[int]], shares: dict[str, float]) -> Iterable[tuple[str, int]]:
-    """Deal units out in order, each share filled as far as whole units allow and never left empty; the rest trains."""
+def _assigned(units: list[list[int]], shares: dict[str, float]) -> Iterable[tuple[str, int]]:
+    """Fill each share in order with whole units, as far as they allow and with at least one; the rest trains."""
     count = sum(map(len, units))
     for parts_to_come, (name, share) in zip(range(len(shares), 0, -1), shares.items(), strict=True):
         wanted, taken = max(1, round(share * count)), 0

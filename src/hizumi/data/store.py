@@ -1,4 +1,4 @@
-"""From a manifest to batches: every image decoded once, sized, kept on the disk, and served in [-1, 1]."""
+"""Batches of a manifest: every image is decoded once, sized, cached on disk, and served in [-1, 1]."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,8 +20,8 @@ class Store:
     """Images or vectors of a manifest, ready to be batched; made by `Store.build`.
 
     `shape` is (c, h, w) of a batch item or (d,); `kept` are the manifest's indices that can be used, in order;
-    `failures` the others, with reasons; `notes` counts what was done to how many images; `decoded_count` is how many
-    had to be decoded. `window` and `channels` are None for vectors.
+    `failures` the others, with reasons; `notes` counts images by conversion; `decoded_count` is the
+    number of images that had to be decoded. `window` and `channels` are None for vectors.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Store:
         self.notes = notes or {}
         self.decoded_count = decoded_count
         self._items = items
-        self._cache = cache  # a temporary one lives as long as the views into it are needed
+        self._cache = cache  # keeps a temporary cache alive while its views are in use
 
     @classmethod
     def build(
@@ -61,11 +61,11 @@ class Store:
         strict: bool = False,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> "Store":
-        """Read all records. Sizing None keeps images as they are, and then all must be of one size.
+        """Read all records. With sizing None, images keep their size, which must be equal for all.
 
-        Without `window` and `channels`, both are found from these images: give the training set's to every other
+        Without `window` and `channels`, both are found from these images: pass those of the training set to every other
         store. `folder` keeps decoded pixels for the next build; without it they go to a temporary folder.
-        `on_progress` is called with the numbers of images done and of all. Images that cannot be used become
+        `on_progress` is called with the number of images read and their total. Images that cannot be used become
         `failures`; with `strict` the first one raises DataError, as does an empty result, and NaN or infinity in a
         table.
         """
@@ -78,7 +78,7 @@ class Store:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one item of a batch: (c, h, w) or (d,)."""
+        """Shape of one item: (c, h, w) or (d,)."""
         if self.channels is None:
             return tuple(self._items[0].shape)
         if self.sizing is not None:
@@ -87,7 +87,7 @@ class Store:
 
     @property
     def views(self) -> int:
-        """Crops it takes to see an image: 1, or in tile mode the number of tiles that cover one of middling size."""
+        """Number of crops that cover an image: 1, or in tile mode the number of tiles of an image of median size."""
         if self.sizing is None or self.sizing.mode == "resize":
             return 1
         heights, widths = zip(*(item.shape[:2] for item in self._items), strict=True)
@@ -97,7 +97,7 @@ class Store:
         return len(self.kept)
 
     def name(self, index: int) -> str:
-        """The record's name behind item `index`."""
+        """Name of the record of item `index`."""
         return self.manifest.records[self.kept[index]].name
 
     def pixels(self, index: int) -> Shaped[np.ndarray, "h w c"]:
@@ -120,7 +120,7 @@ class Store:
     ) -> Float[Tensor, "n c h w"] | Float[Tensor, "n d"]:
         """Items as float32: images in [-1, 1], vectors as they are.
 
-        In tile mode one crop of the tile's size an image: at random with a generator, from the middle without.
+        In tile mode, one crop of the tile's size per image: random with a generator, central without.
         """
         chosen = torch.as_tensor(indices).tolist()
         if self.window is None:
@@ -133,7 +133,7 @@ class Store:
 
 
 class _Builder:
-    """The steps of `Store.build` for images, and what they gather on the way."""
+    """The steps of `Store.build` for images, and their intermediate results."""
 
     def __init__(
         self,
@@ -144,7 +144,10 @@ class _Builder:
         folder: Path | None,
         strict: bool,
     ) -> None:
-        self.manifest, self.sizing, self.window, self.channels = manifest, sizing, window, channels
+        self.manifest = manifest
+        self.sizing = sizing
+        self.window = window
+        self.channels = channels
         self.strict = strict
         self.cache = PixelCache(folder)
         self.sized: dict[int, Decoded | str] = {}  # pixels, or the key under which the cache has them
@@ -189,7 +192,7 @@ class _Builder:
         )
 
     def _attempt(self, index: int, step: Callable[..., None], *arguments: object) -> None:
-        """One step on one record; what is wrong with it is gathered, or raised where the user is strict."""
+        """Run one step on one record; its DataError is recorded as a failure, or raised when strict."""
         try:
             step(*arguments)
         except DataError as error:
@@ -217,7 +220,7 @@ class _Builder:
         self.sized[index] = key
 
     def _in_memory(self, index: int) -> Decoded | None:
-        """The manifest's own row, where it can be served as it is."""
+        """The manifest's own row, where it needs neither conversion nor sizing."""
         decoded = self.manifest.read(index)
         height, width = decoded.pixels.shape[:2]
         fits = self.sizing is None or self.sizing.keeps(height, width)
@@ -233,7 +236,7 @@ class _Builder:
         return decoded
 
     def _check(self, index: int, found: dict[int, Decoded], channels: int, dtype: str, notes: Counter[str]) -> None:
-        """Keep only images of the set's channels and depth, and count the notes of those."""
+        """Drop an image of another depth or other channels than the set's; count the notes of the rest."""
         name, decoded = self.manifest.records[index].name, found.pop(index)
         if decoded.pixels.dtype.name != dtype:
             raise DataError(f"{name}: is {decoded.pixels.dtype.name}, the others are {dtype}; save all at one depth")
@@ -260,7 +263,7 @@ class _Builder:
                 names = self.manifest.records[first].name, self.manifest.records[index].name
                 raise DataError(
                     f"{names[0]} is {width}x{height} pixels and {names[1]} {other_width}x{other_height}: "
-                    "give an image size, to which all are brought"
+                    "set an image size for all"
                 )
 
 

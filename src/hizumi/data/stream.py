@@ -13,7 +13,7 @@ from hizumi.errors import DataError
 
 @runtime_checkable
 class Batches(Protocol):
-    """Anything that can be asked for a batch by index."""
+    """A source of batches by index."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -21,7 +21,7 @@ class Batches(Protocol):
 
     @property
     def views(self) -> int:
-        """How many different views of an item there are to see: 1, or the number of crops that cover an image."""
+        """Number of views of an item: 1, or the number of crops that cover an image."""
 
     def __len__(self) -> int: ...
 
@@ -54,7 +54,7 @@ class TensorSource:
 
 
 class Together:
-    """Batches that are tuples: the same items of several sources, such as images and their labels, or pairs.
+    """Batches of tuples: corresponding items of several sources, such as images and their labels, or pairs.
 
     All sources draw their views with equal generators, so that a random crop is the same in each.
     """
@@ -62,7 +62,7 @@ class Together:
     def __init__(self, *sources: Batches) -> None:
         lengths = {len(source) for source in sources}
         if len(lengths) > 1:
-            raise DataError(f"{' and '.join(map(str, sorted(lengths)))} items cannot go together one by one")
+            raise DataError(f"{' and '.join(map(str, sorted(lengths)))} items cannot be matched one to one")
         self.sources = sources
 
     @property
@@ -87,12 +87,14 @@ class Together:
 
 
 class View:
-    """Some items of a source, in the given order, each batch through a function that keeps their shape."""
+    """Selected items of a source, in the given order; each batch passes through a function that keeps the shape."""
 
     def __init__(
         self, source: Batches, *, indices: Tensor | None = None, function: Callable[[Tensor], Tensor] | None = None
     ) -> None:
-        self.source, self.indices, self.function = source, indices, function
+        self.source = source
+        self.indices = indices
+        self.function = function
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -108,15 +110,15 @@ class View:
         return len(self.source) if self.indices is None else len(self.indices)
 
     def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Any:
-        """The function of the source's batch for the chosen items."""
+        """Batch of the selected items after the function."""
         batch = self.source.batch(indices if self.indices is None else self.indices[indices], generator)
         return batch if self.function is None else self.function(batch)
 
 
 def as_source(data: Any) -> Batches:
-    """A source of batches from a tensor or array (n, c, h, w) or (n, d), or from what is one already.
+    """A source of batches from a tensor or array (n, c, h, w) or (n, d); a source is returned as it is.
 
-    A tuple of these goes together: (images, labels), labels being integers (n,), or (inputs, targets).
+    A tuple gives batches of tuples: (images, labels), labels being integers (n,), or (inputs, targets).
     """
     if isinstance(data, tuple):
         return Together(*(_labels(part) or as_source(part) for part in data))
@@ -139,7 +141,7 @@ def as_source(data: Any) -> Batches:
 
 
 def moved(batch: Any, device: torch.device) -> Any:
-    """A batch, or each tensor of it, on a device."""
+    """Move a batch, or each tensor of it, to a device."""
     return tuple(part.to(device) for part in batch) if isinstance(batch, tuple) else batch.to(device)
 
 
@@ -152,7 +154,7 @@ def in_order(source: Batches, batch_size: int = 64) -> Iterator[Any]:
 
 
 class Stream:
-    """Endless shuffled batches. Batch `step` depends on seed and step alone, so that training resumes anywhere.
+    """Endless shuffled batches. Batch `step` depends on seed and step alone, so that training resumes at any step.
 
     Each process of a group takes its share of every batch; the last incomplete batch of an epoch is dropped.
     """
@@ -160,10 +162,14 @@ class Stream:
     def __init__(self, source: Batches, batch_size: int, seed: int, world_size: int = 1, rank: int = 0) -> None:
         if len(source) < world_size:
             raise DataError(f"{len(source)} items cannot feed {world_size} processes; use fewer processes")
-        self.source, self.seed, self.world_size, self.rank = source, seed, world_size, rank
+        self.source = source
+        self.seed = seed
+        self.world_size = world_size
+        self.rank = rank
         self.batch_size = min(batch_size, len(source) // world_size)
         self.steps_per_epoch = len(source) // (self.batch_size * world_size)
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+        self._epoch = -1
+        self._order = torch.empty(0, dtype=torch.int64)
 
     def batch(self, step: int) -> Any:
         """This process's part of batch number `step`."""

@@ -1,4 +1,4 @@
-"""CSV files: a manifest of images (it has a column `path`), or a table of numbers."""
+"""Manifests of CSV files: a list of images (with a column `path`) or a table of numbers."""
 
 import csv
 from array import array
@@ -13,17 +13,16 @@ from hizumi.data.manifest import GOOD, Manifest, Record
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
-MEANINGS = ("label", "split", "group", "kind")
+LABEL_COLUMNS = ("label", "split", "group", "kind")
 
 
 def open_csv(path: Path, normal_class: NormalClass = None) -> Manifest:
     """Read a CSV file, UTF-8 or Shift-JIS, separated by commas, semicolons or tabs.
 
-    With a column `path` each line is an image: path (relative to the CSV's folder), and if wished label, split, mask,
-    group, kind. Without one each line is a row of numbers, and columns named label, split, group and kind say what is
-    known of it; an empty cell is a missing number. With `normal_class` "all", labels or kinds that name classes are all
-    normal. Raises DataError naming line and column of what cannot be
-    understood.
+    With a column `path`, each line is an image: path (relative to the CSV's folder) and optionally label, split, mask,
+    group and kind. Without it, each line is a row of numbers, except for columns named label, split, group and kind; an
+    empty cell is a missing number. With `normal_class` "all", labels or kinds that name classes are all normal. Raises
+    DataError naming the line and column that cannot be understood.
     """
     lines = _lines(path)
     if not lines:
@@ -38,9 +37,9 @@ def open_csv(path: Path, normal_class: NormalClass = None) -> Manifest:
     for number, cells in lines:
         if len(cells) != len(header):
             raise DataError(f"{printable(path)}: line {number} has {len(cells)} cells, the heading {len(header)}")
-    meanings = {name.lower(): position for position, name in enumerate(header)}
-    manifest = _images(path, meanings, lines) if "path" in meanings else _numbers(path, header, meanings, lines)
-    place = meanings.get("label", meanings.get("kind"))
+    positions = {name.lower(): position for position, name in enumerate(header)}
+    manifest = _images(path, positions, lines) if "path" in positions else _numbers(path, header, positions, lines)
+    place = positions.get("label", positions.get("kind"))
     words = [] if place is None else [cells[place] for _, cells in lines]
     if normal_class != "all" or not words or not are_classes(words):
         return manifest
@@ -69,25 +68,25 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
         raise DataError(f"{printable(path)}: line {reader.line_num} is not CSV ({error})") from error
 
 
-def _images(path: Path, meanings: dict[str, int], lines: Sequence[tuple[int, list[str]]]) -> Manifest:
+def _images(path: Path, positions: dict[str, int], lines: Sequence[tuple[int, list[str]]]) -> Manifest:
     records = []
     for number, cells in lines:
         where = f"{printable(path)}: line {number}"
-        said = {name: cells[position].strip() for name, position in meanings.items()}
-        if not said["path"]:
-            raise DataError(f"{where} names no path")
-        mask = path.parent / said["mask"] if said.get("mask") else None
+        fields = {name: cells[position].strip() for name, position in positions.items()}
+        if not fields["path"]:
+            raise DataError(f"{where} has no path")
+        mask = path.parent / fields["mask"] if fields.get("mask") else None
         if mask is not None and not mask.is_file():
             raise DataError(f"{where}: there is no mask file {printable(mask)}")
-        known = _known(printable(said["path"]), said, where)
-        records.append(replace(known, path=path.parent / said["path"], mask=mask))
+        record = _record(printable(fields["path"]), fields, where)
+        records.append(replace(record, path=path.parent / fields["path"], mask=mask))
     return Manifest(tuple(records), name=printable(path.stem))
 
 
 def _numbers(
-    path: Path, header: list[str], meanings: dict[str, int], lines: Sequence[tuple[int, list[str]]]
+    path: Path, header: list[str], positions: dict[str, int], lines: Sequence[tuple[int, list[str]]]
 ) -> Manifest:
-    special = {name: meanings[name] for name in MEANINGS if name in meanings}
+    special = {name: positions[name] for name in LABEL_COLUMNS if name in positions}
     places = [position for position in range(len(header)) if position not in special.values()]
     if not places:
         raise DataError(f"{printable(path)}: has no column of numbers")
@@ -103,20 +102,20 @@ def _numbers(
                 f"{where}, column {printable(header[wrong])!r}: {printable(cells[wrong])!r} is not a number; "
                 "replace or leave out the column"
             ) from None
-        said = {name: cells[position].strip() for name, position in special.items()}
-        records.append(replace(_known(f"line {number}", said, where), row=row))
+        fields = {name: cells[position].strip() for name, position in special.items()}
+        records.append(replace(_record(f"line {number}", fields, where), row=row))
     table = np.frombuffer(values, dtype=np.float64).reshape(len(records), len(places))
     columns = tuple(printable(header[place]) for place in places)
     return Manifest(tuple(records), table, name=printable(path.stem), columns=columns)
 
 
-def _known(name: str, said: dict[str, str], where: str) -> Record:
-    """Kind, label, split and group of a line; without a column for labels everything is good."""
-    label, kind = label_of_word(said["label"]) if "label" in said else (0, GOOD)
-    if said.get("kind"):
-        kind = printable(said["kind"])
-        label = label_of_word(kind)[0] if "label" not in said else label
-    return Record(name, kind, label, split_of_word(said.get("split", ""), where), said.get("group") or None)
+def _record(name: str, fields: dict[str, str], where: str) -> Record:
+    """Record of a line with its kind, label, split and group; normal without a column for labels."""
+    label, kind = label_of_word(fields["label"]) if "label" in fields else (0, GOOD)
+    if fields.get("kind"):
+        kind = printable(fields["kind"])
+        label = label_of_word(kind)[0] if "label" not in fields else label
+    return Record(name, kind, label, split_of_word(fields.get("split", ""), where), fields.get("group") or None)
 
 
 def _is_number(cell: str) -> bool:

@@ -1,4 +1,4 @@
-"""TIFF at full depth and with any number of channels."""
+"""Decode TIFF files at full depth and with any number of channels."""
 
 import logging
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,18 +16,18 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 CHANNEL_AXES = "SCQ"
 PHOTOMETRICS = ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE", "SEPARATED")
 
-# Damage is reported by an error of ours; the library would also print it on the user's terminal.
+# Damage raises an error of our own; tifffile would also log it to the user's terminal.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 class CodecMissingError(Exception):
-    """The file is stored in a way that tifffile alone does not read."""
+    """The file has a compression or colour space that tifffile cannot decode by itself."""
 
 
 def decode_tiff(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
     """The first image of a TIFF file: (h, w, c), planar and one-page-per-channel files included.
 
-    Raises CodecMissingError where another decoder has to try, DataError for what cannot be read, and ImportError where
+    Raises CodecMissingError where another decoder has to try, DataError for a damaged file, and ImportError where
     tifffile is not installed.
     """
     import tifffile
@@ -80,7 +80,7 @@ def _channels_last(raw: np.ndarray, axes: str, name: str) -> np.ndarray:
 
 
 def _as_levels(raw: np.ndarray, page: "TiffPage", notes: tuple[str, ...], name: str) -> Decoded:
-    """What the stored numbers mean: palette, inverted grey, ink, alpha, rotation."""
+    """Convert stored values to levels by palette, inverted grey, ink, alpha and orientation."""
     meaning = _photometric(page)
     depth_notes: tuple[str, ...] = ()
     if meaning == "PALETTE":

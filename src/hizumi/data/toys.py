@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians in the plane, on which mode collapse is measured: every mode is known."""
+"""Mixtures of Gaussians in the plane, whose modes are known, to measure mode collapse."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from hizumi.shapes import Float
 
 @dataclass(frozen=True, eq=False)
 class Toy:
-    """Equally likely, round Gaussians of one standard deviation around `centres`."""
+    """Mixture of equally likely, isotropic Gaussians of one standard deviation around `centres`."""
 
     centres: Float[np.ndarray, "k 2"]
     standard_deviation: float
 
     def sample(self, count: int, seed: int = 0) -> Float[np.ndarray, "count 2"]:
-        """Points in single precision, the same for the same seed."""
+        """Points in single precision; equal seeds give equal points."""
         generator = np.random.default_rng(seed)
         modes = generator.integers(len(self.centres), size=count)
         points = self.centres[modes] + self.standard_deviation * generator.standard_normal((count, 2))
@@ -37,13 +37,13 @@ def grid(standard_deviation: float, side: int = 5, distance: float = 2.0) -> Toy
 
 TOYS = {
     "ring": ring(radius=2.0, standard_deviation=0.02),  # Metz et al. 2017, Unrolled GAN
-    "ring_veegan": ring(radius=1.0, standard_deviation=0.01),  # Srivastava et al. 2017: the same at half the scale
+    "ring_veegan": ring(radius=1.0, standard_deviation=0.01),  # Srivastava et al. 2017: half the scale
     "grid": grid(standard_deviation=0.05),
 }
 
 
 def toy(name: str) -> Toy:
-    """A toy by name: "ring", "ring_veegan" or "grid"; UsageError for another."""
+    """A toy by name: "ring", "ring_veegan" or "grid"; raises UsageError for another."""
     if name not in TOYS:
         raise UsageError(f"{name!r} is not a toy; there are {', '.join(TOYS)}")
     return TOYS[name]

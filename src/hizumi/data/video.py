@@ -17,12 +17,14 @@ LARGEST_BYTES = 4 * 2**30  # of all frames together, since they are held in memo
 def open_video(path: Path) -> Manifest:
     """All frames of a video file as one clip, grey where the file is, else colour.
 
-    Raises UsageError without the extra `hizumi[video]`, DataError for what cannot be read or would fill the memory.
+    Raises UsageError without the extra `hizumi[video]`, DataError for files that cannot be read or fill the memory.
     """
     try:
         import av
     except ImportError:
-        raise UsageError(f"{printable(path)}: video files need `pip install 'hizumi[video]'`; or give frames") from None
+        raise UsageError(
+            f"{printable(path)}: video files need `pip install 'hizumi[video]'`; or give a folder of frames"
+        ) from None
     frames: list[np.ndarray] = []
     try:
         with av.open(str(path)) as container:

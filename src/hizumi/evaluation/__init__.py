@@ -1,4 +1,4 @@
-"""How good verdicts and generated items are: metrics of images and pixels with intervals, distances between sets."""
+"""Metrics of verdicts and of generated items: image and pixel metrics with intervals, distances between sets."""
 
 from hizumi.evaluation.bootstrap import Estimate, image_estimates, pixel_estimates
 from hizumi.evaluation.evaluation import Evaluation, KindResult, evaluate

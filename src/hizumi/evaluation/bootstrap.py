@@ -1,4 +1,4 @@
-"""95 % intervals by resampling images, good and anomalous ones apart (Efron, 1979): pixels of one image go together."""
+"""95 % intervals by resampling good and anomalous images apart (Efron, 1979); pixels of an image stay together."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from hizumi.evaluation.metrics import (
 
 _RESAMPLES = 1000
 _QUANTILES = 512  # of the normal and of the anomalous pixels: a step is 0.2 % of either
-_CHUNK = 2_000_000  # numbers held at a time while resampling
+_CHUNK = 2_000_000  # numbers held in memory at a time while resampling
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Estimate:
     high: float
 
     def to_dict(self) -> dict[str, float | None]:
-        """For JSON, which has no NaN: None instead."""
+        """For JSON: None in place of NaN."""
         return {"value": number(self.value), "low": number(self.low), "high": number(self.high)}
 
 
@@ -49,14 +49,14 @@ class PixelEstimates(NamedTuple):
 
 
 def number(value: float) -> float | None:
-    """A float as JSON can hold it."""
+    """A float for JSON: None where it is not finite."""
     return float(value) if math.isfinite(value) else None
 
 
 def image_estimates(
     scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"], *, seed: int = 0
 ) -> tuple[Estimate, Estimate]:
-    """AUROC and average precision of images with intervals; labels are 0 or 1, NaN where one class is missing."""
+    """AUROC and average precision of images with intervals; labels are 0 or 1, NaN when one class is missing."""
     if len(set(labels.tolist())) < 2:
         return UNKNOWN, UNKNOWN
     exact = image_counts(scores, labels)
@@ -75,9 +75,9 @@ def image_estimates(
 def pixel_estimates(
     maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[np.ndarray, "_ _"]], *, seed: int = 0
 ) -> PixelEstimates:
-    """Exact pixel AUROC, average precision and AUPRO, and intervals from resampled images; NaN without a class.
+    """Exact pixel AUROC, average precision and AUPRO, with bootstrap intervals; NaN when one class is missing.
 
-    Resampling works on histograms over quantiles of the pooled pixels; what this coarseness moves is added back.
+    Resampling uses histograms over quantiles of the pooled pixels; the error of the binning is corrected.
     """
     pool = PixelPool.of(maps, masks)
     if not pool.has_both_classes:
@@ -105,7 +105,7 @@ def _percentiles(value: float, binned: float, samples: Float[np.ndarray, "r"]) -
 
 
 def _resamples(strata: Integer[np.ndarray, "n"], seed: int, columns: int) -> Iterator[Float[np.ndarray, "r n"]]:
-    """How often each image is drawn, as many resamples at a time as keep r * columns small."""
+    """How often each image is drawn, in chunks of r resamples that keep r * columns small."""
     generator = np.random.default_rng(seed)
     most = max(1, _CHUNK // max(columns, len(strata)))
     for start in range(0, _RESAMPLES, most):
@@ -122,7 +122,7 @@ def _resamples(strata: Integer[np.ndarray, "n"], seed: int, columns: int) -> Ite
 def _histograms(
     pool: PixelPool, maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[np.ndarray, "_ _"]]
 ) -> Counts:
-    """One row an image, one column a bin, highest scores first."""
+    """One row per image and one column per bin, highest scores first."""
     edges = np.unique(np.concatenate([_quantiles(pool.normal), _quantiles(pool.anomalous)]))
     size = len(edges) + 1
     rows = []

@@ -1,4 +1,4 @@
-"""Collapse, found by itself: clusters of the data that no sample comes near."""
+"""Detection of mode collapse: clusters of the data that no sample comes near."""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,9 +6,9 @@ from jaxtyping import Float
 from hizumi.training.health import Finding
 
 CLUSTERS = 10
-SMALLEST_SHARE = 0.02  # of the data; a smaller cluster is missed by chance
-REACH = 0.95  # of a cluster's own members lie as near to its centre as a sample must
-FEW_NEAR = 0.2  # of the samples near any cluster: they are unlike the data altogether
+SMALLEST_SHARE = 0.02  # of the data; a smaller cluster may be missed by chance
+REACH = 0.95  # quantile of the members' distances to a centre, within which a sample must lie
+FEW_NEAR = 0.2  # share of the samples near any cluster, below which they are unlike the data
 
 
 def clusters_missed(
@@ -16,8 +16,8 @@ def clusters_missed(
 ) -> tuple[float, float]:
     """Share of the real items whose cluster no sample comes near, and share of the samples near a cluster.
 
-    Clusters are those of k-means on the real items. A sample is near the cluster with the nearest centre, where it
-    lies no further from it than most of the cluster's own members.
+    Clusters are those of k-means on the real items. A sample is near the cluster with the nearest centre, if it
+    is no further away than most of the cluster's own members.
     """
     from sklearn.cluster import KMeans
 
@@ -34,7 +34,7 @@ def clusters_missed(
 
 
 def check_samples(real: Float[np.ndarray, "n k"], samples: Float[np.ndarray, "m k"]) -> list[Finding]:
-    """Samples that are not finite, unlike all data, or like a part of them only."""
+    """Find samples that are not finite, unlike the data, or like only a part of them."""
     if not np.isfinite(samples).all():
         return [
             Finding(
@@ -60,7 +60,7 @@ def check_samples(real: Float[np.ndarray, "n k"], samples: Float[np.ndarray, "m 
         Finding(
             "mode collapse",
             "problem" if missed > 0.5 else "warning",
-            f"no sample of {len(samples)} comes near the clusters that hold {missed:.0%} of the training data",
-            "train longer; if it stays, try wgan_gp, unrolled_gan, veegan or ada_gan, or lower the learning rate",
+            f"none of {len(samples)} samples comes near the clusters that hold {missed:.0%} of the training data",
+            "train longer; if it persists, try wgan_gp, unrolled_gan, veegan or ada_gan, or lower the learning rate",
         )
     ]

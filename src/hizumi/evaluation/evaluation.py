@@ -1,4 +1,4 @@
-"""Verdicts on labelled images, counted and measured."""
+"""Measure verdicts against labels and masks."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from hizumi.evaluation.metrics import auroc, best_f1, binomial_interval, confusi
 
 @dataclass(frozen=True)
 class KindResult:
-    """One kind of defect: how many images, how many over the threshold, and its AUROC against all good images."""
+    """One kind of defect: number of images, number over the threshold, and AUROC against all good images."""
 
     kind: str
     count: int
@@ -27,13 +27,13 @@ class KindResult:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a test set says about a detector at one threshold.
+    """Results of a detector on a test set at one threshold.
 
-    `names`, `kinds`, `labels` and `scores` have one entry an image, in the order of the verdicts; a label of -1 is
-    unknown and counts nowhere. `false_alarm_rate` was asked, `promised_rate` is what the rule promises, None for
-    nothing. Numbers that need a class the test set lacks are NaN, and `image_note` says so; pixel estimates are None
-    where nothing can be said, and `pixel_note` says why or what was left out. `best_f1` is an oracle's: it chose its
-    threshold on the test labels.
+    `names`, `kinds`, `labels` and `scores` have one entry per image, in the order of the verdicts; a label of -1 is
+    unknown and never counted. `false_alarm_rate` is the requested rate, `promised_rate` the one that the rule promises,
+    or None. Numbers that need a class the test set lacks are NaN, and `image_note` says so; pixel estimates are None
+    where they cannot be computed, and `pixel_note` says why or what was left out. `best_f1` is an oracle: its threshold
+    is chosen on the test labels.
     """
 
     names: tuple[str, ...]
@@ -184,7 +184,7 @@ def _pixels(
     masks: Sequence[np.ndarray | None] | None,
     seed: int,
 ) -> tuple[Sequence[Estimate | None], str]:
-    """The three pixel estimates, and in words why there are none or what they leave out."""
+    """The three pixel estimates, and a note on why there are none or what they leave out."""
     nothing = (None, None, None)
     if all(verdict.map is None for verdict in verdicts):
         return nothing, "This detector draws no maps, so there are no pixel metrics."
@@ -223,5 +223,5 @@ def _image_note(normal: int, anomalous: int, unknown: int) -> str:
             missing = "labelled"
         notes.append(f"The test set has no {missing} images, so there is no AUROC and no average precision.")
     if unknown:
-        notes.append(f"{unknown} images without a label are counted nowhere.")
+        notes.append(f"{unknown} images without a label are not counted.")
     return " ".join(notes)

@@ -1,4 +1,4 @@
-"""From items to features, by name: pixels, a network trained on ImageNet, or any model that encodes."""
+"""Feature extractors by name: pixels, a network trained on ImageNet, or any model that encodes."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -17,8 +17,8 @@ Extractor = Callable[[Tensor], Float[np.ndarray, "n k"]]
 """Items (n, c, h, w) in [-1, 1] or (n, d) to features in double precision."""
 
 Name = Literal["pixels", "efficientnet"]
-LARGEST_PIXELS = 16  # a side; larger images are averaged down to it
-SMALLEST_PHOTOGRAPH = 64  # a side; smaller images are enlarged for the network, which was trained on 224
+LARGEST_PIXELS = 16  # per side; larger images are averaged down to it
+SMALLEST_PHOTOGRAPH = 64  # per side; smaller images are enlarged for the network, which was trained on 224
 BATCH_SIZE = 64
 
 

@@ -1,6 +1,6 @@
-"""How good generated items are: distances between sets of features, modes and clusters covered, nats and bits.
+"""Metrics of generated items: distances between sets of features, covered modes, classes, and bits per dimension.
 
-Everything takes plain arrays, real items first; `hizumi.evaluation.extractors` makes features (n, k) of items.
+Everything takes plain arrays, real items first; `hizumi.evaluation.extractors` computes features (n, k) of items.
 """
 
 import math
@@ -22,7 +22,7 @@ ROWS_AT_ONCE = 1024  # of a table of distances, which as a whole may be too larg
 class Similarity:
     """How samples compare with real items in one feature space.
 
-    Every measure depends on the two counts: compare only what was measured with the same. `precision` and `recall` are
+    Every measure depends on the two counts: compare only values with equal counts. `precision` and `recall` are
     those of Kynkäänniemi et al. 2019 with `precision_neighbours`; `density`, which may exceed 1, and `coverage` are
     those of Naeem et al. 2020 with `coverage_neighbours`.
     """
@@ -45,7 +45,7 @@ class Similarity:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How many samples a classifier takes for the class that was asked for, with a 95 % interval."""
+    """Share of samples that a classifier assigns to the requested class, with a 95 % interval."""
 
     share: float
     interval: tuple[float, float]
@@ -61,7 +61,7 @@ class Agreement:
 class ModeCoverage:
     """How well samples cover the modes of a known mixture, counted as in VEEGAN (Srivastava et al. 2017).
 
-    A sample is of high quality if it lies near enough to its nearest mode; `captured` modes are nearest to at least
+    A sample is of high quality if it lies close enough to its nearest mode; `captured` modes are nearest to at least
     one such sample. `divergence` is KL(share of high-quality samples at each mode || uniform) in nats, from 0 for equal
     shares to log(modes) for a single mode; NaN where no sample is of high quality.
     """
@@ -73,7 +73,7 @@ class ModeCoverage:
     samples: int
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures for JSON."""
+        """The numbers for JSON."""
         return asdict(self)
 
 
@@ -84,7 +84,7 @@ def similarity(
     precision_neighbours: int = 3,
     coverage_neighbours: int = 5,
 ) -> Similarity:
-    """All measures of samples against real items at once."""
+    """All measures of samples against real items."""
     precision, recall = precision_recall(real, samples, neighbours=precision_neighbours)
     density, coverage = density_coverage(real, samples, neighbours=coverage_neighbours)
     return Similarity(
@@ -104,8 +104,8 @@ def similarity(
 def frechet_distance(real: Float[np.ndarray, "n k"], samples: Float[np.ndarray, "m k"]) -> float:
     """Squared 2-Wasserstein distance between the Gaussians with the two sets' means and covariances (Heusel 2017).
 
-    It is biased upwards where sets are small beside the number of features: report it beside that of two halves of
-    the real items.
+    It is biased upwards for sets that are small for the number of features: report it with that of two halves of the
+    real items.
     """
     first, second = _checked(real, samples, at_least=2)
     return gaussian_distance(first.mean(0), _covariance(first), second.mean(0), _covariance(second))
@@ -163,7 +163,7 @@ def mode_coverage(
     standard_deviation: float,
     within: float = 3.0,
 ) -> ModeCoverage:
-    """Coverage of equally likely modes; a sample is good `within` so many standard deviations of its nearest mode."""
+    """Coverage of equally likely modes; good samples lie `within` that many standard deviations of one."""
     distances, nearest = cKDTree(centres).query(samples)
     good = nearest[distances <= within * standard_deviation]
     shares = np.bincount(good, minlength=len(centres)) / len(good) if len(good) else np.full(len(centres), np.nan)
@@ -180,16 +180,16 @@ def mode_coverage(
 def bits_per_dimension(
     nats: Float[np.ndarray, "*n"], dimensions: int, bin_width: float = 1.0
 ) -> Float[np.ndarray, "*n"]:
-    """Code length of items in bits for each of their numbers, from log-likelihoods in nats; lower is better.
+    """Code length of items in bits per dimension, from log-likelihoods in nats; lower is better.
 
-    A density becomes the probability of a level by the level's width, `bin_width`: 2/255 for 8-bit images in [-1, 1].
+    A density is turned into the probability of a level by its width, `bin_width`: 2/255 for 8-bit images in [-1, 1].
     Probabilities have a width of 1.
     """
     return np.asarray(-(nats / dimensions + math.log(bin_width)) / math.log(2))
 
 
 def class_agreement(asked: Integer[np.ndarray, "n"], found: Integer[np.ndarray, "n"]) -> Agreement:
-    """Compare the classes that samples were asked for with what a classifier takes them for."""
+    """Compare the requested classes of samples with those that a classifier finds."""
     if not len(asked):
         raise DataError("there are no samples whose class could be compared")
     same = asked == found
@@ -209,7 +209,7 @@ def _checked(
             raise DataError(f"{len(features)} {name} are too few for this measure; it takes at least {at_least}")
         if not np.isfinite(features).all():
             raise DataError(f"the features of the {name} hold NaN or infinite values; the model has diverged")
-    centre = real.mean(0, dtype=np.float64)  # distances lose fewer digits about the origin
+    centre = real.mean(0, dtype=np.float64)  # distances lose fewer digits near the origin
     return real - centre, samples - centre
 
 

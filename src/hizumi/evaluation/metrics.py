@@ -1,4 +1,4 @@
-"""How well scores and maps tell anomalous from normal, exactly; a higher score is more anomalous, labels are 0 or 1.
+"""Exact metrics of how scores and maps separate anomalous from normal; higher is more anomalous, labels are 0 or 1.
 
 Every ranking metric here is an area under a staircase whose steps are the distinct thresholds, highest first. `Counts`
 holds what each step adds; images, pixels and bootstrap resamples differ only in how they fill it.
@@ -68,7 +68,7 @@ def average_precision(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray
 
 
 def best_f1(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]) -> float:
-    """The largest F1 over all thresholds: an oracle's, for it looks at the test labels; NaN when a class is missing."""
+    """The largest F1 over all thresholds: an oracle, as it uses the labels; NaN when one class is missing."""
     return best_f1_threshold(scores, labels).f1 if _both_classes(labels) else math.nan
 
 
@@ -112,7 +112,7 @@ def confusion_at(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"
 
 
 def pixel_auroc(maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[np.ndarray, "_ _"]]) -> float:
-    """AUROC over the pixels of all images in one pool, good images (all-False masks) included; NaN without a class.
+    """AUROC over the pooled pixels of all images, good images (all-False masks) included; NaN when a class is missing.
 
     Image sizes may differ, here and below.
     """
@@ -123,7 +123,7 @@ def pixel_auroc(maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[n
 def pixel_average_precision(
     maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[np.ndarray, "_ _"]]
 ) -> float:
-    """Average precision over the pixels of all images in one pool; chance is the share of anomalous pixels."""
+    """Average precision over the pooled pixels of all images; chance is the share of anomalous pixels."""
     pool = PixelPool.of(maps, masks)
     return float(area_under_precision_recall(pool.counts())) if pool.has_both_classes else math.nan
 
@@ -134,7 +134,7 @@ def aupro(
     """Area under the per-region overlap curve up to a false-positive rate, scaled to [0, 1]; chance is limit / 2.
 
     Bergmann et al., "The MVTec Anomaly Detection Dataset" (2021): 8-connected regions of the masks of the whole test
-    set weigh the same whatever their size, and the false-positive rate is that of all normal pixels of the whole set.
+    set have equal weight whatever their size; the false-positive rate is that of all normal pixels of the whole set.
     """
     pool = PixelPool.of(maps, masks)
     return float(area_under_pro(pool.counts(), limit)) if pool.has_both_classes else math.nan
@@ -159,7 +159,7 @@ def binomial_acceptance(total: int, rate: float, confidence: float = 0.95) -> tu
 def image_counts(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]) -> Counts:
     """One step for each distinct score; labels other than 0 and 1 are left out."""
     if np.isnan(scores).any():
-        raise DataError("some image scores are NaN: nothing can be ranked by them")
+        raise DataError("some image scores are NaN: they cannot be ranked")
     _, step = np.unique(-scores, return_inverse=True)
     normal, anomalous = (np.bincount(step, weights=labels == label) for label in (0, 1))
     return Counts(normal, anomalous, np.zeros_like(normal))
@@ -181,7 +181,7 @@ class PixelPool(NamedTuple):
             if scores.shape != mask.shape:
                 raise DataError(f"the mask of image {index} is {_size(mask)} but its map is {_size(scores)}")
             if np.isnan(scores).any():
-                raise DataError(f"the map of image {index} holds NaN: nothing can be ranked by it")
+                raise DataError(f"the map of image {index} holds NaN: its pixels cannot be ranked")
         # Only the anomalous pixels, a few per cent, need their order; the rest are sorted alone, which is far faster.
         normal = np.sort(np.concatenate([scores[~mask] for scores, mask in zip(maps, masks, strict=True)]))
         anomalous = np.concatenate([scores[mask] for scores, mask in zip(maps, masks, strict=True)])
@@ -191,7 +191,7 @@ class PixelPool(NamedTuple):
 
     @property
     def has_both_classes(self) -> bool:
-        """Whether there is anything to tell apart."""
+        """Whether there are both normal and anomalous pixels."""
         return len(self.normal) > 0 and len(self.anomalous) > 0
 
     def counts(self) -> Counts:

@@ -1,11 +1,11 @@
-"""The report: one HTML page that shows what was found, how sure it is, and what is wrong; JSON and CSV beside it."""
+"""The report of an inspection as one HTML page, and its figures."""
 
 import typing as _typing
 
 from hizumi.lazy import lazily as _lazily
 
 if _typing.TYPE_CHECKING:
-    from hizumi.report.content import Finding, ReportContent
+    from hizumi.report.content import ReportContent
     from hizumi.report.figures import (
         comparison_chart,
         embedding,
@@ -17,6 +17,7 @@ if _typing.TYPE_CHECKING:
     from hizumi.report.panels import contact_sheet, inspection_panel, overview, save_map
     from hizumi.report.style import png, svg
     from hizumi.report.tables import summarise
+    from hizumi.training.health import Finding
 
 __getattr__, __dir__ = _lazily(
     __name__,

@@ -1,8 +1,8 @@
-"""What a report is made of: plain data, gathered by the caller."""
+"""Content of a report: plain data, gathered by the caller."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Real
@@ -10,34 +10,14 @@ from jaxtyping import Int, Real
 from hizumi.calibration import Calibration, Verdict
 from hizumi.errors import UsageError
 from hizumi.evaluation import Evaluation
+from hizumi.training.health import Finding
 
 NORMAL, ANOMALOUS, UNKNOWN = 0, 1, -1
 
 
-@runtime_checkable
-class Finding(Protocol):
-    """One line of a health check: what is wrong with a fit, how bad it is, and what to do."""
-
-    @property
-    def name(self) -> str:
-        """Short name of the check."""
-
-    @property
-    def severity(self) -> str:
-        """Either "warning" or "problem"."""
-
-    @property
-    def message(self) -> str:
-        """What was seen."""
-
-    @property
-    def remedy(self) -> str:
-        """What to do about it."""
-
-
 @dataclass(frozen=True, eq=False)
 class ReportContent:
-    """Everything that one report shows; whatever is empty or None leaves its section out.
+    """Everything that one report shows; a section whose data are empty or None is left out.
 
     `evaluation` and `features` (n, k) are in the order of `verdicts`; without an evaluation nothing is known about
     which inputs are good. `journal` holds the records of training, `failures` the (name, reason) of unreadable inputs.
@@ -75,11 +55,11 @@ class ReportContent:
 
     @property
     def kinds(self) -> list[str]:
-        """Per verdict "good", the defect's name, or nothing where it is not known."""
+        """Kind of each input: "good", the defect's name, or "" where unknown."""
         return [""] * len(self.verdicts) if self.evaluation is None else [str(kind) for kind in self.evaluation.kinds]
 
     @property
     def noun(self) -> str:
-        """What one input is called in the report's sentences."""
+        """Noun for one input in sentences: "image" or "row"."""
         has_pictures = any(verdict.picture is not None or verdict.map is not None for verdict in self.verdicts)
         return "image" if has_pictures else "row"

@@ -1,4 +1,4 @@
-"""The curves of a report. Each function returns a matplotlib figure; `svg` and `png` turn it into bytes."""
+"""Figures of a report. Each function returns a matplotlib figure; `svg` and `png` turn it into bytes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -54,7 +54,7 @@ def score_histogram(
 def roc_and_precision_recall(
     scores: Real[np.ndarray, "n"], labels: Int[np.ndarray, "n"], alarmed: Bool[np.ndarray, "n"]
 ) -> Figure:
-    """Both curves, each with a mark where the threshold puts the detector; needs good and anomalous inputs."""
+    """Both curves, each with a mark at the detector's threshold; needs good and anomalous inputs."""
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     found = float(alarmed[labels == ANOMALOUS].mean())
@@ -68,7 +68,7 @@ def roc_and_precision_recall(
     roc.plot([0, 1], [0, 1], color=HELD_OUT, linewidth=1, linestyle=(0, (2, 3)))
     roc.plot(false_positive_rate, true_positive_rate, color=GOOD, linewidth=2)
     roc.plot(false_alarms, found, "o", color=DEFECT, markeredgecolor="white", markersize=9, clip_on=False, zorder=5)
-    roc.set(title="ROC", xlabel="good raised as false alarm", ylabel="anomalous found")
+    roc.set(title="ROC", xlabel="good, but flagged", ylabel="anomalous found")
     precision_recall.plot(recall, precision, color=GOOD, linewidth=2, drawstyle="steps-post")
     if alarmed[known].any():
         right = float((labels[known][alarmed[known]] == ANOMALOUS).mean())
@@ -119,7 +119,7 @@ def embedding(
 ) -> Figure | None:
     """t-SNE of one feature row for each input, at most 1000 of them (van der Maaten and Hinton 2008).
 
-    None where there is nothing to see: fewer than five inputs, features that are equal or not finite.
+    None for fewer than five inputs with finite features, or features that are all equal.
     """
     generator = np.random.default_rng(seed)
     usable = np.flatnonzero(np.isfinite(features).all(axis=1))
@@ -136,8 +136,8 @@ def embedding(
         ("good", labels == NORMAL, GOOD, "o", 16),
         ("anomalous, found", (labels == ANOMALOUS) & alarmed, DEFECT, "^", 24),
         ("anomalous, missed", (labels == ANOMALOUS) & ~alarmed, INK, "X", 34),
-        ("not alarmed", (labels == UNKNOWN) & ~alarmed, GOOD, "o", 16),
-        ("alarmed", (labels == UNKNOWN) & alarmed, DEFECT, "^", 24),
+        ("not flagged", (labels == UNKNOWN) & ~alarmed, GOOD, "o", 16),
+        ("flagged", (labels == UNKNOWN) & alarmed, DEFECT, "^", 24),
     )
     for name, chosen, colour, marker, size in groups:
         if chosen.any():
@@ -154,7 +154,7 @@ def embedding(
 
 @styled
 def comparison_chart(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
-    """Image and pixel AUROC of each run as dots in one line for each detector, the mean as a bar."""
+    """Image and pixel AUROC: a dot for each run, in one line for each detector, and a bar at the mean."""
     measures = [
         (key, title)
         for key, title in (("image_auroc", "Image AUROC"), ("pixel_auroc", "Pixel AUROC"))
@@ -178,7 +178,7 @@ def comparison_chart(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
 
 
 def _score_axis(axes: Axes, values: Float[np.ndarray, "n"], typical: float) -> Float[np.ndarray, "edges"]:
-    """Choose the axis by how far the values reach beyond a typical good one, and return the edges of bins on it."""
+    """Choose the scale of the axis by how far values lie from a typical good one; return the bin edges."""
     low, high = float(values.min()), float(values.max())
     spread = float(np.median(np.abs(values - typical)))
     if low > 0 and high > 6 * typical:
@@ -277,7 +277,7 @@ def _tsne(features: Float[np.ndarray, "n k"], seed: int) -> Float[np.ndarray, "n
     from sklearn.manifold import TSNE
 
     count, width = features.shape
-    if width > 50:  # distances between neighbours change little, the time a lot
+    if width > 50:  # far faster, and distances between neighbours change little
         features = PCA(min(50, count), random_state=seed).fit_transform(features)
     return np.asarray(
         TSNE(perplexity=min(30.0, (count - 1) / 3), init="random" if width < 2 else "pca", random_state=seed)

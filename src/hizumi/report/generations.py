@@ -1,4 +1,4 @@
-"""Pictures of what models make: many on one sheet, and sheets that follow each other as an animation."""
+"""Pictures of generated images: contact sheets and animations."""
 
 import io
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ from PIL import Image
 
 from hizumi.errors import UsageError
 
-SEEN_FROM = 64  # pixels a side; smaller pictures are enlarged by whole steps, so that each of their pixels is seen
+SMALLEST_SHOWN = 64  # pixels per side; smaller pictures are enlarged by a whole factor, so that each pixel shows
 GAP = 2  # white pixels between pictures
-MILLISECONDS = 90  # that a frame stays
+MILLISECONDS = 90  # per frame
 
 Picture = UInt8[np.ndarray, "h w 3"]
 
 
 def sheet(pictures: Sequence[np.ndarray], columns: int) -> Picture:
-    """Pictures (h, w, 3) row by row; smaller ones stand in the middle of a cell of the largest one's size."""
+    """Arrange pictures (h, w, 3) row by row, each in the middle of a cell of the largest one's size."""
     if not pictures:
         raise UsageError("a sheet needs at least one picture")
     height, width = (max(picture.shape[side] for picture in pictures) for side in (0, 1))
-    factor = max(1, round(SEEN_FROM / max(height, width)))
+    factor = max(1, round(SMALLEST_SHOWN / max(height, width)))
     height, width = height * factor + GAP, width * factor + GAP
     rows = -(-len(pictures) // columns)
     columns = min(columns, len(pictures))
@@ -36,14 +36,14 @@ def sheet(pictures: Sequence[np.ndarray], columns: int) -> Picture:
 
 
 def picture_file(picture: Picture) -> bytes:
-    """A picture as PNG."""
+    """Encode a picture as PNG."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "png")
     return file.getvalue()
 
 
 def animation_file(frames: Sequence[np.ndarray]) -> bytes:
-    """Pictures of one size as an endless GIF that goes forth and back."""
+    """Encode pictures of one size as an endless GIF that runs forwards and backwards."""
     there_and_back = [*frames, *frames[-2:0:-1]]
     first, *others = (Image.fromarray(frame) for frame in there_and_back)
     file = io.BytesIO()

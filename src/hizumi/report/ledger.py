@@ -1,4 +1,4 @@
-"""The ledger as a page: what was obtained beside what was published, and why they differ."""
+"""The ledger page: results beside published numbers, and the differences between them."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -23,7 +23,7 @@ COLUMNS = (
     "Differences",
 )
 MOST_CHANGES = 6  # named one by one
-_ASKED = f"{FALSE_ALARM_RATE:.0%}"
+_REQUESTED = f"{FALSE_ALARM_RATE:.0%}"
 INTRODUCTION = f"""# Ledger
 
 <!-- Made by `make ledger` from benchmarks/results/ledger: run experiments there, change no number here. -->
@@ -36,7 +36,7 @@ What detectors reach on published protocols, beside what was published. Every nu
 - **Paper's protocol**: what the authors did. What it knows of the test set is named under each table.
 - Numbers are means over cases, such as the class that is normal, of means over seeds, ± the standard deviation between
   the seeds of a case. Where there is one case and three seeds or more, their median stands in square brackets.
-- **False alarms**: share of normal test items above the threshold that held-out normal items set for {_ASKED}.
+- **False alarms**: share of normal test items above the threshold that held-out normal items set for {_REQUESTED}.
 - **Differences**: obtained minus published, in the paper's protocol where that was run; then what of the paper's
   settings was changed, with the paper's own in round brackets.
 - Published numbers say how they are known: from the paper, from the authors' code, from others' work (third party), or
@@ -115,26 +115,26 @@ def _figures(protocol: Protocol, row: Row | None) -> str:
 
 def _differences(protocol: Protocol, modes: Mapping[str, Row], published: Published | None) -> str:
     row = modes.get("paper") or modes["honest"]
-    request, said = row.request, []
+    request, parts = row.request, []
     summary = summarise_figure(row.runs, protocol.figure)
     if published is not None and summary is not None and set(summary.by_case) == set(protocol.cases):
-        said.append(f"{summary.mean - published.value:+.3f}")
+        parts.append(f"{summary.mean - published.value:+.3f}")
     elif summary is not None and set(summary.by_case) != set(protocol.cases):
-        said.append(f"{len(summary.by_case)} of {len(protocol.cases)} cases so far")
-    said += _parts_used(row)
+        parts.append(f"{len(summary.by_case)} of {len(protocol.cases)} cases so far")
+    parts += _shares_used(row)
     chosen = CHOSEN_ON_TEST.get((protocol.name, request["name"]))
-    said += [] if chosen is None else [chosen]
+    parts += [] if chosen is None else [chosen]
     changes = [f"{name} {_plain(here)} ({_plain(there)})" for name, (here, there) in request["changes"].items()]
-    said += changes[:MOST_CHANGES]
+    parts += changes[:MOST_CHANGES]
     if len(changes) > MOST_CHANGES:
-        said.append(count(len(changes) - MOST_CHANGES, "more setting"))
+        parts.append(count(len(changes) - MOST_CHANGES, "more setting"))
     if published is not None and published.note:
-        said.append(f"published: {published.note}")
-    return "; ".join(said) or "none known"
+        parts.append(f"published: {published.note}")
+    return "; ".join(parts) or "none known"
 
 
-def _parts_used(row: Row) -> list[str]:
-    """What was left out of the data: "5,000 of 6,131 to train on"."""
+def _shares_used(row: Row) -> list[str]:
+    """Items used where some were left out: "5,000 of 6,131 to train on"."""
     used = []
     for what, key in (("to train on", "training"), ("to test on", "tested")):
         here, there = (fmean(run[name] for run in row.runs) for name in (key, f"{key}_there"))
@@ -163,7 +163,7 @@ def _by_case(protocol: Protocol, rows: Sequence[Row]) -> list[str]:
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
-    """What the runs have to say, each sentence once for a row."""
+    """The first note of each row's runs, and the number of others."""
     noted = []
     for row in rows:
         runs = [(run, note) for run in row.runs for note in run["notes"]]

@@ -1,4 +1,4 @@
-"""One HTML file that works from a disk without a network: styles, figures and pictures are inside it."""
+"""One self-contained HTML file, which works offline: styles, figures and pictures are embedded."""
 
 import base64
 import importlib.metadata
@@ -24,15 +24,15 @@ from hizumi.report.style import colours, svg
 from hizumi.report.tables import MEASURES, summarise
 from hizumi.storage.files import printable, write_atomically
 
-CARDS_IN_A_GROUP = 6
-CARDS_IN_A_COMPARED_GROUP = 3
+EXAMPLES_IN_A_GROUP = 6
+EXAMPLES_IN_A_COMPARED_GROUP = 3
 ROWS_IN_THE_TABLE = 500
 TILE_PIXELS = 288
 
 
 @dataclass(frozen=True)
-class Card:
-    """One input with its verdict, its kind where known, and its pictures ready for the page."""
+class Example:
+    """One input with its verdict, its kind where known, and its pictures encoded for the page."""
 
     verdict: Verdict
     kind: str
@@ -41,11 +41,11 @@ class Card:
 
 @dataclass(frozen=True)
 class Group:
-    """Cards that belong together, with how many there were in all."""
+    """Examples under one title, and the number of inputs that they were taken from."""
 
     title: str
     remark: str
-    cards: list[Card]
+    examples: list[Example]
     total: int
 
 
@@ -75,7 +75,7 @@ def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequen
         "measures": MEASURES,
         "runs": len(rows),
         "chart": _figure(chart, "AUROC of each run by detector"),
-        "reports": [_report(content, CARDS_IN_A_COMPARED_GROUP) for content in contents],
+        "reports": [_report(content, EXAMPLES_IN_A_COMPARED_GROUP) for content in contents],
     }
     write_atomically(path, page.render(context).encode())
     return path
@@ -104,10 +104,10 @@ def _frame(title: str, subtitle: str) -> dict[str, Any]:
     }
 
 
-def _report(content: ReportContent, cards: int = CARDS_IN_A_GROUP) -> dict[str, Any]:
-    """Everything that the template's sections show of one detector."""
+def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict[str, Any]:
+    """Variables of the template's sections for one detector."""
     evaluation, calibration = content.evaluation, content.calibration
-    groups = [group for group in _groups(content, cards) if group.cards]
+    groups = [group for group in _groups(content, examples) if group.examples]
     order = sorted(range(len(content.verdicts)), key=lambda i: -content.verdicts[i].score)
     return {
         "content": content,
@@ -145,25 +145,25 @@ def _figures(content: ReportContent) -> dict[str, Markup | None]:
 
 
 def _groups(content: ReportContent, limit: int) -> Iterable[Group]:
-    """The inputs worth looking at: what went wrong first, then what went right."""
+    """Inputs worth looking at: wrong decisions first, then right ones."""
     labels, scores = content.labels, np.array([verdict.score for verdict in content.verdicts])
     alarmed = np.array([verdict.anomalous for verdict in content.verdicts], dtype=bool)
     rising = np.argsort(scores, kind="stable")
     falling = rising[::-1]
 
     def group(title: str, remark: str, indices: np.ndarray) -> Group:
-        cards = [_card(content.verdicts[i], content.kinds[i], content.calibration) for i in indices[:limit]]
-        return Group(title, remark, cards, len(indices))
+        examples = [_example(content.verdicts[i], content.kinds[i], content.calibration) for i in indices[:limit]]
+        return Group(title, remark, examples, len(indices))
 
     if content.evaluation is None:
-        yield group("Most anomalous", "Alarmed, the highest scores first.", falling[alarmed[falling]])
+        yield group("Most anomalous", "Flagged; the highest scores first.", falling[alarmed[falling]])
         nearest = falling[~alarmed[falling]]
-        yield group("Closest to an alarm", "Not alarmed, the highest scores first.", nearest[: limit // 2])
+        yield group("Closest to an alarm", "Not flagged; the highest scores first.", nearest[: limit // 2])
         return
     missed = rising[(labels[rising] == ANOMALOUS) & ~alarmed[rising]]
-    yield group("Worst misses", "Anomalous, yet not alarmed; the lowest scores first.", missed)
+    yield group("Worst misses", "Anomalous, but not flagged; the lowest scores first.", missed)
     false_alarms = falling[(labels[falling] == NORMAL) & alarmed[falling]]
-    yield group("Worst false alarms", "Good, yet alarmed; the highest scores first.", false_alarms)
+    yield group("Worst false alarms", "Good, but flagged; the highest scores first.", false_alarms)
     found = falling[(labels[falling] == ANOMALOUS) & alarmed[falling]]
     yield group("Clearest finds", "Each kind of defect in turn, the highest scores first.", _in_turn(found, content))
     quiet = rising[(labels[rising] == NORMAL) & ~alarmed[rising]]
@@ -175,7 +175,7 @@ def _groups(content: ReportContent, limit: int) -> Iterable[Group]:
 
 
 def _in_turn(indices: np.ndarray, content: ReportContent) -> np.ndarray:
-    """Reorder so that the first of every kind come first, then the second of every kind, and so on."""
+    """Reorder so that the first of each kind come first, then the second of each kind, and so on."""
     seen: dict[str, int] = {}
     turns = []
     for i in indices:
@@ -184,8 +184,8 @@ def _in_turn(indices: np.ndarray, content: ReportContent) -> np.ndarray:
     return indices[np.argsort(turns, kind="stable")] if turns else indices
 
 
-def _card(verdict: Verdict, kind: str, calibration: Calibration) -> Card:
-    return Card(verdict, kind, [_shown(tile) for tile in tiles(verdict, calibration)])
+def _example(verdict: Verdict, kind: str, calibration: Calibration) -> Example:
+    return Example(verdict, kind, [_shown(tile) for tile in tiles(verdict, calibration)])
 
 
 def _shown(tile: Tile) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _shown(tile: Tile) -> dict[str, Any]:
 
 
 def _picture(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
-    """A data URL, made smaller where the page would not show more pixels anyway."""
+    """A data URL of the picture, scaled down to the size at which the page shows it."""
     image, file = Image.fromarray(pixels), io.BytesIO()
     if max(image.size) <= TILE_PIXELS // 2:
         image.save(file, "png", optimize=True)

@@ -1,4 +1,4 @@
-"""Pictures of what is wrong: input, what normal would look like, distortion, and the map on a fixed scale."""
+"""Pictures of an input: itself, its expected normal, the distortion, and the map on a fixed scale."""
 
 import io
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Tile:
 
 
 def tiles(verdict: Verdict, calibration: Calibration) -> list[Tile]:
-    """The pictures there are of one input, in the order in which they explain each other."""
+    """The available pictures of one input: input, expected normal, distortion, anomaly map."""
     found = []
     if verdict.picture is not None:
         found.append(Tile("input", verdict.picture, verdict.picture.shape[:2]))
@@ -51,7 +51,7 @@ def tiles(verdict: Verdict, calibration: Calibration) -> list[Tile]:
 def on_fixed_scale(values: Real[np.ndarray, "h w"], calibration: Calibration) -> Float[np.ndarray, "h w"]:
     """A map in [0, 1] on the scale of the calibration's good inputs, so that a good part stays dark.
 
-    A detector calibrated without maps has no such scale: each map is then spread over its own range.
+    Without maps in the calibration there is no such scale, and each map is spread over its own range.
     """
     low, high = calibration.map_range or (float(np.nanmin(values)), float(np.nanmax(values)))
     scaled = (values.astype(np.float64) - low) / max(high - low, np.finfo(np.float64).tiny)
@@ -63,7 +63,7 @@ def distortion(
 ) -> Float[np.ndarray, "out_h out_w"]:
     """|input - normal| in [0, 1], averaged over the colours, at the smaller of the two sizes.
 
-    1 is half of the input's own contrast, so that the scale does not depend on how large the distortion is.
+    1 is half of the input's own contrast, so that the scale does not depend on the size of the distortion.
     """
     width = min(picture.shape[1], normal.shape[1])
     height = min(picture.shape[0], normal.shape[0])

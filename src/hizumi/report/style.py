@@ -1,4 +1,4 @@
-"""How figures look: colours that colour-blind readers can tell apart, one calm style, no global state of pyplot."""
+"""Style of the figures: colours that colour-blind readers can tell apart, without global state of pyplot."""
 
 import functools
 import io
@@ -37,7 +37,7 @@ _STYLE: Any = {  # matplotlib types its keys one by one
     "legend.frameon": False,
     "legend.fontsize": 9,
     "figure.facecolor": "white",
-    "svg.hashsalt": "hizumi",  # the same content gives the same bytes
+    "svg.hashsalt": "hizumi",  # equal content gives equal bytes
 }
 
 Arguments = ParamSpec("Arguments")
@@ -45,7 +45,7 @@ Result = TypeVar("Result")
 
 
 def styled(draw: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Run a drawing function in the style of this package, whatever the user's matplotlib is set to."""
+    """Run a drawing function in the style of this package, whatever the user's matplotlib settings."""
 
     @functools.wraps(draw)
     def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
@@ -62,7 +62,7 @@ def new_figure(width: float, height: float, gap: float = 0.04) -> Figure:
 
 
 def legend_above(axes: Axes, columns: int = 3) -> None:
-    """A legend in one line over the axes, where it covers no data."""
+    """A legend in one line above the axes, where it covers no data."""
     axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=columns, borderaxespad=0.2, columnspacing=1.4)
 
 

@@ -1,4 +1,4 @@
-"""Many results as one table."""
+"""Summary table of many runs."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The report's sentences and numbers, as a person on the line would say them."""
+"""Sentences and numbers of the report, in plain words."""
 
 import math
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Consequence:
-    """One sentence on what the outcome means; a pressing one asks for action before the detector is used."""
+    """One sentence on what the outcome means; a pressing one calls for action before the detector is used."""
 
     text: str
     is_pressing: bool = False
@@ -61,10 +61,10 @@ def consequences(content: ReportContent) -> list[Consequence]:
 
 
 def facts(evaluation: Evaluation, noun: str) -> list[Fact]:
-    """The numbers of the summary; those that could not be measured are left out."""
+    """The numbers of the summary, without those that could not be measured."""
     counts = (
-        ("Missed", evaluation.missed_defects, evaluation.anomalous_count, "anomalous, not alarmed"),
-        ("False alarms", evaluation.false_alarms, evaluation.normal_count, "good, but alarmed"),
+        ("Missed", evaluation.missed_defects, evaluation.anomalous_count, "anomalous, not flagged"),
+        ("False alarms", evaluation.false_alarms, evaluation.normal_count, "good, but flagged"),
     )
     found = [Fact(name, f"{amount} / {total}", note) for name, amount, total, note in counts if total]
     estimates = (
@@ -84,7 +84,7 @@ def facts(evaluation: Evaluation, noun: str) -> list[Fact]:
 
 
 def describe_scores(content: ReportContent) -> str:
-    """The score histogram for those who cannot see it."""
+    """Text alternative of the score histogram."""
     scores, labels = np.array([verdict.score for verdict in content.verdicts]), content.labels
     parts = [
         f"{name}: {(labels == label).sum()}, median {np.median(scores[labels == label]):.4g}"
@@ -95,7 +95,7 @@ def describe_scores(content: ReportContent) -> str:
 
 
 def describe_curves(evaluation: Evaluation) -> str:
-    """The ROC and precision-recall curves for those who cannot see them."""
+    """Text alternative of the ROC and precision-recall curves."""
     return (
         f"ROC curve with area {number(evaluation.image_auroc.value)} and precision-recall curve with average precision "
         f"{number(evaluation.average_precision.value)}; the marks are the threshold's precision "
@@ -129,7 +129,7 @@ def interval(estimate: Estimate) -> str:
 
 
 def flat_options(options: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """(name, value) of every option, those of parts as "part.option"."""
+    """(name, value) of every option; nested ones are named "part.option"."""
     rows = []
     for name, value in options.items():
         if isinstance(value, Mapping):
@@ -143,7 +143,7 @@ def _without_labels(content: ReportContent) -> Consequence:
     rate, total = content.calibration.threshold.asked_rate, count(len(content.verdicts), content.noun)
     return Consequence(
         f"If all {total} were good, about {rate * len(content.verdicts):.1f} alarms would be expected at a false-alarm "
-        f"rate of {percent(rate)}. What was missed is not known: nothing here has a label."
+        f"rate of {percent(rate)}. How many anomalies were missed is not known: nothing here has a label."
     )
 
 
@@ -174,7 +174,7 @@ def _promise_kept(result: Evaluation, noun: str) -> list[Consequence]:
     if not result.normal_count:
         return [Consequence(f"The test set has no good {noun}s: how many false alarms it raises is not known.")]
     realised, asked = result.realised_false_alarm_rate, result.false_alarm_rate
-    measured = f"{percent(realised.value)} of the good {noun}s were alarmed, where {percent(asked)} was asked for"
+    measured = f"{percent(realised.value)} of the good {noun}s were flagged, where {percent(asked)} was asked for"
     if asked < realised.low:
         advice = (
             f"These good {noun}s differ from those it was calibrated on: calibrate again with good {noun}s like them, "

@@ -1,3 +1,3 @@
-"""Storage: archives and their headers, files replaced atomically, tables of results: how things lie on a disk."""
+"""Files on disk: bundles with typed headers, atomic writes, and tables of results in JSON and CSV."""
 
 __all__: list[str] = []

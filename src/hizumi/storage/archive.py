@@ -1,7 +1,7 @@
-"""One file for everything fitted: a zip of JSON and data, without pickle, in which no byte can change unseen.
+"""Bundles: zip files of JSON and binary data, without pickle, in which every changed byte is detected.
 
-Its header, a JSON member with the hashes of all others, says by its name what the file holds. The archive's comment is
-the SHA-256 of every byte before it.
+The header, a JSON member, holds the SHA-256 of all other members, and its name tells the kind of bundle. The zip
+comment is the SHA-256 of every byte before it.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from hizumi.version import __version__
 
 Kind = Literal["detector", "model", "exported"]
 HEADERS: dict[Kind, str] = {"detector": "bundle.json", "model": "model.json", "exported": "export.json"}
-READERS: dict[Kind, str] = {
+LOADERS: dict[Kind, str] = {
     "detector": "hizumi inspect, or hizumi.inspection.load",
     "model": "hizumi model, or hizumi.generation.load",
     "exported": "hizumi inspect, or hizumi.runtime.load",
@@ -31,7 +31,7 @@ HASH_LENGTH = 64
 def write_archive(
     path: Path, kind: Kind, fields: Mapping[str, Any], members: Mapping[str, bytes], format_number: int
 ) -> Path:
-    """Write a header with these fields, and the members it vouches for, whole or not at all."""
+    """Write a header of these fields, with the hashes of the members, and the members; atomically."""
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
     header = {"format": format_number, "hizumi": __version__, "members": hashes, **fields}
     write_atomically(path, pack({HEADERS[kind]: json.dumps(header, indent=2).encode(), **members}))
@@ -41,21 +41,21 @@ def write_archive(
 def read_archive(
     path: Path, kind: Kind, format_number: int, upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]]
 ) -> tuple[Mapping[str, Any], dict[str, bytes]]:
-    """The header and the members; raises BundleError in one line when the file is not whole, or holds another kind.
+    """The header and the members; raises BundleError for a file that is damaged, too new, or of another kind.
 
     `upgraded` brings a header of an earlier format to today's fields.
     """
     members = _members(path)
     found = _kind(path, members)
     if found != kind:
-        raise BundleError(f"{path}: holds {NOUNS[found]}, not {NOUNS[kind]}; use it with {READERS[found]}")
+        raise BundleError(f"{path}: holds {NOUNS[found]}, not {NOUNS[kind]}; use it with {LOADERS[found]}")
     try:
         header = json.loads(members[HEADERS[kind]])
         written, writer, hashes = int(header["format"]), header["hizumi"], dict(header["members"])
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path}: {HEADERS[kind]} is not valid ({error!r}); use an unchanged copy") from error
     if written > format_number:
-        raise BundleError(f"{path}: was written by hizumi {writer}; this is {__version__}: install a newer one")
+        raise BundleError(f"{path}: was written by hizumi {writer}; this is {__version__}: install a newer version")
     for name, expected in hashes.items():
         if name not in members or hashlib.sha256(members[name]).hexdigest() != expected:
             raise BundleError(f"{path}: {name} is missing or was changed; use an unchanged copy of the bundle")
@@ -70,14 +70,14 @@ def read_archive(
 
 
 def kind_of(path: Path) -> Kind:
-    """What a file holds, by the name of its header; whether it is whole is seen when it is read."""
+    """Kind of a bundle, by the name of its header; the hashes are checked by `read_archive` alone."""
     with _opened(path) as (archive, _):
         names = archive.namelist()
     return _kind(path, names)
 
 
 def pack(members: Mapping[str, bytes]) -> bytes:
-    """The bytes of an archive."""
+    """Bytes of an archive that holds these members."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in members.items():
@@ -91,7 +91,7 @@ def _kind(path: Path, members: Container[str]) -> Kind:
     for kind, name in HEADERS.items():
         if name in members:
             return kind
-    raise BundleError(f"{path}: holds none of {', '.join(HEADERS.values())}; it is no hizumi bundle")
+    raise BundleError(f"{path}: holds none of {', '.join(HEADERS.values())}; it is not a hizumi bundle")
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, io.BufferedReader]]:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             yield archive, file
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise BundleError(f"{path}: is no hizumi bundle, or was cut short ({error})") from error
+        raise BundleError(f"{path}: is not a hizumi bundle, or was cut short ({error})") from error
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
 
@@ -111,5 +111,5 @@ def _members(path: Path) -> dict[str, bytes]:
         file.seek(0)
         content = file.read()
     if hashlib.sha256(content[:-HASH_LENGTH]).hexdigest().encode() != content[-HASH_LENGTH:]:
-        raise BundleError(f"{path}: is no hizumi bundle, or a byte of it was changed; use an unchanged copy")
+        raise BundleError(f"{path}: is not a hizumi bundle, or was changed; use an unchanged copy")
     return members

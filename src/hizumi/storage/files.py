@@ -1,4 +1,4 @@
-"""Writing files so that nothing is lost, and names so that any screen can show them."""
+"""Atomic file writes, and text made safe for terminals and for UTF-8."""
 
 import os
 import re
@@ -13,8 +13,8 @@ _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u20
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it to the disk and rename it: what was there stays until then."""
-    path = path.resolve()  # a link keeps pointing to the file that is replaced
+    """Write a temporary file, flush it to disk and rename it to `path`, which keeps its old content until then."""
+    path = path.resolve()  # a link is kept: the file that it points to is replaced
     temporary = path.with_name(f".hizumi-{uuid.uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,9 +35,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def save_error(where: str, error: OSError) -> SaveError:
-    """One line on why `where` could not be written, and what to do."""
+    """A SaveError that says why `where` could not be written, and what to do."""
     reason = (error.strerror or str(error)).lower()
-    return SaveError(f"could not write {printable(where)}: {reason}; free space there, or give another place")
+    return SaveError(f"could not write {printable(where)}: {reason}; free space there, or choose another place")
 
 
 def printable(text: object) -> str:
@@ -46,7 +46,7 @@ def printable(text: object) -> str:
 
 
 def encodable(text: str) -> str:
-    """Text that UTF-8 can hold, otherwise unchanged."""
+    """Escape the surrogates in a text, which UTF-8 cannot encode."""
     return _SURROGATES.sub(_escape, text)
 
 
@@ -62,6 +62,6 @@ def _flush_folder(folder: Path) -> None:
 
 def _escape(found: re.Match[str]) -> str:
     code = ord(found[0])
-    if 0xDC80 <= code <= 0xDCFF:  # how Python carries the byte of a file name that is not UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: a byte of a file name that is not UTF-8
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

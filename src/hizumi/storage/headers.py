@@ -1,4 +1,4 @@
-"""Headers of bundles with types: what is written is what a reader will take."""
+"""Typed headers of bundles, validated when they are written and when they are read."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from hizumi.storage.archive import HEADERS, Kind, read_archive, write_archive
 
 
 class Header(BaseModel):
-    """What every header holds: the number of its format, who wrote it, and the SHA-256 of each other member."""
+    """Fields of every header: format number, version of hizumi that wrote it, SHA-256 of each other member."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -31,7 +31,7 @@ def write_bundle(
     members: Mapping[str, bytes],
     format_number: int,
 ) -> Path:
-    """Write an archive whose header is of this type."""
+    """Write an archive with a header of this type."""
     filled = header(format=format_number, hizumi="", members={}, **fields)
     own = filled.model_dump(mode="json", exclude=set(Header.model_fields))
     return write_archive(path, kind, own, members, format_number)
@@ -44,7 +44,7 @@ def read_bundle(
     format_number: int,
     upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]],
 ) -> tuple[HeaderType, dict[str, bytes]]:
-    """The header and the members; raises BundleError in one line where they are not whole, or not of this type.
+    """The header and the members; raises BundleError where they are damaged, or the header is not of this type.
 
     `upgraded` brings a header of an earlier format to today's fields.
     """

@@ -1,4 +1,4 @@
-"""Results for other programs: JSON and CSV, written whole or not at all."""
+"""Tables of results in JSON and CSV, written atomically."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
 
 
 def write_csv(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a table with one column for each key, in the order of first sight; "-" is standard output."""
+    """Write a table with one column for each key, in order of first appearance; "-" is standard output."""
     rows = [_plain(row) for row in rows]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
@@ -44,7 +44,7 @@ def _write_text(path: Path | str, text: str) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Only what JSON knows."""
+    """Convert a value to types that JSON has."""
     match value:
         case Mapping():
             return {encodable(str(key)): _plain(item) for key, item in value.items()}

@@ -1,4 +1,4 @@
-"""The figures that tell the history of generative models, each drawn from models that were really trained."""
+"""Figures of the history of generative models, each drawn from models trained for it."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -23,7 +23,7 @@ Drawing = Callable[[Setting], dict[str, bytes]]
 
 
 def draw(name: str, setting: Setting) -> dict[str, bytes]:
-    """The files of one figure, by file name: PNG, and GIF where it moves. Raises UsageError for a name not known."""
+    """Files of one figure, by file name: PNG, and GIF for animations. Raises UsageError for an unknown name."""
     if name not in FIGURES:
         raise UsageError(f"there is no figure {name!r}; there are {', '.join(FIGURES)}")
     drawing: Drawing = getattr(import_module(f"hizumi.report.gallery.{name}"), name)

@@ -1,4 +1,4 @@
-"""Arithmetic on codes (Radford et al. 2016, section 6.3): on means of several codes, as single ones are too noisy."""
+"""Arithmetic on means of several codes, as single ones are too noisy (Radford et al. 2016, section 6.3)."""
 
 import torch
 from jaxtyping import Float
@@ -11,14 +11,14 @@ from hizumi.report.gallery.setting import Setting
 from hizumi.report.style import new_figure, png, styled
 
 STEPS = 5000
-SLANT = 0.45  # columns to the side for each row upwards
+SLANT = 0.45  # columns to the right per row upwards
 EXAMPLES = 40  # images of one kind whose codes are averaged
 KINDS = 10
 
 
 @styled
 def arithmetic(setting: Setting) -> dict[str, bytes]:
-    """What makes a kind slanted, as a difference of mean codes of that kind, added to the mean codes of all others."""
+    """The difference that slant makes to the mean code of one kind, added to the mean codes of all kinds."""
     upright, kinds, names = setting.images()
     slanted = slant(upright)
     model = VAE(latent=16, density="bernoulli", beta=0.5)
@@ -43,7 +43,7 @@ def arithmetic(setting: Setting) -> dict[str, bytes]:
 
 
 def slant(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """Images leaning to the right, the background's value drawn in from the sides."""
+    """Images slanted to the right, their border values repeated at the sides."""
     matrix = torch.tensor([[1.0, SLANT, 0.0], [0.0, 1.0, 0.0]]).expand(len(images), 2, 3)
     places = affine_grid(matrix, list(images.shape), align_corners=False)
     return grid_sample(images, places, padding_mode="border", align_corners=False)

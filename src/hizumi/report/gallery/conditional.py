@@ -1,4 +1,4 @@
-"""A generator that is told what to make (Mirza & Osindero 2014)."""
+"""A class-conditional generator (Mirza & Osindero 2014)."""
 
 import torch
 
@@ -13,7 +13,7 @@ SAMPLES = 12
 
 @styled
 def conditional(setting: Setting) -> dict[str, bytes]:
-    """Samples of each kind, a row a kind."""
+    """Samples of each kind, one row per kind."""
     images, kinds, names = setting.images()
     model = ConditionalGAN(classes=len(names), width=32)
     setting.train(model, (images, kinds), STEPS, batch_size=64)

@@ -1,4 +1,4 @@
-"""Two sets without pairs, and a round trip that must lead home (Zhu et al. 2017)."""
+"""Unpaired translation with cycle consistency (Zhu et al. 2017)."""
 
 import torch
 
@@ -14,7 +14,7 @@ SHOWN = 12
 
 @styled
 def cycle(setting: Setting) -> dict[str, bytes]:
-    """Images to the other set (here: slanted, colours inverted) and back, in both directions."""
+    """Images translated to the other set (here: slanted, colours inverted) and back, in both directions."""
     images, _, _ = setting.images()
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(setting.seed))
     half = len(images) // 2

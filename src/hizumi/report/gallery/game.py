@@ -23,17 +23,17 @@ BINS = np.linspace(-3.5, 3.5, 71)
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """Discriminator, generator's samples and the map from codes to places after some steps."""
+    """Discriminator, samples, and the map from codes to places after some steps."""
 
     step: int
-    judged: np.ndarray  # D(x) at PLACES
+    discriminator: np.ndarray  # D(x) at PLACES
     samples: np.ndarray
     codes: np.ndarray
     mapped: np.ndarray
 
 
 def _density(places: np.ndarray) -> np.ndarray:
-    """Of the data."""
+    """Density of the data."""
     peaks = [np.exp(-0.5 * ((places - centre) / SPREAD) ** 2) for centre in CENTRES]
     return np.asarray(sum(peaks) / (len(peaks) * SPREAD * np.sqrt(2 * np.pi)))
 
@@ -93,7 +93,7 @@ def _draw(axes: Axes, moment: Moment) -> None:
     centres = np.array([(low + high) / 2 for low, high in pairwise(BINS)])
     axes.plot(places, _density(places), color=INK, linewidth=1.4, linestyle=(0, (1, 1.5)), label="data")
     axes.plot(centres, counts / len(moment.samples) / (BINS[1] - BINS[0]), color=GOOD, linewidth=1.8, label="generator")
-    axes.plot(places, moment.judged, color=DEFECT, linewidth=1.4, linestyle="--", label="discriminator")
+    axes.plot(places, moment.discriminator, color=DEFECT, linewidth=1.4, linestyle="--", label="discriminator")
     axes.axhline(0.5, color=HELD_OUT, linewidth=0.7)
     for code, place in zip(moment.codes, moment.mapped, strict=True):
         axes.plot([code, place], [-0.5, -0.12], color=MUTED, linewidth=0.7, clip_on=True)

@@ -1,4 +1,4 @@
-"""A generator that learns small images first (Karras et al. 2018)."""
+"""A progressively grown generator (Karras et al. 2018)."""
 
 import torch
 
@@ -14,7 +14,7 @@ SAMPLES = 10
 
 @styled
 def growth(setting: Setting) -> dict[str, bytes]:
-    """The same codes at several moments of training, from 4 pixels to all."""
+    """Samples of fixed codes at several moments of training, from 4 pixels to full size."""
     images, _, _ = setting.images()
     model = ProgressiveGAN(width=8, learning_rate=3e-3, average_decay=0.995)
     last = setting.steps(STEPS)

@@ -1,4 +1,4 @@
-"""What a code of two numbers has learned (Kingma & Welling 2014, figure 4)."""
+"""The manifold learned by a code of two numbers (Kingma & Welling 2014, figure 4)."""
 
 import torch
 from matplotlib import colormaps

@@ -1,4 +1,4 @@
-"""Who sees all modes (Srivastava et al. 2017, table 1; the ring is that of Metz et al. 2017)."""
+"""Mode coverage of adversarial models (Srivastava et al. 2017, table 1; the ring is that of Metz et al. 2017)."""
 
 from typing import NamedTuple
 
@@ -15,8 +15,8 @@ POINTS = 100_000
 SAMPLES = 2500
 
 
-class Player(NamedTuple):
-    """A model, and how long it trains on the ring."""
+class Run(NamedTuple):
+    """A model, and the length of its training on the ring."""
 
     model: Adversarial
     steps: int
@@ -25,12 +25,12 @@ class Player(NamedTuple):
 
 @styled
 def mode_collapse(setting: Setting) -> dict[str, bytes]:
-    """Samples of each model on the ring of eight Gaussians, with the modes that it covers and how many samples hit."""
+    """Samples of each model on the ring of eight Gaussians, the modes it covers, and the share of samples on them."""
     target = toy("ring")
     points = torch.from_numpy(target.sample(POINTS, setting.seed))
     figure = new_figure(10.4, 2.5, gap=0.06)
     grid = figure.subplots(1, 5, sharex=True, sharey=True)
-    for axes, (model, steps, batch_size) in zip(grid, _players(), strict=True):
+    for axes, (model, steps, batch_size) in zip(grid, _runs(), strict=True):
         setting.train(model, points, steps, batch_size=batch_size)
         samples = model.sample(SAMPLES, setting.seed).numpy()
         coverage = mode_coverage(samples, target.centres, target.standard_deviation)
@@ -43,11 +43,11 @@ def mode_collapse(setting: Setting) -> dict[str, bytes]:
     return {"mode_collapse.png": png(figure)}
 
 
-def _players() -> list[Player]:
+def _runs() -> list[Run]:
     return [
-        Player(GAN(latent=2, hidden=(128, 128, 128), learning_rate=1e-3), 15_000, 256),
-        Player(UnrolledGAN(latent=2, learning_rate=3e-3), 5000, 128),
-        Player(VEEGAN(latent=2), 8000, 128),
-        Player(WGANGP(latent=2, hidden=(128, 128, 128), learning_rate=1e-3, penalty_weight=0.1), 15_000, 256),
-        Player(AdaGAN(generators=3, latent=2, learning_rate=3e-3), 12_000, 128),
+        Run(GAN(latent=2, hidden=(128, 128, 128), learning_rate=1e-3), 15_000, 256),
+        Run(UnrolledGAN(latent=2, learning_rate=3e-3), 5000, 128),
+        Run(VEEGAN(latent=2), 8000, 128),
+        Run(WGANGP(latent=2, hidden=(128, 128, 128), learning_rate=1e-3, penalty_weight=0.1), 15_000, 256),
+        Run(AdaGAN(generators=3, latent=2, learning_rate=3e-3), 12_000, 128),
     ]

@@ -1,4 +1,4 @@
-"""From one image to its pair (Isola et al. 2017)."""
+"""Paired image translation (Isola et al. 2017)."""
 
 import torch
 
@@ -14,7 +14,7 @@ SHOWN = 12
 
 @styled
 def pairs(setting: Setting) -> dict[str, bytes]:
-    """Images that the model has not seen: with noise, as it cleans them, and as they were."""
+    """Images that the model has not seen: noisy, cleaned by the model, and the originals."""
     images, _, _ = setting.images()
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(setting.seed))
     clean = images[order]

@@ -1,4 +1,4 @@
-"""Images side by side, and one after the other."""
+"""Mosaics of images, and animations."""
 
 import io
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from torch import Tensor
 from hizumi.data import Window
 from hizumi.report.style import MUTED
 
-MILLISECONDS = 120  # a frame; the last one stays for two seconds
+MILLISECONDS = 120  # per frame; the last one stays for two seconds
 GAP = 1  # pixels between images
 
 
 def mosaic(images: Float[Tensor, "rows columns c h w"]) -> UInt8[np.ndarray, "height width 3"]:
-    """Images in [-1, 1] as one picture, white between them."""
+    """Images in [-1, 1] as one picture, with white gaps."""
     rows, columns, _, height, width = images.shape
     pixels = Window.to_display(images.flatten(0, 1).float().cpu().numpy()).reshape(rows, columns, height, width, 3)
     sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""Why a generator is not trained on the game's own value (Goodfellow et al. 2014, section 3)."""
+"""Why a generator is trained on the non-saturating loss (Goodfellow et al. 2014, section 3)."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ LOSSES: dict[str, tuple[Loss, str]] = {
 
 @styled
 def saturation(setting: Setting) -> dict[str, bytes]:
-    """The generator's two losses, and the gradient that each sends through the discriminator's logit."""
+    """The generator's two losses, and the gradient of each in the discriminator's logit."""
     logits = torch.linspace(-7, 7, 281)
     figure = new_figure(7.4, 3.2)
     loss_axes, gradient_axes = figure.subplots(1, 2)

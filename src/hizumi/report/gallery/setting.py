@@ -1,4 +1,4 @@
-"""What a figure of the gallery is drawn from: a seed, data, and how long to train."""
+"""Setting of a figure of the gallery: seed, data, and training effort."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ LARGEST = 32  # pixels of the user's own images: a figure is trained in minutes,
 
 @dataclass(frozen=True)
 class Setting:
-    """The same setting gives the same figure.
+    """Seed, data and effort of a figure; equal settings give equal figures.
 
     Args:
         seed: Of the training and of everything drawn.
         data: Images with kinds (a folder a kind, a manifest, an array); None for scikit-learn's handwritten digits.
-        effort: Factor on the number of training steps; 1 is what the figures in the documentation took.
-        observe: Told of every training step.
+        effort: Factor on the number of training steps; 1 for the figures in the documentation.
+        observe: Called with the record of every training step.
     """
 
     seed: int = 0
@@ -61,14 +61,14 @@ class Setting:
     ) -> None:
         """Train a model for `steps` times the effort; `watch` is called after each step with the number of steps."""
 
-        def told(record: Mapping[str, Any]) -> None:
+        def observe(record: Mapping[str, Any]) -> None:
             if self.observe is not None:
                 self.observe(record)
             if watch is not None:
                 watch(record["step"])
 
         options = TrainingOptions(budget=Budget(steps=self.steps(steps)), batch_size=batch_size, seed=self.seed)
-        fit([model], data, options, observe=told)
+        fit([model], data, options, observe=observe)
 
     def steps(self, steps: int) -> int:
         """Training steps at this effort."""

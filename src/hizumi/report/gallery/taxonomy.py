@@ -1,4 +1,4 @@
-"""The catalogue as a tree, in the order of Goodfellow's tutorial (NIPS 2016): how each model treats its density."""
+"""The catalogue as a tree by the treatment of the density, as in Goodfellow's tutorial (NIPS 2016)."""
 
 from matplotlib.axes import Axes
 
@@ -17,7 +17,7 @@ LINE_HEIGHT = 0.24  # inches
 
 @styled
 def taxonomy(setting: Setting) -> dict[str, bytes]:
-    """Every model of the catalogue, by what it does about the density of the data."""
+    """Every model of the catalogue, by how it treats the density of the data."""
     members: dict[str, list[str]] = {family: [] for family in BRANCHES} | _by_family()
     rows = sum(max(1, len(names)) + 1 for names in members.values())
     figure = new_figure(7.4, LINE_HEIGHT * rows + 0.3)

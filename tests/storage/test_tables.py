@@ -2,14 +2,12 @@ import csv
 import errno
 import json
 import os
-import statistics
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hizumi.errors import SaveError
-from hizumi.report import summarise
 from hizumi.storage.files import printable, write_atomically
 from hizumi.storage.tables import write_csv, write_json
 
@@ -97,18 +95,3 @@ def test_folders_are_made_and_links_kept(tmp_path: Path) -> None:
     write_atomically(tmp_path / "link.json", b"2")
     assert target.read_bytes() == b"2"
     assert (tmp_path / "link.json").is_symlink()
-
-
-def test_summary_is_mean_and_deviation_of_the_runs() -> None:
-    values = [0.5, 0.75, 0.875]
-    rows = [{"detector": "a", "seed": seed, "image_auroc": value} for seed, value in enumerate(values)]
-    rows += [{"detector": "b", "image_auroc": 0.9, "image_auroc_interval": [0.8, 0.95], "pixel_auroc": None}]
-    best, other = summarise(rows)
-    assert best == {
-        "detector": "b",
-        "runs": 1,
-        "image_auroc": {"mean": 0.9, "deviation": None, "interval": [0.8, 0.95]},
-    }
-    assert other["runs"] == 3
-    assert other["image_auroc"]["mean"] == pytest.approx(statistics.mean(values))
-    assert other["image_auroc"]["deviation"] == pytest.approx(statistics.stdev(values))

@@ -1,0 +1,20 @@
+import statistics
+
+import pytest
+
+from hizumi.report import summarise
+
+
+def test_summary_is_mean_and_deviation_of_the_runs() -> None:
+    values = [0.5, 0.75, 0.875]
+    rows = [{"detector": "a", "seed": seed, "image_auroc": value} for seed, value in enumerate(values)]
+    rows += [{"detector": "b", "image_auroc": 0.9, "image_auroc_interval": [0.8, 0.95], "pixel_auroc": None}]
+    best, other = summarise(rows)
+    assert best == {
+        "detector": "b",
+        "runs": 1,
+        "image_auroc": {"mean": 0.9, "deviation": None, "interval": [0.8, 0.95]},
+    }
+    assert other["runs"] == 3
+    assert other["image_auroc"]["mean"] == pytest.approx(statistics.mean(values))
+    assert other["image_auroc"]["deviation"] == pytest.approx(statistics.stdev(values))
