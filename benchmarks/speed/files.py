@@ -18,6 +18,7 @@ MEMORY = """
 import gc, json, sys
 from pathlib import Path
 from hizumi.detectors import GANomaly
+from hizumi.detectors.ganomaly import GANomalyTraining
 from hizumi.inspection import Inspector
 from hizumi.training import Budget, TrainingOptions
 
@@ -26,7 +27,7 @@ def held() -> float:
     return max(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
 
 training = TrainingOptions(budget=Budget(steps=20), batch_size=64)
-inspector = Inspector(GANomaly(latent=8, width=4), image_size=64, training=training)
+inspector = Inspector(GANomaly(GANomalyTraining(latent=8, width=4)), image_size=64, training=training)
 inspector.fit(sys.argv[1])
 fitted, most = held(), 0.0
 for number, _ in enumerate(inspector.inspect_each(sys.argv[1], pictures=False)):

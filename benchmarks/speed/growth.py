@@ -8,6 +8,7 @@ import torch
 
 from benchmarks.speed.measuring import Figure, Report, Run, Setting, in_turn
 from hizumi.detectors import GANomaly
+from hizumi.detectors.ganomaly import GANomalyTraining
 
 DRAWING = Path(__file__).parents[2] / "docs" / "speed_growth.svg"
 
@@ -42,7 +43,7 @@ def growth(setting: Setting) -> Report:
 
 
 def _scoring(count: int, side: int, latent: int, width: int, setting: Setting) -> Run:
-    detector = GANomaly(latent=latent, width=width).prepare((1, side, side)).to(setting.device)
+    detector = GANomaly(GANomalyTraining(latent=latent, width=width)).prepare((1, side, side)).to(setting.device)
     images = torch.rand(count, 1, side, side, device=setting.device) * 2 - 1
     return lambda: detector.score(images)
 

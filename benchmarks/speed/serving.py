@@ -20,6 +20,7 @@ from benchmarks.speed.ceilings import PRECISIONS, ceilings_beside, share
 from benchmarks.speed.measuring import Figure, Report, Run, Setting, Timing, in_turn, operations, ratio, shares_of_time
 from benchmarks.speed.scoring import BF16, eager
 from hizumi.detectors import GANomaly
+from hizumi.detectors.ganomaly import GANomalyTraining
 from hizumi.export import export
 from hizumi.inspection import Inspector, save
 from hizumi.runtime import ExportedInspector, load
@@ -51,7 +52,7 @@ def served(setting: Setting, files: int, engines: Iterable[str] = ENGINES, side:
     generator = np.random.default_rng(0)
     normal = generator.integers(0, 255, (NORMAL, side, side, 3), dtype=np.uint8)
     training = TrainingOptions(budget=Budget(steps=1), batch_size=8)
-    inspector = Inspector(GANomaly(width=setting.pick(64, 8)), training=training).fit(normal)
+    inspector = Inspector(GANomaly(GANomalyTraining(width=setting.pick(64, 8))), training=training).fit(normal)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "images")
         folder.mkdir()

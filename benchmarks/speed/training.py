@@ -12,6 +12,7 @@ from benchmarks.speed.measuring import Figure, Report, Run, Setting, in_turn, op
 from benchmarks.speed.plain import ganomaly_step
 from benchmarks.speed.scoring import built_in
 from hizumi.detectors import GANomaly
+from hizumi.detectors.ganomaly import GANomalyTraining
 from hizumi.evaluation import auroc
 from hizumi.networks import lay_out
 from hizumi.registry import find_models
@@ -27,9 +28,9 @@ def train_ganomaly(setting: Setting) -> Report:
     for shape in setting.pick(((3, 32, 32), (1, 64, 64)), ((1, 32, 32),)):
         batch = _images(shape, setting.pick(64, 4), setting)
         width = setting.pick(64, 8)
-        plain = GANomaly(width=width).networks.prepare(shape).to(setting.device).train()
+        plain = GANomalyTraining(width=width).prepare(shape).to(setting.device).train()
         models = {
-            precision: _as_in_the_loop(GANomaly(width=width).networks, shape, setting) for precision in ("fp32", BF16)
+            precision: _as_in_the_loop(GANomalyTraining(width=width), shape, setting) for precision in ("fp32", BF16)
         }
         steps = {precision: _step(model, batch, precision, setting) for precision, model in models.items()}
         ways = {"plain": lambda plain=plain, batch=batch: ganomaly_step(plain, batch), **steps}
@@ -79,7 +80,7 @@ def train_all(setting: Setting) -> Report:
     """One step of every model on 16 images of 32 pixels, against the same step in torch's default memory layout."""
     report = Report()
     shape, count = setting.pick((1, 32, 32), (1, 16, 16)), setting.pick(16, 4)
-    trainables: dict[str, type[Trainable] | Any] = {"ganomaly": lambda: GANomaly().networks, **find_models()}
+    trainables: dict[str, type[Trainable] | Any] = {"ganomaly": GANomalyTraining, **find_models()}
     for name, make in trainables.items():
         card = make().card
         batch = _batch_for(card.needs, _images(shape, count, setting))

@@ -21,14 +21,14 @@ from hizumi.runtime.inspector import GraphScores
 
 from .conftest import items, labelled_shapes, options, small
 
-EXPORTABLE = {name: found for name, found in find_detectors().items() if found.card.cost == "one pass"}
+DETECTORS = find_detectors()
 LEVELS = Window(0.0, 255.0, "uint8")
 
 
 def cases() -> list[object]:
     """Every detector with every shape it takes; the quickest of them in each run, the others among the slow tests."""
     found = []
-    for name, detector in EXPORTABLE.items():
+    for name, detector in DETECTORS.items():
         shapes = labelled_shapes(detector)
         quick = "vectors" if "vectors" in shapes else list(shapes)[-1]
         for label, shape in shapes.items():
@@ -38,9 +38,8 @@ def cases() -> list[object]:
 
 
 def fitted(name: str, shape: tuple[int, ...]) -> Detector:
-    detector = small(name)
-    assert isinstance(detector, Detector)
-    return detector.fit(items(shape), options())
+    detector: Detector = small(name).fit(items(shape), options())
+    return detector
 
 
 def both(detector: Detector, shape: tuple[int, ...], engine: EngineName = "onnxruntime") -> tuple[Scores, Scores]:
@@ -87,7 +86,6 @@ def test_openvino_gives_them_too(name: str, shape: tuple[int, ...]) -> None:
 def test_a_score_by_slopes_can_be_traced() -> None:
     detector = small("distillation")
     detector.map_kind = "gradient"
-    assert isinstance(detector, Detector)
     detector.fit(items((1, 32, 32)), options())
     torch_scores, graph_scores = both(detector, (1, 32, 32))
     np.testing.assert_allclose(graph_scores.image, torch_scores.image, rtol=1e-5)
@@ -103,7 +101,6 @@ def test_what_cannot_be_traced_is_said_in_one_line() -> None:
 def test_rows_come_back_in_their_own_units() -> None:
     rows = 1000 + 50 * items((6,))
     detector = small("reconstruction")
-    assert isinstance(detector, Detector)
     detector.fit(rows, options(200))
     graph = Graph(detector, None)
     names = [port.name for port in graph.ports()[1]]

@@ -31,7 +31,7 @@ class Affine(nn.Module):
 
 
 def linear_training(learning_rate: float = 0.0) -> ALADTraining:
-    training = ALAD(latent=2, learning_rate=learning_rate).networks.prepare((2,))
+    training = ALAD(latent=2, learning_rate=learning_rate).model.prepare((2,))
     training.encoder, training.generator = Scale(0.5), Scale(1.2)
     training.joint_critic, training.item_critic = Affine(0.7, 0.4, 0.2), Affine(1.1, 0.9, -0.3)
     training.code_critic = Affine(-0.6, 0.8, 0.1)
@@ -106,9 +106,9 @@ def test_encoder_and_generator_descend_the_sum_and_critics_their_own() -> None:
 def test_score_by_hand() -> None:
     detector = ALAD(latent=2).prepare((2,))
     linear = linear_training()
-    detector.networks.encoder_average.network = linear.encoder_average.network
-    detector.networks.average, detector.networks.generator = None, linear.generator
-    detector.networks.item_critic_average.network = linear.item_critic
+    detector.model.encoder_average.network = linear.encoder_average.network
+    detector.model.average, detector.model.generator = None, linear.generator
+    detector.model.item_critic_average.network = linear.item_critic
     anomaly = detector.score(X)
     # x' = 0.6 x: f(x, x) - f(x, x') = -0.36 x, and the logit of (x, x') is the mean of 0.56 x, less 0.3.
     torch.testing.assert_close(anomaly.image, torch.tensor([0.36 * 3, 0.36 * 3.5]))
@@ -117,13 +117,13 @@ def test_score_by_hand() -> None:
     torch.testing.assert_close(terms["discrimination"], -log_sigmoid(0.56 * X.mean(1) - 0.3))
     torch.testing.assert_close(terms["residual"], torch.tensor([1.2, 1.4]))
     torch.testing.assert_close(terms["residual norm"], 0.4 * torch.tensor([5.0, 9.25]).sqrt())
-    torch.testing.assert_close(anomaly.normal, 0.6 * X)
+    torch.testing.assert_close(anomaly.reconstruction, 0.6 * X)
     torch.testing.assert_close(linear.validation_loss(X), anomaly.image.mean())
 
 
 @pytest.mark.parametrize("shape", [(6,), (1, 12, 12)])
 def test_encoder_and_critics_have_spectral_norm_one_and_the_generator_has_not(shape: tuple[int, ...]) -> None:
-    training = ALAD(width=4, latent=3, learning_rate=1e-6).networks.prepare(shape).train()
+    training = ALAD(width=4, latent=3, learning_rate=1e-6).model.prepare(shape).train()
     batch = torch.randn(8, *shape, generator=torch.Generator().manual_seed(0))
     for _ in range(25):  # the power iteration takes a while to find the largest value
         training.step(batch)

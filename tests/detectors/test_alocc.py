@@ -16,7 +16,7 @@ RATE = 1e-3
 
 def linear_training(**arguments: object) -> ALOCCTraining:
     """R(x) = 0.6 x, and the logit is the sum of 2 x plus a half."""
-    training = ALOCC(learning_rate=RATE, **arguments).networks.prepare((1, 4, 4))
+    training = ALOCC(learning_rate=RATE, **arguments).model.prepare((1, 4, 4))
     training.refiner, training.critic = Scale(0.6), LinearCritic()
     for name, network in (("refiner", training.refiner), ("critic", training.critic)):
         training.optimise(name, network.parameters(), kind="sgd", learning_rate=RATE)
@@ -82,11 +82,11 @@ def test_a_bound_above_any_error_leaves_the_first_weights() -> None:
 def test_score_by_hand(judged: str) -> None:
     detector = ALOCC(width=4, judged=judged).prepare((1, 4, 4))
     detector.shape = (1, 1, 2)
-    detector.networks.refiner, detector.networks.critic = Scale(0.6), LinearCritic()
+    detector.model.refiner, detector.model.critic = Scale(0.6), LinearCritic()
     anomaly = detector.score(X)
     torch.testing.assert_close(anomaly.terms["refined"], -1.2 * X.flatten(1).sum(1) - 0.5)
     torch.testing.assert_close(anomaly.terms["original"], -2 * X.flatten(1).sum(1) - 0.5)
     torch.testing.assert_close(anomaly.terms["residual"], 0.4 * X.abs().flatten(1).mean(1))
     assert torch.equal(anomaly.image, anomaly.terms[judged])
     torch.testing.assert_close(anomaly.pixel, 0.4 * X.abs())
-    torch.testing.assert_close(anomaly.normal, 0.6 * X)
+    torch.testing.assert_close(anomaly.reconstruction, 0.6 * X)

@@ -42,8 +42,14 @@ def test_an_error_on_the_way_changes_nothing_either() -> None:
     with pytest.raises(RuntimeError), batch_norm(layer, "batch"):
         raise RuntimeError
     assert not layer.training
-    with pytest.raises(UsageError, match="bn_mode is 'train'; choose eval or batch"), batch_norm(layer, "train"):
-        pass
+
+
+@pytest.mark.parametrize("detector", [GANomaly, SkipGANomaly, ALOCC])
+def test_other_modes_are_refused(detector: type[Detector]) -> None:
+    unknown = detector()
+    unknown.bn_mode = "train"
+    with pytest.raises(UsageError, match="bn_mode is 'train'; it must be 'eval' or 'batch'"):
+        unknown.fit(images(16))
 
 
 @pytest.mark.parametrize("detector", [GANomaly, SkipGANomaly, ALOCC])

@@ -54,7 +54,7 @@ def raw(deviations: Tensor) -> Tensor:
 
 
 def linear_training(**arguments: object) -> ConADTraining:
-    training = ConAD(hypotheses=3, latent=2, least_deviation=LEAST_DEVIATION, **arguments).networks.prepare((2,))
+    training = ConAD(hypotheses=3, latent=2, least_deviation=LEAST_DEVIATION, **arguments).model.prepare((2,))
     training.decoder = Heads(MEANS, raw(DEVIATIONS))
     training.optimise("autoencoder", training.decoder.parameters(), kind="sgd", learning_rate=1.0)
     return training
@@ -96,13 +96,13 @@ def test_losses_against_distributions() -> None:
 def test_score_is_the_best_hypothesis_found_by_brute_force(best: str) -> None:
     detector = ConAD(width=4, latent=3, hypotheses=4, best=best).prepare((2, 16, 20))
     torch.manual_seed(1)
-    for parameter in detector.networks.decoder.parameters():  # untrained heads hardly differ
+    for parameter in detector.model.decoder.parameters():  # untrained heads hardly differ
         nn.init.normal_(parameter, std=0.3)
     images = torch.rand(20, 2, 16, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
     anomaly = detector.score(images)
     with torch.no_grad():
-        means, log_variances = detector.networks.hypothesise(detector.networks.posterior(images)[0])
-    assert float((log_variances / 2).exp().min()) >= detector.least_deviation
+        means, log_variances = detector.model.hypothesise(detector.model.posterior(images)[0])
+    assert float((log_variances / 2).exp().min()) >= detector.model.least_deviation
     winners = set()
     for row, image in enumerate(images):
         nll = torch.stack(
@@ -115,5 +115,5 @@ def test_score_is_the_best_hypothesis_found_by_brute_force(best: str) -> None:
         torch.testing.assert_close(anomaly.pixel[row], chosen.sum(0, keepdim=True), rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(anomaly.terms["image nll"][row], nll[winner].sum(), rtol=1e-5, atol=1e-3)
         assert anomaly.terms["pixel nll"][row] <= anomaly.terms["image nll"][row]
-        torch.testing.assert_close(anomaly.normal[row], means[row, winner], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(anomaly.reconstruction[row], means[row, winner], rtol=1e-5, atol=1e-5)
     assert len(winners) > 1

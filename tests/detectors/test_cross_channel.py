@@ -99,8 +99,8 @@ def test_score_of_the_papers_by_hand() -> None:
     np.testing.assert_allclose(anomaly.image, m.max((1, 2)), atol=1e-5)
     np.testing.assert_allclose(anomaly.terms["generators"], generators.max((1, 2)), rtol=1e-5)
     np.testing.assert_allclose(anomaly.terms["both"], (m + generators).max((1, 2)), rtol=1e-5)
-    assert torch.equal(anomaly.normal[:, :2].unique(), torch.tensor([-0.1]))
-    assert torch.equal(anomaly.normal[:, 2:].unique(), torch.tensor([0.2]))
+    assert torch.equal(anomaly.reconstruction[:, :2].unique(), torch.tensor([-0.1]))
+    assert torch.equal(anomaly.reconstruction[:, 2:].unique(), torch.tensor([0.2]))
 
 
 def test_deviations_by_hand() -> None:
@@ -154,5 +154,5 @@ def test_wrong_use_is_refused() -> None:
     for argument in ("image_score", "normalisation"):
         detector = CrossChannel(Pix2Pix(width=4))
         setattr(detector, argument, "best")
-        with pytest.raises(UsageError, match="'best' is not known; use"):
-            detector.prepare((4, 16, 16))
+        with pytest.raises(UsageError, match=f"{argument} is 'best'; it must be"):
+            detector.fit(torch.zeros(4, 4, 16, 16))

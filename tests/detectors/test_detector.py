@@ -6,10 +6,29 @@ import pytest
 import torch
 from torch import Tensor
 
+from hizumi.arguments import ProperShare
+from hizumi.data import Sizing, Store, open_source
 from hizumi.data.stream import Batches, in_order
-from hizumi.detectors import Anomaly, Detector
+from hizumi.detectors import (
+    ALOCC,
+    EGBAD,
+    Anomaly,
+    ControlChart,
+    ConvAEOneClassSVM,
+    DBNOneClassSVM,
+    DeepSVDD,
+    Detector,
+    Ensemble,
+    FAnoGAN,
+    GANomaly,
+    Mahalanobis,
+    Reconstruction,
+    SkipGANomaly,
+)
+from hizumi.detectors.f_anogan import FAnoGANEncoding
 from hizumi.errors import DataError, UsageError
-from hizumi.models import Autoencoder
+from hizumi.models import DCGAN, Autoencoder
+from hizumi.runs.record import check_health
 from hizumi.training import Budget, Card, Trainable, TrainingOptions
 
 ROWS = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
@@ -20,7 +39,7 @@ class Watching(Detector):
 
     card: ClassVar[Card] = Card(family="test", idea="watches", paper="none")
 
-    def __init__(self, reference_share: float = 0.25) -> None:
+    def __init__(self, reference_share: ProperShare = 0.25) -> None:
         super().__init__()
         self.reference_share = reference_share
         self.first, self.second = Autoencoder(code=1), Autoencoder(code=2)
@@ -77,3 +96,90 @@ def test_shares_that_make_no_sense(share: float) -> None:
 def test_one_item_is_too_few_to_hold_any_out() -> None:
     with pytest.raises(DataError, match="one normal item is too few for Watching"):
         Watching().fit(ROWS[:1], steps(1, 1))
+
+
+class Mean(Detector):
+    """Shows the mean of the training images, as what normal looks like or as its reconstruction of the image."""
+
+    card: ClassVar[Card] = Card(family="test", idea="compares with the mean", paper="none")
+    mean: Tensor
+
+    def __init__(self, rebuilds: bool) -> None:
+        super().__init__()
+        self.rebuilds = rebuilds
+        self.register_buffer("mean", None)
+
+    def fit_statistics(self, batches: Batches) -> None:
+        self.mean = torch.cat(list(in_order(batches))).mean(0)
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        shown = self.mean.expand_as(images)
+        score = (images - self.mean).square().flatten(1).mean(1)
+        return Anomaly(score, reconstruction=shown) if self.rebuilds else Anomaly(score, normal=shown)
+
+
+@pytest.mark.parametrize("rebuilds", [False, True])
+def test_only_a_constant_reconstruction_is_a_collapse(rebuilds: bool) -> None:
+    store = Store.build(open_source("digits"), Sizing(8, 8))
+    images = store.batch(torch.arange(40))
+    detector = Mean(rebuilds).fit(images)
+    anomaly = detector.score(images)
+    assert torch.equal(anomaly.expected, detector.mean.expand_as(images))
+    findings = check_health(detector, store, anomaly.image.double().numpy(), detector.journal)
+    assert ("collapsed reconstructions" in [finding.name for finding in findings]) is rebuilds
+
+
+def test_what_is_expected_is_the_normal_item_where_there_is_one() -> None:
+    scores, normal, rebuilt = torch.zeros(2), torch.ones(2, 3), torch.full((2, 3), 2.0)
+    assert Anomaly(scores).expected is None
+    assert Anomaly(scores, reconstruction=rebuilt).expected is rebuilt
+    assert Anomaly(scores, normal=normal, reconstruction=rebuilt).expected is normal
+
+
+def test_models_among_the_arguments_are_trained_each_after_those_within_it() -> None:
+    f_anogan = FAnoGAN(model=FAnoGANEncoding(DCGAN()))
+    assert f_anogan.phases() == (f_anogan.gan, f_anogan.model)
+    ensemble = Ensemble((Mahalanobis(), f_anogan, Mahalanobis(features=Autoencoder(code=2))))
+    assert ensemble.phases() == (f_anogan.gan, f_anogan.model, ensemble.detectors[2].features)
+    assert ControlChart(ensemble).phases() == ensemble.phases()
+    assert Mahalanobis().phases() == ()
+
+
+def test_arguments_are_found_in_their_home() -> None:
+    ganomaly = GANomaly(latent=7, bn_mode="batch")
+    assert (ganomaly.model.latent, ganomaly.model.width, ganomaly.bn_mode) == (7, 64, "batch")
+    assert FAnoGAN(gan=DCGAN(latent=3), width=16).gan.latent == 3
+    svdd = DeepSVDD(code=32, widths=(8, 16), learning_rate=1e-3, boundary="soft")
+    assert (svdd.pretraining.code, svdd.model.pretraining.learning_rate, svdd.model.boundary) == (32, 1e-3, "soft")
+    autoencoder = ConvAEOneClassSVM(code=8, width=8).model
+    assert (autoencoder.code, autoencoder.layout, autoencoder.learning_rate) == (8, "flat", 1e-3)
+    network = DBNOneClassSVM(hidden=(64,), boundary="ball").model
+    assert (network.hidden, network.chains) == ((64,), 0)
+
+
+@pytest.mark.parametrize(
+    ("make", "argument", "value", "message"),
+    [
+        (GANomaly, "model.adversarial", "bec", "adversarial is 'bec'; it must be 'features' or 'bce'; did you mean"),
+        (SkipGANomaly, "difference", "l3", "difference is 'l3'; it must be 'l1' or 'l2'"),
+        (FAnoGAN, "model.loss", "izif", "loss is 'izif'; it must be 'izi_f', 'izi' or 'ziz'; did you mean"),
+        (EGBAD, "discrimination", "sigmoit", "discrimination is 'sigmoit'; .*did you mean"),
+        (ALOCC, "judged", "refine", "judged is 'refine'; .*did you mean"),
+        (Reconstruction, "difference", "l3", "difference is 'l3'"),
+        (Reconstruction, "model", DCGAN(), "model is DCGAN; it must be a model that reconstructs"),
+        (GANomaly, "model.learning_rate", -1.0, "learning_rate is -1.0; it must be a number above 0"),
+        (GANomaly, "model.latent", 0, "latent is 0; it must be a whole number of at least 1"),
+        (DeepSVDD, "model.boundary", "firm", "boundary is 'firm'; it must be 'hard' or 'soft'"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_data_are_read(
+    make: type[Detector], argument: str, value: object, message: str
+) -> None:
+    detector = make()
+    *parts, name = argument.split(".")
+    home = detector
+    for part in parts:
+        home = getattr(home, part)
+    setattr(home, name, value)  # the type checker of these tests refuses it as an argument
+    with pytest.raises(UsageError, match=message):
+        detector.fit("no source at all")

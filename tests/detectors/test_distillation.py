@@ -39,7 +39,7 @@ def test_loss_is_the_sum_over_all_levels_and_the_score_over_the_later(
 ) -> None:
     detector, images = fitted
     with torch.no_grad():
-        maps = detector.networks.maps(images)
+        maps = detector.model.maps(images)
         direction, value = torch.zeros(20), torch.zeros(20)
         for level in (3, 4):
             taught, learned = (one.flatten(1) for one in maps[level])
@@ -53,7 +53,7 @@ def test_loss_is_the_sum_over_all_levels_and_the_score_over_the_later(
 def test_teacher_stays_and_student_moves() -> None:
     pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
     detector = Distillation(levels=(2, 3), score_levels=(3,), width=4)
-    training = detector.networks.prepare((1, 32, 32)).train()
+    training = detector.model.prepare((1, 32, 32)).train()
     batch = torch.rand(8, 1, 32, 32, generator=RANDOM)
     before = {name: value.clone() for name, value in training.state_dict().items()}
     first = training.step(batch)
@@ -80,4 +80,6 @@ def test_map_is_the_gradient_of_the_score(fitted: tuple[Distillation, torch.Tens
 
 def test_score_levels_must_have_been_taught() -> None:
     with pytest.raises(UsageError, match="must be some of levels"):
-        Distillation(levels=(2,), score_levels=(3,)).build((1, 32, 32))
+        Distillation(levels=(2,), score_levels=(3,)).fit(torch.zeros(4, 1, 32, 32))
+    with pytest.raises(UsageError, match="numbers from 1 to 9"):
+        Distillation(levels=(2, 10), score_levels=(2,)).fit(torch.zeros(4, 1, 32, 32))

@@ -40,7 +40,7 @@ def test_score_by_hand(discrimination: str) -> None:
     anomaly = detector.score(X)
     torch.testing.assert_close(anomaly.image, 0.7 * RESIDUAL + 0.3 * TERMS[discrimination])
     torch.testing.assert_close(anomaly.terms, {"residual": RESIDUAL, **TERMS})
-    torch.testing.assert_close(anomaly.normal, 0.6 * X)
+    torch.testing.assert_close(anomaly.reconstruction, 0.6 * X)
     torch.testing.assert_close(detector.embed(X), torch.cat([2 * X, 0.5 * X], 1))
 
 
@@ -54,6 +54,6 @@ def test_map_is_the_residual_and_averaged_networks_score() -> None:
     assert average[1] is not None
     with torch.no_grad():
         rebuilt = average[0].network(average[1].network(images))
-    torch.testing.assert_close(anomaly.normal, rebuilt)
+    torch.testing.assert_close(anomaly.reconstruction, rebuilt)
     torch.testing.assert_close(anomaly.pixel, (images - rebuilt).abs().mean(1, keepdim=True))
     torch.testing.assert_close(anomaly.terms["residual"], (images - rebuilt).abs().sum((1, 2, 3)))

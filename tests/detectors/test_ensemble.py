@@ -175,7 +175,7 @@ def test_maps_are_the_mean_of_standardised_ones() -> None:
             expected.append((pixel - median) / spread)
     assert len(expected) == 2
     torch.testing.assert_close(anomaly.pixel, sum(expected) / 2)
-    torch.testing.assert_close(anomaly.normal, ensemble.detectors[1].score_batch(test).normal)
+    torch.testing.assert_close(anomaly.reconstruction, ensemble.detectors[1].score_batch(test).reconstruction)
     assert len(ensemble.phases()) == 2
 
 
@@ -214,7 +214,9 @@ def test_members_and_their_settings_in_words() -> None:
 def test_wrong_settings_are_refused() -> None:
     unknown = Ensemble((Mahalanobis(),))
     unknown.fusion = "mean"  # the type checker of these tests refuses it as an argument
-    with pytest.raises(UsageError, match="'mean' is not known; use fisher, cauchy, minimum"):
+    with pytest.raises(UsageError, match="fusion is 'mean'; it must be 'fisher', 'cauchy' or 'minimum'"):
         unknown.fit(ROWS)
-    with pytest.raises(UsageError, match="a reference_share above 0"):
+    with pytest.raises(UsageError, match="detectors is empty"):
+        Ensemble(()).fit(ROWS)
+    with pytest.raises(UsageError, match=r"reference_share is 0\.0; it must be a number above 0"):
         Ensemble((Mahalanobis(),), reference_share=0.0).fit(ROWS)

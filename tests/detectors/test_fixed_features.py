@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate, pad
 
-from hizumi.detectors.fixed_features import FixedFeatures
+from hizumi.detectors.fixed_features import FixedFeatures, check_levels
 from hizumi.errors import UsageError
 from hizumi.networks.efficientnet import LEVEL_CHANNELS, LEVEL_HALVINGS, EfficientNetLite
 
@@ -46,8 +46,10 @@ def test_levels_have_the_channels_and_sizes_that_are_written_down() -> None:
         assert found.shape == (1, LEVEL_CHANNELS[level - 1], side, side)
 
 
-def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(UsageError, match="numbers from 1 to 9"):
-        FixedFeatures((1, 32, 32), ())
-    with pytest.raises(UsageError, match="above 0"):
-        FixedFeatures((1, 32, 32), (3,), flatten=0.0)
+def test_levels_that_do_not_exist_are_refused() -> None:
+    for levels in ((), (0,), (3, 10)):
+        with pytest.raises(UsageError, match="numbers from 1 to 9"):
+            check_levels(levels)
+    check_levels((1, 9))
+    with pytest.raises(UsageError, match="numbers from 1 to 3"):
+        check_levels((4,), "wavelets")

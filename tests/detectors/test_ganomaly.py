@@ -38,7 +38,7 @@ class LinearCritic(nn.Module):
 
 
 def linear_training(adversarial: str = "features") -> GANomalyTraining:
-    training = GANomaly(adversarial=adversarial).networks.prepare((2,))
+    training = GANomaly(adversarial=adversarial).model.prepare((2,))
     training.encoder, training.decoder, training.second_encoder = Scale(0.5), Scale(1.2), Scale(0.7)
     training.discriminator = LinearCritic()
     parts = (training.encoder, training.decoder, training.second_encoder)
@@ -88,16 +88,16 @@ def test_weighted_sum_is_what_the_generator_descends() -> None:
 
 def test_score_by_hand() -> None:
     detector = GANomaly().prepare((2,))
-    detector.networks.encoder, detector.networks.decoder = Scale(0.5), Scale(1.2)
-    detector.networks.second_encoder = Scale(0.7)
+    detector.model.encoder, detector.model.decoder = Scale(0.5), Scale(1.2)
+    detector.model.second_encoder = Scale(0.7)
     anomaly = detector.score(X)
     torch.testing.assert_close(anomaly.image, (0.08 * X).square().mean(1))
     torch.testing.assert_close(anomaly.terms["residual"], (0.4 * X).abs().mean(1))
-    torch.testing.assert_close(anomaly.normal, 0.6 * X)
+    torch.testing.assert_close(anomaly.reconstruction, 0.6 * X)
 
 
 def test_a_discriminator_that_is_always_right_starts_anew() -> None:
-    training = GANomaly(width=8, latent=4).networks.prepare((1, 16, 16)).train()
+    training = GANomaly(width=8, latent=4).model.prepare((1, 16, 16)).train()
     before = {name: value.clone() for name, value in training.discriminator.state_dict().items()}
 
     def revived_at(loss: float) -> bool:

@@ -59,5 +59,7 @@ def test_levels_that_do_not_exist_are_refused() -> None:
 
     with pytest.raises(UsageError, match="numbers from 1 to 9"):
         GaussianFeatures(levels=(0, 3)).fit(TRAIN)
-    with pytest.raises(UsageError, match="name some level"):
+    with pytest.raises(UsageError, match="at least one"):
         GaussianFeatures(map_levels=()).fit(TRAIN)
+    with pytest.raises(UsageError, match="numbers from 1 to 3"):
+        GaussianFeatures(levels=(1,), map_levels=(4,), network="wavelets").fit(TRAIN)

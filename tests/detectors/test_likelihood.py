@@ -208,10 +208,11 @@ def test_vectors() -> None:
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(UsageError, match="compresses images"):
         Likelihood(vae(), image_score="complexity").fit(torch.randn(20, 4, generator=RANDOM), SHORT)
-    with pytest.raises(UsageError, match="Autoencoder has no likelihood"):
-        Likelihood(Autoencoder(code=2, width=4)).fit(IMAGES, SHORT)
-    with pytest.raises(UsageError, match="Autoencoder has no likelihood"):
-        Likelihood(vae(), image_score="ratio", background=Autoencoder(code=2, width=4)).fit(IMAGES, SHORT)
+    for argument in ("model", "background"):
+        detector = Likelihood(vae(), image_score="ratio")
+        setattr(detector, argument, Autoencoder(code=2, width=4))  # the tests' type checker refuses it as an argument
+        with pytest.raises(UsageError, match=f"{argument} is Autoencoder; it must be a model with a likelihood"):
+            detector.fit(IMAGES, SHORT)
 
 
 def _source(images: Tensor):

@@ -120,7 +120,7 @@ def test_settings_that_cannot_be(images: torch.Tensor) -> None:
     for settings, message in (
         ({"memory": 100, "candidates": 50}, "at most the next"),
         ({"neighbourhood": 2}, "odd number"),
-        ({"top_share": 1.5}, "between 0 and 1"),
+        ({"top_share": 1.5}, "from 0 to 1"),
         ({"flatten": -1.0}, "above 0"),
         ({"levels": (0,)}, "from 1 to 9"),
     ):

@@ -12,7 +12,7 @@ from sklearn.svm import OneClassSVM as Reference
 from torch import nn
 
 from hizumi.data.stream import TensorSource
-from hizumi.detectors import ConvAEOneClassSVM, DBNOneClassSVM, DeepOneClass, DeepSVDD
+from hizumi.detectors import ConvAEOneClassSVM, DBNOneClassSVM, DeepOneClass, DeepSVDD, OneClassSVM
 from hizumi.detectors.deep_svdd import DeepSVDDTraining, Pretraining
 from hizumi.detectors.features import FeatureSpace
 from hizumi.detectors.support import SupportVectorBall, SupportVectorMachine
@@ -94,14 +94,14 @@ def test_the_ball_is_the_optimum_of_its_quadratic_programme() -> None:
 
 
 def test_machines_refuse_what_makes_no_sense() -> None:
-    machine = SupportVectorMachine("rbf", 0.1)
-    machine.kernel = "cubic"
-    with pytest.raises(UsageError, match="kernel 'cubic'"):
-        machine.fit(ROWS)
-    with pytest.raises(UsageError, match="nu is 5"):
-        SupportVectorMachine("rbf", 5).fit(ROWS)
-    with pytest.raises(UsageError, match="nu is 0"):
-        SupportVectorBall(0).fit(ROWS)
+    detector = ConvAEOneClassSVM()
+    detector.kernel = "cubic"  # the type checker of these tests refuses it as an argument
+    with pytest.raises(UsageError, match="kernel is 'cubic'; it must be 'rbf', 'fourier' or 'linear'"):
+        detector.fit(IMAGES)
+    for nu in (0.0, 1.0, 5):
+        for found in (OneClassSVM, ConvAEOneClassSVM, DBNOneClassSVM, DeepSVDD):
+            with pytest.raises(UsageError, match=f"nu is {nu}; it must be a number above 0 and below 1"):
+                found(nu=nu).fit(IMAGES)
 
 
 def test_codes_are_whitened_and_wide_ones_reduced() -> None:
@@ -132,10 +132,9 @@ def test_codes_go_to_the_machine() -> None:
 
 
 def linear_ball(boundary: str, weight_decay: float) -> DeepSVDDTraining:
-    pretraining = Pretraining(3, (8, 4), False, 1e-3, 0.0).prepare((4,))
+    pretraining = Pretraining(3, (8, 4), False, learning_rate=0.02, weight_decay=weight_decay).prepare((4,))
     pretraining.encoder = nn.Linear(4, 3, bias=False)
-    ball = DeepSVDDTraining(pretraining, boundary, 0.2, 0.1, 0.02, weight_decay)
-    return ball.prepare((4,))
+    return DeepSVDDTraining(pretraining, boundary, nu=0.2, warm_up=0.1).prepare((4,))
 
 
 def test_deep_svdd_finds_the_optimum_of_a_linear_network() -> None:
@@ -177,7 +176,7 @@ def test_the_soft_radius_is_the_quantile_that_minimises_the_loss() -> None:
     assert min(losses, key=losses.__getitem__) == pytest.approx(float(ball.radius), rel=0.02)
     detector = DeepSVDD(boundary="soft", code=4).fit(ROWS.float(), short())
     vectors = detector._standardise(OTHERS.float())
-    square = detector.ball.squared_distances(vectors) - detector.ball.radius.square()
+    square = detector.model.squared_distances(vectors) - detector.model.radius.square()
     torch.testing.assert_close(detector.score(OTHERS.float()).image, square)
 
 
@@ -189,7 +188,7 @@ def test_nothing_but_weights_that_multiply_can_learn(shape: tuple[int, ...]) -> 
             assert name.endswith("weight")
             assert parameter.ndim > 1
     if shape == (1, 28, 28):  # the published network: 5x5 kernels 1-8-4, then 4 x 7 x 7 to 32
-        assert sum(p.numel() for p in detector.ball.parameters()) == 25 * 8 + 25 * 8 * 4 + 196 * 32
+        assert sum(p.numel() for p in detector.model.parameters()) == 25 * 8 + 25 * 8 * 4 + 196 * 32
 
 
 def test_contrast_is_normalised_as_published() -> None:
@@ -254,17 +253,17 @@ def test_a_reference_set_of_ones_own(tmp_path: Path, doc: DeepOneClass) -> None:
         for index in range(5):
             pixels = np.full((20, 30, 3), level + index, np.uint8)
             Image.fromarray(pixels).save(tmp_path / kind / f"{index}.png")
-    detector = DeepOneClass(str(tmp_path), width=4, features=8, classes=2)
+    detector = DeepOneClass(reference=str(tmp_path), width=4, features=8, classes=2)
     detector.fit(IMAGES, TrainingOptions(budget=Budget(steps=150), batch_size=8))
     for kind in ("dark", "bright"):
         for path in (tmp_path / kind).iterdir():
             path.unlink()
     grey = torch.tensor([0.75, -0.75])[:, None, None, None].expand(2, 1, 16, 16)
-    assert detector.network.head(detector.embed(grey)).argmax(1).tolist() == [0, 1]  # bright, dark
-    again = DeepOneClass(str(tmp_path), width=4, features=8, classes=2).prepare((1, 16, 16))
+    assert detector.model.head(detector.embed(grey)).argmax(1).tolist() == [0, 1]  # bright, dark
+    again = DeepOneClass(reference=str(tmp_path), width=4, features=8, classes=2).prepare((1, 16, 16))
     load_fitted(again, detector.state_dict())  # the reference set was needed for training only
     assert torch.equal(again.score(IMAGES).image, detector.score(IMAGES).image)
     with pytest.raises(DataError, match=r"holds 17 classes.*set classes, which is 3"):
         DeepOneClass(classes=3, width=4).fit(IMAGES, short())
     with pytest.raises(DataError, match="holds numbers"):
-        DeepOneClass("ring", width=4).fit(IMAGES, short())
+        DeepOneClass(reference="ring", width=4).fit(IMAGES, short())

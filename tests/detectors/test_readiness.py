@@ -30,9 +30,9 @@ def test_a_new_fit_load_or_write_is_seen() -> None:
     detector.fit(IMAGES, OPTIONS)
     torch.testing.assert_close(detector.score(IMAGES).image, first)
     with torch.no_grad():
-        detector.networks.encoder.head.weight.mul_(1.5)
+        detector.model.encoder.head.weight.mul_(1.5)
     torch.testing.assert_close(detector.score(IMAGES).image, eager(detector), rtol=1e-4, atol=1e-7)
-    detector.networks.encoder = copy.deepcopy(other.networks.encoder)
+    detector.model.encoder = copy.deepcopy(other.model.encoder)
     torch.testing.assert_close(detector.score(IMAGES).image, eager(detector), rtol=1e-4, atol=1e-7)
 
 
@@ -50,7 +50,7 @@ def test_the_copy_is_made_once_saved_nowhere_and_holds_no_optimiser() -> None:
     detector.score(IMAGES)
     assert detector._ready("32-true") is ready
     assert set(detector.state_dict()) == keys
-    assert ready.networks.optimisers is detector.networks.optimisers
+    assert ready.model.optimisers is detector.model.optimisers
     assert copy.deepcopy(detector)._ready("32-true") is not ready
 
 

@@ -32,7 +32,7 @@ class LinearCritic(nn.Module):
 
 
 def linear_training(**arguments: object) -> SkipGANomalyTraining:
-    training = SkipGANomaly(width=4, **arguments).networks.prepare((1, 4, 4))
+    training = SkipGANomaly(width=4, **arguments).model.prepare((1, 4, 4))
     training.generator, training.discriminator = Scale(0.6), LinearCritic()
     training.optimise("generator", training.generator.parameters(), learning_rate=1e-3)
     training.optimise("discriminator", training.discriminator.parameters(), learning_rate=1e-3)
@@ -64,7 +64,7 @@ def test_weighted_sum_is_what_the_generator_descends(weights: tuple[float, float
 def fitted(**arguments: object) -> SkipGANomaly:
     detector = SkipGANomaly(width=4, **arguments).prepare((1, 4, 4))
     detector.shape = (1, 1, 2)
-    detector.networks.generator, detector.networks.discriminator = Scale(0.6), LinearCritic()
+    detector.model.generator, detector.model.discriminator = Scale(0.6), LinearCritic()
     return detector.eval()
 
 
@@ -75,7 +75,7 @@ def test_score_by_hand() -> None:
     torch.testing.assert_close(anomaly.terms["latent"], latent)
     torch.testing.assert_close(anomaly.image, 0.7 * residual + 0.3 * latent)
     torch.testing.assert_close(anomaly.pixel, (0.4 * X).abs())
-    torch.testing.assert_close(anomaly.normal, 0.6 * X)
+    torch.testing.assert_close(anomaly.reconstruction, 0.6 * X)
     absolute = fitted(difference="l1").score(X)
     torch.testing.assert_close(absolute.image, (0.9 * 0.4 + 0.1 * 0.8) * X.abs().flatten(1).mean(1))
 

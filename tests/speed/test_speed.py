@@ -11,7 +11,7 @@ from benchmarks.speed.measuring import Figure, Setting, in_turn
 from benchmarks.speed.page import PAGE, RESULTS, speed_page
 from benchmarks.speed.pixels import masked
 from benchmarks.speed.plain import PlainRecurrence, ganomaly_step
-from hizumi.detectors import GANomaly
+from hizumi.detectors.ganomaly import GANomalyTraining
 from hizumi.networks import MaskedNetwork, lay_out
 from hizumi.networks.recurrent import LEFT_AND_ABOVE, THREE_ABOVE, Recurrence, Taps
 
@@ -29,8 +29,8 @@ def test_what_is_short_says_why() -> None:
 
 def test_a_step_with_shared_passes_has_the_gradients_of_the_released_code() -> None:
     torch.manual_seed(0)
-    plain = GANomaly(width=8, latent=6).networks.prepare((3, 16, 16)).train()
-    shared = GANomaly(width=8, latent=6).networks.prepare((3, 16, 16)).train()
+    plain = GANomalyTraining(latent=6, width=8).prepare((3, 16, 16)).train()
+    shared = GANomalyTraining(latent=6, width=8).prepare((3, 16, 16)).train()
     shared.load_state_dict(plain.state_dict())
     batch = torch.rand(8, 3, 16, 16) * 2 - 1
     ganomaly_step(plain, batch)

@@ -15,6 +15,7 @@ RUN = """
     from pathlib import Path
     from hizumi.data.stream import mix_seed
     from hizumi.detectors import GANomaly
+    from hizumi.detectors.ganomaly import GANomalyTraining
     from hizumi.models import Autoencoder, CycleGAN, DCGAN
     from hizumi.training import Budget, TrainingOptions
     from hizumi.training.loop import fit, make_fabric
@@ -30,13 +31,13 @@ RUN = """
     state = {}
     for name, model, data in (
         ("dcgan", DCGAN(width=8, latent=4), images),
-        ("ganomaly", GANomaly(width=8, latent=4).networks, images),
+        ("ganomaly", GANomalyTraining(latent=4, width=8), images),
         ("cycle_gan", CycleGAN(width=8, blocks=1, pool=3), (images, -images)),
         ("mlp", Autoencoder(code=2), vectors),
     ):
         fit([model], data, options, fabric=fabric)
         state |= {f"{name}.{key}": value for key, value in model.state_dict().items()}
-    detector = GANomaly(width=8, latent=4).fit(images, options, fabric=fabric)
+    detector = GANomaly(GANomalyTraining(latent=4, width=8)).fit(images, options, fabric=fabric)
     mine = images.chunk(processes)[fabric.global_rank]
     state["scores"] = detector.score(mine).image.contiguous()
     state["all_scores"] = detector.score(images).image.contiguous()

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from hizumi import networks, objectives
-from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.arguments import Momentum, PositiveFloat, PositiveInt
+from hizumi.detectors.detector import Anomaly, Detector, residual_map
 from hizumi.models.abilities import CanEncode, CanReconstruct
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, Preset, TrainingOptions, WeightAverage, linear_to_zero
@@ -21,7 +22,20 @@ CARD = Card(
 
 
 class ALADTraining(Adversarial, CanEncode, CanReconstruct):
-    """Encoder and generator against three critics: of items with codes, items twice, codes twice; see `ALAD`."""
+    """Encoder and generator against three critics: of items with codes, items twice, codes twice.
+
+    Args:
+        latent: Dimensions of the code; 32 for KDD99 and 64 for arrhythmia.
+        width: Channels of the first convolutions of E, and the last of G; the critics have half as many.
+        encoder_hidden: Hidden layers of E for vectors, from the item inwards; (256, 128) for arrhythmia.
+        generator_hidden: Those of G, from the item inwards as well; (256, 128) for arrhythmia.
+        item_critic_hidden: Those of the critic of vector pairs; (256, 128) for arrhythmia.
+        code_critic_hidden: Those of the critic of code pairs; (32,) for KDD99.
+        spectral_norm: Whether the layers of E and of the critics are divided by their largest singular value.
+        learning_rate: Of all four Adam optimisers; 1e-5 for both tables.
+        beta1: Their first momentum.
+        average_decay: Of the running averages of E, G and the critic of items, which score.
+    """
 
     card: ClassVar[Card] = CARD
     default_budget: ClassVar[Budget] = Budget(epochs=100)
@@ -29,22 +43,28 @@ class ALADTraining(Adversarial, CanEncode, CanReconstruct):
 
     def __init__(
         self,
-        latent: int,
-        width: int,
-        encoder_hidden: tuple[int, ...],
-        generator_hidden: tuple[int, ...],
-        item_critic_hidden: tuple[int, ...],
-        code_critic_hidden: tuple[int, ...],
-        spectral_norm: bool,
-        learning_rate: float,
-        beta1: float,
-        average_decay: float,
+        latent: PositiveInt = 100,
+        width: PositiveInt = 128,
+        encoder_hidden: tuple[PositiveInt, ...] = (64,),
+        generator_hidden: tuple[PositiveInt, ...] = (128, 64),
+        item_critic_hidden: tuple[PositiveInt, ...] = (128,),
+        code_critic_hidden: tuple[PositiveInt, ...] = (64, 32),
+        spectral_norm: bool = True,
+        learning_rate: PositiveFloat = 2e-4,
+        beta1: Momentum = 0.5,
+        average_decay: Momentum = 0.999,
     ) -> None:
         super().__init__()
-        self.latent, self.width, self.spectral_norm = latent, width, spectral_norm
-        self.encoder_hidden, self.generator_hidden = encoder_hidden, generator_hidden
-        self.item_critic_hidden, self.code_critic_hidden = item_critic_hidden, code_critic_hidden
-        self.learning_rate, self.beta1, self.average_decay = learning_rate, beta1, average_decay
+        self.latent = latent
+        self.width = width
+        self.encoder_hidden = encoder_hidden
+        self.generator_hidden = generator_hidden
+        self.item_critic_hidden = item_critic_hidden
+        self.code_critic_hidden = code_critic_hidden
+        self.spectral_norm = spectral_norm
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
+        self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator, encoder and the three critics."""
@@ -141,66 +161,27 @@ class ALAD(Detector):
     as channels, where the released code puts one below the other; weights are drawn as DCGAN's, or as torch draws them.
 
     Args:
-        latent: Dimensions of the code; 32 for KDD99 and 64 for arrhythmia.
-        width: Channels of the first convolutions of E, and the last of G; the critics have half as many.
-        encoder_hidden: Hidden layers of E for vectors, from the item inwards; (256, 128) for arrhythmia.
-        generator_hidden: Those of G, from the item inwards as well; (256, 128) for arrhythmia.
-        item_critic_hidden: Those of the critic of vector pairs; (256, 128) for arrhythmia.
-        code_critic_hidden: Those of the critic of code pairs; (32,) for KDD99.
-        spectral_norm: Whether the layers of E and of the critics are divided by their largest singular value.
-        learning_rate: Of all four Adam optimisers; 1e-5 for both tables.
-        beta1: Their first momentum.
-        average_decay: Of the running averages of E, G and the critic of items, which score.
+        model: The networks and how they are trained.
     """
 
     card: ClassVar[Card] = CARD
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
-            lambda: ALAD(latent=32, width=16, learning_rate=1e-3, average_decay=0.995),
+            lambda: ALAD(ALADTraining(latent=32, width=16, learning_rate=1e-3, average_decay=0.995)),
             TrainingOptions(budget=Budget(steps=1800), batch_size=32),
-        )
+        ),
+        "small": Preset(lambda: ALAD(ALADTraining(latent=8, width=16, learning_rate=2e-3, average_decay=0.95))),
     }
 
-    def __init__(
-        self,
-        latent: int = 100,
-        width: int = 128,
-        encoder_hidden: tuple[int, ...] = (64,),
-        generator_hidden: tuple[int, ...] = (128, 64),
-        item_critic_hidden: tuple[int, ...] = (128,),
-        code_critic_hidden: tuple[int, ...] = (64, 32),
-        spectral_norm: bool = True,
-        learning_rate: float = 2e-4,
-        beta1: float = 0.5,
-        average_decay: float = 0.999,
-    ) -> None:
+    def __init__(self, model: ALADTraining | None = None) -> None:
         super().__init__()
-        self.latent, self.width, self.spectral_norm = latent, width, spectral_norm
-        self.encoder_hidden, self.generator_hidden = encoder_hidden, generator_hidden
-        self.item_critic_hidden, self.code_critic_hidden = item_critic_hidden, code_critic_hidden
-        self.learning_rate, self.beta1, self.average_decay = learning_rate, beta1, average_decay
-        self.networks = ALADTraining(
-            latent,
-            width,
-            encoder_hidden,
-            generator_hidden,
-            item_critic_hidden,
-            code_critic_hidden,
-            spectral_norm,
-            learning_rate,
-            beta1,
-            average_decay,
-        )
-
-    def phases(self) -> tuple[ALADTraining]:
-        """One."""
-        return (self.networks,)
+        self.model = ALADTraining() if model is None else model
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """The distance in the critic's features; the other scores beside it."""
-        rebuilt = self.networks.reconstruct(images)
-        distance = self.networks.distance(images, rebuilt)
-        logits = self.networks.item_critic_average.network(images, rebuilt)
+        rebuilt = self.model.reconstruct(images)
+        distance = self.model.distance(images, rebuilt)
+        logits = self.model.item_critic_average.network(images, rebuilt)
         residual = (images - rebuilt).flatten(1)
         terms = {
             "features": distance,
@@ -208,9 +189,8 @@ class ALAD(Detector):
             "residual": residual.abs().sum(1),
             "residual norm": residual.norm(dim=1),
         }
-        pixel = objectives.absolute_difference(images, rebuilt) if images.ndim == 4 else None
-        return Anomaly(distance, pixel, terms, rebuilt)
+        return Anomaly(distance, residual_map(images, rebuilt), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
         """The critic's features of the item and its reconstruction."""
-        return self.networks.features(images, self.networks.reconstruct(images))
+        return self.model.features(images, self.model.reconstruct(images))

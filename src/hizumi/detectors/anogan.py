@@ -7,15 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.frozen_gan import as_gan, discriminator_of, features_of, freeze
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
+from hizumi.detectors.detector import Anomaly, Detector, residual_map
+from hizumi.detectors.frozen_gan import features_of, freeze
 from hizumi.detectors.latent_search import search_codes
 from hizumi.errors import UsageError
-from hizumi.models.abilities import CanEncode
-from hizumi.models.adversarial import Adversarial
+from hizumi.models.abilities import CanEncode, HasOpponent
 from hizumi.models.dcgan import DCGAN
-from hizumi.objectives import absolute_difference
-from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
+from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 MAPPING_UNITS = 10
 DROPS_AT, DROPS_TO = 0.6, 0.3  # share of the steps after which the learning rate falls, and to what share of it
@@ -23,14 +22,14 @@ START_SEED, UNIT_SEED = 0, 1
 
 
 class Query(NamedTuple):
-    """Items that are searched for, and what the GAN says about them."""
+    """Items to search for, with their features and codes by the GAN."""
 
     items: Tensor  # (n, *shape)
     features: Tensor  # (n, k)
     codes: Tensor | None  # (n, latent), where the GAN has an encoder
 
     def rows(self, index: Tensor) -> "Query":
-        """Some of them."""
+        """The query for some of the items."""
         codes = None if self.codes is None else self.codes[index]
         return Query(self.items[index], self.features[index], codes)
 
@@ -80,38 +79,57 @@ class AnoGAN(Detector):
                 patience=10,
             ),
             TrainingOptions(budget=Budget(steps=1500), batch_size=64),
-        )
+        ),
+        "small": Preset(
+            lambda: AnoGAN(
+                DCGAN(latent=8, width=16, learning_rate=1e-3, average_decay=0.9), steps=60, learning_rate=0.1
+            )
+        ),
+    }
+    exemptions: ClassVar[Mapping[str, str]] = {
+        "graph_gives_the_numbers_of_the_detector": "a graph has no gradients to search by"
     }
     # A search repeats every step's rounding error a hundred times over, and a batch rounds otherwise than an image.
     tolerance: ClassVar[float] = 1e-4
 
     def __init__(
         self,
-        gan: Trainable | None = None,
-        steps: int = 500,
-        discrimination_weight: float = 0.1,
+        gan: HasOpponent | None = None,
+        steps: PositiveInt = 500,
+        discrimination_weight: Share = 0.1,
         discrimination: Literal["features", "sigmoid"] = "features",
         latent_search: Literal["z", "mapping_layer"] = "z",
-        learning_rate: float = 0.01,
-        prior_weight: float = 0.0,
-        starts: int = 1,
+        learning_rate: PositiveFloat = 0.01,
+        prior_weight: NonNegativeFloat = 0.0,
+        starts: PositiveInt = 1,
         start: Literal["auto", "encoder", "random"] = "auto",
-        patience: int | None = None,
+        patience: PositiveInt | None = None,
     ) -> None:
         super().__init__()
         self.gan = DCGAN() if gan is None else gan
-        self.steps, self.discrimination_weight, self.discrimination = steps, discrimination_weight, discrimination
-        self.latent_search, self.learning_rate, self.prior_weight = latent_search, learning_rate, prior_weight
-        self.starts, self.start, self.patience = starts, start, patience
+        self.steps = steps
+        self.discrimination_weight = discrimination_weight
+        self.discrimination = discrimination
+        self.latent_search = latent_search
+        self.learning_rate = learning_rate
+        self.prior_weight = prior_weight
+        self.starts = starts
+        self.start = start
+        self.patience = patience
 
-    def phases(self) -> tuple[Trainable]:
-        """The GAN."""
-        self._check()
-        return (self.gan,)
+    def check(self) -> None:
+        """Refuse a start, or a discrimination loss, that this GAN cannot provide."""
+        name, encodes = type(self.gan).__name__, isinstance(self.gan, CanEncode)
+        if self.start == "encoder" and not encodes:
+            raise UsageError(f"{name} has no encoder to start from; give BiGAN(), or start='auto'")
+        if self.discrimination == "sigmoid" and encodes:
+            raise UsageError(
+                f"{name} judges pairs of an item and a code, no items alone; use discrimination='features'"
+            )
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Freeze the GAN."""
-        freeze(self._gan())
+        freeze(self.gan)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """Search, then score by the best code; the residual and the discrimination loss, unweighted, as terms."""
@@ -126,10 +144,9 @@ class AnoGAN(Detector):
             self.patience,
         )
         best = points.view(len(own), self.starts, -1)[own, objectives.view(len(own), self.starts).argmin(1)]
-        made = self._gan().decode(self._codes(best))
+        made = self.gan.decode(self._codes(best))
         terms = self._terms(made, query)
-        pixel = absolute_difference(images, made) if images.ndim == 4 else None
-        return Anomaly(self._weighted(terms), pixel, terms, made)
+        return Anomaly(self._weighted(terms), residual_map(images, made), terms, reconstruction=made)
 
     def embedding(self, images: Tensor) -> Tensor:
         """The discriminator's features."""
@@ -137,57 +154,48 @@ class AnoGAN(Detector):
 
     def _objective(self, codes: Tensor, query: Query) -> Tensor:
         """L(z) of codes, (n,)."""
-        loss = self._weighted(self._terms(self._gan().decode(codes), query))
+        loss = self._weighted(self._terms(self.gan.decode(codes), query))
         return loss + self.prior_weight * codes.square().sum(1)
 
     def _terms(self, made: Tensor, query: Query) -> dict[str, Tensor]:
         """R and D, each (n,), of what was made for each item."""
         residual = (query.items - made).abs().flatten(1).sum(1)
-        if self.discrimination == "sigmoid":
-            discrimination = softplus(-discriminator_of(self._gan())(made))
-        else:
-            discrimination = (query.features - features_of(self._gan(), made, query.codes)).abs().sum(1)
+        match self.discrimination:
+            case "features":
+                discrimination = (query.features - features_of(self.gan, made, query.codes)).abs().sum(1)
+            case "sigmoid":
+                discrimination = softplus(-self.gan.opponent(made))
         return {"residual": residual, "discrimination": discrimination}
 
     def _weighted(self, terms: dict[str, Tensor]) -> Tensor:
         return torch.lerp(terms["residual"], terms["discrimination"], self.discrimination_weight)
 
     def _query(self, images: Tensor) -> Query:
-        gan = self._gan()
-        codes = gan.encode(images) if isinstance(gan, CanEncode) else None
-        return Query(images, features_of(gan, images, codes), codes)
+        codes = self.gan.encode(images) if isinstance(self.gan, CanEncode) else None
+        return Query(images, features_of(self.gan, images, codes), codes)
 
     def _first_points(self, query: Query) -> Tensor:
-        """Where the searches start, (n * starts, d): each item's one after the other, the same for every item."""
-        latent = self._gan().latent
+        """Where the searches start, (n * starts, d), item by item; random starts do not depend on the item."""
+        latent = self.gan.latent
         codes = torch.randn(self.starts, latent, generator=torch.Generator().manual_seed(START_SEED))
         starts = codes.to(query.items).repeat(len(query.items), 1, 1)
         if query.codes is not None and self.start != "random":
             starts[:, 0] = query.codes
         starts = starts.flatten(0, 1)
-        if self.latent_search == "z":
-            return starts
-        return torch.cat([starts.new_zeros(len(starts), latent * MAPPING_UNITS), starts], dim=1)  # W = 0, b = z
+        match self.latent_search:
+            case "z":
+                return starts
+            case "mapping_layer":  # W = 0, b = z
+                return torch.cat([starts.new_zeros(len(starts), latent * MAPPING_UNITS), starts], dim=1)
 
     def _codes(self, points: Tensor) -> Tensor:
         """The codes z that points of the search stand for."""
-        if self.latent_search == "z":
-            return points
-        weights, shifts = points.tensor_split([-self._gan().latent], dim=1)
-        return weights.view(len(points), -1, MAPPING_UNITS) @ mapping_input().to(points) + shifts
-
-    def _gan(self) -> Adversarial:
-        return as_gan(self.gan, "AnoGAN")
-
-    def _check(self) -> None:
-        encodes = isinstance(self._gan(), CanEncode)
-        name = type(self.gan).__name__
-        if self.start == "encoder" and not encodes:
-            raise UsageError(f"{name} has no encoder to start from; give BiGAN(), or start='auto'")
-        if self.discrimination == "sigmoid" and encodes:
-            raise UsageError(
-                f"{name} judges pairs of an item and a code, no items alone; use discrimination='features'"
-            )
+        match self.latent_search:
+            case "z":
+                return points
+            case "mapping_layer":
+                weights, shifts = points.tensor_split([-self.gan.latent], dim=1)
+                return weights.view(len(points), -1, MAPPING_UNITS) @ mapping_input().to(points) + shifts
 
 
 def mapping_input() -> Tensor:

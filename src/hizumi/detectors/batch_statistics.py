@@ -7,21 +7,17 @@ from typing import Literal
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hizumi.errors import UsageError
-
 BatchNormMode = Literal["eval", "batch"]
 
 
 @contextmanager
-def batch_norm(network: nn.Module, mode: str) -> Iterator[None]:
+def batch_norm(network: nn.Module, mode: BatchNormMode) -> Iterator[None]:
     """Let a network in evaluation mode normalise by its running statistics ("eval") or by the batch's ("batch").
 
     With "batch" an image's score depends on the images beside it, and where those are all of one kind it gives their
     kind away: published numbers that were obtained so cannot be obtained otherwise, and there is no other use for it.
     The running statistics are neither used nor changed.
     """
-    if mode not in ("eval", "batch"):
-        raise UsageError(f"bn_mode is {mode!r}; choose eval or batch")
     layers = [module for module in network.modules() if isinstance(module, _BatchNorm)] if mode == "batch" else []
     before = [(layer.training, layer.track_running_stats) for layer in layers]
     try:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from hizumi import networks, objectives
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
@@ -23,26 +24,42 @@ CARD = Card(
 
 
 class ConADTraining(Trainable):
-    """A variational autoencoder with many heads against a discriminator; arguments as for `ConAD`."""
+    """A variational autoencoder with many heads against a discriminator.
+
+    Args:
+        hypotheses: Heads of the decoder, each with a mean and a variance for every number.
+        latent: Dimensions of the code; its prior is N(0, I).
+        width: Channels of the first convolution.
+        least_deviation: Smallest standard deviation of a number, in units of [-1, 1] or of a vector's own deviation.
+        loser_share: Weight that the losing hypotheses share, so that none dies.
+        adversarial_weight: Of fooling the discriminator, beside the bound in nats per item.
+        learning_rate: Of the autoencoder's Adam.
+        discriminator_learning_rate: Of the discriminator's.
+    """
 
     card: ClassVar[Card] = CARD
     default_budget: ClassVar[Budget] = Budget(steps=5000)
 
     def __init__(
         self,
-        hypotheses: int,
-        latent: int,
-        width: int,
-        least_deviation: float,
-        loser_share: float,
-        adversarial_weight: float,
-        learning_rate: float,
-        discriminator_learning_rate: float,
+        hypotheses: PositiveInt = 8,
+        latent: PositiveInt = 32,
+        width: PositiveInt = 32,
+        least_deviation: PositiveFloat = 0.3,
+        loser_share: Share = 0.05,
+        adversarial_weight: NonNegativeFloat = 1.0,
+        learning_rate: PositiveFloat = 1e-3,
+        discriminator_learning_rate: PositiveFloat = 2e-4,
     ) -> None:
         super().__init__()
-        self.hypotheses, self.latent, self.width, self.least_deviation = hypotheses, latent, width, least_deviation
-        self.loser_share, self.adversarial_weight = loser_share, adversarial_weight
-        self.learning_rate, self.discriminator_learning_rate = learning_rate, discriminator_learning_rate
+        self.hypotheses = hypotheses
+        self.latent = latent
+        self.width = width
+        self.least_deviation = least_deviation
+        self.loser_share = loser_share
+        self.adversarial_weight = adversarial_weight
+        self.learning_rate = learning_rate
+        self.discriminator_learning_rate = discriminator_learning_rate
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make encoder, decoder and discriminator."""
@@ -115,76 +132,44 @@ class ConAD(Detector):
     the loss for the losers; deviations bounded from below, as otherwise the pixels that never vary outweigh all others.
 
     Args:
-        hypotheses: Heads of the decoder, each with a mean and a variance for every number.
-        latent: Dimensions of the code; its prior is N(0, I).
-        width: Channels of the first convolution.
+        model: The networks and how they are trained.
         best: For the score, the hypothesis that fits best is chosen for the "image" or for each "pixel" anew.
-        least_deviation: Smallest standard deviation of a number, in units of [-1, 1] or of a vector's own deviation.
-        loser_share: Weight that the losing hypotheses share, so that none dies.
-        adversarial_weight: Of fooling the discriminator, beside the bound in nats per item.
-        learning_rate: Of the autoencoder's Adam.
-        discriminator_learning_rate: Of the discriminator's.
     """
 
     card: ClassVar[Card] = CARD
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
-            lambda: ConAD(hypotheses=4, latent=16, width=16, best="pixel", least_deviation=0.5),
+            lambda: ConAD(ConADTraining(hypotheses=4, latent=16, width=16, least_deviation=0.5), best="pixel"),
             TrainingOptions(budget=Budget(steps=1500), batch_size=32),
-        )
+        ),
+        "small": Preset(lambda: ConAD(ConADTraining(hypotheses=3, latent=4, width=8, learning_rate=4e-3))),
     }
 
-    def __init__(
-        self,
-        hypotheses: int = 8,
-        latent: int = 32,
-        width: int = 32,
-        best: Literal["image", "pixel"] = "image",
-        least_deviation: float = 0.3,
-        loser_share: float = 0.05,
-        adversarial_weight: float = 1.0,
-        learning_rate: float = 1e-3,
-        discriminator_learning_rate: float = 2e-4,
-    ) -> None:
+    def __init__(self, model: ConADTraining | None = None, best: Literal["image", "pixel"] = "image") -> None:
         super().__init__()
-        self.hypotheses, self.latent, self.width, self.least_deviation = hypotheses, latent, width, least_deviation
-        self.loser_share, self.adversarial_weight = loser_share, adversarial_weight
-        self.learning_rate, self.discriminator_learning_rate, self.best = (
-            learning_rate,
-            discriminator_learning_rate,
-            best,
-        )
-        self.networks = ConADTraining(
-            hypotheses,
-            latent,
-            width,
-            least_deviation,
-            loser_share,
-            adversarial_weight,
-            learning_rate,
-            discriminator_learning_rate,
-        )
-
-    def phases(self) -> tuple[ConADTraining]:
-        """One."""
-        return (self.networks,)
+        self.model = ConADTraining() if model is None else model
+        self.best = best
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """The negative log-likelihood under the best hypothesis; the code's divergence from its prior beside it."""
-        code_mean, code_log_variance = self.networks.posterior(images)
-        means, log_variances = self.networks.hypothesise(code_mean)
+        code_mean, code_log_variance = self.model.posterior(images)
+        means, log_variances = self.model.hypothesise(code_mean)
         nll = surprise(images, means, log_variances)
         of_image, winner = nll.flatten(2).sum(2).min(1)
         place = winner.reshape(-1, *[1] * images.ndim).expand(-1, 1, *nll.shape[2:])
-        by_number = nll.amin(1) if self.best == "pixel" else nll.gather(1, place)[:, 0]
+        match self.best:
+            case "image":
+                by_number = nll.gather(1, place)[:, 0]
+            case "pixel":
+                by_number = nll.amin(1)
         terms = {
             "image nll": of_image,
             "pixel nll": nll.amin(1).flatten(1).sum(1),
             "divergence": objectives.kl_to_standard_normal(code_mean, code_log_variance),
         }
         pixel = by_number.sum(1, keepdim=True) if images.ndim == 4 else None
-        return Anomaly(terms[f"{self.best} nll"], pixel, terms, means.gather(1, place)[:, 0])
+        return Anomaly(terms[f"{self.best} nll"], pixel, terms, reconstruction=means.gather(1, place)[:, 0])
 
     def embedding(self, images: Tensor) -> Tensor:
         """Means of the codes."""
-        return self.networks.posterior(images)[0]
+        return self.model.posterior(images)[0]

@@ -2,21 +2,23 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
+from annotated_types import Ge, Interval
 from torch import Tensor
 
+from hizumi.arguments import PositiveFloat
 from hizumi.calibration.charts import CUSUM, EWMA, Points, Shewhart
 from hizumi.calibration.run_length import cusum_limit, ewma_width, shewhart_width
 from hizumi.data.stream import Batches, as_source, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.image_statistics import COLOURS, image_statistics, statistic_names
-from hizumi.detectors.nested import build_members, fit_members, fit_references, largest_working_size, phases_of
+from hizumi.detectors.nested import build_members, fit_members, fit_references, largest_working_size
 from hizumi.detectors.p_values import ReferenceScores
-from hizumi.errors import DataError, UsageError
-from hizumi.training import Card, Trainable
+from hizumi.errors import DataError
+from hizumi.training import Card
 
 REFERENCE_SHARE = 0.2
 FEWEST = 30  # normal items; below, centres and sigmas are too uncertain for limits that keep a promise
@@ -54,7 +56,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Watch:
-    """What control charts made of a stream of images."""
+    """The result of control charts over a stream of images."""
 
     images: int
     run_length: float  # good images between two false alarms, in the mean
@@ -64,12 +66,12 @@ class Watch:
 
     @property
     def verdict(self) -> Literal["drift", "part", "nothing"]:
-        """What to see to first."""
+        """What to look into first."""
         return "drift" if self.drifts else "part" if self.parts else "nothing"
 
     @property
     def words(self) -> str:
-        """The same in plain words."""
+        """The verdict, with its reasons, in sentences for the operator."""
         sentences = [*map(_told, self.drifts[:1]), *map(_told_of_part, self.parts[:3])]
         if len(self.drifts) > 1:
             others = ", ".join(f"{drift.statistic} (image {drift.since})" for drift in self.drifts[1:])
@@ -93,7 +95,7 @@ class ControlChart(Detector):
     are much like the ones just before them, such as frames of a video, cause more false alarms.
 
     Args:
-        detector: Whose score is watched too; its map and normal image are passed on.
+        detector: Whose score is watched too; its map and expected image are passed on.
         run_length: Good images between two false alarms, in the mean, of all charts together.
         subgroup: Consecutive images whose means and ranges are charted.
         weight: Of the newest image in the EWMA.
@@ -112,38 +114,35 @@ class ControlChart(Detector):
     def __init__(
         self,
         detector: Detector | None = None,
-        run_length: float = 1000.0,
-        subgroup: int = 5,
-        weight: float = 0.1,
-        slack: float = 0.5,
+        run_length: PositiveFloat = 1000.0,
+        subgroup: Annotated[int, Ge(2)] = 5,
+        weight: Annotated[float, Interval(gt=0, le=1)] = 0.1,
+        slack: PositiveFloat = 0.5,
     ) -> None:
         super().__init__()
         self.detector = detector
-        self.run_length, self.subgroup, self.weight, self.slack = run_length, subgroup, weight, slack
+        self.run_length = run_length
+        self.subgroup = subgroup
+        self.weight = weight
+        self.slack = slack
         self.reference_share = 0.0 if detector is None else REFERENCE_SHARE
         self.working_size = largest_working_size(self._inner())
         self.scores = ReferenceScores()
         for name in ("means", "sigmas", "count"):
             self.register_buffer(name, None)
 
-    def phases(self) -> tuple[Trainable, ...]:
-        """Those of the detector; what cannot work is refused before it is trained."""
-        if self.subgroup < 2 or not 0 < self.weight <= 1:
-            raise UsageError(f"subgroup={self.subgroup} must be 2 or more, weight={self.weight} above 0, at most 1")
-        return phases_of(self._inner())
-
     def build(self, shape: tuple[int, ...]) -> None:
         """Build the detector."""
         build_members(self._inner(), shape)
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Centres and sigmas; where there is a detector, its statistics, and centres later, from data new to it."""
+        """Estimate centres and sigmas, or the detector's statistics; then centres come later, from data new to it."""
         fit_members(self._inner(), batches)
         if self.detector is None:
             self._estimate(batches)
 
     def fit_reference(self, batches: Batches) -> None:
-        """Law of the detector's scores, then centres and sigmas."""
+        """Estimate the law of the detector's scores, then centres and sigmas."""
         unseen = fit_references(self._inner(), batches)
         if self.detector is not None:
             self.scores.fit(torch.cat([self.detector.score_batch(batch).image for batch in in_order(unseen)]))
@@ -154,8 +153,9 @@ class ControlChart(Detector):
         inner = None if self.detector is None else self.detector.score_batch(images)
         distances = self._distances(images, inner).abs()
         terms = dict(zip(self._names(images.shape[1:]), distances.unbind(1), strict=True))
-        pixel, normal = (None, None) if inner is None else (inner.pixel, inner.normal)
-        return Anomaly(distances.amax(1), pixel, terms, normal)
+        if inner is None:
+            return Anomaly(distances.amax(1), None, terms)
+        return inner._replace(image=distances.amax(1), terms=terms)
 
     def embedding(self, images: Tensor) -> Tensor:
         """Signed distances of all statistics from their centres, in sigma."""
@@ -204,7 +204,7 @@ class ControlChart(Detector):
         return images.double() if images.ndim == 2 else image_statistics(images)
 
     def _gaussian(self, scores: Tensor) -> Tensor:
-        """What a standard Gaussian exceeds as rarely as normal data exceed these scores."""
+        """Standard Gaussian quantiles with the tail probabilities of these scores."""
         log_p = self.scores(scores)
         within = log_p.clamp(min=SMALLEST_LOG_P)
         quantile = -torch.special.ndtri(within.exp().clamp(max=1 - 1e-15))

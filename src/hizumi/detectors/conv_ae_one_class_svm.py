@@ -1,19 +1,23 @@
 """Convolutional autoencoder and one-class SVM: codes that no normal image has are anomalous."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from hizumi.arguments import ProperShare
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.features import FeatureSpace
 from hizumi.detectors.support import Kernel, SupportVectorMachine
 from hizumi.models.autoencoder import Autoencoder
-from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
+from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 MAX_COMPONENTS = 256
+
+flat_autoencoder = partial(Autoencoder, code=64, layout="flat", width=32, learning_rate=1e-3)
 
 
 class ConvAEOneClassSVM(Detector):
@@ -24,12 +28,9 @@ class ConvAEOneClassSVM(Detector):
     fully connected networks.
 
     Args:
-        code: Numbers in the code.
-        width: Channels of the autoencoder's first convolution.
-        noise: Standard deviation of Gaussian noise on what the autoencoder sees in training.
+        model: The autoencoder; one with a flat code of 64 numbers where not given.
         kernel: "rbf", exactly, on at most 10,000 codes; by random Fourier features ("fourier") or "linear" on all.
         nu: Upper bound on the share of training data outside.
-        learning_rate: Of the autoencoder's Adam; a tenth of it for the last 30 % of the budget.
     """
 
     card: ClassVar[Card] = Card(
@@ -38,42 +39,34 @@ class ConvAEOneClassSVM(Detector):
         paper="Seeböck et al., Identifying and categorizing anomalies in retinal imaging data, NIPS ML4HC 2016",
     )
     presets: ClassVar[Mapping[str, Preset]] = {
-        "fast": Preset(lambda: ConvAEOneClassSVM(width=16), TrainingOptions(budget=Budget(steps=1000), batch_size=64))
+        "fast": Preset(
+            lambda: ConvAEOneClassSVM(flat_autoencoder(width=16)),
+            TrainingOptions(budget=Budget(steps=1000), batch_size=64),
+        ),
+        "small": Preset(lambda: ConvAEOneClassSVM(flat_autoencoder(code=8, width=8))),
     }
 
-    def __init__(
-        self,
-        code: int = 64,
-        width: int = 32,
-        noise: float = 0.0,
-        kernel: Kernel = "rbf",
-        nu: float = 0.05,
-        learning_rate: float = 1e-3,
-    ) -> None:
+    def __init__(self, model: Autoencoder | None = None, kernel: Kernel = "rbf", nu: ProperShare = 0.05) -> None:
         super().__init__()
-        self.code, self.width, self.noise, self.kernel, self.nu = code, width, noise, kernel, nu
-        self.learning_rate = learning_rate
-        self.model = Autoencoder(code, "flat", width, learning_rate, noise)
+        self.model = flat_autoencoder() if model is None else model
+        self.kernel = kernel
+        self.nu = nu
         self.space = FeatureSpace(self.model, max_whitened=MAX_COMPONENTS)
         self.machine = SupportVectorMachine(kernel, nu)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Go on in double precision: scores are small differences, which single precision rounds batch by batch."""
+        """Switch to double precision: scores are small differences, and rounding in single depends on the batch."""
         self.model.double()
 
-    def phases(self) -> tuple[Trainable]:
-        """The autoencoder."""
-        return (self.model,)
-
     def fit_statistics(self, batches: Batches) -> None:
-        """The support vector machine on the codes."""
+        """Fit the support vector machine on the codes."""
         codes = torch.cat([self._codes(batch) for batch in in_order(batches)])
         self.machine.fit(self.space.fit(codes, images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """Signed distances outside the boundary, in the kernel's space."""
-        normal = self.model.reconstruct(images.double()).float()
-        return Anomaly(self.machine(self.embedding(images)), normal=normal)
+        reconstruction = self.model.reconstruct(images.double()).float()
+        return Anomaly(self.machine(self.embedding(images)), reconstruction=reconstruction)
 
     def embedding(self, images: Tensor) -> Tensor:
         """Whitened codes."""

@@ -10,18 +10,19 @@ CHUNK = 4096  # rows at a time in a search: distances to a whole memory are larg
 
 
 class Reservoir:
-    """An even random sample of a stream of rows, in bounded memory and the same for the same seed.
+    """An even random sample of a stream of rows, in bounded memory, determined by the seed.
 
     Each row draws a number, and those with the lowest numbers stay.
     """
 
     def __init__(self, size: int, seed: int = 0) -> None:
-        self.size, self.generator = size, torch.Generator().manual_seed(seed)
+        self.size = size
+        self.generator = torch.Generator().manual_seed(seed)
         self.rows: Tensor | None = None
         self._numbers = torch.empty(0)
 
     def add(self, rows: Float[Tensor, "n d"]) -> None:
-        """More rows of the stream."""
+        """Add rows of the stream to the sample."""
         numbers = torch.rand(len(rows), generator=self.generator, dtype=torch.float64)
         if self.rows is not None:
             rows, numbers = torch.cat([self.rows, rows]), torch.cat([self._numbers, numbers])

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from hizumi.arguments import NonNegativeFloat, ProperShare
 from hizumi.data.motion import FLOW_CHANNELS
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError
 from hizumi.models.pix2pix import Pix2Pix
 from hizumi.objectives import smooth
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
@@ -71,7 +72,7 @@ class CrossTranslation(Trainable):
         return (flow, frame) if self.backwards else (frame, flow)
 
     def logits(self, items: Tensor) -> Tensor:
-        """The discriminator's word on each patch, (n, 1, p, q), positive where the two parts go together."""
+        """The discriminator's logit of each patch, (n, 1, p, q), positive where the two parts go together."""
         logits: Tensor = self.translator.discriminator(torch.cat(self.parts(items), 1))
         return logits
 
@@ -106,7 +107,8 @@ class CrossChannel(Detector):
         "fast": Preset(
             lambda: CrossChannel(Pix2Pix(width=16, learning_rate=5e-4), image_score="generators"),
             TrainingOptions(budget=Budget(steps=800), batch_size=8),
-        )
+        ),
+        "small": Preset(lambda: CrossChannel(Pix2Pix(width=8))),
     }
 
     low: Tensor | None
@@ -117,14 +119,16 @@ class CrossChannel(Detector):
         translator: Pix2Pix | None = None,
         image_score: Literal["discriminators", "generators", "both"] = "discriminators",
         normalisation: Literal["maximum", "deviation"] = "maximum",
-        smoothing: float = 4.0,
-        moving: float = 0.1,
-        reference_share: float = 0.2,
+        smoothing: NonNegativeFloat = 4.0,
+        moving: NonNegativeFloat = 0.1,
+        reference_share: ProperShare = 0.2,
     ) -> None:
         super().__init__()
         self.translator = Pix2Pix() if translator is None else translator
-        self.image_score, self.normalisation = image_score, normalisation
-        self.smoothing, self.moving = smoothing, moving
+        self.image_score = image_score
+        self.normalisation = normalisation
+        self.smoothing = smoothing
+        self.moving = moving
         self.reference_share = reference_share
         self.to_flow = CrossTranslation(self.translator, backwards=False)
         self.to_frame = CrossTranslation(self.translator, backwards=True)
@@ -132,49 +136,46 @@ class CrossChannel(Detector):
         self.register_buffer("scale", None)
 
     def phases(self) -> tuple[CrossTranslation, CrossTranslation]:
-        """One direction after the other, once it is sure that the settings are known."""
-        if self.image_score not in SCORES:
-            raise UsageError(f"image_score {self.image_score!r} is not known; use {', '.join(SCORES)}")
-        if self.normalisation not in ("maximum", "deviation"):
-            raise UsageError(f"normalisation {self.normalisation!r} is not known; use maximum or deviation")
+        """One direction, then the other, both as `translator` says."""
         return self.to_flow, self.to_frame
 
     def fit_reference(self, batches: Batches) -> None:
-        """What each map is measured from, and its unit."""
-        raw = torch.cat([self._raw(batch, self._expected(batch)) for batch in in_order(batches)])
-        if self.normalisation == "deviation":
-            low, scale = raw.mean((0, 2, 3)), raw.std((0, 2, 3), correction=0)
-        else:
-            likeness, errors = -raw[:, :1].amin((0, 2, 3)), raw[:, 1:].amax((0, 2, 3))
-            low, scale = torch.cat([-likeness, torch.zeros_like(errors)]), torch.cat([likeness, errors])
+        """Estimate the origin of each map, and its unit."""
+        raw = torch.cat([self._raw(batch, self._translated(batch)) for batch in in_order(batches)])
+        match self.normalisation:
+            case "maximum":
+                likeness, errors = -raw[:, :1].amin((0, 2, 3)), raw[:, 1:].amax((0, 2, 3))
+                low, scale = torch.cat([-likeness, torch.zeros_like(errors)]), torch.cat([likeness, errors])
+            case "deviation":
+                low, scale = raw.mean((0, 2, 3)), raw.std((0, 2, 3), correction=0)
         self.low, self.scale = low[:, None, None], scale[:, None, None].clamp(min=1e-6)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """The largest value of each map; the chosen map is the one that is shown."""
-        normal = self._expected(images)
-        normalised = self._normalised(self._raw(images, normal)) * self._moves(images)
+        translated = self._translated(images)
+        normalised = self._normalised(self._raw(images, translated)) * self._moves(images)
         answers, of_frame, of_flow = normalised.tensor_split([-2, -1], 1)
         discriminators = answers.sum(1, keepdim=True)
         generators = of_frame + FLOW_WEIGHT * of_flow
         maps = dict(zip(SCORES, (discriminators, generators, discriminators + generators), strict=True))
         terms = {name: pixel.flatten(1).amax(1) for name, pixel in maps.items()}
-        return Anomaly(terms[self.image_score], maps[self.image_score], terms, normal)
+        return Anomaly(terms[self.image_score], maps[self.image_score], terms, reconstruction=translated)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """What both discriminators say of each patch."""
+        """Logits of both discriminators for each patch."""
         return torch.cat([phase.logits(images).flatten(1) for phase in self.phases()], 1)
 
-    def _expected(self, images: Tensor) -> Tensor:
+    def _translated(self, images: Tensor) -> Tensor:
         """The frame that goes with the flow, and the flow that goes with the frame, (n, c, h, w)."""
         backwards_first = (self.to_frame, self.to_flow)  # in the order of an item's channels
         return torch.cat([phase.translator.translate(phase.parts(images)[0]) for phase in backwards_first], 1)
 
-    def _raw(self, images: Tensor, expected: Tensor) -> Tensor:
+    def _raw(self, images: Tensor, translated: Tensor) -> Tensor:
         """Smoothed maps: -S, or both logits where deviations count; then the errors of frame and length of flow."""
         answers = torch.cat([self._enlarged(phase.logits(images), images) for phase in self.phases()], 1)
         if self.normalisation == "maximum":
             answers = -answers.sigmoid().sum(1, keepdim=True)
-        error = (images - expected).abs()
+        error = (images - translated).abs()
         of_frame, of_flow = error[:, :-FLOW_CHANNELS].mean(1, keepdim=True), error[:, -1:]
         return smooth(torch.cat([answers, of_frame, of_flow], 1), self.smoothing)
 

@@ -1,19 +1,23 @@
 """Deep belief network and one-class SVM: a plane, or a ball, around what the top layer makes of normal items."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from hizumi.arguments import ProperShare
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.features import FeatureSpace
 from hizumi.detectors.support import SupportVectorBall, SupportVectorMachine
 from hizumi.models.deep_belief_network import DeepBeliefNetwork
-from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
+from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 MAX_COMPONENTS = 256
+
+greedy_network = partial(DeepBeliefNetwork, hidden=(500, 100), chains=0)
 
 
 class DBNOneClassSVM(Detector):
@@ -25,8 +29,7 @@ class DBNOneClassSVM(Detector):
     afterwards; "fourier" and "rbf" are not in it.
 
     Args:
-        hidden: Sizes of the hidden layers from the bottom up.
-        learning_rate: Of the network, as for `DeepBeliefNetwork`.
+        model: The network; of 500 and 100 hidden units, all layers trained by CD-1, where not given.
         boundary: "linear", a plane; "ball", the linear kernel's support vector data description; "fourier" or "rbf",
             the machine with a Gaussian kernel, approximately and on all codes, or exactly on at most 10,000.
         nu: Upper bound on the share of training data outside.
@@ -41,41 +44,43 @@ class DBNOneClassSVM(Detector):
     working_size: int = 32
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
-            lambda: DBNOneClassSVM(hidden=(500, 300), boundary="ball"),
+            lambda: DBNOneClassSVM(greedy_network(hidden=(500, 300)), boundary="ball"),
             TrainingOptions(budget=Budget(steps=600), batch_size=100),
-        )
+        ),
+        "small": Preset(lambda: DBNOneClassSVM(greedy_network(hidden=(64,)), boundary="ball")),
     }
 
     def __init__(
         self,
-        hidden: tuple[int, ...] = (500, 100),
-        learning_rate: float = 0.1,
+        model: DeepBeliefNetwork | None = None,
         boundary: Literal["linear", "ball", "fourier", "rbf"] = "linear",
-        nu: float = 0.05,
+        nu: ProperShare = 0.05,
     ) -> None:
         super().__init__()
-        self.hidden, self.learning_rate, self.boundary, self.nu = hidden, learning_rate, boundary, nu
-        self.model = DeepBeliefNetwork(hidden, chains=0, learning_rate=learning_rate)
+        self.model = greedy_network() if model is None else model
+        self.boundary = boundary
+        self.nu = nu
         self.space = FeatureSpace(self.model, max_whitened=MAX_COMPONENTS)
         self.machine: SupportVectorBall | SupportVectorMachine
-        self.machine = SupportVectorBall(nu) if boundary == "ball" else SupportVectorMachine(boundary, nu)
+        match boundary:
+            case "ball":
+                self.machine = SupportVectorBall(nu)
+            case "linear" | "fourier" | "rbf":
+                self.machine = SupportVectorMachine(boundary, nu)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Go on in double precision: scores are small differences, which single precision rounds batch by batch."""
+        """Switch to double precision: scores are small differences, and rounding in single depends on the batch."""
         self.model.double()
 
-    def phases(self) -> tuple[Trainable]:
-        """The network."""
-        return (self.model,)
-
     def fit_statistics(self, batches: Batches) -> None:
-        """The boundary around the codes."""
+        """Fit the boundary around the codes."""
         codes = torch.cat([self.model.encode(batch.double()) for batch in in_order(batches)])
         self.machine.fit(codes if self.boundary == "linear" else self.space.fit(codes, images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """How far codes lie outside the boundary; beside it, what the network would have in the item's place."""
-        return Anomaly(self.machine(self.embedding(images)), normal=self.model.reconstruct(images.double()).float())
+        """How far codes lie outside the boundary, with the network's reconstruction of the item."""
+        reconstruction = self.model.reconstruct(images.double()).float()
+        return Anomaly(self.machine(self.embedding(images)), reconstruction=reconstruction)
 
     def embedding(self, images: Tensor) -> Tensor:
         """Mean activations of the top layer, whitened for a boundary that is no plane."""

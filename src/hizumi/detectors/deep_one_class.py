@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from hizumi import data, objectives
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.data.stream import Batches, Stream, View, as_source
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.errors import DataError
@@ -25,18 +26,38 @@ CARD = Card(
 
 
 class DeepOneClassTraining(Trainable):
-    """Features, and a classifier of the reference set on them; arguments as for `DeepOneClass`."""
+    """Features, and a classifier of the reference set on them.
+
+    Args:
+        reference: A built-in set or the user's own, a folder of images for each class, or an .npz file with labels.
+            It is read when training begins, and brought to the size and channels of the normal images.
+        compactness_weight: λ.
+        features: Numbers in g(x).
+        classes: Outputs of the classifier: as many as the reference set has classes, or more.
+        width: Channels of the first convolution.
+        learning_rate: Of Adam.
+    """
 
     card: ClassVar[Card] = CARD
     default_budget: ClassVar[Budget] = Budget(steps=3000)
     default_batch_size: ClassVar[int] = 32
 
     def __init__(
-        self, reference: str, compactness_weight: float, features: int, classes: int, width: int, learning_rate: float
+        self,
+        reference: str = "photographs",
+        compactness_weight: NonNegativeFloat = 0.1,
+        features: PositiveInt = 128,
+        classes: PositiveInt = 20,
+        width: PositiveInt = 32,
+        learning_rate: PositiveFloat = 1e-3,
     ) -> None:
         super().__init__()
-        self.reference, self.compactness_weight = reference, compactness_weight
-        self.features, self.classes, self.width, self.learning_rate = features, classes, width, learning_rate
+        self.reference = reference
+        self.compactness_weight = compactness_weight
+        self.features = features
+        self.classes = classes
+        self.width = width
+        self.learning_rate = learning_rate
         self._references: Stream | None = None
 
     def build(self, shape: tuple[int, ...]) -> None:
@@ -103,57 +124,42 @@ class DeepOneClass(Detector):
     times stronger; the map is not the paper's.
 
     Args:
-        reference: A built-in set or the user's own, a folder of images for each class, or an .npz file with labels.
-            It is read when training begins, and brought to the size and channels of the normal images.
-        compactness_weight: λ.
-        features: Numbers in g(x).
-        classes: Outputs of the classifier: as many as the reference set has classes, or more.
+        model: The network and how it is trained.
         templates: How many normal images to compare with.
-        width: Channels of the first convolution.
-        learning_rate: Of Adam.
         smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
     """
 
     card: ClassVar[Card] = CARD
     presets: ClassVar[Mapping[str, Preset]] = {
-        "fast": Preset(lambda: DeepOneClass(width=16), TrainingOptions(budget=Budget(steps=800)))
+        "fast": Preset(lambda: DeepOneClass(DeepOneClassTraining(width=16)), TrainingOptions(budget=Budget(steps=800))),
+        "small": Preset(lambda: DeepOneClass(DeepOneClassTraining(compactness_weight=1.0, features=64, width=8))),
     }
     template_images: Tensor | None
     template_features: Tensor | None
 
     def __init__(
         self,
-        reference: str = "photographs",
-        compactness_weight: float = 0.1,
-        features: int = 128,
-        classes: int = 20,
-        templates: int = 40,
-        width: int = 32,
-        learning_rate: float = 1e-3,
-        smoothing: float = 4.0,
+        model: DeepOneClassTraining | None = None,
+        templates: PositiveInt = 40,
+        smoothing: NonNegativeFloat = 4.0,
     ) -> None:
         super().__init__()
-        self.reference, self.compactness_weight = reference, compactness_weight
-        self.features, self.classes, self.width, self.learning_rate = features, classes, width, learning_rate
-        self.templates, self.smoothing = templates, smoothing
-        self.network = DeepOneClassTraining(reference, compactness_weight, features, classes, width, learning_rate)
+        self.model = DeepOneClassTraining() if model is None else model
+        self.templates = templates
+        self.smoothing = smoothing
         self.register_buffer("template_images", None)
         self.register_buffer("template_features", None)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Go on in double precision: compact features differ by little, which single rounds batch by batch."""
-        self.network.double()
-
-    def phases(self) -> tuple[DeepOneClassTraining]:
-        """One."""
-        return (self.network,)
+        """Switch to double precision: compact features differ by little, and single rounds them batch by batch."""
+        self.model.double()
 
     def fit_statistics(self, batches: Batches) -> None:
         """Draw the templates."""
         generator = torch.Generator().manual_seed(0)
         chosen = torch.randperm(len(batches), generator=generator)[: self.templates]
         self.template_images = batches.batch(chosen, generator)
-        self.template_features = self.network.encode(self.template_images.double())
+        self.template_features = self.model.encode(self.template_images.double())
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """Distances to the nearest template, which is what normal would look like."""
@@ -161,14 +167,14 @@ class DeepOneClass(Detector):
         assert self.template_features is not None
         with torch.enable_grad():
             # Padded here: the padding's slopes would otherwise all fall on the rim of the image.
-            inputs = self.network.pyramid.pad(images.double()).requires_grad_()
-            differences = self.network.encode(inputs)[:, None] - self.template_features
+            inputs = self.model.pyramid.pad(images.double()).requires_grad_()
+            differences = self.model.encode(inputs)[:, None] - self.template_features
             distances, nearest = differences.norm(dim=2).min(1)
             (slopes,) = torch.autograd.grad(distances.sum(), inputs)
         normal = self.template_images[nearest]
         shares = (slopes[:, :, : images.shape[2], : images.shape[3]] * (images - normal)).abs().mean(1, keepdim=True)
-        return Anomaly(distances.detach(), objectives.smooth(shares, self.smoothing).float(), {}, normal)
+        return Anomaly(distances.detach(), objectives.smooth(shares, self.smoothing).float(), normal=normal)
 
     def embedding(self, images: Tensor) -> Tensor:
         """Features."""
-        return self.network.encode(images.double())
+        return self.model.encode(images.double())

@@ -1,7 +1,7 @@
 """Deep SVDD: a network that maps normal items into a small ball; what lands far from its centre is anomalous."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from hizumi import networks
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, ProperShare, Share
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.errors import UsageError
 from hizumi.objectives import contrast_normalised
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions, drop_at
 
@@ -26,7 +26,16 @@ RATE_DROP = drop_at(1 / 3)  # epoch 50 of 150
 
 
 class Pretraining(Trainable):
-    """The encoder, as half of an autoencoder trained on the squared error; arguments as for `DeepSVDD`."""
+    """The encoder, as half of an autoencoder trained on the squared error.
+
+    Args:
+        code: Dimensions of φ(x).
+        widths: Channels of the stages of the encoder, each halving the image; the last is kept for further stages.
+        contrast: Bring every image to mean 0 and mean absolute value 1, then all by one map to [0, 1], which the
+            normal images fill.
+        learning_rate: Of both Adam optimisers, this phase's and the ball's.
+        weight_decay: In both phases.
+    """
 
     card: ClassVar[Card] = CARD
     default_budget: ClassVar[Budget] = Budget(epochs=150)
@@ -35,11 +44,19 @@ class Pretraining(Trainable):
     highest: Tensor
 
     def __init__(
-        self, code: int, widths: Sequence[int], contrast: bool, learning_rate: float, weight_decay: float
+        self,
+        code: PositiveInt = 128,
+        widths: tuple[PositiveInt, ...] = (32, 64, 128),
+        contrast: bool = True,
+        learning_rate: PositiveFloat = 1e-4,
+        weight_decay: NonNegativeFloat = 5e-7,
     ) -> None:
         super().__init__()
-        self.code, self.widths, self.contrast = code, widths, contrast
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.code = code
+        self.widths = widths
+        self.contrast = contrast
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make encoder and decoder."""
@@ -86,7 +103,15 @@ class Pretraining(Trainable):
 
 
 class DeepSVDDTraining(Trainable):
-    """The ball; arguments as for `DeepSVDD`."""
+    """The ball into which the pre-trained encoder learns to map normal items.
+
+    Args:
+        pretraining: Trained first, by a phase of its own.
+        boundary: "hard" draws all items to the centre, "soft" those outside of the radius R, which a share `nu` of the
+            normal items exceeds.
+        nu: That share.
+        warm_up: Share of the budget after which R begins to follow the data; R is 0 before.
+    """
 
     card: ClassVar[Card] = CARD
     default_budget: ClassVar[Budget] = Budget(epochs=150)
@@ -96,31 +121,33 @@ class DeepSVDDTraining(Trainable):
 
     def __init__(
         self,
-        pretraining: Pretraining,
-        boundary: Literal["hard", "soft"],
-        nu: float,
-        warm_up: float,
-        learning_rate: float,
-        weight_decay: float,
+        pretraining: Pretraining | None = None,
+        boundary: Literal["hard", "soft"] = "hard",
+        nu: ProperShare = 0.1,
+        warm_up: Share = 1 / 15,
     ) -> None:
         super().__init__()
-        self._pretraining = (pretraining,)  # in a tuple: it is a phase of its own and not part of this one
-        self.boundary, self.nu, self.warm_up = boundary, nu, warm_up
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        # In a tuple: it is a phase of its own, and its weights are not part of this one.
+        self._pretraining = (Pretraining() if pretraining is None else pretraining,)
+        self.boundary = boundary
+        self.nu = nu
+        self.warm_up = warm_up
+
+    @property
+    def pretraining(self) -> Pretraining:
+        """The phase before this one, which provides encoder, inputs and rates."""
+        return self._pretraining[0]
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Start from the encoder of the autoencoder."""
-        if self.boundary not in ("hard", "soft"):
-            raise UsageError(f"boundary {self.boundary!r} is not known; use hard or soft")
-        (pretraining,) = self._pretraining
-        self.encoder = copy.deepcopy(pretraining.encoder)
-        self.register_buffer("centre", torch.zeros(pretraining.code))
+        self.encoder = copy.deepcopy(self.pretraining.encoder)
+        self.register_buffer("centre", torch.zeros(self.pretraining.code))
         self.register_buffer("radius", torch.tensor(0.0))
         self.optimise(
             "encoder",
             self.encoder.parameters(),
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
+            learning_rate=self.pretraining.learning_rate,
+            weight_decay=self.pretraining.weight_decay,
             schedule=RATE_DROP,
         )
 
@@ -134,30 +161,33 @@ class DeepSVDDTraining(Trainable):
         """Draw the batch's codes to the centre; behind a soft boundary only those outside, and the radius with them."""
         distances = self.squared_distances(batch)
         loss = self.update("encoder", self._objective(distances))
-        if self.boundary == "hard":
-            return {"distance": loss}
-        if self.progress >= self.warm_up:
-            self.radius.copy_(distances.detach().sqrt().quantile(1 - self.nu))
-        return {"soft_boundary": loss, "radius": self.radius.clone()}
+        match self.boundary:
+            case "hard":
+                return {"distance": loss}
+            case "soft":
+                if self.progress >= self.warm_up:
+                    self.radius.copy_(distances.detach().sqrt().quantile(1 - self.nu))
+                return {"soft_boundary": loss, "radius": self.radius.clone()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """The same objective."""
+        """The training objective, at the current radius."""
         return self._objective(self.squared_distances(batch))
 
     def encode(self, items: Tensor) -> Tensor:
         """φ(x), (n, code)."""
-        (pretraining,) = self._pretraining
-        return self.encoder(pretraining.inputs(items))
+        return self.encoder(self.pretraining.inputs(items))
 
     def squared_distances(self, items: Tensor) -> Tensor:
         """|φ(x) - c|², (n,)."""
         return (self.encode(items) - self.centre).square().sum(1)
 
     def _objective(self, distances: Tensor) -> Tensor:
-        if self.boundary == "hard":
-            return distances.mean()
-        squared_radius = self.radius.square()
-        return squared_radius + (distances - squared_radius).relu().mean() / self.nu
+        match self.boundary:
+            case "hard":
+                return distances.mean()
+            case "soft":
+                squared_radius = self.radius.square()
+                return squared_radius + (distances - squared_radius).relu().mean() / self.nu
 
 
 class DeepSVDD(Detector):
@@ -168,52 +198,33 @@ class DeepSVDD(Detector):
     widths=(8, 4), code=32; the rate falls to a tenth after a third of either phase, as published for them.
 
     Args:
-        code: Dimensions of φ(x).
-        widths: Channels of the stages of the encoder, each halving the image; the last is kept for further stages.
-        boundary: "hard" draws all items to the centre, "soft" those outside of the radius R, which a share `nu` of the
-            normal items exceeds.
-        nu: That share.
-        contrast: Bring every image to mean 0 and mean absolute value 1, then all by one map to [0, 1], which the
-            normal images fill.
-        warm_up: Share of the budget after which R begins to follow the data; R is 0 before.
-        learning_rate: Of both Adam optimisers.
-        weight_decay: In both phases.
+        model: The ball, with the pre-training of its encoder.
     """
 
     card: ClassVar[Card] = CARD
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
-            lambda: DeepSVDD(code=32, widths=(8, 16, 32), learning_rate=1e-3),
+            lambda: DeepSVDD(DeepSVDDTraining(Pretraining(code=32, widths=(8, 16, 32), learning_rate=1e-3))),
             TrainingOptions(budget=(Budget(steps=700), Budget(steps=800)), batch_size=100),
-        )
+        ),
+        "small": Preset(lambda: DeepSVDD(DeepSVDDTraining(Pretraining(code=8, widths=(8, 4), learning_rate=1e-3)))),
     }
 
-    def __init__(
-        self,
-        code: int = 128,
-        widths: tuple[int, ...] = (32, 64, 128),
-        boundary: Literal["hard", "soft"] = "hard",
-        nu: float = 0.1,
-        contrast: bool = True,
-        warm_up: float = 1 / 15,
-        learning_rate: float = 1e-4,
-        weight_decay: float = 5e-7,
-    ) -> None:
+    def __init__(self, model: DeepSVDDTraining | None = None) -> None:
         super().__init__()
-        self.code, self.widths, self.boundary, self.nu, self.contrast = code, widths, boundary, nu, contrast
-        self.warm_up, self.learning_rate, self.weight_decay = warm_up, learning_rate, weight_decay
-        self.pretraining = Pretraining(code, widths, contrast, learning_rate, weight_decay)
-        self.ball = DeepSVDDTraining(self.pretraining, boundary, nu, warm_up, learning_rate, weight_decay)
-
-    def phases(self) -> tuple[Pretraining, DeepSVDDTraining]:
-        """The autoencoder, then the ball."""
-        return self.pretraining, self.ball
+        model = DeepSVDDTraining() if model is None else model
+        self.pretraining = model.pretraining
+        self.model = model
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """Squared distances from the centre, or beyond the radius."""
-        distances = self.ball.squared_distances(images)
-        return Anomaly(distances if self.boundary == "hard" else distances - self.ball.radius.square())
+        distances = self.model.squared_distances(images)
+        match self.model.boundary:
+            case "hard":
+                return Anomaly(distances)
+            case "soft":
+                return Anomaly(distances - self.model.radius.square())
 
     def embedding(self, images: Tensor) -> Tensor:
         """Codes."""
-        return self.ball.encode(images)
+        return self.model.encode(images)

@@ -1,18 +1,19 @@
 """The contract every anomaly detector keeps: fit on normal data, then score anything."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 
 import torch
 from torch import Tensor, nn
 
-from hizumi.arguments import Configurable, check_arguments
+from hizumi.arguments import Configurable, check_arguments, parts_of
 from hizumi.data.stream import Batches, View, as_source, in_order, mix_seed
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
-from hizumi.errors import DataError, NotFittedError, UsageError
+from hizumi.errors import DataError, NotFittedError
+from hizumi.objectives import absolute_difference
 from hizumi.training import loop
 from hizumi.training.card import Card
 from hizumi.training.journal import Journal
@@ -30,22 +31,33 @@ class Anomaly(NamedTuple):
     image: Tensor  # (n,)
     pixel: Tensor | None = None  # (n, 1, h, w), None where the method cannot localise
     terms: dict[str, Tensor] = {}  # noqa: RUF012 - never written to; what the score is made of, each (n,)
-    normal: Tensor | None = None  # (n, c, h, w): what normal would look like, None where the method cannot say
+    normal: Tensor | None = None  # (n, *shape): the normal item to compare with, which may be one for all: a mean
+    reconstruction: Tensor | None = None  # (n, *shape): this item as the model rebuilds it
+
+    @property
+    def expected(self) -> Tensor | None:
+        """What normal would look like, (n, *shape): `normal`, else the reconstruction; None where there is neither."""
+        return self.reconstruction if self.normal is None else self.normal
+
+
+def residual_map(images: Tensor, rebuilt: Tensor) -> Tensor | None:
+    """Channel mean of |x - x'|, (n, 1, h, w); None for vectors."""
+    return absolute_difference(images, rebuilt) if images.ndim == 4 else None
 
 
 class Detector(nn.Module, ABC, metaclass=Configurable):
-    """An anomaly detector. One file, one subclass: `phases` to train, `fit_statistics` to estimate, `score_batch`.
+    """An anomaly detector. One file, one subclass: models to train, `fit_statistics` to estimate, `score_batch`.
 
     The constructor stores its arguments under their own names and does nothing else that can fail. Everything fitted
     is a parameter or a buffer. Vectors are standardised here, once, by the training data's mean and deviation.
     """
 
     card: ClassVar[Card]
-    presets: ClassVar[Mapping[str, Preset]] = {}  # "fast" where there is something to train: 32 pixels in two minutes
+    presets: ClassVar[Mapping[str, Preset]] = {}  # "fast" where there is something to train
     working_size: int = 64  # images larger than this are brought to it unless the user says otherwise
     exemptions: ClassVar[Mapping[str, str]] = {}  # contract checks that it cannot meet, each with the reason
     tolerance: ClassVar[float] = 1e-6  # by which an image's score may differ in another batch, relative to the scores
-    tolerance_in_bf16: ClassVar[float] = 0.01  # the same where convolutions keep 8 significant bits
+    tolerance_in_bf16: ClassVar[float] = 0.01  # likewise, where convolutions keep 8 significant bits
 
     follows_chi_square: ClassVar[bool] = False  # scores of Gaussian data do, with `degrees_of_freedom`
 
@@ -74,8 +86,8 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         """Make what depends on the shape of the data, (c, h, w) or (d,), besides the phases' own networks."""
 
     def phases(self) -> Sequence[Trainable]:
-        """The models to train, in order."""
-        return ()
+        """The models to train, in order: those among the arguments, each after the models among its own arguments."""
+        return tuple(_models_in(self))
 
     def fit_statistics(self, batches: Batches) -> None:
         """Estimate what is left after training, from one or more passes over the training data."""
@@ -197,11 +209,9 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         return next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))
 
     def _dealt(self, source: Batches, seed: int) -> tuple[Batches, Batches | None]:
-        """What to train on, and what to hold out of it as reference."""
+        """The data to train on, and the reference data held out of them."""
         if self.reference_share == 0:
             return source, None
-        if not 0 < self.reference_share < 1:
-            raise UsageError(f"reference_share is {self.reference_share}; it must lie between 0 and 1")
         if len(source) < 2:
             raise DataError(f"one normal item is too few for {type(self).__name__}, which holds some out as reference")
         order = torch.randperm(len(source), generator=torch.Generator().manual_seed(mix_seed(seed, 1)))
@@ -225,6 +235,15 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         return (items - self.vector_mean.to(items.device)) / self.vector_scale.to(items.device)
 
 
+def _models_in(part: Any) -> Iterator[Trainable]:
+    for _, inner in parts_of(part):
+        if isinstance(inner, Detector):
+            yield from inner.phases()
+        else:
+            yield from _models_in(inner)
+            yield inner
+
+
 def _join(parts: list[Anomaly]) -> Anomaly:
     def together(tensors: list[Tensor | None]) -> Tensor | None:
         present = [tensor for tensor in tensors if tensor is not None]
@@ -237,4 +256,5 @@ def _join(parts: list[Anomaly]) -> Anomaly:
         together([part.pixel for part in parts]),
         {term: torch.cat([part.terms[term] for part in parts]) for term in parts[0].terms},
         together([part.normal for part in parts]),
+        together([part.reconstruction for part in parts]),
     )

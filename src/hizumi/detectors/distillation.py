@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.fixed_features import FixedFeatures
+from hizumi.detectors.fixed_features import FixedFeatures, check_levels
 from hizumi.errors import UsageError
 from hizumi.networks.efficientnet import LEVEL_CHANNELS, LEVEL_HALVINGS
 from hizumi.objectives import direction_difference, position_difference, smooth, value_difference
@@ -56,26 +57,46 @@ def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 class DistillationTraining(Trainable):
-    """A student against its fixed teacher; arguments as for `Distillation`."""
+    """A student that learns the features of its fixed teacher.
+
+    Args:
+        levels: Of the teacher, to imitate: 1 is the stem, 2 to 8 the seven stages, 9 the head.
+        width: Channels of the student between levels.
+        value_weight: w, of the values beside the directions; the released code has 0.01, and 0.5 for textures.
+        learning_rate: Of Adam.
+        input_size: Images whose shorter side is below it are enlarged to it for both networks. None: never.
+        flatten: Background lighting to take off first: standard deviation of its blur in pixels. None: leave it.
+        weights: A file of the teacher's weights in place of the installed package's.
+        sha256: The hash that file must have.
+    """
 
     card: ClassVar[Card] = CARD
     default_budget: ClassVar[Budget] = Budget(steps=4000)
 
     def __init__(
         self,
-        levels: tuple[int, ...],
-        width: int,
-        value_weight: float,
-        learning_rate: float,
-        input_size: int | None,
-        flatten: float | None,
-        weights: str | None,
-        sha256: str | None,
+        levels: tuple[int, ...] = (3, 4, 6, 8),
+        width: PositiveInt = 16,
+        value_weight: NonNegativeFloat = 0.01,
+        learning_rate: PositiveFloat = 1e-3,
+        input_size: PositiveInt | None = None,
+        flatten: PositiveFloat | None = None,
+        weights: str | None = None,
+        sha256: str | None = None,
     ) -> None:
         super().__init__()
-        self.levels, self.width, self.value_weight = levels, width, value_weight
-        self.learning_rate, self.input_size, self.flatten = learning_rate, input_size, flatten
-        self.weights, self.sha256 = weights, sha256
+        self.levels = levels
+        self.width = width
+        self.value_weight = value_weight
+        self.learning_rate = learning_rate
+        self.input_size = input_size
+        self.flatten = flatten
+        self.weights = weights
+        self.sha256 = sha256
+
+    def check(self) -> None:
+        """Refuse levels that the teacher lacks."""
+        check_levels(self.levels)
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Load the teacher, make the student."""
@@ -108,67 +129,46 @@ class Distillation(Detector):
     as the teacher's do. A map by positions is not in the paper. w weighs the values, as in the released code.
 
     Args:
-        levels: Of the teacher, to imitate: 1 is the stem, 2 to 8 the seven stages, 9 the head.
-        score_levels: Those of them that the score is made of.
-        width: Channels of the student between levels.
-        value_weight: w, of the values beside the directions; the released code has 0.01, and 0.5 for textures.
+        model: Teacher and student, and how the student is trained.
+        score_levels: Those of the model's levels that the score is made of.
         map_kind: "features" compares position by position, "gradient" is the paper's, with one more backward pass.
-        learning_rate: Of Adam.
-        input_size: Images whose shorter side is below it are enlarged to it for both networks. None: never.
-        flatten: Background lighting to take off first: standard deviation of its blur in pixels. None: leave it.
         smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
-        weights: A file of the teacher's weights in place of the installed package's.
-        sha256: The hash that file must have.
     """
 
     card: ClassVar[Card] = CARD
     working_size: int = 128
     presets: ClassVar[Mapping[str, Preset]] = {
-        "fast": Preset(lambda: Distillation(), TrainingOptions(budget=Budget(steps=1000), batch_size=64))
+        "fast": Preset(lambda: Distillation(), TrainingOptions(budget=Budget(steps=1000), batch_size=64)),
+        "small": Preset(lambda: Distillation(DistillationTraining(levels=(2, 3), width=8), score_levels=(2, 3))),
     }
 
     def __init__(
         self,
-        levels: tuple[int, ...] = (3, 4, 6, 8),
+        model: DistillationTraining | None = None,
         score_levels: tuple[int, ...] = (4, 6, 8),
-        width: int = 16,
-        value_weight: float = 0.01,
         map_kind: Literal["features", "gradient"] = "features",
-        learning_rate: float = 1e-3,
-        input_size: int | None = None,
-        flatten: float | None = None,
-        smoothing: float = 4.0,
-        weights: str | None = None,
-        sha256: str | None = None,
+        smoothing: NonNegativeFloat = 4.0,
     ) -> None:
         super().__init__()
-        self.levels, self.score_levels, self.width = tuple(levels), tuple(score_levels), width
-        self.value_weight, self.map_kind, self.learning_rate = value_weight, map_kind, learning_rate
-        self.input_size, self.flatten, self.smoothing = input_size, flatten, smoothing
-        self.weights, self.sha256 = weights, sha256
-        self.networks = DistillationTraining(
-            self.levels, width, value_weight, learning_rate, input_size, flatten, weights, sha256
-        )
+        self.model = DistillationTraining() if model is None else model
+        self.score_levels = score_levels
+        self.map_kind = map_kind
+        self.smoothing = smoothing
 
-    def phases(self) -> tuple[DistillationTraining]:
-        """One."""
-        return (self.networks,)
-
-    def build(self, shape: tuple[int, ...]) -> None:
-        """Nothing; what the score is made of must have been taught."""
-        if not self.score_levels or not {*self.score_levels} <= {*self.levels}:
-            raise UsageError(f"score_levels {self.score_levels} must be some of levels {self.levels}")
-        if self.map_kind not in ("features", "gradient"):
-            raise UsageError(f"map_kind {self.map_kind!r} is not known; use features or gradient")
+    def check(self) -> None:
+        """Refuse to score by levels that the student does not learn."""
+        if not self.score_levels or not {*self.score_levels} <= {*self.model.levels}:
+            raise UsageError(f"score_levels {self.score_levels} must be some of levels {self.model.levels}")
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """Both differences, summed over the later levels, and the map."""
         pairs = self._pairs(images)
         terms = self._terms(pairs)
-        if self.map_kind == "gradient":
-            pixel = _cleaned(self.gradient(images), self.smoothing)
-        else:
-            pixel = smooth(self._by_position(pairs, images), self.smoothing)
+        match self.map_kind:
+            case "features":
+                pixel = smooth(self._by_position(pairs, images), self.smoothing)
+            case "gradient":
+                pixel = _cleaned(self.gradient(images), self.smoothing)
         return Anomaly(self._score(terms), pixel, terms)
 
     def gradient(self, images: Tensor) -> Tensor:
@@ -180,11 +180,11 @@ class Distillation(Detector):
         return gradient.abs().sum(1, keepdim=True)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """What the student makes of the highest level, averaged over the image."""
+        """The student's map of the highest level, averaged over the image."""
         return self._pairs(images)[-1][1].mean((2, 3))
 
     def _pairs(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        maps = self.networks.maps(images)
+        maps = self.model.maps(images)
         return [maps[level] for level in sorted({*self.score_levels})]
 
     def _terms(self, pairs: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
@@ -194,10 +194,10 @@ class Distillation(Detector):
         }
 
     def _score(self, terms: dict[str, Tensor]) -> Tensor:
-        return terms["direction"] + self.value_weight * terms["value"]
+        return terms["direction"] + self.model.value_weight * terms["value"]
 
     def _by_position(self, pairs: list[tuple[Tensor, Tensor]], images: Tensor) -> Tensor:
-        by_level = [position_difference(*pair, self.value_weight) for pair in pairs]
+        by_level = [position_difference(*pair, self.model.value_weight) for pair in pairs]
         size = images.shape[2:]
         return torch.stack([interpolate(one, size, mode="bilinear", align_corners=False) for one in by_level]).sum(0)
 

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from hizumi import objectives
-from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.arguments import Share
+from hizumi.detectors.detector import Anomaly, Detector, residual_map
 from hizumi.models.bigan import BiGAN
 from hizumi.training import Budget, Card, Preset, TrainingOptions
 
@@ -44,22 +44,20 @@ class EGBAD(Detector):
         "fast": Preset(
             lambda: EGBAD(published_bigan(latent=8, width=16, learning_rate=1e-3, average_decay=0.995, dropout=0.2)),
             TrainingOptions(budget=Budget(steps=3000), batch_size=64),
-        )
+        ),
+        "small": Preset(lambda: EGBAD(BiGAN(latent=8, width=8, learning_rate=4e-3, spectral_norm=True))),
     }
 
     def __init__(
         self,
         model: BiGAN | None = None,
-        weight: float = 0.1,
+        weight: Share = 0.1,
         discrimination: Literal["sigmoid", "features", "reconstruction"] = "sigmoid",
     ) -> None:
         super().__init__()
         self.model = published_bigan(latent=200, dropout=0.5) if model is None else model
-        self.weight, self.discrimination = weight, discrimination
-
-    def phases(self) -> tuple[BiGAN]:
-        """The BiGAN."""
-        return (self.model,)
+        self.weight = weight
+        self.discrimination = discrimination
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """The residual and all three discrimination terms; the chosen one is in the score."""
@@ -74,8 +72,7 @@ class EGBAD(Detector):
             "reconstruction": softplus(-self.model.critic.judge(rebuilt_features)),
         }
         score = (1 - self.weight) * terms["residual"] + self.weight * terms[self.discrimination]
-        pixel = objectives.absolute_difference(images, rebuilt) if images.ndim == 4 else None
-        return Anomaly(score, pixel, terms, rebuilt)
+        return Anomaly(score, residual_map(images, rebuilt), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
         """The joint critic's features of the item with its code."""

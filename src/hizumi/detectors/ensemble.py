@@ -6,16 +6,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from hizumi.arguments import ProperShare
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.gaussian_features import GaussianFeatures
 from hizumi.detectors.mahalanobis import Mahalanobis
 from hizumi.detectors.nearest_features import NearestFeatures
-from hizumi.detectors.nested import build_members, fit_members, fit_references, largest_working_size, phases_of
+from hizumi.detectors.nested import build_members, fit_members, fit_references, largest_working_size
 from hizumi.detectors.p_values import FUSIONS, Fusion, ReferenceScores
 from hizumi.detectors.reconstruction import Reconstruction
 from hizumi.errors import UsageError
-from hizumi.training import Card, Preset, Trainable
+from hizumi.training import Card, Preset
 
 PIXELS_OF_EACH = 1000  # of a reference map, evenly spread, for its median and spread
 
@@ -48,41 +49,40 @@ class Ensemble(Detector):
         "flattened": Preset(
             lambda: Ensemble(tuple(each.presets["flattened"].make() for each in (NearestFeatures, GaussianFeatures)))
         ),
+        "small": Preset(lambda: Ensemble((Mahalanobis(), Reconstruction.presets["small"].make()))),
     }
 
     def __init__(
         self,
         detectors: tuple[Detector, ...] | None = None,
         fusion: Fusion = "fisher",
-        reference_share: float = 0.2,
+        reference_share: ProperShare = 0.2,
     ) -> None:
         super().__init__()
         self.detectors = (Mahalanobis(), Reconstruction()) if detectors is None else tuple(detectors)
-        self.fusion, self.reference_share = fusion, reference_share
+        self.fusion = fusion
+        self.reference_share = reference_share
         self.working_size = largest_working_size(self.detectors)
         self.references = tuple(ReferenceScores() for _ in self.detectors)
         self.members = nn.ModuleList([*self.detectors, *self.references])  # a tuple registers nothing
         self.register_buffer("map_medians", None)
         self.register_buffer("map_spreads", None)
 
-    def phases(self) -> tuple[Trainable, ...]:
-        """All phases of all members; what cannot work is refused before it is trained."""
-        if self.fusion not in FUSIONS:
-            raise UsageError(f"fusion {self.fusion!r} is not known; use {', '.join(FUSIONS)}")
-        if not self.detectors or self.reference_share == 0:
-            raise UsageError("an ensemble needs detectors, and a reference_share above 0 to compare their scores")
-        return phases_of(self.detectors)
+    def check(self) -> None:
+        """Refuse an ensemble without members."""
+        if not self.detectors:
+            raise UsageError("Ensemble: detectors is empty; give at least one, such as (Mahalanobis(), PCA())")
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Build the members."""
         build_members(self.detectors, shape)
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Those of the members."""
+        """Estimate the members' statistics."""
         fit_members(self.detectors, batches)
 
     def fit_reference(self, batches: Batches) -> None:
-        """Reference scores of each member, and median and spread of its maps."""
+        """Take each member's reference scores, and median and spread of its maps."""
         unseen = fit_references(self.detectors, batches)
         scores: list[list[Tensor]] = [[] for _ in self.detectors]
         pixels: list[list[Tensor]] = [[] for _ in self.detectors]
@@ -109,11 +109,13 @@ class Ensemble(Detector):
             for each, median, spread in zip(anomalies, self.map_medians, self.map_spreads, strict=True)
             if each.pixel is not None
         ]
+        shown = next((each for each in anomalies if each.expected is not None), anomalies[0])
         return Anomaly(
             -FUSIONS[self.fusion](log_p),
             torch.stack(standardised).mean(0) if standardised else None,
             dict(zip(self._names(), (-log_p).unbind(1), strict=True)),
-            next((each.normal for each in anomalies if each.normal is not None), None),
+            shown.normal,
+            shown.reconstruction,
         )
 
     def embedding(self, images: Tensor) -> Tensor:

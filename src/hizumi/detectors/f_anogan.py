@@ -7,14 +7,13 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from hizumi import networks
-from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.frozen_gan import as_gan, features_of, freeze
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.detectors.detector import Anomaly, Detector, residual_map
+from hizumi.detectors.frozen_gan import features_of, freeze
 from hizumi.errors import UsageError
-from hizumi.models.abilities import CanEncode
-from hizumi.models.adversarial import Adversarial
+from hizumi.models.abilities import CanEncode, HasOpponent
 from hizumi.models.dcgan import DCGAN
 from hizumi.models.wgan_gp import WGANGP
-from hizumi.objectives import absolute_difference
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 CARD = Card(
@@ -26,40 +25,70 @@ CARD = Card(
 
 
 class FAnoGANEncoding(Trainable):
-    """The encoder of a GAN that is trained and stays as it is; arguments as for `FAnoGAN`."""
+    """An encoder into the codes of a trained GAN, which stays as it is.
+
+    Args:
+        gan: Trained first; a GAN with one discriminator, of items. The paper's residual `WGANGP` where not given.
+        width: Channels of the encoder's first convolution.
+        residual: Whether the encoder is the paper's residual network, or that of DCGAN.
+        loss: What the encoder learns from: "izi_f", "izi", its first term alone, both from normal images, or "ziz",
+            the codes of generated images.
+        feature_weight: κ.
+        bounded_codes: tanh on the codes, which keeps them within one deviation; some items then are out of reach.
+        learning_rate: Of the encoder's RMSprop.
+    """
 
     card: ClassVar[Card] = CARD
     default_budget: ClassVar[Budget] = Budget(steps=50_000)
 
     def __init__(
         self,
-        gan: Trainable,
-        width: int,
-        residual: bool,
-        loss: Literal["izi_f", "izi", "ziz"],
-        feature_weight: float,
-        bounded_codes: bool,
-        learning_rate: float,
+        gan: HasOpponent | None = None,
+        width: PositiveInt = 64,
+        residual: bool = True,
+        loss: Literal["izi_f", "izi", "ziz"] = "izi_f",
+        feature_weight: NonNegativeFloat = 1.0,
+        bounded_codes: bool = True,
+        learning_rate: PositiveFloat = 5e-5,
     ) -> None:
         super().__init__()
-        self._gan = (gan,)  # in a tuple, so that its weights are not this model's as well
-        self.width, self.residual, self.loss, self.feature_weight = width, residual, loss, feature_weight
-        self.bounded_codes, self.learning_rate = bounded_codes, learning_rate
+        # In a tuple: it is a phase of its own, and its weights are not part of this one.
+        self._gan = (WGANGP(residual=True) if gan is None else gan,)
+        self.width = width
+        self.residual = residual
+        self.loss = loss
+        self.feature_weight = feature_weight
+        self.bounded_codes = bounded_codes
+        self.learning_rate = learning_rate
+
+    @property
+    def gan(self) -> HasOpponent:
+        """The GAN, trained by the phase before this one."""
+        return self._gan[0]
+
+    def check(self) -> None:
+        """Refuse a GAN whose discriminator judges pairs of items and codes."""
+        if isinstance(self.gan, CanEncode):
+            raise UsageError(
+                f"FAnoGAN trains its own encoder and needs a discriminator of items alone, and "
+                f"{type(self.gan).__name__} judges them together with codes; give WGANGP() or DCGAN()"
+            )
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Freeze the GAN and make the encoder."""
-        freeze(self.gan())
-        self.encoder = networks.encoder(shape, self.gan().latent, self.width, residual=self.residual)
+        freeze(self.gan)
+        self.encoder = networks.encoder(shape, self.gan.latent, self.width, residual=self.residual)
         parameters = self.encoder.parameters()
         self.optimise("encoder", parameters, kind="rmsprop", learning_rate=self.learning_rate)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of the encoder."""
         if self.loss == "ziz":
-            codes = self.gan().noise(len(batch))
-            return {"code": self.update("encoder", mse_loss(self.encode(self.gan().decode(codes)), codes))}
+            codes = self.gan.noise(len(batch))
+            return {"code": self.update("encoder", mse_loss(self.encode(self.gan.decode(codes)), codes))}
         residual, feature = (term.mean() for term in self.errors(batch, self.rebuild(batch)))
-        self.update("encoder", residual + self.feature_weight * feature if self.loss == "izi_f" else residual)
+        losses = {"izi_f": residual + self.feature_weight * feature, "izi": residual}
+        self.update("encoder", losses[self.loss])
         return {"residual": residual.detach(), "feature": feature.detach()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
@@ -74,22 +103,12 @@ class FAnoGANEncoding(Trainable):
 
     def rebuild(self, items: Tensor) -> Tensor:
         """G(E(x))."""
-        return self.gan().decode(self.encode(items))
+        return self.gan.decode(self.encode(items))
 
     def errors(self, items: Tensor, rebuilt: Tensor) -> tuple[Tensor, Tensor]:
         """Mean squared differences, (n,) each, of items and of the discriminator's features."""
-        features = features_of(self.gan(), items) - features_of(self.gan(), rebuilt)
+        features = features_of(self.gan, items) - features_of(self.gan, rebuilt)
         return (items - rebuilt).square().flatten(1).mean(1), features.square().mean(1)
-
-    def gan(self) -> Adversarial:
-        """The GAN, whose discriminator must judge items alone."""
-        gan = as_gan(self._gan[0], "FAnoGAN")
-        if isinstance(gan, CanEncode):
-            raise UsageError(
-                f"FAnoGAN trains its own encoder and needs a discriminator of items alone, and {type(gan).__name__} "
-                "judges them together with codes; give WGANGP() or DCGAN()"
-            )
-        return gan
 
 
 class FAnoGAN(Detector):
@@ -100,14 +119,7 @@ class FAnoGAN(Detector):
     have a block more than those for 32 pixels.
 
     Args:
-        gan: Trained first; a GAN with one discriminator, of items. The paper's residual `WGANGP` where not given.
-        width: Channels of the encoder's first convolution.
-        residual: Whether the encoder is the paper's residual network, or that of DCGAN.
-        loss: What the encoder learns from: "izi_f", "izi", its first term alone, both from normal images, or "ziz",
-            the codes of generated images.
-        feature_weight: κ.
-        bounded_codes: tanh on the codes, which keeps them within one deviation; some items then are out of reach.
-        learning_rate: Of the encoder's RMSprop.
+        model: The encoder, with the GAN that is trained before it.
     """
 
     card: ClassVar[Card] = CARD
@@ -115,47 +127,46 @@ class FAnoGAN(Detector):
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
             lambda: FAnoGAN(
-                DCGAN(latent=64, width=32),
-                width=16,
-                residual=False,
-                feature_weight=0.1,
-                bounded_codes=False,
-                learning_rate=1e-3,
+                FAnoGANEncoding(
+                    DCGAN(latent=64, width=32),
+                    width=16,
+                    residual=False,
+                    feature_weight=0.1,
+                    bounded_codes=False,
+                    learning_rate=1e-3,
+                )
             ),
             TrainingOptions(budget=(Budget(steps=1100), Budget(steps=700)), batch_size=64),
-        )
+        ),
+        "small": Preset(
+            lambda: FAnoGAN(
+                FAnoGANEncoding(
+                    DCGAN(latent=8, width=16, learning_rate=1e-3, average_decay=0.9),
+                    width=8,
+                    residual=False,
+                    bounded_codes=False,
+                    learning_rate=2e-3,
+                )
+            )
+        ),
     }
 
-    def __init__(
-        self,
-        gan: Trainable | None = None,
-        width: int = 64,
-        residual: bool = True,
-        loss: Literal["izi_f", "izi", "ziz"] = "izi_f",
-        feature_weight: float = 1.0,
-        bounded_codes: bool = True,
-        learning_rate: float = 5e-5,
-    ) -> None:
+    def __init__(self, model: FAnoGANEncoding | None = None) -> None:
         super().__init__()
-        self.gan = WGANGP(residual=True) if gan is None else gan
-        self.width, self.residual, self.loss, self.feature_weight = width, residual, loss, feature_weight
-        self.bounded_codes, self.learning_rate = bounded_codes, learning_rate
-        self.encoding = FAnoGANEncoding(self.gan, width, residual, loss, feature_weight, bounded_codes, learning_rate)
-
-    def phases(self) -> tuple[Trainable, FAnoGANEncoding]:
-        """The GAN, then its encoder."""
-        return (self.encoding.gan(), self.encoding)
+        model = FAnoGANEncoding() if model is None else model
+        self.gan = model.gan
+        self.model = model
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """The weighted errors; each as a term, and "latent", the paper's other score: the mean (E(x) - E(G(E(x))))²."""
-        codes = self.encoding.encode(images)
-        rebuilt = self.encoding.gan().decode(codes)
-        residual, feature = self.encoding.errors(images, rebuilt)
-        latent = (codes - self.encoding.encode(rebuilt)).square().mean(1)
-        pixel = absolute_difference(images, rebuilt) if images.ndim == 4 else None
+        codes = self.model.encode(images)
+        rebuilt = self.gan.decode(codes)
+        residual, feature = self.model.errors(images, rebuilt)
+        latent = (codes - self.model.encode(rebuilt)).square().mean(1)
         terms = {"residual": residual, "feature": feature, "latent": latent}
-        return Anomaly(residual + self.feature_weight * feature, pixel, terms, rebuilt)
+        score = residual + self.model.feature_weight * feature
+        return Anomaly(score, residual_map(images, rebuilt), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
         """The discriminator's features."""
-        return features_of(self.encoding.gan(), images)
+        return features_of(self.gan, images)

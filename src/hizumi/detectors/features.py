@@ -1,34 +1,26 @@
 """The space that the classical detectors work in: pixels or columns, principal components, or a model's codes."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Interval
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from hizumi.data.stream import Batches, in_order
-from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode
-from hizumi.training import Trainable
 
-Features = Literal["auto", "raw", "pca"] | Trainable
+Features = Literal["auto", "raw", "pca"] | CanEncode
 """Pixels or columns as they are, principal components of them, or the codes of a model that encodes."""
+
+VarianceShare = Annotated[float, Interval(gt=0, le=1)]
 
 WHITENING_FLOOR = 1e-3  # of a standardised number's variance: what varies less is noise
 
 
-def encoder_phase(features: Features) -> tuple[Trainable, ...]:
-    """The model to train first, where features are a model's codes."""
-    return (features,) if isinstance(features, Trainable) else ()
-
-
 def rows(images: Tensor, features: Features) -> Float[Tensor, "n d"]:
     """Items as rows in double precision, which makes scores independent of the batch they came in."""
-    if not isinstance(features, Trainable):
-        return images.flatten(1).double()
-    if not isinstance(features, CanEncode):
-        raise UsageError(f"{type(features).__name__} has no encoder; give Autoencoder(), VAE(), 'pca' or 'raw'")
-    return features.encode(images).flatten(1).double()
+    return (images if isinstance(features, str) else features.encode(images)).flatten(1).double()
 
 
 def rows_of(batches: Batches, features: Features) -> Float[Tensor, "n d"]:
@@ -49,28 +41,29 @@ class FeatureSpace(nn.Module):
 
     def __init__(self, features: Features, variance_share: float = 1.0, max_whitened: int | None = None) -> None:
         super().__init__()
-        self.kind = features if isinstance(features, str) else "codes"
-        self.variance_share, self.max_whitened = variance_share, max_whitened
+        self.kind: Literal["auto", "raw", "pca", "codes"] = features if isinstance(features, str) else "codes"
+        self.variance_share = variance_share
+        self.max_whitened = max_whitened
         self.register_buffer("centre", None)
         self.register_buffer("basis", None)
 
     def fit(self, rows: Float[Tensor, "n d"], images: bool) -> Float[Tensor, "n k"]:
         """Fit on rows of images or of vectors, and return their features."""
-        if self.kind not in ("auto", "raw", "pca", "codes"):
-            raise UsageError(f"features {self.kind!r} is not known; use auto, raw, pca or a model that encodes")
-        check_share(self.variance_share)
         self.centre = self.basis = None
-        if self.kind == "pca" or (self.kind == "auto" and images):
-            self.centre = rows.mean(0)
-            self.basis = principal_axes(rows - self.centre, self.variance_share)
-        elif self.kind == "codes":
-            deviation = rows.std(0, correction=0)
-            self.centre, self.basis = rows.mean(0), torch.where(deviation > 0, 1 / deviation, 1.0).diag()
-            if self.max_whitened is not None:
-                standardised = (rows - self.centre) @ self.basis
-                axes = principal_axes(standardised, 1.0)[:, : self.max_whitened]
-                variances = (standardised @ axes).square().mean(0)
-                self.basis = self.basis @ axes / (variances + WHITENING_FLOOR).sqrt()
+        match ("pca" if images else "raw") if self.kind == "auto" else self.kind:
+            case "raw":
+                pass
+            case "pca":
+                self.centre = rows.mean(0)
+                self.basis = principal_axes(rows - self.centre, self.variance_share)
+            case "codes":
+                deviation = rows.std(0, correction=0)
+                self.centre, self.basis = rows.mean(0), torch.where(deviation > 0, 1 / deviation, 1.0).diag()
+                if self.max_whitened is not None:
+                    standardised = (rows - self.centre) @ self.basis
+                    axes = principal_axes(standardised, 1.0)[:, : self.max_whitened]
+                    variances = (standardised @ axes).square().mean(0)
+                    self.basis = self.basis @ axes / (variances + WHITENING_FLOOR).sqrt()
         features: Tensor = self(rows)
         return features
 
@@ -86,14 +79,8 @@ class FeatureSpace(nn.Module):
         return torch.cat([features, distance], 1)
 
 
-def check_share(variance_share: float) -> None:
-    """Refuse a share of the variance that principal components cannot keep."""
-    if not 0 < variance_share <= 1:
-        raise UsageError(f"variance_share is {variance_share}; it must lie above 0 and be at most 1")
-
-
 def principal_axes(centred: Float[Tensor, "n d"], variance_share: float) -> Float[Tensor, "d k"]:
-    """As many axes as keep this share of the variance, in falling order of it; no less than one."""
+    """The fewest axes that keep this share of the variance, at least one, by falling variance."""
     # Through the smaller of the two Gram matrices: an image has far more pixels than a set has images, or the reverse.
     count, columns = centred.shape
     if count < columns:

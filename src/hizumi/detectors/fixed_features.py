@@ -1,4 +1,4 @@
-"""What the detectors on a fixed network have in common: images made ready for it, its maps on one grid."""
+"""Shared by detectors on a fixed network: preparation of images, and its maps on one grid."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,13 @@ PIXELS_PER_POSITION = 8  # of what the network sees
 CONTRAST = 0.5  # standard deviation, in units of [-1, 1], of a photograph: what a flattened image is brought to
 
 NetworkKind = Literal["efficientnet", "wavelets"]
-HIGHEST_LEVEL: dict[str, int] = {"efficientnet": len(LEVEL_CHANNELS), "wavelets": SCALES}
+HIGHEST_LEVEL: dict[NetworkKind, int] = {"efficientnet": len(LEVEL_CHANNELS), "wavelets": SCALES}
+
+
+def check_levels(levels: Sequence[int], kind: NetworkKind = "efficientnet") -> None:
+    """Raise UsageError where these are not some of the network's levels."""
+    if not levels or not {*levels} <= {*range(1, HIGHEST_LEVEL[kind] + 1)}:
+        raise UsageError(f"levels {tuple(levels)} must be numbers from 1 to {HIGHEST_LEVEL[kind]}, at least one")
 
 
 class FixedFeatures(nn.Module):
@@ -48,19 +54,14 @@ class FixedFeatures(nn.Module):
         kind: NetworkKind = "efficientnet",
     ) -> None:
         super().__init__()
-        if kind not in HIGHEST_LEVEL:
-            raise UsageError(f"network {kind!r} is not known; use {' or '.join(HIGHEST_LEVEL)}")
-        if not levels or not {*levels} <= {*range(1, HIGHEST_LEVEL[kind] + 1)}:
-            raise UsageError(f"levels {tuple(levels)} must be numbers from 1 to {HIGHEST_LEVEL[kind]}, at least one")
-        if flatten is not None and flatten <= 0:
-            raise UsageError(f"flatten is {flatten}; it must be a number of pixels above 0, or None")
         self.flatten = flatten
         self.levels = tuple(sorted({*levels}))
         self.network: nn.Module
-        if kind == "wavelets":
-            self.network = OrientedWavelets(self.levels)
-        else:
-            self.network = EfficientNetLite(self.levels, None if weights is None else Path(weights), sha256)
+        match kind:
+            case "efficientnet":
+                self.network = EfficientNetLite(self.levels, None if weights is None else Path(weights), sha256)
+            case "wavelets":
+                self.network = OrientedWavelets(self.levels)
         enlargement = 1.0 if input_size is None else max(1.0, input_size / min(shape[1:]))
         sides = [round(enlargement * side) for side in shape[1:]]
         # A mirror can show an image only once.
@@ -82,7 +83,7 @@ class FixedFeatures(nn.Module):
         return self.maps(self.prepared(images))
 
     def maps(self, prepared: Float[Tensor, "n c y x"]) -> dict[int, Tensor]:
-        """Maps of images that are ready."""
+        """Maps of prepared images, by level."""
         return dict(zip(self.levels, self.network(prepared), strict=True))
 
     def placed(

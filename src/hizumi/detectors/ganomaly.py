@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn.functional import l1_loss, mse_loss
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
-from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.detectors.detector import Anomaly, Detector, residual_map
 from hizumi.detectors.revival import revive
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
@@ -23,23 +24,36 @@ CARD = Card(
 
 
 class GANomalyTraining(Trainable):
-    """Encoder, decoder and second encoder against a discriminator; arguments as for `GANomaly`."""
+    """Encoder, decoder and second encoder against a discriminator.
+
+    Args:
+        latent: Dimensions of the code.
+        width: Channels of the first convolution.
+        weights: Of the adversarial, contextual and encoding losses.
+        adversarial: "features" compares the discriminator's features; "bce" is the first release's loss.
+        learning_rate: Of both Adam optimisers.
+        beta1: Their first momentum.
+    """
 
     card: ClassVar[Card] = CARD
     default_budget: ClassVar[Budget] = Budget(epochs=15)
 
     def __init__(
         self,
-        latent: int,
-        width: int,
-        weights: tuple[float, float, float],
-        adversarial: str,
-        learning_rate: float,
-        beta1: float,
+        latent: PositiveInt = 100,
+        width: PositiveInt = 64,
+        weights: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = (1.0, 50.0, 1.0),
+        adversarial: Literal["features", "bce"] = "features",
+        learning_rate: PositiveFloat = 2e-4,
+        beta1: Momentum = 0.5,
     ) -> None:
         super().__init__()
-        self.latent, self.width, self.weights, self.adversarial = latent, width, weights, adversarial
-        self.learning_rate, self.beta1 = learning_rate, beta1
+        self.latent = latent
+        self.width = width
+        self.weights = weights
+        self.adversarial = adversarial
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make the four networks."""
@@ -83,9 +97,11 @@ class GANomalyTraining(Trainable):
         return code, rebuilt, self.second_encoder(rebuilt)
 
     def _adversarial_loss(self, real_features: Tensor, fake_features: Tensor) -> Tensor:
-        if self.adversarial == "bce":
-            return objectives.non_saturating_loss(self.discriminator.judge(fake_features))
-        return mse_loss(fake_features, real_features)
+        match self.adversarial:
+            case "features":
+                return mse_loss(fake_features, real_features)
+            case "bce":
+                return objectives.non_saturating_loss(self.discriminator.judge(fake_features))
 
 
 class GANomaly(Detector):
@@ -96,12 +112,7 @@ class GANomaly(Detector):
     vectors get fully connected networks. The paper's learning rate is 2e-3, the released code's, used here, 2e-4.
 
     Args:
-        latent: Dimensions of the code.
-        width: Channels of the first convolution.
-        weights: Of the adversarial, contextual and encoding losses.
-        adversarial: "features" compares the discriminator's features; "bce" is the first release's loss.
-        learning_rate: Of both Adam optimisers.
-        beta1: Their first momentum.
+        model: The networks and how they are trained.
         bn_mode: "batch" scores with each batch's own statistics, as the released code does, and only to reproduce its
             numbers: an image's score then depends on the images beside it.
     """
@@ -109,40 +120,25 @@ class GANomaly(Detector):
     card: ClassVar[Card] = CARD
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
-            lambda: GANomaly(latent=32, width=16),
+            lambda: GANomaly(GANomalyTraining(latent=32, width=16)),
             TrainingOptions(budget=Budget(steps=1500), batch_size=64),
-        )
+        ),
+        "small": Preset(lambda: GANomaly(GANomalyTraining(latent=8, width=8))),
     }
 
-    def __init__(
-        self,
-        latent: int = 100,
-        width: int = 64,
-        weights: tuple[float, float, float] = (1.0, 50.0, 1.0),
-        adversarial: Literal["features", "bce"] = "features",
-        learning_rate: float = 2e-4,
-        beta1: float = 0.5,
-        bn_mode: BatchNormMode = "eval",
-    ) -> None:
+    def __init__(self, model: GANomalyTraining | None = None, bn_mode: BatchNormMode = "eval") -> None:
         super().__init__()
-        self.latent, self.width, self.weights, self.adversarial = latent, width, weights, adversarial
-        self.learning_rate, self.beta1, self.bn_mode = learning_rate, beta1, bn_mode
-        self.networks = GANomalyTraining(latent, width, weights, adversarial, learning_rate, beta1)
-
-    def phases(self) -> tuple[GANomalyTraining]:
-        """One."""
-        return (self.networks,)
+        self.model = GANomalyTraining() if model is None else model
+        self.bn_mode = bn_mode
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """The squared difference of the codes; the residual beside it."""
-        with batch_norm(self.networks, self.bn_mode):
-            code, rebuilt, second_code = self.networks.rebuild(images)
+        with batch_norm(self.model, self.bn_mode):
+            code, rebuilt, second_code = self.model.rebuild(images)
         latent = (code - second_code).square().mean(1)
-        residual = (images - rebuilt).abs()
-        pixel = residual.mean(1, keepdim=True) if images.ndim == 4 else None
-        terms = {"latent": latent, "residual": residual.flatten(1).mean(1)}
-        return Anomaly(latent, pixel, terms, rebuilt)
+        terms = {"latent": latent, "residual": (images - rebuilt).abs().flatten(1).mean(1)}
+        return Anomaly(latent, residual_map(images, rebuilt), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
         """The discriminator's features."""
-        return self.networks.discriminator.features(images).flatten(1)
+        return self.model.discriminator.features(images).flatten(1)

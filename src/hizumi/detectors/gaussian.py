@@ -19,7 +19,7 @@ class Gaussian(nn.Module):
         self.register_buffer("whitening", None)
 
     def assign(self, mean: Float[Tensor, "*field k"], covariance: Float[Tensor, "*field k k"]) -> None:
-        """Take over estimated moments."""
+        """Set estimated moments."""
         # A direction in which nothing varied still needs a spread; a millionth of the mean leaves the rest as it is.
         spread = covariance.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
         identity = torch.eye(mean.shape[-1], dtype=torch.float64, device=mean.device)

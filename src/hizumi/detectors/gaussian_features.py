@@ -6,11 +6,11 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.fixed_features import FixedFeatures, NetworkKind
+from hizumi.detectors.fixed_features import FixedFeatures, NetworkKind, check_levels
 from hizumi.detectors.gaussian import Gaussian
-from hizumi.errors import UsageError
 from hizumi.objectives import smooth
 from hizumi.training import Card, Preset
 
@@ -54,6 +54,7 @@ class GaussianFeatures(Detector):
         "untrained": Preset(
             lambda: GaussianFeatures(levels=(1, 2, 3), map_levels=(1, 2, 3), network="wavelets", flatten=16.0)
         ),
+        "small": Preset(lambda: GaussianFeatures(levels=(1, 2), map_levels=(2, 3))),
     }
 
     def __init__(
@@ -63,26 +64,33 @@ class GaussianFeatures(Detector):
         map_levels: tuple[int, ...] = (3, 4, 6),
         network: NetworkKind = "efficientnet",
         flips: bool = True,
-        input_size: int | None = None,
-        flatten: float | None = None,
-        smoothing: float = 4.0,
+        input_size: PositiveInt | None = None,
+        flatten: PositiveFloat | None = None,
+        smoothing: NonNegativeFloat = 4.0,
         weights: str | None = None,
         sha256: str | None = None,
     ) -> None:
         super().__init__()
-        self.image_score, self.levels, self.map_levels = image_score, tuple(levels), tuple(map_levels)
+        self.image_score = image_score
+        self.levels = levels
+        self.map_levels = map_levels
         self.network = network
-        self.flips, self.input_size, self.flatten, self.smoothing = flips, input_size, flatten, smoothing
-        self.weights, self.sha256 = weights, sha256
-        self.level_gaussians = nn.ModuleList(Gaussian() for _ in self.levels)
+        self.flips = flips
+        self.input_size = input_size
+        self.flatten = flatten
+        self.smoothing = smoothing
+        self.weights = weights
+        self.sha256 = sha256
         self.position_gaussians = Gaussian()
+
+    def check(self) -> None:
+        """Refuse levels that the network lacks."""
+        check_levels(self.levels, self.network)
+        check_levels(self.map_levels, self.network)
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Load the network."""
-        if self.image_score not in ("positions", "levels"):
-            raise UsageError(f"image_score {self.image_score!r} is not known; use positions or levels")
-        if not self.levels or not self.map_levels:
-            raise UsageError(f"levels {self.levels} and map_levels {self.map_levels} must both name some level")
+        self.level_gaussians = nn.ModuleList(Gaussian() for _ in self.levels)
         self.features = FixedFeatures(
             shape,
             (*self.levels, *self.map_levels),
@@ -94,7 +102,7 @@ class GaussianFeatures(Detector):
         )
 
     def fit_statistics(self, batches: Batches) -> None:
-        """All Gaussians, in one pass."""
+        """Estimate all Gaussians, in one pass."""
         from sklearn.covariance import LedoitWolf
 
         pooled: list[list[Tensor]] = []

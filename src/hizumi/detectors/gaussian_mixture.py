@@ -6,10 +6,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from hizumi.arguments import PositiveInt
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.features import Features, FeatureSpace, encoder_phase, rows, rows_of
-from hizumi.training import Card, Trainable
+from hizumi.detectors.features import Features, FeatureSpace, VarianceShare, rows, rows_of
+from hizumi.training import Card
 
 
 class GaussianMixture(Detector):
@@ -31,21 +32,20 @@ class GaussianMixture(Detector):
     means: Tensor | None
     precision_factors: Tensor | None  # upper triangular P with P Pᵀ = S⁻¹, one for each Gaussian
 
-    def __init__(self, features: Features = "auto", max_components: int = 5, variance_share: float = 0.95) -> None:
+    def __init__(
+        self, features: Features = "auto", max_components: PositiveInt = 5, variance_share: VarianceShare = 0.95
+    ) -> None:
         super().__init__()
-        self.features, self.variance_share = features, variance_share
+        self.features = features
+        self.variance_share = variance_share
         self.space = FeatureSpace(features, variance_share)
         self.max_components = max_components
         self.register_buffer("log_weights", None)
         self.register_buffer("means", None)
         self.register_buffer("precision_factors", None)
 
-    def phases(self) -> tuple[Trainable, ...]:
-        """The encoder, where there is one."""
-        return encoder_phase(self.features)
-
     def fit_statistics(self, batches: Batches) -> None:
-        """The mixture with the lowest Bayesian information criterion."""
+        """Fit mixtures of all sizes and keep the one with the lowest Bayesian information criterion."""
         from sklearn.mixture import GaussianMixture as Mixture
 
         training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu().numpy()
@@ -77,5 +77,5 @@ class GaussianMixture(Detector):
         return Anomaly(-log_density.logsumexp(1))
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The rows whose density is modelled."""
+        """Features whose density is modelled."""
         return self.space(rows(images, self.features))

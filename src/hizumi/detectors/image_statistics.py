@@ -1,4 +1,4 @@
-"""A few numbers that say how a picture was taken: what a tired lamp or a lens out of focus changes in all of them."""
+"""Statistics of how a picture was taken, which a failing lamp or a defocused lens shifts in all pictures."""
 
 import torch
 from jaxtyping import Float
@@ -20,7 +20,7 @@ def statistic_names(channels: int) -> list[str]:
 
 
 def image_statistics(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-    """Robust statistics of images in [-1, 1], all but the first of them the same under any lamp.
+    """Robust statistics of images in [-1, 1], all but the first independent of the lamp.
 
     Brightness is the trimmed mean of all pixels. In units of it: contrast, between the 5 % and 95 % quantiles;
     sharpness, the mean size of second differences; background, the median of the border; and each channel's mean. All

@@ -1,6 +1,5 @@
 """Likelihood: what a model of normal items finds improbable is anomalous."""
 
-import inspect
 import io
 import math
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from hizumi.arguments import NonNegativeFloat, Share, clone
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.errors import UsageError
@@ -86,27 +86,31 @@ class Likelihood(Detector):
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
             lambda: Likelihood(VAE(latent=16, width=16)), TrainingOptions(budget=Budget(steps=1500), batch_size=64)
-        )
+        ),
+        "small": Preset(lambda: Likelihood(VAE(latent=4, width=8))),
     }
-    background: Trainable | None
+    background: HasLikelihood | None
     typical: Tensor | None
     typical_map: Tensor | None
     _second: tuple[Background, ...]
 
     def __init__(
         self,
-        model: Trainable | None = None,
-        smoothing: float = 2.0,
+        model: HasLikelihood | None = None,
+        smoothing: NonNegativeFloat = 2.0,
         image_score: Literal["plain", "typicality", "ratio", "complexity"] = "plain",
-        background: Trainable | None = None,
-        mutation: float = 0.2,
+        background: HasLikelihood | None = None,
+        mutation: Share = 0.2,
     ) -> None:
         super().__init__()
         self.model = VAE() if model is None else model
-        self.smoothing, self.image_score, self.mutation = smoothing, image_score, mutation
-        self.background, self._second = background, ()
+        self.smoothing = smoothing
+        self.image_score = image_score
+        self.background = background
+        self.mutation = mutation
+        self._second = ()
         if image_score == "ratio":
-            self.background = _like(self.model) if background is None else background
+            self.background = clone(self.model) if background is None else background
             self._second = (Background(self.background, mutation),)  # in a tuple: its model is not registered twice
         if image_score == "typicality":
             self.reference_share = REFERENCE_SHARE
@@ -114,14 +118,7 @@ class Likelihood(Detector):
         self.register_buffer("typical_map", None)
 
     def phases(self) -> tuple[Trainable, ...]:
-        """The model, and the background model where there is one; what cannot work is refused before it is trained."""
-        if self.image_score not in ("plain", "typicality", "ratio", "complexity"):
-            raise UsageError(
-                f"image_score {self.image_score!r} is not known; use plain, typicality, ratio or complexity"
-            )
-        for model in (self.model, self.background):
-            if model is not None:
-                _likelihood_of(model)
+        """The model, then for "ratio" the background model, on mutated items."""
         return (self.model, *self._second)
 
     def build(self, shape: tuple[int, ...]) -> None:
@@ -130,28 +127,30 @@ class Likelihood(Detector):
             raise UsageError("image_score complexity compresses images; vectors have plain, typicality and ratio")
 
     def fit_reference(self, batches: Batches) -> None:
-        """The typical likelihood, of items and of each pixel."""
-        likelihoods = [_likelihood_of(self.model).log_likelihood(batch) for batch in in_order(batches)]
+        """Estimate the typical likelihood, of items and of each pixel."""
+        likelihoods = [self.model.log_likelihood(batch) for batch in in_order(batches)]
         self.typical = -torch.cat([each.image for each in likelihoods]).double().mean()
         maps = [each.pixel for each in likelihoods if each.pixel is not None]
         self.typical_map = -torch.cat(maps).mean(0) if maps else None
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """The chosen score, with the model's own terms and those of the correction."""
-        likelihood = _likelihood_of(self.model).log_likelihood(images)
+        likelihood = self.model.log_likelihood(images)
         terms = {name: -value for name, value in likelihood.terms.items()}
         image, pixel = -likelihood.image, None if likelihood.pixel is None else -likelihood.pixel
         if self.image_score != "plain":
             terms["likelihood"] = image
             image = image.double()  # a difference of large numbers follows
         match self.image_score:
+            case "plain":
+                pass
             case "typicality":
                 assert self.typical is not None
                 image = (image - self.typical).abs()
                 pixel = None if pixel is None or self.typical_map is None else (pixel - self.typical_map).abs()
             case "ratio":
                 assert self.background is not None
-                background = _likelihood_of(self.background).log_likelihood(images)
+                background = self.background.log_likelihood(images)
                 terms["background"] = -background.image
                 image = image + background.image.double()
                 pixel = None if pixel is None or background.pixel is None else pixel + background.pixel
@@ -162,8 +161,8 @@ class Likelihood(Detector):
                 pixel = (
                     None if pixel is None else pixel - (nats / pixel[0].numel()).to(pixel.dtype)[:, None, None, None]
                 )
-        normal = self.model.reconstruct(images) if isinstance(self.model, CanReconstruct) else None
-        return Anomaly(image, None if pixel is None else smooth(pixel, self.smoothing), terms, normal)
+        rebuilt = self.model.reconstruct(images) if isinstance(self.model, CanReconstruct) else None
+        return Anomaly(image, None if pixel is None else smooth(pixel, self.smoothing), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
         """Codes where the model has them, else the items themselves."""
@@ -188,14 +187,3 @@ def compressed_bytes(picture: UInt8[np.ndarray, "c h w"]) -> int:
     for part in parts:
         Image.fromarray(part).save(file, format="PNG", optimize=True)
     return len(file.getvalue())
-
-
-def _like(model: Trainable) -> Trainable:
-    """An untrained model with the same arguments."""
-    return type(model)(**{name: getattr(model, name) for name in inspect.signature(type(model)).parameters})
-
-
-def _likelihood_of(model: Trainable) -> HasLikelihood:
-    if not isinstance(model, HasLikelihood):
-        raise UsageError(f"{type(model).__name__} has no likelihood; give VAE() as model")
-    return model

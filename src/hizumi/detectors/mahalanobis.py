@@ -7,10 +7,9 @@ from torch import Tensor
 
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.features import Features, FeatureSpace, encoder_phase, rows, rows_of
+from hizumi.detectors.features import Features, FeatureSpace, VarianceShare, rows, rows_of
 from hizumi.detectors.gaussian import Gaussian
-from hizumi.errors import UsageError
-from hizumi.training import Card, Trainable
+from hizumi.training import Card
 
 
 class Mahalanobis(Detector):
@@ -36,20 +35,17 @@ class Mahalanobis(Detector):
         self,
         features: Features = "auto",
         covariance: Literal["ledoit-wolf", "empirical", "robust", "identity"] = "ledoit-wolf",
-        variance_share: float = 0.95,
+        variance_share: VarianceShare = 0.95,
     ) -> None:
         super().__init__()
-        self.features, self.variance_share = features, variance_share
+        self.features = features
+        self.variance_share = variance_share
         self.space = FeatureSpace(features, variance_share)
         self.covariance = covariance
         self.gaussian = Gaussian()
 
-    def phases(self) -> tuple[Trainable, ...]:
-        """The encoder, where there is one."""
-        return encoder_phase(self.features)
-
     def fit_statistics(self, batches: Batches) -> None:
-        """Mean and covariance."""
+        """Estimate mean and covariance."""
         from sklearn.covariance import EmpiricalCovariance, LedoitWolf, MinCovDet
 
         training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu().numpy()
@@ -63,8 +59,6 @@ class Mahalanobis(Detector):
             "empirical": EmpiricalCovariance(),
             "robust": MinCovDet(random_state=0),
         }
-        if self.covariance not in estimators:
-            raise UsageError(f"covariance {self.covariance!r} is not known; use {', '.join([*estimators, 'identity'])}")
         estimate = estimators[self.covariance].fit(training_rows)
         self.gaussian.assign(torch.from_numpy(estimate.location_), torch.from_numpy(estimate.covariance_))
         self.degrees_of_freedom = training_rows.shape[1]
@@ -74,5 +68,5 @@ class Mahalanobis(Detector):
         return Anomaly(self.gaussian.squared_distance(self.space(rows(images, self.features))))
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The rows that distances are measured between."""
+        """Features in which distances are measured."""
         return self.space(rows(images, self.features))

@@ -6,10 +6,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from hizumi.arguments import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.core_set import Reservoir, core_set, nearest, projected
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.fixed_features import FixedFeatures
+from hizumi.detectors.fixed_features import FixedFeatures, check_levels
 from hizumi.errors import NotFittedError, UsageError
 from hizumi.objectives import smooth
 from hizumi.training import Card, Preset
@@ -61,7 +62,8 @@ class NearestFeatures(Detector):
             lambda: NearestFeatures(
                 levels=(3, 4, 6), input_size=None, flatten=16.0, neighbourhood=1, top_share=0.02, smoothing=8.0
             )
-        )
+        ),
+        "small": Preset(lambda: NearestFeatures(levels=(3, 4), input_size=None, memory=50, candidates=200)),
     }
 
     patches: Tensor | None
@@ -69,43 +71,52 @@ class NearestFeatures(Detector):
     def __init__(
         self,
         levels: tuple[int, ...] = (4, 6),
-        input_size: int | None = 224,
-        flatten: float | None = None,
-        neighbourhood: int = 3,
-        memory: int = 4000,
-        candidates: int = 40_000,
-        neighbours: int = 1,
-        reweighting: int = 0,
-        top_share: float = 0.0,
-        smoothing: float = 4.0,
+        input_size: PositiveInt | None = 224,
+        flatten: PositiveFloat | None = None,
+        neighbourhood: PositiveInt = 3,
+        memory: PositiveInt = 4000,
+        candidates: PositiveInt = 40_000,
+        neighbours: PositiveInt = 1,
+        reweighting: NonNegativeInt = 0,
+        top_share: Share = 0.0,
+        smoothing: NonNegativeFloat = 4.0,
         weights: str | None = None,
         sha256: str | None = None,
     ) -> None:
         super().__init__()
-        self.levels, self.input_size, self.flatten = tuple(levels), input_size, flatten
-        self.neighbourhood, self.memory, self.candidates = neighbourhood, memory, candidates
-        self.neighbours, self.reweighting, self.top_share = neighbours, reweighting, top_share
+        self.levels = levels
+        self.input_size = input_size
+        self.flatten = flatten
+        self.neighbourhood = neighbourhood
+        self.memory = memory
+        self.candidates = candidates
+        self.neighbours = neighbours
+        self.reweighting = reweighting
+        self.top_share = top_share
         self.smoothing = smoothing
-        self.weights, self.sha256 = weights, sha256
+        self.weights = weights
+        self.sha256 = sha256
         self.register_buffer("patches", None)
+
+    def check(self) -> None:
+        """Refuse levels that the network lacks, and a memory that cannot be filled or searched."""
+        check_levels(self.levels)
+        if not self.neighbours <= self.memory <= self.candidates:
+            raise UsageError(
+                f"neighbours {self.neighbours}, memory {self.memory} and candidates {self.candidates}: "
+                "each must be at most the next"
+            )
+        if self.neighbourhood % 2 == 0:
+            raise UsageError(f"neighbourhood is {self.neighbourhood}; it must be an odd number, such as 3")
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Load the network."""
-        if not 1 <= self.neighbours <= self.memory <= self.candidates:
-            raise UsageError(
-                f"neighbours {self.neighbours}, memory {self.memory} and candidates {self.candidates}: "
-                "each must be at least 1 and at most the next"
-            )
-        if self.neighbourhood < 1 or self.neighbourhood % 2 == 0:
-            raise UsageError(f"neighbourhood is {self.neighbourhood}; it must be an odd number, such as 3")
-        if not 0 <= self.top_share <= 1:
-            raise UsageError(f"top_share is {self.top_share}; it must lie between 0 and 1")
         self.features = FixedFeatures(
             shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256, MARGIN
         )
 
     def fit_statistics(self, batches: Batches) -> None:
-        """The memory: an even sample of all patches, and the core-set of that."""
+        """Fill the memory with the core-set of an even sample of all patches."""
         sample = Reservoir(self.candidates)
         for batch in in_order(batches):
             sample.add(self._placed(batch).flatten(0, 1))

@@ -1,4 +1,4 @@
-"""What a detector does that is made of other detectors."""
+"""What detectors that contain other detectors share."""
 
 from collections.abc import Sequence
 
@@ -7,16 +7,10 @@ import torch
 from hizumi.data.stream import Batches, View
 from hizumi.detectors.detector import Detector
 from hizumi.errors import DataError
-from hizumi.training import Trainable
-
-
-def phases_of(members: Sequence[Detector]) -> tuple[Trainable, ...]:
-    """All phases of all members."""
-    return tuple(phase for member in members for phase in member.phases())
 
 
 def largest_working_size(members: Sequence[Detector]) -> int:
-    """The size, in pixels, at which every member sees as much as it would alone."""
+    """The largest of the members' working sizes, in pixels."""
     return max((member.working_size for member in members), default=Detector.working_size)
 
 

@@ -4,11 +4,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from hizumi.arguments import ProperShare
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.features import Features, FeatureSpace, encoder_phase, rows, rows_of
+from hizumi.detectors.features import Features, FeatureSpace, VarianceShare, rows, rows_of
 from hizumi.detectors.support import SupportVectorMachine
-from hizumi.training import Card, Trainable
+from hizumi.training import Card
 
 
 class OneClassSVM(Detector):
@@ -29,19 +30,18 @@ class OneClassSVM(Detector):
     )
     working_size: int = 32
 
-    def __init__(self, features: Features = "auto", nu: float = 0.05, variance_share: float = 0.95) -> None:
+    def __init__(
+        self, features: Features = "auto", nu: ProperShare = 0.05, variance_share: VarianceShare = 0.95
+    ) -> None:
         super().__init__()
-        self.features, self.variance_share = features, variance_share
+        self.features = features
+        self.variance_share = variance_share
         self.space = FeatureSpace(features, variance_share)
         self.nu = nu
         self.machine = SupportVectorMachine("rbf", nu)
 
-    def phases(self) -> tuple[Trainable, ...]:
-        """The encoder, where there is one."""
-        return encoder_phase(self.features)
-
     def fit_statistics(self, batches: Batches) -> None:
-        """Support vectors, their coefficients and the offset."""
+        """Fit support vectors, their coefficients and the offset."""
         self.machine.fit(self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:
@@ -49,5 +49,5 @@ class OneClassSVM(Detector):
         return Anomaly(self.machine(self.space(rows(images, self.features))))
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The rows that the kernel compares."""
+        """Features that the kernel compares."""
         return self.space(rows(images, self.features))

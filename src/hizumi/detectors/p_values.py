@@ -38,7 +38,7 @@ class ReferenceScores(nn.Module):
             self.register_buffer(name, None)
 
     def fit(self, scores: Float[Tensor, " n"]) -> None:
-        """Take over the scores of normal data."""
+        """Fit to the scores of normal data."""
         ascending = scores.double().sort().values
         count = len(ascending)
         tail = min(max(FEWEST_EXCESSES, math.ceil(TAIL_SHARE * count)), count // 2)

@@ -4,9 +4,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from hizumi.arguments import NonNegativeFloat
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.features import check_share, principal_axes, rows, rows_of
+from hizumi.detectors.features import VarianceShare, principal_axes, rows, rows_of
 from hizumi.objectives import smooth, squared_difference
 from hizumi.training import Card
 
@@ -35,16 +36,16 @@ class PCA(Detector):
     axes: Tensor | None
     variances: Tensor | None
 
-    def __init__(self, variance_share: float = 0.95, smoothing: float = 2.0) -> None:
+    def __init__(self, variance_share: VarianceShare = 0.95, smoothing: NonNegativeFloat = 2.0) -> None:
         super().__init__()
-        self.variance_share, self.smoothing = variance_share, smoothing
+        self.variance_share = variance_share
+        self.smoothing = smoothing
         self.register_buffer("centre", None)  # (d,)
         self.register_buffer("axes", None)  # (d, k)
         self.register_buffer("variances", None)  # (k,), of the training data along the axes
 
     def fit_statistics(self, batches: Batches) -> None:
-        """The subspace."""
-        check_share(self.variance_share)
+        """Estimate the subspace, and the variances along its axes."""
         training_rows = rows_of(batches, "raw")
         self.centre = training_rows.mean(0)
         centred = training_rows - self.centre
@@ -52,18 +53,17 @@ class PCA(Detector):
         self.variances = (centred @ self.axes).square().mean(0)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Squared residuals, and the projections as what normal would look like."""
+        """Mean squared residuals, with the projections as reconstructions."""
         coefficients = self.embedding(images)
         assert self.centre is not None
         assert self.axes is not None
         assert self.variances is not None
-        normal = (self.centre + coefficients @ self.axes.T).reshape(images.shape)
-        residual = (images.double() - normal).square().flatten(1).mean(1)
+        rebuilt = (self.centre + coefficients @ self.axes.T).reshape(images.shape)
+        residual = (images.double() - rebuilt).square().flatten(1).mean(1)
         terms = {"residual": residual, "within": (coefficients.square() / self.variances.clamp(min=1e-12)).sum(1)}
-        normal = normal.to(images.dtype)
-        if images.ndim == 2:
-            return Anomaly(residual, None, terms, normal)
-        return Anomaly(residual, smooth(squared_difference(images, normal), self.smoothing), terms, normal)
+        rebuilt = rebuilt.to(images.dtype)
+        pixel = smooth(squared_difference(images, rebuilt), self.smoothing) if images.ndim == 4 else None
+        return Anomaly(residual, pixel, terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
         """Coefficients of the principal components."""

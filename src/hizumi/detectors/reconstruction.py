@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
+from hizumi.arguments import NonNegativeFloat
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode, CanReconstruct
 from hizumi.models.autoencoder import Autoencoder
 from hizumi.objectives import (
@@ -16,7 +16,7 @@ from hizumi.objectives import (
     squared_difference,
     structural_dissimilarity,
 )
-from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
+from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 DIFFERENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": absolute_difference,
@@ -48,38 +48,32 @@ class Reconstruction(Detector):
             # At 32 pixels an image is one thing; a code with places suits textures and rebuilds any stroke.
             lambda: Reconstruction(Autoencoder(code=16, layout="flat")),
             TrainingOptions(budget=Budget(steps=1500), batch_size=64),
-        )
+        ),
+        "small": Preset(lambda: Reconstruction(Autoencoder(width=8))),
     }
 
     def __init__(
         self,
-        model: Trainable | None = None,
+        model: CanReconstruct | None = None,
         difference: Literal["contrast", "ssim", "l1", "l2"] = "contrast",
-        smoothing: float = 4.0,
+        smoothing: NonNegativeFloat = 4.0,
     ) -> None:
         super().__init__()
         self.model = Autoencoder() if model is None else model
-        self.difference, self.smoothing = difference, smoothing
-
-    def phases(self) -> tuple[Trainable]:
-        """The model."""
-        return (self.model,)
+        self.difference = difference
+        self.smoothing = smoothing
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """Every difference as a term; the chosen one is the score."""
-        normal = self._model().reconstruct(images)
+        rebuilt = self.model.reconstruct(images)
         if images.ndim == 2:
-            terms = {"l1": (images - normal).abs().mean(1), "l2": (images - normal).square().mean(1)}
-            return Anomaly(terms["l1" if self.difference == "l1" else "l2"], None, terms, normal)
-        maps = {name: difference(images, normal) for name, difference in DIFFERENCES.items()}
+            terms = {"l1": (images - rebuilt).abs().mean(1), "l2": (images - rebuilt).square().mean(1)}
+            return Anomaly(terms["l1" if self.difference == "l1" else "l2"], None, terms, reconstruction=rebuilt)
+        maps = {name: difference(images, rebuilt) for name, difference in DIFFERENCES.items()}
         terms = {name: pixel.flatten(1).mean(1) for name, pixel in maps.items()}
-        return Anomaly(terms[self.difference], smooth(maps[self.difference], self.smoothing), terms, normal)
+        pixel = smooth(maps[self.difference], self.smoothing)
+        return Anomaly(terms[self.difference], pixel, terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
         """Codes where the model has them, else the items themselves."""
         return self.model.encode(images).flatten(1) if isinstance(self.model, CanEncode) else images.flatten(1)
-
-    def _model(self) -> CanReconstruct:
-        if not isinstance(self.model, CanReconstruct):
-            raise UsageError(f"{type(self.model).__name__} cannot reconstruct; give Autoencoder() or VAE() as model")
-        return self.model

@@ -1,4 +1,4 @@
-"""A second life for a discriminator that has won."""
+"""Reinitialising a discriminator whose loss has collapsed."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ DEAD_DISCRIMINATOR_LOSS = 1e-5
 
 
 def revive(training: Trainable, discriminator: nn.Module, loss: Tensor, make: Callable[[], nn.Module]) -> None:
-    """Give a discriminator new weights, those that `make` gives it, where its loss has come down to nothing.
+    """Reinitialise a discriminator, with the weights of the one that `make` returns, once its loss has collapsed.
 
-    One that is always right teaches nothing: the released code of GANomaly and Skip-GANomaly starts it anew.
+    One that is always right gives the generator no gradient; the released code of GANomaly and Skip-GANomaly does so.
     """
     if training.mean_over_processes(loss) < DEAD_DISCRIMINATOR_LOSS:
         with torch.random.fork_rng():

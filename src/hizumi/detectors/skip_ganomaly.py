@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import l1_loss, mse_loss
 
 from hizumi import networks, objectives
+from hizumi.arguments import Momentum, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share
 from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.revival import revive
@@ -25,23 +26,38 @@ CARD = Card(
 
 
 class SkipGANomalyTraining(Trainable):
-    """A U-Net against a discriminator; arguments as for `SkipGANomaly`."""
+    """A U-Net against a discriminator.
+
+    Args:
+        width: Channels of the first convolution of both networks.
+        closed_skips: How many levels of the U-Net, from the outermost, pass nothing across. With all skips open an
+            anomaly may be copied across, and the outermost copies best.
+        weights: Of the adversarial, contextual and latent losses.
+        noise: Standard deviation of Gaussian noise on what the generator is given in training. The released code adds
+            noise that it never draws, so that there is none.
+        learning_rate: Of both Adam optimisers.
+        beta1: Their first momentum.
+    """
 
     card: ClassVar[Card] = CARD
     default_budget: ClassVar[Budget] = Budget(epochs=15)
 
     def __init__(
         self,
-        width: int,
-        closed_skips: int,
-        weights: tuple[float, float, float],
-        noise: float,
-        learning_rate: float,
-        beta1: float,
+        width: PositiveInt = 64,
+        closed_skips: NonNegativeInt = 0,
+        weights: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = (1.0, 50.0, 1.0),
+        noise: NonNegativeFloat = 0.0,
+        learning_rate: PositiveFloat = 2e-4,
+        beta1: Momentum = 0.5,
     ) -> None:
         super().__init__()
-        self.width, self.closed_skips, self.weights, self.noise = width, closed_skips, weights, noise
-        self.learning_rate, self.beta1 = learning_rate, beta1
+        self.width = width
+        self.closed_skips = closed_skips
+        self.weights = weights
+        self.noise = noise
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make generator and discriminator."""
@@ -86,16 +102,9 @@ class SkipGANomaly(Detector):
     code: that its discriminator, too, minimises the latent loss, against the paper.
 
     Args:
-        width: Channels of the first convolution of both networks.
-        closed_skips: How many levels of the U-Net, from the outermost, pass nothing across. With all skips open an
-            anomaly may be copied across, and the outermost copies best.
-        weights: Of the adversarial, contextual and latent losses.
-        noise: Standard deviation of Gaussian noise on what the generator is given in training. The released code adds
-            noise that it never draws, so that there is none.
+        model: The networks and how they are trained.
         residual_share: λ.
         difference: Both parts of the score by their squares, "l2", as in the code, or by absolute values, "l1".
-        learning_rate: Of both Adam optimisers.
-        beta1: Their first momentum.
         bn_mode: "batch" scores with each batch's own statistics, as the released code does, and only to reproduce its
             numbers: an image's score then depends on the images beside it.
     """
@@ -103,46 +112,45 @@ class SkipGANomaly(Detector):
     card: ClassVar[Card] = CARD
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
-            lambda: SkipGANomaly(width=8, closed_skips=3, residual_share=1.0, difference="l1", learning_rate=1e-3),
+            lambda: SkipGANomaly(
+                SkipGANomalyTraining(width=8, closed_skips=3, learning_rate=1e-3), residual_share=1.0, difference="l1"
+            ),
             TrainingOptions(budget=Budget(steps=2000), batch_size=32),
-        )
+        ),
+        "small": Preset(lambda: SkipGANomaly(SkipGANomalyTraining(width=8), residual_share=0.99)),
     }
 
     def __init__(
         self,
-        width: int = 64,
-        closed_skips: int = 0,
-        weights: tuple[float, float, float] = (1.0, 50.0, 1.0),
-        noise: float = 0.0,
-        residual_share: float = 0.9,
+        model: SkipGANomalyTraining | None = None,
+        residual_share: Share = 0.9,
         difference: Literal["l1", "l2"] = "l2",
-        learning_rate: float = 2e-4,
-        beta1: float = 0.5,
         bn_mode: BatchNormMode = "eval",
     ) -> None:
         super().__init__()
-        self.width, self.closed_skips, self.weights, self.noise = width, closed_skips, weights, noise
-        self.residual_share, self.difference = residual_share, difference
-        self.learning_rate, self.beta1, self.bn_mode = learning_rate, beta1, bn_mode
-        self.networks = SkipGANomalyTraining(width, closed_skips, weights, noise, learning_rate, beta1)
-
-    def phases(self) -> tuple[SkipGANomalyTraining]:
-        """One."""
-        return (self.networks,)
+        self.model = SkipGANomalyTraining() if model is None else model
+        self.residual_share = residual_share
+        self.difference = difference
+        self.bn_mode = bn_mode
 
     def score_batch(self, images: Tensor) -> Anomaly:
         """The weighted sum of residual and latent term."""
-        with batch_norm(self.networks, self.bn_mode):
-            rebuilt = self.networks.generator(images)
-            features, rebuilt_features = (self.networks.discriminator.features(x) for x in (images, rebuilt))
+        with batch_norm(self.model, self.bn_mode):
+            rebuilt = self.model.generator(images)
+            features, rebuilt_features = (self.model.discriminator.features(x) for x in (images, rebuilt))
         residual, latent = images - rebuilt, features - rebuilt_features
         terms = {"residual": self._size(residual), "latent": self._size(latent)}
         score = self.residual_share * terms["residual"] + (1 - self.residual_share) * terms["latent"]
-        return Anomaly(score, residual.abs().mean(1, keepdim=True), terms, rebuilt)
+        return Anomaly(score, residual.abs().mean(1, keepdim=True), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
         """The discriminator's features."""
-        return self.networks.discriminator.features(images)
+        return self.model.discriminator.features(images)
 
     def _size(self, difference: Tensor) -> Tensor:
-        return (difference.abs() if self.difference == "l1" else difference.square()).flatten(1).mean(1)
+        match self.difference:
+            case "l1":
+                size = difference.abs()
+            case "l2":
+                size = difference.square()
+        return size.flatten(1).mean(1)

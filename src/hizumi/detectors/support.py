@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hizumi.errors import NotFittedError, UsageError
+from hizumi.errors import NotFittedError
 
 Kernel = Literal["rbf", "fourier", "linear"]
-"""exp(-γ |x - y|²); the same by random Fourier features, for any number of rows; or x·y."""
+"""exp(-γ |x - y|²), exactly or by random Fourier features for any number of rows, or x·y."""
 
 MAX_ROWS = 10_000  # the exact kernel's training takes time with the square of the rows
 FOURIER_FEATURES = 1024
@@ -40,30 +40,27 @@ class SupportVectorMachine(nn.Module):
 
     def __init__(self, kernel: Kernel, nu: float) -> None:
         super().__init__()
-        self.kernel, self.nu = kernel, nu
+        self.kernel = kernel
+        self.nu = nu
         for name in ("support_vectors", "gamma", "frequencies", "angles", "weights", "offset"):
             self.register_buffer(name, None)
 
     def fit(self, rows: Float[Tensor, "n d"]) -> None:
         """Fit on rows in double precision."""
-        if self.kernel not in ("rbf", "fourier", "linear"):
-            raise UsageError(f"kernel {self.kernel!r} is not known; use rbf, fourier or linear")
-        _check(self.nu)
         rows = rows.cpu()
-        if self.kernel == "rbf":
-            rows = rows[torch.linspace(0, len(rows) - 1, min(len(rows), MAX_ROWS)).long()]
-        variance = float(rows.var(correction=0))
-        gamma = 1 / (rows.shape[1] * variance) if variance > 0 else 1.0
-        if self.kernel == "rbf":
-            self._solve(rows, gamma)
-            return
-        if self.kernel == "fourier":
-            generator = torch.Generator().manual_seed(0)
-            shape = rows.shape[1], FOURIER_FEATURES
-            spread = math.sqrt(2 * gamma)  # of the frequencies: the kernel's Fourier transform is a Gaussian
-            self.frequencies = spread * torch.randn(shape, generator=generator, dtype=rows.dtype)
-            self.angles = 2 * math.pi * torch.rand(shape[1], generator=generator, dtype=rows.dtype)
-        self._descend(self.features(rows))
+        match self.kernel:
+            case "rbf":
+                rows = rows[torch.linspace(0, len(rows) - 1, min(len(rows), MAX_ROWS)).long()]
+                self._solve(rows, _gamma(rows))
+            case "fourier":
+                generator = torch.Generator().manual_seed(0)
+                shape = rows.shape[1], FOURIER_FEATURES
+                spread = math.sqrt(2 * _gamma(rows))  # of the frequencies: the kernel's Fourier transform is a Gaussian
+                self.frequencies = spread * torch.randn(shape, generator=generator, dtype=rows.dtype)
+                self.angles = 2 * math.pi * torch.rand(shape[1], generator=generator, dtype=rows.dtype)
+                self._descend(self.features(rows))
+            case "linear":
+                self._descend(rows)
 
     def features(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
         """Φ(x)."""
@@ -121,7 +118,6 @@ class SupportVectorBall(nn.Module):
 
     def fit(self, rows: Float[Tensor, "n d"]) -> None:
         """Fit on rows in double precision."""
-        _check(self.nu)
         rows = rows.cpu()
         outside = max(1.0, self.nu * len(rows))
         shares = (outside - torch.arange(len(rows), dtype=rows.dtype)).clamp(0, 1) / outside
@@ -145,6 +141,6 @@ class SupportVectorBall(nn.Module):
         return (rows - self.centre).square().sum(1) - self.squared_radius
 
 
-def _check(nu: float) -> None:
-    if not 0 < nu < 1:
-        raise UsageError(f"nu is {nu}; it must lie between 0 and 1")
+def _gamma(rows: Float[Tensor, "n d"]) -> float:
+    variance = float(rows.var(correction=0))
+    return 1 / (rows.shape[1] * variance) if variance > 0 else 1.0

@@ -71,8 +71,8 @@ class Graph(nn.Module):
         named = {"score": anomaly.image}
         if anomaly.pixel is not None:
             named["map"] = anomaly.pixel.float()
-        if anomaly.normal is not None:
-            named["normal"] = self._in_own_values(anomaly.normal.float())
+        if anomaly.expected is not None:
+            named["normal"] = self._in_own_values(anomaly.expected.float())
         return named | {f"term:{name}": value for name, value in anomaly.terms.items()}
 
     def _in_window(self, items: Tensor) -> Tensor:

@@ -22,10 +22,10 @@ class DetectorScores:
         """Scores of crops (n, c, h, w) in the data's own values and dtype, or of rows (n, d) of float32."""
         items = crops if self.window is None else self.window.to_unit(crops)
         anomaly = self.detector.score(torch.from_numpy(items), BATCH_SIZE)
-        pictures = self.window is not None and anomaly.normal is not None
+        pictures = self.window is not None and anomaly.expected is not None
         return Scores(
             anomaly.image.cpu().numpy(),
             None if anomaly.pixel is None else anomaly.pixel.float().cpu().numpy(),
             {term: values.cpu().numpy() for term, values in anomaly.terms.items()},
-            anomaly.normal.float().cpu().numpy() if pictures and anomaly.normal is not None else None,
+            anomaly.expected.float().cpu().numpy() if pictures and anomaly.expected is not None else None,
         )

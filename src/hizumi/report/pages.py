@@ -5,10 +5,12 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
+from hizumi.arguments import parameters_of, parts_of
 from hizumi.models.abilities import ABILITIES
 from hizumi.registry import find_detectors, find_models
 from hizumi.training.card import FAMILIES
 
+BAR = r"\|"  # inside a table
 ARGUMENT = re.compile(r"^(\w+): (.*)$")
 GENERATED = "<!-- Made by `make docs` from the code: change it there. -->"
 
@@ -48,7 +50,7 @@ def _lines_of(methods: dict[str, Any], folder: str) -> list[str]:
 
 def _page(name: str, method: Any, kind: str) -> str:
     card = method.card
-    about, arguments = _docstring(method)
+    about, _ = _docstring(method)
     facts = {
         "Family": card.family,
         "Idea": card.idea,
@@ -56,6 +58,10 @@ def _page(name: str, method: Any, kind: str) -> str:
         "Takes": ", ".join(card.inputs),
         "Needs": ", ".join(card.needs) or "nothing else",
     }
+    if method.exemptions:
+        facts["Contract"] = "; ".join(
+            f"exempt from {check.replace('_', ' ')}: {reason}" for check, reason in method.exemptions.items()
+        )
     if kind == "model":
         facts["Can"] = (
             ", ".join(word for ability, word in ABILITIES.items() if issubclass(method, ability)) or "classify"
@@ -83,20 +89,26 @@ def _page(name: str, method: Any, kind: str) -> str:
             "",
             "## Arguments",
             "",
-            *_table(method, arguments),
+            *_table(_rows(method)),
             "",
         ]
     )
 
 
-def _table(method: Any, arguments: dict[str, str]) -> list[str]:
-    parameters = inspect.signature(method).parameters
-    if not parameters:
-        return ["None."]
+def _table(rows: list[str]) -> list[str]:
+    return ["| Name | Default | Meaning |", "|---|---|---|", *rows] if rows else ["None."]
+
+
+def _rows(method: Any) -> list[str]:
+    """The arguments, then those of the trainings among them, which have no page of their own."""
+    _, meanings = _docstring(method)
     rows = [
-        f"| `{name}` | `{_default(each.default)}` | {arguments.get(name, '')} |" for name, each in parameters.items()
+        f"| `{name}` | `{_default(each.default)}` | {meanings.get(name, '').replace('|', BAR)} |"
+        for name, each in parameters_of(method).items()
     ]
-    return ["| Name | Default | Meaning |", "|---|---|---|", *rows]
+    with_pages = {*find_models().values(), *find_detectors().values()}
+    parts = [type(part) for _, part in parts_of(method()) if type(part) not in with_pages]
+    return rows + [row for part in parts for row in _rows(part)]
 
 
 def _default(value: Any) -> str:
@@ -123,5 +135,5 @@ def _docstring(method: Any) -> tuple[list[str], dict[str, str]]:
             arguments[name] += f" {text}"
         elif found := ARGUMENT.match(text):
             name = found[1]
-            arguments[name] = found[2].replace("|", r"\|")
+            arguments[name] = found[2]
     return before.strip().splitlines(), arguments

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Literal, NamedTuple, TypeGuard
 
 from hizumi.detectors import ALAD, EGBAD, Detector, Likelihood
+from hizumi.detectors.alad import ALADTraining
 from hizumi.models import BiGAN, GatedPixelCNN
 from hizumi.registry import detector_class
 from hizumi.reproduction.protocol import BudgetName, Leak, Mode, Protocol
@@ -68,21 +69,21 @@ def _kdd_egbad() -> Preset:
 
 
 def _kdd_alad() -> Preset:
-    make = partial(ALAD, latent=32, code_critic_hidden=(32,), learning_rate=1e-5)
-    return Preset(make, TrainingOptions(budget=Budget(epochs=50), batch_size=50))
+    model = partial(ALADTraining, latent=32, code_critic_hidden=(32,), learning_rate=1e-5)
+    return Preset(lambda: ALAD(model()), TrainingOptions(budget=Budget(epochs=50), batch_size=50))
 
 
 def _arrhythmia_alad() -> Preset:
     hidden = (256, 128)
-    make = partial(
-        ALAD,
+    model = partial(
+        ALADTraining,
         latent=64,
         encoder_hidden=hidden,
         generator_hidden=hidden,
         item_critic_hidden=hidden,
         learning_rate=1e-5,
     )
-    return Preset(make, TrainingOptions(budget=Budget(epochs=1000), batch_size=32))
+    return Preset(lambda: ALAD(model()), TrainingOptions(budget=Budget(epochs=1000), batch_size=32))
 
 
 ON_DATA: Mapping[tuple[str, str], Callable[[], Preset]] = {

@@ -26,8 +26,8 @@ def check_health(detector: Detector, store: Store, held_out: np.ndarray, journal
     findings = check_losses(journal.records)
     if store.views == 1:  # a tile scores below the worst tile of an image
         findings += check_scores(anomaly.image.double().cpu().numpy(), held_out)
-    if anomaly.normal is not None and items.ndim == 4:
-        findings += check_reconstructions(items.numpy(), anomaly.normal.float().cpu().numpy())
+    if anomaly.reconstruction is not None and items.ndim == 4:
+        findings += check_reconstructions(items.numpy(), anomaly.reconstruction.float().cpu().numpy())
     return findings
 
 
