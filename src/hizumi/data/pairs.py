@@ -1,6 +1,6 @@
 """Batches of two: images and what they turn into, from folders or made from plain images; and two unpaired sets.
 
-Images and targets that already lie beside each other in two tensors need nothing of this: they train as a tuple.
+Images and targets that are already two tensors do not need this module: pass them to `fit` as a tuple.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from hizumi.data.stream import Batches, Together, View, as_source, mix_seed
 from hizumi.errors import DataError, UsageError
 
 Pairing = Callable[[Tensor, torch.Generator], Tensor]
-"""Images (n, c, h, w), and where chance comes from, to what a model is to start from (n, k, h, w)."""
+"""From images (n, c, h, w) and a random generator to a model's inputs (n, k, h, w)."""
 
 
 def paired(inputs: Store, targets: Store) -> Batches:
@@ -86,7 +86,7 @@ class SideBySide:
 
 
 class Unpaired:
-    """Items of one set, each epoch all of them, with as many of another set that are drawn by chance.
+    """All items of one set in each epoch, with as many drawn at random from another.
 
     Args:
         first: A tensor or any source.
@@ -124,8 +124,8 @@ class Unpaired:
 class ReadyMade:
     """Pairs made from plain images: (what the pairing makes of them, the images).
 
-    Chance comes from the generator that a batch is asked for with, so that training resumes exactly. Without one, an
-    item's own number decides, and it is the same in any batch.
+    Randomness comes from the generator passed to `batch`, so that training resumes exactly. Without one, each item is
+    seeded by its own index, so its pair does not depend on the batch.
     """
 
     def __init__(self, source: Batches | Tensor, pairing: Pairing) -> None:
