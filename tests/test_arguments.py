@@ -61,6 +61,8 @@ REFUSED = {
     "GAN(hidden=(32, 0)).fit(None)": "GAN: hidden is (32, 0); it must be a tuple of whole numbers of at least 1",
     "ProgressiveGAN(betas=(0.5,)).fit(None)": "ProgressiveGAN: betas is (0.5,); it must be a tuple of 2 numbers from 0 "
     "to below 1",
+    "Reconstruction(DCGAN()).fit(None)": "Reconstruction: model is DCGAN; it must be a model that reconstructs, such "
+    "as autoencoder or bigan",
     "EncoderClassifier(encoder=DCGAN()).fit(None)": "EncoderClassifier: encoder is DCGAN; it must be a model that "
     "encodes, such as autoencoder or bigan",
     'check_arguments(Inspector(sizing="rezise"))': "Inspector: sizing is 'rezise'; it must be 'resize' or 'tile'; did "

@@ -51,6 +51,7 @@ def test_dry_run_writes_nothing(hizumi, parts, tmp_path, monkeypatch):
         (["--set", "smoothing"], "NAME=VALUE"),
         (["--set", "difference=l3"], "reconstruction: difference is 'l3'; it must be 'contrast', 'ssim', 'l1' or 'l2'"),
         (["--set", "model=vae", "--set", "model.bound=elbow"], "reconstruction: model.bound is 'elbow'; it must be"),
+        (["--set", "model=dcgan"], "reconstruction: model is DCGAN; it must be a model that reconstructs"),
         (["-d", "ganomaly", "--set", "adversarial=bec"], "ganomaly: adversarial is 'bec'; it must be"),
         (["-d", "skip_ganomaly", "--set", "difference=l3"], "skip_ganomaly: difference is 'l3'; it must be"),
         (["-d", "f_anogan", "--set", "loss=izif"], "f_anogan: loss is 'izif'; it must be"),

@@ -51,9 +51,10 @@ def test_values_are_parsed_by_the_annotation() -> None:
     [
         ("ganomaly", {"adversarial": "bec"}, "^ganomaly: adversarial is 'bec'; .*; did you mean 'bce'"),
         ("ganomaly", {"lattent": "3"}, r"^ganomaly has no setting 'lattent'; did you mean latent\?"),
-        ("reconstruction", {"model": "mahalanobis"}, "^reconstruction: model is Mahalanobis; it must be a "),
+        ("reconstruction", {"model": "dcgan"}, "^reconstruction: model is DCGAN; it must be a model that reconstructs"),
+        ("reconstruction", {"model": "mahalanobis"}, "^reconstruction: model is Mahalanobis; it must be a model"),
         ("reconstruction", {"model": "vea"}, "no model or detector is called 'vea'; did you mean .*vae"),
-        ("reconstruction", {"model": "vae,vae"}, r"model is \(VAE, VAE\); it must be a "),
+        ("reconstruction", {"model": "vae,vae"}, r"model is \(VAE, VAE\); it must be a model"),
         ("reconstruction", {"bound": "elbow", "model": "vae"}, "^reconstruction: bound is 'elbow'; .* mean 'elbo'"),
         ("reconstruction", {"model": "vae", "model.bound": "elbow"}, "^reconstruction: model.bound is 'elbow'"),
         ("reconstruction", {"model": "vae", "model.lattent": "3"}, "VAE has no setting 'lattent'; did you mean latent"),

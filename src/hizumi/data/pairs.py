@@ -1,6 +1,6 @@
 """Batches of inputs and targets: from paired folders, made from plain images, or from two unpaired sets.
 
-Inputs and targets in two tensors need none of this: they train as a tuple.
+Images and targets that are already two tensors do not need this module: pass them to `fit` as a tuple.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from hizumi.data.stream import Batches, Together, View, as_source, mix_seed
 from hizumi.errors import DataError, UsageError
 
 Pairing = Callable[[Tensor, torch.Generator], Tensor]
-"""From images (n, c, h, w) and a random generator to the inputs (n, k, h, w) that a model is to translate into them."""
+"""From images (n, c, h, w) and a random generator to a model's inputs (n, k, h, w)."""
 
 
 def paired(inputs: Store, targets: Store) -> Batches:
@@ -87,7 +87,7 @@ class SideBySide:
 
 
 class Unpaired:
-    """Items of one set, each once an epoch, beside items of another set drawn at random.
+    """All items of one set in each epoch, with as many drawn at random from another.
 
     Args:
         first: A tensor or any source.
@@ -126,8 +126,8 @@ class Unpaired:
 class ReadyMade:
     """Pairs made from plain images: (inputs made by the pairing, the images).
 
-    Randomness comes from the generator given to `batch`, so that training resumes exactly. Without one it is seeded by
-    the index of each item, which is then equal in any batch.
+    Randomness comes from the generator passed to `batch`, so that training resumes exactly. Without one, each item is
+    seeded by its own index, so its pair does not depend on the batch.
     """
 
     def __init__(self, source: Batches | Tensor, pairing: Pairing) -> None:

@@ -1,4 +1,4 @@
-"""What all adversarial models share: a generator that turns noise into items, and whose turn it is."""
+"""Shared by adversarial models: the generator, its running average, and whose turn it is."""
 
 from abc import ABC
 from collections.abc import Callable

@@ -22,7 +22,7 @@ class Autoencoder(CanEncode, CanDecode, CanReconstruct):
             fully connected networks and a flat code either way.
         width: Channels of the first convolution.
         learning_rate: Of Adam; a tenth of it for the last 30 % of the budget.
-        noise: Standard deviation of Gaussian noise on what is squeezed in training; the clean item is to come back.
+        noise: Standard deviation of Gaussian noise on the encoder's input in training; the target is the clean item.
         sparsity: Weight of the mean |code| beside the squared error.
     """
 
@@ -65,7 +65,7 @@ class Autoencoder(CanEncode, CanDecode, CanReconstruct):
         self.optimise("autoencoder", self.parameters(), learning_rate=self.learning_rate, schedule=drop_at(0.7))
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """Rebuild the batch, or what it was before noise came on it, and step down the squared error."""
+        """Reconstruct the batch, with noise on the input if there is any, and step down the squared error."""
         squeezed = batch + self.noise * torch.randn_like(batch) if self.noise else batch
         codes = self.encode(squeezed)
         reconstruction = mse_loss(self.decode(codes), batch)

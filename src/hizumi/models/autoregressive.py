@@ -1,4 +1,4 @@
-"""What autoregressive models share: an image is a sequence of pixels, each predicted from those before it.
+"""Shared by autoregressive models: an image is a sequence of pixels, each predicted from those before it.
 
 Pixels come in raster order, and the channels of a pixel one after the other: p(x) = Π p(x_i | x_1 ... x_{i-1}).
 """

@@ -39,9 +39,9 @@ class BiGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
         encoder_hidden: Hidden layers of E for vectors, from the item inwards.
         generator_hidden: Those of G, from the item inwards as well.
         critic_hidden: Those in which the critic sees a vector with its code.
-        critic_apart: Size of a layer that either passes before they meet; 0 for none.
-        critic_met: Numbers of an image, and of its code, that meet in the critic; 0 for 8 times the width.
-        critic_depth: Layers in which an image and its code meet.
+        critic_apart: Units of a layer that item and code each pass before they are joined; 0 for none.
+        critic_met: Features of an image, and as many of its code, that are joined; 0 for 8 times the width.
+        critic_depth: Layers after image and code are joined.
         dropout: Chance of dropping an activation in the critic.
         instance_noise: Standard deviation of the noise on the items that the critic sees, data and generated ones; it
             hides from the critic what no generator can match, such as exactly black pixels (Arjovsky & Bottou 2017).

@@ -1,4 +1,4 @@
-"""Conditional GAN: both networks are told the class, so that it can be asked for."""
+"""Conditional GAN: both networks see the class, so that samples of a class can be asked for."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -18,7 +18,7 @@ from hizumi.training import Budget, Card, Preset, WeightAverage
 class ConditionalGAN(CanSampleClasses):
     """Conditional generative adversarial network on DCGAN's bodies.
 
-    The class, as a one-hot vector or as one constant map for each class, is joined to what either network reads.
+    The class, one-hot as a vector or as constant maps, is concatenated to the input of either network.
 
     Args:
         classes: Number of classes; labels are 0 .. classes - 1.

@@ -22,9 +22,9 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanRecons
 
     Args:
         hidden: Sizes of the hidden layers from the bottom up; each has an equal share of the budget.
-        chains: Of the top machine, kept with the weights. 0: it learns by CD-1 from the data, as the others do; codes
-            then tell more of an item, and samples are worse.
-        gibbs_steps: By which a chain goes on before a sample is taken.
+        chains: Persistent Markov chains of the top machine, saved with the weights. With 0 it learns by CD-1 from the
+            data, as the others do; codes are then more informative, and samples worse.
+        gibbs_steps: Gibbs steps of a chain before a sample is taken.
         learning_rate: Of stochastic gradient descent with momentum 0.5, then 0.9; a hundredth of it for the first
             layer above vectors, whose units are Gaussian. It falls in a line to 0 while the top machine learns
             from chains.

@@ -21,15 +21,15 @@ class EncoderClassifier(CanEncode, LearnsClasses):
     """A classifier on the codes of a generative model, or on an encoder of its own.
 
     A fitted encoder is first left as it is while the head learns, then both are fine-tuned. An encoder that is not
-    fitted is trained from scratch, all at once. Either way the model given stays as it was; a copy of it learns.
+    fitted is trained from scratch, all at once. Either way a copy learns, and the model given keeps its weights.
 
     Args:
         classes: Number of classes; labels are 0 .. classes - 1.
         encoder: Any model that encodes, such as a fitted `Autoencoder` or `VAE`; None for convolutions of its own.
         frozen: Share of the budget in which a fitted encoder is kept frozen.
         dropout: Share of the codes, and of the head's hidden units, left out in training: few labels overfit soon.
-        features: Numbers that the encoder of its own hands to the head.
-        width: Channels of its first convolution.
+        features: Outputs of its own encoder, where none is given.
+        width: Channels of that encoder's first convolution.
         learning_rate: Of Adam, falling to 0 over the second half; a tenth of it for fine-tuning.
     """
 

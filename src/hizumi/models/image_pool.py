@@ -8,12 +8,12 @@ from torch import Tensor, nn
 class ImagePool(nn.Module):
     """Up to `size` images; each new one is, with probability 1/2, exchanged for one of them.
 
-    The images are kept as whole numbers, bit for bit: floating-point buffers are averaged over processes after each
-    step, and a pool, which is the same in all of them, needs none of that.
+    The images are stored bit for bit as integers: floating-point buffers are averaged over processes after each step,
+    which a pool, identical in all of them, does not need.
 
     Args:
         shape: (c, h, w) of an image.
-        size: How many are kept; 0 gives every image back at once.
+        size: Images kept; with 0, every image is returned at once.
     """
 
     bits: Tensor

@@ -1,4 +1,4 @@
-"""What models made of restricted Boltzmann machines share: greedy training, one layer after the other."""
+"""Shared by models made of restricted Boltzmann machines: greedy training, one layer after the other."""
 
 import math
 from abc import ABC
@@ -78,6 +78,6 @@ class LayerByLayer(Trainable, ABC):
 
     def _advance(self, chains: Tensor, machine: RestrictedBoltzmannMachine) -> Tensor:
         with torch.random.fork_rng():
-            torch.manual_seed(int(self.images_seen))  # the same in every process, and so are the chains
+            torch.manual_seed(int(self.images_seen))  # equal in all processes, so the chains are, too
             chains.copy_(machine.draw_visible(machine.draw_hidden(chains)))
         return chains

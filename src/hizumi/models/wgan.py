@@ -28,8 +28,8 @@ class WGAN(Adversarial, HasOpponent):
         learning_rate: Of both RMSprop optimisers; momentum was found to make training unstable.
         clip: Every weight of the critic stays in [-clip, clip].
         critic_steps: For each step of the generator.
-        long_critic_steps: The same for the generator's first 25 steps and for every 500th, as in the released code:
-            the critic must be good before its gradient means anything. As many as `critic_steps` for none such.
+        long_critic_steps: For each of the generator's first 25 steps and every 500th, as in the released code: the
+            critic must be good before its gradient is meaningful. Equal to `critic_steps` to switch this off.
         batch_norm: In the convolutional networks, the critic's included, as in the released code.
         average_decay: Of the running average of the generator, which samples; None for the last weights.
     """
