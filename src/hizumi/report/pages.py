@@ -65,7 +65,10 @@ def _page(name: str, method: Any, kind: str) -> str:
     lines = [f"# {method.__name__}", "", GENERATED, "", *_docstring(method)[0], "", "| | |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in facts.items()]
     lines += ["", "```sh", command, "```", "", "## Arguments", "", *_arguments(method(), "")]
-    for path, part in _all_parts(method(), ""):
+    parts = list(_all_parts(method(), ""))
+    if parts:
+        lines += ["", "Those below are set by their whole path, or by the last name alone where it is unique."]
+    for path, part in parts:
         lines += ["", f"## Arguments of `{path}`, by default {_linked(type(part))}", "", *_arguments(part, f"{path}.")]
     if method.exemptions:
         lines += ["", "## Contract checks that it cannot meet", ""]
