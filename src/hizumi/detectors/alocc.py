@@ -59,7 +59,6 @@ class ALOCCTraining(Trainable):
         self.learning_rate = learning_rate
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make refiner and critic, and start the running mean of the error by which training stops."""
         self.refiner = networks.Hourglass(shape, self.width)
         self.critic = networks.critic(shape, self.width)
         self.register_buffer("refinement_error", torch.ones(()))
@@ -86,7 +85,6 @@ class ALOCCTraining(Trainable):
         return {name: loss.detach() for name, loss in losses.items()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """Mean squared refinement error."""
         return mse_loss(self.refiner(batch), batch)
 
 
@@ -131,7 +129,6 @@ class ALOCC(Detector):
         self.bn_mode = bn_mode
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The critic's logits of the refined and the original item, and the residual; `judged` is the score."""
         with batch_norm(self.model, self.bn_mode):
             refined = self.model.refiner(images)
             terms = {"refined": -self.model.critic(refined), "original": -self.model.critic(images)}
@@ -139,5 +136,4 @@ class ALOCC(Detector):
         return Anomaly(terms[self.judged], residual_map(images, refined), terms, reconstruction=refined)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The critic's features."""
         return self.model.critic.features(images).flatten(1)

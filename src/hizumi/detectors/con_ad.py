@@ -62,7 +62,6 @@ class ConADTraining(Trainable):
         self.discriminator_learning_rate = discriminator_learning_rate
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make encoder, decoder and discriminator."""
         outputs = (2 * self.hypotheses * shape[0], *shape[1:])  # a mean and a log-variance for each of its numbers
         self.encoder = networks.encoder(shape, 2 * self.latent, self.width)
         self.decoder = networks.generator(outputs, self.latent, self.width, bounded=False)
@@ -77,7 +76,6 @@ class ConADTraining(Trainable):
         )
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of the discriminator, then one of encoder and decoder."""
         code_mean, code_log_variance = self.posterior(batch)
         codes = code_mean + torch.randn_like(code_mean) * (code_log_variance / 2).exp()
         means, log_variances = self.hypothesise(codes)
@@ -151,7 +149,6 @@ class ConAD(Detector):
         self.best = best
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The negative log-likelihood under the best hypothesis; the code's divergence from its prior beside it."""
         code_mean, code_log_variance = self.model.posterior(images)
         means, log_variances = self.model.hypothesise(code_mean)
         nll = surprise(images, means, log_variances)
@@ -171,5 +168,4 @@ class ConAD(Detector):
         return Anomaly(terms[f"{self.best} nll"], pixel, terms, reconstruction=means.gather(1, place)[:, 0])
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Means of the codes."""
         return self.model.posterior(images)[0]

@@ -132,7 +132,6 @@ class ControlChart(Detector):
             self.register_buffer(name, None)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Build the detector."""
         build_members(self._inner(), shape)
 
     def fit_statistics(self, batches: Batches) -> None:
@@ -142,14 +141,12 @@ class ControlChart(Detector):
             self._estimate(batches)
 
     def fit_reference(self, batches: Batches) -> None:
-        """Estimate the law of the detector's scores, then centres and sigmas."""
         unseen = fit_references(self._inner(), batches)
         if self.detector is not None:
             self.scores.fit(torch.cat([self.detector.score_batch(batch).image for batch in in_order(unseen)]))
         self._estimate(unseen)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Distances of each statistic in sigma; the largest is the score."""
         inner = None if self.detector is None else self.detector.score_batch(images)
         distances = self._distances(images, inner).abs()
         terms = dict(zip(self._names(images.shape[1:]), distances.unbind(1), strict=True))

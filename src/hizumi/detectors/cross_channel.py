@@ -136,11 +136,9 @@ class CrossChannel(Detector):
         self.register_buffer("scale", None)
 
     def phases(self) -> tuple[CrossTranslation, CrossTranslation]:
-        """One direction, then the other, both as `translator` says."""
         return self.to_flow, self.to_frame
 
     def fit_reference(self, batches: Batches) -> None:
-        """Estimate the origin of each map, and its unit."""
         raw = torch.cat([self._raw(batch, self._translated(batch)) for batch in in_order(batches)])
         match self.normalisation:
             case "maximum":
@@ -151,7 +149,6 @@ class CrossChannel(Detector):
         self.low, self.scale = low[:, None, None], scale[:, None, None].clamp(min=1e-6)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The largest value of each map; the chosen map is the one that is shown."""
         translated = self._translated(images)
         normalised = self._normalised(self._raw(images, translated)) * self._moves(images)
         answers, of_frame, of_flow = normalised.tensor_split([-2, -1], 1)
@@ -162,7 +159,6 @@ class CrossChannel(Detector):
         return Anomaly(terms[self.image_score], maps[self.image_score], terms, reconstruction=translated)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Logits of both discriminators for each patch."""
         return torch.cat([phase.logits(images).flatten(1) for phase in self.phases()], 1)
 
     def _translated(self, images: Tensor) -> Tensor:

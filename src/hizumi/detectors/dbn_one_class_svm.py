@@ -73,12 +73,10 @@ class DBNOneClassSVM(Detector):
         self.model.double()
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Fit the boundary around the codes."""
         codes = torch.cat([self.model.encode(batch.double()) for batch in in_order(batches)])
         self.machine.fit(codes if self.boundary == "linear" else self.space.fit(codes, images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """How far codes lie outside the boundary, with the network's reconstruction of the item."""
         reconstruction = self.model.reconstruct(images.double()).float()
         return Anomaly(self.machine(self.embedding(images)), reconstruction=reconstruction)
 

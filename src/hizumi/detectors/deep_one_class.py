@@ -155,14 +155,12 @@ class DeepOneClass(Detector):
         self.model.double()
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Draw the templates."""
         generator = torch.Generator().manual_seed(0)
         chosen = torch.randperm(len(batches), generator=generator)[: self.templates]
         self.template_images = batches.batch(chosen, generator)
         self.template_features = self.model.encode(self.template_images.double())
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Distances to the nearest template, which is what normal would look like."""
         assert self.template_images is not None
         assert self.template_features is not None
         with torch.enable_grad():
@@ -176,5 +174,4 @@ class DeepOneClass(Detector):
         return Anomaly(distances.detach(), objectives.smooth(shares, self.smoothing).float(), normal=normal)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Features."""
         return self.model.encode(images.double())

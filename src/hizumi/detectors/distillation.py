@@ -45,7 +45,6 @@ class Cloner(nn.Module):
             channels, halved = outputs, LEVEL_HALVINGS[level - 1]
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n k p q"]]:
-        """Maps of all levels."""
         maps = [images]
         for block in self.blocks:
             maps.append(block(maps[-1]))
@@ -95,17 +94,14 @@ class DistillationTraining(Trainable):
         self.sha256 = sha256
 
     def check(self) -> None:
-        """Refuse levels that the teacher lacks."""
         check_levels(self.levels)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Load the teacher, make the student."""
         self.teacher = FixedFeatures(shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256)
         self.student = Cloner(shape[0], self.teacher.levels, self.width)
         self.optimise("student", self.student.parameters(), learning_rate=self.learning_rate)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """Bring the student's maps closer to the teacher's, in direction and in value."""
         pairs = self.maps(batch).values()
         direction = torch.stack([direction_difference(taught, learned).mean() for taught, learned in pairs]).sum()
         value = torch.stack([value_difference(taught, learned).mean() for taught, learned in pairs]).sum()
@@ -156,12 +152,10 @@ class Distillation(Detector):
         self.smoothing = smoothing
 
     def check(self) -> None:
-        """Refuse to score by levels that the student does not learn."""
         if not self.score_levels or not {*self.score_levels} <= {*self.model.levels}:
             raise UsageError(f"score_levels {self.score_levels} must be some of levels {self.model.levels}")
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Both differences, summed over the later levels, and the map."""
         pairs = self._pairs(images)
         terms = self._terms(pairs)
         match self.map_kind:

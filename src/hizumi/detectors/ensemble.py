@@ -69,20 +69,16 @@ class Ensemble(Detector):
         self.register_buffer("map_spreads", None)
 
     def check(self) -> None:
-        """Refuse an ensemble without members."""
         if not self.detectors:
             raise UsageError("Ensemble: detectors is empty; give at least one, such as (Mahalanobis(), PCA())")
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Build the members."""
         build_members(self.detectors, shape)
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Estimate the members' statistics."""
         fit_members(self.detectors, batches)
 
     def fit_reference(self, batches: Batches) -> None:
-        """Take each member's reference scores, and median and spread of its maps."""
         unseen = fit_references(self.detectors, batches)
         scores: list[list[Tensor]] = [[] for _ in self.detectors]
         pixels: list[list[Tensor]] = [[] for _ in self.detectors]
@@ -99,7 +95,6 @@ class Ensemble(Detector):
         self.map_medians, self.map_spreads = moments.unbind(1)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Fused p-values, with those of the members as terms."""
         assert self.map_medians is not None
         assert self.map_spreads is not None
         anomalies = [member.score_batch(images) for member in self.detectors]
@@ -119,7 +114,6 @@ class Ensemble(Detector):
         )
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The members' -log p, side by side."""
         return torch.stack(list(self.score_batch(images).terms.values()), 1)
 
     def _names(self) -> list[str]:

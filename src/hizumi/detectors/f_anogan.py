@@ -67,7 +67,6 @@ class FAnoGANEncoding(Trainable):
         return self._gan[0]
 
     def check(self) -> None:
-        """Refuse a GAN whose discriminator judges pairs of items and codes."""
         if isinstance(self.gan, CanEncode):
             raise UsageError(
                 f"FAnoGAN trains its own encoder and needs a discriminator of items alone, and "
@@ -75,14 +74,12 @@ class FAnoGANEncoding(Trainable):
             )
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Freeze the GAN and make the encoder."""
         freeze(self.gan)
         self.encoder = networks.encoder(shape, self.gan.latent, self.width, residual=self.residual)
         parameters = self.encoder.parameters()
         self.optimise("encoder", parameters, kind="rmsprop", learning_rate=self.learning_rate)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of the encoder."""
         if self.loss == "ziz":
             codes = self.gan.noise(len(batch))
             return {"code": self.update("encoder", mse_loss(self.encode(self.gan.decode(codes)), codes))}
@@ -168,5 +165,4 @@ class FAnoGAN(Detector):
         return Anomaly(score, residual_map(images, rebuilt), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The discriminator's features."""
         return features_of(self.gan, images)

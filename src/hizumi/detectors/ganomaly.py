@@ -56,7 +56,6 @@ class GANomalyTraining(Trainable):
         self.beta1 = beta1
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make the four networks."""
         self.encoder = networks.encoder(shape, self.latent, self.width)
         self.decoder = networks.generator(shape, self.latent, self.width)
         self.second_encoder = networks.encoder(shape, self.latent, self.width)
@@ -69,7 +68,6 @@ class GANomalyTraining(Trainable):
         self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of the three-part generator, then one of the discriminator."""
         code, rebuilt, second_code = self.rebuild(batch)
         # Both updates go back through the same passes of the discriminator, which only the second one changes.
         real_features, fake_features = self.discriminator.features(batch), self.discriminator.features(rebuilt)
@@ -86,7 +84,6 @@ class GANomalyTraining(Trainable):
         return {term: value.detach() for term, value in terms.items()} | {"discriminator": discriminator}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """Weighted contextual and encoding losses."""
         code, rebuilt, second_code = self.rebuild(batch)
         return self.weights[1] * l1_loss(rebuilt, batch) + self.weights[2] * mse_loss(second_code, code)
 
@@ -132,7 +129,6 @@ class GANomaly(Detector):
         self.bn_mode = bn_mode
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The squared difference of the codes; the residual beside it."""
         with batch_norm(self.model, self.bn_mode):
             code, rebuilt, second_code = self.model.rebuild(images)
         latent = (code - second_code).square().mean(1)
@@ -140,5 +136,4 @@ class GANomaly(Detector):
         return Anomaly(latent, residual_map(images, rebuilt), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The discriminator's features."""
         return self.model.discriminator.features(images).flatten(1)

@@ -45,7 +45,6 @@ class GaussianMixture(Detector):
         self.register_buffer("precision_factors", None)
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Fit mixtures of all sizes and keep the one with the lowest Bayesian information criterion."""
         from sklearn.mixture import GaussianMixture as Mixture
 
         training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu().numpy()
@@ -64,7 +63,6 @@ class GaussianMixture(Detector):
         self.precision_factors = torch.from_numpy(best.precisions_cholesky_)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Negative log-densities in nats."""
         assert self.log_weights is not None
         assert self.means is not None
         assert self.precision_factors is not None
@@ -77,5 +75,4 @@ class GaussianMixture(Detector):
         return Anomaly(-log_density.logsumexp(1))
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Features whose density is modelled."""
         return self.space(rows(images, self.features))

@@ -122,19 +122,16 @@ class Likelihood(Detector):
         return (self.model, *self._second)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Refuse to compress vectors."""
         if self.image_score == "complexity" and len(shape) == 1:
             raise UsageError("image_score complexity compresses images; vectors have plain, typicality and ratio")
 
     def fit_reference(self, batches: Batches) -> None:
-        """Estimate the typical likelihood, of items and of each pixel."""
         likelihoods = [self.model.log_likelihood(batch) for batch in in_order(batches)]
         self.typical = -torch.cat([each.image for each in likelihoods]).double().mean()
         maps = [each.pixel for each in likelihoods if each.pixel is not None]
         self.typical_map = -torch.cat(maps).mean(0) if maps else None
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The chosen score, with the model's own terms and those of the correction."""
         likelihood = self.model.log_likelihood(images)
         terms = {name: -value for name, value in likelihood.terms.items()}
         image, pixel = -likelihood.image, None if likelihood.pixel is None else -likelihood.pixel
@@ -165,7 +162,6 @@ class Likelihood(Detector):
         return Anomaly(image, None if pixel is None else smooth(pixel, self.smoothing), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Codes where the model has them, else the items themselves."""
         return self.model.encode(images).flatten(1) if isinstance(self.model, CanEncode) else images.flatten(1)
 
     def _compressed(self, images: Tensor) -> Tensor:

@@ -99,7 +99,6 @@ class NearestFeatures(Detector):
         self.register_buffer("patches", None)
 
     def check(self) -> None:
-        """Refuse levels that the network lacks, and a memory that cannot be filled or searched."""
         check_levels(self.levels)
         if not self.neighbours <= self.memory <= self.candidates:
             raise UsageError(
@@ -110,13 +109,11 @@ class NearestFeatures(Detector):
             raise UsageError(f"neighbourhood is {self.neighbourhood}; it must be an odd number, such as 3")
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Load the network."""
         self.features = FixedFeatures(
             shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256, MARGIN
         )
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Fill the memory with the core-set of an even sample of all patches."""
         sample = Reservoir(self.candidates)
         for batch in in_order(batches):
             sample.add(self._placed(batch).flatten(0, 1))
@@ -124,7 +121,6 @@ class NearestFeatures(Detector):
         self.patches = sample.rows[core_set(projected(sample.rows, PROJECTED_DIMENSIONS), self.memory)]
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The distances, their map and their maximum."""
         placed = self._placed(images)
         found, indices = nearest(placed.flatten(0, 1), self._memory(), self.neighbours)
         distances = found.mean(1).reshape(placed.shape[:2])
@@ -138,7 +134,6 @@ class NearestFeatures(Detector):
         return Anomaly(farthest, pixel, terms)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Patch features, averaged over the image."""
         return self._placed(images).mean(1)
 
     def _weight(self, placed: Tensor, worst: Tensor, closest: Tensor) -> Tensor:
