@@ -101,8 +101,7 @@ class ALOCC(Detector):
         model: The networks and how they are trained.
         judged: "refined" scores by D(R(x)), "original" by D(x); "residual", which is not in the paper, by the mean of
             |x - R(x)|: the critic need not know a flaw in a texture from what it was trained on.
-        bn_mode: "batch" scores with each batch's own statistics, as the released code does, and only to reproduce its
-            numbers: an image's score then depends on the images beside it.
+        bn_mode: "batch" scores by the batch's own statistics, only to reproduce the released code: see `batch_norm`.
     """
 
     card: ClassVar[Card] = CARD

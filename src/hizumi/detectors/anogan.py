@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
-from hizumi.detectors.frozen_gan import features_of, freeze
+from hizumi.detectors.frozen_gan import features_of, small_gan
 from hizumi.detectors.latent_search import search_codes
 from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode, HasOpponent
@@ -18,7 +18,7 @@ from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 MAPPING_UNITS = 10
 DROPS_AT, DROPS_TO = 0.6, 0.3  # share of the steps after which the learning rate falls, and to what share of it
-START_SEED, UNIT_SEED = 0, 1
+UNIT_SEED = 1
 
 
 class Query(NamedTuple):
@@ -80,11 +80,7 @@ class AnoGAN(Detector):
             ),
             TrainingOptions(budget=Budget(steps=1500), batch_size=64),
         ),
-        "small": Preset(
-            lambda: AnoGAN(
-                DCGAN(latent=8, width=16, learning_rate=1e-3, average_decay=0.9), steps=60, learning_rate=0.1
-            )
-        ),
+        "small": Preset(lambda: AnoGAN(small_gan(), steps=60, learning_rate=0.1)),
     }
     exemptions: ClassVar[Mapping[str, str]] = {
         "graph_gives_the_numbers_of_the_detector": "a graph has no gradients to search by"
@@ -127,7 +123,7 @@ class AnoGAN(Detector):
             )
 
     def build(self, shape: tuple[int, ...]) -> None:
-        freeze(self.gan)
+        self.gan.eval().requires_grad_(False)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         query = self._query(images)
@@ -172,8 +168,7 @@ class AnoGAN(Detector):
 
     def _first_points(self, query: Query) -> Tensor:
         """Where the searches start, (n * starts, d), item by item; random starts do not depend on the item."""
-        latent = self.gan.latent
-        codes = torch.randn(self.starts, latent, generator=torch.Generator().manual_seed(START_SEED))
+        codes = torch.randn(self.starts, self.gan.latent, generator=torch.Generator().manual_seed(0))
         starts = codes.to(query.items).repeat(len(query.items), 1, 1)
         if query.codes is not None and self.start != "random":
             starts[:, 0] = query.codes
@@ -182,7 +177,7 @@ class AnoGAN(Detector):
             case "z":
                 return starts
             case "mapping_layer":  # W = 0, b = z
-                return torch.cat([starts.new_zeros(len(starts), latent * MAPPING_UNITS), starts], dim=1)
+                return torch.cat([starts.new_zeros(len(starts), self.gan.latent * MAPPING_UNITS), starts], dim=1)
 
     def _codes(self, points: Tensor) -> Tensor:
         """The codes z that points of the search stand for."""

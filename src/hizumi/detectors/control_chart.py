@@ -15,7 +15,7 @@ from hizumi.calibration.run_length import cusum_limit, ewma_width, shewhart_widt
 from hizumi.data.stream import Batches, as_source, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.image_statistics import COLOURS, image_statistics, statistic_names
-from hizumi.detectors.nested import build_members, fit_members, fit_references, largest_working_size
+from hizumi.detectors.nested import fit_references, largest_working_size
 from hizumi.detectors.p_values import ReferenceScores
 from hizumi.errors import DataError
 from hizumi.training import Card
@@ -72,7 +72,11 @@ class Watch:
     @property
     def words(self) -> str:
         """The verdict, with its reasons, in sentences for the operator."""
-        sentences = [*map(_told, self.drifts[:1]), *map(_told_of_part, self.parts[:3])]
+        sentences = [*map(_told, self.drifts[:1])] + [
+            f"Image {part.image} stands out alone ({part.statistic}, {part.distance:+.1f} sigma) and those around it "
+            "do not: look at the part."
+            for part in self.parts[:3]
+        ]
         if len(self.drifts) > 1:
             others = ", ".join(f"{drift.statistic} (image {drift.since})" for drift in self.drifts[1:])
             sentences.insert(1, f"Other statistics that have shifted: {others}.")
@@ -107,9 +111,9 @@ class ControlChart(Detector):
         idea="statistics of a picture against limits; over a stream, bad parts told from a drifting lamp or lens",
         paper="Shewhart 1931; Page, Continuous inspection schemes, 1954; Roberts, Control chart tests, 1959",
     )
-    means: Tensor | None
-    sigmas: Tensor | None
-    count: Tensor | None
+    means: Tensor
+    sigmas: Tensor
+    count: Tensor
 
     def __init__(
         self,
@@ -131,14 +135,12 @@ class ControlChart(Detector):
         for name in ("means", "sigmas", "count"):
             self.register_buffer(name, None)
 
-    def build(self, shape: tuple[int, ...]) -> None:
-        build_members(self._inner(), shape)
-
     def fit_statistics(self, batches: Batches) -> None:
         """Estimate centres and sigmas, or the detector's statistics; then centres come later, from data new to it."""
-        fit_members(self._inner(), batches)
         if self.detector is None:
             self._estimate(batches)
+        else:
+            self.detector.fit_statistics(batches)
 
     def fit_reference(self, batches: Batches) -> None:
         unseen = fit_references(self._inner(), batches)
@@ -163,11 +165,8 @@ class ControlChart(Detector):
         if self.count is not None and self.count < FEWEST:
             raise DataError(f"{int(self.count)} normal items set no limits that keep a promise; give {FEWEST} or more")
         source = as_source(images)
+        names = self._names(source.shape)
         values = torch.cat([self.embed(batch) for batch in in_order(source)]).cpu().numpy()
-        return self._watched(values, self._names(source.shape))
-
-    def _watched(self, values: np.ndarray, names: list[str]) -> Watch:
-        assert self.count is not None
         count = int(self.count)
         # Limits hold for a centre and a sigma that are wrong by a standard error, as estimates are.
         shift, stretch = 1 / math.sqrt(count), 1 + 1 / math.sqrt(2 * count)
@@ -192,8 +191,6 @@ class ControlChart(Detector):
         self.count = torch.tensor(len(values), device=values.device)
 
     def _distances(self, images: Tensor, inner: Anomaly | None) -> Tensor:
-        assert self.means is not None
-        assert self.sigmas is not None
         distances = (self._statistics(images) - self.means) / self.sigmas
         return distances if inner is None else torch.cat([self._gaussian(inner.image)[:, None], distances], 1)
 
@@ -240,17 +237,8 @@ def _parts(values: np.ndarray, names: list[str], limit: float, reach: int) -> tu
 
 
 def _told(drift: Drift) -> str:
-    way = "higher" if drift.shift > 0 else "lower"
-    if set(drift.charts) == {"range"}:
-        way = "less steady"
+    way = "less steady" if set(drift.charts) == {"range"} else "higher" if drift.shift > 0 else "lower"
     return (
         f"Drift: {drift.statistic} has been {way} since about image {drift.since} ({drift.shift:+.1f} sigma; noticed "
         f"at image {drift.noticed} by {', '.join(drift.charts)}). Look at {LOOK_AT.get(drift.statistic, 'its source')}."
-    )
-
-
-def _told_of_part(part: Part) -> str:
-    return (
-        f"Image {part.image} stands out alone ({part.statistic}, {part.distance:+.1f} sigma) and those around it do "
-        "not: look at the part."
     )

@@ -10,12 +10,10 @@ from torch import Tensor
 from hizumi.arguments import ProperShare
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.features import FeatureSpace
+from hizumi.detectors.features import MAX_WHITENED, FeatureSpace
 from hizumi.detectors.support import Kernel, SupportVectorMachine
 from hizumi.models.autoencoder import Autoencoder
 from hizumi.training import Budget, Card, Preset, TrainingOptions
-
-MAX_COMPONENTS = 256
 
 flat_autoencoder = partial(Autoencoder, code=64, layout="flat", width=32, learning_rate=1e-3)
 
@@ -51,7 +49,7 @@ class ConvAEOneClassSVM(Detector):
         self.model = flat_autoencoder() if model is None else model
         self.kernel = kernel
         self.nu = nu
-        self.space = FeatureSpace(self.model, max_whitened=MAX_COMPONENTS)
+        self.space = FeatureSpace(self.model, max_whitened=MAX_WHITENED)
         self.machine = SupportVectorMachine(kernel, nu)
 
     def build(self, shape: tuple[int, ...]) -> None:

@@ -110,9 +110,8 @@ class CrossChannel(Detector):
         ),
         "small": Preset(lambda: CrossChannel(Pix2Pix(width=8))),
     }
-
-    low: Tensor | None
-    scale: Tensor | None
+    low: Tensor
+    scale: Tensor
 
     def __init__(
         self,
@@ -150,8 +149,10 @@ class CrossChannel(Detector):
 
     def score_batch(self, images: Tensor) -> Anomaly:
         translated = self._translated(images)
-        normalised = self._normalised(self._raw(images, translated)) * self._moves(images)
-        answers, of_frame, of_flow = normalised.tensor_split([-2, -1], 1)
+        normalised = (self._raw(images, translated) - self.low) / self.scale
+        if self.normalisation == "deviation":
+            normalised = normalised.abs()
+        answers, of_frame, of_flow = (normalised * self._moves(images)).tensor_split([-2, -1], 1)
         discriminators = answers.sum(1, keepdim=True)
         generators = of_frame + FLOW_WEIGHT * of_flow
         maps = dict(zip(SCORES, (discriminators, generators, discriminators + generators), strict=True))
@@ -168,23 +169,14 @@ class CrossChannel(Detector):
 
     def _raw(self, images: Tensor, translated: Tensor) -> Tensor:
         """Smoothed maps: -S, or both logits where deviations count; then the errors of frame and length of flow."""
-        answers = torch.cat([self._enlarged(phase.logits(images), images) for phase in self.phases()], 1)
+        answers = torch.cat([phase.logits(images) for phase in self.phases()], 1)
+        answers = interpolate(answers, images.shape[2:], mode="bilinear", align_corners=False)
         if self.normalisation == "maximum":
             answers = -answers.sigmoid().sum(1, keepdim=True)
         error = (images - translated).abs()
         of_frame, of_flow = error[:, :-FLOW_CHANNELS].mean(1, keepdim=True), error[:, -1:]
         return smooth(torch.cat([answers, of_frame, of_flow], 1), self.smoothing)
 
-    def _normalised(self, raw: Tensor) -> Tensor:
-        assert self.low is not None, "a fitted detector has seen its reference"
-        assert self.scale is not None, "a fitted detector has seen its reference"
-        normalised = (raw - self.low) / self.scale
-        return normalised.abs() if self.normalisation == "deviation" else normalised
-
     def _moves(self, images: Tensor) -> Tensor:
         flow = self.to_flow.parts(images)[1]
         return smooth(flow[:, :2].norm(dim=1, keepdim=True), self.smoothing) >= self.moving
-
-    @staticmethod
-    def _enlarged(patches: Tensor, images: Tensor) -> Tensor:
-        return interpolate(patches, images.shape[2:], mode="bilinear", align_corners=False)

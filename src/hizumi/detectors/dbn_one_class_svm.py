@@ -10,12 +10,10 @@ from torch import Tensor
 from hizumi.arguments import ProperShare
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.features import FeatureSpace
+from hizumi.detectors.features import MAX_WHITENED, FeatureSpace
 from hizumi.detectors.support import SupportVectorBall, SupportVectorMachine
 from hizumi.models.deep_belief_network import DeepBeliefNetwork
 from hizumi.training import Budget, Card, Preset, TrainingOptions
-
-MAX_COMPONENTS = 256
 
 greedy_network = partial(DeepBeliefNetwork, hidden=(500, 100), chains=0)
 
@@ -60,7 +58,7 @@ class DBNOneClassSVM(Detector):
         self.model = greedy_network() if model is None else model
         self.boundary = boundary
         self.nu = nu
-        self.space = FeatureSpace(self.model, max_whitened=MAX_COMPONENTS)
+        self.space = FeatureSpace(self.model, max_whitened=MAX_WHITENED)
         self.machine: SupportVectorBall | SupportVectorMachine
         match boundary:
             case "ball":

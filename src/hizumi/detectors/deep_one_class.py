@@ -134,8 +134,8 @@ class DeepOneClass(Detector):
         "fast": Preset(lambda: DeepOneClass(DeepOneClassTraining(width=16)), TrainingOptions(budget=Budget(steps=800))),
         "small": Preset(lambda: DeepOneClass(DeepOneClassTraining(compactness_weight=1.0, features=64, width=8))),
     }
-    template_images: Tensor | None
-    template_features: Tensor | None
+    template_images: Tensor
+    template_features: Tensor
 
     def __init__(
         self,
@@ -161,8 +161,6 @@ class DeepOneClass(Detector):
         self.template_features = self.model.encode(self.template_images.double())
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        assert self.template_images is not None
-        assert self.template_features is not None
         with torch.enable_grad():
             # Padded here: the padding's slopes would otherwise all fall on the rim of the image.
             inputs = self.model.pyramid.pad(images.double()).requires_grad_()

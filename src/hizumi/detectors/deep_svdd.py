@@ -107,7 +107,7 @@ class DeepSVDDTraining(Trainable):
         boundary: "hard" draws all items to the centre, "soft" those outside of the radius R, which a share `nu` of the
             normal items exceeds.
         nu: That share.
-        warm_up: Share of the budget after which R begins to follow the data; R is 0 before.
+        warm_up: Share of the budget after which R begins to follow the data; R is 0 before, and with "hard" always.
     """
 
     card: ClassVar[Card] = CARD
@@ -212,12 +212,7 @@ class DeepSVDD(Detector):
         self.model = model
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        distances = self.model.squared_distances(images)
-        match self.model.boundary:
-            case "hard":
-                return Anomaly(distances)
-            case "soft":
-                return Anomaly(distances - self.model.radius.square())
+        return Anomaly(self.model.squared_distances(images) - self.model.radius.square())
 
     def embedding(self, images: Tensor) -> Tensor:
         return self.model.encode(images)

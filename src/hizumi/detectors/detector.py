@@ -50,7 +50,8 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     """An anomaly detector. One file, one subclass: models to train, `fit_statistics` to estimate, `score_batch`.
 
     The constructor stores its arguments under their own names and does nothing else that can fail. Everything fitted
-    is a parameter or a buffer. Vectors are standardised here, once, by the training data's mean and deviation.
+    is a parameter or a buffer, declared a Tensor although it is None before: nothing is scored before a fit. Vectors
+    are standardised here, once, by the training data's mean and deviation.
     """
 
     card: ClassVar[Card]
@@ -84,7 +85,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         """Raise UsageError where arguments, each of which is fine by itself, do not go together."""
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make what depends on the shape of the data, (c, h, w) or (d,), besides the phases' own networks."""
+        """Make what depends on the shape of the data, (c, h, w) or (d,), after the parts among the arguments."""
 
     def phases(self) -> Sequence[Trainable]:
         """The models to train, in order: those among the arguments, each after the models among its own arguments."""
@@ -112,7 +113,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         with torch.random.fork_rng():
             for phase in self.phases():
                 phase.prepare(shape)
-            self.build(self.shape)
+            _build(self, self.shape)
         return self.eval()
 
     @final
@@ -154,7 +155,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
                 observe=observe,
                 fabric=fabric,
             )
-            self.build(source.shape)
+            _build(self, source.shape)
             device = fabric.device if fabric is not None else torch.device("cpu")
             self.to(device).eval()
             with torch.no_grad():
@@ -236,6 +237,16 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         return (items - self.vector_mean.to(items.device)) / self.vector_scale.to(items.device)
 
 
+def _build(detector: Detector, shape: tuple[int, ...]) -> None:
+    """Build the detectors among the arguments of a detector, then itself."""
+    for _, part in parts_of(detector):
+        if isinstance(part, Detector):
+            part.card.check_shape(shape, type(part).__name__)
+            part.shape = shape
+            _build(part, shape)
+    detector.build(shape)
+
+
 def _models_in(part: Any) -> Iterator[Trainable]:
     for _, inner in parts_of(part):
         if isinstance(inner, Detector):
@@ -250,8 +261,6 @@ def _join(parts: list[Anomaly]) -> Anomaly:
         present = [tensor for tensor in tensors if tensor is not None]
         return torch.cat(present) if present else None
 
-    if not parts:
-        return Anomaly(torch.empty(0))
     return Anomaly(
         torch.cat([part.image for part in parts]),
         together([part.pixel for part in parts]),

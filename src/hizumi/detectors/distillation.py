@@ -160,7 +160,11 @@ class Distillation(Detector):
         terms = self._terms(pairs)
         match self.map_kind:
             case "features":
-                pixel = smooth(self._by_position(pairs, images), self.smoothing)
+                by_level = [position_difference(*pair, self.model.value_weight) for pair in pairs]
+                enlarged = [
+                    interpolate(one, images.shape[2:], mode="bilinear", align_corners=False) for one in by_level
+                ]
+                pixel = smooth(torch.stack(enlarged).sum(0), self.smoothing)
             case "gradient":
                 pixel = _cleaned(self.gradient(images), self.smoothing)
         return Anomaly(self._score(terms), pixel, terms)
@@ -189,11 +193,6 @@ class Distillation(Detector):
 
     def _score(self, terms: dict[str, Tensor]) -> Tensor:
         return terms["direction"] + self.model.value_weight * terms["value"]
-
-    def _by_position(self, pairs: list[tuple[Tensor, Tensor]], images: Tensor) -> Tensor:
-        by_level = [position_difference(*pair, self.model.value_weight) for pair in pairs]
-        size = images.shape[2:]
-        return torch.stack([interpolate(one, size, mode="bilinear", align_corners=False) for one in by_level]).sum(0)
 
 
 def _cleaned(gradient: Tensor, smoothing: float) -> Tensor:

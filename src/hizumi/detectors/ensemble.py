@@ -12,7 +12,7 @@ from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.gaussian_features import GaussianFeatures
 from hizumi.detectors.mahalanobis import Mahalanobis
 from hizumi.detectors.nearest_features import NearestFeatures
-from hizumi.detectors.nested import build_members, fit_members, fit_references, largest_working_size
+from hizumi.detectors.nested import fit_references, largest_working_size
 from hizumi.detectors.p_values import FUSIONS, Fusion, ReferenceScores
 from hizumi.detectors.reconstruction import Reconstruction
 from hizumi.errors import UsageError
@@ -41,6 +41,8 @@ class Ensemble(Detector):
         localises=True,
     )
 
+    map_medians: Tensor
+    map_spreads: Tensor
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
             lambda: Ensemble((Mahalanobis(), Reconstruction.presets["fast"].make())),
@@ -72,11 +74,9 @@ class Ensemble(Detector):
         if not self.detectors:
             raise UsageError("Ensemble: detectors is empty; give at least one, such as (Mahalanobis(), PCA())")
 
-    def build(self, shape: tuple[int, ...]) -> None:
-        build_members(self.detectors, shape)
-
     def fit_statistics(self, batches: Batches) -> None:
-        fit_members(self.detectors, batches)
+        for member in self.detectors:
+            member.fit_statistics(batches)
 
     def fit_reference(self, batches: Batches) -> None:
         unseen = fit_references(self.detectors, batches)
@@ -95,8 +95,6 @@ class Ensemble(Detector):
         self.map_medians, self.map_spreads = moments.unbind(1)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        assert self.map_medians is not None
-        assert self.map_spreads is not None
         anomalies = [member.score_batch(images) for member in self.detectors]
         log_p = torch.stack([fit(each.image) for fit, each in zip(self.references, anomalies, strict=True)], 1)
         standardised = [

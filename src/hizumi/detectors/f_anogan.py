@@ -1,6 +1,7 @@
 """f-AnoGAN: a Wasserstein GAN, then an encoder in place of AnoGAN's search."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch.nn.functional import mse_loss
 from hizumi import networks
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
-from hizumi.detectors.frozen_gan import features_of, freeze
+from hizumi.detectors.frozen_gan import features_of, small_gan
 from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode, HasOpponent
 from hizumi.models.dcgan import DCGAN
@@ -74,10 +75,9 @@ class FAnoGANEncoding(Trainable):
             )
 
     def build(self, shape: tuple[int, ...]) -> None:
-        freeze(self.gan)
+        self.gan.eval().requires_grad_(False)
         self.encoder = networks.encoder(shape, self.gan.latent, self.width, residual=self.residual)
-        parameters = self.encoder.parameters()
-        self.optimise("encoder", parameters, kind="rmsprop", learning_rate=self.learning_rate)
+        self.optimise("encoder", self.encoder.parameters(), kind="rmsprop", learning_rate=self.learning_rate)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         if self.loss == "ziz":
@@ -108,6 +108,9 @@ class FAnoGANEncoding(Trainable):
         return (items - rebuilt).square().flatten(1).mean(1), features.square().mean(1)
 
 
+plain_encoding = partial(FAnoGANEncoding, residual=False, bounded_codes=False)
+
+
 class FAnoGAN(Detector):
     """A(x) = mean (x - G(E(x)))² + κ mean (f(x) - f(G(E(x))))², f the critic's last map; the map is |x - G(E(x))|.
 
@@ -124,28 +127,11 @@ class FAnoGAN(Detector):
     presets: ClassVar[Mapping[str, Preset]] = {
         "fast": Preset(
             lambda: FAnoGAN(
-                FAnoGANEncoding(
-                    DCGAN(latent=64, width=32),
-                    width=16,
-                    residual=False,
-                    feature_weight=0.1,
-                    bounded_codes=False,
-                    learning_rate=1e-3,
-                )
+                plain_encoding(DCGAN(latent=64, width=32), width=16, feature_weight=0.1, learning_rate=1e-3)
             ),
             TrainingOptions(budget=(Budget(steps=1100), Budget(steps=700)), batch_size=64),
         ),
-        "small": Preset(
-            lambda: FAnoGAN(
-                FAnoGANEncoding(
-                    DCGAN(latent=8, width=16, learning_rate=1e-3, average_decay=0.9),
-                    width=8,
-                    residual=False,
-                    bounded_codes=False,
-                    learning_rate=2e-3,
-                )
-            )
-        ),
+        "small": Preset(lambda: FAnoGAN(plain_encoding(small_gan(), width=8, learning_rate=2e-3))),
     }
 
     def __init__(self, model: FAnoGANEncoding | None = None) -> None:

@@ -15,6 +15,7 @@ Features = Literal["auto", "raw", "pca"] | CanEncode
 
 VarianceShare = Annotated[float, Interval(gt=0, le=1)]
 
+MAX_WHITENED = 256  # principal components of codes
 WHITENING_FLOOR = 1e-3  # of a standardised number's variance: what varies less is noise
 
 

@@ -93,11 +93,12 @@ class FixedFeatures(nn.Module):
 
         Each is first averaged over the `neighbourhood` (3: 3x3) around it in its own level's map.
         """
-        placed = cat([self._on_grid(_averaged(maps[level], neighbourhood)) for level in levels], 1)
+        placed = cat([self._on_grid(maps[level], neighbourhood) for level in levels], 1)
         inside = slice(self.margin, -self.margin or None)
         return placed[:, :, inside, inside].flatten(2).transpose(1, 2)
 
-    def _on_grid(self, level: Tensor) -> Tensor:
+    def _on_grid(self, level: Tensor, neighbourhood: int) -> Tensor:
+        level = avg_pool2d(level, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)
         grid = (self.grid[0] + 2 * self.margin, self.grid[1] + 2 * self.margin)
         if level.shape[2] >= grid[0] and level.shape[3] >= grid[1]:
             return adaptive_avg_pool2d(level, grid)
@@ -108,9 +109,3 @@ class FixedFeatures(nn.Module):
     ) -> Float[Tensor, "n 1 h w"]:
         """One value for each position, brought to the size of the images."""
         return interpolate(values.reshape(-1, 1, *self.grid), images.shape[2:], mode="bilinear", align_corners=False)
-
-
-def _averaged(level: Tensor, neighbourhood: int) -> Tensor:
-    if neighbourhood == 1:
-        return level
-    return avg_pool2d(level, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)

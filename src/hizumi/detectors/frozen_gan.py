@@ -1,16 +1,15 @@
-"""A trained GAN as detectors use it: fixed, with its discriminator as an extractor of features."""
+"""A trained GAN's discriminator as an extractor of features, and a GAN small enough for tests."""
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from hizumi.models.abilities import HasOpponent
+from hizumi.models.dcgan import DCGAN
 from hizumi.networks import JointCritic
 
-
-def freeze(gan: HasOpponent) -> None:
-    """Fix weights, running averages and the statistics of batch norm."""
-    gan.eval().requires_grad_(False)
+small_gan = partial(DCGAN, latent=8, width=16, learning_rate=1e-3, average_decay=0.9)
 
 
 def features_of(gan: HasOpponent, items: Tensor, codes: Tensor | None = None) -> Tensor:

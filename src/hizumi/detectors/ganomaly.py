@@ -1,11 +1,10 @@
 """GANomaly: an anomaly's code and the code of its reconstruction disagree."""
 
-import itertools
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 
 from hizumi import networks, objectives
@@ -60,9 +59,7 @@ class GANomalyTraining(Trainable):
         self.decoder = networks.generator(shape, self.latent, self.width)
         self.second_encoder = networks.encoder(shape, self.latent, self.width)
         self.discriminator = networks.critic(shape, self.width)
-        generator = itertools.chain(
-            self.encoder.parameters(), self.decoder.parameters(), self.second_encoder.parameters()
-        )
+        generator = nn.ModuleList([self.encoder, self.decoder, self.second_encoder]).parameters()
         betas = (self.beta1, 0.999)
         self.optimise("generator", generator, learning_rate=self.learning_rate, betas=betas)
         self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
@@ -110,8 +107,7 @@ class GANomaly(Detector):
 
     Args:
         model: The networks and how they are trained.
-        bn_mode: "batch" scores with each batch's own statistics, as the released code does, and only to reproduce its
-            numbers: an image's score then depends on the images beside it.
+        bn_mode: "batch" scores by the batch's own statistics, only to reproduce the released code: see `batch_norm`.
     """
 
     card: ClassVar[Card] = CARD

@@ -15,6 +15,7 @@ from hizumi.objectives import smooth
 from hizumi.training import Card, Preset
 
 POOLED = 0.5  # share of the covariance that all positions have in common
+MIRRORS = ((), (3,), (2,), (2, 3))  # axes of (n, c, h, w) that are flipped
 SHRINKAGE = 0.1  # of each position's covariance towards its mean variance
 
 
@@ -89,14 +90,9 @@ class GaussianFeatures(Detector):
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.level_gaussians = nn.ModuleList(Gaussian() for _ in self.levels)
+        levels = (*self.levels, *self.map_levels)
         self.features = FixedFeatures(
-            shape,
-            (*self.levels, *self.map_levels),
-            self.input_size,
-            self.flatten,
-            self.weights,
-            self.sha256,
-            kind=self.network,
+            shape, levels, self.input_size, self.flatten, self.weights, self.sha256, kind=self.network
         )
 
     def fit_statistics(self, batches: Batches) -> None:
@@ -105,8 +101,8 @@ class GaussianFeatures(Detector):
         pooled: list[list[Tensor]] = []
         moments = _Moments()
         for batch in in_order(batches):
-            for flipped in _mirrored(batch) if self.flips else [batch]:
-                maps = self.features(flipped)
+            for axes in MIRRORS if self.flips else ((),):
+                maps = self.features(batch.flip(axes))
                 pooled.append(self._pooled(maps))
                 moments.add(self.features.placed(maps, self.map_levels).double())
         for gaussian, values in zip(self._level_gaussians(), zip(*pooled, strict=True), strict=True):
@@ -148,9 +144,7 @@ class _Moments:
         if self.count == 0:
             self.shift = values.mean(0)
             self.sum = torch.zeros_like(self.shift)
-            self.products = torch.zeros(
-                *self.shift.shape, self.shift.shape[1], dtype=values.dtype, device=values.device
-            )
+            self.products = values.new_zeros(*self.shift.shape, self.shift.shape[1])
         shifted = (values - self.shift).transpose(0, 1)  # (positions, n, channels)
         self.count += len(values)
         self.sum += shifted.sum(1)
@@ -171,7 +165,3 @@ def _regularised(covariance: Tensor) -> Tensor:
     spread = mixed.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
     identity = torch.eye(mixed.shape[1], dtype=mixed.dtype, device=mixed.device)
     return (1 - SHRINKAGE) * mixed + SHRINKAGE * spread * identity
-
-
-def _mirrored(images: Tensor) -> list[Tensor]:
-    return [images, images.flip(3), images.flip(2), images.flip(2, 3)]

@@ -28,9 +28,9 @@ class GaussianMixture(Detector):
         paper="Dempster, Laird & Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977",
     )
     working_size: int = 32
-    log_weights: Tensor | None
-    means: Tensor | None
-    precision_factors: Tensor | None  # upper triangular P with P Pᵀ = S⁻¹, one for each Gaussian
+    log_weights: Tensor
+    means: Tensor
+    precision_factors: Tensor  # upper triangular P with P Pᵀ = S⁻¹, one for each Gaussian
 
     def __init__(
         self, features: Features = "auto", max_components: PositiveInt = 5, variance_share: VarianceShare = 0.95
@@ -40,35 +40,28 @@ class GaussianMixture(Detector):
         self.variance_share = variance_share
         self.space = FeatureSpace(features, variance_share)
         self.max_components = max_components
-        self.register_buffer("log_weights", None)
-        self.register_buffer("means", None)
-        self.register_buffer("precision_factors", None)
+        for name in ("log_weights", "means", "precision_factors"):
+            self.register_buffer(name, None)
 
     def fit_statistics(self, batches: Batches) -> None:
         from sklearn.mixture import GaussianMixture as Mixture
 
         training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu().numpy()
         floor = max(1e-6 * float(training_rows.var(axis=0).mean()), 1e-12)
-        best, best_criterion = None, math.inf
-        for components in range(1, min(self.max_components, max(1, len(training_rows) // 2)) + 1):
-            if len(training_rows) < 2:
-                training_rows = training_rows.repeat(2, axis=0)  # one item is a Gaussian as narrow as the floor
-            mixture = Mixture(components, reg_covar=floor, n_init=2, max_iter=500, random_state=0).fit(training_rows)
-            criterion = mixture.bic(training_rows)
-            if criterion < best_criterion:
-                best, best_criterion = mixture, criterion
-        assert best is not None
+        most = min(self.max_components, max(1, len(training_rows) // 2))
+        if len(training_rows) < 2:
+            training_rows = training_rows.repeat(2, axis=0)  # one item is a Gaussian as narrow as the floor
+        mixtures = [
+            Mixture(components, reg_covar=floor, n_init=2, max_iter=500, random_state=0).fit(training_rows)
+            for components in range(1, most + 1)
+        ]
+        best = min(mixtures, key=lambda mixture: mixture.bic(training_rows))
         self.log_weights = torch.from_numpy(best.weights_).log()
         self.means = torch.from_numpy(best.means_)
         self.precision_factors = torch.from_numpy(best.precisions_cholesky_)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        assert self.log_weights is not None
-        assert self.means is not None
-        assert self.precision_factors is not None
-        whitened = torch.einsum(
-            "nkd,kde->nke", self.space(rows(images, self.features))[:, None] - self.means, self.precision_factors
-        )
+        whitened = torch.einsum("nkd,kde->nke", self.embedding(images)[:, None] - self.means, self.precision_factors)
         log_scale = self.precision_factors.diagonal(dim1=1, dim2=2).log().sum(1)
         constant = 0.5 * self.means.shape[1] * math.log(2 * math.pi)
         log_density = self.log_weights + log_scale - 0.5 * whitened.square().sum(2) - constant

@@ -10,12 +10,9 @@ from torch import Tensor
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam's
 ENOUGH = 1e-3  # share of a loss by which it must fall to count as improving
 
-Losses = Callable[[Tensor, Tensor], Tensor]
-"""Losses (m,) of m codes (m, d), for the rows (m,) of the batch that they belong to; each depends on its own alone."""
-
 
 def search_codes(
-    losses_of: Losses,
+    losses_of: Callable[[Tensor, Tensor], Tensor],
     starts: Float[Tensor, "n d"],
     steps: int,
     rate_at: Callable[[int], float],
@@ -26,7 +23,7 @@ def search_codes(
     Adam works number by number, so the sum of all losses has every row go as if it were alone.
 
     Args:
-        losses_of: What to minimise.
+        losses_of: What to minimise: losses (m,) of codes (m, d) of the rows (m,), each of its own code alone.
         starts: First codes.
         steps: At most so many.
         rate_at: The learning rate of a step, counted from 0.

@@ -90,8 +90,8 @@ class Likelihood(Detector):
         "small": Preset(lambda: Likelihood(VAE(latent=4, width=8))),
     }
     background: HasLikelihood | None
-    typical: Tensor | None
-    typical_map: Tensor | None
+    typical: Tensor
+    typical_map: Tensor | None  # None for vectors
     _second: tuple[Background, ...]
 
     def __init__(
@@ -142,7 +142,6 @@ class Likelihood(Detector):
             case "plain":
                 pass
             case "typicality":
-                assert self.typical is not None
                 image = (image - self.typical).abs()
                 pixel = None if pixel is None or self.typical_map is None else (pixel - self.typical_map).abs()
             case "ratio":

@@ -63,7 +63,7 @@ class Mahalanobis(Detector):
         self.degrees_of_freedom = training_rows.shape[1]
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        return Anomaly(self.gaussian.squared_distance(self.space(rows(images, self.features))))
+        return Anomaly(self.gaussian.squared_distance(self.embedding(images)))
 
     def embedding(self, images: Tensor) -> Tensor:
         return self.space(rows(images, self.features))

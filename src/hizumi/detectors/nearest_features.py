@@ -11,7 +11,7 @@ from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.core_set import Reservoir, core_set, nearest, projected
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import FixedFeatures, check_levels
-from hizumi.errors import NotFittedError, UsageError
+from hizumi.errors import UsageError
 from hizumi.objectives import smooth
 from hizumi.training import Card, Preset
 
@@ -66,7 +66,7 @@ class NearestFeatures(Detector):
         "small": Preset(lambda: NearestFeatures(levels=(3, 4), input_size=None, memory=50, candidates=200)),
     }
 
-    patches: Tensor | None
+    patches: Tensor
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class NearestFeatures(Detector):
 
     def score_batch(self, images: Tensor) -> Anomaly:
         placed = self._placed(images)
-        found, indices = nearest(placed.flatten(0, 1), self._memory(), self.neighbours)
+        found, indices = nearest(placed.flatten(0, 1), self.patches, self.neighbours)
         distances = found.mean(1).reshape(placed.shape[:2])
         pixel = smooth(self.features.as_map(distances, images), self.smoothing)
         count = max(1, round(self.top_share * distances.shape[1]))
@@ -138,16 +138,10 @@ class NearestFeatures(Detector):
 
     def _weight(self, placed: Tensor, worst: Tensor, closest: Tensor) -> Tensor:
         """1 - exp d / Σ exp d' of each image's worst patch: low where its nearest patch has close neighbours."""
-        memory = self._memory()
         images = torch.arange(len(worst), device=worst.device)
-        around = nearest(memory[closest[images, worst]], memory, self.reweighting)[1]  # itself the first
-        distances = (placed[images, worst][:, None] - memory[around]).norm(dim=2)
+        around = nearest(self.patches[closest[images, worst]], self.patches, self.reweighting)[1]  # itself the first
+        distances = (placed[images, worst][:, None] - self.patches[around]).norm(dim=2)
         return 1 - distances.softmax(1)[:, 0]
 
     def _placed(self, images: Tensor) -> Tensor:
         return self.features.placed(self.features(images), self.levels, self.neighbourhood)
-
-    def _memory(self) -> Tensor:
-        if self.patches is None:
-            raise NotFittedError("this NearestFeatures remembers nothing yet; call fit first")
-        return self.patches

@@ -14,20 +14,6 @@ def largest_working_size(members: Sequence[Detector]) -> int:
     return max((member.working_size for member in members), default=Detector.working_size)
 
 
-def build_members(members: Sequence[Detector], shape: tuple[int, ...]) -> None:
-    """Build each for data of this shape, (c, h, w) or (d,)."""
-    for member in members:
-        member.card.check_shape(shape, type(member).__name__)
-        member.shape = shape
-        member.build(shape)
-
-
-def fit_members(members: Sequence[Detector], batches: Batches) -> None:
-    """Estimate the statistics of each."""
-    for member in members:
-        member.fit_statistics(batches)
-
-
 def fit_references(members: Sequence[Detector], batches: Batches) -> Batches:
     """Give half of the held-out data to the members that ask for such, and return what no member has seen."""
     asking = [member for member in members if member.reference_share > 0]

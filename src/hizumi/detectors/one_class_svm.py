@@ -44,7 +44,7 @@ class OneClassSVM(Detector):
         self.machine.fit(self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        return Anomaly(self.machine(self.space(rows(images, self.features))))
+        return Anomaly(self.machine(self.embedding(images)))
 
     def embedding(self, images: Tensor) -> Tensor:
         return self.space(rows(images, self.features))

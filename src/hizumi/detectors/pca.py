@@ -32,17 +32,16 @@ class PCA(Detector):
         localises=True,
     )
     working_size: int = 32
-    centre: Tensor | None
-    axes: Tensor | None
-    variances: Tensor | None
+    centre: Tensor  # (d,)
+    axes: Tensor  # (d, k)
+    variances: Tensor  # (k,), of the training data along the axes
 
     def __init__(self, variance_share: VarianceShare = 0.95, smoothing: NonNegativeFloat = 2.0) -> None:
         super().__init__()
         self.variance_share = variance_share
         self.smoothing = smoothing
-        self.register_buffer("centre", None)  # (d,)
-        self.register_buffer("axes", None)  # (d, k)
-        self.register_buffer("variances", None)  # (k,), of the training data along the axes
+        for name in ("centre", "axes", "variances"):
+            self.register_buffer(name, None)
 
     def fit_statistics(self, batches: Batches) -> None:
         training_rows = rows_of(batches, "raw")
@@ -53,9 +52,6 @@ class PCA(Detector):
 
     def score_batch(self, images: Tensor) -> Anomaly:
         coefficients = self.embedding(images)
-        assert self.centre is not None
-        assert self.axes is not None
-        assert self.variances is not None
         rebuilt = (self.centre + coefficients @ self.axes.T).reshape(images.shape)
         residual = (images.double() - rebuilt).square().flatten(1).mean(1)
         terms = {"residual": residual, "within": (coefficients.square() / self.variances.clamp(min=1e-12)).sum(1)}
@@ -64,6 +60,4 @@ class PCA(Detector):
         return Anomaly(residual, pixel, terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
-        assert self.centre is not None
-        assert self.axes is not None
         return (rows(images, "raw") - self.centre) @ self.axes

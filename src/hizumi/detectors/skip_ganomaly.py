@@ -77,15 +77,12 @@ class SkipGANomalyTraining(Trainable):
         weighted = [weight * term for weight, term in zip(self.weights, terms.values(), strict=True)]
         self.update("generator", torch.stack(weighted).sum(), keep_graph=True)
         real_logits, fake_logits = self.discriminator.judge(real_features), self.discriminator.judge(fake_features)
-        discriminator = self.update("discriminator", objectives.discriminator_loss(real_logits, fake_logits))
-        revive(self, self.discriminator, discriminator, self._new_discriminator)
-        return {term: value.detach() for term, value in terms.items()} | {"discriminator": discriminator}
+        loss = self.update("discriminator", objectives.discriminator_loss(real_logits, fake_logits))
+        revive(self, self.discriminator, loss, lambda: networks.CodeCritic(self.require_built(), FEATURES, self.width))
+        return {term: value.detach() for term, value in terms.items()} | {"discriminator": loss}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
         return l1_loss(self.generator(batch), batch)
-
-    def _new_discriminator(self) -> networks.CodeCritic:
-        return networks.CodeCritic(self.require_built(), FEATURES, self.width)
 
 
 class SkipGANomaly(Detector):
@@ -102,8 +99,7 @@ class SkipGANomaly(Detector):
         model: The networks and how they are trained.
         residual_share: λ.
         difference: Both parts of the score by their squares, "l2", as in the code, or by absolute values, "l1".
-        bn_mode: "batch" scores with each batch's own statistics, as the released code does, and only to reproduce its
-            numbers: an image's score then depends on the images beside it.
+        bn_mode: "batch" scores by the batch's own statistics, only to reproduce the released code: see `batch_norm`.
     """
 
     card: ClassVar[Card] = CARD
