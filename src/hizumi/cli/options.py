@@ -154,7 +154,7 @@ class InspectorArguments:
         from hizumi.inspection import Inspector
 
         inspector = Inspector(detector, **vars(self), **sizing.keywords(), training=training, cache=cache)
-        inspector.checked_detector()
+        inspector.check()
         return inspector
 
 

@@ -62,7 +62,7 @@ def train(
     model, chosen_pairing = options.made_model(name, settings or (), pairing)
     training_options = run.options(training)
     modeller = Modeller(model, **sizing.keywords(), pairing=chosen_pairing, training=training_options)
-    modeller.checked_model()  # refuses wrong arguments before data are read
+    modeller.check()  # refuses wrong arguments before data are read
     folder = run.folder_beside(output, "model", "model.hizumi")
     needs_two = bool({"pairs", "two sets"} & set(model.card.needs)) and pairing is None
     first, second = _opened(data, targets, normal_class, needs_two=needs_two)
