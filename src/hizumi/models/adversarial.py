@@ -34,12 +34,12 @@ class Adversarial(Trainable, CanSample, CanDecode, ABC):
     def follow_average(self) -> None:
         """Call after each step of the generator."""
         if self.average is not None:
-            self.average.follow(self.generator, self.steps_done)
+            self.average.follow(self.generator, self.clock)
 
     @final
     def noise(self, count: int) -> Tensor:
         """Codes (count, latent) drawn from N(0, I)."""
-        return torch.randn(count, self.latent, device=self.images_seen.device)
+        return torch.randn(count, self.latent, device=self.device)
 
     @final
     def generators_turn(self, opponent_steps: int, pretraining: int = 0) -> bool:
@@ -78,7 +78,7 @@ class Adversarial(Trainable, CanSample, CanDecode, ABC):
         codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
         self.eval()
         with torch.no_grad():
-            return self.decode(codes.to(self.images_seen.device))
+            return self.decode(codes.to(self.device))
 
     @final
     def decode(self, codes: Tensor) -> Tensor:

@@ -78,6 +78,6 @@ class LayerByLayer(Trainable, ABC):
 
     def _advance(self, chains: Tensor, machine: RestrictedBoltzmannMachine) -> Tensor:
         with torch.random.fork_rng():
-            torch.manual_seed(int(self.images_seen))  # the same in every process, and so are the chains
+            torch.manual_seed(self.images_seen)  # the same in every process, and so are the chains
             chains.copy_(machine.draw_visible(machine.draw_hidden(chains)))
         return chains
