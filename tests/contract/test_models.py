@@ -120,7 +120,7 @@ def test_training_state_round_trip(name: str) -> None:
     second = small(name).prepare((1, 16, 16)).train()
     load_training_state(second, state)
     for model in (first, second):
-        model.steps_done, model.progress = 2, 2 / STEPS
+        model.clock.steps_done, model.clock.progress = 2, 2 / STEPS
         torch.manual_seed(1)
         model.step(data)
     assert equal_states(first, second)

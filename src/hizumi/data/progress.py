@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Observer = Callable[[Mapping[str, Any]], None]
-"""Called with a record at each step of a task: {"phase", "step", "share", "losses"}; training adds its own keys."""
+"""Called with a record at each step of a task: {"phase", "step", "share", "losses"}; training adds its own keys.
+
+Training reads losses from the device once in a journal interval; between two readings, records hold the earlier ones.
+"""
 
 
 def reporting(observe: Observer | None, phase: str) -> Callable[[int, int], None] | None:

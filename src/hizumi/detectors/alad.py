@@ -123,8 +123,8 @@ class ALADTraining(Adversarial, CanEncode, CanReconstruct):
         self.update("encoder and generator", terms["joint"] + terms["item cycle"] + terms["code cycle"])
 
         self.follow_average()
-        self.encoder_average.follow(self.encoder, self.steps_done)
-        self.item_critic_average.follow(self.item_critic, self.steps_done)
+        self.encoder_average.follow(self.encoder, self.clock)
+        self.item_critic_average.follow(self.item_critic, self.clock)
         return losses | {name: term.detach() for name, term in terms.items()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ class HasPrior(CanSample, CanDecode, ABC):
     @final
     def noise(self, count: int) -> Tensor:
         """Codes (count, latent) drawn from N(0, I)."""
-        return torch.randn(count, self.latent, device=self.images_seen.device)
+        return torch.randn(count, self.latent, device=self.device)
 
     @final
     def sample(self, count: int, seed: int = 0) -> Tensor:
@@ -118,7 +118,7 @@ class HasPrior(CanSample, CanDecode, ABC):
         self.require_built()
         codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():
-            return self.eval().decode(codes.to(self.images_seen.device))
+            return self.eval().decode(codes.to(self.device))
 
 
 class HasOpponent(HasPrior, ABC):

@@ -33,7 +33,7 @@ class Adversarial(HasPrior, ABC):
     def follow_average(self) -> None:
         """Call after each step of the generator."""
         if self.average is not None:
-            self.average.follow(self.generator, self.steps_done)
+            self.average.follow(self.generator, self.clock)
 
     @final
     def generators_turn(self, opponent_steps: int, pretraining: int = 0) -> bool:

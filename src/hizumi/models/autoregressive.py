@@ -59,7 +59,7 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
         images, labels = self._parts(batch)
         log_density = self._log_density(self.body, images, labels)
         loss = self.update("body", -log_density.mean())
-        self.average.follow(self.body, self.steps_done)
+        self.average.follow(self.body, self.clock)
         return {"nats": loss * log_density[0].numel()}
 
     @final
@@ -93,7 +93,7 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
         parts = []
         for start in range(0, count, SAMPLES_AT_ONCE):
             chosen = slice(start, start + SAMPLES_AT_ONCE)
-            some = uniforms[chosen].to(self.images_seen.device)
+            some = uniforms[chosen].to(self.device)
             condition = self._condition(None if labels is None else labels[chosen], some)
             parts.append(draw(network.incremental(len(some), height, width, *condition), some, self.levels))
         return torch.cat(parts)
@@ -133,7 +133,7 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
         count = items.shape[0]
         if labels.shape != (count,) or not bool(((labels >= 0) & (labels < self.classes)).all()):
             raise DataError(f"{name} needs {count} labels of 0 to {self.classes - 1}, one for each image")
-        return (labels.to(self.images_seen.device),)
+        return (labels.to(self.device),)
 
 
 def to_levels(images: Float[Tensor, "*shape"], levels: int) -> Int[Tensor, "*shape"]:

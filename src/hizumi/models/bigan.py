@@ -150,7 +150,7 @@ class BiGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
 
         self.follow_average()
         if self.inverse_average is not None:
-            self.inverse_average.follow(self.inverse, self.steps_done)
+            self.inverse_average.follow(self.inverse, self.clock)
         return {"critic": critic, "encoder and generator": flipped}
 
     def encode(self, images: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ class ConditionalGAN(CanSampleClasses):
         discriminator = self.update("discriminator", discriminator)
         generator = self.update("generator", objectives.non_saturating_loss(self.discriminator(fake)))
         if self.average is not None:
-            self.average.follow(self.generator, self.steps_done)
+            self.average.follow(self.generator, self.clock)
         return {"discriminator": discriminator, "generator": generator}
 
     def sample(self, count: int, seed: int = 0, labels: Tensor | None = None) -> Tensor:
@@ -89,7 +89,7 @@ class ConditionalGAN(CanSampleClasses):
         if labels.shape != (count,) or not bool(((labels >= 0) & (labels < self.classes)).all()):
             raise UsageError(f"sample needs {count} labels of 0 to {self.classes - 1}, one for each item")
         codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
-        inputs = self.with_class(codes, labels).to(self.images_seen.device)
+        inputs = self.with_class(codes, labels).to(self.device)
         generator = self.generator if self.average is None else self.average.network
         self.eval()
         with torch.no_grad():

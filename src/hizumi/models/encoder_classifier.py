@@ -70,7 +70,7 @@ class EncoderClassifier(CanEncode, LearnsClasses):
         else:
             self.body = self._copied(self.encoder, shape)
         with torch.no_grad():
-            code = self.eval().encode(torch.zeros(1, *shape, device=self.images_seen.device))
+            code = self.eval().encode(torch.zeros(1, *shape, device=self.device))
         self.head = nn.Sequential(
             nn.Dropout(self.dropout),
             nn.Linear(code.numel(), HIDDEN),
@@ -110,11 +110,11 @@ class EncoderClassifier(CanEncode, LearnsClasses):
         return self.body.encode(images) if isinstance(self.body, CanEncode) else self.body(images)
 
     def _reuses(self) -> bool:
-        return self.encoder is not None and int(self.encoder.images_seen) > 0
+        return self.encoder is not None and self.encoder.images_seen > 0
 
     def _copied(self, encoder: CanEncode, shape: tuple[int, ...]) -> nn.Module:
         if not self._reuses():
             encoder.prepare(shape)
         if encoder.shape != shape:
             raise DataError(f"the encoder was fitted on items of shape {encoder.shape}, not {shape}; bring them to it")
-        return copy.deepcopy(encoder).to(self.images_seen.device)
+        return copy.deepcopy(encoder).to(self.device)

@@ -78,6 +78,6 @@ class LayerByLayer(Trainable, ABC):
 
     def _advance(self, chains: Tensor, machine: RestrictedBoltzmannMachine) -> Tensor:
         with torch.random.fork_rng():
-            torch.manual_seed(int(self.images_seen))  # equal in all processes, so the chains are, too
+            torch.manual_seed(self.images_seen)  # equal in all processes, so the chains are, too
             chains.copy_(machine.draw_visible(machine.draw_hidden(chains)))
         return chains

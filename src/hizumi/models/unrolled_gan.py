@@ -97,8 +97,10 @@ class UnrolledGAN(Adversarial, HasOpponent):
         optimiser = self.optimisers["discriminator"]
         ((beta1, beta2), rate) = (optimiser.param_groups[0][key] for key in ("betas", "lr"))
         states = [optimiser.state[parameter] for parameter in self.discriminator.parameters()]
-        mean, square = (torch.cat([state[key].flatten() for state in states]) for key in ("exp_avg", "exp_avg_sq"))
-        taken = int(states[0]["step"])
+        mean = square = torch.zeros_like(weights)
+        taken = int(states[0].get("step", 0))  # none yet in the first batches of an accumulated step
+        if taken:
+            mean, square = (torch.cat([state[key].flatten() for state in states]) for key in ("exp_avg", "exp_avg_sq"))
         for step in range(taken + 1, taken + self.unrolled_steps + 1):
             (gradient,) = torch.autograd.grad(self._loss_with(weights, batch, fake), weights, create_graph=True)
             mean = beta1 * mean + (1 - beta1) * gradient

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal
 
 from hizumi.errors import UsageError
@@ -47,11 +48,18 @@ class Budget:
 class TrainingOptions:
     """What the loop needs besides a model and data; `None` means the model's own default.
 
-    `budget` holds for every phase of a detector, or is a tuple with one for each.
+    `budget` holds for every phase of a detector, or is a tuple with one for each. With `accumulation`, each step takes
+    that many batches, one after the other, and optimisers go down the mean of their gradients: as a larger batch, in
+    the memory of a small one.
+
+    Differences from a larger batch: batch norm sees small batches; a network that moves earlier in the same step, as
+    the critic before a generator, has moved only for the last of them; an optimiser that moves several times in a step
+    sees fewer batches each time.
     """
 
     budget: Budget | tuple[Budget, ...] | None = None
     batch_size: int | None = None
+    accumulation: int = 1
     seed: int = 0
     precision: Precision = "32-true"
     accelerator: str = "cpu"
@@ -60,11 +68,10 @@ class TrainingOptions:
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        for name in ("devices", "num_nodes"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise UsageError(f"batch_size is {self.batch_size}; it must be 1 or more")
+        for name in ("batch_size", "accumulation", "devices", "num_nodes"):
+            value = getattr(self, name)
+            if not (isinstance(value, Integral) and int(value) >= 1) and not (name == "batch_size" and value is None):
+                raise UsageError(f"{name} is {value}; it must be a whole number, 1 or more")
         if self.precision not in ("32-true", "bf16-mixed"):
             raise UsageError(f"precision {self.precision!r} is not known; use 32-true or bf16-mixed")
 

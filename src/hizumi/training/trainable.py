@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
 import torch
@@ -14,6 +15,7 @@ from hizumi.arguments import Configurable, check_arguments
 from hizumi.data.stream import Batches
 from hizumi.errors import NotFittedError
 from hizumi.training.card import Card
+from hizumi.training.clock import Clock
 from hizumi.training.optimisers import Optimisers
 from hizumi.training.options import Budget, TrainingOptions
 from hizumi.training.preset import Preset
@@ -60,21 +62,45 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
 
     shape: tuple[int, ...] | None
     optimisers: Optimisers
-    images_seen: Tensor
-    progress: float
-    steps_done: int
-    fabric: "Fabric | None"
+    clock: Clock
 
     def __init__(self) -> None:
         super().__init__()
         self.shape = None
-        self.fabric = None
+        self.clock = Clock()
         self.optimisers = Optimisers()
         self._schedules: dict[str, Schedule] = {}
         self._clips: dict[str, float | None] = {}
-        self.progress = 0.0  # share of the budget that is spent, and steps taken so far: the loop sets both
-        self.steps_done = 0
-        self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
+
+    @final
+    @property
+    def steps_done(self) -> int:
+        """Completed training steps."""
+        return self.clock.steps_done
+
+    @final
+    @property
+    def images_seen(self) -> int:
+        """Items trained on so far, by all processes together; kept in the state, as a fitted model's are above 0."""
+        return self.clock.images_seen
+
+    @final
+    @property
+    def progress(self) -> float:
+        """Share of the training budget that is spent."""
+        return self.clock.progress
+
+    @final
+    @property
+    def fabric(self) -> "Fabric | None":
+        """Devices and processes; None while the model is not being trained."""
+        return self.clock.fabric
+
+    @final
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors lie."""
+        return next((tensor.device for tensor in chain(self.parameters(), self.buffers())), torch.device("cpu"))
 
     @abstractmethod
     def build(self, shape: tuple[int, ...]) -> None:
@@ -99,11 +125,16 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
         """Forget any earlier fit and build anew for data of this shape."""
         self.card.check_shape(shape, type(self).__name__)
         self.optimisers, self._schedules, self._clips = Optimisers(), {}, {}
-        self.progress, self.steps_done = 0.0, 0
-        self.images_seen.zero_()
+        self.clock = Clock()
         self.shape = tuple(shape)
         self.build(self.shape)
         return self
+
+    @final
+    def wrap(self, model: "Trainable", shape: tuple[int, ...]) -> None:
+        """Build a model whose `step` is part of this one's: it shares this clock and gives its optimisers."""
+        self.optimisers = model.prepare(shape).optimisers
+        model.clock = self.clock
 
     @final
     def fit(self, images: Any, options: TrainingOptions | None = None) -> Self:
@@ -155,12 +186,19 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
     def update(self, name: str, loss: Tensor, *, keep_graph: bool = False) -> Tensor:
         """Step one optimiser down `loss`; no other network receives a gradient.
 
-        `keep_graph` lets another loss that shares passes with this one go back through them.
+        `keep_graph` lets a later loss backpropagate through passes that it shares with this one. Where a step has
+        several batches, the optimiser steps once for as many losses, down the mean of their gradients.
         """
         optimiser = self.optimisers[name]
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward(inputs=parameters, retain_graph=keep_graph)  # type: ignore[no-untyped-call]  # torch has no types here
+        position = self.clock.updates[name] % self.clock.accumulation
+        self.clock.updates[name] += 1
+        if position == 0:
+            optimiser.zero_grad(set_to_none=True)
+        share = loss if self.clock.accumulation == 1 else loss / self.clock.accumulation
+        share.backward(inputs=parameters, retain_graph=keep_graph)  # type: ignore[no-untyped-call]  # torch has no types here
+        if position < self.clock.accumulation - 1:
+            return loss.detach()
         self._average_over_processes([p.grad for p in parameters if p.grad is not None])
         if (longest := self._clips[name]) is not None:
             nn.utils.clip_grad_norm_(parameters, longest)
@@ -202,6 +240,18 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
     def own_part(self, rows: Tensor) -> Tensor:
         """This process's rows of what `from_all_processes` brought together."""
         return rows if self.fabric is None else rows.chunk(self.fabric.world_size)[self.fabric.global_rank]
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[f"{prefix}images_seen"] = torch.tensor(self.images_seen)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        *_, missing_keys, _, _ = others
+        if (key := f"{prefix}images_seen") in state_dict:
+            self.clock.images_seen = int(state_dict.pop(key))
+        else:
+            missing_keys.append(key)
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def _average_over_processes(self, tensors: list[Tensor]) -> None:
         # One message for all tensors: on a network, the latency of a message costs more than its length.
