@@ -64,7 +64,7 @@ def test_authors_settings_for_their_data_are_those_of_the_paper_budget() -> None
 def test_arguments_are_changed_and_the_others_kept() -> None:
     changed = with_arguments(GANomaly(latent=7, width=5), width=6)
     assert isinstance(changed, GANomaly)
-    assert (changed.latent, changed.width) == (7, 6)
+    assert (changed.model.latent, changed.model.width) == (7, 6)
 
 
 def test_a_name_without_a_detector_is_refused() -> None:
