@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hizumi.cli.console import console_beside, print_table
+from hizumi.cli.console import answer, print_table
 from hizumi.cli.options import JsonTo
 
 if TYPE_CHECKING:
@@ -27,11 +27,7 @@ def list_methods(
         _write_pages(pages)
         return
     methods = _methods()
-    if json_to is not None:
-        from hizumi.storage.tables import write_json
-
-        write_json(json_to, {"methods": methods})
-    console = console_beside(json_to)
+    console = answer({"methods": methods}, json_to)
     for kind, title in (
         ("detector", "Detectors (hizumi fit DATA -d NAME)"),
         ("model", "Generative models (hizumi model train NAME DATA)"),

@@ -283,6 +283,12 @@ def parsed_window(text: str | None) -> tuple[float, float] | None:
     return low, high
 
 
+def refuse_two_on_standard_output(json_to: str | None, csv_to: str | None) -> None:
+    """Make sure that JSON and CSV do not mix."""
+    if json_to == csv_to == "-":
+        raise UsageError("--json and --csv cannot both go to standard output; name a file for one of them")
+
+
 def refuse_unwritable(path: Path) -> None:
     """Make sure that a file can be written, and make its folder: before the work, not after it."""
     if path.is_dir():

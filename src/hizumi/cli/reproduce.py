@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hizumi.cli.console import BAD, GOOD, coloured, console_beside, print_table
+from hizumi.cli.console import BAD, GOOD, answer, coloured, console_beside, print_table
 from hizumi.cli.options import Accelerator, JsonTo, refuse_missing
 from hizumi.cli.progress import shown_progress
 from hizumi.errors import HizumiError, UsageError
@@ -88,7 +88,7 @@ def reproduce(
             rows.append(run_row(found, pool, entering, mode, budget, cases, seeds, output, shown_progress))
         except HizumiError as error:
             failed[f"{row}, {mode}"] = error
-    _report(console_beside(json_to), found, rows, failed, output, json_to)
+    _report(found, rows, failed, output, json_to)
 
 
 def _split(text: str | None) -> tuple[str, ...]:
@@ -127,18 +127,11 @@ def _write_page(page: Path, ledger: Path) -> None:
 
 
 def _report(
-    console: "Console",
-    protocol: "Protocol",
-    rows: Sequence["Row"],
-    failed: dict[str, HizumiError],
-    output: Path,
-    json_to: str | None,
+    protocol: "Protocol", rows: Sequence["Row"], failed: dict[str, HizumiError], output: Path, json_to: str | None
 ) -> None:
     from hizumi.report.ledger import COLUMNS, table_rows
-    from hizumi.storage.tables import write_json
 
-    if json_to is not None:
-        write_json(json_to, {"rows": [{"request": row.request, "runs": row.runs} for row in rows]})
+    console = answer({"rows": [{"request": row.request, "runs": row.runs} for row in rows]}, json_to)
     print_table(console, COLUMNS[:-1], [line[:-1] for line in table_rows(protocol, rows)], protocol.about)
     for name, error in failed.items():
         console.print(coloured(f"{name} failed: {error}", BAD))

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hizumi.cli.console import BAD, GOOD, WARNING, coloured, console_beside, print_table
+from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
+from hizumi.errors import DataError
 from hizumi.runs.results import assessment_result, fit_result, model_result
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ FAILURES_SHOWN = 10
 def unread(failures: "Iterable[Failure]") -> list[tuple[str, str]]:
     """Name and reason of each record that could not be read."""
     return [(failure.name, failure.reason) for failure in failures]
+
+
+def refuse_nothing(read: int, failures: Sequence[tuple[str, str]]) -> None:
+    """Raise DataError where nothing could be read."""
+    if not read:
+        raise DataError(f"none of {len(failures)} inputs could be read; the first is {': '.join(failures[0])}")
 
 
 def result_of_fit(inspector: "Inspector") -> dict[str, Any]:
@@ -91,11 +98,8 @@ def show_parity(console: "Console", parity: Mapping[str, Any]) -> None:
 def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
     """Resolved options and what the fit or training would cost."""
     from hizumi.report.words import flat_options
-    from hizumi.storage.tables import write_json
 
-    if json_to is not None:
-        write_json(json_to, plan)
-    console = console_beside(json_to)
+    console = answer(plan, json_to)
     estimate = plan["estimate"]
     print_table(console, ["Option", "Value"], flat_options({k: v for k, v in plan.items() if k != "estimate"}))
     gib = estimate["memory_bytes"] / 2**30

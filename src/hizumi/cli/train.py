@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import GOOD, coloured, console_beside
+from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.making import SHEET_COLUMNS, write_sheet
 from hizumi.cli.progress import resumable
 from hizumi.cli.summary import result_of_training, show_model, show_plan
@@ -107,11 +107,7 @@ def _opened(
 
 
 def _show_trained(modeller: "Modeller", output: Path, json_to: str | None) -> None:
-    from hizumi.storage.tables import write_json
-
-    if json_to is not None:
-        write_json(json_to, result_of_training(modeller) | {"model": str(output)})
-    console = console_beside(json_to)
+    console = answer(result_of_training(modeller) | {"model": str(output)}, json_to)
     show_model(console, modeller)
     console.print(coloured(f"Wrote {output}.", GOOD))
     if not modeller.preprocessing_.vectors:
