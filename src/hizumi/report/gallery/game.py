@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from hizumi.models import GAN
 from hizumi.report.gallery.pictures import gif
 from hizumi.report.gallery.setting import Setting
-from hizumi.report.style import DEFECT, GOOD, HELD_OUT, INK, MUTED, new_figure, png, styled
+from hizumi.report.style import DEFECT, GOOD, HELD_OUT, INK, MUTED, new_figure, png
 
 CENTRES, SPREAD = (-0.9, 1.1), 0.45  # of the data: two Gaussians
 STEPS = 5000
@@ -44,7 +44,6 @@ def _data(count: int, seed: int) -> torch.Tensor:
     return (centres + SPREAD * torch.randn(count, generator=generator))[:, None]
 
 
-@styled
 def game(setting: Setting) -> dict[str, bytes]:
     """How the generator's density moves onto the data's while the discriminator flattens to one half."""
     model = GAN(latent=1, hidden=(64, 64), learning_rate=1e-3, beta1=0.0, discriminator_steps=3, average_decay=None)
