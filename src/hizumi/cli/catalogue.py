@@ -24,7 +24,12 @@ def list_methods(
 ) -> None:
     """List the detectors and models, plug-ins included."""
     if pages is not None:
-        _write_pages(pages)
+        from hizumi.report import pages as written
+        from hizumi.storage.files import write_atomically
+
+        for path, text in written.pages().items():
+            write_atomically(pages / path, text.encode())
+        typer.echo(f"Wrote {pages / 'catalogue.md'} and a page for each model and detector.")
         return
     methods = _methods()
     console = answer({"methods": methods}, json_to)
@@ -33,20 +38,9 @@ def list_methods(
         ("model", "Generative models (hizumi model train NAME DATA)"),
     ):
         rows = [_row(method) for method in methods if method["kind"] == kind]
-        columns = list(rows[0])
         if console.width < WIDE:  # a column for each fact would be a word wide
             rows = [{"Name": row["Name"], "Idea, paper, facts": _told(row)} for row in rows]
-            columns = list(rows[0])
-        print_table(console, columns, [list(row.values()) for row in rows], title)
-
-
-def _write_pages(folder: Path) -> None:
-    from hizumi.report.pages import pages
-    from hizumi.storage.files import write_atomically
-
-    for path, text in pages().items():
-        write_atomically(folder / path, text.encode())
-    typer.echo(f"Wrote {folder / 'catalogue.md'} and a page for each model and detector.")
+        print_table(console, list(rows[0]), [list(row.values()) for row in rows], title)
 
 
 def _row(method: Mapping[str, Any]) -> dict[str, str]:

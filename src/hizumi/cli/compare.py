@@ -48,7 +48,9 @@ def compare(
     from hizumi.report import summarise, write_comparison
     from hizumi.storage.tables import write_csv, write_json
 
-    names = _names(detectors)
+    names = list(dict.fromkeys(options.names_between_commas(detectors)))
+    if not names:
+        raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
     if seeds < 1:
         raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
     options.refuse_unwritable(output / "report.html")
@@ -77,13 +79,6 @@ def compare(
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
     if failed:
         raise typer.Exit(1)
-
-
-def _names(text: str) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names:
-        raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
-    return names
 
 
 def _run_all(

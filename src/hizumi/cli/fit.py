@@ -45,9 +45,9 @@ def fit(
     """
     from hizumi.data import open_source
     from hizumi.inspection import save
-    from hizumi.registry import specify
+    from hizumi.registry import make_detector, specify
 
-    chosen = options.made_detector(detector, settings or (), inspection.preset)
+    chosen = make_detector(detector, options.parsed_settings(settings or ()), inspection.preset)
     training_options = run.options(training)
     inspector = inspection.inspector(chosen, sizing, training_options)
     folder = run.folder_beside(output, "bundle", "parts.hizumi")

@@ -1,6 +1,6 @@
 """`hizumi reproduce`: published results run again, under the authors' protocol and under an honest one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hizumi.cli.console import BAD, GOOD, answer, coloured, console_beside, print_table
-from hizumi.cli.options import Accelerator, JsonTo, refuse_missing
+from hizumi.cli.options import Accelerator, JsonTo, names_between_commas, refuse_missing
 from hizumi.cli.progress import shown_progress
 from hizumi.errors import HizumiError, UsageError
 
@@ -74,8 +74,8 @@ def reproduce(
     from hizumi.reproduction.running import run_row
 
     found = find_protocol(name)
-    names = _split(detectors) or rows_of(found)
-    cases = _split(classes) or found.cases
+    names = names_between_commas(detectors or "") or rows_of(found)
+    cases = names_between_commas(classes or "") or found.cases
     modes = MODES if protocol == "both" else (protocol,)
     for row in names:
         detector_class(detector_of(row))  # refuses a name that is none
@@ -89,23 +89,6 @@ def reproduce(
         except HizumiError as error:
             failed[f"{row}, {mode}"] = error
     _report(found, rows, failed, output, json_to)
-
-
-def _split(text: str | None) -> tuple[str, ...]:
-    """Names between commas, of which those in brackets belong to a name."""
-    return tuple(_names(text)) if text else ()
-
-
-def _names(text: str) -> Iterator[str]:
-    depth, name = 0, ""
-    for character in f"{text},":
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            if name.strip():
-                yield name.strip()
-            name = ""
-        else:
-            name += character
 
 
 def _show_protocols(console: "Console") -> None:

@@ -83,9 +83,9 @@ def inspection_panel(verdict: Verdict, calibration: Calibration) -> bytes:
     for axes, tile in zip(figure.subplots(1, len(found), squeeze=False).flat, found, strict=True):
         _show(axes, tile)
         axes.set_title(tile.caption, fontsize=9, color=MUTED, loc="center")
-    figure.suptitle(
-        verdict_words(verdict), x=0.01, ha="left", fontsize=10.5, color=DEFECT if verdict.anomalous else GOOD
-    )
+    judgement, sign, colour = ("anomalous", ">", DEFECT) if verdict.anomalous else ("looks good", "≤", GOOD)
+    words = f"{judgement}: score {verdict.score:.4g} {sign} {verdict.threshold:.4g}, p = {verdict.p_value:.2g}"
+    figure.suptitle(words, x=0.01, ha="left", fontsize=10.5, color=colour)
     return png(figure)
 
 
@@ -153,13 +153,6 @@ def save_map(verdict: Verdict, calibration: Calibration, path: Path) -> Path:
     image.save(file, "png")
     write_atomically(path, file.getvalue())
     return path
-
-
-def verdict_words(verdict: Verdict) -> str:
-    """The verdict on one input, with the numbers behind it."""
-    sign = ">" if verdict.anomalous else "≤"
-    judgement = "anomalous" if verdict.anomalous else "looks good"
-    return f"{judgement}: score {verdict.score:.4g} {sign} {verdict.threshold:.4g}, p = {verdict.p_value:.2g}"
 
 
 def _show(axes: Axes, tile: Tile) -> None:

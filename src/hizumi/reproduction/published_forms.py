@@ -238,17 +238,14 @@ def ucsd_folder(folder: Path) -> Pool | None:
     for part in ("Train", "Test"):
         for clip in sorted(place for place in (root / part).iterdir() if place.is_dir() and place.name[-1].isdigit()):
             marked = sorted((clip.parent / f"{clip.name}_gt").glob("*.bmp"))
-            for position, path in enumerate(_images_in(clip)):
+            images = sorted(path for path in clip.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+            for position, path in enumerate(images):
                 frames.append(_grey(path))
                 masks.append(_grey(marked[position])[:, :, 0] > 0 if marked else np.zeros(frames[-1].shape[:2], bool))
                 kinds.append("event" if masks[-1].any() else "good")
                 tested.append(part == "Test")
                 clips.append(f"{part.lower()} {clip.name}")
     return Pool(np.stack(frames), np.array(kinds), np.array(tested), groups=np.array(clips), masks=np.stack(masks))
-
-
-def _images_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def _grey(path: Path) -> np.ndarray:
