@@ -60,7 +60,12 @@ def reproduce(
         _show_protocols(console_beside(json_to))
         return
     if page is not None:
-        _write_page(page, output)
+        from hizumi.report.ledger import ledger_page
+        from hizumi.reproduction.ledger import read_ledger
+        from hizumi.storage.files import write_atomically
+
+        write_atomically(page, ledger_page(read_ledger(output)).encode())
+        typer.echo(f"Wrote {page}.")
         return
     if name is None or data is None:
         raise UsageError("name a protocol and --data, the folder with its files; --list shows the protocols")
@@ -98,15 +103,6 @@ def _show_protocols(console: "Console") -> None:
         [each.name, each.about, ", ".join(each.figures.values()), str(len(each.cases))] for each in PROTOCOLS.values()
     ]
     print_table(console, ["Protocol", "What it is", "Figures", ">Cases"], rows, "hizumi reproduce NAME --data FOLDER")
-
-
-def _write_page(page: Path, ledger: Path) -> None:
-    from hizumi.report.ledger import ledger_page
-    from hizumi.reproduction.ledger import read_ledger
-    from hizumi.storage.files import write_atomically
-
-    write_atomically(page, ledger_page(read_ledger(ledger)).encode())
-    typer.echo(f"Wrote {page}.")
 
 
 def _report(

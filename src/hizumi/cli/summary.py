@@ -62,8 +62,7 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
     ]
     print_table(console, ["Fit", ""], rows)
     console.print(calibration.promise())
-    show_remarks(console, inspector.notes_, unread(inspector.failures_))
-    show_findings(console, inspector.findings_)
+    _show_found(console, inspector)
 
 
 def show_model(console: "Console", modeller: "Modeller") -> None:
@@ -78,8 +77,7 @@ def show_model(console: "Console", modeller: "Modeller") -> None:
         ["Time", f"{options['fit_seconds']:.1f} s"],
     ]
     print_table(console, ["Model", ""], rows)
-    show_remarks(console, modeller.notes_, unread(modeller.failures_))
-    show_findings(console, modeller.findings_)
+    _show_found(console, modeller)
 
 
 def show_parity(console: "Console", parity: Mapping[str, Any]) -> None:
@@ -128,13 +126,13 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
         console.print(coloured(f"- {consequence.text}", WARNING if consequence.is_pressing else ""))
 
 
-def show_findings(console: "Console", findings: Iterable[Any]) -> None:
-    """What the health check found, with remedies."""
-    found = list(findings)
-    for finding in found:
+def _show_found(console: "Console", fitted: "Inspector | Modeller") -> None:
+    """What was said about the data, and what the health check found, with remedies."""
+    show_remarks(console, fitted.notes_, unread(fitted.failures_))
+    for finding in fitted.findings_:
         style = BAD if finding.severity == "problem" else WARNING
         console.print(coloured(f"{finding.severity.capitalize()}: {finding.message}. Remedy: {finding.remedy}.", style))
-    if not found:
+    if not fitted.findings_:
         console.print(coloured("Health check: nothing found.", GOOD))
 
 

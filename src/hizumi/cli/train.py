@@ -16,7 +16,6 @@ from hizumi.runs.folder import open_run_folder
 if TYPE_CHECKING:
     import numpy as np
 
-    from hizumi.data import Manifest
     from hizumi.generation import Modeller
 
 
@@ -55,8 +54,10 @@ def train(
     Learns from all that is neither labelled anomalous nor marked as test. Pictures of what the model makes go into
     FILE's run folder every few hundred steps. An interrupted run goes on with --resume.
     """
+    from hizumi.data import open_source
     from hizumi.generation import Modeller, save
     from hizumi.generation.bundle import plain_pairing
+    from hizumi.generation.examples import split_in_two
     from hizumi.registry import specify
 
     model, chosen_pairing = options.made_model(name, settings or (), pairing)
@@ -65,7 +66,10 @@ def train(
     modeller.checked_model()  # refuses wrong arguments before data are read
     folder = run.folder_beside(output, "model", "model.hizumi")
     needs_two = bool({"pairs", "two sets"} & set(model.card.needs)) and pairing is None
-    first, second = _opened(data, targets, normal_class, needs_two=needs_two)
+    source, other = split_in_two(data) if needs_two and targets is None else (data, targets)
+    kept: Any = "all" if normal_class is None else normal_class
+    first = open_source(source, normal_class=kept)
+    second = None if other is None else open_source(other, normal_class=kept)
     if run.dry_run:
         show_plan(modeller.plan(first, second, strict=run.strict), json_to, "training")
         return
@@ -90,20 +94,6 @@ def train(
         for spent in (*folder.glob("*.safetensors"), *folder.glob("*.jsonl")):
             spent.unlink()
         _show_trained(modeller, output, json_to)
-
-
-def _opened(
-    data: str, targets: str | None, normal_class: int | None, *, needs_two: bool
-) -> "tuple[Manifest, Manifest | None]":
-    from hizumi.data import open_source
-    from hizumi.generation.examples import split_in_two
-
-    first, second = split_in_two(data) if needs_two and targets is None else (data, targets)
-    wanted: Any = "all" if normal_class is None else normal_class
-    return (
-        open_source(first, normal_class=wanted),
-        None if second is None else open_source(second, normal_class=wanted),
-    )
 
 
 def _show_trained(modeller: "Modeller", output: Path, json_to: str | None) -> None:

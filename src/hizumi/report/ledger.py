@@ -180,12 +180,9 @@ def _published_line(entry: Published) -> str:
 
 def _elsewhere() -> str:
     rows = [[entry.system, entry.data, entry.figure, entry.numbers, entry.trust] for entry in ELSEWHERE]
-    lines = [
-        "## Published, and not run here",
-        "",
-        "Their data are private or not at hand, or their split is not known.",
-    ]
-    return "\n".join([*lines, "", *_markdown(("System", "Data", "Figure", "Published", "Known from"), rows), ""])
+    about = "Their data are private or not at hand, or their split is not known."
+    table = _markdown(("System", "Data", "Figure", "Published", "Known from"), rows)
+    return "\n".join(["## Published, and not run here", "", about, "", *table, ""])
 
 
 def _machines(rows: Sequence[Row]) -> str:

@@ -51,12 +51,9 @@ class Group:
 
 def write_report(path: Path, content: ReportContent) -> Path:
     """Write the report of one detector as one self-contained HTML file."""
-    page = (
-        _environment()
-        .get_template("report.html.jinja")
-        .render(_frame(content.title, content.subtitle) | {"report": _report(content)})
-    )
-    write_atomically(path, page.encode())
+    page = _environment().get_template("report.html.jinja")
+    context = _frame(content.title, content.subtitle) | {"report": _report(content)}
+    write_atomically(path, page.render(context).encode())
     return path
 
 

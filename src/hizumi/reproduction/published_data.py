@@ -1,5 +1,6 @@
 """The data sets of published protocols, in whatever form a folder holds them. Nothing is downloaded."""
 
+from functools import partial
 from pathlib import Path
 
 from hizumi.errors import DataError
@@ -71,7 +72,8 @@ def read_deeppcb(folder: Path) -> Pool:
 def read_pneumoniamnist(folder: Path) -> Pool:
     """PneumoniaMNIST: chest X-rays at 28 pixels, healthy or with pneumonia."""
     own = npz_form("pneumoniamnist.npz", forms.from_medmnist)
-    return read_first(folder, "PneumoniaMNIST", own, npz_form("pneumoniamnist_ad.npz", forms.from_pneumonia))
+    arrays = npz_form("pneumoniamnist_ad.npz", partial(forms.from_arrays, defect="pneumonia"))
+    return read_first(folder, "PneumoniaMNIST", own, arrays)
 
 
 def read_ped2(folder: Path) -> Pool:

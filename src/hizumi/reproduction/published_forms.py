@@ -113,13 +113,13 @@ def pool_of(manifest: Manifest) -> Pool:
     )
 
 
-def from_arrays(arrays: Mapping[str, np.ndarray]) -> Pool:
+def from_arrays(arrays: Mapping[str, np.ndarray], defect: str = "defect") -> Pool:
     """x_train, x_test, and y_train, y_test: classes. Without y_train all of x_train is good, and 1 is a defect."""
     train, test = _channels_last(arrays["x_train"]), _channels_last(arrays["x_test"])
     if "y_train" in arrays:
         kinds = np.concatenate([arrays["y_train"].ravel(), arrays["y_test"].ravel()]).astype(int).astype(str)
     else:
-        kinds = np.concatenate([np.full(len(train), "good"), np.where(arrays["y_test"] == 1, "defect", "good")])
+        kinds = np.concatenate([np.full(len(train), "good"), np.where(arrays["y_test"] == 1, defect, "good")])
     masks = None
     if "mask_test" in arrays:
         marked = np.unpackbits(arrays["mask_test"], axis=-1)[..., : test.shape[2]].astype(bool)
@@ -221,12 +221,6 @@ def from_medmnist(arrays: Mapping[str, np.ndarray]) -> Pool:
     kinds = [np.where(arrays[f"{part}_labels"].ravel() == 1, "pneumonia", "good") for part in ("train", "test")]
     images = [_channels_last(arrays[f"{part}_images"]) for part in ("train", "test")]
     return Pool(np.concatenate(images), np.concatenate(kinds), _last(*map(len, images)))
-
-
-def from_pneumonia(arrays: Mapping[str, np.ndarray]) -> Pool:
-    """As `from_arrays`; the defect is pneumonia."""
-    pool = from_arrays(arrays)
-    return Pool(pool.items, np.where(pool.kinds == "defect", "pneumonia", pool.kinds), pool.tested)
 
 
 def ucsd_folder(folder: Path) -> Pool | None:
