@@ -20,12 +20,22 @@ SECONDS_BETWEEN_LINES = 10.0
 def shown_progress(title: str = "") -> "Iterator[Observer]":
     """An observer of {"phase", "step", "share", "losses"} that shows them on standard error."""
     from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         yield _Lines(title, lambda line: console.print(line, soft_wrap=True))
         return
-    bar = _bar(console)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[losses]}", style="dim", markup=False),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        auto_refresh=True,
+        refresh_per_second=4,
+    )
     try:
         yield _Bar(title, bar)
     finally:
@@ -89,18 +99,3 @@ def _named(title: str, phase: str) -> str:
 
 def _losses(record: Mapping[str, Any]) -> str:
     return "  ".join(f"{term} {value:.4g}" for term, value in record["losses"].items())
-
-
-def _bar(console: Any) -> "Progress":
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[losses]}", style="dim", markup=False),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
-        auto_refresh=True,
-        refresh_per_second=4,
-    )
