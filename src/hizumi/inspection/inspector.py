@@ -246,6 +246,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         return plan | self._calibration_record(manifest, store) | {"estimate": cost}
 
     def _manifest(self, X: Any, reset: bool = False) -> Manifest:
+        if not reset:
+            check_is_fitted(self, "detector_")
         motion = self.wants_motion if reset else self.uses_motion
         if is_table(X):
             X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1)
