@@ -13,8 +13,6 @@ from hizumi.cli.progress import shown_progress
 from hizumi.errors import HizumiError, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from hizumi.reproduction.ledger import Row
     from hizumi.reproduction.protocol import Protocol
 
@@ -57,7 +55,11 @@ def reproduce(
     stopped.
     """
     if list_them:
-        _show_protocols(console_beside(json_to))
+        from hizumi.reproduction.protocols import PROTOCOLS
+
+        shown = [[p.name, p.about, ", ".join(p.figures.values()), len(p.cases)] for p in PROTOCOLS.values()]
+        columns = ["Protocol", "What it is", "Figures", ">Cases"]
+        print_table(console_beside(json_to), columns, shown, "hizumi reproduce NAME --data FOLDER")
         return
     if page is not None:
         from hizumi.report.ledger import ledger_page
@@ -94,15 +96,6 @@ def reproduce(
         except HizumiError as error:
             failed[f"{row}, {mode}"] = error
     _report(found, rows, failed, output, json_to)
-
-
-def _show_protocols(console: "Console") -> None:
-    from hizumi.reproduction.protocols import PROTOCOLS
-
-    rows = [
-        [each.name, each.about, ", ".join(each.figures.values()), str(len(each.cases))] for each in PROTOCOLS.values()
-    ]
-    print_table(console, ["Protocol", "What it is", "Figures", ">Cases"], rows, "hizumi reproduce NAME --data FOLDER")
 
 
 def _report(

@@ -16,18 +16,18 @@ STEPS = 5000
 MOMENTS_SHARES = (0.0, 0.01, 0.06, 1.0)
 FRAMES = 48
 SAMPLES = 20_000
+CODES = torch.linspace(-2.2, 2.2, 23)
 PLACES = torch.linspace(-3.5, 3.5, 281)
 BINS = np.linspace(-3.5, 3.5, 71)
 
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """Discriminator, samples, and the map from codes to places after some steps."""
+    """Discriminator, samples, and the places of CODES after some steps."""
 
     step: int
     discriminator: np.ndarray  # D(x) at PLACES
     samples: np.ndarray
-    codes: np.ndarray
     mapped: np.ndarray
 
 
@@ -66,14 +66,12 @@ def game(setting: Setting) -> dict[str, bytes]:
 
 @torch.no_grad()
 def _moment(model: GAN, step: int) -> Moment:
-    codes = torch.linspace(-2.2, 2.2, 23)
     noise = torch.randn(SAMPLES, 1, generator=torch.Generator().manual_seed(1))
     return Moment(
         step,
         model.discriminator(PLACES[:, None]).sigmoid().numpy(),
         model.generator(noise)[:, 0].numpy(),
-        codes.numpy(),
-        model.generator(codes[:, None])[:, 0].numpy(),
+        model.generator(CODES[:, None])[:, 0].numpy(),
     )
 
 
@@ -93,7 +91,7 @@ def _draw(axes: Axes, moment: Moment) -> None:
     axes.plot(centres, counts / len(moment.samples) / (BINS[1] - BINS[0]), color=GOOD, linewidth=1.8, label="generator")
     axes.plot(places, moment.discriminator, color=DEFECT, linewidth=1.4, linestyle="--", label="discriminator")
     axes.axhline(0.5, color=HELD_OUT, linewidth=0.7)
-    for code, place in zip(moment.codes, moment.mapped, strict=True):
+    for code, place in zip(CODES.numpy(), moment.mapped, strict=True):
         axes.plot([code, place], [-0.5, -0.12], color=MUTED, linewidth=0.7, clip_on=True)
     for height, name in ((-0.5, "z"), (-0.12, "x = G(z)")):
         axes.axhline(height, color=MUTED, linewidth=0.9)
