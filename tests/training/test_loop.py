@@ -147,9 +147,16 @@ class Breaking(Line):
         return super().validation_loss(batch)
 
 
-LONG = Budget(steps=2500)  # the journal has every fifth step
+LONG = Budget(steps=50)
 
 
+@pytest.fixture
+def every_fifth_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long training, the journal holds every fifth step."""
+    monkeypatch.setattr("hizumi.training.loop.JOURNAL_RECORDS", 10)
+
+
+@pytest.mark.usefixtures("every_fifth_step")
 def test_losses_are_read_once_in_a_journal_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[float] = []
     told: list[dict[str, float]] = []
@@ -171,13 +178,14 @@ def test_losses_are_read_once_in_a_journal_interval(monkeypatch: pytest.MonkeyPa
     records = fit(
         [Watched(learning_rate=1e-3)], DATA, options, observe=lambda record: told.append(record["losses"])
     ).records
-    assert reads == [1, *range(5, 2501, 5)]
-    assert [record["step"] for record in records] == list(range(5, 2501, 5))
+    assert reads == [1, *range(5, 51, 5)]
+    assert [record["step"] for record in records] == list(range(5, 51, 5))
     assert [record["losses"]["distance"] for record in records] == computed[4::5]
     # An observer is told of every step, with the losses that were read last.
-    assert [losses["distance"] for losses in told] == [computed[max(0, step // 5 * 5 - 1)] for step in range(1, 2501)]
+    assert [losses["distance"] for losses in told] == [computed[max(0, step // 5 * 5 - 1)] for step in range(1, 51)]
 
 
+@pytest.mark.usefixtures("every_fifth_step")
 def test_divergence_between_two_readings_is_found_at_the_next_and_named_by_its_step() -> None:
     steps: list[int] = []
     with pytest.raises(DivergedError, match="Breaking diverged at step 8: distance is nan"):
@@ -185,6 +193,7 @@ def test_divergence_between_two_readings_is_found_at_the_next_and_named_by_its_s
     assert steps == list(range(1, 10))  # the tenth step is looked at
 
 
+@pytest.mark.usefixtures("every_fifth_step")
 def test_a_step_that_fails_on_diverged_weights_is_told_as_divergence() -> None:
     with pytest.raises(DivergedError, match="Breaking diverged at step 8: distance is nan"):
         fit([Breaking(fails_at=9)], DATA, TrainingOptions(budget=LONG))
@@ -192,15 +201,18 @@ def test_a_step_that_fails_on_diverged_weights_is_told_as_divergence() -> None:
         fit([Breaking(fails_at=5)], DATA, TrainingOptions(budget=LONG))
 
 
+@pytest.mark.usefixtures("every_fifth_step")
 def test_diverged_weights_are_neither_saved_nor_validated(tmp_path: Path) -> None:
-    for options in (
-        TrainingOptions(budget=LONG, batch_size=8, checkpoint_seconds=0.0),
-        TrainingOptions(budget=replace(LONG, patience=9), batch_size=6, checkpoint_seconds=100.0),  # epochs end at 4, 8
-    ):
-        with pytest.raises(DivergedError, match="diverged at step 8"):
-            fit([Breaking()], DATA, options, validation=TensorSource(DATA), run_folder=tmp_path)
-        assert load_file(tmp_path / "phase-0.safetensors")["model.weight"].isfinite()
-        assert int(load_file(tmp_path / "phase-0.safetensors")["model.images_seen"]) == 56
+    often = TrainingOptions(budget=LONG, batch_size=8, checkpoint_seconds=0.0)
+    with pytest.raises(DivergedError, match="diverged at step 8"):
+        fit([Breaking()], DATA, often, run_folder=tmp_path)
+    saved = load_file(tmp_path / "phase-0.safetensors")
+    assert saved["model.weight"].isfinite()
+    assert int(saved["model.images_seen"]) == 56
+
+    patient = TrainingOptions(budget=replace(LONG, patience=9), batch_size=6)  # epochs end at steps 4 and 8
+    with pytest.raises(DivergedError, match="diverged at step 8"):
+        fit([Breaking()], DATA, patient, validation=TensorSource(DATA))
 
 
 def test_fit_leaves_the_callers_random_state_alone() -> None:

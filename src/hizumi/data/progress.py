@@ -6,7 +6,7 @@ from typing import Any
 Observer = Callable[[Mapping[str, Any]], None]
 """Called with a record at each step of a task: {"phase", "step", "share", "losses"}; training adds its own keys.
 
-Training reads losses from the device once in a journal interval; between two readings, records hold the earlier ones.
+Training reads losses from the device once per journal interval; until the next reading, records repeat the last values.
 """
 
 

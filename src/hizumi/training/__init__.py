@@ -1,4 +1,4 @@
-"""Training: the contract, the one loop, checkpoints, the journal and the health check."""
+"""Training: the contract, the loop, checkpoints, the journal and health checks."""
 
 from hizumi.training.averaging import WeightAverage
 from hizumi.training.card import Card

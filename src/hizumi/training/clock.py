@@ -1,4 +1,4 @@
-"""Where a training stands: kept by the loop, read by models."""
+"""The state of a training run that the loop keeps and models read."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Clock:
-    """Progress of one training; a model that wraps another shares its clock with it.
+    """How far a training run has come; a model and the models that it wraps share one clock.
 
     Args:
-        steps_done: Completed steps, whose number learning rates and turns depend on.
+        steps_done: Completed steps.
         images_seen: Items trained on so far, by all processes together.
         progress: Share of the budget that is spent, from 0 to 1.
         fabric: Devices and processes; None outside the loop.
-        accumulation: Batches in a step.
-        batch: Number of the current batch within its step, from 0.
-        updates: How often each optimiser has been given a loss in this step.
+        accumulation: Batches per step.
+        batch: Index of the current batch within its step.
+        updates: Number of losses that each optimiser has received in this step.
     """
 
     steps_done: int = 0
@@ -32,7 +32,7 @@ class Clock:
 
     @property
     def batches_done(self) -> int:
-        """Batches before the current one, in this step and all earlier ones."""
+        """Batches completed in this step and all earlier ones."""
         return self.steps_done * self.accumulation + self.batch
 
     @property

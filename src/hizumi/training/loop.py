@@ -1,4 +1,4 @@
-"""The one training loop: batches in, steps taken, checkpoints out. It knows no model."""
+"""The training loop, which knows no model: batches in, checkpoints and a journal out."""
 
 import logging
 import math
@@ -29,7 +29,7 @@ JOURNAL_RECORDS = 500  # about as many for each phase, whatever its length
 
 @dataclass
 class _Position:
-    """What a checkpoint holds besides the model and its number of steps."""
+    """What a checkpoint holds besides the model's state and its number of steps."""
 
     seconds: float = 0.0
     best_validation: float = math.inf
@@ -38,12 +38,12 @@ class _Position:
 
 
 def make_fabric(options: TrainingOptions) -> "Fabric":
-    """The Fabric that these options describe; `launch` it before anything is computed."""
+    """A Fabric for these options; call `launch` on it before computing anything."""
     from lightning_fabric import Fabric
 
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its greetings are not for our users
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # no greetings
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # advice of another package's start-up code is not for our users
+        warnings.simplefilter("ignore")  # raised by its start-up code; users can do nothing about them
         return Fabric(
             accelerator=options.accelerator,
             devices=options.devices,
@@ -63,9 +63,9 @@ def fit(
     observe: Observer | None = None,
     fabric: "Fabric | None" = None,
 ) -> Journal:
-    """Train models one after the other on the same data, and resume where a run folder holds checkpoints.
+    """Train models one after the other on the same data, resuming from the checkpoints in a run folder.
 
-    Random numbers are a function of seed, step and process alone; the caller's random state is left as it was.
+    Random numbers depend on seed, step and process alone; the caller's random state is left unchanged.
     """
     source = as_source(images)
     fabric = fabric or _launched(options)
@@ -142,7 +142,7 @@ class _Phase:
             saves = kept is not None and time.monotonic() - saved_at >= self.options.checkpoint_seconds
             journals = validates or clock.progress >= 1 or clock.steps_done % self._journal_interval() == 0
             if journals or saves or not losses.latest:
-                losses.read()  # before validation and saving: neither sees weights that have diverged
+                losses.read()  # before validating and saving, so that neither uses diverged weights
             record = self._record()
             if validation is not None and validates:
                 self._validate(validation, record)
@@ -173,7 +173,7 @@ class _Phase:
                     taken.append(self.model.step(moved(part, self.fabric.device)))
                 clock.images_seen += self.stream.batch_size * self.stream.world_size // clock.accumulation
         except (RuntimeError, ValueError):
-            self.losses.read()  # weights that diverged since the last reading are the reason, if there are any
+            self.losses.read()  # where the weights have diverged since the last reading, that is the cause
             raise
         self.losses.keep(clock.steps_done + 1, mean_of(taken))
 
@@ -181,7 +181,7 @@ class _Phase:
         return self.budget.spent(self.model.steps_done, self.position.seconds, self.stream.steps_per_epoch)
 
     def _seed(self, seed: int) -> None:
-        # torch.manual_seed goes through every kind of device: a twentieth of the step of a small network on a table.
+        # torch.manual_seed visits every kind of device, which takes 5 % of a small network's step.
         if self.fabric.device.type == "cpu":
             torch.default_generator.manual_seed(seed)
         else:
@@ -216,14 +216,14 @@ class _Phase:
         return max(1, round(expected / JOURNAL_RECORDS))
 
     def _agreed(self, seconds: float) -> float:
-        # Processes must stop at the same step, so all go by the first one's clock.
+        # Processes must stop at the same step, so all use the first one's time.
         return float(self.fabric.broadcast(seconds)) if self.fabric.world_size > 1 else seconds
 
 
 def make_stream(
     model: Trainable, source: Batches, options: TrainingOptions, world_size: int = 1, rank: int = 0
 ) -> Stream:
-    """What the loop trains a model on; all batches of one step come as one, to be divided."""
+    """The stream that the loop reads; its batch is all batches of a step in one."""
     available = len(source) // world_size
     if 1 <= available < options.accumulation:
         raise DataError(f"{available} items cannot be divided into {options.accumulation} batches; lower accumulation")
@@ -232,7 +232,7 @@ def make_stream(
 
 
 def _parts(batch: Any, count: int) -> Iterable[Any]:
-    """A batch, or the tensors of one, in equal parts."""
+    """Split a batch, a tensor or a tuple of tensors, into equal parts."""
     return zip(*(each.chunk(count) for each in batch), strict=True) if isinstance(batch, tuple) else batch.chunk(count)
 
 
