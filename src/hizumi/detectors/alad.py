@@ -67,7 +67,6 @@ class ALADTraining(Adversarial, CanEncode, CanReconstruct):
         self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make generator, encoder and the three critics."""
         half, dropout = max(1, self.width // 2), 0.5 if len(shape) == 1 else 0.2
         self.generator = networks.generator(shape, self.latent, self.width, hidden=self.generator_hidden)
         self.encoder = networks.encoder(shape, self.latent, self.width, self.encoder_hidden)
@@ -128,15 +127,12 @@ class ALADTraining(Adversarial, CanEncode, CanReconstruct):
         return losses | {name: term.detach() for name, term in terms.items()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """Mean score of held-out normal items."""
         return self.distance(batch, self.reconstruct(batch)).mean()
 
     def encode(self, images: Tensor) -> Tensor:
-        """Codes E(x), (n, latent), by the average of E."""
         return self.encoder_average.network(images)
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """G(E(x))."""
         return self.decode(self.encode(images))
 
     def features(self, first: Tensor, second: Tensor) -> Tensor:
@@ -192,5 +188,4 @@ class ALAD(Detector):
         return Anomaly(distance, residual_map(images, rebuilt), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The critic's features of the item and its reconstruction."""
         return self.model.features(images, self.model.reconstruct(images))

@@ -86,7 +86,6 @@ class ALOCCTraining(Trainable):
         return {name: loss.detach() for name, loss in losses.items()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """Mean squared refinement error."""
         return mse_loss(self.refiner(batch), batch)
 
 
@@ -139,5 +138,4 @@ class ALOCC(Detector):
         return Anomaly(terms[self.judged], residual_map(images, refined), terms, reconstruction=refined)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The critic's features."""
         return self.model.critic.features(images).flatten(1)

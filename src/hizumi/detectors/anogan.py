@@ -128,7 +128,6 @@ class AnoGAN(Detector):
             )
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Freeze the GAN."""
         freeze(self.gan)
 
     def score_batch(self, images: Tensor) -> Anomaly:
@@ -149,7 +148,6 @@ class AnoGAN(Detector):
         return Anomaly(self._weighted(terms), residual_map(images, made), terms, reconstruction=made)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The discriminator's features."""
         return self._query(images).features
 
     def _objective(self, codes: Tensor, query: Query) -> Tensor:

@@ -62,7 +62,6 @@ class ConADTraining(Trainable):
         self.discriminator_learning_rate = discriminator_learning_rate
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make encoder, decoder and discriminator."""
         outputs = (2 * self.hypotheses * shape[0], *shape[1:])  # a mean and a log-variance for each of its numbers
         self.encoder = networks.encoder(shape, 2 * self.latent, self.width)
         self.decoder = networks.generator(outputs, self.latent, self.width, bounded=False)
@@ -171,5 +170,4 @@ class ConAD(Detector):
         return Anomaly(terms[f"{self.best} nll"], pixel, terms, reconstruction=means.gather(1, place)[:, 0])
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Means of the codes."""
         return self.model.posterior(images)[0]

@@ -132,7 +132,6 @@ class ControlChart(Detector):
             self.register_buffer(name, None)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Build the detector."""
         build_members(self._inner(), shape)
 
     def fit_statistics(self, batches: Batches) -> None:
@@ -149,7 +148,6 @@ class ControlChart(Detector):
         self._estimate(unseen)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Distances of each statistic in sigma; the largest is the score."""
         inner = None if self.detector is None else self.detector.score_batch(images)
         distances = self._distances(images, inner).abs()
         terms = dict(zip(self._names(images.shape[1:]), distances.unbind(1), strict=True))

@@ -59,17 +59,14 @@ class ConvAEOneClassSVM(Detector):
         self.model.double()
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Fit the support vector machine on the codes."""
         codes = torch.cat([self._codes(batch) for batch in in_order(batches)])
         self.machine.fit(self.space.fit(codes, images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Signed distances outside the boundary, in the kernel's space."""
         reconstruction = self.model.reconstruct(images.double()).float()
         return Anomaly(self.machine(self.embedding(images)), reconstruction=reconstruction)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Whitened codes."""
         return self.space(self._codes(images))
 
     def _codes(self, images: Tensor) -> Tensor:

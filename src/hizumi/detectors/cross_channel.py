@@ -44,7 +44,6 @@ class CrossTranslation(Trainable):
         self._template = (template,)  # in a tuple, so that the untrained template is not a part of this module
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make the networks."""
         channels, height, width = shape
         inputs, targets = self.parts(torch.empty(1, *shape))
         if not (inputs.shape[1] and targets.shape[1]):
@@ -61,7 +60,6 @@ class CrossTranslation(Trainable):
         return self.translator.step(self.parts(batch))
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """Mean absolute error of what the items are translated to."""
         return self.translator.validation_loss(self.parts(batch))
 
     def parts(self, items: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,7 +136,6 @@ class CrossChannel(Detector):
         return self.to_flow, self.to_frame
 
     def fit_reference(self, batches: Batches) -> None:
-        """Estimate the origin of each map, and its unit."""
         raw = torch.cat([self._raw(batch, self._translated(batch)) for batch in in_order(batches)])
         match self.normalisation:
             case "maximum":
@@ -160,7 +157,6 @@ class CrossChannel(Detector):
         return Anomaly(terms[self.image_score], maps[self.image_score], terms, reconstruction=translated)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Logits of both discriminators for each patch."""
         return torch.cat([phase.logits(images).flatten(1) for phase in self.phases()], 1)
 
     def _translated(self, images: Tensor) -> Tensor:

@@ -73,7 +73,6 @@ class DBNOneClassSVM(Detector):
         self.model.double()
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Fit the boundary around the codes."""
         codes = torch.cat([self.model.encode(batch.double()) for batch in in_order(batches)])
         self.machine.fit(codes if self.boundary == "linear" else self.space.fit(codes, images=len(batches.shape) == 3))
 

@@ -87,7 +87,6 @@ class DeepOneClassTraining(Trainable):
         return {"descriptiveness": descriptiveness.detach(), "compactness": compactness.detach()}
 
     def encode(self, images: Tensor) -> Tensor:
-        """Features, (n, features)."""
         return self.body(self.pyramid.pad(images))
 
     def _open_references(self, batch_size: int) -> Stream:
@@ -155,7 +154,6 @@ class DeepOneClass(Detector):
         self.model.double()
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Draw the templates."""
         generator = torch.Generator().manual_seed(0)
         chosen = torch.randperm(len(batches), generator=generator)[: self.templates]
         self.template_images = batches.batch(chosen, generator)
@@ -176,5 +174,4 @@ class DeepOneClass(Detector):
         return Anomaly(distances.detach(), objectives.smooth(shares, self.smoothing).float(), normal=normal)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Features."""
         return self.model.encode(images.double())

@@ -59,7 +59,6 @@ class Pretraining(Trainable):
         self.weight_decay = weight_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make encoder and decoder."""
         self.encoder: nn.Module
         self.decoder: nn.Module
         if len(shape) == 1:
@@ -90,7 +89,6 @@ class Pretraining(Trainable):
         return {"reconstruction": self.update("autoencoder", self.validation_loss(batch))}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """Squared error of an item."""
         inputs = self.inputs(batch)
         return mse_loss(self.decoder(self.encoder(inputs)), inputs, reduction="sum") / len(batch)
 
@@ -139,7 +137,6 @@ class DeepSVDDTraining(Trainable):
         return self._pretraining[0]
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Start from the encoder of the autoencoder."""
         self.encoder = copy.deepcopy(self.pretraining.encoder)
         self.register_buffer("centre", torch.zeros(self.pretraining.code))
         self.register_buffer("radius", torch.tensor(0.0))
@@ -170,11 +167,9 @@ class DeepSVDDTraining(Trainable):
                 return {"soft_boundary": loss, "radius": self.radius.clone()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """The training objective, at the current radius."""
         return self._objective(self.squared_distances(batch))
 
     def encode(self, items: Tensor) -> Tensor:
-        """φ(x), (n, code)."""
         return self.encoder(self.pretraining.inputs(items))
 
     def squared_distances(self, items: Tensor) -> Tensor:
@@ -217,7 +212,6 @@ class DeepSVDD(Detector):
         self.model = model
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Squared distances from the centre, or beyond the radius."""
         distances = self.model.squared_distances(images)
         match self.model.boundary:
             case "hard":
@@ -226,5 +220,4 @@ class DeepSVDD(Detector):
                 return Anomaly(distances - self.model.radius.square())
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Codes."""
         return self.model.encode(images)

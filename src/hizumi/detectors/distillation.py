@@ -45,7 +45,6 @@ class Cloner(nn.Module):
             channels, halved = outputs, LEVEL_HALVINGS[level - 1]
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n k p q"]]:
-        """Maps of all levels."""
         maps = [images]
         for block in self.blocks:
             maps.append(block(maps[-1]))
@@ -99,7 +98,6 @@ class DistillationTraining(Trainable):
         check_levels(self.levels)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Load the teacher, make the student."""
         self.teacher = FixedFeatures(shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256)
         self.student = Cloner(shape[0], self.teacher.levels, self.width)
         self.optimise("student", self.student.parameters(), learning_rate=self.learning_rate)
@@ -161,7 +159,6 @@ class Distillation(Detector):
             raise UsageError(f"score_levels {self.score_levels} must be some of levels {self.model.levels}")
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Both differences, summed over the later levels, and the map."""
         pairs = self._pairs(images)
         terms = self._terms(pairs)
         match self.map_kind:
@@ -180,7 +177,6 @@ class Distillation(Detector):
         return gradient.abs().sum(1, keepdim=True)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The student's map of the highest level, averaged over the image."""
         return self._pairs(images)[-1][1].mean((2, 3))
 
     def _pairs(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -74,11 +74,9 @@ class Ensemble(Detector):
             raise UsageError("Ensemble: detectors is empty; give at least one, such as (Mahalanobis(), PCA())")
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Build the members."""
         build_members(self.detectors, shape)
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Estimate the members' statistics."""
         fit_members(self.detectors, batches)
 
     def fit_reference(self, batches: Batches) -> None:
@@ -119,7 +117,6 @@ class Ensemble(Detector):
         )
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The members' -log p, side by side."""
         return torch.stack(list(self.score_batch(images).terms.values()), 1)
 
     def _names(self) -> list[str]:

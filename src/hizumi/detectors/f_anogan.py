@@ -75,7 +75,6 @@ class FAnoGANEncoding(Trainable):
             )
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Freeze the GAN and make the encoder."""
         freeze(self.gan)
         self.encoder = networks.encoder(shape, self.gan.latent, self.width, residual=self.residual)
         parameters = self.encoder.parameters()
@@ -92,12 +91,10 @@ class FAnoGANEncoding(Trainable):
         return {"residual": residual.detach(), "feature": feature.detach()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """izi_f, which is the score."""
         residual, feature = self.errors(batch, self.rebuild(batch))
         return (residual + self.feature_weight * feature).mean()
 
     def encode(self, items: Tensor) -> Tensor:
-        """Codes E(x), (n, latent)."""
         codes = self.encoder(items)
         return codes.tanh() if self.bounded_codes else codes
 
@@ -168,5 +165,4 @@ class FAnoGAN(Detector):
         return Anomaly(score, residual_map(images, rebuilt), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The discriminator's features."""
         return features_of(self.gan, images)

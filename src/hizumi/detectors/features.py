@@ -68,7 +68,6 @@ class FeatureSpace(nn.Module):
         return features
 
     def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
-        """Features of rows."""
         if self.centre is None or self.basis is None:
             return rows
         centred = rows - self.centre

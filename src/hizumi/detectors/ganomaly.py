@@ -56,7 +56,6 @@ class GANomalyTraining(Trainable):
         self.beta1 = beta1
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make the four networks."""
         self.encoder = networks.encoder(shape, self.latent, self.width)
         self.decoder = networks.generator(shape, self.latent, self.width)
         self.second_encoder = networks.encoder(shape, self.latent, self.width)
@@ -86,7 +85,6 @@ class GANomalyTraining(Trainable):
         return {term: value.detach() for term, value in terms.items()} | {"discriminator": discriminator}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """Weighted contextual and encoding losses."""
         code, rebuilt, second_code = self.rebuild(batch)
         return self.weights[1] * l1_loss(rebuilt, batch) + self.weights[2] * mse_loss(second_code, code)
 
@@ -132,7 +130,6 @@ class GANomaly(Detector):
         self.bn_mode = bn_mode
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The squared difference of the codes; the residual beside it."""
         with batch_norm(self.model, self.bn_mode):
             code, rebuilt, second_code = self.model.rebuild(images)
         latent = (code - second_code).square().mean(1)
@@ -140,5 +137,4 @@ class GANomaly(Detector):
         return Anomaly(latent, residual_map(images, rebuilt), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The discriminator's features."""
         return self.model.discriminator.features(images).flatten(1)

@@ -89,7 +89,6 @@ class GaussianFeatures(Detector):
         check_levels(self.map_levels, self.network)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Load the network."""
         self.level_gaussians = nn.ModuleList(Gaussian() for _ in self.levels)
         self.features = FixedFeatures(
             shape,
@@ -120,7 +119,6 @@ class GaussianFeatures(Detector):
         self.position_gaussians.assign(mean.float(), _regularised(covariance).float())
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Both scores, and the map of distances by position."""
         maps = self.features(images)
         by_level = [
             gaussian.squared_distance(values.double()).sqrt()
@@ -133,7 +131,6 @@ class GaussianFeatures(Detector):
         return Anomaly(terms[self.image_score], pixel, terms)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Features of all levels, averaged over the image."""
         return torch.cat(self._pooled(self.features(images)), 1)
 
     def _level_gaussians(self) -> list[Gaussian]:

@@ -64,7 +64,6 @@ class GaussianMixture(Detector):
         self.precision_factors = torch.from_numpy(best.precisions_cholesky_)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Negative log-densities in nats."""
         assert self.log_weights is not None
         assert self.means is not None
         assert self.precision_factors is not None
@@ -77,5 +76,4 @@ class GaussianMixture(Detector):
         return Anomaly(-log_density.logsumexp(1))
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Features whose density is modelled."""
         return self.space(rows(images, self.features))

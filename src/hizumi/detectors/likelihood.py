@@ -47,7 +47,6 @@ class Background(Trainable):
         self.default_budget, self.default_batch_size = model.default_budget, model.default_batch_size  # type: ignore[misc]
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Build the model."""
         self.wrap(self.model, shape)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
@@ -124,7 +123,6 @@ class Likelihood(Detector):
             raise UsageError("image_score complexity compresses images; vectors have plain, typicality and ratio")
 
     def fit_reference(self, batches: Batches) -> None:
-        """Estimate the typical likelihood, of items and of each pixel."""
         likelihoods = [self.model.log_likelihood(batch) for batch in in_order(batches)]
         self.typical = -torch.cat([each.image for each in likelihoods]).double().mean()
         maps = [each.pixel for each in likelihoods if each.pixel is not None]
@@ -162,7 +160,6 @@ class Likelihood(Detector):
         return Anomaly(image, None if pixel is None else smooth(pixel, self.smoothing), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Codes where the model has them, else the items themselves."""
         return self.model.encode(images).flatten(1) if isinstance(self.model, CanEncode) else images.flatten(1)
 
     def _compressed(self, images: Tensor) -> Tensor:

@@ -45,7 +45,6 @@ class Mahalanobis(Detector):
         self.gaussian = Gaussian()
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Estimate mean and covariance."""
         from sklearn.covariance import EmpiricalCovariance, LedoitWolf, MinCovDet
 
         training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu().numpy()
@@ -64,9 +63,7 @@ class Mahalanobis(Detector):
         self.degrees_of_freedom = training_rows.shape[1]
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Squared distances."""
         return Anomaly(self.gaussian.squared_distance(self.space(rows(images, self.features))))
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Features in which distances are measured."""
         return self.space(rows(images, self.features))

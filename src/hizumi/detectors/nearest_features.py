@@ -110,7 +110,6 @@ class NearestFeatures(Detector):
             raise UsageError(f"neighbourhood is {self.neighbourhood}; it must be an odd number, such as 3")
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Load the network."""
         self.features = FixedFeatures(
             shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256, MARGIN
         )
@@ -124,7 +123,6 @@ class NearestFeatures(Detector):
         self.patches = sample.rows[core_set(projected(sample.rows, PROJECTED_DIMENSIONS), self.memory)]
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The distances, their map and their maximum."""
         placed = self._placed(images)
         found, indices = nearest(placed.flatten(0, 1), self._memory(), self.neighbours)
         distances = found.mean(1).reshape(placed.shape[:2])
@@ -138,7 +136,6 @@ class NearestFeatures(Detector):
         return Anomaly(farthest, pixel, terms)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Patch features, averaged over the image."""
         return self._placed(images).mean(1)
 
     def _weight(self, placed: Tensor, worst: Tensor, closest: Tensor) -> Tensor:

@@ -41,13 +41,10 @@ class OneClassSVM(Detector):
         self.machine = SupportVectorMachine("rbf", nu)
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Fit support vectors, their coefficients and the offset."""
         self.machine.fit(self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Signed distances outside the boundary, in the kernel's space."""
         return Anomaly(self.machine(self.space(rows(images, self.features))))
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Features that the kernel compares."""
         return self.space(rows(images, self.features))

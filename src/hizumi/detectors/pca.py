@@ -45,7 +45,6 @@ class PCA(Detector):
         self.register_buffer("variances", None)  # (k,), of the training data along the axes
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Estimate the subspace, and the variances along its axes."""
         training_rows = rows_of(batches, "raw")
         self.centre = training_rows.mean(0)
         centred = training_rows - self.centre
@@ -53,7 +52,6 @@ class PCA(Detector):
         self.variances = (centred @ self.axes).square().mean(0)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Mean squared residuals, with the projections as reconstructions."""
         coefficients = self.embedding(images)
         assert self.centre is not None
         assert self.axes is not None
@@ -66,7 +64,6 @@ class PCA(Detector):
         return Anomaly(residual, pixel, terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Coefficients of the principal components."""
         assert self.centre is not None
         assert self.axes is not None
         return (rows(images, "raw") - self.centre) @ self.axes

@@ -64,7 +64,6 @@ class Reconstruction(Detector):
         self.smoothing = smoothing
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Every difference as a term; the chosen one is the score."""
         rebuilt = self.model.reconstruct(images)
         if images.ndim == 2:
             terms = {"l1": (images - rebuilt).abs().mean(1), "l2": (images - rebuilt).square().mean(1)}
@@ -75,5 +74,4 @@ class Reconstruction(Detector):
         return Anomaly(terms[self.difference], pixel, terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Codes where the model has them, else the items themselves."""
         return self.model.encode(images).flatten(1) if isinstance(self.model, CanEncode) else images.flatten(1)

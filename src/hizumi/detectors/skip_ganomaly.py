@@ -60,7 +60,6 @@ class SkipGANomalyTraining(Trainable):
         self.beta1 = beta1
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make generator and discriminator."""
         self.generator = networks.UNet(shape, shape[0], self.width, closed_skips=self.closed_skips)
         self.discriminator = networks.CodeCritic(shape, FEATURES, self.width)
         betas = (self.beta1, 0.999)
@@ -84,7 +83,6 @@ class SkipGANomalyTraining(Trainable):
         return {term: value.detach() for term, value in terms.items()} | {"discriminator": discriminator}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """Contextual loss."""
         return l1_loss(self.generator(batch), batch)
 
     def _new_discriminator(self) -> networks.CodeCritic:
@@ -134,7 +132,6 @@ class SkipGANomaly(Detector):
         self.bn_mode = bn_mode
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The weighted sum of residual and latent term."""
         with batch_norm(self.model, self.bn_mode):
             rebuilt = self.model.generator(images)
             features, rebuilt_features = (self.model.discriminator.features(x) for x in (images, rebuilt))
@@ -144,7 +141,6 @@ class SkipGANomaly(Detector):
         return Anomaly(score, residual.abs().mean(1, keepdim=True), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The discriminator's features."""
         return self.model.discriminator.features(images)
 
     def _size(self, difference: Tensor) -> Tensor:
