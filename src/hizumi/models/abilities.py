@@ -114,7 +114,6 @@ class HasPrior(CanSample, CanDecode, ABC):
 
     @final
     def sample(self, count: int, seed: int = 0) -> Tensor:
-        """Items decoded from codes drawn from N(0, I)."""
         self.require_built()
         codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():

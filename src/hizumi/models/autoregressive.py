@@ -5,7 +5,7 @@ Pixels come in raster order, and the channels of a pixel one after the other: p(
 
 import math
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, ClassVar, final
+from typing import Annotated, Any, final
 
 import torch
 from annotated_types import Interval
@@ -33,8 +33,8 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
     are (images, labels), and where no labels are given, classes are equally likely.
     """
 
-    default_budget: ClassVar[Budget] = Budget(steps=3000)
-    default_batch_size: ClassVar[int] = 16
+    default_budget = Budget(steps=3000)
+    default_batch_size = 16
 
     levels: int
     learning_rate: float
@@ -46,7 +46,6 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
 
     @final
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make the network and its running average."""
         self.body = self.network(shape)
         self.average = WeightAverage(self.body, AVERAGE_DECAY)
         self.optimise(

@@ -1,8 +1,7 @@
 """CycleGAN: translation between two sets of images that were never paired; a round trip must return the image."""
 
-from collections.abc import Mapping
 from itertools import chain
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +32,7 @@ class CycleGAN(CanTranslateBack):
         beta1: Their first momentum.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="image to image",
         idea="two generators between two unpaired sets, each the other's way back",
         paper="Zhu, Park, Isola & Efros, Unpaired image-to-image translation using cycle-consistent adversarial "
@@ -41,9 +40,9 @@ class CycleGAN(CanTranslateBack):
         inputs=("images",),
         needs=("two sets",),
     )
-    default_budget: ClassVar[Budget] = Budget(steps=5000)
-    default_batch_size: ClassVar[int] = 4
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: CycleGAN(width=8, blocks=1, pool=4, warp=True))}
+    default_budget = Budget(steps=5000)
+    default_batch_size = 4
+    presets = {"small": Preset(lambda: CycleGAN(width=8, blocks=1, pool=4, warp=True))}
 
     def __init__(
         self,
@@ -71,7 +70,6 @@ class CycleGAN(CanTranslateBack):
         self.beta1 = beta1
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make both generators, both discriminators and their pools."""
         channels, height, width = shape
         layers = self.layers or networks.patch_layers(height, width)
         self.to_y, self.to_x = self._generator(shape), self._generator(shape)
@@ -112,11 +110,9 @@ class CycleGAN(CanTranslateBack):
         return {name: loss.detach() for name, loss in losses.items()}
 
     def translate(self, images: Tensor) -> Tensor:
-        """G(x): images of the first set as images of the second."""
         return self.to_y(images)
 
     def translate_back(self, images: Tensor) -> Tensor:
-        """F(y): images of the second set as images of the first."""
         return self.to_x(images)
 
     def _generator(self, shape: tuple[int, ...]) -> nn.Module:

@@ -1,8 +1,5 @@
 """Deep belief network: restricted Boltzmann machines, trained greedily, one on top of another."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
@@ -30,16 +27,14 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanRecons
             from chains.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="explicit, approximate",
         idea="layers of binary features, each learned from the one below; samples by Gibbs steps at the top",
         paper="Hinton, Osindero & Teh, A fast learning algorithm for deep belief nets, Neural Computation 2006",
     )
-    default_budget: ClassVar[Budget] = Budget(epochs=30)
-    default_batch_size: ClassVar[int] = 100
-    presets: ClassVar[Mapping[str, Preset]] = {
-        "small": Preset(lambda: DeepBeliefNetwork(hidden=(24, 12), gibbs_steps=5))
-    }
+    default_budget = Budget(epochs=30)
+    default_batch_size = 100
+    presets = {"small": Preset(lambda: DeepBeliefNetwork(hidden=(24, 12), gibbs_steps=5))}
     states: Tensor
 
     def __init__(
@@ -56,12 +51,10 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanRecons
         self.learning_rate = learning_rate
 
     def check(self) -> None:
-        """Refuse a network without layers."""
         if not self.hidden:
             raise UsageError("DeepBeliefNetwork: hidden is empty; give the size of one layer or more")
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make the machines."""
         # The chains follow the machine only where it moves slowly in the end.
         schedule = linear_to_zero(1 - 1 / len(self.hidden)) if self.chains else constant
         self.stack_machines(shape, self.hidden, self.learning_rate, schedule=schedule)

@@ -1,7 +1,6 @@
 """VAE: an autoencoder whose code is a distribution, trained on the evidence lower bound."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,13 +30,13 @@ class VAE(HasPrior, CanEncode, CanReconstruct, HasLikelihood):
         learning_rate: Of Adam; a tenth of it for the last 30 % of the budget.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="explicit, approximate",
         idea="an encoder to a distribution of codes, trained on a lower bound of the likelihood",
         paper="Kingma & Welling, Auto-encoding variational Bayes, ICLR 2014",
     )
-    default_budget: ClassVar[Budget] = Budget(steps=3000)
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: VAE(width=8, latent=4))}
+    default_budget = Budget(steps=3000)
+    presets = {"small": Preset(lambda: VAE(width=8, latent=4))}
     codes_noise: Tensor
 
     def __init__(
@@ -62,7 +61,6 @@ class VAE(HasPrior, CanEncode, CanReconstruct, HasLikelihood):
         self.warmup = warmup
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make encoder, decoder, and the noise that scores are computed with."""
         self.encoder = networks.encoder(shape, 2 * self.latent, self.width)
         self.decoder = networks.generator(shape, self.latent, self.width, bounded=not self._is_bernoulli(shape))
         self.log_variance = nn.Parameter(torch.zeros(()))

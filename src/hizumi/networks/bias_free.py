@@ -31,7 +31,6 @@ class BiasFreeEncoder(nn.Module):
         self.head = nn.Linear(base, outputs, bias=False)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
-        """Codes of images."""
         return self.head(self.body(self.pyramid.pad(images)).flatten(1))
 
 
@@ -53,7 +52,6 @@ class BiasFreeDecoder(nn.Module):
         self.last = nn.Conv2d(stages[-1], channels, 5, padding=2, bias=False)
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
-        """Images of codes."""
         return self.last(self.body(self.foot(codes)))[:, :, : self.height, : self.width].sigmoid()
 
 

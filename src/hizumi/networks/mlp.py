@@ -31,7 +31,7 @@ def hidden_layers(
 
 
 class VectorCritic(nn.Module):
-    """Item, flattened, to logit (n,); `features` gives the last hidden layer.
+    """Item, flattened, to logit (n,), positive for real; `features` gives the last hidden layer.
 
     The logit has no bias: real and fake items are equally likely, and a Wasserstein critic's bias has no gradient.
     """
@@ -48,9 +48,7 @@ class VectorCritic(nn.Module):
         return self.body(items.flatten(1))
 
     def judge(self, features: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-        """Logits from features."""
         return self.head(features).flatten()
 
     def forward(self, items: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
-        """Logits, positive for real."""
         return self.judge(self.features(items))

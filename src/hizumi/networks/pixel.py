@@ -58,7 +58,6 @@ class Recomputed:
         return self.network(self.images, self.labels)[..., row, column]
 
     def set(self, row: int, column: int, values: Float[Tensor, "n c"]) -> None:
-        """Fix the values of a pixel."""
         self.images[:, :, row, column] = values
 
 
@@ -108,7 +107,6 @@ class CausalConv2d(nn.Module):
         self.bias = convolution.bias
 
     def forward(self, maps: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h w"]:
-        """All pixels at once."""
         bottom = -1 if self.excludes_row else 0
         padded = pad(maps, (self.left, self.right, self.above, bottom)) if self.above or self.left else maps
         return conv2d(padded, self.kernel, self.bias)
@@ -187,7 +185,6 @@ class Head(nn.Module):
         self.last = CausalConv2d(hidden, owners(channels * self.logits, channels))
 
     def forward(self, maps: Float[Tensor, "n i h w"]) -> Float[Tensor, "n k c h w"]:
-        """All pixels at once."""
         logits = self.last(relu(self.first(relu(maps))))
         return logits.view(maps.shape[0], self.channels, self.logits, *maps.shape[2:]).transpose(1, 2)
 
@@ -205,7 +202,6 @@ class PointwiseHead:
         self.shape = (-1, head.channels, head.logits)
 
     def __call__(self, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n k c"]:
-        """One pixel."""
         return self.last(self.first(maps.clamp_min(0)).clamp_min_(0)).view(self.shape).transpose(1, 2)
 
 
@@ -220,7 +216,6 @@ class MaskedBlock(nn.Module):
         self.masked = CausalConv2d(half, half, 3)
 
     def forward(self, maps: Float[Tensor, "n i h w"]) -> Float[Tensor, "n i h w"]:
-        """All pixels at once."""
         return maps + self.wide(relu(self.masked(relu(self.narrow(relu(maps))))))
 
     def remembering(self, count: int, width: int) -> "RememberingBlock":
@@ -237,7 +232,6 @@ class RememberingBlock:
         self.masked = block.masked.remembering(count, width)
 
     def next_row(self) -> None:
-        """Go on to the next row."""
         self.masked.next_row()
 
     def pixel(self, column: int, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
@@ -268,14 +262,12 @@ class MaskedNetwork(AutoregressiveNetwork):
     def forward(
         self, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"] | None = None
     ) -> Float[Tensor, "n k c h w"]:
-        """Logits of all values at once."""
         maps = self.first(images)
         for block in self.blocks:
             maps = block(maps)
         return self.head(maps)
 
     def incremental(self, count: int, height: int, width: int, labels: Int[Tensor, " n"] | None = None) -> Incremental:
-        """Logits pixel by pixel."""
         return _MaskedIncremental(self, count, width)
 
 
@@ -344,7 +336,6 @@ class GatedLayer(nn.Module):
     def forward(
         self, above: Float[Tensor, "n i h w"], here: Float[Tensor, "n i h w"], labels: Int[Tensor, " n"] | None
     ) -> tuple[Float[Tensor, "n j h w"], Float[Tensor, "n o h w"]]:
-        """Both stacks, all pixels at once."""
         rows = self.vertical(above)
         mixed = self.mix(gate(self.horizontal(here) + self.linked(rows, labels)))
         return self.passed_down(rows, labels), mixed + here if self.residual else mixed
@@ -385,14 +376,12 @@ class GatedNetwork(AutoregressiveNetwork):
     def forward(
         self, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"] | None = None
     ) -> Float[Tensor, "n k c h w"]:
-        """Logits of all values at once."""
         above, here = images, images
         for layer in self.layers:
             above, here = layer(above, here, labels)
         return self.head(here)
 
     def incremental(self, count: int, height: int, width: int, labels: Int[Tensor, " n"] | None = None) -> Incremental:
-        """Logits pixel by pixel."""
         return _GatedIncremental(self, count, width, labels)
 
 

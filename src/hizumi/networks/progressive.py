@@ -33,7 +33,6 @@ class EqualisedConv2d(nn.Module):
         self.scale = gain / math.sqrt(inputs * math.prod(kernel))
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
-        """Scaled convolution."""
         return conv2d(maps, self.weight * self.scale, self.bias, padding=self.padding)
 
 
@@ -45,7 +44,6 @@ class Activation(nn.Module):
         self.normalise = normalise
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Activations."""
         maps = leaky_relu(maps, 0.2)
         return pixel_norm(maps) if self.normalise else maps
 

@@ -216,7 +216,6 @@ class RememberingRecurrence:
         self.cell = torch.zeros_like(self.hidden)
 
     def next_row(self) -> None:
-        """Go on to the next row."""
         for states in (self.hidden, self.cell):
             states[0] = states[1]
             states[1] = 0
@@ -245,7 +244,6 @@ class RowLSTMLayer(nn.Module):
         self.widen = CausalConv2d(hidden, maps)
 
     def forward(self, maps: Float[Tensor, "i h w n"]) -> Float[Tensor, "i h w n"]:
-        """All pixels at once."""
         before = pad(maps, (0, 0, 1, 0))[:, :, :-1]
         gates = _mixed(self.input_to_state, torch.stack([before, maps], 1).flatten(0, 1))
         return maps + _mixed(self.widen, self.recurrence(gates))
@@ -264,7 +262,6 @@ class RememberingRowLSTMLayer:
         self.widen = layer.widen.pointwise()
 
     def next_row(self) -> None:
-        """Go on to the next row."""
         self.input_to_state.next_row()
         self.recurrence.next_row()
 
@@ -291,7 +288,6 @@ class DiagonalBiLSTMLayer(nn.Module):
         self.widen = CausalConv2d(hidden, maps)
 
     def forward(self, maps: Float[Tensor, "i h w n"]) -> Float[Tensor, "i h w n"]:
-        """All pixels at once."""
         first, second = self.recurrence(_mixed(self.input_to_state, maps)).chunk(2)
         return maps + _mixed(self.widen, first + pad(second, (0, 0, 0, 0, 1, 0))[:, :-1])
 
@@ -364,7 +360,6 @@ class RecurrentNetwork(AutoregressiveNetwork):
     def forward(
         self, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"] | None = None
     ) -> Float[Tensor, "n k c h w"]:
-        """Logits of all values at once."""
         if is_traced(images):
             raise UsageError("its recurrence goes through pictures line by line, which no graph holds; try PixelCNN")
         maps = self.first(images).permute(1, 2, 3, 0).contiguous()
@@ -373,7 +368,6 @@ class RecurrentNetwork(AutoregressiveNetwork):
         return self.head(maps.permute(3, 0, 1, 2).contiguous())
 
     def incremental(self, count: int, height: int, width: int, labels: Int[Tensor, " n"] | None = None) -> Incremental:
-        """Logits pixel by pixel."""
         return _RecurrentIncremental(self, count, width)
 
 

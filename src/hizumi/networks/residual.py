@@ -41,7 +41,6 @@ class Resampling(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d p q"]:
-        """Maps of twice or half the size."""
         if self.grows:
             # A 1x1 convolution commutes with doubling: in this order it costs a quarter.
             return self.change(_doubled(self.before(maps))) + _doubled(self.shortcut(maps))
@@ -65,7 +64,6 @@ class ResidualGenerator(nn.Module):
         _initialise(self)
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
-        """Images of codes."""
         return self.head(self.body(self.foot(codes[:, :, None, None])))[:, :, : self.height, : self.width]
 
 
@@ -95,12 +93,11 @@ class ResidualEncoder(nn.Module):
         return self.body(self.pyramid.pad(images))
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
-        """Codes of images."""
         return self.head(self.features(images)).flatten(1)
 
 
 class ResidualCritic(nn.Module):
-    """Image (n, c, h, w) to score (n,); `features` gives the base map.
+    """Image (n, c, h, w) to score (n,), higher for real; `features` gives the base map.
 
     Layer norm keeps images independent, as a gradient penalty requires. The score has no bias, which would cancel in a
     difference of scores.
@@ -115,11 +112,9 @@ class ResidualCritic(nn.Module):
         return self.body.features(images)
 
     def judge(self, features: Float[Tensor, "n k p q"]) -> Float[Tensor, " n"]:
-        """Scores from features."""
         return self.body.head(features).flatten()
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """Scores, higher for real."""
         return self.judge(self.features(images))
 
 

@@ -19,7 +19,6 @@ class SpatialEncoder(nn.Module):
         self.head = nn.Conv2d(widths(width, STAGES)[-1], outputs, 1)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
-        """Codes of images."""
         return self.head(self.body(self.pyramid.pad(images)))
 
 
@@ -35,5 +34,4 @@ class SpatialDecoder(nn.Module):
         self.body = up(pyramid, channels, width)
 
     def forward(self, codes: Float[Tensor, "n k p q"]) -> Float[Tensor, "n c h w"]:
-        """Images of codes."""
         return self.body(self.foot(codes))[:, :, : self.height, : self.width].tanh()
