@@ -8,11 +8,11 @@ from torch.nn.functional import mse_loss
 
 from hizumi import networks
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
-from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct
+from hizumi.models.abilities import Autoencodes
 from hizumi.training import Budget, Card, Preset, drop_at
 
 
-class Autoencoder(CanEncode, CanDecode, CanReconstruct):
+class Autoencoder(Autoencodes):
     """Non-linear principal components, trained on the squared error: plain, denoising or sparse.
 
     Args:
@@ -81,7 +81,3 @@ class Autoencoder(CanEncode, CanDecode, CanReconstruct):
 
     def decode(self, codes: Tensor) -> Tensor:
         return self.decoder(codes)
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Items rebuilt from their codes."""
-        return self.decode(self.encode(images))

@@ -70,13 +70,11 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
     def log_likelihood(self, images: Tensor, labels: Tensor | None = None) -> LogLikelihood:
         """Exact log-likelihoods in nats; given labels, those of a conditional model for these labels."""
         parts = in_parts(images, max(1, LOGITS_AT_ONCE // (self.levels * math.prod(images.shape[1:]))))
-        if labels is not None:
-            given = in_parts(labels, len(parts[0]))
-            densities = [self._log_density(self._averaged(), *part) for part in zip(parts, given, strict=True)]
-        elif self.classes is not None:
+        if labels is None and self.classes is not None:
             densities = [self._over_classes(part, self.classes) for part in parts]
         else:
-            densities = [self._log_density(self._averaged(), part) for part in parts]
+            given = [None] * len(parts) if labels is None else in_parts(labels, len(parts[0]))
+            densities = [self._log_density(self._averaged(), *part) for part in zip(parts, given, strict=True)]
         pixel = torch.cat(densities).sum(1, keepdim=True)
         image = pixel.flatten(1).sum(1)
         return LogLikelihood(image, pixel, {"likelihood": image})

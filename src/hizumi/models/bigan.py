@@ -15,12 +15,12 @@ from hizumi.arguments import (
     Share,
     ShareBelowOne,
 )
-from hizumi.models.abilities import CanEncode, CanReconstruct, HasOpponent
+from hizumi.models.abilities import Autoencodes, HasOpponent
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, Preset, WeightAverage, constant, linear_to_zero
 
 
-class BiGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
+class BiGAN(Adversarial, HasOpponent, Autoencodes):
     """Bidirectional generative adversarial network.
 
     The critic sees an item together with a code, and tells (x, E(x)) from (G(z), z). Where it cannot, E inverts G.
@@ -154,10 +154,6 @@ class BiGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
         """Codes E(x), (n, latent); their means where the encoder is stochastic."""
         inverse = self.inverse if self.inverse_average is None else self.inverse_average.network
         return inverse(images)[:, : self.latent]
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """G(E(x)): items of the same kind rather than the same pixels."""
-        return self.decode(self.encode(images))
 
     def _judged(self, items: Tensor, codes: Tensor) -> Tensor:
         if self.instance_noise:

@@ -1,6 +1,5 @@
 """CycleGAN: translation between two sets of images that were never paired; a round trip must return the image."""
 
-from itertools import chain
 from typing import Literal
 
 import torch
@@ -76,20 +75,17 @@ class CycleGAN(CanTranslateBack):
         self.judge_y = networks.PatchGAN(channels, self.width, layers, "instance")
         self.judge_x = networks.PatchGAN(channels, self.width, layers, "instance")
         self.pool_y, self.pool_x = ImagePool(shape, self.pool), ImagePool(shape, self.pool)
-        for name, pair in (
-            ("generators", (self.to_y, self.to_x)),
-            ("discriminators", (self.judge_y, self.judge_x)),
-        ):
+        pairs = {"generators": (self.to_y, self.to_x), "discriminators": (self.judge_y, self.judge_x)}
+        for name, (first, second) in pairs.items():
             self.optimise(
                 name,
-                chain.from_iterable(network.parameters() for network in pair),
+                [*first.parameters(), *second.parameters()],
                 learning_rate=self.learning_rate,
                 betas=(self.beta1, 0.999),
                 schedule=linear_to_zero(0.5),
             )
 
     def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """One step of G and F together, then one of D_X and D_Y."""
         x, y = batch
 
         # Both generators: fool the other set's discriminator, return from the round trip, leave the own set alone.

@@ -64,20 +64,18 @@ class DCGAN(Adversarial, HasOpponent):
         self.generator = networks.generator(shape, self.latent, self.width, batch_norm=self.batch_norm)
         self.discriminator = networks.critic(shape, self.width, self.batch_norm)
         self.keep_average(self.average_decay)
-        betas = (self.beta1, 0.999)
-        self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
-        self.optimise("generator", self.generator.parameters(), learning_rate=self.learning_rate, betas=betas)
+        self.optimise_each("discriminator", "generator", betas=(self.beta1, 0.999))
 
     @property
     def opponent(self) -> nn.Module:
         return self.discriminator
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        return self.play(
-            objectives.GAMES[self.game],
-            real=batch,
-            fake=self.generator(self.noise(len(batch))),
-            judge=self.discriminator,
-            label_smoothing=self.label_smoothing,
-            generator_moves=self.generators_turn(self.discriminator_steps, self.pretraining_steps),
-        )
+        game = objectives.GAMES[self.game]
+        fake = self.generator(self.noise(len(batch)))
+        loss = game.discriminator(self.discriminator(batch), self.discriminator(fake.detach()), self.label_smoothing)
+        losses = {"discriminator": self.update("discriminator", loss)}
+        if self.generators_turn(self.discriminator_steps, self.pretraining_steps):
+            losses["generator"] = self.update("generator", game.generator(self.discriminator(fake)))
+            self.follow_average()
+        return losses

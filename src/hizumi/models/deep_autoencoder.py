@@ -5,12 +5,12 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from hizumi.arguments import PositiveFloat, PositiveInt, ShareBelowOne
-from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct
+from hizumi.models.abilities import Autoencodes
 from hizumi.models.layer_by_layer import LayerByLayer
 from hizumi.training import Budget, Card, Preset, cosine_to_zero
 
 
-class DeepAutoencoder(LayerByLayer, CanEncode, CanDecode, CanReconstruct):
+class DeepAutoencoder(LayerByLayer, Autoencodes):
     """Fully connected logistic layers around a linear code, as in 2006.
 
     Fine-tuned by Adam where the paper takes conjugate gradients.
@@ -60,7 +60,9 @@ class DeepAutoencoder(LayerByLayer, CanEncode, CanDecode, CanReconstruct):
         if self.progress < self.pretraining:
             return self.train_machine(batch, self.progress / self.pretraining)
         if not self.unrolled:
-            self._unroll()
+            for network, trained in zip((self.encoder, self.decoder), self.stack.unrolled(), strict=True):
+                network.load_state_dict(trained.state_dict())
+            self.unrolled.fill_(True)
         return {"reconstruction": self.update("autoencoder", self.validation_loss(batch))}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
@@ -76,12 +78,3 @@ class DeepAutoencoder(LayerByLayer, CanEncode, CanDecode, CanReconstruct):
     def decode(self, codes: Tensor) -> Tensor:
         rebuilt = self.decoder(codes)
         return self.items_of(rebuilt if len(self.require_built()) == 1 else rebuilt.sigmoid())
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Items rebuilt from their codes."""
-        return self.decode(self.encode(images))
-
-    def _unroll(self) -> None:
-        for network, trained in zip((self.encoder, self.decoder), self.stack.unrolled(), strict=True):
-            network.load_state_dict(trained.state_dict())
-        self.unrolled.fill_(True)

@@ -5,12 +5,12 @@ from torch import Tensor
 
 from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt
 from hizumi.errors import UsageError
-from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct, CanSample
+from hizumi.models.abilities import Autoencodes, CanSample
 from hizumi.models.layer_by_layer import LayerByLayer
 from hizumi.training import Budget, Card, Preset, constant, linear_to_zero
 
 
-class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanReconstruct):
+class DeepBeliefNetwork(LayerByLayer, CanSample, Autoencodes):
     """Binary layers: the top two are one undirected machine, from which the others generate downwards.
 
     The greedy training only; the paper's fine-tuning by wake and sleep and its label units are left out. The top
@@ -84,7 +84,3 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanRecons
     def decode(self, codes: Tensor) -> Tensor:
         """Items from mean activations down from the top."""
         return self.items_of(self.stack.down(codes))
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Items from mean activations upwards and down again."""
-        return self.decode(self.encode(images))

@@ -63,14 +63,7 @@ class UnrolledGAN(Adversarial, HasOpponent):
         self.generator = networks.generator(shape, self.latent, self.width, hidden=self.hidden)
         self.keep_average(self.average_decay)
         self.discriminator = networks.critic(shape, self.width, hidden=self.hidden, batch_norm=False)
-        for name, network in (("discriminator", self.discriminator), ("generator", self.generator)):
-            self.optimise(
-                name,
-                network.parameters(),
-                learning_rate=self.learning_rate,
-                betas=(self.beta1, 0.999),
-                schedule=linear_to_zero(0.5),
-            )
+        self.optimise_each("discriminator", "generator", betas=(self.beta1, 0.999), schedule=linear_to_zero(0.5))
 
     @property
     def opponent(self) -> nn.Module:

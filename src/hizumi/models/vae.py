@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 from hizumi import networks, objectives
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
-from hizumi.models.abilities import CanEncode, CanReconstruct, HasLikelihood, HasPrior, LogLikelihood
+from hizumi.models.abilities import Autoencodes, HasLikelihood, HasPrior, LogLikelihood
 from hizumi.training import Budget, Card, Preset, drop_at
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)
 
 
-class VAE(HasPrior, CanEncode, CanReconstruct, HasLikelihood):
+class VAE(HasPrior, Autoencodes, HasLikelihood):
     """Variational autoencoder.
 
     Args:
@@ -93,11 +93,8 @@ class VAE(HasPrior, CanEncode, CanReconstruct, HasLikelihood):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Items expected at codes (n, latent)."""
-        return self._expected(self.decoder(codes))
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Items expected at the means of their codes."""
-        return self.decode(self.encode(images))
+        decoded = self.decoder(codes)
+        return 2 * decoded.sigmoid() - 1 if self._is_bernoulli(decoded.shape[1:]) else decoded
 
     def log_likelihood(self, images: Tensor) -> LogLikelihood:
         """The bound chosen by `bound`, in nats; its pixel map is that of log p(x | mean code)."""
@@ -139,9 +136,6 @@ class VAE(HasPrior, CanEncode, CanReconstruct, HasLikelihood):
         if self._is_bernoulli(images.shape[1:]):
             return objectives.bernoulli_log_density((images + 1) / 2, decoded)
         return objectives.gaussian_log_density(images, decoded, self.log_variance.clamp(*LOG_VARIANCE_RANGE))
-
-    def _expected(self, decoded: Tensor) -> Tensor:
-        return 2 * decoded.sigmoid() - 1 if self._is_bernoulli(decoded.shape[1:]) else decoded
 
     def _is_bernoulli(self, shape: tuple[int, ...]) -> bool:
         return self.density == "bernoulli" and len(shape) == 3

@@ -5,12 +5,12 @@ from torch import Tensor, nn
 
 from hizumi import networks, objectives
 from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
-from hizumi.models.abilities import CanEncode, CanReconstruct, HasOpponent
+from hizumi.models.abilities import Autoencodes, HasOpponent
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, Preset, linear_to_zero
 
 
-class VEEGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
+class VEEGAN(Adversarial, HasOpponent, Autoencodes):
     """Variational encoder enhancement to generative adversarial networks.
 
     The discriminator sees an item together with a code and tells (G(z), z) from (F(x), x). It estimates the logarithm
@@ -63,14 +63,8 @@ class VEEGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
         self.reconstructor = networks.encoder(shape, self.latent, self.width, hidden=self.hidden)
         self.discriminator = networks.JointCritic(shape, self.latent, self.width, self.hidden)
         self.keep_average(self.average_decay)
-        for name in ("discriminator", "reconstructor", "generator"):
-            self.optimise(
-                name,
-                getattr(self, name).parameters(),
-                learning_rate=self.learning_rate,
-                betas=(self.beta1, 0.999),
-                schedule=linear_to_zero(0.5),
-            )
+        players = ("discriminator", "reconstructor", "generator")
+        self.optimise_each(*players, betas=(self.beta1, 0.999), schedule=linear_to_zero(0.5))
 
     @property
     def opponent(self) -> nn.Module:
@@ -94,10 +88,6 @@ class VEEGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
 
     def encode(self, images: Tensor) -> Tensor:
         return self.reconstructor(images)
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """G(F(x)): items of the same kind rather than the same pixels."""
-        return self.decode(self.reconstructor(images))
 
     def _blurred(self, codes: Tensor) -> Tensor:
         return codes + self.code_noise * torch.randn_like(codes)

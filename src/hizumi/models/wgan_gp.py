@@ -61,14 +61,7 @@ class WGANGP(Adversarial, HasOpponent):
         self.generator = networks.generator(shape, self.latent, self.width, hidden=self.hidden, residual=self.residual)
         self.critic = networks.critic(shape, self.width, batch_norm=False, hidden=self.hidden, residual=self.residual)
         self.keep_average(self.average_decay)
-        for name, network in {"critic": self.critic, "generator": self.generator}.items():
-            self.optimise(
-                name,
-                network.parameters(),
-                learning_rate=self.learning_rate,
-                betas=(self.beta1, 0.9),
-                schedule=linear_to_zero(),
-            )
+        self.optimise_each("critic", "generator", betas=(self.beta1, 0.9), schedule=linear_to_zero())
 
     @property
     def opponent(self) -> nn.Module:

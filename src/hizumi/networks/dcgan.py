@@ -87,9 +87,8 @@ class Encoder(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], outputs: int, width: int = 64, batch_norm: bool = True) -> None:
         super().__init__()
-        channels, height, wide = shape
-        self.pyramid = Pyramid.of(height, wide)
-        self.body = down(self.pyramid, channels, width, batch_norm)
+        self.pyramid = Pyramid.of(*shape[1:])
+        self.body = down(self.pyramid, shape[0], width, batch_norm)
         base = self.pyramid.base_height, self.pyramid.base_width
         self.head = nn.Conv2d(widths(width, self.pyramid.stages)[-1], outputs, base, bias=not batch_norm)
         initialise(self)
@@ -138,19 +137,17 @@ class Hourglass(nn.Module):
 
 
 class Critic(nn.Module):
-    """Image (n, c, h, w) to logit (n,), positive for real; `features` is its last map."""
+    """Image (n, c, h, w) to logit (n,), positive for real; `features` is the base map for feature matching."""
 
     def __init__(self, shape: tuple[int, ...], width: int = 64, batch_norm: bool = True) -> None:
         super().__init__()
-        channels, height, wide = shape
-        self.pyramid = Pyramid.of(height, wide)
-        self.body = down(self.pyramid, channels, width, batch_norm)
+        self.pyramid = Pyramid.of(*shape[1:])
+        self.body = down(self.pyramid, shape[0], width, batch_norm)
         base = self.pyramid.base_height, self.pyramid.base_width
         self.head = nn.Conv2d(widths(width, self.pyramid.stages)[-1], 1, base, bias=False)
         initialise(self)
 
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
-        """The base map, which feature matching compares."""
         return self.body(self.pyramid.pad(images))
 
     def judge(self, features: Float[Tensor, "n k p q"]) -> Float[Tensor, " n"]:

@@ -113,12 +113,8 @@ def _load(body: nn.Module, path: Path, sha256: str) -> None:
 def _stages(body: Any) -> list[nn.Sequential]:
     stages: list[list[nn.Module]] = []
     for block in body._blocks:
-        first_of_stage = (
-            not stages
-            or block._block_args.stride == 2
-            or (block._block_args.input_filters != block._block_args.output_filters)
-        )
-        if first_of_stage:
+        block_arguments = block._block_args
+        if not stages or block_arguments.stride == 2 or block_arguments.input_filters != block_arguments.output_filters:
             stages.append([])
         stages[-1].append(block)
     return [nn.Sequential(*blocks) for blocks in stages]

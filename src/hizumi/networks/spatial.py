@@ -13,9 +13,8 @@ class SpatialEncoder(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], outputs: int, width: int = 32) -> None:
         super().__init__()
-        channels, height, wide = shape
-        self.pyramid = Pyramid.of(height, wide, STAGES)
-        self.body = down(self.pyramid, channels, width)
+        self.pyramid = Pyramid.of(shape[1], shape[2], STAGES)
+        self.body = down(self.pyramid, shape[0], width)
         self.head = nn.Conv2d(widths(width, STAGES)[-1], outputs, 1)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
