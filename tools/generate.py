@@ -70,9 +70,9 @@ def _public_classes(file: Path) -> list[str]:
 
 
 def _attributes(node: ast.ClassDef) -> set[str]:
-    return {
-        each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
-    }
+    annotated = [each.target for each in node.body if isinstance(each, ast.AnnAssign)]
+    plain = [target for each in node.body if isinstance(each, ast.Assign) for target in each.targets]
+    return {target.id for target in [*annotated, *plain] if isinstance(target, ast.Name)}
 
 
 def _import_lines(module: str, names: list[str]) -> list[str]:
