@@ -171,7 +171,6 @@ class ALAD(Detector):
         self.model = ALADTraining() if model is None else model
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The distance in the critic's features; the other scores beside it."""
         rebuilt = self.model.reconstruct(images)
         distance = self.model.distance(images, rebuilt)
         logits = self.model.item_critic_average.network(images, rebuilt)

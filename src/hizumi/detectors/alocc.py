@@ -59,7 +59,6 @@ class ALOCCTraining(Trainable):
         self.learning_rate = learning_rate
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make refiner and critic, and start the running mean of the error by which training stops."""
         self.refiner = networks.Hourglass(shape, self.width)
         self.critic = networks.critic(shape, self.width)
         self.register_buffer("refinement_error", torch.ones(()))
@@ -130,7 +129,6 @@ class ALOCC(Detector):
         self.bn_mode = bn_mode
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The critic's logits of the refined and the original item, and the residual; `judged` is the score."""
         with batch_norm(self.model, self.bn_mode):
             refined = self.model.refiner(images)
             terms = {"refined": -self.model.critic(refined), "original": -self.model.critic(images)}

@@ -118,7 +118,6 @@ class AnoGAN(Detector):
         self.patience = patience
 
     def check(self) -> None:
-        """Refuse a start, or a discrimination loss, that this GAN cannot provide."""
         name, encodes = type(self.gan).__name__, isinstance(self.gan, CanEncode)
         if self.start == "encoder" and not encodes:
             raise UsageError(f"{name} has no encoder to start from; give BiGAN(), or start='auto'")
@@ -131,7 +130,6 @@ class AnoGAN(Detector):
         freeze(self.gan)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Search, then score by the best code; the residual and the discrimination loss, unweighted, as terms."""
         query = self._query(images)
         own = torch.arange(len(images), device=images.device)
         owner = own.repeat_interleave(self.starts)

@@ -76,7 +76,6 @@ class ConADTraining(Trainable):
         )
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of the discriminator, then one of encoder and decoder."""
         code_mean, code_log_variance = self.posterior(batch)
         codes = code_mean + torch.randn_like(code_mean) * (code_log_variance / 2).exp()
         means, log_variances = self.hypothesise(codes)
@@ -150,7 +149,6 @@ class ConAD(Detector):
         self.best = best
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The negative log-likelihood under the best hypothesis; the code's divergence from its prior beside it."""
         code_mean, code_log_variance = self.model.posterior(images)
         means, log_variances = self.model.hypothesise(code_mean)
         nll = surprise(images, means, log_variances)

@@ -141,7 +141,6 @@ class ControlChart(Detector):
             self._estimate(batches)
 
     def fit_reference(self, batches: Batches) -> None:
-        """Estimate the law of the detector's scores, then centres and sigmas."""
         unseen = fit_references(self._inner(), batches)
         if self.detector is not None:
             self.scores.fit(torch.cat([self.detector.score_batch(batch).image for batch in in_order(unseen)]))

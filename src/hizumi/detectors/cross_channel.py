@@ -132,7 +132,6 @@ class CrossChannel(Detector):
         self.register_buffer("scale", None)
 
     def phases(self) -> tuple[CrossTranslation, CrossTranslation]:
-        """One direction, then the other, both as `translator` says."""
         return self.to_flow, self.to_frame
 
     def fit_reference(self, batches: Batches) -> None:
@@ -146,7 +145,6 @@ class CrossChannel(Detector):
         self.low, self.scale = low[:, None, None], scale[:, None, None].clamp(min=1e-6)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The largest value of each map; the chosen map is the one that is shown."""
         translated = self._translated(images)
         normalised = self._normalised(self._raw(images, translated)) * self._moves(images)
         answers, of_frame, of_flow = normalised.tensor_split([-2, -1], 1)

@@ -77,7 +77,6 @@ class DBNOneClassSVM(Detector):
         self.machine.fit(codes if self.boundary == "linear" else self.space.fit(codes, images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """How far codes lie outside the boundary, with the network's reconstruction of the item."""
         reconstruction = self.model.reconstruct(images.double()).float()
         return Anomaly(self.machine(self.embedding(images)), reconstruction=reconstruction)
 

@@ -160,7 +160,6 @@ class DeepOneClass(Detector):
         self.template_features = self.model.encode(self.template_images.double())
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Distances to the nearest template, which is what normal would look like."""
         assert self.template_images is not None
         assert self.template_features is not None
         with torch.enable_grad():

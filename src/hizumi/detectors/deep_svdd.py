@@ -85,7 +85,6 @@ class Pretraining(Trainable):
             self.highest.copy_(torch.stack([extreme.max for extreme in extremes]).max())
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """Rebuild the batch and step down the squared error of an item."""
         return {"reconstruction": self.update("autoencoder", self.validation_loss(batch))}
 
     def validation_loss(self, batch: Tensor) -> Tensor:

@@ -94,7 +94,6 @@ class DistillationTraining(Trainable):
         self.sha256 = sha256
 
     def check(self) -> None:
-        """Refuse levels that the teacher lacks."""
         check_levels(self.levels)
 
     def build(self, shape: tuple[int, ...]) -> None:
@@ -103,7 +102,6 @@ class DistillationTraining(Trainable):
         self.optimise("student", self.student.parameters(), learning_rate=self.learning_rate)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """Bring the student's maps closer to the teacher's, in direction and in value."""
         pairs = self.maps(batch).values()
         direction = torch.stack([direction_difference(taught, learned).mean() for taught, learned in pairs]).sum()
         value = torch.stack([value_difference(taught, learned).mean() for taught, learned in pairs]).sum()
@@ -154,7 +152,6 @@ class Distillation(Detector):
         self.smoothing = smoothing
 
     def check(self) -> None:
-        """Refuse to score by levels that the student does not learn."""
         if not self.score_levels or not {*self.score_levels} <= {*self.model.levels}:
             raise UsageError(f"score_levels {self.score_levels} must be some of levels {self.model.levels}")
 

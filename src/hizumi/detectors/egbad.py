@@ -60,7 +60,6 @@ class EGBAD(Detector):
         self.discrimination = discrimination
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The residual and all three discrimination terms; the chosen one is in the score."""
         codes = self.model.encode(images)
         rebuilt = self.model.decode(codes)
         features = self.model.critic.features(items=images, codes=codes)
@@ -75,5 +74,4 @@ class EGBAD(Detector):
         return Anomaly(score, residual_map(images, rebuilt), terms, reconstruction=rebuilt)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The joint critic's features of the item with its code."""
         return self.model.critic.features(items=images, codes=self.model.encode(images))

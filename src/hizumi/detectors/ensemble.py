@@ -69,7 +69,6 @@ class Ensemble(Detector):
         self.register_buffer("map_spreads", None)
 
     def check(self) -> None:
-        """Refuse an ensemble without members."""
         if not self.detectors:
             raise UsageError("Ensemble: detectors is empty; give at least one, such as (Mahalanobis(), PCA())")
 
@@ -80,7 +79,6 @@ class Ensemble(Detector):
         fit_members(self.detectors, batches)
 
     def fit_reference(self, batches: Batches) -> None:
-        """Take each member's reference scores, and median and spread of its maps."""
         unseen = fit_references(self.detectors, batches)
         scores: list[list[Tensor]] = [[] for _ in self.detectors]
         pixels: list[list[Tensor]] = [[] for _ in self.detectors]
@@ -97,7 +95,6 @@ class Ensemble(Detector):
         self.map_medians, self.map_spreads = moments.unbind(1)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """Fused p-values, with those of the members as terms."""
         assert self.map_medians is not None
         assert self.map_spreads is not None
         anomalies = [member.score_batch(images) for member in self.detectors]

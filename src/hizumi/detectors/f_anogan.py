@@ -67,7 +67,6 @@ class FAnoGANEncoding(Trainable):
         return self._gan[0]
 
     def check(self) -> None:
-        """Refuse a GAN whose discriminator judges pairs of items and codes."""
         if isinstance(self.gan, CanEncode):
             raise UsageError(
                 f"FAnoGAN trains its own encoder and needs a discriminator of items alone, and "
@@ -81,7 +80,6 @@ class FAnoGANEncoding(Trainable):
         self.optimise("encoder", parameters, kind="rmsprop", learning_rate=self.learning_rate)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of the encoder."""
         if self.loss == "ziz":
             codes = self.gan.noise(len(batch))
             return {"code": self.update("encoder", mse_loss(self.encode(self.gan.decode(codes)), codes))}

@@ -68,7 +68,6 @@ class GANomalyTraining(Trainable):
         self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of the three-part generator, then one of the discriminator."""
         code, rebuilt, second_code = self.rebuild(batch)
         # Both updates go back through the same passes of the discriminator, which only the second one changes.
         real_features, fake_features = self.discriminator.features(batch), self.discriminator.features(rebuilt)

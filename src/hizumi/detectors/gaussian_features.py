@@ -84,7 +84,6 @@ class GaussianFeatures(Detector):
         self.position_gaussians = Gaussian()
 
     def check(self) -> None:
-        """Refuse levels that the network lacks."""
         check_levels(self.levels, self.network)
         check_levels(self.map_levels, self.network)
 
@@ -101,7 +100,6 @@ class GaussianFeatures(Detector):
         )
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Estimate all Gaussians, in one pass."""
         from sklearn.covariance import LedoitWolf
 
         pooled: list[list[Tensor]] = []

@@ -45,7 +45,6 @@ class GaussianMixture(Detector):
         self.register_buffer("precision_factors", None)
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Fit mixtures of all sizes and keep the one with the lowest Bayesian information criterion."""
         from sklearn.mixture import GaussianMixture as Mixture
 
         training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu().numpy()

@@ -118,7 +118,6 @@ class Likelihood(Detector):
         return (self.model, *self._second)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Refuse to compress vectors."""
         if self.image_score == "complexity" and len(shape) == 1:
             raise UsageError("image_score complexity compresses images; vectors have plain, typicality and ratio")
 
@@ -129,7 +128,6 @@ class Likelihood(Detector):
         self.typical_map = -torch.cat(maps).mean(0) if maps else None
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        """The chosen score, with the model's own terms and those of the correction."""
         likelihood = self.model.log_likelihood(images)
         terms = {name: -value for name, value in likelihood.terms.items()}
         image, pixel = -likelihood.image, None if likelihood.pixel is None else -likelihood.pixel

@@ -99,7 +99,6 @@ class NearestFeatures(Detector):
         self.register_buffer("patches", None)
 
     def check(self) -> None:
-        """Refuse levels that the network lacks, and a memory that cannot be filled or searched."""
         check_levels(self.levels)
         if not self.neighbours <= self.memory <= self.candidates:
             raise UsageError(
@@ -115,7 +114,6 @@ class NearestFeatures(Detector):
         )
 
     def fit_statistics(self, batches: Batches) -> None:
-        """Fill the memory with the core-set of an even sample of all patches."""
         sample = Reservoir(self.candidates)
         for batch in in_order(batches):
             sample.add(self._placed(batch).flatten(0, 1))

@@ -67,7 +67,6 @@ class SkipGANomalyTraining(Trainable):
         self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of the generator, then one of the discriminator."""
         rebuilt = self.generator(batch + self.noise * torch.randn_like(batch) if self.noise else batch)
         real_features, fake_features = self.discriminator.features(batch), self.discriminator.features(rebuilt)
         terms = {
