@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from hizumi.errors import UsageError
-from hizumi.report.gallery.setting import Setting
+from hizumi.report.gallery.setting import Setting as Setting
 from hizumi.report.style import styled
 
 FIGURES = {
@@ -30,6 +30,3 @@ def draw(name: str, setting: Setting) -> dict[str, bytes]:
     home = import_module(f"hizumi.report.gallery.{name if name in IN_MODULES_OF_THEIR_OWN else 'images'}")
     files: dict[str, bytes] = getattr(home, name)(setting)
     return files
-
-
-__all__ = ["FIGURES", "Setting", "draw"]
