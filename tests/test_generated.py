@@ -24,8 +24,8 @@ def test_no_page_is_left_of_what_is_gone() -> None:
 
 def test_all_that_the_registry_finds_is_exported() -> None:
     own = {each for each in find_detectors().values() if each.__module__.startswith("hizumi.")}
-    assert {each.__name__ for each in own} <= set(hizumi.detectors.__all__)
-    assert {each.__name__ for each in find_models().values()} <= set(hizumi.models.__all__)
+    assert {each.__name__ for each in own} <= vars(hizumi.detectors).keys()
+    assert {each.__name__ for each in find_models().values()} <= vars(hizumi.models).keys()
 
 
 def test_import_lists_hold_the_public_classes_of_files_named_for_one_with_a_card(tmp_path: Path) -> None:
@@ -39,8 +39,5 @@ def test_import_lists_hold_the_public_classes_of_files_named_for_one_with_a_card
     (package / "long.py").write_text("class LONG:\n    card: Card = 1\n" + "".join(f"class {n}: ...\n" for n in names))
     text = import_list(package / "__init__.py")
     assert text.startswith('"""Detectors."""\n')
-    assert "from hizumi.detectors.one_svm import OneSVM, Part\n" in text
-    assert "from hizumi.detectors.long import (\n    LONG,\n    LongPublicName0,\n" in text
-    scope: dict[str, list[str]] = {}
-    exec(text.partition("\n\n__all__")[1] + text.partition("\n\n__all__")[2], scope)
-    assert scope["__all__"] == ["LONG", *names, "OneSVM", "Part"]
+    assert "from hizumi.detectors.one_svm import OneSVM as OneSVM, Part as Part\n" in text
+    assert "from hizumi.detectors.long import (\n    LONG as LONG,\n    LongPublicName0 as LongPublicName0,\n" in text

@@ -12,13 +12,13 @@ import typing as _typing
 from hizumi.lazy import lazily as _lazily
 
 if _typing.TYPE_CHECKING:
-    from hizumi.calibration import Calibration, Verdict
-    from hizumi.data import Manifest, open_source
-    from hizumi.errors import HizumiError
-    from hizumi.generation import Modeller
-    from hizumi.inspection import Inspection, Inspector, load, save
-    from hizumi.training import Budget, TrainingOptions
-    from hizumi.version import __version__
+    from hizumi.calibration import Calibration as Calibration, Verdict as Verdict
+    from hizumi.data import Manifest as Manifest, open_source as open_source
+    from hizumi.errors import HizumiError as HizumiError
+    from hizumi.generation import Modeller as Modeller
+    from hizumi.inspection import Inspection as Inspection, Inspector as Inspector, load as load, save as save
+    from hizumi.training import Budget as Budget, TrainingOptions as TrainingOptions
+    from hizumi.version import __version__ as __version__
 
 # Loaded when first asked for: the command line starts without torch.
 __getattr__, __dir__ = _lazily(
@@ -33,19 +33,4 @@ __getattr__, __dir__ = _lazily(
         "version": ["__version__"],
     },
 )
-
-__all__ = [
-    "Budget",
-    "Calibration",
-    "HizumiError",
-    "Inspection",
-    "Inspector",
-    "Manifest",
-    "Modeller",
-    "TrainingOptions",
-    "Verdict",
-    "__version__",
-    "load",
-    "open_source",
-    "save",
-]
+__all__ = __dir__()

@@ -8,11 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or "jaxtyping" in sys.modules:
-    from jaxtyping import Bool as Bool
-    from jaxtyping import Float as Float
-    from jaxtyping import Integer as Integer
-    from jaxtyping import Shaped as Shaped
-    from jaxtyping import UInt8 as UInt8
+    from jaxtyping import Bool as Bool, Float as Float, Integer as Integer, Shaped as Shaped, UInt8 as UInt8
 else:
 
     class _Plain:

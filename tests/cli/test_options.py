@@ -9,8 +9,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import hizumi.data as hizumi_data
-from hizumi.cli import app as app_module
-from hizumi.cli import options
+from hizumi.cli import app as app_module, options
 from hizumi.errors import UsageError
 
 SIZING = {"--image-size": None, "--tiles": False, "--window": None}

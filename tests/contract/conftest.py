@@ -58,9 +58,9 @@ def take_steps(model: Trainable, batch: Any, count: int) -> dict[str, torch.Tens
     """Steps through a whole budget, as the loop takes them, and the last losses of each name."""
     losses: dict[str, torch.Tensor] = {}
     for step in range(count):
-        model.steps_done, model.progress = step, step / count
+        model.clock.steps_done, model.clock.progress = step, step / count
         losses |= model.step(batch)
-        model.images_seen += 8
+        model.clock.images_seen += 8
     return losses
 
 

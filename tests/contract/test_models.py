@@ -2,9 +2,13 @@
 
 import copy
 import inspect
+from collections import Counter
+from typing import Any
 
 import pytest
 import torch
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hizumi.errors import DataError, NotFittedError
 from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood, HasPrior
@@ -120,10 +124,33 @@ def test_training_state_round_trip(name: str) -> None:
     second = small(name).prepare((1, 16, 16)).train()
     load_training_state(second, state)
     for model in (first, second):
-        model.steps_done, model.progress = 2, 2 / STEPS
+        model.clock.steps_done, model.clock.progress = 2, 2 / STEPS
         torch.manual_seed(1)
         model.step(data)
     assert equal_states(first, second)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_accumulation_takes_as_many_optimiser_steps(name: str) -> None:
+    data = batch_for(MODELS[name], (1, 16, 16))
+    taken: list[Counter[str]] = []
+    for accumulation in (1, 2):
+        model = small(name)
+        assert isinstance(model, Trainable)
+        names: Counter[str] = Counter()
+
+        def count(optimiser: Optimizer, *_: Any, model: Any = model, names: Counter[str] = names) -> None:
+            names.update(name for name, each in model.optimisers.items() if each is optimiser)
+
+        handle = register_optimizer_step_post_hook(count)
+        try:
+            model.fit(data, options(STEPS, accumulation=accumulation))
+        finally:
+            handle.remove()
+        assert model.images_seen == accumulation * STEPS * 8
+        taken.append(names)
+    assert taken[0] == taken[1]
+    assert taken[0]
 
 
 @pytest.mark.parametrize("name", [name for name, found in MODELS.items() if issubclass(found, CanSample)])

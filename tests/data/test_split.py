@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hizumi.data import Manifest, Record, check_disjoint, deal_folds, open_source, split
 from hizumi.errors import DataError, UsageError

@@ -11,7 +11,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from hizumi.data import Sizing, Store, Window, open_source, prepare
+from hizumi.data import Failure, Sizing, Store, Window, open_source, prepare
 from hizumi.data.cache import PixelCache
 from hizumi.data.images import Decoded
 from hizumi.errors import DataError, SaveError
@@ -225,7 +225,7 @@ def test_mixed_depths(tmp_path: Path):
     folder_of(tmp_path, 2)
     Image.fromarray(np.zeros((20, 30), np.uint16)).save(tmp_path / "deep.png")
     store = Store.build(open_source(tmp_path), None)
-    assert store.failures == (("deep.png", "is uint16, the others are uint8; save all at one depth"),)
+    assert store.failures == (Failure(2, "deep.png", "is uint16, the others are uint8; save all at one depth"),)
     deep = Store.build(open_source(tmp_path), None, window=Window.of(np.uint16))
     assert [failure.name for failure in deep.failures] == ["0.png", "1.png"]
 

@@ -26,7 +26,7 @@ def test_each_direction_is_pix2pix_on_its_pairs(backwards: bool) -> None:
     torch.manual_seed(1)
     cross = CrossTranslation(Pix2Pix(width=4), backwards).prepare((5, 16, 16)).train()
     for step in range(3):
-        plain.progress = cross.progress = step / 3
+        plain.clock.progress = cross.clock.progress = step / 3
         torch.manual_seed(step)
         expected = plain.step((inputs, targets))
         torch.manual_seed(step)

@@ -27,8 +27,9 @@ from hizumi.detectors import (
 )
 from hizumi.detectors.f_anogan import FAnoGANEncoding
 from hizumi.errors import DataError, UsageError
+from hizumi.inspection.health import check_detector
 from hizumi.models import DCGAN, Autoencoder
-from hizumi.runs.record import check_health
+from hizumi.preprocessing import Preprocessing
 from hizumi.training import Budget, Card, Trainable, TrainingOptions
 
 ROWS = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
@@ -65,7 +66,7 @@ def steps(*counts: int) -> TrainingOptions:
 
 def test_each_phase_has_a_budget_of_its_own() -> None:
     detector = Watching().fit(ROWS, steps(3, 5))
-    assert [int(phase.images_seen) for phase in detector.phases()] == [24, 40]
+    assert [phase.images_seen for phase in detector.phases()] == [24, 40]
 
 
 def test_as_many_budgets_as_phases() -> None:
@@ -125,7 +126,9 @@ def test_only_a_constant_reconstruction_is_a_collapse(rebuilds: bool) -> None:
     detector = Mean(rebuilds).fit(images)
     anomaly = detector.score(images)
     assert torch.equal(anomaly.expected, detector.mean.expand_as(images))
-    findings = check_health(detector, store, anomaly.image.double().numpy(), detector.journal)
+    findings = check_detector(
+        detector, Preprocessing.of(store), store, anomaly.image.double().numpy(), detector.journal
+    )
     assert ("collapsed reconstructions" in [finding.name for finding in findings]) is rebuilds
 
 

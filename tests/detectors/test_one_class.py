@@ -145,7 +145,7 @@ def test_deep_svdd_finds_the_optimum_of_a_linear_network() -> None:
     with torch.no_grad():
         ball.begin(TensorSource(items))
     for step in range(1500):
-        ball.progress = step / 1500
+        ball.clock.progress = step / 1500
         ball.step(items)
     # d/dW of mean |Wx - c|² + wd/2 |W|² is 0 at W = 2 c mᵀ (2 S + wd I)⁻¹, S = mean x xᵀ, m = mean x.
     second_moments = 2 * ROWS.T @ ROWS / len(ROWS) + weight_decay * torch.eye(4)
@@ -169,7 +169,7 @@ def test_the_soft_radius_is_the_quantile_that_minimises_the_loss() -> None:
     items = ROWS.float()
     ball.step(items)
     assert float(ball.radius) == 0  # still warming up
-    ball.progress = 0.5
+    ball.clock.progress = 0.5
     distances = ball.squared_distances(items).detach().sqrt().numpy()
     ball.step(items)
     assert float(ball.radius) == pytest.approx(float(np.quantile(distances, 0.8)), rel=1e-5)

@@ -87,7 +87,7 @@ def test_rows_too(tmp_path: Path) -> None:
 def test_graph_says_the_verdict_itself(exported: Path, folder: Path, fitted: Inspector) -> None:
     inspector = runtime.load(exported)
     manifest = hizumi.open_source(folder / "test")
-    crops = [inspector.scorer().reader().piece(manifest, index, False).crops for index in range(len(manifest))]
+    crops = [piece.crops for piece in inspector.scorer().reader.pieces(manifest, strict=True)]
     outputs = inspector.engine(np.concatenate(crops).astype(np.float32))
     assert outputs["anomalous"].tolist() == [verdict.anomalous for verdict in fitted.inspect(manifest)]
     assert outputs["anomalous"].any()

@@ -176,11 +176,11 @@ def test_what_cannot_be_read_is_a_failure(fitted: Modeller, tmp_path: Path) -> N
 def test_values_that_do_not_fit_are_told(fitted: Modeller) -> None:
     items = np.full((1, 1, 2, 2), 1.5, dtype=np.float32)
     with pytest.warns(UserWarning, match=r"100\.00% of the values do not fit into uint8"):
-        pixels = fitted.preprocessing_.as_data(items)
+        pixels = fitted.preprocessing_.to_data(items)
     assert (pixels == 255).all()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fitted.preprocessing_.as_data(items / 1.5)
+        fitted.preprocessing_.to_data(items / 1.5)
 
 
 def test_abilities_that_a_model_lacks(fitted: Modeller) -> None:

@@ -106,7 +106,7 @@ def rewritten(path: Path, **changes: object) -> Path:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"detector": {"name": "os_system", "arguments": {}}}, "no detector is called 'os_system'"),
+        ({"detector": {"name": "os_system", "arguments": {}}}, "no model or detector is called 'os_system'"),
         ({"detector": {"name": "reconstruction", "arguments": {"colour": 3}}}, "does not take these settings"),
         ({"format": 99}, "install a newer version"),
         ({"shape": [1, 8, 8, 8]}, "do not fit each other"),

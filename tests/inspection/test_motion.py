@@ -76,10 +76,10 @@ def test_clips_stay_together(fitted: Inspector, frames: Path) -> None:
 
 
 def test_motion_is_on_where_the_detector_asks_for_it() -> None:
-    assert Inspector("cross_channel").uses_motion
-    assert not Inspector("cross_channel", motion=False).uses_motion
-    assert not Inspector("mahalanobis").uses_motion
-    assert Inspector("mahalanobis", motion=4.0).uses_motion
+    assert Inspector("cross_channel").wants_motion
+    assert not Inspector("cross_channel", motion=False).wants_motion
+    assert not Inspector("mahalanobis").wants_motion
+    assert Inspector("mahalanobis", motion=4.0).wants_motion
 
 
 def test_a_largest_displacement_of_ones_own(frames: Path) -> None:

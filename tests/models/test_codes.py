@@ -65,7 +65,7 @@ class TestDeepAutoencoder:
         model = DeepAutoencoder((8,), 3, pretraining=0.6, learning_rate=0.0).prepare((1, 4, 4))
         batch, history = bars(32), []
         for step in range(10):
-            model.progress = step / 10
+            model.clock.progress = step / 10
             model.step(batch)
             history.append([model.stack[layer].weight.detach().clone() for layer in range(2)])
         moved = [[not torch.equal(a, b) for a, b in zip(*pair, strict=True)] for pair in itertools.pairwise(history)]
@@ -128,7 +128,7 @@ class TestEncoderClassifier:
         model = EncoderClassifier(classes=2, encoder=given, frozen=0.5).prepare((1, 16, 16)).train()
         for step in range(4):
             before = {name: value.clone() for name, value in model.state_dict().items()}
-            model.progress = step / 4
+            model.clock.progress = step / 4
             model.step((images, labels))
             moved = {name.split(".")[0] for name, value in model.state_dict().items() if not value.equal(before[name])}
             assert moved == ({"head"} if step < 2 else {"head", "body"})

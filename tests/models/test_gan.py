@@ -92,7 +92,7 @@ def moves(model: Adversarial, steps: int) -> str:
     found = ""
     for step in range(steps):
         before = [copy.deepcopy(network.state_dict()) for network in (opponent, model.generator)]
-        model.steps_done, model.progress = step, step / steps
+        model.clock.steps_done, model.clock.progress = step, step / steps
         losses = model.step(batch)
         moved = [
             any(not torch.equal(old[key], new) for key, new in network.state_dict().items())
@@ -131,7 +131,7 @@ def test_clipping_keeps_the_critic_in_its_box() -> None:
     torch.manual_seed(0)
     model = WGAN(2, width=4, clip=0.02, critic_steps=1, long_critic_steps=1).prepare((1, 16, 16)).train()
     for step in range(4):
-        model.steps_done = step
+        model.clock.steps_done = step
         model.step(torch.randn(8, 1, 16, 16))
         largest = [float(weight.detach().abs().max()) for weight in model.critic.parameters()]
         assert max(largest) == pytest.approx(0.02)
@@ -145,7 +145,7 @@ def test_weight_average_by_hand(steps_each: int) -> None:
     model.prepare((1, 8, 8)).train()
     average = {name: value.clone() for name, value in model.generator.named_parameters()}
     for step in range(6):
-        model.steps_done = step
+        model.clock.steps_done = step
         model.step(torch.randn(8, 1, 8, 8))
         if step % steps_each == steps_each - 1:
             decay = min(0.3, (1 + step) / (10 + step))
@@ -197,7 +197,7 @@ def test_the_critics_distance_is_the_earth_movers() -> None:
     model.prepare((2,)).train()
     distances = []
     for step in range(400):
-        model.steps_done, model.progress = step, step / 400
+        model.clock.steps_done, model.clock.progress = step, step / 400
         with torch.no_grad():
             items = model.generator(model.noise(256)) + shift
         distances.append(model.step(items)["distance"])

@@ -127,7 +127,7 @@ def test_veegan_discriminator_finds_the_ratio_of_joint_densities() -> None:
     for name in model.optimisers:
         model.optimise(name, getattr(model, name).parameters(), learning_rate=0.05, schedule=linear_to_zero(0.3))
     for step in range(400):
-        model.progress = step / 400
+        model.clock.progress = step / 400
         model.step(torch.stack([torch.sign(torch.randn(2000) + 0.5), torch.randn(2000)], 1))
     standard = Normal(0.0, 1.0)
     below, middle = standard.cdf(torch.tensor(0.0)), standard.cdf(torch.tensor(1.0)) - 0.5
@@ -206,7 +206,7 @@ def test_later_stages_leave_earlier_generators_alone() -> None:
     torch.manual_seed(0)
     model = AdaGAN(generators=3, hidden=(8,), latent=2).prepare((2,))
     for step in range(30):
-        model.steps_done, model.progress = step, step / 30
+        model.clock.steps_done, model.clock.progress = step, step / 30
         before = copy.deepcopy(model.generator.parts.state_dict())
         model.step(torch.randn(16, 2))
         moved = {
@@ -224,7 +224,7 @@ def test_data_that_the_mixture_misses_are_drawn_more_often() -> None:
     model.generator.parts[0] = Function(lambda codes: 2 + 0.1 * codes[:, :1])
     data = torch.where(torch.rand(1000, 1) < 0.25, -2.0, 2.0) + 0.1 * torch.randn(1000, 1)
     for step in range(100):
-        model.progress = 0.5 + 0.2 * step / 100
+        model.clock.progress = 0.5 + 0.2 * step / 100
         model.step(data)
     drawn = model._reweighted(1, data)
     assert float((drawn < 0).float().mean()) == pytest.approx(0.5, abs=0.07)
@@ -235,7 +235,7 @@ def test_adagan_resumes_bit_for_bit_in_any_stage(stopped_at: int) -> None:
     def train(model: AdaGAN, start: int, stop: int) -> AdaGAN:
         for step in range(start, stop):
             torch.manual_seed(step)
-            model.steps_done, model.progress = step, step / 30
+            model.clock.steps_done, model.clock.progress = step, step / 30
             model.step(torch.randn(16, 2))
         return model
 

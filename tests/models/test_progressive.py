@@ -122,7 +122,7 @@ def test_a_level_trains_what_is_in_use_and_starts_with_fresh_moments() -> None:
         return {name for name, value in model.named_parameters() if not torch.equal(value, fresh[name])}
 
     for progress, above in ((0.0, {"blocks.0", "blocks.1", "images.1", "images.2"}), (0.3, {"blocks.1", "images.2"})):
-        model.progress = progress
+        model.clock.progress = progress
         model.step(data)
         assert moved()
         assert not [name for name in moved() if any(part in name for part in above)]

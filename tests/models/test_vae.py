@@ -139,7 +139,7 @@ def test_warm_up_is_a_rising_beta(progress: float, weight: float) -> None:
     states = []
     for model in (VAE(latent=2, beta=2.0, warmup=0.2), VAE(latent=2, beta=2.0 * weight)):
         torch.manual_seed(0)
-        model.prepare((8,)).train().progress = progress
+        model.prepare((8,)).train().clock.progress = progress
         model.step(images)
         states.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     torch.testing.assert_close(*states)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from hizumi.errors import UsageError
 from hizumi.report.gallery import FIGURES, Setting, draw
-from hizumi.report.gallery.arithmetic import SLANT, slant
+from hizumi.report.gallery.images import SLANT, slant
 from hizumi.report.gallery.pictures import mosaic
 from hizumi.report.gallery.saturation import LOSSES, slope
 

@@ -43,7 +43,7 @@ def test_a_new_detector_has_its_rows_by_itself(monkeypatch: pytest.MonkeyPatch) 
 def test_an_entrant_says_how_it_differs_from_the_paper() -> None:
     short = entrants.entrant("deep_svdd(soft)", find_protocol("mnist-one-class-normal"), "honest", "short", "cuda")
     assert (short.detector, short.options.accelerator) == ("deep_svdd", "cuda")
-    assert short.specification["arguments"]["boundary"] == "soft"
+    assert short.specification["arguments"]["model"]["arguments"]["boundary"] == "soft"
     assert short.specification["training"]["budget"] == ["700 steps", "800 steps"]
     assert short.changes["budget"][0] == ["700 steps", "800 steps"]
     whole = entrants.entrant("deep_svdd(soft)", find_protocol("mnist-one-class-normal"), "honest", "paper")

@@ -29,17 +29,17 @@ def test_what_is_short_says_why() -> None:
 
 def test_a_step_with_shared_passes_has_the_gradients_of_the_released_code() -> None:
     torch.manual_seed(0)
-    plain = GANomalyTraining(latent=6, width=8).prepare((3, 16, 16)).train()
-    shared = GANomalyTraining(latent=6, width=8).prepare((3, 16, 16)).train()
+    plain = GANomalyTraining(latent=6, width=8).prepare((3, 16, 16)).double().train()
+    shared = GANomalyTraining(latent=6, width=8).prepare((3, 16, 16)).double().train()
     shared.load_state_dict(plain.state_dict())
-    batch = torch.rand(8, 3, 16, 16) * 2 - 1
+    batch = torch.rand(8, 3, 16, 16, dtype=torch.float64) * 2 - 1
     ganomaly_step(plain, batch)
     lay_out(shared, channels_last_in_memory=True)
     shared.step(batch)
     # The discriminator's own step comes last in both, so that its gradients, too, are those of one loss alone.
     for (name, own), theirs in zip(shared.named_parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(
-            own.grad, theirs.grad, rtol=1e-4, atol=1e-7, msg=lambda text, name=name: f"{name}: {text}"
+            own.grad, theirs.grad, rtol=1e-7, atol=1e-12, msg=lambda text, name=name: f"{name}: {text}"
         )
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,11 +15,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches, TensorSource, in_order
 from hizumi.errors import BundleError, DivergedError, UsageError
 from hizumi.models import VAE, Autoencoder
 from hizumi.training import Budget, Card, Trainable, TrainingOptions, drop_at
 from hizumi.training.loop import fit
+from hizumi.training.losses import Losses
 
 DATA = torch.rand(24, 5, generator=torch.Generator().manual_seed(0))
 
@@ -31,7 +33,9 @@ class Line(Trainable):
 
     def __init__(self, target: float = 1.0, learning_rate: float = 0.1, diverge_at: int | None = None) -> None:
         super().__init__()
-        self.target, self.learning_rate, self.diverge_at = target, learning_rate, diverge_at
+        self.target = target
+        self.learning_rate = learning_rate
+        self.diverge_at = diverge_at
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.weight = nn.Parameter(torch.zeros(()))
@@ -77,15 +81,12 @@ def test_minutes_end_training() -> None:
 def test_patience_ends_training_when_nothing_is_gained() -> None:
     # From a weight of 0 with rate 0 nothing ever improves: the first epoch sets the mark, three more pass in vain.
     options = TrainingOptions(budget=Budget(epochs=50, patience=3), batch_size=24)
-    from hizumi.data.stream import TensorSource
-
     records = fit([Line(learning_rate=0.0)], DATA, options, validation=TensorSource(DATA)).records
     assert records[-1]["step"] == 4
     assert [record["validation"] for record in records] == [1.0] * 4
 
 
 def test_patience_needs_a_validation_loss() -> None:
-    from hizumi.data.stream import TensorSource
     from hizumi.models import DCGAN
 
     images = torch.zeros(8, 1, 16, 16)
@@ -125,6 +126,93 @@ def test_divergence_stops_at_once_and_says_where() -> None:
     options = TrainingOptions(budget=Budget(steps=20), batch_size=8)
     with pytest.raises(DivergedError, match=r"Line diverged at step 4: distance is nan; lower the learning rate"):
         fit([Line(diverge_at=24)], DATA, options)
+
+
+class Breaking(Line):
+    """A line whose weight is NaN from step 8 on."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        super().__init__()
+        self.fails_at = fails_at
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        if self.steps_done == 7:
+            self.weight.data.fill_(math.nan)
+        if self.steps_done + 1 == self.fails_at:
+            raise RuntimeError("no chances can be drawn from")
+        return super().step(batch)
+
+    def validation_loss(self, batch: Tensor) -> Tensor:
+        assert torch.isfinite(self.weight)
+        return super().validation_loss(batch)
+
+
+LONG = Budget(steps=50)
+
+
+@pytest.fixture
+def every_fifth_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long training, the journal holds every fifth step."""
+    monkeypatch.setattr("hizumi.training.loop.JOURNAL_RECORDS", 10)
+
+
+@pytest.mark.usefixtures("every_fifth_step")
+def test_losses_are_read_once_in_a_journal_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[float] = []
+    told: list[dict[str, float]] = []
+    reads: list[int] = []
+    read = Losses.read
+
+    class Watched(Line):
+        def step(self, batch: Tensor) -> dict[str, Tensor]:
+            losses = super().step(batch)
+            computed.append(float(losses["distance"]))
+            return losses
+
+    def counted(self: Losses) -> None:
+        reads.append(len(computed))
+        read(self)
+
+    monkeypatch.setattr(Losses, "read", counted)
+    options = TrainingOptions(budget=LONG, batch_size=8)
+    records = fit(
+        [Watched(learning_rate=1e-3)], DATA, options, observe=lambda record: told.append(record["losses"])
+    ).records
+    assert reads == [1, *range(5, 51, 5)]
+    assert [record["step"] for record in records] == list(range(5, 51, 5))
+    assert [record["losses"]["distance"] for record in records] == computed[4::5]
+    # An observer is told of every step, with the losses that were read last.
+    assert [losses["distance"] for losses in told] == [computed[max(0, step // 5 * 5 - 1)] for step in range(1, 51)]
+
+
+@pytest.mark.usefixtures("every_fifth_step")
+def test_divergence_between_two_readings_is_found_at_the_next_and_named_by_its_step() -> None:
+    steps: list[int] = []
+    with pytest.raises(DivergedError, match="Breaking diverged at step 8: distance is nan"):
+        fit([Breaking()], DATA, TrainingOptions(budget=LONG), observe=lambda record: steps.append(record["step"]))
+    assert steps == list(range(1, 10))  # the tenth step is looked at
+
+
+@pytest.mark.usefixtures("every_fifth_step")
+def test_a_step_that_fails_on_diverged_weights_is_told_as_divergence() -> None:
+    with pytest.raises(DivergedError, match="Breaking diverged at step 8: distance is nan"):
+        fit([Breaking(fails_at=9)], DATA, TrainingOptions(budget=LONG))
+    with pytest.raises(RuntimeError, match="no chances can be drawn from"):  # what fails otherwise is told as it is
+        fit([Breaking(fails_at=5)], DATA, TrainingOptions(budget=LONG))
+
+
+@pytest.mark.usefixtures("every_fifth_step")
+def test_diverged_weights_are_neither_saved_nor_validated(tmp_path: Path) -> None:
+    often = TrainingOptions(budget=LONG, batch_size=8, checkpoint_seconds=0.0)
+    with pytest.raises(DivergedError, match="diverged at step 8"):
+        fit([Breaking()], DATA, often, run_folder=tmp_path)
+    saved = load_file(tmp_path / "phase-0.safetensors")
+    assert saved["model.weight"].isfinite()
+    assert int(saved["model.images_seen"]) == 56
+
+    patient = TrainingOptions(budget=replace(LONG, patience=9), batch_size=6)  # epochs end at steps 4 and 8
+    with pytest.raises(DivergedError, match="diverged at step 8"):
+        fit([Breaking()], DATA, patient, validation=TensorSource(DATA))
 
 
 def test_fit_leaves_the_callers_random_state_alone() -> None:

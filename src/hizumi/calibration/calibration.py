@@ -1,6 +1,6 @@
 """Held-out good images and a false-alarm rate, turned into thresholds, p-values and decisions."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Self
 
@@ -126,14 +126,8 @@ class Calibration:
 
     def rescored(self, scores: Float[np.ndarray, "n"], pixel_maxima: Float[np.ndarray, "n"] | None) -> Self:
         """Recalibrate by this rule and rate on an export's scores of the same held-out images."""
-        return self._decide(
-            _ascending(scores, "scores"),
-            self.rule,
-            self.false_alarm_rate,
-            self.options,
-            None if pixel_maxima is None else _ascending(pixel_maxima, "map maxima"),
-            None if self.map_range is None else self.map_range[0],
-        )
+        maxima = None if pixel_maxima is None else _ascending(pixel_maxima, "map maxima")
+        return replace(self, scores=_ascending(scores, "scores"), pixel_maxima=maxima).with_()
 
     def p_values(self, scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         """How unusual each score is among good images: conformal p-values in [1 / (n + 1), 1]."""
@@ -160,18 +154,9 @@ class Calibration:
 
     def to_dict(self) -> tuple[dict[str, Any], dict[str, Float[np.ndarray, "..."]]]:
         """Fields for JSON, and float64 arrays by name: `scores` and, where there are maps, `pixel_maxima`."""
-        fields: dict[str, Any] = {
-            "rule": self.rule,
-            "false_alarm_rate": self.false_alarm_rate,
-            "options": dict(self.options),
-            "threshold": asdict(self.threshold),
-            "pixel_threshold": None if self.pixel_threshold is None else asdict(self.pixel_threshold),
-            "map_range": None if self.map_range is None else list(self.map_range),
-        }
-        arrays = {"scores": self.scores.copy()}
-        if self.pixel_maxima is not None:
-            arrays["pixel_maxima"] = self.pixel_maxima.copy()
-        return fields, arrays
+        fields = asdict(self)
+        arrays = {name: fields.pop(name) for name in ("scores", "pixel_maxima")}
+        return fields, {name: array for name, array in arrays.items() if array is not None}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any], arrays: dict[str, Float[np.ndarray, "..."]]) -> Self:

@@ -1,12 +1,12 @@
 """`hizumi calibrate` and `hizumi info`: what a bundle holds, and another threshold for it."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import GOOD, coloured, console_beside, print_table
+from hizumi.cli.console import GOOD, answer, coloured, print_table
 from hizumi.cli.summary import result_of_fit, result_of_training, show_fit, show_model, show_parity
 from hizumi.errors import UsageError
 from hizumi.runs.results import calibration_result, exported_result
@@ -38,7 +38,6 @@ def calibrate(
     Nothing is fitted again: the bundle keeps the scores of its held-out good images.
     """
     from hizumi.inspection import load, save
-    from hizumi.storage.tables import write_json
 
     if false_alarm_rate is None and rule is None and labelled is None:
         raise UsageError("nothing to change: give --false-alarm-rate, --rule or --labelled")
@@ -46,9 +45,7 @@ def calibrate(
     before = inspector.calibration_
     inspector.calibrate(false_alarm_rate=false_alarm_rate, rule=rule, labelled=labelled)
     output = save(inspector, output or bundle)
-    if json_to is not None:
-        write_json(json_to, calibration_result(inspector.calibration_) | {"bundle": str(output)})
-    console = console_beside(json_to)
+    console = answer(calibration_result(inspector.calibration_) | {"bundle": str(output)}, json_to)
     rows = [
         [name, each.rule, f"{each.false_alarm_rate:.6g}", f"{each.threshold.value:.6g}"]
         for name, each in (("before", before), ("now", inspector.calibration_))
@@ -63,24 +60,22 @@ def info(bundle: options.BundlePath, json_to: options.JsonTo = None) -> None:
     from hizumi import generation, inspection, runtime
     from hizumi.report.words import flat_options
     from hizumi.storage.archive import kind_of
-    from hizumi.storage.tables import write_json
 
-    console = console_beside(json_to)
-    result: dict[str, Any]
     kind = kind_of(bundle)
     if kind == "model":
         modeller = generation.load(bundle)
         result = result_of_training(modeller) | {"model": str(bundle)}
+        console = answer(result, json_to)
         show_model(console, modeller)
     elif kind == "exported":
         exported = runtime.load(bundle)
         result = exported_result(exported.options_, exported.calibration_, exported.parity_) | {"bundle": str(bundle)}
+        console = answer(result, json_to)
         show_parity(console, exported.parity_)
         console.print(exported.calibration_.promise())
     else:
         inspector = inspection.load(bundle)
         result = result_of_fit(inspector) | {"bundle": str(bundle)}
+        console = answer(result, json_to)
         show_fit(console, inspector)
     print_table(console, ["Option", "Value"], flat_options(result["options"]))
-    if json_to is not None:
-        write_json(json_to, result)

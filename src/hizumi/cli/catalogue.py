@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hizumi.cli.console import console_beside, print_table
+from hizumi.cli.console import answer, print_table
 from hizumi.cli.options import JsonTo
 
 if TYPE_CHECKING:
@@ -24,33 +24,23 @@ def list_methods(
 ) -> None:
     """List the detectors and models, plug-ins included."""
     if pages is not None:
-        _write_pages(pages)
+        from hizumi.report import pages as written
+        from hizumi.storage.files import write_atomically
+
+        for path, text in written.pages().items():
+            write_atomically(pages / path, text.encode())
+        typer.echo(f"Wrote {pages / 'catalogue.md'} and a page for each model and detector.")
         return
     methods = _methods()
-    if json_to is not None:
-        from hizumi.storage.tables import write_json
-
-        write_json(json_to, {"methods": methods})
-    console = console_beside(json_to)
+    console = answer({"methods": methods}, json_to)
     for kind, title in (
         ("detector", "Detectors (hizumi fit DATA -d NAME)"),
         ("model", "Generative models (hizumi model train NAME DATA)"),
     ):
         rows = [_row(method) for method in methods if method["kind"] == kind]
-        columns = list(rows[0])
         if console.width < WIDE:  # a column for each fact would be a word wide
             rows = [{"Name": row["Name"], "Idea, paper, facts": _told(row)} for row in rows]
-            columns = list(rows[0])
-        print_table(console, columns, [list(row.values()) for row in rows], title)
-
-
-def _write_pages(folder: Path) -> None:
-    from hizumi.report.pages import pages
-    from hizumi.storage.files import write_atomically
-
-    for path, text in pages().items():
-        write_atomically(folder / path, text.encode())
-    typer.echo(f"Wrote {folder / 'catalogue.md'} and a page for each model and detector.")
+        print_table(console, list(rows[0]), [list(row.values()) for row in rows], title)
 
 
 def _row(method: Mapping[str, Any]) -> dict[str, str]:

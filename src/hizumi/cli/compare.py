@@ -1,14 +1,14 @@
 """`hizumi compare`: several detectors on the same data."""
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import BAD, GOOD, coloured, console_beside, print_table
+from hizumi.cli.console import BAD, GOOD, answer, coloured, print_table
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import result_of_assessment
 from hizumi.errors import DataError, HizumiError, UsageError
@@ -45,8 +45,12 @@ def compare(
     Writes one report.html, result.json and runs.csv.
     """
     from hizumi.data import open_source
+    from hizumi.report import summarise, write_comparison
+    from hizumi.storage.tables import write_csv, write_json
 
-    names = _names(detectors)
+    names = list(dict.fromkeys(options.names_between_commas(detectors)))
+    if not names:
+        raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
     if seeds < 1:
         raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
     options.refuse_unwritable(output / "report.html")
@@ -65,19 +69,16 @@ def compare(
         contents, rows, failed = _run_all(inspectors, manifest, strict)
     if not rows:
         raise next(iter(failed.values()))
-    _write(output, manifest.name, contents, rows, failed, json_to)
-    console = console_beside(json_to)
-    _show(console, rows, failed)
+    summary = summarise(rows)
+    result = comparison_result(manifest.name, summary, rows, failed)
+    write_comparison(output / "report.html", contents, rows)
+    write_json(output / "result.json", result)
+    write_csv(output / "runs.csv", comparison_rows(rows))
+    console = answer(result, json_to)
+    _show(console, summary, failed)
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
     if failed:
         raise typer.Exit(1)
-
-
-def _names(text: str) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names:
-        raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
-    return names
 
 
 def _run_all(
@@ -107,32 +108,10 @@ def _run_all(
     return list(contents.values()), rows, failed
 
 
-def _write(
-    folder: Path,
-    data: str,
-    contents: Sequence["ReportContent"],
-    rows: Sequence[Mapping[str, Any]],
-    failed: Mapping[str, HizumiError],
-    json_to: str | None,
-) -> None:
-    from hizumi.report import summarise, write_comparison
-    from hizumi.storage.tables import write_csv, write_json
-
-    result = comparison_result(data, summarise(rows), rows, failed)
-    write_comparison(folder / "report.html", contents, rows)
-    write_json(folder / "result.json", result)
-    write_csv(folder / "runs.csv", comparison_rows(rows))
-    if json_to is not None:
-        write_json(json_to, result)
-
-
-def _show(console: "Console", rows: Sequence[Mapping[str, Any]], failed: Mapping[str, HizumiError]) -> None:
-    from hizumi.report import summarise
+def _show(console: "Console", summary: Sequence[Mapping[str, Any]], failed: Mapping[str, HizumiError]) -> None:
     from hizumi.report.tables import MEASURES
 
-    cells: Iterable[list[str]] = (
-        [line["detector"], str(line["runs"]), *(_cell(line.get(key)) for key in MEASURES)] for line in summarise(rows)
-    )
+    cells = [[line["detector"], line["runs"], *(_cell(line.get(key)) for key in MEASURES)] for line in summary]
     print_table(console, ["Detector", ">Runs", *(f">{name}" for name in MEASURES.values())], cells, "Best first")
     for name, error in failed.items():
         console.print(coloured(f"{name} failed: {error}", BAD))

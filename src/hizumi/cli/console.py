@@ -1,7 +1,7 @@
 """What the commands say to people. Importing this is cheap; rich is loaded by the first call."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +20,21 @@ def console_beside(json_to: str | None) -> "Console":
     if not console.is_terminal:
         console.width, console.soft_wrap = WIDTH_OUTSIDE_TERMINALS, True
     return console
+
+
+def answer(
+    result: Mapping[str, Any], json_to: str | None, rows: Iterable[Mapping[str, Any]] = (), csv_to: str | None = None
+) -> "Console":
+    """Write the result as JSON and its rows as CSV where asked for; return where to write for people."""
+    if json_to is not None:
+        from hizumi.storage.tables import write_json
+
+        write_json(json_to, result)
+    if csv_to is not None:
+        from hizumi.storage.tables import write_csv
+
+        write_csv(csv_to, rows)
+    return console_beside("-" if "-" in (json_to, csv_to) else None)
 
 
 def print_table(console: "Console", columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import GOOD, coloured, console_beside
+from hizumi.cli.console import GOOD, answer, coloured, console_beside
 from hizumi.cli.evaluate import write_assessment
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import show_assessment, show_fit
@@ -28,14 +28,12 @@ def demo(
     from hizumi.report import overview
     from hizumi.report.assessment import assess
     from hizumi.storage.files import write_atomically
-    from hizumi.storage.tables import write_json
 
     report = output / "report.html"
     options.refuse_unwritable(report)
-    console = console_beside(json_to)
     manifest = open_source("brick")
     inspector = Inspector("reconstruction", training=options.TrainingArguments(steps=steps).options())
-    console.print("Learning good brick from 3,000 crops of a photograph; this takes a minute or two.")
+    console_beside(json_to).print("Learning good brick from 3,000 crops of a photograph; this takes a minute or two.")
     with shown_progress() as observe:
         inspector.fit(manifest, observe=observe)
         content = assess(inspector, held_out(inspector, manifest), observe=observe)
@@ -43,8 +41,7 @@ def demo(
     result = write_assessment(output, content, {"bundle": str(bundle), "data": manifest.name})
     if (sheet := overview(content)) is not None:
         write_atomically(output / "overview.png", sheet)
-    if json_to is not None:
-        write_json(json_to, result)
+    console = answer(result, json_to)
     show_fit(console, inspector)
     show_assessment(console, content)
     console.print(coloured(f"The report is {report}", GOOD))

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from hizumi.cli.console import BAD, GOOD, QUIET, WARNING, coloured, console_beside, print_table
+from hizumi.cli.console import BAD, GOOD, QUIET, WARNING, answer, coloured, print_table
 from hizumi.cli.options import JsonTo
 
 LEAST_FREE_GIB = 2.0
@@ -23,11 +23,7 @@ def doctor(json_to: JsonTo = None) -> None:
     Exits with 1 where hizumi cannot run.
     """
     result = _examine()
-    if json_to is not None:
-        from hizumi.storage.tables import write_json
-
-        write_json(json_to, result)
-    console = console_beside(json_to)
+    console = answer(result, json_to)
     print_table(console, ["", "Check", "Found"], _rows(result))
     for advice in result["advice"]:
         console.print(coloured(advice, WARNING))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import GOOD, coloured, console_beside
+from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import result_of_assessment, show_assessment
 from hizumi.errors import DataError
@@ -35,7 +35,6 @@ def evaluate(
     from hizumi.data import open_source
     from hizumi.inspection import held_out, load
     from hizumi.report.assessment import assess
-    from hizumi.storage.tables import write_json
 
     inspector = load(bundle)
     manifest = held_out(inspector, open_source(data, normal_class=normal_class, motion=inspector.uses_motion))
@@ -45,10 +44,7 @@ def evaluate(
     options.refuse_unwritable(folder / "report.html")
     with shown_progress() as observe:
         content = assess(inspector, manifest, strict=strict, observe=observe)
-    result = write_assessment(folder, content, {"bundle": str(bundle), "data": manifest.name})
-    if json_to is not None:
-        write_json(json_to, result)
-    console = console_beside(json_to)
+    console = answer(write_assessment(folder, content, {"bundle": str(bundle), "data": manifest.name}), json_to)
     show_assessment(console, content)
     console.print(coloured(f"The report is {folder / 'report.html'}", GOOD))
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import GOOD, WARNING, coloured, console_beside
+from hizumi.cli.console import GOOD, WARNING, answer, coloured
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import show_parity
 
@@ -38,7 +38,6 @@ def export(
     from hizumi.data import open_source
     from hizumi.export import export as exported
     from hizumi.inspection import load
-    from hizumi.storage.tables import write_json
 
     inspector = load(bundle)
     output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
@@ -53,10 +52,9 @@ def export(
             precision=precision,
             observe=observe,
         )
-    if json_to is not None:
-        write_json(json_to, {"bundle": str(output), "engine": to, "precision": precision, **done.parity.to_dict()})
-    console = console_beside(json_to)
-    show_parity(console, done.parity.to_dict())
+    parity = done.parity.to_dict()
+    console = answer({"bundle": str(output), "engine": to, "precision": precision, **parity}, json_to)
+    show_parity(console, parity)
     if done.parity.changed:
         console.print(coloured("Verdicts change: look at what it costs before you use it.", WARNING))
     console.print(coloured(f"Wrote {output}.", GOOD))

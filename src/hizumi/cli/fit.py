@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import GOOD, coloured, console_beside
+from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.progress import resumable
 from hizumi.cli.summary import result_of_fit, show_fit, show_plan
 from hizumi.runs.folder import open_run_folder
@@ -45,9 +45,9 @@ def fit(
     """
     from hizumi.data import open_source
     from hizumi.inspection import save
-    from hizumi.registry import specify
+    from hizumi.registry import make_detector, specify
 
-    chosen = options.made_detector(detector, settings or (), inspection.preset)
+    chosen = make_detector(detector, options.parsed_settings(settings or ()), inspection.preset)
     training_options = run.options(training)
     inspector = inspection.inspector(chosen, sizing, training_options)
     folder = run.folder_beside(output, "bundle", "parts.hizumi")
@@ -79,11 +79,7 @@ def fit(
 def _show_result(
     inspector: "Inspector", output: Path, data: str, normal_class: int | None, json_to: str | None
 ) -> None:
-    from hizumi.storage.tables import write_json
-
-    if json_to is not None:
-        write_json(json_to, result_of_fit(inspector) | {"bundle": str(output)})
-    console = console_beside(json_to)
+    console = answer(result_of_fit(inspector) | {"bundle": str(output)}, json_to)
     show_fit(console, inspector)
     console.print(coloured(f"Wrote {output}.", GOOD))
     console.print(f"Next: hizumi inspect {shlex.quote(str(output))} NEW_IMAGES")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import BAD, GOOD, coloured, console_beside, print_table
+from hizumi.cli.console import BAD, GOOD, answer, coloured, print_table
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import show_remarks, unread
-from hizumi.errors import DataError, UsageError
+from hizumi.cli.summary import refuse_nothing, show_remarks, unread
+from hizumi.errors import UsageError
 from hizumi.runs.results import inspection_result
 
 if TYPE_CHECKING:
@@ -46,14 +46,17 @@ def inspect(
     Exits with 0 whatever the verdicts, unless --fail-on-anomaly is given, and names what could not be read; with 2
     where nothing could, or with --strict where one could not.
     """
-    if "-" in (json_to, csv_to) and json_to == csv_to:
-        raise UsageError("--json and --csv cannot both go to standard output; name a file for one of them")
+    from hizumi.data import open_source
+
+    options.refuse_two_on_standard_output(json_to, csv_to)
     inspector = _loaded(bundle)
     if maps is not None and inspector.calibration_.pixel_threshold is None:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
-    verdicts, failures = _inspected(inspector, _opened(paths, inspector.uses_motion), maps, strict)
-    _write(inspector, bundle, verdicts, failures, json_to, csv_to)
-    console = console_beside("-" if "-" in (json_to, csv_to) else None)
+    manifest = open_source(paths[0] if len(paths) == 1 else paths, motion=inspector.uses_motion)
+    verdicts, failures = _inspected(inspector, manifest, maps, strict)
+    result = inspection_result(inspector.options_, inspector.calibration_, verdicts, failures)
+    rows = (verdict.to_row() for verdict in verdicts)
+    console = answer({"bundle": str(bundle)} | result, json_to, rows, csv_to)
     _show(console, verdicts, failures)
     if maps is not None:
         console.print(f"Maps are in {maps}.")
@@ -73,21 +76,16 @@ def _loaded(bundle: Path) -> "InspectorBase":
     return inspection.restore(bundle)
 
 
-def _opened(paths: list[str], motion: bool) -> "Manifest":
-    from hizumi.data import open_source
-
-    return open_source(paths[0] if len(paths) == 1 else list(paths), motion=motion)
-
-
 def _inspected(
     inspector: "InspectorBase", manifest: "Manifest", maps: Path | None, strict: bool
-) -> tuple[list["Verdict"], list["Failure"]]:
+) -> tuple[list["Verdict"], list[tuple[str, str]]]:
     """All verdicts; maps go to their folder one by one, since together they might not fit into memory."""
     from dataclasses import replace
 
     from hizumi.calibration import Verdict
 
-    verdicts, failures = [], []
+    verdicts: list[Verdict] = []
+    failures: list[Failure] = []
     with shown_progress() as observe:
         for item in inspector.inspect_each(manifest, pictures=maps is not None, strict=strict, observe=observe):
             if not isinstance(item, Verdict):
@@ -98,10 +96,8 @@ def _inspected(
 
                 save_map(item, inspector.calibration_, _map_path(maps, item.name))
             verdicts.append(replace(item, map=None, picture=None, normal=None))
-    if not verdicts:
-        first = f"{failures[0].name}: {failures[0].reason}"
-        raise DataError(f"none of {len(failures)} inputs could be read; the first is {first}")
-    return verdicts, failures
+    refuse_nothing(len(verdicts), unread(failures))
+    return verdicts, unread(failures)
 
 
 def _map_path(folder: Path, name: str) -> Path:
@@ -110,24 +106,7 @@ def _map_path(folder: Path, name: str) -> Path:
     return folder.joinpath(*parts[:-1], f"{parts[-1]}-map.png")
 
 
-def _write(
-    inspector: "InspectorBase",
-    bundle: Path,
-    verdicts: list["Verdict"],
-    failures: list["Failure"],
-    json_to: str | None,
-    csv_to: str | None,
-) -> None:
-    from hizumi.storage.tables import write_csv, write_json
-
-    if json_to is not None:
-        result = inspection_result(inspector.options_, inspector.calibration_, verdicts, unread(failures))
-        write_json(json_to, {"bundle": str(bundle)} | result)
-    if csv_to is not None:
-        write_csv(csv_to, (verdict.to_row() for verdict in verdicts))
-
-
-def _show(console: "Console", verdicts: list["Verdict"], failures: list["Failure"]) -> None:
+def _show(console: "Console", verdicts: list["Verdict"], failures: list[tuple[str, str]]) -> None:
     anomalous = [verdict for verdict in verdicts if verdict.anomalous]
     shown = sorted(verdicts if len(verdicts) <= ROWS_SHOWN else anomalous, key=lambda verdict: -verdict.score)
     if shown:
@@ -135,7 +114,7 @@ def _show(console: "Console", verdicts: list["Verdict"], failures: list["Failure
         print_table(console, columns, _rows(shown[:ROWS_SHOWN]))
     if len(shown) > ROWS_SHOWN:
         console.print(f"... and {len(shown) - ROWS_SHOWN} more that are anomalous; --csv FILE lists all.")
-    show_remarks(console, (), unread(failures))
+    show_remarks(console, (), failures)
     line = f"{len(anomalous)} of {len(verdicts)} anomalous (score over {verdicts[0].threshold:.6g})."
     if failures:
         line += f" {len(failures)} could not be read."

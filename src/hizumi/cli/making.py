@@ -100,13 +100,12 @@ def write_sheet(path: Path, pictures: "Sequence[np.ndarray]", columns: int) -> P
     return path
 
 
-def write_animation(path: Path, frames: "Sequence[Sequence[np.ndarray]]") -> Path:
+def write_animation(path: Path, frames: "Iterable[Sequence[np.ndarray]]") -> None:
     """Frames of several pictures in one row each as a GIF."""
     from hizumi.report.generations import animation_file, sheet
     from hizumi.storage.files import write_atomically
 
     write_atomically(path, animation_file([sheet(frame, len(frame)) for frame in frames]))
-    return path
 
 
 def _place(folder: Path, name: str, taken: set[Path]) -> Path:

@@ -1,19 +1,17 @@
 """`hizumi model`: train generative models, and use them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import GOOD, coloured, console_beside, print_table
+from hizumi.cli.console import GOOD, answer, coloured, console_beside, print_table
 from hizumi.cli.making import SHEET_COLUMNS, folder_for, noted, write_made, write_rows, write_sheet, write_singly
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import show_remarks, unread
+from hizumi.cli.summary import refuse_nothing, show_remarks, unread
 from hizumi.cli.train import train
 from hizumi.cli.walk import walk
-from hizumi.errors import DataError, UsageError
 from hizumi.runs.results import likelihood_result
 
 if TYPE_CHECKING:
@@ -107,23 +105,17 @@ def likelihood(
 
     from hizumi.data import Failure
     from hizumi.generation import load
-    from hizumi.storage.tables import write_csv, write_json
 
-    if "-" in (json_to, csv_to) and json_to == csv_to:
-        raise UsageError("--json and --csv cannot both go to standard output; name a file for one of them")
+    options.refuse_two_on_standard_output(json_to, csv_to)
     modeller = load(model)
     with shown_progress() as observe:
         items = list(modeller.likelihood_each(data, strict=strict, observe=observe))
     rows = [item for item in items if not isinstance(item, Failure)]
     failures = unread(item for item in items if isinstance(item, Failure))
-    _refuse_nothing(len(rows), failures)
+    refuse_nothing(len(rows), failures)
     means = {key: float(np.mean([row[key] for row in rows])) for key in ("nats", "bits_per_dimension")}
-    if json_to is not None:
-        result = likelihood_result(data, means, rows, failures)
-        write_json(json_to, {"model": str(model)} | result)
-    if csv_to is not None:
-        write_csv(csv_to, rows)
-    console = console_beside("-" if "-" in (json_to, csv_to) else None)
+    result = {"model": str(model)} | likelihood_result(data, means, rows, failures)
+    console = answer(result, json_to, rows, csv_to)
     least = sorted(rows, key=lambda row: row["nats"])[:LEAST_LIKELY_SHOWN]
     cells = [[row["name"], f"{row['nats']:.6g}", f"{row['bits_per_dimension']:.4g}"] for row in least]
     print_table(console, ["Least likely", ">Nats", ">Bits per dimension"], cells)
@@ -155,15 +147,12 @@ def evaluate(
     from hizumi.generation import load
     from hizumi.generation.assessment import assess
     from hizumi.report.words import flat_options
-    from hizumi.storage.tables import write_json
 
     modeller = load(model)
     space = load(features).model_ if features.endswith(".hizumi") else features
     with shown_progress() as observe:
         result = assess(modeller, data, targets, features=space, seed=seed, strict=strict, observe=observe)
-    if json_to is not None:
-        write_json(json_to, {"model": str(model), **result})
-    console = console_beside(json_to)
+    console = answer({"model": str(model), **result}, json_to)
     rows = [[name.replace("_", " ").replace(".", ": "), value] for name, value in flat_options(_rounded(result))]
     print_table(console, ["Measure", ">Value"], rows)
 
@@ -191,7 +180,7 @@ def _make(
     manifest = open_examples(data, everything=True)
     with noted(console):
         outcome = write_made(output, made, vectors=manifest.vectors, columns=modeller.options_["columns"])
-    _refuse_nothing(outcome.count, outcome.failures)
+    refuse_nothing(outcome.count, outcome.failures)
     if outcome.first:
         before = [manifest.read(item.index).pixels for item in outcome.first]
         pictures = modeller.pictures(before, translated=backwards)
@@ -199,10 +188,3 @@ def _make(
         write_sheet(output / "sheet.png", pictures, len(outcome.first))
     show_remarks(console, (), outcome.failures)
     console.print(coloured(f"Made {outcome.count}; see {output}.", GOOD))
-
-
-def _refuse_nothing(count: int, failures: Sequence[tuple[str, str]]) -> None:
-    if not count:
-        raise DataError(
-            f"none of {len(failures)} inputs could be read; the first is {failures[0][0]}: {failures[0][1]}"
-        )

@@ -4,6 +4,7 @@ A group is a frozen dataclass whose fields are options; `grouped` lets a command
 """
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import wraps
@@ -154,7 +155,7 @@ class InspectorArguments:
         from hizumi.inspection import Inspector
 
         inspector = Inspector(detector, **vars(self), **sizing.keywords(), training=training, cache=cache)
-        inspector.checked_detector()
+        inspector.check()
         return inspector
 
 
@@ -244,25 +245,19 @@ def parsed_image_size(text: str | None) -> int | tuple[int, int] | None:
     return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
 
 
-def made_detector(name: str, settings: Sequence[str], preset: str | None = None) -> "Detector":
-    """An unfitted detector from its name, its preset, and settings such as "latent=50" or "model.latent=20"."""
-    from hizumi.registry import make_detector
-
-    return make_detector(name, _parsed(settings), preset)
-
-
 def made_model(name: str, settings: Sequence[str], pairing: str | None) -> "tuple[Trainable, str | Pairing | None]":
     """An unfitted model and a pairing from their names, and settings such as "latent=50" or "pairing.noise=0.3"."""
     from hizumi.generation.training_data import made_pairing
     from hizumi.registry import make_model
 
-    parsed = _parsed(settings)
+    parsed = parsed_settings(settings)
     model = make_model(name, {k: v for k, v in parsed.items() if not k.startswith("pairing.")})
     of_pairing = {k.removeprefix("pairing."): v for k, v in parsed.items() if k.startswith("pairing.")}
     return model, made_pairing(pairing, of_pairing)
 
 
-def _parsed(settings: Sequence[str]) -> dict[str, str]:
+def parsed_settings(settings: Sequence[str]) -> dict[str, str]:
+    """Name and value of settings such as "latent=50" or "model.latent=20"."""
     parsed = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -270,6 +265,12 @@ def _parsed(settings: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--set {setting} is no setting; write NAME=VALUE, such as --set smoothing=2")
         parsed[key] = value
     return parsed
+
+
+def names_between_commas(text: str) -> tuple[str, ...]:
+    """Names such as "pca" and "likelihood(pixel_cnn, ratio)": commas in brackets belong to a name."""
+    names = (name.strip() for name in re.findall(r"(?:[^,(]|\(.*?\))+", text))
+    return tuple(name for name in names if name)
 
 
 def parsed_window(text: str | None) -> tuple[float, float] | None:
@@ -281,6 +282,12 @@ def parsed_window(text: str | None) -> tuple[float, float] | None:
     except ValueError:
         raise UsageError(f"--window {text} is no window; give two numbers, such as 0,4095") from None
     return low, high
+
+
+def refuse_two_on_standard_output(json_to: str | None, csv_to: str | None) -> None:
+    """Make sure that JSON and CSV do not mix."""
+    if json_to == csv_to == "-":
+        raise UsageError("--json and --csv cannot both go to standard output; name a file for one of them")
 
 
 def refuse_unwritable(path: Path) -> None:

@@ -20,14 +20,25 @@ SECONDS_BETWEEN_LINES = 10.0
 def shown_progress(title: str = "") -> "Iterator[Observer]":
     """An observer of {"phase", "step", "share", "losses"} that shows them on standard error."""
     from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    prefix = f"{title}: " if title else ""
     if not console.is_terminal:
-        yield _Lines(title, lambda line: console.print(line, soft_wrap=True))
+        yield _Lines(prefix, lambda line: console.print(line, soft_wrap=True))
         return
-    bar = _bar(console)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[losses]}", style="dim", markup=False),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        auto_refresh=True,
+        refresh_per_second=4,
+    )
     try:
-        yield _Bar(title, bar)
+        yield _Bar(prefix, bar)
     finally:
         bar.stop()
 
@@ -46,8 +57,8 @@ def resumable(folder: Path) -> "Iterator[Observer]":
 class _Bar:
     """One line for each phase, the last one moving."""
 
-    def __init__(self, title: str, bar: "Progress") -> None:
-        self.title = title
+    def __init__(self, prefix: str, bar: "Progress") -> None:
+        self.prefix = prefix
         self.bar = bar
         self.tasks: dict[str, Any] = {}
 
@@ -55,15 +66,15 @@ class _Bar:
         self.bar.start()  # late, so that a process that is told nothing draws nothing
         phase = record["phase"]
         if phase not in self.tasks:
-            self.tasks[phase] = self.bar.add_task(_named(self.title, phase), total=1.0, losses="")
+            self.tasks[phase] = self.bar.add_task(f"{self.prefix}{phase}", total=1.0, losses="")
         self.bar.update(self.tasks[phase], completed=record["share"], losses=_losses(record))
 
 
 class _Lines:
     """A line when a phase begins, when it ends, and now and then between."""
 
-    def __init__(self, title: str, say: Callable[[str], None]) -> None:
-        self.title = title
+    def __init__(self, prefix: str, say: Callable[[str], None]) -> None:
+        self.prefix = prefix
         self.say = say
         self.phase: str | None = None
         self.began_at = 0.0
@@ -79,28 +90,9 @@ class _Lines:
         self.said_at = now
         elapsed = now - self.began_at
         left = f"{elapsed * (1 - share) / share:.0f} s left" if 0 < share < 1 and elapsed > 1 else ""
-        parts = [f"{_named(self.title, record['phase'])} {int(100 * share):3d} %", _losses(record), left]
+        parts = [f"{self.prefix}{record['phase']} {int(100 * share):3d} %", _losses(record), left]
         self.say("  ".join(part for part in parts if part))
-
-
-def _named(title: str, phase: str) -> str:
-    return f"{title}: {phase}" if title else phase
 
 
 def _losses(record: Mapping[str, Any]) -> str:
     return "  ".join(f"{term} {value:.4g}" for term, value in record["losses"].items())
-
-
-def _bar(console: Any) -> "Progress":
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[losses]}", style="dim", markup=False),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
-        auto_refresh=True,
-        refresh_per_second=4,
-    )

@@ -1,20 +1,18 @@
 """`hizumi reproduce`: published results run again, under the authors' protocol and under an honest one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hizumi.cli.console import BAD, GOOD, coloured, console_beside, print_table
-from hizumi.cli.options import Accelerator, JsonTo, refuse_missing
+from hizumi.cli.console import BAD, GOOD, answer, coloured, console_beside, print_table
+from hizumi.cli.options import Accelerator, JsonTo, names_between_commas, refuse_missing
 from hizumi.cli.progress import shown_progress
 from hizumi.errors import HizumiError, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from hizumi.reproduction.ledger import Row
     from hizumi.reproduction.protocol import Protocol
 
@@ -57,10 +55,19 @@ def reproduce(
     stopped.
     """
     if list_them:
-        _show_protocols(console_beside(json_to))
+        from hizumi.reproduction.protocols import PROTOCOLS
+
+        shown = [[p.name, p.about, ", ".join(p.figures.values()), len(p.cases)] for p in PROTOCOLS.values()]
+        columns = ["Protocol", "What it is", "Figures", ">Cases"]
+        print_table(console_beside(json_to), columns, shown, "hizumi reproduce NAME --data FOLDER")
         return
     if page is not None:
-        _write_page(page, output)
+        from hizumi.report.ledger import ledger_page
+        from hizumi.reproduction.ledger import read_ledger
+        from hizumi.storage.files import write_atomically
+
+        write_atomically(page, ledger_page(read_ledger(output)).encode())
+        typer.echo(f"Wrote {page}.")
         return
     if name is None or data is None:
         raise UsageError("name a protocol and --data, the folder with its files; --list shows the protocols")
@@ -74,8 +81,8 @@ def reproduce(
     from hizumi.reproduction.running import run_row
 
     found = find_protocol(name)
-    names = _split(detectors) or rows_of(found)
-    cases = _split(classes) or found.cases
+    names = names_between_commas(detectors or "") or rows_of(found)
+    cases = names_between_commas(classes or "") or found.cases
     modes = MODES if protocol == "both" else (protocol,)
     for row in names:
         detector_class(detector_of(row))  # refuses a name that is none
@@ -88,57 +95,15 @@ def reproduce(
             rows.append(run_row(found, pool, entering, mode, budget, cases, seeds, output, shown_progress))
         except HizumiError as error:
             failed[f"{row}, {mode}"] = error
-    _report(console_beside(json_to), found, rows, failed, output, json_to)
-
-
-def _split(text: str | None) -> tuple[str, ...]:
-    """Names between commas, of which those in brackets belong to a name."""
-    return tuple(_names(text)) if text else ()
-
-
-def _names(text: str) -> Iterator[str]:
-    depth, name = 0, ""
-    for character in f"{text},":
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            if name.strip():
-                yield name.strip()
-            name = ""
-        else:
-            name += character
-
-
-def _show_protocols(console: "Console") -> None:
-    from hizumi.reproduction.protocols import PROTOCOLS
-
-    rows = [
-        [each.name, each.about, ", ".join(each.figures.values()), str(len(each.cases))] for each in PROTOCOLS.values()
-    ]
-    print_table(console, ["Protocol", "What it is", "Figures", ">Cases"], rows, "hizumi reproduce NAME --data FOLDER")
-
-
-def _write_page(page: Path, ledger: Path) -> None:
-    from hizumi.report.ledger import ledger_page
-    from hizumi.reproduction.ledger import read_ledger
-    from hizumi.storage.files import write_atomically
-
-    write_atomically(page, ledger_page(read_ledger(ledger)).encode())
-    typer.echo(f"Wrote {page}.")
+    _report(found, rows, failed, output, json_to)
 
 
 def _report(
-    console: "Console",
-    protocol: "Protocol",
-    rows: Sequence["Row"],
-    failed: dict[str, HizumiError],
-    output: Path,
-    json_to: str | None,
+    protocol: "Protocol", rows: Sequence["Row"], failed: dict[str, HizumiError], output: Path, json_to: str | None
 ) -> None:
     from hizumi.report.ledger import COLUMNS, table_rows
-    from hizumi.storage.tables import write_json
 
-    if json_to is not None:
-        write_json(json_to, {"rows": [{"request": row.request, "runs": row.runs} for row in rows]})
+    console = answer({"rows": [{"request": row.request, "runs": row.runs} for row in rows]}, json_to)
     print_table(console, COLUMNS[:-1], [line[:-1] for line in table_rows(protocol, rows)], protocol.about)
     for name, error in failed.items():
         console.print(coloured(f"{name} failed: {error}", BAD))

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hizumi.cli.console import BAD, GOOD, WARNING, coloured, console_beside, print_table
+from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
+from hizumi.errors import DataError
 from hizumi.runs.results import assessment_result, fit_result, model_result
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ FAILURES_SHOWN = 10
 def unread(failures: "Iterable[Failure]") -> list[tuple[str, str]]:
     """Name and reason of each record that could not be read."""
     return [(failure.name, failure.reason) for failure in failures]
+
+
+def refuse_nothing(read: int, failures: Sequence[tuple[str, str]]) -> None:
+    """Raise DataError where nothing could be read."""
+    if not read:
+        raise DataError(f"none of {len(failures)} inputs could be read; the first is {': '.join(failures[0])}")
 
 
 def result_of_fit(inspector: "Inspector") -> dict[str, Any]:
@@ -55,8 +62,7 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
     ]
     print_table(console, ["Fit", ""], rows)
     console.print(calibration.promise())
-    show_remarks(console, inspector.notes_, unread(inspector.failures_))
-    show_findings(console, inspector.findings_)
+    _show_found(console, inspector)
 
 
 def show_model(console: "Console", modeller: "Modeller") -> None:
@@ -71,8 +77,7 @@ def show_model(console: "Console", modeller: "Modeller") -> None:
         ["Time", f"{options['fit_seconds']:.1f} s"],
     ]
     print_table(console, ["Model", ""], rows)
-    show_remarks(console, modeller.notes_, unread(modeller.failures_))
-    show_findings(console, modeller.findings_)
+    _show_found(console, modeller)
 
 
 def show_parity(console: "Console", parity: Mapping[str, Any]) -> None:
@@ -91,11 +96,8 @@ def show_parity(console: "Console", parity: Mapping[str, Any]) -> None:
 def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
     """Resolved options and what the fit or training would cost."""
     from hizumi.report.words import flat_options
-    from hizumi.storage.tables import write_json
 
-    if json_to is not None:
-        write_json(json_to, plan)
-    console = console_beside(json_to)
+    console = answer(plan, json_to)
     estimate = plan["estimate"]
     print_table(console, ["Option", "Value"], flat_options({k: v for k, v in plan.items() if k != "estimate"}))
     gib = estimate["memory_bytes"] / 2**30
@@ -124,13 +126,13 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
         console.print(coloured(f"- {consequence.text}", WARNING if consequence.is_pressing else ""))
 
 
-def show_findings(console: "Console", findings: Iterable[Any]) -> None:
-    """What the health check found, with remedies."""
-    found = list(findings)
-    for finding in found:
+def _show_found(console: "Console", fitted: "Inspector | Modeller") -> None:
+    """What was said about the data, and what the health check found, with remedies."""
+    show_remarks(console, fitted.notes_, unread(fitted.failures_))
+    for finding in fitted.findings_:
         style = BAD if finding.severity == "problem" else WARNING
         console.print(coloured(f"{finding.severity.capitalize()}: {finding.message}. Remedy: {finding.remedy}.", style))
-    if not found:
+    if not fitted.findings_:
         console.print(coloured("Health check: nothing found.", GOOD))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import GOOD, coloured, console_beside
+from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.making import SHEET_COLUMNS, write_sheet
 from hizumi.cli.progress import resumable
 from hizumi.cli.summary import result_of_training, show_model, show_plan
@@ -16,7 +16,6 @@ from hizumi.runs.folder import open_run_folder
 if TYPE_CHECKING:
     import numpy as np
 
-    from hizumi.data import Manifest
     from hizumi.generation import Modeller
 
 
@@ -55,17 +54,22 @@ def train(
     Learns from all that is neither labelled anomalous nor marked as test. Pictures of what the model makes go into
     FILE's run folder every few hundred steps. An interrupted run goes on with --resume.
     """
+    from hizumi.data import open_source
     from hizumi.generation import Modeller, save
     from hizumi.generation.bundle import plain_pairing
+    from hizumi.generation.examples import split_in_two
     from hizumi.registry import specify
 
     model, chosen_pairing = options.made_model(name, settings or (), pairing)
     training_options = run.options(training)
     modeller = Modeller(model, **sizing.keywords(), pairing=chosen_pairing, training=training_options)
-    modeller.checked_model()  # refuses wrong arguments before data are read
+    modeller.check()  # refuses wrong arguments before data are read
     folder = run.folder_beside(output, "model", "model.hizumi")
     needs_two = bool({"pairs", "two sets"} & set(model.card.needs)) and pairing is None
-    first, second = _opened(data, targets, normal_class, needs_two=needs_two)
+    source, other = split_in_two(data) if needs_two and targets is None else (data, targets)
+    kept: Any = "all" if normal_class is None else normal_class
+    first = open_source(source, normal_class=kept)
+    second = None if other is None else open_source(other, normal_class=kept)
     if run.dry_run:
         show_plan(modeller.plan(first, second, strict=run.strict), json_to, "training")
         return
@@ -92,26 +96,8 @@ def train(
         _show_trained(modeller, output, json_to)
 
 
-def _opened(
-    data: str, targets: str | None, normal_class: int | None, *, needs_two: bool
-) -> "tuple[Manifest, Manifest | None]":
-    from hizumi.data import open_source
-    from hizumi.generation.examples import split_in_two
-
-    first, second = split_in_two(data) if needs_two and targets is None else (data, targets)
-    wanted: Any = "all" if normal_class is None else normal_class
-    return (
-        open_source(first, normal_class=wanted),
-        None if second is None else open_source(second, normal_class=wanted),
-    )
-
-
 def _show_trained(modeller: "Modeller", output: Path, json_to: str | None) -> None:
-    from hizumi.storage.tables import write_json
-
-    if json_to is not None:
-        write_json(json_to, result_of_training(modeller) | {"model": str(output)})
-    console = console_beside(json_to)
+    console = answer(result_of_training(modeller) | {"model": str(output)}, json_to)
     show_model(console, modeller)
     console.print(coloured(f"Wrote {output}.", GOOD))
     if not modeller.preprocessing_.vectors:

@@ -59,18 +59,16 @@ def walk(
     if modeller.preprocessing_.vectors:
         raise UsageError(f"{model}: was trained on rows of numbers, whose walks cannot be drawn; use it from Python")
     console = console_beside(None)
-    if add or subtract:
-        if axis is not None:
-            raise UsageError("--axis and --add are two different walks; give one of them")
-        with noted(console):
+    if axis is not None and (add or subtract):
+        raise UsageError("--axis and --add are two different walks; give one of them")
+    with noted(console):
+        if add or subtract:
             path = _arithmetic(modeller, add or [], subtract or [], data, seed, folder_for(output))
-    else:
-        with noted(console):
+        else:
             items = modeller.walk(data, axis=axis, rows=rows, steps=steps, reach=reach, seed=seed)
-        pictures = [modeller.pictures(way) for way in items]
-        folder_for(output)
-        path = write_sheet(output / "walk.png", [picture for way in pictures for picture in way], steps)
-        write_animation(output / "walk.gif", [[way[step] for way in pictures] for step in range(steps)])
+            ways = [modeller.pictures(way) for way in items]
+            path = write_sheet(folder_for(output) / "walk.png", [picture for way in ways for picture in way], steps)
+            write_animation(output / "walk.gif", zip(*ways, strict=True))
     console.print(coloured(f"See {path}.", GOOD))
 
 

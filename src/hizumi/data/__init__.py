@@ -5,27 +5,32 @@ import typing as _typing
 from hizumi.lazy import lazily as _lazily
 
 if _typing.TYPE_CHECKING:
-    from hizumi.data.builtin_sets import BUILTIN_NAMES, builtin
-    from hizumi.data.decoding import IMAGE_SUFFIXES, decode
-    from hizumi.data.images import Decoded, Window, match_channels, prepare
-    from hizumi.data.manifest import Failure, Manifest, Record
-    from hizumi.data.motion import Motion
-    from hizumi.data.pairs import (
-        PAIRINGS,
-        Colour,
-        Denoise,
-        Inpaint,
-        Pairing,
-        ReadyMade,
-        SideBySide,
-        SuperResolve,
-        Unpaired,
-        paired,
+    from hizumi.data.builtin_sets import BUILTIN_NAMES as BUILTIN_NAMES, builtin as builtin
+    from hizumi.data.decoding import IMAGE_SUFFIXES as IMAGE_SUFFIXES, decode as decode
+    from hizumi.data.images import (
+        Decoded as Decoded,
+        Window as Window,
+        match_channels as match_channels,
+        prepare as prepare,
     )
-    from hizumi.data.sizing import Sizing
-    from hizumi.data.source import open_source
-    from hizumi.data.splitting import check_disjoint, deal_folds, split
-    from hizumi.data.store import Store
+    from hizumi.data.manifest import Failure as Failure, Manifest as Manifest, Record as Record
+    from hizumi.data.motion import Motion as Motion
+    from hizumi.data.pairs import (
+        PAIRINGS as PAIRINGS,
+        Colour as Colour,
+        Denoise as Denoise,
+        Inpaint as Inpaint,
+        Pairing as Pairing,
+        ReadyMade as ReadyMade,
+        SideBySide as SideBySide,
+        SuperResolve as SuperResolve,
+        Unpaired as Unpaired,
+        paired as paired,
+    )
+    from hizumi.data.sizing import Sizing as Sizing
+    from hizumi.data.source import open_source as open_source
+    from hizumi.data.splitting import check_disjoint as check_disjoint, deal_folds as deal_folds, split as split
+    from hizumi.data.store import Store as Store
 
 __getattr__, __dir__ = _lazily(
     __name__,
@@ -53,34 +58,4 @@ __getattr__, __dir__ = _lazily(
         "store": ["Store"],
     },
 )
-
-__all__ = [
-    "BUILTIN_NAMES",
-    "IMAGE_SUFFIXES",
-    "PAIRINGS",
-    "Colour",
-    "Decoded",
-    "Denoise",
-    "Failure",
-    "Inpaint",
-    "Manifest",
-    "Motion",
-    "Pairing",
-    "ReadyMade",
-    "Record",
-    "SideBySide",
-    "Sizing",
-    "Store",
-    "SuperResolve",
-    "Unpaired",
-    "Window",
-    "builtin",
-    "check_disjoint",
-    "deal_folds",
-    "decode",
-    "match_channels",
-    "open_source",
-    "paired",
-    "prepare",
-    "split",
-]
+__all__ = __dir__()

@@ -49,7 +49,8 @@ def open_array(array: np.ndarray, name: str = "array") -> Manifest:
 
 def open_tensor(tensor: "Tensor") -> Manifest:
     """Manifest of images (n, c, h, w) or (n, h, w), or of vectors (n, d), all normal."""
-    return open_array(_channels_last(_as_numpy(tensor)), "tensor")
+    array = _as_numpy(tensor)
+    return open_array(np.moveaxis(array, -3, -1) if array.ndim == 4 else array, "tensor")
 
 
 def open_dataset(dataset: "Dataset[Any]", normal_class: NormalClass) -> Manifest:
@@ -125,19 +126,13 @@ def _part(arrays: dict[str, np.ndarray], split: str | None, normal_class: Normal
     for key, values in columns.items():
         if len(values) != len(manifest):
             raise DataError(f"{name}: {key}{ending} has {len(values)} rows, x{ending} has {len(manifest)}")
-    records = [replace(record, split=split) for record in manifest.records]
-    if "split" in columns:
-        records = [
-            replace(record, split=split_of_word(str(word), f"{name}: {record.name}"))
-            for record, word in zip(records, columns["split"], strict=True)
-        ]
-    if "group" in columns:
-        records = [replace(record, group=str(group)) for record, group in zip(records, columns["group"], strict=True)]
-    elif "clip" in columns:
-        records = [
-            replace(record, group=" ".join(filter(None, (record.split, f"clip {clip}"))))
-            for record, clip in zip(records, columns["clip"], strict=True)
-        ]
+    records = []
+    for row, record in enumerate(manifest.records):
+        own = split_of_word(str(columns["split"][row]), f"{name}: {record.name}") if "split" in columns else split
+        group = str(columns["group"][row]) if "group" in columns else None
+        if group is None and "clip" in columns:
+            group = " ".join(filter(None, (own, f"clip {columns['clip'][row]}")))
+        records.append(replace(record, split=own, group=group))
     manifest = replace(manifest, records=tuple(records))
     masks = _unpacked(columns["mask"], manifest, f"{name}: mask{ending}") if "mask" in columns else None
     labels = next((columns[key] for key in ("y", "label") if key in columns), None)
@@ -145,18 +140,18 @@ def _part(arrays: dict[str, np.ndarray], split: str | None, normal_class: Normal
         labels = np.asarray(masks.any(axis=(1, 2)))
     if labels is not None:
         manifest = _labelled(manifest, labels, normal_class, f"{name}: labels{ending}")
-    return _with_masks_and_kinds(manifest, masks, columns.get("kind"))
-
-
-def _with_masks_and_kinds(manifest: Manifest, masks: np.ndarray | None, kinds: np.ndarray | None) -> Manifest:
-    records = manifest.records
-    if kinds is not None:
-        records = tuple(
-            record if record.label == 0 else replace(record, kind=printable(kinds[record.row])) for record in records
+    kinds = columns.get("kind")
+    known = (
+        record
+        if record.label == 0
+        else replace(
+            record,
+            kind=record.kind if kinds is None else printable(kinds[record.row]),
+            mask=None if masks is None else record.row,
         )
-    if masks is not None:
-        records = tuple(record if record.label == 0 else replace(record, mask=record.row) for record in records)
-    return replace(manifest, records=records, masks=masks)
+        for record in manifest.records
+    )
+    return replace(manifest, records=tuple(known), masks=masks)
 
 
 def _labelled(manifest: Manifest, labels: np.ndarray, normal_class: NormalClass, where: str) -> Manifest:
@@ -221,10 +216,6 @@ def _as_numpy(tensor: "Tensor") -> np.ndarray:
     return (plain.float() if str(plain.dtype) == "torch.bfloat16" else plain).numpy()
 
 
-def _channels_last(array: np.ndarray) -> np.ndarray:
-    return np.moveaxis(array, -3, -1) if array.ndim == 4 else array
-
-
 def _item_as_array(item: object, row: int) -> np.ndarray:
     if is_tensor(item):
         array = _as_numpy(item)
@@ -258,9 +249,7 @@ def _loading(path: Path) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise DataError(f"{printable(path)}: no permission to read the file; change its access rights") from error
-    except ValueError as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if "allow_pickle" in str(error):
             raise DataError(f"{printable(path)}: holds Python objects; save plain numbers or text") from error
-        raise DataError(f"{printable(path)}: is damaged or cut short; copy it again") from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{printable(path)}: is damaged or cut short; copy it again") from error

@@ -48,13 +48,12 @@ def with_neighbours(manifest: Manifest) -> Manifest:
     found: dict[int, Record] = {}
     for clip, indices in clips.items():
         own = [manifest.records[index] for index in indices]
-        sources = [record.path if record.path is not None else record.row for record in own]
+        sources = [record.source for record in own]
         if own[0].path is not None and own[0].group is None:
-            sources = list(_frames(own[0].path.parent))
-        neighbours = _neighbours([source for source in sources if source is not None])
+            sources = [*_frames(own[0].path.parent)]
+        neighbours = _neighbours(sources)
         for index, record in zip(indices, own, strict=True):
-            source = record.path if record.path is not None else record.row
-            if (neighbour := neighbours.get(source)) is None:
+            if (neighbour := neighbours.get(record.source)) is None:
                 raise DataError(f"{record.name}: is the only frame of its clip; motion needs at least two. {LAYOUTS}")
             found[index] = replace(record, neighbour=neighbour, group=clip)
     return _divided(replace(manifest, records=tuple(found[index] for index in range(len(manifest)))))
@@ -75,10 +74,8 @@ def _clip_of(manifest: Manifest, record: Record) -> str:
     return manifest.name
 
 
-def _neighbours(sources: list[Path | int]) -> dict[Path | int | None, Neighbour]:
-    neighbours: dict[Path | int | None, Neighbour] = {
-        later: Neighbour(earlier, -1) for earlier, later in pairwise(sources)
-    }
+def _neighbours(sources: list[Path | int]) -> dict[Path | int, Neighbour]:
+    neighbours = {later: Neighbour(earlier, -1) for earlier, later in pairwise(sources)}
     if len(sources) > 1:
         neighbours[sources[0]] = Neighbour(sources[1], 1)
     return neighbours
@@ -102,16 +99,17 @@ def _divided(manifest: Manifest) -> Manifest:
 
 def _folders_of_frames(folder: Path) -> list[Path]:
     folders, frames, _ = listed(folder)
-    inner = [found for each in sorted(folders, key=lambda path: natural_order(path.name)) for found in _searched(each)]
-    return [folder, *inner] if frames else inner
-
-
-def _searched(folder: Path) -> list[Path]:
-    return [] if folder.name == MASKS_FOLDER else _folders_of_frames(folder)
+    own = [folder] if frames else []
+    inner = (_folders_of_frames(each) for each in _in_natural_order(folders) if each.name != MASKS_FOLDER)
+    return sum(inner, own)
 
 
 def _frames(folder: Path) -> list[Path]:
-    return sorted(listed(folder)[1], key=lambda path: natural_order(path.name))
+    return _in_natural_order(listed(folder)[1])
+
+
+def _in_natural_order(paths: list[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: natural_order(path.name))
 
 
 def _clip(root: Path, folder: Path) -> list[Record]:

@@ -51,6 +51,13 @@ class Record:
     mask: Path | int | None = None
     neighbour: Neighbour | None = None
 
+    @property
+    def source(self) -> Path | int:
+        """Where the pixels are: the file, or the row."""
+        source = self.path if self.path is not None else self.row
+        assert source is not None, "a record has neither file nor row"
+        return source
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -113,7 +120,7 @@ class Manifest:
     def read_still(self, index: int) -> Decoded:
         """Pixels (h, w, c) of one image without its motion, or the (d,) numbers of one table row."""
         record = self.records[index]
-        return self._decoded(self._source(record), record.name)
+        return self._decoded(record.source, record.name)
 
     def read_mask(self, index: int) -> Bool[np.ndarray, "h w"] | None:
         """True where the image is anomalous (any non-zero value of the mask), at the image's size; None without a mask.
@@ -152,7 +159,7 @@ class Manifest:
         of one image; decoding it raises the error. A frame that has a neighbour is hashed together with it.
         """
         record = self.records[index]
-        own = self._hash(self._source(record))
+        own = self._hash(record.source)
         if record.neighbour is None:
             return own
         source, step = record.neighbour
@@ -164,11 +171,6 @@ class Manifest:
         for index, record in enumerate(self.records):
             digest.update(f"{record.name}\0{record.label}\0{record.split}\0{self.content_hash(index)}\n".encode())
         return digest.hexdigest()
-
-    def _source(self, record: Record) -> Path | int:
-        source = record.path if record.path is not None else record.row
-        assert source is not None, "a record has neither file nor row"
-        return source
 
     def _decoded(self, source: Path | int, name: str) -> Decoded:
         if isinstance(source, Path):
@@ -187,18 +189,13 @@ class Manifest:
 
 
 def _file_hash(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            empty = not (block := file.read(1 << 20))
-            while block:
-                digest.update(block)
-                block = file.read(1 << 20)
+        if path.stat().st_size:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
-        empty = True
-    if empty:
-        digest = hashlib.sha256(b"unreadable " + bytes(path))
-    return digest.hexdigest()
+        pass
+    return hashlib.sha256(b"unreadable " + bytes(path)).hexdigest()
 
 
 def _row_hash(row: np.ndarray) -> str:

@@ -16,9 +16,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from hizumi.arguments import PositiveFloat, PositiveInt, check_arguments
-from hizumi.data.manifest import Manifest
 from hizumi.data.store import Store
-from hizumi.data.stream import Batches, Together, View, as_source, mix_seed
+from hizumi.data.stream import Batches, Together, View, Wrapped, as_source, mix_seed
 from hizumi.errors import DataError, UsageError
 
 Pairing = Callable[[Tensor, torch.Generator], Tensor]
@@ -32,7 +31,8 @@ def paired(inputs: Store, targets: Store) -> Batches:
     not of one size.
     """
     items, partners = _by_stem(inputs), _by_stem(targets)
-    _refuse_unmatched(items, inputs.manifest, partners, targets.manifest)
+    _refuse_unmatched(items, inputs.manifest.name, partners, targets.manifest.name)
+    _refuse_unmatched(partners, targets.manifest.name, items, inputs.manifest.name)
     both = ((own, partners[stem]) for stem, own in items.items())
     usable = [(own, partner) for own, partner in both if own is not None and partner is not None]
     if not usable:
@@ -49,7 +49,7 @@ def paired(inputs: Store, targets: Store) -> Batches:
     return Together(View(inputs, indices=own_indices), View(targets, indices=partner_indices))
 
 
-class SideBySide:
+class SideBySide(Wrapped):
     """Pairs from images of two halves, A left and B right, as in the data sets of pix2pix.
 
     Args:
@@ -58,27 +58,14 @@ class SideBySide:
     """
 
     def __init__(self, source: Batches | Tensor, backwards: bool = False) -> None:
-        self.source = as_source(source)
-        self.backwards = backwards
-        if isinstance(self.source, Store) and self.source.sizing is not None and self.source.sizing.mode == "tile":
+        source = as_source(source)
+        if isinstance(source, Store) and source.sizing is not None and source.sizing.mode == "tile":
             raise UsageError("tiles would cut through images that lie side by side; use the sizing mode 'resize'")
-        if len(self.source.shape) != 3 or self.source.shape[2] % 2:
-            shape = "x".join(map(str, self.source.shape))
+        if len(source.shape) != 3 or source.shape[2] % 2:
+            shape = "x".join(map(str, source.shape))
             raise DataError(f"items of {shape} are not two images side by side; their width must be even")
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one half."""
-        channels, height, width = self.source.shape
-        return channels, height, width // 2
-
-    @property
-    def views(self) -> int:
-        """Views of the source."""
-        return self.source.views
-
-    def __len__(self) -> int:
-        return len(self.source)
+        super().__init__(source, (*source.shape[:2], source.shape[2] // 2))
+        self.backwards = backwards
 
     def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Left and right halves, or the other way round."""
@@ -86,7 +73,7 @@ class SideBySide:
         return (right, left) if self.backwards else (left, right)
 
 
-class Unpaired:
+class Unpaired(Wrapped):
     """All items of one set in each epoch, with as many drawn at random from another.
 
     Args:
@@ -95,35 +82,22 @@ class Unpaired:
     """
 
     def __init__(self, first: Any, second: Any) -> None:
-        self.first = as_source(first)
-        self.second = as_source(second)
-        if self.first.shape != self.second.shape:
-            shapes = ["x".join(map(str, source.shape)) for source in (self.first, self.second)]
+        super().__init__(as_source(first))
+        self.other = as_source(second)
+        if self.shape != self.other.shape:
+            shapes = ["x".join(map(str, source.shape)) for source in (self, self.other)]
             raise DataError(f"one set holds items of {shapes[0]}, the other of {shapes[1]}; bring both to one shape")
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one item of either set."""
-        return self.first.shape
-
-    @property
-    def views(self) -> int:
-        """Views of the first set."""
-        return self.first.views
-
-    def __len__(self) -> int:
-        return len(self.first)
 
     def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Items `indices` of the first set, random ones of the second; without a generator, those of equal index."""
         if generator is None:
-            others = torch.as_tensor(indices) % len(self.second)
+            others = torch.as_tensor(indices) % len(self.other)
         else:
-            others = torch.randint(len(self.second), (len(indices),), generator=generator)
-        return self.first.batch(indices, generator), self.second.batch(others, generator)
+            others = torch.randint(len(self.other), (len(indices),), generator=generator)
+        return self.source.batch(indices, generator), self.other.batch(others, generator)
 
 
-class ReadyMade:
+class ReadyMade(Wrapped):
     """Pairs made from plain images: (inputs made by the pairing, the images).
 
     Randomness comes from the generator passed to `batch`, so that training resumes exactly. Without one, each item is
@@ -131,19 +105,11 @@ class ReadyMade:
     """
 
     def __init__(self, source: Batches | Tensor, pairing: Pairing) -> None:
-        self.source = as_source(source)
+        source = as_source(source)
+        if len(source.shape) != 3:
+            raise DataError(f"pairs are made from images (c, h, w), not from items of shape {source.shape}")
+        super().__init__(source, tuple(pairing(torch.zeros(1, *source.shape), torch.Generator()).shape[1:]))
         self.pairing = pairing
-        if len(self.source.shape) != 3:
-            raise DataError(f"pairs are made from images (c, h, w), not from items of shape {self.source.shape}")
-        self.shape = tuple(pairing(torch.zeros(1, *self.source.shape), torch.Generator()).shape[1:])
-
-    @property
-    def views(self) -> int:
-        """Views of the source."""
-        return self.source.views
-
-    def __len__(self) -> int:
-        return len(self.source)
 
     def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Inputs and targets."""
@@ -250,14 +216,10 @@ def _by_stem(store: Store) -> dict[str, int | None]:
 
 
 def _refuse_unmatched(
-    items: dict[str, int | None], source: Manifest, partners: dict[str, int | None], other: Manifest
+    items: dict[str, int | None], name: str, partners: dict[str, int | None], other_name: str
 ) -> None:
-    for own, its, name, other_name in (
-        (items, partners, source.name, other.name),
-        (partners, items, other.name, source.name),
-    ):
-        if alone := [stem for stem in own if stem not in its]:
-            raise DataError(
-                f"{name}: {len(alone)} of {len(own)} images have no partner of the same name in {other_name}, "
-                f"the first is {alone[0]!r}; add it there, or remove it here"
-            )
+    if alone := [stem for stem in items if stem not in partners]:
+        raise DataError(
+            f"{name}: {len(alone)} of {len(items)} images have no partner of the same name in {other_name}, "
+            f"the first is {alone[0]!r}; add it there, or remove it here"
+        )

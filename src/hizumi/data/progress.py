@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Observer = Callable[[Mapping[str, Any]], None]
-"""Called with a record at each step of a task: {"phase", "step", "share", "losses"}; training adds its own keys."""
+"""Called with a record at each step of a task: {"phase", "step", "share", "losses"}; training adds its own keys.
+
+Training reads losses from the device once per journal interval; until the next reading, records repeat the last values.
+"""
 
 
 def reporting(observe: Observer | None, phase: str) -> Callable[[int, int], None] | None:

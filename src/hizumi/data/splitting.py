@@ -32,7 +32,8 @@ def split(
     for unit in units:
         _join_unit(unit, splits)
     units = [free for unit in units if (free := [index for index in unit if splits[index] is None])]
-    needs_test = any(record.label == 1 for record in records) and not _has_normal(records, splits, "test")
+    normal = {split for record, split in zip(records, splits, strict=True) if record.label == 0}
+    needs_test = "test" not in normal and any(record.label == 1 for record in records)
     shares = {"test": test_share} if needs_test else {}
     if calibration_share is not None and "calibration" not in splits:
         shares["calibration"] = calibration_share
@@ -96,10 +97,6 @@ def _kept_split(record: Record, has_calibration: bool) -> str | None:
     if record.split == "train" and not has_calibration:
         return None
     return record.split
-
-
-def _has_normal(records: tuple[Record, ...], splits: list[str | None], name: str) -> bool:
-    return any(record.label == 0 and split == name for record, split in zip(records, splits, strict=True))
 
 
 def _units(manifest: Manifest) -> list[list[int]]:

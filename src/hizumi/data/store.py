@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ class Store:
         if manifest.vectors:
             table, notes = _checked_table(manifest)
             return cls(manifest, table, range(len(manifest)), notes=notes)
-        return _Builder(manifest, sizing, window, channels, folder, strict).build(on_progress)
+        return _Builder(manifest, sizing, window, channels, strict, PixelCache(folder)).build(on_progress)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -110,10 +111,7 @@ class Store:
         """One item as it enters a batch, but in the source's dtype; in tile mode the middle of the image."""
         if self.window is None:
             return np.asarray(self._items[index])
-        image = self.pixels(index)
-        if self.sizing is not None and self.sizing.mode == "tile":
-            image = _crop(image, self.sizing, None)
-        return np.ascontiguousarray(image.transpose(2, 0, 1))
+        return np.ascontiguousarray(_crop(self.pixels(index), self.sizing, None).transpose(2, 0, 1))
 
     def batch(
         self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
@@ -125,34 +123,23 @@ class Store:
         chosen = torch.as_tensor(indices).tolist()
         if self.window is None:
             return torch.from_numpy(np.stack([self._items[index] for index in chosen]))
-        images = [self.pixels(index) for index in chosen]
-        if self.sizing is not None and self.sizing.mode == "tile":
-            images = [_crop(image, self.sizing, generator) for image in images]
-        unit = self.window.to_unit(np.stack(images))
+        unit = self.window.to_unit(np.stack([_crop(self.pixels(index), self.sizing, generator) for index in chosen]))
         return torch.from_numpy(np.ascontiguousarray(unit.transpose(0, 3, 1, 2)))
 
 
+@dataclass
 class _Builder:
     """The steps of `Store.build` for images, and their intermediate results."""
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        sizing: Sizing | None,
-        window: Window | None,
-        channels: int | None,
-        folder: Path | None,
-        strict: bool,
-    ) -> None:
-        self.manifest = manifest
-        self.sizing = sizing
-        self.window = window
-        self.channels = channels
-        self.strict = strict
-        self.cache = PixelCache(folder)
-        self.sized: dict[int, Decoded | str] = {}  # pixels, or the key under which the cache has them
-        self.failures: dict[int, Failure] = {}
-        self.decoded_count = 0
+    manifest: Manifest
+    sizing: Sizing | None
+    window: Window | None
+    channels: int | None
+    strict: bool
+    cache: PixelCache
+    sized: dict[int, Decoded | str] = field(default_factory=dict)  # pixels, or the key of those in the cache
+    failures: dict[int, Failure] = field(default_factory=dict)
+    decoded_count: int = 0
 
     def build(self, on_progress: Callable[[int, int], None] | None) -> Store:
         try:
@@ -167,11 +154,8 @@ class _Builder:
         found = {index: self._found(entry) for index, entry in self.sized.items()}
         self._refuse_empty(found)
         channels = self.channels or _common_channels(found)
-        dtype = (
-            self.window.dtype
-            if self.window
-            else Counter(d.pixels.dtype.name for d in found.values()).most_common(1)[0][0]
-        )
+        dtypes = Counter(decoded.pixels.dtype.name for decoded in found.values())
+        dtype = self.window.dtype if self.window else dtypes.most_common(1)[0][0]
         notes: Counter[str] = Counter()
         for index in list(found):
             self._attempt(index, self._check, index, found, channels, dtype, notes)
@@ -255,15 +239,13 @@ class _Builder:
     def _refuse_mixed_sizes(self, found: dict[int, Decoded]) -> None:
         if self.sizing is not None:
             return
-        first, *others = found
-        height, width = found[first].pixels.shape[:2]
-        for index in others:
-            other_height, other_width = found[index].pixels.shape[:2]
-            if (other_height, other_width) != (height, width):
-                names = self.manifest.records[first].name, self.manifest.records[index].name
+        (name, height, width), *others = (
+            (self.manifest.records[index].name, *decoded.pixels.shape[:2]) for index, decoded in found.items()
+        )
+        for other, its_height, its_width in others:
+            if (its_height, its_width) != (height, width):
                 raise DataError(
-                    f"{names[0]} is {width}x{height} pixels and {names[1]} {other_width}x{other_height}: "
-                    "set an image size for all"
+                    f"{name} is {width}x{height} pixels and {other} {its_width}x{its_height}: set an image size for all"
                 )
 
 
@@ -273,7 +255,10 @@ def _common_channels(found: dict[int, Decoded]) -> int:
     return 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
 
 
-def _crop(image: np.ndarray, sizing: Sizing, generator: torch.Generator | None) -> np.ndarray:
+def _crop(image: np.ndarray, sizing: Sizing | None, generator: torch.Generator | None) -> np.ndarray:
+    """In tile mode one window of the image, random or central; else all of it."""
+    if sizing is None or sizing.mode == "resize":
+        return image
     room_down, room_right = image.shape[0] - sizing.height, image.shape[1] - sizing.width
     if generator is None:
         top, left = room_down // 2, room_right // 2

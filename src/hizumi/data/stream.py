@@ -1,5 +1,6 @@
 """Sources of batches, and the endless shuffled stream that training reads: a pure function of seed and step."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
@@ -39,11 +40,7 @@ class TensorSource:
 
     def __init__(self, items: Shaped[Tensor, "n *shape"]) -> None:
         self.items = items
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one item."""
-        return tuple(self.items.shape[1:])
+        self.shape = tuple(items.shape[1:])
 
     def __len__(self) -> int:
         return len(self.items)
@@ -53,7 +50,27 @@ class TensorSource:
         return self.items[indices]
 
 
-class Together:
+class Wrapped(ABC):
+    """Batches made from those of another source, whose length and views they keep; `shape` is its own if not given."""
+
+    def __init__(self, source: Batches, shape: tuple[int, ...] | None = None) -> None:
+        self.source = source
+        self.shape = source.shape if shape is None else shape
+
+    @property
+    def views(self) -> int:
+        """Views of the source."""
+        return self.source.views
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @abstractmethod
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Any:
+        """As for `Batches`."""
+
+
+class Together(Wrapped):
     """Batches of tuples: corresponding items of several sources, such as images and their labels, or pairs.
 
     All sources draw their views with equal generators, so that a random crop is the same in each.
@@ -63,20 +80,8 @@ class Together:
         lengths = {len(source) for source in sources}
         if len(lengths) > 1:
             raise DataError(f"{' and '.join(map(str, sorted(lengths)))} items cannot be matched one to one")
+        super().__init__(sources[0])
         self.sources = sources
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one item of the first source."""
-        return self.sources[0].shape
-
-    @property
-    def views(self) -> int:
-        """Views of the first source."""
-        return self.sources[0].views
-
-    def __len__(self) -> int:
-        return len(self.sources[0])
 
     def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """One batch of each source."""
@@ -86,25 +91,15 @@ class Together:
         return tuple(source.batch(indices, generator.set_state(state)) for source in self.sources)
 
 
-class View:
+class View(Wrapped):
     """Selected items of a source, in the given order; each batch passes through a function that keeps the shape."""
 
     def __init__(
         self, source: Batches, *, indices: Tensor | None = None, function: Callable[[Tensor], Tensor] | None = None
     ) -> None:
-        self.source = source
+        super().__init__(source)
         self.indices = indices
         self.function = function
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one item."""
-        return self.source.shape
-
-    @property
-    def views(self) -> int:
-        """Views of the source."""
-        return self.source.views
 
     def __len__(self) -> int:
         return len(self.source) if self.indices is None else len(self.indices)

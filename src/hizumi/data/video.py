@@ -30,18 +30,14 @@ def open_video(path: Path) -> Manifest:
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
                 frames.append(frame.to_ndarray(format="gray" if frame.format.name.startswith("gray") else "rgb24"))
-                _refuse_too_long(path, len(frames) * frames[0].nbytes)
+                if len(frames) * frames[0].nbytes > LARGEST_BYTES:
+                    raise DataError(
+                        f"{printable(path)}: its frames take over {LARGEST_BYTES >> 30} GiB of memory; "
+                        "cut or scale it, or write its frames into a folder"
+                    )
     except (av.FFmpegError, OSError, IndexError) as error:
         reason = getattr(error, "strerror", None) or "it holds no pictures"
         raise DataError(f"{printable(path)}: cannot be read as video ({reason})") from error
     if len({frame.shape for frame in frames}) != 1:
         raise DataError(f"{printable(path)}: holds {'frames of several sizes' if frames else 'no frames'}")
     return with_neighbours(open_array(np.stack(frames), printable(path.stem)))
-
-
-def _refuse_too_long(path: Path, size: int) -> None:
-    if size > LARGEST_BYTES:
-        raise DataError(
-            f"{printable(path)}: its frames take over {LARGEST_BYTES >> 30} GiB of memory; "
-            "cut or scale it, or write its frames into a folder"
-        )

@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 from hizumi import networks, objectives
 from hizumi.arguments import Momentum, PositiveFloat, PositiveInt
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
-from hizumi.models.abilities import CanEncode, CanReconstruct
+from hizumi.models.abilities import Autoencodes
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, Preset, TrainingOptions, WeightAverage, linear_to_zero
 
@@ -21,7 +21,7 @@ CARD = Card(
 )
 
 
-class ALADTraining(Adversarial, CanEncode, CanReconstruct):
+class ALADTraining(Adversarial, Autoencodes):
     """Encoder and generator against three critics: of items with codes, items twice, codes twice.
 
     Args:
@@ -122,8 +122,8 @@ class ALADTraining(Adversarial, CanEncode, CanReconstruct):
         self.update("encoder and generator", terms["joint"] + terms["item cycle"] + terms["code cycle"])
 
         self.follow_average()
-        self.encoder_average.follow(self.encoder, self.steps_done)
-        self.item_critic_average.follow(self.item_critic, self.steps_done)
+        self.encoder_average.follow(self.encoder, self.clock)
+        self.item_critic_average.follow(self.item_critic, self.clock)
         return losses | {name: term.detach() for name, term in terms.items()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
@@ -131,9 +131,6 @@ class ALADTraining(Adversarial, CanEncode, CanReconstruct):
 
     def encode(self, images: Tensor) -> Tensor:
         return self.encoder_average.network(images)
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        return self.decode(self.encode(images))
 
     def features(self, first: Tensor, second: Tensor) -> Tensor:
         """Features (n, k) of item pairs, by the average of their critic."""

@@ -44,7 +44,6 @@ class CrossTranslation(Trainable):
         self._template = (template,)  # in a tuple, so that the untrained template is not a part of this module
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make the networks; their optimisers are this one's."""
         channels, height, width = shape
         inputs, targets = self.parts(torch.empty(1, *shape))
         if not (inputs.shape[1] and targets.shape[1]):
@@ -54,16 +53,13 @@ class CrossTranslation(Trainable):
             )
         self.translator = copy.deepcopy(self._template[0])
         self.translator.target_channels = targets.shape[1]
-        self.translator.prepare((inputs.shape[1], height, width))
-        self.optimisers = self.translator.optimisers
+        self.wrap(self.translator, (inputs.shape[1], height, width))
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """A step of pix2pix on pairs of the two parts."""
-        self.translator.progress, self.translator.fabric = self.progress, self.fabric
         return self.translator.step(self.parts(batch))
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """Mean absolute error of what the items are translated to."""
         return self.translator.validation_loss(self.parts(batch))
 
     def parts(self, items: Tensor) -> tuple[Tensor, Tensor]:

@@ -79,7 +79,7 @@ class DeepOneClassTraining(Trainable):
         """Tell the classes of a reference batch apart, and keep the outputs for the normal batch together."""
         if self._references is None:
             self._references = self._open_references(len(batch))
-        images, labels = self._references.batch(self.steps_done)
+        images, labels = self._references.batch(self.clock.batches_done)
         outputs = self.head(self.encode(torch.cat([images.to(batch.device), batch])))
         descriptiveness = cross_entropy(outputs[: len(images)], labels.to(batch.device))
         compactness = objectives.compactness(outputs[len(images) :])
@@ -87,7 +87,6 @@ class DeepOneClassTraining(Trainable):
         return {"descriptiveness": descriptiveness.detach(), "compactness": compactness.detach()}
 
     def encode(self, images: Tensor) -> Tensor:
-        """Features, (n, features)."""
         return self.body(self.pyramid.pad(images))
 
     def _open_references(self, batch_size: int) -> Stream:

@@ -169,7 +169,6 @@ class DeepSVDDTraining(Trainable):
         return self._objective(self.squared_distances(batch))
 
     def encode(self, items: Tensor) -> Tensor:
-        """φ(x), (n, code)."""
         return self.encoder(self.pretraining.inputs(items))
 
     def squared_distances(self, items: Tensor) -> Tensor:

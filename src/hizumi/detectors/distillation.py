@@ -178,7 +178,6 @@ class Distillation(Detector):
         return gradient.abs().sum(1, keepdim=True)
 
     def embedding(self, images: Tensor) -> Tensor:
-        """The student's map of the highest level, averaged over the image."""
         return self._pairs(images)[-1][1].mean((2, 3))
 
     def _pairs(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -45,7 +45,7 @@ class EGBAD(Detector):
             lambda: EGBAD(published_bigan(latent=8, width=16, learning_rate=1e-3, average_decay=0.995, dropout=0.2)),
             TrainingOptions(budget=Budget(steps=3000), batch_size=64),
         ),
-        "small": Preset(lambda: EGBAD(BiGAN(latent=8, width=8, learning_rate=4e-3, spectral_norm=True))),
+        "small": Preset(lambda: EGBAD(BiGAN(latent=8, width=16, learning_rate=2e-3), weight=0.95)),
     }
 
     def __init__(

@@ -89,12 +89,10 @@ class FAnoGANEncoding(Trainable):
         return {"residual": residual.detach(), "feature": feature.detach()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """izi_f, which is the score."""
         residual, feature = self.errors(batch, self.rebuild(batch))
         return (residual + self.feature_weight * feature).mean()
 
     def encode(self, items: Tensor) -> Tensor:
-        """Codes E(x), (n, latent)."""
         codes = self.encoder(items)
         return codes.tanh() if self.bounded_codes else codes
 

@@ -79,7 +79,6 @@ class FixedFeatures(nn.Module):
         return as_multiples(pad(images, (beyond,) * 4, mode="reflect") if beyond else images)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> dict[int, Tensor]:
-        """Maps (n, k, p, q) by level."""
         return self.maps(self.prepared(images))
 
     def maps(self, prepared: Float[Tensor, "n c y x"]) -> dict[int, Tensor]:

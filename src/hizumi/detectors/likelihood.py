@@ -47,15 +47,11 @@ class Background(Trainable):
         self.default_budget, self.default_batch_size = model.default_budget, model.default_batch_size  # type: ignore[misc]
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Build the model; its optimisers are this phase's."""
-        self.optimisers = self.model.prepare(shape).optimisers
+        self.wrap(self.model, shape)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """The model's own step, on mutated items."""
-        model = self.model
-        model.fabric, model.progress, model.steps_done = self.fabric, self.progress, self.steps_done
-        model.images_seen.copy_(self.images_seen)
-        return model.step(self.mutated(batch))
+        return self.model.step(self.mutated(batch))
 
     def mutated(self, items: Tensor) -> Tensor:
         """Items with some pixels uniform in [-1, 1], or columns from N(0, 1), the law of columns one by one."""

@@ -55,7 +55,6 @@ class ReferenceScores(nn.Module):
         self.laws = torch.tensor([shape, scale, max(_mean(depths), floor)], dtype=torch.float64, device=scores.device)
 
     def forward(self, scores: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        """Logarithms of p-values."""
         if self.scores is None or self.shares is None or self.laws is None:
             raise NotFittedError("there are no reference scores yet; call fit first")
         scores, (shape, scale, depth) = scores.double(), self.laws

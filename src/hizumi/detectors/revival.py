@@ -17,5 +17,5 @@ def revive(training: Trainable, discriminator: nn.Module, loss: Tensor, make: Ca
     """
     if training.mean_over_processes(loss) < DEAD_DISCRIMINATOR_LOSS:
         with torch.random.fork_rng():
-            torch.manual_seed(int(training.images_seen))  # the same in every process
+            torch.manual_seed(training.images_seen)  # the same in every process
             discriminator.load_state_dict(make().state_dict())

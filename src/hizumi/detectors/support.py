@@ -73,7 +73,6 @@ class SupportVectorMachine(nn.Module):
         return rows
 
     def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """How far rows lie outside the boundary, along w; negative inside."""
         if self.weights is None or self.offset is None:
             raise NotFittedError("this support vector machine is not fitted yet; call fit first")
         return self.offset - self.features(rows) @ self.weights

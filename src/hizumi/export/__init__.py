@@ -1,6 +1,4 @@
 """Export: a fitted inspector as one graph with its calibration, which scores the same without torch."""
 
-from hizumi.export.exporting import Exported, export
-from hizumi.export.parity import Parity
-
-__all__ = ["Exported", "Parity", "export"]
+from hizumi.export.exporting import Exported as Exported, export as export
+from hizumi.export.parity import Parity as Parity

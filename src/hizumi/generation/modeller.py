@@ -120,13 +120,14 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             strict: Stop at the first image that cannot be read, instead of passing it over.
         """
         started = time.monotonic()
+        self.check()
         options = self.training or TrainingOptions()
         fabric = make_fabric(options)
         fabric.launch()
         # Every process trains, the first one reports.
         observe, preview = (observe, preview) if fabric.is_global_zero else (None, None)
         data_options = self._data_options(strict=strict, observe=observe)
-        model, data = training_data_for(self.checked_model(), X, y, data_options, self.pairing)
+        model, data = training_data_for(self._new_model(), X, y, data_options, self.pairing)
         training, validation = with_validation(data.batches, options)
         if preview is not None and not data.preprocessing.vectors:
             observe = previewing(model, data.items, observe, preview)
@@ -155,9 +156,10 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
         Changes nothing: a fitted modeller stays as it is.
         """
+        self.check()
         options = self.training or TrainingOptions()
         data_options = replace(self._data_options(strict=strict), cache=None)
-        model, data = training_data_for(self.checked_model(), X, y, data_options, self.pairing)
+        model, data = training_data_for(self._new_model(), X, y, data_options, self.pairing)
         plan = self._record(model, data, options)
         seconds, steps = training_cost([model], data.batches, options)
         return plan | {"estimate": {"seconds": round(seconds, 1), "steps": steps, "memory_bytes": peak_memory()}}
@@ -310,12 +312,12 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         others = ", ".join(name for name, found in find_models().items() if issubclass(found, ability))
         raise UsageError(f"{type(self.model_).__name__} cannot {ABILITIES[ability]}; models that can: {others}")
 
-    def checked_model(self) -> Trainable:
-        """A new, unfitted model; raises UsageError where an argument, its own or the model's, is wrong."""
+    def check(self) -> None:
+        """Raise UsageError where an argument, its own or the model's, is wrong; `fit` does so before it reads."""
         check_arguments(self)
-        model = model_class(self.model)() if isinstance(self.model, str) else clone(self.model)
-        check_arguments(model)
-        return model
+
+    def _new_model(self) -> Trainable:
+        return model_class(self.model)() if isinstance(self.model, str) else clone(self.model)
 
     def _data_options(self, *, strict: bool, observe: Observer | None = None) -> DataOptions:
         return DataOptions(

@@ -47,7 +47,7 @@ def previewing(model: Trainable, items: Batches, observe: Observer | None, previ
 
 @torch.no_grad()
 def _pictures(model: Trainable, items: Batches) -> Tensor | None:
-    device = model.images_seen.device
+    device = model.device
     model.eval()
     try:
         if isinstance(model, CanSample):

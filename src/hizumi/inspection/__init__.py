@@ -5,11 +5,11 @@ import typing as _typing
 from hizumi.lazy import lazily as _lazily
 
 if _typing.TYPE_CHECKING:
-    from hizumi.inspection.bundle import load, save
-    from hizumi.inspection.inspector import Inspector
-    from hizumi.inspection.loaded import restore
-    from hizumi.inspection.unseen import held_out
-    from hizumi.inspection.verdicts import Inspection, InspectorBase
+    from hizumi.inspection.bundle import load as load, save as save
+    from hizumi.inspection.inspector import Inspector as Inspector
+    from hizumi.inspection.loaded import restore as restore
+    from hizumi.inspection.unseen import held_out as held_out
+    from hizumi.inspection.verdicts import Inspection as Inspection, InspectorBase as InspectorBase
 
 __getattr__, __dir__ = _lazily(
     __name__,
@@ -21,13 +21,4 @@ __getattr__, __dir__ = _lazily(
         "verdicts": ["Inspection", "InspectorBase"],
     },
 )
-
-__all__ = [
-    "Inspection",
-    "Inspector",
-    "InspectorBase",
-    "held_out",
-    "load",
-    "restore",
-    "save",
-]
+__all__ = __dir__()

@@ -115,7 +115,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             strict: Stop at the first image that cannot be read, instead of passing it over.
         """
         started = time.monotonic()
-        detector = self.checked_detector()
+        self.check()
+        detector = self._new_detector()
         options = self._training_options()
         fabric = make_fabric(options)
         fabric.launch()
@@ -152,6 +153,16 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.options_ = record | self._calibration_record(manifest, store) | {"fit_seconds": fit_seconds}
         self.is_main_process_ = fabric.is_global_zero
         return self
+
+    def check(self) -> None:
+        """Raise UsageError where an argument, its own or the detector's, is wrong; `fit` does so before it reads."""
+        check_arguments(self)
+        check_rule(self.rule, self.false_alarm_rate)
+        if self.rule == "best-f1":
+            raise UsageError("the best-f1 rule needs labelled data: fit with another rule, then calibrate with them")
+        if self.rule == "chi-square" and not self._detector_type().follows_chi_square:
+            raise UsageError("the chi-square rule is for mahalanobis, whose scores follow that law; use conformal")
+        self._training_options()  # refuses a preset that there is not
 
     def split_as_fitted(self, X: Any) -> Manifest:
         """The records of what it was fitted on, each with the split that `fit` gave it."""
@@ -224,7 +235,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         """
         from hizumi.runs.planning import estimate
 
-        detector = self.checked_detector()
+        self.check()
+        detector = self._new_detector()
         options = self._training_options()
         manifest = split_for_fit(opened(X, motion=self.wants_motion), self.held_out_share, options.seed)
         data_options = replace(self._data_options(detector, strict=strict), cache=None)
@@ -234,6 +246,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         return plan | self._calibration_record(manifest, store) | {"estimate": cost}
 
     def _manifest(self, X: Any, reset: bool = False) -> Manifest:
+        if not reset:
+            check_is_fitted(self, "detector_")
         motion = self.wants_motion if reset else self.uses_motion
         if is_table(X):
             X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1)
@@ -243,23 +257,11 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             self.__dict__.pop("n_features_in_", None)
         return manifest
 
-    def checked_detector(self) -> Detector:
-        """A new, unfitted detector; raises UsageError where an argument, its own or the detector's, is wrong."""
-        check_arguments(self)
-        check_rule(self.rule, self.false_alarm_rate)
-        if self.rule == "best-f1":
-            raise UsageError("the best-f1 rule needs labelled data: fit with another rule, then calibrate with them")
-        if self.rule == "chi-square" and not self._detector_type().follows_chi_square:
-            raise UsageError("the chi-square rule is for mahalanobis, whose scores follow that law; use conformal")
-        preset = self._preset()
-        detector: Detector
+    def _new_detector(self) -> Detector:
         if isinstance(self.detector, Detector):
-            detector = clone(
-                self.detector
-            )  # as in every scikit-learn estimator, what the user handed in stays as it is
-        else:
-            detector = self._detector_type()() if preset is None else preset.make()
-        check_arguments(detector)
+            return clone(self.detector)  # as in scikit-learn, what the user handed in stays as it is
+        preset = self._preset()
+        detector: Detector = self._detector_type()() if preset is None else preset.make()
         return detector
 
     def _detector_type(self) -> type[Detector]:

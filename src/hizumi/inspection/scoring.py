@@ -48,6 +48,8 @@ def scores_of(detector: "Detector", preprocessing: Preprocessing) -> ScoresBatch
     def scored(crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
         anomaly = detector.score(torch.from_numpy(preprocessing.to_model(crops)), BATCH_SIZE)
         named = named_outputs(anomaly)
+        if preprocessing.vectors:
+            named.pop(EXPECTED, None)  # only images are shown
         pictures = {name: named[name].float() for name in (MAP, EXPECTED) if name in named}
         return {name: values.cpu().numpy() for name, values in (named | pictures).items()}
 

@@ -57,6 +57,14 @@ class CanReconstruct(Trainable, ABC):
         """Reconstructions, of the same shape as the items."""
 
 
+class Autoencodes(CanEncode, CanDecode, CanReconstruct, ABC):
+    """Reconstructs items from their codes; adversarial models return items of the same kind, not the same pixels."""
+
+    @final
+    def reconstruct(self, images: Tensor) -> Tensor:
+        return self.decode(self.encode(images))
+
+
 class CanTranslate(Trainable, ABC):
     """Turns images into their counterparts: clean, enlarged, coloured, or of another set."""
 
@@ -110,15 +118,14 @@ class HasPrior(CanSample, CanDecode, ABC):
     @final
     def noise(self, count: int) -> Tensor:
         """Codes (count, latent) drawn from N(0, I)."""
-        return torch.randn(count, self.latent, device=self.images_seen.device)
+        return torch.randn(count, self.latent, device=self.device)
 
     @final
     def sample(self, count: int, seed: int = 0) -> Tensor:
-        """Items decoded from codes drawn from N(0, I)."""
         self.require_built()
         codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():
-            return self.eval().decode(codes.to(self.images_seen.device))
+            return self.eval().decode(codes.to(self.device))
 
 
 class HasOpponent(HasPrior, ABC):

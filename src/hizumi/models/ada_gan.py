@@ -1,7 +1,6 @@
 """AdaGAN: boosting for generators, each trained on what the mixture so far misses."""
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -36,16 +35,14 @@ class AdaGAN(Adversarial):
         average_decay: Of the running averages of the generators, which sample; None for the last weights.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="implicit",
         idea="train generators one after the other, each on the data that the mixture of the earlier ones misses",
         paper="Tolstikhin et al., AdaGAN: boosting generative models, NeurIPS 2017",
     )
-    default_budget: ClassVar[Budget] = Budget(steps=10_000)
-    default_batch_size: ClassVar[int] = 128
-    presets: ClassVar[Mapping[str, Preset]] = {
-        "small": Preset(lambda: AdaGAN(generators=2, width=8, hidden=(32, 32), latent=4, classifier_share=0.3))
-    }
+    default_budget = Budget(steps=10_000)
+    default_batch_size = 128
+    presets = {"small": Preset(lambda: AdaGAN(generators=2, width=8, hidden=(32, 32), latent=4, classifier_share=0.3))}
     generator: "Mixture"
 
     def __init__(
@@ -72,7 +69,6 @@ class AdaGAN(Adversarial):
         self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make a generator, a discriminator and a classifier for each stage."""
         stages = range(self.generators)
         self.generator = Mixture(
             [networks.generator(shape, self.latent, self.width, hidden=self.hidden) for _ in stages]
@@ -163,7 +159,6 @@ class Mixture(nn.Module):
         self.shares.zero_()[: len(shares)] = torch.tensor(shares, dtype=torch.float64)
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n ..."]:
-        """Items of codes."""
         chosen, codes = self.choose(codes)
         rows = [(chosen == part).nonzero().flatten() for part in range(len(self.parts))]
         items = torch.cat([part(codes[own]) for part, own in zip(self.parts, rows, strict=True) if len(own)])

@@ -1,7 +1,6 @@
 """Shared by adversarial models: the generator, its running average, and whose turn it is."""
 
 from abc import ABC
-from collections.abc import Callable
 from typing import final
 
 import torch
@@ -9,8 +8,7 @@ from torch import Tensor, nn
 
 from hizumi.models.abilities import HasPrior
 from hizumi.networks.parts import in_parts
-from hizumi.objectives import Game
-from hizumi.training import WeightAverage
+from hizumi.training import Schedule, WeightAverage, constant
 
 SAMPLES_AT_ONCE = 256
 
@@ -23,6 +21,14 @@ class Adversarial(HasPrior, ABC):
 
     generator: nn.Module
     average: WeightAverage | None
+    learning_rate: float
+
+    @final
+    def optimise_each(self, *players: str, betas: tuple[float, float], schedule: Schedule = constant) -> None:
+        """Register an Adam optimiser for each of these attributes, by its name."""
+        for player in players:
+            parameters = self.get_submodule(player).parameters()
+            self.optimise(player, parameters, learning_rate=self.learning_rate, betas=betas, schedule=schedule)
 
     @final
     def keep_average(self, decay: float | None) -> None:
@@ -33,7 +39,7 @@ class Adversarial(HasPrior, ABC):
     def follow_average(self) -> None:
         """Call after each step of the generator."""
         if self.average is not None:
-            self.average.follow(self.generator, self.steps_done)
+            self.average.follow(self.generator, self.clock)
 
     @final
     def generators_turn(self, opponent_steps: int, pretraining: int = 0) -> bool:
@@ -42,28 +48,6 @@ class Adversarial(HasPrior, ABC):
         The opponent moves in every step, so that a step sees one batch.
         """
         return self.steps_done >= pretraining and (self.steps_done - pretraining + 1) % opponent_steps == 0
-
-    @final
-    def play(
-        self,
-        game: Game,
-        real: Tensor,
-        fake: Tensor,
-        judge: Callable[[Tensor], Tensor],
-        *,
-        label_smoothing: float = 0.0,
-        generator_moves: bool = True,
-    ) -> dict[str, Tensor]:
-        """One turn of algorithm 1 of Goodfellow et al. (2014), by the optimisers "discriminator" and "generator".
-
-        `fake` is what the generator made, with its graph; `judge` gives the discriminator's logits (n,) of items.
-        """
-        discriminator = game.discriminator(judge(real), judge(fake.detach()), label_smoothing)
-        losses = {"discriminator": self.update("discriminator", discriminator)}
-        if generator_moves:
-            losses["generator"] = self.update("generator", game.generator(judge(fake)))
-            self.follow_average()
-        return losses
 
     @final
     def decode(self, codes: Tensor) -> Tensor:

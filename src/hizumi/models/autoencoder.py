@@ -1,7 +1,6 @@
 """Autoencoder: an encoder squeezes an item into a small code, a decoder rebuilds it."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +8,11 @@ from torch.nn.functional import mse_loss
 
 from hizumi import networks
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
-from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct
+from hizumi.models.abilities import Autoencodes
 from hizumi.training import Budget, Card, Preset, drop_at
 
 
-class Autoencoder(CanEncode, CanDecode, CanReconstruct):
+class Autoencoder(Autoencodes):
     """Non-linear principal components, trained on the squared error: plain, denoising or sparse.
 
     Args:
@@ -26,14 +25,14 @@ class Autoencoder(CanEncode, CanDecode, CanReconstruct):
         sparsity: Weight of the mean |code| beside the squared error.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="explicit, approximate",
         idea="squeeze an item through a narrow code and rebuild it",
         paper="Hinton & Salakhutdinov, Reducing the dimensionality of data with neural networks, Science 2006",
     )
-    default_budget: ClassVar[Budget] = Budget(steps=5000)
-    default_batch_size: ClassVar[int] = 16
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: Autoencoder(width=8))}
+    default_budget = Budget(steps=5000)
+    default_batch_size = 16
+    presets = {"small": Preset(lambda: Autoencoder(width=8))}
 
     def __init__(
         self,
@@ -53,7 +52,6 @@ class Autoencoder(CanEncode, CanDecode, CanReconstruct):
         self.sparsity = sparsity
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make encoder and decoder."""
         self.encoder: nn.Module
         self.decoder: nn.Module
         if self.layout == "spatial" and len(shape) == 3:
@@ -65,7 +63,6 @@ class Autoencoder(CanEncode, CanDecode, CanReconstruct):
         self.optimise("autoencoder", self.parameters(), learning_rate=self.learning_rate, schedule=drop_at(0.7))
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """Reconstruct the batch, with noise on the input if there is any, and step down the squared error."""
         squeezed = batch + self.noise * torch.randn_like(batch) if self.noise else batch
         codes = self.encode(squeezed)
         reconstruction = mse_loss(self.decode(codes), batch)
@@ -76,7 +73,6 @@ class Autoencoder(CanEncode, CanDecode, CanReconstruct):
         return {"reconstruction": reconstruction.detach(), "code": size.detach()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """Squared error."""
         return mse_loss(self.reconstruct(batch), batch)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -84,9 +80,4 @@ class Autoencoder(CanEncode, CanDecode, CanReconstruct):
         return self.encoder(images)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Items of codes."""
         return self.decoder(codes)
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Items rebuilt from their codes."""
-        return self.decode(self.encode(images))

@@ -5,7 +5,7 @@ Pixels come in raster order, and the channels of a pixel one after the other: p(
 
 import math
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, ClassVar, final
+from typing import Annotated, Any, final
 
 import torch
 from annotated_types import Interval
@@ -33,8 +33,8 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
     are (images, labels), and where no labels are given, classes are equally likely.
     """
 
-    default_budget: ClassVar[Budget] = Budget(steps=3000)
-    default_batch_size: ClassVar[int] = 16
+    default_budget = Budget(steps=3000)
+    default_batch_size = 16
 
     levels: int
     learning_rate: float
@@ -46,7 +46,6 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
 
     @final
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make the network and its running average."""
         self.body = self.network(shape)
         self.average = WeightAverage(self.body, AVERAGE_DECAY)
         self.optimise(
@@ -59,7 +58,7 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
         images, labels = self._parts(batch)
         log_density = self._log_density(self.body, images, labels)
         loss = self.update("body", -log_density.mean())
-        self.average.follow(self.body, self.steps_done)
+        self.average.follow(self.body, self.clock)
         return {"nats": loss * log_density[0].numel()}
 
     @final
@@ -71,13 +70,11 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
     def log_likelihood(self, images: Tensor, labels: Tensor | None = None) -> LogLikelihood:
         """Exact log-likelihoods in nats; given labels, those of a conditional model for these labels."""
         parts = in_parts(images, max(1, LOGITS_AT_ONCE // (self.levels * math.prod(images.shape[1:]))))
-        if labels is not None:
-            given = in_parts(labels, len(parts[0]))
-            densities = [self._log_density(self._averaged(), *part) for part in zip(parts, given, strict=True)]
-        elif self.classes is not None:
+        if labels is None and self.classes is not None:
             densities = [self._over_classes(part, self.classes) for part in parts]
         else:
-            densities = [self._log_density(self._averaged(), part) for part in parts]
+            given = [None] * len(parts) if labels is None else in_parts(labels, len(parts[0]))
+            densities = [self._log_density(self._averaged(), *part) for part in zip(parts, given, strict=True)]
         pixel = torch.cat(densities).sum(1, keepdim=True)
         image = pixel.flatten(1).sum(1)
         return LogLikelihood(image, pixel, {"likelihood": image})
@@ -93,7 +90,7 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
         parts = []
         for start in range(0, count, SAMPLES_AT_ONCE):
             chosen = slice(start, start + SAMPLES_AT_ONCE)
-            some = uniforms[chosen].to(self.images_seen.device)
+            some = uniforms[chosen].to(self.device)
             condition = self._condition(None if labels is None else labels[chosen], some)
             parts.append(draw(network.incremental(len(some), height, width, *condition), some, self.levels))
         return torch.cat(parts)
@@ -133,7 +130,7 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
         count = items.shape[0]
         if labels.shape != (count,) or not bool(((labels >= 0) & (labels < self.classes)).all()):
             raise DataError(f"{name} needs {count} labels of 0 to {self.classes - 1}, one for each image")
-        return (labels.to(self.images_seen.device),)
+        return (labels.to(self.device),)
 
 
 def to_levels(images: Float[Tensor, "*shape"], levels: int) -> Int[Tensor, "*shape"]:

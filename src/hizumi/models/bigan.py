@@ -1,7 +1,6 @@
 """BiGAN: a generator and its inverse learn in one game; ALI is the same with a stochastic encoder."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +15,12 @@ from hizumi.arguments import (
     Share,
     ShareBelowOne,
 )
-from hizumi.models.abilities import CanEncode, CanReconstruct, HasOpponent
+from hizumi.models.abilities import Autoencodes, HasOpponent
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, Preset, WeightAverage, constant, linear_to_zero
 
 
-class BiGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
+class BiGAN(Adversarial, HasOpponent, Autoencodes):
     """Bidirectional generative adversarial network.
 
     The critic sees an item together with a code, and tells (x, E(x)) from (G(z), z). Where it cannot, E inverts G.
@@ -48,15 +47,15 @@ class BiGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
         spectral_norm: Whether the critic's layers are divided by their largest singular value, so that it cannot win.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="implicit",
         idea="tell pairs (x, E(x)) from pairs (G(z), z): the encoder learns to invert the generator",
         paper="Donahue, Krähenbühl & Darrell, Adversarial feature learning, ICLR 2017; "
         "Dumoulin et al., Adversarially learned inference, ICLR 2017",
     )
-    default_budget: ClassVar[Budget] = Budget(steps=5000)
-    default_batch_size: ClassVar[int] = 128
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: BiGAN(width=8, latent=4))}
+    default_budget = Budget(steps=5000)
+    default_batch_size = 128
+    presets = {"small": Preset(lambda: BiGAN(width=8, latent=4))}
 
     def __init__(
         self,
@@ -98,7 +97,6 @@ class BiGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
         self.spectral_norm = spectral_norm
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make generator, encoder and joint critic."""
         self.generator = networks.generator(shape, self.latent, self.width, hidden=self.generator_hidden)
         codes = self.latent * (1 + self._is_stochastic())
         self.inverse = networks.encoder(shape, codes, self.width, self.encoder_hidden)
@@ -132,7 +130,6 @@ class BiGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
 
     @property
     def opponent(self) -> nn.Module:
-        """The critic."""
         return self.critic
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
@@ -150,17 +147,13 @@ class BiGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
 
         self.follow_average()
         if self.inverse_average is not None:
-            self.inverse_average.follow(self.inverse, self.steps_done)
+            self.inverse_average.follow(self.inverse, self.clock)
         return {"critic": critic, "encoder and generator": flipped}
 
     def encode(self, images: Tensor) -> Tensor:
         """Codes E(x), (n, latent); their means where the encoder is stochastic."""
         inverse = self.inverse if self.inverse_average is None else self.inverse_average.network
         return inverse(images)[:, : self.latent]
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """G(E(x)): items of the same kind rather than the same pixels."""
-        return self.decode(self.encode(images))
 
     def _judged(self, items: Tensor, codes: Tensor) -> Tensor:
         if self.instance_noise:

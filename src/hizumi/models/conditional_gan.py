@@ -1,8 +1,5 @@
 """Conditional GAN: both networks see the class, so that samples of a class can be asked for."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -29,15 +26,15 @@ class ConditionalGAN(CanSampleClasses):
         average_decay: Of the running average of the generator, which samples; None for the last weights.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="implicit",
         idea="tell generator and discriminator the class, then ask for one",
         paper="Mirza & Osindero, Conditional generative adversarial nets, arXiv:1411.1784, 2014",
         needs=("labels",),
     )
-    default_budget: ClassVar[Budget] = Budget(steps=3000)
-    default_batch_size: ClassVar[int] = 128
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: ConditionalGAN(width=8, latent=4))}
+    default_budget = Budget(steps=3000)
+    default_batch_size = 128
+    presets = {"small": Preset(lambda: ConditionalGAN(width=8, latent=4))}
     classes: int
 
     def __init__(
@@ -58,7 +55,6 @@ class ConditionalGAN(CanSampleClasses):
         self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make generator and discriminator, both with room for the class."""
         self.generator = networks.generator(shape, self.latent + self.classes, self.width)
         self.discriminator = networks.critic((shape[0] + self.classes, *shape[1:]), self.width)
         self.average = WeightAverage(self.generator, self.average_decay) if self.average_decay else None
@@ -67,7 +63,6 @@ class ConditionalGAN(CanSampleClasses):
         self.optimise("generator", self.generator.parameters(), learning_rate=self.learning_rate, betas=betas)
 
     def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """One step of the discriminator, then one of the generator, for the classes of the batch."""
         items, labels = batch
         if int(labels.max()) >= self.classes:
             raise DataError(f"a label is {int(labels.max())}, but there are {self.classes} classes; set classes")
@@ -78,18 +73,17 @@ class ConditionalGAN(CanSampleClasses):
         discriminator = self.update("discriminator", discriminator)
         generator = self.update("generator", objectives.non_saturating_loss(self.discriminator(fake)))
         if self.average is not None:
-            self.average.follow(self.generator, self.steps_done)
+            self.average.follow(self.generator, self.clock)
         return {"discriminator": discriminator, "generator": generator}
 
     def sample(self, count: int, seed: int = 0, labels: Tensor | None = None) -> Tensor:
-        """Items of the classes `labels` (count,), or of all classes in turn."""
         self.require_built()
         if labels is None:
             labels = torch.arange(count) % self.classes
         if labels.shape != (count,) or not bool(((labels >= 0) & (labels < self.classes)).all()):
             raise UsageError(f"sample needs {count} labels of 0 to {self.classes - 1}, one for each item")
         codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
-        inputs = self.with_class(codes, labels).to(self.images_seen.device)
+        inputs = self.with_class(codes, labels).to(self.device)
         generator = self.generator if self.average is None else self.average.network
         self.eval()
         with torch.no_grad():

@@ -1,8 +1,6 @@
 """CycleGAN: translation between two sets of images that were never paired; a round trip must return the image."""
 
-from collections.abc import Mapping
-from itertools import chain
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +31,7 @@ class CycleGAN(CanTranslateBack):
         beta1: Their first momentum.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="image to image",
         idea="two generators between two unpaired sets, each the other's way back",
         paper="Zhu, Park, Isola & Efros, Unpaired image-to-image translation using cycle-consistent adversarial "
@@ -41,9 +39,9 @@ class CycleGAN(CanTranslateBack):
         inputs=("images",),
         needs=("two sets",),
     )
-    default_budget: ClassVar[Budget] = Budget(steps=5000)
-    default_batch_size: ClassVar[int] = 4
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: CycleGAN(width=8, blocks=1, pool=4, warp=True))}
+    default_budget = Budget(steps=5000)
+    default_batch_size = 4
+    presets = {"small": Preset(lambda: CycleGAN(width=8, blocks=1, pool=4, warp=True))}
 
     def __init__(
         self,
@@ -71,27 +69,23 @@ class CycleGAN(CanTranslateBack):
         self.beta1 = beta1
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make both generators, both discriminators and their pools."""
         channels, height, width = shape
         layers = self.layers or networks.patch_layers(height, width)
         self.to_y, self.to_x = self._generator(shape), self._generator(shape)
         self.judge_y = networks.PatchGAN(channels, self.width, layers, "instance")
         self.judge_x = networks.PatchGAN(channels, self.width, layers, "instance")
         self.pool_y, self.pool_x = ImagePool(shape, self.pool), ImagePool(shape, self.pool)
-        for name, pair in (
-            ("generators", (self.to_y, self.to_x)),
-            ("discriminators", (self.judge_y, self.judge_x)),
-        ):
+        pairs = {"generators": (self.to_y, self.to_x), "discriminators": (self.judge_y, self.judge_x)}
+        for name, (first, second) in pairs.items():
             self.optimise(
                 name,
-                chain.from_iterable(network.parameters() for network in pair),
+                [*first.parameters(), *second.parameters()],
                 learning_rate=self.learning_rate,
                 betas=(self.beta1, 0.999),
                 schedule=linear_to_zero(0.5),
             )
 
     def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """One step of G and F together, then one of D_X and D_Y."""
         x, y = batch
 
         # Both generators: fool the other set's discriminator, return from the round trip, leave the own set alone.
@@ -112,11 +106,9 @@ class CycleGAN(CanTranslateBack):
         return {name: loss.detach() for name, loss in losses.items()}
 
     def translate(self, images: Tensor) -> Tensor:
-        """G(x): images of the first set as images of the second."""
         return self.to_y(images)
 
     def translate_back(self, images: Tensor) -> Tensor:
-        """F(y): images of the second set as images of the first."""
         return self.to_x(images)
 
     def _generator(self, shape: tuple[int, ...]) -> nn.Module:

@@ -1,8 +1,5 @@
 """DCGAN: a generator and a discriminator, convolutional all the way."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
@@ -29,14 +26,14 @@ class DCGAN(Adversarial, HasOpponent):
         average_decay: Of the running average of the generator, which samples; None for the last weights.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="implicit",
         idea="the game of GAN between strided convolutions, which batch norm keeps stable",
         paper="Radford, Metz & Chintala, Unsupervised representation learning with DCGANs, ICLR 2016",
     )
-    default_budget: ClassVar[Budget] = Budget(steps=3000)
-    default_batch_size: ClassVar[int] = 128
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: DCGAN(width=8, latent=4))}
+    default_budget = Budget(steps=3000)
+    default_batch_size = 128
+    presets = {"small": Preset(lambda: DCGAN(width=8, latent=4))}
 
     def __init__(
         self,
@@ -64,26 +61,21 @@ class DCGAN(Adversarial, HasOpponent):
         self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make generator and discriminator."""
         self.generator = networks.generator(shape, self.latent, self.width, batch_norm=self.batch_norm)
         self.discriminator = networks.critic(shape, self.width, self.batch_norm)
         self.keep_average(self.average_decay)
-        betas = (self.beta1, 0.999)
-        self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
-        self.optimise("generator", self.generator.parameters(), learning_rate=self.learning_rate, betas=betas)
+        self.optimise_each("discriminator", "generator", betas=(self.beta1, 0.999))
 
     @property
     def opponent(self) -> nn.Module:
-        """The discriminator."""
         return self.discriminator
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of the discriminator, and one of the generator where it is its turn."""
-        return self.play(
-            objectives.GAMES[self.game],
-            real=batch,
-            fake=self.generator(self.noise(len(batch))),
-            judge=self.discriminator,
-            label_smoothing=self.label_smoothing,
-            generator_moves=self.generators_turn(self.discriminator_steps, self.pretraining_steps),
-        )
+        game = objectives.GAMES[self.game]
+        fake = self.generator(self.noise(len(batch)))
+        loss = game.discriminator(self.discriminator(batch), self.discriminator(fake.detach()), self.label_smoothing)
+        losses = {"discriminator": self.update("discriminator", loss)}
+        if self.generators_turn(self.discriminator_steps, self.pretraining_steps):
+            losses["generator"] = self.update("generator", game.generator(self.discriminator(fake)))
+            self.follow_average()
+        return losses

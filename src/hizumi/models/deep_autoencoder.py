@@ -1,19 +1,16 @@
 """Deep autoencoder: a stack of machines pre-trained layer by layer, unrolled, fine-tuned as one network."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from hizumi.arguments import PositiveFloat, PositiveInt, ShareBelowOne
-from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct
+from hizumi.models.abilities import Autoencodes
 from hizumi.models.layer_by_layer import LayerByLayer
 from hizumi.training import Budget, Card, Preset, cosine_to_zero
 
 
-class DeepAutoencoder(LayerByLayer, CanEncode, CanDecode, CanReconstruct):
+class DeepAutoencoder(LayerByLayer, Autoencodes):
     """Fully connected logistic layers around a linear code, as in 2006.
 
     Fine-tuned by Adam where the paper takes conjugate gradients.
@@ -26,16 +23,14 @@ class DeepAutoencoder(LayerByLayer, CanEncode, CanDecode, CanReconstruct):
         learning_rate: Of the fine-tuning; it falls to 0 along a cosine.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="explicit, approximate",
         idea="start a deep autoencoder from machines that were trained layer by layer",
         paper="Hinton & Salakhutdinov, Reducing the dimensionality of data with neural networks, Science 2006",
     )
-    default_budget: ClassVar[Budget] = Budget(epochs=30)
-    default_batch_size: ClassVar[int] = 100
-    presets: ClassVar[Mapping[str, Preset]] = {
-        "small": Preset(lambda: DeepAutoencoder(hidden=(24,), code=4, pretraining=0.7))
-    }
+    default_budget = Budget(epochs=30)
+    default_batch_size = 100
+    presets = {"small": Preset(lambda: DeepAutoencoder(hidden=(24,), code=4, pretraining=0.7))}
     unrolled: Tensor
 
     def __init__(
@@ -54,7 +49,6 @@ class DeepAutoencoder(LayerByLayer, CanEncode, CanDecode, CanReconstruct):
         self.learning_rate = learning_rate
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make the machines and the networks that they will be unrolled into."""
         self.stack_machines(shape, (*self.hidden, self.code), self.machine_learning_rate, code_units="gaussian")
         self.encoder, self.decoder = self.stack.unrolled()
         self.register_buffer("unrolled", torch.tensor(False))
@@ -66,7 +60,9 @@ class DeepAutoencoder(LayerByLayer, CanEncode, CanDecode, CanReconstruct):
         if self.progress < self.pretraining:
             return self.train_machine(batch, self.progress / self.pretraining)
         if not self.unrolled:
-            self._unroll()
+            for network, trained in zip((self.encoder, self.decoder), self.stack.unrolled(), strict=True):
+                network.load_state_dict(trained.state_dict())
+            self.unrolled.fill_(True)
         return {"reconstruction": self.update("autoencoder", self.validation_loss(batch))}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
@@ -77,19 +73,8 @@ class DeepAutoencoder(LayerByLayer, CanEncode, CanDecode, CanReconstruct):
         return binary_cross_entropy_with_logits(rebuilt, self.units_of(batch), reduction="sum") / len(batch)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Codes, (n, code)."""
         return self.encoder(self.units_of(images))
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Items of codes."""
         rebuilt = self.decoder(codes)
         return self.items_of(rebuilt if len(self.require_built()) == 1 else rebuilt.sigmoid())
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Items rebuilt from their codes."""
-        return self.decode(self.encode(images))
-
-    def _unroll(self) -> None:
-        for network, trained in zip((self.encoder, self.decoder), self.stack.unrolled(), strict=True):
-            network.load_state_dict(trained.state_dict())
-        self.unrolled.fill_(True)

@@ -1,19 +1,16 @@
 """Deep belief network: restricted Boltzmann machines, trained greedily, one on top of another."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt
 from hizumi.errors import UsageError
-from hizumi.models.abilities import CanDecode, CanEncode, CanReconstruct, CanSample
+from hizumi.models.abilities import Autoencodes, CanSample
 from hizumi.models.layer_by_layer import LayerByLayer
 from hizumi.training import Budget, Card, Preset, constant, linear_to_zero
 
 
-class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanReconstruct):
+class DeepBeliefNetwork(LayerByLayer, CanSample, Autoencodes):
     """Binary layers: the top two are one undirected machine, from which the others generate downwards.
 
     The greedy training only; the paper's fine-tuning by wake and sleep and its label units are left out. The top
@@ -30,16 +27,14 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanRecons
             from chains.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="explicit, approximate",
         idea="layers of binary features, each learned from the one below; samples by Gibbs steps at the top",
         paper="Hinton, Osindero & Teh, A fast learning algorithm for deep belief nets, Neural Computation 2006",
     )
-    default_budget: ClassVar[Budget] = Budget(epochs=30)
-    default_batch_size: ClassVar[int] = 100
-    presets: ClassVar[Mapping[str, Preset]] = {
-        "small": Preset(lambda: DeepBeliefNetwork(hidden=(24, 12), gibbs_steps=5))
-    }
+    default_budget = Budget(epochs=30)
+    default_batch_size = 100
+    presets = {"small": Preset(lambda: DeepBeliefNetwork(hidden=(24, 12), gibbs_steps=5))}
     states: Tensor
 
     def __init__(
@@ -56,12 +51,10 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanRecons
         self.learning_rate = learning_rate
 
     def check(self) -> None:
-        """Refuse a network without layers."""
         if not self.hidden:
             raise UsageError("DeepBeliefNetwork: hidden is empty; give the size of one layer or more")
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make the machines."""
         # The chains follow the machine only where it moves slowly in the end.
         schedule = linear_to_zero(1 - 1 / len(self.hidden)) if self.chains else constant
         self.stack_machines(shape, self.hidden, self.learning_rate, schedule=schedule)
@@ -91,7 +84,3 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, CanEncode, CanDecode, CanRecons
     def decode(self, codes: Tensor) -> Tensor:
         """Items from mean activations down from the top."""
         return self.items_of(self.stack.down(codes))
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Items from mean activations upwards and down again."""
-        return self.decode(self.encode(images))

@@ -1,8 +1,5 @@
 """DiagonalBiLSTM: pixels predicted from all earlier ones by recurrent networks that sweep along both diagonals."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from hizumi.arguments import PositiveFloat, PositiveInt
 from hizumi.models.autoregressive import Autoregressive, Levels
 from hizumi.networks import DiagonalBiLSTMLayer, RecurrentNetwork
@@ -21,14 +18,14 @@ class DiagonalBiLSTM(Autoregressive):
         learning_rate: Of Adam, falling to 0 along half a cosine.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="explicit, tractable",
         idea="each pixel is predicted from the earlier ones, remembered by LSTMs that sweep along both diagonals",
         paper="van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, ICML 2016",
         inputs=("images",),
         localises=True,
     )
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: DiagonalBiLSTM(levels=8, hidden=6, layers=1))}
+    presets = {"small": Preset(lambda: DiagonalBiLSTM(levels=8, hidden=6, layers=1))}
 
     def __init__(
         self,
@@ -44,5 +41,4 @@ class DiagonalBiLSTM(Autoregressive):
         self.learning_rate = learning_rate
 
     def network(self, shape: tuple[int, ...]) -> RecurrentNetwork:
-        """A 7x7 convolution, Diagonal BiLSTM layers, and logits."""
         return RecurrentNetwork(shape, self.levels, self.hidden, self.layers, DiagonalBiLSTMLayer)

@@ -1,8 +1,6 @@
 """Encoder reuse: a classifier that starts from what a model learned without labels."""
 
 import copy
-from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -33,14 +31,14 @@ class EncoderClassifier(CanEncode, LearnsClasses):
         learning_rate: Of Adam, falling to 0 over the second half; a tenth of it for fine-tuning.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="explicit, approximate",
         idea="cut the decoder off, put a classifier on the codes: frozen encoder first, then fine-tuned",
         paper="Hinton & Salakhutdinov, Reducing the dimensionality of data with neural networks, Science 2006",
         needs=("labels",),
     )
-    default_budget: ClassVar[Budget] = Budget(epochs=4)
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: EncoderClassifier(width=8))}
+    default_budget = Budget(epochs=4)
+    presets = {"small": Preset(lambda: EncoderClassifier(width=8))}
     classes: int
 
     def __init__(
@@ -63,14 +61,13 @@ class EncoderClassifier(CanEncode, LearnsClasses):
         self.learning_rate = learning_rate
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Copy the encoder or make one, and put a head on it."""
         self.body: nn.Module
         if self.encoder is None:
             self.body = networks.encoder(shape, self.features, self.width)
         else:
             self.body = self._copied(self.encoder, shape)
         with torch.no_grad():
-            code = self.eval().encode(torch.zeros(1, *shape, device=self.images_seen.device))
+            code = self.eval().encode(torch.zeros(1, *shape, device=self.device))
         self.head = nn.Sequential(
             nn.Dropout(self.dropout),
             nn.Linear(code.numel(), HIDDEN),
@@ -98,7 +95,6 @@ class EncoderClassifier(CanEncode, LearnsClasses):
         return {"cross_entropy": self.update("head" if frozen else "classifier", loss)}
 
     def validation_loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Cross-entropy."""
         return cross_entropy(self.classify(batch[0]), batch[1])
 
     def classify(self, images: Tensor) -> Tensor:
@@ -106,15 +102,14 @@ class EncoderClassifier(CanEncode, LearnsClasses):
         return self.head(self.encode(images).flatten(1))
 
     def encode(self, images: Tensor) -> Tensor:
-        """The codes that the head decides by."""
         return self.body.encode(images) if isinstance(self.body, CanEncode) else self.body(images)
 
     def _reuses(self) -> bool:
-        return self.encoder is not None and int(self.encoder.images_seen) > 0
+        return self.encoder is not None and self.encoder.images_seen > 0
 
     def _copied(self, encoder: CanEncode, shape: tuple[int, ...]) -> nn.Module:
         if not self._reuses():
             encoder.prepare(shape)
         if encoder.shape != shape:
             raise DataError(f"the encoder was fitted on items of shape {encoder.shape}, not {shape}; bring them to it")
-        return copy.deepcopy(encoder).to(self.images_seen.device)
+        return copy.deepcopy(encoder).to(self.device)

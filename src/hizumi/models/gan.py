@@ -1,8 +1,5 @@
 """GAN: a generator and a discriminator, fully connected, in the two-player game of 2014."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
@@ -32,14 +29,14 @@ class GAN(Adversarial, HasOpponent):
         average_decay: Of the running average of the generator, which samples; None for the last weights.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="implicit",
         idea="a generator learns to fool a discriminator that learns to tell its items from real ones",
         paper="Goodfellow et al., Generative adversarial nets, NIPS 2014",
     )
-    default_budget: ClassVar[Budget] = Budget(steps=10_000)
-    default_batch_size: ClassVar[int] = 100
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: GAN(hidden=(32, 32), latent=4))}
+    default_budget = Budget(steps=10_000)
+    default_batch_size = 100
+    presets = {"small": Preset(lambda: GAN(hidden=(32, 32), latent=4))}
 
     def __init__(
         self,
@@ -67,26 +64,21 @@ class GAN(Adversarial, HasOpponent):
         self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make generator and discriminator."""
         self.generator = networks.flat_generator(shape, self.latent, self.hidden, self.batch_norm)
         self.discriminator = networks.flat_critic(shape, self.hidden, self.batch_norm)
         self.keep_average(self.average_decay)
-        betas = (self.beta1, 0.999)
-        self.optimise("discriminator", self.discriminator.parameters(), learning_rate=self.learning_rate, betas=betas)
-        self.optimise("generator", self.generator.parameters(), learning_rate=self.learning_rate, betas=betas)
+        self.optimise_each("discriminator", "generator", betas=(self.beta1, 0.999))
 
     @property
     def opponent(self) -> nn.Module:
-        """The discriminator."""
         return self.discriminator
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of the discriminator, and one of the generator where it is its turn."""
-        return self.play(
-            objectives.GAMES[self.game],
-            real=batch,
-            fake=self.generator(self.noise(len(batch))),
-            judge=self.discriminator,
-            label_smoothing=self.label_smoothing,
-            generator_moves=self.generators_turn(self.discriminator_steps, self.pretraining_steps),
-        )
+        game = objectives.GAMES[self.game]
+        fake = self.generator(self.noise(len(batch)))
+        loss = game.discriminator(self.discriminator(batch), self.discriminator(fake.detach()), self.label_smoothing)
+        losses = {"discriminator": self.update("discriminator", loss)}
+        if self.generators_turn(self.discriminator_steps, self.pretraining_steps):
+            losses["generator"] = self.update("generator", game.generator(self.discriminator(fake)))
+            self.follow_average()
+        return losses

@@ -1,8 +1,5 @@
 """Gated PixelCNN: two stacks of gated convolutions that together see every earlier pixel; labels may bias the gates."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt
 from hizumi.models.abilities import CanSampleClasses
 from hizumi.models.autoregressive import Autoregressive, Levels
@@ -21,14 +18,14 @@ class GatedPixelCNN(Autoregressive, CanSampleClasses):
         learning_rate: Of Adam, falling to 0 along half a cosine.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="explicit, tractable",
         idea="two stacks of gated convolutions see every earlier pixel; labels may bias the gates",
         paper="van den Oord et al., Conditional image generation with PixelCNN decoders, NeurIPS 2016",
         inputs=("images",),
         localises=True,
     )
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: GatedPixelCNN(levels=8, width=8, layers=1))}
+    presets = {"small": Preset(lambda: GatedPixelCNN(levels=8, width=8, layers=1))}
 
     def __init__(
         self,
@@ -46,5 +43,4 @@ class GatedPixelCNN(Autoregressive, CanSampleClasses):
         self.learning_rate = learning_rate
 
     def network(self, shape: tuple[int, ...]) -> GatedNetwork:
-        """One gated layer of mask A, then gated layers of mask B."""
         return GatedNetwork(shape, self.levels, self.width, self.layers, self.classes)

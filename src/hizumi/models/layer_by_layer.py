@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from hizumi.networks import BoltzmannStack, RestrictedBoltzmannMachine, Units
+from hizumi.networks import BoltzmannStack, Units
 from hizumi.training import Schedule, Trainable, constant
 
 MOMENTA = (0.5, 0.9)  # in the first and in the second half of a layer's training
@@ -60,7 +60,10 @@ class LayerByLayer(Trainable, ABC):
             data = self.stack.up(self.units_of(items), layer)
             rebuilt = fantasies = machine.rebuild(data)
             if chains is not None and layer == len(self.stack) - 1:
-                fantasies = self._advance(chains, machine)
+                with torch.random.fork_rng():
+                    torch.manual_seed(self.images_seen)  # equal in all processes, so the chains are, too
+                    chains.copy_(machine.draw_visible(machine.draw_hidden(chains)))
+                fantasies = chains
         loss = machine.contrastive_divergence(data, fantasies) + WEIGHT_COST / 2 * machine.weight.square().sum()
         self.update(f"machine {layer + 1}, momentum {MOMENTA[half]}", loss)
         return {f"machine {layer + 1}": (data - rebuilt).square().sum(1).mean()}
@@ -75,9 +78,3 @@ class LayerByLayer(Trainable, ABC):
         """Values of the visible units as items."""
         shape = self.require_built()
         return (2 * units - 1).reshape(-1, *shape) if len(shape) == 3 else units
-
-    def _advance(self, chains: Tensor, machine: RestrictedBoltzmannMachine) -> Tensor:
-        with torch.random.fork_rng():
-            torch.manual_seed(int(self.images_seen))  # equal in all processes, so the chains are, too
-            chains.copy_(machine.draw_visible(machine.draw_hidden(chains)))
-        return chains

@@ -1,8 +1,5 @@
 """pix2pix: a generator learns from pairs what an image turns into, and a discriminator keeps its answers sharp."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
@@ -29,16 +26,16 @@ class Pix2Pix(CanTranslate, HasTargetChannels):
         beta1: Their first momentum.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="image to image",
         idea="a U-Net turns an image into its partner; a discriminator judges patches of the pair",
         paper="Isola, Zhu, Zhou & Efros, Image-to-image translation with conditional adversarial networks, CVPR 2017",
         inputs=("images",),
         needs=("pairs",),
     )
-    default_budget: ClassVar[Budget] = Budget(steps=5000)
-    default_batch_size: ClassVar[int] = 8
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: Pix2Pix(width=8))}
+    default_budget = Budget(steps=5000)
+    default_batch_size = 8
+    presets = {"small": Preset(lambda: Pix2Pix(width=8))}
 
     def __init__(
         self,
@@ -62,7 +59,6 @@ class Pix2Pix(CanTranslate, HasTargetChannels):
         self.beta1 = beta1
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make generator and discriminator."""
         channels, height, width = shape
         outputs = self.target_channels or channels
         layers = self.layers or networks.patch_layers(height, width)
@@ -78,7 +74,6 @@ class Pix2Pix(CanTranslate, HasTargetChannels):
             )
 
     def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """One step of the discriminator, then one of the generator."""
         images, targets = batch
         fakes = self.generator(images)
         real_logits, fake_logits = self._judge(images, targets), self._judge(images, fakes.detach())
@@ -89,7 +84,6 @@ class Pix2Pix(CanTranslate, HasTargetChannels):
         return {"discriminator": discriminator, "fooling": fooling.detach(), "l1": difference.detach()}
 
     def validation_loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Mean absolute error."""
         images, targets = batch
         return l1_loss(self.generator(images), targets)
 

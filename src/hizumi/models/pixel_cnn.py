@@ -1,8 +1,5 @@
 """PixelCNN: masked convolutions predict each pixel from those above it and to its left."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt
 from hizumi.models.autoregressive import Autoregressive, Levels
 from hizumi.networks import MaskedNetwork
@@ -21,14 +18,14 @@ class PixelCNN(Autoregressive):
         learning_rate: Of Adam, falling to 0 along half a cosine.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="explicit, tractable",
         idea="masked convolutions predict every pixel from the earlier ones, all at once while training",
         paper="van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, ICML 2016",
         inputs=("images",),
         localises=True,
     )
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: PixelCNN(levels=8, width=8, blocks=1))}
+    presets = {"small": Preset(lambda: PixelCNN(levels=8, width=8, blocks=1))}
 
     def __init__(
         self,
@@ -44,5 +41,4 @@ class PixelCNN(Autoregressive):
         self.learning_rate = learning_rate
 
     def network(self, shape: tuple[int, ...]) -> MaskedNetwork:
-        """A 7x7 convolution of mask A, then residual blocks of mask B."""
         return MaskedNetwork(shape, self.levels, self.width, self.blocks)

@@ -1,8 +1,6 @@
 """Progressive GAN: from a few pixels upwards, each doubling of the size faded in."""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -27,15 +25,15 @@ class ProgressiveGAN(Adversarial):
         average_decay: Of the running average of the generator, which samples; None for the last weights.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="implicit",
         idea="learn the coarse picture first: both networks grow from 4 pixels upwards, each level faded in",
         paper="Karras, Aila, Laine & Lehtinen, Progressive growing of GANs, ICLR 2018",
         inputs=("images",),
     )
-    default_budget: ClassVar[Budget] = Budget(steps=5000)
-    default_batch_size: ClassVar[int] = 16
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: ProgressiveGAN(width=2, latent=4))}
+    default_budget = Budget(steps=5000)
+    default_batch_size = 16
+    presets = {"small": Preset(lambda: ProgressiveGAN(width=2, latent=4))}
     generator: networks.ProgressiveGenerator
 
     def __init__(
@@ -58,7 +56,6 @@ class ProgressiveGAN(Adversarial):
         self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make the grown networks, and for each level an optimiser of what is in use there."""
         self.generator = networks.ProgressiveGenerator(shape, self.latent, self.width)
         self.critic = networks.ProgressiveCritic(shape, self.width)
         self.keep_average(self.average_decay)

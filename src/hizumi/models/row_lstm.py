@@ -1,8 +1,5 @@
 """RowLSTM: pixels predicted from those above by a recurrent network that goes down the picture row by row."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from hizumi.arguments import PositiveFloat, PositiveInt
 from hizumi.models.autoregressive import Autoregressive, Levels
 from hizumi.networks import RecurrentNetwork, RowLSTMLayer
@@ -19,14 +16,14 @@ class RowLSTM(Autoregressive):
         learning_rate: Of Adam, falling to 0 along half a cosine.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="explicit, tractable",
         idea="each pixel is predicted from the earlier ones, remembered by an LSTM that goes down row by row",
         paper="van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, ICML 2016",
         inputs=("images",),
         localises=True,
     )
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: RowLSTM(levels=8, hidden=6, layers=1))}
+    presets = {"small": Preset(lambda: RowLSTM(levels=8, hidden=6, layers=1))}
 
     def __init__(
         self,
@@ -42,5 +39,4 @@ class RowLSTM(Autoregressive):
         self.learning_rate = learning_rate
 
     def network(self, shape: tuple[int, ...]) -> RecurrentNetwork:
-        """A 7x7 convolution, Row LSTM layers, and logits."""
         return RecurrentNetwork(shape, self.levels, self.hidden, self.layers, RowLSTMLayer)

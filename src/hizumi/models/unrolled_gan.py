@@ -1,8 +1,5 @@
 """Unrolled GAN: the generator plays against the discriminator as it will be some steps later."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -33,16 +30,14 @@ class UnrolledGAN(Adversarial, HasOpponent):
         average_decay: Of the running average of the generator, which samples; None for the last weights.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="implicit",
         idea="train the generator against the discriminator as it will be some steps later",
         paper="Metz, Poole, Pfau & Sohl-Dickstein, Unrolled generative adversarial networks, ICLR 2017",
     )
-    default_budget: ClassVar[Budget] = Budget(steps=4000)
-    default_batch_size: ClassVar[int] = 128
-    presets: ClassVar[Mapping[str, Preset]] = {
-        "small": Preset(lambda: UnrolledGAN(width=8, hidden=(32, 32), latent=4, unrolled_steps=2))
-    }
+    default_budget = Budget(steps=4000)
+    default_batch_size = 128
+    presets = {"small": Preset(lambda: UnrolledGAN(width=8, hidden=(32, 32), latent=4, unrolled_steps=2))}
 
     def __init__(
         self,
@@ -68,18 +63,10 @@ class UnrolledGAN(Adversarial, HasOpponent):
         self.generator = networks.generator(shape, self.latent, self.width, hidden=self.hidden)
         self.keep_average(self.average_decay)
         self.discriminator = networks.critic(shape, self.width, hidden=self.hidden, batch_norm=False)
-        for name, network in (("discriminator", self.discriminator), ("generator", self.generator)):
-            self.optimise(
-                name,
-                network.parameters(),
-                learning_rate=self.learning_rate,
-                betas=(self.beta1, 0.999),
-                schedule=linear_to_zero(0.5),
-            )
+        self.optimise_each("discriminator", "generator", betas=(self.beta1, 0.999), schedule=linear_to_zero(0.5))
 
     @property
     def opponent(self) -> nn.Module:
-        """The discriminator."""
         return self.discriminator
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
@@ -97,8 +84,10 @@ class UnrolledGAN(Adversarial, HasOpponent):
         optimiser = self.optimisers["discriminator"]
         ((beta1, beta2), rate) = (optimiser.param_groups[0][key] for key in ("betas", "lr"))
         states = [optimiser.state[parameter] for parameter in self.discriminator.parameters()]
-        mean, square = (torch.cat([state[key].flatten() for state in states]) for key in ("exp_avg", "exp_avg_sq"))
-        taken = int(states[0]["step"])
+        mean = square = torch.zeros_like(weights)
+        taken = int(states[0].get("step", 0))  # none yet in the first batches of an accumulated step
+        if taken:
+            mean, square = (torch.cat([state[key].flatten() for state in states]) for key in ("exp_avg", "exp_avg_sq"))
         for step in range(taken + 1, taken + self.unrolled_steps + 1):
             (gradient,) = torch.autograd.grad(self._loss_with(weights, batch, fake), weights, create_graph=True)
             mean = beta1 * mean + (1 - beta1) * gradient

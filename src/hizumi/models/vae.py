@@ -1,20 +1,19 @@
 """VAE: an autoencoder whose code is a distribution, trained on the evidence lower bound."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
-from hizumi.models.abilities import CanEncode, CanReconstruct, HasLikelihood, HasPrior, LogLikelihood
+from hizumi.models.abilities import Autoencodes, HasLikelihood, HasPrior, LogLikelihood
 from hizumi.training import Budget, Card, Preset, drop_at
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)
 
 
-class VAE(HasPrior, CanEncode, CanReconstruct, HasLikelihood):
+class VAE(HasPrior, Autoencodes, HasLikelihood):
     """Variational autoencoder.
 
     Args:
@@ -31,13 +30,13 @@ class VAE(HasPrior, CanEncode, CanReconstruct, HasLikelihood):
         learning_rate: Of Adam; a tenth of it for the last 30 % of the budget.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="explicit, approximate",
         idea="an encoder to a distribution of codes, trained on a lower bound of the likelihood",
         paper="Kingma & Welling, Auto-encoding variational Bayes, ICLR 2014",
     )
-    default_budget: ClassVar[Budget] = Budget(steps=3000)
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: VAE(width=8, latent=4))}
+    default_budget = Budget(steps=3000)
+    presets = {"small": Preset(lambda: VAE(width=8, latent=4))}
     codes_noise: Tensor
 
     def __init__(
@@ -62,7 +61,6 @@ class VAE(HasPrior, CanEncode, CanReconstruct, HasLikelihood):
         self.warmup = warmup
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make encoder, decoder, and the noise that scores are computed with."""
         self.encoder = networks.encoder(shape, 2 * self.latent, self.width)
         self.decoder = networks.generator(shape, self.latent, self.width, bounded=not self._is_bernoulli(shape))
         self.log_variance = nn.Parameter(torch.zeros(()))
@@ -95,11 +93,8 @@ class VAE(HasPrior, CanEncode, CanReconstruct, HasLikelihood):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Items expected at codes (n, latent)."""
-        return self._expected(self.decoder(codes))
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Items expected at the means of their codes."""
-        return self.decode(self.encode(images))
+        decoded = self.decoder(codes)
+        return 2 * decoded.sigmoid() - 1 if self._is_bernoulli(decoded.shape[1:]) else decoded
 
     def log_likelihood(self, images: Tensor) -> LogLikelihood:
         """The bound chosen by `bound`, in nats; its pixel map is that of log p(x | mean code)."""
@@ -141,9 +136,6 @@ class VAE(HasPrior, CanEncode, CanReconstruct, HasLikelihood):
         if self._is_bernoulli(images.shape[1:]):
             return objectives.bernoulli_log_density((images + 1) / 2, decoded)
         return objectives.gaussian_log_density(images, decoded, self.log_variance.clamp(*LOG_VARIANCE_RANGE))
-
-    def _expected(self, decoded: Tensor) -> Tensor:
-        return 2 * decoded.sigmoid() - 1 if self._is_bernoulli(decoded.shape[1:]) else decoded
 
     def _is_bernoulli(self, shape: tuple[int, ...]) -> bool:
         return self.density == "bernoulli" and len(shape) == 3

@@ -1,19 +1,16 @@
 """VEEGAN: a reconstructor takes items back to noise, and data to the prior; modes that are missed show there."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
 from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
-from hizumi.models.abilities import CanEncode, CanReconstruct, HasOpponent
+from hizumi.models.abilities import Autoencodes, HasOpponent
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, Preset, linear_to_zero
 
 
-class VEEGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
+class VEEGAN(Adversarial, HasOpponent, Autoencodes):
     """Variational encoder enhancement to generative adversarial networks.
 
     The discriminator sees an item together with a code and tells (G(z), z) from (F(x), x). It estimates the logarithm
@@ -32,15 +29,15 @@ class VEEGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
         average_decay: Of the running average of the generator, which samples; None for the last weights.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="implicit",
         idea="a reconstructor takes items back to noise; data that it does not take to the prior are missing modes",
         paper="Srivastava et al., VEEGAN: reducing mode collapse in GANs using implicit variational learning, "
         "NIPS 2017",
     )
-    default_budget: ClassVar[Budget] = Budget(steps=10_000)
-    default_batch_size: ClassVar[int] = 128
-    presets: ClassVar[Mapping[str, Preset]] = {"small": Preset(lambda: VEEGAN(width=8, hidden=(32, 32), latent=4))}
+    default_budget = Budget(steps=10_000)
+    default_batch_size = 128
+    presets = {"small": Preset(lambda: VEEGAN(width=8, hidden=(32, 32), latent=4))}
 
     def __init__(
         self,
@@ -62,23 +59,15 @@ class VEEGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
         self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make generator, reconstructor and joint discriminator."""
         self.generator = networks.generator(shape, self.latent, self.width, hidden=self.hidden)
         self.reconstructor = networks.encoder(shape, self.latent, self.width, hidden=self.hidden)
         self.discriminator = networks.JointCritic(shape, self.latent, self.width, self.hidden)
         self.keep_average(self.average_decay)
-        for name in ("discriminator", "reconstructor", "generator"):
-            self.optimise(
-                name,
-                getattr(self, name).parameters(),
-                learning_rate=self.learning_rate,
-                betas=(self.beta1, 0.999),
-                schedule=linear_to_zero(0.5),
-            )
+        players = ("discriminator", "reconstructor", "generator")
+        self.optimise_each(*players, betas=(self.beta1, 0.999), schedule=linear_to_zero(0.5))
 
     @property
     def opponent(self) -> nn.Module:
-        """The discriminator."""
         return self.discriminator
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
@@ -98,12 +87,7 @@ class VEEGAN(Adversarial, HasOpponent, CanEncode, CanReconstruct):
         return {"discriminator": discriminator, "reconstruction": reconstruction, "generator": generator}
 
     def encode(self, images: Tensor) -> Tensor:
-        """Codes F(x), (n, latent)."""
         return self.reconstructor(images)
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """G(F(x)): items of the same kind rather than the same pixels."""
-        return self.decode(self.reconstructor(images))
 
     def _blurred(self, codes: Tensor) -> Tensor:
         return codes + self.code_noise * torch.randn_like(codes)

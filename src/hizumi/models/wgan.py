@@ -1,8 +1,5 @@
 """WGAN: a critic estimates the earth mover's distance, kept Lipschitz by weights in a small box."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
@@ -34,15 +31,13 @@ class WGAN(Adversarial, HasOpponent):
         average_decay: Of the running average of the generator, which samples; None for the last weights.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="implicit",
         idea="a critic measures how far generated items have to be moved; clipped weights keep its slope bounded",
         paper="Arjovsky, Chintala & Bottou, Wasserstein generative adversarial networks, ICML 2017",
     )
-    default_budget: ClassVar[Budget] = Budget(steps=20_000)
-    presets: ClassVar[Mapping[str, Preset]] = {
-        "small": Preset(lambda: WGAN(width=8, hidden=(32, 32), latent=4, critic_steps=2, long_critic_steps=3))
-    }
+    default_budget = Budget(steps=20_000)
+    presets = {"small": Preset(lambda: WGAN(width=8, hidden=(32, 32), latent=4, critic_steps=2, long_critic_steps=3))}
 
     def __init__(
         self,
@@ -68,7 +63,6 @@ class WGAN(Adversarial, HasOpponent):
         self.average_decay = average_decay
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make generator and critic."""
         self.generator = networks.generator(
             shape, self.latent, self.width, batch_norm=self.batch_norm, hidden=self.hidden
         )
@@ -79,11 +73,9 @@ class WGAN(Adversarial, HasOpponent):
 
     @property
     def opponent(self) -> nn.Module:
-        """The critic."""
         return self.critic
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of the critic, and one of the generator where it is its turn."""
         fake = self.generator(self.noise(len(batch)))
         loss = objectives.wasserstein_critic_loss(self.critic(batch), self.critic(fake.detach()))
         losses = {"distance": -self.update("critic", loss)}

@@ -1,8 +1,5 @@
 """WGAN-GP: a critic whose slope is pulled towards 1 between real and generated items, instead of clipped weights."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
@@ -29,15 +26,13 @@ class WGANGP(Adversarial, HasOpponent):
         residual: The residual networks of the paper's 64-pixel images, with layer norm in the critic.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="implicit",
         idea="a critic measures how far generated items have to be moved; a penalty keeps its slope near 1",
         paper="Gulrajani et al., Improved training of Wasserstein GANs, NIPS 2017",
     )
-    default_budget: ClassVar[Budget] = Budget(steps=20_000)
-    presets: ClassVar[Mapping[str, Preset]] = {
-        "small": Preset(lambda: WGANGP(width=8, hidden=(32, 32), latent=4, critic_steps=2))
-    }
+    default_budget = Budget(steps=20_000)
+    presets = {"small": Preset(lambda: WGANGP(width=8, hidden=(32, 32), latent=4, critic_steps=2))}
 
     def __init__(
         self,
@@ -63,26 +58,16 @@ class WGANGP(Adversarial, HasOpponent):
         self.residual = residual
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make generator and critic."""
         self.generator = networks.generator(shape, self.latent, self.width, hidden=self.hidden, residual=self.residual)
         self.critic = networks.critic(shape, self.width, batch_norm=False, hidden=self.hidden, residual=self.residual)
         self.keep_average(self.average_decay)
-        for name, network in {"critic": self.critic, "generator": self.generator}.items():
-            self.optimise(
-                name,
-                network.parameters(),
-                learning_rate=self.learning_rate,
-                betas=(self.beta1, 0.9),
-                schedule=linear_to_zero(),
-            )
+        self.optimise_each("critic", "generator", betas=(self.beta1, 0.9), schedule=linear_to_zero())
 
     @property
     def opponent(self) -> nn.Module:
-        """The critic."""
         return self.critic
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of the critic, and one of the generator where it is its turn."""
         fake = self.generator(self.noise(len(batch)))
         loss = objectives.wasserstein_critic_loss(self.critic(batch), self.critic(fake.detach()))
         penalty = objectives.gradient_penalty(self.critic, batch, fake)

@@ -21,17 +21,13 @@ class BiasFreeEncoder(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], outputs: int, widths: Sequence[int]) -> None:
         super().__init__()
-        channels, height, width = shape
-        self.pyramid = Pyramid.of(height, width)
-        stages = [channels, *_stages(widths, self.pyramid.stages)]
-        self.body = nn.Sequential(
-            *(layer for inner, outer in pairwise(stages) for layer in (*_stage(inner, outer), nn.MaxPool2d(2)))
-        )
+        self.pyramid = Pyramid.of(*shape[1:])
+        stages = [shape[0], *_stages(widths, self.pyramid.stages)]
+        self.body = nn.Sequential(*(layer for pair in pairwise(stages) for layer in _stage(*pair, nn.MaxPool2d(2))))
         base = stages[-1] * self.pyramid.base_height * self.pyramid.base_width
         self.head = nn.Linear(base, outputs, bias=False)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
-        """Codes of images."""
         return self.head(self.body(self.pyramid.pad(images)).flatten(1))
 
 
@@ -47,13 +43,11 @@ class BiasFreeDecoder(nn.Module):
         self.foot = nn.Sequential(
             nn.Linear(latent, base[0] * base[1] * base[2], bias=False), nn.Unflatten(1, base), nn.LeakyReLU(SLOPE)
         )
-        self.body = nn.Sequential(
-            *(layer for inner, outer in pairwise([stages[0], *stages]) for layer in (*_stage(inner, outer), _double()))
-        )
+        pairs = pairwise([stages[0], *stages])
+        self.body = nn.Sequential(*(layer for pair in pairs for layer in _stage(*pair, nn.Upsample(scale_factor=2))))
         self.last = nn.Conv2d(stages[-1], channels, 5, padding=2, bias=False)
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
-        """Images of codes."""
         return self.last(self.body(self.foot(codes)))[:, :, : self.height, : self.width].sigmoid()
 
 
@@ -65,18 +59,15 @@ def bias_free_mlp(inputs: int, outputs: int, hidden: Sequence[int]) -> nn.Sequen
     return nn.Sequential(*layers, nn.Linear([inputs, *hidden][-1], outputs, bias=False))
 
 
-def _stage(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+def _stage(inputs: int, outputs: int, resizing: nn.Module) -> tuple[nn.Module, ...]:
     return (
         nn.Conv2d(inputs, outputs, 5, padding=2, bias=False),
         nn.BatchNorm2d(outputs, eps=1e-4, affine=False),
         nn.LeakyReLU(SLOPE),
+        resizing,
     )
 
 
 def _stages(widths: Sequence[int], stages: int) -> list[int]:
     """Channels of each stage; the last width repeats where there are more stages."""
     return [widths[min(stage, len(widths) - 1)] for stage in range(stages)]
-
-
-def _double() -> nn.Module:
-    return nn.Upsample(scale_factor=2)

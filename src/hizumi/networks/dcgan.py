@@ -87,15 +87,13 @@ class Encoder(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], outputs: int, width: int = 64, batch_norm: bool = True) -> None:
         super().__init__()
-        channels, height, wide = shape
-        self.pyramid = Pyramid.of(height, wide)
-        self.body = down(self.pyramid, channels, width, batch_norm)
+        self.pyramid = Pyramid.of(*shape[1:])
+        self.body = down(self.pyramid, shape[0], width, batch_norm)
         base = self.pyramid.base_height, self.pyramid.base_width
         self.head = nn.Conv2d(widths(width, self.pyramid.stages)[-1], outputs, base, bias=not batch_norm)
         initialise(self)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
-        """Codes of images."""
         return self.head(self.body(self.pyramid.pad(images))).flatten(1)
 
 
@@ -120,7 +118,6 @@ class Generator(nn.Module):
         initialise(self)
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
-        """Images of codes."""
         images = self.body(self.foot(codes[:, :, None, None]))
         return self.last(images[:, :, : self.height, : self.width])
 
@@ -136,37 +133,32 @@ class Hourglass(nn.Module):
         initialise(self)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Reconstructed or translated images."""
         return self.body(self.pyramid.pad(images))[:, :, : self.height, : self.width].tanh()
 
 
 class Critic(nn.Module):
-    """Image (n, c, h, w) to logit (n,); `features` is its last map."""
+    """Image (n, c, h, w) to logit (n,), positive for real; `features` is the base map for feature matching."""
 
     def __init__(self, shape: tuple[int, ...], width: int = 64, batch_norm: bool = True) -> None:
         super().__init__()
-        channels, height, wide = shape
-        self.pyramid = Pyramid.of(height, wide)
-        self.body = down(self.pyramid, channels, width, batch_norm)
+        self.pyramid = Pyramid.of(*shape[1:])
+        self.body = down(self.pyramid, shape[0], width, batch_norm)
         base = self.pyramid.base_height, self.pyramid.base_width
         self.head = nn.Conv2d(widths(width, self.pyramid.stages)[-1], 1, base, bias=False)
         initialise(self)
 
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
-        """The base map, which feature matching compares."""
         return self.body(self.pyramid.pad(images))
 
     def judge(self, features: Float[Tensor, "n k p q"]) -> Float[Tensor, " n"]:
-        """Logits from features."""
         return self.head(features).flatten()
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """Logits, positive for real."""
         return self.judge(self.features(images))
 
 
 class CodeCritic(nn.Module):
-    """Image (n, c, h, w) to logit (n,), a linear function of its `features`, a code (n, d)."""
+    """Image (n, c, h, w) to logit (n,), positive for real: a linear function of its `features`, a code (n, d)."""
 
     def __init__(self, shape: tuple[int, ...], outputs: int, width: int = 64) -> None:
         super().__init__()
@@ -175,13 +167,10 @@ class CodeCritic(nn.Module):
         initialise(self.head)
 
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
-        """The code."""
         return self.encoder(images)
 
     def judge(self, features: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """Logits from codes."""
         return self.head(features).flatten()
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """Logits, positive for real."""
         return self.judge(self.features(images))

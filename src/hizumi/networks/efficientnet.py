@@ -21,7 +21,7 @@ CHUNK = 16  # images at a time: the early maps are large, and leave the processo
 
 
 class EfficientNetLite(nn.Module):
-    """Images (n, 1 or 3, h, w) in [-1, 1] to a list of feature maps; level 1 is the stem, 9 the head.
+    """Images (n, 1 or 3, h, w) in [-1, 1] to a list of feature maps, lowest level first; 1 is the stem, 9 the head.
 
     The weights are frozen. Images that do not have three channels are replaced by three copies of their channel mean.
     Sides are enlarged to multiples of 32.
@@ -54,7 +54,6 @@ class EfficientNetLite(nn.Module):
         return self
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n k p q"]]:
-        """Feature maps of the chosen levels, lowest first."""
         few = [self._maps(chunk) for chunk in in_parts(images, CHUNK)]
         return [torch.cat(level) for level in zip(*few, strict=True)]
 
@@ -114,12 +113,8 @@ def _load(body: nn.Module, path: Path, sha256: str) -> None:
 def _stages(body: Any) -> list[nn.Sequential]:
     stages: list[list[nn.Module]] = []
     for block in body._blocks:
-        first_of_stage = (
-            not stages
-            or block._block_args.stride == 2
-            or (block._block_args.input_filters != block._block_args.output_filters)
-        )
-        if first_of_stage:
+        block_arguments = block._block_args
+        if not stages or block_arguments.stride == 2 or block_arguments.input_filters != block_arguments.output_filters:
             stages.append([])
         stages[-1].append(block)
     return [nn.Sequential(*blocks) for blocks in stages]

@@ -2,10 +2,10 @@
 
 import copy
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.parametrize import is_parametrized
@@ -92,8 +92,4 @@ def _run_in_bfloat16(run: nn.Module) -> None:
         if isinstance(part, CONVOLUTIONS):
             part.to(torch.bfloat16)
     run.register_forward_pre_hook(lambda _, arguments: (arguments[0].to(torch.bfloat16),))
-    run.register_forward_hook(_to_float32)
-
-
-def _to_float32(module: nn.Module, arguments: Any, maps: Tensor) -> Tensor:
-    return maps.float()
+    run.register_forward_hook(lambda _module, _arguments, maps: maps.float())

@@ -11,7 +11,7 @@ from hizumi.networks.mlp import HIDDEN, VectorCritic, hidden_layers
 
 
 class JointCritic(nn.Module):
-    """Item (n, *shape) and code (n, latent) to logit (n,); `features` is the last hidden layer.
+    """Item (n, *shape) and code (n, latent) to logit (n,), positive for pairs of the kind labelled real.
 
     Images pass through convolutions and codes through a linear layer, to `met` features each (8 * width if 0), which
     are joined in `depth` layers of 2 * met. Vectors and codes are joined in layers of the `hidden` sizes, directly or,
@@ -51,16 +51,14 @@ class JointCritic(nn.Module):
         return self.together.features(torch.cat([self.of_items(items), self.of_codes(codes)], dim=1))
 
     def judge(self, features: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-        """Logits from features."""
         return self.together.judge(features)
 
     def forward(self, items: Float[Tensor, "n ..."], codes: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """Logits, positive for pairs of the kind labelled real."""
         return self.judge(self.features(items, codes))
 
 
 class PairCritic(nn.Module):
-    """Two items of the same shape, (n, *shape) each, to logit (n,); `features` is the last hidden layer.
+    """Two items of the same shape, (n, *shape) each, to logit (n,), positive for pairs of the kind labelled real.
 
     Images are stacked as channels and pass through two 5x5 convolutions of stride 2, to `width` and 2 * width maps;
     vectors are concatenated and pass through layers of the `hidden` sizes. Dropout follows every layer.
@@ -88,9 +86,7 @@ class PairCritic(nn.Module):
         return self.body(torch.cat([first, second], dim=1))
 
     def judge(self, features: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-        """Logits from features."""
         return self.head(features).flatten()
 
     def forward(self, first: Float[Tensor, "n ..."], second: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:
-        """Logits, positive for pairs of the kind labelled real."""
         return self.judge(self.features(first, second))

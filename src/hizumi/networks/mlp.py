@@ -31,7 +31,7 @@ def hidden_layers(
 
 
 class VectorCritic(nn.Module):
-    """Item, flattened, to logit (n,); `features` gives the last hidden layer.
+    """Item, flattened, to logit (n,), positive for real; `features` gives the last hidden layer for feature matching.
 
     The logit has no bias: real and fake items are equally likely, and a Wasserstein critic's bias has no gradient.
     """
@@ -44,13 +44,10 @@ class VectorCritic(nn.Module):
         self.head = nn.Linear(hidden[-1], 1, bias=False)
 
     def features(self, items: Float[Tensor, "n *shape"]) -> Float[Tensor, "n k"]:
-        """The last hidden layer, which feature matching compares."""
         return self.body(items.flatten(1))
 
     def judge(self, features: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-        """Logits from features."""
         return self.head(features).flatten()
 
     def forward(self, items: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
-        """Logits, positive for real."""
         return self.judge(self.features(items))

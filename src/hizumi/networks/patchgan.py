@@ -30,7 +30,8 @@ class PatchGAN(nn.Module):
         first, *outputs = widths(width, layers + 1)
         body: list[nn.Module] = [nn.Conv2d(channels, first, 4, 2, 1), nn.LeakyReLU(0.2)]
         for layer, output in enumerate(outputs, start=1):
-            body += _layer(first, output, stride=2 if layer < layers else 1, kind=normalisation)
+            convolution = nn.Conv2d(first, output, 4, stride=2 if layer < layers else 1, padding=1, bias=False)
+            body += [convolution, norm(normalisation, output), nn.LeakyReLU(0.2)]
             first = output
         self.body = nn.Sequential(*body, nn.Conv2d(first, 1, 4, 1, 1))
         initialise(self)
@@ -44,8 +45,3 @@ class PatchGAN(nn.Module):
 def patch_layers(height: int, width: int) -> int:
     """Halving layers for a size in pixels: 1 below 64 (patches of 16), 2 below 128 (34), 3 from there on (70)."""
     return min(max(min(height, width).bit_length() - 5, 1), MOST_LAYERS)
-
-
-def _layer(inputs: int, outputs: int, stride: int, kind: Normalisation) -> list[nn.Module]:
-    convolution = nn.Conv2d(inputs, outputs, 4, stride, 1, bias=False)
-    return [convolution, norm(kind, outputs), nn.LeakyReLU(0.2)]

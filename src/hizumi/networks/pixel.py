@@ -6,12 +6,15 @@ that it still needs (Ramachandran et al. 2017).
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad, relu
+
+Labels = Int[Tensor, " n"] | None
 
 
 @runtime_checkable
@@ -32,22 +35,18 @@ class AutoregressiveNetwork(nn.Module, ABC):
     """
 
     @abstractmethod
-    def forward(
-        self, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"] | None = None
-    ) -> Float[Tensor, "n k c h w"]:
+    def forward(self, images: Float[Tensor, "n c h w"], labels: Labels = None) -> Float[Tensor, "n k c h w"]:
         """Logits of all values at once."""
 
     @abstractmethod
-    def incremental(self, count: int, height: int, width: int, labels: Int[Tensor, " n"] | None = None) -> Incremental:
+    def incremental(self, count: int, height: int, width: int, labels: Labels = None) -> Incremental:
         """Logits pixel by pixel, for `count` images yet to be generated."""
 
 
 class Recomputed:
     """Predictions that run the whole network for every value: slow, and correct by construction."""
 
-    def __init__(
-        self, network: AutoregressiveNetwork, shape: tuple[int, int, int, int], labels: Int[Tensor, " n"] | None = None
-    ) -> None:
+    def __init__(self, network: AutoregressiveNetwork, shape: tuple[int, int, int, int], labels: Labels = None) -> None:
         self.network = network
         self.labels = labels
         self.images = torch.zeros(shape, device=next(network.parameters()).device)
@@ -58,7 +57,6 @@ class Recomputed:
         return self.network(self.images, self.labels)[..., row, column]
 
     def set(self, row: int, column: int, values: Float[Tensor, "n c"]) -> None:
-        """Fix the values of a pixel."""
         self.images[:, :, row, column] = values
 
 
@@ -108,7 +106,6 @@ class CausalConv2d(nn.Module):
         self.bias = convolution.bias
 
     def forward(self, maps: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h w"]:
-        """All pixels at once."""
         bottom = -1 if self.excludes_row else 0
         padded = pad(maps, (self.left, self.right, self.above, bottom)) if self.above or self.left else maps
         return conv2d(padded, self.kernel, self.bias)
@@ -117,14 +114,6 @@ class CausalConv2d(nn.Module):
     def kernel(self) -> Float[Tensor, "o i rows columns"]:
         """The weight, zero where masked."""
         return self.weight * self.mask
-
-    def pointwise(self) -> "Pointwise":
-        """This 1x1 convolution, for single pixels."""
-        return Pointwise(self)
-
-    def remembering(self, count: int, width: int) -> "RememberingConv2d":
-        """This convolution, row by row or pixel by pixel, for `count` images."""
-        return RememberingConv2d(self, count, width)
 
 
 class Pointwise:
@@ -187,25 +176,19 @@ class Head(nn.Module):
         self.last = CausalConv2d(hidden, owners(channels * self.logits, channels))
 
     def forward(self, maps: Float[Tensor, "n i h w"]) -> Float[Tensor, "n k c h w"]:
-        """All pixels at once."""
         logits = self.last(relu(self.first(relu(maps))))
         return logits.view(maps.shape[0], self.channels, self.logits, *maps.shape[2:]).transpose(1, 2)
-
-    def pointwise(self) -> "PointwiseHead":
-        """This head for single pixels."""
-        return PointwiseHead(self)
 
 
 class PointwiseHead:
     """A head for single pixels."""
 
     def __init__(self, head: Head) -> None:
-        self.first = head.first.pointwise()
-        self.last = head.last.pointwise()
+        self.first = Pointwise(head.first)
+        self.last = Pointwise(head.last)
         self.shape = (-1, head.channels, head.logits)
 
     def __call__(self, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n k c"]:
-        """One pixel."""
         return self.last(self.first(maps.clamp_min(0)).clamp_min_(0)).view(self.shape).transpose(1, 2)
 
 
@@ -220,28 +203,21 @@ class MaskedBlock(nn.Module):
         self.masked = CausalConv2d(half, half, 3)
 
     def forward(self, maps: Float[Tensor, "n i h w"]) -> Float[Tensor, "n i h w"]:
-        """All pixels at once."""
         return maps + self.wide(relu(self.masked(relu(self.narrow(relu(maps))))))
-
-    def remembering(self, count: int, width: int) -> "RememberingBlock":
-        """This block, pixel by pixel, for `count` images."""
-        return RememberingBlock(self, count, width)
 
 
 class RememberingBlock:
     """A residual block with the cache of its masked convolution."""
 
     def __init__(self, block: MaskedBlock, count: int, width: int) -> None:
-        self.narrow = block.narrow.pointwise()
-        self.wide = block.wide.pointwise()
-        self.masked = block.masked.remembering(count, width)
+        self.narrow = Pointwise(block.narrow)
+        self.wide = Pointwise(block.wide)
+        self.masked = RememberingConv2d(block.masked, count, width)
 
     def next_row(self) -> None:
-        """Go on to the next row."""
         self.masked.next_row()
 
     def pixel(self, column: int, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
-        """One pixel; may be called again when its maps have changed."""
         # torch.relu dispatches to this; here its few microseconds of overhead count.
         self.narrow(maps.clamp_min(0), out=self.masked.newest[column]).clamp_min_(0)
         return self.wide(self.masked.pixel(column).clamp_min_(0)).add_(maps)
@@ -265,41 +241,52 @@ class MaskedNetwork(AutoregressiveNetwork):
         self.blocks = nn.ModuleList(MaskedBlock(maps, channels) for _ in range(blocks))
         self.head = Head(maps, channels, levels, width)
 
-    def forward(
-        self, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"] | None = None
-    ) -> Float[Tensor, "n k c h w"]:
-        """Logits of all values at once."""
+    def forward(self, images: Float[Tensor, "n c h w"], labels: Labels = None) -> Float[Tensor, "n k c h w"]:
         maps = self.first(images)
         for block in self.blocks:
             maps = block(maps)
         return self.head(maps)
 
-    def incremental(self, count: int, height: int, width: int, labels: Int[Tensor, " n"] | None = None) -> Incremental:
-        """Logits pixel by pixel."""
-        return _MaskedIncremental(self, count, width)
+    def incremental(self, count: int, height: int, width: int, labels: Labels = None) -> Incremental:
+        layers = [RememberingBlock(block, count, width) for block in self.blocks if isinstance(block, MaskedBlock)]
+        return LayeredIncremental(self.first, layers, self.head, count, width)
 
 
-class _MaskedIncremental:
-    def __init__(self, network: MaskedNetwork, count: int, width: int) -> None:
-        self.head = network.head.pointwise()
-        self.first = network.first.remembering(count, width)
-        blocks = [block for block in network.blocks if isinstance(block, MaskedBlock)]
-        self.blocks = [block.remembering(count, width) for block in blocks]
+@runtime_checkable
+class RememberingLayer(Protocol):
+    """A layer pixel by pixel, with a cache of what it needs of earlier pixels."""
+
+    def next_row(self) -> None:
+        """Go on to the next row."""
+
+    def pixel(self, column: int, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
+        """One pixel; may be called again when its maps have changed."""
+
+
+class LayeredIncremental:
+    """Predictions of a convolution, layers and a head, one after the other."""
+
+    def __init__(
+        self, first: CausalConv2d, layers: Sequence[RememberingLayer], head: Head, count: int, width: int
+    ) -> None:
+        self.first = RememberingConv2d(first, count, width)
+        self.layers = layers
+        self.head = PointwiseHead(head)
         self.row = 0
 
-    def logits(self, row: int, column: int, values: Tensor) -> Tensor:
+    def logits(self, row: int, column: int, values: Float[Tensor, "n c"]) -> Float[Tensor, "n k c"]:
         if row != self.row:
             self.row = row
             self.first.next_row()
-            for block in self.blocks:
-                block.next_row()
+            for layer in self.layers:
+                layer.next_row()
         self.set(row, column, values)
         maps = self.first.pixel(column)
-        for block in self.blocks:
-            maps = block.pixel(column, maps)
+        for layer in self.layers:
+            maps = layer.pixel(column, maps)
         return self.head(maps)
 
-    def set(self, row: int, column: int, values: Tensor) -> None:
+    def set(self, row: int, column: int, values: Float[Tensor, "n c"]) -> None:
         self.first.newest[column].copy_(values)
 
 
@@ -342,18 +329,17 @@ class GatedLayer(nn.Module):
         self.horizontal_label = nn.Embedding(classes, len(gates)) if classes else None
 
     def forward(
-        self, above: Float[Tensor, "n i h w"], here: Float[Tensor, "n i h w"], labels: Int[Tensor, " n"] | None
+        self, above: Float[Tensor, "n i h w"], here: Float[Tensor, "n i h w"], labels: Labels
     ) -> tuple[Float[Tensor, "n j h w"], Float[Tensor, "n o h w"]]:
-        """Both stacks, all pixels at once."""
         rows = self.vertical(above)
         mixed = self.mix(gate(self.horizontal(here) + self.linked(rows, labels)))
         return self.passed_down(rows, labels), mixed + here if self.residual else mixed
 
-    def linked(self, rows: Float[Tensor, "n g h w"], labels: Int[Tensor, " n"] | None) -> Float[Tensor, "n g h w"]:
+    def linked(self, rows: Float[Tensor, "n g h w"], labels: Labels) -> Float[Tensor, "n g h w"]:
         """What the vertical stack and the label add to the horizontal gates."""
         return _biased(self.link(rows), self.horizontal_label, labels)
 
-    def passed_down(self, rows: Float[Tensor, "n g h w"], labels: Int[Tensor, " n"] | None) -> Float[Tensor, "n j h w"]:
+    def passed_down(self, rows: Float[Tensor, "n g h w"], labels: Labels) -> Float[Tensor, "n j h w"]:
         """What the vertical stack passes to the next layer; unused in the last."""
         return rows if self.last else gate(_biased(rows, self.vertical_label, labels))
 
@@ -382,17 +368,13 @@ class GatedNetwork(AutoregressiveNetwork):
         self.layers = nn.ModuleList([first, *rest])
         self.head = Head(maps, channels, levels, width)
 
-    def forward(
-        self, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"] | None = None
-    ) -> Float[Tensor, "n k c h w"]:
-        """Logits of all values at once."""
+    def forward(self, images: Float[Tensor, "n c h w"], labels: Labels = None) -> Float[Tensor, "n k c h w"]:
         above, here = images, images
         for layer in self.layers:
             above, here = layer(above, here, labels)
         return self.head(here)
 
-    def incremental(self, count: int, height: int, width: int, labels: Int[Tensor, " n"] | None = None) -> Incremental:
-        """Logits pixel by pixel."""
+    def incremental(self, count: int, height: int, width: int, labels: Labels = None) -> Incremental:
         return _GatedIncremental(self, count, width, labels)
 
 
@@ -400,7 +382,7 @@ class _GatedIncremental:
     """Steps the vertical stack once a row and the horizontal one once a pixel."""
 
     def __init__(self, network: GatedNetwork, count: int, width: int, labels: Tensor | None) -> None:
-        self.head = network.head.pointwise()
+        self.head = PointwiseHead(network.head)
         self.labels = labels
         layers = [layer for layer in network.layers if isinstance(layer, GatedLayer)]
         self.layers = [RememberingGatedLayer(layer, count, width) for layer in layers]
@@ -409,7 +391,10 @@ class _GatedIncremental:
     def logits(self, row: int, column: int, values: Tensor) -> Tensor:
         if row != self.row:
             self.row = row
-            self._begin_row()
+            above = None
+            for layer in self.layers:
+                above = layer.next_row(above, self.labels)
+            self.layers[0].vertical.next_row()  # the rows above have been used: make room for this one
         here = values
         for layer in self.layers:
             here = layer.pixel(column, here)
@@ -420,23 +405,17 @@ class _GatedIncremental:
         for stack in (first.vertical, first.horizontal):
             stack.newest[column].copy_(values)
 
-    def _begin_row(self) -> None:
-        above = None
-        for layer in self.layers:
-            above = layer.next_row(above, self.labels)
-        self.layers[0].vertical.next_row()  # the rows above have been used: make room for this one
-
 
 class RememberingGatedLayer:
     """A gated layer with the caches of both stacks."""
 
     def __init__(self, layer: GatedLayer, count: int, width: int) -> None:
         self.layer = layer
-        self.mix = layer.mix.pointwise()
-        self.vertical = layer.vertical.remembering(count, width)
-        self.horizontal = layer.horizontal.remembering(count, width)
+        self.mix = Pointwise(layer.mix)
+        self.vertical = RememberingConv2d(layer.vertical, count, width)
+        self.horizontal = RememberingConv2d(layer.horizontal, count, width)
 
-    def next_row(self, above: Float[Tensor, "n i 1 w"] | None, labels: Int[Tensor, " n"] | None) -> Tensor:
+    def next_row(self, above: Float[Tensor, "n i 1 w"] | None, labels: Labels) -> Tensor:
         """The vertical stack over the rows above, the last of which is `above`; returns what the next layer takes."""
         if above is not None:
             self.vertical.next_row(above[:, :, 0])

@@ -33,7 +33,6 @@ class EqualisedConv2d(nn.Module):
         self.scale = gain / math.sqrt(inputs * math.prod(kernel))
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
-        """Scaled convolution."""
         return conv2d(maps, self.weight * self.scale, self.bias, padding=self.padding)
 
 
@@ -45,7 +44,6 @@ class Activation(nn.Module):
         self.normalise = normalise
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Activations."""
         maps = leaky_relu(maps, 0.2)
         return pixel_norm(maps) if self.normalise else maps
 
@@ -138,11 +136,10 @@ class ProgressiveCritic(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], width: int = 16) -> None:
         super().__init__()
-        channels, height, wide = shape
-        self.pyramid = Pyramid.of(height, wide)
+        self.pyramid = Pyramid.of(*shape[1:])
         base, levels = (self.pyramid.base_height, self.pyramid.base_width), self.pyramid.stages + 1
         last, *others = inputs = widths(width, levels)[::-1]
-        self.from_images = nn.ModuleList(nn.Sequential(EqualisedConv2d(channels, i), Activation(False)) for i in inputs)
+        self.from_images = nn.ModuleList(nn.Sequential(EqualisedConv2d(shape[0], i), Activation(False)) for i in inputs)
         self.blocks = nn.ModuleList(_pair(i, i, o, False) for o, i in zip(inputs, others, strict=False))
         self.base = nn.Sequential(EqualisedConv2d(last + 1, last, (3, 3), 1), Activation(False))
         self.head = nn.Sequential(

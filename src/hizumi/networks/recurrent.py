@@ -19,7 +19,17 @@ from torch.nn.functional import pad
 
 from hizumi.errors import UsageError
 from hizumi.networks.parts import is_traced
-from hizumi.networks.pixel import AutoregressiveNetwork, CausalConv2d, Head, Incremental, owners
+from hizumi.networks.pixel import (
+    AutoregressiveNetwork,
+    CausalConv2d,
+    Head,
+    Incremental,
+    Labels,
+    LayeredIncremental,
+    Pointwise,
+    RememberingConv2d,
+    owners,
+)
 
 Taps = tuple[tuple[int, int], ...]
 """Neighbours (rows down, columns right) whose states a pixel takes; the cell comes from the first."""
@@ -201,22 +211,17 @@ class Recurrence(nn.Module):
         states: Tensor = Sweep.apply(split, self.weight, order)  # type: ignore[no-untyped-call]  # torch has no types here
         return states.view(self.directions * self.hidden, height, width, count)
 
-    def remembering(self, count: int, width: int, direction: int = 0) -> "RememberingRecurrence":
-        """One direction of this recurrence, pixel by pixel, for `count` images."""
-        return RememberingRecurrence(self, count, width, direction)
-
 
 class RememberingRecurrence:
     """A recurrence with the states of the last two rows, zero outside the image."""
 
-    def __init__(self, recurrence: Recurrence, count: int, width: int, direction: int) -> None:
+    def __init__(self, recurrence: Recurrence, count: int, width: int, direction: int = 0) -> None:
         self.taps = recurrence.taps
         self.weight = recurrence.weight[direction, None]
         self.hidden = self.weight.new_zeros(2, width + 2, recurrence.hidden, count)
         self.cell = torch.zeros_like(self.hidden)
 
     def next_row(self) -> None:
-        """Go on to the next row."""
         for states in (self.hidden, self.cell):
             states[0] = states[1]
             states[1] = 0
@@ -245,13 +250,11 @@ class RowLSTMLayer(nn.Module):
         self.widen = CausalConv2d(hidden, maps)
 
     def forward(self, maps: Float[Tensor, "i h w n"]) -> Float[Tensor, "i h w n"]:
-        """All pixels at once."""
         before = pad(maps, (0, 0, 1, 0))[:, :, :-1]
         gates = _mixed(self.input_to_state, torch.stack([before, maps], 1).flatten(0, 1))
         return maps + _mixed(self.widen, self.recurrence(gates))
 
     def remembering(self, count: int, width: int) -> "RememberingRowLSTMLayer":
-        """This layer, pixel by pixel, for `count` images."""
         return RememberingRowLSTMLayer(self, count, width)
 
 
@@ -259,17 +262,15 @@ class RememberingRowLSTMLayer:
     """A Row LSTM with its state from the rows so far."""
 
     def __init__(self, layer: RowLSTMLayer, count: int, width: int) -> None:
-        self.input_to_state = layer.input_to_state.remembering(count, width)
-        self.recurrence = layer.recurrence.remembering(count, width)
-        self.widen = layer.widen.pointwise()
+        self.input_to_state = RememberingConv2d(layer.input_to_state, count, width)
+        self.recurrence = RememberingRecurrence(layer.recurrence, count, width)
+        self.widen = Pointwise(layer.widen)
 
     def next_row(self) -> None:
-        """Go on to the next row."""
         self.input_to_state.next_row()
         self.recurrence.next_row()
 
     def pixel(self, column: int, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
-        """One pixel; may be called again when its maps have changed."""
         self.input_to_state.newest[column].copy_(maps)
         return self.widen(self.recurrence.pixel(column, self.input_to_state.pixel(column))).add_(maps)
 
@@ -291,12 +292,10 @@ class DiagonalBiLSTMLayer(nn.Module):
         self.widen = CausalConv2d(hidden, maps)
 
     def forward(self, maps: Float[Tensor, "i h w n"]) -> Float[Tensor, "i h w n"]:
-        """All pixels at once."""
         first, second = self.recurrence(_mixed(self.input_to_state, maps)).chunk(2)
         return maps + _mixed(self.widen, first + pad(second, (0, 0, 0, 0, 1, 0))[:, :-1])
 
     def remembering(self, count: int, width: int) -> "RememberingDiagonalBiLSTMLayer":
-        """This layer, pixel by pixel, for `count` images."""
         return RememberingDiagonalBiLSTMLayer(self, count, width)
 
 
@@ -305,10 +304,10 @@ class RememberingDiagonalBiLSTMLayer:
 
     def __init__(self, layer: DiagonalBiLSTMLayer, count: int, width: int) -> None:
         self.columns = range(width)
-        self.input_to_state = layer.input_to_state.pointwise()
-        self.widen = layer.widen.pointwise()
-        self.first = layer.recurrence.remembering(count, width, direction=0)
-        self.second = layer.recurrence.remembering(count, width, direction=1)
+        self.input_to_state = Pointwise(layer.input_to_state)
+        self.widen = Pointwise(layer.widen)
+        self.first = RememberingRecurrence(layer.recurrence, count, width, direction=0)
+        self.second = RememberingRecurrence(layer.recurrence, count, width, direction=1)
         self.second_gates = layer.recurrence.weight.new_zeros(width, count, 4 * layer.recurrence.hidden)
         self.moved_down = layer.recurrence.weight.new_zeros(width, count, layer.recurrence.hidden)
 
@@ -321,7 +320,6 @@ class RememberingDiagonalBiLSTMLayer:
         self.second.next_row()
 
     def pixel(self, column: int, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
-        """One pixel; may be called again when its maps have changed."""
         first, self.second_gates[column] = self.input_to_state(maps).chunk(2, 1)
         return self.widen(self.first.pixel(column, first) + self.moved_down[column]).add_(maps)
 
@@ -361,10 +359,7 @@ class RecurrentNetwork(AutoregressiveNetwork):
         self.layers = nn.ModuleList(layer(maps, states) for _ in range(layers))
         self.head = Head(maps, channels, levels, len(maps))
 
-    def forward(
-        self, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"] | None = None
-    ) -> Float[Tensor, "n k c h w"]:
-        """Logits of all values at once."""
+    def forward(self, images: Float[Tensor, "n c h w"], labels: Labels = None) -> Float[Tensor, "n k c h w"]:
         if is_traced(images):
             raise UsageError("its recurrence goes through pictures line by line, which no graph holds; try PixelCNN")
         maps = self.first(images).permute(1, 2, 3, 0).contiguous()
@@ -372,28 +367,6 @@ class RecurrentNetwork(AutoregressiveNetwork):
             maps = layer(maps)
         return self.head(maps.permute(3, 0, 1, 2).contiguous())
 
-    def incremental(self, count: int, height: int, width: int, labels: Int[Tensor, " n"] | None = None) -> Incremental:
-        """Logits pixel by pixel."""
-        return _RecurrentIncremental(self, count, width)
-
-
-class _RecurrentIncremental:
-    def __init__(self, network: RecurrentNetwork, count: int, width: int) -> None:
-        self.head = network.head.pointwise()
-        self.first = network.first.remembering(count, width)
-        self.layers = [layer.remembering(count, width) for layer in network.layers]  # type: ignore[operator]  # a list of modules
-        self.row = 0
-
-    def logits(self, row: int, column: int, values: Tensor) -> Tensor:
-        if row != self.row:
-            self.row = row
-            for part in (self.first, *self.layers):
-                part.next_row()
-        self.set(row, column, values)
-        maps = self.first.pixel(column)
-        for layer in self.layers:
-            maps = layer.pixel(column, maps)
-        return self.head(maps)
-
-    def set(self, row: int, column: int, values: Tensor) -> None:
-        self.first.newest[column].copy_(values)
+    def incremental(self, count: int, height: int, width: int, labels: Labels = None) -> Incremental:
+        layers = [layer.remembering(count, width) for layer in self.layers]  # type: ignore[operator]  # a list of modules
+        return LayeredIncremental(self.first, layers, self.head, count, width)

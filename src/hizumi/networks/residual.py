@@ -8,9 +8,10 @@ from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import avg_pool2d
 
 from hizumi.networks.dcgan import Pyramid, widths
+from hizumi.networks.progressive import double
 
 Norm = Callable[[int], nn.Module]
 """Makes a normalisation layer for a number of channels."""
@@ -41,10 +42,9 @@ class Resampling(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d p q"]:
-        """Maps of twice or half the size."""
         if self.grows:
             # A 1x1 convolution commutes with doubling: in this order it costs a quarter.
-            return self.change(_doubled(self.before(maps))) + _doubled(self.shortcut(maps))
+            return self.change(double(self.before(maps))) + double(self.shortcut(maps))
         return avg_pool2d(self.change(self.before(maps)), 2) + self.shortcut(avg_pool2d(maps, 2))
 
 
@@ -65,7 +65,6 @@ class ResidualGenerator(nn.Module):
         _initialise(self)
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
-        """Images of codes."""
         return self.head(self.body(self.foot(codes[:, :, None, None])))[:, :, : self.height, : self.width]
 
 
@@ -81,11 +80,10 @@ class ResidualEncoder(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        channels, height, wide = shape
-        self.pyramid = Pyramid.of(height, wide)
+        self.pyramid = Pyramid.of(*shape[1:])
         sizes = widths(width, self.pyramid.stages + 1)
         blocks = (Resampling(above, below, norm, grows=False) for above, below in pairwise(sizes))
-        self.body = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), *blocks)
+        self.body = nn.Sequential(nn.Conv2d(shape[0], width, 3, padding=1), *blocks)
         base = self.pyramid.base_height, self.pyramid.base_width
         self.head = nn.Conv2d(sizes[-1], outputs, base, bias=bias)
         _initialise(self)
@@ -95,12 +93,11 @@ class ResidualEncoder(nn.Module):
         return self.body(self.pyramid.pad(images))
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
-        """Codes of images."""
         return self.head(self.features(images)).flatten(1)
 
 
 class ResidualCritic(nn.Module):
-    """Image (n, c, h, w) to score (n,); `features` gives the base map.
+    """Image (n, c, h, w) to score (n,), higher for real; `features` gives the base map for feature matching.
 
     Layer norm keeps images independent, as a gradient penalty requires. The score has no bias, which would cancel in a
     difference of scores.
@@ -111,20 +108,13 @@ class ResidualCritic(nn.Module):
         self.body = ResidualEncoder(shape, 1, width, layer_norm, bias=False)
 
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
-        """The base map, which feature matching compares."""
         return self.body.features(images)
 
     def judge(self, features: Float[Tensor, "n k p q"]) -> Float[Tensor, " n"]:
-        """Scores from features."""
         return self.body.head(features).flatten()
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """Scores, higher for real."""
         return self.judge(self.features(images))
-
-
-def _doubled(maps: Tensor) -> Tensor:
-    return interpolate(maps, scale_factor=2, mode="nearest")
 
 
 def _initialise(network: nn.Module) -> None:

@@ -47,7 +47,6 @@ class ResNet(nn.Module):
         initialise(self)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
-        """Translated images."""
         return self.body(self.pyramid.pad(images))[:, :, : self.height, : self.width]
 
 
@@ -65,7 +64,6 @@ class Residual(nn.Module):
         )
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Maps of unchanged shape."""
         return maps + self.change(maps)
 
 

@@ -13,13 +13,11 @@ class SpatialEncoder(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], outputs: int, width: int = 32) -> None:
         super().__init__()
-        channels, height, wide = shape
-        self.pyramid = Pyramid.of(height, wide, STAGES)
-        self.body = down(self.pyramid, channels, width)
+        self.pyramid = Pyramid.of(shape[1], shape[2], STAGES)
+        self.body = down(self.pyramid, shape[0], width)
         self.head = nn.Conv2d(widths(width, STAGES)[-1], outputs, 1)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k p q"]:
-        """Codes of images."""
         return self.head(self.body(self.pyramid.pad(images)))
 
 
@@ -35,5 +33,4 @@ class SpatialDecoder(nn.Module):
         self.body = up(pyramid, channels, width)
 
     def forward(self, codes: Float[Tensor, "n k p q"]) -> Float[Tensor, "n c h w"]:
-        """Images of codes."""
         return self.body(self.foot(codes))[:, :, : self.height, : self.width].tanh()

@@ -56,7 +56,6 @@ class UNet(nn.Module):
         initialise(self)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
-        """Translated images."""
         maps = [self.pyramid.pad(images)]
         for down in self.down:
             maps.append(down(maps[-1]))

@@ -24,7 +24,6 @@ class AffineWarp(nn.Module):
         return torch.eye(2, 3, device=self.change.device) + PACE * self.change
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Warped images."""
         count, _, height, width = images.shape
         places = affine_grid(self.matrix[None], [1, 1, height, width], align_corners=False)
         return grid_sample(images, places.expand(count, -1, -1, -1), padding_mode="border", align_corners=False)

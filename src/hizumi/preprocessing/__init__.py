@@ -5,10 +5,10 @@ import typing as _typing
 from hizumi.lazy import lazily as _lazily
 
 if _typing.TYPE_CHECKING:
-    from hizumi.preprocessing.batching import in_batches
-    from hizumi.preprocessing.choosing import DataOptions, prepare
-    from hizumi.preprocessing.preprocessing import Preprocessing
-    from hizumi.preprocessing.reading import Reader
+    from hizumi.preprocessing.batching import in_batches as in_batches
+    from hizumi.preprocessing.choosing import DataOptions as DataOptions, prepare as prepare
+    from hizumi.preprocessing.preprocessing import Preprocessing as Preprocessing
+    from hizumi.preprocessing.reading import Reader as Reader
 
 __getattr__, __dir__ = _lazily(
     __name__,
@@ -19,5 +19,4 @@ __getattr__, __dir__ = _lazily(
         "reading": ["Reader"],
     },
 )
-
-__all__ = ["DataOptions", "Preprocessing", "Reader", "in_batches", "prepare"]
+__all__ = __dir__()

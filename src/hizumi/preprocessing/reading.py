@@ -55,12 +55,13 @@ class Reader:
     def piece(self, manifest: Manifest, index: int, pictures: bool) -> Piece:
         """One record; raises DataError where it cannot be read, or is unlike the training data."""
         name, pixels = manifest.records[index].name, manifest.read(index).pixels
-        sizing, window, channels = (getattr(self.preprocessing, part) for part in ("sizing", "window", "channels"))
+        sizing, window = self.preprocessing.sizing, self.preprocessing.window
         if manifest.vectors != self.preprocessing.vectors:
             raise DataError(
                 f"{name}: is {'a row of numbers' if manifest.vectors else 'an image'}, unlike the training data"
             )
-        if window is None:
+        channels = self.preprocessing.channels
+        if window is None or channels is None:
             return Piece(index, name, self._row(pixels, name))
         size = pixels.shape[0] * self.preprocessing.enlarge, pixels.shape[1] * self.preprocessing.enlarge
         if self.preprocessing.enlarge > 1:
@@ -75,7 +76,7 @@ class Reader:
         if pictures:
             whole = prepare(pixels, channels=channels, window=window, name=name)
             picture = self.displayed(window.to_unit(whole))
-        if not self.preprocessing.tiled:
+        if sizing is None or not self.preprocessing.tiled:
             return Piece(index, name, image[np.newaxis], size, None, picture)
         tiles = sizing.tiles(*size)
         crops = [image[:, top : top + sizing.height, left : left + sizing.width] for top, left in tiles]

@@ -5,8 +5,18 @@ import typing as _typing
 from hizumi.lazy import lazily as _lazily
 
 if _typing.TYPE_CHECKING:
-    from hizumi.registry.finding import detector_class, find_detectors, find_models, model_class
-    from hizumi.registry.specification import construct, make_detector, make_model, specify
+    from hizumi.registry.finding import (
+        detector_class as detector_class,
+        find_detectors as find_detectors,
+        find_models as find_models,
+        model_class as model_class,
+    )
+    from hizumi.registry.specification import (
+        construct as construct,
+        make_detector as make_detector,
+        make_model as make_model,
+        specify as specify,
+    )
 
 __getattr__, __dir__ = _lazily(
     __name__,
@@ -15,14 +25,4 @@ __getattr__, __dir__ = _lazily(
         "specification": ["construct", "make_detector", "make_model", "specify"],
     },
 )
-
-__all__ = [
-    "construct",
-    "detector_class",
-    "find_detectors",
-    "find_models",
-    "make_detector",
-    "make_model",
-    "model_class",
-    "specify",
-]
+__all__ = __dir__()

@@ -25,8 +25,6 @@ from hizumi.registry.finding import detector_class, find_parts, model_class, par
 from hizumi.training.preset import preset_of
 from hizumi.training.trainable import Trainable
 
-NOTHING: Mapping[str, str] = {}
-
 
 def specify(part: nn.Module) -> dict[str, Any]:
     """The specification of a detector or model: {"name", "arguments"}, ready for JSON."""
@@ -49,7 +47,7 @@ def construct(specification: Mapping[str, Any]) -> Any:
         raise UsageError(f"{specification['name']} does not take these settings: {error}") from error
 
 
-def make_detector(name: str, settings: Mapping[str, str] = NOTHING, preset: str | None = None) -> Detector:
+def make_detector(name: str, settings: Mapping[str, str] = {}, preset: str | None = None) -> Detector:
     """An unfitted detector from its name, its preset, and settings in words.
 
     Settings are such as {"model": "vae", "model.latent": "20", "difference": "l1"}. A name of a model or detector
@@ -58,14 +56,12 @@ def make_detector(name: str, settings: Mapping[str, str] = NOTHING, preset: str 
     UsageError, which suggests what may have been meant, for names and values that do not fit.
     """
     found = detector_class(name)
-    made: Detector = _set(found() if preset is None else preset_of(found, preset).make(), settings, name)
-    return made
+    return _set(found() if preset is None else preset_of(found, preset).make(), settings, name)
 
 
-def make_model(name: str, settings: Mapping[str, str] = NOTHING) -> Trainable:
+def make_model(name: str, settings: Mapping[str, str] = {}) -> Trainable:
     """An unfitted model from its name and settings in words; see `make_detector`."""
-    made: Trainable = _set(model_class(name)(), settings, name)
-    return made
+    return _set(model_class(name)(), settings, name)
 
 
 def _set(part: Any, settings: Mapping[str, str], name: str) -> Any:

@@ -5,19 +5,24 @@ import typing as _typing
 from hizumi.lazy import lazily as _lazily
 
 if _typing.TYPE_CHECKING:
-    from hizumi.report.content import ReportContent
+    from hizumi.report.content import ReportContent as ReportContent
     from hizumi.report.figures import (
-        comparison_chart,
-        embedding,
-        roc_and_precision_recall,
-        score_histogram,
-        training_curves,
+        comparison_chart as comparison_chart,
+        embedding as embedding,
+        roc_and_precision_recall as roc_and_precision_recall,
+        score_histogram as score_histogram,
+        training_curves as training_curves,
     )
-    from hizumi.report.page import write_comparison, write_report
-    from hizumi.report.panels import contact_sheet, inspection_panel, overview, save_map
-    from hizumi.report.style import png, svg
-    from hizumi.report.tables import summarise
-    from hizumi.training.health import Finding
+    from hizumi.report.page import write_comparison as write_comparison, write_report as write_report
+    from hizumi.report.panels import (
+        contact_sheet as contact_sheet,
+        inspection_panel as inspection_panel,
+        overview as overview,
+        save_map as save_map,
+    )
+    from hizumi.report.style import png as png, svg as svg
+    from hizumi.report.tables import summarise as summarise
+    from hizumi.training.health import Finding as Finding
 
 __getattr__, __dir__ = _lazily(
     __name__,
@@ -36,22 +41,4 @@ __getattr__, __dir__ = _lazily(
         "tables": ["summarise"],
     },
 )
-
-__all__ = [
-    "Finding",
-    "ReportContent",
-    "comparison_chart",
-    "contact_sheet",
-    "embedding",
-    "inspection_panel",
-    "overview",
-    "png",
-    "roc_and_precision_recall",
-    "save_map",
-    "score_histogram",
-    "summarise",
-    "svg",
-    "training_curves",
-    "write_comparison",
-    "write_report",
-]
+__all__ = __dir__()

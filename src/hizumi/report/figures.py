@@ -67,14 +67,13 @@ def roc_and_precision_recall(
     roc, precision_recall = figure.subplots(1, 2)
     roc.plot([0, 1], [0, 1], color=HELD_OUT, linewidth=1, linestyle=(0, (2, 3)))
     roc.plot(false_positive_rate, true_positive_rate, color=GOOD, linewidth=2)
-    roc.plot(false_alarms, found, "o", color=DEFECT, markeredgecolor="white", markersize=9, clip_on=False, zorder=5)
+    mark: Any = {"color": DEFECT, "markeredgecolor": "white", "markersize": 9, "clip_on": False, "zorder": 5}
+    roc.plot(false_alarms, found, "o", **mark)
     roc.set(title="ROC", xlabel="good, but flagged", ylabel="anomalous found")
     precision_recall.plot(recall, precision, color=GOOD, linewidth=2, drawstyle="steps-post")
     if alarmed[known].any():
         right = float((labels[known][alarmed[known]] == ANOMALOUS).mean())
-        precision_recall.plot(
-            found, right, "o", color=DEFECT, markeredgecolor="white", markersize=9, clip_on=False, zorder=5
-        )
+        precision_recall.plot(found, right, "o", **mark)
     precision_recall.set(
         title="Precision and recall", xlabel="anomalous found (recall)", ylabel="alarms that are right"
     )

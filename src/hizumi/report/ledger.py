@@ -6,7 +6,7 @@ from typing import Any
 
 from hizumi.report.words import count
 from hizumi.reproduction.entrants import CHOSEN_ON_TEST
-from hizumi.reproduction.ledger import Row, Summary, summarise_figure
+from hizumi.reproduction.ledger import Row, summarise_figure
 from hizumi.reproduction.protocol import FALSE_ALARM_RATE, Protocol
 from hizumi.reproduction.protocols import PROTOCOLS
 from hizumi.reproduction.published_numbers import ELSEWHERE, PUBLISHED, Published, published_for
@@ -46,11 +46,11 @@ What detectors reach on published protocols, beside what was published. Every nu
 
 def ledger_page(rows: Sequence[Row]) -> str:
     """The whole page in Markdown."""
-    sections = [INTRODUCTION]
-    for protocol in PROTOCOLS.values():
-        of_protocol = [row for row in rows if row.request["protocol"] == protocol.name]
-        sections += [_section(protocol, of_protocol)]
-    return "\n".join([*sections, _elsewhere(), _machines(rows)])
+    sections = [
+        _section(protocol, [row for row in rows if row.request["protocol"] == protocol.name])
+        for protocol in PROTOCOLS.values()
+    ]
+    return "\n".join([INTRODUCTION, *sections, _elsewhere(), _machines(rows)])
 
 
 def table_rows(protocol: Protocol, rows: Sequence[Row]) -> list[list[str]]:
@@ -74,7 +74,7 @@ def _section(protocol: Protocol, rows: Sequence[Row]) -> str:
     if notes := _notes(rows):
         lines += ["", "Notes of the runs:", "", *notes]
     if len(protocol.cases) > 1 and table:
-        lines += ["", f"{_heading(protocol)} of each case, honest, and published in brackets:", ""]
+        lines += ["", f"{protocol.figures[protocol.figure]} of each case, honest, and published in brackets:", ""]
         lines += _by_case(protocol, rows)
     others = [entry for entry in PUBLISHED if entry.protocol == protocol.name]
     if others:
@@ -103,13 +103,12 @@ def _figures(protocol: Protocol, row: Row | None) -> str:
     """Every figure of the protocol: "0.853 ± 0.004 [0.852], pixel AUROC 0.803"."""
     if row is None:
         return "-"
-    found = {heading: summarise_figure(row.runs, figure) for figure, heading in protocol.figures.items()}
-    first = _heading(protocol)
-    shown = [
-        f"{'' if heading == first else heading + ' '}{_summary(summary)}"
-        for heading, summary in found.items()
-        if summary
-    ]
+    shown = []
+    for figure, heading in protocol.figures.items():
+        if summary := summarise_figure(row.runs, figure):
+            name = "" if figure == protocol.figure else f"{heading} "
+            middle = "" if summary.median is None else f" [{summary.median:.3f}]"
+            shown.append(f"{name}{_number(summary.mean, summary.deviation)}{middle}")
     return ", ".join(shown) or "-"
 
 
@@ -181,12 +180,9 @@ def _published_line(entry: Published) -> str:
 
 def _elsewhere() -> str:
     rows = [[entry.system, entry.data, entry.figure, entry.numbers, entry.trust] for entry in ELSEWHERE]
-    lines = [
-        "## Published, and not run here",
-        "",
-        "Their data are private or not at hand, or their split is not known.",
-    ]
-    return "\n".join([*lines, "", *_markdown(("System", "Data", "Figure", "Published", "Known from"), rows), ""])
+    about = "Their data are private or not at hand, or their split is not known."
+    table = _markdown(("System", "Data", "Figure", "Published", "Known from"), rows)
+    return "\n".join(["## Published, and not run here", "", about, "", *table, ""])
 
 
 def _machines(rows: Sequence[Row]) -> str:
@@ -203,21 +199,12 @@ def _best(protocol: Protocol, modes: Mapping[str, Row]) -> float:
     return summary.mean if summary else -1.0
 
 
-def _heading(protocol: Protocol) -> str:
-    return protocol.figures[protocol.figure]
-
-
 def _runs(row: Row) -> str:
     """Cases times seeds: "10 x 1", "10 x 1-3" where some have more seeds than others."""
     cases = [run["case"] for run in row.runs]
     counts = sorted(cases.count(case) for case in set(cases))
     seeds = str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]}-{counts[-1]}"
     return f"{row.request['mode']} {len(counts)} x {seeds}"
-
-
-def _summary(summary: Summary) -> str:
-    middle = "" if summary.median is None else f" [{summary.median:.3f}]"
-    return f"{_number(summary.mean, summary.deviation)}{middle}"
 
 
 def _number(value: float, deviation: float | None) -> str:

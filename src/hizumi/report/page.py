@@ -16,7 +16,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hizumi.calibration import Calibration, Verdict
+from hizumi.calibration import Verdict
 from hizumi.report import figures, words
 from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent
 from hizumi.report.panels import Tile, tiles
@@ -51,12 +51,9 @@ class Group:
 
 def write_report(path: Path, content: ReportContent) -> Path:
     """Write the report of one detector as one self-contained HTML file."""
-    page = (
-        _environment()
-        .get_template("report.html.jinja")
-        .render(_frame(content.title, content.subtitle) | {"report": _report(content)})
-    )
-    write_atomically(path, page.encode())
+    page = _environment().get_template("report.html.jinja")
+    context = _frame(content.title, content.subtitle) | {"report": _report(content)}
+    write_atomically(path, page.render(context).encode())
     return path
 
 
@@ -152,7 +149,10 @@ def _groups(content: ReportContent, limit: int) -> Iterable[Group]:
     falling = rising[::-1]
 
     def group(title: str, remark: str, indices: np.ndarray) -> Group:
-        examples = [_example(content.verdicts[i], content.kinds[i], content.calibration) for i in indices[:limit]]
+        examples = []
+        for i in indices[:limit]:
+            shown = [_shown(tile) for tile in tiles(content.verdicts[i], content.calibration)]
+            examples.append(Example(content.verdicts[i], content.kinds[i], shown))
         return Group(title, remark, examples, len(indices))
 
     if content.evaluation is None:
@@ -182,10 +182,6 @@ def _in_turn(indices: np.ndarray, content: ReportContent) -> np.ndarray:
         turns.append(seen.setdefault(content.kinds[i], 0))
         seen[content.kinds[i]] += 1
     return indices[np.argsort(turns, kind="stable")] if turns else indices
-
-
-def _example(verdict: Verdict, kind: str, calibration: Calibration) -> Example:
-    return Example(verdict, kind, [_shown(tile) for tile in tiles(verdict, calibration)])
 
 
 def _shown(tile: Tile) -> dict[str, Any]:

@@ -28,14 +28,8 @@ def _own_detectors() -> dict[str, Any]:
 
 
 def _index() -> str:
-    lines = [
-        "# Models and detectors",
-        "",
-        GENERATED,
-        "",
-        "Generative models, by how they treat the density of data.",
-        "",
-    ]
+    about = "Generative models, by how they treat the density of data."
+    lines = ["# Models and detectors", "", GENERATED, "", about, ""]
     for family in FAMILIES:
         models = {name: model for name, model in find_models().items() if model.card.family == family}
         lines += [f"## {family.capitalize()}", "", *_lines_of(models, "models"), ""]

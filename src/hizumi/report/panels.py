@@ -1,6 +1,5 @@
 """Pictures of an input: itself, its expected normal, the distortion, and the map on a fixed scale."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from PIL import Image, ImageDraw
 from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.errors import UsageError
 from hizumi.report.content import NORMAL, UNKNOWN, ReportContent
+from hizumi.report.generations import picture_file
 from hizumi.report.style import DEFECT, GOOD, HEAT, MUTED, new_figure, png, styled
 from hizumi.storage.files import write_atomically
 
@@ -34,11 +34,8 @@ class Tile:
 
 def tiles(verdict: Verdict, calibration: Calibration) -> list[Tile]:
     """The available pictures of one input: input, expected normal, distortion, anomaly map."""
-    found = []
-    if verdict.picture is not None:
-        found.append(Tile("input", verdict.picture, verdict.picture.shape[:2]))
-    if verdict.normal is not None:
-        found.append(Tile("expected normal", verdict.normal, verdict.normal.shape[:2]))
+    pictures = {"input": verdict.picture, "expected normal": verdict.normal}
+    found = [Tile(name, pixels, pixels.shape[:2]) for name, pixels in pictures.items() if pixels is not None]
     if verdict.picture is not None and verdict.normal is not None:
         difference = distortion(verdict.picture, verdict.normal)
         found.append(Tile("distortion", _heat(difference), difference.shape))
@@ -83,9 +80,9 @@ def inspection_panel(verdict: Verdict, calibration: Calibration) -> bytes:
     for axes, tile in zip(figure.subplots(1, len(found), squeeze=False).flat, found, strict=True):
         _show(axes, tile)
         axes.set_title(tile.caption, fontsize=9, color=MUTED, loc="center")
-    figure.suptitle(
-        verdict_words(verdict), x=0.01, ha="left", fontsize=10.5, color=DEFECT if verdict.anomalous else GOOD
-    )
+    judgement, sign, colour = ("anomalous", ">", DEFECT) if verdict.anomalous else ("looks good", "≤", GOOD)
+    words = f"{judgement}: score {verdict.score:.4g} {sign} {verdict.threshold:.4g}, p = {verdict.p_value:.2g}"
+    figure.suptitle(words, x=0.01, ha="left", fontsize=10.5, color=colour)
     return png(figure)
 
 
@@ -149,17 +146,8 @@ def save_map(verdict: Verdict, calibration: Calibration, path: Path) -> Path:
     for box in verdict.boxes:
         corner = (box.left + box.width - 1, box.top + box.height - 1)
         pencil.rectangle(((box.left, box.top), corner), outline=BOX_COLOUR, width=line_pixels)
-    file = io.BytesIO()
-    image.save(file, "png")
-    write_atomically(path, file.getvalue())
+    write_atomically(path, picture_file(np.asarray(image)))
     return path
-
-
-def verdict_words(verdict: Verdict) -> str:
-    """The verdict on one input, with the numbers behind it."""
-    sign = ">" if verdict.anomalous else "≤"
-    judgement = "anomalous" if verdict.anomalous else "looks good"
-    return f"{judgement}: score {verdict.score:.4g} {sign} {verdict.threshold:.4g}, p = {verdict.p_value:.2g}"
 
 
 def _show(axes: Axes, tile: Tile) -> None:

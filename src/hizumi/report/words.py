@@ -56,7 +56,12 @@ def consequences(content: ReportContent) -> list[Consequence]:
     result = content.evaluation
     if result is None:
         return [*found, _without_labels(content)]
-    found += _no_better_than_chance(result) + _missed(result, content.noun) + _promise_kept(result, content.noun)
+    if is_known(result.image_auroc.low) and result.image_auroc.low <= 0.5:
+        sentence = (
+            "The scores tell anomalous from good no better than chance does: train longer, or try another detector."
+        )
+        found.append(Consequence(sentence, is_pressing=True))
+    found += [_missed(result, content.noun), _promise_kept(result, content.noun)]
     return sorted(found, key=lambda consequence: not consequence.is_pressing)
 
 
@@ -147,32 +152,21 @@ def _without_labels(content: ReportContent) -> Consequence:
     )
 
 
-def _no_better_than_chance(result: Evaluation) -> list[Consequence]:
-    if not is_known(result.image_auroc.low) or result.image_auroc.low > 0.5:
-        return []
-    return [
-        Consequence(
-            "The scores tell anomalous from good no better than chance does: train longer, or try another detector.",
-            is_pressing=True,
-        )
-    ]
-
-
-def _missed(result: Evaluation, noun: str) -> list[Consequence]:
+def _missed(result: Evaluation, noun: str) -> Consequence:
     if not result.anomalous_count:
-        return [Consequence(f"The test set has no anomalous {noun}s: what would be missed is not known.")]
+        return Consequence(f"The test set has no anomalous {noun}s: what would be missed is not known.")
     if not result.missed_defects:
-        return [Consequence("Nothing anomalous was missed.")]
+        return Consequence("Nothing anomalous was missed.")
     sentence = f"{percent(result.missed_defects / result.anomalous_count)} of the anomalous {noun}s passed unnoticed"
     weakest = max(result.kinds_table, key=lambda kind: kind.missed / kind.count)
     if len(result.kinds_table) > 1:
         sentence += f", most often {weakest.kind} ({weakest.found} of {weakest.count} found)"
-    return [Consequence(f"{sentence}.")]
+    return Consequence(f"{sentence}.")
 
 
-def _promise_kept(result: Evaluation, noun: str) -> list[Consequence]:
+def _promise_kept(result: Evaluation, noun: str) -> Consequence:
     if not result.normal_count:
-        return [Consequence(f"The test set has no good {noun}s: how many false alarms it raises is not known.")]
+        return Consequence(f"The test set has no good {noun}s: how many false alarms it raises is not known.")
     realised, asked = result.realised_false_alarm_rate, result.false_alarm_rate
     measured = f"{percent(realised.value)} of the good {noun}s were flagged, where {percent(asked)} was asked for"
     if asked < realised.low:
@@ -180,7 +174,7 @@ def _promise_kept(result: Evaluation, noun: str) -> list[Consequence]:
             f"These good {noun}s differ from those it was calibrated on: calibrate again with good {noun}s like them, "
             "and if one part was recorded several times, name it in the group column of a CSV manifest."
         )
-        return [Consequence(f"{measured}: more than chance explains. {advice}", is_pressing=True)]
+        return Consequence(f"{measured}: more than chance explains. {advice}", is_pressing=True)
     if asked > realised.high:
-        return [Consequence(f"{measured}: fewer than chance explains, so a lower threshold would find more.")]
-    return [Consequence(f"{measured}: the difference is within chance.")]
+        return Consequence(f"{measured}: fewer than chance explains, so a lower threshold would find more.")
+    return Consequence(f"{measured}: the difference is within chance.")

@@ -1,3 +1,1 @@
 """Reproduction: published protocols run again, what their authors published, and the ledger of both."""
-
-__all__: list[str] = []

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal, NamedTuple, TypeGuard
 
 from hizumi.arguments import clone
@@ -38,18 +37,15 @@ class Entry(NamedTuple):
 
     detector: str
     arguments: Callable[[], Mapping[str, Any]] = dict
-    short: Callable[[], Preset] | None = None
+    short: Preset | None = None
     preset: str | None = None
 
 
 def _pixel_cnn(image_score: Literal["plain", "typicality", "ratio", "complexity"]) -> Entry:
-    def short() -> Preset:
-        model = partial(GatedPixelCNN, levels=8, width=24, layers=4)
-        return Preset(
-            lambda: Likelihood(model(), image_score=image_score),
-            TrainingOptions(budget=Budget(steps=1000), batch_size=16),
-        )
-
+    short = Preset(
+        lambda: Likelihood(GatedPixelCNN(levels=8, width=24, layers=4), image_score=image_score),
+        TrainingOptions(budget=Budget(steps=1000), batch_size=16),
+    )
     return Entry("likelihood", lambda: {"model": GatedPixelCNN(), "image_score": image_score}, short)
 
 
@@ -74,44 +70,39 @@ LEFT_OUT: Mapping[str, str] = {
 """Detectors without a row of their own, and why. So are those that need what a protocol does not offer."""
 
 
-def _kdd_egbad() -> Preset:
-    model = partial(
-        BiGAN,
-        latent=32,
-        learning_rate=1e-5,
-        weight_decay=0.0,
-        average_decay=0.9999,
-        encoder_hidden=(64,),
-        critic_hidden=(128,),
-        critic_apart=128,
-        dropout=0.2,
-        spectral_norm=True,  # not the authors', but ALAD's: short runs swung less with it
-    )
-    return Preset(lambda: EGBAD(model()), TrainingOptions(budget=Budget(epochs=50), batch_size=50))
-
-
-def _kdd_alad() -> Preset:
-    model = partial(ALADTraining, latent=32, code_critic_hidden=(32,), learning_rate=1e-5)
-    return Preset(lambda: ALAD(model()), TrainingOptions(budget=Budget(epochs=50), batch_size=50))
-
-
-def _arrhythmia_alad() -> Preset:
-    hidden = (256, 128)
-    model = partial(
-        ALADTraining,
-        latent=64,
-        encoder_hidden=hidden,
-        generator_hidden=hidden,
-        item_critic_hidden=hidden,
-        learning_rate=1e-5,
-    )
-    return Preset(lambda: ALAD(model()), TrainingOptions(budget=Budget(epochs=1000), batch_size=32))
-
-
-ON_DATA: Mapping[tuple[str, str], Callable[[], Preset]] = {
-    ("kdd99", "egbad"): _kdd_egbad,
-    ("kdd99", "alad"): _kdd_alad,
-    ("arrhythmia", "alad"): _arrhythmia_alad,
+ON_DATA: Mapping[tuple[str, str], Preset] = {
+    ("kdd99", "egbad"): Preset(
+        lambda: EGBAD(
+            BiGAN(
+                latent=32,
+                learning_rate=1e-5,
+                weight_decay=0.0,
+                average_decay=0.9999,
+                encoder_hidden=(64,),
+                critic_hidden=(128,),
+                critic_apart=128,
+                dropout=0.2,
+                spectral_norm=True,  # not the authors', but ALAD's: short runs swung less with it
+            )
+        ),
+        TrainingOptions(budget=Budget(epochs=50), batch_size=50),
+    ),
+    ("kdd99", "alad"): Preset(
+        lambda: ALAD(ALADTraining(latent=32, code_critic_hidden=(32,), learning_rate=1e-5)),
+        TrainingOptions(budget=Budget(epochs=50), batch_size=50),
+    ),
+    ("arrhythmia", "alad"): Preset(
+        lambda: ALAD(
+            ALADTraining(
+                latent=64,
+                encoder_hidden=(256, 128),
+                generator_hidden=(256, 128),
+                item_critic_hidden=(256, 128),
+                learning_rate=1e-5,
+            )
+        ),
+        TrainingOptions(budget=Budget(epochs=1000), batch_size=32),
+    ),
 }
 """By protocol and detector: what the paper's budget has in place of the detector's defaults, as its authors did."""
 
@@ -170,11 +161,9 @@ def settled(name: str, protocol: Protocol, mode: Mode, budget: BudgetName) -> Pr
     if entry.preset is not None:
         return preset_of(found, entry.preset)
     if budget == "short" and entry.short is not None:
-        return entry.short()
-    if budget == "short":
-        preset = preset_of(found, "fast")
-    else:
-        preset = ON_DATA.get((protocol.name, entry.detector), lambda: Preset(found))()
+        return entry.short
+    own = ON_DATA.get((protocol.name, entry.detector), Preset(found))
+    preset = preset_of(found, "fast") if budget == "short" else own
     leaky = Leak.BATCH_STATISTICS in protocol.leaks_of(entry.detector, mode)
     return preset._replace(
         make=lambda: clone(preset.make(), **entry.arguments(), **({"bn_mode": "batch"} if leaky else {}))

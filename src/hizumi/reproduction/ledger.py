@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median, stdev
@@ -92,34 +92,26 @@ class Summary:
     deviation: float | None
     median: float | None
     by_case: Mapping[str, float]
-    seeds: tuple[int, int]  # of the case with the fewest, and with the most
 
 
 def summarise_figure(runs: Sequence[Run], figure: str) -> Summary | None:
     """A figure, such as "image_auroc" or "auroc_by_kind/crack", over all runs that have it; None where none has."""
     values: dict[str, list[float]] = {}
-    for run, value in _values(runs, figure):
-        values.setdefault(run["case"], []).append(value)
+    for run in runs:
+        value: Any = run["figures"]
+        for key in figure.split("/"):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value is not None:
+            values.setdefault(run["case"], []).append(value)
     if not values:
         return None
     by_case = {case: fmean(found) for case, found in values.items()}
     spread = [stdev(found) ** 2 * (len(found) - 1) for found in values.values() if len(found) > 1]
     degrees = sum(len(found) - 1 for found in values.values())
-    counts = [len(found) for found in values.values()]
     only = next(iter(values.values()))
     return Summary(
         fmean(by_case.values()),
         (sum(spread) / degrees) ** 0.5 if degrees else None,
         median(only) if len(values) == 1 and len(only) >= 3 else None,
         by_case,
-        (min(counts), max(counts)),
     )
-
-
-def _values(runs: Sequence[Run], figure: str) -> Iterator[tuple[Run, float]]:
-    for run in runs:
-        value: Any = run["figures"]
-        for key in figure.split("/"):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if value is not None:
-            yield run, value

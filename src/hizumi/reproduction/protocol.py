@@ -97,14 +97,15 @@ class Protocol:
         """Who trains, calibrates and tests; nobody calibrates in the paper mode."""
         if case not in self.cases:
             raise UsageError(f"{self.name} has no class {case!r}; it has {', '.join(self.cases)}")
-        if mode == "paper":
-            leaks = self.leaks_of(detector, mode)
-            split = self.splitter(pool, case, seed, leaks)
-            return (
-                replace(split, notes=(*split.notes, *_note_on_copies(pool, split))) if Leak.COPIES in leaks else split
-            )
-        split = (self.honest_splitter or self.splitter)(pool, case, seed, frozenset())
-        return with_calibration(pool, without_copies(pool, split), seed)
+        if mode == "honest":
+            split = (self.honest_splitter or self.splitter)(pool, case, seed, frozenset())
+            return with_calibration(pool, without_copies(pool, split), seed)
+        leaks = self.leaks_of(detector, mode)
+        split = self.splitter(pool, case, seed, leaks)
+        if Leak.COPIES not in leaks:
+            return split
+        share = _copies(pool, split.test, split.train).mean()
+        return replace(split, notes=(*split.notes, f"{share:.0%} of the test rows are copies of training rows"))
 
 
 class Sizes(NamedTuple):
@@ -184,10 +185,6 @@ def with_calibration(pool: Pool, split: Split, seed: int) -> Split:
     if held_out.all():
         raise DataError(f"{len(split.train)} normal items are too few to train and to calibrate on")
     return replace(split, train=split.train[~held_out], calibration=split.train[held_out])
-
-
-def _note_on_copies(pool: Pool, split: Split) -> tuple[str, ...]:
-    return (f"{_copies(pool, split.test, split.train).mean():.0%} of the test rows are copies of training rows",)
 
 
 def _copies(pool: Pool, some: np.ndarray, others: np.ndarray) -> Bool[np.ndarray, "n"]:

@@ -1,133 +1,96 @@
 """The data sets of published protocols, in whatever form a folder holds them. Nothing is downloaded."""
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from hizumi.errors import DataError
-from hizumi.reproduction.published_forms import (
-    Form,
-    Pool,
-    cifar_binary,
-    elpv_folder,
-    first_existing,
-    first_file,
-    from_arrays,
-    from_clips,
-    from_elpv_arrays,
-    from_jpegs,
-    from_kdd_arrays,
-    from_medmnist,
-    from_pneumonia,
-    from_rows,
-    from_tiles,
-    kdd_table,
-    matlab_rows,
-    npz_form,
-    parts_form,
-    read_idx,
-    ucsd_folder,
-)
+from hizumi.reproduction import published_forms as forms
+from hizumi.reproduction.published_forms import Form, Pool, file_form, npz_form, parts_form
 from hizumi.storage.files import printable
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def read_first(folder: Path, forms: Sequence[Form], what: str) -> Pool:
+def read_first(folder: Path, what: str, *known: Form) -> Pool:
     """The data in the first of these forms that the folder holds; DataError naming all of them where it holds none."""
     if not folder.is_dir():
         raise DataError(f"{printable(folder)}: there is no such folder; give the one that holds {what}")
-    for _, reader in forms:
+    for _, reader in known:
         if (pool := reader(folder)) is not None:
             return pool
-    wanted = "; or ".join(form for form, _ in forms)
+    wanted = "; or ".join(form for form, _ in known)
     raise DataError(f"{printable(folder)}: holds no {what}; looked for {wanted}")
 
 
 def read_mnist(folder: Path) -> Pool:
     """MNIST: 70,000 digits at 28 pixels, the last 10,000 for testing."""
-    return read_first(folder, _mnist_forms("mnist", "MNIST"), "MNIST")
+    return read_first(folder, "MNIST", *_mnist_forms("mnist", "MNIST"))
 
 
 def read_fashion_mnist(folder: Path) -> Pool:
     """Fashion-MNIST, in MNIST's own form; a set of 10,000 + 10,000 where the folder holds that one."""
     whole, idx = _mnist_forms("fashion_mnist", "FashionMNIST")
-    return read_first(folder, [whole, npz_form("fashion_mnist_20k.npz", from_arrays), idx], "Fashion-MNIST")
+    return read_first(folder, "Fashion-MNIST", whole, npz_form("fashion_mnist_20k.npz", forms.from_arrays), idx)
 
 
 def read_cifar10(folder: Path) -> Pool:
     """CIFAR-10: 32-pixel colour images; the python version is pickled and therefore not read."""
-    batches = "data_batch_1.bin to data_batch_5.bin and test_batch.bin (the binary version)"
-    forms: list[Form] = [
-        (batches, cifar_binary),
-        npz_form("cifar10.npz", from_arrays),
-        npz_form("cifar10_20k_jpeg.npz", from_jpegs),
-    ]
-    return read_first(folder, forms, "CIFAR-10")
+    binary = ("data_batch_1.bin to data_batch_5.bin and test_batch.bin (the binary version)", forms.cifar_binary)
+    jpegs = npz_form("cifar10_20k_jpeg.npz", forms.from_jpegs)
+    return read_first(folder, "CIFAR-10", binary, npz_form("cifar10.npz", forms.from_arrays), jpegs)
 
 
 def read_kdd99(folder: Path) -> Pool:
     """KDD Cup 1999, the 10 % set: 494,021 connections; 41 columns become 121, seven of them one column a value."""
-    tables = [f"kddcup.data_10_percent{ending}" for ending in ("", ".gz", "_corrected")]
-    forms: list[Form] = [
-        (" or ".join(tables), lambda place: first_file(place, tables, kdd_table)),
-        npz_form("kddcup99_10pct.npz", from_kdd_arrays),
-    ]
-    return read_first(folder, forms, "KDD Cup 1999")
+    table = file_form([f"kddcup.data_10_percent{ending}" for ending in ("", ".gz", "_corrected")], forms.kdd_table)
+    return read_first(folder, "KDD Cup 1999", table, npz_form("kddcup99_10pct.npz", forms.from_kdd_arrays))
 
 
 def read_arrhythmia(folder: Path) -> Pool:
     """Arrhythmia: 452 patients, 274 numbers each, 66 of them of the rare classes that are taken for anomalies."""
-    return read_first(
-        folder, [npz_form("arrhythmia.npz", from_rows), ("arrhythmia.mat", matlab_rows)], "the arrhythmia set"
-    )
+    matlab = file_form(["arrhythmia.mat"], forms.matlab_rows)
+    return read_first(folder, "the arrhythmia set", npz_form("arrhythmia.npz", forms.from_rows), matlab)
 
 
 def read_magnetic_tile(folder: Path) -> Pool:
     """Magnetic tiles: photographs of good and defective ones, with masks, and which show the same tile."""
-    return read_first(
-        folder, [npz_form("magnetic_tile_128.npz", from_tiles), parts_form("magnetic_tile")], "the magnetic tile set"
-    )
+    tiles = npz_form("magnetic_tile_128.npz", forms.from_tiles)
+    return read_first(folder, "the magnetic tile set", tiles, parts_form("magnetic_tile"))
 
 
 def read_elpv(folder: Path) -> Pool:
     """ELPV: solar cells by electroluminescence; the kind is how probable a defect is, the section mono or poly."""
-    forms: list[Form] = [("labels.csv beside images/", elpv_folder), npz_form("elpv_96.npz", from_elpv_arrays)]
-    return read_first(folder, forms, "the ELPV set")
+    cells = ("labels.csv beside images/", forms.elpv_folder)
+    return read_first(folder, "the ELPV set", cells, npz_form("elpv_96.npz", forms.from_elpv_arrays))
 
 
 def read_deeppcb(folder: Path) -> Pool:
     """DeepPCB, as tiles: binarised circuit boards with marked defects."""
-    return read_first(folder, [npz_form("deeppcb_tiles_64.npz", from_arrays), parts_form("deeppcb")], "DeepPCB")
+    return read_first(folder, "DeepPCB", npz_form("deeppcb_tiles_64.npz", forms.from_arrays), parts_form("deeppcb"))
 
 
 def read_pneumoniamnist(folder: Path) -> Pool:
     """PneumoniaMNIST: chest X-rays at 28 pixels, healthy or with pneumonia."""
-    forms: list[Form] = [
-        npz_form("pneumoniamnist.npz", from_medmnist),
-        npz_form("pneumoniamnist_ad.npz", from_pneumonia),
-    ]
-    return read_first(folder, forms, "PneumoniaMNIST")
+    own = npz_form("pneumoniamnist.npz", forms.from_medmnist)
+    arrays = npz_form("pneumoniamnist_ad.npz", partial(forms.from_arrays, defect="pneumonia"))
+    return read_first(folder, "PneumoniaMNIST", own, arrays)
 
 
 def read_ped2(folder: Path) -> Pool:
     """UCSD Ped2: frames of a walkway; the group is the clip."""
-    forms: list[Form] = [
-        ("Train/Train001/*.tif, Test/Test001/*.tif and Test/Test001_gt/*.bmp (UCSDped2)", ucsd_folder),
-        npz_form("ucsd_ped2_80x120_half.npz", from_clips),
-    ]
-    return read_first(folder, forms, "UCSD Ped2")
+    frames = ("Train/Train001/*.tif, Test/Test001/*.tif and Test/Test001_gt/*.bmp (UCSDped2)", forms.ucsd_folder)
+    return read_first(folder, "UCSD Ped2", frames, npz_form("ucsd_ped2_80x120_half.npz", forms.from_clips))
 
 
 def _mnist_forms(name: str, raw: str) -> list[Form]:
-    parts = {"train": "train", "test": "t10k"}
-    files = [f"{part}-{what}-ubyte" for part in parts.values() for what in ("images-idx3", "labels-idx1")]
+    files = [f"{part}-{what}-ubyte" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
 
     def from_idx(folder: Path) -> Pool | None:
         for place in (folder / name, folder / raw / "raw", folder):  # their names do not say which set they are
-            found = [first_existing(place, (file, f"{file}.gz")) for file in files]
+            found = [forms.first_existing(place, (file, f"{file}.gz")) for file in files]
             if all(found):
-                train_x, train_y, test_x, test_y = (read_idx(path) for path in found if path is not None)
-                return from_arrays({"x_train": train_x, "y_train": train_y, "x_test": test_x, "y_test": test_y})
+                arrays = [forms.read_idx(path) for path in found if path is not None]
+                return forms.from_arrays(dict(zip(("x_train", "y_train", "x_test", "y_test"), arrays, strict=True)))
         return None
 
-    return [npz_form(f"{name}.npz", from_arrays), (f"{', '.join(files)} (idx files, .gz or not)", from_idx)]
+    return [npz_form(f"{name}.npz", forms.from_arrays), (f"{', '.join(files)} (idx files, .gz or not)", from_idx)]

@@ -2,10 +2,11 @@
 
 import gzip
 import io
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,27 +61,29 @@ def read_idx(path: Path) -> np.ndarray:
 
 def one_column_a_value(table: np.ndarray, symbolic: Sequence[int]) -> np.ndarray:
     """A table (n, d) as numbers, each symbolic column replaced by one column of 0 and 1 for each of its values."""
-    columns = []
-    for position in range(table.shape[1]):
-        column = table[:, position : position + 1]
-        if position in symbolic:
-            columns.append((column == np.unique(column)).astype(np.float32))
-        else:
-            columns.append(column.astype(np.float32))
-    return np.concatenate(columns, axis=1)
+    columns = np.split(table, table.shape[1], axis=1)
+    parts = [column == np.unique(column) if n in symbolic else column for n, column in enumerate(columns)]
+    return np.concatenate([part.astype(np.float32) for part in parts], axis=1)
+
+
+def file_form(names: Sequence[str], read: Callable[[Path], Pool]) -> Form:
+    """The first of these files that is there."""
+
+    def reader(folder: Path) -> Pool | None:
+        path = first_existing(folder, names)
+        return None if path is None else read(path)
+
+    return " or ".join(names), reader
 
 
 def npz_form(name: str, build: Callable[[Mapping[str, np.ndarray]], Pool]) -> Form:
     """A file of named arrays, from which `build` makes the pool."""
 
-    def reader(folder: Path) -> Pool | None:
-        path = folder / name
-        if not path.is_file():
-            return None
+    def read(path: Path) -> Pool:
         with _whole(path), np.load(path, allow_pickle=False) as archive:
             return build({key: archive[key] for key in archive.files})
 
-    return name, reader
+    return file_form([name], read)
 
 
 def parts_form(name: str) -> Form:
@@ -110,13 +113,13 @@ def pool_of(manifest: Manifest) -> Pool:
     )
 
 
-def from_arrays(arrays: Mapping[str, np.ndarray]) -> Pool:
+def from_arrays(arrays: Mapping[str, np.ndarray], defect: str = "defect") -> Pool:
     """x_train, x_test, and y_train, y_test: classes. Without y_train all of x_train is good, and 1 is a defect."""
     train, test = _channels_last(arrays["x_train"]), _channels_last(arrays["x_test"])
     if "y_train" in arrays:
         kinds = np.concatenate([arrays["y_train"].ravel(), arrays["y_test"].ravel()]).astype(int).astype(str)
     else:
-        kinds = np.concatenate([np.full(len(train), "good"), np.where(arrays["y_test"] == 1, "defect", "good")])
+        kinds = np.concatenate([np.full(len(train), "good"), np.where(arrays["y_test"] == 1, defect, "good")])
     masks = None
     if "mask_test" in arrays:
         marked = np.unpackbits(arrays["mask_test"], axis=-1)[..., : test.shape[2]].astype(bool)
@@ -158,17 +161,13 @@ def cifar_binary(folder: Path) -> Pool | None:
 
 def kdd_table(path: Path) -> Pool:
     """Lines of 41 values and a label, with commas between."""
-    codes: dict[int, dict[str, int]] = {column: {} for column in (*KDD_WORDS, KDD_COLUMNS)}
-    coders: dict[int | str, Callable[[str], int]] = {column: _coder(known) for column, known in codes.items()}
+    # Each column numbers its words in the order in which they come.
+    codes = {column: defaultdict[str, int](count().__next__) for column in (*KDD_WORDS, KDD_COLUMNS)}
+    coders: dict[int | str, Callable[[str], int]] = {column: known.__getitem__ for column, known in codes.items()}
     with _whole(path):
         table = np.loadtxt(path, np.float32, delimiter=",", converters=coders, encoding="latin1", ndmin=2)
         labels = np.array(list(codes[KDD_COLUMNS]))[table[:, KDD_COLUMNS].astype(int)]
     return Pool(one_column_a_value(table[:, :KDD_COLUMNS], KDD_SYMBOLIC), labels)
-
-
-def _coder(known: dict[str, int]) -> Callable[[str], int]:
-    """Numbers words in the order in which they come."""
-    return lambda word: known.setdefault(word, len(known))
 
 
 def from_kdd_arrays(arrays: Mapping[str, np.ndarray]) -> Pool:
@@ -181,11 +180,8 @@ def from_rows(arrays: Mapping[str, np.ndarray]) -> Pool:
     return Pool(arrays["X"].astype(np.float32), np.where(arrays["y"].ravel() == 1, "rare", "good"))
 
 
-def matlab_rows(folder: Path) -> Pool | None:
-    """The same as MATLAB's arrhythmia.mat."""
-    path = folder / "arrhythmia.mat"
-    if not path.is_file():
-        return None
+def matlab_rows(path: Path) -> Pool:
+    """As `from_rows`, from a file of MATLAB."""
     from scipy.io import loadmat
 
     with _whole(path):
@@ -212,9 +208,8 @@ def elpv_folder(folder: Path) -> Pool | None:
         return None
     lines = [line.split() for line in table.read_text().splitlines() if line.strip()]
     images = np.stack([_grey(folder / name) for name, _, _ in lines])
-    return Pool(
-        images, _probabilities(np.array([float(p) for _, p, _ in lines])), sections=np.array([t for *_, t in lines])
-    )
+    shares, sections = np.array([float(share) for _, share, _ in lines]), np.array([kind for *_, kind in lines])
+    return Pool(images, _probabilities(shares), sections=sections)
 
 
 def _probabilities(shares: np.ndarray) -> np.ndarray:
@@ -228,12 +223,6 @@ def from_medmnist(arrays: Mapping[str, np.ndarray]) -> Pool:
     return Pool(np.concatenate(images), np.concatenate(kinds), _last(*map(len, images)))
 
 
-def from_pneumonia(arrays: Mapping[str, np.ndarray]) -> Pool:
-    """As `from_arrays`; the defect is pneumonia."""
-    pool = from_arrays(arrays)
-    return Pool(pool.items, np.where(pool.kinds == "defect", "pneumonia", pool.kinds), pool.tested)
-
-
 def ucsd_folder(folder: Path) -> Pool | None:
     """A folder of frames for each clip; a mask for each frame of those test clips that have them."""
     root = next((place for place in (folder, folder / "UCSDped2") if (place / "Train").is_dir()), None)
@@ -243,17 +232,14 @@ def ucsd_folder(folder: Path) -> Pool | None:
     for part in ("Train", "Test"):
         for clip in sorted(place for place in (root / part).iterdir() if place.is_dir() and place.name[-1].isdigit()):
             marked = sorted((clip.parent / f"{clip.name}_gt").glob("*.bmp"))
-            for position, path in enumerate(_images_in(clip)):
+            images = sorted(path for path in clip.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+            for position, path in enumerate(images):
                 frames.append(_grey(path))
                 masks.append(_grey(marked[position])[:, :, 0] > 0 if marked else np.zeros(frames[-1].shape[:2], bool))
                 kinds.append("event" if masks[-1].any() else "good")
                 tested.append(part == "Test")
                 clips.append(f"{part.lower()} {clip.name}")
     return Pool(np.stack(frames), np.array(kinds), np.array(tested), groups=np.array(clips), masks=np.stack(masks))
-
-
-def _images_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def _grey(path: Path) -> np.ndarray:
@@ -271,12 +257,6 @@ def _last(training: int, testing: int) -> np.ndarray:
 def first_existing(folder: Path, names: Sequence[str]) -> Path | None:
     """The first of these files that is there."""
     return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def first_file(folder: Path, names: Sequence[str], build: Callable[[Path], Pool]) -> Pool | None:
-    """The first of these files that is there, read."""
-    path = first_existing(folder, names)
-    return None if path is None else build(path)
 
 
 @contextmanager

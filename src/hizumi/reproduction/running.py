@@ -107,7 +107,12 @@ def run(
     return {
         "case": case,
         "seed": seed,
-        **_sizes(split, whole),
+        "training": len(split.train),
+        "calibration": len(split.calibration),
+        "tested": len(split.test),
+        "anomalous": int(split.anomalous.sum()),
+        "training_there": len(whole.train) + len(whole.calibration),
+        "tested_there": len(whole.test),
         "item": list(view.shape),
         "figures": figures,
         "notes": [*split.notes, *(epochs.notes() if epochs else ())],
@@ -118,18 +123,6 @@ def run(
         "torch": torch.__version__,
         "processor": processor_name(options.accelerator),
         "threads": torch.get_num_threads(),
-    }
-
-
-def _sizes(split: Split, whole: Split) -> dict[str, int]:
-    """How many items took part, and how many there were."""
-    return {
-        "training": len(split.train),
-        "calibration": len(split.calibration),
-        "tested": len(split.test),
-        "anomalous": int(split.anomalous.sum()),
-        "training_there": len(whole.train) + len(whole.calibration),
-        "tested_there": len(whole.test),
     }
 
 

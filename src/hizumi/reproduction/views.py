@@ -4,15 +4,17 @@ import numpy as np
 import torch
 from jaxtyping import Float, Integer, Shaped
 
-from hizumi.data import Decoded, Sizing, Window
+from hizumi.data import Decoded, Failure, Window
 from hizumi.data.motion import FLOW_CHANNELS, Motion
 from hizumi.data.stream import Batches, TensorSource, View
 from hizumi.detectors import Detector
 from hizumi.errors import DataError
+from hizumi.preprocessing import Preprocessing, Reader, in_batches
+from hizumi.preprocessing.batching import Outputs
 from hizumi.preprocessing.choosing import working_sizing
+from hizumi.preprocessing.reading import Piece
 from hizumi.reproduction.published_forms import Pool
 
-CHUNK = 1024  # items scored at a time, a multiple of the batch size
 GREY_LEVELS = Window.of(np.dtype(np.uint8))
 MOTION_QUANTILE = 0.999  # of the training frames' displacements, which becomes 1
 
@@ -21,45 +23,52 @@ class PoolView:
     """The items of a pool for one detector; what is fitted for it, the scale of motion, comes from `train` alone."""
 
     def __init__(self, pool: Pool, detector: Detector, train: Integer[np.ndarray, "n"]) -> None:
-        self.sizing: Sizing | None = None
         items = pool.items
-        self.ready = items.ndim == 2  # rows are taken as they are, images are still to be brought into [-1, 1]
+        self.size: tuple[int, int] | None = None
+        preprocessing = Preprocessing()
         if items.ndim == 4:
-            self.height, self.width = items.shape[1:3]
-            self.sizing = working_sizing(self.height, self.width, detector.working_size)
-            if (self.sizing.height, self.sizing.width) != (self.height, self.width):
-                items = np.stack([self.sizing.fit(image) for image in items])
+            height, width = self.size = items.shape[1:3]
+            sizing = working_sizing(height, width, detector.working_size)
+            if not sizing.keeps(height, width):
+                items = np.stack([sizing.fit(image) for image in items])
             if "motion" in detector.card.needs:
                 items = with_motion(items, pool.groups, train)
-                self.ready = True
+            window = None if items.dtype == np.float32 else GREY_LEVELS  # frames with motion are in [-1, 1] already
+            preprocessing = Preprocessing(sizing, window, items.shape[3])
             items = np.ascontiguousarray(items.transpose(0, 3, 1, 2))
-        self.source = TensorSource(torch.from_numpy(items))
-        self.shape = self.source.shape
+        self.items = items
+        self.reader = Reader(preprocessing, items.shape[1:])
+        self.shape = items.shape[1:]
 
     def of(self, positions: Integer[np.ndarray, "n"]) -> Batches:
         """Some of the items, in this order."""
-        return View(self.source, indices=torch.from_numpy(positions), function=self._in_range)
+        source = TensorSource(torch.from_numpy(self.items))
+        return View(source, indices=torch.from_numpy(positions), function=lambda items: self._to_model(items.numpy()))
 
     def scored(
         self, detector: Detector, positions: Integer[np.ndarray, "n"], with_maps: bool = False
     ) -> tuple[Float[np.ndarray, "n"], list[np.ndarray] | None]:
         """Scores of some of the items, and their maps at the images' own size where the detector draws any."""
-        source = self.of(positions)
-        scores: list[np.ndarray] = []
-        maps: list[np.ndarray] = []
-        for indices in torch.split(torch.arange(len(positions)), CHUNK):
-            anomaly = detector.score(source.batch(indices))
-            scores.append(anomaly.image.double().cpu().numpy())
-            if with_maps and anomaly.pixel is not None:
-                maps += [self._restored(pixel) for pixel in anomaly.pixel[:, 0].float().cpu().numpy()]
+
+        def scores_and_maps(crops: np.ndarray) -> Outputs:
+            anomaly = detector.score(self._to_model(crops))
+            outputs = {"score": anomaly.image.double().cpu().numpy()}
+            if not with_maps or anomaly.pixel is None:
+                return outputs
+            return outputs | {"map": anomaly.pixel.float().cpu().numpy()}
+
+        pieces = (Piece(place, str(place), self.items[[place]], self.size) for place in positions.tolist())
+        scores, maps = [], []
+        for item in in_batches(scores_and_maps, pieces):
+            assert not isinstance(item, Failure), "items of a pool have been read"
+            piece, outputs = item
+            scores.append(outputs["score"])
+            if "map" in outputs:
+                maps.append(self.reader.restored(piece, outputs["map"])[0])
         return np.concatenate(scores), maps or None
 
-    def _in_range(self, items: torch.Tensor) -> torch.Tensor:
-        return items.float() if self.ready else torch.from_numpy(GREY_LEVELS.to_unit(items.numpy()))
-
-    def _restored(self, pixel: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "height width"]:
-        assert self.sizing is not None, "only images have maps"
-        return self.sizing.restore_map(pixel, self.height, self.width)
+    def _to_model(self, items: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(self.reader.preprocessing.to_model(items)).float()
 
 
 def with_motion(

@@ -31,7 +31,12 @@ def open_run_folder(folder: Path, request: Mapping[str, Any], *, resume: bool) -
         return
     asked = json.loads(json.dumps(request))
     if resume:
-        _compare(folder, _begun(folder), asked)
+        begun = _begun(folder)
+        if changed := [name for name in asked if begun.get(name) != asked[name]]:
+            raise UsageError(
+                f"the run in {folder} was begun with another {', '.join(changed)}; "
+                "resume it with the same, or leave --resume out to begin anew"
+            )
         return
     stored = folder / REQUEST
     try:
@@ -53,12 +58,3 @@ def _begun(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder} holds no run to resume; leave --resume out to begin one") from error
     return begun
-
-
-def _compare(folder: Path, begun: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    changed = [name for name in asked if begun.get(name) != asked[name]]
-    if changed:
-        raise UsageError(
-            f"the run in {folder} was begun with another {', '.join(changed)}; "
-            "resume it with the same, or leave --resume out to begin anew"
-        )

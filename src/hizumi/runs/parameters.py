@@ -1,6 +1,6 @@
 """An estimator's constructor arguments as plain data, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -23,13 +23,11 @@ def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()
     }
-    if arguments["training"] is not None:
-        budget = _read_budget(arguments["training"]["budget"])
-        arguments["training"] = TrainingOptions(**arguments["training"] | {"budget": budget})
+    if (training := arguments["training"]) is not None:
+        budget = training["budget"]
+        if isinstance(budget, Mapping):
+            budget = Budget(**budget)
+        elif budget is not None:  # one for each phase
+            budget = tuple(Budget(**each) for each in budget)
+        arguments["training"] = TrainingOptions(**training | {"budget": budget})
     return arguments
-
-
-def _read_budget(plain: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> Budget | tuple[Budget, ...] | None:
-    if plain is None:
-        return None
-    return Budget(**plain) if isinstance(plain, Mapping) else tuple(Budget(**each) for each in plain)

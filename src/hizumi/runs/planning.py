@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from hizumi.data.stream import Batches, Stream, View
+from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector
 from hizumi.training import Budget, Trainable, TrainingOptions
-from hizumi.training.loop import fit
+from hizumi.training.loop import fit, make_stream
 
 TRIAL_STEPS = 3
 TRIAL_IMAGES = 32
@@ -35,7 +35,7 @@ def training_cost(phases: Sequence[Trainable], source: Batches, options: Trainin
     seconds, steps = 0.0, 0
     budgets = options.budgets([phase.default_budget for phase in phases])
     for phase, budget in zip(phases, budgets, strict=True):
-        stream = Stream(source, options.batch_size or phase.default_batch_size, options.seed)
+        stream = make_stream(phase, source, options)
         per_step = _seconds_per_step(phase, source, options)
         planned = budget.total_steps(stream.steps_per_epoch)
         by_time = float("inf") if budget.max_minutes is None else 60 * budget.max_minutes
@@ -54,6 +54,7 @@ def _seconds_per_step(phase: Any, source: Batches, options: TrainingOptions) -> 
     trial = TrainingOptions(
         budget=Budget(steps=TRIAL_STEPS),
         batch_size=options.batch_size,
+        accumulation=options.accumulation,
         precision=options.precision,
         accelerator=options.accelerator,
     )

@@ -17,10 +17,7 @@ def fit_result(
     """What was fitted, how its threshold came about, and what was found on the way."""
     return {
         "detector": options["detector"]["name"],
-        "data": options["data"],
-        "training_images": options["training_images"],
-        "calibration_images": options["calibration_images"],
-        "fit_seconds": options["fit_seconds"],
+        **{key: options[key] for key in ("data", "training_images", "calibration_images", "fit_seconds")},
         **calibration_result(calibration),
         "promise": calibration.promise(),
         "findings": _findings(findings),
@@ -46,10 +43,7 @@ def model_result(options: Options, findings: Iterable[Any], notes: Iterable[str]
     """What was trained, and what was found on the way."""
     return {
         "name": options["model"]["name"],
-        "data": options["data"],
-        "training_images": options["training_images"],
-        "fit_seconds": options["fit_seconds"],
-        "classes": options["classes"],
+        **{key: options[key] for key in ("data", "training_images", "fit_seconds", "classes")},
         "findings": _findings(findings),
         "notes": list(notes),
         "failures": _failures(unread),
@@ -132,9 +126,8 @@ def comparison_rows(runs: Iterable[Options]) -> list[dict[str, Any]]:
 
 def _findings(findings: Iterable[Any]) -> list[dict[str, Any]]:
     """Of health checks, or of reports, which both have these four."""
-    return [
-        {name: getattr(finding, name) for name in ("name", "severity", "message", "remedy")} for finding in findings
-    ]
+    names = ("name", "severity", "message", "remedy")
+    return [{name: getattr(finding, name) for name in names} for finding in findings]
 
 
 def _failures(unread: Unread) -> list[dict[str, str]]:

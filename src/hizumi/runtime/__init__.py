@@ -6,7 +6,5 @@ for verdict in load("parts.onnx.hizumi").inspect("photos/of/new/parts"):
     print(verdict.name, verdict.anomalous, verdict.p_value)
 """
 
-from hizumi.runtime.bundle import load
-from hizumi.runtime.inspector import ExportedInspector
-
-__all__ = ["ExportedInspector", "load"]
+from hizumi.runtime.bundle import load as load
+from hizumi.runtime.inspector import ExportedInspector as ExportedInspector

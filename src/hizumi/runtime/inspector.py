@@ -29,10 +29,10 @@ class GraphScores:
     def __call__(self, crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
         """As for `hizumi.inspection.scoring.ScoresBatches`."""
         outputs = self.engine(np.ascontiguousarray(crops, dtype=np.float32))
-        window = self.preprocessing.window
-        if window is not None and EXPECTED in outputs:
-            outputs[EXPECTED] = window.unit_of(outputs[EXPECTED])
-        return outputs
+        expected, window = outputs.pop(EXPECTED, None), self.preprocessing.window
+        if expected is None or window is None:  # only images are shown
+            return outputs
+        return outputs | {EXPECTED: window.unit_of(expected)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,3 +1,1 @@
 """Files on disk: bundles with typed headers, atomic writes, and tables of results in JSON and CSV."""
-
-__all__: list[str] = []

@@ -1,4 +1,4 @@
-"""The card every model and detector carries: what a catalogue, a page or a report says about it."""
+"""The card of a model or detector: what catalogues, pages and reports say about it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,17 +6,17 @@ from typing import Literal
 from hizumi.errors import DataError
 
 FAMILIES = ("explicit, tractable", "explicit, approximate", "implicit", "image to image")
-"""Families of generative models, by what they do about the density of the data; catalogues are in this order."""
+"""Families of generative models, by how they treat the density of the data, in the order of catalogues."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """Facts about one method that do not depend on its arguments.
+    """Facts about a method that do not depend on its arguments.
 
-    `needs` may hold "labels" (batches are items and integer labels), "pairs" (items and what they turn into), "two
-    sets" (items of one set and of another, not paired), "motion" (frames with their optical flow), "reference set"
-    (labelled images of other things; a built-in one by default), or the extra that has to be installed.
-    `one_pass` names detectors that find at once what one of cost "search" searches for.
+    `needs` may hold "labels" (batches are items and integer labels), "pairs" (inputs and targets), "two sets" (items
+    of two sets, unpaired), "motion" (frames with their optical flow), "reference set" (labelled images of other
+    things; a built-in set by default), or the extra that must be installed.
+    `one_pass` names detectors that compute in one pass what a method of cost "search" searches for.
     """
 
     family: str
@@ -30,7 +30,7 @@ class Card:
 
     @property
     def profile(self) -> dict[str, bool]:
-        """What there is to know before choosing it: whether it draws maps, searches, and what it asks for."""
+        """What guides the choice of a method: whether it draws maps, searches, and what it needs."""
         asked = {
             need.replace(" ", "_"): need in self.needs
             for need in ("labels", "pairs", "two sets", "motion", "reference set")

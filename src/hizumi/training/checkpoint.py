@@ -1,4 +1,4 @@
-"""Checkpoints without pickle: tensors in one safetensors file, numbers in its header, replaced atomically."""
+"""Checkpoints without pickle: one safetensors file with numbers in its header, replaced atomically."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from hizumi.training.trainable import Trainable
 
 
 def load_fitted(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load a state strictly, buffers whose size only the training data decides included."""
+    """Load a state strictly; buffers whose size depends on the training data are resized first."""
     for key, value in state.items():
         owner_name, _, name = key.rpartition(".")
         owner = module.get_submodule(owner_name)
@@ -26,7 +26,7 @@ def load_fitted(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def training_state(model: Trainable) -> dict[str, Tensor]:
-    """Networks and optimisers as tensors; learning rates are functions of the progress and need no state."""
+    """State of networks and optimisers as tensors; learning rates are functions of progress and have no state."""
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
     for name, optimiser in model.optimisers.items():
         for index, entries in optimiser.state_dict()["state"].items():
@@ -35,7 +35,7 @@ def training_state(model: Trainable) -> dict[str, Tensor]:
 
 
 def load_training_state(model: Trainable, tensors: Mapping[str, Tensor]) -> None:
-    """Undo `training_state` on a model that was built for the same shape."""
+    """Restore a `training_state` in a model built for the same shape."""
     load_fitted(
         model, {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
     )
@@ -50,7 +50,7 @@ def load_training_state(model: Trainable, tensors: Mapping[str, Tensor]) -> None
 
 
 def save_checkpoint(path: Path, model: Trainable, numbers: Mapping[str, Any]) -> None:
-    """Write a model's whole training state and the loop's numbers."""
+    """Write a model's training state and the loop's numbers."""
     content = {key: value.detach().cpu().contiguous() for key, value in training_state(model).items()}
     write_atomically(path, save(content, metadata={"loop": json.dumps(dict(numbers))}))
 

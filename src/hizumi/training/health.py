@@ -1,4 +1,4 @@
-"""Did it learn? Checks after every fit, each finding one line with a remedy."""
+"""Health checks after every fit; each finding is one line with a remedy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ CONSTANT_SPREAD = 1e-6  # relative
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a health check found."""
+    """A problem, or a reason for doubt, that a health check found."""
 
     name: str
     severity: Literal["warning", "problem"]

@@ -1,4 +1,4 @@
-"""The journal of a run: one JSON line for each record, readable while the run goes on."""
+"""The journal of a run: one JSON line per record, readable while the run continues."""
 
 import json
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from hizumi.storage.files import save_error
 class Journal:
     """Records of a run in memory and, where a path is given, as lines of a file.
 
-    A record is a step, {"phase", "step", "images_seen", "seconds", "losses": {name: value}}, with "validation" where
-    the loss on held-out normal data was measured.
+    A record describes a step: {"phase", "step", "images_seen", "seconds", "losses": {name: value}}, and "validation"
+    where the loss on held-out normal data was measured.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -45,7 +45,7 @@ class Journal:
         return journal
 
     def rewind(self, phase: str, step: int) -> None:
-        """Drop what a killed run wrote of a phase after the checkpoint that it resumes from."""
+        """Drop records of a phase that are later than the checkpoint from which a killed run resumes."""
         kept = [record for record in self.records if record["phase"] != phase or record["step"] <= step]
         if len(kept) != len(self.records):
             self.records = kept
@@ -57,5 +57,5 @@ def _parse(line: str) -> dict[str, Any] | None:
     try:
         record: dict[str, Any] = json.loads(line)
     except ValueError:
-        return None  # the line that a killed process had half written
+        return None  # half written by a killed process
     return record

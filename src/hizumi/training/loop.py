@@ -1,37 +1,36 @@
-"""The one training loop: batches in, steps taken, checkpoints out. It knows no model."""
+"""The training loop, which knows no model: batches in, checkpoints and a journal out."""
 
 import logging
 import math
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from hizumi.data.progress import Observer
 from hizumi.data.stream import Batches, Stream, View, as_source, in_order, mix_seed, moved
-from hizumi.errors import DivergedError, UsageError
+from hizumi.errors import DataError, UsageError
 from hizumi.networks import lay_out
 from hizumi.training.checkpoint import load_checkpoint, save_checkpoint
 from hizumi.training.journal import Journal
+from hizumi.training.losses import Losses, mean_of
 from hizumi.training.options import Budget, TrainingOptions
 from hizumi.training.trainable import Trainable
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-JOURNAL_RECORDS = 500  # about so many step records for a phase, whatever its length
+JOURNAL_RECORDS = 500  # about as many for each phase, whatever its length
 
 
 @dataclass
 class _Position:
-    """Where a phase stands; everything that a checkpoint holds besides the model."""
+    """What a checkpoint holds besides the model's state and its number of steps."""
 
-    step: int = 0
     seconds: float = 0.0
     best_validation: float = math.inf
     epochs_without_gain: int = 0
@@ -39,12 +38,12 @@ class _Position:
 
 
 def make_fabric(options: TrainingOptions) -> "Fabric":
-    """The Fabric that these options describe; `launch` it before anything is computed."""
+    """A Fabric for these options; call `launch` on it before computing anything."""
     from lightning_fabric import Fabric
 
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its greetings are not for our users
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # no greetings
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # advice of another package's start-up code is not for our users
+        warnings.simplefilter("ignore")  # raised by its start-up code; users can do nothing about them
         return Fabric(
             accelerator=options.accelerator,
             devices=options.devices,
@@ -64,9 +63,9 @@ def fit(
     observe: Observer | None = None,
     fabric: "Fabric | None" = None,
 ) -> Journal:
-    """Train models one after the other on the same data, and resume where a run folder holds checkpoints.
+    """Train models one after the other on the same data, resuming from the checkpoints in a run folder.
 
-    Random numbers are a function of seed, step and process alone; the caller's random state is left as it was.
+    Random numbers depend on seed, step and process alone; the caller's random state is left unchanged.
     """
     source = as_source(images)
     fabric = fabric or _launched(options)
@@ -98,82 +97,103 @@ class _Phase:
         journal: Journal,
         observe: Observer | None,
     ) -> None:
-        self.model, self.options, self.budget, self.name, self.fabric = model, options, budget, name, fabric
-        self.checkpoint, self.journal, self.observe = checkpoint, journal, observe
-        batch_size = options.batch_size or model.default_batch_size
-        self.stream = Stream(source, batch_size, options.seed, fabric.world_size, fabric.global_rank)
+        self.model = model
+        self.options = options
+        self.budget = budget
+        self.name = name
+        self.checkpoint = checkpoint
+        self.fabric = fabric
+        self.journal = journal
+        self.observe = observe
+        self.stream = make_stream(model, source, options, fabric.world_size, fabric.global_rank)
         self.position = _Position()
+        self.losses = Losses(type(model).__name__)
 
     def run(self, validation: Batches | None) -> None:
         """Take steps until the budget is spent."""
-        position, model, stream = self.position, self.model, self.stream
-        model.fabric = self.fabric
+        position, model, stream, losses, clock = self.position, self.model, self.stream, self.losses, self.model.clock
+        clock.fabric = self.fabric
+        clock.accumulation = self.options.accumulation
         lay_out(model, channels_last_in_memory=True)
         if self.checkpoint is not None and self.checkpoint.exists():
-            vars(position).update(load_checkpoint(self.checkpoint, model))
-            self.journal.rewind(self.name, position.step)
+            numbers = load_checkpoint(self.checkpoint, model)
+            clock.steps_done = numbers.pop("step")
+            vars(position).update(numbers)
+            self.journal.rewind(self.name, clock.steps_done)
         saved_at, started = time.monotonic(), time.monotonic() - position.seconds
-        if position.step == 0:
+        if clock.steps_done == 0:
             model.eval()
             with torch.no_grad():
                 model.begin(View(stream.source, function=lambda batch: moved(batch, self.fabric.device)))
         model.train()
+        clock.progress = self._spent()
+        kept = self.checkpoint if self.fabric.is_global_zero else None
         while not position.finished:
             # Take one step.
-            model.progress = self.budget.spent(position.step, position.seconds, stream.steps_per_epoch)
-            self._seed(mix_seed(self.options.seed, position.step, self.fabric.global_rank, 2))
-            model.steps_done = position.step
-            batch = moved(stream.batch(position.step), self.fabric.device)
-            with self.fabric.autocast():
-                losses = model.step(batch)
+            self._seed(mix_seed(self.options.seed, clock.steps_done, self.fabric.global_rank, 2))
+            self._step(stream.batch(clock.steps_done))
             model.synchronise_buffers()
-            position.step += 1
-            model.images_seen += stream.batch_size * stream.world_size
+            clock.steps_done += 1
             position.seconds = self._agreed(time.monotonic() - started)
+            clock.progress = self._spent()
 
             # Look at it.
-            record = self._record(losses)
-            if validation is not None and position.step % stream.steps_per_epoch == 0:
+            validates = validation is not None and clock.steps_done % stream.steps_per_epoch == 0
+            saves = kept is not None and time.monotonic() - saved_at >= self.options.checkpoint_seconds
+            journals = validates or clock.progress >= 1 or clock.steps_done % self._journal_interval() == 0
+            if journals or saves or not losses.latest:
+                losses.read()  # before validating and saving, so that neither uses diverged weights
+            record = self._record()
+            if validation is not None and validates:
                 self._validate(validation, record)
-            spent = self.budget.spent(position.step, position.seconds, stream.steps_per_epoch)
             out_of_patience = position.epochs_without_gain >= (self.budget.patience or math.inf)
-            position.finished = spent >= 1 or out_of_patience
-            if position.finished or "validation" in record or position.step % self._journal_interval(spent) == 0:
+            position.finished = clock.progress >= 1 or out_of_patience
+            if journals:
                 self.journal.write(record)
             if self.observe is not None:
-                self.observe(record | {"share": spent})
+                self.observe(record | {"share": clock.progress})
 
             # Save it.
-            if self.checkpoint is not None and self.fabric.is_global_zero:
-                due = time.monotonic() - saved_at >= self.options.checkpoint_seconds
-                if due or position.finished:
-                    save_checkpoint(self.checkpoint, model, vars(position))
-                    saved_at = time.monotonic()
-        model.fabric = None
+            if kept is not None and (saves or position.finished):
+                save_checkpoint(kept, model, {"step": clock.steps_done} | vars(position))
+                saved_at = time.monotonic()
+        clock.fabric = None
+        clock.accumulation, clock.batch = 1, 0
         model.eval()
         lay_out(model, channels_last_in_memory=False)
 
+    def _step(self, batch: Any) -> None:
+        clock = self.model.clock
+        clock.updates.clear()
+        taken = []
+        try:
+            for number, part in enumerate(_parts(batch, clock.accumulation)):
+                clock.batch = number
+                with self.fabric.autocast():
+                    taken.append(self.model.step(moved(part, self.fabric.device)))
+                clock.images_seen += self.stream.batch_size * self.stream.world_size // clock.accumulation
+        except (RuntimeError, ValueError):
+            self.losses.read()  # where the weights have diverged since the last reading, that is the cause
+            raise
+        self.losses.keep(clock.steps_done + 1, mean_of(taken))
+
+    def _spent(self) -> float:
+        return self.budget.spent(self.model.steps_done, self.position.seconds, self.stream.steps_per_epoch)
+
     def _seed(self, seed: int) -> None:
-        # torch.manual_seed goes through every kind of device: a twentieth of the step of a small network on a table.
+        # torch.manual_seed visits every kind of device, which takes 5 % of a small network's step.
         if self.fabric.device.type == "cpu":
             torch.default_generator.manual_seed(seed)
         else:
             torch.manual_seed(seed)
 
-    def _record(self, losses: Mapping[str, Tensor]) -> dict[str, Any]:
-        values = {term: float(value) for term, value in losses.items()}
-        for term, value in values.items():
-            if not math.isfinite(value):
-                raise DivergedError(
-                    f"{type(self.model).__name__} diverged at step {self.position.step}: {term} is {value}; lower the "
-                    "learning rate, use precision 32-true, or look for extreme values in the data"
-                )
+    def _record(self) -> dict[str, Any]:
         return {
             "phase": self.name,
-            "step": self.position.step,
-            "images_seen": int(self.model.images_seen),
+            "step": self.model.steps_done,
+            "images_seen": self.model.images_seen,
             "seconds": round(self.position.seconds, 3),
-            "losses": values,
+            "losses": self.losses.latest,
         }
 
     @torch.no_grad()
@@ -191,13 +211,29 @@ class _Phase:
         self.position.best_validation = min(value, self.position.best_validation)
         self.position.epochs_without_gain = 0 if improved else self.position.epochs_without_gain + 1
 
-    def _journal_interval(self, spent: float) -> int:
-        expected = self.position.step / spent if spent > 0 else 1
+    def _journal_interval(self) -> int:
+        expected = self.model.steps_done / self.model.progress if self.model.progress > 0 else 1
         return max(1, round(expected / JOURNAL_RECORDS))
 
     def _agreed(self, seconds: float) -> float:
-        # Processes must stop at the same step, so all go by the first one's clock.
+        # Processes must stop at the same step, so all use the first one's time.
         return float(self.fabric.broadcast(seconds)) if self.fabric.world_size > 1 else seconds
+
+
+def make_stream(
+    model: Trainable, source: Batches, options: TrainingOptions, world_size: int = 1, rank: int = 0
+) -> Stream:
+    """The stream that the loop reads; its batch is all batches of a step in one."""
+    available = len(source) // world_size
+    if 1 <= available < options.accumulation:
+        raise DataError(f"{available} items cannot be divided into {options.accumulation} batches; lower accumulation")
+    batch_size = min(options.batch_size or model.default_batch_size, available // options.accumulation)
+    return Stream(source, batch_size * options.accumulation, options.seed, world_size, rank)
+
+
+def _parts(batch: Any, count: int) -> Iterable[Any]:
+    """Split a batch, a tensor or a tuple of tensors, into equal parts."""
+    return zip(*(each.chunk(count) for each in batch), strict=True) if isinstance(batch, tuple) else batch.chunk(count)
 
 
 def _launched(options: TrainingOptions) -> "Fabric":

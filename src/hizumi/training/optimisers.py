@@ -6,10 +6,10 @@ from torch.optim import Optimizer
 
 
 class Optimisers(Mapping[str, Optimizer]):
-    """Optimisers by name, each made when it is first asked for.
+    """Optimisers by name, each created at first use.
 
-    A model that only scores asks for none: making the first one imports torch's compiler, a third of the time that
-    `hizumi inspect` would take.
+    A model that only scores needs none, and creating the first imports torch's compiler, which would take a third of
+    the time of `hizumi inspect`.
     """
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Optimisers(Mapping[str, Optimizer]):
         self._made: dict[str, Optimizer] = {}
 
     def register(self, name: str, make: Callable[[], Optimizer]) -> None:
-        """Name an optimiser and say how it is made; one of that name is replaced."""
+        """Register a constructor under a name; an optimiser of that name is replaced."""
         self._makers[name] = make
         self._made.pop(name, None)
 

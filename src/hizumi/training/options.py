@@ -1,8 +1,9 @@
-"""How long to train, on what, and from which seed."""
+"""Training options: budget, batches, seed, precision and devices."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal
 
 from hizumi.errors import UsageError
@@ -12,9 +13,9 @@ Precision = Literal["32-true", "bf16-mixed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """When training ends: after so many steps, epochs or minutes, whichever comes first.
+    """When training ends: after a number of steps, epochs or minutes, whichever comes first.
 
-    With `patience`, also when the loss on held-out normal data has not improved for that many epochs.
+    With `patience`, training also ends once the loss on held-out normal data has not improved for that many epochs.
     """
 
     steps: int | None = None
@@ -36,7 +37,7 @@ class Budget:
         return min((limit for limit in limits if limit is not None), default=None)
 
     def spent(self, step: int, seconds: float, steps_per_epoch: int) -> float:
-        """Share of the budget that is used up, from 0 to 1 (1: stop)."""
+        """Share of the budget that is spent, from 0 to 1; training ends at 1."""
         total = self.total_steps(steps_per_epoch)
         by_steps = 0.0 if total is None else step / total
         by_time = 0.0 if self.max_minutes is None else seconds / (60 * self.max_minutes)
@@ -45,13 +46,17 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """What the loop needs besides a model and data; `None` means the model's own default.
+    """What the loop needs besides a model and data; `None` stands for the model's own default.
 
-    `budget` holds for every phase of a detector, or is a tuple with one for each.
+    `budget` applies to every phase of a detector, or is a tuple with one for each. Each step takes `accumulation`
+    batches in turn and follows the mean of their gradients: a large batch in the memory of a small one. It differs
+    from a large batch in that batch norm sees the small ones; that a generator updated after its critic meets the
+    updated critic in the last of them only; and that an optimiser with several updates in a step averages over fewer.
     """
 
     budget: Budget | tuple[Budget, ...] | None = None
     batch_size: int | None = None
+    accumulation: int = 1
     seed: int = 0
     precision: Precision = "32-true"
     accelerator: str = "cpu"
@@ -60,16 +65,16 @@ class TrainingOptions:
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        for name in ("devices", "num_nodes"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise UsageError(f"batch_size is {self.batch_size}; it must be 1 or more")
+        for name in ("batch_size", "accumulation", "devices", "num_nodes"):
+            value = getattr(self, name)
+            is_default = name == "batch_size" and value is None
+            if not is_default and not (isinstance(value, Integral) and int(value) >= 1):
+                raise UsageError(f"{name} is {value}; it must be a whole number, 1 or more")
         if self.precision not in ("32-true", "bf16-mixed"):
             raise UsageError(f"precision {self.precision!r} is not known; use 32-true or bf16-mixed")
 
     def budgets(self, defaults: Sequence[Budget]) -> list[Budget]:
-        """The budget of each phase, given the phases' own defaults."""
+        """The budget of each phase; `defaults` are the phases' own."""
         if self.budget is None:
             return list(defaults)
         if isinstance(self.budget, Budget):

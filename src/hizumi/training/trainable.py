@@ -1,9 +1,10 @@
-"""A trainable: networks, the optimisers that train them, and what one step does."""
+"""The contract of everything that is trained: networks, their optimisers, and one training step."""
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
 import torch
@@ -14,6 +15,7 @@ from hizumi.arguments import Configurable, check_arguments
 from hizumi.data.stream import Batches
 from hizumi.errors import NotFittedError
 from hizumi.training.card import Card
+from hizumi.training.clock import Clock
 from hizumi.training.optimisers import Optimisers
 from hizumi.training.options import Budget, TrainingOptions
 from hizumi.training.preset import Preset
@@ -22,26 +24,26 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 Schedule = Callable[[float], float]
-"""Learning-rate factor as a function of the share of the budget that is used up."""
+"""Learning-rate factor as a function of the share of the budget that is spent."""
 
 
 def constant(progress: float) -> float:
-    """Keep the learning rate."""
+    """Keep the learning rate constant."""
     return 1.0
 
 
 def drop_at(share: float, factor: float = 0.1) -> Schedule:
-    """Multiply the learning rate by `factor` once `share` of the budget is used up."""
+    """Multiply the learning rate by `factor` once `share` of the budget is spent."""
     return lambda progress: 1.0 if progress < share else factor
 
 
 def linear_to_zero(start: float = 0.0) -> Schedule:
-    """Keep the learning rate for `start` of the budget, then let it fall in a line to 0."""
+    """Keep the learning rate for a share `start` of the budget, then decay it linearly to 0."""
     return lambda progress: min(1.0, (1 - progress) / (1 - start))
 
 
 def cosine_to_zero(progress: float) -> float:
-    """Let the learning rate fall to 0 along half a cosine."""
+    """Decay the learning rate to 0 along half a cosine."""
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
@@ -60,50 +62,79 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
 
     shape: tuple[int, ...] | None
     optimisers: Optimisers
-    images_seen: Tensor
-    progress: float
-    steps_done: int
-    fabric: "Fabric | None"
+    clock: Clock
 
     def __init__(self) -> None:
         super().__init__()
         self.shape = None
-        self.fabric = None
+        self.clock = Clock()
         self.optimisers = Optimisers()
         self._schedules: dict[str, Schedule] = {}
         self._clips: dict[str, float | None] = {}
-        self.progress = 0.0  # share of the budget that is spent, and steps taken so far: the loop sets both
-        self.steps_done = 0
-        self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
+
+    @final
+    @property
+    def steps_done(self) -> int:
+        """Completed training steps."""
+        return self.clock.steps_done
+
+    @final
+    @property
+    def images_seen(self) -> int:
+        """Items trained on so far, by all processes together; saved with the state, and 0 before the first fit."""
+        return self.clock.images_seen
+
+    @final
+    @property
+    def progress(self) -> float:
+        """Share of the training budget that is spent."""
+        return self.clock.progress
+
+    @final
+    @property
+    def fabric(self) -> "Fabric | None":
+        """Devices and processes; None while the model is not being trained."""
+        return self.clock.fabric
+
+    @final
+    @property
+    def device(self) -> torch.device:
+        """Device of the parameters and buffers; the CPU where there are none yet."""
+        return next((tensor.device for tensor in chain(self.parameters(), self.buffers())), torch.device("cpu"))
 
     @abstractmethod
     def build(self, shape: tuple[int, ...]) -> None:
         """Make the networks for data of this shape and register their optimisers with `optimise`."""
 
     def check(self) -> None:
-        """Raise UsageError where arguments, each of which is fine by itself, do not go together."""
+        """Raise UsageError where arguments that are valid one by one contradict each other."""
 
     @abstractmethod
     def step(self, batch: Any) -> dict[str, Tensor]:
-        """Take one optimisation step on a batch and return its losses, detached."""
+        """Take one optimisation step on a batch; return its losses, detached scalars on the model's device."""
 
     def begin(self, batches: Batches) -> None:
-        """See all training data once, before the first step: whatever is estimated from it must be kept in buffers."""
+        """See all training data once, before the first step; estimates made here belong in buffers."""
 
     def validation_loss(self, batch: Any) -> Tensor | None:
-        """Loss on held-out normal data for early stopping; None where the method has no such loss."""
+        """Loss on held-out normal data, for early stopping; None where the method has none."""
         return None
 
     @final
     def prepare(self, shape: tuple[int, ...]) -> Self:
-        """Forget any earlier fit and build anew for data of this shape."""
+        """Discard any earlier fit and rebuild for data of this shape."""
         self.card.check_shape(shape, type(self).__name__)
         self.optimisers, self._schedules, self._clips = Optimisers(), {}, {}
-        self.progress, self.steps_done = 0.0, 0
-        self.images_seen.zero_()
+        self.clock = Clock()
         self.shape = tuple(shape)
         self.build(self.shape)
         return self
+
+    @final
+    def wrap(self, model: "Trainable", shape: tuple[int, ...]) -> None:
+        """Build a model whose `step` this one calls; the two share one clock and one set of optimisers."""
+        self.optimisers = model.prepare(shape).optimisers
+        model.clock = self.clock
 
     @final
     def fit(self, images: Any, options: TrainingOptions | None = None) -> Self:
@@ -137,7 +168,7 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
     ) -> None:
         """Register the optimiser that `update(name, loss)` will step.
 
-        `betas` are Adam's, `momentum` the others'; gradients longer than `clip_norm`, all together, are shortened.
+        `betas` are Adam's, `momentum` is for the others. `clip_norm` limits the norm of all gradients together.
         """
         parameters = list(parameters)
         make: Callable[[], Optimizer]
@@ -155,12 +186,19 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
     def update(self, name: str, loss: Tensor, *, keep_graph: bool = False) -> Tensor:
         """Step one optimiser down `loss`; no other network receives a gradient.
 
-        `keep_graph` lets another loss that shares passes with this one go back through them.
+        `keep_graph` lets a later loss backpropagate through passes that it shares with this one. With accumulation,
+        gradients are averaged over as many calls as a step has batches, and the optimiser steps at the last of them.
         """
         optimiser = self.optimisers[name]
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward(inputs=parameters, retain_graph=keep_graph)  # type: ignore[no-untyped-call]  # torch has no types here
+        position = self.clock.updates[name] % self.clock.accumulation
+        self.clock.updates[name] += 1
+        if position == 0:
+            optimiser.zero_grad(set_to_none=True)
+        share = loss if self.clock.accumulation == 1 else loss / self.clock.accumulation
+        share.backward(inputs=parameters, retain_graph=keep_graph)  # type: ignore[no-untyped-call]  # torch has no types here
+        if position < self.clock.accumulation - 1:
+            return loss.detach()
         self._average_over_processes([p.grad for p in parameters if p.grad is not None])
         if (longest := self._clips[name]) is not None:
             nn.utils.clip_grad_norm_(parameters, longest)
@@ -171,27 +209,27 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
 
     @final
     def synchronise_buffers(self) -> None:
-        """Replace floating-point buffers (batch-norm statistics) by their mean over all processes."""
+        """Average floating-point buffers, such as batch-norm statistics, over all processes."""
         if self.fabric is not None and self.fabric.world_size > 1:
             self._average_over_processes([buffer for buffer in self.buffers() if buffer.is_floating_point()])
 
     @final
     def require_built(self) -> tuple[int, ...]:
-        """The shape this model was built for; an error where it was not."""
+        """The shape this model was built for; raises NotFittedError before that."""
         if self.shape is None:
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
         return self.shape
 
     @final
     def mean_over_processes(self, value: Tensor) -> Tensor:
-        """The mean of a value over all processes: what they may base a common decision on."""
+        """Mean of a value over all processes, on which they can base a common decision."""
         mean = value.detach().clone()
         self._average_over_processes([mean])
         return mean
 
     @final
     def from_all_processes(self, rows: Tensor) -> Tensor:
-        """The rows of all processes, in the same order everywhere; as many from each."""
+        """Rows of all processes, equally many from each, in the same order everywhere."""
         if self.fabric is None or self.fabric.world_size == 1:
             return rows
         gathered = self.fabric.all_gather(rows)
@@ -200,11 +238,24 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
 
     @final
     def own_part(self, rows: Tensor) -> Tensor:
-        """This process's rows of what `from_all_processes` brought together."""
+        """This process's share of the rows that `from_all_processes` gathered."""
         return rows if self.fabric is None else rows.chunk(self.fabric.world_size)[self.fabric.global_rank]
 
+    # The clock's number is a tensor in state dictionaries.
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[f"{prefix}images_seen"] = torch.tensor(self.images_seen)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        *_, missing_keys, _, _ = others
+        if (key := f"{prefix}images_seen") in state_dict:
+            self.clock.images_seen = int(state_dict.pop(key))
+        else:
+            missing_keys.append(key)
+        super()._load_from_state_dict(state_dict, prefix, *others)
+
     def _average_over_processes(self, tensors: list[Tensor]) -> None:
-        # One message for all tensors: on a network, the latency of a message costs more than its length.
+        # One message for all tensors: over a network, latency costs more than length.
         if self.fabric is None or self.fabric.world_size == 1 or not tensors:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])

@@ -1,10 +1,10 @@
 """Figures of the history of generative models, each drawn from models trained for it."""
 
-from collections.abc import Callable
 from importlib import import_module
 
 from hizumi.errors import UsageError
-from hizumi.report.gallery.setting import Setting
+from hizumi.report.gallery.setting import Setting as Setting
+from hizumi.report.style import styled
 
 FIGURES = {
     "taxonomy": "the catalogue as a tree: what each model does about the density",
@@ -19,15 +19,14 @@ FIGURES = {
     "cycle": "unpaired translation, and the way back",
 }
 
-Drawing = Callable[[Setting], dict[str, bytes]]
+IN_MODULES_OF_THEIR_OWN = ("taxonomy", "saturation", "game", "mode_collapse")
 
 
+@styled
 def draw(name: str, setting: Setting) -> dict[str, bytes]:
     """Files of one figure, by file name: PNG, and GIF for animations. Raises UsageError for an unknown name."""
     if name not in FIGURES:
         raise UsageError(f"there is no figure {name!r}; there are {', '.join(FIGURES)}")
-    drawing: Drawing = getattr(import_module(f"hizumi.report.gallery.{name}"), name)
-    return drawing(setting)
-
-
-__all__ = ["FIGURES", "Setting", "draw"]
+    home = import_module(f"hizumi.report.gallery.{name if name in IN_MODULES_OF_THEIR_OWN else 'images'}")
+    files: dict[str, bytes] = getattr(home, name)(setting)
+    return files

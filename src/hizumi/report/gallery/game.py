@@ -1,7 +1,6 @@
 """The two-player game in one dimension (Goodfellow et al. 2014, figure 1)."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -10,25 +9,25 @@ from matplotlib.axes import Axes
 from hizumi.models import GAN
 from hizumi.report.gallery.pictures import gif
 from hizumi.report.gallery.setting import Setting
-from hizumi.report.style import DEFECT, GOOD, HELD_OUT, INK, MUTED, new_figure, png, styled
+from hizumi.report.style import DEFECT, GOOD, HELD_OUT, INK, MUTED, new_figure, png
 
 CENTRES, SPREAD = (-0.9, 1.1), 0.45  # of the data: two Gaussians
 STEPS = 5000
 MOMENTS_SHARES = (0.0, 0.01, 0.06, 1.0)
 FRAMES = 48
 SAMPLES = 20_000
+CODES = torch.linspace(-2.2, 2.2, 23)
 PLACES = torch.linspace(-3.5, 3.5, 281)
 BINS = np.linspace(-3.5, 3.5, 71)
 
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """Discriminator, samples, and the map from codes to places after some steps."""
+    """Discriminator, samples, and the places of CODES after some steps."""
 
     step: int
     discriminator: np.ndarray  # D(x) at PLACES
     samples: np.ndarray
-    codes: np.ndarray
     mapped: np.ndarray
 
 
@@ -44,7 +43,6 @@ def _data(count: int, seed: int) -> torch.Tensor:
     return (centres + SPREAD * torch.randn(count, generator=generator))[:, None]
 
 
-@styled
 def game(setting: Setting) -> dict[str, bytes]:
     """How the generator's density moves onto the data's while the discriminator flattens to one half."""
     model = GAN(latent=1, hidden=(64, 64), learning_rate=1e-3, beta1=0.0, discriminator_steps=3, average_decay=None)
@@ -68,14 +66,12 @@ def game(setting: Setting) -> dict[str, bytes]:
 
 @torch.no_grad()
 def _moment(model: GAN, step: int) -> Moment:
-    codes = torch.linspace(-2.2, 2.2, 23)
     noise = torch.randn(SAMPLES, 1, generator=torch.Generator().manual_seed(1))
     return Moment(
         step,
         model.discriminator(PLACES[:, None]).sigmoid().numpy(),
         model.generator(noise)[:, 0].numpy(),
-        codes.numpy(),
-        model.generator(codes[:, None])[:, 0].numpy(),
+        model.generator(CODES[:, None])[:, 0].numpy(),
     )
 
 
@@ -90,16 +86,15 @@ def _frame(moment: Moment) -> bytes:
 def _draw(axes: Axes, moment: Moment) -> None:
     places = PLACES.numpy()
     counts, _ = np.histogram(moment.samples, BINS)
-    centres = np.array([(low + high) / 2 for low, high in pairwise(BINS)])
+    centres = (BINS[:-1] + BINS[1:]) / 2
     axes.plot(places, _density(places), color=INK, linewidth=1.4, linestyle=(0, (1, 1.5)), label="data")
     axes.plot(centres, counts / len(moment.samples) / (BINS[1] - BINS[0]), color=GOOD, linewidth=1.8, label="generator")
     axes.plot(places, moment.discriminator, color=DEFECT, linewidth=1.4, linestyle="--", label="discriminator")
     axes.axhline(0.5, color=HELD_OUT, linewidth=0.7)
-    for code, place in zip(moment.codes, moment.mapped, strict=True):
+    for code, place in zip(CODES.numpy(), moment.mapped, strict=True):
         axes.plot([code, place], [-0.5, -0.12], color=MUTED, linewidth=0.7, clip_on=True)
-    axes.axhline(-0.5, color=MUTED, linewidth=0.9)
-    axes.axhline(-0.12, color=MUTED, linewidth=0.9)
-    axes.text(-3.4, -0.49, "z", color=MUTED, fontsize=9, va="bottom")
-    axes.text(-3.4, -0.11, "x = G(z)", color=MUTED, fontsize=9, va="bottom")
+    for height, name in ((-0.5, "z"), (-0.12, "x = G(z)")):
+        axes.axhline(height, color=MUTED, linewidth=0.9)
+        axes.text(-3.4, height + 0.01, name, color=MUTED, fontsize=9, va="bottom")
     axes.set(title=f"step {moment.step}", xlim=(-3.5, 3.5), ylim=(-0.55, 1.3), yticks=[0, 0.5, 1], xticks=[-2, 0, 2])
     axes.grid(visible=False)

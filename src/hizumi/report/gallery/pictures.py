@@ -20,12 +20,9 @@ def mosaic(images: Float[Tensor, "rows columns c h w"]) -> UInt8[np.ndarray, "he
     """Images in [-1, 1] as one picture, with white gaps."""
     rows, columns, _, height, width = images.shape
     pixels = Window.to_display(images.flatten(0, 1).float().cpu().numpy()).reshape(rows, columns, height, width, 3)
-    sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
-    for row in range(rows):
-        for column in range(columns):
-            top, left = row * (height + GAP), column * (width + GAP)
-            sheet[top : top + height, left : left + width] = pixels[row, column]
-    return sheet
+    cells = np.pad(pixels, [(0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)], constant_values=255)
+    sheet = cells.transpose(0, 2, 1, 3, 4).reshape(rows * (height + GAP), columns * (width + GAP), 3)
+    return np.asarray(sheet[:-GAP, :-GAP])
 
 
 def show(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hizumi import objectives
 from hizumi.report.gallery.setting import Setting
-from hizumi.report.style import DEFECT, GOOD, MUTED, legend_above, new_figure, png, styled
+from hizumi.report.style import DEFECT, GOOD, MUTED, legend_above, new_figure, png
 
 Loss = Callable[[Tensor], Tensor]
 LOSSES: dict[str, tuple[Loss, str]] = {
@@ -16,7 +16,6 @@ LOSSES: dict[str, tuple[Loss, str]] = {
 }
 
 
-@styled
 def saturation(setting: Setting) -> dict[str, bytes]:
     """The generator's two losses, and the gradient of each in the discriminator's logit."""
     logits = torch.linspace(-7, 7, 281)

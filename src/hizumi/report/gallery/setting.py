@@ -50,6 +50,11 @@ class Setting:
         names = sorted(set(kinds))
         return store.batch(range(len(store))), torch.tensor([names.index(kind) for kind in kinds]), names
 
+    def shuffled_images(self) -> Tensor:
+        """The images in an order that follows from the seed."""
+        images, _, _ = self.images()
+        return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(self.seed))]
+
     def train(
         self,
         model: Trainable,
