@@ -1,7 +1,6 @@
 """ALAD: a critic that tells an item twice from an item with its reconstruction sees an anomaly's differ."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -37,9 +36,9 @@ class ALADTraining(Adversarial, Autoencodes):
         average_decay: Of the running averages of E, G and the critic of items, which score.
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(epochs=100)
-    default_batch_size: ClassVar[int] = 32
+    card = CARD
+    default_budget = Budget(epochs=100)
+    default_batch_size = 32
 
     def __init__(
         self,
@@ -157,8 +156,8 @@ class ALAD(Detector):
         model: The networks and how they are trained.
     """
 
-    card: ClassVar[Card] = CARD
-    presets: ClassVar[Mapping[str, Preset]] = {
+    card = CARD
+    presets = {
         "fast": Preset(
             lambda: ALAD(ALADTraining(latent=32, width=16, learning_rate=1e-3, average_decay=0.995)),
             TrainingOptions(budget=Budget(steps=1800), batch_size=32),

@@ -1,8 +1,7 @@
 """ConAD: several hypotheses of what the image should be, of which one has to be right."""
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -37,8 +36,8 @@ class ConADTraining(Trainable):
         discriminator_learning_rate: Of the discriminator's.
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(steps=5000)
+    card = CARD
+    default_budget = Budget(steps=5000)
 
     def __init__(
         self,
@@ -134,8 +133,8 @@ class ConAD(Detector):
         best: For the score, the hypothesis that fits best is chosen for the "image" or for each "pixel" anew.
     """
 
-    card: ClassVar[Card] = CARD
-    presets: ClassVar[Mapping[str, Preset]] = {
+    card = CARD
+    presets = {
         "fast": Preset(
             lambda: ConAD(ConADTraining(hypotheses=4, latent=16, width=16, least_deviation=0.5), best="pixel"),
             TrainingOptions(budget=Budget(steps=1500), batch_size=32),

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -106,7 +106,7 @@ class ControlChart(Detector):
         slack: Of the CUSUM, in sigma: half the shift it finds soonest.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="chart",
         idea="statistics of a picture against limits; over a stream, bad parts told from a drifting lamp or lens",
         paper="Shewhart 1931; Page, Continuous inspection schemes, 1954; Roberts, Control chart tests, 1959",

@@ -1,8 +1,6 @@
 """Convolutional autoencoder and one-class SVM: codes that no normal image has are anomalous."""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -31,12 +29,12 @@ class ConvAEOneClassSVM(Detector):
         nu: Upper bound on the share of training data outside.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="one class",
         idea="an autoencoder's codes, and the smallest region that holds most of the normal ones",
         paper="Seeböck et al., Identifying and categorizing anomalies in retinal imaging data, NIPS ML4HC 2016",
     )
-    presets: ClassVar[Mapping[str, Preset]] = {
+    presets = {
         "fast": Preset(
             lambda: ConvAEOneClassSVM(flat_autoencoder(width=16)),
             TrainingOptions(budget=Budget(steps=1000), batch_size=64),

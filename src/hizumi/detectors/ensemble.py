@@ -1,8 +1,5 @@
 """Ensemble: what several detectors find unusual together, on the one scale that they share, that of p-values."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
@@ -34,7 +31,7 @@ class Ensemble(Detector):
         reference_share: Of the normal data, what is held out for p-values.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="ensemble",
         idea="several detectors, fused through their p-values on normal data held out",
         paper="Fisher, Statistical methods for research workers, 1925; Liu & Xie, Cauchy combination test, JASA 2020",
@@ -43,7 +40,7 @@ class Ensemble(Detector):
 
     map_medians: Tensor
     map_spreads: Tensor
-    presets: ClassVar[Mapping[str, Preset]] = {
+    presets = {
         "fast": Preset(
             lambda: Ensemble((Mahalanobis(), Reconstruction.presets["fast"].make())),
             Reconstruction.presets["fast"].options,

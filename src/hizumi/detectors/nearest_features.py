@@ -1,8 +1,5 @@
 """Nearest features: how far each patch of an image is from the most similar patch of any normal image."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
@@ -48,7 +45,7 @@ class NearestFeatures(Detector):
         sha256: The hash that file must have.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="features",
         idea="distance of each patch's features from the most similar patch of any normal image",
         paper="Roth et al., Towards total recall in industrial anomaly detection (PatchCore), CVPR 2022",
@@ -56,8 +53,8 @@ class NearestFeatures(Detector):
         localises=True,
         needs=("hizumi[features]",),
     )
-    working_size: int = 224
-    presets: ClassVar[Mapping[str, Preset]] = {
+    working_size = 224
+    presets = {
         "flattened": Preset(
             lambda: NearestFeatures(
                 levels=(3, 4, 6), input_size=None, flatten=16.0, neighbourhood=1, top_share=0.02, smoothing=8.0
