@@ -144,9 +144,8 @@ class ALADTraining(Adversarial, Autoencodes):
 class ALAD(Detector):
     """A(x) = |f(x, x) - f(x, G(E(x)))|₁, f being the features of the critic of item pairs; the map is |x - G(E(x))|.
 
-    A BiGAN with two more critics, which tell (x, x) from (x, G(E(x))) and (z, z) from (z, E(G(z))), so that either
-    cycle closes. The other scores that the paper compares are beside it as terms: -log σ of the critic's logit, and
-    the residual's L1 and L2 norms.
+    A BiGAN with two more critics, of (x, x) against (x, G(E(x))) and of (z, z) against (z, E(G(z))), which close both
+    cycles. Terms are the paper's other scores: -log σ of the critic's logit, and the residual's L1 and L2 norms.
 
     Differences from the paper: the learning rate falls in a line to 0 over the second half of the training, as its
     last epoch is scored; the joint critic's convolutions end in 512 numbers instead of a flattened map; two images meet

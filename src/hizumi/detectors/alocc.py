@@ -71,9 +71,8 @@ class ALOCCTraining(Trainable):
         noisy = batch + self.noise * torch.randn_like(batch)
         with torch.no_grad():
             refined = self.refiner(noisy)
-        losses = {
-            "critic": self.update("critic", objectives.discriminator_loss(self.critic(batch), self.critic(refined)))
-        }
+        loss = objectives.discriminator_loss(self.critic(batch), self.critic(refined))
+        losses = {"critic": self.update("critic", loss)}
         for _ in range(REFINER_STEPS):
             refined = self.refiner(noisy)
             losses["fooling"] = objectives.non_saturating_loss(self.critic(refined))

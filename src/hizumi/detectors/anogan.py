@@ -36,9 +36,8 @@ class Query(NamedTuple):
 class AnoGAN(Detector):
     """A(x) = (1 - λ) R(z) + λ D(z) at the best z found, R = Σ|x - G(z)|, D = Σ|f(x) - f(G(z))|; the map is |x - G(z)|.
 
-    Only z moves; generator and discriminator stay as they were trained. All items of a batch are searched for at once,
-    and each as if it were alone: from the same starts, with Adam's moments of its own, and the best z that any of its
-    steps came upon is kept. f is the discriminator's last hidden map.
+    Only z moves. All items of a batch are searched for at once, each as if alone: from the same starts, with Adam's
+    moments of its own, and keeping the best z of all steps. f is the discriminator's last hidden map.
 
     Differences from the paper: the best z instead of the last; codes from N(0, I); the learning rate, of which the
     paper says nothing, falls to 0.3 of itself at 60 % of the steps. A discriminator of pairs (BiGAN, VEEGAN) sees both

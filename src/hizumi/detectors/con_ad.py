@@ -119,10 +119,8 @@ def surprise(items: Tensor, means: Tensor, log_variances: Tensor) -> Tensor:
 class ConAD(Detector):
     """A(x) = -log N(x; mean_h, variance_h), summed over pixels, of the hypothesis h that fits best, code at its mean.
 
-    The map is what each pixel contributes to it.
-
-    Winner takes all: only the hypothesis that fits an image best learns from it, so that each keeps to its own kind of
-    normal image, and sharp. The discriminator sees to it that the losers, too, say something normal, and nothing that
+    The map is each pixel's part of it. Winner takes all: only the hypothesis that fits an image best learns from it, so
+    each stays sharp and keeps to its own kind of normal image. The discriminator keeps the losers from saying what
     would fit an anomaly.
 
     Differences from the paper, of which there is no official code: networks in the manner of DCGAN; a small share of
@@ -153,17 +151,13 @@ class ConAD(Detector):
         nll = surprise(images, means, log_variances)
         of_image, winner = nll.flatten(2).sum(2).min(1)
         place = winner.reshape(-1, *[1] * images.ndim).expand(-1, 1, *nll.shape[2:])
-        match self.best:
-            case "image":
-                by_number = nll.gather(1, place)[:, 0]
-            case "pixel":
-                by_number = nll.amin(1)
+        by_number = {"image": nll.gather(1, place)[:, 0], "pixel": nll.amin(1)}
         terms = {
             "image nll": of_image,
-            "pixel nll": nll.amin(1).flatten(1).sum(1),
+            "pixel nll": by_number["pixel"].flatten(1).sum(1),
             "divergence": objectives.kl_to_standard_normal(code_mean, code_log_variance),
         }
-        pixel = by_number.sum(1, keepdim=True) if images.ndim == 4 else None
+        pixel = by_number[self.best].sum(1, keepdim=True) if images.ndim == 4 else None
         return Anomaly(terms[f"{self.best} nll"], pixel, terms, reconstruction=means.gather(1, place)[:, 0])
 
     def embedding(self, images: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from hizumi.arguments import ProperShare
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.features import MAX_WHITENED, FeatureSpace
+from hizumi.detectors.features import MAX_WHITENED, FeatureSpace, rows
 from hizumi.detectors.support import Kernel, SupportVectorMachine
 from hizumi.models.autoencoder import Autoencoder
 from hizumi.training import Budget, Card, Preset, TrainingOptions
@@ -55,7 +55,7 @@ class ConvAEOneClassSVM(Detector):
         self.model.double()
 
     def fit_statistics(self, batches: Batches) -> None:
-        codes = torch.cat([self._codes(batch) for batch in in_order(batches)])
+        codes = torch.cat([rows(batch.double(), self.model) for batch in in_order(batches)])
         self.machine.fit(self.space.fit(codes, images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:
@@ -63,7 +63,4 @@ class ConvAEOneClassSVM(Detector):
         return Anomaly(self.machine(self.embedding(images)), reconstruction=reconstruction)
 
     def embedding(self, images: Tensor) -> Tensor:
-        return self.space(self._codes(images))
-
-    def _codes(self, images: Tensor) -> Tensor:
-        return self.model.encode(images.double()).flatten(1)
+        return self.space(rows(images.double(), self.model))

@@ -84,8 +84,7 @@ class CrossChannel(Detector):
 
     After a short training, "discriminators" ranked what is faster than normal as most normal (UCSD Ped2), perhaps since
     translations are then smoother and slower than what they imitate: the preset uses "generators". With "deviation",
-    which is not in the paper, any answer unlike those to normal items counts, |D - mean| / deviation of both logits,
-    and of the errors too.
+    not in the paper, any unusual answer counts: |D - mean| / deviation of both logits, and of the errors too.
 
     Args:
         translator: The pix2pix of both directions.

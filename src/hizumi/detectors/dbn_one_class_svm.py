@@ -59,11 +59,7 @@ class DBNOneClassSVM(Detector):
         self.nu = nu
         self.space = FeatureSpace(self.model, max_whitened=MAX_WHITENED)
         self.machine: SupportVectorBall | SupportVectorMachine
-        match boundary:
-            case "ball":
-                self.machine = SupportVectorBall(nu)
-            case "linear" | "fourier" | "rbf":
-                self.machine = SupportVectorMachine(boundary, nu)
+        self.machine = SupportVectorBall(nu) if boundary == "ball" else SupportVectorMachine(boundary, nu)
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Switch to double precision: scores are small differences, and rounding in single depends on the batch."""

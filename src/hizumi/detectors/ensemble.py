@@ -9,7 +9,7 @@ from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.gaussian_features import GaussianFeatures
 from hizumi.detectors.mahalanobis import Mahalanobis
 from hizumi.detectors.nearest_features import NearestFeatures
-from hizumi.detectors.nested import fit_references, largest_working_size
+from hizumi.detectors.nested import fit_references
 from hizumi.detectors.p_values import FUSIONS, Fusion, ReferenceScores
 from hizumi.detectors.reconstruction import Reconstruction
 from hizumi.errors import UsageError
@@ -37,7 +37,6 @@ class Ensemble(Detector):
         paper="Fisher, Statistical methods for research workers, 1925; Liu & Xie, Cauchy combination test, JASA 2020",
         localises=True,
     )
-
     map_medians: Tensor
     map_spreads: Tensor
     presets = {
@@ -61,7 +60,7 @@ class Ensemble(Detector):
         self.detectors = (Mahalanobis(), Reconstruction()) if detectors is None else tuple(detectors)
         self.fusion = fusion
         self.reference_share = reference_share
-        self.working_size = largest_working_size(self.detectors)
+        self.working_size = max((member.working_size for member in self.detectors), default=self.working_size)
         self.references = tuple(ReferenceScores() for _ in self.detectors)
         self.members = nn.ModuleList([*self.detectors, *self.references])  # a tuple registers nothing
         self.register_buffer("map_medians", None)

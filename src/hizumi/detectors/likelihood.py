@@ -149,9 +149,8 @@ class Likelihood(Detector):
                 nats = self._compressed(images)
                 terms["complexity"] = nats
                 image = image - nats
-                pixel = (
-                    None if pixel is None else pixel - (nats / pixel[0].numel()).to(pixel.dtype)[:, None, None, None]
-                )
+                if pixel is not None:
+                    pixel = pixel - (nats / pixel[0].numel()).to(pixel.dtype)[:, None, None, None]
         rebuilt = self.model.reconstruct(images) if isinstance(self.model, CanReconstruct) else None
         return Anomaly(image, None if pixel is None else smooth(pixel, self.smoothing), terms, reconstruction=rebuilt)
 

@@ -42,7 +42,6 @@ class Reconstruction(Detector):
         paper="Hinton & Salakhutdinov, Science 2006; SSIM as score: Bergmann et al., VISAPP 2019",
         localises=True,
     )
-
     presets = {
         "fast": Preset(
             # At 32 pixels an image is one thing; a code with places suits textures and rebuilds any stroke.

@@ -14,6 +14,7 @@ from hizumi.detectors.revival import revive
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 FEATURES = 100
+SIZES = {"l1": torch.abs, "l2": torch.square}
 
 CARD = Card(
     family="reconstruction",
@@ -138,9 +139,4 @@ class SkipGANomaly(Detector):
         return self.model.discriminator.features(images)
 
     def _size(self, difference: Tensor) -> Tensor:
-        match self.difference:
-            case "l1":
-                size = difference.abs()
-            case "l2":
-                size = difference.square()
-        return size.flatten(1).mean(1)
+        return SIZES[self.difference](difference).flatten(1).mean(1)
