@@ -1,7 +1,6 @@
 """ALAD: a critic that tells an item twice from an item with its reconstruction sees an anomaly's differ."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -37,9 +36,9 @@ class ALADTraining(Adversarial, Autoencodes):
         average_decay: Of the running averages of E, G and the critic of items, which score.
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(epochs=100)
-    default_batch_size: ClassVar[int] = 32
+    card = CARD
+    default_budget = Budget(epochs=100)
+    default_batch_size = 32
 
     def __init__(
         self,
@@ -145,9 +144,8 @@ class ALADTraining(Adversarial, Autoencodes):
 class ALAD(Detector):
     """A(x) = |f(x, x) - f(x, G(E(x)))|₁, f being the features of the critic of item pairs; the map is |x - G(E(x))|.
 
-    A BiGAN with two more critics, which tell (x, x) from (x, G(E(x))) and (z, z) from (z, E(G(z))), so that either
-    cycle closes. The other scores that the paper compares are beside it as terms: -log σ of the critic's logit, and
-    the residual's L1 and L2 norms.
+    A BiGAN with two more critics, of (x, x) against (x, G(E(x))) and of (z, z) against (z, E(G(z))), which close both
+    cycles. Terms are the paper's other scores: -log σ of the critic's logit, and the residual's L1 and L2 norms.
 
     Differences from the paper: the learning rate falls in a line to 0 over the second half of the training, as its
     last epoch is scored; the joint critic's convolutions end in 512 numbers instead of a flattened map; two images meet
@@ -157,8 +155,8 @@ class ALAD(Detector):
         model: The networks and how they are trained.
     """
 
-    card: ClassVar[Card] = CARD
-    presets: ClassVar[Mapping[str, Preset]] = {
+    card = CARD
+    presets = {
         "fast": Preset(
             lambda: ALAD(ALADTraining(latent=32, width=16, learning_rate=1e-3, average_decay=0.995)),
             TrainingOptions(budget=Budget(steps=1800), batch_size=32),

@@ -1,7 +1,6 @@
 """ALOCC: a refiner cleans what is normal and spoils what is not; the critic that taught it judges the result."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -38,9 +37,9 @@ class ALOCCTraining(Trainable):
         learning_rate: Of both RMSprop optimisers.
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(epochs=40)
-    default_batch_size: ClassVar[int] = 128
+    card = CARD
+    default_budget = Budget(epochs=40)
+    default_batch_size = 128
     refinement_error: Tensor
 
     def __init__(
@@ -72,9 +71,8 @@ class ALOCCTraining(Trainable):
         noisy = batch + self.noise * torch.randn_like(batch)
         with torch.no_grad():
             refined = self.refiner(noisy)
-        losses = {
-            "critic": self.update("critic", objectives.discriminator_loss(self.critic(batch), self.critic(refined)))
-        }
+        loss = objectives.discriminator_loss(self.critic(batch), self.critic(refined))
+        losses = {"critic": self.update("critic", loss)}
         for _ in range(REFINER_STEPS):
             refined = self.refiner(noisy)
             losses["fooling"] = objectives.non_saturating_loss(self.critic(refined))
@@ -104,15 +102,15 @@ class ALOCC(Detector):
         bn_mode: "batch" scores by the batch's own statistics, only to reproduce the released code: see `batch_norm`.
     """
 
-    card: ClassVar[Card] = CARD
-    presets: ClassVar[Mapping[str, Preset]] = {
+    card = CARD
+    presets = {
         "fast": Preset(
             lambda: ALOCC(ALOCCTraining(width=8, noise=1.5, stop_error=0.15, learning_rate=1e-3), judged="original"),
             TrainingOptions(budget=Budget(steps=300), batch_size=64),
         ),
         "small": Preset(lambda: ALOCC(ALOCCTraining(width=8))),
     }
-    exemptions: ClassVar[Mapping[str, str]] = {
+    exemptions = {
         "toy_anomaly_scores_higher_than_normal": "its critic judges objects as a whole; the toy is a flaw in a texture"
     }
 

@@ -1,7 +1,6 @@
 """AnoGAN: search a GAN's latent space for the item nearest to this one; what cannot be made there is anomalous."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,9 +36,8 @@ class Query(NamedTuple):
 class AnoGAN(Detector):
     """A(x) = (1 - λ) R(z) + λ D(z) at the best z found, R = Σ|x - G(z)|, D = Σ|f(x) - f(G(z))|; the map is |x - G(z)|.
 
-    Only z moves; generator and discriminator stay as they were trained. All items of a batch are searched for at once,
-    and each as if it were alone: from the same starts, with Adam's moments of its own, and the best z that any of its
-    steps came upon is kept. f is the discriminator's last hidden map.
+    Only z moves. All items of a batch are searched for at once, each as if alone: from the same starts, with Adam's
+    moments of its own, and keeping the best z of all steps. f is the discriminator's last hidden map.
 
     Differences from the paper: the best z instead of the last; codes from N(0, I); the learning rate, of which the
     paper says nothing, falls to 0.3 of itself at 60 % of the steps. A discriminator of pairs (BiGAN, VEEGAN) sees both
@@ -60,7 +58,7 @@ class AnoGAN(Detector):
         patience: An item leaves its batch when its loss has not fallen by a thousandth for so many steps.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="adversarial",
         idea="what a GAN cannot make from any of its codes is anomalous",
         paper="Schlegl et al., Unsupervised anomaly detection with generative adversarial networks, IPMI 2017",
@@ -69,7 +67,7 @@ class AnoGAN(Detector):
         one_pass=("f_anogan", "egbad"),
     )
     # A few long steps, held back by the prior, reach what is normal and little else.
-    presets: ClassVar[Mapping[str, Preset]] = {
+    presets = {
         "fast": Preset(
             lambda: AnoGAN(
                 DCGAN(latent=64, width=32),
@@ -82,11 +80,9 @@ class AnoGAN(Detector):
         ),
         "small": Preset(lambda: AnoGAN(small_gan(), steps=60, learning_rate=0.1)),
     }
-    exemptions: ClassVar[Mapping[str, str]] = {
-        "graph_gives_the_numbers_of_the_detector": "a graph has no gradients to search by"
-    }
+    exemptions = {"graph_gives_the_numbers_of_the_detector": "a graph has no gradients to search by"}
     # A search repeats every step's rounding error a hundred times over, and a batch rounds otherwise than an image.
-    tolerance: ClassVar[float] = 1e-4
+    tolerance = 1e-4
 
     def __init__(
         self,

@@ -14,9 +14,8 @@ BatchNormMode = Literal["eval", "batch"]
 def batch_norm(network: nn.Module, mode: BatchNormMode) -> Iterator[None]:
     """Let a network in evaluation mode normalise by its running statistics ("eval") or by the batch's ("batch").
 
-    With "batch" an image's score depends on the images beside it, and where those are all of one kind it gives their
-    kind away: published numbers that were obtained so cannot be obtained otherwise, and there is no other use for it.
-    The running statistics are neither used nor changed.
+    With "batch" an image's score depends on the images beside it, and gives their kind away where all are of one kind:
+    only to reproduce numbers that were published so. The running statistics are neither used nor changed.
     """
     layers = [module for module in network.modules() if isinstance(module, _BatchNorm)] if mode == "batch" else []
     before = [(layer.training, layer.track_running_stats) for layer in layers]

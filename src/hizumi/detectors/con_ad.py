@@ -1,8 +1,7 @@
 """ConAD: several hypotheses of what the image should be, of which one has to be right."""
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -37,8 +36,8 @@ class ConADTraining(Trainable):
         discriminator_learning_rate: Of the discriminator's.
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(steps=5000)
+    card = CARD
+    default_budget = Budget(steps=5000)
 
     def __init__(
         self,
@@ -120,10 +119,8 @@ def surprise(items: Tensor, means: Tensor, log_variances: Tensor) -> Tensor:
 class ConAD(Detector):
     """A(x) = -log N(x; mean_h, variance_h), summed over pixels, of the hypothesis h that fits best, code at its mean.
 
-    The map is what each pixel contributes to it.
-
-    Winner takes all: only the hypothesis that fits an image best learns from it, so that each keeps to its own kind of
-    normal image, and sharp. The discriminator sees to it that the losers, too, say something normal, and nothing that
+    The map is each pixel's part of it. Winner takes all: only the hypothesis that fits an image best learns from it, so
+    each stays sharp and keeps to its own kind of normal image. The discriminator keeps the losers from saying what
     would fit an anomaly.
 
     Differences from the paper, of which there is no official code: networks in the manner of DCGAN; a small share of
@@ -134,8 +131,8 @@ class ConAD(Detector):
         best: For the score, the hypothesis that fits best is chosen for the "image" or for each "pixel" anew.
     """
 
-    card: ClassVar[Card] = CARD
-    presets: ClassVar[Mapping[str, Preset]] = {
+    card = CARD
+    presets = {
         "fast": Preset(
             lambda: ConAD(ConADTraining(hypotheses=4, latent=16, width=16, least_deviation=0.5), best="pixel"),
             TrainingOptions(budget=Budget(steps=1500), batch_size=32),
@@ -154,17 +151,13 @@ class ConAD(Detector):
         nll = surprise(images, means, log_variances)
         of_image, winner = nll.flatten(2).sum(2).min(1)
         place = winner.reshape(-1, *[1] * images.ndim).expand(-1, 1, *nll.shape[2:])
-        match self.best:
-            case "image":
-                by_number = nll.gather(1, place)[:, 0]
-            case "pixel":
-                by_number = nll.amin(1)
+        by_number = {"image": nll.gather(1, place)[:, 0], "pixel": nll.amin(1)}
         terms = {
             "image nll": of_image,
-            "pixel nll": nll.amin(1).flatten(1).sum(1),
+            "pixel nll": by_number["pixel"].flatten(1).sum(1),
             "divergence": objectives.kl_to_standard_normal(code_mean, code_log_variance),
         }
-        pixel = by_number.sum(1, keepdim=True) if images.ndim == 4 else None
+        pixel = by_number[self.best].sum(1, keepdim=True) if images.ndim == 4 else None
         return Anomaly(terms[f"{self.best} nll"], pixel, terms, reconstruction=means.gather(1, place)[:, 0])
 
     def embedding(self, images: Tensor) -> Tensor:

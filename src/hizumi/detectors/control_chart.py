@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from hizumi.calibration.run_length import cusum_limit, ewma_width, shewhart_widt
 from hizumi.data.stream import Batches, as_source, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.image_statistics import COLOURS, image_statistics, statistic_names
-from hizumi.detectors.nested import fit_references, largest_working_size
+from hizumi.detectors.nested import fit_references
 from hizumi.detectors.p_values import ReferenceScores
 from hizumi.errors import DataError
 from hizumi.training import Card
@@ -106,7 +106,7 @@ class ControlChart(Detector):
         slack: Of the CUSUM, in sigma: half the shift it finds soonest.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="chart",
         idea="statistics of a picture against limits; over a stream, bad parts told from a drifting lamp or lens",
         paper="Shewhart 1931; Page, Continuous inspection schemes, 1954; Roberts, Control chart tests, 1959",
@@ -129,8 +129,9 @@ class ControlChart(Detector):
         self.subgroup = subgroup
         self.weight = weight
         self.slack = slack
-        self.reference_share = 0.0 if detector is None else REFERENCE_SHARE
-        self.working_size = largest_working_size(self._inner())
+        if detector is not None:
+            self.reference_share = REFERENCE_SHARE
+            self.working_size = detector.working_size
         self.scores = ReferenceScores()
         for name in ("means", "sigmas", "count"):
             self.register_buffer(name, None)
@@ -143,9 +144,9 @@ class ControlChart(Detector):
             self.detector.fit_statistics(batches)
 
     def fit_reference(self, batches: Batches) -> None:
-        unseen = fit_references(self._inner(), batches)
-        if self.detector is not None:
-            self.scores.fit(torch.cat([self.detector.score_batch(batch).image for batch in in_order(unseen)]))
+        assert self.detector is not None, "without a detector no share is held out as reference"
+        unseen = fit_references([self.detector], batches)
+        self.scores.fit(torch.cat([self.detector.score_batch(batch).image for batch in in_order(unseen)]))
         self._estimate(unseen)
 
     def score_batch(self, images: Tensor) -> Anomaly:
@@ -162,7 +163,7 @@ class ControlChart(Detector):
 
     def watch(self, images: Any) -> Watch:
         """Chart images in the order in which they were taken: a tensor as for `score`, or any source of batches."""
-        if self.count is not None and self.count < FEWEST:
+        if self.shape is not None and self.count < FEWEST:
             raise DataError(f"{int(self.count)} normal items set no limits that keep a promise; give {FEWEST} or more")
         source = as_source(images)
         names = self._names(source.shape)
@@ -207,9 +208,6 @@ class ControlChart(Detector):
     def _names(self, shape: tuple[int, ...]) -> list[str]:
         own = statistic_names(shape[0]) if len(shape) == 3 else [f"column {number + 1}" for number in range(shape[0])]
         return own if self.detector is None else ["score", *own]
-
-    def _inner(self) -> tuple[Detector, ...]:
-        return () if self.detector is None else (self.detector,)
 
 
 def _drift(name: str, column: np.ndarray, charts: tuple[Points, ...]) -> list[Drift]:

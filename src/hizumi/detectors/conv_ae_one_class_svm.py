@@ -1,8 +1,6 @@
 """Convolutional autoencoder and one-class SVM: codes that no normal image has are anomalous."""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -10,7 +8,7 @@ from torch import Tensor
 from hizumi.arguments import ProperShare
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.features import MAX_WHITENED, FeatureSpace
+from hizumi.detectors.features import MAX_WHITENED, FeatureSpace, rows
 from hizumi.detectors.support import Kernel, SupportVectorMachine
 from hizumi.models.autoencoder import Autoencoder
 from hizumi.training import Budget, Card, Preset, TrainingOptions
@@ -31,12 +29,12 @@ class ConvAEOneClassSVM(Detector):
         nu: Upper bound on the share of training data outside.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="one class",
         idea="an autoencoder's codes, and the smallest region that holds most of the normal ones",
         paper="Seeböck et al., Identifying and categorizing anomalies in retinal imaging data, NIPS ML4HC 2016",
     )
-    presets: ClassVar[Mapping[str, Preset]] = {
+    presets = {
         "fast": Preset(
             lambda: ConvAEOneClassSVM(flat_autoencoder(width=16)),
             TrainingOptions(budget=Budget(steps=1000), batch_size=64),
@@ -57,7 +55,7 @@ class ConvAEOneClassSVM(Detector):
         self.model.double()
 
     def fit_statistics(self, batches: Batches) -> None:
-        codes = torch.cat([self._codes(batch) for batch in in_order(batches)])
+        codes = torch.cat([rows(batch.double(), self.model) for batch in in_order(batches)])
         self.machine.fit(self.space.fit(codes, images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:
@@ -65,7 +63,4 @@ class ConvAEOneClassSVM(Detector):
         return Anomaly(self.machine(self.embedding(images)), reconstruction=reconstruction)
 
     def embedding(self, images: Tensor) -> Tensor:
-        return self.space(self._codes(images))
-
-    def _codes(self, images: Tensor) -> Tensor:
-        return self.model.encode(images.double()).flatten(1)
+        return self.space(rows(images.double(), self.model))

@@ -1,8 +1,7 @@
 """Cross channel: discriminators that have learned which appearance goes with which motion."""
 
 import copy
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -34,9 +33,9 @@ CARD = Card(
 class CrossTranslation(Trainable):
     """pix2pix between the channels of one item: from frame to flow or, backwards, from flow to frame."""
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Pix2Pix.default_budget
-    default_batch_size: ClassVar[int] = Pix2Pix.default_batch_size
+    card = CARD
+    default_budget = Pix2Pix.default_budget
+    default_batch_size = Pix2Pix.default_batch_size
 
     def __init__(self, template: Pix2Pix, backwards: bool) -> None:
         super().__init__()
@@ -85,8 +84,7 @@ class CrossChannel(Detector):
 
     After a short training, "discriminators" ranked what is faster than normal as most normal (UCSD Ped2), perhaps since
     translations are then smoother and slower than what they imitate: the preset uses "generators". With "deviation",
-    which is not in the paper, any answer unlike those to normal items counts, |D - mean| / deviation of both logits,
-    and of the errors too.
+    not in the paper, any unusual answer counts: |D - mean| / deviation of both logits, and of the errors too.
 
     Args:
         translator: The pix2pix of both directions.
@@ -97,9 +95,9 @@ class CrossChannel(Detector):
         reference_share: Of the normal data, what is held out to normalise by.
     """
 
-    card: ClassVar[Card] = CARD
-    working_size: int = 128
-    presets: ClassVar[Mapping[str, Preset]] = {
+    card = CARD
+    working_size = 128
+    presets = {
         "fast": Preset(
             lambda: CrossChannel(Pix2Pix(width=16, learning_rate=5e-4), image_score="generators"),
             TrainingOptions(budget=Budget(steps=800), batch_size=8),

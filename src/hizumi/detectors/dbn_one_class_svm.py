@@ -1,8 +1,7 @@
 """Deep belief network and one-class SVM: a plane, or a ball, around what the top layer makes of normal items."""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -33,14 +32,14 @@ class DBNOneClassSVM(Detector):
         nu: Upper bound on the share of training data outside.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="one class",
         idea="layers of binary features learned without labels, and a plane that parts normal ones from the rest",
         paper="Erfani et al., High-dimensional anomaly detection using a linear one-class SVM with deep learning, "
         "Pattern Recognition 2016",
     )
-    working_size: int = 32
-    presets: ClassVar[Mapping[str, Preset]] = {
+    working_size = 32
+    presets = {
         "fast": Preset(
             lambda: DBNOneClassSVM(greedy_network(hidden=(500, 300)), boundary="ball"),
             TrainingOptions(budget=Budget(steps=600), batch_size=100),
@@ -60,11 +59,7 @@ class DBNOneClassSVM(Detector):
         self.nu = nu
         self.space = FeatureSpace(self.model, max_whitened=MAX_WHITENED)
         self.machine: SupportVectorBall | SupportVectorMachine
-        match boundary:
-            case "ball":
-                self.machine = SupportVectorBall(nu)
-            case "linear" | "fourier" | "rbf":
-                self.machine = SupportVectorMachine(boundary, nu)
+        self.machine = SupportVectorBall(nu) if boundary == "ball" else SupportVectorMachine(boundary, nu)
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Switch to double precision: scores are small differences, and rounding in single depends on the batch."""

@@ -1,8 +1,5 @@
 """Deep one-class features (DOC): compact on normal images, and still able to tell other things apart."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -38,9 +35,9 @@ class DeepOneClassTraining(Trainable):
         learning_rate: Of Adam.
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(steps=3000)
-    default_batch_size: ClassVar[int] = 32
+    card = CARD
+    default_budget = Budget(steps=3000)
+    default_batch_size = 32
 
     def __init__(
         self,
@@ -128,8 +125,8 @@ class DeepOneClass(Detector):
         smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
     """
 
-    card: ClassVar[Card] = CARD
-    presets: ClassVar[Mapping[str, Preset]] = {
+    card = CARD
+    presets = {
         "fast": Preset(lambda: DeepOneClass(DeepOneClassTraining(width=16)), TrainingOptions(budget=Budget(steps=800))),
         "small": Preset(lambda: DeepOneClass(DeepOneClassTraining(compactness_weight=1.0, features=64, width=8))),
     }

@@ -1,8 +1,7 @@
 """Deep SVDD: a network that maps normal items into a small ball; what lands far from its centre is anomalous."""
 
 import copy
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,9 +36,9 @@ class Pretraining(Trainable):
         weight_decay: In both phases.
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(epochs=150)
-    default_batch_size: ClassVar[int] = 200
+    card = CARD
+    default_budget = Budget(epochs=150)
+    default_batch_size = 200
     lowest: Tensor
     highest: Tensor
 
@@ -110,9 +109,9 @@ class DeepSVDDTraining(Trainable):
         warm_up: Share of the budget after which R begins to follow the data; R is 0 before, and with "hard" always.
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(epochs=150)
-    default_batch_size: ClassVar[int] = 200
+    card = CARD
+    default_budget = Budget(epochs=150)
+    default_batch_size = 200
     centre: Tensor
     radius: Tensor
 
@@ -195,8 +194,8 @@ class DeepSVDD(Detector):
         model: The ball, with the pre-training of its encoder.
     """
 
-    card: ClassVar[Card] = CARD
-    presets: ClassVar[Mapping[str, Preset]] = {
+    card = CARD
+    presets = {
         "fast": Preset(
             lambda: DeepSVDD(DeepSVDDTraining(Pretraining(code=32, widths=(8, 16, 32), learning_rate=1e-3))),
             TrainingOptions(budget=(Budget(steps=700), Budget(steps=800)), batch_size=100),

@@ -31,7 +31,7 @@ class Anomaly(NamedTuple):
 
     image: Tensor  # (n,)
     pixel: Tensor | None = None  # (n, 1, h, w), None where the method cannot localise
-    terms: dict[str, Tensor] = {}  # noqa: RUF012 - never written to; what the score is made of, each (n,)
+    terms: dict[str, Tensor] = {}
     normal: Tensor | None = None  # (n, *shape): the normal item to compare with, which may be one for all: a mean
     reconstruction: Tensor | None = None  # (n, *shape): this item as the model rebuilds it
 

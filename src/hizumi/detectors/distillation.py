@@ -1,7 +1,7 @@
 """Distillation: a student that was taught a network's features of normal images fails on others."""
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -69,8 +69,8 @@ class DistillationTraining(Trainable):
         sha256: The hash that file must have.
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(steps=4000)
+    card = CARD
+    default_budget = Budget(steps=4000)
 
     def __init__(
         self,
@@ -131,9 +131,9 @@ class Distillation(Detector):
         smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
     """
 
-    card: ClassVar[Card] = CARD
-    working_size: int = 128
-    presets: ClassVar[Mapping[str, Preset]] = {
+    card = CARD
+    working_size = 128
+    presets = {
         "fast": Preset(lambda: Distillation(), TrainingOptions(budget=Budget(steps=1000), batch_size=64)),
         "small": Preset(lambda: Distillation(DistillationTraining(levels=(2, 3), width=8), score_levels=(2, 3))),
     }

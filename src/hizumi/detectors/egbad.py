@@ -1,8 +1,7 @@
 """EGBAD: what a BiGAN rebuilds badly from its own code, or takes for a generated pair, is anomalous."""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -34,13 +33,13 @@ class EGBAD(Detector):
             E(x))), which asks the reconstruction instead of the item.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="adversarial",
         idea="the encoder of a BiGAN finds an item's code at once; what does not come back from it is anomalous",
         paper="Zenati, Foo, Lecouat, Manek & Chandrasekhar, Efficient GAN-based anomaly detection, ICLR workshop 2018",
         localises=True,
     )
-    presets: ClassVar[Mapping[str, Preset]] = {
+    presets = {
         "fast": Preset(
             lambda: EGBAD(published_bigan(latent=8, width=16, learning_rate=1e-3, average_decay=0.995, dropout=0.2)),
             TrainingOptions(budget=Budget(steps=3000), batch_size=64),

@@ -1,8 +1,5 @@
 """Ensemble: what several detectors find unusual together, on the one scale that they share, that of p-values."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +9,7 @@ from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.gaussian_features import GaussianFeatures
 from hizumi.detectors.mahalanobis import Mahalanobis
 from hizumi.detectors.nearest_features import NearestFeatures
-from hizumi.detectors.nested import fit_references, largest_working_size
+from hizumi.detectors.nested import fit_references
 from hizumi.detectors.p_values import FUSIONS, Fusion, ReferenceScores
 from hizumi.detectors.reconstruction import Reconstruction
 from hizumi.errors import UsageError
@@ -34,16 +31,15 @@ class Ensemble(Detector):
         reference_share: Of the normal data, what is held out for p-values.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="ensemble",
         idea="several detectors, fused through their p-values on normal data held out",
         paper="Fisher, Statistical methods for research workers, 1925; Liu & Xie, Cauchy combination test, JASA 2020",
         localises=True,
     )
-
     map_medians: Tensor
     map_spreads: Tensor
-    presets: ClassVar[Mapping[str, Preset]] = {
+    presets = {
         "fast": Preset(
             lambda: Ensemble((Mahalanobis(), Reconstruction.presets["fast"].make())),
             Reconstruction.presets["fast"].options,
@@ -64,7 +60,7 @@ class Ensemble(Detector):
         self.detectors = (Mahalanobis(), Reconstruction()) if detectors is None else tuple(detectors)
         self.fusion = fusion
         self.reference_share = reference_share
-        self.working_size = largest_working_size(self.detectors)
+        self.working_size = max((member.working_size for member in self.detectors), default=self.working_size)
         self.references = tuple(ReferenceScores() for _ in self.detectors)
         self.members = nn.ModuleList([*self.detectors, *self.references])  # a tuple registers nothing
         self.register_buffer("map_medians", None)

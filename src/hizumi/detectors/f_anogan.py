@@ -1,8 +1,7 @@
 """f-AnoGAN: a Wasserstein GAN, then an encoder in place of AnoGAN's search."""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor
 from torch.nn.functional import mse_loss
@@ -39,8 +38,8 @@ class FAnoGANEncoding(Trainable):
         learning_rate: Of the encoder's RMSprop.
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(steps=50_000)
+    card = CARD
+    default_budget = Budget(steps=50_000)
 
     def __init__(
         self,
@@ -120,9 +119,9 @@ class FAnoGAN(Detector):
         model: The encoder, with the GAN that is trained before it.
     """
 
-    card: ClassVar[Card] = CARD
+    card = CARD
     # In two minutes a DCGAN learns what a WGAN-GP needs much longer for.
-    presets: ClassVar[Mapping[str, Preset]] = {
+    presets = {
         "fast": Preset(
             lambda: FAnoGAN(
                 plain_encoding(DCGAN(latent=64, width=32), width=16, feature_weight=0.1, learning_rate=1e-3)

@@ -1,7 +1,6 @@
 """GANomaly: an anomaly's code and the code of its reconstruction disagree."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +33,8 @@ class GANomalyTraining(Trainable):
         beta1: Their first momentum.
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(epochs=15)
+    card = CARD
+    default_budget = Budget(epochs=15)
 
     def __init__(
         self,
@@ -110,8 +109,8 @@ class GANomaly(Detector):
         bn_mode: "batch" scores by the batch's own statistics, only to reproduce the released code: see `batch_norm`.
     """
 
-    card: ClassVar[Card] = CARD
-    presets: ClassVar[Mapping[str, Preset]] = {
+    card = CARD
+    presets = {
         "fast": Preset(
             lambda: GANomaly(GANomalyTraining(latent=32, width=16)),
             TrainingOptions(budget=Budget(steps=1500), batch_size=64),

@@ -1,7 +1,6 @@
 """Gaussian features: how far the features of a pre-trained network lie from where normal images put them."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +40,7 @@ class GaussianFeatures(Detector):
         sha256: The hash that file must have.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="features",
         idea="distance of a pre-trained network's features from those of normal images",
         paper="Rippel, Mertens & Merhof, Modeling the distribution of normal data in pre-trained features, ICPR 2020",
@@ -49,8 +48,8 @@ class GaussianFeatures(Detector):
         localises=True,
         needs=("hizumi[features]",),
     )
-    working_size: int = 128
-    presets: ClassVar[Mapping[str, Preset]] = {
+    working_size = 128
+    presets = {
         "flattened": Preset(lambda: GaussianFeatures(flatten=16.0, smoothing=8.0)),
         "untrained": Preset(
             lambda: GaussianFeatures(levels=(1, 2, 3), map_levels=(1, 2, 3), network="wavelets", flatten=16.0)

@@ -1,7 +1,6 @@
 """Gaussian mixture: a density made of a few Gaussians."""
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -22,12 +21,12 @@ class GaussianMixture(Detector):
         variance_share: Of the data's variance, how much the principal components keep.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="density",
         idea="a density made of a few Gaussians",
         paper="Dempster, Laird & Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977",
     )
-    working_size: int = 32
+    working_size = 32
     log_weights: Tensor
     means: Tensor
     precision_factors: Tensor  # upper triangular P with P Pᵀ = S⁻¹, one for each Gaussian

@@ -2,8 +2,7 @@
 
 import io
 import math
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -37,8 +36,8 @@ class Background(Trainable):
     What survives is the background: which brightness is common, how smooth pictures are (Ren et al. 2019).
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(steps=3000)
+    card = CARD
+    default_budget = Budget(steps=3000)
 
     def __init__(self, model: Trainable, mutation: float) -> None:
         super().__init__()
@@ -78,8 +77,8 @@ class Likelihood(Detector):
         mutation: Share of the pixels that are drawn anew for it.
     """
 
-    card: ClassVar[Card] = CARD
-    presets: ClassVar[Mapping[str, Preset]] = {
+    card = CARD
+    presets = {
         "fast": Preset(
             lambda: Likelihood(VAE(latent=16, width=16)), TrainingOptions(budget=Budget(steps=1500), batch_size=64)
         ),
@@ -150,9 +149,8 @@ class Likelihood(Detector):
                 nats = self._compressed(images)
                 terms["complexity"] = nats
                 image = image - nats
-                pixel = (
-                    None if pixel is None else pixel - (nats / pixel[0].numel()).to(pixel.dtype)[:, None, None, None]
-                )
+                if pixel is not None:
+                    pixel = pixel - (nats / pixel[0].numel()).to(pixel.dtype)[:, None, None, None]
         rebuilt = self.model.reconstruct(images) if isinstance(self.model, CanReconstruct) else None
         return Anomaly(image, None if pixel is None else smooth(pixel, self.smoothing), terms, reconstruction=rebuilt)
 

@@ -1,6 +1,6 @@
 """Mahalanobis: distance from the mean in units of the training data's own spread."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,13 +23,13 @@ class Mahalanobis(Detector):
         variance_share: Of the data's variance, how much the principal components keep.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="distance",
         idea="distance from the mean in units of the training data's own spread",
         paper="Mahalanobis, On the generalised distance in statistics, 1936; shrinkage: Ledoit & Wolf, JMVA 2004",
     )
-    working_size: int = 32
-    follows_chi_square: ClassVar[bool] = True
+    working_size = 32
+    follows_chi_square = True
 
     def __init__(
         self,

@@ -1,8 +1,5 @@
 """Nearest features: how far each patch of an image is from the most similar patch of any normal image."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
@@ -22,16 +19,14 @@ MARGIN = 2  # positions
 class NearestFeatures(Detector):
     """A(x) = distance of the patch that is farthest from a memory of normal patches' features; nothing is trained.
 
-    With d(p) the distance of patch p's features to the nearest of the memory, the score is max d, or with `reweighting`
-    PatchCore's: that patch's distance times 1 - exp d / Σ exp d', d' its distances to the nearest of the memory and to
-    those closest to that. The map is d. The memory is a core-set: patches chosen one by one, each the farthest from
-    those before it.
+    With d(p) the distance of patch p's features to the nearest in the memory, the score is max d, or with `reweighting`
+    PatchCore's: that times 1 - exp d / Σ exp d', d' the distances to the nearest in the memory and to those closest to
+    it. The map is d. The memory is a core-set: patches chosen one by one, each the farthest from those before it.
 
     Differences from the paper: EfficientNet-Lite0 (levels 4 and 6, of strides 8 and 16) in place of a wide ResNet-50;
     the memory has a size of its own, not a share of all patches, and is chosen from an even sample of them, so that
     any number of images fits; channels are not pooled, since there are few; re-weighting is an option, as in the
-    released code; the network sees a mirrored margin around the image. The preset "flattened" is for small images under
-    uneven light.
+    released code; the network sees a mirrored margin. The preset "flattened" is for small images under uneven light.
 
     Args:
         levels: Of the network: 1 is the stem, 2 to 8 the seven stages, 9 the head.
@@ -48,7 +43,7 @@ class NearestFeatures(Detector):
         sha256: The hash that file must have.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="features",
         idea="distance of each patch's features from the most similar patch of any normal image",
         paper="Roth et al., Towards total recall in industrial anomaly detection (PatchCore), CVPR 2022",
@@ -56,8 +51,8 @@ class NearestFeatures(Detector):
         localises=True,
         needs=("hizumi[features]",),
     )
-    working_size: int = 224
-    presets: ClassVar[Mapping[str, Preset]] = {
+    working_size = 224
+    presets = {
         "flattened": Preset(
             lambda: NearestFeatures(
                 levels=(3, 4, 6), input_size=None, flatten=16.0, neighbourhood=1, top_share=0.02, smoothing=8.0
@@ -65,7 +60,6 @@ class NearestFeatures(Detector):
         ),
         "small": Preset(lambda: NearestFeatures(levels=(3, 4), input_size=None, memory=50, candidates=200)),
     }
-
     patches: Tensor
 
     def __init__(

@@ -9,11 +9,6 @@ from hizumi.detectors.detector import Detector
 from hizumi.errors import DataError
 
 
-def largest_working_size(members: Sequence[Detector]) -> int:
-    """The largest of the members' working sizes, in pixels."""
-    return max((member.working_size for member in members), default=Detector.working_size)
-
-
 def fit_references(members: Sequence[Detector], batches: Batches) -> Batches:
     """Give half of the held-out data to the members that ask for such, and return what no member has seen."""
     asking = [member for member in members if member.reference_share > 0]

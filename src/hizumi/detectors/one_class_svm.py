@@ -1,7 +1,5 @@
 """One-class SVM: the smallest region that holds most of the normal data."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from hizumi.arguments import ProperShare
@@ -23,12 +21,12 @@ class OneClassSVM(Detector):
         variance_share: Of the data's variance, how much the principal components keep.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="distance",
         idea="the smallest region, in a kernel's space, that holds most of the normal data",
         paper="Schölkopf et al., Estimating the support of a high-dimensional distribution, Neural Computation 2001",
     )
-    working_size: int = 32
+    working_size = 32
 
     def __init__(
         self, features: Features = "auto", nu: ProperShare = 0.05, variance_share: VarianceShare = 0.95

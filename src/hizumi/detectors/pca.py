@@ -1,7 +1,5 @@
 """PCA: what a few principal components cannot rebuild is anomalous."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from hizumi.arguments import NonNegativeFloat
@@ -24,14 +22,14 @@ class PCA(Detector):
         smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="reconstruction",
         idea="what a few principal components cannot rebuild is anomalous",
         paper="Jackson & Mudholkar, Control procedures for residuals associated with principal component analysis, "
         "Technometrics 1979",
         localises=True,
     )
-    working_size: int = 32
+    working_size = 32
     centre: Tensor  # (d,)
     axes: Tensor  # (d, k)
     variances: Tensor  # (k,), of the training data along the axes

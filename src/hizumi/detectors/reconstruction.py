@@ -1,7 +1,7 @@
 """Reconstruction: what a model of normal items cannot rebuild is anomalous."""
 
-from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal
+from collections.abc import Callable
+from typing import Literal
 
 from torch import Tensor
 
@@ -36,14 +36,13 @@ class Reconstruction(Detector):
         smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         family="reconstruction",
         idea="what a model of normal items cannot rebuild is anomalous",
         paper="Hinton & Salakhutdinov, Science 2006; SSIM as score: Bergmann et al., VISAPP 2019",
         localises=True,
     )
-
-    presets: ClassVar[Mapping[str, Preset]] = {
+    presets = {
         "fast": Preset(
             # At 32 pixels an image is one thing; a code with places suits textures and rebuilds any stroke.
             lambda: Reconstruction(Autoencoder(code=16, layout="flat")),

@@ -1,7 +1,6 @@
 """Skip-GANomaly: a U-Net rebuilds the image, and a discriminator's features say how well."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from hizumi.detectors.revival import revive
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 FEATURES = 100
+SIZES = {"l1": torch.abs, "l2": torch.square}
 
 CARD = Card(
     family="reconstruction",
@@ -39,8 +39,8 @@ class SkipGANomalyTraining(Trainable):
         beta1: Their first momentum.
     """
 
-    card: ClassVar[Card] = CARD
-    default_budget: ClassVar[Budget] = Budget(epochs=15)
+    card = CARD
+    default_budget = Budget(epochs=15)
 
     def __init__(
         self,
@@ -102,8 +102,8 @@ class SkipGANomaly(Detector):
         bn_mode: "batch" scores by the batch's own statistics, only to reproduce the released code: see `batch_norm`.
     """
 
-    card: ClassVar[Card] = CARD
-    presets: ClassVar[Mapping[str, Preset]] = {
+    card = CARD
+    presets = {
         "fast": Preset(
             lambda: SkipGANomaly(
                 SkipGANomalyTraining(width=8, closed_skips=3, learning_rate=1e-3), residual_share=1.0, difference="l1"
@@ -139,9 +139,4 @@ class SkipGANomaly(Detector):
         return self.model.discriminator.features(images)
 
     def _size(self, difference: Tensor) -> Tensor:
-        match self.difference:
-            case "l1":
-                size = difference.abs()
-            case "l2":
-                size = difference.square()
-        return size.flatten(1).mean(1)
+        return SIZES[self.difference](difference).flatten(1).mean(1)
