@@ -21,9 +21,9 @@ from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.health import check_detector
-from hizumi.inspection.scoring import Scored, Scorer, scores_of
+from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.inspection.verdicts import InspectorBase, opened
-from hizumi.preprocessing import DataOptions, Reader, in_batches, prepare
+from hizumi.preprocessing import DataOptions, in_batches, prepare
 from hizumi.preprocessing.choosing import split_for_fit, with_validation
 from hizumi.registry import detector_class
 from hizumi.runs.record import notes_on, run_record
@@ -132,7 +132,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             training, validation = with_validation(images, options)
             detector.fit(training, options, validation=validation, run_folder=folder, observe=observe, fabric=fabric)
             detector.cpu()
-            return Scorer(scores_of(detector, preprocessing), Reader(preprocessing, detector.shape))
+            return Scorer.of(detector, preprocessing)
 
         scorer = fitted(detector, store, run_folder, observe)
         if self.folds is None:
@@ -171,8 +171,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     def scorer(self) -> Scorer:
         """The fitted detector with its preprocessing."""
         check_is_fitted(self, "detector_")
-        reader = Reader(self.preprocessing_, self.detector_.shape)
-        return Scorer(scores_of(self.detector_, self.preprocessing_), reader)
+        return Scorer.of(self.detector_, self.preprocessing_)
 
     @property
     def held_out_share(self) -> float | None:

@@ -12,9 +12,9 @@ from hizumi.data import Manifest
 from hizumi.detectors import Detector
 from hizumi.errors import BundleError, UsageError
 from hizumi.inspection.earlier import renamed
-from hizumi.inspection.scoring import Scorer, scores_of
+from hizumi.inspection.scoring import Scorer
 from hizumi.inspection.verdicts import InspectorBase, opened
-from hizumi.preprocessing import Preprocessing, Reader
+from hizumi.preprocessing import Preprocessing
 from hizumi.preprocessing.preprocessing import upgraded
 from hizumi.registry import construct, specify
 from hizumi.storage.explained import explained
@@ -53,8 +53,7 @@ class LoadedInspector(InspectorBase):
 
     def scorer(self) -> Scorer:
         """The fitted detector with its preprocessing."""
-        reader = Reader(self.preprocessing_, self.detector.shape)
-        return Scorer(scores_of(self.detector, self.preprocessing_), reader)
+        return Scorer.of(self.detector, self.preprocessing_)
 
     def _manifest(self, X: Any) -> Manifest:
         return opened(X, motion=self.uses_motion)

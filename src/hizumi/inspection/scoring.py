@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -76,6 +76,11 @@ class Scorer:
     scores: ScoresBatches
     reader: Reader
     batch_size: int = BATCH_SIZE
+
+    @classmethod
+    def of(cls, detector: "Detector", preprocessing: Preprocessing) -> Self:
+        """From a fitted detector in torch."""
+        return cls(scores_of(detector, preprocessing), Reader(preprocessing, detector.shape))
 
     def score(
         self,
