@@ -93,7 +93,7 @@ def test_it_is_listed_fitted_and_inspects(checkout: Path) -> None:
 def test_its_page_and_import_line_are_generated_and_nothing_else_changes(checkout: Path, generated: set[str]) -> None:
     assert generated == {"src/hizumi/detectors/__init__.py", "docs/catalogue.md", f"docs/detectors/{NAME}.md"}
     exported = (checkout / "src/hizumi/detectors/__init__.py").read_text(encoding="utf-8")
-    assert f"from hizumi.detectors.{NAME} import NeighbourPrediction\n" in exported
+    assert f"from hizumi.detectors.{NAME} import NeighbourPrediction as NeighbourPrediction\n" in exported
     page = (checkout / "docs" / "detectors" / f"{NAME}.md").read_text(encoding="utf-8")
     assert "| `reach` | `2` | a whole number of at least 1 | Neighbours on each side" in page
     written = [*FILES, "src/hizumi/detectors/__init__.py"]

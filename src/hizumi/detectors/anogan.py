@@ -17,7 +17,7 @@ from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 MAPPING_UNITS = 10
 DROPS_AT, DROPS_TO = 0.6, 0.3  # share of the steps after which the learning rate falls, and to what share of it
-UNIT_SEED = 1
+START_SEED, UNIT_SEED = 0, 1
 
 
 class Query(NamedTuple):
@@ -164,7 +164,7 @@ class AnoGAN(Detector):
 
     def _first_points(self, query: Query) -> Tensor:
         """Where the searches start, (n * starts, d), item by item; random starts do not depend on the item."""
-        codes = torch.randn(self.starts, self.gan.latent, generator=torch.Generator().manual_seed(0))
+        codes = torch.randn(self.starts, self.gan.latent, generator=torch.Generator().manual_seed(START_SEED))
         starts = codes.to(query.items).repeat(len(query.items), 1, 1)
         if query.codes is not None and self.start != "random":
             starts[:, 0] = query.codes
