@@ -14,8 +14,8 @@ from common import mnist, padded
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from hizumi.inspection import specify
 from hizumi.models import EncoderClassifier
+from hizumi.registry import specify
 from hizumi.training import TrainingOptions
 
 Transform = Callable[[Tensor], Tensor]
