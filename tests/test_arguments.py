@@ -244,7 +244,8 @@ def test_loading_checks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     from hizumi.registry import construct, specify
 
     monkeypatch.setattr(arguments, "check_argument", lambda *_: pytest.fail("arguments were checked"))
-    construct(specify(Reconstruction(VAE()))).prepare((1, 16, 16))
+    loaded = construct(specify(Reconstruction(VAE(latent=7)))).prepare((1, 16, 16))
+    assert loaded.model.latent == 7
 
 
 def test_relations_are_checked_after_the_arguments() -> None:

@@ -1,5 +1,6 @@
 """Damaged, unreadable and strangely named files: one clear line each."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -167,6 +168,16 @@ def test_two_empty_files_are_not_taken_for_copies_of_one_image(tmp_path: Path):
     manifest = open_source(tmp_path)
     assert manifest.content_hash(0) != manifest.content_hash(1)
     assert {record.split for record in split(manifest).records} == {"train", "calibration"}
+
+
+def test_a_file_without_a_stated_size_is_hashed_by_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As on file systems that make their files' content when it is read, and state a size of 0."""
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"one content")
+    manifest = open_source(tmp_path)
+    stated = os.stat_result((0o100644, *[0] * 9))
+    monkeypatch.setattr(Path, "stat", lambda *_, **__: stated)
+    assert manifest.content_hash(0) == manifest.content_hash(1) == hashlib.sha256(b"one content").hexdigest()
 
 
 @pytest.mark.parametrize("name", ["two words.png", "良品 一号.png", "ok\nbad.png", "<b>&.png", "'\"$(x).png"])

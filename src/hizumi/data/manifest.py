@@ -190,8 +190,8 @@ class Manifest:
 
 def _file_hash(path: Path) -> str:
     try:
-        if path.stat().st_size:
-            with path.open("rb") as file:
+        with path.open("rb") as file:
+            if file.peek(1):  # the size that a file system states may be 0 for a file with content
                 return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         pass

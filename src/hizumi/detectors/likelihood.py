@@ -42,8 +42,9 @@ class Background(Trainable):
     def __init__(self, model: Trainable, mutation: float) -> None:
         super().__init__()
         self.model, self.mutation = model, mutation
-        # Of the class for every other trainable, of the instance here: for the loop this is that model's training.
-        self.default_budget, self.default_batch_size = model.default_budget, model.default_batch_size  # type: ignore[misc]
+        # For the loop this is that model's training.
+        self.default_budget = model.default_budget  # type: ignore[misc]  # of the class elsewhere, of the instance here
+        self.default_batch_size = model.default_batch_size  # type: ignore[misc]  # likewise
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.wrap(self.model, shape)

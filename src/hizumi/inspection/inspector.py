@@ -123,7 +123,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         # Every process trains, the first one reports.
         observe = observe if fabric.is_global_zero else None
         manifest = split_for_fit(self._manifest(X, reset=True), self.held_out_share, options.seed)
-        data_options = self._data_options(detector, strict=strict, observe=observe)
+        data_options = self._data_options(strict=strict, observe=observe)
         preprocessing, store = prepare(manifest.select(split="train"), data_options, detector.working_size)
         usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
         folds = [] if self.folds is None else deal_folds(usable, self.folds, seed=options.seed)
@@ -238,7 +238,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         detector = self._new_detector()
         options = self._training_options()
         manifest = split_for_fit(opened(X, motion=self.wants_motion), self.held_out_share, options.seed)
-        data_options = replace(self._data_options(detector, strict=strict), cache=None)
+        data_options = replace(self._data_options(strict=strict), cache=None)
         preprocessing, store = prepare(manifest.select(split="train"), data_options, detector.working_size)
         plan = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
         cost = estimate(detector, store, options, fits=1 + (self.folds or 0))
@@ -276,13 +276,12 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         batch_size = options.batch_size or preset.options.batch_size
         return replace(options, budget=options.budget or preset.options.budget, batch_size=batch_size)
 
-    def _data_options(self, detector: Detector, *, strict: bool, observe: Observer | None = None) -> DataOptions:
-        asked = "motion" in detector.card.needs if self.motion is None else self.motion
+    def _data_options(self, *, strict: bool, observe: Observer | None = None) -> DataOptions:
         return DataOptions(
             image_size=self.image_size,
             sizing=self.sizing,
             window=self.window,
-            motion=asked,
+            motion=self.wants_motion if self.motion is None else self.motion,
             cache=None if self.cache is None else Path(self.cache),
             strict=strict,
             on_progress=reporting(observe, "reading"),
