@@ -35,7 +35,7 @@ def compare(
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Runs of each detector, with seeds 0 to N-1.")] = 1,
     sizing: options.SizingArguments,
     inspection: options.InspectorArguments,
-    normal_class: options.NormalClass = None,
+    source: options.SourceArguments,
     training: options.TrainingArguments,
     strict: options.Strict = False,
     json_to: options.JsonTo = None,
@@ -44,7 +44,6 @@ def compare(
 
     Writes one report.html, result.json and runs.csv.
     """
-    from hizumi.data import open_source
     from hizumi.report import summarise, write_comparison
     from hizumi.storage.tables import write_csv, write_json
 
@@ -61,7 +60,7 @@ def compare(
             for seed in range(seeds)
         }
         moving = any(inspector.wants_motion for inspector in inspectors.values())
-        manifest = open_source(data, normal_class=normal_class, motion=moving)
+        manifest = source.open(data, motion=moving)
         if not any(record.label == 1 for record in manifest.records):
             raise DataError(
                 f"{manifest.name}: nothing in it is labelled anomalous; detectors are compared on labelled data"

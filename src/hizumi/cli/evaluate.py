@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from hizumi.report import ReportContent
 
 
+@options.grouped
 def evaluate(
     bundle: options.BundlePath,
     data: options.Data,
+    *,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Folder for the report; BUNDLE-evaluation if not given."),
     ] = None,
-    normal_class: options.NormalClass = None,
+    source: options.SourceArguments,
     strict: options.Strict = False,
     json_to: options.JsonTo = None,
 ) -> None:
@@ -32,12 +34,11 @@ def evaluate(
     Uses what the data mark as test; of the data that the bundle was fitted on, what it has not seen; of others, all.
     Writes report.html, result.json and verdicts.csv.
     """
-    from hizumi.data import open_source
     from hizumi.inspection import held_out, load
     from hizumi.report.assessment import assess
 
     inspector = load(bundle)
-    manifest = held_out(inspector, open_source(data, normal_class=normal_class, motion=inspector.uses_motion))
+    manifest = held_out(inspector, source.open(data, motion=inspector.uses_motion))
     if all(record.label is None for record in manifest.records):
         raise DataError(f"{manifest.name}: nothing in it is labelled good or anomalous; use hizumi inspect")
     folder = output or bundle.with_name(f"{bundle.stem}-evaluation")

@@ -11,8 +11,10 @@ from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import show_parity
 
 
+@options.grouped
 def export(
     bundle: options.BundlePath,
+    *,
     to: Annotated[
         Literal["onnx", "openvino"], typer.Option("--to", help="What is to run it: ONNX Runtime or OpenVINO.")
     ] = "onnx",
@@ -28,21 +30,20 @@ def export(
         str | None,
         typer.Option("--data", metavar="DATA", help="What the bundle was fitted on, where it has moved since."),
     ] = None,
-    normal_class: options.NormalClass = None,
+    source: options.SourceArguments,
     json_to: options.JsonTo = None,
 ) -> None:
     """Write a bundle that inspects without torch, after checking that it gives the same scores.
 
     The images that set the threshold are scored by both. hizumi inspect takes the new bundle as it takes the old one.
     """
-    from hizumi.data import open_source
     from hizumi.export import export as exported
     from hizumi.inspection import load
 
     inspector = load(bundle)
     output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
     options.refuse_unwritable(output)
-    given = None if data is None else open_source(data, normal_class=normal_class, motion=inspector.uses_motion)
+    given = None if data is None else source.open(data, motion=inspector.uses_motion)
     with shown_progress() as observe:
         done = exported(
             inspector,

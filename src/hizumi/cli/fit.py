@@ -34,7 +34,7 @@ def fit(
     ] = None,
     sizing: options.SizingArguments,
     inspection: options.InspectorArguments,
-    normal_class: options.NormalClass = None,
+    source: options.SourceArguments,
     training: options.TrainingArguments,
     run: options.RunArguments,
     json_to: options.JsonTo = None,
@@ -43,7 +43,6 @@ def fit(
 
     Anomalous records, where the data are labelled, are left alone. An interrupted run goes on with --resume.
     """
-    from hizumi.data import open_source
     from hizumi.inspection import save
     from hizumi.registry import make_detector, specify
 
@@ -51,7 +50,7 @@ def fit(
     training_options = run.options(training)
     inspector = inspection.inspector(chosen, sizing, training_options)
     folder = run.folder_beside(output, "bundle", "parts.hizumi")
-    manifest = open_source(data, normal_class=normal_class, motion=inspector.wants_motion)
+    manifest = source.open(data, motion=inspector.wants_motion)
     if run.dry_run:
         show_plan(inspector.plan(manifest, strict=run.strict), json_to, "fit")
         return
@@ -73,17 +72,15 @@ def fit(
     if inspector.is_main_process_:  # of several processes, one writes and speaks
         save(inspector, output)
         shutil.rmtree(folder, ignore_errors=True)
-        _show_result(inspector, output, data, normal_class, json_to)
+        _show_result(inspector, output, data, source, json_to)
 
 
 def _show_result(
-    inspector: "Inspector", output: Path, data: str, normal_class: int | None, json_to: str | None
+    inspector: "Inspector", output: Path, data: str, source: options.SourceArguments, json_to: str | None
 ) -> None:
     console = answer(result_of_fit(inspector) | {"bundle": str(output)}, json_to)
     show_fit(console, inspector)
     console.print(coloured(f"Wrote {output}.", GOOD))
     console.print(f"Next: hizumi inspect {shlex.quote(str(output))} NEW_IMAGES")
-    evaluate = ["hizumi", "evaluate", str(output), data]
-    if normal_class is not None:
-        evaluate += ["--normal-class", str(normal_class)]
+    evaluate = ["hizumi", "evaluate", str(output), data, *source.as_typed()]
     console.print(f"or, where defects are labelled: {shlex.join(evaluate)}")

@@ -16,6 +16,7 @@ import typer
 from hizumi.errors import SaveError, UsageError
 
 if TYPE_CHECKING:
+    from hizumi.data import Manifest
     from hizumi.data.pairs import Pairing
     from hizumi.detectors import Detector
     from hizumi.inspection import Inspector
@@ -43,7 +44,6 @@ CsvTo = Annotated[
     typer.Option("--csv", metavar="FILE", help="Also write one row for each input as CSV; - is standard output."),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
-NormalClass = Annotated[int | None, typer.Option(metavar="N", help="Which of several classes is the normal one.")]
 Steps = Annotated[int | None, typer.Option(metavar="N", help="Training ends after so many steps.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Where every random choice starts from.")]
 Accelerator = Annotated[
@@ -75,6 +75,30 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
     with_groups.__signature__ = signature.replace(parameters=flat)  # type: ignore[attr-defined]  # read by inspect
     return with_groups
+
+
+@dataclass(frozen=True)
+class SourceArguments:
+    """How the data are to be understood, by `open_source`'s names."""
+
+    normal_class: Annotated[
+        int | None, typer.Option(metavar="N", help="Which of several classes is the normal one.")
+    ] = None
+
+    def open(self, data: str, *, motion: bool = False) -> "Manifest":
+        """The data, opened as these arguments say."""
+        from hizumi.data import open_source
+
+        return open_source(data, **vars(self), motion=motion)
+
+    def as_typed(self) -> list[str]:
+        """These arguments as they are typed on a command line; those left out are left out."""
+        return [
+            word
+            for name, value in vars(self).items()
+            if value is not None
+            for word in (f"--{name.replace('_', '-')}", str(value))
+        ]
 
 
 @dataclass(frozen=True)

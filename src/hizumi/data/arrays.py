@@ -13,6 +13,7 @@ import numpy as np
 
 from hizumi.data.labels import NormalClass, labels_of, split_of_word
 from hizumi.data.manifest import Manifest, Record
+from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError, UsageError
 from hizumi.storage.files import printable
 
@@ -53,7 +54,7 @@ def open_tensor(tensor: "Tensor") -> Manifest:
     return open_array(np.moveaxis(array, -3, -1) if array.ndim == 4 else array, "tensor")
 
 
-def open_dataset(dataset: "Dataset[Any]", normal_class: NormalClass) -> Manifest:
+def open_dataset(dataset: "Dataset[Any]", options: SourceOptions) -> Manifest:
     """Manifest of a data set of (c, h, w) tensors, (h, w[, c]) arrays, images, or (d,) vectors, alone or with labels.
 
     Raises UsageError for a data set without a length, DataError for items of other kinds.
@@ -69,7 +70,7 @@ def open_dataset(dataset: "Dataset[Any]", normal_class: NormalClass) -> Manifest
     if not labelled:
         return manifest
     labels = np.array([np.asarray(item[1]).item() for item in items])
-    return _labelled(manifest, labels, normal_class, f"labels of {manifest.name}")
+    return _labelled(manifest, labels, options.normal_class, f"labels of {manifest.name}")
 
 
 def open_images(images: Sequence[np.ndarray], name: str) -> Manifest:
@@ -94,7 +95,7 @@ def open_npy(path: Path) -> Manifest:
     return open_array(array, printable(path.stem))
 
 
-def open_npz(path: Path, normal_class: NormalClass) -> Manifest:
+def open_npz(path: Path, options: SourceOptions) -> Manifest:
     """Manifest of named arrays: `x` (or the only array) with y or label, split, mask, group, clip, kind; or x_train ...
 
     Clips are numbered within each split: clip 1 of the training frames and clip 1 of the test frames are two groups.
@@ -114,8 +115,8 @@ def open_npz(path: Path, normal_class: NormalClass) -> Manifest:
             f"{printable(path)}: holds {', '.join(keys)}; name the images or vectors x, or x_train and x_test"
         )
     if not parts:
-        return _part(arrays, None, normal_class, name)
-    return _joined([_part(arrays, split, normal_class, name) for split in parts], name)
+        return _part(arrays, None, options.normal_class, name)
+    return _joined([_part(arrays, split, options.normal_class, name) for split in parts], name)
 
 
 def _part(arrays: dict[str, np.ndarray], split: str | None, normal_class: NormalClass, name: str) -> Manifest:

@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 from hizumi.data.decoding import IMAGE_SUFFIXES
-from hizumi.data.labels import ANOMALOUS_WORDS, NORMAL_WORDS, SPLITS, NormalClass, with_classes
+from hizumi.data.labels import ANOMALOUS_WORDS, NORMAL_WORDS, SPLITS, with_classes
 from hizumi.data.manifest import GOOD, Manifest, Record
+from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
@@ -13,7 +14,7 @@ MASKS_FOLDER = "ground_truth"
 LAYOUTS = "put good images directly in it, or in good/ beside one folder per defect, or in train/good and test/<kind>"
 
 
-def open_folder(root: Path, normal_class: NormalClass = None) -> Manifest:
+def open_folder(root: Path, options: SourceOptions) -> Manifest:
     """Manifest of a folder of images, whose layout is recognised by the names of its sub-folders.
 
     With `normal_class` "all", sub-folders whose names do not mean good or bad are classes, all of them normal.
@@ -26,7 +27,7 @@ def open_folder(root: Path, normal_class: NormalClass = None) -> Manifest:
     if splits:
         parts = [_by_kind(root, names[name], SPLITS[name], notes) for name in splits]
         records = [record for part in parts for record in part]
-    elif names.keys() & (NORMAL_WORDS | ANOMALOUS_WORDS) or (normal_class == "all" and folders and not files):
+    elif names.keys() & (NORMAL_WORDS | ANOMALOUS_WORDS) or (options.normal_class == "all" and folders and not files):
         records = _by_kind(root, root, None, notes)
     elif files:
         records = [Record(printable(path.name), path=path) for path in files]
@@ -37,7 +38,9 @@ def open_folder(root: Path, normal_class: NormalClass = None) -> Manifest:
         raise DataError(f"{printable(root)}: holds no image, only the folders {found}; {LAYOUTS}")
     else:
         records = []
-    if normal_class == "all" and not {record.kind.lower() for record in records} & (NORMAL_WORDS | ANOMALOUS_WORDS):
+    if options.normal_class == "all" and not {record.kind.lower() for record in records} & (
+        NORMAL_WORDS | ANOMALOUS_WORDS
+    ):
         records = with_classes(records, [record.kind for record in records])
     if not records:
         raise DataError(f"{printable(root)}: holds no PNG, JPEG, BMP, TIFF or WebP image; {LAYOUTS}")

@@ -24,6 +24,7 @@ from hizumi.data.decoding import IMAGE_SUFFIXES
 from hizumi.data.folders import open_folder
 from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import Manifest, Record, Source
+from hizumi.data.options import SourceOptions
 from hizumi.data.tables import open_csv
 from hizumi.data.video import VIDEO_SUFFIXES, open_video
 from hizumi.errors import DataError, UsageError
@@ -49,7 +50,8 @@ def open_source(
     `motion`, images are frames of clips, each with a neighbour (see `clips.py`), and folders are read as clips. Raises
     DataError, or UsageError for a name that is neither a path nor a built-in set.
     """
-    manifest = _opened(data, normal_class, motion)
+    options = SourceOptions(normal_class, motion)
+    manifest = _opened(data, options)
     if isinstance(data, (str, Path)):
         path = Path(data).expanduser()
         place = str(path.resolve()) if path.exists() else str(data)
@@ -66,33 +68,33 @@ def is_table(data: Any) -> bool:
     return np.asarray(data).ndim <= 2
 
 
-def _opened(data: Any, normal_class: NormalClass, motion: bool) -> Manifest:
+def _opened(data: Any, options: SourceOptions) -> Manifest:
     if isinstance(data, Manifest):
         return data
     if isinstance(data, (str, Path)):
-        return _open_path(data, normal_class, motion)
+        return _open_path(data, options)
     if isinstance(data, np.ndarray):
         return open_array(data)
     if is_tensor(data):
         return open_tensor(data)
     if is_dataset(data):
-        return open_dataset(data, normal_class)
-    return _open_list(list(data), motion)
+        return open_dataset(data, options)
+    return _open_list(list(data), options)
 
 
-def _open_path(data: str | Path, normal_class: NormalClass, motion: bool) -> Manifest:
+def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     path = Path(data).expanduser()
     if not path.exists():
         if str(data) in BUILTIN_NAMES:
-            return builtin(str(data), normal_class=normal_class)
+            return builtin(str(data), normal_class=options.normal_class)
         raise UsageError(_not_found(str(data)))
     if path.is_dir():
-        return open_clips(path) if motion else open_folder(path, normal_class)
+        return open_clips(path) if options.motion else open_folder(path, options)
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        return open_csv(path, normal_class)
+        return open_csv(path, options)
     if suffix == ".npz":
-        return open_npz(path, normal_class)
+        return open_npz(path, options)
     if suffix == ".npy":
         return open_npy(path)
     if suffix in IMAGE_SUFFIXES:
@@ -108,7 +110,7 @@ def _not_found(name: str) -> str:
     return f"{printable(name)}: there is no such file or folder; {hint}"
 
 
-def _open_list(items: list[Any], motion: bool) -> Manifest:
+def _open_list(items: list[Any], options: SourceOptions) -> Manifest:
     if not items:
         raise DataError("the list of data is empty; give at least one file or array")
     if not all(isinstance(item, (str, Path)) for item in items):
@@ -117,7 +119,7 @@ def _open_list(items: list[Any], motion: bool) -> Manifest:
     notes: list[str] = []
     for path in map(Path, items):
         if path.is_dir():
-            folder = open_clips(path) if motion else open_folder(path)
+            folder = open_clips(path) if options.motion else open_folder(path, options)
             records += [replace(record, name=f"{printable(path)}/{record.name}") for record in folder.records]
             notes += folder.notes
         else:

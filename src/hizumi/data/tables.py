@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from hizumi.data.labels import NormalClass, are_classes, label_of_word, split_of_word, with_classes
+from hizumi.data.labels import are_classes, label_of_word, split_of_word, with_classes
 from hizumi.data.manifest import GOOD, Manifest, Record
+from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
 LABEL_COLUMNS = ("label", "split", "group", "kind")
 
 
-def open_csv(path: Path, normal_class: NormalClass = None) -> Manifest:
+def open_csv(path: Path, options: SourceOptions) -> Manifest:
     """Read a CSV file, UTF-8 or Shift-JIS, separated by commas, semicolons or tabs.
 
     With a column `path`, each line is an image: path (relative to the CSV's folder) and optionally label, split, mask,
@@ -41,7 +42,7 @@ def open_csv(path: Path, normal_class: NormalClass = None) -> Manifest:
     manifest = _images(path, positions, lines) if "path" in positions else _numbers(path, header, positions, lines)
     place = positions.get("label", positions.get("kind"))
     words = [] if place is None else [cells[place] for _, cells in lines]
-    if normal_class != "all" or not words or not are_classes(words):
+    if options.normal_class != "all" or not words or not are_classes(words):
         return manifest
     return replace(manifest, records=tuple(with_classes(manifest.records, words)))
 
