@@ -4,7 +4,7 @@ PEERS := .venv-peers
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
 
-.PHONY: demo test test-slow mutants check format docs ledger bench peers venv clean
+.PHONY: demo test test-slow test-hard mutants check format docs ledger bench peers venv clean
 
 demo: $(VENV)/run.stamp
 	$(VENV)/bin/hizumi demo
@@ -14,6 +14,9 @@ test: $(VENV)/dev.stamp
 
 test-slow: $(VENV)/dev.stamp
 	$(PYTEST) -m slow
+
+test-hard: $(VENV)/dev.stamp
+	$(PYTEST) -m hard; status=$$?; $(VENV)/bin/python -m tools.generate; exit $$status
 
 mutants: $(VENV)/dev.stamp
 	$(VENV)/bin/python -m tools.mutants

@@ -1,4 +1,4 @@
-"""Generates what follows from the code: import lists, pages of the documentation, the arrows in CONTRIBUTING.md.
+"""Generates what follows from the code or from results: import lists, pages, the arrows in CONTRIBUTING.md.
 
 `make docs` runs this, `make format` too; a test says which of the files is stale.
 """
@@ -6,6 +6,7 @@
 import ast
 from pathlib import Path
 
+from tools import reliability
 from tools.rooms import arrows
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +39,7 @@ def generated() -> dict[Path, str]:
     return (
         lists
         | {ROOT / "docs" / path: text for path, text in pages().items()}
-        | {contributing: _with_arrows(contributing)}
+        | {contributing: _with_arrows(contributing), ROOT / "docs" / "reliability.md": reliability.page()}
     )
 
 
