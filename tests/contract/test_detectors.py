@@ -1,14 +1,19 @@
 """Every check on every detector that the registry finds."""
 
+import copy
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from hizumi.detectors import Detector
+from hizumi.detectors import Detector, Likelihood
 from hizumi.errors import DataError, NotFittedError
+from hizumi.models import GatedPixelCNN, PixelCNN
 from hizumi.registry import construct, find_detectors, specify
 from hizumi.training import Trainable
 
@@ -20,6 +25,33 @@ DETECTORS = find_detectors()
 def fitted(name: str, shape: tuple[int, ...], **changes: object) -> Detector:
     detector: Detector = small(name).fit(items(shape), options(**changes))
     return detector
+
+
+class Roundings(TorchDispatchMode):
+    """Collects operations that make numbers of fewer bits than double precision has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        made = [each for each in tree_leaves(result) if isinstance(each, torch.Tensor) and each.is_floating_point()]
+        if any(each.dtype != torch.float64 for each in made):
+            self.found.add(str(function))
+        return result
+
+
+def assert_scores_in_double(detector: Detector, shape: tuple[int, ...]) -> None:
+    data = items(shape, 5, seed=1)
+    single = detector.score(data).image.double()
+    doubled = copy.deepcopy(detector).double()
+    with torch.no_grad(), Roundings() as roundings:
+        double = doubled(data.double())
+    assert roundings.found == set()
+    tensors = (double.image, double.pixel, double.expected, *double.terms.values())
+    assert {tensor.dtype for tensor in tensors if tensor is not None} == {torch.float64}
+    assert_close(double.image, single, 1e-4)
 
 
 def assert_close(first: torch.Tensor, second: torch.Tensor, tolerance: float) -> None:
@@ -39,6 +71,18 @@ def test_constructible_and_arguments_kept(name: str) -> None:
     assert card.family
     assert card.idea
     assert card.paper
+
+
+@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS))
+def test_scores_in_double_precision_throughout(name: str, shape: tuple[int, ...]) -> None:
+    if DETECTORS[name].card.cost == "search":
+        pytest.skip("a search starts from random codes drawn in single precision")
+    assert_scores_in_double(fitted(name, shape), shape)
+
+
+@pytest.mark.parametrize("model", [GatedPixelCNN(levels=4, width=8, layers=1), PixelCNN(levels=2, width=4, blocks=1)])
+def test_likelihoods_of_pixels_are_computed_in_double_precision_too(model: GatedPixelCNN | PixelCNN) -> None:
+    assert_scores_in_double(Likelihood(model).fit(items((1, 8, 8)), options()), (1, 8, 8))
 
 
 @pytest.mark.parametrize("name", DETECTORS)

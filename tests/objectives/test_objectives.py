@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -75,6 +76,20 @@ def test_ssim_against_scikit_image() -> None:
         inner = np.s_[6:-6, 6:-6]  # borders differ in how the mirror counts the last pixel
         np.testing.assert_allclose(ours[i].numpy()[inner], 1 - theirs.mean(0)[inner], atol=1e-6)
     assert float(objectives.structural_dissimilarity(a, a).abs().max()) < 1e-9
+
+
+@pytest.mark.parametrize("difference", [objectives.structural_dissimilarity, objectives.contrast_difference])
+def test_differences_on_a_saturated_background_keep_the_digits_of_single_precision(
+    difference: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.ones(2, 3, 48, 40)
+    image[:, :, 16:30, 14:28] = 2 * torch.rand(2, 3, 14, 14, generator=generator) - 1
+    rebuilt = image + 0.003 * torch.randn(image.shape, generator=generator)
+    double, single = difference(image.double(), rebuilt.double()), difference(image, rebuilt).double()
+    for part in (slice(None), slice(0, 8)):  # everywhere, and far from the object
+        error, size = (single - double)[:, :, part].abs().max(), double[:, :, part].max()
+        assert float(error / size) < 2e-6
 
 
 def test_contrast_difference_pixel_by_pixel() -> None:

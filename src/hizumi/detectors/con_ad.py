@@ -10,6 +10,7 @@ from torch.nn.functional import softplus
 from hizumi import networks, objectives
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.networks.precision import at_least_single
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)  # of codes
@@ -97,12 +98,12 @@ class ConADTraining(Trainable):
 
     def posterior(self, items: Tensor) -> tuple[Tensor, Tensor]:
         """Means and log-variances of codes, (n, latent) each."""
-        mean, log_variance = self.encoder(items).float().chunk(2, dim=1)
+        mean, log_variance = at_least_single(self.encoder(items)).chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
     def hypothesise(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Each head's mean and log-variance of every number, (n, hypotheses, *shape) each."""
-        mean, log_variance = self.decoder(codes).float().chunk(2, dim=1)
+        mean, log_variance = at_least_single(self.decoder(codes)).chunk(2, dim=1)
         shape = (self.hypotheses, *self.require_built())
         mean, log_variance = mean.unflatten(1, shape[:2]), log_variance.unflatten(1, shape[:2])
         # Bounded softly: a variance near its bound still has a gradient to leave it by.

@@ -59,7 +59,7 @@ class ConvAEOneClassSVM(Detector):
         self.machine.fit(self.space.fit(codes, images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        reconstruction = self.model.reconstruct(images.double()).float()
+        reconstruction = self.model.reconstruct(images.double()).to(images.dtype)
         return Anomaly(self.machine(self.embedding(images)), reconstruction=reconstruction)
 
     def embedding(self, images: Tensor) -> Tensor:

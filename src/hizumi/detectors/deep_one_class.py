@@ -165,7 +165,7 @@ class DeepOneClass(Detector):
             (slopes,) = torch.autograd.grad(distances.sum(), inputs)
         normal = self.template_images[nearest]
         shares = (slopes[:, :, : images.shape[2], : images.shape[3]] * (images - normal)).abs().mean(1, keepdim=True)
-        return Anomaly(distances.detach(), objectives.smooth(shares, self.smoothing).float(), normal=normal)
+        return Anomaly(distances.detach(), objectives.smooth(shares, self.smoothing).to(images.dtype), normal=normal)
 
     def embedding(self, images: Tensor) -> Tensor:
         return self.model.encode(images.double())

@@ -120,7 +120,7 @@ class GaussianFeatures(Detector):
         placed = self.features.placed(maps, self.map_levels)
         distance = self.position_gaussians.squared_distance(placed).sqrt()
         pixel = smooth(self.features.as_map(distance, images), self.smoothing)
-        terms = {"levels": torch.stack(by_level).sum(0).float(), "positions": pixel.flatten(1).amax(1)}
+        terms = {"levels": torch.stack(by_level).sum(0).to(pixel.dtype), "positions": pixel.flatten(1).amax(1)}
         return Anomaly(terms[self.image_score], pixel, terms)
 
     def embedding(self, images: Tensor) -> Tensor:

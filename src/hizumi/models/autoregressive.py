@@ -17,6 +17,7 @@ from hizumi.errors import DataError, UsageError
 from hizumi.models.abilities import CanSample, HasLikelihood, LogLikelihood
 from hizumi.networks import AutoregressiveNetwork, Incremental
 from hizumi.networks.parts import in_parts
+from hizumi.networks.precision import at_least_single
 from hizumi.training import Budget, WeightAverage, cosine_to_zero
 
 Levels = Annotated[int, Interval(ge=2, le=256)]
@@ -105,9 +106,10 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
 
     def _log_density(self, network: AutoregressiveNetwork, images: Tensor, labels: Tensor | None = None) -> Tensor:
         levels = to_levels(images, self.levels)
-        logits = network(from_levels(levels, self.levels), *self._condition(labels, images)).float()
+        brightness = from_levels(levels, self.levels, images.dtype)
+        logits = at_least_single(network(brightness, *self._condition(labels, images)))
         if self.levels == 2:
-            return objectives.bernoulli_log_density(levels.float(), logits[:, 0])
+            return objectives.bernoulli_log_density(levels.to(logits.dtype), logits[:, 0])
         return objectives.categorical_log_density(levels, logits)
 
     def _averaged(self) -> AutoregressiveNetwork:
@@ -138,9 +140,11 @@ def to_levels(images: Float[Tensor, "*shape"], levels: int) -> Int[Tensor, "*sha
     return ((images + 1) / 2 * (levels - 1)).round().clamp(0, levels - 1).long()
 
 
-def from_levels(indices: Int[Tensor, "*shape"] | Bool[Tensor, "*shape"], levels: int) -> Float[Tensor, "*shape"]:
+def from_levels(
+    indices: Int[Tensor, "*shape"] | Bool[Tensor, "*shape"], levels: int, dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "*shape"]:
     """Brightness in [-1, 1] of levels; two may be False and True."""
-    return indices.float() * (2 / (levels - 1)) - 1
+    return indices.to(dtype) * (2 / (levels - 1)) - 1
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """VAE: an autoencoder whose code is a distribution, trained on the evidence lower bound."""
 
+import math
 from typing import Literal
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from hizumi import networks, objectives
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from hizumi.models.abilities import Autoencodes, HasLikelihood, HasPrior, LogLikelihood
+from hizumi.networks.precision import at_least_single
 from hizumi.training import Budget, Card, Preset, drop_at
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)
@@ -124,15 +126,15 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
             weights.append(weight)
         stacked = torch.stack(weights)
         if self.bound == "importance":
-            return stacked.logsumexp(0) - torch.log(torch.tensor(float(self.draws)))
+            return stacked.logsumexp(0) - math.log(self.draws)
         return stacked.mean(0)
 
     def _posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.encoder(images).float().chunk(2, dim=1)
+        mean, log_variance = at_least_single(self.encoder(images)).chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
     def _log_density(self, images: Tensor, codes: Tensor) -> Tensor:
-        decoded = self.decoder(codes).float()
+        decoded = at_least_single(self.decoder(codes))
         if self._is_bernoulli(images.shape[1:]):
             return objectives.bernoulli_log_density((images + 1) / 2, decoded)
         return objectives.gaussian_log_density(images, decoded, self.log_variance.clamp(*LOG_VARIANCE_RANGE))

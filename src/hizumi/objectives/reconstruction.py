@@ -23,13 +23,13 @@ def structural_dissimilarity(
 ) -> Float[Tensor, "n 1 h w"]:
     """Channel mean of 1 - SSIM under a Gaussian window of standard deviation `sigma` pixels (Wang et al. 2004)."""
     c1, c2 = (0.01 * DYNAMIC_RANGE) ** 2, (0.03 * DYNAMIC_RANGE) ** 2
-    mean_a, mean_b, square_a, square_b, product = smooth(torch.cat([a, b, a * a, b * b, a * b], 1), sigma).chunk(5, 1)
-    variance_a, variance_b = square_a - mean_a.square(), square_b - mean_b.square()
-    covariance = product - mean_a * mean_b
-    similarity = ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
-        (mean_a.square() + mean_b.square() + c1) * (variance_a + variance_b + c2)
-    )
-    return (1 - similarity).mean(1, keepdim=True)
+    means, variances = local_moments(torch.cat([a, b, a - b], 1), sigma)
+    mean_a, mean_b, mean_difference = means.chunk(3, 1)
+    variance_a, variance_b, variance_difference = variances.chunk(3, 1)
+    # SSIM's two factors, each as 1 minus a ratio: in single precision, what nearly equal images differ by survives.
+    luminance = mean_difference.square() / (mean_a.square() + mean_b.square() + c1)
+    structure = variance_difference / (variance_a + variance_b + c2)
+    return (luminance + structure - luminance * structure).mean(1, keepdim=True)
 
 
 def contrast_difference(
@@ -41,26 +41,52 @@ def contrast_difference(
     reconstruction varies little. The variance is taken in a Gaussian window of standard deviation `sigma` pixels;
     `floor` is the standard deviation, in units of [-1, 1], below which contrast counts as noise.
     """
-    mean, square = smooth(torch.cat([rebuilt, rebuilt * rebuilt], 1), sigma).chunk(2, 1)
-    variance = (square - mean.square()).clamp(min=0) + floor**2
-    return ((image - rebuilt).square() / variance).mean(1, keepdim=True)
+    _, variance = local_moments(rebuilt, sigma)
+    return ((image - rebuilt).square() / (variance + floor**2)).mean(1, keepdim=True)
 
 
 def smooth(images: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "n c h w"]:
     """Gaussian blur of each channel with standard deviation `sigma` pixels, edges mirrored."""
     if sigma <= 0:
         return images
-    channels = images.shape[1]
     for dimension in (2, 3):
-        # Reflection padding cannot be wider than the image.
-        radius = min(int(3.5 * sigma + 0.5), images.shape[dimension] - 1)
-        offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
-        weights = torch.exp(-0.5 * (offsets / sigma).square())
-        kernel = (weights / weights.sum()).expand(channels, 1, -1)
-        kernel = kernel.unsqueeze(3 if dimension == 2 else 2)
-        padding = (0, 0, radius, radius) if dimension == 2 else (radius, radius, 0, 0)
-        images = conv2d(pad(images, padding, mode="reflect"), kernel, groups=channels)
+        images = _blurred(images, sigma, dimension)
     return images
+
+
+def local_moments(
+    images: Float[Tensor, "n c h w"], sigma: float
+) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]]:
+    """Mean and variance of each channel under a Gaussian window of standard deviation `sigma` pixels, edges mirrored.
+
+    Deviations are squared, not values: E[x²] - E[x]² would lose all digits where the image is flat and far from zero.
+    """
+    means, variances = images, torch.zeros_like(images)
+    for dimension in (2, 3):
+        # Var(x) = E[Var(x | line)] + Var(E[x | line]), one dimension after the other.
+        values, means = means, _blurred(means, sigma, dimension)
+        variances = _blurred(variances, sigma, dimension) if dimension == 3 else variances
+        weights, mirrored = _window(values, sigma, dimension)
+        for offset, weight in enumerate(weights.unbind()):
+            deviations = mirrored.narrow(dimension, offset, images.shape[dimension]) - means
+            variances = torch.addcmul(variances, deviations * weight, deviations)
+    return means, variances
+
+
+def _blurred(images: Tensor, sigma: float, dimension: int) -> Tensor:
+    weights, mirrored = _window(images, sigma, dimension)
+    kernel = weights.expand(images.shape[1], 1, -1).unsqueeze(3 if dimension == 2 else 2)
+    return conv2d(mirrored, kernel, groups=images.shape[1])
+
+
+def _window(images: Tensor, sigma: float, dimension: int) -> tuple[Tensor, Tensor]:
+    """Weights of a window along one dimension, and the images mirrored beyond their edges by its radius."""
+    # Reflection padding cannot be wider than the image.
+    radius = min(int(3.5 * sigma + 0.5), images.shape[dimension] - 1)
+    offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
+    weights = torch.exp(-0.5 * (offsets / sigma).square())
+    padding = (0, 0, radius, radius) if dimension == 2 else (radius, radius, 0, 0)
+    return weights / weights.sum(), pad(images, padding, mode="reflect")
 
 
 def winner_takes_all(losses: Float[Tensor, "n h"], loser_share: float = 0.0) -> Float[Tensor, " n"]:
