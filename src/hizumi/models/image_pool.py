@@ -39,4 +39,4 @@ class ImagePool(nn.Module):
                 kept[place] = image
                 image.copy_(older)
         self.filled.fill_(filled)
-        return shown
+        return shown.to(images)
