@@ -65,6 +65,13 @@ def run_hizumi(*arguments: object, cwd: Path | None = None, limit_bytes: int | N
     return Ended(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
+def hizumi_process(*arguments: object) -> subprocess.Popen[bytes]:
+    """A command that goes on beside this process."""
+    words = [sys.executable, "-m", "hizumi", *map(str, arguments)]
+    settings = os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(words, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def stripes(generator: np.random.Generator, count: int, side: int = 32) -> np.ndarray:
     """Good pictures (n, side, side) uint8: stripes with noise."""
     waves = 128 + 60 * np.sin(np.arange(side) * np.pi / 4)

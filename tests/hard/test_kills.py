@@ -1,0 +1,125 @@
+"""Runs killed at any moment, and gone on with: the same weights and journals as of a run that nothing disturbed."""
+
+import re
+import signal
+import subprocess
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.hard.conftest import hizumi_process, run_hizumi, save_pictures, stripes
+
+POINTS = 20
+FITS = {
+    "one phase": ["fit", "-d", "reconstruction", "--steps", "120", "--image-size", "32"],
+    "two phases": ["fit", "-d", "f_anogan", "--preset", "fast", "--steps", "40", "--image-size", "32"],
+    "folds": ["fit", "-d", "reconstruction", "--steps", "30", "--folds", "3", "--image-size", "32"],
+    "statistics alone": ["fit", "-d", "mahalanobis"],
+    "a model": ["model", "train", "vae", "--steps", "120", "--image-size", "32"],
+}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("good")
+    save_pictures(folder, stripes(np.random.default_rng(0), 80))
+    return folder
+
+
+@pytest.mark.parametrize("kind", FITS)
+def test_kill_minus_nine_and_resume(kind: str, pictures: Path, tmp_path: Path, catalogue: Callable[..., None]) -> None:
+    began = time.monotonic()
+    straight = _command(FITS[kind], pictures, tmp_path / "straight.hizumi")
+    assert run_hizumi(*straight).code == 0
+    lasted = time.monotonic() - began
+    expected = _trained(tmp_path / "straight.hizumi")
+    killed, equal, wrong = 0, 0, []
+    for point in range(POINTS):
+        output = tmp_path / f"{point}.hizumi"
+        command = _command(FITS[kind], pictures, output)
+        if not _killed_after(lasted * (0.3 + 0.7 * point / POINTS), command):
+            continue  # it had ended by itself
+        killed += 1
+        # Killed before anything was begun, or after all was written, there is nothing to resume.
+        again = command if not output.with_suffix(".run").exists() else [*command, "--resume"]
+        ended = run_hizumi(*again)
+        if ended.code == 0 and _trained(output) == expected:
+            equal += 1
+        else:
+            wrong.append(f"{point}: {ended.code} {ended.err[-200:]}")
+    catalogue(
+        f"kill -9 at {POINTS} points, then --resume: {kind}",
+        f"{equal} of {killed} equal in weights and journal",
+        mark="all",
+        holds=equal == killed > 0,
+    )
+    assert not wrong, wrong
+
+
+def test_two_fits_into_one_output(pictures: Path, tmp_path: Path, catalogue: Callable[..., None]) -> None:
+    output = tmp_path / "parts.hizumi"
+    long = ["fit", "-d", "reconstruction", "--steps", "600", "--image-size", "32"]
+    first = hizumi_process(*_command(long, pictures, output), "--seed", "0")
+    while not output.with_suffix(".run").exists() and first.poll() is None:
+        time.sleep(0.05)
+    second = run_hizumi(*_command(long, pictures, output), "--seed", "1")
+    assert first.wait(timeout=600) == 0
+    alone = run_hizumi(*_command(long, pictures, tmp_path / "alone.hizumi"), "--seed", "0")
+    assert alone.code == 0, alone.err
+    refused = second.code == 2 and second.is_clean and len(second.err.strip().splitlines()) == 1
+    catalogue(
+        "Two fits into one output at once",
+        f"the second {'refused in one line' if refused else f'ended with {second.code}'}, the first "
+        f"{'as if alone' if _trained(output) == _trained(tmp_path / 'alone.hizumi') else 'changed'}",
+        mark="the second refused in one line, the first as if alone",
+        holds=refused and _trained(output) == _trained(tmp_path / "alone.hizumi"),
+    )
+
+
+def test_two_inspections_at_once(pictures: Path, tmp_path: Path, catalogue: Callable[..., None]) -> None:
+    bundle = tmp_path / "parts.hizumi"
+    assert run_hizumi("fit", pictures, "-d", "pca", "-o", bundle).code == 0
+    outputs = [tmp_path / f"{number}.csv" for number in range(4)]
+    running = [hizumi_process("inspect", bundle, pictures, "--csv", output) for output in outputs]
+    codes = [process.wait(timeout=600) for process in running]
+    tables = {output.read_text(encoding="utf-8") for output in outputs}
+    catalogue(
+        "Four inspections by one bundle at once",
+        f"exit statuses {sorted(set(codes))}, {len(tables)} different tables",
+        mark="0, one table",
+        holds=codes == [0] * 4 and len(tables) == 1,
+    )
+
+
+def _command(words: Sequence[str], pictures: Path, output: Path) -> list[str | Path]:
+    place = 3 if words[0] == "model" else 1
+    return [*words[:place], pictures, *words[place:], "-o", output]
+
+
+def _killed_after(seconds: float, command: Sequence[object]) -> bool:
+    process = hizumi_process(*command)
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+def _trained(bundle: Path) -> dict[str, bytes]:
+    """What a bundle holds that a second run must give again: all but the header, in which times stand."""
+    with zipfile.ZipFile(bundle) as archive:
+        return {
+            name: _without_times(archive.read(name))
+            for name in archive.namelist()
+            if name.endswith((".safetensors", ".jsonl"))
+        }
+
+
+def _without_times(content: bytes) -> bytes:
+    return re.sub(rb'"seconds": [0-9.e+-]+', b"", content)
