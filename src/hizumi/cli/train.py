@@ -45,6 +45,7 @@ def train(
     normal_class: Annotated[
         int | None, typer.Option(metavar="N", help="Learn from this one of several classes.")
     ] = None,
+    preset: options.Preset = None,
     training: options.TrainingArguments,
     run: options.RunArguments,
     json_to: options.JsonTo = None,
@@ -60,9 +61,9 @@ def train(
     from hizumi.generation.examples import split_in_two
     from hizumi.registry import specify
 
-    model, chosen_pairing = options.made_model(name, settings or (), pairing)
+    model, chosen_pairing = options.made_model(name, settings or (), pairing, preset)
     training_options = run.options(training)
-    modeller = Modeller(model, **sizing.keywords(), pairing=chosen_pairing, training=training_options)
+    modeller = Modeller(model, **sizing.keywords(), pairing=chosen_pairing, preset=preset, training=training_options)
     modeller.check()  # refuses wrong arguments before data are read
     folder = run.folder_beside(output, "model", "model.hizumi")
     needs_two = bool({"pairs", "two sets"} & set(model.card.needs)) and pairing is None
@@ -79,6 +80,7 @@ def train(
         "sizing": modeller.sizing,
         "window": sizing.window,
         "pairing": plain_pairing(chosen_pairing),
+        "preset": preset,
         "training": asdict(training_options),
         "data": [part.data_hash() for part in (first, second) if part is not None],
     }

@@ -37,6 +37,7 @@ from hizumi.training import Trainable, TrainingOptions
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal
 from hizumi.training.loop import fit, make_fabric
+from hizumi.training.preset import Preset, preset_of
 
 AnyAbility = TypeVar("AnyAbility", bound=Trainable)
 
@@ -65,6 +66,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             the training data where pixels are floats.
         pairing: For models that learn from pairs, how plain images make them: "denoise", "super-resolve", "colour",
             "inpaint", or one of `hizumi.data.pairs` with settings; "side-by-side" for images that hold both halves.
+        preset: One of the model's ready-made settings, such as "fast": its arguments, where the model is named, and its
+            budget and batch size, where `training` leaves them open.
         training: Budget, batch size, seed, precision and devices.
         cache: Folder for decoded images, kept between fits. None: a temporary one.
 
@@ -86,6 +89,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         sizing: Literal["resize", "tile"] = "resize",
         window: tuple[float, float] | None = None,
         pairing: str | Pairing | None = None,
+        preset: str | None = None,
         training: TrainingOptions | None = None,
         cache: str | Path | None = None,
     ) -> None:
@@ -94,6 +98,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self.sizing = sizing
         self.window = window
         self.pairing = pairing
+        self.preset = preset
         self.training = training
         self.cache = cache
 
@@ -121,7 +126,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         """
         started = time.monotonic()
         self.check()
-        options = self.training or TrainingOptions()
+        options = self._training_options()
         fabric = make_fabric(options)
         fabric.launch()
         # Every process trains, the first one reports.
@@ -157,7 +162,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         Changes nothing: a fitted modeller stays as it is.
         """
         self.check()
-        options = self.training or TrainingOptions()
+        options = self._training_options()
         data_options = replace(self._data_options(strict=strict), cache=None)
         model, data = training_data_for(self._new_model(), X, y, data_options, self.pairing)
         plan = self._record(model, data, options)
@@ -315,9 +320,23 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def check(self) -> None:
         """Raise UsageError where an argument, its own or the model's, is wrong; `fit` does so before it reads."""
         check_arguments(self)
+        self._preset()  # refuses one that there is not
 
     def _new_model(self) -> Trainable:
-        return model_class(self.model)() if isinstance(self.model, str) else clone(self.model)
+        if isinstance(self.model, Trainable):
+            return clone(self.model)
+        preset = self._preset()
+        model: Trainable = model_class(self.model)() if preset is None else preset.make()
+        return model
+
+    def _preset(self) -> Preset | None:
+        if self.preset is None:
+            return None
+        return preset_of(model_class(self.model) if isinstance(self.model, str) else type(self.model), self.preset)
+
+    def _training_options(self) -> TrainingOptions:
+        options, preset = self.training or TrainingOptions(), self._preset()
+        return options if preset is None else preset.completing(options)
 
     def _data_options(self, *, strict: bool, observe: Observer | None = None) -> DataOptions:
         return DataOptions(

@@ -271,10 +271,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def _training_options(self) -> TrainingOptions:
         options, preset = self.training or TrainingOptions(), self._preset()
-        if preset is None:
-            return options
-        batch_size = options.batch_size or preset.options.batch_size
-        return replace(options, budget=options.budget or preset.options.budget, batch_size=batch_size)
+        return options if preset is None else preset.completing(options)
 
     def _data_options(self, *, strict: bool, observe: Observer | None = None) -> DataOptions:
         return DataOptions(

@@ -6,6 +6,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from hizumi import objectives
+from hizumi.errors import UsageError
 from hizumi.models.abilities import HasPrior
 from hizumi.networks.parts import in_parts
 from hizumi.training import Schedule, WeightAverage, constant
@@ -22,6 +24,7 @@ class Adversarial(HasPrior, ABC):
     generator: nn.Module
     average: WeightAverage | None
     learning_rate: float
+    augmentation: tuple[objectives.Change, ...] = ()
 
     @final
     def optimise_each(self, *players: str, betas: tuple[float, float], schedule: Schedule = constant) -> None:
@@ -40,6 +43,13 @@ class Adversarial(HasPrior, ABC):
         """Call after each step of the generator."""
         if self.average is not None:
             self.average.follow(self.generator, self.clock)
+
+    @final
+    def shown(self, items: Tensor) -> Tensor:
+        """Items as the opponent sees them, real and generated ones alike: changed at random where asked for."""
+        if self.augmentation and items.ndim == 2:
+            raise UsageError(f"{type(self).__name__}: augmentation changes images; leave it out for rows of numbers")
+        return objectives.augmented(items, self.augmentation)
 
     @final
     def generators_turn(self, opponent_steps: int, pretraining: int = 0) -> bool:

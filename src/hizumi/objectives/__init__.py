@@ -15,6 +15,7 @@ from hizumi.objectives.adversarial import (
     wasserstein_critic_loss as wasserstein_critic_loss,
     wasserstein_generator_loss as wasserstein_generator_loss,
 )
+from hizumi.objectives.augmentation import Change as Change, augmented as augmented
 from hizumi.objectives.distillation import (
     direction_difference as direction_difference,
     position_difference as position_difference,

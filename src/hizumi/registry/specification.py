@@ -59,9 +59,10 @@ def make_detector(name: str, settings: Mapping[str, str] = {}, preset: str | Non
     return _set(found() if preset is None else preset_of(found, preset).make(), settings, name)
 
 
-def make_model(name: str, settings: Mapping[str, str] = {}) -> Trainable:
-    """An unfitted model from its name and settings in words; see `make_detector`."""
-    return _set(model_class(name)(), settings, name)
+def make_model(name: str, settings: Mapping[str, str] = {}, preset: str | None = None) -> Trainable:
+    """An unfitted model from its name, its preset, and settings in words; see `make_detector`."""
+    found = model_class(name)
+    return _set(found() if preset is None else preset_of(found, preset).make(), settings, name)
 
 
 def _set(part: Any, settings: Mapping[str, str], name: str) -> Any:
