@@ -51,3 +51,23 @@ def test_nothing_is_shown_of_nothing(capsys):
         pass
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shares", "usual", "said"),
+    [
+        (2.5, 1 / 72, 3000, "Note: about 72 steps fit in, and this model usually takes some 3000: give it longer"),
+        (2.5, 1 / 3000, 3000, "Note: this will take about 2.1 h; --preset fast takes minutes."),
+        (0.01, 1 / 3000, 3000, ""),
+        (2.5, 1 / 72, None, ""),
+    ],
+)
+def test_who_trains_too_short_or_very_long_is_told_early(capsys, clock, seconds, shares, usual, said):
+    observe = progress.foretelling(lambda record: None, usual)
+    observe(record("reading", 0.5))
+    for step in range(1, 20):
+        clock[0] += seconds
+        observe({"phase": "1 DCGAN", "step": step, "share": step * shares, "losses": {"generator": 1.0}})
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == bool(said)
+    assert all(line.startswith(said) for line in lines)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from hizumi.data.progress import Observer
 
 SECONDS_BETWEEN_LINES = 10.0
+STEPS_TO_JUDGE_BY = 5
+FAR_ENOUGH = 0.25  # of the usual steps
+LONG_SECONDS = 1800.0
 
 
 @contextmanager
@@ -52,6 +55,36 @@ def resumable(folder: Path) -> "Iterator[Observer]":
     except KeyboardInterrupt:
         typer.echo(f"\nTo go on from the last checkpoint in {folder}, give the same command with --resume.", err=True)
         raise
+
+
+def foretelling(observe: "Observer", usual_steps: int | None) -> "Observer":
+    """The observer, and a word on standard error, early on, where training will not get far or will take long.
+
+    `usual_steps` is what the model is usually given; None where its budget is not counted in steps.
+    """
+    seen: list[float] = []  # when each record of training came
+
+    def told(record: Mapping[str, Any]) -> None:
+        observe(record)
+        if not record["losses"] or len(seen) == STEPS_TO_JUDGE_BY:
+            return
+        seen.append(time.monotonic())
+        if len(seen) == STEPS_TO_JUDGE_BY and 0 < record["share"] < 1:
+            expected = record["step"] / record["share"]
+            seconds = (seen[-1] - seen[0]) / (STEPS_TO_JUDGE_BY - 1)
+            if usual_steps is not None and expected < FAR_ENOUGH * usual_steps:
+                typer.echo(
+                    f"Note: about {expected:.0f} steps fit in, and this model usually takes some {usual_steps}: "
+                    "give it longer, or take --preset fast.",
+                    err=True,
+                )
+            elif expected * seconds > LONG_SECONDS:
+                typer.echo(
+                    f"Note: this will take about {expected * seconds / 3600:.1f} h; --preset fast takes minutes.",
+                    err=True,
+                )
+
+    return told
 
 
 class _Bar:

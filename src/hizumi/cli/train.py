@@ -9,7 +9,7 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.making import SHEET_COLUMNS, write_sheet
-from hizumi.cli.progress import resumable
+from hizumi.cli.progress import foretelling, resumable
 from hizumi.cli.summary import result_of_training, show_model, show_plan
 from hizumi.runs.folder import open_run_folder
 
@@ -90,6 +90,7 @@ def train(
         write_sheet(folder / f"step-{step:06d}.png", list(pictures), SHEET_COLUMNS)
 
     with resumable(folder) as observe:
+        observe = observe if preset else foretelling(observe, model.default_budget.steps)
         modeller.fit(first, second, run_folder=folder, observe=observe, preview=preview, strict=run.strict)
     if modeller.is_main_process_:  # of several processes, one writes and speaks
         save(modeller, output)
