@@ -105,7 +105,7 @@ class ConADTraining(Trainable):
         """Each head's mean and log-variance of every number, (n, hypotheses, *shape) each."""
         mean, log_variance = at_least_single(self.decoder(codes)).chunk(2, dim=1)
         shape = (self.hypotheses, *self.require_built())
-        mean, log_variance = mean.unflatten(1, shape[:2]), log_variance.unflatten(1, shape[:2])
+        mean, log_variance = (torch.unflatten(each, 1, shape[:2]) for each in (mean, log_variance))
         # Bounded softly: a variance near its bound still has a gradient to leave it by.
         least = 2 * math.log(self.least_deviation)
         log_variance = least + softplus(log_variance - least)
