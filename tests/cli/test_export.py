@@ -16,6 +16,19 @@ def test_an_exported_bundle_inspects_as_the_first(hizumi, bundle, parts, tmp_pat
     assert "of the largest value" in told.err
 
 
+def test_a_bundle_whose_data_are_out_of_reach_is_exported_on_any_good_pictures(hizumi, bundle, parts, tmp_path):
+    away = parts.rename(parts.with_name("away"))
+    outcome = hizumi("export", bundle)
+    assert outcome.code == 2
+    assert len(outcome.err.splitlines()) == 1
+    assert "--data" in outcome.err
+    outcome = hizumi("export", bundle, "--data", next((away / "train/good").iterdir()), "--json", "-")
+    away.rename(parts)
+    assert outcome.code == 0
+    assert (outcome.json["verdicts"], outcome.json["as_fitted"], outcome.json["changed"]) == (1, False, 0)
+    assert "so the threshold stays as it is" in outcome.err
+
+
 def test_what_cannot_be_exported_is_one_line(hizumi, bundle, tmp_path):
     outcome = hizumi("export", bundle, "--data", tmp_path / "nowhere")
     assert outcome.code == 2

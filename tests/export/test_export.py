@@ -9,9 +9,11 @@ import venv
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import hizumi
 from hizumi import runtime
@@ -22,7 +24,7 @@ from hizumi.inspection import Inspector, load, save
 from hizumi.storage.archive import pack
 from hizumi.training import Budget, TrainingOptions
 
-from .conftest import Line
+from .conftest import Line, picture
 
 ABSENT = "torch scipy sklearn skimage pydantic jaxtyping tifffile typer rich lightning_fabric matplotlib"
 WITHOUT = f"""
@@ -154,40 +156,73 @@ def test_another_graph_is_refused_and_nothing_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_graph_that_makes_no_number_of_a_term_is_refused(
-    line: Line, fitted: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [("score", r"makes no number of 20 of 20 scores"), ("term:ssim", r"is not the same: .*term:ssim is off by nan of")],
+)
+def test_a_graph_that_makes_no_number_is_refused(
+    output: str, reason: str, line: Line, fitted: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from onnx import helper, numpy_helper
 
     spoiled = type(line.model)()
     spoiled.CopyFrom(line.model)
-    term = next(output.name for output in spoiled.graph.output if output.name.startswith("term:"))
     for node in spoiled.graph.node:
-        node.output[:] = ["whole" if name == term else name for name in node.output]
+        node.output[:] = ["whole" if name == output else name for name in node.output]
     spoiled.graph.initializer.append(numpy_helper.from_array(np.array(np.nan, np.float32), "nan"))
-    spoiled.graph.node.append(helper.make_node("Add", ["whole", "nan"], [term]))
+    spoiled.graph.node.append(helper.make_node("Add", ["whole", "nan"], [output]))
     monkeypatch.setattr(exporting, "traced", lambda graph: spoiled)
-    with pytest.raises(RunError, match=r"is not the same: .*term:.* by nan of its largest value"):
+    with pytest.raises(RunError, match=reason):
         export(fitted, tmp_path / "parts.hizumi")
     assert not list(tmp_path.iterdir())
 
 
-def test_other_data_are_refused(fitted: Inspector, folder: Path, tmp_path: Path) -> None:
+def test_any_good_pictures_will_do_and_leave_the_threshold(
+    line: Line, fitted: Inspector, folder: Path, tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(5)
+    for number in range(3):
+        picture("16 bit", generator, flawed=False).save(tmp_path / f"{number}.png")
+    flaws = [tmp_path / f"{number}.png" for number in range(3)]
+    at_hand: list[Any] = [tmp_path, flaws, flaws[0], [hizumi.data.decode(path).pixels for path in flaws]]
+    for data in at_hand:
+        done = export(fitted, tmp_path / "parts.hizumi", data)
+        assert not done.parity.as_fitted
+        assert done.parity.verdicts == (1 if data == flaws[0] else 3)
+        exported = runtime.load(done.path)
+        assert exported.calibration_.threshold == fitted.calibration_.threshold
+        assert_same(fitted.inspect(folder / "test"), exported.inspect(folder / "test"))
+    assert export(fitted, tmp_path / "parts.hizumi", folder).parity.as_fitted
+
+
+def test_changed_data_are_any_data_and_their_labelled_ones_are_tested(
+    fitted: Inspector, folder: Path, tmp_path: Path
+) -> None:
     other = shutil.copytree(folder, tmp_path / "other")
-    for number in range(20):
+    for number in range(5):
         shutil.copy(other / "test/hole/1.png", other / f"train/good/{number}.png")
-    with pytest.raises(DataError, match="is not what this was fitted on"):
-        export(fitted, tmp_path / "parts.hizumi", other)
+    parity = export(fitted, tmp_path / "parts.hizumi", other).parity
+    assert (parity.as_fitted, parity.verdicts) == (False, 40 + 12)
+    assert parity.changed == parity.borderline <= 1  # the item whose score is the threshold is among them
+    assert parity.graph_auroc == parity.torch_auroc
+
+
+def test_pictures_of_another_kind_say_why_they_cannot_be_used(fitted: Inspector, tmp_path: Path) -> None:
+    Image.new("L", (30, 30)).save(tmp_path / "grey.png")
+    with pytest.raises(
+        DataError, match=r"none of its 1 records could be read \(grey\.png: the image is uint8, the det"
+    ):
+        export(fitted, tmp_path / "parts.hizumi", tmp_path)
 
 
 def test_data_that_moved_are_asked_for(fitted: Inspector, folder: Path, tmp_path: Path) -> None:
     moved = load(save(fitted, tmp_path / "parts.hizumi"))
     moved.options_ = moved.options_ | {"source": {"place": str(tmp_path / "gone"), "normal_class": None}}
-    with pytest.raises(UsageError, match=r"gone, on which this was fitted, is not there any more"):
+    with pytest.raises(UsageError, match=r"gone, on which this was fitted, is not there any more: .*--data"):
         export(moved, tmp_path / "out.hizumi")
     assert export(moved, tmp_path / "out.hizumi", folder).parity.changed == 0
-    moved.options_ = moved.options_ | {"source": None}
-    with pytest.raises(UsageError, match="was in memory"):
+    moved.options_ = {name: value for name, value in moved.options_.items() if name != "source"}
+    with pytest.raises(UsageError, match=r"nothing says where .* lies: .*--data"):
         export(moved, tmp_path / "out.hizumi")
 
 

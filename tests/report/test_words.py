@@ -57,6 +57,44 @@ def test_pressing_matters_come_first(parts: dict[str, Any]) -> None:
     assert found[1].startswith("The scores tell anomalous from good no better than chance")
 
 
+def test_scores_that_run_backwards_are_called_so(parts: dict[str, Any]) -> None:
+    found = consequences(changed(parts, image_auroc=Estimate(0.2, 0.13, 0.27)))[0]
+    assert found.is_pressing
+    assert found.text.startswith("The scores run backwards: good images score higher than anomalous ones.")
+    assert "chance" not in found.text
+
+
+@pytest.mark.parametrize(
+    ("auroc", "rate", "remedy"),
+    [
+        (0.7, 0.05, "try a larger image size or another detector (hizumi compare)"),
+        (0.99, 0.05, "the threshold is too high: accept a higher false-alarm rate"),
+        (0.99, 0.001, "with 99 held-out good images it is their largest score, and a rate of 0.1 % takes 999"),
+        (float("nan"), 0.05, "try a larger image size"),
+    ],
+)
+def test_where_most_defects_pass_the_words_press_and_name_a_remedy(
+    auroc: float, rate: float, remedy: str, parts: dict[str, Any]
+) -> None:
+    estimate = Estimate(auroc, auroc - 0.01, auroc + 0.01)
+    content = changed(parts, anomalous_count=40, missed_defects=36, image_auroc=estimate, false_alarm_rate=rate)
+    (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
+    assert found.is_pressing
+    assert remedy in found.text.replace("\u00a0", " ")
+    fewer = consequences(changed(parts, anomalous_count=40, missed_defects=20, image_auroc=estimate))
+    (found,) = [c for c in fewer if "passed unnoticed" in c.text]
+    assert not found.is_pressing
+
+
+def test_average_precision_stands_beside_its_chance_level(parts: dict[str, Any]) -> None:
+    (fact,) = [
+        fact
+        for fact in facts(changed(parts, anomalous_count=30, normal_count=10).evaluation, "image")
+        if fact.name == "Average precision"
+    ]
+    assert fact.note.endswith("; chance 0.750")
+
+
 def test_weakest_kind_is_named(content: ReportContent) -> None:
     weakest = min(content.evaluation.kinds_table, key=lambda kind: kind.found / kind.count)
     assert any(f"most often {weakest.kind} ({weakest.found} of {weakest.count} found)" in s for s in sentences(content))

@@ -28,14 +28,19 @@ def export(
     ] = "fp32",
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="DATA", help="What the bundle was fitted on, where it has moved since."),
+        typer.Option(
+            "--data",
+            metavar="DATA",
+            help="What the bundle was fitted on, or any good images of the same kind; where it lay, if not given.",
+        ),
     ] = None,
     source: options.SourceArguments,
     json_to: options.JsonTo = None,
 ) -> None:
     """Write a bundle that inspects without torch, after checking that it gives the same scores.
 
-    The images that set the threshold are scored by both. hizumi inspect takes the new bundle as it takes the old one.
+    The images that set the threshold are scored by both, or any good ones, which leave the threshold as it is. hizumi
+    inspect takes the new bundle as it takes the old one.
     """
     from hizumi.export import export as exported
     from hizumi.inspection import load
@@ -56,6 +61,6 @@ def export(
     parity = done.parity.to_dict()
     console = answer({"bundle": str(output), "engine": to, "precision": precision, **parity}, json_to)
     show_parity(console, parity)
-    if done.parity.changed:
+    if done.parity.changed > done.parity.borderline:
         console.print(coloured("Verdicts change: look at what it costs before you use it.", WARNING))
     console.print(coloured(f"Wrote {output}.", GOOD))

@@ -59,20 +59,21 @@ class Graph(nn.Module):
     def ports(self) -> tuple[Port, list[Port]]:
         """What goes in and what comes out."""
         example = self.example()
-        named = self._named(example)
+        named = self.outputs(example)
         incoming = Port.of(ROWS if self.window is None else PIXELS, example)
         return incoming, [Port.of(name, value) for name, value in named.items()]
 
     def forward(self, items: Tensor) -> tuple[Tensor, ...]:
         """All outputs, none of them twice."""
-        return tuple(value.clone() for value in self._named(items).values())
+        return tuple(value.clone() for value in self.outputs(items).values())
 
-    def _named(self, items: Tensor) -> dict[str, Tensor]:
+    def outputs(self, items: Tensor) -> dict[str, Tensor]:
+        """All outputs by name; pictures and maps in the precision of the items."""
         named = named_outputs(self.detector(self._in_window(items)))
         if MAP in named:
-            named[MAP] = named[MAP].float()
+            named[MAP] = named[MAP].to(items.dtype)
         if EXPECTED in named:
-            named[EXPECTED] = self._in_own_values(named[EXPECTED].float())
+            named[EXPECTED] = self._in_own_values(named[EXPECTED].to(items.dtype))
         return named
 
     def _in_window(self, items: Tensor) -> Tensor:

@@ -1,80 +1,126 @@
-"""The same items through the detector in torch and through its exported graph: how far the two are apart."""
+"""The same items through a detector in double precision, in torch and as a graph: how far the last two are off."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
+import torch
 
 from hizumi.data import Failure, Manifest
 from hizumi.errors import DataError
-from hizumi.inspection.scoring import Scored, Scorer
+from hizumi.export.graph import Graph
+from hizumi.inspection import Inspector
+from hizumi.inspection.scoring import EXPECTED, MAP, SCORE, ScoresBatches
+from hizumi.preprocessing.batching import Outputs, in_batches
+from hizumi.preprocessing.reading import Piece, Reader
+from hizumi.runtime.inspector import BATCH_SIZE, ExportedInspector
+from hizumi.shapes import Shaped
+
+DOUBLE, SINGLE, GRAPH = "double", "single", "graph"
+FORMS = (DOUBLE, SINGLE, GRAPH)
+
+
+@dataclass(frozen=True)
+class Forms:
+    """A detector in double precision, in torch, and as a graph, and what reads records for all three."""
+
+    scores: Mapping[str, ScoresBatches]
+    reader: Reader
+
+    @classmethod
+    def of(cls, inspector: Inspector, exported: ExportedInspector) -> Self:
+        """Of a fitted inspector and what is to replace it."""
+        scorer = inspector.scorer()
+        scores = {DOUBLE: in_double(inspector), SINGLE: scorer.scores, GRAPH: exported.scorer().scores}
+        return cls(scores, scorer.reader)
+
+    def __call__(self, crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
+        """Outputs of all forms, each with its form's name before its own."""
+        outputs = {SINGLE: self.scores[SINGLE](crops)}  # in the batches that set the threshold: the same to the bit
+        for form in (DOUBLE, GRAPH):  # in smaller ones, which take less memory
+            starts = range(0, len(crops), BATCH_SIZE)
+            parts = [self.scores[form](crops[start : start + BATCH_SIZE]) for start in starts]
+            outputs[form] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {f"{form} {name}": values for form in FORMS for name, values in outputs[form].items()}
+
+
+def in_double(inspector: Inspector) -> ScoresBatches:
+    """The detector in double precision, whose own rounding is negligible beside that of single precision."""
+    graph = Graph(copy.deepcopy(inspector.detector_).double(), inspector.preprocessing_.window)
+
+    def scored(crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
+        with torch.no_grad(), torch.random.fork_rng():
+            named = graph.outputs(torch.from_numpy(crops.astype(np.float64)))
+        return {name: values.numpy() for name, values in named.items()}
+
+    return scored
+
+
+@dataclass
+class Errors:
+    """Largest distances from the values in double precision, and the largest of these values."""
+
+    size: float = 0.0
+    single: float = 0.0
+    graph: float = 0.0
+
+    def add(self, double: np.ndarray, single: np.ndarray, graph: np.ndarray) -> None:
+        """Some more values of the three forms."""
+        self.size = larger(self.size, float(np.abs(double).max()))
+        self.single = larger(self.single, float(np.abs(single - double).max()))
+        self.graph = larger(self.graph, float(np.abs(graph - double).max()))
 
 
 @dataclass
 class Replay:
-    """Scores of the same items by both, in order, and what is kept of their terms and maps."""
+    """Scores of the same items in torch and by the graph, in order, and the errors of both, by output."""
 
     torch_scores: list[float] = field(default_factory=list)
     graph_scores: list[float] = field(default_factory=list)
     graph_maxima: list[float] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)  # positions in the manifest of the items that could be read
-    map_difference: float = 0.0
-    map_size: float = 0.0
-    term_differences: dict[str, float] = field(default_factory=dict)
-    term_sizes: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, Errors] = field(default_factory=dict)
 
-    def add(self, ours: Scored, theirs: Scored) -> None:
-        """One item."""
-        self.kept.append(ours.index)
-        self.torch_scores.append(ours.score)
-        self.graph_scores.append(theirs.score)
-        for name, value in ours.terms.items():
-            difference = abs(value - theirs.terms[name])
-            self.term_differences[name] = larger(self.term_differences.get(name, 0.0), difference)
-            self.term_sizes[name] = max(self.term_sizes.get(name, 0.0), abs(value))
-        if ours.map is not None and theirs.map is not None:
-            self.graph_maxima.append(float(theirs.map.max()))
-            self.map_difference = larger(self.map_difference, float(np.abs(ours.map - theirs.map).max()))
-            self.map_size = max(self.map_size, float(np.abs(ours.map).max()))
+    def add(self, piece: Piece, outputs: Outputs, reader: Reader) -> None:
+        """One item, whose score is that of its worst crop."""
+        double, single, graph = (
+            {name.removeprefix(f"{form} "): v for name, v in outputs.items() if name.startswith(f"{form} ")}
+            for form in FORMS
+        )
+        self.kept.append(piece.index)
+        self.torch_scores.append(float(single[SCORE].max()))
+        self.graph_scores.append(float(graph[SCORE].max()))
+        if MAP in graph:
+            self.graph_maxima.append(float(reader.restored(piece, graph[MAP])[0].max()))
+        for name in double.keys() - {EXPECTED}:
+            self.errors.setdefault(name, Errors()).add(double[name], single[name], graph[name])
 
-    def differences(self) -> dict[str, float]:
-        """The largest ones: of scores and maps relative to the largest value, of terms to that or the largest score.
-
-        A term may be far smaller than the score that it is a part of.
-        """
-        ours, theirs = np.array(self.torch_scores), np.array(self.graph_scores)
-        size = float(np.abs(ours).max())
-        found = {"score": _relative(float(np.abs(ours - theirs).max()), size)}
-        if self.graph_maxima:
-            found["map"] = _relative(self.map_difference, self.map_size)
-        for name, difference in self.term_differences.items():
-            found[f"term:{name}"] = _relative(difference, max(size, self.term_sizes[name]))
-        return found
+    def with_(self, other: Self) -> dict[str, Errors]:
+        """Errors over these items and those of another replay."""
+        return {
+            name: Errors(*(larger(vars(mine)[part], vars(other.errors[name])[part]) for part in vars(mine)))
+            for name, mine in self.errors.items()
+        }
 
 
-def replayed(
-    ours: Scorer,
-    theirs: Scorer,
-    manifest: Manifest,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> Replay:
+def replayed(forms: Forms, manifest: Manifest, on_progress: Callable[[int, int], None] | None = None) -> Replay:
     """All items that can be read; raises DataError where there is none."""
     replay = Replay()
-    pairs = zip(ours.score(manifest, pictures=False), theirs.score(manifest, pictures=False), strict=True)
-    for index, (one, other) in enumerate(pairs):
-        if not isinstance(one, Failure) and not isinstance(other, Failure):
-            replay.add(one, other)
-        if on_progress is not None:
-            on_progress(index + 1, len(manifest))
+    pieces = forms.reader.pieces(manifest)
+    unread = "it is empty"
+    done = in_batches(forms, pieces, total=len(manifest), on_progress=on_progress)
+    for item in done:
+        if isinstance(item, Failure):
+            unread = f"{item.name}: {item.reason}"
+        else:
+            replay.add(*item, forms.reader)
     if not replay.kept:
-        raise DataError(f"{manifest.name}: none of its {len(manifest)} records could be read")
+        raise DataError(f"{manifest.name}: none of its {len(manifest)} records could be read ({unread})")
     return replay
 
 
 def larger(first: float, second: float) -> float:
-    """The larger of two differences; NaN, where a graph has made no number of one, is larger than all."""
+    """The larger of two numbers; NaN, where a graph has made no number of one, is larger than all."""
     return float(np.maximum(first, second))
-
-
-def _relative(difference: float, size: float) -> float:
-    return difference / size if size > 0 else difference

@@ -82,13 +82,14 @@ def opened(X: Any, *, motion: bool) -> Manifest:
 
 def verdict_on(item: Scored, calibration: Calibration) -> Verdict:
     """The decision on one scored record."""
-    boxes: tuple[Box, ...] = ()
-    if item.map is not None and calibration.pixel_threshold is not None:
-        boxes = boxes_over(item.map, calibration.pixel_threshold.value)
     score = np.array([item.score])
+    anomalous = bool(calibration.is_anomalous(score)[0])
+    boxes: tuple[Box, ...] = ()
+    if anomalous and item.map is not None and calibration.pixel_threshold is not None:
+        boxes = boxes_over(item.map, calibration.pixel_threshold.value)
     return Verdict(
         name=item.name,
-        anomalous=bool(calibration.is_anomalous(score)[0]),
+        anomalous=anomalous,
         score=item.score,
         p_value=float(calibration.p_values(score)[0]),
         threshold=calibration.threshold.value,

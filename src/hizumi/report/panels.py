@@ -20,6 +20,9 @@ from hizumi.storage.files import write_atomically
 
 BOX_COLOUR = "#3fe0ff"  # far from every colour of the heat scale, also for colour-blind readers
 BOXES_DRAWN = 12
+OUTLINE = 0.4  # how far the strongest edges of the part lighten its map
+EDGES_BELOW = 0.98  # share of the pixels whose gradient is weaker than that of a strongest edge
+FAINTEST_EDGE = 8.0  # grey levels a pixel: what is weaker is noise, and not drawn out
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,8 @@ def tiles(verdict: Verdict, calibration: Calibration) -> list[Tile]:
         found.append(Tile("distortion", _heat(difference), difference.shape))
     if verdict.map is not None:
         heat = _heat(on_fixed_scale(verdict.map, calibration))
+        if verdict.picture is not None:
+            heat = outlined(heat, verdict.picture)
         found.append(Tile("anomaly map", heat, verdict.map.shape, verdict.boxes[:BOXES_DRAWN]))
     return found
 
@@ -67,6 +72,14 @@ def distortion(
     first, second = (_resized(pixels, width, height).astype(np.float64) for pixels in (picture, normal))
     contrast = float(np.subtract(*np.quantile(first, [0.995, 0.005])))
     return np.asarray(np.clip(np.abs(first - second).mean(axis=2) / max(contrast / 2, 8.0), 0.0, 1.0))
+
+
+def outlined(heat: UInt8[np.ndarray, "h w 3"], picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    """A map's colours, lightened where the picture has its edges, so that the map's places can be told."""
+    grey = _resized(picture, heat.shape[1], heat.shape[0]).mean(axis=2)
+    edges = np.hypot(*np.gradient(grey)) if min(grey.shape) > 1 else np.zeros_like(grey)
+    strength = np.clip(edges / max(float(np.quantile(edges, EDGES_BELOW)), FAINTEST_EDGE), 0, 1)[..., None]
+    return np.asarray((heat + OUTLINE * strength * (255.0 - heat)).round().astype(np.uint8))
 
 
 @styled

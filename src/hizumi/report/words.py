@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from hizumi.calibration.conformal import images_needed
 from hizumi.evaluation import Estimate, Evaluation
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN, ReportContent
 from hizumi.storage.files import printable
 
 SPACE = "\u00a0"  # a number and its unit stay in one line
+CHANCE = 0.5  # AUROC of scores that know nothing
+WELL_RANKED = 0.9  # AUROC from which on a missed defect is the threshold's fault
+MOST = 0.5  # of the anomalous ones
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,8 @@ def consequences(content: ReportContent) -> list[Consequence]:
     result = content.evaluation
     if result is None:
         return [*found, _without_labels(content)]
-    if is_known(result.image_auroc.low) and result.image_auroc.low <= 0.5:
-        sentence = (
-            "The scores tell anomalous from good no better than chance does: train longer, or try another detector."
-        )
-        found.append(Consequence(sentence, is_pressing=True))
-    found += [_missed(result, content.noun), _promise_kept(result, content.noun)]
+    found += _ranking(result, content.noun)
+    found += [_missed(result, content), _promise_kept(result, content.noun)]
     return sorted(found, key=lambda consequence: not consequence.is_pressing)
 
 
@@ -79,7 +79,10 @@ def facts(evaluation: Evaluation, noun: str) -> list[Fact]:
         ("Pixel average precision", evaluation.pixel_average_precision),
         ("AUPRO (to 0.3)", evaluation.aupro),
     )
-    found += [Fact(name, number(e.value), interval(e)) for name, e in estimates if e is not None and is_known(e.value)]
+    known = [(name, estimate) for name, estimate in estimates if estimate is not None and is_known(estimate.value)]
+    total = evaluation.anomalous_count + evaluation.normal_count
+    chance = {"Average precision": f"; chance {number(evaluation.anomalous_count / total)}"} if total else {}
+    found += [Fact(name, number(each.value), interval(each) + chance.get(name, "")) for name, each in known]
     if is_known(evaluation.f1):
         note = f"precision {number(evaluation.precision)}, recall {number(evaluation.recall)}"
         found.append(
@@ -152,16 +155,54 @@ def _without_labels(content: ReportContent) -> Consequence:
     )
 
 
-def _missed(result: Evaluation, noun: str) -> Consequence:
+def _ranking(result: Evaluation, noun: str) -> list[Consequence]:
+    """What is wrong with the order of the scores, if anything."""
+    auroc = result.image_auroc
+    if not is_known(auroc.low) or auroc.low > CHANCE:
+        return []
+    if auroc.high < CHANCE:
+        sentence = (
+            f"The scores run backwards: good {noun}s score higher than anomalous ones. These good {noun}s then differ "
+            "from those it learned from, perhaps in light, focus or place: compare the two, and learn from good "
+            f"{noun}s like these."
+        )
+    else:
+        sentence = (
+            "The scores tell anomalous from good no better than chance does: train longer, or try another detector."
+        )
+    return [Consequence(sentence, is_pressing=True)]
+
+
+def _missed(result: Evaluation, content: ReportContent) -> Consequence:
+    noun = content.noun
     if not result.anomalous_count:
         return Consequence(f"The test set has no anomalous {noun}s: what would be missed is not known.")
     if not result.missed_defects:
         return Consequence("Nothing anomalous was missed.")
-    sentence = f"{percent(result.missed_defects / result.anomalous_count)} of the anomalous {noun}s passed unnoticed"
+    share = result.missed_defects / result.anomalous_count
+    sentence = f"{percent(share)} of the anomalous {noun}s passed unnoticed"
     weakest = max(result.kinds_table, key=lambda kind: kind.missed / kind.count)
     if len(result.kinds_table) > 1:
         sentence += f", most often {weakest.kind} ({weakest.found} of {weakest.count} found)"
-    return Consequence(f"{sentence}.")
+    if share <= MOST:
+        return Consequence(f"{sentence}.")
+    return Consequence(f"{sentence}. {_remedy(result, content)}", is_pressing=True)
+
+
+def _remedy(result: Evaluation, content: ReportContent) -> str:
+    """What helps where most defects pass: another threshold where the scores are in order, other scores where not."""
+    noun, held_out = content.noun, len(content.calibration.scores)
+    if not result.image_auroc.value >= WELL_RANKED:
+        size = "a larger image size or " if noun == "image" else ""
+        return f"Most pass: try {size}another detector (hizumi compare)."
+    needed = images_needed(result.false_alarm_rate)
+    if held_out < needed:
+        return (
+            f"The scores are in order, but the threshold is too high: with {held_out} held-out good {noun}s it is "
+            f"their largest score, and a rate of {percent(result.false_alarm_rate)} takes {needed}. Hold out more, fit "
+            "with --folds, or accept a higher false-alarm rate."
+        )
+    return "The scores are in order, but the threshold is too high: accept a higher false-alarm rate."
 
 
 def _promise_kept(result: Evaluation, noun: str) -> Consequence:

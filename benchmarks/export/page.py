@@ -1,0 +1,114 @@
+"""The page of results: a row for each detector, a column for each set."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hizumi.export.parity import FACTOR, ROUNDING_FLOOR
+
+DECIDING = ("score", "map")
+ENGINES = ("onnxruntime", "openvino")
+
+
+def page(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Markdown from what was measured, by set and detector."""
+    names = sorted({name for by_detector in results.values() for name in by_detector})
+    rows = [[name, *(_cell(results[each].get(name)) for each in results)] for name in names]
+    outcomes = [
+        outcome[engine]
+        for by_detector in results.values()
+        for outcome in by_detector.values()
+        for engine in ENGINES
+        if engine in outcome
+    ]
+    written = [outcome for outcome in outcomes if "refused" not in outcome]
+    changed, borderline = (sum(outcome[key] for outcome in written) for key in ("changed", "borderline"))
+    lines = [
+        "# Exports on real data",
+        "",
+        "Made by `python -m benchmarks.export`. Each cell: how many times torch's own error the graph's error is, in "
+        "ONNX Runtime / in OpenVINO, the larger one of score and map, both measured against the detector in double "
+        f"precision. Up to {FACTOR:g} is written; an own error below {ROUNDING_FLOOR:.1e} of the largest value counts "
+        "as that.",
+        "",
+        f"{len(written)} of {len(outcomes)} exports were written. Of {sum(each['verdicts'] for each in written)} "
+        f"verdicts {changed} changed, {borderline} of them nearer to the threshold than the error.",
+        "",
+        _row(["detector", *results]),
+        _row(["---"] * (len(results) + 1)),
+        *(_row(row) for row in rows),
+        "",
+        "## Largest errors",
+        "",
+        "Relative to the largest value, over all outputs that decide.",
+        "",
+        _row(["set", "detector", "engine", "output", "graph", "torch", "verdicts", "changed"]),
+        _row(["---"] * 8),
+        *(_row(row) for row in _largest(results)),
+        "",
+        *_reasons(results),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _cell(outcome: Mapping[str, Any] | None) -> str:
+    if outcome is None:
+        return ""
+    if "not_fitted" in outcome:
+        return "not fitted"
+    return " / ".join(_factor(outcome[engine]) for engine in ENGINES)
+
+
+def _factor(outcome: Mapping[str, Any]) -> str:
+    if "refused" in outcome:
+        return "refused"
+    ratios = [
+        difference / max(outcome["rounding"][name], ROUNDING_FLOOR)
+        for name, difference in outcome["differences"].items()
+        if name in DECIDING
+    ]
+    return f"{max(ratios):.2f}" + (f" ({outcome['changed']} changed)" if outcome["changed"] else "")
+
+
+def _largest(results: Mapping[str, Mapping[str, Any]], count: int = 20) -> list[list[str]]:
+    found = [
+        (outcome[engine]["differences"][name], set_name, detector, engine, name, outcome[engine])
+        for set_name, by_detector in results.items()
+        for detector, outcome in by_detector.items()
+        for engine in ENGINES
+        if "differences" in outcome.get(engine, {})
+        for name in DECIDING
+        if name in outcome[engine]["differences"]
+    ]
+    found.sort(key=lambda each: -each[0])
+    return [
+        [
+            set_name,
+            detector,
+            engine,
+            name,
+            f"{difference:.1e}",
+            f"{outcome['rounding'][name]:.1e}",
+            str(outcome["verdicts"]),
+            str(outcome["changed"]),
+        ]
+        for difference, set_name, detector, engine, name, outcome in found[:count]
+    ]
+
+
+def _reasons(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What was not written, and why."""
+    lines = []
+    for set_name, by_detector in results.items():
+        for detector, outcome in by_detector.items():
+            if "not_fitted" in outcome:
+                lines.append(f"- {set_name}, {detector}: not fitted: {outcome['not_fitted']}")
+            lines += [
+                f"- {set_name}, {detector}, {engine}: {outcome[engine]['refused']}"
+                for engine in ENGINES
+                if "refused" in outcome.get(engine, {})
+            ]
+    return ["## Not written", "", *lines] if lines else []
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
