@@ -1,0 +1,20 @@
+"""What a user may say about data that are about to be opened."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hizumi.data.labels import NormalClass
+
+Layout = Literal["auto", "flat", "kinds", "splits", "classes", "unlabelled"]
+"""How folders are understood; see `hizumi.data.layouts`."""
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How data are to be understood, beyond what they show themselves; see `open_source`."""
+
+    normal_class: NormalClass = None
+    motion: bool = False
+    good: tuple[str, ...] = ()
+    layout: Layout = "auto"
+    recursive: bool = True
