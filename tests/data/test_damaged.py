@@ -90,12 +90,12 @@ def test_empty_and_foreign_files(tmp_path: Path, content: bytes, words: str):
 
 
 def test_formats_that_are_not_on_the_list(tmp_path: Path):
-    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "x.gif")
-    (tmp_path / "x.gif").rename(tmp_path / "renamed.png")
+    for name in ("renamed.png", "x.tga"):
+        Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / name, format="TGA")
     with pytest.raises(DataError, match="is not an image"):
         decode(tmp_path / "renamed.png")
-    with pytest.raises(DataError, match="is not a PNG, JPEG, BMP, TIFF or WebP file by its name"):
-        decode(tmp_path / "x.gif")
+    with pytest.raises(DataError, match="is not a PNG, JPEG, BMP, TIFF, WebP, GIF, PGM or PPM file by its name"):
+        decode(tmp_path / "x.tga")
 
 
 def test_missing_file_and_folder_named_like_an_image(tmp_path: Path):

@@ -29,7 +29,9 @@ def test_flat_folder(tmp_path: Path):
     (tmp_path / "notes.txt").write_text("not an image")
     manifest = open_source(tmp_path)
     assert facts(manifest) == {"a.JPG": ("good", 0, None), "b.png": ("good", 0, None)}
-    assert manifest.notes == ("ignored files that are not images by their names: 1",)
+    assert manifest.notes == ("understood as a folder of good images: 2 good to learn from",)
+    assert [each.name for each in manifest.unopened] == [".hidden.png", "notes.txt"]
+    assert [each.may_be_part for each in manifest.unopened] == [True, False]
     assert manifest.read(1).pixels[0, 0, 0] == 2
 
 
@@ -57,7 +59,10 @@ def test_mvtec_layout(tmp_path: Path):
         "test/broken edge/0.png",
     }
     assert masks["test/broken edge/0.png"].all()
-    assert manifest.notes == ("1 of 3 anomalous images have no mask and are left out of pixel metrics",)
+    assert manifest.notes == (
+        "understood as MVTec AD: 2 good to learn from, 1 to calibrate with, 4 to test, 2 masks",
+        "1 of 3 anomalous images have no mask and are left out of pixel metrics",
+    )
     assert len(manifest.select(split="test", label=1)) == 3
 
 
@@ -85,8 +90,8 @@ def test_folders_without_use(tmp_path: Path):
     write(tmp_path / "monday/0.png")
     with pytest.raises(DataError, match="only the folders monday; put good images directly in it"):
         open_source(tmp_path)
-    (tmp_path / "train").mkdir()
-    with pytest.raises(DataError, match="holds no PNG"):
+    (tmp_path / "monday/0.png").rename(tmp_path / "monday/0.heic")
+    with pytest.raises(DataError, match=r"holds no PNG.* the first, monday/0\.heic, files of the kind \.heic"):
         open_source(tmp_path)
 
 

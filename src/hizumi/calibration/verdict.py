@@ -26,7 +26,7 @@ class Verdict:
     """The decision on one image and its evidence; maps and boxes are in the input's own pixels.
 
     `boxes` come in order of decreasing peak. `picture` is the input for display, `normal` the good part that the
-    detector expects in its place, None where it expects none.
+    detector expects in its place, None where it expects none; `notes` say what was converted or left out in reading.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Verdict:
     boxes: tuple[Box, ...] = ()
     picture: UInt8[np.ndarray, "h w 3"] | None = None
     normal: UInt8[np.ndarray, "h2 w2 3"] | None = None
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The decision without its arrays, for JSON."""
@@ -50,13 +51,15 @@ class Verdict:
             "threshold": self.threshold,
             "terms": dict(self.terms),
             "boxes": [asdict(box) for box in self.boxes],
+            "notes": list(self.notes),
         }
 
     def to_row(self) -> dict[str, Any]:
         """The decision as a flat row, for CSV: the number of boxes, and a column for each term."""
         fields = self.to_dict()
-        terms, boxes = fields.pop("terms"), fields.pop("boxes")
-        return {**fields, "regions": len(boxes), **{f"term_{name}": value for name, value in terms.items()}}
+        terms, boxes, notes = fields.pop("terms"), fields.pop("boxes"), fields.pop("notes")
+        values = {f"term_{name}": value for name, value in terms.items()}
+        return {**fields, "regions": len(boxes), **values, "notes": "; ".join(notes)}
 
 
 def boxes_over(anomaly_map: Float[np.ndarray, "h w"], threshold: float) -> tuple[Box, ...]:

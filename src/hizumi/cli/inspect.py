@@ -1,6 +1,7 @@
 """`hizumi inspect`: verdicts on new images."""
 
 from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,19 +10,19 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, answer, coloured, print_table
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import refuse_nothing, show_remarks, unread
+from hizumi.cli.summary import refuse_nothing, show_remarks, show_unopened, unread
 from hizumi.errors import UsageError
-from hizumi.runs.results import inspection_result
+from hizumi.runs.results import inspection_result, inspection_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from hizumi.calibration import Verdict
     from hizumi.data import Failure, Manifest
-    from hizumi.inspection import InspectorBase
+    from hizumi.inspection import Inspection, InspectorBase
 
 ROWS_SHOWN = 20
-ANOMALOUS_FOUND = 3
+ANOMALOUS_FOUND, NOT_JUDGED = 3, 4
 
 
 def inspect(
@@ -37,31 +38,41 @@ def inspect(
         typer.Option("--maps", metavar="DIR", help="Write a picture of what is wrong for each image into this folder."),
     ] = None,
     fail_on_anomaly: Annotated[
-        bool, typer.Option("--fail-on-anomaly", help="Exit with 3 where something is anomalous.")
+        bool,
+        typer.Option(
+            "--fail-on-anomaly",
+            help="Exit with 3 where something is anomalous, and else with 4 where something could not be judged.",
+        ),
     ] = False,
+    recursive: options.Recursive = True,
     strict: options.Strict = False,
 ) -> None:
     """Say of new inputs whether they are normal, and where not.
 
-    Exits with 0 whatever the verdicts, unless --fail-on-anomaly is given, and names what could not be read; with 2
-    where nothing could, or with --strict where one could not.
+    Folders are read to any depth; masks in them are left out. Exits with 0 whatever the verdicts, unless
+    --fail-on-anomaly is given, and names what could not be read; with 2 where nothing could, or with --strict where one
+    could not.
     """
-    from hizumi.data import open_source
-
     options.refuse_two_on_standard_output(json_to, csv_to)
     inspector = _loaded(bundle)
     if maps is not None and inspector.calibration_.pixel_threshold is None:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
-    manifest = open_source(paths[0] if len(paths) == 1 else paths, motion=inspector.uses_motion)
-    verdicts, failures = _inspected(inspector, manifest, maps, strict)
-    result = inspection_result(inspector.options_, inspector.calibration_, verdicts, failures)
-    rows = (verdict.to_row() for verdict in verdicts)
+    manifest = inspector.to_inspect(paths[0] if len(paths) == 1 else paths, recursive=recursive)
+    inspection = _inspected(inspector, manifest, maps, strict)
+    failures, unopened = unread(inspection.failures), unread(inspection.unopened)
+    result = inspection_result(
+        inspector.options_, inspector.calibration_, inspection.verdicts, failures, unopened, inspection.notes
+    )
+    rows = inspection_rows(inspection.verdicts, [*failures, *unopened])
     console = answer({"bundle": str(bundle)} | result, json_to, rows, csv_to)
-    _show(console, verdicts, failures)
+    refuse_nothing(len(inspection), failures)
+    _show(console, inspection)
     if maps is not None:
         console.print(f"Maps are in {maps}.")
-    if fail_on_anomaly and any(verdict.anomalous for verdict in verdicts):
+    if fail_on_anomaly and any(verdict.anomalous for verdict in inspection):
         raise typer.Exit(ANOMALOUS_FOUND)
+    if fail_on_anomaly and inspection.has_unjudged:
+        raise typer.Exit(NOT_JUDGED)
 
 
 def _loaded(bundle: Path) -> "InspectorBase":
@@ -76,37 +87,44 @@ def _loaded(bundle: Path) -> "InspectorBase":
     return inspection.restore(bundle)
 
 
-def _inspected(
-    inspector: "InspectorBase", manifest: "Manifest", maps: Path | None, strict: bool
-) -> tuple[list["Verdict"], list[tuple[str, str]]]:
+def _inspected(inspector: "InspectorBase", manifest: "Manifest", maps: Path | None, strict: bool) -> "Inspection":
     """All verdicts; maps go to their folder one by one, since together they might not fit into memory."""
     from dataclasses import replace
 
     from hizumi.calibration import Verdict
+    from hizumi.inspection.verdicts import Inspection
 
-    verdicts: list[Verdict] = []
-    failures: list[Failure] = []
+    items: list[Verdict | Failure] = []
+    drawn: set[Path] = set()
     with shown_progress() as observe:
         for item in inspector.inspect_each(manifest, pictures=maps is not None, strict=strict, observe=observe):
             if not isinstance(item, Verdict):
-                failures.append(item)
+                items.append(item)
                 continue
             if maps is not None:
                 from hizumi.report.panels import save_map  # draws with matplotlib, which takes a second to load
 
-                save_map(item, inspector.calibration_, _map_path(maps, item.name))
-            verdicts.append(replace(item, map=None, picture=None, normal=None))
-    refuse_nothing(len(verdicts), unread(failures))
-    return verdicts, unread(failures)
+                save_map(item, inspector.calibration_, _map_path(maps, item.name, drawn))
+            items.append(replace(item, map=None, picture=None, normal=None))
+    return Inspection.of(items, manifest)
 
 
-def _map_path(folder: Path, name: str) -> Path:
-    """Under the folder whatever the name, and apart from the map of an image with the same name but for its ending."""
+def _map_path(folder: Path, name: str, drawn: set[Path]) -> Path:
+    """Under the folder whatever the name, and apart from all maps that were drawn before, to which it is added.
+
+    Maps differ in more than case, which not every file system tells apart.
+    """
     parts = [part for part in Path(name).parts if part not in ("..", Path(name).anchor)]
-    return folder.joinpath(*parts[:-1], f"{parts[-1]}-map.png")
+    for number in count(1):
+        path = folder.joinpath(*parts[:-1], f"{parts[-1]}-map{'' if number == 1 else f'-{number}'}.png")
+        if (key := Path(str(path).casefold())) not in drawn:
+            drawn.add(key)
+            break
+    return path
 
 
-def _show(console: "Console", verdicts: list["Verdict"], failures: list[tuple[str, str]]) -> None:
+def _show(console: "Console", inspection: "Inspection") -> None:
+    verdicts, failures = inspection.verdicts, unread(inspection.failures)
     anomalous = [verdict for verdict in verdicts if verdict.anomalous]
     shown = sorted(verdicts if len(verdicts) <= ROWS_SHOWN else anomalous, key=lambda verdict: -verdict.score)
     if shown:
@@ -114,10 +132,13 @@ def _show(console: "Console", verdicts: list["Verdict"], failures: list[tuple[st
         print_table(console, columns, _rows(shown[:ROWS_SHOWN]))
     if len(shown) > ROWS_SHOWN:
         console.print(f"... and {len(shown) - ROWS_SHOWN} more that are anomalous; --csv FILE lists all.")
-    show_remarks(console, (), failures)
+    show_remarks(console, inspection.notes, failures)
+    show_unopened(console, unread(inspection.unopened))
     line = f"{len(anomalous)} of {len(verdicts)} anomalous (score over {verdicts[0].threshold:.6g})."
     if failures:
         line += f" {len(failures)} could not be read."
+    if inspection.unopened:
+        line += f" {len(inspection.unopened)} files were not opened."
     console.print(coloured(line, BAD if anomalous else GOOD))
 
 

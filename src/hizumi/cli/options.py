@@ -6,7 +6,7 @@ A group is a frozen dataclass whose fields are options; `grouped` lets a command
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -43,6 +43,7 @@ CsvTo = Annotated[
     str | None,
     typer.Option("--csv", metavar="FILE", help="Also write one row for each input as CSV; - is standard output."),
 ]
+Recursive = Annotated[bool, typer.Option("--recursive/--no-recursive", help="Whether folders are read to any depth.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
 Steps = Annotated[int | None, typer.Option(metavar="N", help="Training ends after so many steps.")]
 Preset = Annotated[
@@ -88,21 +89,42 @@ class SourceArguments:
     normal_class: Annotated[
         int | None, typer.Option(metavar="N", help="Which of several classes is the normal one.")
     ] = None
+    good: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A folder of good images, where its name does not say so; may be repeated."),
+    ] = None
+    layout: Annotated[
+        Literal["auto", "flat", "kinds", "splits", "classes"],
+        typer.Option(
+            metavar="L",
+            help="What folders mean: flat, all are good; kinds, good or a defect; splits, train and test; classes, "
+            "each is one; auto, as their names say.",
+        ),
+    ] = "auto"
+    recursive: Recursive = True
 
     def open(self, data: str, *, motion: bool = False) -> "Manifest":
         """The data, opened as these arguments say."""
         from hizumi.data import open_source
 
-        return open_source(data, **vars(self), motion=motion)
+        return open_source(data, **vars(self) | {"good": self.good or ()}, motion=motion)
 
     def as_typed(self) -> list[str]:
         """These arguments as they are typed on a command line; those left out are left out."""
         return [
             word
-            for name, value in vars(self).items()
-            if value is not None
-            for word in (f"--{name.replace('_', '-')}", str(value))
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default
+            for word in _typed(field.name.replace("_", "-"), value)
         ]
+
+
+def _typed(name: str, value: Any) -> list[str]:
+    """An option as it is typed: a switch by its name alone, a list as often as it is long."""
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    values = value if isinstance(value, list) else [value]
+    return [word for each in values for word in (f"--{name}", str(each))]
 
 
 @dataclass(frozen=True)

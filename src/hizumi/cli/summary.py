@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hizumi.data import Failure
+    from hizumi.data.manifest import Unopened
     from hizumi.generation import Modeller
     from hizumi.inspection import Inspector
     from hizumi.report import ReportContent
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 FAILURES_SHOWN = 10
 
 
-def unread(failures: "Iterable[Failure]") -> list[tuple[str, str]]:
-    """Name and reason of each record that could not be read."""
+def unread(failures: "Iterable[Failure | Unopened]") -> list[tuple[str, str]]:
+    """Name and reason of each record that could not be read, or file that was not opened."""
     return [(failure.name, failure.reason) for failure in failures]
 
 
@@ -148,3 +149,11 @@ def show_remarks(console: "Console", notes: Iterable[str], failures: Sequence[tu
         console.print(coloured(f"Not read: {name}: {reason}", BAD))
     if len(failures) > FAILURES_SHOWN:
         console.print(coloured(f"... and {len(failures) - FAILURES_SHOWN} more; {len(failures)} in all.", BAD))
+
+
+def show_unopened(console: "Console", unopened: Sequence[tuple[str, str]]) -> None:
+    """Which files were found and not opened, the first few by name."""
+    for name, reason in unopened[:FAILURES_SHOWN]:
+        console.print(coloured(f"Not opened: {name}: {reason}.", WARNING))
+    if len(unopened) > FAILURES_SHOWN:
+        console.print(coloured(f"... and {len(unopened) - FAILURES_SHOWN} more; {len(unopened)} in all.", WARNING))

@@ -1,14 +1,17 @@
 """Clips: consecutive frames of video, from folders or from any source that groups its frames."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from hizumi.data.decoding import decode
-from hizumi.data.folders import MASKS_FOLDER, listed, mask_of
-from hizumi.data.labels import NORMAL_WORDS, SPLITS
-from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record
+from hizumi.data.files import found_beneath
+from hizumi.data.folders import MASKS_FOLDER, mask_of
+from hizumi.data.labels import is_normal, split_named
+from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record, Unopened
+from hizumi.data.masks import is_mask_folder
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
@@ -24,10 +27,19 @@ def open_clips(root: Path) -> Manifest:
     ground_truth/<clip>/<frame>_mask.png or <frame>.png: a frame whose mask marks any pixel is anomalous, one without a
     mask is normal. A test clip without a folder of masks is unlabelled. Raises DataError for a folder without frames.
     """
-    records = [record for folder in _folders_of_frames(root) for record in _clip(root, folder)]
+    found = found_beneath(root)
+    masks = [path for path in found.images if any(map(is_mask_folder, path.relative_to(root).parts[:-1]))]
+    folders = sorted({path.parent for path in set(found.images).difference(masks)}, key=_natural_path(root))
+    records = [record for folder in folders for record in _clip(root, folder)]
     if not records:
         raise DataError(f"{printable(root)}: holds no frames; {LAYOUTS}")
-    return with_neighbours(Manifest(tuple(records), name=printable(root.resolve().name)))
+    used = {record.mask for record in records}
+    unused = (Unopened(printable(path.relative_to(root)), "is a mask", False) for path in masks if path not in used)
+    videos = (Unopened(printable(path.relative_to(root)), "is a video beside frames") for path in found.videos)
+    manifest = Manifest(
+        tuple(records), name=printable(root.resolve().name), unopened=(*found.unopened, *videos, *unused)
+    )
+    return with_neighbours(manifest)
 
 
 def with_neighbours(manifest: Manifest) -> Manifest:
@@ -97,25 +109,22 @@ def _divided(manifest: Manifest) -> Manifest:
     return replace(manifest, records=tuple(records), notes=(*manifest.notes, note))
 
 
-def _folders_of_frames(folder: Path) -> list[Path]:
-    folders, frames, _ = listed(folder)
-    own = [folder] if frames else []
-    inner = (_folders_of_frames(each) for each in _in_natural_order(folders) if each.name != MASKS_FOLDER)
-    return sum(inner, own)
-
-
 def _frames(folder: Path) -> list[Path]:
-    return _in_natural_order(listed(folder)[1])
+    return _in_natural_order(found_beneath(folder, recursive=False).images)
 
 
 def _in_natural_order(paths: list[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: natural_order(path.name))
 
 
+def _natural_path(root: Path) -> Callable[[Path], list[list[tuple[int, str]]]]:
+    return lambda path: [natural_order(part) for part in path.relative_to(root).parts]
+
+
 def _clip(root: Path, folder: Path) -> list[Record]:
-    words = [part.lower() for part in folder.relative_to(root).parts]
-    split = SPLITS.get(words[0]) if words else None
-    good = split != "test" or bool(NORMAL_WORDS & set(words))
+    words = folder.relative_to(root).parts
+    split = next((split for word in words if (split := split_named(word))), None)
+    good = split != "test" or any(map(is_normal, words))
     masked = (root / MASKS_FOLDER / folder.name).is_dir()
     records = []
     for path in _frames(folder):

@@ -10,13 +10,21 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from hizumi.data import tiff
-from hizumi.data.images import Decoded, as_pixels
+from hizumi.data.images import Decoded, as_pixels, only_first
 from hizumi.data.rasters import PIXEL_LIMIT, from_ink, over_black, refuse_bomb, upright
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+IMAGE_SUFFIXES = frozenset(
+    {
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".webp"),
+        *(".gif", ".pbm", ".pgm", ".ppm", ".pnm"),
+    }
+)
+IMAGE_FORMATS = "PNG, JPEG, BMP, TIFF, WebP, GIF, PGM or PPM"
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
+PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "TIFF", "GIF", "PPM")
+WHOLE_RANGES = (1, 255, 65535)  # of PGM and PPM; Pillow rescales values of any other
 ORIENTATION_TAG = 0x0112
 PLAIN_MODES = {"1", "L", "LA", "RGB", "RGBA", "CMYK", "I;16", "I;16L", "I;16B", "I;16N", "I", "F"}
 EXPANDED_MODES = {"PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
@@ -50,7 +58,7 @@ def decode(path: Path, *, name: str | None = None, pixel_limit: int = PIXEL_LIMI
 def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
     """The open file; any error while it is read becomes a DataError of one line."""
     if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise DataError(f"{name}: is not a PNG, JPEG, BMP, TIFF or WebP file by its name; convert it, or leave it out")
+        raise DataError(f"{name}: is not a {IMAGE_FORMATS} file by its name; convert it, or leave it out")
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about metadata that do not affect the pixels
@@ -77,7 +85,9 @@ def _decode_pillow(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
     with Image.open(file, formats=PILLOW_FORMATS) as image:
         refuse_bomb(image.height, image.width, name, pixel_limit)
         frames = getattr(image, "n_frames", 1)
-        notes: tuple[str, ...] = (f"only the first of {frames} pictures was read",) if frames > 1 else ()
+        notes: tuple[str, ...] = (only_first(frames, "pictures"),) if frames > 1 else ()
+        if image.format == "PPM":
+            _refuse_rescaled(image, name)
         raw_mode = str(image.tile[0].args) if image.format == "PNG" and image.tile else ""
         image.load()
         orientation = int(image.getexif().get(ORIENTATION_TAG, 1))
@@ -138,6 +148,14 @@ def _refuse_all_but_plain_tiff(file: BinaryIO, name: str) -> None:
         plain = known and {*sample_format} == {1} and tags.get(284, 1) == 1 and 338 not in tags
         if not plain or getattr(image, "n_frames", 1) > 1:
             raise DataError(f"{name}: reading this kind of TIFF exactly needs tifffile: pip install tifffile")
+
+
+def _refuse_rescaled(image: Image.Image, name: str) -> None:
+    """Raise DataError for PGM and PPM whose values Pillow would rescale, or reduce to 8 bits."""
+    codec, *_, arguments = image.tile[0]  # type: ignore[attr-defined]  # images that are not yet loaded have tiles
+    largest = arguments[-1] if isinstance(arguments, tuple) else None
+    if isinstance(largest, int) and largest not in WHOLE_RANGES and codec.startswith("ppm"):
+        raise DataError(f"{name}: has values from 0 to {largest}, which would be rescaled; save it as PNG or TIFF")
 
 
 def _refuse_shallow(image: Image.Image, name: str) -> None:

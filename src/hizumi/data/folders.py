@@ -1,91 +1,122 @@
-"""Folders of images: flat, by kind (good/ beside defects), or in the MVTec AD layout."""
+"""Folders of images, to any depth: every file beneath is a record, or the mask of one, or named with its reason."""
 
-import os
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from hizumi.data.decoding import IMAGE_SUFFIXES
-from hizumi.data.labels import ANOMALOUS_WORDS, NORMAL_WORDS, SPLITS, with_classes
-from hizumi.data.manifest import GOOD, Manifest, Record
+import numpy as np
+
+from hizumi.data.decoding import IMAGE_FORMATS, IMAGE_SUFFIXES, decode
+from hizumi.data.files import Found, found_beneath
+from hizumi.data.labels import ANOMALOUS
+from hizumi.data.layouts import ADVICE, counted, understood
+from hizumi.data.manifest import UNLABELLED, Manifest, Record, Unopened
+from hizumi.data.masks import is_mask_folder, stem_of_picture
 from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
 MASKS_FOLDER = "ground_truth"
-LAYOUTS = "put good images directly in it, or in good/ beside one folder per defect, or in train/good and test/<kind>"
+LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif"})
+LOSSLESS_SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff"})
+LEVELS_OF_A_MASK = 2
 
 
 def open_folder(root: Path, options: SourceOptions) -> Manifest:
-    """Manifest of a folder of images, whose layout is recognised by the names of its sub-folders.
+    """Manifest of a folder of images, labelled by the names of the folders in it (see `hizumi.data.layouts`).
 
-    With `normal_class` "all", sub-folders whose names do not mean good or bad are classes, all of them normal.
-    Raises DataError when it holds no image, or only sub-folders whose names do not mean good or bad.
+    Masks are told by their folder or by their own name, or lie beside their picture under the same name. Raises
+    DataError when it holds no image, or only sub-folders whose names do not mean good or bad.
     """
-    folders, files, others = listed(root)
-    names = {folder.name.lower(): folder for folder in folders}
-    splits = [name for name in names if name in SPLITS]
-    notes = _note_on_others(others)
-    if splits:
-        parts = [_by_kind(root, names[name], SPLITS[name], notes) for name in splits]
-        records = [record for part in parts for record in part]
-    elif names.keys() & (NORMAL_WORDS | ANOMALOUS_WORDS) or (options.normal_class == "all" and folders and not files):
-        records = _by_kind(root, root, None, notes)
-    elif files:
-        records = [Record(printable(path.name), path=path) for path in files]
-        if folders:
-            notes.append(f"sub-folders of {printable(root)} were not read")
-    elif folders:
-        found = ", ".join(printable(folder.name) for folder in folders[:5])
-        raise DataError(f"{printable(root)}: holds no image, only the folders {found}; {LAYOUTS}")
-    else:
-        records = []
-    if options.normal_class == "all" and not {record.kind.lower() for record in records} & (
-        NORMAL_WORDS | ANOMALOUS_WORDS
-    ):
-        records = with_classes(records, [record.kind for record in records])
-    if not records:
-        raise DataError(f"{printable(root)}: holds no PNG, JPEG, BMP, TIFF or WebP image; {LAYOUTS}")
-    return Manifest(tuple(records), name=printable(root.resolve().name), notes=(*notes, *_note_on_masks(records)))
+    found = found_beneath(root, recursive=options.recursive)
+    pictures, masks, beside = _without_masks(root, found.images, options)
+    if not pictures:
+        raise DataError(f"{printable(root)}: {_nothing_in(found)}; {ADVICE}")
+    understanding = understood(root, pictures, options)
+    records = [_masked(root, record, beside) for record in understanding.records]
+    note = f"understood as {understanding.layout}: {counted(records)}"
+    used = {record.mask for record in records}
+    videos = [Unopened(printable(path.relative_to(root)), "is a video beside images") for path in found.videos]
+    unused = _unused_masks(root, [mask for mask in masks if mask not in used], pictures)
+    return Manifest(
+        tuple(records),
+        name=printable(root.resolve().name),
+        notes=(note, *understanding.notes, *_note_on_masks(records)),
+        unopened=(*found.unopened, *videos, *unused),
+    )
 
 
-def listed(folder: Path) -> tuple[list[Path], list[Path], int]:
-    """Sub-folders and images of a folder, sorted, and the number of its other files; hidden ones do not count."""
+def _nothing_in(found: Found) -> str:
+    nothing = f"holds no {IMAGE_FORMATS} image"
+    if not found.unopened:
+        return nothing
+    first = found.unopened[0]
+    return f"{nothing} among its {len(found.unopened)} files; the first, {first.name}, {first.reason}"
+
+
+def _without_masks(
+    root: Path, images: list[Path], options: SourceOptions
+) -> tuple[list[Path], list[Path], dict[Path, Path]]:
+    """Pictures, masks, and for pictures whose mask lies beside them that mask."""
+    good = {name.lower() for name in options.good}
+
+    def in_mask_folder(path: Path) -> bool:
+        parts = path.relative_to(root).parts[:-1]
+        return any(is_mask_folder(part) and part.lower() not in good for part in parts)
+
+    masks = {path for path in images if in_mask_folder(path)}
+    pictures = [path for path in images if path not in masks]
+    by_stem: dict[tuple[Path, str], list[Path]] = {}
+    for path in pictures:
+        by_stem.setdefault((path.parent, path.stem.lower()), []).append(path)
+    beside: dict[Path, Path] = {}
+    for path in pictures:
+        stem = stem_of_picture(path.stem)
+        for picture in by_stem.get((path.parent, stem.lower()), []) if stem is not None else []:
+            beside[picture] = path
+    for paths in by_stem.values():
+        beside.update(_lossless_masks(paths))
+    masks |= set(beside.values())
+    return [path for path in images if path not in masks], [path for path in images if path in masks], beside
+
+
+def _lossless_masks(paths: list[Path]) -> dict[Path, Path]:
+    """Of one name in one folder: a JPEG picture and, in a lossless format, its mask of at most two levels."""
+    lossy = [path for path in paths if path.suffix.lower() in LOSSY_SUFFIXES]
+    lossless = [path for path in paths if path.suffix.lower() in LOSSLESS_SUFFIXES]
+    if len(lossy) != 1 or len(lossless) != 1:
+        return {}
     try:
-        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-        folders = [entry for entry in entries if entry.is_dir()]
-    except OSError as error:
-        raise DataError(f"{printable(folder)}: cannot be listed ({os.strerror(error.errno or 0)})") from error
-    images = [entry for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES and entry not in set(folders)]
-    return folders, images, len(entries) - len(folders) - len(images)
+        pixels = decode(lossless[0]).pixels
+    except DataError:
+        return {}
+    return {lossy[0]: lossless[0]} if len(np.unique(pixels)) <= LEVELS_OF_A_MASK else {}
 
 
-def _by_kind(root: Path, folder: Path, split: str | None, notes: list[str]) -> list[Record]:
-    """Records of good/ and of one folder per defect; in train/ without sub-folders, all images are good."""
-    folders, files, others = listed(folder) if folder != root else (listed(root)[0], listed(root)[1], 0)
-    notes.extend(_note_on_others(others))
-    records = []
-    if files and not folders and split in ("train", "calibration"):
-        records = [_record(root, path, GOOD, split) for path in files]
-    elif files:
-        notes.append(
-            f"{len(files)} images of {printable(folder)} are in no folder that names their kind and were not read"
-        )
-    for kind_folder in folders:
-        if kind_folder.name == MASKS_FOLDER:
-            continue
-        kind = GOOD if kind_folder.name.lower() in NORMAL_WORDS else printable(kind_folder.name)
-        inner_folders, images, inner_others = listed(kind_folder)
-        notes.extend(_note_on_others(inner_others))
-        records += [_record(root, path, kind, split) for path in images]
-        for inner in inner_folders:
-            inner_kind = GOOD if kind == GOOD else printable(inner.name)
-            records += [_record(root, path, inner_kind, split) for path in listed(inner)[1]]
-    return records
+def _masked(root: Path, record: Record, beside: dict[Path, Path]) -> Record:
+    """The record with its mask; a mask beside the picture of an image taken to be good says whether it is."""
+    assert record.path is not None, "a folder's record is a file"
+    mask = beside.get(record.path)
+    if record.label == 1:
+        return replace(record, mask=mask or mask_of(root, record.path))
+    if mask is None or record.label is None:
+        return record
+    try:
+        is_good = not decode(mask).pixels.any()
+    except DataError:
+        return replace(record, kind=UNLABELLED, label=None)
+    return record if is_good else replace(record, kind=ANOMALOUS, label=1, mask=mask)
 
 
-def _record(root: Path, path: Path, kind: str, split: str | None) -> Record:
-    mask = None if kind == GOOD else mask_of(root, path)
-    label = 0 if kind == GOOD else 1
-    return Record(printable(path.relative_to(root)), kind, label, split, path=path, mask=mask)
+def _unused_masks(root: Path, masks: Iterable[Path], pictures: list[Path]) -> list[Unopened]:
+    stems = {path.stem.lower() for path in pictures}
+    unused = []
+    for mask in masks:
+        own = {mask.stem.lower(), (stem_of_picture(mask.stem) or mask.stem).lower(), mask.parent.name.lower()}
+        matched = bool(own & stems)
+        reason = "is a mask" if matched else "is a mask by the name of its folder, and no picture has its name"
+        unused.append(Unopened(printable(mask.relative_to(root)), reason, may_be_part=not matched))
+    return unused
 
 
 def mask_of(root: Path, path: Path) -> Path | None:
@@ -96,10 +127,6 @@ def mask_of(root: Path, path: Path) -> Path | None:
             if (mask := folder / f"{stem}{suffix}").is_file():
                 return mask
     return None
-
-
-def _note_on_others(count: int) -> list[str]:
-    return [f"ignored files that are not images by their names: {count}"] if count else []
 
 
 def _note_on_masks(records: list[Record]) -> list[str]:

@@ -23,6 +23,19 @@ class Decoded(NamedTuple):
     notes: tuple[str, ...]
 
 
+PARTLY_READ = "only the first of"
+
+
+def only_first(count: int, what: str) -> str:
+    """Note that the others of so many pages or pictures in one file were not read."""
+    return f"{PARTLY_READ} {count} {what} was read"
+
+
+def is_partial(note: str) -> bool:
+    """Whether a note on an image tells of pages or pictures in its file that were not read."""
+    return note.startswith(PARTLY_READ)
+
+
 def as_pixels(array: np.ndarray, name: str) -> Decoded:
     """An array (h, w) or (h, w, c) of any number type as (h, w, c) uint8, uint16 or float32, with no level lost.
 

@@ -1,5 +1,6 @@
 """Words and numbers by which sources label records as normal or anomalous, and name their splits."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -10,27 +11,89 @@ from hizumi.data.manifest import GOOD, UNLABELLED, Record
 from hizumi.errors import DataError, UsageError
 from hizumi.storage.files import printable
 
-NORMAL_WORDS = frozenset({"good", "normal", "ok"})
-ANOMALOUS_WORDS = frozenset({"abnormal", "anomalous", "anomaly", "bad", "defect", "defective", "ng"})
+NORMAL_WORDS = frozenset(
+    {
+        *("accept", "accepted", "defect free", "fine", "flawless", "good", "healthy", "intact", "io", "no defect"),
+        *("no defects", "non defective", "normal", "ok", "okay", "pass", "passed", "undamaged"),
+    }
+)
+ANOMALOUS_WORDS = frozenset(
+    {
+        *("abnormal", "anomalies", "anomalous", "anomaly", "bad", "damaged", "defect", "defective", "defects"),
+        *("fail", "failed", "failure", "fault", "faulty", "flawed", "ng", "nio", "no good", "nok", "non ok"),
+        *("not good", "not ok", "reject", "rejected", "rejects"),
+    }
+)
 ANOMALOUS = "anomalous"
 UNKNOWN_WORDS = frozenset({"", "-1", "nan", "none"})
 SPLITS = {
     "train": "train",
     "training": "train",
+    "learn": "train",
     "calibration": "calibration",
+    "calib": "calibration",
     "validation": "calibration",
+    "validate": "calibration",
+    "valid": "calibration",
     "val": "calibration",
+    "dev": "calibration",
     "test": "test",
+    "testing": "test",
+    "tests": "test",
+    "evaluation": "test",
 }
+NOTHING_WORDS = frozenset(
+    {
+        *(
+            "data",
+            "dataset",
+            "files",
+            "frames",
+            "image",
+            "images",
+            "img",
+            "imgs",
+            "jpegimages",
+            "only",
+            "part",
+            "parts",
+        ),
+        *("photo", "photos", "picture", "pictures", "sample", "samples", "set", "videos"),
+    }
+)
 
 NormalClass = int | Literal["all"] | None
 """Which of several classes is the normal one; "all": every class is normal, and a record's kind names its class."""
 
 
+def plain_words(name: str) -> str:
+    """A folder's name or a label in lower case, without numbering or words such as "images": "good" for 0.Good_images.
+
+    Empty where nothing else is in it.
+    """
+    words = re.findall(r"[^\W_]+", re.sub(r"^\d+[\W_]+(?=\D)", "", name.strip().lower()))
+    return " ".join(word for word in words if word not in NOTHING_WORDS)
+
+
+def is_normal(name: str) -> bool:
+    """Whether a folder's name or a label says good."""
+    return plain_words(name) in NORMAL_WORDS
+
+
+def is_anomalous(name: str) -> bool:
+    """Whether a folder's name or a label says bad, without saying how."""
+    return plain_words(name) in ANOMALOUS_WORDS
+
+
+def split_named(name: str) -> str | None:
+    """The split that a folder's name tells of; None for other names."""
+    return SPLITS.get(plain_words(name))
+
+
 def are_classes(words: Iterable[str]) -> bool:
     """Whether these labels or folder names are classes, not 0 and 1 or words such as good and bad."""
     found = {word.strip().lower() for word in words} - UNKNOWN_WORDS
-    return not (found & (NORMAL_WORDS | ANOMALOUS_WORDS) or found <= {"0", "1", "true", "false"})
+    return not (any(is_normal(word) or is_anomalous(word) for word in found) or found <= {"0", "1", "true", "false"})
 
 
 def with_classes(records: Sequence[Record], words: Sequence[str]) -> list[Record]:
@@ -47,7 +110,7 @@ def label_of_word(word: str) -> tuple[int | None, str]:
     word = word.strip()
     if word in ("", "-1", "nan", "None"):
         return None, UNLABELLED
-    if word.lower() in NORMAL_WORDS or _is_number(word, 0):
+    if is_normal(word) or _is_number(word, 0):
         return 0, GOOD
     return 1, ANOMALOUS if _is_number(word, 1) else word
 
@@ -55,9 +118,9 @@ def label_of_word(word: str) -> tuple[int | None, str]:
 def split_of_word(word: str, where: str) -> str | None:
     """The split a word names, None for an empty one; DataError for a word that names none."""
     word = word.strip().lower()
-    if word and word not in SPLITS:
+    if word and split_named(word) is None:
         raise DataError(f"{where}: split {word!r} is not known; write train, calibration or test, or leave it empty")
-    return SPLITS.get(word)
+    return split_named(word)
 
 
 def labels_of(values: np.ndarray, normal_class: NormalClass, where: str) -> list[tuple[int | None, str]]:

@@ -73,14 +73,25 @@ class Failure:
         return cls(index, name, str(error).removeprefix(f"{name}: "))
 
 
+class Unopened(NamedTuple):
+    """A file (or a folder, whose name ends in a slash) that was found and not opened, and why.
+
+    `may_be_part` is False for what is surely no part to be judged, such as a text file or the mask of a picture.
+    """
+
+    name: str
+    reason: str
+    may_be_part: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Manifest:
     """All records of a source, in a fixed order, with the arrays that hold their rows.
 
     `arrays` is (n, h, w, c) images, (n, d) vectors, or an object array of (h, w, c) images of several sizes; `masks`
     is (n, h, w), True where anomalous. `columns` names the d columns of a table. `notes` are sentences for the user
-    on what was ignored or assumed while the source was read. With `motion`, each record is a frame together with
-    its motion. `source` is None for data in memory.
+    on what was assumed while the source was read, `unopened` the files in it that are not among the records. With
+    `motion`, each record is a frame together with its motion. `source` is None for data in memory.
     """
 
     records: tuple[Record, ...]
@@ -91,6 +102,7 @@ class Manifest:
     notes: tuple[str, ...] = ()
     motion: Motion | None = None
     source: Source | None = None
+    unopened: tuple[Unopened, ...] = ()
     _hashes: dict[Path | int, str] = field(default_factory=dict, repr=False)
 
     @property

@@ -1,8 +1,12 @@
 """What a user may say about data that are about to be opened."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from hizumi.data.labels import NormalClass
+
+Layout = Literal["auto", "flat", "kinds", "splits", "classes", "unlabelled"]
+"""How folders are understood; see `hizumi.data.layouts`."""
 
 
 @dataclass(frozen=True)
@@ -11,3 +15,6 @@ class SourceOptions:
 
     normal_class: NormalClass = None
     motion: bool = False
+    good: tuple[str, ...] = ()
+    layout: Layout = "auto"
+    recursive: bool = True

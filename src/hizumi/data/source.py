@@ -20,13 +20,13 @@ from hizumi.data.arrays import (
 )
 from hizumi.data.builtin_sets import BUILTIN_NAMES, builtin
 from hizumi.data.clips import open_clips, with_neighbours
-from hizumi.data.decoding import IMAGE_SUFFIXES
+from hizumi.data.decoding import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from hizumi.data.folders import open_folder
 from hizumi.data.labels import NormalClass
-from hizumi.data.manifest import Manifest, Record, Source
-from hizumi.data.options import SourceOptions
+from hizumi.data.manifest import Manifest, Record, Source, Unopened
+from hizumi.data.options import Layout, SourceOptions
 from hizumi.data.tables import open_csv
-from hizumi.data.video import VIDEO_SUFFIXES, open_video
+from hizumi.data.video import open_video
 from hizumi.errors import DataError, UsageError
 from hizumi.storage.files import printable
 
@@ -40,17 +40,23 @@ def open_source(
     *,
     normal_class: NormalClass = None,
     motion: bool = False,
+    good: Sequence[str] = (),
+    layout: Layout = "auto",
+    recursive: bool = True,
 ) -> Manifest:
     """Open images or numbers of any supported kind as a Manifest.
 
-    A folder (flat and all good; good/ beside defects; MVTec AD), an image file, a video file, a .csv (a manifest with a
+    A folder (to any depth; see `hizumi.data.layouts`), an image file, a video file, a .csv (a manifest with a
     column `path`, or a table), .npy, .npz, the name of a built-in set, an array (n, h, w[, c]) or (n, d), a tensor
     (n, c, h, w) or (n, d), a torch data set, or a list of files, folders or arrays. `normal_class` is the normal one
     of several classes; with "all", every class (label or folder) is normal, and a record's kind names its class. With
-    `motion`, images are frames of clips, each with a neighbour (see `clips.py`), and folders are read as clips. Raises
-    DataError, or UsageError for a name that is neither a path nor a built-in set.
+    `motion`, images are frames of clips, each with a neighbour (see `clips.py`), and folders are read as clips. `good`
+    names the folders of good images where their names do not say so; `layout` overrules what names say: "flat", all are
+    good; "kinds", folders are kinds even where they are called train or test; "splits", as by names; "classes", every
+    folder is a class. Without `recursive`, folders in a folder are left out. Raises DataError, or UsageError for a name
+    that is neither a path nor a built-in set.
     """
-    options = SourceOptions(normal_class, motion)
+    options = SourceOptions(normal_class, motion, tuple(good), layout, recursive)
     manifest = _opened(data, options)
     if isinstance(data, (str, Path)):
         path = Path(data).expanduser()
@@ -115,13 +121,26 @@ def _open_list(items: list[Any], options: SourceOptions) -> Manifest:
         raise DataError("the list of data is empty; give at least one file or array")
     if not all(isinstance(item, (str, Path)) for item in items):
         return open_images([np.asarray(item) for item in items], "list")
-    records: list[Record] = []
+    records: dict[Path, Record] = {}
     notes: list[str] = []
+    unopened: list[Unopened] = []
     for path in map(Path, items):
-        if path.is_dir():
-            folder = open_clips(path) if options.motion else open_folder(path, options)
-            records += [replace(record, name=f"{printable(path)}/{record.name}") for record in folder.records]
-            notes += folder.notes
-        else:
-            records.append(Record(printable(path), path=path))
-    return Manifest(tuple(records), name="files", notes=tuple(notes))
+        part = _part_of_list(path, options)
+        notes += part.notes
+        unopened += part.unopened
+        for record in part.records:
+            assert record.path is not None, "records of folders and files are files"
+            if records.setdefault(record.path.resolve(), record) is not record:
+                unopened.append(Unopened(record.name, "was named before", may_be_part=False))
+    return Manifest(tuple(records.values()), name="files", notes=tuple(notes), unopened=tuple(unopened))
+
+
+def _part_of_list(path: Path, options: SourceOptions) -> Manifest:
+    """One path of a list; names begin with that path."""
+    if not path.is_dir():
+        return Manifest((Record(printable(path), path=path),))
+    folder = open_clips(path) if options.motion else open_folder(path, options)
+    records = tuple(replace(record, name=f"{printable(path)}/{record.name}") for record in folder.records)
+    unopened = tuple(each._replace(name=f"{printable(path)}/{each.name}") for each in folder.unopened)
+    notes = tuple(f"{printable(path)}: {note}" for note in folder.notes)
+    return replace(folder, records=records, notes=notes, unopened=unopened)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from hizumi.data.images import Decoded, as_pixels
+from hizumi.data.images import Decoded, as_pixels, only_first
 from hizumi.data.rasters import from_ink, over_black, refuse_bomb, upright
 from hizumi.errors import DataError
 
@@ -51,7 +51,7 @@ def decode_tiff(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
                 raise CodecMissingError from error
             raise
         axes = series.axes if stacked else page.axes
-        notes = () if stacked or len(tiff.pages) == 1 else (f"only the first of {len(tiff.pages)} pages was read",)
+        notes = () if stacked or len(tiff.pages) == 1 else (only_first(len(tiff.pages), "pages"),)
         return _as_levels(_channels_last(raw, axes, name), page, notes, name)
 
 

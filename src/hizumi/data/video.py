@@ -10,7 +10,6 @@ from hizumi.data.manifest import Manifest
 from hizumi.errors import DataError, UsageError
 from hizumi.storage.files import printable
 
-VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 LARGEST_BYTES = 4 * 2**30  # of all frames together, since they are held in memory
 
 

@@ -67,6 +67,7 @@ class Scored:
     map: Float[np.ndarray, "h w"] | None
     picture: UInt8[np.ndarray, "h w 3"] | None
     normal: UInt8[np.ndarray, "h w 3"] | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,4 +111,5 @@ class Scorer:
             self.reader.restored(piece, outputs[MAP])[0] if MAP in outputs else None,
             piece.picture,
             normal,
+            piece.notes,
         )

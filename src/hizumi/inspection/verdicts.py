@@ -1,15 +1,18 @@
 """From scores to verdicts, whatever made the scores."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
 
 from hizumi.calibration import Box, Calibration, Verdict, boxes_over
 from hizumi.data import Manifest, open_source
-from hizumi.data.manifest import Failure
+from hizumi.data.images import is_partial
+from hizumi.data.manifest import Failure, Unopened
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.source import is_table
 from hizumi.inspection.scoring import Scored, Scorer
@@ -18,19 +21,33 @@ from hizumi.preprocessing.preprocessing import Preprocessing
 
 @dataclass(frozen=True, eq=False)
 class Inspection(Sequence[Verdict]):
-    """Verdicts in the order of the input, and the records that could not be read."""
+    """Verdicts in the order of the input, the records that could not be read, and the files that were not opened.
+
+    `notes` are sentences on how the data were understood and converted.
+    """
 
     verdicts: tuple[Verdict, ...]
     failures: tuple[Failure, ...] = ()
+    unopened: tuple[Unopened, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, items: Iterable[Verdict | Failure]) -> Self:
-        """Sorted out of a mixture of both."""
+    def of(cls, items: Iterable[Verdict | Failure], manifest: Manifest) -> Self:
+        """Sorted out of a mixture of both, with what the manifest that they come from says."""
         items = list(items)
+        verdicts = tuple(item for item in items if isinstance(item, Verdict))
         return cls(
-            tuple(item for item in items if isinstance(item, Verdict)),
+            verdicts,
             tuple(item for item in items if isinstance(item, Failure)),
+            manifest.unopened,
+            (*manifest.notes, *counted_notes(verdicts)),
         )
+
+    @property
+    def has_unjudged(self) -> bool:
+        """Whether anything that may be a part, or a page of one, has no verdict."""
+        partly = any(is_partial(note) for verdict in self.verdicts for note in verdict.notes)
+        return partly or bool(self.failures) or any(each.may_be_part for each in self.unopened)
 
     def __len__(self) -> int:
         return len(self.verdicts)
@@ -63,7 +80,17 @@ class InspectorBase(ABC):
     @final
     def inspect(self, X: Any, *, strict: bool = False, observe: Observer | None = None) -> Inspection:
         """Verdicts on a folder, file, array, table, or a list of them; what cannot be read is in `failures`."""
-        return Inspection.of(self.inspect_each(X, strict=strict, observe=observe))
+        manifest = self.to_inspect(X)
+        return Inspection.of(self.inspect_each(manifest, strict=strict, observe=observe), manifest)
+
+    @final
+    def to_inspect(self, X: Any, *, recursive: bool = True) -> Manifest:
+        """The records of what a user gives: all images of a folder, whatever the folders in it are called."""
+        if isinstance(X, Manifest):
+            return X
+        if isinstance(X, str | Path) or (isinstance(X, list | tuple) and not is_table(X)):
+            return open_source(X, motion=self.uses_motion, layout="unlabelled", recursive=recursive)
+        return self._manifest(X)
 
     @final
     def inspect_each(
@@ -71,13 +98,19 @@ class InspectorBase(ABC):
     ) -> Iterator[Verdict | Failure]:
         """Verdicts one by one, for more images than memory holds; without pictures it is faster."""
         scorer, progress = self.scorer(), reporting(observe, "scoring")
-        for item in scorer.score(self._manifest(X), pictures=pictures, strict=strict, on_progress=progress):
+        for item in scorer.score(self.to_inspect(X), pictures=pictures, strict=strict, on_progress=progress):
             yield item if isinstance(item, Failure) else verdict_on(item, self.calibration_)
 
 
 def opened(X: Any, *, motion: bool) -> Manifest:
     """The records of what a user gives; tables become float64."""
     return open_source(np.asarray(X, dtype=np.float64) if is_table(X) else X, motion=motion)
+
+
+def counted_notes(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
+    """Each note on reading once, with the number of inputs that it is about."""
+    counts = Counter(note for verdict in verdicts for note in verdict.notes)
+    return tuple(f"{note}: {count} inputs" for note, count in counts.items())
 
 
 def verdict_on(item: Scored, calibration: Calibration) -> Verdict:
@@ -98,4 +131,5 @@ def verdict_on(item: Scored, calibration: Calibration) -> Verdict:
         boxes=boxes,
         picture=item.picture,
         normal=item.normal,
+        notes=item.notes,
     )

@@ -31,6 +31,7 @@ class Piece:
     size: tuple[int, int] | None = None
     tiles: tuple[tuple[int, int], ...] | None = None
     picture: np.ndarray | None = None  # (H, W, 3) uint8, where wanted
+    notes: tuple[str, ...] = ()  # on what was converted
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Reader:
 
     def piece(self, manifest: Manifest, index: int, pictures: bool) -> Piece:
         """One record; raises DataError where it cannot be read, or is unlike the training data."""
-        name, pixels = manifest.records[index].name, manifest.read(index).pixels
+        name = manifest.records[index].name
+        pixels, notes = manifest.read(index)
         sizing, window = self.preprocessing.sizing, self.preprocessing.window
         if manifest.vectors != self.preprocessing.vectors:
             raise DataError(
@@ -77,10 +79,10 @@ class Reader:
             whole = prepare(pixels, channels=channels, window=window, name=name)
             picture = self.displayed(window.to_unit(whole))
         if sizing is None or not self.preprocessing.tiled:
-            return Piece(index, name, image[np.newaxis], size, None, picture)
+            return Piece(index, name, image[np.newaxis], size, None, picture, notes)
         tiles = sizing.tiles(*size)
         crops = [image[:, top : top + sizing.height, left : left + sizing.width] for top, left in tiles]
-        return Piece(index, name, np.stack(crops), size, tiles, picture)
+        return Piece(index, name, np.stack(crops), size, tiles, picture, notes)
 
     def restored(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
         """Planes of a record's crops, such as maps, at the size of the record."""

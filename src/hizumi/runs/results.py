@@ -1,6 +1,6 @@
 """Results of fits, inspections and evaluations as plain data: the keys of their JSON, the columns of their tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,9 +64,14 @@ def calibration_result(calibration: "Calibration") -> dict[str, Any]:
 
 
 def inspection_result(
-    options: Options, calibration: "Calibration", verdicts: Sequence["Verdict"], unread: Unread
+    options: Options,
+    calibration: "Calibration",
+    verdicts: Sequence["Verdict"],
+    unread: Unread,
+    unopened: Unread = (),
+    notes: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """All verdicts, and by which threshold."""
+    """All verdicts, by which threshold, and what has none."""
     return {
         "detector": options["detector"]["name"],
         **calibration_result(calibration),
@@ -74,7 +79,15 @@ def inspection_result(
         "anomalous": sum(verdict.anomalous for verdict in verdicts),
         "verdicts": [verdict.to_dict() for verdict in verdicts],
         "failures": _failures(unread),
+        "unopened": _failures(unopened),
+        "notes": list(notes),
     }
+
+
+def inspection_rows(verdicts: Iterable["Verdict"], without: Unread) -> Iterator[dict[str, Any]]:
+    """One flat row for each verdict, for CSV; then one for each name without a verdict, with the reason."""
+    yield from (verdict.to_row() for verdict in verdicts)
+    yield from ({"name": name, "anomalous": None, "reason": reason} for name, reason in without)
 
 
 def assessment_result(

@@ -1,0 +1,196 @@
+"""What folders of images mean: which hold good images, which defects of what kind, and which are for what.
+
+The names of the folders say it, to any depth and in any case. Known layouts are good images in one folder; good/
+beside a folder for each kind of defect; train/ and test/ with these in them (MVTec AD, MVTec LOCO, GANomaly's
+train/0.normal and test/1.abnormal); and a folder for each class. `--layout` and `--good` say it where names do not.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hizumi.data.labels import (
+    is_anomalous,
+    is_normal,
+    plain_words,
+    split_named,
+    with_classes,
+)
+from hizumi.data.manifest import GOOD, UNLABELLED, Record
+from hizumi.data.options import SourceOptions
+from hizumi.errors import DataError, UsageError
+from hizumi.storage.files import printable
+
+ADVICE = (
+    "put good images directly in it, or in good/ beside one folder per defect, or in train/good and test/<kind>; "
+    "or name the folders of good images with --good (`good`), or say --layout flat (`layout`) where all are good"
+)
+FOLDERS_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """Records of the images of a folder, the name of its layout, and notes on what could not be told."""
+
+    records: tuple[Record, ...]
+    layout: str
+    notes: tuple[str, ...] = ()
+
+
+def understood(root: Path, images: Sequence[Path], options: SourceOptions) -> Understanding:
+    """Label images by the folders that they lie in, as the options say or else as the folders' names do.
+
+    Raises DataError where the names say nothing, and UsageError where no folder has a name that was given as good.
+    """
+    reading = _Names(_good_folders(root, images, options), options.layout)
+    if options.layout == "flat":
+        return Understanding(tuple(_record(root, path) for path in images), "good images, whatever their folders")
+    if options.layout == "unlabelled":
+        records = tuple(_unlabelled(_record(root, path)) for path in images)
+        return Understanding(records, "images to be judged, whatever their folders")
+    folders = [_folders(root, path) for path in images]
+    are_classes = any(folders) and not reading.good and not any(map(reading.tells, folders))
+    if are_classes and (options.normal_class == "all" or options.layout == "classes"):
+        return _classes(root, images, reading)
+    if not any(folders):
+        return Understanding(tuple(_record(root, path) for path in images), "a folder of good images")
+    splits = any(map(reading.split, folders))
+    if not splits and not any(map(reading.tells, folders)):
+        return _unnamed(root, images, reading)
+    records = tuple(_labelled(root, path, reading, splits) for path in images)
+    return Understanding(records, _name(records, folders, reading), _notes_on_unlabelled(root, records))
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What the names of folders say, `good` being those that the user has named."""
+
+    good: frozenset[str]
+    layout: str
+
+    def split(self, parts: Sequence[str]) -> str | None:
+        """The split that the outermost of such folders names."""
+        if self.layout in ("kinds", "classes"):
+            return None
+        return next((split for part in parts if (split := split_named(part)) and part.lower() not in self.good), None)
+
+    def is_good(self, parts: Sequence[str]) -> bool:
+        if self.good:
+            return any(part.lower() in self.good for part in parts)
+        return any(map(is_normal, parts)) and not any(map(is_anomalous, parts))
+
+    def tells(self, parts: Sequence[str]) -> bool:
+        """Whether any of these names says good or bad."""
+        return self.is_good(parts) or any(is_anomalous(part) for part in parts)
+
+    def kind(self, parts: Sequence[str]) -> str | None:
+        """The name that says most: the innermost that is neither a split, a number, a date nor a bare good or bad."""
+        named = [part for part in parts if plain_words(part) and not (split_named(part) and self.layout != "classes")]
+        telling = [part for part in named if not (is_anomalous(part) or is_normal(part) or _is_number(part))]
+        chosen = telling or [part for part in named if is_anomalous(part)] or named
+        return printable(chosen[-1]) if chosen else None
+
+
+def _labelled(root: Path, path: Path, names: _Names, splits: bool) -> Record:
+    parts = _folders(root, path)
+    split, kind = names.split(parts), names.kind(parts)
+    record = _record(root, path, split)
+    if names.is_good(parts) or (kind is None and split in ("train", "calibration") and not names.good):
+        return record
+    if kind is None or (splits and split is None and not names.tells(parts)):
+        return replace(_unlabelled(record), split="test" if splits else None)
+    return replace(record, kind=kind, label=1, split=split or ("test" if splits else None))
+
+
+def _classes(root: Path, images: Sequence[Path], names: _Names) -> Understanding:
+    folders = [_folders(root, path) for path in images]
+    kinds = [_class_name(parts, names) or "" for parts in folders]
+    records = [_record(root, path, names.split(parts)) for path, parts in zip(images, folders, strict=True)]
+    return Understanding(tuple(with_classes(records, kinds)), f"{len(set(kinds))} classes, all of them normal")
+
+
+def _class_name(parts: Sequence[str], names: _Names) -> str | None:
+    own = [part for part in parts if not (split_named(part) and names.layout != "classes")]
+    return printable(own[-1]) if own else None
+
+
+def _unnamed(root: Path, images: Sequence[Path], names: _Names) -> Understanding:
+    """Images in folders whose names say nothing: only those in no such folder are taken to be good."""
+    records = [_record(root, path) for path in images]
+    inner = {_outermost(root, path) for path in images if names.kind(_folders(root, path)) is not None}
+    found = ", ".join(map(printable, sorted(inner)[:FOLDERS_NAMED]))
+    loose = [record for record, path in zip(records, images, strict=True) if names.kind(_folders(root, path)) is None]
+    if not inner:
+        return Understanding(tuple(records), "a folder of good images")
+    if not loose:
+        raise DataError(f"{printable(root)}: holds no image, only the folders {found}; {ADVICE}")
+    good = set(loose)
+    marked = [record if record in good else _unlabelled(record) for record in records]
+    note = (
+        f"{len(records) - len(loose)} images in folders whose names do not say good or bad ({found}) are not learned "
+        "from; name those that are good with --good (`good`), or say --layout flat (`layout`) where all are"
+    )
+    return Understanding(tuple(marked), "a folder of good images beside others", (note,))
+
+
+def _good_folders(root: Path, images: Iterable[Path], options: SourceOptions) -> frozenset[str]:
+    """The names of folders of good images that the user has given, in lower case."""
+    there = {part.lower(): part for path in images for part in _folders(root, path)}
+    good = frozenset(name.strip("/\\").lower() for name in options.good)
+    if missing := sorted(good - there.keys()):
+        known = ", ".join(printable(name) for name in sorted(there.values())[:20]) or "none"
+        raise UsageError(f"{printable(root)}: no folder in it is called {missing[0]!r}; its folders are {known}")
+    number = options.normal_class
+    return good or (frozenset({str(number)}) if isinstance(number, int) and str(number) in there else frozenset())
+
+
+def _name(records: Sequence[Record], folders: Sequence[tuple[str, ...]], names: _Names) -> str:
+    if not any(map(names.split, folders)):
+        return "good images beside defects"
+    words = {part.lower() for parts in folders for part in parts}
+    if words >= {"train", "test", "good"}:
+        return "MVTec LOCO" if any(word.endswith("_anomalies") for word in words) else "MVTec AD"
+    if words & {"0.normal", "1.abnormal"}:
+        return "GANomaly's folders"
+    return "folders for " + ", ".join(sorted({record.split for record in records if record.split is not None}))
+
+
+def counted(records: Sequence[Record]) -> str:
+    """How many records are for what, such as "209 good to learn from, 83 to test, 63 masks"."""
+    learned = [record for record in records if record.label == 0 and record.split in ("train", None)]
+    counts = {
+        "good to learn from": len(learned),
+        "to calibrate with": sum(record.split == "calibration" for record in records),
+        "to test": sum(record.split == "test" or (record.split is None and record.label == 1) for record in records),
+        "unlabelled": sum(record.label is None and record.split != "test" for record in records),
+        "masks": sum(record.mask is not None for record in records),
+    }
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to learn from"
+
+
+def _notes_on_unlabelled(root: Path, records: Sequence[Record]) -> tuple[str, ...]:
+    unlabelled = [record.name for record in records if record.label is None]
+    if not unlabelled:
+        return ()
+    return (f"{len(unlabelled)} images are in no folder that says whether they are good, such as {unlabelled[0]}",)
+
+
+def _record(root: Path, path: Path, split: str | None = None) -> Record:
+    return Record(printable(path.relative_to(root)), GOOD, 0, split, path=path)
+
+
+def _unlabelled(record: Record) -> Record:
+    return replace(record, kind=UNLABELLED, label=None)
+
+
+def _folders(root: Path, path: Path) -> tuple[str, ...]:
+    return path.relative_to(root).parts[:-1]
+
+
+def _outermost(root: Path, path: Path) -> str:
+    return _folders(root, path)[0]
+
+
+def _is_number(name: str) -> bool:
+    return bool(re.fullmatch(r"[\d\W_]+", name))
