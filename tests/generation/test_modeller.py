@@ -259,3 +259,21 @@ def test_collapse_is_found_after_the_fit() -> None:
     (finding,) = fitted.findings_
     assert finding.name in ("mode collapse", "samples unlike the data")
     assert finding.severity == "problem"
+
+
+def test_a_preset_gives_the_model_its_settings_and_what_training_leaves_open() -> None:
+    short = TrainingOptions(budget=Budget(steps=2))
+    fitted = Modeller("dcgan", preset="fast", image_size=16, training=short).fit(stripes(40))
+    assert isinstance(fitted.model_, DCGAN)
+    assert fitted.model_.augmentation == ("colour", "translation", "cutout")
+    assert fitted.options_["training"]["batch_size"] == 16
+    assert [record["step"] for record in fitted.journal_.records][-1] == 2
+    given = Modeller(DCGAN(width=4, latent=4), preset="fast", training=short)
+    assert given._training_options().batch_size == 16
+    with pytest.raises(UsageError, match="DCGAN has no preset 'fats'; it has fast, small"):
+        Modeller("dcgan", preset="fats").check()
+
+
+def test_rows_are_not_augmented() -> None:
+    with pytest.raises(UsageError, match="leave it out for rows of numbers"):
+        Modeller(DCGAN(augmentation=("cutout",)), training=SHORT).fit(table(40))

@@ -212,3 +212,22 @@ def test_every_game_finds_a_normal_distribution(game: str) -> None:
     samples = model.sample(2000)
     assert float(samples.mean()) == pytest.approx(2, abs=0.3)
     assert 0.15 < float(samples.std()) < 0.85
+
+
+@pytest.mark.parametrize("model", [DCGAN, WGANGP])
+def test_real_and_generated_images_are_augmented_alike(
+    model: type[DCGAN] | type[WGANGP], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = model(latent=4, width=4, augmentation=("cutout",)).prepare((1, 16, 16))
+    seen = []
+    opponent = made.opponent
+    original = opponent.forward
+    monkeypatch.setattr(opponent, "forward", lambda items: seen.append(items.detach()) or original(items))
+    made.clock.steps_done = 4
+    made.step(torch.rand(8, 1, 16, 16) + 0.5)
+    of_items = [items for items in seen if len(items) == 8]
+    assert len(of_items) >= 3  # real ones, generated ones, and generated ones again for the generator
+    # A cut-out square is exactly 0, and the real pictures are nowhere.
+    cut = [(items == 0).flatten(1).float().mean(1) for items in of_items[:3]]
+    assert all(bool((share > 0).all()) for share in cut)
+    assert bool((cut[0] <= 0.25).all())

@@ -9,7 +9,7 @@ from torch.nn.functional import mse_loss
 from hizumi import networks
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.models.abilities import Autoencodes
-from hizumi.training import Budget, Card, Preset, drop_at
+from hizumi.training import Budget, Card, Preset, TrainingOptions, drop_at
 
 
 class Autoencoder(Autoencodes):
@@ -32,7 +32,10 @@ class Autoencoder(Autoencodes):
     )
     default_budget = Budget(steps=5000)
     default_batch_size = 16
-    presets = {"small": Preset(lambda: Autoencoder(width=8))}
+    presets = {
+        "fast": Preset(lambda: Autoencoder(), TrainingOptions(budget=Budget(steps=1500), batch_size=16)),
+        "small": Preset(lambda: Autoencoder(width=8)),
+    }
 
     def __init__(
         self,

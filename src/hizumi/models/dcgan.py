@@ -6,7 +6,7 @@ from hizumi import networks, objectives
 from hizumi.arguments import Momentum, NonNegativeInt, PositiveFloat, PositiveInt, ShareBelowOne
 from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, Preset
+from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 
 class DCGAN(Adversarial, HasOpponent):
@@ -35,7 +35,19 @@ class DCGAN(Adversarial, HasOpponent):
     )
     default_budget = Budget(steps=3000)
     default_batch_size = 128
-    presets = {"small": Preset(lambda: DCGAN(width=8, latent=4))}
+    presets = {
+        "fast": Preset(
+            lambda: DCGAN(
+                latent=64,
+                width=16,
+                learning_rate=1e-3,
+                average_decay=0.99,
+                augmentation=("colour", "translation", "cutout"),
+            ),
+            TrainingOptions(budget=Budget(steps=1500), batch_size=16),
+        ),
+        "small": Preset(lambda: DCGAN(width=8, latent=4)),
+    }
 
     def __init__(
         self,

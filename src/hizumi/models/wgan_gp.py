@@ -6,7 +6,7 @@ from hizumi import networks, objectives
 from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, Preset, linear_to_zero
+from hizumi.training import Budget, Card, Preset, TrainingOptions, linear_to_zero
 
 
 class WGANGP(Adversarial, HasOpponent):
@@ -34,7 +34,13 @@ class WGANGP(Adversarial, HasOpponent):
         paper="Gulrajani et al., Improved training of Wasserstein GANs, NIPS 2017",
     )
     default_budget = Budget(steps=20_000)
-    presets = {"small": Preset(lambda: WGANGP(width=8, hidden=(32, 32), latent=4, critic_steps=2))}
+    presets = {
+        "fast": Preset(
+            lambda: WGANGP(latent=64, width=16, learning_rate=1e-3, critic_steps=2, average_decay=0.99),
+            TrainingOptions(budget=Budget(steps=1000), batch_size=16),
+        ),
+        "small": Preset(lambda: WGANGP(width=8, hidden=(32, 32), latent=4, critic_steps=2)),
+    }
 
     def __init__(
         self,
