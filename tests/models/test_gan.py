@@ -228,6 +228,6 @@ def test_real_and_generated_images_are_augmented_alike(
     of_items = [items for items in seen if len(items) == 8]
     assert len(of_items) >= 3  # real ones, generated ones, and generated ones again for the generator
     # A cut-out square is exactly 0, and the real pictures are nowhere.
-    cut = [(items == 0).flatten(1).float().mean(1) for items in of_items[:3]]
+    cut = [(items == 0).flatten(1).float().mean(1) for items in (*of_items[:2], of_items[-1])]
     assert all(bool((share > 0).all()) for share in cut)
     assert bool((cut[0] <= 0.25).all())

@@ -47,7 +47,9 @@ class Adversarial(HasPrior, ABC):
     @final
     def shown(self, items: Tensor) -> Tensor:
         """Items as the opponent sees them, real and generated ones alike: changed at random where asked for."""
-        if self.augmentation and items.ndim == 2:
+        if not self.augmentation:
+            return items
+        if items.ndim == 2:
             raise UsageError(f"{type(self).__name__}: augmentation changes images; leave it out for rows of numbers")
         return objectives.augmented(items, self.augmentation)
 
