@@ -9,7 +9,7 @@ from PIL import Image
 from hizumi.calibration import Calibration, Verdict
 from hizumi.errors import UsageError
 from hizumi.report import ReportContent, contact_sheet, inspection_panel, overview, save_map
-from hizumi.report.panels import BOX_COLOUR, distortion, on_fixed_scale, tiles
+from hizumi.report.panels import BOX_COLOUR, OUTLINE, distortion, encircled, on_fixed_scale, outlined, tiles
 
 
 def test_scale_is_fixed_by_the_calibration(calibration: Calibration) -> None:
@@ -106,3 +106,32 @@ def test_overview_shows_a_typical_good_image_and_the_clearest_of_each_kind(conte
     assert {c: v.score for c, v in zip(captions[1:], verdicts[1:], strict=True)} == {
         kind: max(found) for kind, found in scores.items() if kind != "good"
     }
+
+
+def test_edges_of_the_part_lighten_its_map_and_nothing_else() -> None:
+    picture = np.zeros((20, 30, 3), dtype=np.uint8)
+    picture[:, 15:] = 200  # one edge, between columns 14 and 15
+    heat = np.full((20, 30, 3), 55, dtype=np.uint8)
+    found = outlined(heat, picture)
+    assert (found[:, 14:16] == round(55 + OUTLINE * 200)).all()
+    assert (np.delete(found, (14, 15), axis=1) == 55).all()
+    assert (outlined(heat, np.full_like(picture, 90)) == heat).all()
+
+
+def test_true_defects_are_encircled_on_the_map(verdicts: list[Verdict], calibration: Calibration) -> None:
+    mask = np.zeros((8, 10), dtype=bool)
+    mask[2:6, 3:8] = True
+    drawn = encircled(np.zeros((8, 10, 3), dtype=np.uint8), mask).any(axis=2)
+    expected = mask.copy()
+    expected[3:5, 4:7] = False
+    np.testing.assert_array_equal(drawn, expected)
+    doubled = encircled(np.zeros((16, 20, 3), dtype=np.uint8), mask).any(axis=2)
+    assert doubled.sum() == 2 * (8 + 10) - 4
+    verdict = verdicts[1]
+    plain, marked = tiles(verdict, calibration), tiles(verdict, calibration, np.ones((24, 24), dtype=bool))
+    assert [not np.array_equal(one.pixels, other.pixels) for one, other in zip(plain, marked, strict=True)] == [
+        False,
+        False,
+        False,
+        True,
+    ]

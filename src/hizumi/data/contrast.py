@@ -20,5 +20,16 @@ def flattened(images: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "
 
 def contrast_normalised(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Each image minus its mean, over its mean absolute deviation: global contrast normalisation in the L1 norm."""
-    centred = images - images.mean((1, 2, 3), keepdim=True)
-    return centred / centred.abs().mean((1, 2, 3), keepdim=True).clamp(min=FAINTEST)
+    centred = images - _mean(images)
+    return centred / _mean(centred.abs()).clamp(min=FAINTEST)
+
+
+def _mean(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 1 1"]:
+    """Mean of each image: of lines, of these, and of channels, each sum divided before the next.
+
+    An exported graph's engine adds the numbers of one reduction up one by one, also of several that it can merge, and
+    loses digits on tens of thousands of them, such as those of a white background.
+    """
+    for dimension in (3, 2, 1):
+        images = images.sum(dimension, keepdim=True) / images.shape[dimension]
+    return images

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Real
+from jaxtyping import Bool, Int, Real
 
 from hizumi.calibration import Calibration, Verdict
 from hizumi.errors import UsageError
@@ -20,7 +20,8 @@ class ReportContent:
     """Everything that one report shows; a section whose data are empty or None is left out.
 
     `evaluation` and `features` (n, k) are in the order of `verdicts`; without an evaluation nothing is known about
-    which inputs are good. `journal` holds the records of training, `failures` the (name, reason) of unreadable inputs.
+    which inputs are good. `masks`, in the same order, are True where an input is defective, None where that is not
+    known. `journal` holds the records of training, `failures` the (name, reason) of unreadable inputs.
     """
 
     title: str
@@ -35,11 +36,13 @@ class ReportContent:
     features: Real[np.ndarray, "n k"] | None = None
     data_notes: Sequence[str] = ()
     failures: Sequence[tuple[str, str]] = ()
+    masks: Sequence[Bool[np.ndarray, "h w"] | None] = ()
 
     def __post_init__(self) -> None:
         for name, count in (
             ("evaluation", None if self.evaluation is None else len(self.evaluation.names)),
             ("features", None if self.features is None else len(self.features)),
+            ("masks", len(self.masks) or None),
         ):
             if count is not None and count != len(self.verdicts):
                 raise UsageError(
@@ -57,6 +60,10 @@ class ReportContent:
     def kinds(self) -> list[str]:
         """Kind of each input: "good", the defect's name, or "" where unknown."""
         return [""] * len(self.verdicts) if self.evaluation is None else [str(kind) for kind in self.evaluation.kinds]
+
+    def mask(self, index: int) -> Bool[np.ndarray, "h w"] | None:
+        """Where an input is defective; None where it is not known to be."""
+        return self.masks[index] if self.masks else None
 
     @property
     def noun(self) -> str:

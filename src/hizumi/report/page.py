@@ -116,6 +116,7 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
         "groups": groups,
         "has_pictures": content.noun == "image",
         "has_normals": any(verdict.normal is not None for verdict in content.verdicts),
+        "has_masks": any(mask is not None for mask in content.masks),
         "has_maps": any(verdict.map is not None for verdict in content.verdicts),
         "listed": [(content.verdicts[i], content.kinds[i]) for i in order[:ROWS_IN_THE_TABLE]],
         "options": words.flat_options(content.options),
@@ -150,8 +151,8 @@ def _groups(content: ReportContent, limit: int) -> Iterable[Group]:
 
     def group(title: str, remark: str, indices: np.ndarray) -> Group:
         examples = []
-        for i in indices[:limit]:
-            shown = [_shown(tile) for tile in tiles(content.verdicts[i], content.calibration)]
+        for i in indices[:limit].tolist():
+            shown = [_shown(tile) for tile in tiles(content.verdicts[i], content.calibration, content.mask(i))]
             examples.append(Example(content.verdicts[i], content.kinds[i], shown))
         return Group(title, remark, examples, len(indices))
 

@@ -1,15 +1,15 @@
 """Pictures of an input: itself, its expected normal, the distortion, and the map on a fixed scale."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import Float, Real, UInt8
+from jaxtyping import Bool, Float, Real, UInt8
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
 from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.errors import UsageError
@@ -19,6 +19,7 @@ from hizumi.report.style import DEFECT, GOOD, HEAT, MUTED, new_figure, png, styl
 from hizumi.storage.files import write_atomically
 
 BOX_COLOUR = "#3fe0ff"  # far from every colour of the heat scale, also for colour-blind readers
+TRUTH_COLOUR = "#7dff6a"  # of the line around a true defect
 BOXES_DRAWN = 12
 OUTLINE = 0.4  # how far the strongest edges of the part lighten its map
 EDGES_BELOW = 0.98  # share of the pixels whose gradient is weaker than that of a strongest edge
@@ -35,8 +36,11 @@ class Tile:
     boxes: tuple[Box, ...] = ()
 
 
-def tiles(verdict: Verdict, calibration: Calibration) -> list[Tile]:
-    """The available pictures of one input: input, expected normal, distortion, anomaly map."""
+def tiles(verdict: Verdict, calibration: Calibration, mask: Bool[np.ndarray, "h w"] | None = None) -> list[Tile]:
+    """The available pictures of one input: input, expected normal, distortion, anomaly map.
+
+    The mask of its true defects is drawn as a line on the map, or on the input where there is no map.
+    """
     pictures = {"input": verdict.picture, "expected normal": verdict.normal}
     found = [Tile(name, pixels, pixels.shape[:2]) for name, pixels in pictures.items() if pixels is not None]
     if verdict.picture is not None and verdict.normal is not None:
@@ -47,6 +51,10 @@ def tiles(verdict: Verdict, calibration: Calibration) -> list[Tile]:
         if verdict.picture is not None:
             heat = outlined(heat, verdict.picture)
         found.append(Tile("anomaly map", heat, verdict.map.shape, verdict.boxes[:BOXES_DRAWN]))
+    if mask is None or not mask.any() or not found:
+        return found
+    place = -1 if verdict.map is not None else 0
+    found[place] = replace(found[place], pixels=encircled(found[place].pixels, mask))
     return found
 
 
@@ -80,6 +88,20 @@ def outlined(heat: UInt8[np.ndarray, "h w 3"], picture: UInt8[np.ndarray, "H W 3
     edges = np.hypot(*np.gradient(grey)) if min(grey.shape) > 1 else np.zeros_like(grey)
     strength = np.clip(edges / max(float(np.quantile(edges, EDGES_BELOW)), FAINTEST_EDGE), 0, 1)[..., None]
     return np.asarray((heat + OUTLINE * strength * (255.0 - heat)).round().astype(np.uint8))
+
+
+def encircled(pixels: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "H W"]) -> UInt8[np.ndarray, "h w 3"]:
+    """A picture with a line around each region of a mask, along the region's inner edge."""
+    height, width = pixels.shape[:2]
+    inside = np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+    line_pixels = max(1, round(min(height, width) / 100))
+    core = inside
+    for _ in range(line_pixels):
+        wide = np.pad(core, 1)
+        core = core & wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
+    drawn = pixels.copy()
+    drawn[inside & ~core] = ImageColor.getrgb(TRUTH_COLOUR)
+    return drawn
 
 
 @styled
