@@ -61,7 +61,7 @@ def open_source(
     if isinstance(data, (str, Path)):
         path = Path(data).expanduser()
         place = str(path.resolve()) if path.exists() else str(data)
-        manifest = replace(manifest, source=Source(printable(place), normal_class))
+        manifest = replace(manifest, source=Source(printable(place), normal_class, options.good, layout, recursive))
     return with_neighbours(manifest) if motion else manifest
 
 

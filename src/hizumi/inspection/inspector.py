@@ -61,7 +61,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         cache: Folder for decoded images, kept between fits. None: a temporary one.
 
     After `fit`: `detector_`, `preprocessing_`, `calibration_`, `findings_` (health check), `journal_`, `options_` (what
-    was done, in full), `notes_` and `failures_` (what was said about the data), `offset_`.
+    was done, in full), `notes_`, `failures_` and `unopened_` (what was said about the data), `offset_`.
     """
 
     detector_: Detector
@@ -146,6 +146,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.preprocessing_ = preprocessing
         self.journal_ = detector.journal
         self.failures_ = (*store.failures, *unread)
+        self.unopened_ = manifest.unopened
         self.notes_ = notes_on(manifest, store)
         self.findings_ = check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_)
         record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)

@@ -20,7 +20,8 @@ class ReportContent:
     """Everything that one report shows; a section whose data are empty or None is left out.
 
     `evaluation` and `features` (n, k) are in the order of `verdicts`; without an evaluation nothing is known about
-    which inputs are good. `journal` holds the records of training, `failures` the (name, reason) of unreadable inputs.
+    which inputs are good. `journal` holds the records of training, `failures` the (name, reason) of unreadable inputs,
+    `unopened` that of other files.
     """
 
     title: str
@@ -35,6 +36,7 @@ class ReportContent:
     features: Real[np.ndarray, "n k"] | None = None
     data_notes: Sequence[str] = ()
     failures: Sequence[tuple[str, str]] = ()
+    unopened: Sequence[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
         for name, count in (
