@@ -72,6 +72,11 @@ def calibration_result(calibration: "Calibration") -> dict[str, Any]:
     }
 
 
+def changed_result(calibration: "Calibration", notes: Iterable[str], unopened: Unread) -> dict[str, Any]:
+    """The threshold after a change, and what was said about the labelled data that it follows from."""
+    return {**calibration_result(calibration), "notes": list(notes), "unopened": _failures(unopened)}
+
+
 def inspection_result(
     options: Options,
     calibration: "Calibration",
