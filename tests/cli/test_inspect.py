@@ -126,3 +126,61 @@ def test_a_damaged_bundle_is_refused_in_one_line(harm, hizumi, bundle, parts):
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
     assert str(bundle) in outcome.err
+
+
+def test_folders_of_any_name_and_depth_are_inspected(hizumi, bundle, parts, tmp_path):
+    good, bad = parts / "test" / "good" / "0.png", parts / "test" / "hole" / "0.png"
+    for place, source in (("OK/0.png", good), ("0.png", bad), ("shift2/late/1.png", bad), ("deep/mask/0.png", good)):
+        (tmp_path / "new" / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "new" / place).write_bytes(source.read_bytes())
+    outcome = hizumi("inspect", bundle, tmp_path / "new", "--json", "-", "--fail-on-anomaly")
+    assert outcome.code == 3
+    verdicts = {verdict["name"]: verdict["anomalous"] for verdict in outcome.json["verdicts"]}
+    assert verdicts.keys() == {"OK/0.png", "0.png", "shift2/late/1.png"}
+    assert verdicts["0.png"] == verdicts["shift2/late/1.png"]
+    assert verdicts["0.png"]
+    assert outcome.json["unopened"] == [{"name": "deep/mask/0.png", "reason": "is a mask"}]
+
+
+@pytest.mark.parametrize("obstacle", ["dead.png", "x.heic", "pages.tif", None, "readme.txt"])
+def test_what_could_not_be_judged_does_not_pass_the_gate(obstacle, hizumi, bundle, parts, tmp_path):
+    hizumi("calibrate", bundle, "--rule", "k-sigma", "--false-alarm-rate", "1e-12")
+    folder = tmp_path / "new"
+    folder.mkdir()
+    content = min((parts / "train" / "good").iterdir()).read_bytes()
+    (folder / "a.png").write_bytes(content)
+    if obstacle == "pages.tif":
+        with Image.open(folder / "a.png") as page:
+            page.save(folder / obstacle, save_all=True, append_images=[page])
+    elif obstacle is not None:
+        (folder / obstacle).touch()
+    outcome = hizumi("inspect", bundle, folder, "--fail-on-anomaly", "--csv", tmp_path / "o.csv")
+    assert outcome.code == (0 if obstacle in (None, "readme.txt") else 4)
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO((tmp_path / "o.csv").read_text()))}
+    if obstacle is not None:
+        said = rows[obstacle].get("notes") or rows[obstacle]["reason"]
+        assert said
+        assert obstacle in outcome.out or said in outcome.out
+        assert (rows[obstacle]["anomalous"] == "") == (obstacle != "pages.tif")
+    assert hizumi("inspect", bundle, folder).code == 0
+
+
+def test_no_map_overwrites_another(hizumi, bundle, parts, tmp_path, monkeypatch):
+    for place, number in (("work/x/1.png", 0), ("x/1.png", 1), ("work/x/1.PNG", 2)):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes((parts / "test" / "hole" / f"{number}.png").read_bytes())
+    monkeypatch.chdir(tmp_path / "work")
+    assert hizumi("inspect", bundle, "x/1.png", "../x/1.png", "x/1.PNG", "--maps", "m").code == 0
+    names = sorted(path.name.casefold() for path in (tmp_path / "work" / "m" / "x").iterdir())
+    assert len(set(names)) == 3
+
+
+def test_an_inspection_in_python_says_what_has_no_verdict(bundle, parts, tmp_path):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "a.png").write_bytes((parts / "test" / "good" / "0.png").read_bytes())
+    (tmp_path / "new" / "b.raw").touch()
+    inspection = load(bundle).inspect(tmp_path / "new")
+    assert len(inspection) == 1
+    assert [each.name for each in inspection.unopened] == ["b.raw"]
+    assert inspection.has_unjudged
+    assert not load(bundle).inspect(tmp_path / "new" / "a.png").has_unjudged

@@ -33,8 +33,10 @@ RUN = {
     "--dry-run": False,
     "--json": None,
 }
+SOURCE = {"--normal-class": None, "--good": None, "--layout": "auto", "--recursive": True}
 OPTIONS = {
-    "fit": {"--detector": "reconstruction", "--output": "parts.hizumi", "--set": None, "--normal-class": None}
+    "fit": {"--detector": "reconstruction", "--output": "parts.hizumi", "--set": None}
+    | SOURCE
     | SIZING
     | INSPECTOR
     | TRAINING
@@ -47,10 +49,10 @@ OPTIONS = {
         "--detectors": "reconstruction,ganomaly,mahalanobis",
         "--output": "hizumi-compare",
         "--seeds": 1,
-        "--normal-class": None,
         "--strict": False,
         "--json": None,
     }
+    | SOURCE
     | SIZING
     | INSPECTOR
     | TRAINING,

@@ -7,9 +7,17 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured, print_table
-from hizumi.cli.summary import result_of_fit, result_of_training, show_fit, show_model, show_parity
+from hizumi.cli.summary import (
+    result_of_fit,
+    result_of_training,
+    show_fit,
+    show_model,
+    show_parity,
+    show_remarks,
+    unread,
+)
 from hizumi.errors import UsageError
-from hizumi.runs.results import calibration_result, exported_result
+from hizumi.runs.results import changed_result, exported_result
 
 
 def calibrate(
@@ -37,15 +45,19 @@ def calibrate(
 
     Nothing is fitted again: the bundle keeps the scores of its held-out good images.
     """
+    from hizumi.data import Manifest, open_source
     from hizumi.inspection import load, save
 
     if false_alarm_rate is None and rule is None and labelled is None:
         raise UsageError("nothing to change: give --false-alarm-rate, --rule or --labelled")
     inspector = load(bundle)
     before = inspector.calibration_
-    inspector.calibrate(false_alarm_rate=false_alarm_rate, rule=rule, labelled=labelled)
+    known = Manifest(()) if labelled is None else open_source(labelled, motion=inspector.uses_motion)
+    inspector.calibrate(false_alarm_rate=false_alarm_rate, rule=rule, labelled=None if labelled is None else known)
     output = save(inspector, output or bundle)
-    console = answer(calibration_result(inspector.calibration_) | {"bundle": str(output)}, json_to)
+    result = changed_result(inspector.calibration_, known.notes, unread(known.unopened))
+    console = answer(result | {"bundle": str(output)}, json_to)
+    show_remarks(console, known.notes, (), unread(known.unopened))
     rows = [
         [name, each.rule, f"{each.false_alarm_rate:.6g}", f"{each.threshold.value:.6g}"]
         for name, each in (("before", before), ("now", inspector.calibration_))

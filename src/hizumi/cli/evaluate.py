@@ -58,5 +58,6 @@ def write_assessment(folder: Path, content: "ReportContent", origin: dict[str, s
     result = origin | result_of_assessment(content)
     write_report(folder / "report.html", content)
     write_json(folder / "result.json", result)
-    write_csv(folder / "verdicts.csv", verdict_rows(content.verdicts, content.kinds, content.labels.tolist()))
+    without = [*content.failures, *content.unopened]
+    write_csv(folder / "verdicts.csv", verdict_rows(content.verdicts, content.kinds, content.labels.tolist(), without))
     return result

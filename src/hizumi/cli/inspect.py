@@ -10,7 +10,7 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, answer, coloured, print_table
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import refuse_nothing, show_remarks, show_unopened, unread
+from hizumi.cli.summary import refuse_nothing, show_remarks, unread
 from hizumi.errors import UsageError
 from hizumi.runs.results import inspection_result, inspection_rows
 
@@ -132,8 +132,7 @@ def _show(console: "Console", inspection: "Inspection") -> None:
         print_table(console, columns, _rows(shown[:ROWS_SHOWN]))
     if len(shown) > ROWS_SHOWN:
         console.print(f"... and {len(shown) - ROWS_SHOWN} more that are anomalous; --csv FILE lists all.")
-    show_remarks(console, inspection.notes, failures)
-    show_unopened(console, unread(inspection.unopened))
+    show_remarks(console, inspection.notes, failures, unread(inspection.unopened))
     line = f"{len(anomalous)} of {len(verdicts)} anomalous (score over {verdicts[0].threshold:.6g})."
     if failures:
         line += f" {len(failures)} could not be read."

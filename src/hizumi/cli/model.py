@@ -105,21 +105,25 @@ def likelihood(
 
     from hizumi.data import Failure
     from hizumi.generation import load
+    from hizumi.generation.examples import open_examples
 
     options.refuse_two_on_standard_output(json_to, csv_to)
     modeller = load(model)
+    manifest = open_examples(data, everything=True)
     with shown_progress() as observe:
-        items = list(modeller.likelihood_each(data, strict=strict, observe=observe))
+        items = list(modeller.likelihood_each(manifest, strict=strict, observe=observe))
     rows = [item for item in items if not isinstance(item, Failure)]
     failures = unread(item for item in items if isinstance(item, Failure))
+    unopened = unread(manifest.unopened)
     refuse_nothing(len(rows), failures)
     means = {key: float(np.mean([row[key] for row in rows])) for key in ("nats", "bits_per_dimension")}
-    result = {"model": str(model)} | likelihood_result(data, means, rows, failures)
-    console = answer(result, json_to, rows, csv_to)
+    result = {"model": str(model)} | likelihood_result(data, means, rows, failures, unopened)
+    without = ({"name": name, "reason": reason} for name, reason in [*failures, *unopened])
+    console = answer(result, json_to, [*rows, *without], csv_to)
     least = sorted(rows, key=lambda row: row["nats"])[:LEAST_LIKELY_SHOWN]
     cells = [[row["name"], f"{row['nats']:.6g}", f"{row['bits_per_dimension']:.4g}"] for row in least]
     print_table(console, ["Least likely", ">Nats", ">Bits per dimension"], cells)
-    show_remarks(console, (), failures)
+    show_remarks(console, manifest.notes, failures, unopened)
     console.print(
         f"{len(rows)} items: {means['nats']:.6g} nats, {means['bits_per_dimension']:.4g} bits per dimension on average."
     )
@@ -153,8 +157,15 @@ def evaluate(
     with shown_progress() as observe:
         result = assess(modeller, data, targets, features=space, seed=seed, strict=strict, observe=observe)
     console = answer({"model": str(model), **result}, json_to)
+    remarks = {name: result.pop(name) for name in ("notes", "failures", "unopened") if name in result}
     rows = [[name.replace("_", " ").replace(".", ": "), value] for name, value in flat_options(_rounded(result))]
     print_table(console, ["Measure", ">Value"], rows)
+    if remarks:
+        show_remarks(
+            console,
+            remarks["notes"],
+            *([(each["name"], each["reason"]) for each in remarks[key]] for key in ("failures", "unopened")),
+        )
 
 
 def _rounded(result: dict[str, Any]) -> dict[str, Any]:
@@ -186,5 +197,5 @@ def _make(
         pictures = modeller.pictures(before, translated=backwards)
         pictures += modeller.pictures([item.data for item in outcome.first], translated=translated and not backwards)
         write_sheet(output / "sheet.png", pictures, len(outcome.first))
-    show_remarks(console, (), outcome.failures)
+    show_remarks(console, manifest.notes, outcome.failures, unread(manifest.unopened))
     console.print(coloured(f"Made {outcome.count}; see {output}.", GOOD))

@@ -33,18 +33,34 @@ def refuse_nothing(read: int, failures: Sequence[tuple[str, str]]) -> None:
 def result_of_fit(inspector: "Inspector") -> dict[str, Any]:
     """What `hizumi fit` and `hizumi info` tell other programs."""
     failures = unread(inspector.failures_)
-    return fit_result(inspector.options_, inspector.calibration_, inspector.findings_, inspector.notes_, failures)
+    return fit_result(
+        inspector.options_,
+        inspector.calibration_,
+        inspector.findings_,
+        inspector.notes_,
+        failures,
+        unread(inspector.unopened_),
+    )
 
 
 def result_of_training(modeller: "Modeller") -> dict[str, Any]:
     """What `hizumi model train` and `hizumi info` tell other programs."""
-    return model_result(modeller.options_, modeller.findings_, modeller.notes_, unread(modeller.failures_))
+    failures, unopened = unread(modeller.failures_), unread(modeller.unopened_)
+    return model_result(modeller.options_, modeller.findings_, modeller.notes_, failures, unopened)
 
 
 def result_of_assessment(content: "ReportContent") -> dict[str, Any]:
     """What `hizumi evaluate` and `hizumi compare` tell other programs."""
     measures = {} if content.evaluation is None else content.evaluation.to_dict()
-    return assessment_result(content.detector, measures, content.options, content.findings, content.failures)
+    return assessment_result(
+        content.detector,
+        measures,
+        content.options,
+        content.findings,
+        content.failures,
+        content.unopened,
+        content.data_notes,
+    )
 
 
 def show_fit(console: "Console", inspector: "Inspector") -> None:
@@ -115,7 +131,7 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
     """The outcome in words and numbers, the most pressing first."""
     from hizumi.report.words import consequences, facts, headline
 
-    show_remarks(console, content.data_notes, content.failures)
+    show_remarks(console, content.data_notes, content.failures, content.unopened)
     evaluation = content.evaluation
     if evaluation is not None:
         measures = [[fact.name, fact.value, fact.note] for fact in facts(evaluation, content.noun)]
@@ -133,7 +149,7 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
 
 def _show_found(console: "Console", fitted: "Inspector | Modeller") -> None:
     """What was said about the data, and what the health check found, with remedies."""
-    show_remarks(console, fitted.notes_, unread(fitted.failures_))
+    show_remarks(console, fitted.notes_, unread(fitted.failures_), unread(fitted.unopened_))
     for finding in fitted.findings_:
         style = BAD if finding.severity == "problem" else WARNING
         console.print(coloured(f"{finding.severity.capitalize()}: {finding.message}. Remedy: {finding.remedy}.", style))
@@ -141,19 +157,21 @@ def _show_found(console: "Console", fitted: "Inspector | Modeller") -> None:
         console.print(coloured("Health check: nothing found.", GOOD))
 
 
-def show_remarks(console: "Console", notes: Iterable[str], failures: Sequence[tuple[str, str]]) -> None:
-    """What was assumed about the data, and what could not be read."""
+def show_remarks(
+    console: "Console",
+    notes: Iterable[str],
+    failures: Sequence[tuple[str, str]],
+    unopened: Sequence[tuple[str, str]] = (),
+) -> None:
+    """What was assumed about the data, what could not be read, and which files were found and not opened."""
     for note in notes:
         console.print(coloured(f"Note: {note}.", WARNING))
-    for name, reason in failures[:FAILURES_SHOWN]:
-        console.print(coloured(f"Not read: {name}: {reason}", BAD))
-    if len(failures) > FAILURES_SHOWN:
-        console.print(coloured(f"... and {len(failures) - FAILURES_SHOWN} more; {len(failures)} in all.", BAD))
+    _show_first(console, "Not read", failures, BAD)
+    _show_first(console, "Not opened", unopened, WARNING)
 
 
-def show_unopened(console: "Console", unopened: Sequence[tuple[str, str]]) -> None:
-    """Which files were found and not opened, the first few by name."""
-    for name, reason in unopened[:FAILURES_SHOWN]:
-        console.print(coloured(f"Not opened: {name}: {reason}.", WARNING))
-    if len(unopened) > FAILURES_SHOWN:
-        console.print(coloured(f"... and {len(unopened) - FAILURES_SHOWN} more; {len(unopened)} in all.", WARNING))
+def _show_first(console: "Console", what: str, reasons: Sequence[tuple[str, str]], style: str) -> None:
+    for name, reason in reasons[:FAILURES_SHOWN]:
+        console.print(coloured(f"{what}: {name}: {reason}", style))
+    if len(reasons) > FAILURES_SHOWN:
+        console.print(coloured(f"... and {len(reasons) - FAILURES_SHOWN} more; {len(reasons)} in all.", style))

@@ -1,17 +1,22 @@
 """Clips: consecutive frames of video, from folders or from any source that groups its frames."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from statistics import median_low
+
+import numpy as np
 
 from hizumi.data.decoding import decode
 from hizumi.data.files import found_beneath
 from hizumi.data.folders import MASKS_FOLDER, mask_of
 from hizumi.data.labels import is_normal, split_named
 from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record, Unopened
-from hizumi.data.masks import is_mask_folder
+from hizumi.data.masks import is_mask_folder, stem_of_picture
+from hizumi.data.options import SourceOptions
+from hizumi.data.video import LARGEST_BYTES, read_video
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
@@ -20,26 +25,53 @@ PARTS = 10  # into which a single clip is cut, so that it can be split into trai
 LAYOUTS = "put the frames of each clip into a folder of their own: <clip>, or train/<clip> and test/<clip>"
 
 
-def open_clips(root: Path) -> Manifest:
-    """Manifest of clips, one per folder of frames: the folder itself, <clip>/, or train/<clip>/ and test/<clip>/.
+def open_clips(root: Path, options: SourceOptions) -> Manifest:
+    """Manifest of clips: each folder of frames, and each video file, to any depth.
 
     Clips outside test/ are normal, and so are clips below a folder named good. Other test clips are labelled by masks,
-    ground_truth/<clip>/<frame>_mask.png or <frame>.png: a frame whose mask marks any pixel is anomalous, one without a
-    mask is normal. A test clip without a folder of masks is unlabelled. Raises DataError for a folder without frames.
+    ground_truth/<clip>/<frame>_mask.png or, as in UCSD's sets, <clip>_gt/<frame>.bmp: a frame whose mask marks any
+    pixel is anomalous, one without a mask is normal. A test clip without a folder of masks is unlabelled, and so is
+    every clip where the layout is "unlabelled". Neighbours are still to be found. Raises DataError for a folder without
+    frames.
     """
-    found = found_beneath(root)
+    found = found_beneath(root, recursive=options.recursive)
     masks = [path for path in found.images if any(map(is_mask_folder, path.relative_to(root).parts[:-1]))]
     folders = sorted({path.parent for path in set(found.images).difference(masks)}, key=_natural_path(root))
-    records = [record for folder in folders for record in _clip(root, folder)]
+    records = [record for folder in folders for record in _clip(root, folder, options)]
+    videos = sorted(found.videos, key=_natural_path(root))
+    film = open_videos([(printable(path.relative_to(root)), path) for path in videos])
+    records += [_of_folders(record, Path(record.group or "").parts, options) for record in film.records]
     if not records:
         raise DataError(f"{printable(root)}: holds no frames; {LAYOUTS}")
     used = {record.mask for record in records}
     unused = (Unopened(printable(path.relative_to(root)), "is a mask", False) for path in masks if path not in used)
-    videos = (Unopened(printable(path.relative_to(root)), "is a video beside frames") for path in found.videos)
-    manifest = Manifest(
-        tuple(records), name=printable(root.resolve().name), unopened=(*found.unopened, *videos, *unused)
-    )
-    return with_neighbours(manifest)
+    name = printable(root.resolve().name)
+    note = f"understood as {len(folders) + len(found.videos)} clips: {_counted(records)}"
+    notes = (note, *film.notes)
+    return Manifest(tuple(records), film.arrays, name=name, notes=notes, unopened=(*found.unopened, *unused))
+
+
+def open_videos(named: Sequence[tuple[str, Path]]) -> Manifest:
+    """Frames of video files, each a clip of the name given with it; frames of several sizes keep theirs."""
+    records: list[Record] = []
+    frames: list[np.ndarray] = []
+    for clip, path in named:
+        read = read_video(path, LARGEST_BYTES - sum(each.nbytes for each in frames))
+        start = len(records)
+        records += [Record(f"{clip}: frame {number}", group=clip, row=start + number) for number in range(len(read))]
+        frames.append(read)
+    return Manifest(tuple(records), _in_one(frames), name=named[0][0] if named else "videos")
+
+
+def _in_one(frames: Sequence[np.ndarray]) -> np.ndarray | None:
+    """Frames (n, h, w, c) of all clips, or an object array of them where their sizes differ."""
+    if not frames:
+        return None
+    if len({each.shape[1:] for each in frames}) == 1:
+        return frames[0] if len(frames) == 1 else np.concatenate(frames)
+    together = np.empty(sum(map(len, frames)), dtype=object)
+    together[:] = [frame for each in frames for frame in each]
+    return together
 
 
 def with_neighbours(manifest: Manifest) -> Manifest:
@@ -58,17 +90,25 @@ def with_neighbours(manifest: Manifest) -> Manifest:
     for index, record in enumerate(manifest.records):
         clips.setdefault(_clip_of(manifest, record), []).append(index)
     found: dict[int, Record] = {}
+    alone: list[Record] = []
+    gaps: list[tuple[Path | int, Path | int]] = []
     for clip, indices in clips.items():
-        own = [manifest.records[index] for index in indices]
-        sources = [record.source for record in own]
-        if own[0].path is not None and own[0].group is None:
-            sources = [*_frames(own[0].path.parent)]
-        neighbours = _neighbours(sources)
-        for index, record in zip(indices, own, strict=True):
+        runs = _unbroken(_sources([manifest.records[index] for index in indices]))
+        gaps += [(one[-1], other[0]) for one, other in pairwise(runs)]
+        neighbours = {source: neighbour for run in runs for source, neighbour in _neighbours(run).items()}
+        for index in indices:
+            record = manifest.records[index]
             if (neighbour := neighbours.get(record.source)) is None:
-                raise DataError(f"{record.name}: is the only frame of its clip; motion needs at least two. {LAYOUTS}")
-            found[index] = replace(record, neighbour=neighbour, group=clip)
-    return _divided(replace(manifest, records=tuple(found[index] for index in range(len(manifest)))))
+                alone.append(record)
+            else:
+                found[index] = replace(record, neighbour=neighbour, group=clip)
+    if not found:
+        raise DataError(f"{alone[0].name}: is the only frame of its clip; motion needs at least two. {LAYOUTS}")
+    reason = "is the only frame of its clip, or between two gaps; motion needs at least two"
+    unopened = (*manifest.unopened, *(Unopened(record.name, reason) for record in alone))
+    notes = (*manifest.notes, *_note_on_gaps(gaps))
+    records = tuple(found[index] for index in sorted(found))
+    return _divided(replace(manifest, records=records, notes=notes, unopened=unopened))
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
@@ -86,6 +126,43 @@ def _clip_of(manifest: Manifest, record: Record) -> str:
     return manifest.name
 
 
+def _sources(records: Sequence[Record]) -> Sequence[Path | int]:
+    """All frames of the clip that such records belong to, in order."""
+    first = records[0]
+    if first.path is not None and first.group is None:
+        return _frames(first.path.parent)
+    return [record.source for record in records]
+
+
+def _unbroken(sources: Sequence[Path | int]) -> list[list[Path | int]]:
+    """A clip cut where the numbers of its files leap further than they usually do."""
+    numbers = [_number_of(source) for source in sources]
+    leaps = [later - earlier for earlier, later in pairwise(numbers) if later is not None and earlier is not None]
+    if len(leaps) != len(sources) - 1 or not leaps:
+        return [[*sources]]
+    usual = median_low(leaps)
+    runs: list[list[Path | int]] = [[sources[0]]]
+    for leap, source in zip(leaps, sources[1:], strict=True):
+        if leap > usual:
+            runs.append([])
+        runs[-1].append(source)
+    return runs
+
+
+def _number_of(source: Path | int) -> int | None:
+    """The last number in a file's name; None for a row, whose place among others says nothing."""
+    found = re.findall(r"\d+", source.stem) if isinstance(source, Path) else []
+    return int(found[-1]) if found else None
+
+
+def _note_on_gaps(gaps: Sequence[tuple[Path | int, Path | int]]) -> tuple[str, ...]:
+    if not gaps:
+        return ()
+    before, after = (Path(str(source)) for source in gaps[0])
+    where = f"the first in {printable(before.parent.name)} between {printable(before.name)} and {printable(after.name)}"
+    return (f"frames are missing in {len(gaps)} places, {where}; no motion is measured across them",)
+
+
 def _neighbours(sources: list[Path | int]) -> dict[Path | int, Neighbour]:
     neighbours = {later: Neighbour(earlier, -1) for earlier, later in pairwise(sources)}
     if len(sources) > 1:
@@ -99,11 +176,12 @@ def _divided(manifest: Manifest) -> Manifest:
     if len({manifest.records[index].group for index in free}) != 1:
         return manifest
     records = list(manifest.records)
+    parts = min(PARTS, len(free))
     for place, index in enumerate(free):
-        part = place * PARTS // len(free) + 1
+        part = place * parts // len(free) + 1
         records[index] = replace(records[index], group=f"{records[index].group}, part {part}")
     note = (
-        f"only one clip to learn from: cut into {PARTS} parts, which are not independent; "
+        f"only one clip to learn from: cut into {parts} parts, which are not independent; "
         "a threshold set on some of them may be too low for another clip"
     )
     return replace(manifest, records=tuple(records), notes=(*manifest.notes, note))
@@ -121,18 +199,48 @@ def _natural_path(root: Path) -> Callable[[Path], list[list[tuple[int, str]]]]:
     return lambda path: [natural_order(part) for part in path.relative_to(root).parts]
 
 
-def _clip(root: Path, folder: Path) -> list[Record]:
+def _clip(root: Path, folder: Path, options: SourceOptions) -> list[Record]:
+    masks = _masks_beside(folder)
+    masked = masks is not None or (root / MASKS_FOLDER / folder.name).is_dir()
     words = folder.relative_to(root).parts
-    split = next((split for word in words if (split := split_named(word))), None)
-    good = split != "test" or any(map(is_normal, words))
-    masked = (root / MASKS_FOLDER / folder.name).is_dir()
     records = []
     for path in _frames(folder):
-        record = Record(printable(path.relative_to(root)), split=split, path=path)
-        if not good:
-            record = _labelled(record, mask_of(root, path)) if masked else replace(record, kind=UNLABELLED, label=None)
+        record = _of_folders(Record(printable(path.relative_to(root)), path=path), words, options)
+        if record.label is None and masked and options.layout != "unlabelled":
+            record = _labelled(record, mask_of(root, path) if masks is None else masks.get(path.stem.lower()))
         records.append(record)
     return records
+
+
+def _of_folders(record: Record, words: Sequence[str], options: SourceOptions) -> Record:
+    """A frame with the split and label that the folders of its clip tell of; a test clip is unlabelled so far."""
+    split = next((split for word in words if (split := split_named(word))), None)
+    good = split != "test" or any(map(is_normal, words))
+    record = replace(record, split=split)
+    if good and options.layout != "unlabelled":
+        return record
+    return replace(record, kind=UNLABELLED, label=None)
+
+
+def _masks_beside(folder: Path) -> dict[str, Path] | None:
+    """Masks by the stems of their frames, in lower case, from the folder <clip>_gt beside a clip; None without one."""
+    for beside in (folder.with_name(f"{folder.name}{ending}") for ending in ("_gt", "_GT", "_mask", "_masks")):
+        if beside.is_dir():
+            paths = found_beneath(beside, recursive=False).images
+            return {(stem_of_picture(path.stem) or path.stem).lower(): path for path in paths}
+    return None
+
+
+def _counted(records: Sequence[Record]) -> str:
+    """Frames by what they are for, such as "200 good to learn from, 180 to test, 20 of them anomalous"."""
+    test = sum(record.split == "test" for record in records)
+    counts = {
+        "good frames to learn from": sum(record.label == 0 and record.split != "test" for record in records),
+        "to test": test,
+        "anomalous": sum(record.label == 1 for record in records),
+        "unlabelled": sum(record.label is None for record in records),
+    }
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
 def _labelled(record: Record, mask: Path | None) -> Record:

@@ -120,7 +120,9 @@ def _raster(image: Image.Image, name: str) -> tuple[np.ndarray, str, tuple[str, 
         return np.array(image.convert(mode)), mode, (f"{image.mode} expanded to {mode}",)
     if image.mode not in PLAIN_MODES:
         raise DataError(f"{name}: is stored in colour mode {image.mode}; save it as grey or RGB")
-    return np.array(image), image.mode, ()
+    values = np.array(image)
+    # Pillow widens PGM of 16 bits to 32.
+    return values.astype(np.uint16) if image.format == "PPM" and image.mode == "I" else values, image.mode, ()
 
 
 def _deep_png(file: BinaryIO, raw_mode: str) -> np.ndarray:

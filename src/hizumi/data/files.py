@@ -58,7 +58,7 @@ def _collect(root: Path, folder: Path, recursive: bool, found: Found, seen: set[
             seen.add(path.resolve())
             _collect(root, path, recursive, found, seen)
         else:
-            found.unopened.append(Unopened(_named(root, path, "/"), passed_over, may_be_part=not _is_hidden(path)))
+            found.unopened.append(Unopened(_named(root, path, "/"), passed_over, may_be_part=not recursive))
 
 
 def _reason_to_pass_over(folder: Path, recursive: bool, seen: set[Path]) -> str | None:

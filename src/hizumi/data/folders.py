@@ -48,6 +48,8 @@ def open_folder(root: Path, options: SourceOptions) -> Manifest:
 
 def _nothing_in(found: Found) -> str:
     nothing = f"holds no {IMAGE_FORMATS} image"
+    if found.videos:
+        return f"{nothing}, but {len(found.videos)} videos: say --motion (`motion`), by which frames are judged"
     if not found.unopened:
         return nothing
     first = found.unopened[0]

@@ -1,7 +1,7 @@
 """Words and numbers by which sources label records as normal or anomalous, and name their splits."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -113,6 +113,15 @@ def label_of_word(word: str) -> tuple[int | None, str]:
     if is_normal(word) or _is_number(word, 0):
         return 0, GOOD
     return 1, ANOMALOUS if _is_number(word, 1) else word
+
+
+def labelled_record(name: str, fields: Mapping[str, str], where: str) -> Record:
+    """Record of a line with its kind, label, split and group; normal without a column for labels."""
+    label, kind = label_of_word(fields["label"]) if "label" in fields else (0, GOOD)
+    if fields.get("kind"):
+        kind = printable(fields["kind"])
+        label = label_of_word(kind)[0] if "label" not in fields else label
+    return Record(name, kind, label, split_of_word(fields.get("split", ""), where), fields.get("group") or None)
 
 
 def split_of_word(word: str, where: str) -> str | None:

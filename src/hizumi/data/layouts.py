@@ -71,9 +71,11 @@ class _Names:
 
     def split(self, parts: Sequence[str]) -> str | None:
         """The split that the outermost of such folders names."""
-        if self.layout in ("kinds", "classes"):
-            return None
-        return next((split for part in parts if (split := split_named(part)) and part.lower() not in self.good), None)
+        return next((split_named(part) for part in parts if self.is_split(part)), None)
+
+    def is_split(self, part: str) -> bool:
+        """Whether this name tells of a split, and not of a kind."""
+        return self.layout not in ("kinds", "classes") and bool(split_named(part)) and part.lower() not in self.good
 
     def is_good(self, parts: Sequence[str]) -> bool:
         if self.good:
@@ -86,7 +88,7 @@ class _Names:
 
     def kind(self, parts: Sequence[str]) -> str | None:
         """The name that says most: the innermost that is neither a split, a number, a date nor a bare good or bad."""
-        named = [part for part in parts if plain_words(part) and not (split_named(part) and self.layout != "classes")]
+        named = [part for part in parts if plain_words(part) and not self.is_split(part)]
         telling = [part for part in named if not (is_anomalous(part) or is_normal(part) or _is_number(part))]
         chosen = telling or [part for part in named if is_anomalous(part)] or named
         return printable(chosen[-1]) if chosen else None
@@ -111,7 +113,7 @@ def _classes(root: Path, images: Sequence[Path], names: _Names) -> Understanding
 
 
 def _class_name(parts: Sequence[str], names: _Names) -> str | None:
-    own = [part for part in parts if not (split_named(part) and names.layout != "classes")]
+    own = [part for part in parts if not names.is_split(part)]
     return printable(own[-1]) if own else None
 
 

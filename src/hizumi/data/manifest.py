@@ -25,10 +25,13 @@ class Neighbour(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Origin of the data: an absolute path or the name of a built-in set, and the requested normal class."""
+    """Origin of the data: an absolute path or the name of a built-in set, and what `open_source` was told."""
 
     place: str
     normal_class: int | Literal["all"] | None
+    good: tuple[str, ...] = ()
+    layout: str = "auto"
+    recursive: bool = True
 
 
 @dataclass(frozen=True)

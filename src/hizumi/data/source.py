@@ -19,14 +19,13 @@ from hizumi.data.arrays import (
     open_tensor,
 )
 from hizumi.data.builtin_sets import BUILTIN_NAMES, builtin
-from hizumi.data.clips import open_clips, with_neighbours
+from hizumi.data.clips import open_clips, open_videos, with_neighbours
 from hizumi.data.decoding import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from hizumi.data.folders import open_folder
 from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import Manifest, Record, Source, Unopened
 from hizumi.data.options import Layout, SourceOptions
 from hizumi.data.tables import open_csv
-from hizumi.data.video import open_video
 from hizumi.errors import DataError, UsageError
 from hizumi.storage.files import printable
 
@@ -61,7 +60,7 @@ def open_source(
     if isinstance(data, (str, Path)):
         path = Path(data).expanduser()
         place = str(path.resolve()) if path.exists() else str(data)
-        manifest = replace(manifest, source=Source(printable(place), normal_class))
+        manifest = replace(manifest, source=Source(printable(place), normal_class, options.good, layout, recursive))
     return with_neighbours(manifest) if motion else manifest
 
 
@@ -95,7 +94,7 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
             return builtin(str(data), normal_class=options.normal_class)
         raise UsageError(_not_found(str(data)))
     if path.is_dir():
-        return open_clips(path) if options.motion else open_folder(path, options)
+        return open_clips(path, options) if options.motion else open_folder(path, options)
     suffix = path.suffix.lower()
     if suffix == ".csv":
         return open_csv(path, options)
@@ -106,7 +105,7 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     if suffix in IMAGE_SUFFIXES:
         return Manifest((Record(printable(path.name), path=path),), name=printable(path.stem))
     if suffix in VIDEO_SUFFIXES:
-        return open_video(path)
+        return with_neighbours(open_videos([(printable(path.stem), path)]))
     raise DataError(f"{printable(path)}: cannot be opened; give an image, video, .csv, .npy or .npz file")
 
 
@@ -121,25 +120,37 @@ def _open_list(items: list[Any], options: SourceOptions) -> Manifest:
         raise DataError("the list of data is empty; give at least one file or array")
     if not all(isinstance(item, (str, Path)) for item in items):
         return open_images([np.asarray(item) for item in items], "list")
-    records: dict[Path, Record] = {}
-    notes: list[str] = []
-    unopened: list[Unopened] = []
-    for path in map(Path, items):
-        part = _part_of_list(path, options)
-        notes += part.notes
-        unopened += part.unopened
-        for record in part.records:
-            assert record.path is not None, "records of folders and files are files"
-            if records.setdefault(record.path.resolve(), record) is not record:
-                unopened.append(Unopened(record.name, "was named before", may_be_part=False))
-    return Manifest(tuple(records.values()), name="files", notes=tuple(notes), unopened=tuple(unopened))
+    film = open_videos([(printable(item), Path(item)) for item in items if _is_video(Path(item))])
+    parts = [_part_of_list(path, options) for path in map(Path, items) if not _is_video(path)]
+    return _together([*parts, film])
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+
+
+def _together(parts: Sequence[Manifest]) -> Manifest:
+    """The records of several manifests, each file once; only one of them has arrays."""
+    records: dict[Path | int, Record] = {}
+    unopened = [each for part in parts for each in part.unopened]
+    for record in (record for part in parts for record in part.records):
+        key = record.source.resolve() if isinstance(record.source, Path) else record.source
+        if records.setdefault(key, record) is not record:
+            unopened.append(Unopened(record.name, "was named before", may_be_part=False))
+    arrays = [part.arrays for part in parts if part.arrays is not None]
+    if len(arrays) > 1:
+        raise DataError("several folders of video files cannot be read as one; put them into one folder")
+    notes = tuple(note for part in parts for note in part.notes)
+    return Manifest(
+        tuple(records.values()), arrays[0] if arrays else None, name="files", notes=notes, unopened=tuple(unopened)
+    )
 
 
 def _part_of_list(path: Path, options: SourceOptions) -> Manifest:
     """One path of a list; names begin with that path."""
     if not path.is_dir():
         return Manifest((Record(printable(path), path=path),))
-    folder = open_clips(path) if options.motion else open_folder(path, options)
+    folder = open_clips(path, options) if options.motion else open_folder(path, options)
     records = tuple(replace(record, name=f"{printable(path)}/{record.name}") for record in folder.records)
     unopened = tuple(each._replace(name=f"{printable(path)}/{each.name}") for each in folder.unopened)
     notes = tuple(f"{printable(path)}: {note}" for note in folder.notes)

@@ -156,7 +156,9 @@ def _refuse_too_few(manifest: Manifest, splits: list[str | None], units: list[li
     images = "rows" if manifest.vectors else "images"
     normal = [index for index, record in enumerate(manifest.records) if record.label == 0]
     if not normal:
-        raise DataError(f"{manifest.name}: holds no good {images}; a detector learns from good {images} only")
+        kinds = sorted({record.kind for record in manifest.records if record.label == 1})
+        named = f"; of {', '.join(kinds[:5])}, say which are good with --good (`good`)" if kinds else ""
+        raise DataError(f"{manifest.name}: holds no good {images}; a detector learns from good {images} only{named}")
     if len(units) >= parts:
         return
     free = sum(map(len, units))

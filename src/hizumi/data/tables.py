@@ -1,4 +1,4 @@
-"""Manifests of CSV files: a list of images (with a column `path`) or a table of numbers."""
+"""Manifests of CSV files: a list of images (see `image_lists.py`) or a table of numbers."""
 
 import csv
 from array import array
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hizumi.data.labels import are_classes, label_of_word, split_of_word, with_classes
-from hizumi.data.manifest import GOOD, Manifest, Record
+from hizumi.data.image_lists import open_image_list, path_column
+from hizumi.data.labels import are_classes, labelled_record, with_classes
+from hizumi.data.manifest import Manifest
 from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
@@ -20,10 +21,10 @@ LABEL_COLUMNS = ("label", "split", "group", "kind")
 def open_csv(path: Path, options: SourceOptions) -> Manifest:
     """Read a CSV file, UTF-8 or Shift-JIS, separated by commas, semicolons or tabs.
 
-    With a column `path`, each line is an image: path (relative to the CSV's folder) and optionally label, split, mask,
-    group and kind. Without it, each line is a row of numbers, except for columns named label, split, group and kind; an
-    empty cell is a missing number. With `normal_class` "all", labels or kinds that name classes are all normal. Raises
-    DataError naming the line and column that cannot be understood.
+    With a column `path`, `filename` or the like, each line is an image (see `open_image_list`). Without it, each line
+    is a row of numbers, except for columns named label, split, group and kind; an empty cell is a missing number. With
+    `normal_class` "all", labels or kinds that name classes are all normal. Raises DataError naming the line and column
+    that cannot be understood.
     """
     lines = _lines(path)
     if not lines:
@@ -39,7 +40,11 @@ def open_csv(path: Path, options: SourceOptions) -> Manifest:
         if len(cells) != len(header):
             raise DataError(f"{printable(path)}: line {number} has {len(cells)} cells, the heading {len(header)}")
     positions = {name.lower(): position for position, name in enumerate(header)}
-    manifest = _images(path, positions, lines) if "path" in positions else _numbers(path, header, positions, lines)
+    column = path_column(positions, lines)
+    if column is None:
+        manifest = _numbers(path, header, positions, lines)
+    else:
+        manifest = open_image_list(path, positions, lines, column)
     place = positions.get("label", positions.get("kind"))
     words = [] if place is None else [cells[place] for _, cells in lines]
     if options.normal_class != "all" or not words or not are_classes(words):
@@ -69,21 +74,6 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
         raise DataError(f"{printable(path)}: line {reader.line_num} is not CSV ({error})") from error
 
 
-def _images(path: Path, positions: dict[str, int], lines: Sequence[tuple[int, list[str]]]) -> Manifest:
-    records = []
-    for number, cells in lines:
-        where = f"{printable(path)}: line {number}"
-        fields = {name: cells[position].strip() for name, position in positions.items()}
-        if not fields["path"]:
-            raise DataError(f"{where} has no path")
-        mask = path.parent / fields["mask"] if fields.get("mask") else None
-        if mask is not None and not mask.is_file():
-            raise DataError(f"{where}: there is no mask file {printable(mask)}")
-        record = _record(printable(fields["path"]), fields, where)
-        records.append(replace(record, path=path.parent / fields["path"], mask=mask))
-    return Manifest(tuple(records), name=printable(path.stem))
-
-
 def _numbers(
     path: Path, header: list[str], positions: dict[str, int], lines: Sequence[tuple[int, list[str]]]
 ) -> Manifest:
@@ -104,19 +94,10 @@ def _numbers(
                 "replace or leave out the column"
             ) from None
         fields = {name: cells[position].strip() for name, position in special.items()}
-        records.append(replace(_record(f"line {number}", fields, where), row=row))
+        records.append(replace(labelled_record(f"line {number}", fields, where), row=row))
     table = np.frombuffer(values, dtype=np.float64).reshape(len(records), len(places))
     columns = tuple(printable(header[place]) for place in places)
     return Manifest(tuple(records), table, name=printable(path.stem), columns=columns)
-
-
-def _record(name: str, fields: dict[str, str], where: str) -> Record:
-    """Record of a line with its kind, label, split and group; normal without a column for labels."""
-    label, kind = label_of_word(fields["label"]) if "label" in fields else (0, GOOD)
-    if fields.get("kind"):
-        kind = printable(fields["kind"])
-        label = label_of_word(kind)[0] if "label" not in fields else label
-    return Record(name, kind, label, split_of_word(fields.get("split", ""), where), fields.get("group") or None)
 
 
 def _is_number(cell: str) -> bool:

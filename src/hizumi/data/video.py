@@ -4,17 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hizumi.data.arrays import open_array
-from hizumi.data.clips import with_neighbours
-from hizumi.data.manifest import Manifest
 from hizumi.errors import DataError, UsageError
+from hizumi.shapes import Shaped
 from hizumi.storage.files import printable
 
 LARGEST_BYTES = 4 * 2**30  # of all frames together, since they are held in memory
 
 
-def open_video(path: Path) -> Manifest:
-    """All frames of a video file as one clip, grey where the file is, else colour.
+def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Shaped[np.ndarray, "n h w c"]:
+    """All frames of a video file, grey where the file is, else colour.
 
     Raises UsageError without the extra `hizumi[video]`, DataError for files that cannot be read or fill the memory.
     """
@@ -29,7 +27,7 @@ def open_video(path: Path) -> Manifest:
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
                 frames.append(frame.to_ndarray(format="gray" if frame.format.name.startswith("gray") else "rgb24"))
-                if len(frames) * frames[0].nbytes > LARGEST_BYTES:
+                if len(frames) * frames[0].nbytes > largest_bytes:
                     raise DataError(
                         f"{printable(path)}: its frames take over {LARGEST_BYTES >> 30} GiB of memory; "
                         "cut or scale it, or write its frames into a folder"
@@ -39,4 +37,5 @@ def open_video(path: Path) -> Manifest:
         raise DataError(f"{printable(path)}: cannot be read as video ({reason})") from error
     if len({frame.shape for frame in frames}) != 1:
         raise DataError(f"{printable(path)}: holds {'frames of several sizes' if frames else 'no frames'}")
-    return with_neighbours(open_array(np.stack(frames), printable(path.stem)))
+    stacked = np.stack(frames)
+    return stacked if stacked.ndim == 4 else stacked[..., np.newaxis]

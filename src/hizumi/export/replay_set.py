@@ -58,6 +58,7 @@ def _found(inspector: Inspector) -> Manifest:
     if source is None:
         raise UsageError(f"nothing says where {name}, on which this was fitted, lies: {advice}")
     try:
-        return open_source(source["place"], normal_class=source["normal_class"], motion=inspector.uses_motion)
+        said = {name: value for name, value in source.items() if name != "place"}
+        return open_source(source["place"], **said, motion=inspector.uses_motion)
     except UsageError as error:
         raise UsageError(f"{source['place']}, on which this was fitted, is not there any more: {advice}") from error

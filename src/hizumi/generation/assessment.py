@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hizumi.data import Manifest
+from hizumi.data import Manifest, Store
 from hizumi.data.progress import Observer
 from hizumi.data.stream import Batches, in_order
 from hizumi.errors import DataError, UsageError
@@ -28,6 +28,7 @@ from hizumi.models import (
 )
 from hizumi.preprocessing import DataOptions
 from hizumi.preprocessing.choosing import read
+from hizumi.runs.record import notes_on
 from hizumi.training import Trainable
 
 ITEMS = 2000  # at most so many are compared with as many samples
@@ -71,7 +72,7 @@ def assess(
     chosen = torch.linspace(0, len(store) - 1, min(ITEMS, len(store))).long()
     crops = torch.Generator().manual_seed(seed) if store.views > 1 else None
     items = standardised(store, preprocessing).batch(chosen, crops)
-    result: dict[str, Any] = {"data": manifest.name, "items": len(store)}
+    result: dict[str, Any] = {"data": manifest.name, "items": len(store)} | _remarks(manifest, store)
     if isinstance(model, CanSample):
         samples = model.sample(len(items), seed)
         result["samples"] = _samples(items, samples, features)
@@ -85,6 +86,15 @@ def assess(
             items, torch.cat([model.reconstruct(part) for part in torch.split(items, 64)])
         )
     return result
+
+
+def _remarks(manifest: Manifest, store: Store) -> dict[str, Any]:
+    """What was assumed about the data, and what was left out of them."""
+    return {
+        "notes": list(notes_on(manifest, store)),
+        "failures": [{"name": each.name, "reason": each.reason} for each in store.failures],
+        "unopened": [{"name": each.name, "reason": each.reason} for each in manifest.unopened],
+    }
 
 
 def _samples(items: Tensor, samples: Tensor, features: str | Trainable) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def _revived(header: ModelHeader, members: Mapping[str, bytes]) -> Modeller:
     modeller.findings_ = [Finding(**finding) for finding in header.findings]
     modeller.notes_ = tuple(header.notes)
     modeller.failures_ = ()
+    modeller.unopened_ = ()
     modeller.is_main_process_ = True
     modeller.journal_ = Journal.from_bytes(members[JOURNAL])
     return modeller

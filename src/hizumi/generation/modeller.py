@@ -72,7 +72,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         cache: Folder for decoded images, kept between fits. None: a temporary one.
 
     After `fit`: `model_`, `preprocessing_`, `classes_` (names, in the order of the model's labels), `findings_` (health
-    check), `journal_`, `options_` (what was done, in full), `notes_` and `failures_` (what was said about the data).
+    check), `journal_`, `options_` (what was done, in full), `notes_`, `failures_` and `unopened_` (what was
+    said about the data).
     """
 
     model_: Trainable
@@ -149,6 +150,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self.preprocessing_ = data.preprocessing
         self.classes_ = data.classes
         self.failures_ = data.store.failures
+        self.unopened_ = data.store.manifest.unopened
         self.notes_ = notes_on(data.store.manifest, data.store)
         self.findings_ = check_model(model, data.items, self.journal_)
         fit_seconds = round(time.monotonic() - started, 2)

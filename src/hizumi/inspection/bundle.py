@@ -80,6 +80,7 @@ def _inspector_of(loaded: LoadedInspector) -> Inspector:
     inspector.findings_ = [Finding(**finding) for finding in header.findings]
     inspector.notes_ = tuple(header.notes)
     inspector.failures_ = ()
+    inspector.unopened_ = ()
     inspector.is_main_process_ = True
     inspector.journal_ = Journal.from_bytes(loaded.members[JOURNAL])
     if len(header.shape) == 1:

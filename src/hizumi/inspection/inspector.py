@@ -61,7 +61,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         cache: Folder for decoded images, kept between fits. None: a temporary one.
 
     After `fit`: `detector_`, `preprocessing_`, `calibration_`, `findings_` (health check), `journal_`, `options_` (what
-    was done, in full), `notes_` and `failures_` (what was said about the data), `offset_`.
+    was done, in full), `notes_`, `failures_` and `unopened_` (what was said about the data), `offset_`.
     """
 
     detector_: Detector
@@ -146,6 +146,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.preprocessing_ = preprocessing
         self.journal_ = detector.journal
         self.failures_ = (*store.failures, *unread)
+        self.unopened_ = manifest.unopened
         self.notes_ = notes_on(manifest, store)
         self.findings_ = check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_)
         record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
@@ -185,7 +186,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Higher for normal, (n,): the detector's scores with their sign turned."""
-        return -np.array([item.score for item in self._strictly_scored(self._manifest(X))])
+        return -np.array([item.score for item in self._strictly_scored(self.to_inspect(X))])
 
     def decision_function(self, X: Any) -> np.ndarray:
         """`score_samples` minus `offset_`, (n,): negative where the verdict is anomalous."""
@@ -224,7 +225,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             items = torch.from_numpy(self.preprocessing_.to_model(crops))
             return {"embedding": self.detector_.embed(items).float().cpu().numpy()}
 
-        done = in_batches(embedded, reader.pieces(self._manifest(X), strict=True))
+        done = in_batches(embedded, reader.pieces(self.to_inspect(X), strict=True))
         return np.stack([item[1]["embedding"].mean(0) for item in done if isinstance(item, tuple)])
 
     def plan(self, X: Any, *, strict: bool = False) -> dict[str, Any]:

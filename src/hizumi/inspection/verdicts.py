@@ -86,6 +86,7 @@ class InspectorBase(ABC):
     @final
     def to_inspect(self, X: Any, *, recursive: bool = True) -> Manifest:
         """The records of what a user gives: all images of a folder, whatever the folders in it are called."""
+        self.scorer()  # raises NotFittedError before anything is opened
         if isinstance(X, Manifest):
             return X
         if isinstance(X, str | Path) or (isinstance(X, list | tuple) and not is_table(X)):

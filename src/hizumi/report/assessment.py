@@ -8,6 +8,7 @@ from hizumi.data.progress import Observer
 from hizumi.errors import DataError
 from hizumi.evaluation import evaluate
 from hizumi.inspection import Inspector
+from hizumi.inspection.verdicts import counted_notes
 from hizumi.report.content import ReportContent
 
 
@@ -44,6 +45,7 @@ def assess(
         findings=inspector.findings_,
         options=inspector.options_,
         features=inspector.embed(manifest),
-        data_notes=manifest.notes,
+        data_notes=(*manifest.notes, *counted_notes(verdicts)),
         failures=failures,
+        unopened=[(each.name, each.reason) for each in manifest.unopened],
     )

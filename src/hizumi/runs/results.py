@@ -12,7 +12,12 @@ Unread = Iterable[tuple[str, str]]
 
 
 def fit_result(
-    options: Options, calibration: "Calibration", findings: Iterable[Any], notes: Iterable[str], unread: Unread
+    options: Options,
+    calibration: "Calibration",
+    findings: Iterable[Any],
+    notes: Iterable[str],
+    unread: Unread,
+    unopened: Unread = (),
 ) -> dict[str, Any]:
     """What was fitted, how its threshold came about, and what was found on the way."""
     return {
@@ -23,6 +28,7 @@ def fit_result(
         "findings": _findings(findings),
         "notes": list(notes),
         "failures": _failures(unread),
+        "unopened": _failures(unopened),
         "options": options,
     }
 
@@ -39,7 +45,9 @@ def exported_result(options: Options, calibration: "Calibration", parity: Mappin
     }
 
 
-def model_result(options: Options, findings: Iterable[Any], notes: Iterable[str], unread: Unread) -> dict[str, Any]:
+def model_result(
+    options: Options, findings: Iterable[Any], notes: Iterable[str], unread: Unread, unopened: Unread = ()
+) -> dict[str, Any]:
     """What was trained, and what was found on the way."""
     return {
         "name": options["model"]["name"],
@@ -47,6 +55,7 @@ def model_result(options: Options, findings: Iterable[Any], notes: Iterable[str]
         "findings": _findings(findings),
         "notes": list(notes),
         "failures": _failures(unread),
+        "unopened": _failures(unopened),
         "options": options,
     }
 
@@ -61,6 +70,11 @@ def calibration_result(calibration: "Calibration") -> dict[str, Any]:
         "threshold": calibration.threshold.value,
         "pixel_threshold": None if pixel is None else pixel.value,
     }
+
+
+def changed_result(calibration: "Calibration", notes: Iterable[str], unopened: Unread) -> dict[str, Any]:
+    """The threshold after a change, and what was said about the labelled data that it follows from."""
+    return {**calibration_result(calibration), "notes": list(notes), "unopened": _failures(unopened)}
 
 
 def inspection_result(
@@ -91,7 +105,13 @@ def inspection_rows(verdicts: Iterable["Verdict"], without: Unread) -> Iterator[
 
 
 def assessment_result(
-    detector: str, measures: Mapping[str, Any], options: Options, findings: Iterable[Any], unread: Unread
+    detector: str,
+    measures: Mapping[str, Any],
+    options: Options,
+    findings: Iterable[Any],
+    unread: Unread,
+    unopened: Unread = (),
+    notes: Iterable[str] = (),
 ) -> dict[str, Any]:
     """The measures of an evaluation with what was evaluated; what it was evaluated on, the caller knows."""
     return {
@@ -99,22 +119,35 @@ def assessment_result(
         **measures,
         "fit_seconds": options["fit_seconds"],
         "findings": _findings(findings),
+        "notes": list(notes),
         "failures": _failures(unread),
+        "unopened": _failures(unopened),
         "options": dict(options),
     }
 
 
-def verdict_rows(verdicts: Iterable["Verdict"], kinds: Iterable[str], labels: Iterable[int]) -> list[dict[str, Any]]:
-    """One flat row for each verdict, for CSV; labels below 0 are unknown."""
-    return [
+def verdict_rows(
+    verdicts: Iterable["Verdict"], kinds: Iterable[str], labels: Iterable[int], without: Unread = ()
+) -> list[dict[str, Any]]:
+    """As `inspection_rows`, with kinds and labels; labels below 0 are unknown."""
+    known = [
         {"kind": kind, "label": None if label < 0 else label, **verdict.to_row()}
         for verdict, kind, label in zip(verdicts, kinds, labels, strict=True)
     ]
+    return [*known, *inspection_rows((), without)]
 
 
-def likelihood_result(data: str, mean: Mapping[str, float], items: Sequence[Options], unread: Unread) -> dict[str, Any]:
+def likelihood_result(
+    data: str, mean: Mapping[str, float], items: Sequence[Options], unread: Unread, unopened: Unread = ()
+) -> dict[str, Any]:
     """How likely each item is, and all on average."""
-    return {"data": data, "mean": mean, "items": items, "failures": _failures(unread)}
+    return {
+        "data": data,
+        "mean": mean,
+        "items": items,
+        "failures": _failures(unread),
+        "unopened": _failures(unopened),
+    }
 
 
 def comparison_result(

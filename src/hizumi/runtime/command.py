@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hizumi.calibration import Verdict
 from hizumi.errors import HizumiError
+from hizumi.runs.results import inspection_rows
 from hizumi.runtime.bundle import load
 from hizumi.storage.files import printable
 from hizumi.storage.tables import write_csv
@@ -29,15 +30,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _inspect(chosen: argparse.Namespace) -> int:
     inspector = load(chosen.bundle, threads=chosen.threads)
     inputs = chosen.paths[0] if len(chosen.paths) == 1 else chosen.paths
-    verdicts, unread = [], 0
-    for item in inspector.inspect_each(inputs, pictures=False):
+    manifest = inspector.to_inspect(inputs)
+    verdicts: list[Verdict] = []
+    without = [(each.name, each.reason) for each in manifest.unopened]
+    for name, reason in without:
+        sys.stderr.write(f"Not opened: {name}: {printable(reason)}\n")
+    for item in inspector.inspect_each(manifest, pictures=False):
         if isinstance(item, Verdict):
-            verdicts.append(item.to_row())
+            verdicts.append(item)
             if chosen.output is None:
                 sys.stdout.write(f"{'anomalous' if item.anomalous else 'normal':9}  {item.score:<12.6g}  {item.name}\n")
         else:
-            unread += 1
+            without.append((item.name, item.reason))
             sys.stderr.write(f"Not read: {item.name}: {printable(item.reason)}\n")
     if chosen.output is not None:
-        write_csv(chosen.output, verdicts)
+        write_csv(chosen.output, inspection_rows(verdicts, without))
     return 0 if verdicts else 2

@@ -1,0 +1,76 @@
+"""CSV files that list images: ours, VisA's (object, split, label, image, mask), anomalib's (image_path, mask_path)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hizumi.data.labels import labelled_record
+from hizumi.data.manifest import Manifest, Record
+from hizumi.errors import DataError
+from hizumi.storage.files import printable
+
+PATH_COLUMNS = ("path", "image_path", "img_path", "filepath", "file_path", "filename", "file_name", "file", "image")
+MASK_COLUMNS = ("mask", "mask_path", "mask_file")
+FOLDERS_UP = 2  # VisA's lists lie in split_csv/ beside the folders that their paths begin with
+
+Line = tuple[int, list[str]]
+"""The number of a line in its file, and its cells."""
+
+
+def path_column(positions: Mapping[str, int], lines: Sequence[Line]) -> str | None:
+    """Which column names images: one of the usual names whose first cell is no number; None in a table of numbers."""
+    for name in PATH_COLUMNS:
+        if name in positions and not _is_number(lines[0][1][positions[name]]):
+            return name
+    return None
+
+
+def open_image_list(path: Path, positions: Mapping[str, int], lines: Sequence[Line], column: str) -> Manifest:
+    """Each line an image, with its label, split, mask, group and kind where columns of these names say them.
+
+    Paths are relative to the folder of the list, or to one that it lies in, with slashes of either kind. Raises
+    DataError for a line without a path, and for a mask that is not there.
+    """
+    fields = [{name: cells[position].strip() for name, position in positions.items()} for _, cells in lines]
+    named = [_slashes(each[column]) for each in fields]
+    base = _base(path.parent, named)
+    records: dict[str, Record] = {}
+    for (number, _), each, name in zip(lines, fields, named, strict=True):
+        where = f"{printable(path)}: line {number}"
+        if not name:
+            raise DataError(f"{where} has no path")
+        record = labelled_record(printable(name), each, where)
+        if record.name in records:
+            raise DataError(f"{where}: {record.name} is listed before; leave one of the two lines out")
+        records[record.name] = replace(record, path=base / name, mask=_mask(base, each, where))
+    objects = {each["object"] for each in fields if each.get("object")}
+    notes = (f"lists {len(objects)} objects as one: {', '.join(map(printable, sorted(objects)))}",)
+    return Manifest(tuple(records.values()), name=printable(path.stem), notes=notes if len(objects) > 1 else ())
+
+
+def _mask(base: Path, fields: Mapping[str, str], where: str) -> Path | None:
+    name = next((_slashes(fields[column]) for column in MASK_COLUMNS if fields.get(column)), None)
+    if name is None or name.lower() in ("nan", "none"):
+        return None
+    if not (base / name).is_file():
+        raise DataError(f"{where}: there is no mask file {printable(base / name)}")
+    return base / name
+
+
+def _base(folder: Path, names: Sequence[str]) -> Path:
+    """The nearest folder that any of the first images is found from; the list's own where none is."""
+    nearest = [folder, *folder.resolve().parents[:FOLDERS_UP]]
+    return next((base for base in nearest if any((base / name).is_file() for name in names[:100])), folder)
+
+
+def _slashes(name: str) -> str:
+    """A path written on Windows, as other systems write it."""
+    return name.replace("\\", "/")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

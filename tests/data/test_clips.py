@@ -1,0 +1,112 @@
+"""Clips as the sets of the world have them: folders and lists of videos, UCSD's masks, gaps, clips of two frames."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hizumi.data import open_source, split
+from hizumi.errors import DataError
+
+
+def frames(folder: Path, numbers: Sequence[int], suffix: str = ".tif", level: int = 50) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        Image.fromarray(np.full((12, 16), level, np.uint8)).save(folder / f"{number:03}{suffix}")
+
+
+def video(path: Path, count: int, size: int = 48) -> None:
+    av = pytest.importorskip("av")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = size
+        stream.pix_fmt = "yuv420p"
+        for number in range(count):
+            pixels = np.full((size, size, 3), 20 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def test_ucsd(tmp_path: Path) -> None:
+    frames(tmp_path / "Train/Train001", range(1, 5))
+    frames(tmp_path / "Train/Train002", range(1, 5))
+    frames(tmp_path / "Test/Test001", range(1, 4))
+    frames(tmp_path / "Test/Test001_gt", [1, 3], ".bmp", 0)
+    frames(tmp_path / "Test/Test001_gt", [2], ".bmp", 255)
+    frames(tmp_path / "Test/Test002", range(1, 3))
+    manifest = open_source(tmp_path, motion=True)
+    assert {record.path.parent.name for record in manifest.records} == {"Train001", "Train002", "Test001", "Test002"}
+    labels = {record.name: record.label for record in manifest.records if record.split == "test"}
+    assert labels == {
+        "Test/Test001/001.tif": 0,
+        "Test/Test001/002.tif": 1,
+        "Test/Test001/003.tif": 0,
+        "Test/Test002/001.tif": None,
+        "Test/Test002/002.tif": None,
+    }
+    assert (
+        manifest.notes[0] == "understood as 4 clips: 8 good frames to learn from, 5 to test, 1 anomalous, 2 unlabelled"
+    )
+    assert {each.name for each in manifest.unopened} == {"Test/Test001_gt/001.bmp", "Test/Test001_gt/003.bmp"}
+
+
+def test_frames_on_both_sides_of_a_gap_are_no_neighbours(tmp_path: Path) -> None:
+    frames(tmp_path / "a", [1, 2, 3, 9, 10, 14])
+    manifest = open_source(tmp_path, motion=True)
+    beside = {record.path.stem: Path(record.neighbour.source).stem for record in manifest.records}
+    assert beside == {"001": "002", "002": "001", "003": "002", "009": "010", "010": "009"}
+    assert [each.name for each in manifest.unopened] == ["a/014.tif"]
+    assert "frames are missing in 2 places, the first in a between 003.tif and 009.tif" in manifest.notes[1]
+    frames(tmp_path / "b", [5, 10, 15, 20])  # every fifth frame has no gap
+    assert not any("b between" in note for note in open_source(tmp_path / "b", motion=True).notes)
+
+
+def test_a_clip_of_two_frames_is_cut_in_two(tmp_path: Path) -> None:
+    frames(tmp_path / "a", [1, 2])
+    manifest = open_source(tmp_path, motion=True)
+    assert len({record.group for record in manifest.records}) == 2
+    assert "cut into 2 parts" in manifest.notes[1]
+    assert {record.split for record in split(manifest).records} == {"train", "calibration"}
+
+
+def test_a_frame_alone_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    frames(tmp_path / "a", [1])
+    frames(tmp_path / "b", [1, 2])
+    manifest = open_source(tmp_path, motion=True)
+    assert len(manifest) == 2
+    assert [each.name for each in manifest.unopened] == ["a/001.tif"]
+
+
+def test_folders_of_videos_as_avenue_has_them(tmp_path: Path) -> None:
+    video(tmp_path / "training_videos/01.avi", 4)
+    video(tmp_path / "training_videos/02.avi", 3, size=32)
+    video(tmp_path / "testing_videos/01.avi", 3)
+    (tmp_path / "testing_label_mask").mkdir()
+    (tmp_path / "testing_label_mask/1_label.mat").touch()
+    manifest = open_source(tmp_path, motion=True)
+    assert len(manifest) == 10
+    assert {(record.group, record.split, record.label) for record in manifest.records} == {
+        ("testing_videos/01.avi", "test", None),
+        ("training_videos/01.avi", "train", 0),
+        ("training_videos/02.avi", "train", 0),
+    }
+    for index, record in enumerate(manifest.records):
+        size = 32 if record.group == "training_videos/02.avi" else 48
+        assert manifest.read(index).pixels.shape == (size, size, 3)
+        assert manifest.records[record.neighbour.source].group == record.group
+    assert [each.name for each in manifest.unopened] == ["testing_label_mask/1_label.mat"]
+    with pytest.raises(DataError, match=r"holds no .* but 3 videos: say --motion"):
+        open_source(tmp_path)
+
+
+def test_a_list_of_videos(tmp_path: Path) -> None:
+    video(tmp_path / "a.mp4", 3)
+    video(tmp_path / "b.mp4", 2)
+    frames(tmp_path / "c", [1, 2])
+    manifest = open_source([tmp_path / "a.mp4", str(tmp_path / "b.mp4"), tmp_path / "c"], motion=True)
+    groups = [record.group for record in manifest.records]
+    assert [groups.count(str(tmp_path / name)) for name in ("a.mp4", "b.mp4", "c")] == [3, 2, 2]
+    assert manifest.read(groups.index(str(tmp_path / "b.mp4"))).pixels.shape == (48, 48, 3)
