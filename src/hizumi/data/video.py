@@ -8,9 +8,14 @@ from hizumi.data.arrays import open_array
 from hizumi.data.clips import with_neighbours
 from hizumi.data.manifest import Manifest
 from hizumi.errors import DataError, UsageError
-from hizumi.storage.files import printable
+from hizumi.storage.files import open_regular, printable
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
+OPTIONS = {
+    # Play lists, which name other files and addresses, are not among them.
+    "format_whitelist": "avi,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegvideo,mpegts",
+    "protocol_whitelist": "none",
+}
 LARGEST_BYTES = 4 * 2**30  # of all frames together, since they are held in memory
 
 
@@ -27,7 +32,7 @@ def open_video(path: Path) -> Manifest:
         ) from None
     frames: list[np.ndarray] = []
     try:
-        with av.open(str(path)) as container:
+        with open_regular(path) as file, av.open(file, options=OPTIONS) as container:
             for frame in container.decode(video=0):
                 frames.append(frame.to_ndarray(format="gray" if frame.format.name.startswith("gray") else "rgb24"))
                 if len(frames) * frames[0].nbytes > LARGEST_BYTES:
@@ -35,8 +40,12 @@ def open_video(path: Path) -> Manifest:
                         f"{printable(path)}: its frames take over {LARGEST_BYTES >> 30} GiB of memory; "
                         "cut or scale it, or write its frames into a folder"
                     )
-    except (av.FFmpegError, OSError, IndexError) as error:
-        reason = getattr(error, "strerror", None) or "it holds no pictures"
+    except (DataError, MemoryError):
+        raise
+    except IndexError as error:
+        raise DataError(f"{printable(path)}: cannot be read as video (it holds no pictures)") from error
+    except Exception as error:  # on damaged files PyAV raises a dozen unrelated types
+        reason = getattr(error, "strerror", None) or printable(error).strip() or type(error).__name__
         raise DataError(f"{printable(path)}: cannot be read as video ({reason})") from error
     if len({frame.shape for frame in frames}) != 1:
         raise DataError(f"{printable(path)}: holds {'frames of several sizes' if frames else 'no frames'}")
