@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
+from hizumi.arguments import check_arguments
 from hizumi.inspection.inspector import Inspector
 from hizumi.inspection.loaded import FORMAT, SCORES, WEIGHTS, DetectorHeader, LoadedInspector, restore
 from hizumi.runs.card import model_card, shape_in_words
@@ -73,6 +74,7 @@ def card_of(inspector: Inspector) -> str:
 def _inspector_of(loaded: LoadedInspector) -> Inspector:
     header = loaded.header
     inspector = Inspector(detector=header.detector["name"], **constructor_arguments(header.parameters))
+    check_arguments(inspector)
     inspector.detector_ = loaded.detector
     inspector.preprocessing_ = loaded.preprocessing_
     inspector.calibration_ = loaded.calibration_
