@@ -19,6 +19,7 @@ from hizumi.export.replay import Replay, replayed
 from hizumi.export.tracing import traced, with_verdict
 from hizumi.inspection import Inspector
 from hizumi.inspection.bundle import card_of
+from hizumi.runs.record import without_place
 from hizumi.runtime.bundle import CALIBRATION, CARD, FORMAT, revived
 from hizumi.runtime.engines import ONNX, EngineName, Precision
 from hizumi.storage.archive import write_archive
@@ -131,7 +132,7 @@ def _header(inspector: Inspector, graph: Graph, engine: EngineName, precision: P
         "preprocessing": inspector.preprocessing_.to_dict(),
         "inputs": [incoming._asdict()],
         "outputs": [port._asdict() for port in (*outgoing, verdict)],
-        "options": inspector.options_,
+        "options": without_place(inspector.options_),
     }
 
 
@@ -156,6 +157,8 @@ def _found(inspector: Inspector) -> Manifest:
     source, name = inspector.options_.get("source"), inspector.options_["data"]
     if source is None:
         raise UsageError(f"{name}, on which this was fitted, was in memory: give it, to check the export on it")
+    if "place" not in source:
+        raise UsageError(f"{name}, on which this was fitted: say where it lies (--data), to check the export on it")
     try:
         return open_source(source["place"], normal_class=source["normal_class"], motion=inspector.uses_motion)
     except UsageError as error:

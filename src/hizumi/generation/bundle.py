@@ -20,6 +20,7 @@ from hizumi.preprocessing.preprocessing import upgraded
 from hizumi.registry import construct, model_class
 from hizumi.runs.card import model_card, shape_in_words
 from hizumi.runs.parameters import constructor_arguments, plain_parameters
+from hizumi.runs.record import without_place
 from hizumi.storage.explained import explained
 from hizumi.storage.headers import Header, read_bundle, write_bundle
 from hizumi.storage.weights import packed, unpacked
@@ -58,7 +59,7 @@ def save(modeller: Modeller, path: str | Path) -> Path:
         "preprocessing": modeller.preprocessing_.to_dict(),
         "classes": list(modeller.classes_),
         "parameters": plain_parameters(modeller) | {"pairing": plain_pairing(modeller.pairing)},
-        "options": modeller.options_,
+        "options": without_place(modeller.options_),
         "findings": [finding.to_dict() for finding in modeller.findings_],
         "notes": list(modeller.notes_),
     }

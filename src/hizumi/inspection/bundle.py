@@ -17,6 +17,7 @@ from hizumi.inspection.inspector import Inspector
 from hizumi.inspection.loaded import FORMAT, SCORES, WEIGHTS, DetectorHeader, LoadedInspector, restore
 from hizumi.runs.card import model_card, shape_in_words
 from hizumi.runs.parameters import constructor_arguments, plain_parameters
+from hizumi.runs.record import without_place
 from hizumi.storage.explained import explained
 from hizumi.storage.headers import write_bundle
 from hizumi.storage.weights import packed
@@ -43,7 +44,7 @@ def save(inspector: Inspector, path: str | Path) -> Path:
         "preprocessing": inspector.preprocessing_.to_dict(),
         "calibration": calibration,
         "parameters": plain_parameters(inspector),
-        "options": inspector.options_,
+        "options": without_place(inspector.options_),
         "findings": [finding.to_dict() for finding in inspector.findings_],
         "notes": list(inspector.notes_),
     }

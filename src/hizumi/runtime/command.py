@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _inspect(chosen)
     except HizumiError as error:
-        sys.stderr.write(f"Error: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"Error: {printable(' '.join(str(error).split()))}\n")
         return error.exit_code
 
 
@@ -34,10 +34,12 @@ def _inspect(chosen: argparse.Namespace) -> int:
         if isinstance(item, Verdict):
             verdicts.append(item.to_row())
             if chosen.output is None:
-                sys.stdout.write(f"{'anomalous' if item.anomalous else 'normal':9}  {item.score:<12.6g}  {item.name}\n")
+                sys.stdout.write(
+                    f"{'anomalous' if item.anomalous else 'normal':9}  {item.score:<12.6g}  {printable(item.name)}\n"
+                )
         else:
             unread += 1
-            sys.stderr.write(f"Not read: {item.name}: {printable(item.reason)}\n")
+            sys.stderr.write(f"Not read: {printable(item.name)}: {printable(item.reason)}\n")
     if chosen.output is not None:
         write_csv(chosen.output, verdicts)
     return 0 if verdicts else 2
