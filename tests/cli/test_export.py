@@ -1,5 +1,5 @@
 def test_an_exported_bundle_inspects_as_the_first(hizumi, bundle, parts, tmp_path):
-    outcome = hizumi("export", bundle, "--json", "-")
+    outcome = hizumi("export", bundle, "--data", parts, "--json", "-")
     assert outcome.code == 0
     exported = bundle.with_name("parts.onnx.hizumi")
     assert outcome.json["bundle"] == str(exported)

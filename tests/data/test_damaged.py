@@ -2,6 +2,10 @@
 
 import hashlib
 import os
+import socket
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +117,7 @@ def test_no_permission_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         def refuse(*_: object, **__: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(Path, "open", refuse)
+        monkeypatch.setattr("os.open", refuse)
     else:
         (tmp_path / "secret.png").chmod(0)
     with pytest.raises(DataError, match="no permission to read the file") as error:
@@ -209,3 +213,70 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path):
     with pytest.raises(DataError) as error:
         decode(Path(os.fsdecode(raw)))
     assert str(error.value).isprintable()
+
+
+def endless_tiff(path: Path) -> None:
+    """A valid first page, then an empty directory whose next pointer is itself."""
+    tifffile.imwrite(path, np.zeros((4, 4), np.uint8), metadata=None)
+    content = bytearray(path.read_bytes())
+    place = int.from_bytes(content[4:8], "little")
+    link = place + 2 + 12 * int.from_bytes(content[place : place + 2], "little")
+    content[link : link + 4] = len(content).to_bytes(4, "little")
+    content += b"\0\0" + len(content).to_bytes(4, "little")
+    path.write_bytes(content)
+
+
+def looped_tiff(path: Path) -> None:
+    """Two pages, the second of which names the first as the next."""
+    tifffile.imwrite(path, np.zeros((2, 4, 4), np.uint8), metadata=None, photometric="minisblack")
+    with tifffile.TiffFile(path) as file:
+        first, second = (page.offset for page in file.pages)
+    content = bytearray(path.read_bytes())
+    link = second + 2 + 12 * int.from_bytes(content[second : second + 2], "little")
+    content[link : link + 4] = first.to_bytes(4, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"), [(endless_tiff, "page 2 is empty"), (looped_tiff, "its pages form a loop")]
+)
+def test_a_tiff_without_end_is_refused_at_once(tmp_path: Path, write: Callable[[Path], None], reason: str):
+    write(tmp_path / "x.tif")
+    started = time.monotonic()
+    with pytest.raises(DataError, match=reason) as error:
+        decode(tmp_path / "x.tif", name="x.tif")
+    one_line(error, "x.tif: ")
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.csv", "x.npy", "x.npz", "x.mp4"])
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_nothing_but_regular_files_is_opened(tmp_path: Path, kind: str, name: str):
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(str(path))
+        server.close()
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="is a pipe, device or socket, not a regular file") as error:
+        open_source(path).read(0)
+    assert "\n" not in str(error.value)
+
+
+def test_libraries_write_nothing_of_their_own_to_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """Of a TIFF with damaged JPEG data, libjpeg says so on standard error by itself."""
+    path = tmp_path / "x.tif"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(path, compression="jpeg")
+    with tifffile.TiffFile(path) as file:
+        start = file.pages.first.dataoffsets[0]
+    content = bytearray(path.read_bytes())
+    content[start + 6 : start + 40] = bytes(34)
+    path.write_bytes(content)
+    assert isinstance(attempt(path), str | np.ndarray)
+    assert capfd.readouterr().err == ""
+    sys.stderr.write("seen\n")
+    assert capfd.readouterr().err == "seen\n"

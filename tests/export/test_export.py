@@ -248,7 +248,7 @@ def test_bundles_know_what_they_are(fitted: Inspector, exported: Path, tmp_path:
         members = {name: archive.read(name) for name in archive.namelist()}
     header = json.loads(members["export.json"]) | {"calibration": {}}
     (tmp_path / "foreign.hizumi").write_bytes(pack(members | {"export.json": json.dumps(header).encode()}))
-    with pytest.raises(BundleError, match=r"foreign\.hizumi: the calibration in this bundle cannot be read"):
+    with pytest.raises(BundleError, match=r"foreign\.hizumi: export\.json is not valid at calibration\.rule"):
         runtime.load(tmp_path / "foreign.hizumi")
 
 

@@ -100,7 +100,7 @@ def test_every_changed_byte_is_refused(path: Path) -> None:
         ({"model": {"name": "vae", "arguments": {"colour": 3}}}, "does not take these settings"),
         ({"format": 99}, "install a newer version"),
         ({"shape": [1, 8, 8]}, "do not fit each other"),
-        ({"preprocessing": {}}, "do not fit each other"),
+        ({"preprocessing": {}}, r"model\.json is not valid at preprocessing\.\w+: it is missing"),
         ({"surprise": 1}, r"model\.json is not valid at surprise"),
     ],
 )

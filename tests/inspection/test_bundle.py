@@ -109,10 +109,11 @@ def rewritten(path: Path, **changes: object) -> Path:
         ({"detector": {"name": "os_system", "arguments": {}}}, "no model or detector is called 'os_system'"),
         ({"detector": {"name": "reconstruction", "arguments": {"colour": 3}}}, "does not take these settings"),
         ({"format": 99}, "install a newer version"),
-        ({"shape": [1, 8, 8, 8]}, "do not fit each other"),
+        ({"shape": [1, 8, 8, 8]}, "bundle.json is not valid at shape"),
+        ({"shape": [1, 8, 8]}, "do not fit each other"),
         ({"shape": "big"}, "bundle.json is not valid at shape"),
         ({"surprise": 1}, "bundle.json is not valid at surprise"),
-        ({"calibration": {}}, "calibration in this bundle cannot be read"),
+        ({"calibration": {}}, "bundle.json is not valid at calibration.rule: it is missing"),
     ],
 )
 def test_headers_that_make_no_sense_are_refused(path: Path, changes: dict[str, object], message: str) -> None:

@@ -164,6 +164,8 @@ class Calibration:
         try:
             pixel, span = fields["pixel_threshold"], fields["map_range"]
             check_rule(fields["rule"], fields["false_alarm_rate"])
+            if any(array.ndim != 1 or array.dtype != np.float64 for array in arrays.values()):
+                raise ValueError("scores are not a row of numbers in double precision")
             return cls(
                 scores=_ascending(arrays["scores"], "scores"),
                 rule=fields["rule"],

@@ -23,6 +23,7 @@ from hizumi.cli import (
     reproduce,
 )
 from hizumi.errors import HizumiError
+from hizumi.storage.files import printable
 
 INTERRUPTED = 130  # what shells report after Ctrl-C
 
@@ -111,7 +112,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _say_error(message: str, code: int) -> int:
     label = typer.style("Error:", fg="red", bold=True)
-    typer.echo(f"{label} {' '.join(message.split())}", err=True)
+    typer.echo(f"{label} {printable(' '.join(message.split()))}", err=True)
     return code
 
 

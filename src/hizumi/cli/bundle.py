@@ -18,6 +18,7 @@ from hizumi.cli.summary import (
 )
 from hizumi.errors import UsageError
 from hizumi.runs.results import changed_result, exported_result
+from hizumi.storage.files import printable
 
 
 def calibrate(
@@ -63,7 +64,7 @@ def calibrate(
         for name, each in (("before", before), ("now", inspector.calibration_))
     ]
     print_table(console, ["", "Rule", ">False-alarm rate", ">Threshold"], rows)
-    console.print(inspector.calibration_.promise())
+    console.print(printable(inspector.calibration_.promise()))
     console.print(coloured(f"Wrote {output}.", GOOD))
 
 
@@ -84,7 +85,7 @@ def info(bundle: options.BundlePath, json_to: options.JsonTo = None) -> None:
         result = exported_result(exported.options_, exported.calibration_, exported.parity_) | {"bundle": str(bundle)}
         console = answer(result, json_to)
         show_parity(console, exported.parity_)
-        console.print(exported.calibration_.promise())
+        console.print(printable(exported.calibration_.promise()))
     else:
         inspector = inspection.load(bundle)
         result = result_of_fit(inspector) | {"bundle": str(bundle)}

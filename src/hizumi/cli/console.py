@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hizumi.storage.files import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -50,7 +52,7 @@ def print_table(console: "Console", columns: Sequence[str], rows: Iterable[Seque
             column.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=place == 0
         )
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
     console.print(table, soft_wrap=False)
 
 
@@ -58,4 +60,4 @@ def coloured(text: str, style: str) -> "Text":
     """A cell or a line in one of this module's styles."""
     from rich.text import Text
 
-    return Text(text, style)
+    return Text(printable(text), style)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
 from hizumi.errors import DataError
 from hizumi.runs.results import assessment_result, fit_result, model_result
+from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,7 +79,7 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
         ["Time", f"{options['fit_seconds']:.1f} s"],
     ]
     print_table(console, ["Fit", ""], rows)
-    console.print(calibration.promise())
+    console.print(printable(calibration.promise()))
     _show_found(console, inspector)
 
 

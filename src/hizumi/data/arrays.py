@@ -1,11 +1,15 @@
 """Manifests of arrays, tensors, torch data sets, and .npy and .npz files."""
 
+import lzma
+import os
+import struct
 import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -15,13 +19,27 @@ from hizumi.data.labels import NormalClass, labels_of, split_of_word
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError, UsageError
-from hizumi.storage.files import printable
+from hizumi.storage.files import open_regular, printable
+from hizumi.storage.npy import read_npy
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import Dataset
 
 SPLIT_NAMES = ("train", "calibration", "test")
+LARGEST_RATIO = 1100  # by which deflate can shrink anything
+ARCHIVE_DAMAGE = (
+    EOFError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile and NumPy raise for damaged files; a RuntimeError is of an encrypted one."""
 ARRAY_NAMES = ("x", "y", "label", "split", "mask", "group", "clip", "kind")
 
 
@@ -88,10 +106,11 @@ def open_images(images: Sequence[np.ndarray], name: str) -> Manifest:
 
 def open_npy(path: Path) -> Manifest:
     """Manifest of the array in a .npy file, which is memory-mapped."""
-    with _loading(path):
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{printable(path)}: holds several arrays; give it the ending .npz")
+    with _loading(path) as file:
+        if zipfile.is_zipfile(file):
+            raise DataError(f"{printable(path)}: holds several arrays; give it the ending .npz")
+        file.seek(0)
+        array = read_npy(file, os.fstat(file.fileno()).st_size, mapped=True)
     return open_array(array, printable(path.stem))
 
 
@@ -102,10 +121,11 @@ def open_npz(path: Path, options: SourceOptions) -> Manifest:
     Masks are (n, h, w), or packed to bits along the last axis. Without labels, an image whose mask marks any pixel is
     anomalous. With `normal_class`, training rows of other classes are left out, with a note.
     """
-    with _loading(path), path.open("rb") as file, zipfile.ZipFile(file), np.load(file, allow_pickle=False) as archive:
-        keys = archive.files
+    with _loading(path) as file, zipfile.ZipFile(file) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        keys = list(members)
         wanted = [key for key in keys if key.lower().split("_")[0] in ARRAY_NAMES or len(keys) == 1]
-        arrays = {key.lower(): np.asarray(archive[key]) for key in wanted}
+        arrays = {key.lower(): _member(archive, members[key]) for key in wanted}
     name = printable(path.stem)
     if len(arrays) == 1:
         arrays = {"x": next(iter(arrays.values()))}
@@ -243,14 +263,27 @@ def _unpacked(masks: np.ndarray, manifest: Manifest, where: str) -> np.ndarray:
     return np.asarray(masks != 0)
 
 
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    """One array of a .npz file, whose stated size is checked before it is unfolded."""
+    if info.file_size > LARGEST_RATIO * info.compress_size:
+        raise ValueError(f"{info.filename} states an impossible size")
+    with archive.open(info) as file:
+        return read_npy(file, info.file_size)
+
+
 @contextmanager
-def _loading(path: Path) -> Iterator[None]:
-    """Convert the errors of NumPy and zipfile to a DataError of one line."""
+def _loading(path: Path) -> Iterator[BufferedReader]:
+    """The open file; errors while it is read become a DataError of one line."""
     try:
-        yield
+        with open_regular(path) as file:
+            yield file
+    except DataError:
+        raise
     except PermissionError as error:
         raise DataError(f"{printable(path)}: no permission to read the file; change its access rights") from error
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if "allow_pickle" in str(error):
-            raise DataError(f"{printable(path)}: holds Python objects; save plain numbers or text") from error
-        raise DataError(f"{printable(path)}: is damaged or cut short; copy it again") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"{printable(path)}: cannot be read ({reason}); copy it again") from error
+    except ARCHIVE_DAMAGE as error:
+        reason = printable(error).strip() or type(error).__name__
+        raise DataError(f"{printable(path)}: is damaged or cut short ({reason}); copy it again") from error

@@ -12,8 +12,9 @@ from PIL import Image, UnidentifiedImageError
 from hizumi.data import tiff
 from hizumi.data.images import Decoded, as_pixels, only_first
 from hizumi.data.rasters import PIXEL_LIMIT, from_ink, over_black, refuse_bomb, upright
+from hizumi.data.silence import silent_libraries
 from hizumi.errors import DataError
-from hizumi.storage.files import printable
+from hizumi.storage.files import open_regular, printable
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -51,7 +52,8 @@ def decode(path: Path, *, name: str | None = None, pixel_limit: int = PIXEL_LIMI
         except ModuleNotFoundError:
             _refuse_all_but_plain_tiff(file, name)
         file.seek(0)
-        return _decode_pillow(file, name, pixel_limit)
+        with silent_libraries():
+            return _decode_pillow(file, name, pixel_limit)
 
 
 @contextmanager
@@ -60,7 +62,7 @@ def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise DataError(f"{name}: is not a {IMAGE_FORMATS} file by its name; convert it, or leave it out")
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
+        with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about metadata that do not affect the pixels
             if not file.read(1):
                 raise DataError(f"{name}: the file is empty (0 bytes); copy it again")

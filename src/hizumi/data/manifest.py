@@ -12,6 +12,7 @@ from hizumi.data.images import Decoded, as_pixels
 from hizumi.data.motion import Motion
 from hizumi.errors import DataError
 from hizumi.shapes import Bool
+from hizumi.storage.files import open_regular
 
 GOOD = "good"
 UNLABELLED = "unlabelled"
@@ -205,8 +206,9 @@ class Manifest:
 
 def _file_hash(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            if file.peek(1):  # the size that a file system states may be 0 for a file with content
+        with open_regular(path) as file:
+            if file.read(1):  # the size that a file system states may be 0 for a file with content
+                file.seek(0)
                 return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         pass

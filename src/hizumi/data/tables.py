@@ -13,7 +13,7 @@ from hizumi.data.labels import are_classes, labelled_record, with_classes
 from hizumi.data.manifest import Manifest
 from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError
-from hizumi.storage.files import printable
+from hizumi.storage.files import open_regular, printable
 
 LABEL_COLUMNS = ("label", "split", "group", "kind")
 
@@ -55,7 +55,8 @@ def open_csv(path: Path, options: SourceOptions) -> Manifest:
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """Cells of every line that is not blank, with its number in the file."""
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.read()
     except OSError as error:
         raise DataError(f"{printable(path)}: cannot be read ({error.strerror})") from error
     try:

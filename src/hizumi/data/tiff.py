@@ -1,6 +1,7 @@
 """Decode TIFF files at full depth and with any number of channels."""
 
 import logging
+import struct
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from tifffile import TiffPage
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+BIG_VERSION = 43  # of BigTIFF, with offsets of 8 bytes
+MOST_PAGES = 10_000
 CHANNEL_AXES = "SCQ"
 PHOTOMETRICS = ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE", "SEPARATED")
 
@@ -32,6 +35,8 @@ def decode_tiff(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
     """
     import tifffile
 
+    _refuse_endless(file, name)
+    file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         page, series = tiff.pages.first, tiff.series[0]
         refuse_bomb(page.imagelength, page.imagewidth, name, pixel_limit)
@@ -53,6 +58,26 @@ def decode_tiff(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
         axes = series.axes if stacked else page.axes
         notes = () if stacked or len(tiff.pages) == 1 else (only_first(len(tiff.pages), "pages"),)
         return _as_levels(_channels_last(raw, axes, name), page, notes, name)
+
+
+def _refuse_endless(file: BinaryIO, name: str) -> None:
+    """Raise DataError where the chain of directories, one for each page, is empty somewhere, too long, or a loop."""
+    file.seek(0)
+    sign = "<" if file.read(2) == b"II" else ">"
+    big = struct.unpack(f"{sign}H", file.read(2)) == (BIG_VERSION,)
+    file.seek(8 if big else 4)
+    count_size, entry_size, link_size, link = (8, 20, 8, f"{sign}Q") if big else (2, 12, 4, f"{sign}I")
+    seen: set[int] = set()
+    while len(content := file.read(link_size)) == link_size and (place := struct.unpack(link, content)[0]):
+        if place in seen or len(seen) == MOST_PAGES:
+            reason = "its pages form a loop" if place in seen else f"it has more than {MOST_PAGES:,} pages"
+            raise DataError(f"{name}: is a TIFF that cannot be read ({reason}); save the first page by itself")
+        seen.add(place)
+        file.seek(place)
+        count = int.from_bytes(file.read(count_size), "little" if sign == "<" else "big")
+        if not count:
+            raise DataError(f"{name}: is damaged or cut short (page {len(seen)} is empty); copy it again")
+        file.seek(place + count_size + entry_size * count)
 
 
 def _photometric(page: "TiffPage") -> str:

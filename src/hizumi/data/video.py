@@ -6,8 +6,13 @@ import numpy as np
 
 from hizumi.errors import DataError, UsageError
 from hizumi.shapes import Shaped
-from hizumi.storage.files import printable
+from hizumi.storage.files import open_regular, printable
 
+OPTIONS = {
+    # Play lists, which name other files and addresses, are not among them.
+    "format_whitelist": "avi,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegvideo,mpegts",
+    "protocol_whitelist": "none",
+}
 LARGEST_BYTES = 4 * 2**30  # of all frames together, since they are held in memory
 
 
@@ -24,7 +29,7 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Shaped[np.ndar
         ) from None
     frames: list[np.ndarray] = []
     try:
-        with av.open(str(path)) as container:
+        with open_regular(path) as file, av.open(file, options=OPTIONS) as container:
             for frame in container.decode(video=0):
                 frames.append(frame.to_ndarray(format="gray" if frame.format.name.startswith("gray") else "rgb24"))
                 if len(frames) * frames[0].nbytes > largest_bytes:
@@ -32,8 +37,12 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Shaped[np.ndar
                         f"{printable(path)}: its frames take over {LARGEST_BYTES >> 30} GiB of memory; "
                         "cut or scale it, or write its frames into a folder"
                     )
-    except (av.FFmpegError, OSError, IndexError) as error:
-        reason = getattr(error, "strerror", None) or "it holds no pictures"
+    except (DataError, MemoryError):
+        raise
+    except IndexError as error:
+        raise DataError(f"{printable(path)}: cannot be read as video (it holds no pictures)") from error
+    except Exception as error:  # on damaged files PyAV raises a dozen unrelated types
+        reason = getattr(error, "strerror", None) or printable(error).strip() or type(error).__name__
         raise DataError(f"{printable(path)}: cannot be read as video ({reason})") from error
     if len({frame.shape for frame in frames}) != 1:
         raise DataError(f"{printable(path)}: holds {'frames of several sizes' if frames else 'no frames'}")

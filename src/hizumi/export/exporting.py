@@ -20,6 +20,7 @@ from hizumi.export.replay_set import ReplaySet
 from hizumi.export.tracing import traced, with_verdict
 from hizumi.inspection import Inspector
 from hizumi.inspection.bundle import card_of
+from hizumi.runs.record import without_place
 from hizumi.runtime.bundle import CALIBRATION, CARD, FORMAT, revived
 from hizumi.runtime.engines import ONNX, EngineName, Precision
 from hizumi.storage.archive import write_archive
@@ -142,7 +143,7 @@ def _header(inspector: Inspector, graph: Graph, engine: EngineName, precision: P
         "preprocessing": inspector.preprocessing_.to_dict(),
         "inputs": [incoming._asdict()],
         "outputs": [port._asdict() for port in (*outgoing, verdict)],
-        "options": inspector.options_,
+        "options": without_place(inspector.options_),
     }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hizumi.errors import MissingExtraError
-from hizumi.runtime.engines import WEIGHTS, XML
+from hizumi.runtime.engines import WEIGHTS, XML, refuse_telemetry
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def as_openvino(model: "ModelProto") -> dict[str, bytes]:
     """The graph and its weights, in single precision, as members of a bundle."""
+    refuse_telemetry()
     try:
         import openvino
     except ImportError as error:

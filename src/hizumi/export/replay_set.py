@@ -55,7 +55,7 @@ def _found(inspector: Inspector) -> Manifest:
     """The data of the fit, where they lay then."""
     source, name = inspector.options_.get("source"), inspector.options_["data"]
     advice = "give any good ones of the same kind with --data (in Python: data=), to check the export on them"
-    if source is None:
+    if source is None or "place" not in source:
         raise UsageError(f"nothing says where {name}, on which this was fitted, lies: {advice}")
     try:
         said = {name: value for name, value in source.items() if name != "place"}

@@ -11,18 +11,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hizumi.arguments import check_arguments
 from hizumi.data.pairs import PAIRINGS
 from hizumi.errors import BundleError, UsageError
 from hizumi.generation.modeller import Modeller
 from hizumi.preprocessing import Preprocessing
 from hizumi.preprocessing.preprocessing import upgraded
-from hizumi.registry import construct
+from hizumi.registry import construct, model_class
 from hizumi.runs.card import model_card, shape_in_words
 from hizumi.runs.parameters import constructor_arguments, plain_parameters
+from hizumi.runs.record import without_place
 from hizumi.storage.explained import explained
 from hizumi.storage.headers import Header, read_bundle, write_bundle
 from hizumi.storage.weights import packed, unpacked
-from hizumi.training.checkpoint import load_fitted
+from hizumi.training.checkpoint import revive
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal
 
@@ -57,7 +59,7 @@ def save(modeller: Modeller, path: str | Path) -> Path:
         "preprocessing": modeller.preprocessing_.to_dict(),
         "classes": list(modeller.classes_),
         "parameters": plain_parameters(modeller) | {"pairing": plain_pairing(modeller.pairing)},
-        "options": modeller.options_,
+        "options": without_place(modeller.options_),
         "findings": [finding.to_dict() for finding in modeller.findings_],
         "notes": list(modeller.notes_),
     }
@@ -88,14 +90,17 @@ def card_of(modeller: Modeller) -> str:
 def _revived(header: ModelHeader, members: Mapping[str, bytes]) -> Modeller:
     try:
         model = construct(header.model)
+        model_class(header.model["name"])  # not what a detector trains
     except UsageError as error:
         raise BundleError(f"{error}; install the package that has it") from error
     parameters = header.parameters | {"pairing": _revived_pairing(header.parameters["pairing"])}
     modeller = Modeller(model=header.model["name"], **constructor_arguments(parameters))
-    model.prepare(tuple(header.shape))
-    load_fitted(model, unpacked(members[WEIGHTS]))
+    check_arguments(modeller)
+    shape, preprocessing = tuple(header.shape), Preprocessing.from_dict(header.preprocessing)
+    preprocessing.refuse_unfit(shape)
+    revive(model, shape, unpacked(members[WEIGHTS]))
     modeller.model_ = model.eval()
-    modeller.preprocessing_ = Preprocessing.from_dict(header.preprocessing)
+    modeller.preprocessing_ = preprocessing
     modeller.classes_ = tuple(header.classes)
     modeller.options_ = header.options
     modeller.findings_ = [Finding(**finding) for finding in header.findings]

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
+from hizumi.arguments import check_arguments
 from hizumi.inspection.inspector import Inspector
 from hizumi.inspection.loaded import FORMAT, SCORES, WEIGHTS, DetectorHeader, LoadedInspector, restore
 from hizumi.runs.card import model_card, shape_in_words
 from hizumi.runs.parameters import constructor_arguments, plain_parameters
+from hizumi.runs.record import without_place
 from hizumi.storage.explained import explained
 from hizumi.storage.headers import write_bundle
 from hizumi.storage.weights import packed
@@ -42,7 +44,7 @@ def save(inspector: Inspector, path: str | Path) -> Path:
         "preprocessing": inspector.preprocessing_.to_dict(),
         "calibration": calibration,
         "parameters": plain_parameters(inspector),
-        "options": inspector.options_,
+        "options": without_place(inspector.options_),
         "findings": [finding.to_dict() for finding in inspector.findings_],
         "notes": list(inspector.notes_),
     }
@@ -73,6 +75,7 @@ def card_of(inspector: Inspector) -> str:
 def _inspector_of(loaded: LoadedInspector) -> Inspector:
     header = loaded.header
     inspector = Inspector(detector=header.detector["name"], **constructor_arguments(header.parameters))
+    check_arguments(inspector)
     inspector.detector_ = loaded.detector
     inspector.preprocessing_ = loaded.preprocessing_
     inspector.calibration_ = loaded.calibration_

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.numpy
-
 from hizumi.calibration import Calibration
 from hizumi.data import Manifest
 from hizumi.detectors import Detector
@@ -19,8 +17,8 @@ from hizumi.preprocessing.preprocessing import upgraded
 from hizumi.registry import construct, specify
 from hizumi.storage.explained import explained
 from hizumi.storage.headers import Header, read_bundle
-from hizumi.storage.weights import unpacked
-from hizumi.training.checkpoint import load_fitted
+from hizumi.storage.weights import unpacked, unpacked_arrays
+from hizumi.training.checkpoint import revive
 
 FORMAT = 2
 WEIGHTS, SCORES = "weights.safetensors", "calibration.safetensors"
@@ -72,16 +70,19 @@ def _revived(header: DetectorHeader, members: Mapping[str, bytes]) -> LoadedInsp
         detector = construct(header.detector)
     except UsageError as error:
         raise BundleError(f"{error}; install the package that has it") from error
-    detector.prepare(tuple(header.shape))
-    state = unpacked(members[WEIGHTS])
-    load_fitted(detector, renamed(detector, state) if header.format == 1 else state)
+    if not isinstance(detector, Detector):
+        raise BundleError(f"{header.detector['name']} is no detector; use an unchanged copy of the bundle")
+    shape, state = tuple(header.shape), unpacked(members[WEIGHTS])
+    preprocessing = Preprocessing.from_dict(header.preprocessing)
+    preprocessing.refuse_unfit(shape)
+    revive(detector, shape, renamed(detector, state) if header.format == 1 else state)
     detector.degrees_of_freedom = header.degrees_of_freedom
     options = {**header.options, "detector": specify(detector)}
     return LoadedInspector(
         header,
         members,
         detector.eval(),
-        Preprocessing.from_dict(header.preprocessing),
-        Calibration.from_dict(header.calibration, safetensors.numpy.load(members[SCORES])),
+        preprocessing,
+        Calibration.from_dict(header.calibration, unpacked_arrays(members[SCORES])),
         options,
     )

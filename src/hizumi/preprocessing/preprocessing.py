@@ -113,6 +113,22 @@ class Preprocessing:
             warnings.warn(f"{clipped:.2%} of the values do not fit into {window.dtype} and were clipped", stacklevel=2)
         return pixels
 
+    def refuse_unfit(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError where what it makes has another shape, or its windows and scales cannot be divided by."""
+        windows = [part.window for part in (self, self.target, self.motion) if part is not None]
+        if not all(window.low < window.high for window in windows if window is not None):
+            raise ValueError("a window of pixel values is empty")
+        if (len(shape) == 1) != self.vectors or (self.channels is None) != self.vectors:
+            raise ValueError(f"items of shape {shape} are not what the preprocessing makes")
+        if self.channels is not None:
+            made = shape[1:] if self.sizing is None else (self.sizing.height, self.sizing.width)
+            if shape != (self.channels, *made):
+                raise ValueError(f"images of shape {(self.channels, *made)} are made for a shape of {shape}")
+        if self.scaler is not None and not (
+            self.scaler.mean.shape == self.scaler.scale.shape == shape and (self.scaler.scale > 0).all()
+        ):
+            raise ValueError("the scales of columns do not fit the items")
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
         return {

@@ -44,7 +44,8 @@ def construct(specification: Mapping[str, Any]) -> Any:
     try:
         return found(**arguments)
     except (TypeError, UsageError) as error:
-        raise UsageError(f"{specification['name']} does not take these settings: {error}") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UsageError(f"{specification['name']} does not take these settings: {reason}") from error
 
 
 def make_detector(name: str, settings: Mapping[str, str] = {}, preset: str | None = None) -> Detector:

@@ -22,6 +22,7 @@ from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent
 from hizumi.report.panels import Tile, tiles
 from hizumi.report.style import colours, svg
 from hizumi.report.tables import MEASURES, summarise
+from hizumi.runs.record import without_place
 from hizumi.storage.files import printable, write_atomically
 
 EXAMPLES_IN_A_GROUP = 6
@@ -119,7 +120,7 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
         "has_masks": any(mask is not None for mask in content.masks),
         "has_maps": any(verdict.map is not None for verdict in content.verdicts),
         "listed": [(content.verdicts[i], content.kinds[i]) for i in order[:ROWS_IN_THE_TABLE]],
-        "options": words.flat_options(content.options),
+        "options": words.flat_options(without_place(content.options)),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from hizumi.arguments import check_arguments
 from hizumi.training import Budget, TrainingOptions
 
 
@@ -30,4 +31,5 @@ def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
         elif budget is not None:  # one for each phase
             budget = tuple(Budget(**each) for each in budget)
         arguments["training"] = TrainingOptions(**training | {"budget": budget})
+        check_arguments(arguments["training"])
     return arguments

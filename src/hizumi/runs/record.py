@@ -1,7 +1,8 @@
 """The record of a run: everything that was decided on the way, ready for JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -46,6 +47,14 @@ def run_record(
             for phase, budget in zip(phases, budgets, strict=True)
         ],
     }
+
+
+def without_place(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record as a bundle carries it to others: without the folder of this machine that the data lay in."""
+    source = record.get("source")
+    if source is None or not Path(source.get("place", "")).is_absolute():
+        return dict(record)
+    return {**record, "source": {name: value for name, value in source.items() if name != "place"}}
 
 
 def notes_on(manifest: Manifest, store: Store) -> tuple[str, ...]:

@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hizumi.calibration import Calibration
 from hizumi.preprocessing.preprocessing import Preprocessing, upgraded
 from hizumi.runtime.engines import start
 from hizumi.runtime.inspector import ExportedInspector
 from hizumi.storage.archive import read_archive
 from hizumi.storage.explained import explained
+from hizumi.storage.npy import read_npy
 
 FORMAT = 2
 CARD = "model-card.md"
@@ -41,14 +40,16 @@ def revived(header: Mapping[str, Any], members: Mapping[str, bytes], threads: in
     """The inspector that a header and members describe."""
     prefix, suffix = CALIBRATION.split("{}")
     arrays = {
-        name.removeprefix(prefix).removesuffix(suffix): np.load(io.BytesIO(content), allow_pickle=False)
+        name.removeprefix(prefix).removesuffix(suffix): read_npy(io.BytesIO(content), len(content))
         for name, content in members.items()
         if name.startswith(prefix)
     }
+    shape, preprocessing = tuple(header["shape"]), Preprocessing.from_dict(header["preprocessing"])
+    preprocessing.refuse_unfit(shape)
     return ExportedInspector(
         engine=start(header["engine"], members, threads, header["precision"]),
-        shape=tuple(header["shape"]),
-        preprocessing_=Preprocessing.from_dict(header["preprocessing"]),
+        shape=shape,
+        preprocessing_=preprocessing,
         calibration_=Calibration.from_dict(header["calibration"], arrays),
         options_=header["options"],
         parity_=header["parity"],

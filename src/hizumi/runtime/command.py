@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _inspect(chosen)
     except HizumiError as error:
-        sys.stderr.write(f"Error: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"Error: {printable(' '.join(str(error).split()))}\n")
         return error.exit_code
 
 
@@ -39,10 +39,12 @@ def _inspect(chosen: argparse.Namespace) -> int:
         if isinstance(item, Verdict):
             verdicts.append(item)
             if chosen.output is None:
-                sys.stdout.write(f"{'anomalous' if item.anomalous else 'normal':9}  {item.score:<12.6g}  {item.name}\n")
+                sys.stdout.write(
+                    f"{'anomalous' if item.anomalous else 'normal':9}  {item.score:<12.6g}  {printable(item.name)}\n"
+                )
         else:
             without.append((item.name, item.reason))
-            sys.stderr.write(f"Not read: {item.name}: {printable(item.reason)}\n")
+            sys.stderr.write(f"Not read: {printable(item.name)}: {printable(item.reason)}\n")
     if chosen.output is not None:
         write_csv(chosen.output, inspection_rows(verdicts, without))
     return 0 if verdicts else 2

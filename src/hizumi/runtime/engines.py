@@ -1,16 +1,22 @@
 """What runs a graph: ONNX Runtime or OpenVINO, on the processor."""
 
-from collections.abc import Mapping
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from hizumi.errors import BundleError, MissingExtraError
 from hizumi.shapes import Float, Shaped
+from hizumi.storage.files import printable
 
 EngineName = Literal["onnxruntime", "openvino"]
 Precision = Literal["fp32", "bf16", "int8"]
 ONNX, XML, WEIGHTS = "graph.onnx", "graph.xml", "graph.bin"
+OUTSIDE = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
+"""The key of ONNX's external data as protobuf writes it, in every way that it can write tag and length."""
 
 
 @runtime_checkable
@@ -33,19 +39,22 @@ class OnnxRuntime:
         options.log_severity_level = 3  # errors; they are raised as well
         if threads is not None:
             options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         self._session = onnxruntime.InferenceSession(members[ONNX], options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def __call__(self, items: Float[np.ndarray, "n ..."]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
         """All outputs by name."""
-        return dict(zip(self._outputs, self._session.run(self._outputs, {self._input: items}), strict=True))
+        with _running("onnxruntime"):
+            return dict(zip(self._outputs, self._session.run(self._outputs, {self._input: items}), strict=True))
 
 
 class OpenVino:
     """A graph in OpenVINO, in single precision unless it was exported for bfloat16, which it might choose by itself."""
 
     def __init__(self, members: Mapping[str, bytes], threads: int | None = None, precision: Precision = "fp32") -> None:
+        refuse_telemetry()
         try:
             import openvino
         except ImportError as error:
@@ -64,17 +73,39 @@ class OpenVino:
 
     def __call__(self, items: Float[np.ndarray, "n ..."]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
         """All outputs by name."""
-        results = self._request.infer([items])
-        return {name: np.array(results[index]) for index, name in enumerate(self._outputs)}
+        with _running("openvino"):
+            results = self._request.infer([items])
+            return {name: np.array(results[index]) for index, name in enumerate(self._outputs)}
+
+
+def refuse_telemetry() -> None:
+    """Keep OpenVINO from reporting its use over the network; called before it is imported."""
+    # Its tools take a None for a package that is not installed, and then report nothing.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # what blocks an import
+
+
+@contextmanager
+def _running(engine: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # each engine raises types of its own
+        raise BundleError(f"{engine} cannot run its graph on these ({_in_short(error)}); export it again") from error
+
+
+def _in_short(error: Exception) -> str:
+    return printable(next(iter(str(error).splitlines()), type(error).__name__))
 
 
 def start(
     engine: EngineName, members: Mapping[str, bytes], threads: int | None = None, precision: Precision = "fp32"
 ) -> Engine:
     """The graph among a bundle's members, ready to run; raises BundleError where the engine does not take it."""
+    graph = members[ONNX if engine == "onnxruntime" else XML]
+    if OUTSIDE.search(graph) or (engine == "openvino" and not graph.lstrip().startswith(b"<")):
+        raise BundleError("its graph reads files outside the bundle, which no export does; use an unchanged copy")
     try:
         return OnnxRuntime(members, threads) if engine == "onnxruntime" else OpenVino(members, threads, precision)
     except MissingExtraError:
         raise
     except Exception as error:  # each engine raises types of its own
-        raise BundleError(f"{engine} cannot load its graph ({str(error).splitlines()[0]}); export it again") from error
+        raise BundleError(f"{engine} cannot load its graph ({_in_short(error)}); export it again") from error

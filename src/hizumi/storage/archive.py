@@ -7,14 +7,20 @@ comment is the SHA-256 of every byte before it.
 import hashlib
 import io
 import json
+import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Literal
 
-from hizumi.errors import BundleError
-from hizumi.storage.files import write_atomically
+from hizumi.errors import BundleError, RunError
+from hizumi.storage.files import open_regular, printable, write_atomically
+from hizumi.storage.schema import fields, load_json
+from hizumi.storage.statements import HEADER, SCHEMAS
 from hizumi.version import __version__
 
 Kind = Literal["detector", "model", "exported"]
@@ -26,15 +32,38 @@ LOADERS: dict[Kind, str] = {
 }
 NOUNS: dict[Kind, str] = {"detector": "a detector", "model": "a model", "exported": "an exported detector"}
 HASH_LENGTH = 64
+CHUNK = 2**20  # bytes read at once for the hash
+LARGEST_DIRECTORY = 2**20  # bytes, of a few members
+LARGEST_HEADER = 8 * 2**20  # bytes
+ENCRYPTED = 0x41  # flags of either way to encrypt a member
+END, LOCATOR, END_64 = (struct.Struct(f"<{layout}") for layout in ("4s4H2IH", "4sIQI", "4sQ2H2I4Q"))
+"""The records at the end of a zip file, as APPNOTE.TXT of PKWARE has them in 4.3.16, 4.3.15 and 4.3.14."""
+DAMAGE = (
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile raises for damaged files."""
 
 
 def write_archive(
-    path: Path, kind: Kind, fields: Mapping[str, Any], members: Mapping[str, bytes], format_number: int
+    path: Path, kind: Kind, statements: Mapping[str, Any], members: Mapping[str, bytes], format_number: int
 ) -> Path:
-    """Write a header of these fields, with the hashes of the members, and the members; atomically."""
+    """Write a header with these statements, with the hashes of the members, and the members; atomically."""
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
-    header = {"format": format_number, "hizumi": __version__, "members": hashes, **fields}
-    write_atomically(path, pack({HEADERS[kind]: json.dumps(header, indent=2).encode(), **members}))
+    header = {"format": format_number, "hizumi": __version__, "members": hashes, **statements}
+    try:
+        content = json.dumps(header, indent=2, allow_nan=False).encode()
+        SCHEMAS[kind](header, "")
+    except ValueError as error:  # better no bundle than one that cannot be read
+        raise RunError(f"{path}: cannot be saved, as {HEADERS[kind]} would not be valid ({error})") from error
+    write_atomically(path, pack({HEADERS[kind]: content, **members}))
     return path
 
 
@@ -49,24 +78,30 @@ def read_archive(
     found = _kind(path, members)
     if found != kind:
         raise BundleError(f"{path}: holds {NOUNS[found]}, not {NOUNS[kind]}; use it with {LOADERS[found]}")
-    try:
-        header = json.loads(members[HEADERS[kind]])
-        written, writer, hashes = int(header["format"]), header["hizumi"], dict(header["members"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{path}: {HEADERS[kind]} is not valid ({error!r}); use an unchanged copy") from error
+    header: Mapping[str, Any] = _stated(path, HEADERS[kind], members[HEADERS[kind]])
+    written, writer, hashes = header["format"], header["hizumi"], header["members"]
     if written > format_number:
         raise BundleError(f"{path}: was written by hizumi {writer}; this is {__version__}: install a newer version")
-    for name, expected in hashes.items():
-        if name not in members or hashlib.sha256(members[name]).hexdigest() != expected:
+    for name in dict.fromkeys((*hashes, *members)):
+        if name != HEADERS[kind] and (
+            name not in members or hashlib.sha256(members[name]).hexdigest() != hashes.get(name)
+        ):
             raise BundleError(f"{path}: {name} is missing or was changed; use an unchanged copy of the bundle")
-    if written == format_number:
-        return header, members
+    if written < format_number:
+        try:
+            header = upgraded(header)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                f"{path}: was written by hizumi {writer} in format {written}, which {__version__} cannot read; "
+                "fit it again"
+            ) from error
     try:
-        return upgraded(header), members
-    except (KeyError, TypeError) as error:
+        SCHEMAS[kind](header, "")
+    except ValueError as error:
         raise BundleError(
-            f"{path}: was written by hizumi {writer} in format {written}, which {__version__} cannot read; fit it again"
+            f"{path}: {HEADERS[kind]} is not valid at {error}; use an unchanged copy, or make it again"
         ) from error
+    return header, members
 
 
 def kind_of(path: Path) -> Kind:
@@ -94,22 +129,75 @@ def _kind(path: Path, members: Container[str]) -> Kind:
     raise BundleError(f"{path}: holds none of {', '.join(HEADERS.values())}; it is not a hizumi bundle")
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, io.BufferedReader]]:
+def _stated(path: Path, name: str, content: bytes) -> dict[str, Any]:
+    """A header, of which no more is sure than what every format has."""
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            yield archive, file
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise BundleError(f"{path}: is not a hizumi bundle, or was cut short ({error})") from error
+        header: dict[str, Any] = load_json(content)
+        fields(HEADER, others=lambda value, where: None)(header, "")
+    except ValueError as error:
+        raise BundleError(f"{path}: {name} is not valid ({error}); use an unchanged copy") from error
+    return header
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, BufferedReader]]:
+    """The archive, whose directory has been found bounded and true, and the file that it lies in."""
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            _refuse_large_directory(file, size)
+            with zipfile.ZipFile(file) as archive:
+                _refuse_foreign(archive.infolist(), size)
+                yield archive, file
+    except DAMAGE as error:
+        reason = printable(error) or type(error).__name__
+        raise BundleError(f"{path}: is not a hizumi bundle, or was cut short ({reason})") from error
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
+def _refuse_large_directory(file: BufferedReader, size: int) -> None:
+    """Raise ValueError where the zip directory is larger than that of any bundle; a bundle's end has a fixed place."""
+    end = END.size + HASH_LENGTH
+    file.seek(max(0, size - end - LOCATOR.size - END_64.size))
+    tail = file.read()
+    if len(tail) < end or (found := END.unpack_from(tail, len(tail) - end))[0] != b"PK\5\6":
+        raise ValueError("it has no zip directory where bundles have theirs")
+    directory_size = found[5]
+    if len(tail) == end + LOCATOR.size + END_64.size and tail[END_64.size :].startswith(b"PK\6\7"):
+        directory_size = END_64.unpack_from(tail)[8]  # of files over 4 GiB
+    if directory_size > LARGEST_DIRECTORY:
+        raise ValueError("its zip directory is too large")
+
+
+def _refuse_foreign(members: list[zipfile.ZipInfo], size: int) -> None:
+    """Raise ValueError for members that no bundle has, from the directory alone: nothing unfolds."""
+    names = [member.filename for member in members]
+    if len(names) != len(set(names)):
+        raise ValueError("two of its members have one name")
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
+            raise ValueError(f"{printable(member.filename)} is compressed, as nothing in a bundle is")
+        if member.flag_bits & ENCRYPTED:
+            raise ValueError(f"{printable(member.filename)} is encrypted, as nothing in a bundle is")
+        if member.filename in HEADERS.values() and member.file_size > LARGEST_HEADER:
+            raise ValueError(f"{member.filename} has over {LARGEST_HEADER >> 20} MiB")
+    if sum(member.file_size for member in members) > size:
+        raise ValueError("its members are larger than the file")
+
+
 def _members(path: Path) -> dict[str, bytes]:
     with _opened(path) as (archive, file):
-        members = {name: archive.read(name) for name in archive.namelist()}
-        file.seek(0)
-        content = file.read()
-    if hashlib.sha256(content[:-HASH_LENGTH]).hexdigest().encode() != content[-HASH_LENGTH:]:
+        _refuse_changed(path, file)
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _refuse_changed(path: Path, file: BufferedReader) -> None:
+    left = os.fstat(file.fileno()).st_size - HASH_LENGTH
+    digest = hashlib.sha256()
+    file.seek(0)
+    while left > 0 and (chunk := file.read(min(left, CHUNK))):
+        digest.update(chunk)
+        left -= len(chunk)
+    if digest.hexdigest().encode() != file.read():
         raise BundleError(f"{path}: is not a hizumi bundle, or was changed; use an unchanged copy")
-    return members

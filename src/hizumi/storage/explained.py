@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hizumi.errors import BundleError, MissingExtraError
+from hizumi.storage.files import printable
 
 
 @contextmanager
@@ -16,8 +17,8 @@ def explained(path: Path, writer: str, remedy: str) -> Iterator[None]:
         raise MissingExtraError(f"{path}: {error}") from error
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = printable(next(iter(str(error).splitlines()), type(error).__name__))
         raise BundleError(
             f"{path}: was written by hizumi {writer}, and its parts do not fit each other ({reason}); {remedy}"
         ) from error

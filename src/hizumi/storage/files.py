@@ -1,15 +1,35 @@
-"""Atomic file writes, and text made safe for terminals and for UTF-8."""
+"""Regular files opened for reading, atomic file writes, and text made safe for terminals and for UTF-8."""
 
+import errno
 import os
 import re
+import stat
 import uuid
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 
 from hizumi.errors import SaveError
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading; raises OSError at once for a folder, pipe, device or socket.
+
+    The kind is that of the open descriptor, so a file cannot be exchanged between the check and the opening.
+    """
+    try:
+        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - the caller closes it
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # what opening a socket gives
+            raise _not_regular(path) from error
+        raise
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise _not_regular(path)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -48,6 +68,15 @@ def printable(text: object) -> str:
 def encodable(text: str) -> str:
     """Escape the surrogates in a text, which UTF-8 cannot encode."""
     return _SURROGATES.sub(_escape, text)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a pipe waits for whoever writes to it, perhaps for ever.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _not_regular(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "is a pipe, device or socket, not a regular file", str(path))
 
 
 def _flush_folder(folder: Path) -> None:

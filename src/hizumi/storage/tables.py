@@ -13,6 +13,8 @@ import numpy as np
 
 from hizumi.storage.files import encodable, save_error, write_atomically
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
 
 def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
     """Write one JSON object; "-" is standard output. Numbers that are not finite become null."""
@@ -27,7 +29,7 @@ def write_csv(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
+    writer.writerow({column: _cell(column) for column in columns})
     writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     _write_text(path, text.getvalue())
 
@@ -62,4 +64,7 @@ def _plain(value: Any) -> Any:
 
 
 def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    # A spreadsheet would take such a text for a formula and run it; after an apostrophe it shows the text.
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value

@@ -1,6 +1,11 @@
 """A module's parameters and buffers as the bytes of a safetensors file."""
 
+from collections.abc import Mapping
+
+import numpy as np
+import safetensors.numpy
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -19,3 +24,37 @@ def unpacked(content: bytes) -> dict[str, Tensor]:
         return safetensors.torch.load(content)
     except SafetensorError as error:
         raise BundleError(f"its weights are damaged ({error}); use an unchanged copy of the bundle") from error
+
+
+def unpacked_arrays(content: bytes) -> dict[str, np.ndarray]:
+    """The arrays by name; raises BundleError where they are damaged."""
+    try:
+        return safetensors.numpy.load(content)
+    except SafetensorError as error:
+        raise BundleError(f"its scores are damaged ({error}); use an unchanged copy of the bundle") from error
+
+
+def refuse_unfit(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Raise BundleError where a state's names, shapes, types or values cannot be those of a built module.
+
+    The module may lie on the meta device. Buffers that a fit fills have any shape, and any where they were None.
+    """
+    buffers = {name for name, _ in module.named_buffers()}
+    known = module.state_dict()
+    for name, tensor in state.items():
+        owner, _, last = name.rpartition(".")
+        try:
+            fitted = last in module.get_submodule(owner)._buffers
+        except AttributeError:
+            fitted = False
+        if name not in known and not fitted:
+            raise BundleError(f"its weights hold {name!r}, which its parts do not have; use an unchanged copy")
+        if name in known and name not in buffers and tensor.shape != known[name].shape:
+            shapes = " and not ".join("x".join(map(str, each.shape)) or "1 number" for each in (tensor, known[name]))
+            raise BundleError(f"its weights {name!r} are {shapes}; use an unchanged copy of the bundle")
+        if name in known and tensor.dtype != known[name].dtype:
+            raise BundleError(f"its weights {name!r} are of type {tensor.dtype} and not {known[name].dtype}")
+        if tensor.is_floating_point() and bool(torch.isnan(tensor).any()):
+            raise BundleError(f"its weights {name!r} hold NaN; fit it again")
+    if missing := [name for name in known if name not in state]:
+        raise BundleError(f"its weights lack {missing[0]!r}; use an unchanged copy of the bundle")

@@ -1,18 +1,26 @@
 """Checkpoints without pickle: one safetensors file with numbers in its header, replaced atomically."""
 
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_module_registration_hook
 
+from hizumi.arguments import check_arguments, clone
 from hizumi.errors import BundleError
 from hizumi.storage.files import write_atomically
+from hizumi.storage.weights import refuse_unfit
 from hizumi.training.trainable import Trainable
+
+MODULES_PER_TENSOR, FEWEST_MODULES = 20, 2000  # far more than any part has
 
 
 def load_fitted(module: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -23,6 +31,36 @@ def load_fitted(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         if name in owner._buffers:
             owner.register_buffer(name, torch.empty_like(value))
     module.load_state_dict(dict(state), strict=True)
+
+
+def revive(part: Any, shape: tuple[int, ...], state: Mapping[str, Tensor]) -> None:
+    """Build a detector or model for this shape and load what was fitted; nothing but what the state has takes memory.
+
+    Raises BundleError, or ValueError in words, where arguments, shape and state do not belong together.
+    """
+    check_arguments(part)
+    with torch.device("meta"), warnings.catch_warnings(), _at_most(MODULES_PER_TENSOR * len(state) + FEWEST_MODULES):
+        warnings.simplefilter("ignore")  # weights of pretrained parts cannot be copied there, and are not looked at
+        refuse_unfit(clone(part).prepare(shape), state)
+    load_fitted(part.prepare(shape), state)
+
+
+@contextmanager
+def _at_most(count: int) -> Iterator[None]:
+    """Stop with BundleError once this thread has put more than so many modules into others."""
+    thread, made = get_ident(), 0
+
+    def counted(*_: object) -> None:
+        nonlocal made
+        made += get_ident() == thread
+        if made > count:
+            raise BundleError("its arguments ask for far more layers than its weights have; use an unchanged copy")
+
+    handle = register_module_module_registration_hook(counted)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def training_state(model: Trainable) -> dict[str, Tensor]:

@@ -1,0 +1,120 @@
+"""The one schema of all that bundles state, in today's format; earlier formats are brought to it before the check."""
+
+from hizumi.storage.schema import Rule, anything, choice, fields, items, mapping, number, optional, text, whole
+
+LARGEST_SIDE = 100_000  # pixels
+LARGEST_AREA = 100_000_000  # pixels; images of more are not decoded either
+LARGEST_CHANNELS = 10_000
+
+
+def shape(value: object, where: str) -> None:
+    """Channels, height and width, or the number of columns; no more values than an image may have."""
+    items(whole(1), 1, 3)(value, where)
+    assert isinstance(value, list | tuple)
+    match value:
+        case [_]:
+            return
+        case [channels, height, width] if channels <= LARGEST_CHANNELS and height * width <= LARGEST_AREA:
+            return
+    raise ValueError(f"{where}: {'x'.join(map(str, value))} is no shape of an image or a row that could be handled")
+
+
+RATE = number(0, 1)
+PART = fields({"name": text, "arguments": mapping(anything)})
+WINDOW = fields({"low": number(), "high": number(), "dtype": choice("uint8", "uint16", "float32")})
+CHANNELS = whole(1, LARGEST_CHANNELS)
+SIDE = whole(1, LARGEST_SIDE)
+SIZING = fields({"height": SIDE, "width": SIDE, "mode": choice("resize", "tile"), "overlap": number(0, 0.9)})
+MOTION = fields({"window": WINDOW, "channels": CHANNELS, "largest": number(0), "side": optional(SIDE)})
+NUMBERS = items(number())
+PREPROCESSING = fields(
+    {
+        "sizing": optional(SIZING),
+        "window": optional(WINDOW),
+        "channels": optional(CHANNELS),
+        "motion": optional(MOTION),
+        "scaler": optional(fields({"mean": NUMBERS, "scale": NUMBERS})),
+        "target": optional(fields({"window": WINDOW, "channels": CHANNELS})),
+        "enlarge": whole(1, 64),
+    }
+)
+THRESHOLD = fields(
+    {"value": number(), "rule": text, "asked_rate": RATE, "promised_rate": optional(RATE), "words": text}
+)
+CALIBRATION = fields(
+    {
+        "rule": text,
+        "false_alarm_rate": RATE,
+        "options": mapping(number()),
+        "threshold": THRESHOLD,
+        "pixel_threshold": optional(THRESHOLD),
+        "map_range": optional(items(number(), 2, 2)),
+    }
+)
+FINDING = fields({"name": text, "severity": choice("warning", "problem"), "message": text, "remedy": text})
+RECORD = {
+    "hizumi": text,
+    "shape": shape,
+    "data": text,
+    "data_sha256": text,
+    "source": optional(mapping(anything)),
+    "training_images": whole(),
+    "fit_seconds": number(0),
+}
+FITTED = {"detector": PART, "calibration_images": whole(), "folds": optional(whole(2))}
+PARITY = fields(
+    {
+        "differences": mapping(number(0), 1),
+        "verdicts": whole(),
+        "changed": whole(),
+        "rank": number(-1.001, 1.001),
+        "torch_auroc": optional(RATE),
+        "graph_auroc": optional(RATE),
+    },
+    others=anything,
+)
+PORTS = items(fields({"name": text, "shape": items(anything, 0, 8), "dtype": text, "meaning": text}), 1, 100)
+HEADER = {"format": whole(1), "hizumi": text, "members": mapping(text)}
+FOUND = {"findings": items(FINDING, most=1000), "notes": items(text, most=10_000)}
+
+DETECTOR: Rule = fields(
+    {
+        **HEADER,
+        **FOUND,
+        "detector": PART,
+        "shape": shape,
+        "degrees_of_freedom": optional(whole(1)),
+        "preprocessing": PREPROCESSING,
+        "calibration": CALIBRATION,
+        "parameters": mapping(anything),
+        "options": fields(RECORD | FITTED, others=anything),
+    }
+)
+MODEL: Rule = fields(
+    {
+        **HEADER,
+        **FOUND,
+        "model": PART,
+        "shape": shape,
+        "preprocessing": PREPROCESSING,
+        "classes": items(text),
+        "parameters": mapping(anything),
+        "options": fields({**RECORD, "model": PART, "classes": items(text)}, others=anything),
+    }
+)
+EXPORTED: Rule = fields(
+    {
+        **HEADER,
+        "engine": choice("onnxruntime", "openvino"),
+        "precision": choice("fp32", "bf16", "int8"),
+        "detector": PART,
+        "shape": shape,
+        "preprocessing": PREPROCESSING,
+        "inputs": PORTS,
+        "outputs": PORTS,
+        "options": fields(RECORD | FITTED, others=anything),
+        "calibration": CALIBRATION,
+        "parity": PARITY,
+    }
+)
+SCHEMAS = {"detector": DETECTOR, "model": MODEL, "exported": EXPORTED}
