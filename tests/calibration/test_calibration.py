@@ -200,8 +200,10 @@ def test_rates_far_below_one_in_n_still_give_finite_thresholds(scores):
 def test_nan_is_never_passed_as_good(scores):
     calibration = Calibration.fit(scores)
     for ask in (calibration.is_anomalous, calibration.p_values):
-        with pytest.raises(DataError, match="image 1 is NaN"):
+        with pytest.raises(DataError, match="number 1 is NaN"):
             ask(np.array([0.0, np.nan]))
+        with pytest.raises(DataError, match="number 0 is minus infinity"):
+            ask(np.array([-np.inf, 0.0]))
     assert calibration.is_anomalous(np.array([np.inf])).all()
 
 

@@ -151,3 +151,19 @@ def test_console_script_is_main():
 
 def test_each_command_is_in_a_file_of_its_own():
     assert len(list(Path(app_module.__file__).parent.glob("*.py"))) > 5
+
+
+@pytest.mark.parametrize(
+    "shortage",
+    [MemoryError("Unable to allocate 3 GiB"), RuntimeError("DefaultCPUAllocator: not enough memory: 9 bytes\nat 0x1")],
+)
+def test_a_shortage_of_memory_ends_in_one_line(shortage, monkeypatch, capsys):
+    def exhausted(**_):
+        raise shortage
+
+    monkeypatch.setattr(app_module, "app", exhausted)
+    with pytest.raises(SystemExit) as ended:
+        app_module.main(["fit"])
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "there is not enough memory (" in line

@@ -223,3 +223,18 @@ def test_toy_anomaly_scores_higher_than_normal(name: str, shape: tuple[int, ...]
     if bad.pixel is not None:
         inside, outside = bad.pixel[:, 0, 5:11, 5:11].mean(), bad.pixel[:, 0, -4:, -4:].mean()
         assert inside > outside
+
+
+@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS))
+@pytest.mark.parametrize("value", [1e10, 1e38, -1e38])
+def test_absurd_values_are_never_normal_and_leave_their_batch_alone(
+    name: str, shape: tuple[int, ...], value: float
+) -> None:
+    detector = fitted(name, shape)
+    data = items(shape, 3, seed=1)
+    alone = detector.score(data[[0, 2]]).image
+    data[1].view(-1)[7 % data[1].numel()] = value
+    scores = detector.score(data).image
+    assert_close(scores[[0, 2]], alone, max(detector.tolerance, 1e-6))
+    # A score that is not finite is a failure of its record.
+    assert not torch.isfinite(scores[1]) or scores[1] > detector.score(items(shape)).image.max()

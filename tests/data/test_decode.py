@@ -271,3 +271,15 @@ def test_without_tifffile_pixels_are_the_same_or_refused(tmp_path: Path, monkeyp
     for path in list(files.values())[4:]:
         with pytest.raises(DataError, match="pip install tifffile"):
             decode(path)
+
+
+def test_a_shortage_of_memory_is_not_blamed_on_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "sound.png"
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(path)
+
+    def exhausted(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("hizumi.data.decoding._raster", exhausted)
+    with pytest.raises(DataError, match=r"sound\.png: there is not enough memory to decode it"):
+        decode(path)

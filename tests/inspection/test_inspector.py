@@ -330,3 +330,56 @@ def test_folds_are_checked_before_the_training(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Reconstruction, "fit", lambda *_, **__: pytest.fail("the fit began"))
     with pytest.raises(DataError, match="3 different images or groups cannot make 5 folds"):
         Inspector(folds=5).fit(photographs(3))
+
+
+@pytest.fixture(scope="module")
+def of_rows():
+    return Inspector("mahalanobis").fit(np.random.default_rng(0).normal(size=(300, 3)))
+
+
+def test_a_row_that_cannot_be_judged_is_a_failure_of_its_own_name_and_of_no_other(of_rows):
+    rows = np.zeros((70, 3))
+    rows[5, 2], rows[68, 0], rows[69, 1] = 1e39, np.nan, 1e38
+    seen = of_rows.inspect(rows)
+    assert [(failure.index, failure.name) for failure in seen.failures] == [(5, "row 5"), (68, "row 68")]
+    assert [failure.reason.split(";")[0] for failure in seen.failures] == [
+        "column 2 is 1e+39, too large for float32",
+        "column 0 is NaN",
+    ]
+    by_name = {verdict.name: verdict for verdict in seen}
+    assert len(by_name) == 68
+    assert by_name.pop("row 69").anomalous
+    alone = of_rows.inspect(rows[:1])[0]
+    assert {verdict.score for verdict in by_name.values()} == {alone.score}
+
+
+@pytest.mark.parametrize("value", [1e39, np.nan, -np.inf])
+def test_estimator_methods_raise_in_words_where_a_row_cannot_be_judged(of_rows, value):
+    for ask in (of_rows.predict, of_rows.decision_function, of_rows.score_samples):
+        with pytest.raises(DataError, match="row 1: column 0 is"):
+            ask(np.array([[0, 0, 0], [value, 0, 0]]))
+    with pytest.raises(DataError, match="row 1: column 0 is"):
+        of_rows.calibrate(labelled=np.array([[0, 0, 0], [value, 0, 0]]))
+
+
+def test_a_score_that_overflows_is_a_failure_of_its_record_alone():
+    images = np.random.default_rng(0).random((40, 16, 16), dtype=np.float32)
+    inspector = Inspector("pca").fit(images)
+    broken = images[:4].copy()
+    broken[1, 3, 3], broken[2, 3, 3] = 3e38, 1e38
+    seen = inspector.inspect(broken)
+    assert [(failure.name, failure.reason.split(",")[0]) for failure in seen.failures] == [
+        ("row 1", "has a pixel of 3e+38"),
+        ("row 2", "its anomaly map is infinite"),
+    ]
+    np.testing.assert_allclose(
+        [verdict.score for verdict in seen], [v.score for v in inspector.inspect(images[[0, 3]])], rtol=1e-5
+    )
+    with pytest.raises(DataError, match="row 2: its anomaly map is infinite"):
+        inspector.predict(broken[[0, 3, 2]])
+
+
+def test_a_deep_belief_network_does_not_take_absurd_rows_for_normal_ones():
+    rows = np.random.default_rng(0).normal(size=(80, 3))
+    inspector = Inspector("dbn_one_class_svm", training=TrainingOptions(budget=Budget(steps=60))).fit(rows)
+    assert (inspector.predict([[1e38, 0, 0], [0, -1e38, 0], [0, 0, 1e10], [1e10] * 3]) == -1).all()

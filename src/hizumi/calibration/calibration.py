@@ -131,11 +131,11 @@ class Calibration:
 
     def p_values(self, scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         """How unusual each score is among good images: conformal p-values in [1 / (n + 1), 1]."""
-        return conformal_p_values(self.scores, _without_nan(scores))
+        return conformal_p_values(self.scores, _decidable(scores))
 
     def is_anomalous(self, scores: Float[np.ndarray, "m"]) -> Bool[np.ndarray, "m"]:
         """Which scores lie above the threshold."""
-        return np.asarray(_without_nan(scores).astype(np.float64) > self.threshold.value)
+        return np.asarray(_decidable(scores).astype(np.float64) > self.threshold.value)
 
     def promise(self) -> str:
         """Sentences on what the threshold promises and what this number of held-out images can support."""
@@ -247,9 +247,10 @@ def _ascending(scores: Float[np.ndarray, "n"], what: str) -> Float[np.ndarray, "
     return np.sort(scores.astype(np.float64))
 
 
-def _without_nan(scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
-    # NaN > threshold is False: a detector that failed would pass every part as good.
-    broken = np.flatnonzero(np.isnan(scores))
+def _decidable(scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+    # NaN > threshold is False, as is -infinity: a detector that failed would pass every part as good.
+    broken = np.flatnonzero(np.isnan(scores) | np.isneginf(scores))
     if len(broken):
-        raise DataError(f"the score of image {int(broken[0])} is NaN ({len(broken)} in all): no decision can be made")
+        number, what = int(broken[0]), "NaN" if np.isnan(scores[broken[0]]) else "minus infinity"
+        raise DataError(f"score number {number} is {what} ({len(broken)} such in all): no decision can be made")
     return scores

@@ -105,6 +105,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _say_error(f"{error.strerror or error}{place}", 1)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or "not enough memory" in str(error) or "out of memory" in str(error)):
+            raise
+        wanted = f" ({str(error).splitlines()[0]})" if str(error) else ""
+        return _say_error(f"there is not enough memory{wanted}; use smaller images or batches, or free some", 1)
     if code == INTERRUPTED:
         typer.echo("Interrupted.", err=True)
     return code if isinstance(code, int) else 0

@@ -78,6 +78,8 @@ def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
         raise DataError(f"{name}: is not an image, whatever its name says; leave it out") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{name}: has far too many pixels to be decoded safely; cut it into parts") from error
+    except MemoryError as error:
+        raise DataError(f"{name}: there is not enough memory to decode it; free some, or cut the image up") from error
     except Exception as error:  # on damaged files the decoders raise a dozen unrelated types
         reason = printable(error).strip() or type(error).__name__
         raise DataError(f"{name}: is damaged or cut short ({reason}); copy it again") from error

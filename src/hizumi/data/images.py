@@ -168,8 +168,9 @@ class Window:
 
         One channel is shown in grey, three in colour, any other number as the mean of the channels.
         """
-        shown = batch if batch.shape[1] == 3 else np.repeat(batch.mean(1, keepdims=True), 3, axis=1)
-        grey_levels = np.rint((shown + 1) * 127.5).clip(0, 255).astype(np.uint8)
+        with np.errstate(over="ignore"):  # infinity, too, is shown as white
+            shown = batch if batch.shape[1] == 3 else np.repeat(batch.mean(1, keepdims=True), 3, axis=1)
+        grey_levels = np.rint((shown.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
         return np.ascontiguousarray(grey_levels.transpose(0, 2, 3, 1))
 
 

@@ -10,6 +10,7 @@ from hizumi import networks, objectives
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
+from hizumi.detectors.reach import within_reach
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 REFINER_STEPS = 2  # for each of the critic
@@ -92,8 +93,9 @@ class ALOCC(Detector):
     D is a logit: it orders items as the paper's probability σ(D) does, without the ties where that reaches 0 or 1.
 
     Differences from the paper: scores in evaluation mode, one image at a time as well as in batches; 4x4 kernels, and
-    at 32 pixels three halvings, not four; the refiner's adversarial loss does not saturate. Not taken over from the
-    released code: that refined images are compared by a cross-entropy, which its author calls a slip.
+    at 32 pixels three halvings, not four; the refiner's adversarial loss does not saturate; pixels beyond ±10 are
+    clipped, and what was clipped is added to the score. Not taken over from the released code: that refined images are
+    compared by a cross-entropy, which its author calls a slip.
 
     Args:
         model: The networks and how they are trained.
@@ -127,10 +129,11 @@ class ALOCC(Detector):
 
     def score_batch(self, images: Tensor) -> Anomaly:
         with batch_norm(self.model, self.bn_mode):
-            refined = self.model.refiner(images)
-            terms = {"refined": -self.model.critic(refined), "original": -self.model.critic(images)}
-        terms["residual"] = (images - refined).abs().flatten(1).mean(1)
-        return Anomaly(terms[self.judged], residual_map(images, refined), terms, reconstruction=refined)
+            items, excess = within_reach(images)
+            refined = self.model.refiner(items)
+            terms = {"refined": -self.model.critic(refined), "original": -self.model.critic(items)}
+        terms["residual"] = (items - refined).abs().flatten(1).mean(1)
+        return Anomaly(terms[self.judged] + excess, residual_map(images, refined), terms, reconstruction=refined)
 
     def embedding(self, images: Tensor) -> Tensor:
         return self.model.critic.features(images).flatten(1)

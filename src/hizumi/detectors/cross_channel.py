@@ -11,6 +11,7 @@ from hizumi.arguments import NonNegativeFloat, ProperShare
 from hizumi.data.motion import FLOW_CHANNELS
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.detectors.reach import within_reach
 from hizumi.errors import DataError
 from hizumi.models.pix2pix import Pix2Pix
 from hizumi.objectives import smooth
@@ -80,7 +81,8 @@ class CrossChannel(Detector):
     judged, they are normalised by normal items that nothing was trained on. "generators" is the score of the authors'
     sister paper (ICIP 2017): |F - G2(O)| + 2 |O - G1(F)|, both normalised; "both" is the sum. There, features of the
     frames are compared, and flow in all channels: here frames themselves, and the length of the flow, since a single
-    frame does not tell which way people go. Flow is Lucas-Kanade's, not Brox's.
+    frame does not tell which way people go. Flow is Lucas-Kanade's, not Brox's. Numbers beyond ±10 are clipped, and
+    what was clipped is added to the score.
 
     After a short training, "discriminators" ranked what is faster than normal as most normal (UCSD Ped2), perhaps since
     translations are then smoother and slower than what they imitate: the preset uses "generators". With "deviation",
@@ -142,16 +144,17 @@ class CrossChannel(Detector):
         self.low, self.scale = low[:, None, None], scale[:, None, None].clamp(min=1e-6)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        translated = self._translated(images)
-        normalised = (self._raw(images, translated) - self.low) / self.scale
+        items, excess = within_reach(images)
+        translated = self._translated(items)
+        normalised = (self._raw(items, translated) - self.low) / self.scale
         if self.normalisation == "deviation":
             normalised = normalised.abs()
-        answers, of_frame, of_flow = (normalised * self._moves(images)).tensor_split([-2, -1], 1)
+        answers, of_frame, of_flow = (normalised * self._moves(items)).tensor_split([-2, -1], 1)
         discriminators = answers.sum(1, keepdim=True)
         generators = of_frame + FLOW_WEIGHT * of_flow
         maps = dict(zip(SCORES, (discriminators, generators, discriminators + generators), strict=True))
         terms = {name: pixel.flatten(1).amax(1) for name, pixel in maps.items()}
-        return Anomaly(terms[self.image_score], maps[self.image_score], terms, reconstruction=translated)
+        return Anomaly(terms[self.image_score] + excess, maps[self.image_score], terms, reconstruction=translated)
 
     def embedding(self, images: Tensor) -> Tensor:
         return torch.cat([phase.logits(images).flatten(1) for phase in self.phases()], 1)

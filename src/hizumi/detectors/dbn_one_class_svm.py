@@ -10,6 +10,7 @@ from hizumi.arguments import ProperShare
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.features import MAX_WHITENED, FeatureSpace
+from hizumi.detectors.reach import within_reach
 from hizumi.detectors.support import SupportVectorBall, SupportVectorMachine
 from hizumi.models.deep_belief_network import DeepBeliefNetwork
 from hizumi.training import Budget, Card, Preset, TrainingOptions
@@ -23,7 +24,8 @@ class DBNOneClassSVM(Detector):
     A plane can part h from the origin because none of its numbers is negative. All other boundaries are drawn around
     z, which is h standardised and whitened: in h itself anomalies, which excite few features, lie among the normal
     items. Differences from the paper: that whitening; the layers are trained one by one only, not fine-tuned together
-    afterwards; "fourier" and "rbf" are not in it.
+    afterwards; "fourier" and "rbf" are not in it; numbers beyond ±10, where all units are saturated, are clipped and
+    what was clipped is added to the score.
 
     Args:
         model: The network; of 500 and 100 hidden units, all layers trained by CD-1, where not given.
@@ -70,8 +72,9 @@ class DBNOneClassSVM(Detector):
         self.machine.fit(codes if self.boundary == "linear" else self.space.fit(codes, images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        reconstruction = self.model.reconstruct(images.double()).to(images.dtype)
-        return Anomaly(self.machine(self.embedding(images)), reconstruction=reconstruction)
+        items, excess = within_reach(images)
+        reconstruction = self.model.reconstruct(items.double()).to(images.dtype)
+        return Anomaly(self.machine(self.embedding(items)) + excess, reconstruction=reconstruction)
 
     def embedding(self, images: Tensor) -> Tensor:
         """Mean activations of the top layer, whitened for a boundary that is no plane."""

@@ -250,7 +250,15 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             check_is_fitted(self, "detector_")
         motion = self.wants_motion if reset else self.uses_motion
         if is_table(X):
-            X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1)
+            # Rows that hold NaN are refused by name, one by one, or all at once by what a fit reads.
+            X = validate_data(
+                self,
+                X,
+                reset=reset,
+                dtype=np.float64,
+                ensure_min_samples=2 if reset else 1,
+                ensure_all_finite=False,
+            )
             return open_source(X, motion=motion)
         manifest = open_source(X, motion=motion)
         if reset:
@@ -328,7 +336,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 maxima.append(float(item.map.max()))
                 pixels.append(item.map.ravel()[:: max(1, item.map.size // PIXELS_FOR_MEDIAN)].copy())
         if not scores:
-            raise DataError("none of the held-out normal images could be read; without them there is no threshold")
+            first = f"; the first is {unread[0].name}: {unread[0].reason}" if unread else ""
+            raise DataError(f"none of the held-out normal items has a score, so there is no threshold{first}")
         calibration = Calibration.fit(
             np.array(scores),
             rule=self.rule,

@@ -8,6 +8,7 @@ import numpy as np
 
 from hizumi.data import Manifest
 from hizumi.data.manifest import Failure
+from hizumi.errors import DataError
 from hizumi.preprocessing.batching import BATCH_SIZE, Outputs, in_batches
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.preprocessing.reading import Piece, Reader
@@ -91,11 +92,23 @@ class Scorer:
         strict: bool = False,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[Scored | Failure]:
-        """Scores of all records in order; one that cannot be read is a Failure, or raises DataError where `strict`."""
+        """Scores of all records in order; a Failure where one cannot be read, or its score or map is not finite.
+
+        Raises DataError in place of a Failure where `strict`.
+        """
         pieces = self.reader.pieces(manifest, pictures=pictures, strict=strict)
         done = in_batches(self.scores, pieces, batch_size=self.batch_size, total=len(manifest), on_progress=on_progress)
         for item in done:
-            yield item if isinstance(item, Failure) else self._scored(*item, pictures)
+            yield item if isinstance(item, Failure) else self._judged(*item, pictures, strict)
+
+    def _judged(self, piece: Piece, outputs: Outputs, pictures: bool, strict: bool) -> Scored | Failure:
+        try:
+            _refuse_not_finite(piece.name, outputs)
+        except DataError as error:
+            if strict:
+                raise
+            return Failure.of(piece.index, piece.name, error)
+        return self._scored(piece, outputs, pictures)
 
     def _scored(self, piece: Piece, outputs: Outputs, pictures: bool) -> Scored:
         # The worst tile decides.
@@ -112,4 +125,16 @@ class Scorer:
             piece.picture,
             normal,
             piece.notes,
+        )
+
+
+def _refuse_not_finite(name: str, outputs: Outputs) -> None:
+    for output, values in outputs.items():
+        if output == EXPECTED or np.isfinite(values).all():
+            continue
+        broken = values[~np.isfinite(values)][0]
+        what = {SCORE: "score", MAP: "anomaly map"}.get(output, f"score's term {output.removeprefix(TERM)!r}")
+        raise DataError(
+            f"{name}: its {what} is {'NaN' if np.isnan(broken) else 'infinite'}, so that it cannot be judged; "
+            "look for values far from those of the training data"
         )

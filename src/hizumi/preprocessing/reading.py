@@ -74,6 +74,7 @@ class Reader:
             raise DataError(
                 f"{name}: is {size[1]}x{size[0]} pixels, the {self.fitted} was fitted on another size; set image_size"
             )
+        _refuse_overflow(image, window, name)
         picture = None
         if pictures:
             whole = prepare(pixels, channels=channels, window=window, name=name)
@@ -101,15 +102,32 @@ class Reader:
         return Window.to_display(image[np.newaxis, : None if motion is None else motion.channels])[0]
 
     def _row(self, row: np.ndarray, name: str) -> Float[np.ndarray, "1 d"]:
-        if not np.isfinite(row).all():
-            column = int(np.flatnonzero(~np.isfinite(row))[0])
-            raise DataError(f"{name}: column {column} is {row[column]}; fill or remove such values")
         if row.shape != self.shape:
             raise DataError(f"{name}: has {len(row)} columns, the {self.fitted} was fitted on {self.shape}")
-        return np.asarray(row, dtype=np.float32)[np.newaxis]
+        with np.errstate(over="ignore"):
+            kept = row.astype(np.float32)
+        for column in np.flatnonzero(~np.isfinite(kept))[:1].tolist():
+            value = "NaN" if np.isnan(row[column]) else f"{row[column]:g}"
+            what = f"{value}, too large for float32" if np.isfinite(row[column]) else value
+            raise DataError(f"{name}: column {column} is {what}; fill or remove such values")
+        return kept[np.newaxis]
 
 
 def stored_pieces(store: "Store", count: int) -> Iterator[Piece]:
     """Up to so many items of a store, evenly spread, without decoding them again; of a tiled image, its middle."""
     for item in np.linspace(0, len(store) - 1, min(len(store), count)).astype(np.int64).tolist():
         yield Piece(store.kept[item], store.name(item), store.crop(item)[np.newaxis])
+
+
+def _refuse_overflow(image: Shaped[np.ndarray, "c h w"], window: Window, name: str) -> None:
+    """Raise DataError for a pixel that leaves the range of float32 once it is mapped to the window."""
+    if image.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore"):
+        mapped = window.unit_of(image)
+    if not np.isfinite(mapped).all():
+        worst = float(image[~np.isfinite(mapped)][0])
+        raise DataError(
+            f"{name}: has a pixel of {worst:g}, too far from the window {window.low:g} to {window.high:g} to be "
+            "computed with; repair or leave out the image"
+        )

@@ -26,7 +26,8 @@ def estimate(detector: Detector, source: Batches, options: TrainingOptions, *, f
     few = View(source, indices=torch.arange(min(TRIAL_IMAGES, len(source))))
     started = time.monotonic()
     detector.fit(few, TrainingOptions(budget=Budget(steps=1), batch_size=2))
-    seconds += (time.monotonic() - started) / len(few) * len(source) * source.views
+    # Statistics are estimated on all views of these few items, so only the number of items is extrapolated.
+    seconds += (time.monotonic() - started) / len(few) * len(source)
     return {"seconds": round(fits * seconds, 1), "steps": fits * steps, "memory_bytes": peak_memory()}
 
 

@@ -65,11 +65,12 @@ class TrainingOptions:
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "accumulation", "devices", "num_nodes"):
+        least = {"batch_size": 1, "accumulation": 1, "seed": 0, "devices": 1, "num_nodes": 1}
+        for name, lowest in least.items():
             value = getattr(self, name)
             is_default = name == "batch_size" and value is None
-            if not is_default and not (isinstance(value, Integral) and int(value) >= 1):
-                raise UsageError(f"{name} is {value}; it must be a whole number, 1 or more")
+            if not is_default and not (isinstance(value, Integral) and int(value) >= lowest):
+                raise UsageError(f"{name} is {value!r}; it must be a whole number, {lowest} or more")
         if self.precision not in ("32-true", "bf16-mixed"):
             raise UsageError(f"precision {self.precision!r} is not known; use 32-true or bf16-mixed")
 
