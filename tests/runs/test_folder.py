@@ -92,9 +92,11 @@ def test_what_stands_in_the_way_is_found_without_a_request(tmp_path: Path) -> No
     (tmp_path / "diary.txt").touch()
     with pytest.raises(UsageError, match="holds other files"):
         check_run_folder(tmp_path, resume=False, restart=False)
-    with pytest.raises(SaveError, match="could not write"):
-        with open_run_folder(tmp_path / "diary.txt" / "a.run", REQUEST, resume=False, restart=False):
-            pass
+    with (
+        pytest.raises(SaveError, match="could not write"),
+        open_run_folder(tmp_path / "diary.txt" / "a.run", REQUEST, resume=False, restart=False),
+    ):
+        pytest.fail("it was opened")
 
 
 @pytest.mark.parametrize("rank", ["RANK", "LOCAL_RANK", "NODE_RANK"])

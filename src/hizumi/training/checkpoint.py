@@ -74,7 +74,8 @@ def load_checkpoint(path: Path, model: Trainable, identity: Mapping[str, Any] | 
     changed = [f"{name} ({run.get(name)}, now {now})" for name, now in (identity or {}).items() if run.get(name) != now]
     if changed:
         raise UsageError(
-            f"checkpoint {path} is of a run with another {', '.join(changed)}; resume with the same, or use another folder"
+            f"checkpoint {path} is of a run with another {', '.join(changed)}; "
+            "resume with the same, or use another folder"
         )
     load_training_state(model, tensors)
     return numbers
