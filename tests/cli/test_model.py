@@ -74,7 +74,7 @@ def test_an_interrupted_training_is_resumed_only_by_the_same_command(hizumi, par
         patch.setattr(Modeller, "fit", interrupted)
         outcome = hizumi(*command)
     assert outcome.code == 130
-    assert "--resume" in outcome.err
+    assert "There was no checkpoint yet: to begin anew" in outcome.err
     outcome = hizumi(*command, "--resume", "--set", "latent=3")
     assert outcome.code == 2
     assert "begun with another model" in outcome.err

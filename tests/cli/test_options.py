@@ -29,6 +29,7 @@ RUN = {
     "--devices": 1,
     "--num-nodes": 1,
     "--resume": False,
+    "--restart": False,
     "--strict": False,
     "--dry-run": False,
     "--json": None,

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from hizumi.data.stream import Batches, TensorSource, in_order
 from hizumi.errors import BundleError, DivergedError, UsageError
 from hizumi.models import VAE, Autoencoder
+from hizumi.storage import files
 from hizumi.training import Budget, Card, Trainable, TrainingOptions, drop_at
+from hizumi.training.journal import Journal
 from hizumi.training.loop import fit
 from hizumi.training.losses import Losses
 
@@ -313,3 +315,71 @@ def test_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     checkpoint.write_bytes(checkpoint.read_bytes()[:40])
     with pytest.raises(BundleError, match="is damaged"):
         fit([Line()], DATA, options, run_folder=tmp_path)
+
+
+def without_seconds(folder: Path) -> list[dict[str, object]]:
+    records = Journal(folder / "journal.jsonl").records
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
+
+
+class Crash(BaseException):
+    """A process that dies here and now."""
+
+
+@pytest.mark.parametrize("point", ["journal", "temporary", "fsync", "replace", "renamed"])
+@pytest.mark.parametrize("at", [1, 4])
+def test_a_crash_at_any_point_of_writing_ends_in_equal_weights_and_journal(
+    point: str, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = TrainingOptions(budget=Budget(steps=8), batch_size=8, checkpoint_seconds=0.0)
+    straight, crashed = [VAE(width=8, latent=2) for _ in range(2)]
+    fit([straight], DATA, options, run_folder=tmp_path / "straight")
+    count = 0
+
+    def crashing(owner: object, name: str, *, after: bool = False) -> None:
+        original = getattr(owner, name)
+
+        def called(*arguments: object, **keywords: object) -> object:
+            nonlocal count
+            count += 1
+            if count == at and not after:
+                raise Crash
+            result = original(*arguments, **keywords)
+            if count == at:
+                raise Crash
+            return result
+
+        patch.setattr(owner, name, called)
+
+    with monkeypatch.context() as patch:
+        match point:
+            case "journal":
+                crashing(Journal, "write", after=True)
+            case "temporary":
+                crashing(files.uuid, "uuid4")
+            case "fsync":
+                crashing(files.os, "fsync")
+            case "replace":
+                crashing(Path, "replace")
+            case "renamed":
+                crashing(Path, "replace", after=True)
+        with pytest.raises(Crash):
+            fit([VAE(width=8, latent=2)], DATA, options, run_folder=tmp_path / "crashed")
+    # What a kill in the middle of a line leaves behind.
+    with (tmp_path / "crashed" / "journal.jsonl").open("a") as journal:
+        journal.write('{"phase": "VAE", "st')
+    fit([crashed], DATA, options, run_folder=tmp_path / "crashed")
+    for key, value in straight.state_dict().items():
+        assert torch.equal(value, crashed.state_dict()[key]), key
+    assert without_seconds(tmp_path / "crashed") == without_seconds(tmp_path / "straight")
+    lines = (tmp_path / "crashed" / "journal.jsonl").read_text().splitlines()
+    assert len(lines) == 8  # every one of them whole
+
+
+def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path: Path) -> None:
+    options = TrainingOptions(budget=Budget(steps=2), batch_size=8)
+    fit([Line()], DATA, options, run_folder=tmp_path)
+    with pytest.raises(UsageError, match=r"of a run with another seed \(0, now 1\); "):
+        fit([Line()], DATA, replace(options, seed=1), run_folder=tmp_path)
+    with pytest.raises(UsageError, match=r"another items \(24, now 20\)"):
+        fit([Line()], DATA[:20], options, run_folder=tmp_path)

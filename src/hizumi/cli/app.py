@@ -2,8 +2,11 @@
 
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
 import typer
@@ -25,7 +28,7 @@ from hizumi.cli import (
 from hizumi.errors import HizumiError
 from hizumi.storage.files import printable
 
-INTERRUPTED = 130  # what shells report after Ctrl-C
+INTERRUPTED, TERMINATED = 130, 143  # what shells report after Ctrl-C, and after SIGTERM
 
 app = typer.Typer(
     name="hizumi",
@@ -52,16 +55,36 @@ app.command()(doctor.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and exit: 0 done, 1 a failed run, 2 bad usage or input, 130 interrupted."""
+    """Run one command and exit: 0 done, 1 a failed run, 2 bad usage or input, 130 or 143 interrupted."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
     try:
-        code = _run(arguments)
+        with _ended_cleanly_by_sigterm():
+            code = _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         code = _leave_quietly()
     sys.exit(code)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which cleans up as Ctrl-C does."""
+
+
+@contextmanager
+def _ended_cleanly_by_sigterm() -> Iterator[None]:
+    def terminate(*_: object) -> NoReturn:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show_version(asked: bool) -> bool:
@@ -103,6 +126,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             raise
         place = f" ({error.filename})" if error.filename else ""
         return _say_error(f"{error.strerror or error}{place}", 1)
+    except _Terminated:
+        code = TERMINATED
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except (MemoryError, RuntimeError) as error:
@@ -110,7 +135,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             raise
         wanted = f" ({str(error).splitlines()[0]})" if str(error) else ""
         return _say_error(f"there is not enough memory{wanted}; use smaller images or batches, or free some", 1)
-    if code == INTERRUPTED:
+    if code in (INTERRUPTED, TERMINATED):
         typer.echo("Interrupted.", err=True)
     return code if isinstance(code, int) else 0
 

@@ -66,12 +66,12 @@ def fit(
         "training": asdict(training_options),
         "data": manifest.data_hash(),
     }
-    open_run_folder(folder, request, resume=run.resume)
-    with resumable(folder) as observe:
+    with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
         inspector.fit(manifest, run_folder=folder, observe=observe, strict=run.strict)
-    if inspector.is_main_process_:  # of several processes, one writes and speaks
-        save(inspector, output)
-        shutil.rmtree(folder, ignore_errors=True)
+        if inspector.is_main_process_:  # of several processes, one writes and speaks
+            save(inspector, output)
+            shutil.rmtree(folder, ignore_errors=True)
+    if inspector.is_main_process_:
         _show_result(inspector, output, data, source, json_to)
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hizumi.errors import SaveError, UsageError
+from hizumi.errors import BundleError, SaveError, UsageError
+from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
@@ -30,8 +31,29 @@ Data = Annotated[
         help="A folder of images, a .csv, .npz, .npy or video file, or a built-in set: digits, brick, gravel, grass.",
     ),
 ]
-BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", show_default=False, help="A file that fit has written.")]
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", show_default=False, help="A file that train has written.")]
+
+
+def _refuse_unreadable(path: Path) -> Path:
+    """Make sure that a file can be opened, before what reads it is imported, which takes seconds."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise BundleError(f"{printable(path)}: cannot be read: {error.strerror}") from error
+    return path
+
+
+BundlePath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="BUNDLE", show_default=False, callback=_refuse_unreadable, help="A file that fit has written."
+    ),
+]
+ModelPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL", show_default=False, callback=_refuse_unreadable, help="A file that train has written."
+    ),
+]
 Targets = Annotated[
     str | None,
     typer.Option(metavar="DATA", help="What the images of DATA turn into, by the same names, or the other set."),
@@ -260,6 +282,9 @@ class RunArguments:
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run of the same command.")] = (
         False
     )
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Delete the checkpoints of an unfinished run and begin anew.")
+    ] = False
     strict: Strict = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done, with estimated time and memory, and stop.")
@@ -278,7 +303,7 @@ class RunArguments:
         folder = output.with_suffix(".run")
         if not self.dry_run:
             refuse_unwritable(output)
-            check_run_folder(folder, resume=self.resume)
+            check_run_folder(folder, resume=self.resume, restart=self.restart)
         return folder
 
 

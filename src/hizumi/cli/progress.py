@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hizumi.runs.folder import has_checkpoint
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -48,12 +50,16 @@ def shown_progress(title: str = "") -> "Iterator[Observer]":
 
 @contextmanager
 def resumable(folder: Path) -> "Iterator[Observer]":
-    """Shown progress of a run with checkpoints in this folder; whoever interrupts it is told how to resume it."""
+    """Shown progress of a run with checkpoints in this folder; when it is cut short, say what can be done next."""
     try:
         with shown_progress() as observe:
             yield observe
-    except KeyboardInterrupt:
-        typer.echo(f"\nTo go on from the last checkpoint in {folder}, give the same command with --resume.", err=True)
+    except (KeyboardInterrupt, OSError):  # interrupted, or the disk is full
+        if has_checkpoint(folder):
+            advice = f"To go on from the last checkpoint in {folder}, give the same command with --resume."
+        else:
+            advice = "There was no checkpoint yet: to begin anew, give the same command again."
+        typer.echo(f"\n{advice}", err=True)
         raise
 
 

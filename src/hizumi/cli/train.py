@@ -84,18 +84,18 @@ def train(
         "training": asdict(training_options),
         "data": [part.data_hash() for part in (first, second) if part is not None],
     }
-    open_run_folder(folder, request, resume=run.resume)
 
     def preview(step: int, pictures: "np.ndarray") -> None:
         write_sheet(folder / f"step-{step:06d}.png", list(pictures), SHEET_COLUMNS)
 
-    with resumable(folder) as observe:
+    with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
         observe = observe if preset else foretelling(observe, model.default_budget.steps)
         modeller.fit(first, second, run_folder=folder, observe=observe, preview=preview, strict=run.strict)
-    if modeller.is_main_process_:  # of several processes, one writes and speaks
-        save(modeller, output)
-        for spent in (*folder.glob("*.safetensors"), *folder.glob("*.jsonl")):
-            spent.unlink()
+        if modeller.is_main_process_:  # of several processes, one writes and speaks
+            save(modeller, output)
+            for spent in (*folder.glob("*.jsonl"), *folder.glob("*.safetensors")):
+                spent.unlink()
+    if modeller.is_main_process_:
         _show_trained(modeller, output, json_to)
 
 

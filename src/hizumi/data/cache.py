@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import uuid
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -79,7 +80,8 @@ class PixelCache:
     def discard(self) -> None:
         """Drop the images added since the last `finish`."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # closing writes what is buffered, for which a full disk has no room
+                self._file.close()
             Path(self._file.name).unlink(missing_ok=True)
         self._file, self._added = None, {}
 
@@ -105,10 +107,12 @@ class PixelCache:
         self._views.update(views)
 
     def _save_error(self, error: OSError) -> SaveError:
+        folder = self._folder or Path(tempfile.gettempdir())
+        size = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for _, shape, dtype, _ in self._added.values())
         self.discard()
         return SaveError(
-            f"{printable(self._folder)}: decoded images cannot be written there ({error.strerror}); "
-            "make room, or name another cache folder"
+            f"{printable(folder)}: decoded images cannot be written there ({error.strerror}) after {size / 2**20:.1f} "
+            "MiB; make room, or name another cache folder (TMPDIR where none was given)"
         )
 
 

@@ -3,48 +3,108 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hizumi.errors import SaveError, UsageError
+from hizumi.storage.files import printable, write_atomically
+from hizumi.storage.locks import HOLDER, LOCK, locked, refuse_locked
 
 REQUEST = "request.json"
 
 
-def check_run_folder(folder: Path, *, resume: bool) -> None:
-    """Raise UsageError where the folder holds no run to resume, or other files where a new run would go."""
+def check_run_folder(folder: Path, *, resume: bool, restart: bool) -> None:
+    """Raise UsageError where a run cannot go on or begin in this folder, or would cost another one its checkpoints."""
     if not _is_first_process():
         return
+    if resume and restart:
+        raise UsageError("--resume and --restart exclude each other; give one of them")
+    refuse_locked(folder)
+    _check_content(folder, resume=resume, restart=restart)
+
+
+@contextmanager
+def open_run_folder(folder: Path, request: Mapping[str, Any], *, resume: bool, restart: bool) -> Iterator[None]:
+    """Hold the folder for one run: made anew for this request, or left by an interrupted run of the same request."""
+    if not _is_first_process():
+        yield
+        return
+    _check_content(folder, resume=resume, restart=restart)
+    with locked(folder):
+        _check_content(folder, resume=resume, restart=restart)  # what another run did before it let go
+        asked = json.loads(json.dumps(request))
+        if resume:
+            _refuse_changed(folder, asked)
+        else:
+            _clear(folder)
+            write_atomically(folder / REQUEST, json.dumps(asked, indent=2).encode())
+        yield
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is anything in the folder that a run could go on from."""
+    return any(folder.rglob("*.safetensors"))
+
+
+def _check_content(folder: Path, *, resume: bool, restart: bool) -> None:
     if resume:
         _begun(folder)
-    elif folder.exists() and not (folder / REQUEST).exists() and any(folder.iterdir()):
+    elif (folder / REQUEST).exists():
+        if has_checkpoint(folder) and not restart:
+            raise UsageError(
+                f"{printable(folder)} holds checkpoints of an unfinished run; give --resume to go on with it, or "
+                "--restart to delete them and begin anew"
+            )
+    elif folder.is_dir() and any(not _is_ours(path.name) for path in folder.iterdir()):
         raise UsageError(
-            f"{folder} is needed for checkpoints and holds other files; move them, or name another --output"
+            f"{printable(folder)} is needed for checkpoints and holds other files; move them, or name another --output"
         )
 
 
-def open_run_folder(folder: Path, request: Mapping[str, Any], *, resume: bool) -> None:
-    """Make the folder anew for this request, or make sure that the run to resume was begun with the same one."""
-    check_run_folder(folder, resume=resume)
-    if not _is_first_process():
-        return
-    asked = json.loads(json.dumps(request))
-    if resume:
-        begun = _begun(folder)
-        if changed := [name for name in asked if begun.get(name) != asked[name]]:
-            raise UsageError(
-                f"the run in {folder} was begun with another {', '.join(changed)}; "
-                "resume it with the same, or leave --resume out to begin anew"
-            )
-        return
-    stored = folder / REQUEST
+def _is_ours(name: str) -> bool:
+    return name in (LOCK, HOLDER) or name.startswith(".hizumi-")
+
+
+def _clear(folder: Path) -> None:
+    """Delete all but the lock, which is held."""
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        stored.write_text(json.dumps(asked, indent=2), encoding="utf-8")
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name not in (LOCK, HOLDER):
+                path.unlink()
     except OSError as error:
-        raise SaveError(f"cannot write {stored}: {error.strerror}; name another --output") from error
+        raise SaveError(f"cannot clear {printable(folder)}: {error.strerror}; name another --output") from error
+
+
+def _refuse_changed(folder: Path, asked: Mapping[str, Any]) -> None:
+    """Raise UsageError, naming every option that differs, where the run was begun with others."""
+    before, now = _flat(_begun(folder)), _flat(asked)
+    changed = [
+        f"{name} ({_worded(before.get(name))}, now {_worded(now.get(name))})"
+        for name in dict.fromkeys((*before, *now))
+        if before.get(name) != now.get(name)
+    ]
+    if changed:
+        raise UsageError(
+            f"the run in {printable(folder)} was begun with another {', '.join(changed)}; resume it with the same, or "
+            "give --restart to begin anew"
+        )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options by names such as training.seed."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {f"{prefix}{name}": value}
+    return flat
+
+
+def _worded(value: Any) -> str:
+    text = printable(json.dumps(value))
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _is_first_process() -> bool:
@@ -56,5 +116,5 @@ def _begun(folder: Path) -> dict[str, Any]:
     try:
         begun: dict[str, Any] = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{folder} holds no run to resume; leave --resume out to begin one") from error
+        raise UsageError(f"{printable(folder)} holds no run to resume; leave --resume out to begin one") from error
     return begun

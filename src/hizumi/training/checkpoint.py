@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
 from hizumi.arguments import check_arguments, clone
-from hizumi.errors import BundleError
+from hizumi.errors import BundleError, UsageError
 from hizumi.storage.files import write_atomically
 from hizumi.storage.weights import refuse_unfit
 from hizumi.training.trainable import Trainable
@@ -87,19 +87,33 @@ def load_training_state(model: Trainable, tensors: Mapping[str, Tensor]) -> None
         optimiser.load_state_dict(optimiser.state_dict() | {"state": entries})
 
 
-def save_checkpoint(path: Path, model: Trainable, numbers: Mapping[str, Any]) -> None:
-    """Write a model's training state and the loop's numbers."""
+def save_checkpoint(
+    path: Path, model: Trainable, numbers: Mapping[str, Any], identity: Mapping[str, Any] | None = None
+) -> None:
+    """Write a model's training state, the loop's numbers and the identity of the run."""
     content = {key: value.detach().cpu().contiguous() for key, value in training_state(model).items()}
-    write_atomically(path, save(content, metadata={"loop": json.dumps(dict(numbers))}))
+    write_atomically(
+        path, save(content, metadata={"loop": json.dumps(dict(numbers)), "run": json.dumps(dict(identity or {}))})
+    )
 
 
-def load_checkpoint(path: Path, model: Trainable) -> dict[str, Any]:
-    """Restore a model and return the loop's numbers."""
+def load_checkpoint(path: Path, model: Trainable, identity: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Restore a model and return the loop's numbers.
+
+    Raises UsageError, naming what differs, where the checkpoint is of a run with another identity.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             numbers: dict[str, Any] = json.loads(file.metadata()["loop"])
+            run: dict[str, Any] = json.loads(file.metadata().get("run", "{}"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, KeyError, ValueError) as error:
         raise BundleError(f"checkpoint {path} is damaged ({error}); delete it to start this phase again") from error
+    changed = [f"{name} ({run.get(name)}, now {now})" for name, now in (identity or {}).items() if run.get(name) != now]
+    if changed:
+        raise UsageError(
+            f"checkpoint {path} is of a run with another {', '.join(changed)}; "
+            "resume with the same, or use another folder"
+        )
     load_training_state(model, tensors)
     return numbers

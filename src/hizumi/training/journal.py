@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from hizumi.storage.files import save_error
+from hizumi.storage.files import save_error, write_atomically
 
 
 class Journal:
@@ -46,11 +46,10 @@ class Journal:
 
     def rewind(self, phase: str, step: int) -> None:
         """Drop records of a phase that are later than the checkpoint from which a killed run resumes."""
-        kept = [record for record in self.records if record["phase"] != phase or record["step"] <= step]
-        if len(kept) != len(self.records):
-            self.records = kept
-            if self.path is not None:
-                self.path.write_bytes(self.to_bytes())
+        self.records = [record for record in self.records if record["phase"] != phase or record["step"] <= step]
+        # A half-written last line counts too: the next record would be appended to it, and lost with it.
+        if self.path is not None and self.path.exists() and self.path.read_bytes() != self.to_bytes():
+            write_atomically(self.path, self.to_bytes())
 
 
 def _parse(line: str) -> dict[str, Any] | None:

@@ -116,10 +116,10 @@ class _Phase:
         clock.accumulation = self.options.accumulation
         lay_out(model, channels_last_in_memory=True)
         if self.checkpoint is not None and self.checkpoint.exists():
-            numbers = load_checkpoint(self.checkpoint, model)
+            numbers = load_checkpoint(self.checkpoint, model, self._identity())
             clock.steps_done = numbers.pop("step")
             vars(position).update(numbers)
-            self.journal.rewind(self.name, clock.steps_done)
+        self.journal.rewind(self.name, clock.steps_done)
         saved_at, started = time.monotonic(), time.monotonic() - position.seconds
         if clock.steps_done == 0:
             model.eval()
@@ -155,12 +155,25 @@ class _Phase:
 
             # Save it.
             if kept is not None and (saves or position.finished):
-                save_checkpoint(kept, model, {"step": clock.steps_done} | vars(position))
+                save_checkpoint(kept, model, {"step": clock.steps_done} | vars(position), self._identity())
                 saved_at = time.monotonic()
         clock.fabric = None
         clock.accumulation, clock.batch = 1, 0
         model.eval()
         lay_out(model, channels_last_in_memory=False)
+
+    def _identity(self) -> dict[str, Any]:
+        """What a run must share with the one whose checkpoint it goes on from; a budget may be longer."""
+        return {
+            "phase": self.name,
+            "seed": self.options.seed,
+            "batch_size": self.stream.batch_size // self.options.accumulation,
+            "accumulation": self.options.accumulation,
+            "precision": self.options.precision,
+            "processes": self.stream.world_size,
+            "items": len(self.stream.source),
+            "shape": list(self.stream.source.shape),
+        }
 
     def _step(self, batch: Any) -> None:
         clock = self.model.clock

@@ -1,0 +1,59 @@
+"""Locks on folders, so that two processes never write into the same one."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from hizumi.errors import UsageError
+from hizumi.storage.files import printable, save_error, write_atomically
+
+LOCK, HOLDER = "lock", "holder.json"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder, which is made where it is missing, for this block; the system frees it if the process dies.
+
+    Raises UsageError, naming the holder, while another block holds it, in this process or another.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise UsageError(
+            f"{printable(folder)} is in use by {_holder(folder)}; wait until it has ended, or name another --output"
+        ) from None
+    except OSError as error:
+        raise save_error(str(folder / LOCK), error) from error
+    try:
+        since = datetime.now().astimezone().isoformat(" ", "seconds")
+        holder = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
+        write_atomically(folder / HOLDER, json.dumps(holder).encode())
+        yield
+    finally:
+        for name in (HOLDER, LOCK):  # both or neither: an unlinked lock is never taken for a held one
+            with suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
+        lock.release()
+
+
+def refuse_locked(folder: Path) -> None:
+    """Raise UsageError, naming the holder, where another process holds the folder."""
+    if (folder / LOCK).exists():
+        with locked(folder):
+            pass
+
+
+def _holder(folder: Path) -> str:
+    try:
+        holder = json.loads((folder / HOLDER).read_bytes())
+        return printable(f"process {holder['process']} on {holder['host']} since {holder['since']}")
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"  # which has just begun or is just ending
