@@ -52,12 +52,13 @@ def inspect(
     inspector = _loaded(bundle)
     if maps is not None and inspector.calibration_.pixel_threshold is None:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
-    manifest = open_source(paths[0] if len(paths) == 1 else paths, motion=inspector.uses_motion)
+    data = paths[0] if len(paths) == 1 else paths
+    manifest = open_source(data, motion=inspector.uses_motion, table=inspector.preprocessing_.table)
     verdicts, failures = _inspected(inspector, manifest, maps, strict)
-    result = inspection_result(inspector.options_, inspector.calibration_, verdicts, failures)
+    result = inspection_result(inspector.options_, inspector.calibration_, verdicts, failures, manifest.notes)
     rows = (verdict.to_row() for verdict in verdicts)
     console = answer({"bundle": str(bundle)} | result, json_to, rows, csv_to)
-    _show(console, verdicts, failures)
+    _show(console, verdicts, failures, manifest.notes)
     if maps is not None:
         console.print(f"Maps are in {maps}.")
     if fail_on_anomaly and any(verdict.anomalous for verdict in verdicts):
@@ -106,7 +107,9 @@ def _map_path(folder: Path, name: str) -> Path:
     return folder.joinpath(*parts[:-1], f"{parts[-1]}-map.png")
 
 
-def _show(console: "Console", verdicts: list["Verdict"], failures: list[tuple[str, str]]) -> None:
+def _show(
+    console: "Console", verdicts: list["Verdict"], failures: list[tuple[str, str]], notes: tuple[str, ...]
+) -> None:
     anomalous = [verdict for verdict in verdicts if verdict.anomalous]
     shown = sorted(verdicts if len(verdicts) <= ROWS_SHOWN else anomalous, key=lambda verdict: -verdict.score)
     if shown:
@@ -114,7 +117,7 @@ def _show(console: "Console", verdicts: list["Verdict"], failures: list[tuple[st
         print_table(console, columns, _rows(shown[:ROWS_SHOWN]))
     if len(shown) > ROWS_SHOWN:
         console.print(f"... and {len(shown) - ROWS_SHOWN} more that are anomalous; --csv FILE lists all.")
-    show_remarks(console, (), failures)
+    show_remarks(console, notes, failures)
     line = f"{len(anomalous)} of {len(verdicts)} anomalous (score over {verdicts[0].threshold:.6g})."
     if failures:
         line += f" {len(failures)} could not be read."

@@ -17,6 +17,7 @@ from hizumi.errors import SaveError, UsageError
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
+    from hizumi.data.columns import TableForm
     from hizumi.data.pairs import Pairing
     from hizumi.detectors import Detector
     from hizumi.inspection import Inspector
@@ -84,20 +85,42 @@ class SourceArguments:
     normal_class: Annotated[
         int | None, typer.Option(metavar="N", help="Which of several classes is the normal one.")
     ] = None
+    good: Annotated[
+        list[str] | None,
+        typer.Option("--good", metavar="NAME", help="A label that means good; may be repeated."),
+    ] = None
+    label_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of a table that says which rows are good.")
+    ] = None
+    id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of a table that names its rows.")] = None
+    ignore: Annotated[str | None, typer.Option(metavar="A,B", help="Columns of a table that are not learned from.")] = (
+        None
+    )
+    columns: Annotated[
+        str | None, typer.Option(metavar="A,B", help="The only columns of a table that are learned from.")
+    ] = None
+    one_hot: Annotated[
+        bool, typer.Option("--one-hot", help="Learn which words the columns of a table hold that are no numbers.")
+    ] = False
+    impute: Annotated[
+        bool, typer.Option("--impute", help="Put the mean for missing numbers of a table, and learn where they miss.")
+    ] = False
 
-    def open(self, data: str, *, motion: bool = False) -> "Manifest":
-        """The data, opened as these arguments say."""
+    def open(self, data: str, *, motion: bool = False, table: "TableForm | None" = None) -> "Manifest":
+        """The data, opened as these arguments say, the columns of a table as in `table`."""
         from hizumi.data import open_source
 
-        return open_source(data, **vars(self), motion=motion)
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return open_source(data, **given, motion=motion, table=table)
 
     def as_typed(self) -> list[str]:
         """These arguments as they are typed on a command line; those left out are left out."""
         return [
             word
             for name, value in vars(self).items()
-            if value is not None
-            for word in (f"--{name.replace('_', '-')}", str(value))
+            for each in (value if isinstance(value, list) else [value])
+            if each is not None and each is not False
+            for word in (f"--{name.replace('_', '-')}", *([] if each is True else [str(each)]))
         ]
 
 

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
+from hizumi.data.columns import TableForm
 from hizumi.data.decoding import decode
 from hizumi.data.images import Decoded, as_pixels
 from hizumi.data.motion import Motion
@@ -78,7 +79,8 @@ class Manifest:
     """All records of a source, in a fixed order, with the arrays that hold their rows.
 
     `arrays` is (n, h, w, c) images, (n, d) vectors, or an object array of (h, w, c) images of several sizes; `masks`
-    is (n, h, w), True where anomalous. `columns` names the d columns of a table. `notes` are sentences for the user
+    is (n, h, w), True where anomalous. `columns` names the d columns of a table, and `table` says how they came to be,
+    where the source has names or words. `notes` are sentences for the user
     on what was ignored or assumed while the source was read. With `motion`, each record is a frame together with
     its motion. `source` is None for data in memory.
     """
@@ -91,6 +93,7 @@ class Manifest:
     notes: tuple[str, ...] = ()
     motion: Motion | None = None
     source: Source | None = None
+    table: TableForm | None = None
     _hashes: dict[Path | int, str] = field(default_factory=dict, repr=False)
 
     @property

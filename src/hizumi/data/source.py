@@ -19,12 +19,15 @@ from hizumi.data.arrays import (
     open_tensor,
 )
 from hizumi.data.builtin_sets import BUILTIN_NAMES, builtin
+from hizumi.data.cells import is_table_file
 from hizumi.data.clips import open_clips, with_neighbours
+from hizumi.data.columns import TableForm
 from hizumi.data.decoding import IMAGE_SUFFIXES
 from hizumi.data.folders import open_folder
 from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import Manifest, Record, Source
 from hizumi.data.options import SourceOptions
+from hizumi.data.table_rows import SourceTable, as_learned, is_frame, open_table
 from hizumi.data.tables import open_csv
 from hizumi.data.video import VIDEO_SUFFIXES, open_video
 from hizumi.errors import DataError, UsageError
@@ -40,23 +43,54 @@ def open_source(
     *,
     normal_class: NormalClass = None,
     motion: bool = False,
+    good: str | Sequence[str] = (),
+    label_column: str | None = None,
+    id_column: str | None = None,
+    ignore: str | Sequence[str] = (),
+    columns: str | Sequence[str] = (),
+    one_hot: bool = False,
+    impute: bool = False,
+    table: TableForm | None = None,
 ) -> Manifest:
     """Open images or numbers of any supported kind as a Manifest.
 
-    A folder (flat and all good; good/ beside defects; MVTec AD), an image file, a video file, a .csv (a manifest with a
-    column `path`, or a table), .npy, .npz, the name of a built-in set, an array (n, h, w[, c]) or (n, d), a tensor
-    (n, c, h, w) or (n, d), a torch data set, or a list of files, folders or arrays. `normal_class` is the normal one
-    of several classes; with "all", every class (label or folder) is normal, and a record's kind names its class. With
-    `motion`, images are frames of clips, each with a neighbour (see `clips.py`), and folders are read as clips. Raises
-    DataError, or UsageError for a name that is neither a path nor a built-in set.
+    A folder (flat and all good; good/ beside defects; MVTec AD), an image file, a video file, a .csv or .tsv, plain or
+    gzip (a manifest with a column `path`, or a table), .npy, .npz, the name of a built-in set, an array (n, h, w[, c])
+    or (n, d), a data frame, a tensor (n, c, h, w) or (n, d), a torch data set, or a list of files, folders or arrays.
+    `normal_class` is the normal one of several classes; with "all", every class (label or folder) is normal, and a
+    record's kind names its class. With `motion`, images are frames of clips, each with a neighbour (see `clips.py`),
+    and folders are read as clips.
+
+    Of a table: `good` are the labels that mean normal, in `label_column`; `id_column` names the rows; `columns`, or all
+    but those to `ignore`, are learned from, names between commas or a list. With `one_hot`, columns of words become a
+    number for each word; with `impute`, missing numbers become the mean, and a number more says where. `table` is how
+    columns were understood at a fit, and leaves nothing else to say. Raises DataError, or UsageError for a name that is
+    neither a path nor a built-in set, and for a column that there is not.
     """
-    options = SourceOptions(normal_class, motion)
+    options = SourceOptions(
+        normal_class,
+        motion,
+        good=_names(good, None),
+        label_column=label_column,
+        id_column=id_column,
+        ignore=_names(ignore, ","),
+        columns=_names(columns, ","),
+        one_hot=one_hot,
+        impute=impute,
+        table=table,
+    )
     manifest = _opened(data, options)
     if isinstance(data, (str, Path)):
         path = Path(data).expanduser()
         place = str(path.resolve()) if path.exists() else str(data)
         manifest = replace(manifest, source=Source(printable(place), normal_class))
     return with_neighbours(manifest) if motion else manifest
+
+
+def _names(given: str | Sequence[str], separator: str | None) -> tuple[str, ...]:
+    if not isinstance(given, str):
+        return tuple(given)
+    return tuple(name.strip() for name in (given.split(separator) if separator else [given]))
 
 
 def is_table(data: Any) -> bool:
@@ -70,10 +104,14 @@ def is_table(data: Any) -> bool:
 
 def _opened(data: Any, options: SourceOptions) -> Manifest:
     if isinstance(data, Manifest):
-        return data
+        return data if options.table is None else as_learned(data, options.table)
+    if is_frame(data):
+        return open_table(SourceTable.of_frame(data), options)
     if isinstance(data, (str, Path)):
         return _open_path(data, options)
     if isinstance(data, np.ndarray):
+        if data.ndim == 2 and data.size and data.dtype.kind in "biuf" and (options.table or options.impute):
+            return open_table(SourceTable.of_array(data, "array"), options)
         return open_array(data)
     if is_tensor(data):
         return open_tensor(data)
@@ -91,7 +129,7 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     if path.is_dir():
         return open_clips(path) if options.motion else open_folder(path, options)
     suffix = path.suffix.lower()
-    if suffix == ".csv":
+    if is_table_file(path):
         return open_csv(path, options)
     if suffix == ".npz":
         return open_npz(path, options)
@@ -101,7 +139,7 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
         return Manifest((Record(printable(path.name), path=path),), name=printable(path.stem))
     if suffix in VIDEO_SUFFIXES:
         return open_video(path)
-    raise DataError(f"{printable(path)}: cannot be opened; give an image, video, .csv, .npy or .npz file")
+    raise DataError(f"{printable(path)}: cannot be opened; give an image, video, .csv, .tsv, .npy or .npz file")
 
 
 def _not_found(name: str) -> str:

@@ -116,7 +116,7 @@ def _samples(inspector: Inspector, records: Manifest) -> Iterator[np.ndarray]:
     manifest = replace(records.select(split="train"), motion=inspector.preprocessing_.motion)
     for index in np.linspace(0, len(manifest) - 1, min(len(manifest), SAMPLES)).round().astype(int).tolist():
         with suppress(DataError):  # one that cannot be read was passed over by the fit as well
-            yield reader.piece(manifest, index, pictures=False).crops.astype(np.float32)
+            yield inspector.preprocessing_.to_graph(reader.piece(manifest, index, pictures=False).crops)
 
 
 def _header(inspector: Inspector, graph: Graph, engine: EngineName, precision: Precision) -> dict[str, Any]:
@@ -157,7 +157,12 @@ def _found(inspector: Inspector) -> Manifest:
     if source is None:
         raise UsageError(f"{name}, on which this was fitted, was in memory: give it, to check the export on it")
     try:
-        return open_source(source["place"], normal_class=source["normal_class"], motion=inspector.uses_motion)
+        return open_source(
+            source["place"],
+            normal_class=source["normal_class"],
+            motion=inspector.uses_motion,
+            table=inspector.preprocessing_.table,
+        )
     except UsageError as error:
         raise UsageError(
             f"{source['place']}, on which this was fitted, is not there any more: say where it lies now, to check "

@@ -9,27 +9,31 @@ import numpy as np
 
 from hizumi.calibration import Box, Calibration, Verdict, boxes_over
 from hizumi.data import Manifest, open_source
+from hizumi.data.columns import TableForm
 from hizumi.data.manifest import Failure
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.source import is_table
+from hizumi.data.table_rows import is_frame
 from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.preprocessing.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, eq=False)
 class Inspection(Sequence[Verdict]):
-    """Verdicts in the order of the input, and the records that could not be read."""
+    """Verdicts in the order of the input, the records that could not be read, and notes on what was assumed."""
 
     verdicts: tuple[Verdict, ...]
     failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, items: Iterable[Verdict | Failure]) -> Self:
+    def of(cls, items: Iterable[Verdict | Failure], notes: tuple[str, ...] = ()) -> Self:
         """Sorted out of a mixture of both."""
         items = list(items)
         return cls(
             tuple(item for item in items if isinstance(item, Verdict)),
             tuple(item for item in items if isinstance(item, Failure)),
+            notes,
         )
 
     def __len__(self) -> int:
@@ -63,21 +67,28 @@ class InspectorBase(ABC):
     @final
     def inspect(self, X: Any, *, strict: bool = False, observe: Observer | None = None) -> Inspection:
         """Verdicts on a folder, file, array, table, or a list of them; what cannot be read is in `failures`."""
-        return Inspection.of(self.inspect_each(X, strict=strict, observe=observe))
+        manifest = self._manifest(X)
+        return Inspection.of(self._verdicts(manifest, strict=strict, observe=observe), manifest.notes)
 
     @final
     def inspect_each(
         self, X: Any, *, pictures: bool = True, strict: bool = False, observe: Observer | None = None
     ) -> Iterator[Verdict | Failure]:
         """Verdicts one by one, for more images than memory holds; without pictures it is faster."""
+        yield from self._verdicts(self._manifest(X), pictures=pictures, strict=strict, observe=observe)
+
+    def _verdicts(
+        self, manifest: Manifest, *, pictures: bool = True, strict: bool = False, observe: Observer | None = None
+    ) -> Iterator[Verdict | Failure]:
         scorer, progress = self.scorer(), reporting(observe, "scoring")
-        for item in scorer.score(self._manifest(X), pictures=pictures, strict=strict, on_progress=progress):
+        for item in scorer.score(manifest, pictures=pictures, strict=strict, on_progress=progress):
             yield item if isinstance(item, Failure) else verdict_on(item, self.calibration_)
 
 
-def opened(X: Any, *, motion: bool) -> Manifest:
-    """The records of what a user gives; tables become float64."""
-    return open_source(np.asarray(X, dtype=np.float64) if is_table(X) else X, motion=motion)
+def opened(X: Any, *, motion: bool, table: TableForm | None = None) -> Manifest:
+    """The records of what a user gives, the columns of tables as in `table`; rows in memory become float64."""
+    rows_in_memory = is_table(X) and not is_frame(X)
+    return open_source(np.asarray(X, dtype=np.float64) if rows_in_memory else X, motion=motion, table=table)
 
 
 def verdict_on(item: Scored, calibration: Calibration) -> Verdict:

@@ -9,9 +9,11 @@ import numpy as np
 from hizumi.data import Manifest, Sizing, Window
 from hizumi.data.images import prepare
 from hizumi.data.manifest import Failure
+from hizumi.data.store import not_finite
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import Float, Shaped
+from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
     from hizumi.data import Store
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 class Piece:
     """One record at the working size: one crop, or one for each tile.
 
-    Crops of images have the values and dtype of the record; rows of numbers are float32. `size` is the (height, width)
-    of the maps that belong to the record.
+    Crops of images have the values and dtype of the record; rows of numbers are float64, in their own units. `size` is
+    the (height, width) of the maps that belong to the record.
     """
 
     index: int
@@ -99,12 +101,18 @@ class Reader:
         return Window.to_display(image[np.newaxis, : None if motion is None else motion.channels])[0]
 
     def _row(self, row: np.ndarray, name: str) -> Float[np.ndarray, "1 d"]:
-        if not np.isfinite(row).all():
-            column = int(np.flatnonzero(~np.isfinite(row))[0])
-            raise DataError(f"{name}: column {column} is {row[column]}; fill or remove such values")
         if row.shape != self.shape:
             raise DataError(f"{name}: has {len(row)} columns, the {self.fitted} was fitted on {self.shape}")
-        return np.asarray(row, dtype=np.float32)[np.newaxis]
+        row = np.asarray(row, dtype=np.float64)
+        wrong = ~np.isfinite(row)
+        table = self.preprocessing.table
+        if table is not None:
+            wrong &= ~(np.isnan(row) & np.array(table.may_miss))
+        if wrong.any():
+            place = int(np.flatnonzero(wrong)[0])
+            column = repr(printable(table.columns[place])) if table is not None else place
+            raise DataError(f"{name}: column {column} is {not_finite(row[place])}; fill in or leave out the row")
+        return row[np.newaxis]
 
 
 def stored_pieces(store: "Store", count: int) -> Iterator[Piece]:

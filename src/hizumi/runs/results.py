@@ -64,15 +64,20 @@ def calibration_result(calibration: "Calibration") -> dict[str, Any]:
 
 
 def inspection_result(
-    options: Options, calibration: "Calibration", verdicts: Sequence["Verdict"], unread: Unread
+    options: Options,
+    calibration: "Calibration",
+    verdicts: Sequence["Verdict"],
+    unread: Unread,
+    notes: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """All verdicts, and by which threshold."""
+    """All verdicts, and by which threshold; notes on what was assumed about the data."""
     return {
         "detector": options["detector"]["name"],
         **calibration_result(calibration),
         "inspected": len(verdicts),
         "anomalous": sum(verdict.anomalous for verdict in verdicts),
         "verdicts": [verdict.to_dict() for verdict in verdicts],
+        "notes": list(notes),
         "failures": _failures(unread),
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hizumi.calibration import Verdict
 from hizumi.errors import HizumiError
+from hizumi.inspection.verdicts import opened
 from hizumi.runtime.bundle import load
 from hizumi.storage.files import printable
 from hizumi.storage.tables import write_csv
@@ -30,7 +31,10 @@ def _inspect(chosen: argparse.Namespace) -> int:
     inspector = load(chosen.bundle, threads=chosen.threads)
     inputs = chosen.paths[0] if len(chosen.paths) == 1 else chosen.paths
     verdicts, unread = [], 0
-    for item in inspector.inspect_each(inputs, pictures=False):
+    manifest = opened(inputs, motion=inspector.uses_motion, table=inspector.preprocessing_.table)
+    for note in manifest.notes:
+        sys.stderr.write(f"Note: {printable(note)}.\n")
+    for item in inspector.inspect_each(manifest, pictures=False):
         if isinstance(item, Verdict):
             verdicts.append(item.to_row())
             if chosen.output is None:

@@ -1,0 +1,22 @@
+"""What a user may say about data that are about to be opened."""
+
+from dataclasses import dataclass
+
+from hizumi.data.columns import TableForm
+from hizumi.data.labels import NormalClass
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How data are to be understood, beyond what they show themselves; see `open_source`."""
+
+    normal_class: NormalClass = None
+    motion: bool = False
+    good: tuple[str, ...] = ()
+    label_column: str | None = None
+    id_column: str | None = None
+    ignore: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    one_hot: bool = False
+    impute: bool = False
+    table: TableForm | None = None
