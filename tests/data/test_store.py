@@ -278,4 +278,4 @@ def test_an_empty_cell_is_a_missing_number(tmp_path: Path):
 def test_a_constant_column_is_noted(tmp_path: Path):
     (tmp_path / "t.csv").write_text("speed,heat\n1,2\n3,2\n4,2\n")
     store = Store.build(open_source(tmp_path / "t.csv"), None)
-    assert store.notes == {"column 'heat' never changes, so any other value in it will be anomalous": 3}
+    assert store.notes == {"column 'heat' never changes, so any other value in it lies far outside what was learned": 3}

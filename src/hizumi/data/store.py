@@ -300,7 +300,9 @@ def not_finite(number: float) -> str:
 def _notes_on_table(manifest: Manifest, scaler: Scaler) -> dict[str, int]:
     columns = _columns(manifest)
     return {
-        f"column {columns[position]!r} never changes, so any other value in it will be anomalous": len(manifest)
+        f"column {columns[position]!r} never changes, so any other value in it lies far outside what was learned": len(
+            manifest
+        )
         for position in np.flatnonzero(scaler.constant)
         if len(manifest) > 1 and not columns[position].endswith(f"={OTHER}")
     }
