@@ -138,6 +138,13 @@ def test_which_columns_are_learned_from(tmp_path: Path) -> None:
         opened(tmp_path, text, ignore="nots")
 
 
+def test_labels_can_be_ignored_and_empty_columns_are(tmp_path: Path) -> None:
+    manifest = opened(tmp_path, "label,a,b,\ngut,1,,\nschlecht,2,,\n", ignore="label")
+    assert manifest.columns == ("a",)
+    assert [record.label for record in manifest.records] == [0, 0]
+    assert manifest.notes[0] == "column 'b' is empty and is left out"
+
+
 def test_words_become_numbers(tmp_path: Path) -> None:
     manifest = opened(tmp_path, "a,colour\n1,red\n2,blue\n3,NA\n", one_hot=True)
     assert manifest.columns == ("a", "colour=blue", "colour=red", "colour=other")

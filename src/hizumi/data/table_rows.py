@@ -146,7 +146,8 @@ def _understood(table: SourceTable, options: SourceOptions) -> tuple[TableForm, 
     _refuse_unknown(table, options)
     notes: list[str] = []
     explicit = set(options.columns)
-    roles = [column.name for column in table.columns if column.name.lower() in ROLES and column.name not in explicit]
+    others = {*options.columns, *options.ignore}
+    roles = [column.name for column in table.columns if column.name.lower() in ROLES and column.name not in others]
     if options.label_column is not None:
         roles = [name for name in roles if name.lower() != "label"]
     label = options.label_column or next((name for name in roles if name.lower() == "label"), None)
@@ -205,7 +206,8 @@ def _without_counters(
             if identity is None and not counts:
                 identity = column.name
             continue
-        if not column.name and _is_missing_all(column):
+        if _is_missing_all(column):
+            notes.append(f"column {shown} is empty and is left out")
             continue
         if counts:
             notes.append(
@@ -240,7 +242,8 @@ def _categories(column: Column, table: SourceTable, options: SourceOptions) -> t
 
 def _records(table: SourceTable, form: TableForm, names: Sequence[str], options: SourceOptions) -> list[Record]:
     """Records of the rows, with what the columns for labels, splits, groups and kinds say."""
-    special = {column.name.lower(): _as_words(column) for column in table.columns if column.name.lower() in ROLES[1:]}
+    columns = [column for column in table.columns if column.name not in options.ignore]
+    special = {column.name.lower(): _as_words(column) for column in columns if column.name.lower() in ROLES[1:]}
     special = {role: words for role, words in special.items() if not (set(form.names) & {role, role.title()})}
     labels = next((_as_words(column) for column in table.columns if column.name == form.label_column), None)
     if labels is not None:
