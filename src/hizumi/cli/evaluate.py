@@ -38,7 +38,9 @@ def evaluate(
     from hizumi.report.assessment import assess
 
     inspector = load(bundle)
-    manifest = held_out(inspector, source.open(data, motion=inspector.uses_motion))
+    manifest = held_out(
+        inspector, source.open(data, motion=inspector.uses_motion, table=inspector.preprocessing_.table)
+    )
     if all(record.label is None for record in manifest.records):
         raise DataError(f"{manifest.name}: nothing in it is labelled good or anomalous; use hizumi inspect")
     folder = output or bundle.with_name(f"{bundle.stem}-evaluation")

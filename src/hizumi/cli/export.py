@@ -48,7 +48,9 @@ def export(
     inspector = load(bundle)
     output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
     options.refuse_unwritable(output)
-    given = None if data is None else source.open(data, motion=inspector.uses_motion)
+    given = (
+        None if data is None else source.open(data, motion=inspector.uses_motion, table=inspector.preprocessing_.table)
+    )
     with shown_progress() as observe:
         done = exported(
             inspector,

@@ -18,6 +18,7 @@ from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
+    from hizumi.data.columns import TableForm
     from hizumi.data.pairs import Pairing
     from hizumi.detectors import Detector
     from hizumi.inspection import Inspector
@@ -113,7 +114,10 @@ class SourceArguments:
     ] = None
     good: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A folder of good images, where its name does not say so; may be repeated."),
+        typer.Option(
+            metavar="NAME",
+            help="A folder of good images, or a label, that means good although it does not say so; may be repeated.",
+        ),
     ] = None
     layout: Annotated[
         Literal["auto", "flat", "kinds", "splits", "classes"],
@@ -124,12 +128,29 @@ class SourceArguments:
         ),
     ] = "auto"
     recursive: Recursive = True
+    label_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of a table that says which rows are good.")
+    ] = None
+    id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of a table that names its rows.")] = None
+    ignore: Annotated[str | None, typer.Option(metavar="A,B", help="Columns of a table that are not learned from.")] = (
+        None
+    )
+    columns: Annotated[
+        str | None, typer.Option(metavar="A,B", help="The only columns of a table that are learned from.")
+    ] = None
+    one_hot: Annotated[
+        bool, typer.Option("--one-hot", help="Learn which words the columns of a table hold that are no numbers.")
+    ] = False
+    impute: Annotated[
+        bool, typer.Option("--impute", help="Put the mean for missing numbers of a table, and learn where they miss.")
+    ] = False
 
-    def open(self, data: str, *, motion: bool = False) -> "Manifest":
-        """The data, opened as these arguments say."""
+    def open(self, data: str, *, motion: bool = False, table: "TableForm | None" = None) -> "Manifest":
+        """The data, opened as these arguments say, the columns of a table as in `table`."""
         from hizumi.data import open_source
 
-        return open_source(data, **vars(self) | {"good": self.good or ()}, motion=motion)
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return open_source(data, **given, motion=motion, table=table)
 
     def as_typed(self) -> list[str]:
         """These arguments as they are typed on a command line; those left out are left out."""

@@ -25,7 +25,7 @@ ANOMALOUS_WORDS = frozenset(
     }
 )
 ANOMALOUS = "anomalous"
-UNKNOWN_WORDS = frozenset({"", "-1", "nan", "none"})
+UNKNOWN_WORDS = frozenset({"", "-1", "nan", "none", "null", "na", "n/a", "?"})
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -108,7 +108,7 @@ def with_classes(records: Sequence[Record], words: Sequence[str]) -> list[Record
 def label_of_word(word: str) -> tuple[int | None, str]:
     """Label and kind for a word: 0 and "good", 1 and the defect's name, or None for a missing label."""
     word = word.strip()
-    if word in ("", "-1", "nan", "None"):
+    if word.lower() in UNKNOWN_WORDS or _is_number(word, -1):
         return None, UNLABELLED
     if is_normal(word) or _is_number(word, 0):
         return 0, GOOD
@@ -122,6 +122,39 @@ def labelled_record(name: str, fields: Mapping[str, str], where: str) -> Record:
         kind = printable(fields["kind"])
         label = label_of_word(kind)[0] if "label" not in fields else label
     return Record(name, kind, label, split_of_word(fields.get("split", ""), where), fields.get("group") or None)
+
+
+def with_good(records: Sequence[Record], words: Sequence[str], good: Sequence[str], where: str) -> list[Record]:
+    """Relabel records as normal where their word is one of those that mean good, as anomalous of that kind elsewhere.
+
+    Raises UsageError for a good word that no record has.
+    """
+    for wanted in good:
+        if not any(_same(word, wanted) for word in words):
+            raise UsageError(f"{where}: no label is {wanted!r}; there are {words_in(words)}")
+    return [_with_good(record, word, good) for record, word in zip(records, words, strict=True)]
+
+
+def refuse_other_labels(words: Sequence[str], where: str, column: str) -> None:
+    """Raise DataError where these labels do not say by themselves which of them means normal."""
+    found = {word.strip().lower() for word in words} - (UNKNOWN_WORDS - {"-1"})
+    numbers = {value for value in map(_number, found) if value is not None}
+    if len(numbers) == len(found):
+        clear = numbers <= {-1.0, 0.0, 1.0} and numbers != {-1.0, 1.0}
+    else:
+        told = {word for word in found if is_normal(word) or is_anomalous(word) or word in {"0", "false", "true"}}
+        clear = len(found) < 2 or bool(told)
+    if not clear:
+        raise DataError(
+            f"{where}: column {column!r} labels rows as {words_in(words)}, and none is known to mean normal: say "
+            f"which, as in --good {_first(words)}, or leave the column out (--ignore {column})"
+        )
+
+
+def words_in(words: Sequence[str], most: int = 10) -> str:
+    """The words there are, for a message: the first few of many, each once."""
+    found = [printable(word.strip()) or "(empty)" for word in dict.fromkeys(words)]
+    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
 
 
 def split_of_word(word: str, where: str) -> str | None:
@@ -172,6 +205,30 @@ def _of_classes(values: np.ndarray, normal_class: int, where: str) -> list[tuple
 
 def _names(values: np.ndarray) -> list[str]:
     return [str(value) if values.dtype.kind == "U" else f"{value:g}" for value in values]
+
+
+def _with_good(record: Record, word: str, good: Sequence[str]) -> Record:
+    if any(_same(word, wanted) for wanted in good):
+        return replace(record, label=0, kind=GOOD, mask=None)
+    if word.strip().lower() in UNKNOWN_WORDS - {"-1"}:
+        return replace(record, label=None, kind=UNLABELLED)
+    return replace(record, label=1, kind=record.kind if record.label == 1 else printable(word.strip()))
+
+
+def _same(word: str, wanted: str) -> bool:
+    number = _number(word)
+    return word.strip().lower() == wanted.strip().lower() or (number is not None and number == _number(wanted))
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def _first(words: Sequence[str]) -> str:
+    return next(printable(word.strip()) for word in words if word.strip().lower() not in UNKNOWN_WORDS - {"-1"})
 
 
 def _class_of_word(word: str) -> tuple[int | None, str]:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
+from hizumi.data.columns import TableForm
 from hizumi.data.decoding import decode
 from hizumi.data.images import Decoded, as_pixels
 from hizumi.data.motion import Motion
@@ -93,9 +94,10 @@ class Manifest:
     """All records of a source, in a fixed order, with the arrays that hold their rows.
 
     `arrays` is (n, h, w, c) images, (n, d) vectors, or an object array of (h, w, c) images of several sizes; `masks`
-    is (n, h, w), True where anomalous. `columns` names the d columns of a table. `notes` are sentences for the user
-    on what was assumed while the source was read, `unopened` the files in it that are not among the records. With
-    `motion`, each record is a frame together with its motion. `source` is None for data in memory.
+    is (n, h, w), True where anomalous. `columns` names the d columns of a table, and `table` says how they came to be,
+    where the source has names or words. `notes` are sentences for the user on what was assumed while the source was
+    read, `unopened` the files in it that are not among the records. With `motion`, each record is a frame together with
+    its motion. `source` is None for data in memory.
     """
 
     records: tuple[Record, ...]
@@ -107,6 +109,7 @@ class Manifest:
     motion: Motion | None = None
     source: Source | None = None
     unopened: tuple[Unopened, ...] = ()
+    table: TableForm | None = None
     _hashes: dict[Path | int, str] = field(default_factory=dict, repr=False)
 
     @property

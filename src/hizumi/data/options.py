@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hizumi.data.columns import TableForm
 from hizumi.data.labels import NormalClass
 
 Layout = Literal["auto", "flat", "kinds", "splits", "classes", "unlabelled"]
@@ -18,3 +19,10 @@ class SourceOptions:
     good: tuple[str, ...] = ()
     layout: Layout = "auto"
     recursive: bool = True
+    label_column: str | None = None
+    id_column: str | None = None
+    ignore: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    one_hot: bool = False
+    impute: bool = False
+    table: TableForm | None = None

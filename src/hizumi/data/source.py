@@ -19,12 +19,15 @@ from hizumi.data.arrays import (
     open_tensor,
 )
 from hizumi.data.builtin_sets import BUILTIN_NAMES, builtin
+from hizumi.data.cells import is_table_file
 from hizumi.data.clips import open_clips, open_videos, with_neighbours
+from hizumi.data.columns import TableForm
 from hizumi.data.decoding import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from hizumi.data.folders import open_folder
 from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import Manifest, Record, Source, Unopened
 from hizumi.data.options import Layout, SourceOptions
+from hizumi.data.table_rows import SourceTable, as_learned, is_frame, open_table
 from hizumi.data.tables import open_csv
 from hizumi.errors import DataError, UsageError
 from hizumi.storage.files import printable
@@ -39,29 +42,62 @@ def open_source(
     *,
     normal_class: NormalClass = None,
     motion: bool = False,
-    good: Sequence[str] = (),
+    good: str | Sequence[str] = (),
     layout: Layout = "auto",
     recursive: bool = True,
+    label_column: str | None = None,
+    id_column: str | None = None,
+    ignore: str | Sequence[str] = (),
+    columns: str | Sequence[str] = (),
+    one_hot: bool = False,
+    impute: bool = False,
+    table: TableForm | None = None,
 ) -> Manifest:
     """Open images or numbers of any supported kind as a Manifest.
 
-    A folder (to any depth; see `hizumi.data.layouts`), an image file, a video file, a .csv (a manifest with a
-    column `path`, or a table), .npy, .npz, the name of a built-in set, an array (n, h, w[, c]) or (n, d), a tensor
-    (n, c, h, w) or (n, d), a torch data set, or a list of files, folders or arrays. `normal_class` is the normal one
-    of several classes; with "all", every class (label or folder) is normal, and a record's kind names its class. With
-    `motion`, images are frames of clips, each with a neighbour (see `clips.py`), and folders are read as clips. `good`
-    names the folders of good images where their names do not say so; `layout` overrules what names say: "flat", all are
-    good; "kinds", folders are kinds even where they are called train or test; "splits", as by names; "classes", every
-    folder is a class. Without `recursive`, folders in a folder are left out. Raises DataError, or UsageError for a name
-    that is neither a path nor a built-in set.
+    A folder (to any depth; see `hizumi.data.layouts`), an image file, a video file, a .csv or .tsv, plain or gzip (a
+    manifest with a column `path`, or a table), .npy, .npz, the name of a built-in set, an array (n, h, w[, c]) or
+    (n, d), a data frame, a tensor (n, c, h, w) or (n, d), a torch data set, or a list of files, folders or arrays.
+    `normal_class` is the normal one of several classes; with "all", every class (label or folder) is normal, and a
+    record's kind names its class. With `motion`, images are frames of clips, each with a neighbour (see `clips.py`),
+    and folders are read as clips.
+
+    Of folders: `good` names those of good images where their names do not say so; `layout` overrules what names say:
+    "flat", all are good; "kinds", folders are kinds even where they are called train or test; "splits", as by names;
+    "classes", every folder is a class. Without `recursive`, folders in a folder are left out.
+
+    Of a table: `good` are the labels that mean normal, in `label_column`; `id_column` names the rows; `columns`, or all
+    but those to `ignore`, are learned from, names between commas or a list. With `one_hot`, columns of words become a
+    number for each word; with `impute`, missing numbers become the mean, and a number more says where. `table` is how
+    columns were understood at a fit, and leaves nothing else to say. Raises DataError, or UsageError for a name that is
+    neither a path nor a built-in set, and for a column that there is not.
     """
-    options = SourceOptions(normal_class, motion, tuple(good), layout, recursive)
+    options = SourceOptions(
+        normal_class,
+        motion,
+        _names(good, None),
+        layout,
+        recursive,
+        label_column=label_column,
+        id_column=id_column,
+        ignore=_names(ignore, ","),
+        columns=_names(columns, ","),
+        one_hot=one_hot,
+        impute=impute,
+        table=table,
+    )
     manifest = _opened(data, options)
     if isinstance(data, (str, Path)):
         path = Path(data).expanduser()
         place = str(path.resolve()) if path.exists() else str(data)
         manifest = replace(manifest, source=Source(printable(place), normal_class, options.good, layout, recursive))
     return with_neighbours(manifest) if motion else manifest
+
+
+def _names(given: str | Sequence[str], separator: str | None) -> tuple[str, ...]:
+    if not isinstance(given, str):
+        return tuple(given)
+    return tuple(name.strip() for name in (given.split(separator) if separator else [given]))
 
 
 def is_table(data: Any) -> bool:
@@ -75,10 +111,14 @@ def is_table(data: Any) -> bool:
 
 def _opened(data: Any, options: SourceOptions) -> Manifest:
     if isinstance(data, Manifest):
-        return data
+        return data if options.table is None else as_learned(data, options.table)
+    if is_frame(data):
+        return open_table(SourceTable.of_frame(data), options)
     if isinstance(data, (str, Path)):
         return _open_path(data, options)
     if isinstance(data, np.ndarray):
+        if data.ndim == 2 and data.size and data.dtype.kind in "biuf" and (options.table or options.impute):
+            return open_table(SourceTable.of_array(data, "array"), options)
         return open_array(data)
     if is_tensor(data):
         return open_tensor(data)
@@ -96,7 +136,7 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     if path.is_dir():
         return open_clips(path, options) if options.motion else open_folder(path, options)
     suffix = path.suffix.lower()
-    if suffix == ".csv":
+    if is_table_file(path):
         return open_csv(path, options)
     if suffix == ".npz":
         return open_npz(path, options)
@@ -106,7 +146,7 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
         return Manifest((Record(printable(path.name), path=path),), name=printable(path.stem))
     if suffix in VIDEO_SUFFIXES:
         return with_neighbours(open_videos([(printable(path.stem), path)]))
-    raise DataError(f"{printable(path)}: cannot be opened; give an image, video, .csv, .npy or .npz file")
+    raise DataError(f"{printable(path)}: cannot be opened; give an image, video, .csv, .tsv, .npy or .npz file")
 
 
 def _not_found(name: str) -> str:

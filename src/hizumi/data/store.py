@@ -11,8 +11,10 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from hizumi.data.cache import PixelCache
+from hizumi.data.columns import OTHER
 from hizumi.data.images import Decoded, Window, match_channels
 from hizumi.data.manifest import Failure, Manifest
+from hizumi.data.scaling import Scaler
 from hizumi.data.sizing import Sizing
 from hizumi.errors import DataError
 
@@ -22,7 +24,8 @@ class Store:
 
     `shape` is (c, h, w) of a batch item or (d,); `kept` are the manifest's indices that can be used, in order;
     `failures` the others, with reasons; `notes` counts images by conversion; `decoded_count` is the
-    number of images that had to be decoded. `window` and `channels` are None for vectors.
+    number of images that had to be decoded. `window` and `channels` are None for vectors,
+    `scaler` for images.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Store:
         sizing: Sizing | None = None,
         window: Window | None = None,
         channels: int | None = None,
+        scaler: Scaler | None = None,
         failures: Sequence[Failure] = (),
         notes: dict[str, int] | None = None,
         cache: PixelCache | None = None,
@@ -44,6 +48,7 @@ class Store:
         self.sizing = sizing
         self.window = window
         self.channels = channels
+        self.scaler = scaler
         self.failures = tuple(failures)
         self.notes = notes or {}
         self.decoded_count = decoded_count
@@ -58,14 +63,15 @@ class Store:
         *,
         window: Window | None = None,
         channels: int | None = None,
+        scaler: Scaler | None = None,
         folder: Path | None = None,
         strict: bool = False,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> "Store":
         """Read all records. With sizing None, images keep their size, which must be equal for all.
 
-        Without `window` and `channels`, both are found from these images: pass those of the training set to every other
-        store. `folder` keeps decoded pixels for the next build; without it they go to a temporary folder.
+        Without `window`, `channels` and `scaler`, all are found from these records: pass those of the training set to
+        every other store. `folder` keeps decoded pixels for the next build; without it they go to a temporary folder.
         `on_progress` is called with the number of images read and their total. Images that cannot be used become
         `failures`; with `strict` the first one raises DataError, as does an empty result, and NaN or infinity in a
         table.
@@ -73,8 +79,9 @@ class Store:
         if not len(manifest):
             raise DataError(f"{manifest.name}: holds no record; there is nothing to read")
         if manifest.vectors:
-            table, notes = _checked_table(manifest)
-            return cls(manifest, table, range(len(manifest)), notes=notes)
+            table = _checked_table(manifest)
+            scaler = scaler or Scaler.of(table)
+            return cls(manifest, table, range(len(manifest)), scaler=scaler, notes=_notes_on_table(manifest, scaler))
         return _Builder(manifest, sizing, window, channels, strict, PixelCache(folder)).build(on_progress)
 
     @property
@@ -116,13 +123,14 @@ class Store:
     def batch(
         self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
     ) -> Float[Tensor, "n c h w"] | Float[Tensor, "n d"]:
-        """Items as float32: images in [-1, 1], vectors as they are.
+        """Items as float32: images in [-1, 1], vectors standardised.
 
         In tile mode, one crop of the tile's size per image: random with a generator, central without.
         """
         chosen = torch.as_tensor(indices).tolist()
         if self.window is None:
-            return torch.from_numpy(np.stack([self._items[index] for index in chosen]))
+            assert self.scaler is not None, "rows have a scaler"
+            return torch.from_numpy(self.scaler.standardise(np.stack([self._items[index] for index in chosen])))
         unit = self.window.to_unit(np.stack([_crop(self.pixels(index), self.sizing, generator) for index in chosen]))
         return torch.from_numpy(np.ascontiguousarray(unit.transpose(0, 3, 1, 2)))
 
@@ -268,23 +276,38 @@ def _crop(image: np.ndarray, sizing: Sizing | None, generator: torch.Generator |
     return image[top : top + sizing.height, left : left + sizing.width]
 
 
-def _checked_table(manifest: Manifest) -> tuple[Float[np.ndarray, "n d"], dict[str, int]]:
-    """The manifest's rows as float32, all finite, and a note on each column that never changes."""
+def _checked_table(manifest: Manifest) -> Float[np.ndarray, "n d"]:
+    """The manifest's rows in double precision; all finite, but for numbers that may be missing."""
     assert manifest.arrays is not None, "vectors lie in an array"
-    raw = manifest.arrays[[record.row for record in manifest.records if record.row is not None]]
-    with np.errstate(over="ignore"):
-        table = raw.astype(np.float32)
-    columns = manifest.columns or tuple(f"column {position}" for position in range(table.shape[1]))
-    if not np.isfinite(table).all():
-        row, position = np.argwhere(~np.isfinite(table))[0]
-        what = "NaN (a missing number)" if np.isnan(table[row, position]) else "infinity, or too large for float32"
+    table = manifest.arrays[[record.row for record in manifest.records if record.row is not None]].astype(np.float64)
+    wrong = ~np.isfinite(table)
+    if manifest.table is not None:
+        wrong &= ~(np.isnan(table) & np.array(manifest.table.may_miss))
+    if wrong.any():
+        row, position = np.argwhere(wrong)[0]
         raise DataError(
-            f"{manifest.name}: {manifest.records[row].name}, {columns[position]!r} is {what}; "
-            "fill in or leave out the row or column"
+            f"{manifest.name}: {manifest.records[row].name}, {_columns(manifest)[position]!r} is "
+            f"{not_finite(table[row, position])}; fill in or leave out the row or column, or use --impute"
         )
-    constant = np.flatnonzero((table == table[0]).all(axis=0)) if len(table) > 1 else ()
-    notes = {
-        f"column {columns[position]!r} never changes, so any other value in it will be anomalous": len(table)
-        for position in constant
+    return table
+
+
+def not_finite(number: float) -> str:
+    """What such a number is called in an error."""
+    return "NaN (a missing number)" if np.isnan(number) else "infinity"
+
+
+def _notes_on_table(manifest: Manifest, scaler: Scaler) -> dict[str, int]:
+    columns = _columns(manifest)
+    return {
+        f"column {columns[position]!r} never changes, so any other value in it lies far outside what was learned": len(
+            manifest
+        )
+        for position in np.flatnonzero(scaler.constant)
+        if len(manifest) > 1 and not columns[position].endswith(f"={OTHER}")
     }
-    return table, notes
+
+
+def _columns(manifest: Manifest) -> tuple[str, ...]:
+    assert manifest.arrays is not None, "vectors lie in an array"
+    return manifest.columns or tuple(f"column {position}" for position in range(manifest.arrays.shape[1]))

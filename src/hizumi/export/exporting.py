@@ -128,7 +128,7 @@ def _samples(inspector: Inspector, good: Manifest) -> Iterator[np.ndarray]:
     manifest = replace(good, motion=inspector.preprocessing_.motion)
     for index in np.linspace(0, len(manifest) - 1, min(len(manifest), SAMPLES)).round().astype(int).tolist():
         with suppress(DataError):  # one that cannot be read was passed over by the fit as well
-            yield reader.piece(manifest, index, pictures=False).crops.astype(np.float32)
+            yield inspector.preprocessing_.to_graph(reader.piece(manifest, index, pictures=False).crops)
 
 
 def _header(inspector: Inspector, graph: Graph, engine: EngineName, precision: Precision) -> dict[str, Any]:

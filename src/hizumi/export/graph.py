@@ -13,7 +13,7 @@ PIXELS, ROWS = "pixels", "rows"
 
 MEANINGS = {
     PIXELS: "images at the working size, channels first, in the values that the image files hold",
-    ROWS: "rows of numbers in their own units",
+    ROWS: "rows of numbers, standardised by the scaler of the preprocessing where it has one",
     SCORE: "how anomalous each item is; higher is more anomalous",
     "anomalous": "whether the score lies above the threshold",
     MAP: "how anomalous each pixel is, at the working size",

@@ -17,7 +17,7 @@ from hizumi.evaluation.extractors import extractor
 from hizumi.evaluation.generation import class_agreement, frechet_distance, similarity
 from hizumi.generation.examples import classes_of, labels_of, open_examples, to_judge_on
 from hizumi.generation.modeller import Modeller
-from hizumi.generation.training_data import counterparts, standardised
+from hizumi.generation.training_data import counterparts
 from hizumi.models import (
     CanReconstruct,
     CanSample,
@@ -60,8 +60,8 @@ def assess(
     model = modeller.model_
     if isinstance(model, CanTranslate):
         return _translations(modeller, X, y, strict)
-    manifest = to_judge_on(open_examples(X, y))
     preprocessing = modeller.preprocessing_
+    manifest = to_judge_on(open_examples(X, y, table=preprocessing.table))
     if manifest.vectors != preprocessing.vectors:
         raise DataError(
             f"{manifest.name}: holds {'rows' if manifest.vectors else 'images'}, unlike what was learned from"
@@ -71,7 +71,7 @@ def assess(
         raise DataError(f"{manifest.name}: items are of shape {store.shape}, the model learned ones of {model.shape}")
     chosen = torch.linspace(0, len(store) - 1, min(ITEMS, len(store))).long()
     crops = torch.Generator().manual_seed(seed) if store.views > 1 else None
-    items = standardised(store, preprocessing).batch(chosen, crops)
+    items = store.batch(chosen, crops)
     result: dict[str, Any] = {"data": manifest.name, "items": len(store)} | _remarks(manifest, store)
     if isinstance(model, CanSample):
         samples = model.sample(len(items), seed)

@@ -408,6 +408,6 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             items = torch.from_numpy(reader.preprocessing.to_model(crops))
             return {name: values.numpy() for name, values in function(items).items()}
 
-        manifest: Manifest = open_examples(X, everything=True)
+        manifest: Manifest = open_examples(X, everything=True, table=reader.preprocessing.table)
         pieces = reader.pieces(manifest, strict=strict)
         return in_batches(applied, pieces, total=len(manifest), on_progress=reporting(observe, "working"))

@@ -23,7 +23,6 @@ from hizumi.generation.examples import (
 from hizumi.models.abilities import HasTargetChannels, LearnsClasses
 from hizumi.preprocessing import DataOptions, Preprocessing, prepare
 from hizumi.preprocessing.choosing import choose_sizing, choose_window, read
-from hizumi.preprocessing.preprocessing import Scaler
 from hizumi.training import Trainable
 
 WORKING_SIZE = 64  # larger images are brought to it unless the user says otherwise
@@ -65,21 +64,10 @@ def training_data_for(
         model = clone(model, classes=len(classes))
     model.card.check_shape((1,) if manifest.vectors else (1, 1, 1), type(model).__name__)
     preprocessing, store = prepare(manifest, options, WORKING_SIZE)
-    if preprocessing.vectors:
-        preprocessing = replace(preprocessing, scaler=Scaler.of(store.batch(range(len(store))).numpy()))
-    items = standardised(store, preprocessing)
     if not labelled:
-        return model, TrainingData(store, items, items, preprocessing)
-    batches = Together(items, TensorSource(labels_of(store, classes)))
-    return model, TrainingData(store, batches, items, preprocessing, classes)
-
-
-def standardised(store: Store, preprocessing: Preprocessing) -> Batches:
-    """Items of a store as the model takes them: images as they are, rows of numbers standardised."""
-    scaler = preprocessing.scaler
-    if scaler is None:
-        return store
-    return View(store, function=lambda rows: torch.from_numpy(scaler.standardise(rows.numpy())))
+        return model, TrainingData(store, store, store, preprocessing)
+    batches = Together(store, TensorSource(labels_of(store, classes)))
+    return model, TrainingData(store, batches, store, preprocessing, classes)
 
 
 def _classes_for(model: Trainable, manifest: Manifest) -> tuple[str, ...]:

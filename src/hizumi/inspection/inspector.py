@@ -18,6 +18,7 @@ from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.source import is_table
 from hizumi.data.stream import Batches, View
+from hizumi.data.table_rows import is_frame
 from hizumi.detectors import Detector
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.health import check_detector
@@ -249,7 +250,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if not reset:
             check_is_fitted(self, "detector_")
         motion = self.wants_motion if reset else self.uses_motion
-        if is_table(X):
+        table = None if reset else self.preprocessing_.table
+        if is_table(X) and not is_frame(X):
             # Rows that hold NaN are refused by name, one by one, or all at once by what a fit reads.
             X = validate_data(
                 self,
@@ -259,10 +261,12 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 ensure_min_samples=2 if reset else 1,
                 ensure_all_finite=False,
             )
-            return open_source(X, motion=motion)
-        manifest = open_source(X, motion=motion)
+            return open_source(X, motion=motion, table=table)
+        manifest = open_source(X, motion=motion, table=table)
         if reset:
             self.__dict__.pop("n_features_in_", None)
+            if is_frame(X):
+                self.n_features_in_ = len(manifest.columns)
         return manifest
 
     def _new_detector(self) -> Detector:

@@ -54,7 +54,7 @@ class LoadedInspector(InspectorBase):
         return Scorer.of(self.detector, self.preprocessing_)
 
     def _manifest(self, X: Any) -> Manifest:
-        return opened(X, motion=self.uses_motion)
+        return opened(X, motion=self.uses_motion, table=self.preprocessing_.table)
 
 
 def restore(path: str | Path) -> LoadedInspector:

@@ -11,10 +11,12 @@ import numpy as np
 
 from hizumi.calibration import Box, Calibration, Verdict, boxes_over
 from hizumi.data import Manifest, open_source
+from hizumi.data.columns import TableForm
 from hizumi.data.images import is_partial
 from hizumi.data.manifest import Failure, Unopened
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.source import is_table
+from hizumi.data.table_rows import is_frame
 from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.preprocessing.preprocessing import Preprocessing
 
@@ -87,10 +89,9 @@ class InspectorBase(ABC):
     def to_inspect(self, X: Any, *, recursive: bool = True) -> Manifest:
         """The records of what a user gives: all images of a folder, whatever the folders in it are called."""
         self.scorer()  # raises NotFittedError before anything is opened
-        if isinstance(X, Manifest):
-            return X
         if isinstance(X, str | Path) or (isinstance(X, list | tuple) and not is_table(X)):
-            return open_source(X, motion=self.uses_motion, layout="unlabelled", recursive=recursive)
+            table = self.preprocessing_.table
+            return open_source(X, motion=self.uses_motion, layout="unlabelled", recursive=recursive, table=table)
         return self._manifest(X)
 
     @final
@@ -103,9 +104,10 @@ class InspectorBase(ABC):
             yield item if isinstance(item, Failure) else verdict_on(item, self.calibration_)
 
 
-def opened(X: Any, *, motion: bool) -> Manifest:
-    """The records of what a user gives; tables become float64."""
-    return open_source(np.asarray(X, dtype=np.float64) if is_table(X) else X, motion=motion)
+def opened(X: Any, *, motion: bool, table: TableForm | None = None) -> Manifest:
+    """The records of what a user gives, the columns of tables as in `table`; rows in memory become float64."""
+    rows_in_memory = is_table(X) and not is_frame(X)
+    return open_source(np.asarray(X, dtype=np.float64) if rows_in_memory else X, motion=motion, table=table)
 
 
 def counted_notes(verdicts: Iterable[Verdict]) -> tuple[str, ...]:

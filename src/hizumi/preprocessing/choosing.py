@@ -59,6 +59,7 @@ def read(manifest: Manifest, preprocessing: Preprocessing, options: DataOptions)
         preprocessing.sizing,
         window=preprocessing.window,
         channels=preprocessing.channels,
+        scaler=preprocessing.scaler,
         folder=options.cache,
         strict=options.strict,
         on_progress=options.on_progress,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from hizumi.data import Motion, Sizing, Window
+from hizumi.data.columns import TableForm
+from hizumi.data.scaling import Scaler
 from hizumi.shapes import Float
 
 if TYPE_CHECKING:
@@ -22,40 +24,12 @@ class Target(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Scaler:
-    """Standardises each column of a table by the training data's mean and standard deviation."""
-
-    mean: Float[np.ndarray, "d"]
-    scale: Float[np.ndarray, "d"]
-
-    @classmethod
-    def of(cls, rows: Float[np.ndarray, "n d"]) -> Self:
-        """Estimated in double precision; a constant column keeps its own unit."""
-        rows = rows.astype(np.float64)
-        deviation = rows.std(0)
-        constant = deviation <= 1e-12 * np.maximum(np.abs(rows).max(0), 1)
-        return cls(rows.mean(0), np.where(constant, 1.0, deviation))
-
-    def standardise(self, rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-        """Rows in units of the standard deviation, as float32."""
-        return ((rows.astype(np.float64) - self.mean) / self.scale).astype(np.float32)
-
-    def restore(self, rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-        """Undo `standardise`."""
-        return np.asarray(rows * self.scale + self.mean)
-
-    @property
-    def log_volume(self) -> float:
-        """Log-density in the data's units is that of standardised rows minus this."""
-        return float(np.log(self.scale).sum())
-
-
-@dataclass(frozen=True, eq=False)
 class Preprocessing:
     """Chosen on the training data by `prepare`, assigned by `fit`, and stored in every bundle.
 
-    `sizing` is None where images keep their size. `window` and `channels` are None for rows of numbers, which models
-    standardise by a `scaler`. `motion` says how frames of video are joined with their optical flow. `target` describes
+    `sizing` is None where images keep their size. `window` and `channels` are None for rows of numbers, which a
+    `scaler` standardises (bundles of earlier versions have none), and whose columns `table` describes where they have
+    names or words. `motion` says how frames of video are joined with their optical flow. `target` describes
     what images are translated into, and `enlarge` is how many times larger an image becomes on its way in, for models
     that add detail.
     """
@@ -67,11 +41,19 @@ class Preprocessing:
     scaler: Scaler | None = None
     target: Target | None = None
     enlarge: int = 1
+    table: TableForm | None = None
 
     @classmethod
     def of(cls, store: "Store", target: "Store | None" = None) -> Self:
         """As a store of training data was built, and the store of what its images turn into."""
-        made = cls(store.sizing, store.window, store.channels, store.manifest.motion)
+        made = cls(
+            store.sizing,
+            store.window,
+            store.channels,
+            store.manifest.motion,
+            store.scaler,
+            table=store.manifest.table,
+        )
         if target is None or target.window is None or target.channels is None:
             return made
         return replace(made, target=Target(target.window, target.channels))
@@ -98,7 +80,11 @@ class Preprocessing:
         """Crops (n, c, h, w) in the data's own values, or rows (n, d), as the fitted model takes them, float32."""
         if self.window is not None:
             return self.window.to_unit(crops)
-        return crops if self.scaler is None else self.scaler.standardise(crops)
+        return crops.astype(np.float32) if self.scaler is None else self.scaler.standardise(crops)
+
+    def to_graph(self, crops: np.ndarray) -> Float[np.ndarray, "n ..."]:
+        """Crops as an exported graph takes them, float32: images in the data's own values, rows standardised."""
+        return self.to_model(crops) if self.vectors else np.ascontiguousarray(crops, dtype=np.float32)
 
     def to_data(self, items: Float[np.ndarray, "n *shape"], *, translated: bool = False) -> np.ndarray:
         """What a model made, as images (n, h, w, c) of the data's type, or as rows (n, d) in their units.
@@ -136,16 +122,18 @@ class Preprocessing:
             "window": None if self.window is None else asdict(self.window),
             "channels": self.channels,
             "motion": None if self.motion is None else asdict(self.motion),
-            "scaler": None if self.scaler is None else {k: v.tolist() for k, v in vars(self.scaler).items()},
+            "scaler": None if self.scaler is None else self.scaler.to_dict(),
             "target": None
             if self.target is None
             else {"window": asdict(self.target.window), "channels": self.target.channels},
             "enlarge": self.enlarge,
+            "table": None if self.table is None else self.table.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """Undo `to_dict`."""
+        table = plain.get("table")
         sizing, window, motion, scaler, target = (
             plain[name] for name in ("sizing", "window", "motion", "scaler", "target")
         )
@@ -154,9 +142,10 @@ class Preprocessing:
             window=None if window is None else Window(**window),
             channels=plain["channels"],
             motion=None if motion is None else Motion.from_dict(motion),
-            scaler=None if scaler is None else Scaler(np.array(scaler["mean"]), np.array(scaler["scale"])),
+            scaler=None if scaler is None else Scaler.from_dict(scaler),
             target=None if target is None else Target(Window(**target["window"]), target["channels"]),
             enlarge=plain["enlarge"],
+            table=None if table is None else TableForm.from_dict(table),
         )
 
 

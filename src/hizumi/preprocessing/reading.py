@@ -9,9 +9,11 @@ import numpy as np
 from hizumi.data import Manifest, Sizing, Window
 from hizumi.data.images import prepare
 from hizumi.data.manifest import Failure
+from hizumi.data.store import not_finite
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import Float, Shaped
+from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
     from hizumi.data import Store
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 class Piece:
     """One record at the working size: one crop, or one for each tile.
 
-    Crops of images have the values and dtype of the record; rows of numbers are float32. `size` is the (height, width)
-    of the maps that belong to the record.
+    Crops of images have the values and dtype of the record; rows of numbers are float64, in their own units. `size` is
+    the (height, width) of the maps that belong to the record.
     """
 
     index: int
@@ -104,13 +106,17 @@ class Reader:
     def _row(self, row: np.ndarray, name: str) -> Float[np.ndarray, "1 d"]:
         if row.shape != self.shape:
             raise DataError(f"{name}: has {len(row)} columns, the {self.fitted} was fitted on {self.shape}")
+        row = np.asarray(row, dtype=np.float64)
         with np.errstate(over="ignore"):
-            kept = row.astype(np.float32)
-        for column in np.flatnonzero(~np.isfinite(kept))[:1].tolist():
-            value = "NaN" if np.isnan(row[column]) else f"{row[column]:g}"
-            what = f"{value}, too large for float32" if np.isfinite(row[column]) else value
-            raise DataError(f"{name}: column {column} is {what}; fill or remove such values")
-        return kept[np.newaxis]
+            wrong = ~np.isfinite(row.astype(np.float32) if self.preprocessing.scaler is None else row)
+        table = self.preprocessing.table
+        if table is not None:
+            wrong &= ~(np.isnan(row) & np.array(table.may_miss))
+        if wrong.any():
+            place = int(np.flatnonzero(wrong)[0])
+            column = repr(printable(table.columns[place])) if table is not None else place
+            raise DataError(f"{name}: column {column} is {not_finite(row[place])}; fill in or leave out the row")
+        return row[np.newaxis]
 
 
 def stored_pieces(store: "Store", count: int) -> Iterator[Piece]:

@@ -85,16 +85,16 @@ def inspection_result(
     unopened: Unread = (),
     notes: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """All verdicts, by which threshold, and what has none."""
+    """All verdicts, by which threshold, and what has none; notes on what was assumed about the data."""
     return {
         "detector": options["detector"]["name"],
         **calibration_result(calibration),
         "inspected": len(verdicts),
         "anomalous": sum(verdict.anomalous for verdict in verdicts),
         "verdicts": [verdict.to_dict() for verdict in verdicts],
+        "notes": list(notes),
         "failures": _failures(unread),
         "unopened": _failures(unopened),
-        "notes": list(notes),
     }
 
 

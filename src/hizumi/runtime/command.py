@@ -33,8 +33,10 @@ def _inspect(chosen: argparse.Namespace) -> int:
     manifest = inspector.to_inspect(inputs)
     verdicts: list[Verdict] = []
     without = [(each.name, each.reason) for each in manifest.unopened]
+    for note in manifest.notes:
+        sys.stderr.write(f"Note: {printable(note)}.\n")
     for name, reason in without:
-        sys.stderr.write(f"Not opened: {name}: {printable(reason)}\n")
+        sys.stderr.write(f"Not opened: {printable(name)}: {printable(reason)}\n")
     for item in inspector.inspect_each(manifest, pictures=False):
         if isinstance(item, Verdict):
             verdicts.append(item)

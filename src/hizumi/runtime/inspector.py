@@ -21,14 +21,14 @@ BATCH_SIZE = 16  # what a graph needs in between lies in memory for all of them 
 
 @dataclass(frozen=True)
 class GraphScores:
-    """Scores batches by a graph that takes the data's own values, and gives the expected image in them."""
+    """Scores batches by a graph that takes images in their own values, and gives the expected image in them."""
 
     engine: Engine
     preprocessing: Preprocessing
 
     def __call__(self, crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
         """As for `hizumi.inspection.scoring.ScoresBatches`."""
-        outputs = self.engine(np.ascontiguousarray(crops, dtype=np.float32))
+        outputs = self.engine(self.preprocessing.to_graph(crops))
         expected, window = outputs.pop(EXPECTED, None), self.preprocessing.window
         if expected is None or window is None:  # only images are shown
             return outputs
@@ -56,4 +56,4 @@ class ExportedInspector(InspectorBase):
         return Scorer(scores, Reader(self.preprocessing_, self.shape), BATCH_SIZE)
 
     def _manifest(self, X: Any) -> Manifest:
-        return opened(X, motion=self.uses_motion)
+        return opened(X, motion=self.uses_motion, table=self.preprocessing_.table)

@@ -1,0 +1,175 @@
+"""Cells of text tables as the world writes them: any usual encoding, separator, heading and comment, plain or gzip."""
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hizumi.errors import DataError
+from hizumi.storage.files import printable
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+MISSING_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-"})
+SEPARATORS = ",;\t|"
+SAMPLE_LINES = 50  # by which separator and heading are recognised
+MAX_TEXT_BYTES = 2**32  # of an unpacked file
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+
+Line = tuple[int, list[str]]
+"""A line's number in the file, from 1 on, and its cells."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Text cells of a file; `names` are made up ("column 1") where the file has no heading."""
+
+    where: str
+    names: tuple[str, ...]
+    has_heading: bool
+    lines: Sequence[Line]
+    decimal_comma: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def is_table_file(path: Path) -> bool:
+    """Whether the file's name is one of a text table."""
+    return path.name.lower().endswith(TABLE_SUFFIXES)
+
+
+def read_cells(path: Path) -> Cells:
+    """Read a text table: UTF-8, UTF-16 or Shift-JIS; separated by commas, semicolons, tabs, bars or spaces; or gzip.
+
+    Lines that begin with # are comments; the last one before numbers without a heading is the heading, as NumPy
+    writes it. Raises DataError naming the line that cannot be understood.
+    """
+    where = printable(path)
+    text = _text(path)
+    separator = _separator(text)
+    lines = _split(text, separator, where)
+    comments = [line for line in lines if line[1][0].startswith("#")]
+    rows = [line for line in lines if not line[1][0].startswith("#")]
+    decimal_comma = separator != "," and _has_decimal_commas(rows)
+    before = [line for line in comments if not rows or line[0] < rows[0][0]]
+    heading, rows = _heading(rows, before, decimal_comma)
+    names = tuple(cell.strip() for cell in heading)
+    if "path" in (name.lower() for name in names):  # names of files may begin with #
+        rows = sorted(
+            rows + [line for line in comments if rows and line[0] > rows[0][0] and len(line[1]) == len(names)]
+        )
+        comments = []
+    if not lines:
+        raise DataError(f"{where}: the file is empty; it needs at least one line of values")
+    if not rows:
+        raise DataError(f"{where}: has a heading and no line below it")
+    names = names or tuple(f"column {position}" for position in range(1, len(rows[0][1]) + 1))
+    for number, cells in rows:
+        if len(cells) != len(names):
+            raise DataError(f"{where}: line {number} has {len(cells)} cells, the heading {len(names)}")
+    left_out = [number for number, _ in comments if number > rows[0][0]]
+    notes = [f"lines left out as comments, since they begin with #: {len(left_out)}"] if left_out else []
+    if not heading:
+        notes.append("the first line holds numbers, so it is a row and not a heading")
+    if decimal_comma:
+        notes.append("numbers are read with a decimal comma")
+    return Cells(where, names, bool(heading), rows, decimal_comma, tuple(notes))
+
+
+def number_of(cell: str, decimal_comma: bool = False) -> float | None:
+    """The number that a cell holds, NaN where it is missing; None for a word."""
+    cell = cell.strip()
+    if cell.lower() in MISSING_WORDS:
+        return float("nan")
+    if decimal_comma and DECIMAL_COMMA.fullmatch(cell):
+        cell = cell.replace(",", ".")
+    if "_" in cell:  # Python's own way to group digits
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _has_decimal_commas(rows: Sequence[Line]) -> bool:
+    """Whether numbers are written with decimal commas, and none with a point: else commas may group digits."""
+    cells = [cell.strip() for _, line in rows for cell in line]
+    return any(map(DECIMAL_COMMA.fullmatch, cells)) and not any("." in cell and number_of(cell) for cell in cells)
+
+
+def _heading(rows: list[Line], comments_before: list[Line], decimal_comma: bool) -> tuple[list[str], list[Line]]:
+    """The heading, empty where there is none, and the lines below it."""
+    if not rows:
+        return [], rows
+    first = rows[0][1]
+    numbers = sum(number_of(cell, decimal_comma) is not None and cell.strip() != "" for cell in first)
+    if 2 * numbers < len(first) or not any(cell.strip() for cell in first):
+        return first, rows[1:]
+    if comments_before:
+        cells = [cell.strip() for cell in comments_before[-1][1]]
+        cells = [cells[0].lstrip("# "), *cells[1:]] if cells[0].strip("# ") else cells[1:]
+        if len(cells) == len(first):
+            return cells, rows
+    return [], rows
+
+
+def _text(path: Path) -> str:
+    where = printable(path)
+    try:
+        content = path.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            with gzip.open(io.BytesIO(content)) as file:
+                content = file.read(MAX_TEXT_BYTES + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{where}: is damaged or cut short; copy it again") from error
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read ({error.strerror})") from error
+    if len(content) > MAX_TEXT_BYTES:
+        raise DataError(f"{where}: holds more than 4 GiB of text; split it")
+    marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    for encoding in ["utf-16"] if marked else ["utf-8-sig", "cp932"]:
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise DataError(f"{where}: is neither UTF-8 nor Shift-JIS text, nor marked as UTF-16; save it as UTF-8")
+
+
+def _separator(text: str) -> str:
+    """The separator by which the first lines fall into equally many cells, most of them numbers."""
+    sample = [line for line in text[: 2**20].splitlines() if line.strip() and not line.startswith("#")][:SAMPLE_LINES]
+    if not sample:
+        return ","
+
+    def judged(separator: str) -> tuple[bool, bool, float, int]:
+        rows = list(_cells_of(sample, separator))
+        counts = [len(row) for row in rows]
+        body = [cell for row in rows[1:] or rows for cell in row]
+        numbers = sum(number_of(cell, separator != ",") is not None for cell in body) / max(1, len(body))
+        agree = len(set(counts)) == 1
+        return counts[0] > 1, agree, numbers, counts[0]
+
+    best = max(SEPARATORS, key=judged)
+    if judged(best)[0]:
+        return best
+    several, agree, numbers, _ = judged(" ")
+    return " " if several and agree and numbers > 0.5 else ","
+
+
+def _cells_of(lines: Sequence[str], separator: str) -> Iterable[list[str]]:
+    if separator == " ":
+        return map(str.split, lines)
+    return csv.reader(lines, delimiter=separator, skipinitialspace=separator != "\t")
+
+
+def _split(text: str, separator: str, where: str) -> list[Line]:
+    """Cells of every line that is not blank."""
+    if separator == " ":
+        return [(number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=separator != "\t")
+    try:
+        return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except csv.Error as error:
+        raise DataError(f"{where}: line {reader.line_num} is not CSV ({error})") from error

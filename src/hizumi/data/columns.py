@@ -1,0 +1,132 @@
+"""Columns of a table: which of them are learned from, and how they become numbers, at the fit and ever after."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from hizumi.errors import DataError
+from hizumi.shapes import Float
+from hizumi.storage.files import printable
+
+OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a source: its numbers, NaN where missing, or its words."""
+
+    name: str
+    values: Float[np.ndarray, "n"] | tuple[str, ...]
+
+    @property
+    def words(self) -> tuple[str, ...] | None:
+        """The words; None for numbers."""
+        return self.values if isinstance(self.values, tuple) else None
+
+
+@dataclass(frozen=True)
+class TableForm:
+    """What the columns of the training data were, stored with what was fitted on them.
+
+    `names` are the columns learned from, in order. A column in `words` becomes one number for each of its words, 1
+    where the row holds it, and one for all others. One in `imputed` is followed by a number that is 1 where the value
+    is missing. The other fields name the columns that are known and not learned from.
+    """
+
+    names: tuple[str, ...]
+    words: Mapping[str, tuple[str, ...]]
+    imputed: tuple[str, ...] = ()
+    has_names: bool = True  # else columns are told apart by their places
+    left_out: tuple[str, ...] = ()
+    label_column: str | None = None
+    id_column: str | None = None
+    good: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the numbers that a row becomes."""
+        return tuple(name for column in self.names for name in self._numbers_of(column))
+
+    @property
+    def may_miss(self) -> tuple[bool, ...]:
+        """Which of these numbers may be missing."""
+        return tuple(name in self.imputed for name in self.columns)
+
+    def table(self, columns: Sequence[Column], places: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        """The numbers of rows whose columns are those in `names`, in any order.
+
+        `places` names the rows. Raises DataError for words where numbers are needed.
+        """
+        by_name = {column.name: column for column in columns}
+        parts: list[np.ndarray] = []
+        for name in self.names:
+            column = by_name[name]
+            if name in self.words:
+                words = column.words or tuple(f"{value:g}" for value in column.values)
+                parts += [np.array([word == known for word in words], float) for known in self.words[name]]
+                parts.append(np.array([word not in self.words[name] for word in words], float))
+                continue
+            values = _numbers(column, places)
+            parts.append(values)
+            if name in self.imputed:
+                parts.append(np.isnan(values).astype(float))
+        return np.stack(parts, axis=1)
+
+    def order(self, names: Sequence[str], where: str) -> tuple[list[int], list[str]]:
+        """Places of the columns learned from among these names, and notes on order and on columns left out.
+
+        Raises DataError naming those that are not there.
+        """
+        return _order(self.names, names, {*self.left_out, self.label_column, self.id_column}, where)
+
+    def order_of_numbers(self, names: Sequence[str], where: str) -> tuple[list[int], list[str]]:
+        """`order` for a table that has been made into numbers before."""
+        return _order(self.columns, names, {*self.left_out}, where)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return plain | {"words": {name: list(words) for name, words in self.words.items()}}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """Undo `to_dict`."""
+        given: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in plain.items()}
+        return cls(**{**given, "words": {name: tuple(words) for name, words in plain["words"].items()}})
+
+    def _numbers_of(self, column: str) -> list[str]:
+        if column in self.words:
+            return [f"{column}={word}" for word in (*self.words[column], OTHER)]
+        return [column, f"{column} is missing"] if column in self.imputed else [column]
+
+
+def named(names: Sequence[str], most: int = 10) -> str:
+    """Names in quotes for a message, the first few of many."""
+    quoted = ", ".join(repr(printable(name)) for name in names[:most])
+    return quoted if len(names) <= most else f"{quoted} and {len(names) - most} more"
+
+
+def _numbers(column: Column, places: Sequence[str]) -> Float[np.ndarray, "n"]:
+    if column.words is not None:
+        raise DataError(f"{places[0]}, column {named([column.name])}: {named(column.words[:1])} is not a number")
+    assert isinstance(column.values, np.ndarray)
+    return column.values
+
+
+def _order(
+    wanted: Sequence[str], found: Sequence[str], known: set[str | None], where: str
+) -> tuple[list[int], list[str]]:
+    missing = [name for name in wanted if name not in found]
+    extra = [name for name in found if name not in wanted and name not in known]
+    if missing:
+        instead = f"; instead there is {named(extra)}" if extra else ""
+        raise DataError(
+            f"{where}: has no column {named(missing)}, which was learned from{instead}; name the columns as before"
+        )
+    order = [found.index(name) for name in wanted]
+    notes = [f"columns left out, which were not learned from: {named(extra)}"] if extra else []
+    if order != sorted(order):
+        notes.append("the columns come in another order than was learned from, and were put into that order")
+    return order, notes

@@ -1,0 +1,374 @@
+"""Manifests of tables: which columns are features, labels, names, counters or words."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hizumi.data.cells import MISSING_WORDS, Cells, number_of
+from hizumi.data.columns import Column, TableForm, named
+from hizumi.data.labels import (
+    are_classes,
+    labelled_record,
+    refuse_other_labels,
+    with_classes,
+    with_good,
+    words_in,
+)
+from hizumi.data.manifest import Manifest, Record
+from hizumi.data.options import SourceOptions
+from hizumi.errors import DataError, UsageError
+from hizumi.storage.files import printable
+
+ROLES = ("label", "split", "group", "kind")
+LABEL_LIKE = frozenset({"y", "class", "target", "labels", "anomaly", "is_anomaly", "outlier", "is_outlier", "attack"})
+ID_LIKE = frozenset({"", "index", "id", "no", "no.", "nr", "row", "unnamed: 0", "level_0"})
+MOST_CLASSES = 20  # distinct values of a column that may be labels
+MOST_WORDS = 100  # of a column that is made into numbers
+LEAST_COUNTED = 5  # rows by which a counter is told from a measurement
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A table as its source holds it; `rows` names the rows in results, `places` in errors."""
+
+    where: str
+    name: str
+    columns: tuple[Column, ...]
+    rows: tuple[str, ...]
+    places: tuple[str, ...]
+    has_names: bool = True
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of_cells(cls, cells: Cells, name: str) -> "SourceTable":
+        """Of a text file."""
+        columns = [
+            _column(header or f"column {place}", [line[place - 1] for _, line in cells.lines], cells.decimal_comma)
+            for place, header in enumerate(cells.names, 1)
+        ]
+        if not cells.names[0]:
+            columns[0] = replace(columns[0], name="")
+        rows = tuple(f"line {number}" for number, _ in cells.lines)
+        places = tuple(f"{cells.where}: {row}" for row in rows)
+        return cls(cells.where, name, tuple(columns), rows, places, cells.has_heading, cells.notes)
+
+    @classmethod
+    def of_frame(cls, frame: Any) -> "SourceTable":
+        """Of a data frame of pandas, polars or the like."""
+        columns = tuple(_column_of_array(str(name), np.asarray(frame[name])) for name in frame.columns)
+        index = [str(value) for value in getattr(frame, "index", range(len(frame)))]
+        plain = index == [str(number) for number in range(len(index))]
+        rows = tuple(f"row {value}" if plain else printable(value) for value in index)
+        return cls("table", "table", columns, _unique(rows), tuple(f"table: {row}" for row in rows))
+
+    @classmethod
+    def of_array(cls, array: np.ndarray, name: str) -> "SourceTable":
+        """Of rows whose columns have no names."""
+        columns = tuple(Column(f"column {place}", array[:, place].astype(float)) for place in range(array.shape[1]))
+        rows = tuple(f"row {row}" for row in range(len(array)))
+        return cls(name, name, columns, rows, tuple(f"{name}: {row}" for row in rows), has_names=False)
+
+    def column(self, name: str) -> Column:
+        """The column of this name."""
+        return next(column for column in self.columns if column.name == name)
+
+
+def is_frame(data: Any) -> bool:
+    """Whether this is a data frame, found without importing what makes them."""
+    return hasattr(data, "columns") and hasattr(data, "__array__") and hasattr(data, "__getitem__")
+
+
+def open_table(table: SourceTable, options: SourceOptions) -> Manifest:
+    """Manifest of a table's rows.
+
+    Raises UsageError for options that name no column, DataError for a table that cannot be understood without more of
+    them.
+    """
+    _refuse_doubles(table)
+    form = options.table
+    if form is None:
+        form, notes = _understood(table, options)
+    else:
+        table, notes = _as_learned(table, form)
+    chosen = [table.column(name) for name in form.names]
+    numbers = form.table(chosen, table.places)
+    names = _row_names(table, form.id_column)
+    records = _records(table, form, names, options)
+    return Manifest(
+        tuple(records),
+        numbers,
+        name=table.name,
+        columns=tuple(printable(name) for name in form.columns),
+        notes=(*table.notes, *notes),
+        table=form,
+    )
+
+
+def as_learned(manifest: Manifest, form: TableForm) -> Manifest:
+    """A manifest's rows with the columns in the order that was learned from; those without names keep their places.
+
+    Raises DataError where columns are missing.
+    """
+    if not manifest.vectors or manifest.columns == form.columns or manifest.table is None or not form.has_names:
+        return manifest
+    order, notes = form.order_of_numbers(manifest.columns, manifest.name)
+    assert manifest.arrays is not None, "rows lie in an array"
+    return replace(
+        manifest,
+        arrays=manifest.arrays[:, order],
+        columns=form.columns,
+        table=form,
+        notes=(*manifest.notes, *notes),
+        _hashes={},
+    )
+
+
+def _as_learned(table: SourceTable, form: TableForm) -> tuple[SourceTable, list[str]]:
+    """The table with columns named as those learned from, and notes."""
+    if table.has_names and form.has_names:
+        present = [column.name for column in table.columns if column.name.lower() not in ROLES[1:]]
+        return table, form.order(present, table.where)[1]
+    if len(table.columns) != len(form.names):
+        raise DataError(
+            f"{table.where}: has {len(table.columns)} columns without names, and {len(form.names)} were learned from: "
+            f"{named(form.names)}"
+        )
+    renamed = tuple(replace(column, name=name) for column, name in zip(table.columns, form.names, strict=True))
+    notes = ["columns without names are taken in the order that was learned from"] if form.has_names else []
+    return replace(table, columns=renamed), notes
+
+
+def _understood(table: SourceTable, options: SourceOptions) -> tuple[TableForm, list[str]]:
+    """What the columns are, as the options say and as they look, and notes on what they look like."""
+    _refuse_unknown(table, options)
+    notes: list[str] = []
+    explicit = set(options.columns)
+    others = {*options.columns, *options.ignore}
+    roles = [column.name for column in table.columns if column.name.lower() in ROLES and column.name not in others]
+    if options.label_column is not None:
+        roles = [name for name in roles if name.lower() != "label"]
+    label = options.label_column or next((name for name in roles if name.lower() == "label"), None)
+    away = {*roles, *options.ignore, options.id_column, label}
+    rest = [column for column in table.columns if column.name not in away]
+    if label is None and not any(name.lower() == "kind" for name in roles):
+        label = _label_like([column for column in rest if column.name not in explicit], table, options, notes)
+        rest = [column for column in rest if column.name != label]
+    identity = options.id_column
+    if explicit:
+        rest = [column for column in rest if column.name in explicit]
+    else:
+        rest, identity = _without_counters(rest, identity, table, notes)
+    if not rest:
+        raise DataError(f"{table.where}: has no column of numbers")
+    names = tuple(column.name for column in rest)
+    form = TableForm(
+        names=names,
+        words={column.name: _categories(column, table, options) for column in rest if column.words is not None},
+        imputed=tuple(column.name for column in rest if options.impute and _is_missing_some(column)),
+        has_names=table.has_names,
+        left_out=tuple(column.name for column in table.columns if column.name not in names),
+        label_column=label,
+        id_column=identity,
+        good=_good(options),
+    )
+    return form, notes
+
+
+def _label_like(columns: Sequence[Column], table: SourceTable, options: SourceOptions, notes: list[str]) -> str | None:
+    """The column that looks like labels, by its name and its few values."""
+    for column in columns:
+        values = _as_words(column)
+        if column.name.lower() not in LABEL_LIKE or len(set(values)) > MOST_CLASSES or not _are_whole(column):
+            continue
+        if not options.good and options.normal_class is None:
+            refuse_other_labels(values, table.where, column.name)
+        notes.append(
+            f"column {named([column.name])} is taken for labels ({words_in(values, 5)}); to learn from it, name it "
+            "among --columns"
+        )
+        return column.name
+    return None
+
+
+def _without_counters(
+    columns: list[Column], identity: str | None, table: SourceTable, notes: list[str]
+) -> tuple[list[Column], str | None]:
+    """The columns without those that number or name the rows; notes on all that count."""
+    kept = []
+    for column in columns:
+        counts, identifies = _counts(column), column.name.lower() in ID_LIKE
+        shown = named([column.name or "the first, without a name"])
+        if identifies and (counts or _are_distinct(column)):
+            notes.append(f"column {shown} numbers or names the rows and is left out; to learn from it, use --columns")
+            if identity is None and not counts:
+                identity = column.name
+            continue
+        if _is_missing_all(column):
+            notes.append(f"column {shown} is empty and is left out")
+            continue
+        if counts:
+            notes.append(
+                f"column {shown} counts the rows, so that later rows will lie outside what was learned: "
+                f"leave it out by --ignore {printable(column.name)} if it is no measurement"
+            )
+        kept.append(column)
+    return kept, identity
+
+
+def _categories(column: Column, table: SourceTable, options: SourceOptions) -> tuple[str, ...]:
+    words = column.words or ()
+    found = sorted({printable(word) for word in words if word.lower() not in MISSING_WORDS})
+    shown = printable(column.name)
+    if not options.one_hot:
+        place, word = next(
+            (place, word)
+            for place, word in zip(table.places, words, strict=True)
+            if word.lower() not in MISSING_WORDS and number_of(word) is None
+        )
+        raise DataError(
+            f"{place}, column {shown!r}: {printable(word)!r} is not a number; leave the column out (--ignore {shown}), "
+            "or learn which words it holds (--one-hot)"
+        )
+    if len(found) > MOST_WORDS:
+        raise DataError(
+            f"{table.where}: column {shown!r} holds {len(found)} different words, too many to learn; leave it out "
+            f"(--ignore {shown})"
+        )
+    return tuple(found)
+
+
+def _records(table: SourceTable, form: TableForm, names: Sequence[str], options: SourceOptions) -> list[Record]:
+    """Records of the rows, with what the columns for labels, splits, groups and kinds say."""
+    columns = [column for column in table.columns if column.name not in options.ignore]
+    special = {column.name.lower(): _as_words(column) for column in columns if column.name.lower() in ROLES[1:]}
+    special = {role: words for role, words in special.items() if not (set(form.names) & {role, role.title()})}
+    labels = next((_as_words(column) for column in table.columns if column.name == form.label_column), None)
+    if labels is not None:
+        special["label"] = labels
+    good = _good(options) or form.good
+    if labels is not None and options.table is None and not good and options.normal_class is None:
+        refuse_other_labels(labels, table.where, printable(form.label_column or ""))
+    records = [
+        replace(labelled_record(name, {role: words[row] for role, words in special.items()}, place), row=row)
+        for row, (name, place) in enumerate(zip(names, table.places, strict=True))
+    ]
+    words = special.get("label", special.get("kind"))
+    if words is None:
+        return records
+    if good:
+        return with_good(records, words, good if options.table is None else _held(good, words), table.where)
+    if options.normal_class == "all" and are_classes(words):
+        return with_classes(records, words)
+    return records
+
+
+def _good(options: SourceOptions) -> tuple[str, ...]:
+    if options.good or not isinstance(options.normal_class, int):
+        return options.good
+    return (str(options.normal_class),)
+
+
+def _held(good: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
+    held = {word.strip().lower() for word in words}
+    return tuple(word for word in good if word.strip().lower() in held) or ("",)
+
+
+def _row_names(table: SourceTable, identity: str | None) -> tuple[str, ...]:
+    column = next((column for column in table.columns if column.name == identity), None)
+    if column is None:
+        return table.rows
+    return _unique([printable(word) or row for word, row in zip(_as_words(column), table.rows, strict=True)])
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    """Names, each once: the second "A" becomes "A (2)"."""
+    seen: dict[str, int] = {}
+    unique = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return tuple(unique)
+
+
+def _column(name: str, cells: Sequence[str], decimal_comma: bool) -> Column:
+    """Numbers where all cells hold any, 1 and 0 for true and false; words elsewhere."""
+    numbers = [number_of(cell, decimal_comma) for cell in cells]
+    if None not in numbers:
+        return Column(name, np.array(numbers, dtype=np.float64))
+    words = tuple(cell.strip() for cell in cells)
+    lowered = {word.lower() for word in words}
+    if lowered <= {"true", "false"} | MISSING_WORDS:
+        truth = {"true": 1.0, "false": 0.0}
+        return Column(name, np.array([truth.get(word.lower(), np.nan) for word in words]))
+    return Column(name, words)
+
+
+def _column_of_array(name: str, values: np.ndarray) -> Column:
+    if values.ndim != 1:
+        raise DataError(f"table: two columns are called {name!r}; rename one")
+    if values.dtype.kind in "biuf":
+        return Column(name, values.astype(np.float64))
+    return _column(name, ["" if _is_nothing(value) else str(value) for value in values], decimal_comma=False)
+
+
+def _is_nothing(value: Any) -> bool:
+    # What pandas and NumPy have for a missing value is not equal to itself, or has no truth.
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or bool(value != value)
+
+
+def _as_words(column: Column) -> tuple[str, ...]:
+    if column.words is not None:
+        return column.words
+    return tuple("" if value != value else f"{value:.15g}" for value in column.values)
+
+
+def _is_missing_some(column: Column) -> bool:
+    return column.words is None and bool(np.isnan(np.asarray(column.values)).any())
+
+
+def _is_missing_all(column: Column) -> bool:
+    return column.words is None and bool(np.isnan(np.asarray(column.values)).all())
+
+
+def _are_whole(column: Column) -> bool:
+    """Words, or whole numbers, as labels are."""
+    if column.words is not None:
+        return True
+    values = np.asarray(column.values)
+    values = values[np.isfinite(values)]
+    return bool(len(values)) and bool((values == values.round()).all())
+
+
+def _counts(column: Column) -> bool:
+    values = np.asarray(column.values)
+    return column.words is None and len(values) >= LEAST_COUNTED and bool((np.diff(values) == 1).all())
+
+
+def _are_distinct(column: Column) -> bool:
+    return _are_whole(column) and len(set(_as_words(column))) == len(_as_words(column))
+
+
+def _refuse_doubles(table: SourceTable) -> None:
+    names = [column.name for column in table.columns]
+    doubles = sorted({name for name in names if names.count(name) > 1})
+    if doubles:
+        raise DataError(f"{table.where}: several columns are called {named(doubles)}; rename them")
+
+
+def _refuse_unknown(table: SourceTable, options: SourceOptions) -> None:
+    names = [column.name for column in table.columns]
+    given = {
+        "label_column": options.label_column,
+        "id_column": options.id_column,
+        "ignore": options.ignore,
+        "columns": options.columns,
+    }
+    for option, value in given.items():
+        for name in (value,) if isinstance(value, str) else value or ():
+            if name not in names:
+                close = difflib.get_close_matches(name, names, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"there are {named(names)}"
+                raise UsageError(f"{table.where}: has no column {name!r} ({option}); {hint}")

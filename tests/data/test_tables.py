@@ -1,0 +1,269 @@
+"""Tables as the world writes them: what is read, what is said, what is refused; expected numbers are written out."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hizumi.data import Manifest, Store, open_source
+from hizumi.data.columns import TableForm
+from hizumi.data.scaling import FAR, Scaler
+from hizumi.errors import DataError, UsageError
+
+ROWS = [[0.1257, -2.0], [3.5, 40.25], [7.0, 1e-3]]
+
+
+class Frame:
+    """As much of a pandas table as is used of one."""
+
+    def __init__(self, columns: dict[str, Any], index: list[Any] | None = None) -> None:
+        self.of_name = {name: np.asarray(values) for name, values in columns.items()}
+        self.columns = list(columns)
+        self.index = range(len(self)) if index is None else index
+
+    def __len__(self) -> int:
+        return len(next(iter(self.of_name.values())))
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.of_name[name]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.stack(list(self.of_name.values()), axis=1).astype(dtype)
+
+
+def opened(folder: Path, text: str, name: str = "t.csv", **options: Any) -> Manifest:
+    (folder / name).write_text(text)
+    return open_source(folder / name, **options)
+
+
+def numbers(manifest: Manifest) -> list[list[float]]:
+    assert manifest.arrays is not None
+    return manifest.arrays.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", b"a,b\n0.1257,-2\n3.5,40.25\n7,1e-3\n"),
+        ("t.csv", b'a;b\r\n0,1257;-2\r\n3,5;40,25\r\n"7";1,0e-3\r\n'),
+        ("t.csv", b"0,1257;-2\n3,5;40,25\n7;0,001\n"),
+        ("t.tsv", b"a\tb\n0.1257\t-2\n3.5\t40.25\n7\t1e-3\n"),
+        ("t.csv", b"a|b\n0.1257|-2\n3.5|40.25\n7|1e-3\n"),
+        ("t.csv", b"a b\n0.1257  -2\n 3.5 40.25\n7\t1e-3\n"),
+        ("t.csv", b'"a", "b"\n"0.1257", "-2"\n3.5, 40.25\n7, 1e-3\n'),
+        ("t.csv", b"# made by a logger, 2024\n# in metres\na,b\n0.1257,-2\n# pause\n3.5,40.25\n7,1e-3\n"),
+        ("t.csv", b"# a b\n0.1257 -2\n3.5 40.25\n7 1e-3\n"),
+        ("t.csv", b"0.1257,-2\n3.5,40.25\n7,1e-3\n"),
+        ("t.csv", "\ufeffa,b\n0.1257,-2\n3.5,40.25\n7,1e-3\n".encode()),
+        ("t.csv", "a\tb\n0,1257\t-2\n3,5\t40,25\n7\t0,001\n".encode("utf-16")),
+        ("t.csv.gz", gzip.compress(b"a,b\n0.1257,-2\n3.5,40.25\n7,1e-3\n")),
+        ("T.CSV", b"a,b\n\n0.1257,-2\n   \n3.5,40.25\n7,1e-3"),
+    ],
+    ids=str,
+)
+def test_the_same_numbers_however_they_are_written(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    manifest = open_source(tmp_path / name)
+    assert numbers(manifest) == ROWS
+    assert manifest.columns in (("a", "b"), ("column 1", "column 2"))
+
+
+def test_what_was_assumed_is_said(tmp_path: Path) -> None:
+    assert "decimal comma" in " ".join(opened(tmp_path, "a;b\n0,5;1\n").notes)
+    assert "not a heading" in " ".join(opened(tmp_path, "1,2\n3,4\n").notes)
+    assert "begin with #: 1" in " ".join(opened(tmp_path, "a,b\n1,2\n#3,4\n5,6\n").notes)
+
+
+def test_words_for_missing_true_and_false(tmp_path: Path) -> None:
+    manifest = opened(tmp_path, "a,b\nNA,True\nnull,FALSE\nNone,true\n?,n/a\n1,false\n")
+    np.testing.assert_array_equal(manifest.arrays, [[np.nan, 1], [np.nan, 0], [np.nan, 1], [np.nan, np.nan], [1, 0]])
+    with pytest.raises(DataError, match=r"line 2, 'a' is NaN.*--impute"):
+        Store.build(manifest, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('a,b\n"1,234",2\n5,6\n', "'1,234' is not a number"),  # grouped digits, or a decimal comma
+        ("a;b\n1.5;1,234\n5;6\n", "'1,234' is not a number"),
+        ("a,b\n1_000,2\n", "'1_000' is not a number"),
+        ("a,a\n1,2\n", "several columns are called 'a'"),
+        ("speed,colour\n1,red\n2,blue\n", r"line 2, column 'colour': 'red' .*--ignore colour.*--one-hot"),
+    ],
+)
+def test_what_could_mean_two_things_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=words) as error:
+        opened(tmp_path, text)
+    assert "\n" not in str(error.value)
+
+
+def test_a_damaged_gzip_file(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-20])
+    with pytest.raises(DataError, match="damaged or cut short"):
+        open_source(tmp_path / "t.csv.gz")
+
+
+@pytest.mark.parametrize("heading", ["", "Unnamed: 0", "index", "ID"])
+def test_a_column_that_numbers_the_rows_is_left_out(heading: str, tmp_path: Path) -> None:
+    lines = [f"{row},{row * 0.5},{row % 3}" for row in range(7, 27)]
+    manifest = opened(tmp_path, "\n".join([f"{heading},a,b", *lines]))
+    assert manifest.columns == ("a", "b")
+    assert "numbers or names the rows" in manifest.notes[0]
+
+
+def test_a_counter_under_another_name_is_kept_and_said(tmp_path: Path) -> None:
+    manifest = opened(tmp_path, "\n".join(["seconds,a", *(f"{row},{row % 3}" for row in range(20))]))
+    assert manifest.columns == ("seconds", "a")
+    assert "--ignore seconds" in manifest.notes[0]
+
+
+def test_rows_are_named(tmp_path: Path) -> None:
+    def names(manifest: Manifest) -> list[str]:
+        return [record.name for record in manifest.records]
+
+    text = "part,a\nA7,1\nB2,2\nA7,3\n,4\n"
+    assert names(opened(tmp_path, text, id_column="part")) == ["A7", "B2", "A7 (2)", "line 5"]
+    assert names(opened(tmp_path, ",a\nx,1\ny,2.5\n")) == ["x", "y"]
+    assert names(open_source(Frame({"a": [1.0, 2]}, ["left", "right"]))) == ["left", "right"]
+    assert names(open_source(Frame({"a": [1.0, 2]}))) == ["row 0", "row 1"]
+
+
+def test_which_columns_are_learned_from(tmp_path: Path) -> None:
+    text = "a,note,b,c\n1,fine,2,3\n4,odd,5,6\n"
+    assert opened(tmp_path, text, ignore="note, b").columns == ("a", "c")
+    assert opened(tmp_path, text, columns=["c", "a"]).columns == ("a", "c")
+    with pytest.raises(UsageError, match=r"no column 'nots' \(ignore\); did you mean 'note'"):
+        opened(tmp_path, text, ignore="nots")
+
+
+def test_labels_can_be_ignored_and_empty_columns_are(tmp_path: Path) -> None:
+    manifest = opened(tmp_path, "label,a,b,\ngut,1,,\nschlecht,2,,\n", ignore="label")
+    assert manifest.columns == ("a",)
+    assert [record.label for record in manifest.records] == [0, 0]
+    assert manifest.notes[0] == "column 'b' is empty and is left out"
+
+
+def test_words_become_numbers(tmp_path: Path) -> None:
+    manifest = opened(tmp_path, "a,colour\n1,red\n2,blue\n3,NA\n", one_hot=True)
+    assert manifest.columns == ("a", "colour=blue", "colour=red", "colour=other")
+    assert numbers(manifest) == [[1, 0, 1, 0], [2, 1, 0, 0], [3, 0, 0, 1]]
+    new = opened(tmp_path, "colour,a\ngreen,9\nred,8\n", table=manifest.table)
+    assert numbers(new) == [[9, 0, 0, 1], [8, 0, 1, 0]]
+    with pytest.raises(DataError, match="101 different words"):
+        opened(tmp_path, "\n".join(["a,w", *(f"1,w{row}" for row in range(101))]), one_hot=True)
+
+
+def test_missing_numbers_become_the_mean_and_are_marked(tmp_path: Path) -> None:
+    manifest = opened(tmp_path, "a,b\n1,2\nNA,4\n5,9\n", impute=True)
+    assert manifest.columns == ("a", "a is missing", "b")
+    store = Store.build(manifest, None)
+    batch = store.batch(range(3)).numpy()
+    np.testing.assert_allclose(batch[:, 0], [-1, 0, 1])  # mean 3, deviation 2
+    np.testing.assert_allclose(batch[:, 1], (np.array([0, 1, 0]) - 1 / 3) / np.sqrt(2 / 9), rtol=1e-6)
+
+
+LABELLED = "a,class\n1,BENIGN\n2,DDoS\n3,BENIGN\n4,\n"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["BENIGN", "DDoS", "BENIGN"], "BENIGN, DDoS, and none is known.*--good BENIGN"),
+        (["1", "-1", "1"], "1, -1, and none is known.*--good 1"),
+        (["0", "1", "2"], "0, 1, 2, and none is known.*--good 0"),
+    ],
+)
+@pytest.mark.parametrize("column", ["label", "class", "y"])
+def test_labels_that_do_not_say_what_is_normal(column: str, values: list[str], said: str, tmp_path: Path) -> None:
+    text = "\n".join([f"a,{column}", *(f"{row}.5,{value}" for row, value in enumerate(values))])
+    with pytest.raises(DataError, match=f"column '{column}' labels rows as {said}.*--ignore {column}"):
+        opened(tmp_path, text)
+    good = opened(tmp_path, text, good=values[0])
+    assert [record.label for record in good.records] == [int(value != values[0]) for value in values]
+    assert good.columns == ("a",)
+
+
+def test_good_labels_are_named(tmp_path: Path) -> None:
+    manifest = opened(tmp_path, LABELLED.replace("class", "verdict"), label_column="verdict", good=["benign"])
+    said = [(record.label, record.kind) for record in manifest.records]
+    assert said == [(0, "good"), (1, "DDoS"), (0, "good"), (None, "unlabelled")]
+    with pytest.raises(UsageError, match=r"no label is 'fine'; there are BENIGN, DDoS, \(empty\)"):
+        opened(tmp_path, LABELLED, good="fine")
+
+
+def test_a_normal_class_of_a_table(tmp_path: Path) -> None:
+    text = "a,label\n1,3\n2,5\n3,3.0\n"
+    assert [record.label for record in opened(tmp_path, text, normal_class=3).records] == [0, 1, 0]
+    with pytest.raises(UsageError, match="no label is '4'; there are 3, 5"):
+        opened(tmp_path, text, normal_class=4)
+
+
+def test_a_column_like_labels_is_taken_for_them_and_said(tmp_path: Path) -> None:
+    manifest = opened(tmp_path, "a,y\n1,0\n2,1\n3,0\n")
+    assert [record.label for record in manifest.records] == [0, 1, 0]
+    assert "column 'y' is taken for labels (0, 1)" in manifest.notes[0]
+    assert opened(tmp_path, "a,y\n1,0\n2,1\n3,0\n", columns="a,y").columns == ("a", "y")
+    assert opened(tmp_path, "x,y\n1,0.5\n2,1.25\n").columns == ("x", "y")  # coordinates
+
+
+@pytest.mark.parametrize("word", ["NaN", "NONE", "nan", "NA", "null", "-1.0", ""])
+def test_unknown_labels_in_any_spelling(word: str, tmp_path: Path) -> None:
+    manifest = opened(tmp_path, f"a,label\n1,good\n2,{word}\n")
+    assert (manifest.records[1].label, manifest.records[1].kind) == (None, "unlabelled")
+
+
+def test_columns_as_they_were_learned_from(tmp_path: Path) -> None:
+    form = opened(tmp_path, "a,b,note\n1,2,x\n3,4,y\n", ignore="note").table
+    again = opened(tmp_path, "b,extra,a,note\n2,red,1,x\n", table=form)
+    assert numbers(again) == [[1, 2]]
+    assert "another order" in again.notes[1]
+    assert "columns left out, which were not learned from: 'extra'" in again.notes[0]
+    with pytest.raises(DataError, match="has no column 'b', which was learned from; instead there is 'B'"):
+        opened(tmp_path, "a,B\n1,2\n", table=form)
+    by_place = open_source(np.array([[1.0, 2.0]]), table=form)
+    assert "order that was learned from" in by_place.notes[0]
+    with pytest.raises(DataError, match="3 columns without names, and 2 were learned from: 'a', 'b'"):
+        open_source(np.ones((1, 3)), table=form)
+    assert form is not None
+    assert TableForm.from_dict(form.to_dict()) == form
+
+
+def test_frames_and_files_are_understood_alike(tmp_path: Path) -> None:
+    frame = Frame({"b": [2.0, 4], "w": np.array(["x", None], dtype=object), "a": [True, False], "y": [0, 1]})
+    one = open_source(frame, one_hot=True)
+    other = opened(tmp_path, "b,w,a,y\n2,x,True,0\n4,,False,1\n", one_hot=True)
+    assert one.columns == other.columns
+    assert numbers(one) == numbers(other)
+    assert [record.label for record in one.records] == [0, 1]
+
+
+class TestScaler:
+    def test_small_differences_far_from_zero_are_kept(self) -> None:
+        rows = 1e9 + np.random.default_rng(0).normal(0, 1e-3, (200, 1))
+        expected = (rows - 1e9 - (rows - 1e9).mean()) / (rows - 1e9).std()
+        np.testing.assert_allclose(Scaler.of(rows).standardise(rows), expected, atol=2e-4)  # doubles: 1e-7 of 1e9
+
+    @pytest.mark.parametrize("constant", [5.0, 0.1, 0.0, 1e6, -1e-9, 1e300])
+    def test_any_other_value_than_a_constant_is_far(self, constant: float) -> None:
+        scaler = Scaler.of(np.full((300, 1), constant))
+        step = 1e-8 * abs(constant) or 1e-30
+        new = np.array([[constant], [constant + step], [constant - step]])
+        assert scaler.standardise(new).ravel().tolist() == [0, FAR, -FAR]
+        np.testing.assert_allclose(scaler.restore(np.array([[0.3]])), constant)
+
+    def test_a_constant_in_single_precision_is_the_same(self) -> None:
+        scaler = Scaler.of(np.full((300, 1), 0.1))
+        assert scaler.standardise(np.array([[0.1], [0.2]], np.float32)).ravel().tolist() == [0, FAR]
+
+    def test_numbers_as_large_as_there_are(self) -> None:
+        scaled = Scaler.of(np.array([[1e307], [-1e307]])).standardise(np.array([[1e307], [0.0]]))
+        np.testing.assert_allclose(scaled.ravel(), [1, 0])
+
+    def test_it_comes_back(self) -> None:
+        scaler = Scaler.of(np.array([[1.0, 2], [1, 5]]))
+        again = Scaler.from_dict(scaler.to_dict())
+        rows = np.array([[3.0, 7]])
+        np.testing.assert_array_equal(again.standardise(rows), scaler.standardise(rows))
+        assert again.log_volume == pytest.approx(np.log(1.5))
