@@ -1,14 +1,16 @@
 """Clips: consecutive frames of video, from folders or from any source that groups its frames."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from hizumi.data.decoding import decode
-from hizumi.data.folders import MASKS_FOLDER, listed, mask_of
+from hizumi.data.folders import listed
 from hizumi.data.labels import NORMAL_WORDS, SPLITS
 from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record
+from hizumi.data.mask_pixels import marks_of
+from hizumi.data.masks import is_mask_folder, mask_files, pair
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
@@ -24,7 +26,9 @@ def open_clips(root: Path) -> Manifest:
     ground_truth/<clip>/<frame>_mask.png or <frame>.png: a frame whose mask marks any pixel is anomalous, one without a
     mask is normal. A test clip without a folder of masks is unlabelled. Raises DataError for a folder without frames.
     """
-    records = [record for folder in _folders_of_frames(root) for record in _clip(root, folder)]
+    folders, masks = _folders_of_frames(root), mask_files(root)
+    found = pair(root, [frame for folder in folders for frame in _frames(folder)], masks).masks
+    records = [record for folder in folders for record in _clip(root, folder, found)]
     if not records:
         raise DataError(f"{printable(root)}: holds no frames; {LAYOUTS}")
     return with_neighbours(Manifest(tuple(records), name=printable(root.resolve().name)))
@@ -100,7 +104,7 @@ def _divided(manifest: Manifest) -> Manifest:
 def _folders_of_frames(folder: Path) -> list[Path]:
     folders, frames, _ = listed(folder)
     own = [folder] if frames else []
-    inner = (_folders_of_frames(each) for each in _in_natural_order(folders) if each.name != MASKS_FOLDER)
+    inner = (_folders_of_frames(each) for each in _in_natural_order(folders) if not is_mask_folder(each.name))
     return sum(inner, own)
 
 
@@ -112,22 +116,23 @@ def _in_natural_order(paths: list[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: natural_order(path.name))
 
 
-def _clip(root: Path, folder: Path) -> list[Record]:
+def _clip(root: Path, folder: Path, masks: Mapping[Path, tuple[Path, ...]]) -> list[Record]:
     words = [part.lower() for part in folder.relative_to(root).parts]
     split = SPLITS.get(words[0]) if words else None
     good = split != "test" or bool(NORMAL_WORDS & set(words))
-    masked = (root / MASKS_FOLDER / folder.name).is_dir()
+    frames = _frames(folder)
+    masked = any(path in masks for path in frames)
     records = []
-    for path in _frames(folder):
+    for path in frames:
         record = Record(printable(path.relative_to(root)), split=split, path=path)
         if not good:
-            record = _labelled(record, mask_of(root, path)) if masked else replace(record, kind=UNLABELLED, label=None)
+            record = _labelled(record, masks.get(path, ())) if masked else replace(record, kind=UNLABELLED, label=None)
         records.append(record)
     return records
 
 
-def _labelled(record: Record, mask: Path | None) -> Record:
-    """Label a frame by its mask: anomalous where the mask marks any pixel."""
-    if mask is None or not decode(mask, name=f"mask of {record.name}").pixels.any():
+def _labelled(record: Record, masks: tuple[Path, ...]) -> Record:
+    """Label a frame by its masks: anomalous where one marks any pixel."""
+    if not any(marks_of(mask, f"mask of {record.name}").marks.any() for mask in masks):
         return replace(record, kind=GOOD, label=0)
-    return replace(record, kind="anomalous", label=1, mask=mask)
+    return replace(record, kind="anomalous", label=1, mask=masks)

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -22,6 +22,25 @@ PLAIN_MODES = {"1", "L", "LA", "RGB", "RGBA", "CMYK", "I;16", "I;16L", "I;16B", 
 EXPANDED_MODES = {"PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
 # Pillow keeps only the first byte of each value of these PNG kinds; under the second name it gives the second byte.
 SECOND_BYTE = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
+
+
+class Outline(NamedTuple):
+    """Size of an image in pixels as it is shown, and the orientation (1 to 8) that its stored pixels are turned by."""
+
+    height: int
+    width: int
+    orientation: int = 1
+
+
+def outline_of(path: Path) -> Outline:
+    """What the header of an image file says; raises DataError where it says nothing."""
+    name = printable(path)
+    with _readable(path, name) as file, Image.open(file, formats=PILLOW_FORMATS) as image:
+        orientation = int(image.getexif().get(ORIENTATION_TAG, 1))
+        height, width = image.height, image.width
+    if orientation not in range(2, 9):
+        return Outline(height, width)
+    return Outline(width, height, orientation) if orientation >= 5 else Outline(height, width, orientation)
 
 
 def decode(path: Path, *, name: str | None = None, pixel_limit: int = PIXEL_LIMIT) -> Decoded:

@@ -6,11 +6,11 @@ from pathlib import Path
 from hizumi.data.decoding import IMAGE_SUFFIXES
 from hizumi.data.labels import ANOMALOUS_WORDS, NORMAL_WORDS, SPLITS, with_classes
 from hizumi.data.manifest import GOOD, Manifest, Record
+from hizumi.data.masks import is_mask_folder, with_masks
 from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
-MASKS_FOLDER = "ground_truth"
 LAYOUTS = "put good images directly in it, or in good/ beside one folder per defect, or in train/good and test/<kind>"
 
 
@@ -44,7 +44,8 @@ def open_folder(root: Path, options: SourceOptions) -> Manifest:
         records = with_classes(records, [record.kind for record in records])
     if not records:
         raise DataError(f"{printable(root)}: holds no PNG, JPEG, BMP, TIFF or WebP image; {LAYOUTS}")
-    return Manifest(tuple(records), name=printable(root.resolve().name), notes=(*notes, *_note_on_masks(records)))
+    records, said = with_masks(root, records)
+    return Manifest(tuple(records), name=printable(root.resolve().name), notes=(*notes, *said))
 
 
 def listed(folder: Path) -> tuple[list[Path], list[Path], int]:
@@ -70,41 +71,24 @@ def _by_kind(root: Path, folder: Path, split: str | None, notes: list[str]) -> l
             f"{len(files)} images of {printable(folder)} are in no folder that names their kind and were not read"
         )
     for kind_folder in folders:
-        if kind_folder.name == MASKS_FOLDER:
+        if is_mask_folder(kind_folder.name):
             continue
         kind = GOOD if kind_folder.name.lower() in NORMAL_WORDS else printable(kind_folder.name)
         inner_folders, images, inner_others = listed(kind_folder)
         notes.extend(_note_on_others(inner_others))
         records += [_record(root, path, kind, split) for path in images]
         for inner in inner_folders:
+            if is_mask_folder(inner.name):
+                continue
             inner_kind = GOOD if kind == GOOD else printable(inner.name)
             records += [_record(root, path, inner_kind, split) for path in listed(inner)[1]]
     return records
 
 
 def _record(root: Path, path: Path, kind: str, split: str | None) -> Record:
-    mask = None if kind == GOOD else mask_of(root, path)
     label = 0 if kind == GOOD else 1
-    return Record(printable(path.relative_to(root)), kind, label, split, path=path, mask=mask)
-
-
-def mask_of(root: Path, path: Path) -> Path | None:
-    """An image's mask, ground_truth/<kind>/<name>_mask.<suffix> or <name>.<suffix>; None without one."""
-    folder = root / MASKS_FOLDER / path.parent.name
-    for stem in (f"{path.stem}_mask", path.stem):
-        for suffix in dict.fromkeys((".png", path.suffix, *sorted(IMAGE_SUFFIXES))):
-            if (mask := folder / f"{stem}{suffix}").is_file():
-                return mask
-    return None
+    return Record(printable(path.relative_to(root)), kind, label, split, path=path)
 
 
 def _note_on_others(count: int) -> list[str]:
     return [f"ignored files that are not images by their names: {count}"] if count else []
-
-
-def _note_on_masks(records: list[Record]) -> list[str]:
-    anomalous = [record for record in records if record.label == 1]
-    without = sum(record.mask is None for record in anomalous)
-    if not without or without == len(anomalous):
-        return []
-    return [f"{without} of {len(anomalous)} anomalous images have no mask and are left out of pixel metrics"]

@@ -7,14 +7,16 @@ from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
-from hizumi.data.decoding import decode
+from hizumi.data.decoding import Outline, decode, outline_of
 from hizumi.data.images import Decoded, as_pixels
+from hizumi.data.mask_pixels import Mask, read_mask, refuse_inverted
 from hizumi.data.motion import Motion
 from hizumi.errors import DataError
 from hizumi.shapes import Bool
 
 GOOD = "good"
 UNLABELLED = "unlabelled"
+TIFF_SUFFIXES = (".tif", ".tiff")  # whose headers take more to be understood
 
 
 class Neighbour(NamedTuple):
@@ -38,7 +40,7 @@ class Record:
     `name` is printable and unique; `kind` is "good", a defect's name, or "unlabelled"; `label` is 0 normal, 1
     anomalous, None unknown; `split` is "train", "calibration", "test", or None where not yet assigned; records
     of one `group` show the same part. The pixels are in the file `path` or in row `row` of the manifest's arrays, the
-    mask in a file or in a row of the manifest's masks. A frame of video may have a neighbour.
+    mask in one or more files or in a row of the manifest's masks. A frame of video may have a neighbour.
     """
 
     name: str
@@ -48,7 +50,7 @@ class Record:
     group: str | None = None
     path: Path | None = None
     row: int | None = None
-    mask: Path | int | None = None
+    mask: Path | tuple[Path, ...] | int | None = None
     neighbour: Neighbour | None = None
 
     @property
@@ -123,25 +125,33 @@ class Manifest:
         return self._decoded(record.source, record.name)
 
     def read_mask(self, index: int) -> Bool[np.ndarray, "h w"] | None:
-        """True where the image is anomalous (any non-zero value of the mask), at the image's size; None without a mask.
+        """True where the image is anomalous, at the image's size; None without a mask. Raises as `mask_with_notes`."""
+        mask = self.mask_with_notes(index)
+        return None if mask is None else mask.marks
 
-        Raises DataError when the mask cannot be read or is not of its image's size.
+    def mask_with_notes(self, index: int) -> Mask | None:
+        """The mask of one image, of several files their union, and how it was read; None without a mask.
+
+        Raises DataError when a mask cannot be read, is not of its image's size, or marks the background.
         """
         record = self.records[index]
         if record.mask is None:
             return None
+        name = f"mask of {record.name}"
         if isinstance(record.mask, int):
             assert self.masks is not None, "a record points into masks that the manifest lacks"
-            return np.asarray(self.masks[record.mask], dtype=bool)
-        name = f"mask of {record.name}"
-        mask = np.asarray(decode(record.mask, name=name).pixels.any(axis=2))
-        height, width = self.read_still(index).pixels.shape[:2]
-        if mask.shape != (height, width):
-            raise DataError(
-                f"{name}: is {mask.shape[1]}x{mask.shape[0]} pixels, its image {width}x{height}; "
-                "save the mask at the size of the image"
-            )
-        return mask
+            marks = np.asarray(self.masks[record.mask], dtype=bool)
+            refuse_inverted(marks, name, levels=len(np.unique(marks)))
+            return Mask(marks, ())
+        files = record.mask if isinstance(record.mask, tuple) else (record.mask,)
+        return read_mask(files, self._outline(index), name)
+
+    def _outline(self, index: int) -> Outline:
+        """Size of an image as it is shown, from its file's header where that can be understood."""
+        path = self.records[index].path
+        if path is not None and path.suffix.lower() not in TIFF_SUFFIXES:
+            return outline_of(path)
+        return Outline(*self.read_still(index).pixels.shape[:2])
 
     def select(self, *, split: str | None = None, label: int | None = None) -> "Manifest":
         """The records of one split, of one label, or both; the arrays are shared, not copied."""
