@@ -118,10 +118,18 @@ class SizingArguments:
     window: Annotated[
         str | None,
         typer.Option(
-            metavar="LOW,HIGH",
-            help="Pixel values that count as darkest and brightest, such as 0,4095 for 12 bits in 16-bit files.",
+            metavar="LOW,HIGH|auto",
+            help="Pixel values that count as darkest and brightest, such as 0,4095 for 12 bits in 16-bit files; with "
+            "auto, those that most pixels of the good images use.",
         ),
     ] = None
+    nodata: Annotated[
+        float | None,
+        typer.Option(metavar="V", help="Pixel value that means no measurement; the nearest pixel's is taken instead."),
+    ] = None
+    fill_nan: Annotated[
+        bool, typer.Option("--fill-nan", help="Give pixels that are NaN the value of the nearest one.")
+    ] = False
 
     def keywords(self) -> dict[str, Any]:
         """What an Inspector or a Modeller takes."""
@@ -129,6 +137,8 @@ class SizingArguments:
             "image_size": parsed_image_size(self.image_size),
             "sizing": "tile" if self.tiles else "resize",
             "window": parsed_window(self.window),
+            "nodata": self.nodata,
+            "fill_nan": self.fill_nan,
         }
 
 
@@ -297,14 +307,16 @@ def names_between_commas(text: str) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-def parsed_window(text: str | None) -> tuple[float, float] | None:
-    """Two numbers from a text such as 0,4095."""
+def parsed_window(text: str | None) -> "tuple[float, float] | Literal['auto'] | None":
+    """Two numbers from a text such as 0,4095, or auto."""
     if text is None:
         return None
+    if text == "auto":
+        return "auto"
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"--window {text} is no window; give two numbers, such as 0,4095") from None
+        raise UsageError(f"--window {text} is no window; give two numbers, such as 0,4095, or auto") from None
     return low, high
 
 

@@ -78,6 +78,8 @@ def train(
         "image size": modeller.image_size,
         "sizing": modeller.sizing,
         "window": sizing.window,
+        "nodata": sizing.nodata,
+        "fill nan": sizing.fill_nan,
         "pairing": plain_pairing(chosen_pairing),
         "training": asdict(training_options),
         "data": [part.data_hash() for part in (first, second) if part is not None],

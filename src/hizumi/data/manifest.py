@@ -10,6 +10,7 @@ import numpy as np
 from hizumi.data.decoding import Outline, decode, outline_of
 from hizumi.data.images import Decoded, as_pixels
 from hizumi.data.mask_pixels import Mask, read_mask, refuse_inverted
+from hizumi.data.missing import Filling
 from hizumi.data.motion import Motion
 from hizumi.errors import DataError
 from hizumi.shapes import Bool
@@ -82,7 +83,7 @@ class Manifest:
     `arrays` is (n, h, w, c) images, (n, d) vectors, or an object array of (h, w, c) images of several sizes; `masks`
     is (n, h, w), True where anomalous. `columns` names the d columns of a table. `notes` are sentences for the user
     on what was ignored or assumed while the source was read. With `motion`, each record is a frame together with
-    its motion. `source` is None for data in memory.
+    its motion; missing pixels are filled as `filling` says. `source` is None for data in memory.
     """
 
     records: tuple[Record, ...]
@@ -93,6 +94,7 @@ class Manifest:
     notes: tuple[str, ...] = ()
     motion: Motion | None = None
     source: Source | None = None
+    filling: Filling | None = None
     _hashes: dict[Path | int, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -184,9 +186,9 @@ class Manifest:
 
     def _decoded(self, source: Path | int, name: str) -> Decoded:
         if isinstance(source, Path):
-            return decode(source, name=name)
+            return decode(source, name=name, filling=self.filling)
         row = self._row(source)
-        return Decoded(row, ()) if self.vectors else as_pixels(row, name)
+        return Decoded(row, ()) if self.vectors else as_pixels(row, name, self.filling)
 
     def _hash(self, source: Path | int) -> str:
         if source not in self._hashes:

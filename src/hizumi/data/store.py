@@ -195,6 +195,8 @@ class _Builder:
         form = "native" if sizing is None else f"{sizing.mode}-{sizing.height}x{sizing.width}"
         if motion is not None:
             form = f"{form}-{motion}"
+        if self.manifest.filling is not None:
+            form = f"{form}-{self.manifest.filling}"
         key = f"{self.manifest.content_hash(index)}-{form}"
         if not self.cache.holds(key):
             decoded = self.manifest.read(index)

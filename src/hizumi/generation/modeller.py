@@ -16,6 +16,7 @@ from torch import Tensor
 
 from hizumi.arguments import PositiveInt, check_arguments, clone
 from hizumi.data import Failure, Manifest, Window
+from hizumi.data.missing import Filling
 from hizumi.data.pairs import Pairing
 from hizumi.data.progress import Observer, reporting
 from hizumi.errors import DataError, UsageError
@@ -30,6 +31,7 @@ from hizumi.preprocessing import DataOptions, Preprocessing, Reader, in_batches
 from hizumi.preprocessing.batching import Outputs
 from hizumi.preprocessing.choosing import with_validation
 from hizumi.preprocessing.reading import Piece
+from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import find_models, model_class
 from hizumi.runs.planning import peak_memory, training_cost
 from hizumi.runs.record import notes_on, run_record
@@ -62,7 +64,9 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         image_size: Working size in pixels, one side or (height, width). None: the image's own, at most 64.
         sizing: "resize" keeps the aspect and pads; "tile" learns from crops of the image's own pixels.
         window: Pixel values (low, high) that become -1 and 1. None: all of an integer type's range, or the range of
-            the training data where pixels are floats.
+            the training data where pixels are floats. "auto": the range that most pixels of the training data use.
+        nodata: The pixel value that stands for no measurement: such pixels take the value of the nearest one.
+        fill_nan: Pixels that are NaN take the value of the nearest one, instead of making the image unreadable.
         pairing: For models that learn from pairs, how plain images make them: "denoise", "super-resolve", "colour",
             "inpaint", or one of `hizumi.data.pairs` with settings; "side-by-side" for images that hold both halves.
         training: Budget, batch size, seed, precision and devices.
@@ -84,7 +88,9 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         *,
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         sizing: Literal["resize", "tile"] = "resize",
-        window: tuple[float, float] | None = None,
+        window: tuple[float, float] | Literal["auto"] | None = None,
+        nodata: float | None = None,
+        fill_nan: bool = False,
         pairing: str | Pairing | None = None,
         training: TrainingOptions | None = None,
         cache: str | Path | None = None,
@@ -93,6 +99,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self.image_size = image_size
         self.sizing = sizing
         self.window = window
+        self.nodata = nodata
+        self.fill_nan = fill_nan
         self.pairing = pairing
         self.training = training
         self.cache = cache
@@ -145,7 +153,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self.classes_ = data.classes
         self.failures_ = data.store.failures
         self.notes_ = notes_on(data.store.manifest, data.store)
-        self.findings_ = check_model(model, data.items, self.journal_)
+        self.findings_ = check_window(data.store) + check_model(model, data.items, self.journal_)
         fit_seconds = round(time.monotonic() - started, 2)
         self.options_ = self._record(model, data, options) | {"fit_seconds": fit_seconds}
         self.is_main_process_ = fabric.is_global_zero
@@ -324,6 +332,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             image_size=self.image_size,
             sizing=self.sizing,
             window=self.window,
+            filling=filling if (filling := Filling(self.nodata, self.fill_nan)).fills else None,
             cache=None if self.cache is None else Path(self.cache),
             strict=strict,
             on_progress=reporting(observe, "reading"),

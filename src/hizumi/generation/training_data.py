@@ -187,7 +187,7 @@ class _Reading:
             raise DataError(
                 f"{manifest.name}: holds rows of numbers; what turns one thing into another learns from images"
             )
-        return manifest
+        return replace(manifest, filling=self.options.filling if self.fitted is None else self.fitted.filling)
 
     def _sizing(self, manifest: Manifest) -> Sizing:
         if self.fitted is not None and self.fitted.sizing is not None:
@@ -198,11 +198,13 @@ class _Reading:
 
     def _read(self, manifest: Manifest, sizing: Sizing, *, is_target: bool = False) -> Store:
         if self.fitted is None:
-            draft = Preprocessing(sizing=sizing, window=choose_window(manifest, self.options.window))
+            window = choose_window(manifest, self.options.window)
+            draft = Preprocessing(sizing=sizing, window=window, filling=self.options.filling)
         elif is_target and self.fitted.target is not None:
-            draft = Preprocessing(sizing, self.fitted.target.window, self.fitted.target.channels)
+            target = self.fitted.target
+            draft = Preprocessing(sizing, target.window, target.channels, filling=self.fitted.filling)
         else:
-            draft = Preprocessing(sizing, self.fitted.window, self.fitted.channels)
+            draft = Preprocessing(sizing, self.fitted.window, self.fitted.channels, filling=self.fitted.filling)
         return read(manifest, draft, self.options)
 
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
 from hizumi.calibration import Calibration, check_rule
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
+from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.source import is_table
 from hizumi.data.stream import Batches, View
@@ -47,7 +48,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             working size where that is smaller.
         sizing: "resize" keeps the aspect and pads; "tile" looks at the image's own pixels through windows.
         window: Pixel values (low, high) that become -1 and 1. None: all of an integer type's range, or the range of
-            the training data where pixels are floats.
+            the training data where pixels are floats. "auto": the range that most pixels of the training data use.
+        nodata: The pixel value that stands for no measurement: such pixels take the value of the nearest one.
+        fill_nan: Pixels that are NaN take the value of the nearest one, instead of making the image unreadable.
         false_alarm_rate: Share of good parts that may be called anomalous.
         rule: How the threshold follows from held-out scores; `hizumi.calibration.RULES` names them.
         calibration_share: Of the normal images, the share held out for the threshold, where the data do not say.
@@ -73,7 +76,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         *,
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         sizing: Literal["resize", "tile"] = "resize",
-        window: tuple[float, float] | None = None,
+        window: tuple[float, float] | Literal["auto"] | None = None,
+        nodata: float | None = None,
+        fill_nan: bool = False,
         false_alarm_rate: float = 0.01,
         rule: str = "conformal",
         calibration_share: ProperShare = 0.2,
@@ -87,6 +92,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.image_size = image_size
         self.sizing = sizing
         self.window = window
+        self.nodata = nodata
+        self.fill_nan = fill_nan
         self.false_alarm_rate = false_alarm_rate
         self.rule = rule
         self.calibration_share = calibration_share
@@ -281,6 +288,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             image_size=self.image_size,
             sizing=self.sizing,
             window=self.window,
+            filling=filling if (filling := Filling(self.nodata, self.fill_nan)).fills else None,
             motion=self.wants_motion if self.motion is None else self.motion,
             cache=None if self.cache is None else Path(self.cache),
             strict=strict,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from hizumi.data import Motion, Sizing, Window
+from hizumi.data.missing import Filling
 from hizumi.shapes import Float
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Preprocessing:
     `sizing` is None where images keep their size. `window` and `channels` are None for rows of numbers, which models
     standardise by a `scaler`. `motion` says how frames of video are joined with their optical flow. `target` describes
     what images are translated into, and `enlarge` is how many times larger an image becomes on its way in, for models
-    that add detail.
+    that add detail. `filling` says which pixels are missing.
     """
 
     sizing: Sizing | None = None
@@ -67,11 +68,12 @@ class Preprocessing:
     scaler: Scaler | None = None
     target: Target | None = None
     enlarge: int = 1
+    filling: Filling | None = None
 
     @classmethod
     def of(cls, store: "Store", target: "Store | None" = None) -> Self:
         """As a store of training data was built, and the store of what its images turn into."""
-        made = cls(store.sizing, store.window, store.channels, store.manifest.motion)
+        made = cls(store.sizing, store.window, store.channels, store.manifest.motion, filling=store.manifest.filling)
         if target is None or target.window is None or target.channels is None:
             return made
         return replace(made, target=Target(target.window, target.channels))
@@ -125,6 +127,7 @@ class Preprocessing:
             if self.target is None
             else {"window": asdict(self.target.window), "channels": self.target.channels},
             "enlarge": self.enlarge,
+            "filling": None if self.filling is None else asdict(self.filling),
         }
 
     @classmethod
@@ -141,6 +144,7 @@ class Preprocessing:
             scaler=None if scaler is None else Scaler(np.array(scaler["mean"]), np.array(scaler["scale"])),
             target=None if target is None else Target(Window(**target["window"]), target["channels"]),
             enlarge=plain["enlarge"],
+            filling=None if plain.get("filling") is None else Filling(**plain["filling"]),
         )
 
 
