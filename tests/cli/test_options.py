@@ -12,7 +12,14 @@ import hizumi.data as hizumi_data
 from hizumi.cli import app as app_module, options
 from hizumi.errors import UsageError
 
-SIZING = {"--image-size": None, "--tiles": False, "--window": None, "--nodata": None, "--fill-nan": False}
+SIZING = {
+    "--image-size": None,
+    "--tiles": False,
+    "--window": None,
+    "--nodata": None,
+    "--fill-nan": False,
+    "--pixel-limit": None,
+}
 INSPECTOR = {
     "--false-alarm-rate": 0.01,
     "--rule": "conformal",

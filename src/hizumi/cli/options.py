@@ -109,7 +109,8 @@ class SizingArguments:
         str | None,
         typer.Option(
             metavar="N|HxW",
-            help="Working size in pixels; the images' own where the detector can take it, if not given.",
+            help="Working size in pixels. If not given, the images' own, shrunk to as many pixels as 64x64 has "
+            "(of some detectors 32x32, 128x128 or 224x224).",
         ),
     ] = None
     tiles: Annotated[
@@ -130,6 +131,10 @@ class SizingArguments:
     fill_nan: Annotated[
         bool, typer.Option("--fill-nan", help="Give pixels that are NaN the value of the nearest one.")
     ] = False
+    pixel_limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Images of more pixels are refused; 100 million if not given."),
+    ] = None
 
     def keywords(self) -> dict[str, Any]:
         """What an Inspector or a Modeller takes."""
@@ -139,6 +144,7 @@ class SizingArguments:
             "window": parsed_window(self.window),
             "nodata": self.nodata,
             "fill_nan": self.fill_nan,
+            **({} if self.pixel_limit is None else {"pixel_limit": self.pixel_limit}),
         }
 
 

@@ -12,6 +12,7 @@ from hizumi.data.images import Decoded, as_pixels
 from hizumi.data.mask_pixels import Mask, read_mask, refuse_inverted
 from hizumi.data.missing import Filling
 from hizumi.data.motion import Motion
+from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.errors import DataError
 from hizumi.shapes import Bool
 
@@ -83,7 +84,8 @@ class Manifest:
     `arrays` is (n, h, w, c) images, (n, d) vectors, or an object array of (h, w, c) images of several sizes; `masks`
     is (n, h, w), True where anomalous. `columns` names the d columns of a table. `notes` are sentences for the user
     on what was ignored or assumed while the source was read. With `motion`, each record is a frame together with
-    its motion; missing pixels are filled as `filling` says. `source` is None for data in memory.
+    its motion; missing pixels are filled as `filling` says, and files of more than
+    `pixel_limit` pixels refused. `source` is None for data in memory.
     """
 
     records: tuple[Record, ...]
@@ -95,6 +97,7 @@ class Manifest:
     motion: Motion | None = None
     source: Source | None = None
     filling: Filling | None = None
+    pixel_limit: int = PIXEL_LIMIT
     _hashes: dict[Path | int, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -146,7 +149,7 @@ class Manifest:
             refuse_inverted(marks, name, levels=len(np.unique(marks)))
             return Mask(marks, ())
         files = record.mask if isinstance(record.mask, tuple) else (record.mask,)
-        return read_mask(files, self._outline(index), name)
+        return read_mask(files, self._outline(index), name, self.pixel_limit)
 
     def _outline(self, index: int) -> Outline:
         """Size of an image as it is shown, from its file's header where that can be understood."""
@@ -186,7 +189,7 @@ class Manifest:
 
     def _decoded(self, source: Path | int, name: str) -> Decoded:
         if isinstance(source, Path):
-            return decode(source, name=name, filling=self.filling)
+            return decode(source, name=name, pixel_limit=self.pixel_limit, filling=self.filling)
         row = self._row(source)
         return Decoded(row, ()) if self.vectors else as_pixels(row, name, self.filling)
 

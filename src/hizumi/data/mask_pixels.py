@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hizumi.data.decoding import Outline, decode, outline_of
-from hizumi.data.rasters import upright
+from hizumi.data.rasters import PIXEL_LIMIT, upright
 from hizumi.errors import DataError
 from hizumi.shapes import Bool, Shaped
 from hizumi.storage.files import printable
@@ -25,13 +25,13 @@ class Mask(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_mask(paths: Sequence[Path], image: Outline, name: str) -> Mask:
+def read_mask(paths: Sequence[Path], image: Outline, name: str, pixel_limit: int = PIXEL_LIMIT) -> Mask:
     """The pixels that any of the files marks, at the size of the image as it is shown.
 
     Any value but zero is a mark; of masks with smooth edges, such as JPEG files, values above half of the range. Raises
     DataError, beginning with `name`, for a file that cannot be read, is of another size, or marks the background.
     """
-    parts = [_read_one(path, image, name) for path in paths]
+    parts = [_read_one(path, image, name, pixel_limit) for path in paths]
     return Mask(
         np.logical_or.reduce([part.marks for part in parts]), tuple(dict.fromkeys(n for p in parts for n in p.notes))
     )
@@ -58,8 +58,8 @@ def marks_of(path: Path, name: str | None = None) -> Mask:
     return _marked(pixels, path, name or printable(path))[0]
 
 
-def _read_one(path: Path, image: Outline, name: str) -> Mask:
-    pixels = _turned_like(path, decode(path, name=name).pixels, image, name)
+def _read_one(path: Path, image: Outline, name: str, pixel_limit: int) -> Mask:
+    pixels = _turned_like(path, decode(path, name=name, pixel_limit=pixel_limit).pixels, image, name)
     mask, levels = _marked(pixels, path, name)
     refuse_inverted(mask.marks, name, levels=levels)
     return mask

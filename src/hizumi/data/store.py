@@ -202,7 +202,8 @@ class _Builder:
             decoded = self.manifest.read(index)
             self.decoded_count += 1
             pixels = decoded.pixels if sizing is None else sizing.fit(decoded.pixels)
-            self.cache.add(key, Decoded(pixels, decoded.notes))
+            shrunk = () if sizing is None else sizing.notes_on(*decoded.pixels.shape[:2])
+            self.cache.add(key, Decoded(pixels, (*decoded.notes, *shrunk)))
         self.sized[index] = key
 
     def _in_memory(self, index: int) -> Decoded | None:

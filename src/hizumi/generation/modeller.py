@@ -19,6 +19,7 @@ from hizumi.data import Failure, Manifest, Window
 from hizumi.data.missing import Filling
 from hizumi.data.pairs import Pairing
 from hizumi.data.progress import Observer, reporting
+from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.errors import DataError, UsageError
 from hizumi.generation.examples import open_examples
 from hizumi.generation.health import check_model
@@ -61,12 +62,14 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     Args:
         model: A name (`hizumi list` shows them) or an unfitted model, which is copied. Its number of classes, and of
             channels that images turn into, follow the data.
-        image_size: Working size in pixels, one side or (height, width). None: the image's own, at most 64.
+        image_size: Working size in pixels, one side or (height, width). None: the image's own, shrunk to as
+            many pixels as 64x64 has.
         sizing: "resize" keeps the aspect and pads; "tile" learns from crops of the image's own pixels.
         window: Pixel values (low, high) that become -1 and 1. None: all of an integer type's range, or the range of
             the training data where pixels are floats. "auto": the range that most pixels of the training data use.
         nodata: The pixel value that stands for no measurement: such pixels take the value of the nearest one.
         fill_nan: Pixels that are NaN take the value of the nearest one, instead of making the image unreadable.
+        pixel_limit: Files of more pixels are refused, since a small file can expand to fill the memory.
         pairing: For models that learn from pairs, how plain images make them: "denoise", "super-resolve", "colour",
             "inpaint", or one of `hizumi.data.pairs` with settings; "side-by-side" for images that hold both halves.
         training: Budget, batch size, seed, precision and devices.
@@ -91,6 +94,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         window: tuple[float, float] | Literal["auto"] | None = None,
         nodata: float | None = None,
         fill_nan: bool = False,
+        pixel_limit: PositiveInt = PIXEL_LIMIT,
         pairing: str | Pairing | None = None,
         training: TrainingOptions | None = None,
         cache: str | Path | None = None,
@@ -101,6 +105,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self.window = window
         self.nodata = nodata
         self.fill_nan = fill_nan
+        self.pixel_limit = pixel_limit
         self.pairing = pairing
         self.training = training
         self.cache = cache
@@ -333,6 +338,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             sizing=self.sizing,
             window=self.window,
             filling=filling if (filling := Filling(self.nodata, self.fill_nan)).fills else None,
+            pixel_limit=self.pixel_limit,
             cache=None if self.cache is None else Path(self.cache),
             strict=strict,
             on_progress=reporting(observe, "reading"),

@@ -22,11 +22,11 @@ from hizumi.generation.examples import (
 )
 from hizumi.models.abilities import HasTargetChannels, LearnsClasses
 from hizumi.preprocessing import DataOptions, Preprocessing, prepare
-from hizumi.preprocessing.choosing import choose_sizing, choose_window, read
+from hizumi.preprocessing.choosing import choose_sizing, choose_window, first_readable, read, working_sizing
 from hizumi.preprocessing.preprocessing import Scaler
 from hizumi.training import Trainable
 
-WORKING_SIZE = 64  # larger images are brought to it unless the user says otherwise
+WORKING_SIZE = 64  # images of more pixels than its square are brought to so many unless the user says otherwise
 SIDE_BY_SIDE = "side-by-side"
 
 
@@ -170,10 +170,9 @@ class _Reading:
         manifest = self._images(X)
         if self.options.sizing == "tile":
             raise UsageError("tiles would cut through images that lie side by side; use the sizing mode 'resize'")
-        if self.options.image_size is None and self.fitted is None:  # the size of the whole, both halves
-            whole = choose_sizing(manifest, self.options, 2 * WORKING_SIZE)
-            assert whole is not None, "images have a size"
-            half = Sizing(whole.height, max(1, whole.width // 2))
+        if self.options.image_size is None and self.fitted is None:  # that of one half
+            height, width = first_readable(manifest).shape[:2]
+            half = working_sizing(height, max(1, width // 2), WORKING_SIZE)
         else:
             half = self._sizing(manifest)
         store = self._read(manifest, Sizing(half.height, 2 * half.width), is_target=True)
@@ -187,7 +186,8 @@ class _Reading:
             raise DataError(
                 f"{manifest.name}: holds rows of numbers; what turns one thing into another learns from images"
             )
-        return replace(manifest, filling=self.options.filling if self.fitted is None else self.fitted.filling)
+        wanted = self.options if self.fitted is None else self.fitted
+        return replace(manifest, filling=wanted.filling, pixel_limit=wanted.pixel_limit)
 
     def _sizing(self, manifest: Manifest) -> Sizing:
         if self.fitted is not None and self.fitted.sizing is not None:
@@ -199,12 +199,17 @@ class _Reading:
     def _read(self, manifest: Manifest, sizing: Sizing, *, is_target: bool = False) -> Store:
         if self.fitted is None:
             window = choose_window(manifest, self.options.window)
-            draft = Preprocessing(sizing=sizing, window=window, filling=self.options.filling)
+            draft = Preprocessing(
+                sizing=sizing,
+                window=window,
+                filling=self.options.filling,
+                pixel_limit=self.options.pixel_limit,
+            )
         elif is_target and self.fitted.target is not None:
             target = self.fitted.target
-            draft = Preprocessing(sizing, target.window, target.channels, filling=self.fitted.filling)
+            draft = replace(self.fitted, sizing=sizing, window=target.window, channels=target.channels)
         else:
-            draft = Preprocessing(sizing, self.fitted.window, self.fitted.channels, filling=self.fitted.filling)
+            draft = replace(self.fitted, sizing=sizing)
         return read(manifest, draft, self.options)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from hizumi.data import Motion, Sizing, Window
 from hizumi.data.missing import Filling
+from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.shapes import Float
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Preprocessing:
     `sizing` is None where images keep their size. `window` and `channels` are None for rows of numbers, which models
     standardise by a `scaler`. `motion` says how frames of video are joined with their optical flow. `target` describes
     what images are translated into, and `enlarge` is how many times larger an image becomes on its way in, for models
-    that add detail. `filling` says which pixels are missing.
+    that add detail. `filling` says which pixels are missing; files of more than `pixel_limit` pixels
+    are refused.
     """
 
     sizing: Sizing | None = None
@@ -69,11 +71,19 @@ class Preprocessing:
     target: Target | None = None
     enlarge: int = 1
     filling: Filling | None = None
+    pixel_limit: int = PIXEL_LIMIT
 
     @classmethod
     def of(cls, store: "Store", target: "Store | None" = None) -> Self:
         """As a store of training data was built, and the store of what its images turn into."""
-        made = cls(store.sizing, store.window, store.channels, store.manifest.motion, filling=store.manifest.filling)
+        made = cls(
+            store.sizing,
+            store.window,
+            store.channels,
+            store.manifest.motion,
+            filling=store.manifest.filling,
+            pixel_limit=store.manifest.pixel_limit,
+        )
         if target is None or target.window is None or target.channels is None:
             return made
         return replace(made, target=Target(target.window, target.channels))
@@ -128,6 +138,7 @@ class Preprocessing:
             else {"window": asdict(self.target.window), "channels": self.target.channels},
             "enlarge": self.enlarge,
             "filling": None if self.filling is None else asdict(self.filling),
+            "pixel_limit": self.pixel_limit,
         }
 
     @classmethod
@@ -145,6 +156,7 @@ class Preprocessing:
             target=None if target is None else Target(Window(**target["window"]), target["channels"]),
             enlarge=plain["enlarge"],
             filling=None if plain.get("filling") is None else Filling(**plain["filling"]),
+            pixel_limit=plain.get("pixel_limit", PIXEL_LIMIT),
         )
 
 

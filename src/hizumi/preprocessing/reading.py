@@ -43,7 +43,8 @@ class Reader:
 
     def pieces(self, manifest: Manifest, *, pictures: bool = False, strict: bool = False) -> Iterator[Piece | Failure]:
         """All records in order; one that cannot be read is a Failure, or raises DataError where `strict`."""
-        manifest = replace(manifest, motion=self.preprocessing.motion, filling=self.preprocessing.filling)
+        wanted = self.preprocessing
+        manifest = replace(manifest, motion=wanted.motion, filling=wanted.filling, pixel_limit=wanted.pixel_limit)
         for index, record in enumerate(manifest.records):
             try:
                 yield self.piece(manifest, index, pictures)
