@@ -41,12 +41,25 @@ RUN = {
     "--json": None,
 }
 OPTIONS = {
-    "fit": {"--detector": "reconstruction", "--output": "parts.hizumi", "--set": None, "--normal-class": None}
+    "fit": {
+        "--detector": "reconstruction",
+        "--output": "parts.hizumi",
+        "--set": None,
+        "--normal-class": None,
+        "--channels": None,
+    }
     | SIZING
     | INSPECTOR
     | TRAINING
     | RUN,
-    "train": {"--output": "model.hizumi", "--set": None, "--targets": None, "--pairing": None, "--normal-class": None}
+    "train": {
+        "--output": "model.hizumi",
+        "--set": None,
+        "--targets": None,
+        "--pairing": None,
+        "--normal-class": None,
+        "--channels": None,
+    }
     | SIZING
     | TRAINING
     | RUN,
@@ -55,6 +68,7 @@ OPTIONS = {
         "--output": "hizumi-compare",
         "--seeds": 1,
         "--normal-class": None,
+        "--channels": None,
         "--strict": False,
         "--json": None,
     }

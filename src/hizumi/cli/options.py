@@ -84,6 +84,14 @@ class SourceArguments:
     normal_class: Annotated[
         int | None, typer.Option(metavar="N", help="Which of several classes is the normal one.")
     ] = None
+    channels: Annotated[
+        Literal["first", "last"] | None,
+        typer.Option(
+            metavar="AXIS",
+            help="Where arrays have their channels, (n, c, h, w) or (n, h, w, c): first or last; by their shape if not "
+            "given.",
+        ),
+    ] = None
 
     def open(self, data: str, *, motion: bool = False) -> "Manifest":
         """The data, opened as these arguments say."""

@@ -24,6 +24,7 @@ FOLDER_WORDS = frozenset(
 MARK = r"(?:ground[_ -]?truth|gt|masks?|labels?|anno(?:tation)?s?|seg(?:mentation)?)"
 MASK_NAME = re.compile(rf"(?:(?P<before>.+?)[_\-. ]{MARK}(?:[_\-. ]?\d+)?|{MARK}[_\-. ](?P<after>.+))", re.IGNORECASE)
 ANOMALOUS = "anomalous"
+OF_A_CLIP = re.compile(r".*\d_(?:gt|masks?)", re.IGNORECASE)
 NAMED_AT_MOST = 3
 
 
@@ -36,8 +37,8 @@ class Pairing:
 
 
 def is_mask_folder(name: str) -> bool:
-    """Whether a folder's name means masks: ground_truth, Masks, gt, labels ..."""
-    return re.sub(r"[_\-. ]", "", name.lower()) in FOLDER_WORDS
+    """Whether a folder's name means masks: ground_truth, Masks, gt, labels, or as of a clip Test001_gt."""
+    return re.sub(r"[_\-. ]", "", name.lower()) in FOLDER_WORDS or bool(OF_A_CLIP.fullmatch(name))
 
 
 def with_masks(root: Path, records: Sequence[Record]) -> tuple[list[Record], list[str]]:
@@ -98,7 +99,7 @@ def without_masks(files: Sequence[Path]) -> tuple[list[Path], dict[Path, tuple[P
     """Images of one folder, and the masks beside them: 0_mask.png beside 0.png, or 0.png of two levels beside 0.jpg."""
     by_stem = _by_stem(files)
     masks: dict[Path, list[Path]] = {}
-    named = {file: stem for file in files if (stem := _stem_of_named(file.stem)) in by_stem}
+    named = {file: stem for file in files if (stem := stem_of_picture(file.stem)) in by_stem}
     for same in by_stem.values():
         unnamed = [file for file in same if file not in named]
         drawn = [file for file in unnamed if _is_drawn(file)] if len(unnamed) > 1 else []
@@ -182,15 +183,15 @@ def _by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:
 def _meanings(root: Path, mask: Path) -> Iterator[tuple[int, tuple[list[str], str]]]:
     """The folders and the stem of the image that a mask may belong to, most explicit first, with their rank."""
     folders = _folders(root, mask)
-    if stem := _stem_of_named(mask.stem):
+    if stem := stem_of_picture(mask.stem):
         yield 0, (folders, stem)
     yield 1, (folders, mask.stem.lower())
     if folders:
         yield 2, (folders[:-1], folders[-1])
 
 
-def _stem_of_named(stem: str) -> str | None:
-    """Stem of the image, of a file whose name says that it is a mask."""
+def stem_of_picture(stem: str) -> str | None:
+    """Stem of the image, in lower case, of a file whose name says that it is a mask; None for other names."""
     found = MASK_NAME.fullmatch(stem)
     return None if found is None else (found["before"] or found["after"]).lower()
 

@@ -1,6 +1,7 @@
 """What a user may say about data that are about to be opened."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from hizumi.data.labels import NormalClass
 
@@ -11,3 +12,4 @@ class SourceOptions:
 
     normal_class: NormalClass = None
     motion: bool = False
+    channels: Literal["first", "last"] | None = None

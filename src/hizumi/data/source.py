@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -40,6 +40,7 @@ def open_source(
     *,
     normal_class: NormalClass = None,
     motion: bool = False,
+    channels: Literal["first", "last"] | None = None,
 ) -> Manifest:
     """Open images or numbers of any supported kind as a Manifest.
 
@@ -49,8 +50,10 @@ def open_source(
     of several classes; with "all", every class (label or folder) is normal, and a record's kind names its class. With
     `motion`, images are frames of clips, each with a neighbour (see `clips.py`), and folders are read as clips. Raises
     DataError, or UsageError for a name that is neither a path nor a built-in set.
+
+    `channels` says which axis of arrays holds the channels; None: the last, unless the shape speaks for (n, c, h, w).
     """
-    options = SourceOptions(normal_class, motion)
+    options = SourceOptions(normal_class, motion, channels=channels)
     manifest = _opened(data, options)
     if isinstance(data, (str, Path)):
         path = Path(data).expanduser()
@@ -74,7 +77,7 @@ def _opened(data: Any, options: SourceOptions) -> Manifest:
     if isinstance(data, (str, Path)):
         return _open_path(data, options)
     if isinstance(data, np.ndarray):
-        return open_array(data)
+        return open_array(data, channels=options.channels)
     if is_tensor(data):
         return open_tensor(data)
     if is_dataset(data):
@@ -96,7 +99,7 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     if suffix == ".npz":
         return open_npz(path, options)
     if suffix == ".npy":
-        return open_npy(path)
+        return open_npy(path, options)
     if suffix in IMAGE_SUFFIXES:
         return Manifest((Record(printable(path.name), path=path),), name=printable(path.stem))
     if suffix in VIDEO_SUFFIXES:
@@ -114,7 +117,7 @@ def _open_list(items: list[Any], options: SourceOptions) -> Manifest:
     if not items:
         raise DataError("the list of data is empty; give at least one file or array")
     if not all(isinstance(item, (str, Path)) for item in items):
-        return open_images([np.asarray(item) for item in items], "list")
+        return open_images([np.asarray(item) for item in items], "list", options.channels)
     records: list[Record] = []
     notes: list[str] = []
     for path in map(Path, items):

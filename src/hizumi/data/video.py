@@ -40,4 +40,4 @@ def open_video(path: Path) -> Manifest:
         raise DataError(f"{printable(path)}: cannot be read as video ({reason})") from error
     if len({frame.shape for frame in frames}) != 1:
         raise DataError(f"{printable(path)}: holds {'frames of several sizes' if frames else 'no frames'}")
-    return with_neighbours(open_array(np.stack(frames), printable(path.stem)))
+    return with_neighbours(open_array(np.stack(frames), printable(path.stem), channels="last"))
