@@ -58,7 +58,6 @@ OPTIONS = {
         "--targets": None,
         "--pairing": None,
         "--normal-class": None,
-        "--channels": None,
     }
     | SIZING
     | TRAINING
