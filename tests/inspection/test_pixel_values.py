@@ -114,11 +114,19 @@ def test_the_tag_of_a_tiff_names_its_nodata(tmp_path: Path):
     assert not any("GDAL_NODATA" in note for note in fitted(tmp_path, nodata=-9999.0).notes_)
 
 
-def test_filling_takes_the_nearest_value_of_the_same_channel():
-    image = np.arange(18, dtype=np.float32).reshape(3, 3, 2)
-    image[0, 0, 1] = np.nan
+@pytest.mark.parametrize("seed", range(3))
+def test_filling_takes_the_nearest_value_of_the_row_or_the_nearest_row(seed: int):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 100, (7, 9, 2)).astype(np.float32)
+    image[rng.random(image.shape) < 0.5] = np.nan
+    image[[0, 3], :, 1] = np.nan
     filled, notes = Filling(nan=True).fill(image, "a")
-    assert filled[0, 0, 1] in (image[0, 1, 1], image[1, 0, 1])
+    for row, column, channel in np.ndindex(image.shape):
+        plane = image[:, :, channel]
+        measured_rows = [r for r in range(7) if not np.isnan(plane[r]).all()]
+        its_row = min(measured_rows, key=lambda r: abs(r - row))
+        measured_columns = [c for c in range(9) if not np.isnan(plane[its_row, c])]
+        assert filled[row, column, channel] == plane[its_row, min(measured_columns, key=lambda c: abs(c - column))]
     assert len(notes) == 1
     with pytest.raises(DataError, match="no pixel with a measurement in channel 0"):
         Filling(nodata=7).fill(np.full((2, 2, 1), 7, np.uint8), "a")

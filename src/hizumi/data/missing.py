@@ -15,7 +15,8 @@ LARGEST_MEASUREMENT = 1e30  # what is rounded beyond it, such as -3.4e38, is com
 class Filling:
     """Which pixels hold no measurement: those of value `nodata`, and NaN where `nan`.
 
-    Each takes the value of the nearest pixel of its channel that has one.
+    Each takes the value, in its channel, of the nearest pixel of its row that has one; a row without any is like the
+    nearest row.
     """
 
     nodata: float | None = None
@@ -37,7 +38,7 @@ class Filling:
         for channel in np.flatnonzero(missing.any(axis=(0, 1))):
             if missing[:, :, channel].all():
                 raise DataError(f"{name}: has no pixel with a measurement in channel {channel}; leave it out")
-            filled[:, :, channel] = _nearest(array[:, :, channel], missing[:, :, channel])
+            filled[:, :, channel] = _filled(array[:, :, channel], missing[:, :, channel])
         what = [*(["NaN"] if self.nan else []), *([f"{self.nodata:.10g}"] if self.nodata is not None else [])]
         return filled, (f"pixels of {' and '.join(what)} filled with the nearest measured value",)
 
@@ -54,8 +55,16 @@ def is_nodata(array: np.ndarray, nodata: float) -> np.ndarray:
     return np.asarray(array == value)
 
 
-def _nearest(plane: Shaped[np.ndarray, "h w"], missing: Bool[np.ndarray, "h w"]) -> Shaped[np.ndarray, "h w"]:
-    from scipy.ndimage import distance_transform_edt
+def _filled(plane: Shaped[np.ndarray, "h w"], missing: Bool[np.ndarray, "h w"]) -> Shaped[np.ndarray, "h w"]:
+    along_rows = np.take_along_axis(plane, _nearest_known(~missing), axis=1)
+    rows = _nearest_known(np.asarray(~missing.all(axis=1))[np.newaxis])[0]
+    return np.asarray(along_rows[rows])
 
-    rows, columns = distance_transform_edt(missing, return_distances=False, return_indices=True)
-    return np.asarray(plane[rows, columns])
+
+def _nearest_known(known: Bool[np.ndarray, "r n"]) -> Shaped[np.ndarray, "r n"]:
+    """For each place of a row that of the nearest known one, the left one of two; any place in a row without one."""
+    length = known.shape[1]
+    places = np.broadcast_to(np.arange(length), known.shape)
+    left = np.maximum.accumulate(np.where(known, places, -2 * length), axis=1)
+    right = np.minimum.accumulate(np.where(known, places, 3 * length)[:, ::-1], axis=1)[:, ::-1]
+    return np.where(places - left <= right - places, left, right).clip(0, length - 1)

@@ -113,7 +113,7 @@ def _replayed(
 def _samples(inspector: Inspector, records: Manifest) -> Iterator[np.ndarray]:
     """Some training items as a graph takes them."""
     reader = inspector.scorer().reader
-    manifest = replace(records.select(split="train"), motion=inspector.preprocessing_.motion)
+    manifest = inspector.preprocessing_.decoding(records.select(split="train"))
     for index in np.linspace(0, len(manifest) - 1, min(len(manifest), SAMPLES)).round().astype(int).tolist():
         with suppress(DataError):  # one that cannot be read was passed over by the fit as well
             yield reader.piece(manifest, index, pictures=False).crops.astype(np.float32)

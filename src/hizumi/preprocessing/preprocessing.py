@@ -13,7 +13,7 @@ from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.shapes import Float
 
 if TYPE_CHECKING:
-    from hizumi.data import Store
+    from hizumi.data import Manifest, Store
 
 
 class Target(NamedTuple):
@@ -97,6 +97,10 @@ class Preprocessing:
     def tiled(self) -> bool:
         """Whether images are seen through several overlapping windows."""
         return self.sizing is not None and self.sizing.mode == "tile"
+
+    def decoding(self, manifest: "Manifest") -> "Manifest":
+        """The manifest, with its files and rows decoded as those of the training data were."""
+        return replace(manifest, motion=self.motion, filling=self.filling, pixel_limit=self.pixel_limit)
 
     def backwards(self) -> Self:
         """For the way back of a model that translates in both directions."""

@@ -17,7 +17,7 @@ def assess(
 ) -> ReportContent:
     """Inspect all records of a manifest and gather what a report shows; measured where records have labels."""
     masked = sum(record.mask is not None for record in manifest.records)
-    manifest = replace(manifest, pixel_limit=inspector.preprocessing_.pixel_limit)
+    manifest = inspector.preprocessing_.decoding(manifest)
     manifest = with_usable_masks(manifest, strict=strict)  # before the scoring, which takes much longer
     refused = masked - sum(record.mask is not None for record in manifest.records)
     items = list(inspector.inspect_each(manifest, strict=strict, observe=observe))
