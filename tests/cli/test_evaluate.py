@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import hizumi.data as hizumi_data
 from hizumi.inspection import Inspector
@@ -137,3 +138,25 @@ def test_the_command_that_fit_proposes_works(hizumi, tmp_path):
     assert outcome.code == 0
     proposed = outcome.out.partition("or, where defects are labelled: hizumi ")[2].split()
     assert hizumi(*proposed, "-o", tmp_path / "report").code == 0
+
+
+def test_bad_masks_lose_nothing_but_themselves(hizumi, bundle, parts, tmp_path):
+    folder = tmp_path / "some"
+    shutil.copytree(parts, folder)
+    masks = folder / "ground_truth" / "hole"
+    (masks / "0_mask.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    Image.new("L", (8, 8), 255).save(masks / "1_mask.png")
+    outcome = hizumi("evaluate", bundle, folder, "--json", "-")
+    assert outcome.code == 0
+    assert (outcome.json["anomalous_count"], outcome.json["pixel_auroc"] > 0.8) == (10, True)
+    assert "left out of the pixel metrics for their masks: 2 images" in outcome.err
+    assert outcome.json["pixel_note"].startswith("2 anomalous images")
+    for mask in masks.iterdir():
+        Image.new("L", (8, 8), 255).save(mask)
+    outcome = hizumi("evaluate", bundle, folder, "--json", "-")
+    assert outcome.json["pixel_auroc"] is None
+    assert (
+        outcome.json["pixel_note"] == "None of the 10 masks of the test set can be used, so there are no pixel metrics."
+    )
+    strict = hizumi("evaluate", bundle, folder, "--strict")
+    assert (strict.code, "is 8x8 pixels" in strict.err) == (2, True)

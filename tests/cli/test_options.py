@@ -12,7 +12,14 @@ import hizumi.data as hizumi_data
 from hizumi.cli import app as app_module, options
 from hizumi.errors import UsageError
 
-SIZING = {"--image-size": None, "--tiles": False, "--window": None}
+SIZING = {
+    "--image-size": None,
+    "--tiles": False,
+    "--window": None,
+    "--nodata": None,
+    "--fill-nan": False,
+    "--pixel-limit": None,
+}
 INSPECTOR = {
     "--false-alarm-rate": 0.01,
     "--rule": "conformal",
@@ -34,7 +41,7 @@ RUN = {
     "--dry-run": False,
     "--json": None,
 }
-SOURCE = {"--normal-class": None, "--good": None, "--layout": "auto", "--recursive": True}
+SOURCE = {"--normal-class": None, "--good": None, "--layout": "auto", "--recursive": True, "--channels": None}
 OPTIONS = {
     "fit": {"--detector": "reconstruction", "--output": "parts.hizumi", "--set": None}
     | SOURCE
@@ -42,7 +49,13 @@ OPTIONS = {
     | INSPECTOR
     | TRAINING
     | RUN,
-    "train": {"--output": "model.hizumi", "--set": None, "--targets": None, "--pairing": None, "--normal-class": None}
+    "train": {
+        "--output": "model.hizumi",
+        "--set": None,
+        "--targets": None,
+        "--pairing": None,
+        "--normal-class": None,
+    }
     | SIZING
     | TRAINING
     | RUN,

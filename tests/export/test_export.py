@@ -263,3 +263,15 @@ def test_numpy_pillow_and_onnxruntime_are_enough(exported: Path, folder: Path, t
     command = [python, "-m", "hizumi.runtime", exported, folder / "test"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == 12
+
+
+def test_missing_pixels_are_filled_by_an_exported_bundle_too(tmp_path):
+    generator = np.random.default_rng(0)
+    images = generator.normal(size=(40, 12, 12)).astype(np.float32)
+    images[::4, 0], images[:, 1, :3] = np.nan, -9999
+    inspector = Inspector("pca", fill_nan=True, nodata=-9999, false_alarm_rate=0.2).fit(images)
+    export(inspector, tmp_path / "pca.hizumi", images)
+    exported = runtime.load(tmp_path / "pca.hizumi")
+    scores = [[verdict.score for verdict in each.inspect(images).verdicts] for each in (inspector, exported)]
+    assert len(scores[1]) == 40
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-5)

@@ -44,6 +44,7 @@ def compare(
 
     Writes one report.html, result.json and runs.csv.
     """
+    from hizumi.data.masks import with_usable_masks
     from hizumi.report import summarise, write_comparison
     from hizumi.storage.tables import write_csv, write_json
 
@@ -65,6 +66,8 @@ def compare(
             raise DataError(
                 f"{manifest.name}: nothing in it is labelled anomalous; detectors are compared on labelled data"
             )
+        if strict:
+            with_usable_masks(manifest, strict=True)  # before the first fit
         contents, rows, failed = _run_all(inspectors, manifest, strict)
     if not rows:
         raise next(iter(failed.values()))

@@ -59,6 +59,8 @@ def fit(
         "image size": inspector.image_size,
         "sizing": inspector.sizing,
         "window": sizing.window,
+        "nodata": sizing.nodata,
+        "fill nan": sizing.fill_nan,
         "motion": inspection.motion,
         "calibration share": inspection.calibration_share,
         "folds": inspection.folds,

@@ -144,6 +144,14 @@ class SourceArguments:
     impute: Annotated[
         bool, typer.Option("--impute", help="Put the mean for missing numbers of a table, and learn where they miss.")
     ] = False
+    channels: Annotated[
+        Literal["first", "last"] | None,
+        typer.Option(
+            metavar="AXIS",
+            help="Where arrays have their channels, (n, c, h, w) or (n, h, w, c): first or last; by their shape if not "
+            "given.",
+        ),
+    ] = None
 
     def open(self, data: str, *, motion: bool = False, table: "TableForm | None" = None) -> "Manifest":
         """The data, opened as these arguments say, the columns of a table as in `table`."""
@@ -178,7 +186,8 @@ class SizingArguments:
         str | None,
         typer.Option(
             metavar="N|HxW",
-            help="Working size in pixels; the images' own where the detector can take it, if not given.",
+            help="Working size in pixels. If not given, the images' own, shrunk to as many pixels as 64x64 has "
+            "(of some detectors 32x32, 128x128 or 224x224).",
         ),
     ] = None
     tiles: Annotated[
@@ -187,9 +196,21 @@ class SizingArguments:
     window: Annotated[
         str | None,
         typer.Option(
-            metavar="LOW,HIGH",
-            help="Pixel values that count as darkest and brightest, such as 0,4095 for 12 bits in 16-bit files.",
+            metavar="LOW,HIGH|auto",
+            help="Pixel values that count as darkest and brightest, such as 0,4095 for 12 bits in 16-bit files; with "
+            "auto, those that most pixels of the good images use.",
         ),
+    ] = None
+    nodata: Annotated[
+        float | None,
+        typer.Option(metavar="V", help="Pixel value that means no measurement; the nearest pixel's is taken instead."),
+    ] = None
+    fill_nan: Annotated[
+        bool, typer.Option("--fill-nan", help="Give pixels that are NaN the value of the nearest one.")
+    ] = False
+    pixel_limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Images of more pixels are refused; 100 million if not given."),
     ] = None
 
     def keywords(self) -> dict[str, Any]:
@@ -198,6 +219,9 @@ class SizingArguments:
             "image_size": parsed_image_size(self.image_size),
             "sizing": "tile" if self.tiles else "resize",
             "window": parsed_window(self.window),
+            "nodata": self.nodata,
+            "fill_nan": self.fill_nan,
+            **({} if self.pixel_limit is None else {"pixel_limit": self.pixel_limit}),
         }
 
 
@@ -368,14 +392,16 @@ def names_between_commas(text: str) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-def parsed_window(text: str | None) -> tuple[float, float] | None:
-    """Two numbers from a text such as 0,4095."""
+def parsed_window(text: str | None) -> "tuple[float, float] | Literal['auto'] | None":
+    """Two numbers from a text such as 0,4095, or auto."""
     if text is None:
         return None
+    if text == "auto":
+        return "auto"
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"--window {text} is no window; give two numbers, such as 0,4095") from None
+        raise UsageError(f"--window {text} is no window; give two numbers, such as 0,4095, or auto") from None
     return low, high
 
 

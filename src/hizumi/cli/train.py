@@ -79,6 +79,8 @@ def train(
         "image size": modeller.image_size,
         "sizing": modeller.sizing,
         "window": sizing.window,
+        "nodata": sizing.nodata,
+        "fill nan": sizing.fill_nan,
         "pairing": plain_pairing(chosen_pairing),
         "preset": preset,
         "training": asdict(training_options),

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import Dataset
 
+Channels = Literal["first", "last"] | None
+"""Which axis of images holds the channels; None where their shape says it."""
+
+PLAIN_CHANNELS = (1, 3, 4)  # grey, colour, colour and alpha
+LARGEST_CHANNELS = 16  # that a last axis is expected to hold where the first may be one of plain channels
 SPLIT_NAMES = ("train", "calibration", "test")
 LARGEST_RATIO = 1100  # by which deflate can shrink anything
 ARCHIVE_DAMAGE = (
@@ -55,21 +60,25 @@ def is_dataset(data: object) -> "TypeGuard[Dataset[Any]]":
     return torch_data is not None and isinstance(data, torch_data.Dataset)
 
 
-def open_array(array: np.ndarray, name: str = "array") -> Manifest:
-    """Manifest of images (n, h, w) or (n, h, w, c), or of vectors (n, d), all normal.
+def open_array(array: np.ndarray, name: str = "array", channels: Channels = None) -> Manifest:
+    """Manifest of images (n, h, w), (n, h, w, c) or (n, c, h, w), or of vectors (n, d), all normal.
 
-    Raises DataError for other shapes, for values that are not numbers, and for arrays that look like (n, c, h, w).
+    Raises DataError for other shapes and for values that are not numbers.
     """
     array = _checked(array, name)
+    notes: tuple[str, ...] = ()
+    if array.ndim == 4:
+        first, notes = _channels_first([array.shape[1:]], channels)
+        array = np.moveaxis(array, 1, -1) if first else array
     records = tuple(Record(f"row {row}", row=row) for row in range(len(array)))
     columns = tuple(f"column {position}" for position in range(array.shape[1])) if array.ndim == 2 else ()
-    return Manifest(records, array, name=name, columns=columns)
+    return Manifest(records, array, name=name, columns=columns, notes=notes)
 
 
 def open_tensor(tensor: "Tensor") -> Manifest:
     """Manifest of images (n, c, h, w) or (n, h, w), or of vectors (n, d), all normal."""
     array = _as_numpy(tensor)
-    return open_array(np.moveaxis(array, -3, -1) if array.ndim == 4 else array, "tensor")
+    return open_array(np.moveaxis(array, -3, -1) if array.ndim == 4 else array, "tensor", "last")
 
 
 def open_dataset(dataset: "Dataset[Any]", options: SourceOptions) -> Manifest:
@@ -84,34 +93,36 @@ def open_dataset(dataset: "Dataset[Any]", options: SourceOptions) -> Manifest:
     images = [
         _item_as_array(item[0] if isinstance(item, (tuple, list)) else item, row) for row, item in enumerate(items)
     ]
-    manifest = open_images(images, type(dataset).__name__)
+    manifest = open_images(images, type(dataset).__name__, "last")
     if not labelled:
         return manifest
     labels = np.array([np.asarray(item[1]).item() for item in items])
     return _labelled(manifest, labels, options.normal_class, f"labels of {manifest.name}")
 
 
-def open_images(images: Sequence[np.ndarray], name: str) -> Manifest:
-    """Manifest of arrays of one shape, or of images (h, w[, c]) of several sizes."""
+def open_images(images: Sequence[np.ndarray], name: str, channels: Channels = None) -> Manifest:
+    """Manifest of arrays of one shape, or of images (h, w), (h, w, c) or (c, h, w) of several sizes."""
     if len({image.shape for image in images}) <= 1:
-        return open_array(np.stack(images) if images else np.empty(0), name)
+        return open_array(np.stack(images) if images else np.empty(0), name, channels)
     if any(image.ndim not in (2, 3) for image in images):
         raise DataError(
             f"{name}: items have the shapes {sorted({image.shape for image in images})[:4]}; they must agree"
         )
     ragged = np.empty(len(images), dtype=object)
-    ragged[:] = images
-    return Manifest(tuple(Record(f"row {row}", row=row) for row in range(len(images))), ragged, name=name)
+    first, notes = _channels_first([image.shape for image in images if image.ndim == 3], channels)
+    ragged[:] = [np.moveaxis(image, 0, -1) if first and image.ndim == 3 else image for image in images]
+    records = tuple(Record(f"row {row}", row=row) for row in range(len(images)))
+    return Manifest(records, ragged, name=name, notes=notes)
 
 
-def open_npy(path: Path) -> Manifest:
+def open_npy(path: Path, options: SourceOptions) -> Manifest:
     """Manifest of the array in a .npy file, which is memory-mapped."""
     with _loading(path) as file:
         if zipfile.is_zipfile(file):
             raise DataError(f"{printable(path)}: holds several arrays; give it the ending .npz")
         file.seek(0)
         array = read_npy(file, os.fstat(file.fileno()).st_size, mapped=True)
-    return open_array(array, printable(path.stem))
+    return open_array(array, printable(path.stem), options.channels)
 
 
 def open_npz(path: Path, options: SourceOptions) -> Manifest:
@@ -135,14 +146,14 @@ def open_npz(path: Path, options: SourceOptions) -> Manifest:
             f"{printable(path)}: holds {', '.join(keys)}; name the images or vectors x, or x_train and x_test"
         )
     if not parts:
-        return _part(arrays, None, options.normal_class, name)
-    return _joined([_part(arrays, split, options.normal_class, name) for split in parts], name)
+        return _part(arrays, None, options, name)
+    return _joined([_part(arrays, split, options, name) for split in parts], name)
 
 
-def _part(arrays: dict[str, np.ndarray], split: str | None, normal_class: NormalClass, name: str) -> Manifest:
+def _part(arrays: dict[str, np.ndarray], split: str | None, options: SourceOptions, name: str) -> Manifest:
     """Rows of one split of a .npz file (None: all rows) with their labels, groups, kinds and masks."""
     ending = f"_{split}" if split else ""
-    manifest = open_array(arrays[f"x{ending}"], name)
+    manifest = open_array(arrays[f"x{ending}"], name, options.channels)
     columns = {key: arrays[f"{key}{ending}"] for key in ARRAY_NAMES[1:] if f"{key}{ending}" in arrays}
     for key, values in columns.items():
         if len(values) != len(manifest):
@@ -160,7 +171,7 @@ def _part(arrays: dict[str, np.ndarray], split: str | None, normal_class: Normal
     if labels is None and masks is not None:
         labels = np.asarray(masks.any(axis=(1, 2)))
     if labels is not None:
-        manifest = _labelled(manifest, labels, normal_class, f"{name}: labels{ending}")
+        manifest = _labelled(manifest, labels, options.normal_class, f"{name}: labels{ending}")
     kinds = columns.get("kind")
     known = (
         record
@@ -213,7 +224,7 @@ def _joined(parts: list[Manifest], name: str) -> Manifest:
         np.concatenate(masks) if masks else None,
         name,
         parts[0].columns,
-        tuple(note for part in parts for note in part.notes),
+        tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
 
 
@@ -224,12 +235,28 @@ def _checked(array: np.ndarray, name: str) -> np.ndarray:
         raise DataError(f"{name}: has shape {array.shape}; give (n, d) vectors, or (n, h, w) or (n, h, w, c) images")
     if array.size == 0:
         raise DataError(f"{name}: has shape {array.shape}, so there is nothing in it")
-    if array.ndim == 4 and array.shape[1] in (1, 3, 4) and array.shape[3] > 16:
-        raise DataError(
-            f"{name}: has shape {array.shape}, which looks like (n, c, h, w); "
-            "give (n, h, w, c): x.transpose(0, 2, 3, 1)"
-        )
     return array[:, :, :, np.newaxis] if array.ndim == 3 else array
+
+
+def _channels_first(shapes: Sequence[tuple[int, ...]], channels: Channels) -> tuple[bool, tuple[str, ...]]:
+    """Whether all images of these shapes are (c, h, w) and not (h, w, c), and a note where that is not plain."""
+    if not shapes:
+        return False, ()
+    first = all(map(_looks_channels_first, shapes)) if channels is None else channels == "first"
+    found = {shape[0 if first else 2] for shape in shapes}
+    if channels is not None or (not first and found <= {*PLAIN_CHANNELS}):
+        return first, ()
+    shape, axis, other = shapes[0], *(("first", "last") if first else ("last", "first"))
+    height, width = shape[1:] if first else shape[:2]
+    return first, (
+        f"images of shape {shape} were read as {shape[0 if first else 2]} channels of {width}x{height} pixels, "
+        f"channels {axis}; if that is wrong, say --channels {other} (channels={other!r})",
+    )
+
+
+def _looks_channels_first(shape: tuple[int, ...]) -> bool:
+    plain = shape[0] in PLAIN_CHANNELS and shape[2] > LARGEST_CHANNELS
+    return plain or (shape[0] < shape[1] == shape[2] and shape[2] not in PLAIN_CHANNELS)
 
 
 def _as_numpy(tensor: "Tensor") -> np.ndarray:

@@ -1,7 +1,7 @@
 """Clips: consecutive frames of video, from folders or from any source that groups its frames."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -9,12 +9,11 @@ from statistics import median_low
 
 import numpy as np
 
-from hizumi.data.decoding import decode
 from hizumi.data.files import found_beneath
-from hizumi.data.folders import MASKS_FOLDER, mask_of
 from hizumi.data.labels import is_normal, split_named
 from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record, Unopened
-from hizumi.data.masks import is_mask_folder, stem_of_picture
+from hizumi.data.mask_pixels import marks_of
+from hizumi.data.masks import is_mask_folder, one_or_all, pair, stem_of_picture
 from hizumi.data.options import SourceOptions
 from hizumi.data.video import LARGEST_BYTES, read_video
 from hizumi.errors import DataError
@@ -37,13 +36,14 @@ def open_clips(root: Path, options: SourceOptions) -> Manifest:
     found = found_beneath(root, recursive=options.recursive)
     masks = [path for path in found.images if any(map(is_mask_folder, path.relative_to(root).parts[:-1]))]
     folders = sorted({path.parent for path in set(found.images).difference(masks)}, key=_natural_path(root))
-    records = [record for folder in folders for record in _clip(root, folder, options)]
+    found_masks = pair(root, [frame for folder in folders for frame in _frames(folder)], masks).masks
+    records = [record for folder in folders for record in _clip(root, folder, options, found_masks)]
     videos = sorted(found.videos, key=_natural_path(root))
     film = open_videos([(printable(path.relative_to(root)), path) for path in videos])
     records += [_of_folders(record, Path(record.group or "").parts, options) for record in film.records]
     if not records:
         raise DataError(f"{printable(root)}: holds no frames; {LAYOUTS}")
-    used = {record.mask for record in records}
+    used = {mask for record in records for mask in record.mask_files}
     unused = (Unopened(printable(path.relative_to(root)), "is a mask", False) for path in masks if path not in used)
     name = printable(root.resolve().name)
     note = f"understood as {len(folders) + len(found.videos)} clips: {_counted(records)}"
@@ -199,15 +199,16 @@ def _natural_path(root: Path) -> Callable[[Path], list[list[tuple[int, str]]]]:
     return lambda path: [natural_order(part) for part in path.relative_to(root).parts]
 
 
-def _clip(root: Path, folder: Path, options: SourceOptions) -> list[Record]:
-    masks = _masks_beside(folder)
-    masked = masks is not None or (root / MASKS_FOLDER / folder.name).is_dir()
+def _clip(root: Path, folder: Path, options: SourceOptions, masks: Mapping[Path, tuple[Path, ...]]) -> list[Record]:
+    beside, frames = _masks_beside(folder), _frames(folder)
+    masked = beside is not None or any(path in masks for path in frames)
     words = folder.relative_to(root).parts
     records = []
-    for path in _frames(folder):
+    for path in frames:
         record = _of_folders(Record(printable(path.relative_to(root)), path=path), words, options)
         if record.label is None and masked and options.layout != "unlabelled":
-            record = _labelled(record, mask_of(root, path) if masks is None else masks.get(path.stem.lower()))
+            own = masks.get(path, ()) if beside is None else beside.get(path.stem.lower(), ())
+            record = _labelled(record, own)
         records.append(record)
     return records
 
@@ -222,12 +223,12 @@ def _of_folders(record: Record, words: Sequence[str], options: SourceOptions) ->
     return replace(record, kind=UNLABELLED, label=None)
 
 
-def _masks_beside(folder: Path) -> dict[str, Path] | None:
+def _masks_beside(folder: Path) -> dict[str, tuple[Path, ...]] | None:
     """Masks by the stems of their frames, in lower case, from the folder <clip>_gt beside a clip; None without one."""
     for beside in (folder.with_name(f"{folder.name}{ending}") for ending in ("_gt", "_GT", "_mask", "_masks")):
         if beside.is_dir():
             paths = found_beneath(beside, recursive=False).images
-            return {(stem_of_picture(path.stem) or path.stem).lower(): path for path in paths}
+            return {(stem_of_picture(path.stem) or path.stem).lower(): (path,) for path in paths}
     return None
 
 
@@ -243,8 +244,8 @@ def _counted(records: Sequence[Record]) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
-def _labelled(record: Record, mask: Path | None) -> Record:
-    """Label a frame by its mask: anomalous where the mask marks any pixel."""
-    if mask is None or not decode(mask, name=f"mask of {record.name}").pixels.any():
+def _labelled(record: Record, masks: tuple[Path, ...]) -> Record:
+    """Label a frame by its masks: anomalous where one marks any pixel."""
+    if not any(marks_of(mask, f"mask of {record.name}").marks.any() for mask in masks):
         return replace(record, kind=GOOD, label=0)
-    return replace(record, kind="anomalous", label=1, mask=mask)
+    return replace(record, kind="anomalous", label=1, mask=one_or_all(masks))

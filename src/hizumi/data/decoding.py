@@ -4,13 +4,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from hizumi.data import tiff
 from hizumi.data.images import Decoded, as_pixels, only_first
+from hizumi.data.missing import Filling
 from hizumi.data.rasters import PIXEL_LIMIT, from_ink, over_black, refuse_bomb, upright
 from hizumi.data.silence import silent_libraries
 from hizumi.errors import DataError
@@ -33,10 +34,32 @@ EXPANDED_MODES = {"PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "YCbC
 SECOND_BYTE = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 
 
-def decode(path: Path, *, name: str | None = None, pixel_limit: int = PIXEL_LIMIT) -> Decoded:
+class Outline(NamedTuple):
+    """Size of an image in pixels as it is shown, and the orientation (1 to 8) that its stored pixels are turned by."""
+
+    height: int
+    width: int
+    orientation: int = 1
+
+
+def outline_of(path: Path) -> Outline:
+    """What the header of an image file says; raises DataError where it says nothing."""
+    name = printable(path)
+    with _readable(path, name) as file, Image.open(file, formats=PILLOW_FORMATS) as image:
+        orientation = int(image.getexif().get(ORIENTATION_TAG, 1))
+        height, width = image.height, image.width
+    if orientation not in range(2, 9):
+        return Outline(height, width)
+    return Outline(width, height, orientation) if orientation >= 5 else Outline(height, width, orientation)
+
+
+def decode(
+    path: Path, *, name: str | None = None, pixel_limit: int = PIXEL_LIMIT, filling: Filling | None = None
+) -> Decoded:
     """The pixels (h, w, c) of an image file as stored: uint8, uint16 or float32, never reduced to 8 bits.
 
-    Palettes are expanded, alpha is laid over black, ink becomes colour, EXIF rotation is applied, each with a note.
+    Palettes are expanded, alpha is laid over black, ink becomes colour, EXIF rotation is applied, missing pixels are
+    filled as `filling` says, each with a note.
     Raises DataError, beginning with `name` (by default the path), for a file that cannot be read in full.
     """
     name = printable(path) if name is None else name
@@ -44,16 +67,16 @@ def decode(path: Path, *, name: str | None = None, pixel_limit: int = PIXEL_LIMI
         is_tiff = file.read(4) in tiff.MAGIC
         file.seek(0)
         if not is_tiff:
-            return _decode_pillow(file, name, pixel_limit)
+            return _decode_pillow(file, name, pixel_limit, filling)
         try:
-            return tiff.decode_tiff(file, name, pixel_limit)
+            return tiff.decode_tiff(file, name, pixel_limit, filling)
         except tiff.CodecMissingError:
             pass
         except ModuleNotFoundError:
             _refuse_all_but_plain_tiff(file, name)
         file.seek(0)
         with silent_libraries():
-            return _decode_pillow(file, name, pixel_limit)
+            return _decode_pillow(file, name, pixel_limit, filling)
 
 
 @contextmanager
@@ -85,7 +108,7 @@ def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
         raise DataError(f"{name}: is damaged or cut short ({reason}); copy it again") from error
 
 
-def _decode_pillow(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
+def _decode_pillow(file: BinaryIO, name: str, pixel_limit: int, filling: Filling | None) -> Decoded:
     with Image.open(file, formats=PILLOW_FORMATS) as image:
         refuse_bomb(image.height, image.width, name, pixel_limit)
         frames = getattr(image, "n_frames", 1)
@@ -102,7 +125,7 @@ def _decode_pillow(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
         else:
             raw, mode, expanded = _raster(image, name)
             notes += expanded
-    pixels, depth_notes = as_pixels(raw, name)
+    pixels, depth_notes = as_pixels(raw, name, filling)
     notes += depth_notes
     if mode in ("LA", "RGBA"):
         pixels, note = over_black(pixels)

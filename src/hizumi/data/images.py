@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hizumi.data.missing import Filling
 from hizumi.errors import DataError
 from hizumi.shapes import Float, Shaped, UInt8
 
@@ -36,10 +37,11 @@ def is_partial(note: str) -> bool:
     return note.startswith(PARTLY_READ)
 
 
-def as_pixels(array: np.ndarray, name: str) -> Decoded:
+def as_pixels(array: np.ndarray, name: str, filling: Filling | None = None) -> Decoded:
     """An array (h, w) or (h, w, c) of any number type as (h, w, c) uint8, uint16 or float32, with no level lost.
 
-    Booleans become 0 and 255; integers other than uint8 and uint16 become float32 when it holds them exactly.
+    Booleans become 0 and 255; integers other than uint8 and uint16 become float32 when it holds them exactly. Missing
+    pixels are filled first, as `filling` says.
     Raises DataError for other shapes and types, for NaN and infinity, and for numbers that float32 cannot hold.
     """
     if array.ndim == 2:
@@ -48,6 +50,10 @@ def as_pixels(array: np.ndarray, name: str) -> Decoded:
         raise DataError(
             f"{name}: is an array of shape {array.shape}; an image is (height, width) or (height, width, channels)"
         )
+    if filling is not None and filling.fills:
+        array, filled = filling.fill(array, name)
+        pixels, notes = as_pixels(array, name)
+        return Decoded(pixels, (*filled, *notes))
     kind = array.dtype.newbyteorder("=")  # files may have the other byte order
     if kind in (np.uint8, np.uint16):
         return Decoded(array.astype(kind, copy=False), ())
@@ -66,8 +72,12 @@ def _float_pixels(array: np.ndarray, name: str) -> Decoded:
     with np.errstate(over="ignore"):
         pixels = array.astype(np.float32, copy=False)
     if not np.isfinite(pixels).all():
-        what = "NaN" if np.isnan(pixels).any() else "infinite values or values too large for float32"
-        raise DataError(f"{name}: contains {what}; repair or leave out the image")
+        if np.isnan(pixels).any():
+            raise DataError(f"{name}: contains NaN; fill it by --fill-nan (fill_nan=True), or leave out the image")
+        raise DataError(
+            f"{name}: contains infinite values or values too large for float32; repair or leave out the image, or name "
+            "the value that stands for no data by --nodata"
+        )
     return Decoded(pixels, ("float64 values kept as float32",) if array.dtype.itemsize > 4 else ())
 
 

@@ -8,15 +8,19 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 
 from hizumi.data.columns import TableForm
-from hizumi.data.decoding import decode
+from hizumi.data.decoding import Outline, decode, outline_of
 from hizumi.data.images import Decoded, as_pixels
+from hizumi.data.mask_pixels import Mask, read_mask, refuse_inverted
+from hizumi.data.missing import Filling
 from hizumi.data.motion import Motion
+from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.errors import DataError
 from hizumi.shapes import Bool
 from hizumi.storage.files import open_regular
 
 GOOD = "good"
 UNLABELLED = "unlabelled"
+TIFF_SUFFIXES = (".tif", ".tiff")  # whose headers take more to be understood
 
 
 class Neighbour(NamedTuple):
@@ -43,7 +47,7 @@ class Record:
     `name` is printable and unique; `kind` is "good", a defect's name, or "unlabelled"; `label` is 0 normal, 1
     anomalous, None unknown; `split` is "train", "calibration", "test", or None where not yet assigned; records
     of one `group` show the same part. The pixels are in the file `path` or in row `row` of the manifest's arrays, the
-    mask in a file or in a row of the manifest's masks. A frame of video may have a neighbour.
+    mask in one or more files or in a row of the manifest's masks. A frame of video may have a neighbour.
     """
 
     name: str
@@ -53,8 +57,15 @@ class Record:
     group: str | None = None
     path: Path | None = None
     row: int | None = None
-    mask: Path | int | None = None
+    mask: Path | tuple[Path, ...] | int | None = None
     neighbour: Neighbour | None = None
+
+    @property
+    def mask_files(self) -> tuple[Path, ...]:
+        """The files that its mask is united from; none where the mask is a row, or there is none."""
+        if isinstance(self.mask, tuple):
+            return self.mask
+        return (self.mask,) if isinstance(self.mask, Path) else ()
 
     @property
     def source(self) -> Path | int:
@@ -97,7 +108,8 @@ class Manifest:
     is (n, h, w), True where anomalous. `columns` names the d columns of a table, and `table` says how they came to be,
     where the source has names or words. `notes` are sentences for the user on what was assumed while the source was
     read, `unopened` the files in it that are not among the records. With `motion`, each record is a frame together with
-    its motion. `source` is None for data in memory.
+    its motion; missing pixels are filled as `filling` says, and files of more than `pixel_limit` pixels refused.
+    `source` is None for data in memory.
     """
 
     records: tuple[Record, ...]
@@ -110,6 +122,8 @@ class Manifest:
     source: Source | None = None
     unopened: tuple[Unopened, ...] = ()
     table: TableForm | None = None
+    filling: Filling | None = None
+    pixel_limit: int = PIXEL_LIMIT
     _hashes: dict[Path | int, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -142,25 +156,33 @@ class Manifest:
         return self._decoded(record.source, record.name)
 
     def read_mask(self, index: int) -> Bool[np.ndarray, "h w"] | None:
-        """True where the image is anomalous (any non-zero value of the mask), at the image's size; None without a mask.
+        """True where the image is anomalous, at the image's size; None without a mask. Raises as `mask_with_notes`."""
+        mask = self.mask_with_notes(index)
+        return None if mask is None else mask.marks
 
-        Raises DataError when the mask cannot be read or is not of its image's size.
+    def mask_with_notes(self, index: int) -> Mask | None:
+        """The mask of one image, of several files their union, and how it was read; None without a mask.
+
+        Raises DataError when a mask cannot be read, is not of its image's size, or marks the background.
         """
         record = self.records[index]
         if record.mask is None:
             return None
+        name = f"mask of {record.name}"
         if isinstance(record.mask, int):
             assert self.masks is not None, "a record points into masks that the manifest lacks"
-            return np.asarray(self.masks[record.mask], dtype=bool)
-        name = f"mask of {record.name}"
-        mask = np.asarray(decode(record.mask, name=name).pixels.any(axis=2))
-        height, width = self.read_still(index).pixels.shape[:2]
-        if mask.shape != (height, width):
-            raise DataError(
-                f"{name}: is {mask.shape[1]}x{mask.shape[0]} pixels, its image {width}x{height}; "
-                "save the mask at the size of the image"
-            )
-        return mask
+            marks = np.asarray(self.masks[record.mask], dtype=bool)
+            refuse_inverted(marks, name, levels=len(np.unique(marks)))
+            return Mask(marks, ())
+        files = record.mask if isinstance(record.mask, tuple) else (record.mask,)
+        return read_mask(files, self._outline(index), name, self.pixel_limit)
+
+    def _outline(self, index: int) -> Outline:
+        """Size of an image as it is shown, from its file's header where that can be understood."""
+        path = self.records[index].path
+        if path is not None and path.suffix.lower() not in TIFF_SUFFIXES:
+            return outline_of(path)
+        return Outline(*self.read_still(index).pixels.shape[:2])
 
     def select(self, *, split: str | None = None, label: int | None = None) -> "Manifest":
         """The records of one split, of one label, or both; the arrays are shared, not copied."""
@@ -193,9 +215,9 @@ class Manifest:
 
     def _decoded(self, source: Path | int, name: str) -> Decoded:
         if isinstance(source, Path):
-            return decode(source, name=name)
+            return decode(source, name=name, pixel_limit=self.pixel_limit, filling=self.filling)
         row = self._row(source)
-        return Decoded(row, ()) if self.vectors else as_pixels(row, name)
+        return Decoded(row, ()) if self.vectors else as_pixels(row, name, self.filling)
 
     def _hash(self, source: Path | int) -> str:
         if source not in self._hashes:

@@ -26,3 +26,4 @@ class SourceOptions:
     one_hot: bool = False
     impute: bool = False
     table: TableForm | None = None
+    channels: Literal["first", "last"] | None = None

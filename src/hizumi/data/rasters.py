@@ -12,7 +12,8 @@ def refuse_bomb(height: int, width: int, name: str, pixel_limit: int) -> None:
     """Raise DataError when an image of this size in pixels would be larger than the limit."""
     if height * width > pixel_limit:
         raise DataError(
-            f"{name}: has {width}x{height} pixels, more than the limit of {pixel_limit:,}; cut it into parts"
+            f"{name}: has {width}x{height} pixels, more than the limit of {pixel_limit:,}; cut it into parts, or "
+            f"fit with --pixel-limit {height * width} (pixel_limit)"
         )
 
 

@@ -11,6 +11,8 @@ from PIL import Image
 from hizumi.errors import UsageError
 from hizumi.shapes import Float, Shaped
 
+SHRUNK = 3  # times, from which it is said
+
 
 @dataclass(frozen=True)
 class Sizing:
@@ -50,6 +52,15 @@ class Sizing:
         if self.mode == "resize":
             return (height, width) == (self.height, self.width)
         return height >= self.height and width >= self.width
+
+    def notes_on(self, height: int, width: int) -> tuple[str, ...]:
+        """A warning where an image of this size is shrunk so far that small defects vanish."""
+        if self.mode == "tile" or max(height / self.height, width / self.width) <= SHRUNK:
+            return ()
+        return (
+            f"shrunk by more than {SHRUNK} to {self.width}x{self.height} pixels, where small defects may be lost "
+            "(--tiles looks at full size, --image-size shrinks less)",
+        )
 
     def restore_map(self, map_: Float[np.ndarray, "h w"], height: int, width: int) -> Float[np.ndarray, "height width"]:
         """Bring a map at the working size back to its image's size: crop the padding, then rescale."""

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -52,6 +52,7 @@ def open_source(
     one_hot: bool = False,
     impute: bool = False,
     table: TableForm | None = None,
+    channels: Literal["first", "last"] | None = None,
 ) -> Manifest:
     """Open images or numbers of any supported kind as a Manifest.
 
@@ -71,6 +72,8 @@ def open_source(
     number for each word; with `impute`, missing numbers become the mean, and a number more says where. `table` is how
     columns were understood at a fit, and leaves nothing else to say. Raises DataError, or UsageError for a name that is
     neither a path nor a built-in set, and for a column that there is not.
+
+    `channels` says which axis of arrays holds the channels; None: the last, unless the shape speaks for (n, c, h, w).
     """
     options = SourceOptions(
         normal_class,
@@ -85,6 +88,7 @@ def open_source(
         one_hot=one_hot,
         impute=impute,
         table=table,
+        channels=channels,
     )
     manifest = _opened(data, options)
     if isinstance(data, (str, Path)):
@@ -119,7 +123,7 @@ def _opened(data: Any, options: SourceOptions) -> Manifest:
     if isinstance(data, np.ndarray):
         if data.ndim == 2 and data.size and data.dtype.kind in "biuf" and (options.table or options.impute):
             return open_table(SourceTable.of_array(data, "array"), options)
-        return open_array(data)
+        return open_array(data, channels=options.channels)
     if is_tensor(data):
         return open_tensor(data)
     if is_dataset(data):
@@ -141,7 +145,7 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     if suffix == ".npz":
         return open_npz(path, options)
     if suffix == ".npy":
-        return open_npy(path)
+        return open_npy(path, options)
     if suffix in IMAGE_SUFFIXES:
         return Manifest((Record(printable(path.name), path=path),), name=printable(path.stem))
     if suffix in VIDEO_SUFFIXES:
@@ -159,7 +163,7 @@ def _open_list(items: list[Any], options: SourceOptions) -> Manifest:
     if not items:
         raise DataError("the list of data is empty; give at least one file or array")
     if not all(isinstance(item, (str, Path)) for item in items):
-        return open_images([np.asarray(item) for item in items], "list")
+        return open_images([np.asarray(item) for item in items], "list", options.channels)
     film = open_videos([(printable(item), Path(item)) for item in items if _is_video(Path(item))])
     parts = [_part_of_list(path, options) for path in map(Path, items) if not _is_video(path)]
     return _together([*parts, film])

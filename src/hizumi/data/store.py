@@ -203,12 +203,15 @@ class _Builder:
         form = "native" if sizing is None else f"{sizing.mode}-{sizing.height}x{sizing.width}"
         if motion is not None:
             form = f"{form}-{motion}"
+        if self.manifest.filling is not None:
+            form = f"{form}-{self.manifest.filling}"
         key = f"{self.manifest.content_hash(index)}-{form}"
         if not self.cache.holds(key):
             decoded = self.manifest.read(index)
             self.decoded_count += 1
             pixels = decoded.pixels if sizing is None else sizing.fit(decoded.pixels)
-            self.cache.add(key, Decoded(pixels, decoded.notes))
+            shrunk = () if sizing is None else sizing.notes_on(*decoded.pixels.shape[:2])
+            self.cache.add(key, Decoded(pixels, (*decoded.notes, *shrunk)))
         self.sized[index] = key
 
     def _in_memory(self, index: int) -> Decoded | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from hizumi.data.images import Decoded, as_pixels, only_first
+from hizumi.data.missing import Filling, is_nodata
 from hizumi.data.rasters import from_ink, over_black, refuse_bomb, upright
 from hizumi.errors import DataError
 
@@ -27,7 +28,7 @@ class CodecMissingError(Exception):
     """The file has a compression or colour space that tifffile cannot decode by itself."""
 
 
-def decode_tiff(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
+def decode_tiff(file: BinaryIO, name: str, pixel_limit: int, filling: Filling | None = None) -> Decoded:
     """The first image of a TIFF file: (h, w, c), planar and one-page-per-channel files included.
 
     Raises CodecMissingError where another decoder has to try, DataError for a damaged file, and ImportError where
@@ -57,7 +58,7 @@ def decode_tiff(file: BinaryIO, name: str, pixel_limit: int) -> Decoded:
             raise
         axes = series.axes if stacked else page.axes
         notes = () if stacked or len(tiff.pages) == 1 else (only_first(len(tiff.pages), "pages"),)
-        return _as_levels(_channels_last(raw, axes, name), page, notes, name)
+        return _as_levels(_channels_last(raw, axes, name), page, notes, name, filling)
 
 
 def _refuse_endless(file: BinaryIO, name: str) -> None:
@@ -104,14 +105,22 @@ def _channels_last(raw: np.ndarray, axes: str, name: str) -> np.ndarray:
     raise DataError(f"{name}: is a TIFF with axes {axes}; save one image of height, width and channels a file")
 
 
-def _as_levels(raw: np.ndarray, page: "TiffPage", notes: tuple[str, ...], name: str) -> Decoded:
+def _as_levels(
+    raw: np.ndarray, page: "TiffPage", notes: tuple[str, ...], name: str, filling: Filling | None
+) -> Decoded:
     """Convert stored values to levels by palette, inverted grey, ink, alpha and orientation."""
     meaning = _photometric(page)
     depth_notes: tuple[str, ...] = ()
     if meaning == "PALETTE":
         raw, notes = _through_palette(raw, page), (*notes, "palette expanded to colour")
     else:
-        raw, depth_notes = as_pixels(raw, name)
+        nodata = _nodata(page) if filling is None or filling.nodata is None else None
+        if nodata is not None and is_nodata(raw, nodata).any():
+            notes = (
+                *notes,
+                f"{nodata:.10g} is no measurement as the tag GDAL_NODATA says; give --nodata={nodata:.10g}",
+            )
+        raw, depth_notes = as_pixels(raw, name, filling)
     if meaning == "MINISWHITE" and raw.dtype.kind in "u":
         raw, notes = np.iinfo(raw.dtype).max - raw, (*notes, "stored as a negative, inverted")
     alpha = [int(kind) for kind in page.extrasamples if int(kind) in (1, 2)]
@@ -124,6 +133,16 @@ def _as_levels(raw: np.ndarray, page: "TiffPage", notes: tuple[str, ...], name: 
     tag = page.tags.get("Orientation")
     raw, turned = upright(raw, 1 if tag is None else int(tag.value))
     return Decoded(raw, (*depth_notes, *notes, *turned))
+
+
+def _nodata(page: "TiffPage") -> float | None:
+    """The value that GDAL's tag names as standing for no data."""
+    tag = page.tags.get("GDAL_NODATA")
+    try:
+        value = float(str(tag.value).strip("\0 ")) if tag is not None else np.nan
+    except ValueError:
+        return None
+    return None if np.isnan(value) else value
 
 
 def _through_palette(indices: np.ndarray, page: "TiffPage") -> np.ndarray:

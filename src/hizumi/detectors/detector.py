@@ -56,7 +56,9 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
 
     card: ClassVar[Card]
     presets: ClassVar[Mapping[str, Preset]] = {}  # "fast" where there is something to train
-    working_size: int = 64  # images larger than this are brought to it unless the user says otherwise
+    working_size: int = (
+        64  # images of more pixels than its square are brought to so many unless the user says otherwise
+    )
     exemptions: ClassVar[Mapping[str, str]] = {}  # contract checks that it cannot meet, each with the reason
     tolerance: ClassVar[float] = 1e-6  # by which an image's score may differ in another batch, relative to the scores
     tolerance_in_bf16: ClassVar[float] = 0.01  # likewise, where convolutions keep 8 significant bits

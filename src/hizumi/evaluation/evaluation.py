@@ -95,11 +95,13 @@ def evaluate(
     masks: Sequence[np.ndarray | None] | None,
     calibration: Calibration,
     seed: int = 0,
+    refused_masks: int = 0,
 ) -> Evaluation:
     """Measure verdicts against labels (0 good, 1 anomalous, None or -1 unknown), kinds of defect and true masks.
 
-    `masks` are (H, W), True on the defect, at the size of the image; good images need none. Raises UsageError when the
-    lengths differ and DataError for a label or mask that does not fit, naming the image.
+    `masks` are (H, W), True on the defect, at the size of the image; good images need none. `refused_masks` counts
+    those that could not be used and are not given. Raises UsageError when the lengths differ and DataError for a label
+    or mask that does not fit, naming the image.
     """
     known_labels = _as_labels(verdicts, labels, kinds, masks)
     scores = _scores(verdicts)
@@ -108,7 +110,7 @@ def evaluate(
     known = normal | anomalous
     confusion = confusion_at(scores[known], known_labels[known], threshold)
     roc, precision_recall = image_estimates(scores[known], known_labels[known], seed=seed)
-    pixels, pixel_note = _pixels(verdicts, known_labels, masks, seed)
+    pixels, pixel_note = _pixels(verdicts, known_labels, masks, seed, refused_masks)
     false_alarms, normal_count = confusion.false_alarms, int(normal.sum())
     rate = false_alarms / normal_count if normal_count else math.nan
     interval = binomial_interval(false_alarms, normal_count) if normal_count else (math.nan, math.nan)
@@ -183,11 +185,14 @@ def _pixels(
     labels: Integer[np.ndarray, "n"],
     masks: Sequence[np.ndarray | None] | None,
     seed: int,
+    refused: int,
 ) -> tuple[Sequence[Estimate | None], str]:
     """The three pixel estimates, and a note on why there are none or what they leave out."""
     nothing = (None, None, None)
     if all(verdict.map is None for verdict in verdicts):
         return nothing, "This detector draws no maps, so there are no pixel metrics."
+    if refused and (masks is None or all(mask is None for mask in masks)):
+        return nothing, f"None of the {refused} masks of the test set can be used, so there are no pixel metrics."
     if masks is None or all(mask is None for mask in masks):
         return nothing, "The test set has no masks, so there are no pixel metrics."
     maps, truths, unmarked = [], [], 0

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +125,7 @@ def _reason(name: str, parity: Parity) -> str:
 def _samples(inspector: Inspector, good: Manifest) -> Iterator[np.ndarray]:
     """Some good items as a graph takes them."""
     reader = inspector.scorer().reader
-    manifest = replace(good, motion=inspector.preprocessing_.motion)
+    manifest = inspector.preprocessing_.decoding(good)
     for index in np.linspace(0, len(manifest) - 1, min(len(manifest), SAMPLES)).round().astype(int).tolist():
         with suppress(DataError):  # one that cannot be read was passed over by the fit as well
             yield inspector.preprocessing_.to_graph(reader.piece(manifest, index, pictures=False).crops)

@@ -16,8 +16,10 @@ from torch import Tensor
 
 from hizumi.arguments import PositiveInt, check_arguments, clone
 from hizumi.data import Failure, Manifest, Window
+from hizumi.data.missing import Filling
 from hizumi.data.pairs import Pairing
 from hizumi.data.progress import Observer, reporting
+from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.errors import DataError, UsageError
 from hizumi.generation.examples import open_examples
 from hizumi.generation.health import check_model
@@ -30,6 +32,7 @@ from hizumi.preprocessing import DataOptions, Preprocessing, Reader, in_batches
 from hizumi.preprocessing.batching import Outputs
 from hizumi.preprocessing.choosing import with_validation
 from hizumi.preprocessing.reading import Piece
+from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import find_models, model_class
 from hizumi.runs.planning import peak_memory, training_cost
 from hizumi.runs.record import notes_on, run_record
@@ -60,10 +63,14 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     Args:
         model: A name (`hizumi list` shows them) or an unfitted model, which is copied. Its number of classes, and of
             channels that images turn into, follow the data.
-        image_size: Working size in pixels, one side or (height, width). None: the image's own, at most 64.
+        image_size: Working size in pixels, one side or (height, width). None: the image's own, shrunk to as
+            many pixels as 64x64 has.
         sizing: "resize" keeps the aspect and pads; "tile" learns from crops of the image's own pixels.
         window: Pixel values (low, high) that become -1 and 1. None: all of an integer type's range, or the range of
-            the training data where pixels are floats.
+            the training data where pixels are floats. "auto": the range that most pixels of the training data use.
+        nodata: The pixel value that stands for no measurement: such pixels take the value of the nearest one.
+        fill_nan: Pixels that are NaN take the value of the nearest one, instead of making the image unreadable.
+        pixel_limit: Files of more pixels are refused, since a small file can expand to fill the memory.
         pairing: For models that learn from pairs, how plain images make them: "denoise", "super-resolve", "colour",
             "inpaint", or one of `hizumi.data.pairs` with settings; "side-by-side" for images that hold both halves.
         preset: One of the model's ready-made settings, such as "fast": its arguments, where the model is named, and its
@@ -88,7 +95,10 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         *,
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         sizing: Literal["resize", "tile"] = "resize",
-        window: tuple[float, float] | None = None,
+        window: tuple[float, float] | Literal["auto"] | None = None,
+        nodata: float | None = None,
+        fill_nan: bool = False,
+        pixel_limit: PositiveInt = PIXEL_LIMIT,
         pairing: str | Pairing | None = None,
         preset: str | None = None,
         training: TrainingOptions | None = None,
@@ -98,6 +108,9 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self.image_size = image_size
         self.sizing = sizing
         self.window = window
+        self.nodata = nodata
+        self.fill_nan = fill_nan
+        self.pixel_limit = pixel_limit
         self.pairing = pairing
         self.preset = preset
         self.training = training
@@ -152,7 +165,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self.failures_ = data.store.failures
         self.unopened_ = data.store.manifest.unopened
         self.notes_ = notes_on(data.store.manifest, data.store)
-        self.findings_ = check_model(model, data.items, self.journal_)
+        self.findings_ = check_window(data.store) + check_model(model, data.items, self.journal_)
         fit_seconds = round(time.monotonic() - started, 2)
         self.options_ = self._record(model, data, options) | {"fit_seconds": fit_seconds}
         self.is_main_process_ = fabric.is_global_zero
@@ -345,6 +358,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             image_size=self.image_size,
             sizing=self.sizing,
             window=self.window,
+            filling=filling if (filling := Filling(self.nodata, self.fill_nan)).fills else None,
+            pixel_limit=self.pixel_limit,
             cache=None if self.cache is None else Path(self.cache),
             strict=strict,
             on_progress=reporting(observe, "reading"),

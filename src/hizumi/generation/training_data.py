@@ -22,10 +22,10 @@ from hizumi.generation.examples import (
 )
 from hizumi.models.abilities import HasTargetChannels, LearnsClasses
 from hizumi.preprocessing import DataOptions, Preprocessing, prepare
-from hizumi.preprocessing.choosing import choose_sizing, choose_window, read
+from hizumi.preprocessing.choosing import choose_sizing, choose_window, first_readable, read, working_sizing
 from hizumi.training import Trainable
 
-WORKING_SIZE = 64  # larger images are brought to it unless the user says otherwise
+WORKING_SIZE = 64  # images of more pixels than its square are brought to so many unless the user says otherwise
 SIDE_BY_SIDE = "side-by-side"
 
 
@@ -158,10 +158,9 @@ class _Reading:
         manifest = self._images(X)
         if self.options.sizing == "tile":
             raise UsageError("tiles would cut through images that lie side by side; use the sizing mode 'resize'")
-        if self.options.image_size is None and self.fitted is None:  # the size of the whole, both halves
-            whole = choose_sizing(manifest, self.options, 2 * WORKING_SIZE)
-            assert whole is not None, "images have a size"
-            half = Sizing(whole.height, max(1, whole.width // 2))
+        if self.options.image_size is None and self.fitted is None:  # that of one half
+            height, width = first_readable(manifest).shape[:2]
+            half = working_sizing(height, max(1, width // 2), WORKING_SIZE)
         else:
             half = self._sizing(manifest)
         store = self._read(manifest, Sizing(half.height, 2 * half.width), is_target=True)
@@ -175,7 +174,8 @@ class _Reading:
             raise DataError(
                 f"{manifest.name}: holds rows of numbers; what turns one thing into another learns from images"
             )
-        return manifest
+        wanted = self.options if self.fitted is None else self.fitted
+        return replace(manifest, filling=wanted.filling, pixel_limit=wanted.pixel_limit)
 
     def _sizing(self, manifest: Manifest) -> Sizing:
         if self.fitted is not None and self.fitted.sizing is not None:
@@ -186,11 +186,18 @@ class _Reading:
 
     def _read(self, manifest: Manifest, sizing: Sizing, *, is_target: bool = False) -> Store:
         if self.fitted is None:
-            draft = Preprocessing(sizing=sizing, window=choose_window(manifest, self.options.window))
+            window = choose_window(manifest, self.options.window)
+            draft = Preprocessing(
+                sizing=sizing,
+                window=window,
+                filling=self.options.filling,
+                pixel_limit=self.options.pixel_limit,
+            )
         elif is_target and self.fitted.target is not None:
-            draft = Preprocessing(sizing, self.fitted.target.window, self.fitted.target.channels)
+            target = self.fitted.target
+            draft = replace(self.fitted, sizing=sizing, window=target.window, channels=target.channels)
         else:
-            draft = Preprocessing(sizing, self.fitted.window, self.fitted.channels)
+            draft = replace(self.fitted, sizing=sizing)
         return read(manifest, draft, self.options)
 
 

@@ -9,6 +9,7 @@ from hizumi.detectors import Detector
 from hizumi.preprocessing import Preprocessing, in_batches
 from hizumi.preprocessing.batching import BATCH_SIZE, Outputs
 from hizumi.preprocessing.reading import stored_pieces
+from hizumi.preprocessing.window_health import check_window
 from hizumi.training.health import Finding, check_losses, check_reconstructions, check_scores
 from hizumi.training.journal import Journal
 
@@ -22,7 +23,7 @@ def check_detector(
     held_out: Float[np.ndarray, "n"],
     journal: Journal,
 ) -> list[Finding]:
-    """Findings in the journal, in some training items, and in the scores of the held-out ones."""
+    """Findings in the pixel values, the journal, some training items, and the scores of the held-out ones."""
 
     def looked_at(crops: np.ndarray) -> Outputs:
         items = preprocessing.to_model(crops)
@@ -34,7 +35,7 @@ def check_detector(
 
     rows = [item[1] for item in in_batches(looked_at, stored_pieces(store, TRAINING_ITEMS)) if isinstance(item, tuple)]
     together = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    findings = check_losses(journal.records)
+    findings = check_window(store) + check_losses(journal.records)
     if not preprocessing.tiled:  # a tile scores below the worst tile of an image
         findings += check_scores(together["score"], held_out)
     if "reconstruction" in together:

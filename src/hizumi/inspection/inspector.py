@@ -15,7 +15,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
 from hizumi.calibration import Calibration, check_rule
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
+from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
+from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.source import is_table
 from hizumi.data.stream import Batches, View
 from hizumi.data.table_rows import is_frame
@@ -44,11 +46,14 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     Args:
         detector: A name (`hizumi list` shows them) or an unfitted detector, which is copied.
-        image_size: Working size in pixels, one side or (height, width). None: the image's own, or the detector's
-            working size where that is smaller.
+        image_size: Working size in pixels, one side or (height, width). None: the image's own, shrunk to as
+            many pixels as a square of the detector's working size has.
         sizing: "resize" keeps the aspect and pads; "tile" looks at the image's own pixels through windows.
         window: Pixel values (low, high) that become -1 and 1. None: all of an integer type's range, or the range of
-            the training data where pixels are floats.
+            the training data where pixels are floats. "auto": the range that most pixels of the training data use.
+        nodata: The pixel value that stands for no measurement: such pixels take the value of the nearest one.
+        fill_nan: Pixels that are NaN take the value of the nearest one, instead of making the image unreadable.
+        pixel_limit: Files of more pixels are refused, since a small file can expand to fill the memory.
         false_alarm_rate: Share of good parts that may be called anomalous.
         rule: How the threshold follows from held-out scores; `hizumi.calibration.RULES` names them.
         calibration_share: Of the normal images, the share held out for the threshold, where the data do not say.
@@ -74,7 +79,10 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         *,
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         sizing: Literal["resize", "tile"] = "resize",
-        window: tuple[float, float] | None = None,
+        window: tuple[float, float] | Literal["auto"] | None = None,
+        nodata: float | None = None,
+        fill_nan: bool = False,
+        pixel_limit: PositiveInt = PIXEL_LIMIT,
         false_alarm_rate: float = 0.01,
         rule: str = "conformal",
         calibration_share: ProperShare = 0.2,
@@ -88,6 +96,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.image_size = image_size
         self.sizing = sizing
         self.window = window
+        self.nodata = nodata
+        self.fill_nan = fill_nan
+        self.pixel_limit = pixel_limit
         self.false_alarm_rate = false_alarm_rate
         self.rule = rule
         self.calibration_share = calibration_share
@@ -291,6 +302,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             image_size=self.image_size,
             sizing=self.sizing,
             window=self.window,
+            filling=filling if (filling := Filling(self.nodata, self.fill_nan)).fills else None,
+            pixel_limit=self.pixel_limit,
             motion=self.wants_motion if self.motion is None else self.motion,
             cache=None if self.cache is None else Path(self.cache),
             strict=strict,

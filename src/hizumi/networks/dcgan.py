@@ -25,7 +25,10 @@ class Pyramid(NamedTuple):
     def of(cls, height: int, width: int, stages: int | None = None) -> "Pyramid":
         """The pyramid of an image size, with `stages` halvings, or as many as leave 4 to 7 pixels."""
         if min(height, width) < 4:
-            raise DataError(f"images of {height}x{width} pixels are too small; convolutional networks need 4x4 or more")
+            raise DataError(
+                f"images of {width}x{height} pixels are too small: convolutional networks need 4x4 or more; "
+                "give a larger --image-size (image_size)"
+            )
         if stages is None:
             stages = max(1, (min(height, width) // 4).bit_length() - 1)
         step = 2**stages

@@ -1,5 +1,6 @@
 """From a user's data and options to what is fitted on: sizes, ranges and motion, and who is held out."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,14 +10,19 @@ import numpy as np
 import torch
 
 from hizumi.data import Decoded, Manifest, Motion, Sizing, Store, Window, check_disjoint, split
+from hizumi.data.levels import Levels
+from hizumi.data.missing import Filling
 from hizumi.data.motion import UNIT_WINDOW
+from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.stream import Batches, View
 from hizumi.errors import DataError, UsageError
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.training import TrainingOptions
 
 MOTION_SAMPLE = 64  # training frames that the range of motion is estimated on
+LEVELS_SAMPLE = 48  # images whose values are looked at
 MOTION_QUANTILE = 0.999
+SMALLEST_SIDE = 4  # pixels
 STILL = 1e-3  # pixels
 VALIDATION_SHARE = 0.1  # of the training images, where patience asks for a validation loss
 
@@ -26,36 +32,43 @@ class DataOptions:
     """How records are to be read; None leaves a choice to the data.
 
     `motion` is False for single images, True for frames judged with their motion, or the displacement in pixels that
-    becomes 1. Decoded pixels are kept in the folder `cache`, in a temporary one where it is None.
+    becomes 1. The window "auto" is the range that most pixels of the training data use. Decoded pixels are
+    kept in the folder `cache`, in a temporary one where it is None.
     """
 
     image_size: int | tuple[int, int] | None = None
     sizing: Literal["resize", "tile"] = "resize"
-    window: tuple[float, float] | None = None
+    window: tuple[float, float] | Literal["auto"] | None = None
     motion: bool | float = False
     cache: Path | None = None
     strict: bool = False
     on_progress: Callable[[int, int], None] | None = None
+    filling: Filling | None = None
+    pixel_limit: int = PIXEL_LIMIT
 
 
 def prepare(train: Manifest, options: DataOptions, working_size: int) -> tuple[Preprocessing, Store]:
     """The preprocessing that training data and options ask for, and the training data read by it.
 
-    Larger images are brought to `working_size` pixels, unless the options say otherwise.
+    Images of more pixels than `working_size` squared are brought to so many, unless the options say otherwise.
     """
+    if options.filling is not None and train.vectors:
+        raise UsageError("--nodata and --fill-nan are for images, and these are rows of numbers; leave them out")
+    train = replace(train, filling=options.filling, pixel_limit=options.pixel_limit)
     sizing = choose_sizing(train, options, working_size)
     window = choose_window(train, options.window)
     if options.motion is not False and sizing is not None:
         train = replace(train, motion=_choose_motion(train, sizing, window, options.motion))
         window = UNIT_WINDOW
-    store = read(train, Preprocessing(sizing=sizing, window=window), options)
+    draft = Preprocessing(sizing=sizing, window=window, filling=options.filling, pixel_limit=options.pixel_limit)
+    store = read(train, draft, options)
     return Preprocessing.of(store), store
 
 
 def read(manifest: Manifest, preprocessing: Preprocessing, options: DataOptions) -> Store:
     """Records read by a preprocessing, whose window and channels may still be for the data to decide."""
     return Store.build(
-        manifest,
+        replace(manifest, filling=preprocessing.filling, pixel_limit=preprocessing.pixel_limit),
         preprocessing.sizing,
         window=preprocessing.window,
         channels=preprocessing.channels,
@@ -67,7 +80,7 @@ def read(manifest: Manifest, preprocessing: Preprocessing, options: DataOptions)
 
 
 def choose_sizing(train: Manifest, options: DataOptions, working_size: int) -> Sizing | None:
-    """The size asked for, or the first image's, at most the working size; None for rows of numbers."""
+    """The size asked for, or the first image's, at most as many pixels as the working size squared; None for rows."""
     if train.vectors:
         return None
     if options.image_size is not None:
@@ -76,24 +89,38 @@ def choose_sizing(train: Manifest, options: DataOptions, working_size: int) -> S
         return Sizing(int(height), int(width), options.sizing)
     if options.sizing == "tile":
         return Sizing(working_size, working_size, "tile")
-    height, width = _first_readable(train).shape[:2]
+    height, width = first_readable(train).shape[:2]
     return working_sizing(height, width, working_size)
 
 
 def working_sizing(height: int, width: int, working_size: int) -> Sizing:
-    """The size of such an image, shrunk with its aspect kept where its longer side is above the working size."""
-    scale = min(1.0, working_size / max(height, width))
+    """The size of such an image, shrunk with its aspect kept to as many pixels as a square of the working size has.
+
+    Neither side is shrunk below the smallest that convolutional networks take.
+    """
+    scale = min(1.0, max(working_size / math.sqrt(height * width), SMALLEST_SIDE / min(height, width)))
     return Sizing(max(1, round(height * scale)), max(1, round(width * scale)))
 
 
-def choose_window(train: Manifest, window: tuple[float, float] | None) -> Window | None:
-    """The window asked for; None where the data decide."""
+def choose_window(train: Manifest, window: tuple[float, float] | Literal["auto"] | None) -> Window | None:
+    """The window asked for; None where the dtype decides, or the whole range of floats."""
     if window is None or train.vectors:
         return None
+    dtype = first_readable(train).dtype.name
+    if window == "auto":
+        levels = levels_of(train)
+        assert levels is not None, "an image can be read"
+        return Window(*levels.window(), dtype)
     low, high = window
     if not low < high:
         raise UsageError(f"window is {window}; its first value must lie below its second")
-    return Window(float(low), float(high), _first_readable(train).dtype.name)
+    return Window(float(low), float(high), dtype)
+
+
+def levels_of(manifest: Manifest) -> Levels | None:
+    """Values of the pixels of some images, evenly spread, as they are stored; None where none can be read."""
+    chosen = np.linspace(0, len(manifest) - 1, min(len(manifest), LEVELS_SAMPLE)).round().astype(int)
+    return Levels.of(_readable(manifest.read_still, chosen.tolist()))
 
 
 def split_for_fit(manifest: Manifest, calibration_share: float | None, seed: int) -> Manifest:
@@ -128,7 +155,7 @@ def _choose_motion(train: Manifest, sizing: Sizing, window: Window | None, large
     frames = _readable(train.read_still, range(len(train)))
     still = Motion(
         window=window or Window.of(frames),
-        channels=_first_readable(train).shape[2],
+        channels=first_readable(train).shape[2],
         largest=1.0,
         side=max(sizing.height, sizing.width) if sizing.mode == "resize" else None,
     )
@@ -145,10 +172,17 @@ def _choose_motion(train: Manifest, sizing: Sizing, window: Window | None, large
     return replace(still, largest=found)
 
 
-def _first_readable(manifest: Manifest) -> np.ndarray:
+def first_readable(manifest: Manifest) -> np.ndarray:
+    """Pixels of the first record that can be read; raises DataError with a reason where none can."""
     for pixels in _readable(manifest.read, range(len(manifest))):
         return pixels
-    raise DataError(f"{manifest.name}: none of its {len(manifest)} images can be read")
+    try:
+        manifest.read(0)
+    except DataError as error:
+        raise DataError(
+            f"{manifest.name}: none of its {len(manifest)} images can be read; the first is {error}"
+        ) from error
+    raise DataError(f"{manifest.name}: holds no record; there is nothing to read")
 
 
 def _readable(read_one: Callable[[int], Decoded], indices: Iterable[int]) -> Iterator[np.ndarray]:

@@ -9,11 +9,13 @@ import numpy as np
 
 from hizumi.data import Motion, Sizing, Window
 from hizumi.data.columns import TableForm
+from hizumi.data.missing import Filling
+from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.scaling import Scaler
 from hizumi.shapes import Float
 
 if TYPE_CHECKING:
-    from hizumi.data import Store
+    from hizumi.data import Manifest, Store
 
 
 class Target(NamedTuple):
@@ -31,7 +33,8 @@ class Preprocessing:
     `scaler` standardises (bundles of earlier versions have none), and whose columns `table` describes where they have
     names or words. `motion` says how frames of video are joined with their optical flow. `target` describes
     what images are translated into, and `enlarge` is how many times larger an image becomes on its way in, for models
-    that add detail.
+    that add detail. `filling` says which pixels are missing; files of more than `pixel_limit` pixels
+    are refused.
     """
 
     sizing: Sizing | None = None
@@ -42,6 +45,8 @@ class Preprocessing:
     target: Target | None = None
     enlarge: int = 1
     table: TableForm | None = None
+    filling: Filling | None = None
+    pixel_limit: int = PIXEL_LIMIT
 
     @classmethod
     def of(cls, store: "Store", target: "Store | None" = None) -> Self:
@@ -53,6 +58,8 @@ class Preprocessing:
             store.manifest.motion,
             store.scaler,
             table=store.manifest.table,
+            filling=store.manifest.filling,
+            pixel_limit=store.manifest.pixel_limit,
         )
         if target is None or target.window is None or target.channels is None:
             return made
@@ -67,6 +74,10 @@ class Preprocessing:
     def tiled(self) -> bool:
         """Whether images are seen through several overlapping windows."""
         return self.sizing is not None and self.sizing.mode == "tile"
+
+    def decoding(self, manifest: "Manifest") -> "Manifest":
+        """The manifest, with its files and rows decoded as those of the training data were."""
+        return replace(manifest, motion=self.motion, filling=self.filling, pixel_limit=self.pixel_limit)
 
     def backwards(self) -> Self:
         """For the way back of a model that translates in both directions."""
@@ -128,6 +139,8 @@ class Preprocessing:
             else {"window": asdict(self.target.window), "channels": self.target.channels},
             "enlarge": self.enlarge,
             "table": None if self.table is None else self.table.to_dict(),
+            "filling": None if self.filling is None else asdict(self.filling),
+            "pixel_limit": self.pixel_limit,
         }
 
     @classmethod
@@ -146,6 +159,8 @@ class Preprocessing:
             target=None if target is None else Target(Window(**target["window"]), target["channels"]),
             enlarge=plain["enlarge"],
             table=None if table is None else TableForm.from_dict(table),
+            filling=None if plain.get("filling") is None else Filling(**plain["filling"]),
+            pixel_limit=plain.get("pixel_limit", PIXEL_LIMIT),
         )
 
 

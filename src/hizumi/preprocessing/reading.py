@@ -1,7 +1,7 @@
 """From records to crops at the working size, and from maps of these crops back to the size of the record."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +46,7 @@ class Reader:
 
     def pieces(self, manifest: Manifest, *, pictures: bool = False, strict: bool = False) -> Iterator[Piece | Failure]:
         """All records in order; one that cannot be read is a Failure, or raises DataError where `strict`."""
-        manifest = replace(manifest, motion=self.preprocessing.motion)
+        manifest = self.preprocessing.decoding(manifest)
         for index, record in enumerate(manifest.records):
             try:
                 yield self.piece(manifest, index, pictures)

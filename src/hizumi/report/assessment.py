@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from hizumi.calibration import Verdict
 from hizumi.data import Manifest
+from hizumi.data.masks import with_usable_masks
 from hizumi.data.progress import Observer
 from hizumi.errors import DataError
 from hizumi.evaluation import evaluate
@@ -16,6 +17,10 @@ def assess(
     inspector: Inspector, manifest: Manifest, *, strict: bool = False, observe: Observer | None = None
 ) -> ReportContent:
     """Inspect all records of a manifest and gather what a report shows; measured where records have labels."""
+    masked = sum(record.mask is not None for record in manifest.records)
+    manifest = inspector.preprocessing_.decoding(manifest)
+    manifest = with_usable_masks(manifest, strict=strict)  # before the scoring, which takes much longer
+    refused = masked - sum(record.mask is not None for record in manifest.records)
     items = list(inspector.inspect_each(manifest, strict=strict, observe=observe))
     verdicts = [item for item in items if isinstance(item, Verdict)]
     failures = [(item.name, item.reason) for item in items if not isinstance(item, Verdict)]
@@ -32,6 +37,7 @@ def assess(
             kinds=[record.kind for record in manifest.records],
             masks=[manifest.read_mask(index) for index in range(len(manifest))],
             calibration=inspector.calibration_,
+            refused_masks=refused,
         )
     detector = inspector.options_["detector"]["name"]
     return ReportContent(

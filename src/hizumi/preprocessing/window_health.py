@@ -1,0 +1,61 @@
+"""Does the window of pixel values suit the images? Looked at after every fit."""
+
+from hizumi.data import Store, Window
+from hizumi.data.levels import Levels
+from hizumi.preprocessing.choosing import levels_of
+from hizumi.training.health import Finding
+
+USED_SHARE = 1 / 8  # of the window; 12 bits in 16 use a sixteenth, 14 bits a quarter
+
+
+def check_window(store: Store) -> list[Finding]:
+    """Findings on values that most pixels do not use, with the option that leaves them out."""
+    window = store.window if store.manifest.motion is None else store.manifest.motion.window
+    levels = None if window is None else levels_of(store.manifest)
+    if window is None or levels is None or levels.lowest == levels.highest:
+        return []
+    used = (levels.high - levels.low) / (window.high - window.low)
+    if levels.far_share and (used < USED_SHARE or _far_outside(levels, window)):
+        return [_far_values(levels, used)]
+    if used >= USED_SHARE:
+        return []
+    return [
+        Finding(
+            "narrow use of the window",
+            "problem",
+            f"pixels lie from {_plain(levels.low)} to {_plain(levels.high)}, {used:.1%} of the window from "
+            f"{_plain(window.low)} to {_plain(window.high)}: to the detector, all images are nearly one flat grey",
+            f"fit again with --window auto, or with {_window_option(levels)}",
+        )
+    ]
+
+
+def _far_values(levels: Levels, used: float) -> Finding:
+    if levels.nodata is None:
+        farthest = levels.lowest if levels.low - levels.lowest > levels.highest - levels.high else levels.highest
+        said, remedy = f"some as far as {_plain(farthest)}", f"fit again with {_window_option(levels)}"
+    else:
+        said = f"many images share the far value {_plain(levels.nodata)}, which may stand for no measurement"
+        remedy = f"fit again with --nodata={_plain(levels.nodata)} where it does, else with {_window_option(levels)}"
+    return Finding(
+        "far values",
+        "problem",
+        f"pixels lie from {_plain(levels.low)} to {_plain(levels.high)} ({used:.1%} of the window) but for "
+        f"{levels.far_share:.2%} of them: {said}",
+        remedy,
+    )
+
+
+def _far_outside(levels: Levels, window: Window) -> bool:
+    """Whether values lie farther outside the window than it is wide."""
+    width = window.high - window.low
+    return levels.lowest < window.low - width or levels.highest > window.high + width
+
+
+def _window_option(levels: Levels) -> str:
+    low, high = levels.window()
+    return f"--window={_plain(low)},{_plain(high)}"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.6g}"

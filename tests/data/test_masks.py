@@ -1,0 +1,202 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hizumi.data import open_source
+from hizumi.data.masks import is_mask_folder, pair, with_usable_masks
+from hizumi.errors import DataError
+
+SIZE = (32, 32)
+
+
+def save(path: Path, array: np.ndarray, **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array.astype(np.uint8)).save(path, **options)
+    return path
+
+
+def texture(seed: int = 0, size: tuple[int, int] = SIZE) -> np.ndarray:
+    return np.random.default_rng(seed).integers(60, 200, size)
+
+
+def square(value: int = 255, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """A mask of 144 pixels, off the middle."""
+    mask = np.zeros(size)
+    mask[2:14, 4:16] = value
+    return mask
+
+
+MARKED = square() > 0
+
+
+def test_names_that_mean_masks():
+    for name in ("ground_truth", "Ground_Truth", "GROUND TRUTH", "mask", "Masks", "gt", "label", "labels", "anno"):
+        assert is_mask_folder(name)
+    for name in ("good", "unlabelled", "crack", "without_mask", "test"):
+        assert not is_mask_folder(name)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        "ground_truth/crack/000_mask.png",
+        "ground_truth/crack/000.png",
+        "ground_truth/crack/000_gt.png",
+        "Ground_Truth/Crack/000_GT.PNG",
+        "ground_truth/crack/000-mask.bmp",
+        "gt/crack/000_label.tif",
+        "mask/crack/000_anno.png",
+        "masks/test/crack/mask_000.png",
+        "labels/000.png",
+        "test/crack/mask/000.png",
+        "ground_truth/crack/000/000.png",
+        "annotations/crack/000 ground truth.png",
+    ],
+)
+def test_masks_are_found_by_stem(mask: str, tmp_path: Path):
+    save(tmp_path / "train/good/000.png", texture())
+    save(tmp_path / "test/good/000.png", texture(1))
+    save(tmp_path / "test/crack/000.png", texture(2))
+    save(tmp_path / mask, square())
+    manifest = open_source(tmp_path)
+    assert [record.name for record in manifest.records if record.label == 1] == ["test/crack/000.png"]
+    assert len(manifest) == 3
+    np.testing.assert_array_equal(manifest.select(label=1).read_mask(0), MARKED)
+    assert not any("mask" in note for note in manifest.notes)
+
+
+def test_several_masks_of_one_image_are_united(tmp_path: Path):
+    save(tmp_path / "train/good/000.png", texture())
+    save(tmp_path / "test/logical_anomalies/000.png", texture(1))
+    halves = np.zeros((2, *SIZE))
+    halves[0, 2:8, 4:16], halves[1, 8:14, 4:16] = 254, 255
+    for number, half in enumerate(halves):
+        save(tmp_path / f"ground_truth/logical_anomalies/000/00{number}.png", half)
+    np.testing.assert_array_equal(open_source(tmp_path).select(label=1).read_mask(0), MARKED)
+
+
+def test_masks_that_belong_to_nothing_are_named(tmp_path: Path):
+    save(tmp_path / "train/good/0.png", texture())
+    save(tmp_path / "test/crack/0.png", texture(1))
+    save(tmp_path / "ground_truth/crack/other.png", square())
+    notes = open_source(tmp_path).notes
+    assert "1 of 1 anomalous images have no mask and are left out of pixel metrics" in notes
+    assert "masks that belong to no image, or to several: 1 (ground_truth/crack/other.png)" in notes
+
+
+def test_one_mask_is_not_given_to_two_images(tmp_path: Path):
+    images = [tmp_path / "test/crack/0.png", tmp_path / "test/dent/0.png"]
+    mask = tmp_path / "masks/0.png"
+    assert pair(tmp_path, images, [mask]).masks == {}
+    assert pair(tmp_path, images, [mask]).unmatched == (mask,)
+
+
+def test_masks_beside_the_images_are_no_images(tmp_path: Path):
+    for number in range(4):
+        save(tmp_path / f"0{number}.jpg", texture(number))
+        save(tmp_path / f"0{number}.png", np.zeros(SIZE) if number else square())
+        save(tmp_path / f"1{number}.png", texture(10 + number))
+        save(tmp_path / f"1{number}_GT.png", np.zeros(SIZE))
+    manifest = open_source(tmp_path)
+    assert {record.name for record in manifest.records} == {f"0{n}.jpg" for n in range(4)} | {
+        f"1{n}.png" for n in range(4)
+    }
+    assert [record.name for record in manifest.records if record.label == 1] == ["00.jpg"]
+    np.testing.assert_array_equal(manifest.select(label=1).read_mask(0), MARKED)
+    assert "8 files beside the images are their masks, and no images" in manifest.notes
+
+
+def marked(tmp_path: Path, mask: str, array: np.ndarray | None = None, **options: object):
+    """A defective image with one mask."""
+    save(tmp_path / "test/crack/0.png", texture())
+    if array is not None:
+        save(tmp_path / "ground_truth/crack" / mask, array, **options)
+    return open_source(tmp_path)
+
+
+def test_a_lossy_mask_is_cut_at_half_of_its_range(tmp_path: Path):
+    manifest = marked(tmp_path, "0.jpg", square())
+    found = with_usable_masks(manifest)
+    assert found.read_mask(0).sum() == 144
+    assert "smooth or lossy mask cut at half of its range: 1 images" in found.notes
+
+
+def test_faint_drawn_masks_keep_all_their_levels(tmp_path: Path):
+    assert marked(tmp_path, "0.png", square(1)).read_mask(0).sum() == 144
+
+
+def inverted(tmp_path: Path) -> None:
+    save(tmp_path / "ground_truth/crack/0.png", 255 - square())
+
+
+def palette(tmp_path: Path) -> None:
+    image = Image.fromarray((square() > 0).astype(np.uint8), mode="P")
+    image.putpalette([255, 255, 255, 255, 0, 0])
+    (tmp_path / "ground_truth/crack").mkdir(parents=True)
+    image.save(tmp_path / "ground_truth/crack/0.png")
+
+
+def of_another_size(tmp_path: Path) -> None:
+    save(tmp_path / "ground_truth/crack/0.png", np.zeros((16, 16)))
+
+
+def damaged(tmp_path: Path) -> None:
+    save(tmp_path / "ground_truth/crack/0.png", square()).write_bytes(b"\x89PNG\r\n\x1a\nno more")
+
+
+def faint_and_lossy(tmp_path: Path) -> None:
+    save(tmp_path / "ground_truth/crack/0.jpg", square(100))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (inverted, "marks 86% of the image and most of its border"),
+        (palette, "marks 100% of the image"),
+        (of_another_size, "is 16x16 pixels, its image 32x32"),
+        (damaged, "mask of test/crack/0.png"),
+        (faint_and_lossy, "no value above half"),
+    ],
+)
+def test_a_mask_that_cannot_be_used_is_left_out_and_named(make, reason: str, tmp_path: Path):
+    save(tmp_path / "test/crack/0.png", texture())
+    make(tmp_path)
+    manifest = open_source(tmp_path)
+    found = with_usable_masks(manifest)
+    assert len(found) == 1
+    assert found.records[0].mask is None
+    [note] = [note for note in found.notes if "left out of the pixel metrics" in note]
+    assert reason in note
+    with pytest.raises(DataError, match=r"mask of test/crack/0\.png"):
+        with_usable_masks(manifest, strict=True)
+
+
+def turned(tmp_path: Path, orientation: int, size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    save(tmp_path / "test/crack/0.jpg", texture(size=size), exif=exif)
+    save(tmp_path / "ground_truth/crack/0.png", square(size=size))
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(6, -1), (8, 1)])
+def test_a_mask_drawn_on_stored_pixels_is_turned_like_its_image(orientation: int, turns: int, tmp_path: Path):
+    turned(tmp_path, orientation, (24, 40))
+    mask = open_source(tmp_path).read_mask(0)
+    np.testing.assert_array_equal(mask, np.rot90(square(size=(24, 40)) > 0, turns))
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(3, (24, 40)), (6, (32, 32))])
+def test_a_mask_whose_place_is_unknown_is_refused(orientation: int, size: tuple[int, int], tmp_path: Path):
+    turned(tmp_path, orientation, size)
+    with pytest.raises(DataError, match="turned by an orientation tag"):
+        open_source(tmp_path).read_mask(0)
+
+
+def test_a_mask_of_arrays_that_marks_the_background_is_refused(tmp_path: Path):
+    images = np.stack([texture(0), texture(1)]).astype(np.uint8)
+    masks = np.stack([np.zeros(SIZE), 255 - square()])
+    np.savez(tmp_path / "a.npz", x=images, y=[0, 1], mask=masks)
+    found = with_usable_masks(open_source(tmp_path / "a.npz"))
+    assert any("marks 86% of the image" in note for note in found.notes)

@@ -1,0 +1,132 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from hizumi.data import open_source
+from hizumi.data.levels import Levels
+from hizumi.data.missing import Filling
+from hizumi.errors import DataError, UsageError
+from hizumi.generation import Modeller
+from hizumi.inspection import Inspector, load, save
+from hizumi.inspection.loaded import restore
+
+COUNT = 24
+
+
+def measured(low: float, high: float, dtype: type, seed: int = 0) -> np.ndarray:
+    """(24, 16, 16) smooth textures with all values from low to high."""
+    rng = np.random.default_rng(seed)
+    columns = np.linspace(0, np.pi, 16)
+    images = np.sin(columns[:, None] + rng.uniform(0, 1, (COUNT, 1, 1))) * np.cos(columns) / 2 + 0.5
+    return (low + (high - low) * images).astype(dtype)
+
+
+def fitted(images: object, **options: object) -> Inspector:
+    return Inspector("pca", **options).fit(images)
+
+
+def findings(inspector: Inspector) -> dict[str, str]:
+    return {finding.name: f"{finding.message}; {finding.remedy}" for finding in inspector.findings_}
+
+
+def test_a_window_hardly_used_is_a_finding_with_the_option_to_give():
+    found = findings(fitted(measured(0, 4095, np.uint16)))
+    assert "6.2% of the window from 0 to 65535" in found["narrow use of the window"]
+    assert "--window auto" in found["narrow use of the window"]
+    for images, window in ((measured(0, 255, np.uint8), None), (measured(0, 4095, np.uint16), (0, 4095))):
+        assert "narrow use of the window" not in findings(fitted(images, window=window))
+
+
+def test_auto_takes_the_window_from_the_training_data_and_keeps_it(tmp_path: Path):
+    inspector = fitted(measured(51241, 52181, np.uint16), window="auto")
+    window = load(save(inspector, tmp_path / "a.hizumi")).preprocessing_.window
+    assert window == inspector.preprocessing_.window
+    assert window.low == pytest.approx(51241 - 47, abs=60)
+    assert window.high == pytest.approx(52181 + 47, abs=60)
+    assert "narrow use of the window" not in findings(inspector)
+
+
+def with_gaps(nodata: float) -> np.ndarray:
+    images = measured(0, 1, np.float32)
+    images[::4, :2] = nodata
+    return images
+
+
+@pytest.mark.parametrize("nodata", [-9999.0, -3.4028234663852886e38])
+def test_one_far_value_that_images_share_is_named_and_left_out(nodata: float, tmp_path: Path):
+    found = findings(fitted(with_gaps(-9999.0)))
+    assert "--nodata=-9999" in found["far values"]
+    inspector = fitted(with_gaps(nodata), nodata=nodata)
+    assert "far values" not in findings(inspector)
+    assert 0 <= inspector.preprocessing_.window.low < inspector.preprocessing_.window.high <= 1
+    assert any("filled with the nearest measured value: 5 images" in note for note in inspector.notes_)
+    # What is missing in a new image is filled as well: its score is that of the nearest values.
+    image = with_gaps(nodata)[:1]
+    by_hand = image.copy()
+    by_hand[0, :2] = image[0, 2]
+    path = save(inspector, tmp_path / "a.hizumi")
+    for judge in (inspector, restore(path), load(path)):
+        scores = [judge.inspect(each).verdicts[0].score for each in (image, by_hand)]
+        assert scores[0] == scores[1]
+
+
+def test_far_values_outside_of_an_automatic_window_are_named():
+    inspector = fitted(with_gaps(-9999.0), window="auto")
+    assert inspector.preprocessing_.window.low == pytest.approx(0, abs=0.2)
+    assert "--nodata=-9999" in findings(inspector)["far values"]
+
+
+def test_values_without_a_gap_between_them_are_not_far():
+    rng = np.random.default_rng(0)
+    sparse = [rng.exponential(10, (32, 32)).astype(np.float32) for _ in range(8)]
+    levels = Levels.of(sparse)
+    assert levels.far_share == 0
+    sparse[0][3, 3] = 65535
+    levels = Levels.of(sparse)
+    assert (levels.highest, levels.nodata) == (65535, None)
+    assert levels.high == max(image[image < 65535].max() for image in sparse)
+
+
+def test_the_reason_is_given_where_no_image_can_be_read(tmp_path: Path):
+    images = measured(0, 1, np.float32)
+    images[:, 0] = np.nan
+    for number, image in enumerate(images):
+        tifffile.imwrite(tmp_path / f"{number:02}.tif", image)
+    with pytest.raises(DataError, match=r"none of its 19 images can be read; the first is .*NaN.*--fill-nan"):
+        fitted(tmp_path)
+    inspector = fitted(tmp_path, fill_nan=True)
+    window = inspector.preprocessing_.window
+    assert (window.low, window.high) == (np.nanmin(images), np.nanmax(images))
+    judged = inspector.inspect(tmp_path)
+    assert len(judged.verdicts) == COUNT
+    for model in (Modeller("autoencoder", fill_nan=True), Inspector("pca", nodata=3.0)):
+        with pytest.raises(UsageError, match="are for images"):
+            model.fit(np.random.default_rng(0).normal(size=(20, 3)))
+
+
+def test_the_tag_of_a_tiff_names_its_nodata(tmp_path: Path):
+    for number, image in enumerate(with_gaps(-9999.0)):
+        tifffile.imwrite(tmp_path / f"{number:02}.tif", image, extratags=[(42113, "s", 0, "-9999", True)])
+    notes = open_source(tmp_path).read(0).notes
+    assert notes == ("-9999 is no measurement as the tag GDAL_NODATA says; give --nodata=-9999",)
+    assert not any("GDAL_NODATA" in note for note in fitted(tmp_path, nodata=-9999.0).notes_)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_filling_takes_the_nearest_value_of_the_row_or_the_nearest_row(seed: int):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 100, (7, 9, 2)).astype(np.float32)
+    image[rng.random(image.shape) < 0.5] = np.nan
+    image[[0, 3], :, 1] = np.nan
+    filled, notes = Filling(nan=True).fill(image, "a")
+    for row, column, channel in np.ndindex(image.shape):
+        plane = image[:, :, channel]
+        measured_rows = [r for r in range(7) if not np.isnan(plane[r]).all()]
+        its_row = min(measured_rows, key=lambda r: abs(r - row))
+        measured_columns = [c for c in range(9) if not np.isnan(plane[its_row, c])]
+        assert filled[row, column, channel] == plane[its_row, min(measured_columns, key=lambda c: abs(c - column))]
+    assert len(notes) == 1
+    with pytest.raises(DataError, match="no pixel with a measurement in channel 0"):
+        Filling(nodata=7).fill(np.full((2, 2, 1), 7, np.uint8), "a")

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hizumi.errors import DataError
+from hizumi.inspection import Inspector, load, save
+from hizumi.preprocessing.choosing import working_sizing
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "working_size", "expected"),
+    [
+        (64, 64, 64, (64, 64)),
+        (256, 256, 64, (64, 64)),
+        (500, 1260, 64, (40, 102)),
+        (1260, 500, 224, (356, 141)),
+        (40, 96, 64, (40, 96)),  # fewer pixels than 64x64
+        (3, 1000, 64, (3, 1000)),
+        (10, 100_000, 64, (4, 40_000)),
+    ],
+)
+def test_the_number_of_pixels_is_bounded(height: int, width: int, working_size: int, expected: tuple[int, int]):
+    sizing = working_sizing(height, width, working_size)
+    assert (sizing.height, sizing.width) == expected
+
+
+def noise(folder: Path, size: tuple[int, int], count: int = 10) -> Path:
+    folder.mkdir()
+    for seed in range(count):
+        pixels = np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{seed}.png")
+    return folder
+
+
+def test_much_shrinking_is_said_with_the_options_that_avoid_it(tmp_path: Path):
+    wide = noise(tmp_path / "wide", (100, 252))
+    [note] = Inspector("pca").fit(wide).notes_
+    assert note.startswith("shrunk by more than 3 to 51x20 pixels")
+    assert "--tiles" in note
+    assert "--image-size" in note
+    assert note.endswith(": 8 images")
+    for options in ({"image_size": (50, 126)}, {"image_size": 32, "sizing": "tile"}):
+        assert not Inspector("pca", **options).fit(wide).notes_
+
+
+def test_images_too_small_for_a_network_are_named_at_their_real_size(tmp_path: Path):
+    thin = noise(tmp_path / "thin", (3, 1000))
+    with pytest.raises(DataError, match=r"1000x3 pixels are too small: .* --image-size"):
+        Inspector("ganomaly", preset="fast").fit(thin)
+
+
+def test_the_limit_of_pixels_can_be_raised_and_is_kept(tmp_path: Path):
+    folder = noise(tmp_path / "large", (40, 50))
+    with pytest.raises(DataError, match=r"50x40 pixels, more than the limit of 1,000; .* --pixel-limit 2000"):
+        Inspector("pca", pixel_limit=1000).fit(folder)
+    inspector = load(save(Inspector("pca", pixel_limit=2000).fit(folder), tmp_path / "a.hizumi"))
+    assert inspector.preprocessing_.pixel_limit == 2000
+    larger = noise(tmp_path / "larger", (40, 51))
+    assert [failure.name for failure in inspector.inspect(larger).failures] == [f"{n}.png" for n in range(10)]
