@@ -13,6 +13,9 @@ from hizumi.shapes import Float, Integer
 FEWEST_EXCESSES = 20
 _TAIL_SHARE = 0.02
 _LARGEST_TAIL_SHARE = 0.1  # beyond it, the scores are not a tail
+CONFIDENCE = 0.98  # nominal: with twenty excesses, the limit lies above the true quantile somewhat less often
+_SHAPES = np.linspace(-0.5, 3.0, 71)  # over which the likelihood of a quantile is maximised
+_TAIL_ERRORS = np.linspace(0.0, 4.0, 5)  # of the share of scores in the tail, in standard errors of its logarithm
 _SMALLEST_SHAPE = -0.5  # below, the likelihood of a generalised Pareto is not regular, and below -1 not bounded
 
 
@@ -68,10 +71,12 @@ def chi_square_limit(
 
 
 def peaks_over_threshold_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
-    """The quantile of a generalised Pareto law fitted to the largest scores, for rates below 1 / n.
+    """An upper confidence limit of the quantile of a Pareto law of the largest scores, for rates below 1 / n.
 
-    Falls back to the conformal rule, and says so, when the tail has fewer than 20 scores or the rate lies outside it.
-    Pickands, "Statistical inference using extreme order statistics" (1975).
+    The quantile itself would be as often too low as too high, and with some twenty excesses several times too low in
+    rate. Falls back to the conformal rule, and says so, when the tail has fewer than 20 scores or the rate lies outside
+    it. Pickands, "Statistical inference using extreme order statistics" (1975); the limit is that of the profile
+    likelihood, Coles, "An introduction to statistical modeling of extreme values" (2001), 4.3.3.
     """
     count = len(scores)
     tail = max(FEWEST_EXCESSES, math.ceil(count * max(_TAIL_SHARE, 2 * false_alarm_rate)))
@@ -80,15 +85,62 @@ def peaks_over_threshold_limit(scores: Float[np.ndarray, "n"], false_alarm_rate:
     if tail > _LARGEST_TAIL_SHARE * count or len(excesses) < FEWEST_EXCESSES:
         return _conformal_instead(scores, false_alarm_rate)
     shape, scale = fit_generalised_pareto(excesses)
-    log_ratio = math.log(false_alarm_rate * count / len(excesses))
-    growth = -log_ratio if abs(shape) < 1e-12 else math.expm1(-shape * log_ratio) / shape
-    value = start + scale * growth
+    ratio = false_alarm_rate * count / len(excesses)
+    estimate, limit = scale * float(_growth(np.array(shape), ratio)), upper_tail_quantile(excesses, ratio)
     words = (
         f"Peaks over threshold: a generalised Pareto tail (shape {shape:.3g}, scale {scale:.3g}) fitted to the "
-        f"{len(excesses)} largest of {count} scores; {percent(false_alarm_rate)} of good images are flagged if the "
-        f"tail continues like that; {_above(scores, value)}."
+        f"{len(excesses)} largest of {count} scores. If the tail continues like that, its best guess for "
+        f"{percent(false_alarm_rate)} is {start + estimate:.4g}, but that is uncertain: the threshold is "
+        "an upper limit, so that no more good images than asked are flagged in about 95 % of calibrations; "
+        f"{_above(scores, start + limit)}."
     )
-    return Threshold(value, "peaks-over-threshold", false_alarm_rate, None, words)
+    return Threshold(start + limit, "peaks-over-threshold", false_alarm_rate, None, words)
+
+
+def upper_tail_quantile(excesses: Float[np.ndarray, "n"], ratio: float) -> float:
+    """The largest excess, exceeded by a share `ratio` of all, that the profile likelihood does not reject.
+
+    The likelihood is maximised over the shape and over the true share of the tail, whose logarithm has a standard error
+    of 1 / sqrt(n). What it may fall is Student's for n excesses and two parameters, as twenty are few for chi-square.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import stdtrit
+
+    shape, scale = fit_generalised_pareto(excesses)
+    best = float(_log_likelihood(excesses, np.array([shape]), np.array([scale]))[0])
+    count = len(excesses)
+    drop = count / 2 * math.log1p(float(stdtrit(count - 2, CONFIDENCE)) ** 2 / (count - 2))
+    growths = np.concatenate([_growth(_SHAPES, ratio * math.exp(-error / count**0.5)) for error in _TAIL_ERRORS])
+    shapes, penalties = np.tile(_SHAPES, len(_TAIL_ERRORS)), np.repeat(_TAIL_ERRORS**2 / 2, len(_SHAPES))
+
+    def beyond(log_quantile: float) -> float:
+        likelihoods = _log_likelihood(excesses, shapes, math.exp(log_quantile) / growths)
+        return best - drop - float((likelihoods - penalties).max())
+
+    lowest = math.log(scale * float(_growth(np.array(shape), ratio)))
+    highest = lowest + 1.0
+    while beyond(highest) < 0:
+        highest += 1.0
+    return math.exp(float(brentq(beyond, lowest, highest, xtol=1e-3)))
+
+
+def _growth(shapes: Float[np.ndarray, "..."], ratio: float) -> Float[np.ndarray, "..."]:
+    """The excess that a share `ratio` exceeds, in units of the scale."""
+    log_ratio = math.log(ratio)
+    safe = np.where(np.abs(shapes) < 1e-12, 1e-12, shapes)
+    return np.asarray(np.expm1(-safe * log_ratio) / safe)
+
+
+def _log_likelihood(
+    excesses: Float[np.ndarray, "n"], shapes: Float[np.ndarray, "k"], scales: Float[np.ndarray, "k"]
+) -> Float[np.ndarray, "k"]:
+    """Of generalised Pareto laws, -inf where an excess lies beyond a law's end."""
+    safe = np.where(np.abs(shapes) < 1e-12, 1e-12, shapes)
+    inside = safe[:, None] * (excesses / scales[:, None])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.where(inside > -1, np.log1p(inside), np.inf)
+    sums = (1 + 1 / safe) * logs.sum(1)
+    return np.where(np.isfinite(sums), -len(excesses) * np.log(scales) - sums, -np.inf)
 
 
 def fit_generalised_pareto(excesses: Float[np.ndarray, "n"]) -> tuple[float, float]:

@@ -106,6 +106,8 @@ class AdaGAN(Adversarial):
         return {"classifier": self.update(f"classifier {stage}", loss)}
 
     def _play(self, stage: int, batch: Tensor) -> dict[str, Tensor]:
+        if self.average is not None and stage >= self.generator.shares.count_nonzero():
+            self.average.restart()  # else the new generator's average would keep a part of its random start
         self.train().generator.set_shares(self._shares(stage))
         if stage > 0:
             batch = self._reweighted(stage, batch)
