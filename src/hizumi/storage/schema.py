@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 Rule = Callable[[Any, str], None]
@@ -96,8 +97,19 @@ def mapping(rule: Rule, least: int = 0) -> Rule:
     return check
 
 
-def fields(rules: Mapping[str, Rule], others: Rule | None = None) -> Rule:
-    """An object with all of these fields, and where there is a rule for `others`, with those."""
+def boolean(value: Any, where: str) -> None:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise _wrong(where, value, "true or false")
+
+
+def fields(
+    rules: Mapping[str, Rule], others: Rule | None = None, later: Mapping[str, Rule] = MappingProxyType({})
+) -> Rule:
+    """An object with all of these fields, perhaps with those of `later`, which earlier versions did not write.
+
+    Where there is a rule for `others`, it may have those, too.
+    """
 
     def check(value: Any, where: str) -> None:
         if not isinstance(value, Mapping):
@@ -106,7 +118,9 @@ def fields(rules: Mapping[str, Rule], others: Rule | None = None) -> Rule:
             if name not in value:
                 raise ValueError(f"{_inside(where, name)}: it is missing")
             rule(value[name], _inside(where, name))
-        for name in value.keys() - rules.keys():
+        for name in value.keys() & later.keys():
+            later[name](value[name], _inside(where, name))
+        for name in value.keys() - rules.keys() - later.keys():
             if others is None:
                 raise ValueError(f"{_inside(where, str(name)[:LONGEST_SHOWN])}: there is no such field")
             others(value[name], _inside(where, name))

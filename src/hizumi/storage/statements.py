@@ -1,6 +1,6 @@
 """The one schema of all that bundles state, in today's format; earlier formats are brought to it before the check."""
 
-from hizumi.storage.schema import Rule, anything, choice, fields, items, mapping, number, optional, text, whole
+from hizumi.storage.schema import Rule, anything, boolean, choice, fields, items, mapping, number, optional, text, whole
 
 LARGEST_SIDE = 100_000  # pixels
 LARGEST_AREA = 100_000_000  # pixels; images of more are not decoded either
@@ -27,16 +27,31 @@ SIDE = whole(1, LARGEST_SIDE)
 SIZING = fields({"height": SIDE, "width": SIDE, "mode": choice("resize", "tile"), "overlap": number(0, 0.9)})
 MOTION = fields({"window": WINDOW, "channels": CHANNELS, "largest": number(0), "side": optional(SIDE)})
 NUMBERS = items(number())
+SCALER = fields({"mean": NUMBERS, "scale": NUMBERS}, later={"constant": items(boolean)})
+FILLING = fields({"nodata": optional(number()), "nan": boolean})
+TABLE = fields(
+    {
+        "names": items(text),
+        "words": mapping(items(text)),
+        "imputed": items(text),
+        "has_names": boolean,
+        "left_out": items(text),
+        "label_column": optional(text),
+        "id_column": optional(text),
+        "good": items(text),
+    }
+)
 PREPROCESSING = fields(
     {
         "sizing": optional(SIZING),
         "window": optional(WINDOW),
         "channels": optional(CHANNELS),
         "motion": optional(MOTION),
-        "scaler": optional(fields({"mean": NUMBERS, "scale": NUMBERS})),
+        "scaler": optional(SCALER),
         "target": optional(fields({"window": WINDOW, "channels": CHANNELS})),
         "enlarge": whole(1, 64),
-    }
+    },
+    later={"table": optional(TABLE), "filling": optional(FILLING), "pixel_limit": whole(1)},
 )
 THRESHOLD = fields(
     {"value": number(), "rule": text, "asked_rate": RATE, "promised_rate": optional(RATE), "words": text}
