@@ -237,3 +237,21 @@ def test_a_bundle_without_scores_is_refused(scores):
     fields, _ = fit_everything(scores).to_dict()
     with pytest.raises(BundleError, match="scores"):
         Calibration.from_dict(fields, {})
+
+
+def test_a_threshold_of_ones_own_is_kept_and_promises_nothing() -> None:
+    scores = np.arange(100.0)
+    given = Calibration.fit(scores, pixel_maxima=scores + 1, pixel_median=0.0).with_(threshold=89.5)
+    assert given.threshold.value == 89.5
+    assert given.threshold.promised_rate is None
+    assert "10 of 100 held-out good images above it, 10%" in given.promise()
+    assert given.pixel_threshold.rule == "conformal"
+    assert given.is_anomalous(np.array([89.5, 89.6])).tolist() == [False, True]
+    fields, arrays = given.to_dict()
+    assert Calibration.from_dict(fields, arrays).with_(false_alarm_rate=0.5).threshold.value == 89.5
+    assert given.with_(rule="conformal").threshold.value == Calibration.fit(scores).threshold.value
+    for wrong in (math.nan, math.inf):
+        with pytest.raises(UsageError, match="in units of the score"):
+            given.with_(threshold=wrong)
+    with pytest.raises(UsageError, match="needs a threshold"):
+        Calibration.fit(scores, rule="given")

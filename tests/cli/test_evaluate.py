@@ -1,3 +1,4 @@
+import csv
 import json
 import shutil
 
@@ -67,8 +68,14 @@ def test_compare_ranks_detectors(hizumi, parts, tmp_path):
     assert outcome.code == 0
     runs = [(run["detector"], run["seed"]) for run in outcome.json["runs"]]
     assert runs == [("reconstruction", 0), ("reconstruction", 1), ("mahalanobis", 0), ("mahalanobis", 1)]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.html", "result.json", "runs.csv"}
+    written = {"report.html", "result.json", "runs.csv", "verdicts.csv", "bundles"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == written
     assert "mahalanobis" in outcome.err
+    with (tmp_path / "out" / "verdicts.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (row["detector"], row["seed"]) == ("mahalanobis", "1")]
+    again = hizumi("inspect", tmp_path / "out" / "bundles" / "mahalanobis-1.hizumi", parts / "test", "--json", "-").json
+    scores = {verdict["name"]: verdict["score"] for verdict in again["verdicts"]}
+    assert {row["name"].removeprefix("test/"): float(row["score"]) for row in rows} == scores
 
 
 def test_one_failure_does_not_lose_the_others(hizumi, parts, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@ import statistics
 import pytest
 
 from hizumi.report import summarise
+from hizumi.report.tables import wasted_rankings
 
 
 def test_summary_is_mean_and_deviation_of_the_runs() -> None:
@@ -18,3 +19,10 @@ def test_summary_is_mean_and_deviation_of_the_runs() -> None:
     assert other["runs"] == 3
     assert other["image_auroc"]["mean"] == pytest.approx(statistics.mean(values))
     assert other["image_auroc"]["deviation"] == pytest.approx(statistics.stdev(values))
+
+
+def test_a_threshold_that_wastes_a_good_ranking_is_said() -> None:
+    line = {"detector": "pca", "image_auroc": {"mean": 0.989}, "recall": {"mean": 0.025}}
+    (sentence,) = wasted_rankings([line, line | {"recall": {"mean": 0.8}}, line | {"image_auroc": {"mean": 0.7}}])
+    assert sentence.startswith("pca tells defects from good images (AUROC 0.989), and its threshold finds 2% of them")
+    assert wasted_rankings([{"detector": "pca"}]) == []

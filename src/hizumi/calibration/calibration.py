@@ -31,8 +31,9 @@ RULES = {
     "chi-square": "the chi-square law, for Mahalanobis scores of Gaussian features",
     "peaks-over-threshold": "a Pareto tail fitted to the largest scores, for rates below 1/n",
     "best-f1": "the largest F1 on a labelled set that holds anomalies",
+    "given": "a threshold of your own",
 }
-_OF_IMAGES_ONLY = ("chi-square", "best-f1")  # a map's maximum is not chi-square distributed and has no label
+_OF_IMAGES_ONLY = ("chi-square", "best-f1", "given")  # none of them says anything of the maxima of maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +114,23 @@ class Calibration:
             map_range = (float(pixel_median), float(pixel_median + 2 * half))
         return cls(scores, rule, false_alarm_rate, options, threshold, pixel_maxima, pixel_threshold, map_range)
 
-    def with_(self, *, rule: str | None = None, false_alarm_rate: float | None = None) -> Self:
-        """Recalibrate on the held-out scores with another rule or rate, without the detector."""
+    def with_(
+        self, *, rule: str | None = None, false_alarm_rate: float | None = None, threshold: float | None = None
+    ) -> Self:
+        """Recalibrate on the held-out scores with another rule or rate, or a given threshold, without the detector.
+
+        Raises UsageError for a threshold that is not finite, or with a rule of its own.
+        """
+        options, rule = self.options, self.rule if rule is None else rule
+        if threshold is not None:
+            if not np.isfinite(threshold):
+                raise UsageError(f"the threshold is {threshold}; give a number in units of the score")
+            options, rule = {**options, "given_threshold": float(threshold)}, "given"
         return self._decide(
             self.scores,
-            self.rule if rule is None else rule,
+            rule,
             self.false_alarm_rate if false_alarm_rate is None else false_alarm_rate,
-            self.options,
+            options,
             self.pixel_maxima,
             None if self.map_range is None else self.map_range[0],
         )
@@ -211,8 +222,22 @@ def _by_rule(rule: str, scores: Float[np.ndarray, "n"], rate: float, options: di
             return peaks_over_threshold_limit(scores, rate)
         case "best-f1":
             return _best_f1_limit(rate, options)
+        case "given":
+            return _given_limit(scores, rate, options)
         case _:
             return conformal_limit(scores, rate)
+
+
+def _given_limit(scores: Float[np.ndarray, "n"], rate: float, options: dict[str, float]) -> Threshold:
+    if "given_threshold" not in options:
+        raise UsageError("the rule given needs a threshold: hizumi calibrate --threshold VALUE (`threshold`)")
+    value = options["given_threshold"]
+    above = int((scores > value).sum())
+    words = (
+        f"The threshold is the one that was given: {above} of {good_images(len(scores), 'held-out')} above it, "
+        f"{percent(above / len(scores))}. No rate is promised."
+    )
+    return Threshold(value, "given", rate, None, words)
 
 
 def _best_f1_limit(rate: float, options: dict[str, float]) -> Threshold:

@@ -37,6 +37,10 @@ def calibrate(
         str | None,
         typer.Option("--labelled", metavar="DATA", help="Labelled data with anomalies, for the best-f1 rule."),
     ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", metavar="VALUE", help="A threshold of your own: scores above it are anomalous."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write; BUNDLE itself if not given.")
     ] = None,
@@ -49,12 +53,17 @@ def calibrate(
     from hizumi.data import Manifest, open_source
     from hizumi.inspection import load, save
 
-    if false_alarm_rate is None and rule is None and labelled is None:
-        raise UsageError("nothing to change: give --false-alarm-rate, --rule or --labelled")
+    if false_alarm_rate is None and rule is None and labelled is None and threshold is None:
+        raise UsageError("nothing to change: give --false-alarm-rate, --rule, --labelled or --threshold")
     inspector = load(bundle)
     before = inspector.calibration_
     known = Manifest(()) if labelled is None else open_source(labelled, motion=inspector.uses_motion)
-    inspector.calibrate(false_alarm_rate=false_alarm_rate, rule=rule, labelled=None if labelled is None else known)
+    inspector.calibrate(
+        false_alarm_rate=false_alarm_rate,
+        rule=rule,
+        labelled=None if labelled is None else known,
+        threshold=threshold,
+    )
     output = save(inspector, output or bundle)
     result = changed_result(inspector.calibration_, known.notes, unread(known.unopened))
     console = answer(result | {"bundle": str(output)}, json_to)

@@ -1,18 +1,20 @@
 """`hizumi compare`: several detectors on the same data."""
 
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.console import BAD, GOOD, answer, coloured, print_table
+from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import result_of_assessment
 from hizumi.errors import DataError, HizumiError, UsageError
-from hizumi.runs.results import comparison_result, comparison_rows
+from hizumi.runs.results import comparison_result, comparison_rows, verdict_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +44,8 @@ def compare(
 ) -> None:
     """Fit and evaluate several detectors on the same data.
 
-    Writes one report.html, result.json and runs.csv.
+    Writes one report.html, result.json, runs.csv, verdicts.csv with the score of each image in each run, and the bundle
+    of each run, in bundles/.
     """
     from hizumi.data.masks import with_usable_masks
     from hizumi.report import summarise, write_comparison
@@ -68,33 +71,45 @@ def compare(
             )
         if strict:
             with_usable_masks(manifest, strict=True)  # before the first fit
-        contents, rows, failed = _run_all(inspectors, manifest, strict)
-    if not rows:
-        raise next(iter(failed.values()))
-    summary = summarise(rows)
-    result = comparison_result(manifest.name, summary, rows, failed)
-    write_comparison(output / "report.html", contents, rows)
+        runs = _run_all(inspectors, manifest, output, strict)
+    if not runs.rows:
+        raise next(iter(runs.failed.values()))
+    summary = summarise(runs.rows)
+    result = comparison_result(manifest.name, summary, runs.rows, runs.failed)
+    write_comparison(output / "report.html", list(runs.contents.values()), runs.rows)
     write_json(output / "result.json", result)
-    write_csv(output / "runs.csv", comparison_rows(rows))
+    write_csv(output / "runs.csv", comparison_rows(runs.rows))
+    write_csv(output / "verdicts.csv", runs.verdicts)
     console = answer(result, json_to)
-    _show(console, summary, failed)
+    _show(console, summary, runs.failed)
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
-    if failed:
+    console.print(f"The bundles are in {output / 'bundles'}.")
+    if runs.failed:
         raise typer.Exit(1)
 
 
+@dataclass
+class _Runs:
+    """Contents of each detector's first run, rows of every run and of every verdict, and what failed.
+
+    A failure stops none of the others.
+    """
+
+    contents: "dict[str, ReportContent]" = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    failed: dict[str, HizumiError] = field(default_factory=dict)
+
+
 def _run_all(
-    inspectors: Mapping[tuple[str, int], "Inspector"], manifest: "Manifest", strict: bool
-) -> tuple[list["ReportContent"], list[dict[str, Any]], dict[str, HizumiError]]:
-    """Contents of each detector's first run, a row for every run, and what failed, which stops none of the others."""
-    from hizumi.inspection import held_out
+    inspectors: Mapping[tuple[str, int], "Inspector"], manifest: "Manifest", output: Path, strict: bool
+) -> "_Runs":
+    from hizumi.inspection import held_out, save
     from hizumi.report.assessment import assess
 
-    contents: dict[str, ReportContent] = {}
-    rows: list[dict[str, Any]] = []
-    failed: dict[str, HizumiError] = {}
+    runs = _Runs()
     for (name, seed), inspector in inspectors.items():
-        if name in failed:
+        if name in runs.failed:
             continue
         try:
             with shown_progress(f"{name}, seed {seed}") as observe:
@@ -103,18 +118,29 @@ def _run_all(
         except HizumiError as error:
             if strict:
                 raise
-            failed[name] = error
+            runs.failed[name] = error
             continue
-        rows.append({"detector": name, "seed": seed} | result_of_assessment(content))
-        contents.setdefault(name, content)
-    return list(contents.values()), rows, failed
+        run = {"detector": name, "seed": seed}
+        bundle = save(inspector, output / "bundles" / f"{_file_name(name)}-{seed}.hizumi")
+        runs.rows.append(run | {"bundle": str(bundle)} | result_of_assessment(content))
+        each = verdict_rows(content.verdicts, content.kinds, content.labels.tolist(), content.failures)
+        runs.verdicts += [run | row for row in each]
+        runs.contents.setdefault(name, content)
+    return runs
+
+
+def _file_name(detector: str) -> str:
+    """A detector's name without what file names cannot hold everywhere."""
+    return re.sub(r"[^\w.-]+", "_", detector).strip("_")
 
 
 def _show(console: "Console", summary: Sequence[Mapping[str, Any]], failed: Mapping[str, HizumiError]) -> None:
-    from hizumi.report.tables import MEASURES
+    from hizumi.report.tables import MEASURES, wasted_rankings
 
     cells = [[line["detector"], line["runs"], *(_cell(line.get(key)) for key in MEASURES)] for line in summary]
     print_table(console, ["Detector", ">Runs", *(f">{name}" for name in MEASURES.values())], cells, "Best first")
+    for sentence in wasted_rankings(summary):
+        console.print(coloured(f"- {sentence}.", WARNING))
     for name, error in failed.items():
         console.print(coloured(f"{name} failed: {error}", BAD))
 

@@ -171,6 +171,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         """Raise UsageError where an argument, its own or the detector's, is wrong; `fit` does so before it reads."""
         check_arguments(self)
         check_rule(self.rule, self.false_alarm_rate)
+        if self.rule == "given":
+            raise UsageError("a threshold of your own is given to calibrate, after the fit: fit with another rule")
         if self.rule == "best-f1":
             raise UsageError("the best-f1 rule needs labelled data: fit with another rule, then calibrate with them")
         if self.rule == "chi-square" and not self._detector_type().follows_chi_square:
@@ -214,14 +216,26 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         return -self.calibration_.threshold.value
 
     def calibrate(
-        self, *, false_alarm_rate: float | None = None, rule: str | None = None, labelled: Any = None
+        self,
+        *,
+        false_alarm_rate: float | None = None,
+        rule: str | None = None,
+        labelled: Any = None,
+        threshold: float | None = None,
     ) -> Self:
-        """Change threshold, rate or rule without fitting again; best-f1 takes `labelled` data with anomalies."""
+        """Change threshold, rate or rule without fitting again; best-f1 takes `labelled` data with anomalies.
+
+        A `threshold` of your own, in units of the score, comes in place of a rule; that of maps keeps to the rate.
+        """
         check_is_fitted(self, "detector_")
+        if threshold is not None and not (rule is None and labelled is None):
+            raise UsageError("a threshold of your own leaves nothing to a rule or to labelled data; give one of them")
         if labelled is not None:
             self.calibration_ = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
         else:
-            self.calibration_ = self.calibration_.with_(rule=rule, false_alarm_rate=false_alarm_rate)
+            self.calibration_ = self.calibration_.with_(
+                rule=rule, false_alarm_rate=false_alarm_rate, threshold=threshold
+            )
         now = self.calibration_
         self.options_ = {**self.options_, "rule": now.rule, "false_alarm_rate": now.false_alarm_rate}
         return self

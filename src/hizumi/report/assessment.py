@@ -29,13 +29,14 @@ def assess(
     read = [index for index, item in enumerate(items) if isinstance(item, Verdict)]
     manifest = replace(manifest, records=tuple(manifest.records[index] for index in read))
     labels = [record.label for record in manifest.records]
+    masks = [manifest.read_mask(index) for index in range(len(manifest))]
     evaluation = None
     if any(label is not None for label in labels):
         evaluation = evaluate(
             verdicts,
             labels=labels,
             kinds=[record.kind for record in manifest.records],
-            masks=[manifest.read_mask(index) for index in range(len(manifest))],
+            masks=masks,
             calibration=inspector.calibration_,
             refused_masks=refused,
         )
@@ -47,6 +48,7 @@ def assess(
         verdicts=verdicts,
         calibration=inspector.calibration_,
         evaluation=evaluation,
+        masks=masks,
         journal=inspector.journal_.records,
         findings=inspector.findings_,
         options=inspector.options_,

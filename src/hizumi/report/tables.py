@@ -9,11 +9,14 @@ import numpy as np
 MEASURES = {
     "image_auroc": "Image AUROC",
     "average_precision": "Average precision",
+    "recall": "Defects found",
     "pixel_auroc": "Pixel AUROC",
     "aupro": "AUPRO",
     "realised_false_alarm_rate": "False alarms",
     "fit_seconds": "Fit (s)",
 }
+
+GOOD_RANKING, FEW_FOUND = 0.9, 0.5  # an AUROC, and the share of defects found at the threshold
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -36,3 +39,17 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 }
         table.append(line)
     return sorted(table, key=lambda line: -line.get("image_auroc", {"mean": -math.inf})["mean"])
+
+
+def wasted_rankings(summary: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each detector that ranks defects above good images, and whose threshold lets most of them pass."""
+    sentences = []
+    for line in summary:
+        area, found = (line.get(key, {}).get("mean", math.nan) for key in ("image_auroc", "recall"))
+        if area >= GOOD_RANKING and found < FEW_FOUND:
+            sentences.append(
+                f"{line['detector']} tells defects from good images (AUROC {area:.3f}), and its threshold finds "
+                f"{found:.0%} of them: give more good images, a higher --false-alarm-rate, or --folds, by which all "
+                "good images set the threshold"
+            )
+    return sentences
