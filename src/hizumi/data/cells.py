@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hizumi.errors import DataError
-from hizumi.storage.files import printable
+from hizumi.storage.files import open_regular, printable
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 MISSING_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-"})
@@ -118,10 +118,11 @@ def _heading(rows: list[Line], comments_before: list[Line], decimal_comma: bool)
 def _text(path: Path) -> str:
     where = printable(path)
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.read()
         if content.startswith(b"\x1f\x8b"):
-            with gzip.open(io.BytesIO(content)) as file:
-                content = file.read(MAX_TEXT_BYTES + 1)
+            with gzip.open(io.BytesIO(content)) as packed:
+                content = packed.read(MAX_TEXT_BYTES + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{where}: is damaged or cut short; copy it again") from error
     except OSError as error:
