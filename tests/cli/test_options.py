@@ -41,7 +41,19 @@ RUN = {
     "--dry-run": False,
     "--json": None,
 }
-SOURCE = {"--normal-class": None, "--good": None, "--layout": "auto", "--recursive": True, "--channels": None}
+SOURCE = {
+    "--normal-class": None,
+    "--good": None,
+    "--layout": "auto",
+    "--recursive": True,
+    "--channels": None,
+    "--label-column": None,
+    "--id-column": None,
+    "--ignore": None,
+    "--columns": None,
+    "--one-hot": False,
+    "--impute": False,
+}
 OPTIONS = {
     "fit": {"--detector": "reconstruction", "--output": "parts.hizumi", "--set": None}
     | SOURCE
@@ -54,6 +66,7 @@ OPTIONS = {
         "--set": None,
         "--targets": None,
         "--pairing": None,
+        "--preset": None,
         "--normal-class": None,
     }
     | SIZING

@@ -36,13 +36,13 @@ def noise(folder: Path, size: tuple[int, int], count: int = 10) -> Path:
 
 def test_much_shrinking_is_said_with_the_options_that_avoid_it(tmp_path: Path):
     wide = noise(tmp_path / "wide", (100, 252))
-    [note] = Inspector("pca").fit(wide).notes_
+    [note] = [note for note in Inspector("pca").fit(wide).notes_ if "shrunk" in note]
     assert note.startswith("shrunk by more than 3 to 51x20 pixels")
     assert "--tiles" in note
     assert "--image-size" in note
     assert note.endswith(": 8 images")
     for options in ({"image_size": (50, 126)}, {"image_size": 32, "sizing": "tile"}):
-        assert not Inspector("pca", **options).fit(wide).notes_
+        assert not [note for note in Inspector("pca", **options).fit(wide).notes_ if "shrunk" in note]
 
 
 def test_images_too_small_for_a_network_are_named_at_their_real_size(tmp_path: Path):

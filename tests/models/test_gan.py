@@ -148,7 +148,8 @@ def test_weight_average_by_hand(steps_each: int) -> None:
         model.clock.steps_done = step
         model.step(torch.randn(8, 1, 8, 8))
         if step % steps_each == steps_each - 1:
-            decay = min(0.3, (1 + step) / (10 + step))
+            done = step // steps_each
+            decay = min(0.3, (1 + done) / (10 + done))
             for name, value in model.generator.named_parameters():
                 average[name] = decay * average[name] + (1 - decay) * value.detach()
     assert model.average is not None

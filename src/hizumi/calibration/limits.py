@@ -91,7 +91,7 @@ def peaks_over_threshold_limit(scores: Float[np.ndarray, "n"], false_alarm_rate:
         f"Peaks over threshold: a generalised Pareto tail (shape {shape:.3g}, scale {scale:.3g}) fitted to the "
         f"{len(excesses)} largest of {count} scores. If the tail continues like that, its best guess for "
         f"{percent(false_alarm_rate)} is {start + estimate:.4g}, but that is uncertain: the threshold is "
-        "an upper limit, so that no more good images than asked are flagged in about 95 % of calibrations; "
+        "an upper confidence limit, which few calibrations put so low that more good images than asked are flagged; "
         f"{_above(scores, start + limit)}."
     )
     return Threshold(start + limit, "peaks-over-threshold", false_alarm_rate, None, words)

@@ -10,7 +10,7 @@ from hizumi.data.labels import ANOMALOUS
 from hizumi.data.layouts import ADVICE, counted, understood
 from hizumi.data.manifest import UNLABELLED, Manifest, Record, Unopened
 from hizumi.data.mask_pixels import marks_of
-from hizumi.data.masks import is_mask_folder, notes_on_masks, one_or_all, pair, without_masks_beside
+from hizumi.data.masks import is_mask_folder, notes_on_masks, one_or_all, pair, stem_of_picture, without_masks_beside
 from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
@@ -33,17 +33,18 @@ def open_folder(root: Path, options: SourceOptions) -> Manifest:
     pairing = pair(root, [path for path in anomalous if isinstance(path, Path)], in_folders)
     records = [_masked(record, {**pairing.masks, **beside}, beside) for record in understanding.records]
     note = f"understood as {understanding.layout}: {counted(records)}"
-    unmatched = set(pair(root, pictures, pairing.unmatched).unmatched)
+    unmatched = pair(root, pictures, pairing.unmatched).unmatched
+    stems = {path.stem.lower() for path in pictures}
     used = {mask for record in records for mask in record.mask_files}
     unused = [path for path in found.images if path not in used and path not in set(pictures)]
     return Manifest(
         tuple(records),
         name=printable(root.resolve().name),
-        notes=(note, *understanding.notes, *notes_on_masks(root, records, sorted(unmatched))),
+        notes=(note, *understanding.notes, *notes_on_masks(root, records, unmatched)),
         unopened=(
             *found.unopened,
             *(Unopened(printable(path.relative_to(root)), "is a video beside images") for path in found.videos),
-            *(_unused_mask(root, path, path not in unmatched) for path in unused),
+            *(_unused_mask(root, path, bool(_own_names(path) & stems)) for path in unused),
         ),
     )
 
@@ -66,6 +67,11 @@ def _masked(record: Record, masks: Mapping[Path, tuple[Path, ...]], beside: Mapp
     except DataError:
         return replace(record, kind=UNLABELLED, label=None)
     return record if is_good else replace(record, kind=ANOMALOUS, label=1, mask=one_or_all(own))
+
+
+def _own_names(mask: Path) -> set[str]:
+    """Names that a picture of this mask may have, in lower case."""
+    return {mask.stem.lower(), stem_of_picture(mask.stem) or mask.stem.lower(), mask.parent.name.lower()}
 
 
 def _unused_mask(root: Path, mask: Path, matched: bool) -> Unopened:

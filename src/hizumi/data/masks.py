@@ -10,6 +10,7 @@ import numpy as np
 
 from hizumi.data.decoding import decode
 from hizumi.data.manifest import Manifest, Record
+from hizumi.data.mask_pixels import LOSSY_SUFFIXES
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
@@ -21,7 +22,7 @@ FOLDER_WORDS = frozenset(
 )
 MARK = r"(?:ground[_ -]?truth|gt|masks?|labels?|anno(?:tation)?s?|seg(?:mentation)?)"
 MASK_NAME = re.compile(rf"(?:(?P<before>.+?)[_\-. ]{MARK}(?:[_\-. ]?\d+)?|{MARK}[_\-. ](?P<after>.+))", re.IGNORECASE)
-OF_A_CLIP = re.compile(r".*\d_(?:gt|masks?)", re.IGNORECASE)
+OF_OTHERS = re.compile(r"(?!without|no[_\-. ]).*[_\-. ](?:gt|masks?)", re.IGNORECASE)
 NAMED_AT_MOST = 3
 
 
@@ -35,7 +36,7 @@ class Pairing:
 
 def is_mask_folder(name: str) -> bool:
     """Whether a folder's name means masks: ground_truth, Masks, gt, labels, or as of a clip Test001_gt."""
-    return re.sub(r"[_\-. ]", "", name.lower()) in FOLDER_WORDS or bool(OF_A_CLIP.fullmatch(name))
+    return re.sub(r"[_\-. ]", "", name.lower()) in FOLDER_WORDS or bool(OF_OTHERS.fullmatch(name))
 
 
 def pair(root: Path, images: Iterable[Path], masks: Iterable[Path]) -> Pairing:
@@ -81,7 +82,8 @@ def without_masks(files: Sequence[Path]) -> tuple[list[Path], dict[Path, tuple[P
     named = {file: stem for file in files if (stem := stem_of_picture(file.stem)) in by_stem}
     for same in by_stem.values():
         unnamed = [file for file in same if file not in named]
-        drawn = [file for file in unnamed if _is_drawn(file)] if len(unnamed) > 1 else []
+        candidates = [file for file in unnamed if file.suffix.lower() not in LOSSY_SUFFIXES]
+        drawn = [file for file in candidates if _is_drawn(file)] if len(unnamed) > 1 else []
         images = [file for file in unnamed if file not in drawn]
         if len(images) == 1 and drawn:
             masks[images[0]] = drawn

@@ -68,3 +68,10 @@ def _nearest_known(known: Bool[np.ndarray, "r n"]) -> Shaped[np.ndarray, "r n"]:
     left = np.maximum.accumulate(np.where(known, places, -2 * length), axis=1)
     right = np.minimum.accumulate(np.where(known, places, 3 * length)[:, ::-1], axis=1)[:, ::-1]
     return np.where(places - left <= right - places, left, right).clip(0, length - 1)
+
+
+def not_finite(number: float) -> str:
+    """What such a number is called in an error."""
+    if np.isfinite(number):
+        return f"{number:g}, too large for float32"
+    return "NaN (a missing number)" if np.isnan(number) else "infinity"

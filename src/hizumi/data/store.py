@@ -14,6 +14,7 @@ from hizumi.data.cache import PixelCache
 from hizumi.data.columns import OTHER
 from hizumi.data.images import Decoded, Window, match_channels
 from hizumi.data.manifest import Failure, Manifest
+from hizumi.data.missing import not_finite
 from hizumi.data.scaling import Scaler
 from hizumi.data.sizing import Sizing
 from hizumi.errors import DataError
@@ -293,11 +294,6 @@ def _checked_table(manifest: Manifest) -> Float[np.ndarray, "n d"]:
             f"{not_finite(table[row, position])}; fill in or leave out the row or column, or use --impute"
         )
     return table
-
-
-def not_finite(number: float) -> str:
-    """What such a number is called in an error."""
-    return "NaN (a missing number)" if np.isnan(number) else "infinity"
 
 
 def _notes_on_table(manifest: Manifest, scaler: Scaler) -> dict[str, int]:

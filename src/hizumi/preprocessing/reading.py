@@ -9,7 +9,7 @@ import numpy as np
 from hizumi.data import Manifest, Sizing, Window
 from hizumi.data.images import prepare
 from hizumi.data.manifest import Failure
-from hizumi.data.store import not_finite
+from hizumi.data.missing import not_finite
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import Float, Shaped
@@ -108,7 +108,7 @@ class Reader:
             raise DataError(f"{name}: has {len(row)} columns, the {self.fitted} was fitted on {self.shape}")
         row = np.asarray(row, dtype=np.float64)
         with np.errstate(over="ignore"):
-            wrong = ~np.isfinite(row.astype(np.float32) if self.preprocessing.scaler is None else row)
+            wrong = ~np.isfinite(row) | ~np.isfinite(self.preprocessing.to_model(row[np.newaxis])[0])
         table = self.preprocessing.table
         if table is not None:
             wrong &= ~(np.isnan(row) & np.array(table.may_miss))

@@ -34,6 +34,10 @@ def unpacked_arrays(content: bytes) -> dict[str, np.ndarray]:
         raise BundleError(f"its scores are damaged ({error}); use an unchanged copy of the bundle") from error
 
 
+LATER = frozenset({"updates"})
+"""Names of buffers that earlier versions did not write, and that modules fill in themselves."""
+
+
 def refuse_unfit(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Raise BundleError where a state's names, shapes, types or values cannot be those of a built module.
 
@@ -56,5 +60,5 @@ def refuse_unfit(module: nn.Module, state: Mapping[str, Tensor]) -> None:
             raise BundleError(f"its weights {name!r} are of type {tensor.dtype} and not {known[name].dtype}")
         if tensor.is_floating_point() and bool(torch.isnan(tensor).any()):
             raise BundleError(f"its weights {name!r} hold NaN; fit it again")
-    if missing := [name for name in known if name not in state]:
+    if missing := [name for name in known if name not in state and name.rpartition(".")[2] not in LATER]:
         raise BundleError(f"its weights lack {missing[0]!r}; use an unchanged copy of the bundle")
