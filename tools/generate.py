@@ -36,10 +36,12 @@ def generated() -> dict[Path, str]:
 
     lists = {path: import_list(path) for path in (PACKAGE / "detectors/__init__.py", PACKAGE / "models/__init__.py")}
     contributing = ROOT / "CONTRIBUTING.md"
+    measured = {ROOT / "docs" / "reliability.md": reliability.page()} if reliability.RESULTS.exists() else {}
     return (
         lists
         | {ROOT / "docs" / path: text for path, text in pages().items()}
-        | {contributing: _with_arrows(contributing), ROOT / "docs" / "reliability.md": reliability.page()}
+        | {contributing: _with_arrows(contributing)}
+        | measured
     )
 
 

@@ -137,7 +137,7 @@ def test_upper_tail_quantile_comes_near_to_the_quantile_with_many_excesses():
 
 def test_peaks_over_threshold_says_that_its_limit_is_an_upper_one():
     limit = peaks_over_threshold_limit(np.sort(stats.expon().rvs(3000, random_state=7)), 0.001)
-    assert "upper limit" in limit.words
+    assert "upper confidence limit" in limit.words
     assert limit.rule == "peaks-over-threshold"
     assert "60 largest of 3000" in limit.words
 

@@ -344,7 +344,7 @@ def test_a_row_that_cannot_be_judged_is_a_failure_of_its_own_name_and_of_no_othe
     assert [(failure.index, failure.name) for failure in seen.failures] == [(5, "row 5"), (68, "row 68")]
     assert [failure.reason.split(";")[0] for failure in seen.failures] == [
         "column 2 is 1e+39, too large for float32",
-        "column 0 is NaN",
+        "column 0 is NaN (a missing number)",
     ]
     by_name = {verdict.name: verdict for verdict in seen}
     assert len(by_name) == 68

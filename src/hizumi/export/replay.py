@@ -52,7 +52,7 @@ def in_double(inspector: Inspector) -> ScoresBatches:
 
     def scored(crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
         with torch.no_grad(), torch.random.fork_rng():
-            named = graph.outputs(torch.from_numpy(crops.astype(np.float64)))
+            named = graph.outputs(torch.from_numpy(inspector.preprocessing_.to_graph(crops).astype(np.float64)))
         return {name: values.numpy() for name, values in named.items()}
 
     return scored
