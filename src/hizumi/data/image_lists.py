@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hizumi.data.cells import Line, number_of
 from hizumi.data.labels import labelled_record
 from hizumi.data.manifest import Manifest, Record
 from hizumi.errors import DataError
@@ -13,14 +14,11 @@ PATH_COLUMNS = ("path", "image_path", "img_path", "filepath", "file_path", "file
 MASK_COLUMNS = ("mask", "mask_path", "mask_file")
 FOLDERS_UP = 2  # VisA's lists lie in split_csv/ beside the folders that their paths begin with
 
-Line = tuple[int, list[str]]
-"""The number of a line in its file, and its cells."""
-
 
 def path_column(positions: Mapping[str, int], lines: Sequence[Line]) -> str | None:
     """Which column names images: one of the usual names whose first cell is no number; None in a table of numbers."""
     for name in PATH_COLUMNS:
-        if name in positions and not _is_number(lines[0][1][positions[name]]):
+        if name in positions and ((cell := lines[0][1][positions[name]].strip()) == "" or number_of(cell) is None):
             return name
     return None
 
@@ -66,11 +64,3 @@ def _base(folder: Path, names: Sequence[str]) -> Path:
 def _slashes(name: str) -> str:
     """A path written on Windows, as other systems write it."""
     return name.replace("\\", "/")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -25,7 +25,7 @@ class WeightAverage(nn.Module):
         self.network = copy.deepcopy(network).requires_grad_(False)
         self.decay = decay
         self.register_buffer("updates", torch.tensor(0))
-        self.register_load_state_dict_pre_hook(_count_if_absent)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_count_if_absent)  # type: ignore[no-untyped-call]  # torch has no types here
 
     @torch.no_grad()
     def follow(self, network: nn.Module, clock: Clock) -> None:
