@@ -68,8 +68,9 @@ def test_the_truth_is_the_detector_in_double_precision() -> None:
     inspector = Inspector("mahalanobis", false_alarm_rate=0.1).fit(rows)
     detector = inspector.detector_
     mean, whitening = detector.gaussian.mean.double(), detector.gaussian.whitening.double()
-    items = (torch.from_numpy(rows.astype(np.float32)).double() - detector.vector_mean) / detector.vector_scale.double()
+    standardised = torch.from_numpy(inspector.preprocessing_.to_model(rows)).double()
+    items = (standardised - detector.vector_mean) / detector.vector_scale.double()
     expected = ((items - mean) @ whitening.T).square().sum(1)
-    found = in_double(inspector)(rows.astype(np.float32))["score"]
+    found = in_double(inspector)(rows)["score"]
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-13)
     assert {tensor.dtype for tensor in detector.buffers() if tensor.is_floating_point()} >= {torch.float32}

@@ -107,7 +107,7 @@ def _weights(chance: random.Random, statements: dict[str, Any], members: dict[st
     name = chance.choice([name for name in members if name.endswith((".safetensors", ".npy"))])
     if name.endswith(".npy"):
         return _bytes(chance, statements, {name: members[name]}, header)
-    tensors = dict(safetensors.numpy.load(members[name]))
+    tensors = dict(sorted(safetensors.numpy.load(members[name]).items()))  # safetensors has no order of its own
     key = chance.choice(list(tensors))
     array = tensors[key]
     match chance.randrange(5):

@@ -41,9 +41,15 @@ LATER = frozenset({"updates"})
 def refuse_unfit(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Raise BundleError where a state's names, shapes, types or values cannot be those of a built module.
 
-    The module may lie on the meta device. Buffers that a fit fills have any shape, and any where they were None.
+    The module may lie on the meta device. Buffers that a fit fills have any shape, and any where they were None;
+    those of PyTorch's own layers, such as running means, have the shape that they were built with.
     """
-    buffers = {name for name, _ in module.named_buffers()}
+    filled = {
+        f"{owner}.{name}" if owner else name
+        for owner, part in module.named_modules()
+        for name in part._buffers
+        if not type(part).__module__.startswith("torch.")
+    }
     known = module.state_dict()
     for name, tensor in state.items():
         owner, _, last = name.rpartition(".")
@@ -53,7 +59,7 @@ def refuse_unfit(module: nn.Module, state: Mapping[str, Tensor]) -> None:
             fitted = False
         if name not in known and not fitted:
             raise BundleError(f"its weights hold {name!r}, which its parts do not have; use an unchanged copy")
-        if name in known and name not in buffers and tensor.shape != known[name].shape:
+        if name in known and name not in filled and tensor.shape != known[name].shape:
             shapes = " and not ".join("x".join(map(str, each.shape)) or "1 number" for each in (tensor, known[name]))
             raise BundleError(f"its weights {name!r} are {shapes}; use an unchanged copy of the bundle")
         if name in known and tensor.dtype != known[name].dtype:
