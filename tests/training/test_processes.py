@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 RUN = """
     import sys, torch
     from pathlib import Path
-    from hizumi.data.stream import mix_seed
     from hizumi.detectors import GANomaly
     from hizumi.detectors.ganomaly import GANomalyTraining
     from hizumi.models import Autoencoder, CycleGAN, DCGAN

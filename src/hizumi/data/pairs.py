@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from hizumi.arguments import PositiveFloat, PositiveInt, check_arguments
+from hizumi.data.seeds import seed_for
 from hizumi.data.store import Store
-from hizumi.data.stream import Batches, Together, View, Wrapped, as_source, mix_seed
+from hizumi.data.stream import Batches, Together, View, Wrapped, as_source
 from hizumi.errors import DataError, UsageError
 
 Pairing = Callable[[Tensor, torch.Generator], Tensor]
@@ -116,7 +117,7 @@ class ReadyMade(Wrapped):
         targets = self.source.batch(indices, generator)
         if generator is not None:
             return self.pairing(targets, generator), targets
-        own = [torch.Generator().manual_seed(mix_seed(int(index))) for index in indices]
+        own = [torch.Generator().manual_seed(seed_for("pairs", int(index))) for index in indices]
         inputs = [self.pairing(target, chance) for target, chance in zip(torch.split(targets, 1), own, strict=True)]
         return torch.cat(inputs), targets
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from hizumi.data.seeds import seed_for
 from hizumi.errors import DataError
 
 
@@ -170,10 +171,10 @@ class Stream:
         """This process's part of batch number `step`."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(mix_seed(self.seed, epoch))
+            generator = torch.Generator().manual_seed(seed_for("batch order", self.seed, epoch))
             self._epoch, self._order = epoch, torch.randperm(len(self.source), generator=generator)
         start = (position * self.world_size + self.rank) * self.batch_size
-        views = torch.Generator().manual_seed(mix_seed(self.seed, step, self.rank, 1))
+        views = torch.Generator().manual_seed(seed_for("views", self.seed, step, self.rank))
         return self.source.batch(self._order[start : start + self.batch_size], views)
 
 
@@ -182,8 +183,3 @@ def _labels(data: Any) -> Batches | None:
     if labels is None or labels.ndim != 1 or labels.is_floating_point():
         return None
     return TensorSource(labels.long())
-
-
-def mix_seed(*numbers: int) -> int:
-    """One 63-bit seed from several numbers, so that neighbouring steps get unrelated random streams."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

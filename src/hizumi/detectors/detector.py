@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from hizumi.arguments import Configurable, check_arguments, parts_of
 from hizumi.data.progress import Observer
-from hizumi.data.stream import Batches, View, as_source, in_order, mix_seed
+from hizumi.data.seeds import seed_for
+from hizumi.data.stream import Batches, View, as_source, in_order
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
 from hizumi.errors import DataError, NotFittedError
@@ -145,7 +146,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         self.card.check_shape(source.shape, type(self).__name__)
         self.shape = None  # not fitted until everything below has succeeded
         with torch.random.fork_rng():
-            torch.manual_seed(mix_seed(options.seed))
+            torch.manual_seed(seed_for("statistics", options.seed))
             source = self._standardised(source)
             training, reference = self._dealt(source, options.seed)
             self.journal = loop.fit(
@@ -218,7 +219,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             return source, None
         if len(source) < 2:
             raise DataError(f"one normal item is too few for {type(self).__name__}, which holds some out as reference")
-        order = torch.randperm(len(source), generator=torch.Generator().manual_seed(mix_seed(seed, 1)))
+        order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed_for("reference", seed)))
         held_out = min(max(1, round(self.reference_share * len(source))), len(source) - 1)
         return View(source, indices=order[held_out:]), View(source, indices=order[:held_out])
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from hizumi.data.progress import Observer
-from hizumi.data.stream import Batches, Stream, View, as_source, in_order, mix_seed, moved
+from hizumi.data.seeds import seed_for
+from hizumi.data.stream import Batches, Stream, View, as_source, in_order, moved
 from hizumi.errors import DataError, UsageError
 from hizumi.networks import lay_out
 from hizumi.training.checkpoint import load_checkpoint, save_checkpoint
@@ -73,7 +74,7 @@ def fit(
     budgets = options.budgets([model.default_budget for model in phases])
     with torch.random.fork_rng():
         for number, (model, budget) in enumerate(zip(phases, budgets, strict=True)):
-            torch.manual_seed(mix_seed(options.seed, number))
+            torch.manual_seed(seed_for("networks", options.seed, number))
             model.prepare(source.shape).to(fabric.device)
             checkpoint = run_folder / f"phase-{number}.safetensors" if run_folder else None
             name = f"{number + 1} {type(model).__name__}" if len(phases) > 1 else type(model).__name__
@@ -130,7 +131,7 @@ class _Phase:
         kept = self.checkpoint if self.fabric.is_global_zero else None
         while not position.finished:
             # Take one step.
-            self._seed(mix_seed(self.options.seed, clock.steps_done, self.fabric.global_rank, 2))
+            self._seed(seed_for("step", self.options.seed, clock.steps_done, self.fabric.global_rank))
             self._step(stream.batch(clock.steps_done))
             model.synchronise_buffers()
             clock.steps_done += 1
