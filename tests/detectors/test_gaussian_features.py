@@ -6,7 +6,7 @@ import torch
 from sklearn.covariance import LedoitWolf
 
 from hizumi.detectors import GaussianFeatures
-from hizumi.detectors.gaussian_features import POOLED, SHRINKAGE
+from hizumi.errors import UsageError
 
 pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
 
@@ -14,52 +14,67 @@ RANDOM = torch.Generator().manual_seed(0)
 TRAIN, TEST = torch.rand(40, 3, 32, 48, generator=RANDOM) * 2 - 1, torch.rand(7, 3, 32, 48, generator=RANDOM) * 2 - 1
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["as they are", "with flips"])
-def fitted(request: pytest.FixtureRequest) -> tuple[GaussianFeatures, torch.Tensor]:
-    detector = GaussianFeatures(levels=(1, 3), map_levels=(3, 4), smoothing=0.0, flips=request.param).fit(TRAIN)
-    mirrored = [TRAIN, TRAIN.flip(3), TRAIN.flip(2), TRAIN.flip(2, 3)] if request.param else [TRAIN]
-    return detector, torch.cat(mirrored)
-
-
-@torch.no_grad()
-def test_levels_are_rippels_sum(fitted: tuple[GaussianFeatures, torch.Tensor]) -> None:
-    detector, train = fitted
-    maps, test_maps = detector.features(train), detector.features(TEST)
+@pytest.mark.parametrize("flips", [False, True], ids=["as they are", "with flips"])
+def test_levels_are_rippels_sum(flips: bool) -> None:
+    detector = GaussianFeatures("levels", levels=(3, 1), map_levels=(3, 4), input_size=None, flips=flips).fit(TRAIN)
+    train = torch.cat([TRAIN, TRAIN.flip(3), TRAIN.flip(2), TRAIN.flip(2, 3)]) if flips else TRAIN
+    with torch.no_grad():
+        maps, test_maps = detector.features(train), detector.features(TEST)
+    anomaly = detector.score(TEST)
     expected = np.zeros(len(TEST))
     for level in (1, 3):
         estimate = LedoitWolf().fit(maps[level].mean((2, 3)).double().numpy())
-        expected += np.sqrt(estimate.mahalanobis(test_maps[level].mean((2, 3)).double().numpy()))
-    np.testing.assert_allclose(detector.score(TEST).terms["levels"].numpy(), expected, rtol=1e-4)
+        distance = np.sqrt(estimate.mahalanobis(test_maps[level].mean((2, 3)).double().numpy()))
+        np.testing.assert_allclose(anomaly.terms[f"level {level}"], distance, rtol=1e-4)
+        expected += distance
+    np.testing.assert_allclose(anomaly.image, expected, rtol=1e-4)
 
 
-@torch.no_grad()
-def test_positions_one_by_one(fitted: tuple[GaussianFeatures, torch.Tensor]) -> None:
-    detector, train = fitted
+def squares_around(values: np.ndarray, row: int, column: int, reach: int) -> np.ndarray:
+    """Features (m, k) of all images at the positions (n, y, x, k) that lie so near."""
+    rows, columns = (slice(max(0, at - reach), at + reach + 1) for at in (row, column))
+    return values[:, rows, columns].reshape(-1, values.shape[3])
+
+
+@pytest.mark.parametrize("settings", [{"channels": 20}, {"around": 1, "ridge": 0.01, "neighbourhood": 1}])
+def test_positions_one_by_one(settings: dict[str, float]) -> None:
+    detector = GaussianFeatures(map_levels=(3, 4), input_size=None, standardised=False, blur=0.0, **settings).fit(TRAIN)
     assert detector.features.grid == (4, 6)
-    values = detector.features.placed(detector.features(train), (3, 4)).double().numpy()  # (n, 24, 64)
-    test_values = detector.features.placed(detector.features(TEST), (3, 4)).double().numpy()
-    covariances = [np.cov(values[:, place], rowvar=False, bias=True) for place in range(24)]
-    common = np.mean(covariances, axis=0)
-    distances = np.empty((len(TEST), 24))
-    for place in range(24):
-        mixed = (1 - POOLED) * covariances[place] + POOLED * common
-        size = len(mixed)
-        mixed = (1 - SHRINKAGE) * mixed + SHRINKAGE * np.trace(mixed) / size * np.eye(size)
-        centred = test_values[:, place] - values[:, place].mean(0)
-        distances[:, place] = np.sqrt(np.einsum("ni,ij,nj->n", centred, np.linalg.inv(mixed), centred))
-    ours = detector.position_gaussians.squared_distance(torch.from_numpy(test_values).float()).sqrt()
-    np.testing.assert_allclose(ours.numpy(), distances, rtol=1e-3)
+    with torch.no_grad():
+        train, test = (detector._placed(detector.features(images)).double().numpy() for images in (TRAIN, TEST))
+    drawn = detector.gaussians.drawn
+    assert drawn is not None
+    assert len(drawn.unique()) == settings.get("channels", 64)
+    train, test = (values[:, :, drawn].reshape(len(values), 4, 6, -1) for values in (train, test))
+    unit = train.reshape(-1, len(drawn)).std(0)
+    train, test = train / unit, test / unit
+    distances = np.empty((len(TEST), 4, 6))
+    for row, column in np.ndindex(4, 6):
+        near = squares_around(train, row, column, int(settings.get("around", 3)) // 2)
+        covariance = np.cov(near, rowvar=False, bias=True) + settings.get("ridge", 0.1) * np.eye(len(drawn))
+        centred = test[:, row, column] - near.mean(0)
+        distances[:, row, column] = np.sqrt(np.einsum("ni,ij,nj->n", centred, np.linalg.inv(covariance), centred))
     anomaly = detector.score(TEST)
-    assert anomaly.pixel is not None
-    torch.testing.assert_close(anomaly.image, anomaly.pixel.flatten(1).amax(1))
+    np.testing.assert_allclose(anomaly.image, distances.max((1, 2)), rtol=1e-3)
+    np.testing.assert_allclose(anomaly.terms["mean"], distances.mean((1, 2)), rtol=1e-3)
+
+
+def test_standardised_score_is_relative_to_held_out_images() -> None:
+    detector = GaussianFeatures(map_levels=(3,), input_size=None).fit(TRAIN)
+    with torch.no_grad():
+        distances = detector._map(detector.features(TEST))
+    mean, deviation = detector.scale.mean, detector.scale.deviation
+    assert mean is not None
+    assert deviation is not None
+    np.testing.assert_allclose(detector.score(TEST).image, ((distances - mean) / deviation).max(1).values, rtol=1e-5)
 
 
 def test_levels_that_do_not_exist_are_refused() -> None:
-    from hizumi.errors import UsageError
-
-    with pytest.raises(UsageError, match="numbers from 1 to 9"):
-        GaussianFeatures(levels=(0, 3)).fit(TRAIN)
-    with pytest.raises(UsageError, match="at least one"):
-        GaussianFeatures(map_levels=()).fit(TRAIN)
-    with pytest.raises(UsageError, match="numbers from 1 to 3"):
-        GaussianFeatures(levels=(1,), map_levels=(4,), network="wavelets").fit(TRAIN)
+    for settings, message in (
+        ({"image_score": "levels", "levels": (0, 3)}, "numbers from 1 to 9"),
+        ({"map_levels": ()}, "at least one"),
+        ({"map_levels": (4,), "network": "wavelets"}, "numbers from 1 to 3"),
+        ({"around": 2}, "around is 2; it must be an odd number"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            GaussianFeatures(**settings).fit(TRAIN)

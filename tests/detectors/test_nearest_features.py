@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from sklearn.neighbors import NearestNeighbors
 
 from hizumi.data.stream import TensorSource
@@ -88,9 +89,15 @@ def images() -> torch.Tensor:
 def test_score_map_and_weight_are_patchcores(images: torch.Tensor) -> None:
     train, test = images[:24], images[24:]
     detector = NearestFeatures(
-        levels=(3, 4), input_size=None, memory=60, candidates=200, neighbours=2, reweighting=3, smoothing=0.0
+        levels=(3, 4),
+        input_size=None,
+        memory=60,
+        candidates=200,
+        neighbours=2,
+        standardised=False,
+        reweighting=3,
     ).fit(train)
-    memory = detector.patches
+    memory = detector.patches.patches
     assert memory is not None
     assert memory.shape == (60, 64)
     anomaly = detector.score(test)
@@ -109,11 +116,28 @@ def test_score_map_and_weight_are_patchcores(images: torch.Tensor) -> None:
     np.testing.assert_allclose(anomaly.terms["weight"] * anomaly.terms["distance"], expected, rtol=1e-4)
 
 
+def test_standardised_score_is_the_largest_of_the_map_relative_to_held_out_images(images: torch.Tensor) -> None:
+    detector = NearestFeatures(levels=(3, 4), input_size=None, memory=60, candidates=200, blur=0.8)
+    detector.fit(images[:24])
+    anomaly = detector.score(images[24:])
+    with torch.no_grad():
+        placed = detector._placed(images[24:])
+    memory = detector.patches.patches
+    assert memory is not None
+    distances = NearestNeighbors(n_neighbors=1).fit(memory).kneighbors(placed.flatten(0, 1))[0].reshape(6, 4, 5)
+    blurred = gaussian_filter(distances, (0, 0.8, 0.8), mode="mirror", truncate=3.5)
+    scaled = (blurred.reshape(6, -1) - detector.scale.mean.numpy()) / detector.scale.deviation.numpy()
+    np.testing.assert_allclose(anomaly.image, scaled.max(1), rtol=1e-4)
+    shown = torch.nn.functional.interpolate(torch.from_numpy(blurred)[:, None], (32, 40), mode="bilinear")
+    assert anomaly.pixel is not None
+    np.testing.assert_allclose(anomaly.pixel, shown, rtol=1e-4)
+
+
 def test_any_number_of_images_leaves_the_memory_bounded(images: torch.Tensor) -> None:
     many = TensorSource(images.repeat(10, 1, 1, 1))
     detector = NearestFeatures(levels=(3,), input_size=None, memory=30, candidates=100).fit(many)
-    assert detector.patches is not None
-    assert len(detector.patches) <= 30
+    assert detector.patches.patches is not None
+    assert len(detector.patches.patches) <= 30
 
 
 def test_settings_that_cannot_be(images: torch.Tensor) -> None:
@@ -122,6 +146,7 @@ def test_settings_that_cannot_be(images: torch.Tensor) -> None:
         ({"neighbourhood": 2}, "odd number"),
         ({"top_share": 1.5}, "from 0 to 1"),
         ({"flatten": -1.0}, "above 0"),
+        ({"reweighting": 3}, "standardised=False"),
         ({"levels": (0,)}, "from 1 to 9"),
     ):
         with pytest.raises(UsageError, match=message):

@@ -25,6 +25,7 @@ from hizumi.detectors.distillation import (
 from hizumi.detectors.egbad import EGBAD as EGBAD
 from hizumi.detectors.ensemble import Ensemble as Ensemble
 from hizumi.detectors.f_anogan import FAnoGAN as FAnoGAN, FAnoGANEncoding as FAnoGANEncoding
+from hizumi.detectors.fused_features import FusedFeatures as FusedFeatures
 from hizumi.detectors.ganomaly import GANomaly as GANomaly, GANomalyTraining as GANomalyTraining
 from hizumi.detectors.gaussian_features import GaussianFeatures as GaussianFeatures
 from hizumi.detectors.gaussian_mixture import GaussianMixture as GaussianMixture

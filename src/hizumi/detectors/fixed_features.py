@@ -6,12 +6,13 @@ from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, cat, nn
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate, pad
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
 
 from hizumi.data.contrast import flattened
 from hizumi.errors import UsageError
 from hizumi.networks.efficientnet import LEVEL_CHANNELS, EfficientNetLite, as_multiples
 from hizumi.networks.wavelets import SCALES, OrientedWavelets
+from hizumi.objectives import smooth
 
 PIXELS_PER_POSITION = 8  # of what the network sees
 CONTRAST = 0.5  # standard deviation, in units of [-1, 1], of a photograph: what a flattened image is brought to
@@ -26,6 +27,13 @@ def check_levels(levels: Sequence[int], kind: NetworkKind = "efficientnet") -> N
         raise UsageError(f"levels {tuple(levels)} must be numbers from 1 to {HIGHEST_LEVEL[kind]}, at least one")
 
 
+def check_odd(**sides: int) -> None:
+    """Raise UsageError where the side of a square around a position, by its argument's name, is even."""
+    for name, side in sides.items():
+        if side % 2 == 0:
+            raise UsageError(f"{name} is {side}; it must be an odd number, such as 3")
+
+
 class FixedFeatures(nn.Module):
     """Images (n, c, h, w) to the maps of a network's levels, with the background flattened where asked.
 
@@ -37,8 +45,6 @@ class FixedFeatures(nn.Module):
         flatten: Standard deviation, in pixels of the images, of the blur that is taken off. None: nothing is.
         weights: A file of weights in place of the installed package's.
         sha256: The hash that file must have.
-        margin: Positions that the mirrored image goes on for beyond each edge. The network's convolutions pad with
-            zeros, and an edge then looks like nothing that lies inside.
         kind: "efficientnet", pre-trained, or "wavelets", which nothing has trained.
     """
 
@@ -50,7 +56,6 @@ class FixedFeatures(nn.Module):
         flatten: float | None = None,
         weights: str | None = None,
         sha256: str | None = None,
-        margin: int = 0,
         kind: NetworkKind = "efficientnet",
     ) -> None:
         super().__init__()
@@ -64,19 +69,16 @@ class FixedFeatures(nn.Module):
                 self.network = OrientedWavelets(self.levels)
         enlargement = 1.0 if input_size is None else max(1.0, input_size / min(shape[1:]))
         sides = [round(enlargement * side) for side in shape[1:]]
-        # A mirror can show an image only once.
-        self.margin = min(margin, (min(sides) - 1) // PIXELS_PER_POSITION)
         self.sides = (sides[0], sides[1])
         self.grid = (max(1, round(sides[0] / PIXELS_PER_POSITION)), max(1, round(sides[1] / PIXELS_PER_POSITION)))
 
     def prepared(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c y x"]:
-        """Images as the network sees them: enlarged, with their margins, of sides that its strides divide."""
+        """Images as the network sees them: enlarged, of sides that its strides divide."""
         if self.flatten is not None:
             images = flattened(images, self.flatten) * CONTRAST
         if tuple(images.shape[2:]) != self.sides:
             images = interpolate(images, self.sides, mode="bilinear", align_corners=False)
-        beyond = self.margin * PIXELS_PER_POSITION
-        return as_multiples(pad(images, (beyond,) * 4, mode="reflect") if beyond else images)
+        return as_multiples(images)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> dict[int, Tensor]:
         return self.maps(self.prepared(images))
@@ -92,16 +94,17 @@ class FixedFeatures(nn.Module):
 
         Each is first averaged over the `neighbourhood` (3: 3x3) around it in its own level's map.
         """
-        placed = cat([self._on_grid(maps[level], neighbourhood) for level in levels], 1)
-        inside = slice(self.margin, -self.margin or None)
-        return placed[:, :, inside, inside].flatten(2).transpose(1, 2)
+        return cat([self._on_grid(maps[level], neighbourhood) for level in levels], 1).flatten(2).transpose(1, 2)
 
     def _on_grid(self, level: Tensor, neighbourhood: int) -> Tensor:
         level = avg_pool2d(level, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)
-        grid = (self.grid[0] + 2 * self.margin, self.grid[1] + 2 * self.margin)
-        if level.shape[2] >= grid[0] and level.shape[3] >= grid[1]:
-            return adaptive_avg_pool2d(level, grid)
-        return interpolate(level, grid, mode="bilinear", align_corners=False)
+        if level.shape[2] >= self.grid[0] and level.shape[3] >= self.grid[1]:
+            return adaptive_avg_pool2d(level, self.grid)
+        return interpolate(level, self.grid, mode="bilinear", align_corners=False)
+
+    def blurred(self, values: Float[Tensor, "n positions"], sigma: float) -> Float[Tensor, "n positions"]:
+        """One value for each position, blurred by a Gaussian of standard deviation `sigma` positions."""
+        return smooth(values.reshape(-1, 1, *self.grid), sigma).flatten(1)
 
     def as_map(
         self, values: Float[Tensor, "n positions"], images: Float[Tensor, "n c h w"]

@@ -8,34 +8,43 @@ from torch import Tensor, nn
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.fixed_features import FixedFeatures, NetworkKind, check_levels
+from hizumi.detectors.fixed_features import FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.gaussian import Gaussian
-from hizumi.objectives import smooth
+from hizumi.detectors.position_gaussians import PositionGaussians
+from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
 from hizumi.training import Card, Preset
 
-POOLED = 0.5  # share of the covariance that all positions have in common
 MIRRORS = ((), (3,), (2,), (2, 3))  # axes of (n, c, h, w) that are flipped
-SHRINKAGE = 0.1  # of each position's covariance towards its mean variance
 
 
 class GaussianFeatures(Detector):
-    """Mahalanobis distances of EfficientNet-Lite0 features, by level and by position; nothing is trained.
+    """Mahalanobis distances of EfficientNet-Lite0 features, by position or by level; nothing is trained.
 
-    "levels" is the paper's score: features averaged over the image, one Gaussian for each level with Ledoit-Wolf
-    shrinkage, distances d summed. "positions" has one Gaussian for each place in the image, over the features of
-    `map_levels` together (as PaDiM does, Defard et al. 2021): its distances are the map, and their maximum the score.
-    The paper uses EfficientNet-B4 at 380 pixels and has no map. The preset "flattened" is for uneven light;
-    "untrained" is that without pre-trained weights.
+    "positions" has one Gaussian for each place in the image, over channels of `map_levels` together (as PaDiM does,
+    Defard et al. 2021). Its distances, blurred, are the map; their maximum is the score, with `standardised` relative to
+    held-out normal images' at each place. "levels" is the paper's score: features averaged over the image, one Gaussian
+    for each level with Ledoit-Wolf shrinkage, distances summed; the map stays.
+
+    Differences from the papers: Rippel et al. use EfficientNet-B4 at 380 pixels, all nine levels, and have no map (the
+    preset "rippel" takes the levels back). PaDiM (the preset "padim") takes moments at one position alone, of features
+    as they are and not averaged over 3x3, adds .01 to the diagonal and standardises nothing; its network is a ResNet. A
+    channel's unit is its standard deviation here. The preset "flattened" is for uneven light, "untrained" is that
+    without pre-trained weights.
 
     Args:
-        image_score: Which of the two is the image's score; both are terms.
+        image_score: Which of the two is the image's score.
         levels: Of the paper's score: 1 is the stem, 2 to 8 the seven stages, 9 the head.
         map_levels: Of the map.
         network: "efficientnet", pre-trained, or "wavelets", fixed filters with levels 1 to 3, which need no extra.
+        channels: How many of the map's channels are drawn, the same at all positions.
+        neighbourhood: Features of the map are averaged over so many by so many positions of their level.
+        around: A position's moments are taken over so many by so many positions around it.
+        ridge: Variance added to each channel's, in units of its own.
+        standardised: Whether distances are measured against those of held-out normal images at the same place.
         flips: Fit on each training image and its three mirror images, where parts may lie either way.
         input_size: Images whose shorter side is below it are enlarged to it for the network. None: never.
         flatten: Background lighting to take off first: standard deviation of its blur in pixels. None: leave it.
-        smoothing: Standard deviation, in pixels, of the Gaussian blur of the map.
+        blur: Standard deviation, in positions, of the Gaussian blur of the map.
         weights: A file of weights in place of the installed package's.
         sha256: The hash that file must have.
     """
@@ -48,25 +57,32 @@ class GaussianFeatures(Detector):
         localises=True,
         needs=("hizumi[features]",),
     )
-    working_size = 128
+    working_size = 224
     presets = {
-        "flattened": Preset(lambda: GaussianFeatures(flatten=16.0, smoothing=8.0)),
+        "padim": Preset(lambda: GaussianFeatures(neighbourhood=1, around=1, ridge=0.01, standardised=False, blur=0.5)),
+        "rippel": Preset(lambda: GaussianFeatures("levels", levels=(1, 2, 3, 4, 5, 6, 7, 8, 9))),
+        "flattened": Preset(lambda: GaussianFeatures(map_levels=(3, 4, 6), input_size=None, flatten=16.0)),
         "untrained": Preset(
-            lambda: GaussianFeatures(levels=(1, 2, 3), map_levels=(1, 2, 3), network="wavelets", flatten=16.0)
+            lambda: GaussianFeatures(map_levels=(1, 2, 3), network="wavelets", input_size=None, flatten=16.0)
         ),
-        "small": Preset(lambda: GaussianFeatures(levels=(1, 2), map_levels=(2, 3))),
+        "small": Preset(lambda: GaussianFeatures(map_levels=(2, 3), input_size=None)),
     }
 
     def __init__(
         self,
         image_score: Literal["positions", "levels"] = "positions",
         levels: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8),
-        map_levels: tuple[int, ...] = (3, 4, 6),
+        map_levels: tuple[int, ...] = (4, 6),
         network: NetworkKind = "efficientnet",
-        flips: bool = True,
-        input_size: PositiveInt | None = None,
+        channels: PositiveInt = 100,
+        neighbourhood: PositiveInt = 3,
+        around: PositiveInt = 3,
+        ridge: PositiveFloat = 0.1,
+        standardised: bool = True,
+        flips: bool = False,
+        input_size: PositiveInt | None = 224,
         flatten: PositiveFloat | None = None,
-        smoothing: NonNegativeFloat = 4.0,
+        blur: NonNegativeFloat = 1.0,
         weights: str | None = None,
         sha256: str | None = None,
     ) -> None:
@@ -75,92 +91,92 @@ class GaussianFeatures(Detector):
         self.levels = levels
         self.map_levels = map_levels
         self.network = network
+        self.channels = channels
+        self.neighbourhood = neighbourhood
+        self.around = around
+        self.ridge = ridge
+        self.standardised = standardised
         self.flips = flips
         self.input_size = input_size
         self.flatten = flatten
-        self.smoothing = smoothing
+        self.blur = blur
         self.weights = weights
         self.sha256 = sha256
-        self.position_gaussians = Gaussian()
+        self.reference_share = REFERENCE_SHARE if self._by_position and standardised else 0.0
+        self.gaussians = PositionGaussians(channels, around, ridge)
+        self.scale = PositionScale()
 
     def check(self) -> None:
-        check_levels(self.levels, self.network)
         check_levels(self.map_levels, self.network)
+        check_odd(neighbourhood=self.neighbourhood, around=self.around)
+        if not self._by_position:
+            check_levels(self.levels, self.network)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        self.level_gaussians = nn.ModuleList(Gaussian() for _ in self.levels)
-        levels = (*self.levels, *self.map_levels)
+        by_level = () if self._by_position else self.levels
+        self.level_gaussians = nn.ModuleList(Gaussian() for _ in by_level)
         self.features = FixedFeatures(
-            shape, levels, self.input_size, self.flatten, self.weights, self.sha256, kind=self.network
+            shape,
+            (*by_level, *self.map_levels),
+            self.input_size,
+            self.flatten,
+            self.weights,
+            self.sha256,
+            self.network,
         )
 
     def fit_statistics(self, batches: Batches) -> None:
-        from sklearn.covariance import LedoitWolf
-
         pooled: list[list[Tensor]] = []
-        moments = _Moments()
         for batch in in_order(batches):
             for axes in MIRRORS if self.flips else ((),):
                 maps = self.features(batch.flip(axes))
                 pooled.append(self._pooled(maps))
-                moments.add(self.features.placed(maps, self.map_levels).double())
+                self.gaussians.add(self._placed(maps))
+        self.gaussians.fit(self.features.grid)
         for gaussian, values in zip(self._level_gaussians(), zip(*pooled, strict=True), strict=True):
-            estimate = LedoitWolf().fit(torch.cat(values).double().cpu().numpy())
-            gaussian.assign(torch.from_numpy(estimate.location_), torch.from_numpy(estimate.covariance_))
-        mean, covariance = moments.estimate()
-        # Kept in single precision: there are hundreds of these matrices, and each is well conditioned by now.
-        self.position_gaussians.assign(mean.float(), _regularised(covariance).float())
+            _assign_shrunk(gaussian, torch.cat(values))
+
+    def fit_reference(self, batches: Batches) -> None:
+        maps = [self._map(self.features(batch)) for batch in in_order(batches)]
+        self.scale.fit(torch.cat(maps), self.features.grid)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         maps = self.features(images)
+        distances = self._map(maps)
+        pixel = self.features.as_map(distances, images)
+        if self._by_position:
+            values = self.scale(distances) if self.standardised else distances
+            return Anomaly(values.amax(1), pixel, {"distance": distances.amax(1), "mean": distances.mean(1)})
         by_level = [
             gaussian.squared_distance(values.double()).sqrt()
             for gaussian, values in zip(self._level_gaussians(), self._pooled(maps), strict=True)
         ]
-        placed = self.features.placed(maps, self.map_levels)
-        distance = self.position_gaussians.squared_distance(placed).sqrt()
-        pixel = smooth(self.features.as_map(distance, images), self.smoothing)
-        terms = {"levels": torch.stack(by_level).sum(0).to(pixel.dtype), "positions": pixel.flatten(1).amax(1)}
-        return Anomaly(terms[self.image_score], pixel, terms)
+        terms = {f"level {level}": distance for level, distance in zip(self.levels, by_level, strict=True)}
+        return Anomaly(torch.stack(by_level).sum(0).to(pixel.dtype), pixel, terms)
 
     def embedding(self, images: Tensor) -> Tensor:
-        return torch.cat(self._pooled(self.features(images)), 1)
+        maps = self.features(images)
+        return torch.cat([maps[level].mean((2, 3)) for level in sorted(maps)], 1)
+
+    @property
+    def _by_position(self) -> bool:
+        return self.image_score == "positions"
 
     def _level_gaussians(self) -> list[Gaussian]:
         return [gaussian for gaussian in self.level_gaussians if isinstance(gaussian, Gaussian)]
 
     def _pooled(self, maps: dict[int, Tensor]) -> list[Tensor]:
-        return [maps[level].mean((2, 3)) for level in self.levels]
+        return [] if self._by_position else [maps[level].mean((2, 3)) for level in self.levels]
+
+    def _placed(self, maps: dict[int, Tensor]) -> Tensor:
+        return self.features.placed(maps, self.map_levels, self.neighbourhood)
+
+    def _map(self, maps: dict[int, Tensor]) -> Tensor:
+        return self.features.blurred(self.gaussians(self._placed(maps)), self.blur)
 
 
-class _Moments:
-    """Running mean and covariance of (n, positions, channels), shifted by the first batch's mean against rounding."""
+def _assign_shrunk(gaussian: Gaussian, rows: Tensor) -> None:
+    from sklearn.covariance import LedoitWolf
 
-    def __init__(self) -> None:
-        self.count = 0
-
-    def add(self, values: Tensor) -> None:
-        if self.count == 0:
-            self.shift = values.mean(0)
-            self.sum = torch.zeros_like(self.shift)
-            self.products = values.new_zeros(*self.shift.shape, self.shift.shape[1])
-        shifted = (values - self.shift).transpose(0, 1)  # (positions, n, channels)
-        self.count += len(values)
-        self.sum += shifted.sum(1)
-        self.products += shifted.transpose(1, 2) @ shifted
-
-    def estimate(self) -> tuple[Tensor, Tensor]:
-        mean = self.sum / self.count
-        covariance = self.products / self.count - mean[:, :, None] * mean[:, None, :]
-        return mean + self.shift, covariance
-
-
-def _regularised(covariance: Tensor) -> Tensor:
-    """Covariances (positions, k, k) drawn towards their mean and towards spheres (Friedman 1989).
-
-    A few hundred images say little about a single position's covariance, and much about what all have in common.
-    """
-    mixed = (1 - POOLED) * covariance + POOLED * covariance.mean(0)
-    spread = mixed.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
-    identity = torch.eye(mixed.shape[1], dtype=mixed.dtype, device=mixed.device)
-    return (1 - SHRINKAGE) * mixed + SHRINKAGE * spread * identity
+    estimate = LedoitWolf().fit(rows.double().cpu().numpy())
+    gaussian.assign(torch.from_numpy(estimate.location_), torch.from_numpy(estimate.covariance_))

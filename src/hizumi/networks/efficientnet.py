@@ -42,9 +42,10 @@ class EfficientNetLite(nn.Module):
             _load(body, Path(weights), sha256)
         else:
             _load(body, _packaged_weights(), WEIGHTS_SHA256)
-        self.stem = nn.Sequential(body._conv_stem, body._bn0, nn.ReLU6())
+        self.stem = nn.Sequential(*_convolution(body._conv_stem), body._bn0, nn.ReLU6(inplace=True))
         self.stages = nn.ModuleList(_stages(body)[: max(0, min(max(levels), 8) - 1)])
-        self.head = nn.Sequential(body._conv_head, body._bn1, nn.ReLU6()) if 9 in levels else nn.Identity()
+        head = nn.Sequential(*_convolution(body._conv_head), body._bn1, nn.ReLU6(inplace=True))
+        self.head = head if 9 in levels else nn.Identity()
         self.requires_grad_(False).eval()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
 
@@ -65,6 +66,42 @@ class EfficientNetLite(nn.Module):
         if 9 in self.levels:
             maps.append(self.head(maps[-1]))
         return [maps[level - 1] for level in sorted(self.levels)]
+
+
+class _Block(nn.Module):
+    """An inverted residual block, whose layers are one sequence, so that batch norms can be folded away."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        given = block._block_args
+        layers: list[nn.Module] = []
+        if given.expand_ratio != 1:
+            layers += [*_convolution(block._expand_conv), block._bn0, nn.ReLU6(inplace=True)]
+        layers += [*_convolution(block._depthwise_conv), block._bn1, nn.ReLU6(inplace=True)]
+        layers += [*_convolution(block._project_conv), block._bn2]
+        self.layers = nn.Sequential(*layers)
+        self.residual = given.stride == 1 and given.input_filters == given.output_filters
+
+    def forward(self, maps: Tensor) -> Tensor:
+        changed: Tensor = self.layers(maps)
+        return changed.add_(maps) if self.residual else changed
+
+
+def _convolution(given: Any) -> list[nn.Module]:
+    """The package's convolution as PyTorch's own, which pads without a copy where both sides get as much."""
+    left, right, top, bottom = getattr(given.static_padding, "padding", (0, 0, 0, 0))
+    even = left == right and top == bottom
+    plain = nn.Conv2d(
+        given.in_channels,
+        given.out_channels,
+        given.kernel_size,
+        given.stride,
+        (top, left) if even else 0,
+        groups=given.groups,
+        bias=False,
+    )
+    plain.weight = given.weight
+    return [plain] if even else [nn.ZeroPad2d((left, right, top, bottom)), plain]
 
 
 def _as_input(images: Tensor) -> Tensor:
@@ -116,5 +153,5 @@ def _stages(body: Any) -> list[nn.Sequential]:
         block_arguments = block._block_args
         if not stages or block_arguments.stride == 2 or block_arguments.input_filters != block_arguments.output_filters:
             stages.append([])
-        stages[-1].append(block)
+        stages[-1].append(_Block(block))
     return [nn.Sequential(*blocks) for blocks in stages]

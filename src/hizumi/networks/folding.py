@@ -13,7 +13,18 @@ from torch.nn.utils.parametrize import is_parametrized
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
-BETWEEN = (_BatchNorm, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Dropout, nn.Identity, nn.Sequential)
+BETWEEN = (
+    _BatchNorm,
+    nn.ReLU,
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.Dropout,
+    nn.Identity,
+    nn.ZeroPad2d,
+    nn.Sequential,
+)
 
 
 def folded(module: AnyModule, shared: Iterable[object] = ()) -> AnyModule:

@@ -1,0 +1,62 @@
+"""Standardised maps: against the definition, and on textures, where every place must have the same chance."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from hizumi.detectors import NearestFeatures
+from hizumi.detectors.position_scale import ENOUGH, REACH, PositionScale
+
+
+def test_moments_are_blurred_and_drawn_towards_those_of_all_places() -> None:
+    values = np.random.default_rng(0).gamma(3, size=(20, 6, 7)) * np.linspace(1, 3, 7)
+    own = 20 / (20 + ENOUGH)
+    blurred = {name: gaussian_filter(each, REACH, mode="mirror", truncate=3.5) for name, each in
+               (("mean", values.mean(0)), ("deviation", values.std(0)))}  # fmt: skip
+    mean = own * blurred["mean"] + (1 - own) * values.mean()
+    deviation = own * blurred["deviation"] + (1 - own) * values.std()
+    scale = PositionScale()
+    flat = torch.from_numpy(values).flatten(1)
+    scale.fit(flat, (6, 7))
+    found = scale(flat)
+    expected = ((values - mean) / deviation).reshape(20, -1)
+    np.testing.assert_allclose(found, expected / expected.max(1).mean(), rtol=1e-5, atol=1e-6)
+    assert float(found.amax(1).mean()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_images_leave_no_place_without_a_spread(count: int) -> None:
+    values = torch.rand(count, 24, generator=torch.Generator().manual_seed(0))
+    values[:, 3] = 0.5
+    scale = PositionScale()
+    scale.fit(values, (4, 6))
+    assert torch.isfinite(scale(values + 1)).all()
+    scale.fit(torch.zeros(count, 24), (4, 6))
+    assert torch.isfinite(scale(values)).all()
+
+
+def test_no_place_is_favoured_on_a_texture() -> None:
+    # Smoothed noise without an edge of its own: whatever lies apart at the border is the network's padding.
+    pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
+    noise = np.random.default_rng(0).normal(size=(360, 64, 64))
+    texture = torch.from_numpy(gaussian_filter(noise, (0, 2, 2), mode="wrap")).float()[:, None]
+    texture = (texture / texture.abs().amax()).clamp(-1, 1)
+    shares = {}
+    for standardised in (False, True):
+        detector = NearestFeatures(
+            input_size=None, memory=500, candidates=4000, standardised=standardised, blur=0.0, neighbourhood=1
+        )
+        detector.fit(texture[:160])
+        with torch.no_grad():
+            placed = detector._placed(texture[160:])
+            values = detector.patches(placed)[0]
+            values = detector.scale(values) if standardised else values
+        side = detector.features.grid[0]
+        worst = values.argmax(1)
+        rows, columns = worst // side, worst % side
+        at_border = (rows == 0) | (rows == side - 1) | (columns == 0) | (columns == side - 1)
+        shares[standardised] = float(at_border.double().mean()) / (1 - (1 - 2 / side) ** 2)
+    # Relative to the border's share of all places: 1, give or take .08 in 200 images.
+    assert shares[True] == pytest.approx(1, abs=0.25)
+    assert abs(shares[False] - 1) > 0.5
