@@ -52,9 +52,7 @@ class FusedFeatures(Detector):
     )
     working_size = 224
     presets = {
-        "untrained": Preset(
-            lambda: FusedFeatures(levels=(1, 2, 3), network="wavelets", input_size=None, flatten=16.0)
-        ),
+        "untrained": Preset(lambda: FusedFeatures(levels=(1, 2, 3), network="wavelets", input_size=None, flatten=16.0)),
         "small": Preset(lambda: FusedFeatures(levels=(3, 4), input_size=None, memory=50, candidates=200, channels=32)),
     }
     map_units: Tensor
@@ -96,7 +94,9 @@ class FusedFeatures(Detector):
         check_levels(self.levels, self.network)
         check_odd(neighbourhood=self.neighbourhood)
         if self.memory > self.candidates:
-            raise UsageError(f"memory {self.memory} is chosen from {self.candidates} candidates; give no fewer of these")
+            raise UsageError(
+                f"memory {self.memory} is chosen from {self.candidates} candidates; give no fewer of these"
+            )
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.features = FixedFeatures(

@@ -1,15 +1,17 @@
 """How large a map's values are at each position on normal images, so that no position counts more than another."""
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hizumi.errors import NotFittedError
 from hizumi.objectives import smooth
 
 REFERENCE_SHARE = 0.2  # of the normal data, what is held out for the moments
-REACH = 1.5  # positions: standard deviation of the blur of the moments
-ENOUGH = 5  # maps, of which half of a position's moments are its own; of 20 they are four fifths
-LEAST_SPREAD = 1e-6  # relative to the largest: nothing is divided by less
+REACH = 1.5  # positions: standard deviation of the blur of what a position has of its own
+RINGS = 5  # one position wide, from the edge inwards; all that lies deeper is the last
+ENOUGH = 20  # maps, of which what a position has of its own counts half
+LEAST_SPREAD = 1e-6  # relative to the largest value: nothing is divided by less
 
 
 class PositionScale(nn.Module):
@@ -17,13 +19,13 @@ class PositionScale(nn.Module):
 
     Edges, where a network sees its padding, and places where normal parts vary lie farther from normal data than
     others in every image; their largest value would otherwise be the image's score. Mean m and deviation s are those of
-    images that the distances were not fitted on, blurred over neighbouring positions and, since a few images say
-    little about one position, drawn towards those of all positions together, by 5 / (n + 5) of n images. With a the
-    largest z of a normal image is 1 on average.
+    images that the distances were not fitted on: of all positions as far from the edge, and, by n / (n + 20) of n
+    images, what the position itself differs from these, blurred over its neighbours. With a the largest z of a normal
+    image is 1 on average.
     """
 
-    mean: Tensor | None
-    deviation: Tensor | None
+    mean: Tensor | None  # (positions,)
+    deviation: Tensor | None  # (positions,), a s
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,17 +36,30 @@ class PositionScale(nn.Module):
         """Take the moments of normal images' values; `grid` is rows and columns of positions."""
         values = values.double()
         own = len(values) / (len(values) + ENOUGH)
-        mean = own * _blurred(values.mean(0), grid) + (1 - own) * values.mean()
-        deviation = own * _blurred(values.std(0, correction=0), grid) + (1 - own) * values.std(correction=0)
-        self.mean = mean.float()
-        deviation = deviation.clamp(min=LEAST_SPREAD * max(float(values.abs().max()), LEAST_SPREAD))
+        least = LEAST_SPREAD * max(float(values.abs().max()), LEAST_SPREAD)
+        common, spread = torch.empty(2, values.shape[1], dtype=values.dtype, device=values.device)
+        rings = _rings(grid).to(values.device)
+        for ring in rings.unique():
+            inside = rings == ring
+            common[inside] = values[:, inside].mean()
+            spread[inside] = values[:, inside].std(correction=0).clamp(min=least)
+        mean = common + own * _blurred(values.mean(0) - common, grid)
+        ratio = _blurred(values.std(0, correction=0) / spread, grid)
+        deviation = (spread * (1 + own * (ratio - 1))).clamp(min=least)
         largest = ((values - mean) / deviation).amax(1).mean().clamp(min=LEAST_SPREAD)
+        self.mean = mean.float()
         self.deviation = (largest * deviation).float()
 
     def forward(self, values: Float[Tensor, "n positions"]) -> Float[Tensor, "n positions"]:
         if self.mean is None or self.deviation is None:
             raise NotFittedError("this PositionScale is not fitted yet; call fit first")
         return (values - self.mean) / self.deviation
+
+
+def _rings(grid: tuple[int, int]) -> Int[Tensor, " positions"]:
+    """How many positions each one is from the nearest edge, 0 at it and at most RINGS - 1."""
+    rows, columns = (torch.minimum(torch.arange(side), torch.arange(side).flip(0)) for side in grid)
+    return torch.minimum(rows[:, None], columns[None]).clamp(max=RINGS - 1).flatten()
 
 
 def _blurred(values: Float[Tensor, " positions"], grid: tuple[int, int]) -> Float[Tensor, " positions"]:
