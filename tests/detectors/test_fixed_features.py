@@ -1,8 +1,8 @@
-"""Features on a grid: averages, margins and enlargement against the network called by hand."""
+"""Features on a grid: averages and enlargement against the network called by hand."""
 
 import pytest
 import torch
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import interpolate
 
 from hizumi.detectors.fixed_features import FixedFeatures, check_levels
 from hizumi.errors import UsageError
@@ -22,15 +22,6 @@ def test_neighbourhood_is_averaged_in_each_levels_own_map() -> None:
     # Level 3 is twice as fine: the means of the neighbourhoods of four of its places.
     four = [maps[3][:, :, row - 1 : row + 2, column - 1 : column + 2] for row in (4, 5) for column in (2, 3)]
     torch.testing.assert_close(placed[:, 2, 1, :24], torch.stack([one.mean((2, 3)) for one in four]).mean(0))
-
-
-def test_margin_is_the_mirrored_image_and_is_cut_off() -> None:
-    features = FixedFeatures((1, 32, 32), (4,), margin=2)
-    assert features.grid == (4, 4)
-    (whole,) = EfficientNetLite((4,))(pad(IMAGES, (16, 16, 16, 16), mode="reflect"))
-    torch.testing.assert_close(
-        features.placed(features(IMAGES), (4,)).unflatten(1, (4, 4)).movedim(3, 1), whole[:, :, 2:6, 2:6]
-    )
 
 
 def test_small_images_are_enlarged_and_large_ones_left() -> None:

@@ -3,9 +3,11 @@
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from hizumi.networks.parts import in_parts
 
+BLOCK = 64  # rows of a memory
 CHUNK = 256  # rows at a time in a search: their distances to a whole memory then stay in the processor's cache
 
 
@@ -66,16 +68,23 @@ def nearest(
     """Distances to the `count` nearest rows of a memory, nearest first, and their indices."""
     centre = memory.mean(0)
     rows, memory = rows - centre, memory - centre
-    squares, columns = memory.square().sum(1), memory.T.contiguous()
+    beyond = -len(memory) % BLOCK  # rows of nothing, infinitely far away, which make blocks whole
+    squares = pad(memory.square().sum(1), (0, beyond), value=torch.inf)
+    columns = pad(memory, (0, 0, 0, beyond)).T.contiguous()
     distances, indices = [], []
     for chunk in in_parts(rows, CHUNK):
         # The quick formula finds them, the plain one measures them: the first loses digits where distances are small.
         quick = torch.addmm(squares, chunk, columns, alpha=-2)
-        if count == 1:  # several times as quick as the largest of one
-            found = quick.argmin(1, keepdim=True)
-        else:
-            found = quick.topk(min(count, len(memory)), dim=1, largest=False).indices
+        found = _smallest(quick) if count == 1 else quick.topk(min(count, len(memory)), 1, largest=False).indices
         measured, order = (chunk[:, None] - memory[found]).norm(dim=2).sort(1)
         distances.append(measured)
         indices.append(found.gather(1, order))
     return torch.cat(distances), torch.cat(indices)
+
+
+def _smallest(values: Float[Tensor, "n m"]) -> Int[Tensor, "n 1"]:
+    """Where each row is smallest; by blocks of columns, since PyTorch's minimum is vectorised and its argmin is not."""
+    blocks = values.reshape(len(values), -1, BLOCK)
+    block = blocks.amin(2).argmin(1)
+    inside = blocks[torch.arange(len(values), device=values.device), block].argmin(1)
+    return (block * BLOCK + inside)[:, None]

@@ -21,9 +21,9 @@ class GaussianFeatures(Detector):
     """Mahalanobis distances of EfficientNet-Lite0 features, by position or by level; nothing is trained.
 
     "positions" has one Gaussian for each place in the image, over channels of `map_levels` together (as PaDiM does,
-    Defard et al. 2021). Its distances, blurred, are the map; their maximum is the score, with `standardised` relative to
-    held-out normal images' at each place. "levels" is the paper's score: features averaged over the image, one Gaussian
-    for each level with Ledoit-Wolf shrinkage, distances summed; the map stays.
+    Defard et al. 2021). Its distances, blurred, are the map; their maximum is the score, with `standardised` relative
+    to held-out normal images' at each place. "levels" is the paper's score: features averaged over the image, one
+    Gaussian for each level with Ledoit-Wolf shrinkage, distances summed; the map stays.
 
     Differences from the papers: Rippel et al. use EfficientNet-B4 at 380 pixels, all nine levels, and have no map (the
     preset "rippel" takes the levels back). PaDiM (the preset "padim") takes moments at one position alone, of features

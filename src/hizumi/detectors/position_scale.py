@@ -39,7 +39,7 @@ class PositionScale(nn.Module):
         least = LEAST_SPREAD * max(float(values.abs().max()), LEAST_SPREAD)
         common, spread = torch.empty(2, values.shape[1], dtype=values.dtype, device=values.device)
         rings = _rings(grid).to(values.device)
-        for ring in rings.unique():
+        for ring in range(int(rings.max()) + 1):
             inside = rings == ring
             common[inside] = values[:, inside].mean()
             spread[inside] = values[:, inside].std(correction=0).clamp(min=least)
