@@ -84,7 +84,7 @@ def nearest(
 
 def _smallest(values: Float[Tensor, "n m"]) -> Int[Tensor, "n 1"]:
     """Where each row is smallest; by blocks of columns, since PyTorch's minimum is vectorised and its argmin is not."""
-    blocks = values.reshape(len(values), -1, BLOCK)
-    block = blocks.amin(2).argmin(1)
-    inside = blocks[torch.arange(len(values), device=values.device), block].argmin(1)
-    return (block * BLOCK + inside)[:, None]
+    blocks = values.reshape(-1, values.shape[1] // BLOCK, BLOCK)
+    block = blocks.amin(2).argmin(1, keepdim=True)
+    inside = blocks.gather(1, block[:, :, None].expand(-1, -1, BLOCK)).argmin(2)
+    return block * BLOCK + inside

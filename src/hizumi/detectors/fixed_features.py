@@ -94,7 +94,7 @@ class FixedFeatures(nn.Module):
 
         Each is first averaged over the `neighbourhood` (3: 3x3) around it in its own level's map.
         """
-        return cat([self._on_grid(maps[level], neighbourhood) for level in levels], 1).flatten(2).transpose(1, 2)
+        return cat([self._on_grid(maps[level], neighbourhood).flatten(2).transpose(1, 2) for level in levels], 2)
 
     def _on_grid(self, level: Tensor, neighbourhood: int) -> Tensor:
         level = avg_pool2d(level, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)

@@ -51,6 +51,7 @@ class FusedFeatures(Detector):
         needs=("hizumi[features]",),
     )
     working_size = 224
+    tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance
     presets = {
         "untrained": Preset(lambda: FusedFeatures(levels=(1, 2, 3), network="wavelets", input_size=None, flatten=16.0)),
         "small": Preset(lambda: FusedFeatures(levels=(3, 4), input_size=None, memory=50, candidates=200, channels=32)),

@@ -58,6 +58,7 @@ class GaussianFeatures(Detector):
         needs=("hizumi[features]",),
     )
     working_size = 224
+    tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance
     presets = {
         "padim": Preset(lambda: GaussianFeatures(neighbourhood=1, around=1, ridge=0.01, standardised=False, blur=0.5)),
         "rippel": Preset(lambda: GaussianFeatures("levels", levels=(1, 2, 3, 4, 5, 6, 7, 8, 9))),

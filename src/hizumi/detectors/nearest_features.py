@@ -51,6 +51,7 @@ class NearestFeatures(Detector):
         needs=("hizumi[features]",),
     )
     working_size = 224
+    tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance
     presets = {
         "patchcore": Preset(lambda: NearestFeatures(standardised=False, reweighting=9, blur=0.5)),
         "flattened": Preset(
