@@ -30,7 +30,7 @@ def picture(kind: str, generator: np.random.Generator, flawed: bool) -> Image.Im
         + 0.05 * generator.normal(size=(height, width))
     )
     if flawed:
-        stripes[5:12, 6:13] = generator.random((7, 7))
+        stripes[4:16, 5:17] = generator.integers(0, 2, (12, 12))
     if kind == "16 bit":
         return Image.fromarray((stripes.clip(0, 1) * 65535).astype(np.uint16))
     layers = np.stack([stripes, stripes**2, 1 - stripes, np.linspace(0.5, 1, width)[None].repeat(height, 0)], 2)

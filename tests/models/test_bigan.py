@@ -169,11 +169,11 @@ def test_instance_noise_lies_on_all_that_the_critic_sees_and_on_nothing_else() -
 
 
 def test_encoder_learns_to_invert_the_generator() -> None:
-    generator = torch.Generator().manual_seed(0)
-    mixing = torch.tensor([[1.0, 0.6, 0.0], [0.0, 0.5, -1.0]])
-    points = torch.randn(2000, 2, generator=generator) @ mixing
-    model = BiGAN(latent=2, learning_rate=2e-3, average_decay=0.99)
-    model.fit(points, TrainingOptions(budget=Budget(steps=800), batch_size=64))
+    # Codes that say nothing of their item leave an error of 1 or more; over six seeds it is 0.02 to 0.05, the codes'
+    # deviation 0.87 to 1.08. Two dimensions come to the same, but swing for some 1,500 steps.
+    points = torch.randn(2000, 1, generator=torch.Generator().manual_seed(0)) @ torch.tensor([[1.0, 0.6, -0.5]])
+    model = BiGAN(latent=1, learning_rate=4e-3, average_decay=0.99)
+    model.fit(points, TrainingOptions(budget=Budget(steps=500), batch_size=64))
     with torch.no_grad():
         error = (model.reconstruct(points) - points).square().mean() / points.var()
         codes = model.encode(points)

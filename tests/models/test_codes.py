@@ -84,22 +84,26 @@ class TestDeepAutoencoder:
         torch.testing.assert_close(model.validation_loss(vectors), mse_loss(model.reconstruct(vectors), vectors))
 
     def test_pretraining_is_what_makes_it_start(self) -> None:
-        # 2006's observation: from small random weights, deep logistic layers stay at the mean of the data.
+        # 2006's observation: from small random weights, deep logistic layers stay near the mean of the data (errors of
+        # 0.84 to 1 over ten seeds), as they also would if the machines did not learn or were not unrolled; from trained
+        # machines they leave 0.001 to 0.06.
         errors = {}
         for pretraining in (0.0, 0.5):
-            model = DeepAutoencoder((48, 32, 24), 8, pretraining, machine_learning_rate=0.5, learning_rate=0.01)
+            model = DeepAutoencoder((48, 32, 24), 8, pretraining, machine_learning_rate=1.0, learning_rate=0.02)
             model.fit(bars(), options(500))
             errors[pretraining] = mse_loss(model.reconstruct(bars()), bars()).item()
-        assert errors[0.5] < 0.1 < 0.5 < errors[0.0]
+        assert errors[0.5] < 0.2 < 0.7 < errors[0.0]
 
 
 class TestDeepBeliefNetwork:
     def test_samples_are_like_the_data(self) -> None:
-        model = DeepBeliefNetwork((48, 32), gibbs_steps=100).fit(bars(), options(2000))
+        # 30 of 65,536 images are bars: of samples by chance, one in 2,000. Over seven seeds, 56 to 71 % are, and 19 to
+        # 30 of them different; at the default rate the chains cannot follow so few units.
+        model = DeepBeliefNetwork((48, 32), gibbs_steps=100, learning_rate=0.05).fit(bars(), options(2000))
         drawn = model.sample(400, seed=0).sign()
         known = (drawn[:, None] == bars(32)[None]).flatten(2).all(2).any(1)
-        assert float(known.float().mean()) > 0.25  # 30 of 65,536 images are bars: by chance, one in 2,000
-        assert len({tuple(image.flatten().tolist()) for image in drawn[known]}) > 15
+        assert float(known.float().mean()) > 0.4
+        assert len({tuple(image.flatten().tolist()) for image in drawn[known]}) > 12
 
     def test_codes_are_those_of_the_stack(self) -> None:
         torch.manual_seed(0)

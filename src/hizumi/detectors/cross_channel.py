@@ -104,7 +104,7 @@ class CrossChannel(Detector):
             lambda: CrossChannel(Pix2Pix(width=16, learning_rate=5e-4), image_score="generators"),
             TrainingOptions(budget=Budget(steps=800), batch_size=8),
         ),
-        "small": Preset(lambda: CrossChannel(Pix2Pix(width=8))),
+        "small": Preset(lambda: CrossChannel(Pix2Pix(width=8), image_score="generators")),
     }
     low: Tensor
     scale: Tensor
