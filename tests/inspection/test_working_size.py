@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hizumi.data import Sizing
 from hizumi.errors import DataError
 from hizumi.inspection import Inspector, load, save
-from hizumi.preprocessing.choosing import working_sizing
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,22 @@ from hizumi.preprocessing.choosing import working_sizing
     ],
 )
 def test_the_number_of_pixels_is_bounded(height: int, width: int, working_size: int, expected: tuple[int, int]):
-    sizing = working_sizing(height, width, working_size)
+    sizing = Sizing.by_pixels(height, width, working_size)
+    assert (sizing.height, sizing.width) == expected
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "side", "expected"),
+    [
+        (448, 448, 224, (224, 224)),
+        (500, 1260, 224, (224, 564)),
+        (1260, 500, 320, (806, 320)),
+        (100, 400, 224, (100, 400)),  # below the side
+        (1000, 9000, 224, (149, 1344)),  # 224 x 896 pixels
+    ],
+)
+def test_the_shorter_side_is_bounded(height: int, width: int, side: int, expected: tuple[int, int]):
+    sizing = Sizing.by_shorter_side(height, width, side)
     assert (sizing.height, sizing.width) == expected
 
 

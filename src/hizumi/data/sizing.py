@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from PIL import Image
@@ -12,6 +12,8 @@ from hizumi.errors import UsageError
 from hizumi.shapes import Float, Shaped
 
 SHRUNK = 3  # times, from which it is said
+SMALLEST_SIDE = 4  # pixels
+LONGEST = 4  # times the shorter side: of longer images the shorter side is brought to less
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,28 @@ class Sizing:
             raise UsageError(f"sizing mode {self.mode!r}: choose 'resize' or 'tile'")
         if not 0 <= self.overlap <= 0.9:
             raise UsageError(f"tile overlap {self.overlap}: choose a share from 0 to 0.9")
+
+    @classmethod
+    def by_pixels(cls, height: int, width: int, side: int) -> Self:
+        """The size of such an image, shrunk with its aspect kept to as many pixels as a square of this side has.
+
+        Neither side is shrunk below the smallest that convolutional networks take.
+        """
+        return cls._shrunk(height, width, max(side / math.sqrt(height * width), SMALLEST_SIDE / min(height, width)))
+
+    @classmethod
+    def by_shorter_side(cls, height: int, width: int, side: int) -> Self:
+        """The size of such an image, its shorter side shrunk to this one with its aspect kept.
+
+        An image more than four times as long as wide is shrunk to the pixels of one that is four times.
+        """
+        shorter, longer = sorted((height, width))
+        return cls._shrunk(height, width, side / shorter * min(1.0, math.sqrt(LONGEST * shorter / longer)))
+
+    @classmethod
+    def _shrunk(cls, height: int, width: int, scale: float) -> Self:
+        scale = min(1.0, scale)
+        return cls(max(1, round(height * scale)), max(1, round(width * scale)))
 
     def fit(self, pixels: Shaped[np.ndarray, "h w c"]) -> Shaped[np.ndarray, "height width c"]:
         """The image at the working size, in its own dtype; in tile mode only padded where it is smaller than a tile.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hizumi.arguments import Configurable, check_arguments, parts_of
 from hizumi.data.progress import Observer
 from hizumi.data.seeds import seed_for
+from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches, View, as_source, in_order
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
@@ -57,9 +58,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
 
     card: ClassVar[Card]
     presets: ClassVar[Mapping[str, Preset]] = {}  # "fast" where there is something to train
-    working_size: int = (
-        64  # images of more pixels than its square are brought to so many unless the user says otherwise
-    )
+    working_size: int = 64  # pixels: the side of a tile, and of a square of as many pixels as other images have
     exemptions: ClassVar[Mapping[str, str]] = {}  # contract checks that it cannot meet, each with the reason
     tolerance: ClassVar[float] = 1e-6  # by which an image's score may differ in another batch, relative to the scores
     tolerance_in_bf16: ClassVar[float] = 0.01  # likewise, where convolutions keep 8 significant bits
@@ -103,6 +102,10 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     @abstractmethod
     def score_batch(self, images: Tensor) -> Anomaly:
         """Score one batch; each image's score depends on that image alone."""
+
+    def working_sizing(self, height: int, width: int) -> Sizing:
+        """How images of this size, in pixels, are brought to the one worked on, unless the user says otherwise."""
+        return Sizing.by_pixels(height, width, self.working_size)
 
     def embedding(self, images: Tensor) -> Tensor:
         """What the detector sees of each image, (n, k), for drawing the data as a map of points."""

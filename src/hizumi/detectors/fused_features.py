@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import FixedFeatures, NetworkKind, check_levels, check_odd
@@ -14,6 +15,7 @@ from hizumi.errors import UsageError
 from hizumi.training import Card, Preset
 
 AROUND = 3  # positions across the square that a position's moments are taken over
+LARGE = 320  # pixels: the shorter side where the originals have so many, which outlines defects better
 RIDGE = 0.1  # variance added to each channel's, in units of its own
 
 
@@ -98,6 +100,10 @@ class FusedFeatures(Detector):
             raise UsageError(
                 f"memory {self.memory} is chosen from {self.candidates} candidates; give no fewer of these"
             )
+
+    def working_sizing(self, height: int, width: int) -> Sizing:
+        side = LARGE if min(height, width) >= LARGE else self.working_size
+        return Sizing.by_shorter_side(height, width, side)
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.features = FixedFeatures(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import FixedFeatures, NetworkKind, check_levels, check_odd
@@ -112,6 +113,9 @@ class GaussianFeatures(Detector):
         check_odd(neighbourhood=self.neighbourhood, around=self.around)
         if not self._by_position:
             check_levels(self.levels, self.network)
+
+    def working_sizing(self, height: int, width: int) -> Sizing:
+        return Sizing.by_shorter_side(height, width, self.working_size)
 
     def build(self, shape: tuple[int, ...]) -> None:
         by_level = () if self._by_position else self.levels

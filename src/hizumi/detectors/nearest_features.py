@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from hizumi.arguments import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share
+from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import FixedFeatures, check_levels, check_odd
@@ -104,6 +105,9 @@ class NearestFeatures(Detector):
         check_odd(neighbourhood=self.neighbourhood)
         if self.standardised and self.reweighting:
             raise UsageError("reweighting is of distances as they are: give standardised=False with it")
+
+    def working_sizing(self, height: int, width: int) -> Sizing:
+        return Sizing.by_shorter_side(height, width, self.working_size)
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.features = FixedFeatures(shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256)

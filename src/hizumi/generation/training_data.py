@@ -22,10 +22,10 @@ from hizumi.generation.examples import (
 )
 from hizumi.models.abilities import HasTargetChannels, LearnsClasses
 from hizumi.preprocessing import DataOptions, Preprocessing, prepare
-from hizumi.preprocessing.choosing import choose_sizing, choose_window, first_readable, read, working_sizing
+from hizumi.preprocessing.choosing import ByPixels, choose_sizing, choose_window, first_readable, read
 from hizumi.training import Trainable
 
-WORKING_SIZE = 64  # images of more pixels than its square are brought to so many unless the user says otherwise
+WORKING_SIZE = ByPixels(64)  # unless the user says otherwise
 SIDE_BY_SIDE = "side-by-side"
 
 
@@ -160,7 +160,7 @@ class _Reading:
             raise UsageError("tiles would cut through images that lie side by side; use the sizing mode 'resize'")
         if self.options.image_size is None and self.fitted is None:  # that of one half
             height, width = first_readable(manifest).shape[:2]
-            half = working_sizing(height, max(1, width // 2), WORKING_SIZE)
+            half = WORKING_SIZE.working_sizing(height, max(1, width // 2))
         else:
             half = self._sizing(manifest)
         store = self._read(manifest, Sizing(half.height, 2 * half.width), is_target=True)

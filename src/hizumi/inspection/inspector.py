@@ -136,7 +136,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         observe = observe if fabric.is_global_zero else None
         manifest = split_for_fit(self._manifest(X, reset=True), self.held_out_share, options.seed)
         data_options = self._data_options(strict=strict, observe=observe)
-        preprocessing, store = prepare(manifest.select(split="train"), data_options, detector.working_size)
+        preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
         usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
         folds = [] if self.folds is None else deal_folds(usable, self.folds, seed=options.seed)
 
@@ -266,7 +266,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         options = self._training_options()
         manifest = split_for_fit(opened(X, motion=self.wants_motion), self.held_out_share, options.seed)
         data_options = replace(self._data_options(strict=strict), cache=None)
-        preprocessing, store = prepare(manifest.select(split="train"), data_options, detector.working_size)
+        preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
         plan = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
         cost = estimate(detector, store, options, fits=1 + (self.folds or 0))
         return plan | self._calibration_record(manifest, store) | {"estimate": cost}

@@ -1,10 +1,9 @@
 """From a user's data and options to what is fitted on: sizes, ranges and motion, and who is held out."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,7 +21,6 @@ from hizumi.training import TrainingOptions
 MOTION_SAMPLE = 64  # training frames that the range of motion is estimated on
 LEVELS_SAMPLE = 48  # images whose values are looked at
 MOTION_QUANTILE = 0.999
-SMALLEST_SIDE = 4  # pixels
 STILL = 1e-3  # pixels
 VALIDATION_SHARE = 0.1  # of the training images, where patience asks for a validation loss
 
@@ -47,15 +45,37 @@ class DataOptions:
     pixel_limit: int = PIXEL_LIMIT
 
 
-def prepare(train: Manifest, options: DataOptions, working_size: int) -> tuple[Preprocessing, Store]:
-    """The preprocessing that training data and options ask for, and the training data read by it.
+@runtime_checkable
+class ChoosesSize(Protocol):
+    """What says at which size it works on images, where the user does not."""
 
-    Images of more pixels than `working_size` squared are brought to so many, unless the options say otherwise.
-    """
+    @property
+    def working_size(self) -> int:
+        """Side of a tile in pixels."""
+        ...
+
+    def working_sizing(self, height: int, width: int) -> Sizing:
+        """How whole images of this size are brought to a working size."""
+        ...
+
+
+@dataclass(frozen=True)
+class ByPixels:
+    """Images of more pixels than a square of this side has are brought to as many."""
+
+    working_size: int
+
+    def working_sizing(self, height: int, width: int) -> Sizing:
+        """How whole images of this size are brought to a working size."""
+        return Sizing.by_pixels(height, width, self.working_size)
+
+
+def prepare(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> tuple[Preprocessing, Store]:
+    """The preprocessing that training data and options ask for, and the training data read by it."""
     if options.filling is not None and train.vectors:
         raise UsageError("--nodata and --fill-nan are for images, and these are rows of numbers; leave them out")
     train = replace(train, filling=options.filling, pixel_limit=options.pixel_limit)
-    sizing = choose_sizing(train, options, working_size)
+    sizing = choose_sizing(train, options, chooses)
     window = choose_window(train, options.window)
     if options.motion is not False and sizing is not None:
         train = replace(train, motion=_choose_motion(train, sizing, window, options.motion))
@@ -79,8 +99,8 @@ def read(manifest: Manifest, preprocessing: Preprocessing, options: DataOptions)
     )
 
 
-def choose_sizing(train: Manifest, options: DataOptions, working_size: int) -> Sizing | None:
-    """The size asked for, or the first image's, at most as many pixels as the working size squared; None for rows."""
+def choose_sizing(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> Sizing | None:
+    """The size asked for, or the one chosen for the first image's; None for rows."""
     if train.vectors:
         return None
     if options.image_size is not None:
@@ -88,18 +108,9 @@ def choose_sizing(train: Manifest, options: DataOptions, working_size: int) -> S
         height, width = size if isinstance(size, tuple | list) else (size, size)
         return Sizing(int(height), int(width), options.sizing)
     if options.sizing == "tile":
-        return Sizing(working_size, working_size, "tile")
+        return Sizing(chooses.working_size, chooses.working_size, "tile")
     height, width = first_readable(train).shape[:2]
-    return working_sizing(height, width, working_size)
-
-
-def working_sizing(height: int, width: int, working_size: int) -> Sizing:
-    """The size of such an image, shrunk with its aspect kept to as many pixels as a square of the working size has.
-
-    Neither side is shrunk below the smallest that convolutional networks take.
-    """
-    scale = min(1.0, max(working_size / math.sqrt(height * width), SMALLEST_SIDE / min(height, width)))
-    return Sizing(max(1, round(height * scale)), max(1, round(width * scale)))
+    return chooses.working_sizing(height, width)
 
 
 def choose_window(train: Manifest, window: tuple[float, float] | Literal["auto"] | None) -> Window | None:

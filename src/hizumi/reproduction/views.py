@@ -11,7 +11,6 @@ from hizumi.detectors import Detector
 from hizumi.errors import DataError
 from hizumi.preprocessing import Preprocessing, Reader, in_batches
 from hizumi.preprocessing.batching import Outputs
-from hizumi.preprocessing.choosing import working_sizing
 from hizumi.preprocessing.reading import Piece
 from hizumi.reproduction.published_forms import Pool
 
@@ -28,7 +27,7 @@ class PoolView:
         preprocessing = Preprocessing()
         if items.ndim == 4:
             height, width = self.size = items.shape[1:3]
-            sizing = working_sizing(height, width, detector.working_size)
+            sizing = detector.working_sizing(height, width)
             if not sizing.keeps(height, width):
                 items = np.stack([sizing.fit(image) for image in items])
             if "motion" in detector.card.needs:
