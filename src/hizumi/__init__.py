@@ -2,7 +2,7 @@
 
 from hizumi import Inspector
 
-inspector = Inspector("reconstruction", false_alarm_rate=0.01).fit("photos/of/good/parts")
+inspector = Inspector(false_alarm_rate=0.01).fit("photos/of/good/parts")
 for verdict in inspector.inspect("photos/of/new/parts"):
     print(verdict.name, verdict.anomalous, verdict.p_value)
 """

@@ -19,14 +19,14 @@ def test_doctor_names_what_to_install(hizumi, monkeypatch):
     real_version = importlib.metadata.version
 
     def version(package):
-        if package in {"efficientnet-lite-pytorch", "tifffile"}:
+        if package in {"onnxruntime", "tifffile"}:
             raise importlib.metadata.PackageNotFoundError(package)
         return real_version(package)
 
     monkeypatch.setattr(doctor, "version", version)
     outcome = hizumi("doctor")
     assert outcome.code == 1
-    assert "pip install 'hizumi[features]'" in outcome.out
+    assert "pip install 'hizumi[export]'" in outcome.out
     assert "pip install tifffile" in outcome.out
 
 

@@ -43,20 +43,33 @@ def test_dry_run_writes_nothing(hizumi, parts, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
 
 
+NAMED = ["-d", "reconstruction"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["-d", "reconstructon"], "did you mean reconstruction?"),
-        (["--set", "smothing=2"], "reconstruction has no setting 'smothing'"),
+        ([*NAMED, "--set", "smothing=2"], "reconstruction has no setting 'smothing'"),
         (["--set", "smoothing"], "NAME=VALUE"),
-        (["--set", "difference=l3"], "reconstruction: difference is 'l3'; it must be 'contrast', 'ssim', 'l1' or 'l2'"),
-        (["--set", "model=vae", "--set", "model.bound=elbow"], "reconstruction: model.bound is 'elbow'; it must be"),
-        (["--set", "model=dcgan"], "reconstruction: model is DCGAN; it must be a model that reconstructs"),
+        (
+            [*NAMED, "--set", "difference=l3"],
+            "reconstruction: difference is 'l3'; it must be 'contrast', 'ssim',",
+        ),
+        (
+            [*NAMED, "--set", "model=vae", "--set", "model.bound=elbow"],
+            "reconstruction: model.bound is 'elbow'; it must be",
+        ),
+        (
+            [*NAMED, "--set", "model=dcgan"],
+            "reconstruction: model is DCGAN; it must be a model that reconstructs",
+        ),
         (["-d", "ganomaly", "--set", "adversarial=bec"], "ganomaly: adversarial is 'bec'; it must be"),
         (["-d", "skip_ganomaly", "--set", "difference=l3"], "skip_ganomaly: difference is 'l3'; it must be"),
         (["-d", "f_anogan", "--set", "loss=izif"], "f_anogan: loss is 'izif'; it must be"),
         (["-d", "egbad", "--set", "discrimination=sigmoit"], "egbad: discrimination is 'sigmoit'; it must be"),
         (["-d", "alocc", "--set", "judged=refine"], "alocc: judged is 'refine'; it must be"),
+        (["--set", "blur=2"], "--set blur is for a detector that is named: give -d NAME with it"),
         (["--image-size", "large"], "--image-size large is no size"),
         (["--steps", "0"], "steps is 0"),
         (["--patience", "3"], "needs steps, epochs or minutes"),

@@ -55,7 +55,7 @@ SOURCE = {
     "--impute": False,
 }
 OPTIONS = {
-    "fit": {"--detector": "reconstruction", "--output": "parts.hizumi", "--set": None}
+    "fit": {"--detector": "standard", "--output": "parts.hizumi", "--set": None}
     | SOURCE
     | SIZING
     | INSPECTOR
@@ -143,16 +143,16 @@ def test_options_of_training():
     "command",
     [
         ["fit", "digits", "-d", "reconstructon"],
-        ["fit", "digits", "--set", "smothing=2"],
+        ["fit", "digits", "-d", "reconstruction", "--set", "smothing=2"],
         ["fit", "digits", "--image-size", "large"],
         ["fit", "digits", "--window", "wide"],
         ["fit", "digits", "--steps", "0"],
         ["fit", "digits", "--rule", "conformel"],
         ["fit", "digits", "--rule", "best-f1"],
-        ["fit", "digits", "--rule", "chi-square"],
+        ["fit", "digits", "-d", "pca", "--rule", "chi-square"],
         ["fit", "digits", "--folds", "0"],
         ["fit", "digits", "--calibration-share", "2"],
-        ["fit", "digits", "--preset", "slow"],
+        ["fit", "digits", "-d", "pca", "--preset", "slow"],
         ["fit", "digits", "--output", "."],
         ["fit", "digits", "--resume"],
         ["model", "train", "dcgan", "digits", "--set", "lattent=2"],

@@ -26,7 +26,6 @@ def test_differences_by_hand() -> None:
 
 @pytest.fixture(scope="module")
 def fitted() -> tuple[Distillation, torch.Tensor]:
-    pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
     images = torch.rand(20, 1, 32, 32, generator=RANDOM) * 2 - 1
     detector = Distillation(
         levels=(2, 3, 4), score_levels=(3, 4), width=4, value_weight=0.3, map_kind="gradient", smoothing=0.0
@@ -51,7 +50,6 @@ def test_loss_is_the_sum_over_all_levels_and_the_score_over_the_later(
 
 
 def test_teacher_stays_and_student_moves() -> None:
-    pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
     detector = Distillation(levels=(2, 3), score_levels=(3,), width=4)
     training = detector.model.prepare((1, 32, 32)).train()
     batch = torch.rand(8, 1, 32, 32, generator=RANDOM)

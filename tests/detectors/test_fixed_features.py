@@ -8,7 +8,6 @@ from hizumi.detectors.fixed_features import FixedFeatures, check_levels
 from hizumi.errors import UsageError
 from hizumi.networks.efficientnet import LEVEL_CHANNELS, LEVEL_HALVINGS, EfficientNetLite
 
-pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
 IMAGES = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 

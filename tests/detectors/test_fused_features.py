@@ -8,8 +8,6 @@ from hizumi.data.stream import TensorSource
 from hizumi.detectors import FusedFeatures, GaussianFeatures, NearestFeatures
 from hizumi.errors import UsageError
 
-pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
-
 RANDOM = torch.Generator().manual_seed(0)
 TRAIN, TEST = torch.rand(40, 1, 32, 48, generator=RANDOM) * 2 - 1, torch.rand(7, 1, 32, 48, generator=RANDOM) * 2 - 1
 

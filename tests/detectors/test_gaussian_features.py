@@ -8,8 +8,6 @@ from sklearn.covariance import LedoitWolf
 from hizumi.detectors import GaussianFeatures
 from hizumi.errors import UsageError
 
-pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
-
 RANDOM = torch.Generator().manual_seed(0)
 TRAIN, TEST = torch.rand(40, 3, 32, 48, generator=RANDOM) * 2 - 1, torch.rand(7, 3, 32, 48, generator=RANDOM) * 2 - 1
 

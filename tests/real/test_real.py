@@ -39,7 +39,6 @@ def test_false_alarm_rate_on_digits(real: Arrays) -> None:
 
 
 def test_pretrained_features_find_and_localise_defects_of_tiles(real: Arrays) -> None:
-    pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
     arrays = real("magnetic_tile_128")
     images, good, test = arrays["x"], arrays["cls"] == "Free", arrays["split"] == "test"
     masks = np.unpackbits(arrays["mask"], axis=-1)[..., :128].astype(bool)
@@ -54,7 +53,6 @@ def test_pretrained_features_find_and_localise_defects_of_tiles(real: Arrays) ->
 
 @pytest.mark.slow
 def test_pretrained_features_on_the_whole_tile_set(real: Arrays) -> None:
-    pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'features'")
     arrays = real("magnetic_tile_128")
     images, good, test = arrays["x"], arrays["cls"] == "Free", np.flatnonzero(arrays["split"] == "test")
     masks = np.unpackbits(arrays["mask"], axis=-1)[..., :128].astype(bool)

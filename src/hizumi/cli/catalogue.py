@@ -15,6 +15,17 @@ if TYPE_CHECKING:
 
 WIDE = 130  # characters
 
+STANDARD_ROW = {
+    "Name": "standard",
+    "Family": "",
+    "Map": "",
+    "Cost": "",
+    "Takes": "images, vectors",
+    "Idea, paper": "what fit takes where none is named: fused_features for images, mahalanobis for rows, reconstruction "
+    "for frames with their motion",
+    "Needs": "",
+}
+
 
 def list_methods(
     json_to: JsonTo = None,
@@ -38,6 +49,8 @@ def list_methods(
         ("model", "Generative models (hizumi model train NAME DATA)"),
     ):
         rows = [_row(method) for method in methods if method["kind"] == kind]
+        if kind == "detector":
+            rows.insert(0, STANDARD_ROW)
         if console.width < WIDE:  # a column for each fact would be a word wide
             rows = [{"Name": row["Name"], "Idea, paper, facts": _told(row)} for row in rows]
         print_table(console, list(rows[0]), [list(row.values()) for row in rows], title)

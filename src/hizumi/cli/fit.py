@@ -12,9 +12,12 @@ from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.progress import resumable
 from hizumi.cli.summary import result_of_fit, show_fit, show_plan
+from hizumi.errors import UsageError
+from hizumi.registry.standard import STANDARD
 from hizumi.runs.folder import open_run_folder
 
 if TYPE_CHECKING:
+    from hizumi.detectors import Detector
     from hizumi.inspection import Inspector
 
 
@@ -23,8 +26,9 @@ def fit(
     data: options.Data,
     *,
     detector: Annotated[
-        str, typer.Option("--detector", "-d", metavar="NAME", help="One of those that `hizumi list` shows.")
-    ] = "reconstruction",
+        str,
+        typer.Option("--detector", "-d", metavar="NAME", help="One of those that `hizumi list` shows."),
+    ] = STANDARD,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The bundle to write.")] = Path(
         "parts.hizumi"
     ),
@@ -46,7 +50,12 @@ def fit(
     from hizumi.inspection import save
     from hizumi.registry import make_detector, specify
 
-    chosen = make_detector(detector, options.parsed_settings(settings or ()), inspection.preset)
+    chosen: str | Detector = detector
+    parsed = options.parsed_settings(settings or ())
+    if detector != STANDARD:
+        chosen = make_detector(detector, parsed, inspection.preset)
+    elif parsed:
+        raise UsageError(f"--set {next(iter(parsed))} is for a detector that is named: give -d NAME with it")
     training_options = run.options(training)
     inspector = inspection.inspector(chosen, sizing, training_options)
     folder = run.folder_beside(output, "bundle", "parts.hizumi")
@@ -55,7 +64,7 @@ def fit(
         show_plan(inspector.plan(manifest, strict=run.strict), json_to, "fit")
         return
     request = {
-        "detector": specify(chosen),
+        "detector": chosen if isinstance(chosen, str) else specify(chosen),
         "image size": inspector.image_size,
         "sizing": inspector.sizing,
         "window": sizing.window,

@@ -186,8 +186,8 @@ class SizingArguments:
         str | None,
         typer.Option(
             metavar="N|HxW",
-            help="Working size in pixels. If not given, the images' own, shrunk to as many pixels as 64x64 has "
-            "(of some detectors 32x32, 128x128 or 224x224).",
+            help="Working size in pixels. If not given, the images' own, shrunk to a shorter side of 224 or 320 for "
+            "detectors on a pre-trained network, and to as many pixels as 64x64 has (of some, 32x32) for others.",
         ),
     ] = None
     tiles: Annotated[

@@ -22,7 +22,6 @@ CARD = Card(
     paper="Salehi et al., Multiresolution knowledge distillation for anomaly detection, CVPR 2021",
     inputs=("images",),
     localises=True,
-    needs=("hizumi[features]",),
 )
 CLIPPED_SHARE = 0.01  # of a gradient map, its largest values
 

@@ -50,7 +50,6 @@ class FusedFeatures(Detector):
         paper="Roth et al., PatchCore, CVPR 2022; Defard et al., PaDiM, ICPR 2021",
         inputs=("images",),
         localises=True,
-        needs=("hizumi[features]",),
     )
     working_size = 224
     tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance

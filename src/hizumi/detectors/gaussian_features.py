@@ -56,7 +56,6 @@ class GaussianFeatures(Detector):
         paper="Rippel, Mertens & Merhof, Modeling the distribution of normal data in pre-trained features, ICPR 2020",
         inputs=("images",),
         localises=True,
-        needs=("hizumi[features]",),
     )
     working_size = 224
     tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance

@@ -49,7 +49,6 @@ class NearestFeatures(Detector):
         paper="Roth et al., Towards total recall in industrial anomaly detection (PatchCore), CVPR 2022",
         inputs=("images",),
         localises=True,
-        needs=("hizumi[features]",),
     )
     working_size = 224
     tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance

@@ -21,7 +21,7 @@ from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.source import is_table
 from hizumi.data.stream import Batches, View
 from hizumi.data.table_rows import is_frame
-from hizumi.detectors import Detector
+from hizumi.detectors import Detector, FusedFeatures
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.health import check_detector
 from hizumi.inspection.scoring import Scored, Scorer
@@ -29,10 +29,11 @@ from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, in_batches, prepare
 from hizumi.preprocessing.choosing import split_for_fit, with_validation
 from hizumi.registry import detector_class
+from hizumi.registry.standard import STANDARD, UNTRAINED_NOTE, has_weights, standard
 from hizumi.runs.record import notes_on, run_record
-from hizumi.training import Preset, TrainingOptions
+from hizumi.training import TrainingOptions
 from hizumi.training.loop import make_fabric
-from hizumi.training.preset import preset_of
+from hizumi.training.preset import made, preset_of
 
 PIXELS_FOR_MEDIAN = 10_000  # of each held-out image, for the dark end of the map's scale
 
@@ -45,7 +46,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     in hizumi, a higher score is more anomalous.
 
     Args:
-        detector: A name (`hizumi list` shows them) or an unfitted detector, which is copied.
+        detector: A name (`hizumi list` shows them) or an unfitted detector, which is copied. "standard": by kind of
+            data, `fused_features` for images, `mahalanobis` for rows, `reconstruction` for frames with their motion.
         image_size: Working size in pixels, one side or (height, width). None: the image's own, shrunk to as
             many pixels as a square of the detector's working size has.
         sizing: "resize" keeps the aspect and pads; "tile" looks at the image's own pixels through windows.
@@ -75,7 +77,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def __init__(
         self,
-        detector: str | Detector = "reconstruction",
+        detector: str | Detector = STANDARD,
         *,
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         sizing: Literal["resize", "tile"] = "resize",
@@ -128,13 +130,13 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         """
         started = time.monotonic()
         self.check()
-        detector = self._new_detector()
-        options = self._training_options()
+        manifest = self._manifest(X, reset=True)
+        detector, options = self._chosen(manifest)
         fabric = make_fabric(options)
         fabric.launch()
         # Every process trains, the first one reports.
         observe = observe if fabric.is_global_zero else None
-        manifest = split_for_fit(self._manifest(X, reset=True), self.held_out_share, options.seed)
+        manifest = split_for_fit(manifest, self.held_out_share, options.seed)
         data_options = self._data_options(strict=strict, observe=observe)
         preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
         usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
@@ -159,7 +161,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.journal_ = detector.journal
         self.failures_ = (*store.failures, *unread)
         self.unopened_ = manifest.unopened
-        self.notes_ = notes_on(manifest, store)
+        self.notes_ = (*notes_on(manifest, store), *self._notes_on_choice(detector))
         self.findings_ = check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_)
         record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
         fit_seconds = round(time.monotonic() - started, 2)
@@ -175,13 +177,13 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             raise UsageError("a threshold of your own is given to calibrate, after the fit: fit with another rule")
         if self.rule == "best-f1":
             raise UsageError("the best-f1 rule needs labelled data: fit with another rule, then calibrate with them")
-        if self.rule == "chi-square" and not self._detector_type().follows_chi_square:
-            raise UsageError("the chi-square rule is for mahalanobis, whose scores follow that law; use conformal")
-        self._training_options()  # refuses a preset that there is not
+        if self.detector != STANDARD:
+            self._check_for(detector_class(self.detector) if isinstance(self.detector, str) else type(self.detector))
 
     def split_as_fitted(self, X: Any) -> Manifest:
         """The records of what it was fitted on, each with the split that `fit` gave it."""
-        return split_for_fit(self._manifest(X), self.held_out_share, self._training_options().seed)
+        seed = (self.training or TrainingOptions()).seed
+        return split_for_fit(self._manifest(X), self.held_out_share, seed)
 
     def scorer(self) -> Scorer:
         """The fitted detector with its preprocessing."""
@@ -196,7 +198,10 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     @property
     def wants_motion(self) -> bool:
         """Whether data are to be opened as frames of video: as asked for, or as the detector needs it."""
-        return "motion" in self._detector_type().card.needs if self.motion is None else self.motion is not False
+        if self.motion is not None or self.detector == STANDARD:
+            return self.motion not in (None, False)
+        named = detector_class(self.detector) if isinstance(self.detector, str) else self.detector
+        return "motion" in named.card.needs
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Higher for normal, (n,): the detector's scores with their sign turned."""
@@ -262,9 +267,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         from hizumi.runs.planning import estimate
 
         self.check()
-        detector = self._new_detector()
-        options = self._training_options()
-        manifest = split_for_fit(opened(X, motion=self.wants_motion), self.held_out_share, options.seed)
+        manifest = opened(X, motion=self.wants_motion)
+        detector, options = self._chosen(manifest)
+        manifest = split_for_fit(manifest, self.held_out_share, options.seed)
         data_options = replace(self._data_options(strict=strict), cache=None)
         preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
         plan = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
@@ -294,22 +299,30 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 self.n_features_in_ = len(manifest.columns)
         return manifest
 
-    def _new_detector(self) -> Detector:
+    def _chosen(self, manifest: Manifest) -> tuple[Detector, TrainingOptions]:
+        """The unfitted detector for these data, and how it is trained."""
+        options, preset = self.training or TrainingOptions(), self.preset
         if isinstance(self.detector, Detector):
-            return clone(self.detector)  # as in scikit-learn, what the user handed in stays as it is
-        preset = self._preset()
-        detector: Detector = self._detector_type()() if preset is None else preset.make()
-        return detector
+            detector = clone(self.detector)  # as in scikit-learn, what the user handed in stays as it is
+        elif self.detector == STANDARD:
+            found, its_preset = standard(vectors=manifest.vectors, motion=self.wants_motion)
+            self._check_for(found)
+            preset = preset or its_preset
+            detector = made(found, preset)
+        else:
+            detector = made(detector_class(self.detector), preset)
+        return detector, options if preset is None else preset_of(type(detector), preset).completing(options)
 
-    def _detector_type(self) -> type[Detector]:
-        return detector_class(self.detector) if isinstance(self.detector, str) else type(self.detector)
+    def _notes_on_choice(self, detector: Detector) -> tuple[str, ...]:
+        untrained = self.detector == STANDARD and isinstance(detector, FusedFeatures) and not has_weights()
+        return (UNTRAINED_NOTE,) if untrained else ()
 
-    def _preset(self) -> Preset | None:
-        return None if self.preset is None else preset_of(self._detector_type(), self.preset)
-
-    def _training_options(self) -> TrainingOptions:
-        options, preset = self.training or TrainingOptions(), self._preset()
-        return options if preset is None else preset.completing(options)
+    def _check_for(self, found: type[Detector]) -> None:
+        """Raise UsageError where rule or preset are not for this class of detectors."""
+        if self.rule == "chi-square" and not found.follows_chi_square:
+            raise UsageError("the chi-square rule is for mahalanobis, whose scores follow that law; use conformal")
+        if self.preset is not None:
+            preset_of(found, self.preset)
 
     def _data_options(self, *, strict: bool, observe: Observer | None = None) -> DataOptions:
         return DataOptions(

