@@ -24,6 +24,7 @@ def test_list_says_the_same_on_every_terminal(hizumi, monkeypatch, width):
     monkeypatch.setattr("hizumi.cli.console.WIDTH_OUTSIDE_TERMINALS", width)
     lines = hizumi("list").out.splitlines()
     assert max(map(len, lines)) <= width
+    assert not any("\\x" in line for line in lines)  # line breaks are breaks, and no escaped characters
     start = next(number for number, line in enumerate(lines) if line.lstrip().startswith("likelihood"))
     following = start + 1 + next(n for n, line in enumerate(lines[start + 1 :]) if line.lstrip().startswith("mahal"))
     told = " ".join(" ".join(lines[start:following]).split())
