@@ -124,6 +124,38 @@ def test_the_beginning_comes_once_and_sees_all_data(tmp_path: Path) -> None:
         assert model.begun.tolist() == pytest.approx([1, float(DATA.sum())])
 
 
+class Finishing(Line):
+    """Keeps what it sees in steps and at the end."""
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        super().build(shape)
+        self.held_out_share = 0.25
+        self.trained: list[Tensor] = []
+        self.held_out: list[Tensor] = []
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        self.trained.append(batch)
+        return super().step(batch)
+
+    def finish(self, batches: Batches) -> None:
+        assert not self.training
+        self.held_out = list(in_order(batches))
+
+
+def test_the_end_sees_what_no_step_has_seen(tmp_path: Path) -> None:
+    model, options = Finishing(), TrainingOptions(budget=Budget(steps=9), batch_size=6)
+    fit([model], DATA, options, run_folder=tmp_path)
+    trained, held_out = torch.cat(model.trained).unique(dim=0), torch.cat(model.held_out)
+    assert len(held_out) == 6
+    assert torch.equal(torch.cat([trained, held_out]).unique(dim=0), DATA.unique(dim=0))
+    again = Finishing()
+    fit([again], DATA, options, run_folder=tmp_path)  # from a checkpoint that was finished
+    assert again.trained == []
+    assert torch.equal(torch.cat(again.held_out), held_out)
+    fit([again], DATA[:1], replace(options, budget=Budget(steps=1)))
+    assert torch.equal(torch.cat(again.held_out), DATA[:1])
+
+
 def test_divergence_stops_at_once_and_says_where() -> None:
     options = TrainingOptions(budget=Budget(steps=20), batch_size=8)
     with pytest.raises(DivergedError, match=r"Line diverged at step 4: distance is nan; lower the learning rate"):

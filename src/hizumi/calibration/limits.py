@@ -77,6 +77,11 @@ def peaks_over_threshold_limit(scores: Float[np.ndarray, "n"], false_alarm_rate:
     rate. Falls back to the conformal rule, and says so, when the tail has fewer than 20 scores or the rate lies outside
     it. Pickands, "Statistical inference using extreme order statistics" (1975); the limit is that of the profile
     likelihood, Coles, "An introduction to statistical modeling of extreme values" (2001), 4.3.3.
+
+    Simulated (300 calibrations each): 94 % or more keep the rate for 1,000 scores at 1e-3 and 1e-4, and 93 % for 250 at
+    1e-3, if scores are normal, exponential, lognormal, Gumbel, chi-square, beta, uniform, Pareto (0.2) or Student's
+    with 3 degrees of freedom. What the held-out scores hardly show no rule can know: where 0.3 % of good images score
+    far beyond all others, 71 % do for 250 scores.
     """
     count = len(scores)
     tail = max(FEWEST_EXCESSES, math.ceil(count * max(_TAIL_SHARE, 2 * false_alarm_rate)))
@@ -86,7 +91,8 @@ def peaks_over_threshold_limit(scores: Float[np.ndarray, "n"], false_alarm_rate:
         return _conformal_instead(scores, false_alarm_rate)
     shape, scale = fit_generalised_pareto(excesses)
     ratio = false_alarm_rate * count / len(excesses)
-    estimate, limit = scale * float(_growth(np.array(shape), ratio)), upper_tail_quantile(excesses, ratio)
+    estimate = scale * float(_growth(np.array(shape), ratio))
+    limit = upper_tail_quantile(excesses, ratio, (shape, scale))
     words = (
         f"Peaks over threshold: a generalised Pareto tail (shape {shape:.3g}, scale {scale:.3g}) fitted to the "
         f"{len(excesses)} largest of {count} scores. If the tail continues like that, its best guess for "
@@ -97,16 +103,17 @@ def peaks_over_threshold_limit(scores: Float[np.ndarray, "n"], false_alarm_rate:
     return Threshold(start + limit, "peaks-over-threshold", false_alarm_rate, None, words)
 
 
-def upper_tail_quantile(excesses: Float[np.ndarray, "n"], ratio: float) -> float:
+def upper_tail_quantile(excesses: Float[np.ndarray, "n"], ratio: float, fitted: tuple[float, float]) -> float:
     """The largest excess, exceeded by a share `ratio` of all, that the profile likelihood does not reject.
 
-    The likelihood is maximised over the shape and over the true share of the tail, whose logarithm has a standard error
-    of 1 / sqrt(n). What it may fall is Student's for n excesses and two parameters, as twenty are few for chi-square.
+    `fitted` are the likeliest shape and scale. The likelihood is maximised over the shape and over the true share of
+    the tail, whose logarithm has a standard error of 1 / sqrt(n). What it may fall is Student's for n excesses and two
+    parameters, as twenty are few for chi-square.
     """
     from scipy.optimize import brentq
     from scipy.special import stdtrit
 
-    shape, scale = fit_generalised_pareto(excesses)
+    shape, scale = fitted
     best = float(_log_likelihood(excesses, np.array([shape]), np.array([scale]))[0])
     count = len(excesses)
     drop = count / 2 * math.log1p(float(stdtrit(count - 2, CONFIDENCE)) ** 2 / (count - 2))
@@ -152,26 +159,29 @@ def fit_generalised_pareto(excesses: Float[np.ndarray, "n"]) -> tuple[float, flo
     """
     from scipy.optimize import brentq, minimize_scalar
 
-    largest = float(excesses.max())
-    relative = excesses / largest
-
-    def shape_at(u: float) -> float:
-        return float(np.log1p(math.expm1(u) * relative).mean())
-
-    def scale_at(u: float) -> float:
-        return shape_at(u) * largest / math.expm1(u) if u else float(excesses.mean())
+    relative = excesses / excesses.max()
+    lowest, highest = -30.0, 30.0  # beyond, 1 + expm1(u) cannot be distinguished from 0
+    if float(_laws_at(lowest, relative)[0]) < _SMALLEST_SHAPE:
+        lowest = float(brentq(lambda u: float(_laws_at(u, relative)[0]) - _SMALLEST_SHAPE, lowest, highest))
+    grid = np.linspace(lowest, highest, 200)
+    shapes, scales = _laws_at(grid, relative)
+    nearest = int(np.argmin(np.log(scales) + shapes))
+    around = (float(grid[max(nearest - 1, 0)]), float(grid[min(nearest + 1, len(grid) - 1)]))
 
     def cost(u: float) -> float:
-        return math.log(scale_at(u)) + shape_at(u)
+        shape, scale = _laws_at(u, relative)
+        return float(np.log(scale) + shape)
 
-    lowest, highest = -30.0, 30.0  # beyond, 1 + expm1(u) cannot be distinguished from 0
-    if shape_at(lowest) < _SMALLEST_SHAPE:
-        lowest = float(brentq(lambda u: shape_at(u) - _SMALLEST_SHAPE, lowest, highest))
-    grid = np.linspace(lowest, highest, 200)
-    nearest = int(np.argmin([cost(float(u)) for u in grid]))
-    around = (float(grid[max(nearest - 1, 0)]), float(grid[min(nearest + 1, len(grid) - 1)]))
     best = float(minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-9}).x)
-    return shape_at(best), scale_at(best)
+    shape, scale = _laws_at(best, relative)
+    return float(shape), float(scale) * float(excesses.max())
+
+
+def _laws_at(u: float | Float[np.ndarray, "k"], relative: Float[np.ndarray, "n"]) -> tuple[np.ndarray, np.ndarray]:
+    """The likeliest shape for each u = log(1 + shape / scale), and its scale, for excesses up to 1."""
+    ratios = np.expm1(np.asarray(u))
+    shapes = np.asarray(np.log1p(ratios[..., np.newaxis] * relative).mean(-1))
+    return shapes, np.where(ratios == 0, relative.mean(), shapes / np.where(ratios == 0, 1, ratios))
 
 
 class BestF1(NamedTuple):

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Literal
 
-Purpose = Literal["batch order", "views", "pairs", "networks", "step", "statistics", "reference"]
+Purpose = Literal["batch order", "views", "pairs", "networks", "step", "statistics", "reference", "held out"]
 """What random numbers are drawn for."""
 
 

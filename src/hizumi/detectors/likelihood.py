@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from hizumi.arguments import NonNegativeFloat, Share, clone
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches, View, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.errors import UsageError
 from hizumi.models.abilities import CanEncode, CanReconstruct, HasLikelihood
@@ -48,6 +48,11 @@ class Background(Trainable):
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.wrap(self.model, shape)
+        self.held_out_share = self.model.held_out_share
+
+    def finish(self, batches: Batches) -> None:
+        """The model's own end, on mutated items."""
+        self.model.finish(View(batches, function=self.mutated))
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """The model's own step, on mutated items."""

@@ -8,21 +8,31 @@ from torch import Tensor, nn
 
 from hizumi import networks, objectives
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
+from hizumi.data.stream import Batches, in_order
 from hizumi.models.abilities import Autoencodes, HasLikelihood, HasPrior, LogLikelihood
 from hizumi.networks.precision import at_least_single
 from hizumi.training import Budget, Card, Preset, drop_at
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)
+HELD_OUT_SHARE = 0.1  # of the training data, for the variance that is left at the end
 
 
 class VAE(HasPrior, Autoencodes, HasLikelihood):
     """Variational autoencoder.
 
+    The variance of a Gaussian density weighs the error against the divergence. By default it is not learned along with
+    the weights but is at its optimum in every step: the batch's mean squared error (Rybkin et al., Simple and effective
+    VAE training with calibrated decoders, 2021). At the end it becomes that of items held out of the training, since
+    the error on few training items is too small. Learned by Adam it falls by a factor of 3 in 1,500 steps, while the
+    divergence weighs too much and codes go unused.
+
     Args:
         latent: Dimensions of the code; its prior is N(0, I).
         width: Channels of the first convolution.
-        density: Of each pixel given the code: "gaussian" with one variance learned for all pixels, or "bernoulli" on
-            grey values brought to [0, 1]. Vectors are always Gaussian.
+        density: Of each pixel given the code: "gaussian" with one variance for all pixels, or "bernoulli" on grey
+            values brought to [0, 1]. Vectors are always Gaussian.
+        variance: Of the Gaussian density: "optimal", or "learned" as one more of Adam's parameters, which is the plain
+            VAE.
         beta: Weight of the divergence from the prior; 1 is the VAE.
         warmup: Share of the budget over which that weight rises from 0.
         bound: What `log_likelihood` returns: "elbo" (code at its mean), "reconstruction" (mean log p(x|z) over the
@@ -51,6 +61,7 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
         draws: PositiveInt = 16,
         learning_rate: PositiveFloat = 1e-3,
         warmup: Share = 0.0,
+        variance: Literal["optimal", "learned"] = "optimal",
     ) -> None:
         super().__init__()
         self.latent = latent
@@ -61,6 +72,7 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
         self.draws = draws
         self.learning_rate = learning_rate
         self.warmup = warmup
+        self.variance = variance
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.encoder = networks.encoder(shape, 2 * self.latent, self.width)
@@ -68,26 +80,39 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
         self.log_variance = nn.Parameter(torch.zeros(()))
         noise = torch.randn(self.draws, self.latent, generator=torch.Generator().manual_seed(0))
         self.register_buffer("codes_noise", noise)
-        parameters = [
-            p for name, p in self.named_parameters() if name != "log_variance" or not self._is_bernoulli(shape)
-        ]
+        gaussian = not self._is_bernoulli(shape)
+        self.held_out_share = HELD_OUT_SHARE if gaussian and self.variance == "optimal" else 0.0
+        parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
+        if gaussian and self.variance == "learned":
+            parameters.append(self.log_variance)
         self.optimise("vae", parameters, learning_rate=self.learning_rate, schedule=drop_at(0.7))
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """Step down the negative evidence lower bound, in nats per item."""
         mean, log_variance = self._posterior(batch)
-        code = mean + torch.randn_like(mean) * (log_variance / 2).exp()
-        reconstruction = -self._log_density(batch, code).flatten(1).sum(1).mean()
+        decoded = self._decoded(_drawn(mean, log_variance))
+        if self.held_out_share:
+            # Held constant: at the optimum the bound does not change with it.
+            self._set_variance(self.mean_over_processes((batch - decoded).square().mean()))
+        reconstruction = -self._log_density(batch, decoded).flatten(1).sum(1).mean()
         divergence = objectives.kl_to_standard_normal(mean, log_variance).mean()
         beta = self.beta * min(1.0, self.progress / self.warmup) if self.warmup else self.beta
         self.update("vae", reconstruction + beta * divergence)
         return {"reconstruction": reconstruction.detach(), "divergence": divergence.detach()}
 
+    def finish(self, batches: Batches) -> None:
+        """Set the variance to the mean squared error on held-out items, whose codes are drawn."""
+        errors = []
+        for batch in in_order(batches):
+            decoded = self._decoded(_drawn(*self._posterior(batch)))
+            errors.append((batch - decoded).square().flatten(1).mean(1).double())
+        self._set_variance(torch.cat(errors).mean())
+
     def validation_loss(self, batch: Tensor) -> Tensor:
         """Negative evidence lower bound with the code at its mean."""
         mean, log_variance = self._posterior(batch)
         divergence = objectives.kl_to_standard_normal(mean, log_variance)
-        return (self.beta * divergence - self._log_density(batch, mean).flatten(1).sum(1)).mean()
+        return (self.beta * divergence - self._log_density(batch, self._decoded(mean)).flatten(1).sum(1)).mean()
 
     def encode(self, images: Tensor) -> Tensor:
         """Means of the codes, (n, latent)."""
@@ -101,7 +126,7 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
     def log_likelihood(self, images: Tensor) -> LogLikelihood:
         """The bound chosen by `bound`, in nats; its pixel map is that of log p(x | mean code)."""
         mean, log_variance = self._posterior(images)
-        at_mean = self._log_density(images, mean)
+        at_mean = self._log_density(images, self._decoded(mean))
         terms = {
             "reconstruction": at_mean.flatten(1).sum(1),
             "divergence": -objectives.kl_to_standard_normal(mean, log_variance),
@@ -117,7 +142,7 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
         weights = []
         for noise in self.codes_noise:
             code = mean + noise * (log_variance / 2).exp()
-            weight = self._log_density(images, code).flatten(1).sum(1)
+            weight = self._log_density(images, self._decoded(code)).flatten(1).sum(1)
             if self.bound == "importance":
                 zero = torch.zeros_like(code)
                 prior = objectives.gaussian_log_density(code, zero, zero)
@@ -133,11 +158,22 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
         mean, log_variance = at_least_single(self.encoder(images)).chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
-    def _log_density(self, images: Tensor, codes: Tensor) -> Tensor:
-        decoded = at_least_single(self.decoder(codes))
+    def _decoded(self, codes: Tensor) -> Tensor:
+        """Means of the Gaussian density, or logits of the other."""
+        return at_least_single(self.decoder(codes))
+
+    def _log_density(self, images: Tensor, decoded: Tensor) -> Tensor:
         if self._is_bernoulli(images.shape[1:]):
             return objectives.bernoulli_log_density((images + 1) / 2, decoded)
         return objectives.gaussian_log_density(images, decoded, self.log_variance.clamp(*LOG_VARIANCE_RANGE))
 
+    @torch.no_grad()
+    def _set_variance(self, variance: Tensor) -> None:
+        self.log_variance.copy_(variance.log().clamp(*LOG_VARIANCE_RANGE))
+
     def _is_bernoulli(self, shape: tuple[int, ...]) -> bool:
         return self.density == "bernoulli" and len(shape) == 3
+
+
+def _drawn(mean: Tensor, log_variance: Tensor) -> Tensor:
+    return mean + torch.randn_like(mean) * (log_variance / 2).exp()

@@ -106,7 +106,8 @@ class _Phase:
         self.fabric = fabric
         self.journal = journal
         self.observe = observe
-        self.stream = make_stream(model, source, options, fabric.world_size, fabric.global_rank)
+        training, self.held_out = deal(source, model.held_out_share, options)
+        self.stream = make_stream(model, training, options, fabric.world_size, fabric.global_rank)
         self.position = _Position()
         self.losses = Losses(type(model).__name__)
 
@@ -161,6 +162,10 @@ class _Phase:
         clock.fabric = None
         clock.accumulation, clock.batch = 1, 0
         model.eval()
+        if self.held_out is not None:
+            self._seed(seed_for("held out", self.options.seed))
+            with torch.no_grad():
+                model.finish(View(self.held_out, function=lambda batch: moved(batch, self.fabric.device)))
         lay_out(model, channels_last_in_memory=False)
 
     def _identity(self) -> dict[str, Any]:
@@ -232,6 +237,17 @@ class _Phase:
     def _agreed(self, seconds: float) -> float:
         # Processes must stop at the same step, so all use the first one's time.
         return float(self.fabric.broadcast(seconds)) if self.fabric.world_size > 1 else seconds
+
+
+def deal(source: Batches, held_out_share: float, options: TrainingOptions) -> tuple[Batches, Batches | None]:
+    """The items to train on, and those held out of them: at least one, unless it is the only one, which is both."""
+    if held_out_share == 0:
+        return source, None
+    if len(source) == 1:
+        return source, source
+    order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed_for("held out", options.seed)))
+    held_out = max(1, round(held_out_share * len(source)))
+    return View(source, indices=order[held_out:]), View(source, indices=order[:held_out])
 
 
 def make_stream(

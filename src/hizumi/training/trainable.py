@@ -63,10 +63,12 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
     shape: tuple[int, ...] | None
     optimisers: Optimisers
     clock: Clock
+    held_out_share: float  # of the training data, which no step and only `finish` sees; `build` may set it
 
     def __init__(self) -> None:
         super().__init__()
         self.shape = None
+        self.held_out_share = 0.0
         self.clock = Clock()
         self.optimisers = Optimisers()
         self._schedules: dict[str, Schedule] = {}
@@ -115,6 +117,12 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
 
     def begin(self, batches: Batches) -> None:
         """See all training data once, before the first step; estimates made here belong in buffers."""
+
+    def finish(self, batches: Batches) -> None:
+        """See the share held out of the training data after the last step; called where there is one.
+
+        It may be called more than once, so it must depend on the weights alone.
+        """
 
     def validation_loss(self, batch: Any) -> Tensor | None:
         """Loss on held-out normal data, for early stopping; None where the method has none."""
