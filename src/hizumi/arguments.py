@@ -175,15 +175,18 @@ def check_arguments(part: Any, called: str = "") -> None:
 
 def check_argument(owner: type, name: str, value: Any, called: str = "") -> None:
     """Check one value against the annotation of the constructor's parameter of that name."""
+    check_value(annotation_of(owner, name), value, called or f"{owner.__name__}: {name}")
+
+
+def check_value(annotation: Any, value: Any, called: str) -> None:
+    """Check one value against an annotation; the error begins with what the value is `called`."""
     from pydantic import ValidationError
 
     try:
-        _adapter(owner, name).validate_python(plain(value), strict=True)
+        _adapter(annotation).validate_python(plain(value), strict=True)
     except ValidationError as error:
-        annotation = annotation_of(owner, name)
         close = get_close_matches(str(value), choices_of(annotation), n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        called = called or f"{owner.__name__}: {name}"
         raise UsageError(f"{called} is {_shown(value)}; it must be {described(annotation)}{hint}") from error
 
 
@@ -201,11 +204,11 @@ def annotation_of(owner: type, name: str) -> Any:
 
 
 @cache
-def _adapter(owner: type, name: str) -> Any:
+def _adapter(annotation: Any) -> Any:
     from pydantic import ConfigDict, TypeAdapter
 
     config = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
-    return TypeAdapter(annotation_of(owner, name), config=config)
+    return TypeAdapter(annotation, config=config)
 
 
 def options_of(annotation: Any) -> list[Any]:

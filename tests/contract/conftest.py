@@ -54,6 +54,26 @@ def batch_for(found: type[Trainable], shape: tuple[int, ...], count: int = 24, s
     return data
 
 
+def wrong_for(data: torch.Tensor) -> list[tuple[Any, str]]:
+    """What nobody takes in place of these items, with words of the refusal."""
+    broken, endless = data.clone(), data.clone()
+    broken.view(-1)[-1], endless.view(-1)[0] = float("nan"), float("inf")
+    wrong = [
+        (data[0], "takes .n, .*not float32 of shape"),
+        (data[..., :-1], "takes .n, .*not float32 of shape"),
+        (data[:0], "was given no items"),
+        (broken, f"was given nan in item {len(data) - 1}"),
+        (endless.double().numpy(), "was given inf in item 0"),
+        ([["a", "b"]], "takes a tensor or array of numbers"),
+        (None, "takes a tensor or array of numbers, not a NoneType"),
+        (data.to(torch.complex64), "takes real numbers"),
+    ]
+    if data.ndim == 2:
+        return wrong
+    pixels = (data.clamp(-1, 1) + 1) * 127.5
+    return [*wrong, (pixels.byte().numpy(), "not uint8.*; scale pixels to"), (pixels, "not values from .*; scale pix")]
+
+
 def take_steps(model: Trainable, batch: Any, count: int) -> dict[str, torch.Tensor]:
     """Steps through a whole budget, as the loop takes them, and the last losses of each name."""
     losses: dict[str, torch.Tensor] = {}

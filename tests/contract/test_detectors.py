@@ -11,13 +11,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from hizumi.data.guard import trusted
 from hizumi.detectors import Detector, Likelihood
-from hizumi.errors import DataError, NotFittedError
+from hizumi.errors import DataError, NotFittedError, UsageError
 from hizumi.models import GatedPixelCNN, PixelCNN
 from hizumi.registry import construct, find_detectors, specify
 from hizumi.training import Trainable
 
-from .conftest import CLASSES, cases, equal_states, items, options, shapes_of, small
+from .conftest import CLASSES, cases, equal_states, items, options, shapes_of, small, wrong_for
 
 DETECTORS = find_detectors()
 
@@ -191,11 +192,25 @@ def test_resumed_run_equals_straight_run(name: str, precision: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_other_shapes_are_refused(name: str) -> None:
+def test_what_cannot_be_scored_is_refused_in_words(name: str) -> None:
     shape = shapes_of(DETECTORS[name])[0]
     detector = fitted(name, shape)
-    with pytest.raises(DataError, match="was fitted on items of shape"):
-        detector.score(torch.zeros(2, 2, 16, 16))
+    called, data = type(detector).__name__, items(shape, 3, seed=1)
+    for method in (detector.score, detector, detector.embed):
+        for given, words in wrong_for(data):
+            with pytest.raises(DataError, match=f"^{called} .*{words}") as refused:
+                method(given)
+            assert "\n" not in str(refused.value)
+    with pytest.raises(UsageError, match=f"{called}.score: batch_size is 0"):
+        detector.score(data, batch_size=0)
+    for given, words in wrong_for(items(shape))[2:]:
+        with pytest.raises(DataError, match=f"^{called} .*{words}"):
+            detector.fit(given, options())
+    with pytest.raises(DataError, match=f"^{called} .*numbers"):
+        detector.fit("good", options())
+    expected = detector.score(data).image
+    assert_close(detector.score(data.double().numpy()).image, expected, 1e-6)
+    assert_close(detector(data.double()).image.detach().float(), expected.float(), 1e-4)
 
 
 @pytest.mark.parametrize("name", [n for n, found in DETECTORS.items() if "vectors" not in found.card.inputs])
@@ -234,7 +249,11 @@ def test_absurd_values_are_never_normal_and_leave_their_batch_alone(
     data = items(shape, 3, seed=1)
     alone = detector.score(data[[0, 2]]).image
     data[1].view(-1)[7 % data[1].numel()] = value
-    scores = detector.score(data).image
+    if len(shape) == 3:
+        with pytest.raises(DataError, match="scale pixels to"):
+            detector.score(data)
+    with trusted():  # as Inspector scores what it has read
+        scores = detector.score(data).image
     assert_close(scores[[0, 2]], alone, max(detector.tolerance, 1e-6))
     # A score that is not finite is a failure of its record.
     assert not torch.isfinite(scores[1]) or scores[1] > detector.score(items(shape)).image.max()

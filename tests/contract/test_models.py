@@ -10,13 +10,14 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from hizumi.errors import DataError, NotFittedError
+from hizumi.errors import DataError, NotFittedError, UsageError
 from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood, HasPrior
+from hizumi.models.guarded import GUARDS
 from hizumi.registry import construct, find_models, specify
 from hizumi.training import Trainable
 from hizumi.training.checkpoint import load_training_state, training_state
 
-from .conftest import batch_for, cases, equal_states, items, options, small, take_steps
+from .conftest import batch_for, cases, equal_states, items, options, small, take_steps, wrong_for
 
 MODELS = find_models()
 STEPS = 6  # enough for everyone's turn
@@ -100,6 +101,46 @@ def test_abilities_keep_shape_and_are_repeatable(name: str, shape: tuple[int, ..
             torch.testing.assert_close(whole.image[3:4], one.image, rtol=1e-5, atol=1e-3)
             assert whole.pixel is None or whole.pixel.shape == (10, 1, *shape[1:])
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_a_model_cannot_take_is_refused_in_words(name: str) -> None:
+    model = small(name)
+    assert isinstance(model, Trainable)
+    shape, called = (1, 16, 16), type(model).__name__
+    abilities = {n: getattr(model, n) for n in GUARDS if hasattr(model, n)}
+    for method in abilities.values():
+        with pytest.raises(NotFittedError, match="call fit first"):
+            method(1)
+    with pytest.raises(DataError, match=f"^{called} takes images as floating-point numbers"):
+        model.fit(torch.zeros(4, *shape, dtype=torch.uint8))
+    model.prepare(shape).eval()
+    data = items(shape, 3)
+    for ability, method in abilities.items():
+        if ability == "sample":
+            for wrong in ((0,), (2.5,), (True,), ("2",), (1, -1), (1, 0.5)):
+                with pytest.raises(UsageError, match=rf"^{called}.sample: (count|seed) is .*whole number"):
+                    method(*wrong)
+        elif ability != "decode":
+            for given, words in wrong_for(data):
+                with pytest.raises(DataError, match=f"^{called}.{ability} .*{words}"):
+                    method(given)
+            with torch.no_grad():
+                result, as_array = method(data), method(data.double().numpy())
+            assert torch.equal(*(each.image if ability == "log_likelihood" else each for each in (result, as_array)))
+    if "decode" in abilities:
+        with torch.no_grad():
+            good = model.encode(data) if isinstance(model, CanEncode) else torch.zeros(3, model.latent)
+            for codes, words in (
+                (good[:, :-1], r"takes codes \(n, "),
+                (good[0], "takes codes"),
+                (good[:0], "no codes"),
+            ):
+                with pytest.raises(DataError, match=f"^{called}.decode .*{words}"):
+                    model.decode(codes)
+            with pytest.raises(DataError, match=f"^{called}.decode was given nan in item 0"):
+                model.decode(good / 0 * 0)
+            assert torch.equal(model.decode(good.double().numpy()), model.decode(good))
 
 
 @pytest.mark.parametrize("name", MODELS)

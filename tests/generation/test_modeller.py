@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from hizumi.data import Failure, Sizing, open_source
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError, RunError, UsageError
 from hizumi.generation import Modeller
 from hizumi.models import DCGAN, VAE, Autoencoder, ConditionalGAN, GatedPixelCNN, ProgressiveGAN
 from hizumi.training import Budget, TrainingOptions
@@ -207,6 +207,27 @@ def test_abilities_that_a_model_lacks(fitted: Modeller) -> None:
 def test_data_that_do_not_suit_the_model(model: object, data: np.ndarray, y: object, message: str) -> None:
     with pytest.raises((DataError, UsageError), match=message):
         Modeller(model, training=SHORT).fit(data, y)
+
+
+def test_what_is_not_finite_is_never_given_back() -> None:
+    fitted = Modeller(VAE(width=8), image_size=16, training=SHORT).fit(stripes(24))
+    codes = fitted.encode(stripes(2))
+    with pytest.raises(DataError, match=r"VAE.decode takes codes \(n, "):
+        fitted.decode(codes[:, 1:])
+    with pytest.raises(DataError, match=r"VAE\.decode was given nan in item 1"):
+        fitted.decode(np.stack([codes[0], codes[1] * np.nan]))
+    with pytest.raises(UsageError, match="count is 0; it must be a whole number of at least 1"):
+        fitted.sample(0)
+    next(fitted.model_.decoder.parameters()).data.fill_(np.nan)
+    with pytest.raises(RunError, match="VAE: 3 of 3 items that it made hold"):
+        fitted.sample(3)
+    with pytest.raises(RunError, match="hold NaN or infinite values"):
+        fitted.decode(codes)
+    for method in (fitted.reconstruct, fitted.log_likelihood):
+        with pytest.raises(DataError, match="image 0: what VAE makes of it holds NaN"):
+            method(stripes(2))
+    made = list(fitted.reconstruct_each(stripes(2)))
+    assert [(each.index, each.name) for each in made if isinstance(each, Failure)] == [(0, "image 0"), (1, "image 1")]
 
 
 def test_it_is_an_estimator(fitted: Modeller) -> None:

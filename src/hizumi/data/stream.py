@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from hizumi.data.guard import checked_items
 from hizumi.data.seeds import seed_for
 from hizumi.errors import DataError
 
@@ -111,29 +112,18 @@ class View(Wrapped):
         return batch if self.function is None else self.function(batch)
 
 
-def as_source(data: Any) -> Batches:
+def as_source(data: Any, called: str = "fitting") -> Batches:
     """A source of batches from a tensor or array (n, c, h, w) or (n, d); a source is returned as it is.
 
-    A tuple gives batches of tuples: (images, labels), labels being integers (n,), or (inputs, targets).
+    A tuple gives batches of tuples: (images, labels), labels being integers (n,), or (inputs, targets). Errors begin
+    with what the receiver is `called`.
     """
     if isinstance(data, tuple):
-        return Together(*(_labels(part) or as_source(part) for part in data))
-    if isinstance(data, np.ndarray):
-        data = torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32))
-    if not isinstance(data, Tensor):
-        if not callable(getattr(data, "batch", None)):
-            raise DataError(
-                f"cannot train on a {type(data).__name__}; give a tensor (n, c, h, w) or (n, d), or a Store"
-            )
+        return Together(*(_labels(part) or as_source(part, called) for part in data))
+    if callable(getattr(data, "batch", None)):
         source: Batches = data
         return source
-    if data.ndim not in (2, 4):
-        raise DataError(f"a tensor of shape {tuple(data.shape)} is neither images (n, c, h, w) nor vectors (n, d)")
-    if len(data) == 0:
-        raise DataError("the tensor holds no items; training needs at least one")
-    if not bool(torch.isfinite(data).all()):
-        raise DataError("the tensor holds NaN or infinite values; remove or fill them first")
-    return TensorSource(data.float())
+    return TensorSource(checked_items(data, called).float())
 
 
 def moved(batch: Any, device: torch.device) -> Any:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 import torch
 from torch import Tensor, nn
 
-from hizumi.arguments import Configurable, check_arguments, parts_of
+from hizumi.arguments import Configurable, PositiveInt, check_arguments, check_value, parts_of
+from hizumi.data.guard import as_computed, checked_items, is_trusted, trusted
 from hizumi.data.progress import Observer
 from hizumi.data.seeds import seed_for
 from hizumi.data.sizing import Sizing
@@ -145,10 +146,11 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         """
         check_arguments(self)
         options = options or TrainingOptions()
-        source = as_source(images)
-        self.card.check_shape(source.shape, type(self).__name__)
+        called = type(self).__name__
+        source = as_source(images, called)
+        self.card.check_shape(source.shape, called)
         self.shape = None  # not fitted until everything below has succeeded
-        with torch.random.fork_rng():
+        with trusted(), torch.random.fork_rng():
             torch.manual_seed(seed_for("statistics", options.seed))
             source = self._standardised(source)
             training, reference = self._dealt(source, options.seed)
@@ -156,7 +158,9 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
                 self.phases(),
                 training,
                 options,
-                validation=None if validation is None else View(as_source(validation), function=self._standardise),
+                validation=None
+                if validation is None
+                else View(as_source(validation, called), function=self._standardise),
                 run_folder=run_folder,
                 observe=observe,
                 fabric=fabric,
@@ -173,37 +177,42 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         self.shape = source.shape
         return self
 
-    def forward(self, items: Tensor) -> Anomaly:
-        """Scores of one batch of images (n, c, h, w) in [-1, 1] or vectors (n, d); `score` without its checks."""
-        return self.score_batch(self._standardise(items))
+    def forward(self, items: Any) -> Anomaly:
+        """Scores of one batch of images (n, c, h, w) in [-1, 1] or vectors (n, d), by the module as it stands."""
+        items = self._checked(items).to(self._device())
+        with trusted():
+            return self.score_batch(self._standardise(items))
 
     @final
     @torch.no_grad()
-    def score(self, images: Tensor, batch_size: int = 64, precision: Precision = "32-true") -> Anomaly:
+    def score(self, images: Any, batch_size: PositiveInt = 64, precision: Precision = "32-true") -> Anomaly:
         """Scores of images (n, c, h, w) in [-1, 1] or vectors (n, d); leaves weights and random state alone.
 
         With "bf16-mixed" convolutions keep 8 significant bits, which is faster and moves scores a little: calibrate
-        in the precision that is then used.
+        in the precision that is then used. Raises DataError where images are no numbers near [-1, 1], hold NaN, or
+        have another shape than those of the fit.
         """
-        self._require_fitted_for(images)
-        ready = self._ready(precision)
-        return _join([ready._score_chunk(chunk) for chunk in torch.split(images, batch_size)])
+        images = self._checked(images)
+        check_value(PositiveInt, batch_size, f"{type(self).__name__}.score: batch_size")
+        check_value(Precision, precision, f"{type(self).__name__}.score: precision")
+        ready = self.eval()._ready(precision)
+        with trusted():
+            return _join([ready._score_chunk(chunk) for chunk in torch.split(images, batch_size)])
 
     @final
     @torch.no_grad()
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, images: Any) -> Tensor:
         """`embedding` of images (n, c, h, w) or vectors (n, d), in evaluation mode."""
-        self._require_fitted_for(images)
-        return self.embedding(self._standardise(images.to(self._device())))
+        images = self.eval()._checked(images).to(self._device())
+        with trusted():
+            return self.embedding(self._standardise(images))
 
-    def _require_fitted_for(self, images: Tensor) -> None:
+    def _checked(self, items: Any) -> Tensor:
         if self.shape is None:
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
-        if tuple(images.shape[1:]) != self.shape:
-            raise DataError(
-                f"{type(self).__name__} was fitted on items of shape {self.shape}, not {tuple(images.shape[1:])}"
-            )
-        self.eval()
+        if is_trusted():
+            return items
+        return as_computed(checked_items(items, type(self).__name__, self.shape), self)
 
     def _ready(self, precision: Precision) -> "Detector":
         batch_statistics = any(isinstance(part, Detector) and part.bn_mode == "batch" for part in self.modules())

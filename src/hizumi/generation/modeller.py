@@ -14,13 +14,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from hizumi.arguments import PositiveInt, check_arguments, clone
+from hizumi.arguments import PositiveInt, check_arguments, check_value, clone
 from hizumi.data import Failure, Manifest, Window
+from hizumi.data.guard import checked_codes
 from hizumi.data.missing import Filling
 from hizumi.data.pairs import Pairing
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError, RunError, UsageError
 from hizumi.generation.examples import open_examples
 from hizumi.generation.health import check_model
 from hizumi.generation.preview import Preview, previewing
@@ -42,6 +43,7 @@ from hizumi.training.journal import Journal
 from hizumi.training.loop import fit, make_fabric
 from hizumi.training.preset import Preset, preset_of
 
+NOT_FINITE = "NaN or infinite values; look for values far from those of the training data, or train again"
 AnyAbility = TypeVar("AnyAbility", bound=Trainable)
 
 
@@ -190,8 +192,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         A model that knows classes makes items of all in turn, or of `kinds`: one for all, or one for each.
         """
         model = self.able(CanSample)
-        if count < 1:
-            raise UsageError(f"{count} samples were asked for; ask for one or more")
+        check_value(PositiveInt, count, "count")  # before kinds are counted
         if kinds is None:
             return self._as_data(model.sample(count, seed))
         labels = self._labels(kinds, count)
@@ -273,7 +274,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def decode(self, codes: Shaped[np.ndarray, "n ..."]) -> np.ndarray:
         """Items of codes, images (n, h, w, c) or rows (n, d)."""
         with torch.no_grad():
-            return self._as_data(self.able(CanDecode).decode(torch.from_numpy(np.asarray(codes, dtype=np.float32))))
+            decode = self.able(CanDecode).decode
+            return self._as_data(decode(checked_codes(codes, f"{self._name()}.decode")))
 
     def draw_codes(self, count: int, seed: int = 0) -> Float[np.ndarray, "n k"]:
         """Codes drawn from N(0, I), which `sample` makes its items of."""
@@ -383,7 +385,13 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         return torch.tensor([self.classes_.index(name) for name in names])
 
     def _as_data(self, items: Tensor) -> np.ndarray:
-        return self.preprocessing_.to_data(items.detach().float().cpu().numpy())
+        made = items.detach().float().cpu().numpy()
+        if broken := int((~np.isfinite(made)).reshape(len(made), -1).any(1).sum()):
+            raise RunError(f"{self._name()}: {broken} of {len(made)} items that it made hold {NOT_FINITE}")
+        return self.preprocessing_.to_data(made)
+
+    def _name(self) -> str:
+        return type(self.model_).__name__
 
     def _reader(self) -> Reader:
         return Reader(self.preprocessing_, self.model_.shape, "model")
@@ -425,4 +433,14 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
         manifest: Manifest = open_examples(X, everything=True, table=reader.preprocessing.table)
         pieces = reader.pieces(manifest, strict=strict)
-        return in_batches(applied, pieces, total=len(manifest), on_progress=reporting(observe, "working"))
+        done = in_batches(applied, pieces, total=len(manifest), on_progress=reporting(observe, "working"))
+        for item in done:
+            yield item if isinstance(item, Failure) else self._finite(*item, strict)
+
+    def _finite(self, piece: Piece, outputs: Outputs, strict: bool) -> tuple[Piece, Outputs] | Failure:
+        if all(np.isfinite(values).all() for values in outputs.values()):
+            return piece, outputs
+        error = DataError(f"{piece.name}: what {self._name()} makes of it holds {NOT_FINITE}")
+        if strict:
+            raise error
+        return Failure.of(piece.index, piece.name, error)

@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from hizumi.models.guarded import Guarded
 from hizumi.training import Trainable
 
 
@@ -17,7 +18,7 @@ class LogLikelihood(NamedTuple):
     terms: dict[str, Tensor]  # each (n,)
 
 
-class CanSample(Trainable, ABC):
+class CanSample(Guarded, ABC):
     """Generates new items."""
 
     needed: ClassVar[str] = "a model that generates items"
@@ -27,7 +28,7 @@ class CanSample(Trainable, ABC):
         """New items (count, *shape), determined by the seed."""
 
 
-class CanEncode(Trainable, ABC):
+class CanEncode(Guarded, ABC):
     """Maps items to codes."""
 
     needed: ClassVar[str] = "a model that encodes"
@@ -37,7 +38,7 @@ class CanEncode(Trainable, ABC):
         """Codes of items, (n, k) or (n, k, p, q)."""
 
 
-class CanDecode(Trainable, ABC):
+class CanDecode(Guarded, ABC):
     """Maps codes to items."""
 
     needed: ClassVar[str] = "a model that decodes"
@@ -47,7 +48,7 @@ class CanDecode(Trainable, ABC):
         """Items of codes, (n, k) or (n, k, p, q)."""
 
 
-class CanReconstruct(Trainable, ABC):
+class CanReconstruct(Guarded, ABC):
     """Rebuilds items through a bottleneck."""
 
     needed: ClassVar[str] = "a model that reconstructs"
@@ -64,8 +65,12 @@ class Autoencodes(CanEncode, CanDecode, CanReconstruct, ABC):
     def reconstruct(self, images: Tensor) -> Tensor:
         return self.decode(self.encode(images))
 
+    def code_shape(self) -> tuple[int, ...]:
+        with torch.no_grad():
+            return tuple(self.eval().encode(torch.zeros(2, *self.require_built(), device=self.device)).shape[1:])
 
-class CanTranslate(Trainable, ABC):
+
+class CanTranslate(Guarded, ABC):
     """Turns images into their counterparts: clean, enlarged, coloured, or of another set."""
 
     needed: ClassVar[str] = "a model that translates images"
@@ -115,6 +120,9 @@ class HasPrior(CanSample, CanDecode, ABC):
     needed: ClassVar[str] = "a model with codes from N(0, I)"
     latent: int
 
+    def code_shape(self) -> tuple[int, ...]:
+        return (self.latent,)
+
     @final
     def noise(self, count: int) -> Tensor:
         """Codes (count, latent) drawn from N(0, I)."""
@@ -139,7 +147,7 @@ class HasOpponent(HasPrior, ABC):
         """The discriminator or critic, with `features` of items (and codes), and `judge`, their logits (n,)."""
 
 
-class HasLikelihood(Trainable, ABC):
+class HasLikelihood(Guarded, ABC):
     """Says how probable an item is."""
 
     needed: ClassVar[str] = "a model with a likelihood"

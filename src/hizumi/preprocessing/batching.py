@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from hizumi.data.guard import trusted
 from hizumi.data.manifest import Failure
 from hizumi.preprocessing.reading import Piece
 from hizumi.shapes import Shaped
@@ -60,7 +61,8 @@ def _by_piece(
     if not pieces:
         return
     crops = np.concatenate([piece.crops for piece in pieces])
-    parts = [function(crops[start : start + batch_size]) for start in range(0, len(crops), batch_size)]
+    with trusted():  # pieces have been read and scaled, and refused one by one
+        parts = [function(crops[start : start + batch_size]) for start in range(0, len(crops), batch_size)]
     outputs = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
     start = 0
     for piece in pieces:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from hizumi.data.guard import trusted
 from hizumi.data.progress import Observer
 from hizumi.data.seeds import seed_for
 from hizumi.data.stream import Batches, Stream, View, as_source, in_order, moved
@@ -79,7 +80,8 @@ def fit(
             checkpoint = run_folder / f"phase-{number}.safetensors" if run_folder else None
             name = f"{number + 1} {type(model).__name__}" if len(phases) > 1 else type(model).__name__
             phase = _Phase(model, source, options, budget, name, checkpoint, fabric, journal, observe)
-            phase.run(validation)
+            with trusted():
+                phase.run(validation)
     return journal
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop
 
 from hizumi.arguments import Configurable, check_arguments
-from hizumi.data.stream import Batches
+from hizumi.data.stream import Batches, as_source
 from hizumi.errors import NotFittedError
 from hizumi.training.card import Card
 from hizumi.training.clock import Clock
@@ -157,7 +157,7 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
         check_arguments(self)
         if "two sets" in self.card.needs and isinstance(images, tuple):
             images = Unpaired(*images)
-        fit([self], images, options or TrainingOptions())
+        fit([self], as_source(images, type(self).__name__), options or TrainingOptions())
         return self
 
     @final

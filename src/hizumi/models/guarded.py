@@ -1,0 +1,115 @@
+"""Abilities check what they are given: each method of that name, whichever model implements it."""
+
+from abc import ABC
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hizumi.arguments import NonNegativeInt, PositiveInt, check_value
+from hizumi.data.guard import as_computed, checked_codes, checked_items, is_trusted, trusted
+from hizumi.errors import DataError, UsageError
+from hizumi.training import Trainable
+
+Method = Callable[..., Any]
+
+
+class Guarded(Trainable, ABC):
+    """A model whose abilities take arrays, lists and tensors, and refuse in words what they cannot use."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        for name, guard in GUARDS.items():
+            method = vars(cls).get(name)
+            if method is not None and not getattr(method, "__isabstractmethod__", False):
+                setattr(cls, name, guard(method))
+
+    def code_shape(self) -> tuple[int, ...]:
+        """Shape of one code, (k,) or (k, p, q), of a fitted model that decodes."""
+        raise NotImplementedError
+
+    def _called(self, method: Method) -> str:
+        return f"{type(self).__name__}.{method.__name__}"
+
+
+def of_items(method: Method) -> Method:
+    """Guard a method whose first argument is items of the model's shape."""
+
+    @wraps(method)
+    def guarded(self: Guarded, images: Any, *others: Any, **named: Any) -> Any:
+        shape = self.require_built()
+        if is_trusted():
+            return method(self, images, *others, **named)
+        items = as_computed(checked_items(images, self._called(method), shape), self).to(self.device)
+        if named.get("labels") is not None:
+            named["labels"] = _labels(named["labels"], self._called(method))
+        with trusted():
+            return method(self, items, *others, **named)
+
+    return guarded
+
+
+def of_codes(method: Method) -> Method:
+    """Guard a method that turns codes into items."""
+
+    @wraps(method)
+    def guarded(self: Guarded, codes: Any) -> Any:
+        shape = self.require_built()
+        if is_trusted():
+            return method(self, codes)
+        called = self._called(method)
+        given = as_computed(checked_codes(codes, called), self).to(self.device)
+        wrong: RuntimeError | None = None
+        with trusted():
+            try:
+                items = method(self, given)
+            except RuntimeError as error:
+                wrong = error
+            expected = tuple(given.shape[1:]) if wrong is None and items.shape[1:] == shape else self.code_shape()
+        if given.shape[1:] != expected:
+            sides = ", ".join(map(str, ("n", *expected)))
+            raise DataError(f"{called} takes codes ({sides}), not ones of shape {tuple(given.shape)}") from wrong
+        if wrong is not None:
+            raise wrong
+        return items
+
+    return guarded
+
+
+def of_count(method: Method) -> Method:
+    """Guard a method that draws items."""
+
+    @wraps(method)
+    def guarded(self: Guarded, count: Any, seed: Any = 0, **named: Any) -> Any:
+        self.require_built()
+        check_value(PositiveInt, count, f"{self._called(method)}: count")
+        check_value(NonNegativeInt, seed, f"{self._called(method)}: seed")
+        if named.get("labels") is not None:
+            named["labels"] = _labels(named["labels"], self._called(method))
+        with trusted():
+            return method(self, int(count), int(seed), **named)
+
+    return guarded
+
+
+def _labels(labels: Any, called: str) -> Tensor:
+    given = labels if isinstance(labels, Tensor) else torch.from_numpy(np.array(labels))
+    if given.ndim != 1 or given.is_floating_point() or given.dtype == torch.bool:
+        raise UsageError(
+            f"{called}: labels are {str(given.dtype)[6:]} of shape {tuple(given.shape)}; give integers (n,)"
+        )
+    return given.long()
+
+
+GUARDS: dict[str, Callable[[Method], Method]] = {
+    "encode": of_items,
+    "reconstruct": of_items,
+    "translate": of_items,
+    "translate_back": of_items,
+    "log_likelihood": of_items,
+    "decode": of_codes,
+    "sample": of_count,
+}
