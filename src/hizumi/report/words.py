@@ -64,7 +64,8 @@ def consequences(content: ReportContent) -> list[Consequence]:
     if result is None:
         return [*found, _without_labels(content)]
     found += _ranking(result, content.noun)
-    found += [_missed(result, content), _promise_kept(result, content.noun)]
+    found += [_missed(result, content), _promise_kept(result, content)]
+    found += _unlike(result, content)
     return sorted(found, key=lambda consequence: not consequence.is_pressing)
 
 
@@ -231,7 +232,19 @@ def _found_at_another_rate(content: ReportContent) -> str:
     return ""
 
 
-def _promise_kept(result: Evaluation, noun: str) -> Consequence:
+def _unlike(result: Evaluation, content: ReportContent) -> list[Consequence]:
+    """What the images tested differ in; pressing where the scores show it."""
+    if not content.differences:
+        return []
+    is_harmful = result.false_alarm_rate < result.realised_false_alarm_rate.low or result.image_auroc.high < CHANCE
+    what = f"{'good ' if result.normal_count else ''}{content.noun}s"
+    sentence = f"Most {what} here are unlike those it learned from: {', '.join(content.differences)}."
+    advice = " Record new ones as those were, or fit on good ones like these." if is_harmful else ""
+    return [Consequence(f"{sentence}{advice}", is_pressing=is_harmful)]
+
+
+def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
+    noun = content.noun
     if not result.normal_count:
         return Consequence(f"The test set has no good {noun}s: how many false alarms it raises is not known.")
     realised, asked = result.realised_false_alarm_rate, result.false_alarm_rate
