@@ -22,7 +22,7 @@ from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent
 from hizumi.report.panels import Tile, tiles
 from hizumi.report.rates import at_rates
 from hizumi.report.style import colours, svg
-from hizumi.report.tables import MEASURES, summarise
+from hizumi.report.tables import MEASURES, folds_of, summarise, wasted_rankings
 from hizumi.runs.record import without_place
 from hizumi.storage.files import printable, write_atomically
 
@@ -71,6 +71,7 @@ def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequen
     chart = figures.comparison_chart(sorted(rows, key=lambda row: order.index(row["detector"])))
     context = _frame(f"Comparison of {words.count(len(names), 'detector')}", ", ".join(names)) | {
         "summary": summary,
+        "wasted": wasted_rankings(summary, folds_of(rows)),
         "measures": MEASURES,
         "runs": len(rows),
         "chart": _figure(chart, "AUROC of each run by detector"),
@@ -117,6 +118,7 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
         "calibration": calibration,
         "figures": _figures(content),
         "groups": groups,
+        "data": (list(content.data_notes), list(content.failures), list(content.unopened)),
         "has_pictures": content.noun == "image",
         "has_normals": any(verdict.normal is not None for verdict in content.verdicts),
         "has_masks": any(mask is not None for mask in content.masks),
