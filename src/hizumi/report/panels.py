@@ -108,7 +108,7 @@ def inspection_panel(verdict: Verdict, calibration: Calibration) -> bytes:
     for axes, tile in zip(figure.subplots(1, len(found), squeeze=False).flat, found, strict=True):
         _show(axes, tile)
         axes.set_title(tile.caption, fontsize=9, color=MUTED, loc="center")
-    judgement, sign, colour = ("anomalous", ">", DEFECT) if verdict.anomalous else ("looks good", "≤", GOOD)
+    judgement, sign, colour = ("alarm", ">", DEFECT) if verdict.anomalous else ("no alarm", "≤", GOOD)
     words = f"{judgement}: score {verdict.score:.4g} {sign} {verdict.threshold:.4g}, p = {verdict.p_value:.2g}"
     figure.suptitle(words, x=0.01, ha="left", fontsize=10.5, color=colour)
     return png(figure)
@@ -117,20 +117,35 @@ def inspection_panel(verdict: Verdict, calibration: Calibration) -> bytes:
 @styled
 def overview(content: ReportContent) -> bytes | None:
     """A contact sheet of one typical good image and the clearest of each kind of defect; None without labels."""
-    by_kind: dict[str, list[Verdict]] = {}
-    for verdict, kind, label in zip(content.verdicts, content.kinds, content.labels, strict=True):
+    by_kind: dict[str, list[int]] = {}
+    for index, (verdict, kind, label) in enumerate(zip(content.verdicts, content.kinds, content.labels, strict=True)):
         if verdict.picture is not None and label != UNKNOWN:
-            by_kind.setdefault("good part" if label == NORMAL else kind, []).append(verdict)
-    chosen = {kind: sorted(found, key=lambda verdict: verdict.score) for kind, found in by_kind.items()}
-    good = chosen.pop("good part", None)
-    columns = {"good part": good[len(good) // 2]} if good else {}
-    columns |= {kind: found[-1] for kind, found in sorted(chosen.items(), key=lambda item: -item[1][-1].score)}
-    return contact_sheet([*columns.values()], content.calibration, [*columns]) if columns else None
+            by_kind.setdefault("good part" if label == NORMAL else kind, []).append(index)
+
+    def score(index: int) -> float:
+        return content.verdicts[index].score
+
+    rising = {kind: sorted(found, key=score) for kind, found in by_kind.items()}
+    good = rising.pop("good part", None)
+    chosen = {"good part": good[len(good) // 2]} if good else {}
+    chosen |= {kind: found[-1] for kind, found in sorted(rising.items(), key=lambda item: -score(item[1][-1]))}
+    shown = [content.verdicts[index] for index in chosen.values()]
+    masks = [content.mask(index) for index in chosen.values()]
+    return contact_sheet(shown, content.calibration, [*chosen], masks) if chosen else None
 
 
-def contact_sheet(verdicts: Sequence[Verdict], calibration: Calibration, captions: Sequence[str] = ()) -> bytes:
-    """PNG with one column for each input: its pictures from top to bottom, a caption above, the verdict below."""
-    columns = [tiles(verdict, calibration) for verdict in verdicts]
+def contact_sheet(
+    verdicts: Sequence[Verdict],
+    calibration: Calibration,
+    captions: Sequence[str] = (),
+    masks: Sequence[Bool[np.ndarray, "_ _"] | None] = (),
+) -> bytes:
+    """PNG with one column for each input: its pictures from top to bottom, a caption above, the verdict below.
+
+    `masks` are those of true defects, whose borders are drawn.
+    """
+    truths = masks or [None] * len(verdicts)
+    columns = [tiles(verdict, calibration, mask) for verdict, mask in zip(verdicts, truths, strict=True)]
     rows = list(dict.fromkeys(tile.caption for column in columns for tile in column))
     if not rows:
         raise UsageError("contact sheet: no input has a picture or a map; give verdicts of images")
@@ -138,24 +153,27 @@ def contact_sheet(verdicts: Sequence[Verdict], calibration: Calibration, caption
     figure = new_figure(1.55 * len(columns) + 0.3, 1.55 * min(max(aspect, 0.3), 2.5) * len(rows) + 0.6, gap=0.03)
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for column, (verdict, found) in enumerate(zip(verdicts, columns, strict=True)):
-        by_caption = {tile.caption: tile for tile in found}
-        for row, caption in enumerate(rows):
-            axes = grid[row, column]
-            if caption in by_caption:
-                _show(axes, by_caption[caption])
-            else:
-                axes.set_axis_off()
-            if column == 0:
-                axes.set_ylabel(caption.replace(" ", "\n"), fontsize=9.5, color=MUTED)
-                axes.yaxis.set_visible(True)
+        _show_column(grid[:, column], rows, found, is_first=column == 0)
         if captions:
             grid[0, column].set_title(printable(captions[column]), fontsize=10, loc="center", parse_math=False)
         grid[-1, column].set_xlabel(
-            f"{'anomalous' if verdict.anomalous else 'good'}, p = {verdict.p_value:.2g}",
+            f"{'alarm' if verdict.anomalous else 'no alarm'}, p = {verdict.p_value:.2g}",
             fontsize=9,
             color=DEFECT if verdict.anomalous else GOOD,
         )
     return png(figure)
+
+
+def _show_column(column: np.ndarray, rows: Sequence[str], found: Sequence[Tile], *, is_first: bool) -> None:
+    by_caption = {tile.caption: tile for tile in found}
+    for axes, caption in zip(column, rows, strict=True):
+        if caption in by_caption:
+            _show(axes, by_caption[caption])
+        else:
+            axes.set_axis_off()
+        if is_first:
+            axes.set_ylabel(caption.replace(" ", "\n"), fontsize=9.5, color=MUTED)
+            axes.yaxis.set_visible(True)
 
 
 def save_map(verdict: Verdict, calibration: Calibration, path: Path) -> Path:
