@@ -61,3 +61,10 @@ def coloured(text: str, style: str) -> "Text":
     from rich.text import Text
 
     return Text(printable(text), style)
+
+
+def lines(text: str) -> "Text":
+    """A cell of several lines."""
+    from rich.text import Text
+
+    return Text("\n".join(map(printable, text.split("\n"))))

@@ -66,7 +66,7 @@ def result_of_assessment(content: "ReportContent") -> dict[str, Any]:
 
 def show_fit(console: "Console", inspector: "Inspector") -> None:
     """What was fitted, in a table, and everything that a person should know about it."""
-    from hizumi.report.words import few_held_out
+    from hizumi.report.words import few_held_out, promise
 
     options, calibration = inspector.options_, inspector.calibration_
     sizes = options["shape"]
@@ -82,8 +82,9 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
         ["Time", f"{options['fit_seconds']:.1f} s"],
     ]
     print_table(console, ["Fit", ""], rows)
-    console.print(printable(calibration.promise()))
-    if advice := few_held_out(calibration, "image" if len(sizes) > 1 else "row"):
+    noun = "image" if len(sizes) > 1 else "row"
+    console.print(printable(promise(calibration, noun)))
+    if advice := few_held_out(calibration, noun):
         console.print(coloured(advice, WARNING))
     _show_found(console, inspector)
 

@@ -116,6 +116,7 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
         "rates": at_rates(content),
         "facts": [] if evaluation is None else words.facts(evaluation, content.noun),
         "calibration": calibration,
+        "promise": words.promise(calibration, content.noun),
         "figures": _figures(content),
         "groups": groups,
         "data": (list(content.data_notes), list(content.failures), list(content.unopened)),

@@ -224,6 +224,11 @@ def few_held_out(calibration: Calibration, noun: str) -> str:
     )
 
 
+def promise(calibration: Calibration, noun: str) -> str:
+    """What the threshold promises, of rows where the inputs are rows."""
+    return calibration.promise().replace("image", noun)
+
+
 def _found_at_another_rate(content: ReportContent) -> str:
     """What the lowest rate in the table of rates that finds most would find; "" where none does."""
     for line in at_rates(content):
