@@ -32,3 +32,4 @@ def test_list_says_the_same_on_every_terminal(hizumi, monkeypatch, width):
     assert "density" in told
     assert "one pass" in told
     assert "2015" in told
+    assert "\\x" not in told

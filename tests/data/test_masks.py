@@ -34,7 +34,7 @@ MARKED = square() > 0
 def test_names_that_mean_masks():
     for name in ("ground_truth", "Ground_Truth", "GROUND TRUTH", "mask", "Masks", "gt", "label", "labels", "anno"):
         assert is_mask_folder(name)
-    for name in ("good", "unlabelled", "crack", "without_mask", "test"):
+    for name in ("defect_no_mask", "good", "unlabelled", "crack", "without_mask", "test"):
         assert not is_mask_folder(name)
 
 

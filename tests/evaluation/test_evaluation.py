@@ -69,6 +69,7 @@ def test_numbers_are_those_of_independent_routes(calibration, scores, maps_and_m
     assert result.aupro.value == aupro(maps, masks)
     assert result.false_alarm_rate == 0.05
     assert result.promised_rate == pytest.approx(0.05)
+    assert result.defective_share == pytest.approx(np.mean(masks))
     assert (result.image_note, result.pixel_note) == ("", "")
 
 

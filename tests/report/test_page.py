@@ -106,6 +106,15 @@ def test_full_report_is_one_self_contained_file(full_page: Page) -> None:
     } == sections
 
 
+def test_browsers_are_told_to_run_and_load_nothing(full_page: Page) -> None:
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', full_page.source)
+    directives = dict(each.split(maxsplit=1) for each in policy.split("; "))
+    assert directives["default-src"] == "'none'"  # scripts, frames, fonts and connections fall back on it
+    assert directives["img-src"] == "data:"
+    assert not {"script-src", "connect-src", "frame-src", "object-src"} & set(directives)
+    assert full_page.source.index("Content-Security-Policy") < full_page.source.index("<link")
+
+
 def test_figures_load_nothing_either(full_page: Page) -> None:
     drawings = [link.split(",", 1)[1] for link in full_page.links if link.startswith("data:image/svg+xml")]
     assert len(drawings) == 4

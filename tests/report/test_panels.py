@@ -1,4 +1,5 @@
 import io
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import pytest
 from PIL import Image
 
 from hizumi.calibration import Calibration, Verdict
+from hizumi.data import Sizing
 from hizumi.errors import UsageError
 from hizumi.report import ReportContent, contact_sheet, inspection_panel, overview, save_map
-from hizumi.report.panels import BOX_COLOUR, OUTLINE, distortion, encircled, on_fixed_scale, outlined, tiles
+from hizumi.report.borders import border_of
+from hizumi.report.panels import BOX_COLOUR, OUTLINE, distortion, on_fixed_scale, outlined, tiles
 
 
 def test_scale_is_fixed_by_the_calibration(calibration: Calibration) -> None:
@@ -62,7 +65,8 @@ def test_tiles_are_what_there_is(
 def test_panel_and_sheet_are_pictures(verdicts: list[Verdict], calibration: Calibration) -> None:
     panel = Image.open(io.BytesIO(inspection_panel(verdicts[1], calibration)))
     assert panel.width > 3 * panel.height
-    sheet = contact_sheet([*verdicts[:2], replace(verdicts[2], normal=None)], calibration, ["a", "b", "c"])
+    captions = ["a", r"costs $\frac{1$", "\x1b[31mred"]  # names of kinds are no formulas
+    sheet = contact_sheet([*verdicts[:2], replace(verdicts[2], normal=None)], calibration, captions)
     assert Image.open(io.BytesIO(sheet)).height > 500
 
 
@@ -95,8 +99,10 @@ def test_saved_map_is_grey_where_normal_and_hot_where_not(
 def test_overview_shows_a_typical_good_image_and_the_clearest_of_each_kind(content: ReportContent, monkeypatch) -> None:
     shown: list = []
     monkeypatch.setattr("hizumi.report.panels.contact_sheet", lambda *arguments: shown.extend(arguments) or b"png")
-    assert overview(content) == b"png"
-    verdicts, _, captions = shown
+    masks = [np.ones((24, 24), dtype=bool) if label else None for label in content.labels]
+    assert overview(replace(content, masks=masks)) == b"png"
+    verdicts, _, captions, truths = shown
+    assert [truth is not None for truth in truths] == [False, True, True]
     scores = {
         kind: [v.score for v, k in zip(content.verdicts, content.kinds, strict=True) if k == kind]
         for kind in set(content.kinds)
@@ -118,20 +124,34 @@ def test_edges_of_the_part_lighten_its_map_and_nothing_else() -> None:
     assert (outlined(heat, np.full_like(picture, 90)) == heat).all()
 
 
-def test_true_defects_are_encircled_on_the_map(verdicts: list[Verdict], calibration: Calibration) -> None:
-    mask = np.zeros((8, 10), dtype=bool)
-    mask[2:6, 3:8] = True
-    drawn = encircled(np.zeros((8, 10, 3), dtype=np.uint8), mask).any(axis=2)
-    expected = mask.copy()
-    expected[3:5, 4:7] = False
-    np.testing.assert_array_equal(drawn, expected)
-    doubled = encircled(np.zeros((16, 20, 3), dtype=np.uint8), mask).any(axis=2)
-    assert doubled.sum() == 2 * (8 + 10) - 4
-    verdict = verdicts[1]
-    plain, marked = tiles(verdict, calibration), tiles(verdict, calibration, np.ones((24, 24), dtype=bool))
-    assert [not np.array_equal(one.pixels, other.pixels) for one, other in zip(plain, marked, strict=True)] == [
-        False,
-        False,
-        False,
-        True,
-    ]
+def test_true_defects_are_bordered_on_the_map(verdicts: list[Verdict], calibration: Calibration) -> None:
+    mask = np.random.default_rng(0).random((6, 9)) < 0.5
+    unit_lines: set[frozenset] = set()  # between each two neighbours of which one is inside, by brute force
+    for row, column in np.argwhere(mask).tolist():
+        corners = [(column, row), (column + 1, row), (column + 1, row + 1), (column, row + 1)]
+        for one, other in zip(corners, [*corners[1:], corners[0]], strict=True):
+            unit_lines ^= {frozenset([one, other])}
+    found: list[frozenset] = []
+    for (x1, y1), (x2, y2) in border_of(mask, (12, 27)) / (3, 2):
+        steps = int(abs(x2 - x1) + abs(y2 - y1))
+        places = [(round(x1 + (x2 - x1) * k / steps), round(y1 + (y2 - y1) * k / steps)) for k in range(steps + 1)]
+        found += [frozenset(pair) for pair in itertools.pairwise(places)]
+    assert len(found) == len(unit_lines)
+    assert set(found) == unit_lines
+    marked = tiles(verdicts[1], calibration, np.ones((24, 24), dtype=bool))
+    assert [tile.truth is not None for tile in marked] == [False, False, False, True]
+
+
+def test_one_pixel_of_a_large_mask_keeps_its_border() -> None:
+    mask = np.zeros((30, 4000), dtype=bool)
+    mask[7, 3001] = True
+    lines = border_of(mask, mask.shape)
+    assert lines[..., 0].min() <= 3001
+    assert lines[..., 0].max() >= 3002
+    assert np.ptp(lines[..., 0]) < 16
+
+
+def test_distortion_is_taken_at_the_working_size() -> None:
+    sharp = np.zeros((64, 64, 3), dtype=np.uint8)
+    sharp[:, ::2] = 200  # a grating that the working size cannot hold, on a good part
+    assert distortion(sharp, Sizing(16, 16).fit(sharp)).max() < 0.02

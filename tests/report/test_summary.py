@@ -24,5 +24,9 @@ def test_summary_is_mean_and_deviation_of_the_runs() -> None:
 def test_a_threshold_that_wastes_a_good_ranking_is_said() -> None:
     line = {"detector": "pca", "image_auroc": {"mean": 0.989}, "recall": {"mean": 0.025}}
     (sentence,) = wasted_rankings([line, line | {"recall": {"mean": 0.8}}, line | {"image_auroc": {"mean": 0.7}}])
-    assert sentence.startswith("pca tells defects from good images (AUROC 0.989), and its threshold finds 2% of them")
+    assert sentence.startswith(
+        "pca tells defects from good images (AUROC 0.989), but its threshold finds 2% of them: accept"
+    )
+    assert "fit with --folds" in sentence
+    assert "leave --folds out" in wasted_rankings([line], folds=5)[0]
     assert wasted_rankings([{"detector": "pca"}]) == []

@@ -2,9 +2,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sklearn.metrics import f1_score
 
 from hizumi.evaluation import Estimate
 from hizumi.report import Finding, ReportContent
+from hizumi.report.rates import at_rates
 from hizumi.report.words import consequences, count, facts, flat_options, headline, number, percent
 
 
@@ -69,7 +71,8 @@ def test_scores_that_run_backwards_are_called_so(parts: dict[str, Any]) -> None:
     [
         (0.7, 0.05, "try a larger image size or another detector (hizumi compare)"),
         (0.99, 0.05, "the threshold is too high: accept a higher false-alarm rate"),
-        (0.99, 0.001, "with 99 held-out good images it is their largest score, and a rate of 0.1 % takes 999"),
+        (0.99, 0.001, "With 99 held-out good images, the highest score of one of them decides: fit with --folds 5"),
+        (0.99, 0.001, "hold out 999 or more"),
         (float("nan"), 0.05, "try a larger image size"),
     ],
 )
@@ -77,7 +80,8 @@ def test_where_most_defects_pass_the_words_press_and_name_a_remedy(
     auroc: float, rate: float, remedy: str, parts: dict[str, Any]
 ) -> None:
     estimate = Estimate(auroc, auroc - 0.01, auroc + 0.01)
-    content = changed(parts, anomalous_count=40, missed_defects=36, image_auroc=estimate, false_alarm_rate=rate)
+    now = parts | {"calibration": parts["calibration"].with_(false_alarm_rate=rate)}
+    content = changed(now, anomalous_count=40, missed_defects=36, image_auroc=estimate, false_alarm_rate=rate)
     (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
     assert found.is_pressing
     assert remedy in found.text.replace("\u00a0", " ")
@@ -86,13 +90,35 @@ def test_where_most_defects_pass_the_words_press_and_name_a_remedy(
     assert not found.is_pressing
 
 
-def test_average_precision_stands_beside_its_chance_level(parts: dict[str, Any]) -> None:
-    (fact,) = [
-        fact
-        for fact in facts(changed(parts, anomalous_count=30, normal_count=10).evaluation, "image")
-        if fact.name == "Average precision"
-    ]
-    assert fact.note.endswith("; chance 0.750")
+def test_figures_stand_beside_their_chance_levels(parts: dict[str, Any]) -> None:
+    known = {"anomalous_count": 30, "normal_count": 10, "defective_share": 0.04}
+    notes = {fact.name: fact.note for fact in facts(changed(parts, **known).evaluation, "image")}
+    levels = {name: note.split("chance ")[1] for name, note in notes.items() if "chance" in note}
+    assert levels == {
+        "Image AUROC": "0.500",
+        "Average precision": "0.750",
+        "Pixel AUROC": "0.500",
+        "Pixel average precision": "0.040",
+        "AUPRO (to 0.3)": "0.150",
+    }
+    flagging_all = f1_score([1] * 30 + [0] * 10, [1] * 40)
+    assert notes["F1 at the threshold"].endswith(f"flagging all {flagging_all:.3f}")
+
+
+def test_other_rates_are_counted_by_hand(content: ReportContent) -> None:
+    lines = at_rates(content)
+    assert [line.rate for line in lines] == [0.01, 0.02, 0.05, 0.1, 0.2]  # 99 held out cannot tell lower ones apart
+    assert [line.rate for line in lines if line.is_in_use] == [0.05]
+    for line in lines:
+        held_out = sorted(content.calibration.scores)
+        threshold = held_out[100 - round(100 * line.rate) - 1]
+        over = [verdict.score > threshold for verdict in content.verdicts]
+        counts = [
+            sum(each for each, label in zip(over, content.labels, strict=True) if label == kind) for kind in (0, 1)
+        ]
+        assert (line.threshold, line.flagged, line.found) == (threshold, *counts)
+    assert at_rates(replace(content, calibration=content.calibration.with_(threshold=0.2))) == []
+    assert at_rates(replace(content, evaluation=None)) == []
 
 
 def test_weakest_kind_is_named(content: ReportContent) -> None:

@@ -26,7 +26,8 @@ class Verdict:
     """The decision on one image and its evidence; maps and boxes are in the input's own pixels.
 
     `boxes` come in order of decreasing peak. `picture` is the input for display, `normal` the good part that the
-    detector expects in its place, None where it expects none; `notes` say what was converted or left out in reading.
+    detector expects in its place, at the size it was scored at, None where it expects none; `notes` say what was
+    converted or left out in reading.
     """
 
     name: str

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hizumi.cli.console import answer, in_lines, print_table
+from hizumi.cli.console import answer, lines, print_table
 from hizumi.cli.options import JsonTo
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def list_methods(
             rows.insert(0, STANDARD_ROW)
         if console.width < WIDE:  # a column for each fact would be a word wide
             rows = [{"Name": row["Name"], "Idea, paper, facts": _told(row)} for row in rows]
-        print_table(console, list(rows[0]), [[*map(in_lines, row.values())] for row in rows], title)
+        print_table(console, list(rows[0]), [list(map(lines, row.values())) for row in rows], title)
 
 
 def _row(method: Mapping[str, Any]) -> dict[str, str]:

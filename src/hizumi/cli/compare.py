@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from hizumi.inspection import Inspector
     from hizumi.report import ReportContent
 
+SHOWN = ("image_auroc", "recall", "realised_false_alarm_rate", "pixel_auroc", "fit_seconds")
+IN_PERCENT = ("recall", "realised_false_alarm_rate")
+
 
 @options.grouped
 def compare(
@@ -49,6 +52,7 @@ def compare(
     """
     from hizumi.data.masks import with_usable_masks
     from hizumi.report import summarise, write_comparison
+    from hizumi.report.tables import folds_of, wasted_rankings
     from hizumi.storage.tables import write_csv, write_json
 
     names = list(dict.fromkeys(options.names_between_commas(detectors)))
@@ -81,7 +85,7 @@ def compare(
     write_csv(output / "runs.csv", comparison_rows(runs.rows))
     write_csv(output / "verdicts.csv", runs.verdicts)
     console = answer(result, json_to)
-    _show(console, summary, runs.failed)
+    _show(console, summary, wasted_rankings(summary, folds_of(runs.rows)), runs.failed)
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
     console.print(f"The bundles are in {output / 'bundles'}.")
     if runs.failed:
@@ -134,23 +138,36 @@ def _file_name(detector: str) -> str:
     return re.sub(r"[^\w.-]+", "_", detector).strip("_")
 
 
-def _show(console: "Console", summary: Sequence[Mapping[str, Any]], failed: Mapping[str, HizumiError]) -> None:
-    from hizumi.report.tables import MEASURES, wasted_rankings
+def _show(
+    console: "Console",
+    summary: Sequence[Mapping[str, Any]],
+    wasted: Sequence[str],
+    failed: Mapping[str, HizumiError],
+) -> None:
+    from hizumi.report.tables import MEASURES
 
-    cells = [[line["detector"], line["runs"], *(_cell(line.get(key)) for key in MEASURES)] for line in summary]
-    print_table(console, ["Detector", ">Runs", *(f">{name}" for name in MEASURES.values())], cells, "Best first")
-    for sentence in wasted_rankings(summary):
+    rows: list[list[str]] = []
+    for line in summary:
+        rows.append([line["detector"], *(_amount(key, line.get(key, {}).get("mean")) for key in SHOWN)])
+        rows.append(["", *(_spread(key, line.get(key, {})) for key in SHOWN)])
+    title = "Best AUROC first; below, the 95 % interval, or the deviation of several runs"
+    print_table(console, ["Detector", *(f">{MEASURES[key]}" for key in SHOWN)], rows, title)
+    for sentence in wasted:
         console.print(coloured(f"- {sentence}.", WARNING))
     for name, error in failed.items():
         console.print(coloured(f"{name} failed: {error}", BAD))
 
 
-def _cell(measure: Mapping[str, Any] | None) -> str:
-    if measure is None:
+def _spread(key: str, measure: Mapping[str, Any]) -> str:
+    """The deviation of several runs, or the interval of one."""
+    if measure.get("deviation") is not None:
+        return f"± {_amount(key, measure['deviation'])}"
+    return "-".join(_amount(key, end) for end in measure.get("interval") or ())
+
+
+def _amount(key: str, value: float | None) -> str:
+    if value is None:
         return "-"
-    mean = f"{measure['mean']:.3f}" if abs(measure["mean"]) < 10 else f"{measure['mean']:.0f}"
-    if measure["deviation"] is not None:
-        return f"{mean} ± {measure['deviation']:.3f}"
-    if measure["interval"] is not None:
-        return f"{mean} [{measure['interval'][0]:.3f}, {measure['interval'][1]:.3f}]"
-    return mean
+    if key in IN_PERCENT:
+        return f"{value:.1%}"
+    return f"{value:.0f}" if key == "fit_seconds" else f"{value:.3f}"

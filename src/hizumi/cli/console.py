@@ -56,15 +56,15 @@ def print_table(console: "Console", columns: Sequence[str], rows: Iterable[Seque
     console.print(table, soft_wrap=False)
 
 
-def in_lines(text: str) -> "Text":
-    """A cell whose line breaks are meant; those of a plain cell are shown as characters, since names may hold some."""
-    from rich.text import Text
-
-    return Text("\n".join(map(printable, text.split("\n"))))
-
-
 def coloured(text: str, style: str) -> "Text":
     """A cell or a line in one of this module's styles."""
     from rich.text import Text
 
     return Text(printable(text), style)
+
+
+def lines(text: str) -> "Text":
+    """A cell of several lines."""
+    from rich.text import Text
+
+    return Text("\n".join(map(printable, text.split("\n"))))

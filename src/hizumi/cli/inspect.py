@@ -57,7 +57,7 @@ def inspect(
     inspector = _loaded(bundle)
     if maps is not None and inspector.calibration_.pixel_threshold is None:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
-    manifest = inspector.to_inspect(paths[0] if len(paths) == 1 else paths, recursive=recursive)
+    manifest = inspector.compared(inspector.to_inspect(paths[0] if len(paths) == 1 else paths, recursive=recursive))
     inspection = _inspected(inspector, manifest, maps, strict)
     failures, unopened = unread(inspection.failures), unread(inspection.unopened)
     result = inspection_result(

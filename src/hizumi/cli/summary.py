@@ -66,20 +66,26 @@ def result_of_assessment(content: "ReportContent") -> dict[str, Any]:
 
 def show_fit(console: "Console", inspector: "Inspector") -> None:
     """What was fitted, in a table, and everything that a person should know about it."""
+    from hizumi.report.words import few_held_out, promise
+
     options, calibration = inspector.options_, inspector.calibration_
-    shape = "x".join(str(size) for size in options["shape"])
+    sizes = options["shape"]
+    shape = f"of {sizes[0]} columns" if len(sizes) == 1 else f"as {'x'.join(map(str, sizes))}"
     calibrated_on = f"{options['calibration_images']} others"
     if options["folds"] is not None:
         calibrated_on = f"the same, each scored by one of {options['folds']} fits that had not seen it"
     rows = [
         ["Detector", options["detector"]["name"]],
-        ["Learned from", f"{options['training_images']} normal inputs of {options['data']}, as {shape}"],
+        ["Learned from", f"{options['training_images']} normal inputs of {options['data']}, {shape}"],
         ["Calibrated on", calibrated_on],
         ["Threshold", f"{calibration.threshold.value:.6g} ({calibration.rule})"],
         ["Time", f"{options['fit_seconds']:.1f} s"],
     ]
     print_table(console, ["Fit", ""], rows)
-    console.print(printable(calibration.promise()))
+    noun = "image" if len(sizes) > 1 else "row"
+    console.print(printable(promise(calibration, noun)))
+    if advice := few_held_out(calibration, noun):
+        console.print(coloured(advice, WARNING))
     _show_found(console, inspector)
 
 

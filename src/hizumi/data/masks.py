@@ -22,7 +22,7 @@ FOLDER_WORDS = frozenset(
 )
 MARK = r"(?:ground[_ -]?truth|gt|masks?|labels?|anno(?:tation)?s?|seg(?:mentation)?)"
 MASK_NAME = re.compile(rf"(?:(?P<before>.+?)[_\-. ]{MARK}(?:[_\-. ]?\d+)?|{MARK}[_\-. ](?P<after>.+))", re.IGNORECASE)
-OF_OTHERS = re.compile(r"(?!without|no[_\-. ]).*[_\-. ](?:gt|masks?)", re.IGNORECASE)
+OF_OTHERS = re.compile(r"(?!(?:.*[_\-. ])?(?:without|no)[_\-. ]).*[_\-. ](?:gt|masks?)", re.IGNORECASE)
 NAMED_AT_MOST = 3
 
 

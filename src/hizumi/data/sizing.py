@@ -88,9 +88,13 @@ class Sizing:
 
     def restore_map(self, map_: Float[np.ndarray, "h w"], height: int, width: int) -> Float[np.ndarray, "height width"]:
         """Bring a map at the working size back to its image's size: crop the padding, then rescale."""
-        top, left, inner_height, inner_width = self._placed(height, width)
-        inner = map_[top : top + inner_height, left : left + inner_width, np.newaxis]
+        inner = self.without_padding(map_, height, width)[:, :, np.newaxis]
         return _scaled(inner.astype(np.float32), height, width)[:, :, 0]
+
+    def without_padding(self, map_: Float[np.ndarray, "h w"], height: int, width: int) -> Float[np.ndarray, "h2 w2"]:
+        """The part of a map at the working size that shows an image of this size."""
+        top, left, inner_height, inner_width = self._placed(height, width)
+        return map_[top : top + inner_height, left : left + inner_width]
 
     def tiles(self, height: int, width: int) -> tuple[tuple[int, int], ...]:
         """Top-left corners (pixels) of evenly spread tiles that cover an image; one at (0, 0) for a smaller image."""

@@ -32,8 +32,9 @@ class Evaluation:
     `names`, `kinds`, `labels` and `scores` have one entry per image, in the order of the verdicts; a label of -1 is
     unknown and never counted. `false_alarm_rate` is the requested rate, `promised_rate` the one that the rule promises,
     or None. Numbers that need a class the test set lacks are NaN, and `image_note` says so; pixel estimates are None
-    where they cannot be computed, and `pixel_note` says why or what was left out. `best_f1` is an oracle: its threshold
-    is chosen on the test labels.
+    where they cannot be computed, and `pixel_note` says why or what was left out. `defective_share` is that of the
+    pixels measured, the average precision of a map that knows nothing. `best_f1` is an oracle: its threshold is chosen
+    on the test labels.
     """
 
     names: tuple[str, ...]
@@ -60,6 +61,7 @@ class Evaluation:
     aupro: Estimate | None
     image_note: str
     pixel_note: str
+    defective_share: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Stable keys for JSON, each estimate beside its `<key>_interval`; None for what cannot be computed."""
@@ -139,6 +141,7 @@ def evaluate(
         aupro=pixels[2],
         image_note=_image_note(normal_count, int(anomalous.sum()), int((~known).sum())),
         pixel_note=pixel_note,
+        defective_share=None if pixels[1] is None else _defective_share(verdicts, known_labels, masks),
     )
 
 
@@ -209,6 +212,18 @@ def _pixels(
     if not any(truth.any() for truth in truths):
         return nothing, f"No mask marks a defect, so there are no pixel metrics. {note}".rstrip()
     return pixel_estimates(maps, truths, seed=seed), note
+
+
+def _defective_share(
+    verdicts: Sequence[Verdict], labels: Integer[np.ndarray, "n"], masks: Sequence[np.ndarray | None] | None
+) -> float:
+    """Of the pixels that are measured: those of good images, and of anomalous ones with a marked defect."""
+    defective = total = 0
+    for verdict, label, mask in zip(verdicts, labels, masks or [None] * len(verdicts), strict=True):
+        marked = int(mask.sum()) if mask is not None and label == 1 else 0
+        if verdict.map is not None and (label == 0 or marked):
+            defective, total = defective + marked, total + verdict.map.size
+    return defective / total
 
 
 def _truth(name: str, size: tuple[int, ...], mask: np.ndarray | None) -> Bool[np.ndarray, "h w"]:

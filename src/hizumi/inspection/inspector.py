@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
 from hizumi.calibration import Calibration, check_rule
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
+from hizumi.data.appearance import Appearance
 from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
@@ -139,6 +140,10 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         manifest = split_for_fit(manifest, self.held_out_share, options.seed)
         data_options = self._data_options(strict=strict, observe=observe)
         preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
+        good = replace(
+            preprocessing.decoding(manifest), records=tuple(r for r in manifest.records if r.split != "test")
+        )
+        preprocessing = replace(preprocessing, appearance=Appearance.of(good, preprocessing.still_window))
         usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
         folds = [] if self.folds is None else deal_folds(usable, self.folds, seed=options.seed)
 

@@ -59,7 +59,7 @@ def scores_of(detector: "Detector", preprocessing: Preprocessing) -> ScoresBatch
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A record's score and what it is made of; arrays have the record's own size."""
+    """A record's score and what it is made of; arrays have the record's size, `normal` that at which it was scored."""
 
     index: int
     name: str
@@ -67,7 +67,7 @@ class Scored:
     terms: dict[str, float]
     map: Float[np.ndarray, "h w"] | None
     picture: UInt8[np.ndarray, "h w 3"] | None
-    normal: UInt8[np.ndarray, "h w 3"] | None
+    normal: UInt8[np.ndarray, "h2 w2 3"] | None
     notes: tuple[str, ...] = ()
 
 
@@ -115,7 +115,7 @@ class Scorer:
         worst = int(outputs[SCORE].argmax())
         normal = None
         if pictures and EXPECTED in outputs and not self.reader.preprocessing.vectors:
-            normal = self.reader.displayed(self.reader.restored(piece, outputs[EXPECTED]))
+            normal = self.reader.displayed(self.reader.restored_unscaled(piece, outputs[EXPECTED]))
         return Scored(
             piece.index,
             piece.name,

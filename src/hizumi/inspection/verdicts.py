@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -82,7 +82,7 @@ class InspectorBase(ABC):
     @final
     def inspect(self, X: Any, *, strict: bool = False, observe: Observer | None = None) -> Inspection:
         """Verdicts on a folder, file, array, table, or a list of them; what cannot be read is in `failures`."""
-        manifest = self.to_inspect(X)
+        manifest = self.compared(self.to_inspect(X))
         return Inspection.of(self.inspect_each(manifest, strict=strict, observe=observe), manifest)
 
     @final
@@ -93,6 +93,15 @@ class InspectorBase(ABC):
             table = self.preprocessing_.table
             return open_source(X, motion=self.uses_motion, layout="unlabelled", recursive=recursive, table=table)
         return self._manifest(X)
+
+    @final
+    def compared(self, manifest: Manifest) -> Manifest:
+        """The records, with a note where most of them look unlike the images that were learned from."""
+        differences = self.preprocessing_.differences(manifest)
+        if not differences:
+            return manifest
+        note = f"{unlike_in(differences)}; good ones may then raise alarms: record them as those were, or fit on such"
+        return replace(manifest, notes=(*manifest.notes, note))
 
     @final
     def inspect_each(
@@ -108,6 +117,11 @@ def opened(X: Any, *, motion: bool, table: TableForm | None = None) -> Manifest:
     """The records of what a user gives, the columns of tables as in `table`; rows in memory become float64."""
     rows_in_memory = is_table(X) and not is_frame(X)
     return open_source(np.asarray(X, dtype=np.float64) if rows_in_memory else X, motion=motion, table=table)
+
+
+def unlike_in(differences: Sequence[str]) -> str:
+    """What new images are unlike those learned from, as the beginning of a sentence."""
+    return f"most of these images are unlike those it learned from: {', '.join(differences)}"
 
 
 def counted_notes(verdicts: Iterable[Verdict]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from hizumi.data import Motion, Sizing, Window
+from hizumi.data.appearance import Appearance
 from hizumi.data.columns import TableForm
 from hizumi.data.missing import Filling
 from hizumi.data.rasters import PIXEL_LIMIT
@@ -34,7 +35,7 @@ class Preprocessing:
     names or words. `motion` says how frames of video are joined with their optical flow. `target` describes
     what images are translated into, and `enlarge` is how many times larger an image becomes on its way in, for models
     that add detail. `filling` says which pixels are missing; files of more than `pixel_limit` pixels
-    are refused.
+    are refused. `appearance` is what new images are compared with; bundles of earlier versions have none.
     """
 
     sizing: Sizing | None = None
@@ -47,6 +48,7 @@ class Preprocessing:
     table: TableForm | None = None
     filling: Filling | None = None
     pixel_limit: int = PIXEL_LIMIT
+    appearance: Appearance | None = None
 
     @classmethod
     def of(cls, store: "Store", target: "Store | None" = None) -> Self:
@@ -74,6 +76,17 @@ class Preprocessing:
     def tiled(self) -> bool:
         """Whether images are seen through several overlapping windows."""
         return self.sizing is not None and self.sizing.mode == "tile"
+
+    @property
+    def still_window(self) -> Window | None:
+        """The window of the pixels in files, which frames of video leave for one of their own."""
+        return self.window if self.motion is None else self.motion.window
+
+    def differences(self, manifest: "Manifest") -> tuple[str, ...]:
+        """In what most of some images look unlike those that were learned from."""
+        if self.appearance is None:
+            return ()
+        return self.appearance.differences(self.decoding(manifest), self.still_window)
 
     def decoding(self, manifest: "Manifest") -> "Manifest":
         """The manifest, with its files and rows decoded as those of the training data were."""
@@ -141,6 +154,7 @@ class Preprocessing:
             "table": None if self.table is None else self.table.to_dict(),
             "filling": None if self.filling is None else asdict(self.filling),
             "pixel_limit": self.pixel_limit,
+            "appearance": None if self.appearance is None else self.appearance.to_dict(),
         }
 
     @classmethod
@@ -161,6 +175,7 @@ class Preprocessing:
             table=None if table is None else TableForm.from_dict(table),
             filling=None if plain.get("filling") is None else Filling(**plain["filling"]),
             pixel_limit=plain.get("pixel_limit", PIXEL_LIMIT),
+            appearance=None if plain.get("appearance") is None else Appearance.from_dict(plain["appearance"]),
         )
 
 

@@ -98,6 +98,14 @@ class Reader:
             return np.stack([sizing.restore_map(plane, *piece.size) for plane in planes[0]])
         return np.stack([sizing.stitch(plane, piece.tiles, *piece.size) for plane in planes.swapaxes(0, 1)])
 
+    def restored_unscaled(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k h2 w2"]:
+        """Planes of a record without their padding, at the working size where the record was scaled to it."""
+        sizing = self.preprocessing.sizing
+        if sizing is None or piece.tiles is not None:
+            return self.restored(piece, planes)
+        assert piece.size is not None, "only images have planes"
+        return np.stack([sizing.without_padding(plane, *piece.size) for plane in planes[0]])
+
     def displayed(self, image: Float[np.ndarray, "c h w"]) -> np.ndarray:
         """An image in [-1, 1] as people see it, (h, w, 3) uint8: of a frame with its motion, the frame alone."""
         motion = self.preprocessing.motion

@@ -56,4 +56,11 @@ def assess(
         data_notes=(*manifest.notes, *counted_notes(verdicts)),
         failures=failures,
         unopened=[(each.name, each.reason) for each in manifest.unopened],
+        differences=inspector.preprocessing_.differences(_good_ones(manifest)),
     )
+
+
+def _good_ones(manifest: Manifest) -> Manifest:
+    """The records labelled good; all of them where none is."""
+    good = tuple(record for record in manifest.records if record.label == 0)
+    return replace(manifest, records=good or manifest.records)

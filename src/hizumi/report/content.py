@@ -22,7 +22,7 @@ class ReportContent:
     `evaluation` and `features` (n, k) are in the order of `verdicts`; without an evaluation nothing is known about
     which inputs are good. `masks`, in the same order, are True where an input is defective, None where that is not
     known. `journal` holds the records of training, `failures` the (name, reason) of unreadable inputs, `unopened` that
-    of other files.
+    of other files. `differences` say in what most of the good inputs look unlike those learned from.
     """
 
     title: str
@@ -39,6 +39,7 @@ class ReportContent:
     failures: Sequence[tuple[str, str]] = ()
     masks: Sequence[Bool[np.ndarray, "h w"] | None] = ()
     unopened: Sequence[tuple[str, str]] = ()
+    differences: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name, count in (

@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
@@ -20,15 +20,16 @@ from hizumi.calibration import Verdict
 from hizumi.report import figures, words
 from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent
 from hizumi.report.panels import Tile, tiles
+from hizumi.report.rates import at_rates
 from hizumi.report.style import colours, svg
-from hizumi.report.tables import MEASURES, summarise
+from hizumi.report.tables import MEASURES, folds_of, summarise, wasted_rankings
 from hizumi.runs.record import without_place
 from hizumi.storage.files import printable, write_atomically
 
 EXAMPLES_IN_A_GROUP = 6
 EXAMPLES_IN_A_COMPARED_GROUP = 3
 ROWS_IN_THE_TABLE = 500
-TILE_PIXELS = 288
+TILE_PIXELS = 400
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequen
     chart = figures.comparison_chart(sorted(rows, key=lambda row: order.index(row["detector"])))
     context = _frame(f"Comparison of {words.count(len(names), 'detector')}", ", ".join(names)) | {
         "summary": summary,
+        "wasted": wasted_rankings(summary, folds_of(rows)),
         "measures": MEASURES,
         "runs": len(rows),
         "chart": _figure(chart, "AUROC of each run by detector"),
@@ -111,10 +113,13 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
         "content": content,
         "headline": words.headline(content),
         "consequences": words.consequences(content),
+        "rates": at_rates(content),
         "facts": [] if evaluation is None else words.facts(evaluation, content.noun),
         "calibration": calibration,
+        "promise": words.promise(calibration, content.noun),
         "figures": _figures(content),
         "groups": groups,
+        "data": (list(content.data_notes), list(content.failures), list(content.unopened)),
         "has_pictures": content.noun == "image",
         "has_normals": any(verdict.normal is not None for verdict in content.verdicts),
         "has_masks": any(mask is not None for mask in content.masks),
@@ -194,6 +199,7 @@ def _shown(tile: Tile) -> dict[str, Any]:
         "width": width,
         "height": height,
         "boxes": tile.boxes,
+        "truth": "" if tile.truth is None else "".join(map(_path, tile.truth)),
     }
 
 
@@ -206,6 +212,12 @@ def _picture(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
     image.thumbnail((TILE_PIXELS, TILE_PIXELS), Image.Resampling.LANCZOS)
     image.save(file, "webp", quality=82)
     return _data_url("image/webp", file.getvalue())
+
+
+def _path(line: Float[np.ndarray, "2 2"]) -> str:
+    """A straight line in the words of an SVG path."""
+    (x1, y1), (x2, y2) = line
+    return f"M{x1:.5g} {y1:.5g}L{x2:.5g} {y2:.5g}"
 
 
 def _figure(figure: Figure | None, description: str) -> Markup | None:

@@ -8,15 +8,17 @@ import matplotlib as mpl
 import numpy as np
 from jaxtyping import Bool, Float, Real, UInt8
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
-from PIL import Image, ImageColor, ImageDraw
+from PIL import Image, ImageDraw
 
 from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.errors import UsageError
+from hizumi.report.borders import Lines, border_of
 from hizumi.report.content import NORMAL, UNKNOWN, ReportContent
 from hizumi.report.generations import picture_file
 from hizumi.report.style import DEFECT, GOOD, HEAT, MUTED, new_figure, png, styled
-from hizumi.storage.files import write_atomically
+from hizumi.storage.files import printable, write_atomically
 
 BOX_COLOUR = "#3fe0ff"  # far from every colour of the heat scale, also for colour-blind readers
 TRUTH_COLOUR = "#7dff6a"  # of the line around a true defect
@@ -28,12 +30,13 @@ FAINTEST_EDGE = 8.0  # grey levels a pixel: what is weaker is noise, and not dra
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """One picture of an input: (h, w, 3) uint8, with the boxes in the input's own coordinates (height, width)."""
+    """One picture of an input: (h, w, 3) uint8, with boxes and the borders of true defects in coordinates of `size`."""
 
     caption: str
     pixels: UInt8[np.ndarray, "h w 3"]
     size: tuple[int, int]
     boxes: tuple[Box, ...] = ()
+    truth: Lines | None = None
 
 
 def tiles(verdict: Verdict, calibration: Calibration, mask: Bool[np.ndarray, "h w"] | None = None) -> list[Tile]:
@@ -54,7 +57,7 @@ def tiles(verdict: Verdict, calibration: Calibration, mask: Bool[np.ndarray, "h 
     if mask is None or not mask.any() or not found:
         return found
     place = -1 if verdict.map is not None else 0
-    found[place] = replace(found[place], pixels=encircled(found[place].pixels, mask))
+    found[place] = replace(found[place], truth=border_of(mask, found[place].size))
     return found
 
 
@@ -73,11 +76,15 @@ def distortion(
 ) -> Float[np.ndarray, "out_h out_w"]:
     """|input - normal| in [0, 1], averaged over the colours, at the smaller of the two sizes.
 
-    1 is half of the input's own contrast, so that the scale does not depend on the size of the distortion.
+    1 is half of the input's own contrast, so that the scale does not depend on the size of the distortion. What the
+    detector expects has its working size, to which the input is scaled as it was for the detector: against the sharp
+    input, every edge would look distorted.
     """
     width = min(picture.shape[1], normal.shape[1])
     height = min(picture.shape[0], normal.shape[0])
-    first, second = (_resized(pixels, width, height).astype(np.float64) for pixels in (picture, normal))
+    first, second = (
+        _resized(pixels, width, height, Image.Resampling.BILINEAR).astype(np.float64) for pixels in (picture, normal)
+    )
     contrast = float(np.subtract(*np.quantile(first, [0.995, 0.005])))
     return np.asarray(np.clip(np.abs(first - second).mean(axis=2) / max(contrast / 2, 8.0), 0.0, 1.0))
 
@@ -88,20 +95,6 @@ def outlined(heat: UInt8[np.ndarray, "h w 3"], picture: UInt8[np.ndarray, "H W 3
     edges = np.hypot(*np.gradient(grey)) if min(grey.shape) > 1 else np.zeros_like(grey)
     strength = np.clip(edges / max(float(np.quantile(edges, EDGES_BELOW)), FAINTEST_EDGE), 0, 1)[..., None]
     return np.asarray((heat + OUTLINE * strength * (255.0 - heat)).round().astype(np.uint8))
-
-
-def encircled(pixels: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "H W"]) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture with a line around each region of a mask, along the region's inner edge."""
-    height, width = pixels.shape[:2]
-    inside = np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
-    line_pixels = max(1, round(min(height, width) / 100))
-    core = inside
-    for _ in range(line_pixels):
-        wide = np.pad(core, 1)
-        core = core & wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
-    drawn = pixels.copy()
-    drawn[inside & ~core] = ImageColor.getrgb(TRUTH_COLOUR)
-    return drawn
 
 
 @styled
@@ -115,7 +108,7 @@ def inspection_panel(verdict: Verdict, calibration: Calibration) -> bytes:
     for axes, tile in zip(figure.subplots(1, len(found), squeeze=False).flat, found, strict=True):
         _show(axes, tile)
         axes.set_title(tile.caption, fontsize=9, color=MUTED, loc="center")
-    judgement, sign, colour = ("anomalous", ">", DEFECT) if verdict.anomalous else ("looks good", "≤", GOOD)
+    judgement, sign, colour = ("alarm", ">", DEFECT) if verdict.anomalous else ("no alarm", "≤", GOOD)
     words = f"{judgement}: score {verdict.score:.4g} {sign} {verdict.threshold:.4g}, p = {verdict.p_value:.2g}"
     figure.suptitle(words, x=0.01, ha="left", fontsize=10.5, color=colour)
     return png(figure)
@@ -124,20 +117,35 @@ def inspection_panel(verdict: Verdict, calibration: Calibration) -> bytes:
 @styled
 def overview(content: ReportContent) -> bytes | None:
     """A contact sheet of one typical good image and the clearest of each kind of defect; None without labels."""
-    by_kind: dict[str, list[Verdict]] = {}
-    for verdict, kind, label in zip(content.verdicts, content.kinds, content.labels, strict=True):
+    by_kind: dict[str, list[int]] = {}
+    for index, (verdict, kind, label) in enumerate(zip(content.verdicts, content.kinds, content.labels, strict=True)):
         if verdict.picture is not None and label != UNKNOWN:
-            by_kind.setdefault("good part" if label == NORMAL else kind, []).append(verdict)
-    chosen = {kind: sorted(found, key=lambda verdict: verdict.score) for kind, found in by_kind.items()}
-    good = chosen.pop("good part", None)
-    columns = {"good part": good[len(good) // 2]} if good else {}
-    columns |= {kind: found[-1] for kind, found in sorted(chosen.items(), key=lambda item: -item[1][-1].score)}
-    return contact_sheet([*columns.values()], content.calibration, [*columns]) if columns else None
+            by_kind.setdefault("good part" if label == NORMAL else kind, []).append(index)
+
+    def score(index: int) -> float:
+        return content.verdicts[index].score
+
+    rising = {kind: sorted(found, key=score) for kind, found in by_kind.items()}
+    good = rising.pop("good part", None)
+    chosen = {"good part": good[len(good) // 2]} if good else {}
+    chosen |= {kind: found[-1] for kind, found in sorted(rising.items(), key=lambda item: -score(item[1][-1]))}
+    shown = [content.verdicts[index] for index in chosen.values()]
+    masks = [content.mask(index) for index in chosen.values()]
+    return contact_sheet(shown, content.calibration, [*chosen], masks) if chosen else None
 
 
-def contact_sheet(verdicts: Sequence[Verdict], calibration: Calibration, captions: Sequence[str] = ()) -> bytes:
-    """PNG with one column for each input: its pictures from top to bottom, a caption above, the verdict below."""
-    columns = [tiles(verdict, calibration) for verdict in verdicts]
+def contact_sheet(
+    verdicts: Sequence[Verdict],
+    calibration: Calibration,
+    captions: Sequence[str] = (),
+    masks: Sequence[Bool[np.ndarray, "_ _"] | None] = (),
+) -> bytes:
+    """PNG with one column for each input: its pictures from top to bottom, a caption above, the verdict below.
+
+    `masks` are those of true defects, whose borders are drawn.
+    """
+    truths = masks or [None] * len(verdicts)
+    columns = [tiles(verdict, calibration, mask) for verdict, mask in zip(verdicts, truths, strict=True)]
     rows = list(dict.fromkeys(tile.caption for column in columns for tile in column))
     if not rows:
         raise UsageError("contact sheet: no input has a picture or a map; give verdicts of images")
@@ -145,24 +153,27 @@ def contact_sheet(verdicts: Sequence[Verdict], calibration: Calibration, caption
     figure = new_figure(1.55 * len(columns) + 0.3, 1.55 * min(max(aspect, 0.3), 2.5) * len(rows) + 0.6, gap=0.03)
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for column, (verdict, found) in enumerate(zip(verdicts, columns, strict=True)):
-        by_caption = {tile.caption: tile for tile in found}
-        for row, caption in enumerate(rows):
-            axes = grid[row, column]
-            if caption in by_caption:
-                _show(axes, by_caption[caption])
-            else:
-                axes.set_axis_off()
-            if column == 0:
-                axes.set_ylabel(caption.replace(" ", "\n"), fontsize=9.5, color=MUTED)
-                axes.yaxis.set_visible(True)
+        _show_column(grid[:, column], rows, found, is_first=column == 0)
         if captions:
-            grid[0, column].set_title(captions[column], fontsize=10, loc="center")
+            grid[0, column].set_title(printable(captions[column]), fontsize=10, loc="center", parse_math=False)
         grid[-1, column].set_xlabel(
-            f"{'anomalous' if verdict.anomalous else 'good'}, p = {verdict.p_value:.2g}",
+            f"{'alarm' if verdict.anomalous else 'no alarm'}, p = {verdict.p_value:.2g}",
             fontsize=9,
             color=DEFECT if verdict.anomalous else GOOD,
         )
     return png(figure)
+
+
+def _show_column(column: np.ndarray, rows: Sequence[str], found: Sequence[Tile], *, is_first: bool) -> None:
+    by_caption = {tile.caption: tile for tile in found}
+    for axes, caption in zip(column, rows, strict=True):
+        if caption in by_caption:
+            _show(axes, by_caption[caption])
+        else:
+            axes.set_axis_off()
+        if is_first:
+            axes.set_ylabel(caption.replace(" ", "\n"), fontsize=9.5, color=MUTED)
+            axes.yaxis.set_visible(True)
 
 
 def save_map(verdict: Verdict, calibration: Calibration, path: Path) -> Path:
@@ -198,6 +209,8 @@ def _show(axes: Axes, tile: Tile) -> None:
         axes.add_patch(
             Rectangle((box.left - 0.5, box.top - 0.5), box.width, box.height, fill=False, color=BOX_COLOUR, linewidth=1)
         )
+    if tile.truth is not None:
+        axes.add_collection(LineCollection(list(tile.truth - 0.5), colors=TRUTH_COLOUR, linewidths=1))
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
@@ -207,7 +220,9 @@ def _heat(share: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     return np.asarray(mpl.colormaps[HEAT](share, bytes=True)[..., :3])
 
 
-def _resized(pixels: UInt8[np.ndarray, "h w 3"], width: int, height: int) -> UInt8[np.ndarray, "out_h out_w 3"]:
+def _resized(
+    pixels: UInt8[np.ndarray, "h w 3"], width: int, height: int, how: Image.Resampling = Image.Resampling.LANCZOS
+) -> UInt8[np.ndarray, "out_h out_w 3"]:
     if pixels.shape[:2] == (height, width):
         return pixels
-    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
+    return np.asarray(Image.fromarray(pixels).resize((width, height), how))

@@ -41,15 +41,27 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return sorted(table, key=lambda line: -line.get("image_auroc", {"mean": -math.inf})["mean"])
 
 
-def wasted_rankings(summary: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence for each detector that ranks defects above good images, and whose threshold lets most of them pass."""
+def wasted_rankings(summary: Sequence[Mapping[str, Any]], folds: int | None = None) -> list[str]:
+    """A sentence for each detector that ranks defects above good images, and whose threshold lets most of them pass.
+
+    `folds` is how often each was fitted for its threshold, where it was cross-fitted.
+    """
+    remedy = "fit with --folds, by which all good images set the threshold"
+    if folds is not None:
+        remedy = "leave --folds out, since fits on fewer images score those left out higher than the last fit would"
     sentences = []
     for line in summary:
         area, found = (line.get(key, {}).get("mean", math.nan) for key in ("image_auroc", "recall"))
         if area >= GOOD_RANKING and found < FEW_FOUND:
             sentences.append(
-                f"{line['detector']} tells defects from good images (AUROC {area:.3f}), and its threshold finds "
-                f"{found:.0%} of them: give more good images, a higher --false-alarm-rate, or --folds, by which all "
-                "good images set the threshold"
+                f"{line['detector']} tells defects from good images (AUROC {area:.3f}), but its threshold finds "
+                f"{found:.0%} of them: accept a higher --false-alarm-rate (the report says what others find), give "
+                f"more good images, or {remedy}"
             )
     return sentences
+
+
+def folds_of(rows: Sequence[Mapping[str, Any]]) -> int | None:
+    """How many folds set the thresholds of these runs; None where images were held out."""
+    folds: int | None = rows[0].get("options", {}).get("folds")
+    return folds

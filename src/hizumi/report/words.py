@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from hizumi.calibration import Calibration
 from hizumi.calibration.conformal import images_needed
 from hizumi.evaluation import Estimate, Evaluation
+from hizumi.evaluation.metrics import PRO_LIMIT
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN, ReportContent
+from hizumi.report.rates import at_rates
 from hizumi.storage.files import printable
 
 SPACE = "\u00a0"  # a number and its unit stay in one line
@@ -61,7 +64,8 @@ def consequences(content: ReportContent) -> list[Consequence]:
     if result is None:
         return [*found, _without_labels(content)]
     found += _ranking(result, content.noun)
-    found += [_missed(result, content), _promise_kept(result, content.noun)]
+    found += [_missed(result, content), _promise_kept(result, content)]
+    found += _unlike(result, content)
     return sorted(found, key=lambda consequence: not consequence.is_pressing)
 
 
@@ -80,14 +84,17 @@ def facts(evaluation: Evaluation, noun: str) -> list[Fact]:
         ("AUPRO (to 0.3)", evaluation.aupro),
     )
     known = [(name, estimate) for name, estimate in estimates if estimate is not None and is_known(estimate.value)]
-    total = evaluation.anomalous_count + evaluation.normal_count
-    chance = {"Average precision": f"; chance {number(evaluation.anomalous_count / total)}"} if total else {}
-    found += [Fact(name, number(each.value), interval(each) + chance.get(name, "")) for name, each in known]
+    anomalous = evaluation.anomalous_count / max(evaluation.anomalous_count + evaluation.normal_count, 1)
+    chance = {
+        "Average precision": anomalous,
+        "Pixel average precision": evaluation.defective_share,
+        "AUPRO (to 0.3)": PRO_LIMIT / 2,
+    }
+    for name, each in known:
+        found.append(Fact(name, number(each.value), f"{interval(each)}; chance {number(chance.get(name, CHANCE))}"))
     if is_known(evaluation.f1):
-        note = f"precision {number(evaluation.precision)}, recall {number(evaluation.recall)}"
-        found.append(
-            Fact("F1 at the threshold", number(evaluation.f1), f"{note}; best possible {number(evaluation.best_f1)}")
-        )
+        note = f"best possible {number(evaluation.best_f1)}; flagging all {number(2 * anomalous / (1 + anomalous))}"
+        found.append(Fact("F1 at the threshold", number(evaluation.f1), note))
     return found
 
 
@@ -126,9 +133,9 @@ def percent(share: float) -> str:
     return f"{100 * share:{'.3g' if share >= 0.01 else '.2g'}}{SPACE}%"
 
 
-def number(value: float) -> str:
+def number(value: float | None) -> str:
     """A measure in [0, 1] with three digits."""
-    return f"{value:.3f}" if is_known(value) else "–"
+    return f"{value:.3f}" if value is not None and math.isfinite(value) else "–"
 
 
 def interval(estimate: Estimate) -> str:
@@ -180,7 +187,8 @@ def _missed(result: Evaluation, content: ReportContent) -> Consequence:
     if not result.missed_defects:
         return Consequence("Nothing anomalous was missed.")
     share = result.missed_defects / result.anomalous_count
-    sentence = f"{percent(share)} of the anomalous {noun}s passed unnoticed"
+    missed = f"{result.missed_defects} of {count(result.anomalous_count, 'anomalous ' + noun)}"
+    sentence = f"{missed} passed unnoticed ({percent(share)})"
     weakest = max(result.kinds_table, key=lambda kind: kind.missed / kind.count)
     if len(result.kinds_table) > 1:
         sentence += f", most often {weakest.kind} ({weakest.found} of {weakest.count} found)"
@@ -191,21 +199,57 @@ def _missed(result: Evaluation, content: ReportContent) -> Consequence:
 
 def _remedy(result: Evaluation, content: ReportContent) -> str:
     """What helps where most defects pass: another threshold where the scores are in order, other scores where not."""
-    noun, held_out = content.noun, len(content.calibration.scores)
+    noun = content.noun
     if not result.image_auroc.value >= WELL_RANKED:
         size = "a larger image size or " if noun == "image" else ""
-        return f"Most pass: try {size}another detector (hizumi compare)."
-    needed = images_needed(result.false_alarm_rate)
-    if held_out < needed:
-        return (
-            f"The scores are in order, but the threshold is too high: with {held_out} held-out good {noun}s it is "
-            f"their largest score, and a rate of {percent(result.false_alarm_rate)} takes {needed}. Hold out more, fit "
-            "with --folds, or accept a higher false-alarm rate."
-        )
-    return "The scores are in order, but the threshold is too high: accept a higher false-alarm rate."
+        return f"The scores hardly tell them from good ones: try {size}another detector (hizumi compare)."
+    gain = _found_at_another_rate(content)
+    if reason := few_held_out(content.calibration, noun):
+        return f"The scores are in order, but the threshold is too high. {reason}{gain}"
+    return f"The scores are in order, but the threshold is too high: accept a higher false-alarm rate.{gain}"
 
 
-def _promise_kept(result: Evaluation, noun: str) -> Consequence:
+def few_held_out(calibration: Calibration, noun: str) -> str:
+    """What follows where the threshold is the largest held-out score, and what to do; "" where it is not."""
+    threshold, held_out = calibration.threshold, len(calibration.scores)
+    needed = images_needed(threshold.asked_rate)
+    if threshold.rule != "conformal" or held_out >= needed:
+        return ""
+    few = f"With {count(held_out, 'held-out good ' + noun)}, the highest score of one of them decides"
+    if "folds" in calibration.options:
+        return f"{few}: give {needed} or more, or accept a higher --false-alarm-rate."
+    return (
+        f"{few}: fit with --folds 5, which lets all good {noun}s set the threshold, hold out {needed} or more, or "
+        "accept a higher --false-alarm-rate."
+    )
+
+
+def promise(calibration: Calibration, noun: str) -> str:
+    """What the threshold promises, of rows where the inputs are rows."""
+    return calibration.promise().replace("image", noun)
+
+
+def _found_at_another_rate(content: ReportContent) -> str:
+    """What the lowest rate in the table of rates that finds most would find; "" where none does."""
+    for line in at_rates(content):
+        if line.rate > content.calibration.false_alarm_rate and line.found > MOST * line.anomalous:
+            return f" At a rate of {percent(line.rate)} it would find {line.found} of {line.anomalous} here."
+    return ""
+
+
+def _unlike(result: Evaluation, content: ReportContent) -> list[Consequence]:
+    """What the images tested differ in; pressing where the scores show it."""
+    if not content.differences:
+        return []
+    is_harmful = result.false_alarm_rate < result.realised_false_alarm_rate.low or result.image_auroc.high < CHANCE
+    what = f"{'good ' if result.normal_count else ''}{content.noun}s"
+    sentence = f"Most {what} here are unlike those it learned from: {', '.join(content.differences)}."
+    advice = " Record new ones as those were, or fit on good ones like these." if is_harmful else ""
+    return [Consequence(f"{sentence}{advice}", is_pressing=is_harmful)]
+
+
+def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
+    noun = content.noun
     if not result.normal_count:
         return Consequence(f"The test set has no good {noun}s: how many false alarms it raises is not known.")
     realised, asked = result.realised_false_alarm_rate, result.false_alarm_rate

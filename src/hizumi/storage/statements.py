@@ -41,6 +41,7 @@ TABLE = fields(
         "good": items(text),
     }
 )
+APPEARANCE = fields({"ranges": mapping(items(number(), 2, 2)), "file_types": items(text)})
 PREPROCESSING = fields(
     {
         "sizing": optional(SIZING),
@@ -51,7 +52,12 @@ PREPROCESSING = fields(
         "target": optional(fields({"window": WINDOW, "channels": CHANNELS})),
         "enlarge": whole(1, 64),
     },
-    later={"table": optional(TABLE), "filling": optional(FILLING), "pixel_limit": whole(1)},
+    later={
+        "table": optional(TABLE),
+        "filling": optional(FILLING),
+        "pixel_limit": whole(1),
+        "appearance": optional(APPEARANCE),
+    },
 )
 THRESHOLD = fields(
     {"value": number(), "rule": text, "asked_rate": RATE, "promised_rate": optional(RATE), "words": text}

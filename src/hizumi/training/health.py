@@ -81,9 +81,9 @@ def check_scores(training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "
             Finding(
                 "held-out scores unlike training scores",
                 "warning",
-                f"{beyond:.0%} of the held-out normal images score above 95 % of the training images; thresholds stay "
-                "valid, but the detector has learned its training images by heart",
-                "give more images, train for fewer steps, or check that both sets come from the same line",
+                f"{100 * beyond:.0f} % of the held-out normal images score above 95 % of the training images; "
+                "thresholds stay valid, but the detector has learned its training images by heart",
+                "give more images, shorten the training if there is any, or check that both sets come from one line",
             )
         ]
     return []

@@ -19,7 +19,7 @@ def taxonomy(setting: Setting) -> dict[str, bytes]:
     """Every model of the catalogue, by how it treats the density of the data."""
     models = sorted(find_models().values(), key=lambda model: model.card.paper[-4:])
     members = {family: [model for model in models if model.card.family == family] for family in BRANCHES}
-    rows = sum(max(1, len(found)) + 1 for found in members.values())
+    rows = sum(max(1, len(found)) + 1 for found in members.values()) - 1  # none is left empty below the last
     figure = new_figure(7.4, LINE_HEIGHT * rows + 0.3)
     axes = figure.subplots()
     axes.set(xlim=(0, 7.4), ylim=(rows, -0.6))

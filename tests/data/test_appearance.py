@@ -1,0 +1,107 @@
+"""New images are told from those learned from by how they look, and normal variation is not accused."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+from scipy import ndimage
+
+from hizumi.data import Window, open_source
+from hizumi.data.appearance import Appearance, look_of
+
+WINDOW = Window(0, 255, "uint8")
+
+
+def photographs(count: int, seed: int) -> list[Image.Image]:
+    """Parts under light that varies by a tenth, in focus, with the noise of a sensor."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        part = ndimage.gaussian_filter(generator.normal(size=(72, 88)), 2.5)
+        light = generator.uniform(0.95, 1.05)
+        pixels = light * (120 + 300 * part) + generator.normal(0, 2.5, part.shape)
+        found.append(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)))
+    return found
+
+
+def saved(folder: Path, images: list[Image.Image], suffix: str = ".png", **options: int) -> Path:
+    folder.mkdir()
+    for number, image in enumerate(images):
+        image.save(folder / f"{number:03d}{suffix}", **options)
+    return folder
+
+
+def as_jpeg(image: Image.Image) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "jpeg", quality=20)
+    return Image.open(file)
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Appearance:
+    folder = saved(tmp_path_factory.mktemp("appearance") / "good", photographs(50, seed=0))
+    found = Appearance.of(open_source(folder), WINDOW)
+    assert found is not None
+    assert Appearance.from_dict(found.to_dict()) == found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda image: image.point(lambda value: 0.85 * value), "darker (39.6% of the window"),
+        (lambda image: image.filter(ImageFilter.GaussianBlur(1.5)), "less sharp"),
+        (lambda image: image.crop((0, 0, 80, 72)), "of another size (most are 80x72 pixels)"),
+        (as_jpeg, "more strongly compressed"),
+    ],
+)
+def test_what_changed_is_named(
+    change: Callable[[Image.Image], Image.Image], words: str, learned: Appearance, tmp_path: Path
+) -> None:
+    new = photographs(20, seed=1)
+    assert learned.differences(open_source(saved(tmp_path / "same", new)), WINDOW) == ()
+    found = learned.differences(open_source(saved(tmp_path / "changed", [change(image) for image in new])), WINDOW)
+    assert any(words in each for each in found), found
+
+
+def test_file_types_are_told_apart_by_ending_and_two_spellings_are_one(learned: Appearance, tmp_path: Path) -> None:
+    new = photographs(6, seed=2)
+    jpeg = saved(tmp_path / "jpeg", new, ".jpg", quality=98)
+    assert ".jpg files (not .png)" in learned.differences(open_source(jpeg), WINDOW)
+    of_jpeg = Appearance.of(open_source(jpeg), WINDOW)
+    assert of_jpeg is not None
+    spelt = of_jpeg.differences(open_source(saved(tmp_path / "spelt", new, ".JPEG", quality=98)), WINDOW)
+    assert not any("files" in each for each in spelt)
+
+
+def test_images_drawn_like_those_learned_from_are_not_accused(tmp_path: Path) -> None:
+    images = np.stack([np.asarray(image)[..., np.newaxis] for image in photographs(120, seed=3)])
+    generator = np.random.default_rng(0)
+    accused = 0
+    for _ in range(60):
+        order = generator.permutation(len(images))
+        learned = Appearance.of(open_source(images[order[:24]]), WINDOW)
+        assert learned is not None
+        new = open_source(images[order[24 : 24 + generator.integers(3, 40)]])
+        accused += bool(learned.differences(new, WINDOW))
+    assert accused == 0
+
+
+def test_too_few_images_and_rows_say_nothing(learned: Appearance) -> None:
+    dark = np.zeros((2, 72, 88, 1), dtype=np.uint8)
+    assert learned.differences(open_source(dark), WINDOW) == ()
+    assert Appearance.of(open_source(dark), WINDOW) is None
+    assert Appearance.of(open_source(np.zeros((50, 4))), None) is None
+
+
+def test_measures_of_a_ramp_by_hand() -> None:
+    ramp = np.broadcast_to(np.arange(64, dtype=np.uint8), (64, 64))[..., np.newaxis]
+    look = look_of(ramp, Window(0, 63, "uint8"), Path("ramp.TIFF"))
+    assert look.brightness == pytest.approx(0.5)
+    assert look.contrast == pytest.approx(57 / 63)  # quantiles of 64 levels
+    assert look.blocks == pytest.approx(0)  # steps of one everywhere
+    assert look.sharpness < -6  # no second differences at all
+    assert (look.height, look.width, look.file_type) == (64, 64, ".tif")
