@@ -45,10 +45,11 @@ def tiles(verdict: Verdict, calibration: Calibration, mask: Bool[np.ndarray, "h 
     The mask of its true defects is drawn as a line on the map, or on the input where there is no map.
     """
     pictures = {"input": verdict.picture, "expected normal": verdict.normal}
-    found = [Tile(name, pixels, pixels.shape[:2]) for name, pixels in pictures.items() if pixels is not None]
+    shapes = [pixels.shape[:2] for pixels in (verdict.picture, verdict.normal) if pixels is not None]
+    found = [Tile(name, pixels, shapes[0]) for name, pixels in pictures.items() if pixels is not None]
     if verdict.picture is not None and verdict.normal is not None:
         difference = distortion(verdict.picture, verdict.normal)
-        found.append(Tile("distortion", _heat(difference), difference.shape))
+        found.append(Tile("distortion", _heat(difference), shapes[0]))
     if verdict.map is not None:
         heat = _heat(on_fixed_scale(verdict.map, calibration))
         if verdict.picture is not None:
