@@ -94,7 +94,7 @@ def test_saved_map_is_grey_where_normal_and_hot_where_not(
 
 def test_overview_shows_a_typical_good_image_and_the_clearest_of_each_kind(content: ReportContent, monkeypatch) -> None:
     shown: list = []
-    monkeypatch.setattr("hizumi.report.panels.contact_sheet", lambda *arguments: shown.extend(arguments) or b"png")
+    monkeypatch.setattr("hizumi.report.panels._sheet", lambda *arguments: shown.extend(arguments) or b"png")
     assert overview(content) == b"png"
     verdicts, _, captions = shown
     scores = {

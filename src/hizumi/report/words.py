@@ -82,7 +82,10 @@ def facts(evaluation: Evaluation, noun: str) -> list[Fact]:
     known = [(name, estimate) for name, estimate in estimates if estimate is not None and is_known(estimate.value)]
     total = evaluation.anomalous_count + evaluation.normal_count
     chance = {"Average precision": f"; chance {number(evaluation.anomalous_count / total)}"} if total else {}
-    found += [Fact(name, number(each.value), interval(each) + chance.get(name, "")) for name, each in known]
+    found += [
+        Fact(name, number(each.value), interval(each) + chance.get(name, "") + computed_within(each))
+        for name, each in known
+    ]
     if is_known(evaluation.f1):
         note = f"precision {number(evaluation.precision)}, recall {number(evaluation.recall)}"
         found.append(
@@ -134,6 +137,11 @@ def number(value: float) -> str:
 def interval(estimate: Estimate) -> str:
     """The 95 % interval of a measure."""
     return f"95{SPACE}%: {number(estimate.low)}{SPACE}–{SPACE}{number(estimate.high)}"
+
+
+def computed_within(estimate: Estimate) -> str:
+    """Remark on how far a measure may lie from the exact one; empty where it is exact."""
+    return f"; within {estimate.error_bound} of the exact value" if estimate.error > 0 else ""
 
 
 def flat_options(options: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
