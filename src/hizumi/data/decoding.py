@@ -14,7 +14,7 @@ from hizumi.data.images import Decoded, as_pixels, only_first
 from hizumi.data.missing import Filling
 from hizumi.data.rasters import PIXEL_LIMIT, from_ink, over_black, refuse_bomb, upright
 from hizumi.data.silence import silent_libraries
-from hizumi.errors import DataError
+from hizumi.errors import DataError, is_shortage
 from hizumi.storage.files import open_regular, printable
 
 IMAGE_SUFFIXES = frozenset(
@@ -101,9 +101,10 @@ def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
         raise DataError(f"{name}: is not an image, whatever its name says; leave it out") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{name}: has far too many pixels to be decoded safely; cut it into parts") from error
-    except MemoryError as error:
-        raise DataError(f"{name}: there is not enough memory to decode it; free some, or cut the image up") from error
     except Exception as error:  # on damaged files the decoders raise a dozen unrelated types
+        if is_shortage(error):
+            short = f"{name}: there is not enough memory to decode it; free some, or cut the image up"
+            raise DataError(short) from error
         reason = printable(error).strip() or type(error).__name__
         raise DataError(f"{name}: is damaged or cut short ({reason}); copy it again") from error
 
