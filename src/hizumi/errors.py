@@ -77,11 +77,15 @@ class ShortageError(RunError, MemoryError):
         return cls(f"{what} needs more memory than there is{amount_wanted(error)}; {advice}")
 
 
-def is_shortage(error: BaseException) -> bool:
-    """Whether memory ran out, whatever the library that raised the error calls it."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return True
-    return bool(SHORTAGES.search(str(error)))
+def is_shortage(error: BaseException | None) -> bool:
+    """Whether memory ran out, whatever the libraries make of it that raised and passed on the error."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        if SHORTAGES.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def amount_wanted(error: BaseException) -> str:
