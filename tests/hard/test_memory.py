@@ -17,16 +17,18 @@ PICTURES = (40, 160)
 
 def test_limits_of_memory(tmp_path: Path, catalogue: Callable[..., None]) -> None:
     generator = np.random.default_rng(0)
-    good, bundle = tmp_path / "good", tmp_path / "parts.hizumi"
+    good, new, bundle = tmp_path / "good", tmp_path / "new", tmp_path / "parts.hizumi"
     save_pictures(good, stripes(generator, 60, 512))
+    save_pictures(new / "good", stripes(generator, 20, 512))
+    save_pictures(new / "bad", 255 - stripes(generator, 20, 512))
     assert run_hizumi("fit", good, "-d", "pca", "--image-size", "256", "-o", bundle).code == 0
     endings = []
     for gib in STEPS_GIB:
         out = tmp_path / f"{gib:.2f}"
         commands = {
             "fit": ["fit", good, "-d", "reconstruction", "--steps", "3", "--image-size", "256", "-o", f"{out}.hizumi"],
-            "inspect": ["inspect", bundle, good, "--maps", f"{out}-maps"],
-            "evaluate with its report": ["evaluate", bundle, good, "-o", f"{out}-evaluation"],
+            "inspect": ["inspect", bundle, new, "--maps", f"{out}-maps"],
+            "evaluate with its report": ["evaluate", bundle, new, "-o", f"{out}-evaluation"],
             "export": ["export", bundle, "--data", good, "-o", f"{out}.onnx.hizumi"],
         }
         for name, command in commands.items():
