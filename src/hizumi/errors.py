@@ -8,10 +8,22 @@
     ├── NotFittedError        a detector was asked to score before fit   (exit code 2)
     └── RunError              a run failed                               (exit code 1)
         ├── DivergedError     a loss became NaN or infinite
+        ├── ShortageError     memory ran out
         └── SaveError         a file could not be written
 
 Each message is one line: what was wrong, where (file, field), and what to do.
 """
+
+import errno
+import re
+
+SHORTAGES = re.compile(
+    r"not enough memory|can.?t allocate|cannot allocate|could not allocate|failed to allocate|unable to allocate"
+    r"|out of memory|bad.?alloc|can.t start new thread|failed to map segment",
+    re.IGNORECASE,
+)
+"""What numpy, torch, codecs and engines say, in errors of any type, where memory ran out."""
+WANTED = re.compile(r"tried to allocate (?P<bytes>\d+) bytes|unable to allocate (?P<amount>[\d.]+ \w+)", re.IGNORECASE)
 
 
 class HizumiError(Exception):
@@ -54,6 +66,35 @@ class RunError(HizumiError, RuntimeError):
 
 class DivergedError(RunError):
     """A loss became NaN or infinite."""
+
+
+class ShortageError(RunError, MemoryError):
+    """Memory ran out; nothing is wrong with any file."""
+
+    @classmethod
+    def of(cls, error: BaseException, what: str, advice: str) -> "ShortageError":
+        """Of whatever a library raised: what needed more memory than there is, how much, and what to do."""
+        return cls(f"{what} needs more memory than there is{amount_wanted(error)}; {advice}")
+
+
+def is_shortage(error: BaseException | None) -> bool:
+    """Whether memory ran out, whatever the libraries make of it that raised and passed on the error."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        if SHORTAGES.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def amount_wanted(error: BaseException) -> str:
+    """How much memory was asked for in vain, in brackets, or what the library said; empty where it said nothing."""
+    found = WANTED.search(str(error))
+    if found is None:
+        return f" ({str(error).splitlines()[0]})" if str(error) else ""
+    amount = found["amount"] or f"{int(found['bytes']) / 2**20:,.1f} MiB"
+    return f" ({amount} more were asked for)"
 
 
 class SaveError(RunError, OSError):

@@ -11,6 +11,7 @@ import tifffile
 from PIL import Image
 
 from hizumi.data import decode
+from hizumi.data.decoding import outline_of
 from hizumi.errors import DataError
 
 RAMP_16_BIT = np.arange(65536, dtype=np.uint16).reshape(256, 256)
@@ -215,6 +216,18 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path: Path, suffix: str
     monkeypatch.setattr(tifffile.TiffPage, "asarray", decoding)
     with pytest.raises(DataError, match=r"has 50x40 pixels, more than the limit of 1,999"):
         decode(path, pixel_limit=1999)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif"])
+def test_a_raised_limit_is_the_only_limit(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # twice as many are an error to Pillow
+    path = tmp_path / f"scan{suffix}"
+    Image.new("L", (500, 40), 90).save(path)
+    assert decode(path, pixel_limit=20_000).pixels.shape[:2] == (40, 500)
+    assert outline_of(path)[:2] == (40, 500)
+    assert Image.MAX_IMAGE_PIXELS == 100
+    with pytest.raises(DataError, match="fit with --pixel-limit 20000 "):
+        decode(path, pixel_limit=19_999)
 
 
 def test_a_bomb_that_claims_a_huge_size_is_refused(tmp_path: Path):

@@ -19,6 +19,7 @@ from hizumi.evaluation import (
     pixel_average_precision,
     pixel_estimates,
 )
+from hizumi.evaluation.pixels import Histogram
 
 
 def test_image_auroc_interval_covers_the_truth():
@@ -125,12 +126,15 @@ def test_pixel_intervals_equal_a_plain_bootstrap_over_images():
         assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=0.03)
 
 
-@pytest.mark.parametrize(("quantiles", "tolerance"), [(512, 1e-3), (64, 0.005)])
+@pytest.mark.parametrize(("quantiles", "tolerance"), [(512, 1e-3), (64, 0.01)])
 def test_histograms_give_what_the_pixels_of_the_same_resamples_give(monkeypatch, quantiles, tolerance):
     monkeypatch.setattr(bootstrap, "_RESAMPLES", 40)
     monkeypatch.setattr(bootstrap, "_QUANTILES", quantiles)
     images = [simulated_image(np.random.default_rng(i), defective=i < 8, size=40) for i in range(16)]
-    maps, masks = [np.exp(2 * scores) for scores, _ in images], [mask for _, mask in images]
+    images = [(np.exp(2 * scores), mask) for scores, mask in images]
+    # Images are drawn in an order of their own, in which it does not matter how they came.
+    images.sort(key=lambda image: bootstrap._Thinned.of(Histogram.of(*image)).order())
+    maps, masks = [scores for scores, _ in images], [mask for _, mask in images]
     (weights,) = bootstrap._resamples(np.array([int(mask.any()) for mask in masks]), seed=0, columns=1)
     for estimate, metric in zip(
         pixel_estimates(maps, masks), (pixel_auroc, pixel_average_precision, aupro), strict=True
@@ -138,7 +142,7 @@ def test_histograms_give_what_the_pixels_of_the_same_resamples_give(monkeypatch,
         samples = []
         for row in weights.astype(int):
             drawn = np.repeat(np.arange(16), row)
-            assert (drawn < 8).sum() == (drawn >= 8).sum() == 8
+            assert sum(masks[i].any() for i in drawn) == 8 == len(drawn) / 2
             samples.append(metric([maps[i] for i in drawn], [masks[i] for i in drawn]))
         low, high = np.quantile(samples, (0.025, 0.975))
         assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=tolerance)

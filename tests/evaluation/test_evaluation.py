@@ -106,7 +106,9 @@ def test_json_has_stable_keys_and_intervals(calibration, scores, maps_and_masks)
         "aupro",
         "realised_false_alarm_rate",
     }
-    assert set(fields) == estimates | {f"{key}_interval" for key in estimates} | {
+    of_pixels = {"pixel_auroc", "pixel_average_precision", "aupro"}
+    keys = estimates | {f"{key}_interval" for key in estimates} | {f"{key}_error" for key in of_pixels}
+    assert set(fields) == keys | {
         "f1",
         "precision",
         "recall",

@@ -1,37 +1,80 @@
-"""Too little memory, step by step."""
+"""Too little memory, step by step; and how much evaluations take as images become more."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from tests.hard.conftest import run_hizumi, save_pictures, stripes
+from tests.hard.conftest import hizumi_process, run_hizumi, save_pictures, stripes
 
-STEPS_GIB = np.linspace(0.3, 3.0, 6)
+STEPS_GIB = np.linspace(0.3, 3.0, 18)
+ACCUSATIONS = ("damaged", "copy it again", "cut short", "export it again", "is not a hizumi bundle")
+SIDE = 1024
+PICTURES = (40, 160)
 
 
 def test_limits_of_memory(tmp_path: Path, catalogue: Callable[..., None]) -> None:
     generator = np.random.default_rng(0)
-    save_pictures(tmp_path / "good", stripes(generator, 60, 512))
-    bundle = tmp_path / "parts.hizumi"
-    assert run_hizumi("fit", tmp_path / "good", "-d", "pca", "--image-size", "256", "-o", bundle).code == 0
-    commands = {
-        "fit": ["fit", tmp_path / "good", "-d", "reconstruction", "--steps", "3", "--image-size", "256"],
-        "inspect": ["inspect", bundle, tmp_path / "good"],
-        "evaluate": ["evaluate", bundle, tmp_path / "good", "-o", tmp_path / "evaluation"],
-    }
+    good, new, bundle = tmp_path / "good", tmp_path / "new", tmp_path / "parts.hizumi"
+    save_pictures(good, stripes(generator, 60, 512))
+    save_pictures(new / "good", stripes(generator, 20, 512))
+    save_pictures(new / "bad", 255 - stripes(generator, 20, 512))
+    assert run_hizumi("fit", good, "-d", "pca", "--image-size", "256", "-o", bundle).code == 0
     endings = []
     for gib in STEPS_GIB:
+        out = tmp_path / f"{gib:.2f}"
+        commands = {
+            "fit": ["fit", good, "-d", "reconstruction", "--steps", "3", "--image-size", "256", "-o", f"{out}.hizumi"],
+            "inspect": ["inspect", bundle, new, "--maps", f"{out}-maps"],
+            "evaluate with its report": ["evaluate", bundle, new, "-o", f"{out}-evaluation"],
+            "export": ["export", bundle, "--data", good, "-o", f"{out}.onnx.hizumi"],
+        }
         for name, command in commands.items():
-            extra = ["-o", tmp_path / f"{gib:.2f}.hizumi"] if name == "fit" else []
-            ended = run_hizumi(*command, *extra, limit_bytes=int(gib * 2**30))
-            accused = "damaged" in ended.err or "copy it again" in ended.err
+            ended = run_hizumi(*command, limit_bytes=int(gib * 2**30))
+            accused = any(words in ended.out + ended.err for words in ACCUSATIONS)
             endings.append((name, gib, ended.code, ended.is_clean and not accused, ended.err[-300:]))
     wrong = [ending for ending in endings if not ending[3]]
     done = sum(ending[2] == 0 for ending in endings)
     catalogue(
-        "18 limits of memory, from 0.3 to 3 GiB: fit, inspect, evaluate",
-        f"{done} done, {len(endings) - done - len(wrong)} ended in one line, {len(wrong)} in a traceback or a signal",
+        f"18 limits of memory, from 0.3 to 3 GiB: {', '.join(commands)}",
+        f"{done} done, {len(endings) - done - len(wrong)} ended in one line, "
+        f"{len(wrong)} in a traceback, a signal or an accusation{'' if not wrong else f': {wrong[0]}'}",
         mark="no traceback, no file accused",
         holds=not wrong,
+    )
+
+
+def test_evaluations_take_no_more_memory_for_more_pictures(tmp_path: Path, catalogue: Callable[..., None]) -> None:
+    generator = np.random.default_rng(0)
+    bundle = tmp_path / "parts.hizumi"
+    mask = np.zeros((SIDE, SIDE), dtype=bool)
+    mask[400:480, 300:360] = True
+    pictures = stripes(generator, 8, SIDE)
+    for count in PICTURES:
+        root = tmp_path / str(count)
+        for folder in ("train/good", "test/good", "test/cut", "ground_truth/cut"):
+            (root / folder).mkdir(parents=True)
+        for index in range(count):
+            picture, kind = pictures[index % 8].copy(), "cut" if index % 2 else "good"
+            picture[0, 0] = index  # no two files are alike
+            if kind == "cut":
+                picture[mask] += 40
+                Image.fromarray(mask).save(root / f"ground_truth/cut/{index:03d}_mask.png")
+            Image.fromarray(picture).save(root / f"test/{kind}/{index:03d}.bmp")
+        save_pictures(root / "train/good", stripes(generator, 10, SIDE), ".bmp")
+    assert run_hizumi("fit", tmp_path / "40", "-d", "pca", "-o", bundle).code == 0
+    peaks = {}
+    for count in PICTURES:
+        process = hizumi_process("evaluate", bundle, tmp_path / str(count), "-o", tmp_path / f"{count}-evaluation")
+        _, status, usage = os.wait4(process.pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        peaks[count] = usage.ru_maxrss / 1024
+    few, many = PICTURES
+    catalogue(
+        f"Evaluation of {few} and of {many} pictures of one megapixel, with masks",
+        f"{peaks[few]:,.0f} and {peaks[many]:,.0f} MiB at most",
+        mark="at most 15 % more for four times as many",
+        holds=peaks[many] <= 1.15 * peaks[few],
     )

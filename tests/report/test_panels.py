@@ -98,10 +98,11 @@ def test_saved_map_is_grey_where_normal_and_hot_where_not(
 
 def test_overview_shows_a_typical_good_image_and_the_clearest_of_each_kind(content: ReportContent, monkeypatch) -> None:
     shown: list = []
-    monkeypatch.setattr("hizumi.report.panels.contact_sheet", lambda *arguments: shown.extend(arguments) or b"png")
+    monkeypatch.setattr("hizumi.report.panels._sheet", lambda *arguments: shown.extend(arguments) or b"png")
     masks = [np.ones((24, 24), dtype=bool) if label else None for label in content.labels]
     assert overview(replace(content, masks=masks)) == b"png"
-    verdicts, _, captions, truths = shown
+    verdicts, columns, captions = shown
+    truths = [next((tile.truth for tile in tiles if tile.truth is not None), None) for tiles in columns]
     assert [truth is not None for truth in truths] == [False, True, True]
     scores = {
         kind: [v.score for v, k in zip(content.verdicts, content.kinds, strict=True) if k == kind]

@@ -25,7 +25,7 @@ from hizumi.cli import (
     model,
     reproduce,
 )
-from hizumi.errors import HizumiError
+from hizumi.errors import HizumiError, ShortageError, amount_wanted, is_shortage
 from hizumi.storage.files import printable
 
 INTERRUPTED, TERMINATED = 130, 143  # what shells report after Ctrl-C, and after SIGTERM
@@ -124,17 +124,18 @@ def _run(arguments: Sequence[str] | None) -> int:
     except OSError as error:  # the disk is full, a folder is not ours: not what hizumi can help, and not its bug
         if isinstance(error, BrokenPipeError):
             raise
+        if is_shortage(error):
+            return _say_shortage(error)
         place = f" ({error.filename})" if error.filename else ""
         return _say_error(f"{error.strerror or error}{place}", 1)
     except _Terminated:
         code = TERMINATED
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
-    except (MemoryError, RuntimeError) as error:
-        if not (isinstance(error, MemoryError) or "not enough memory" in str(error) or "out of memory" in str(error)):
+    except Exception as error:
+        if not is_shortage(error):
             raise
-        wanted = f" ({str(error).splitlines()[0]})" if str(error) else ""
-        return _say_error(f"there is not enough memory{wanted}; use smaller images or batches, or free some", 1)
+        return _say_shortage(error)
     if code in (INTERRUPTED, TERMINATED):
         typer.echo("Interrupted.", err=True)
     return code if isinstance(code, int) else 0
@@ -144,6 +145,11 @@ def _say_error(message: str, code: int) -> int:
     label = typer.style("Error:", fg="red", bold=True)
     typer.echo(f"{label} {printable(' '.join(message.split()))}", err=True)
     return code
+
+
+def _say_shortage(error: Exception) -> int:
+    advice = "use smaller images or batches (--image-size, --batch-size), or free some"
+    return _say_error(f"there is not enough memory{amount_wanted(error)}; {advice}", ShortageError.exit_code)
 
 
 def _leave_quietly() -> int:

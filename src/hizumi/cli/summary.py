@@ -128,10 +128,13 @@ def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
     console = answer(plan, json_to)
     estimate = plan["estimate"]
     print_table(console, ["Option", "Value"], flat_options({k: v for k, v in plan.items() if k != "estimate"}))
-    gib = estimate["memory_bytes"] / 2**30
+    gib, free = estimate["memory_bytes"] / 2**30, estimate["free_bytes"]
     console.print(
         f"The {what} would take about {estimate['seconds']:.0f} s and {gib:.1f} GiB of memory. Nothing was written."
     )
+    if free is not None and estimate["memory_bytes"] > free:
+        advice = "take a smaller --image-size or --batch-size, or fewer items"
+        console.print(coloured(f"Only {free / 2**30:.1f} GiB of memory are free: {advice}.", WARNING))
 
 
 def show_assessment(console: "Console", content: "ReportContent") -> None:

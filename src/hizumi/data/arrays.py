@@ -18,7 +18,7 @@ import numpy as np
 from hizumi.data.labels import NormalClass, labels_of, split_of_word
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.options import SourceOptions
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError, ShortageError, UsageError, is_shortage
 from hizumi.storage.files import open_regular, printable
 from hizumi.storage.npy import read_npy
 
@@ -304,13 +304,15 @@ def _loading(path: Path) -> Iterator[BufferedReader]:
     try:
         with open_regular(path) as file:
             yield file
-    except DataError:
+    except (DataError, ShortageError):
         raise
     except PermissionError as error:
         raise DataError(f"{printable(path)}: no permission to read the file; change its access rights") from error
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(f"{printable(path)}: cannot be read ({reason}); copy it again") from error
-    except ARCHIVE_DAMAGE as error:
+    except (MemoryError, OSError, *ARCHIVE_DAMAGE) as error:
+        if is_shortage(error):
+            raise ShortageError.of(error, printable(path), "free some, or split the file") from error
+        if isinstance(error, OSError):
+            reason = (error.strerror or str(error)).lower()
+            raise DataError(f"{printable(path)}: cannot be read ({reason}); copy it again") from error
         reason = printable(error).strip() or type(error).__name__
         raise DataError(f"{printable(path)}: is damaged or cut short ({reason}); copy it again") from error

@@ -1,5 +1,6 @@
 """Decode image files of the listed formats, at full depth, with a note on everything converted or dropped."""
 
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,13 +9,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from hizumi.data import tiff
 from hizumi.data.images import Decoded, as_pixels, only_first
 from hizumi.data.missing import Filling
 from hizumi.data.rasters import PIXEL_LIMIT, from_ink, over_black, refuse_bomb, upright
 from hizumi.data.silence import silent_libraries
-from hizumi.errors import DataError
+from hizumi.errors import DataError, is_shortage
 from hizumi.storage.files import open_regular, printable
 
 IMAGE_SUFFIXES = frozenset(
@@ -26,6 +28,7 @@ IMAGE_SUFFIXES = frozenset(
 IMAGE_FORMATS = "PNG, JPEG, BMP, TIFF, WebP, GIF, PGM or PPM"
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "TIFF", "GIF", "PPM")
+_OPENING = threading.Lock()
 WHOLE_RANGES = (1, 255, 65535)  # of PGM and PPM; Pillow rescales values of any other
 ORIENTATION_TAG = 0x0112
 PLAIN_MODES = {"1", "L", "LA", "RGB", "RGBA", "CMYK", "I;16", "I;16L", "I;16B", "I;16N", "I", "F"}
@@ -45,7 +48,7 @@ class Outline(NamedTuple):
 def outline_of(path: Path) -> Outline:
     """What the header of an image file says; raises DataError where it says nothing."""
     name = printable(path)
-    with _readable(path, name) as file, Image.open(file, formats=PILLOW_FORMATS) as image:
+    with _readable(path, name) as file, _opened(file, PILLOW_FORMATS) as image:
         orientation = int(image.getexif().get(ORIENTATION_TAG, 1))
         height, width = image.height, image.width
     if orientation not in range(2, 9):
@@ -99,17 +102,26 @@ def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
         raise DataError(f"{name}: no permission to read the file; change its access rights") from error
     except UnidentifiedImageError as error:
         raise DataError(f"{name}: is not an image, whatever its name says; leave it out") from error
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{name}: has far too many pixels to be decoded safely; cut it into parts") from error
-    except MemoryError as error:
-        raise DataError(f"{name}: there is not enough memory to decode it; free some, or cut the image up") from error
     except Exception as error:  # on damaged files the decoders raise a dozen unrelated types
+        if is_shortage(error):
+            short = f"{name}: there is not enough memory to decode it; free some, or cut the image up"
+            raise DataError(short) from error
         reason = printable(error).strip() or type(error).__name__
         raise DataError(f"{name}: is damaged or cut short ({reason}); copy it again") from error
 
 
+def _opened(file: BinaryIO, formats: tuple[str, ...]) -> ImageFile:
+    """The image behind a header, not yet decoded: our own limit is for the user to raise, Pillow's is not."""
+    with _OPENING:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(file, formats=formats)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
 def _decode_pillow(file: BinaryIO, name: str, pixel_limit: int, filling: Filling | None) -> Decoded:
-    with Image.open(file, formats=PILLOW_FORMATS) as image:
+    with _opened(file, PILLOW_FORMATS) as image:
         refuse_bomb(image.height, image.width, name, pixel_limit)
         frames = getattr(image, "n_frames", 1)
         notes: tuple[str, ...] = (only_first(frames, "pictures"),) if frames > 1 else ()
@@ -162,7 +174,7 @@ def _deep_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
 
 def _bytes_of_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
     file.seek(0)
-    with Image.open(file, formats=("PNG",)) as image:
+    with _opened(file, ("PNG",)) as image:
         image.tile = [part._replace(args=raw_mode) for part in image.tile]
         return np.array(image, dtype=np.uint16)
 
@@ -170,7 +182,7 @@ def _bytes_of_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
 def _refuse_all_but_plain_tiff(file: BinaryIO, name: str) -> None:
     """Without tifffile, allow what Pillow reads equally well: one page of 8- or 16-bit grey or 8-bit colour."""
     file.seek(0)
-    with Image.open(file, formats=("TIFF",)) as image:
+    with _opened(file, ("TIFF",)) as image:
         tags: Mapping[int, Any] = image.tag_v2  # type: ignore[attr-defined]  # only TIFF images have tags
         bits, meaning, sample_format = tags.get(258), tags.get(262), tags.get(339, (1,))
         known = (bits in ((8,), (16,)) and meaning == 1) or (bits == (8, 8, 8) and meaning == 2)

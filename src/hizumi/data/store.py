@@ -102,6 +102,11 @@ class Store:
         heights, widths = zip(*(item.shape[:2] for item in self._items), strict=True)
         return len(self.sizing.tiles(int(np.median(heights)), int(np.median(widths))))
 
+    @property
+    def mapped_bytes(self) -> int:
+        """Size of the decoded images in the cache, which count as memory once they have been looked at."""
+        return 0 if self._cache is None else sum(item.nbytes for item in self._items if not item.flags.writeable)
+
     def __len__(self) -> int:
         return len(self.kept)
 

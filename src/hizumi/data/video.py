@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError, ShortageError, UsageError, is_shortage
 from hizumi.shapes import Shaped
 from hizumi.storage.files import open_regular, printable
 
@@ -37,11 +37,14 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Shaped[np.ndar
                         f"{printable(path)}: its frames take over {LARGEST_BYTES >> 30} GiB of memory; "
                         "cut or scale it, or write its frames into a folder"
                     )
-    except (DataError, MemoryError):
+    except DataError:
         raise
     except IndexError as error:
         raise DataError(f"{printable(path)}: cannot be read as video (it holds no pictures)") from error
     except Exception as error:  # on damaged files PyAV raises a dozen unrelated types
+        if is_shortage(error):
+            advice = "cut or scale it, or write its frames into a folder"
+            raise ShortageError.of(error, printable(path), advice) from error
         reason = getattr(error, "strerror", None) or printable(error).strip() or type(error).__name__
         raise DataError(f"{printable(path)}: cannot be read as video ({reason})") from error
     if len({frame.shape for frame in frames}) != 1:

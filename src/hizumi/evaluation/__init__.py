@@ -5,7 +5,12 @@ from hizumi.evaluation.bootstrap import (
     image_estimates as image_estimates,
     pixel_estimates as pixel_estimates,
 )
-from hizumi.evaluation.evaluation import Evaluation as Evaluation, KindResult as KindResult, evaluate as evaluate
+from hizumi.evaluation.evaluation import (
+    Evaluation as Evaluation,
+    Evaluator as Evaluator,
+    KindResult as KindResult,
+    evaluate as evaluate,
+)
 from hizumi.evaluation.generation import (
     Agreement as Agreement,
     ModeCoverage as ModeCoverage,
@@ -20,13 +25,15 @@ from hizumi.evaluation.generation import (
 )
 from hizumi.evaluation.metrics import (
     Confusion as Confusion,
-    aupro as aupro,
     auroc as auroc,
     average_precision as average_precision,
     best_f1 as best_f1,
     binomial_acceptance as binomial_acceptance,
     binomial_interval as binomial_interval,
     confusion_at as confusion_at,
+)
+from hizumi.evaluation.pixels import (
+    aupro as aupro,
     pixel_auroc as pixel_auroc,
     pixel_average_precision as pixel_average_precision,
 )

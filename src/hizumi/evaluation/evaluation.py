@@ -10,8 +10,9 @@ from jaxtyping import Bool, Float, Integer
 
 from hizumi.calibration import Calibration, Verdict
 from hizumi.errors import DataError, UsageError
-from hizumi.evaluation.bootstrap import Estimate, image_estimates, number, pixel_estimates
+from hizumi.evaluation.bootstrap import Estimate, PixelEstimator, image_estimates, number
 from hizumi.evaluation.metrics import auroc, best_f1, binomial_interval, confusion_at
+from hizumi.evaluation.pixels import LEVELS
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,18 @@ class Evaluation:
     defective_share: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Stable keys for JSON, each estimate beside its `<key>_interval`; None for what cannot be computed."""
+        """Stable keys for JSON, each estimate beside its `<key>_interval`; None for what cannot be computed.
+
+        `<key>_error` is how far a pixel metric may lie from the exact one, at most: 0 where it is exact.
+        """
         numbers: dict[str, Any] = {}
         for key in _ESTIMATES:
             estimate = getattr(self, key)
             numbers[key] = None if estimate is None else number(estimate.value)
             known = estimate is not None and not math.isnan(estimate.value)
             numbers[f"{key}_interval"] = [estimate.low, estimate.high] if known else None
+            if key in _PIXEL_ESTIMATES:
+                numbers[f"{key}_error"] = estimate.error if known else None
         for key in ("f1", "precision", "recall", "best_f1", "threshold", "false_alarm_rate"):
             numbers["oracle_best_f1" if key == "best_f1" else key] = number(getattr(self, key))
         for key in ("promised_rate", "normal_count", "anomalous_count", "false_alarms", "missed_defects"):
@@ -79,14 +85,8 @@ class Evaluation:
         return numbers | {"kinds": rows, "image_note": self.image_note, "pixel_note": self.pixel_note}
 
 
-_ESTIMATES = (
-    "image_auroc",
-    "average_precision",
-    "pixel_auroc",
-    "pixel_average_precision",
-    "aupro",
-    "realised_false_alarm_rate",
-)
+_PIXEL_ESTIMATES = ("pixel_auroc", "pixel_average_precision", "aupro")
+_ESTIMATES = ("image_auroc", "average_precision", *_PIXEL_ESTIMATES, "realised_false_alarm_rate")
 
 
 def evaluate(
@@ -105,70 +105,131 @@ def evaluate(
     those that could not be used and are not given. Raises UsageError when the lengths differ and DataError for a label
     or mask that does not fit, naming the image.
     """
-    known_labels = _as_labels(verdicts, labels, kinds, masks)
-    scores = _scores(verdicts)
-    threshold = calibration.threshold.value
-    normal, anomalous = known_labels == 0, known_labels == 1
-    known = normal | anomalous
-    confusion = confusion_at(scores[known], known_labels[known], threshold)
-    roc, precision_recall = image_estimates(scores[known], known_labels[known], seed=seed)
-    pixels, pixel_note = _pixels(verdicts, known_labels, masks, seed, refused_masks)
-    false_alarms, normal_count = confusion.false_alarms, int(normal.sum())
-    rate = false_alarms / normal_count if normal_count else math.nan
-    interval = binomial_interval(false_alarms, normal_count) if normal_count else (math.nan, math.nan)
-    return Evaluation(
-        names=tuple(verdict.name for verdict in verdicts),
-        kinds=tuple(kinds),
-        labels=known_labels,
-        scores=scores,
-        threshold=threshold,
-        false_alarm_rate=calibration.false_alarm_rate,
-        promised_rate=calibration.threshold.promised_rate,
-        normal_count=normal_count,
-        anomalous_count=int(anomalous.sum()),
-        false_alarms=false_alarms,
-        missed_defects=confusion.missed,
-        realised_false_alarm_rate=Estimate(rate, *interval),
-        image_auroc=roc,
-        average_precision=precision_recall,
-        f1=confusion.f1,
-        precision=confusion.precision,
-        recall=confusion.recall,
-        best_f1=best_f1(scores[known], known_labels[known]),
-        kinds_table=_by_kind(scores, known_labels, kinds, threshold),
-        pixel_auroc=pixels[0],
-        pixel_average_precision=pixels[1],
-        aupro=pixels[2],
-        image_note=_image_note(normal_count, int(anomalous.sum()), int((~known).sum())),
-        pixel_note=pixel_note,
-        defective_share=None if pixels[1] is None else _defective_share(verdicts, known_labels, masks),
-    )
-
-
-def _as_labels(
-    verdicts: Sequence[Verdict],
-    labels: Sequence[int | None] | Integer[np.ndarray, "n"],
-    kinds: Sequence[str],
-    masks: Sequence[np.ndarray | None] | None,
-) -> Integer[np.ndarray, "n"]:
-    if not verdicts:
-        raise DataError("there is nothing to evaluate: the test set holds no image that could be scored")
     lengths = {"labels": len(labels), "kinds": len(kinds)} | ({} if masks is None else {"masks": len(masks)})
     for name, length in lengths.items():
-        if length != len(verdicts):
+        if verdicts and length != len(verdicts):
             raise UsageError(f"{length} {name} were given for {len(verdicts)} verdicts: give one for each")
-    numbers = np.array([-1 if label is None else int(label) for label in labels], dtype=np.int64)
-    for index in np.flatnonzero(~np.isin(numbers, (-1, 0, 1)))[:1]:
-        name = verdicts[int(index)].name
-        raise DataError(f"{name} has label {numbers[index]}: use 0 for good, 1 for anomalous, None for unknown")
-    return numbers
+    evaluator = Evaluator()
+    each_mask = [None] * len(verdicts) if masks is None else masks
+    for verdict, label, kind, mask in zip(verdicts, labels, kinds, each_mask, strict=True):
+        evaluator.add(verdict, label=None if label is None else int(label), kind=kind, mask=mask)
+    return evaluator.evaluation(calibration, seed=seed, refused_masks=refused_masks)
 
 
-def _scores(verdicts: Sequence[Verdict]) -> Float[np.ndarray, "n"]:
-    for verdict in verdicts:
+class Evaluator:
+    """Measures verdicts one by one, as `evaluate` does all at once, and keeps no map and no mask.
+
+    What it keeps of the pixels is bounded (see `hizumi.evaluation.pixels`): beyond `most_levels`, pixel metrics have
+    an error, which is stated. The order of the verdicts does not matter to any metric.
+    """
+
+    def __init__(self, most_levels: int = LEVELS) -> None:
+        self._names: list[str] = []
+        self._scores: list[float] = []
+        self._labels: list[int] = []
+        self._kinds: list[str] = []
+        self._has_maps = False
+        self._has_masks = False
+        self._unmarked = 0
+        self._marked = 0
+        self._defective_pixels = 0
+        self._pixels = PixelEstimator(most_levels)
+
+    def add(self, verdict: Verdict, *, label: int | None, kind: str, mask: np.ndarray | None) -> None:
+        """One more verdict, with what is known of its image; raises DataError as `evaluate` does."""
+        known_label = -1 if label is None else label
+        if known_label not in (-1, 0, 1):
+            raise DataError(
+                f"{verdict.name} has label {known_label}: use 0 for good, 1 for anomalous, None for unknown"
+            )
         if math.isnan(verdict.score) or (verdict.map is not None and np.isnan(verdict.map).any()):
             raise DataError(f"the score or map of {verdict.name} holds NaN: the detector failed on it, fit it again")
-    return np.array([verdict.score for verdict in verdicts], dtype=np.float64)
+        self._names.append(verdict.name)
+        self._scores.append(verdict.score)
+        self._labels.append(known_label)
+        self._kinds.append(kind)
+        self._has_maps |= verdict.map is not None
+        self._has_masks |= mask is not None
+        if verdict.map is not None and known_label != -1:
+            self._add_pixels(verdict.map, _truth(verdict, mask if known_label == 1 else None), known_label)
+
+    def evaluation(self, calibration: Calibration, *, seed: int = 0, refused_masks: int = 0) -> Evaluation:
+        """All metrics of what was added, at the threshold of the calibration."""
+        if not self._names:
+            raise DataError("there is nothing to evaluate: the test set holds no image that could be scored")
+        scores, labels = np.array(self._scores, dtype=np.float64), np.array(self._labels, dtype=np.int64)
+        threshold = calibration.threshold.value
+        normal, anomalous = labels == 0, labels == 1
+        known = normal | anomalous
+        confusion = confusion_at(scores[known], labels[known], threshold)
+        roc, precision_recall = image_estimates(scores[known], labels[known], seed=seed)
+        pixels, pixel_note = self._pixel_estimates(seed, refused_masks)
+        false_alarms, normal_count = confusion.false_alarms, int(normal.sum())
+        rate = false_alarms / normal_count if normal_count else math.nan
+        interval = binomial_interval(false_alarms, normal_count) if normal_count else (math.nan, math.nan)
+        return Evaluation(
+            names=tuple(self._names),
+            kinds=tuple(self._kinds),
+            labels=labels,
+            scores=scores,
+            threshold=threshold,
+            false_alarm_rate=calibration.false_alarm_rate,
+            promised_rate=calibration.threshold.promised_rate,
+            normal_count=normal_count,
+            anomalous_count=int(anomalous.sum()),
+            false_alarms=false_alarms,
+            missed_defects=confusion.missed,
+            realised_false_alarm_rate=Estimate(rate, *interval),
+            image_auroc=roc,
+            average_precision=precision_recall,
+            f1=confusion.f1,
+            precision=confusion.precision,
+            recall=confusion.recall,
+            best_f1=best_f1(scores[known], labels[known]),
+            kinds_table=_by_kind(scores, labels, self._kinds, threshold),
+            pixel_auroc=pixels[0],
+            pixel_average_precision=pixels[1],
+            aupro=pixels[2],
+            image_note=_image_note(normal_count, int(anomalous.sum()), int((~known).sum())),
+            pixel_note=pixel_note,
+            defective_share=None if pixels[1] is None else self._defective_pixels / self._pixels.counts.pixels,
+        )
+
+    def _add_pixels(self, scores: Float[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w"], label: int) -> None:
+        if label == 1 and not truth.any():
+            self._unmarked += 1
+            return
+        self._marked += label
+        self._defective_pixels += int(truth.sum())
+        self._pixels.add(scores, truth)
+
+    def _pixel_estimates(self, seed: int, refused: int) -> tuple[Sequence[Estimate | None], str]:
+        """The three pixel estimates, and a note on why there are none, what they leave out, or how exact they are."""
+        nothing = (None, None, None)
+        if not self._has_maps:
+            return nothing, "This detector draws no maps, so there are no pixel metrics."
+        if refused and not self._has_masks:
+            return nothing, f"None of the {refused} masks of the test set can be used, so there are no pixel metrics."
+        if not self._has_masks:
+            return nothing, "The test set has no masks, so there are no pixel metrics."
+        notes = []
+        if not self._marked:
+            notes.append("No mask marks a defect, so there are no pixel metrics.")
+        if self._unmarked:
+            notes.append(
+                f"{self._unmarked} anomalous images without a marked defect are left out of the pixel metrics."
+            )
+        if not self._marked:
+            return nothing, " ".join(notes)
+        estimates = self._pixels.estimates(seed=seed)
+        coarsest = max(estimates, key=lambda estimate: estimate.error)
+        if coarsest.error > 0:
+            counts = self._pixels.counts
+            notes.append(
+                f"The {counts.pixels:,} pixels were counted at {counts.most_levels:,} levels of their scores at most, "
+                f"so each pixel metric is within {coarsest.error_bound} of the exact one."
+            )
+        return estimates, " ".join(notes)
 
 
 def _by_kind(
@@ -183,55 +244,15 @@ def _by_kind(
     return tuple(results)
 
 
-def _pixels(
-    verdicts: Sequence[Verdict],
-    labels: Integer[np.ndarray, "n"],
-    masks: Sequence[np.ndarray | None] | None,
-    seed: int,
-    refused: int,
-) -> tuple[Sequence[Estimate | None], str]:
-    """The three pixel estimates, and a note on why there are none or what they leave out."""
-    nothing = (None, None, None)
-    if all(verdict.map is None for verdict in verdicts):
-        return nothing, "This detector draws no maps, so there are no pixel metrics."
-    if refused and (masks is None or all(mask is None for mask in masks)):
-        return nothing, f"None of the {refused} masks of the test set can be used, so there are no pixel metrics."
-    if masks is None or all(mask is None for mask in masks):
-        return nothing, "The test set has no masks, so there are no pixel metrics."
-    maps, truths, unmarked = [], [], 0
-    for verdict, label, mask in zip(verdicts, labels, masks, strict=True):
-        if label == -1 or verdict.map is None:
-            continue
-        truth = _truth(verdict.name, verdict.map.shape, mask if label == 1 else None)
-        if label == 1 and not truth.any():
-            unmarked += 1
-            continue
-        maps.append(verdict.map)
-        truths.append(truth)
-    note = f"{unmarked} anomalous images without a marked defect are left out of the pixel metrics." if unmarked else ""
-    if not any(truth.any() for truth in truths):
-        return nothing, f"No mask marks a defect, so there are no pixel metrics. {note}".rstrip()
-    return pixel_estimates(maps, truths, seed=seed), note
-
-
-def _defective_share(
-    verdicts: Sequence[Verdict], labels: Integer[np.ndarray, "n"], masks: Sequence[np.ndarray | None] | None
-) -> float:
-    """Of the pixels that are measured: those of good images, and of anomalous ones with a marked defect."""
-    defective = total = 0
-    for verdict, label, mask in zip(verdicts, labels, masks or [None] * len(verdicts), strict=True):
-        marked = int(mask.sum()) if mask is not None and label == 1 else 0
-        if verdict.map is not None and (label == 0 or marked):
-            defective, total = defective + marked, total + verdict.map.size
-    return defective / total
-
-
-def _truth(name: str, size: tuple[int, ...], mask: np.ndarray | None) -> Bool[np.ndarray, "h w"]:
+def _truth(verdict: Verdict, mask: np.ndarray | None) -> Bool[np.ndarray, "h w"]:
+    assert verdict.map is not None, "only maps have true masks"
     if mask is None:
-        return np.zeros(size, dtype=bool)
-    if mask.shape != size:
-        shapes = [" x ".join(map(str, shape[::-1])) for shape in (mask.shape, size)]
-        raise DataError(f"the mask of {name} is {shapes[0]} but the image is {shapes[1]}: give it the image's size")
+        return np.zeros(verdict.map.shape, dtype=bool)
+    if mask.shape != verdict.map.shape:
+        shapes = [" x ".join(map(str, shape[::-1])) for shape in (mask.shape, verdict.map.shape)]
+        raise DataError(
+            f"the mask of {verdict.name} is {shapes[0]} but the image is {shapes[1]}: give it the image's size"
+        )
     return mask.astype(bool)
 
 

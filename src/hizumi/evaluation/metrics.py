@@ -5,19 +5,16 @@ holds what each step adds; images, pixels and bootstrap resamples differ only in
 """
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
-from scipy import ndimage
+from jaxtyping import Float, Integer
 from scipy.special import bdtr, betaincinv
 
 from hizumi.calibration.limits import best_f1_threshold
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError
 
 PRO_LIMIT = 0.3
-_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
 class Counts(NamedTuple):
@@ -111,35 +108,6 @@ def confusion_at(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"
     )
 
 
-def pixel_auroc(maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[np.ndarray, "_ _"]]) -> float:
-    """AUROC over the pooled pixels of all images, good images (all-False masks) included; NaN when a class is missing.
-
-    Image sizes may differ, here and below.
-    """
-    pool = PixelPool.of(maps, masks)
-    return float(area_under_roc(pool.counts())) if pool.has_both_classes else math.nan
-
-
-def pixel_average_precision(
-    maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[np.ndarray, "_ _"]]
-) -> float:
-    """Average precision over the pooled pixels of all images; chance is the share of anomalous pixels."""
-    pool = PixelPool.of(maps, masks)
-    return float(area_under_precision_recall(pool.counts())) if pool.has_both_classes else math.nan
-
-
-def aupro(
-    maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[np.ndarray, "_ _"]], limit: float = PRO_LIMIT
-) -> float:
-    """Area under the per-region overlap curve up to a false-positive rate, scaled to [0, 1]; chance is limit / 2.
-
-    Bergmann et al., "The MVTec Anomaly Detection Dataset" (2021): 8-connected regions of the masks of the whole test
-    set have equal weight whatever their size; the false-positive rate is that of all normal pixels of the whole set.
-    """
-    pool = PixelPool.of(maps, masks)
-    return float(area_under_pro(pool.counts(), limit)) if pool.has_both_classes else math.nan
-
-
 def binomial_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Clopper-Pearson interval of the rate behind `count` events in `total` trials; (0, 1) when nothing was tried."""
     tail = (1 - confidence) / 2
@@ -165,57 +133,5 @@ def image_counts(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"
     return Counts(normal, anomalous, np.zeros_like(normal))
 
 
-class PixelPool(NamedTuple):
-    """The pixels of a test set: ascending scores of normal and anomalous ones, 1 / (region size) for the latter."""
-
-    normal: Float[np.ndarray, "n"]
-    anomalous: Float[np.ndarray, "a"]
-    overlap: Float[np.ndarray, "a"]
-
-    @classmethod
-    def of(cls, maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bool[np.ndarray, "_ _"]]) -> "PixelPool":
-        """Gather and sort; raises UsageError or DataError for maps that do not fit their masks or hold NaN."""
-        if len(maps) != len(masks) or not maps:
-            raise UsageError(f"pixel metrics need one mask for each map, got {len(maps)} maps and {len(masks)} masks")
-        for index, (scores, mask) in enumerate(zip(maps, masks, strict=True)):
-            if scores.shape != mask.shape:
-                raise DataError(f"the mask of image {index} is {_size(mask)} but its map is {_size(scores)}")
-            if np.isnan(scores).any():
-                raise DataError(f"the map of image {index} holds NaN: its pixels cannot be ranked")
-        # Only the anomalous pixels, a few per cent, need their order; the rest are sorted alone, which is far faster.
-        normal = np.sort(np.concatenate([scores[~mask] for scores, mask in zip(maps, masks, strict=True)]))
-        anomalous = np.concatenate([scores[mask] for scores, mask in zip(maps, masks, strict=True)])
-        overlap = np.concatenate([region_weights(mask) for mask in masks])
-        order = np.argsort(anomalous)
-        return cls(normal, anomalous[order], overlap[order])
-
-    @property
-    def has_both_classes(self) -> bool:
-        """Whether there are both normal and anomalous pixels."""
-        return len(self.normal) > 0 and len(self.anomalous) > 0
-
-    def counts(self) -> Counts:
-        """Two steps for each distinct anomalous score: the normal pixels above it, then everything equal to it."""
-        values, first, anomalous = np.unique(self.anomalous, return_index=True, return_counts=True)
-        below = np.searchsorted(self.normal, values, side="left")
-        up_to = np.searchsorted(self.normal, values, side="right")
-        normal_steps = np.diff(np.stack([below, up_to], 1).ravel(), prepend=0, append=len(self.normal))[::-1]
-        anomalous_steps, overlap_steps = np.zeros((2, len(normal_steps)))
-        anomalous_steps[1::2] = anomalous[::-1]
-        overlap_steps[1::2] = np.add.reduceat(self.overlap, first)[::-1]
-        return Counts(normal_steps.astype(np.float64), anomalous_steps, overlap_steps)
-
-
-def region_weights(mask: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "a"]:
-    """1 / (size of its 8-connected region) for each True pixel, in row-major order: each region sums to 1."""
-    regions, _ = ndimage.label(mask, _EIGHT_NEIGHBOURS)
-    inside = regions[mask]
-    return np.asarray(1.0 / np.bincount(inside)[inside]) if len(inside) else np.zeros(0)
-
-
 def _both_classes(labels: Integer[np.ndarray, "n"]) -> bool:
     return bool((labels == 0).any() and (labels == 1).any())
-
-
-def _size(pixels: Float[np.ndarray, "h w"] | Bool[np.ndarray, "h w"]) -> str:
-    return f"{pixels.shape[1]} x {pixels.shape[0]}"

@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
-from hizumi.errors import MissingExtraError, UsageError
+from hizumi.errors import MissingExtraError, ShortageError, UsageError, is_shortage
 from hizumi.export.graph import Graph
 from hizumi.export.lowering import LOWERINGS
 from hizumi.export.silence import quiet
@@ -44,6 +44,8 @@ def traced(graph: Graph) -> "ModelProto":
             )
         except Exception as error:  # torch raises types of its own at each of its steps
             name = type(graph.detector).__name__
+            if is_shortage(error):
+                raise ShortageError.of(error, f"the export of {name}", "free some") from error
             raise UsageError(f"{name} cannot be exported with these settings: {_reason(error)}") from error
     assert converted is not None, "without a file name, the program is returned"
     return converted.model_proto

@@ -35,7 +35,7 @@ from hizumi.preprocessing.choosing import with_validation
 from hizumi.preprocessing.reading import Piece
 from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import find_models, model_class
-from hizumi.runs.planning import peak_memory, training_cost
+from hizumi.runs.planning import TrainingCost, free_bytes, peak_memory
 from hizumi.runs.record import notes_on, run_record
 from hizumi.training import Trainable, TrainingOptions
 from hizumi.training.health import Finding
@@ -181,10 +181,20 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self.check()
         options = self._training_options()
         data_options = replace(self._data_options(strict=strict), cache=None)
+        started = time.monotonic()
         model, data = training_data_for(self._new_model(), X, y, data_options, self.pairing)
+        reading_seconds = time.monotonic() - started
         plan = self._record(model, data, options)
-        seconds, steps = training_cost([model], data.batches, options)
-        return plan | {"estimate": {"seconds": round(seconds, 1), "steps": steps, "memory_bytes": peak_memory()}}
+        cost = TrainingCost.measured([model], data.batches, options)
+        seconds, steps = cost.seconds_and_steps(len(data.batches))
+        free = free_bytes()
+        cost_of_all = {
+            "seconds": round(reading_seconds + seconds, 1),
+            "steps": steps,
+            "memory_bytes": max(peak_memory(), cost.peak_bytes) + data.store.mapped_bytes,
+            "free_bytes": int(free) if np.isfinite(free) else None,
+        }
+        return plan | {"estimate": cost_of_all}
 
     def sample(self, count: int = 1, seed: int = 0, kinds: str | Sequence[str] | None = None) -> np.ndarray:
         """New items, images (count, h, w, c) or rows (count, d), the same for the same seed.

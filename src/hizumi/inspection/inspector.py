@@ -269,16 +269,27 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
         Changes nothing: a fitted inspector stays as it is.
         """
-        from hizumi.runs.planning import estimate
+        from hizumi.inspection.planning import cost_of_fit
 
         self.check()
         manifest = opened(X, motion=self.wants_motion)
         detector, options = self._chosen(manifest)
         manifest = split_for_fit(manifest, self.held_out_share, options.seed)
         data_options = replace(self._data_options(strict=strict), cache=None)
+        started = time.monotonic()
         preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
+        reading_seconds = time.monotonic() - started
         plan = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
-        cost = estimate(detector, store, options, fits=1 + (self.folds or 0))
+        usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
+        cost = cost_of_fit(
+            detector,
+            preprocessing,
+            store,
+            manifest.select(split="calibration") if self.folds is None else usable,
+            options,
+            folds=[] if self.folds is None else deal_folds(usable, self.folds, seed=options.seed),
+            reading_seconds=reading_seconds,
+        )
         return plan | self._calibration_record(manifest, store) | {"estimate": cost}
 
     def _manifest(self, X: Any, reset: bool = False) -> Manifest:

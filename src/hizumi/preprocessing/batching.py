@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
 from hizumi.data.guard import trusted
 from hizumi.data.manifest import Failure
+from hizumi.errors import ShortageError, is_shortage
 from hizumi.preprocessing.reading import Piece
 from hizumi.shapes import Shaped
 
@@ -29,12 +31,14 @@ def in_batches(
 ) -> Iterator[tuple[Piece, Outputs] | Failure]:
     """Each record, in order, with the function's outputs for its crops; failures are passed on in their place.
 
-    The next batch is read in a thread of its own while the function works on this one. `on_progress` is called with
-    the number of records done and the `total`.
+    The next batch is read in a thread of its own while the function works on this one. Where memory runs out, batches
+    become smaller, down to one crop: then ShortageError is raised. `on_progress` is called with the number of records
+    done and the `total`.
     """
+    function = _Shrinking(function, batch_size)
     done = 0
     for batch in _ahead(_filled(pieces, batch_size)):
-        outputs = _by_piece(function, [item for item in batch if isinstance(item, Piece)], batch_size)
+        outputs = _by_piece(function, [item for item in batch if isinstance(item, Piece)])
         for item in batch:
             yield item if isinstance(item, Failure) else (item, next(outputs))
         done += len(batch)
@@ -55,15 +59,37 @@ def _filled(pieces: Iterable[Piece | Failure], batch_size: int) -> Iterator[list
     yield waiting
 
 
-def _by_piece(
-    function: Callable[[Shaped[np.ndarray, "n ..."]], Outputs], pieces: list[Piece], batch_size: int
-) -> Iterator[Outputs]:
+@dataclass
+class _Shrinking:
+    """A function of batches that is called with fewer crops at a time once memory has run out."""
+
+    function: Callable[[Shaped[np.ndarray, "n ..."]], Outputs]
+    batch_size: int
+
+    def __call__(self, crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
+        parts: list[Outputs] = []
+        start = 0
+        while start < len(crops):
+            batch = crops[start : start + self.batch_size]
+            try:
+                parts.append(self.function(batch))
+            except Exception as error:  # libraries raise their own types where memory runs out
+                if not is_shortage(error):
+                    raise
+                if len(batch) == 1:
+                    what = f"one item of shape {'x'.join(map(str, batch.shape[1:]))}"
+                    raise ShortageError.of(error, what, "free some, or fit at a smaller image size") from error
+                self.batch_size = len(batch) // 2
+                continue
+            start += len(batch)
+        return parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+
+
+def _by_piece(function: Callable[[Shaped[np.ndarray, "n ..."]], Outputs], pieces: list[Piece]) -> Iterator[Outputs]:
     if not pieces:
         return
-    crops = np.concatenate([piece.crops for piece in pieces])
     with trusted():  # pieces have been read and scaled, and refused one by one
-        parts = [function(crops[start : start + batch_size]) for start in range(0, len(crops), batch_size)]
-    outputs = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+        outputs = function(np.concatenate([piece.crops for piece in pieces]))
     start = 0
     for piece in pieces:
         rows = slice(start, start + len(piece.crops))

@@ -1,66 +1,129 @@
 """From a fitted inspector and labelled data to everything that a report shows."""
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from hizumi.calibration import Verdict
-from hizumi.data import Manifest
+from hizumi.data import Failure, Manifest
 from hizumi.data.masks import with_usable_masks
 from hizumi.data.progress import Observer
 from hizumi.errors import DataError
-from hizumi.evaluation import evaluate
+from hizumi.evaluation import Evaluator
 from hizumi.inspection import Inspector
 from hizumi.inspection.verdicts import counted_notes
-from hizumi.report.content import ReportContent
+from hizumi.report.cases import case_groups
+from hizumi.report.content import ReportContent, Tile
+from hizumi.report.figures import POINTS_IN_AN_EMBEDDING
+from hizumi.report.panels import thumbnail, tiles
+
+NUMBERS_IN_AN_EMBEDDING = 2**25
+"""Features of all inputs together, of which images have many: 128 MiB."""
 
 
 def assess(
     inspector: Inspector, manifest: Manifest, *, strict: bool = False, observe: Observer | None = None
 ) -> ReportContent:
-    """Inspect all records of a manifest and gather what a report shows; measured where records have labels."""
+    """Inspect all records of a manifest and gather what a report shows; measured where records have labels.
+
+    One map and one mask are in memory at a time: a few images are looked at once more, for their pictures.
+    """
     masked = sum(record.mask is not None for record in manifest.records)
     manifest = inspector.preprocessing_.decoding(manifest)
     manifest = with_usable_masks(manifest, strict=strict)  # before the scoring, which takes much longer
     refused = masked - sum(record.mask is not None for record in manifest.records)
-    items = list(inspector.inspect_each(manifest, strict=strict, observe=observe))
-    verdicts = [item for item in items if isinstance(item, Verdict)]
-    failures = [(item.name, item.reason) for item in items if not isinstance(item, Verdict)]
-    if not verdicts:
-        raise DataError(f"{manifest.name}: none of {len(manifest)} could be read; the first: {': '.join(failures[0])}")
-    read = [index for index, item in enumerate(items) if isinstance(item, Verdict)]
-    manifest = replace(manifest, records=tuple(manifest.records[index] for index in read))
-    labels = [record.label for record in manifest.records]
-    masks = [manifest.read_mask(index) for index in range(len(manifest))]
-    evaluation = None
-    if any(label is not None for label in labels):
-        evaluation = evaluate(
-            verdicts,
-            labels=labels,
-            kinds=[record.kind for record in manifest.records],
-            masks=masks,
-            calibration=inspector.calibration_,
-            refused_masks=refused,
-        )
+    measured = _measured(inspector, manifest, strict, observe)
+    manifest = replace(manifest, records=tuple(manifest.records[index] for index in measured.read))
+    is_labelled = any(record.label is not None for record in manifest.records)
     detector = inspector.options_["detector"]["name"]
-    return ReportContent(
+    featured, features = _features(inspector, manifest)
+    content = ReportContent(
         title=f"{detector} on {manifest.name}",
         subtitle=inspector.detector_.card.idea,
         detector=detector,
-        verdicts=verdicts,
+        verdicts=measured.verdicts,
         calibration=inspector.calibration_,
-        evaluation=evaluation,
-        masks=masks,
+        evaluation=measured.evaluator.evaluation(inspector.calibration_, refused_masks=refused)
+        if is_labelled
+        else None,
         journal=inspector.journal_.records,
         findings=inspector.findings_,
         options=inspector.options_,
-        features=inspector.embed(manifest),
-        data_notes=(*manifest.notes, *counted_notes(verdicts)),
-        failures=failures,
+        features=features,
+        featured=featured,
+        data_notes=(*manifest.notes, *counted_notes(measured.verdicts)),
+        failures=measured.failures,
         unopened=[(each.name, each.reason) for each in manifest.unopened],
         differences=inspector.preprocessing_.differences(_good_ones(manifest)),
     )
+    cases, notes = _cases(inspector, manifest, content)
+    return replace(content, cases=cases, data_notes=(*content.data_notes, *notes))
+
+
+@dataclass
+class _Measured:
+    """Verdicts without their maps, the places of their records, and what was measured on the way."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    read: list[int] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    evaluator: Evaluator = field(default_factory=Evaluator)
+
+
+def _measured(inspector: Inspector, manifest: Manifest, strict: bool, observe: Observer | None) -> _Measured:
+    measured = _Measured()
+    items = inspector.inspect_each(manifest, pictures=False, strict=strict, observe=observe)
+    for index, item in enumerate(items):
+        if isinstance(item, Failure):
+            measured.failures.append((item.name, item.reason))
+            continue
+        record = manifest.records[index]
+        mask = None if item.map is None else manifest.read_mask(index)
+        measured.evaluator.add(item, label=record.label, kind=record.kind, mask=mask)
+        measured.verdicts.append(replace(item, map=None))
+        measured.read.append(index)
+    if not measured.verdicts:
+        first = ": ".join(measured.failures[0])
+        raise DataError(f"{manifest.name}: none of {len(manifest)} could be read; the first: {first}")
+    return measured
+
+
+def _features(inspector: Inspector, manifest: Manifest) -> tuple[Sequence[int], np.ndarray]:
+    """The places whose features are drawn, and their features: of a few where there are many."""
+    width = inspector.embed(_only(manifest, [0])).shape[1]
+    most = min(POINTS_IN_AN_EMBEDDING, max(2, NUMBERS_IN_AN_EMBEDDING // max(1, width)))
+    chosen = np.arange(len(manifest))
+    if len(chosen) > most:
+        chosen = np.sort(np.random.default_rng(0).choice(chosen, most, replace=False))
+    places = chosen.tolist()
+    return places, inspector.embed(_only(manifest, places))
+
+
+def _cases(
+    inspector: Inspector, manifest: Manifest, content: ReportContent
+) -> tuple[Mapping[int, Sequence[Tile]], Sequence[str]]:
+    """Pictures of the verdicts that a report shows, by their places, and notes on those that are gone; none of rows."""
+    if manifest.vectors:
+        return {}, ()
+    cases: dict[int, Sequence[Tile]] = {}
+    notes = []
+    for place in dict.fromkeys(place for group in case_groups(content) for place in group.places):
+        (item,) = inspector.inspect_each(_only(manifest, [place]))
+        if isinstance(item, Failure):
+            notes.append(f"{item.name} was scored, but its picture could not be read again: {item.reason}")
+            continue
+        shown = replace(item, boxes=content.verdicts[place].boxes)
+        found = tiles(shown, content.calibration, manifest.read_mask(place))
+        cases[place] = [replace(tile, pixels=thumbnail(tile.pixels)) for tile in found]
+    return cases, notes
 
 
 def _good_ones(manifest: Manifest) -> Manifest:
     """The records labelled good; all of them where none is."""
     good = tuple(record for record in manifest.records if record.label == 0)
     return replace(manifest, records=good or manifest.records)
+
+
+def _only(manifest: Manifest, places: Sequence[int]) -> Manifest:
+    return replace(manifest, records=tuple(manifest.records[place] for place in places))

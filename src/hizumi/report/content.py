@@ -5,24 +5,40 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int, Real
+from jaxtyping import Bool, Int, Real, UInt8
 
-from hizumi.calibration import Calibration, Verdict
+from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.errors import UsageError
 from hizumi.evaluation import Evaluation
+from hizumi.report.borders import Lines
 from hizumi.training.health import Finding
 
 NORMAL, ANOMALOUS, UNKNOWN = 0, 1, -1
+INPUT, EXPECTED, DISTORTION, MAP = "input", "expected normal", "distortion", "anomaly map"
+"""Captions of the pictures of an input."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """One picture of an input: (h, w, 3) uint8, with boxes and the borders of true defects in coordinates of `size`."""
+
+    caption: str
+    pixels: UInt8[np.ndarray, "h w 3"]
+    size: tuple[int, int]
+    boxes: tuple[Box, ...] = ()
+    truth: Lines | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class ReportContent:
     """Everything that one report shows; a section whose data are empty or None is left out.
 
-    `evaluation` and `features` (n, k) are in the order of `verdicts`; without an evaluation nothing is known about
-    which inputs are good. `masks`, in the same order, are True where an input is defective, None where that is not
-    known. `journal` holds the records of training, `failures` the (name, reason) of unreadable inputs, `unopened` that
-    of other files. `differences` say in what most of the good inputs look unlike those learned from.
+    `evaluation` is in the order of `verdicts`; without one nothing is known about which inputs are good. `features`
+    (n, k) are in the same order too, or those of the verdicts in the places `featured`. `masks` are True where an input
+    is defective, None where that is not known. Verdicts may come without their pictures, of which `cases` then has
+    those of a few, by place. `journal` holds the records of training, `failures` the (name, reason) of unreadable
+    inputs, `unopened` that of other files. `differences` say in what most of the good inputs look unlike those learned
+    from.
     """
 
     title: str
@@ -40,17 +56,18 @@ class ReportContent:
     masks: Sequence[Bool[np.ndarray, "h w"] | None] = ()
     unopened: Sequence[tuple[str, str]] = ()
     differences: Sequence[str] = ()
+    cases: Mapping[int, Sequence[Tile]] = field(default_factory=dict)
+    featured: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        for name, count in (
-            ("evaluation", None if self.evaluation is None else len(self.evaluation.names)),
-            ("features", None if self.features is None else len(self.features)),
-            ("masks", len(self.masks) or None),
+        total = len(self.verdicts)
+        for name, count, needed in (
+            ("evaluation", None if self.evaluation is None else len(self.evaluation.names), total),
+            ("features", None if self.features is None else len(self.features), len(self.places_of_features)),
+            ("masks", len(self.masks) or None, total),
         ):
-            if count is not None and count != len(self.verdicts):
-                raise UsageError(
-                    f"report: {name} has {count} rows for {len(self.verdicts)} verdicts; give one for each"
-                )
+            if count is not None and count != needed:
+                raise UsageError(f"report: {name} has {count} rows for {needed} verdicts; give one for each")
 
     @property
     def labels(self) -> Int[np.ndarray, "n"]:
@@ -69,7 +86,31 @@ class ReportContent:
         return self.masks[index] if self.masks else None
 
     @property
+    def places_of_features(self) -> Sequence[int]:
+        """Places of the verdicts that `features` belong to."""
+        return range(len(self.verdicts)) if self.featured is None else self.featured
+
+    @property
+    def has_normals(self) -> bool:
+        """Whether inputs come with their expected normal."""
+        return any(verdict.normal is not None for verdict in self.verdicts) or self._is_shown(EXPECTED)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether inputs come with their anomaly map."""
+        return any(verdict.map is not None for verdict in self.verdicts) or self._is_shown(MAP)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether true defects are drawn."""
+        shown = any(tile.truth is not None for tiles in self.cases.values() for tile in tiles)
+        return shown or any(mask is not None for mask in self.masks)
+
+    @property
     def noun(self) -> str:
         """Noun for one input in sentences: "image" or "row"."""
         has_pictures = any(verdict.picture is not None or verdict.map is not None for verdict in self.verdicts)
-        return "image" if has_pictures else "row"
+        return "image" if has_pictures or any(self.cases.values()) else "row"
+
+    def _is_shown(self, caption: str) -> bool:
+        return any(tile.caption == caption for tiles in self.cases.values() for tile in tiles)

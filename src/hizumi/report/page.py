@@ -3,7 +3,7 @@
 import base64
 import importlib.metadata
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,18 +18,17 @@ from PIL import Image
 
 from hizumi.calibration import Verdict
 from hizumi.report import figures, words
-from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent
-from hizumi.report.panels import Tile, tiles
+from hizumi.report.cases import EXAMPLES_IN_A_GROUP, CaseGroup, case_groups
+from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent, Tile
+from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles_of
 from hizumi.report.rates import at_rates
 from hizumi.report.style import colours, svg
 from hizumi.report.tables import MEASURES, folds_of, summarise, wasted_rankings
 from hizumi.runs.record import without_place
 from hizumi.storage.files import printable, write_atomically
 
-EXAMPLES_IN_A_GROUP = 6
 EXAMPLES_IN_A_COMPARED_GROUP = 3
 ROWS_IN_THE_TABLE = 500
-TILE_PIXELS = 400
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def _frame(title: str, subtitle: str) -> dict[str, Any]:
 def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict[str, Any]:
     """Variables of the template's sections for one detector."""
     evaluation, calibration = content.evaluation, content.calibration
-    groups = [group for group in _groups(content, examples) if group.examples]
+    groups = [_group(group, content) for group in case_groups(content, examples) if group.places]
     order = sorted(range(len(content.verdicts)), key=lambda i: -content.verdicts[i].score)
     return {
         "content": content,
@@ -121,9 +120,9 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
         "groups": groups,
         "data": (list(content.data_notes), list(content.failures), list(content.unopened)),
         "has_pictures": content.noun == "image",
-        "has_normals": any(verdict.normal is not None for verdict in content.verdicts),
-        "has_masks": any(mask is not None for mask in content.masks),
-        "has_maps": any(verdict.map is not None for verdict in content.verdicts),
+        "has_normals": content.has_normals,
+        "has_masks": content.has_masks,
+        "has_maps": content.has_maps,
         "listed": [(content.verdicts[i], content.kinds[i]) for i in order[:ROWS_IN_THE_TABLE]],
         "options": words.flat_options(without_place(content.options)),
     }
@@ -143,52 +142,18 @@ def _figures(content: ReportContent) -> dict[str, Markup | None]:
         curves = figures.roc_and_precision_recall(scores, labels, alarmed)
         drawn["curves"] = _figure(curves, words.describe_curves(content.evaluation))
     if content.features is not None:
-        places = figures.embedding(content.features, labels, alarmed)
+        shown = np.array(content.places_of_features, dtype=np.int64)
+        places = figures.embedding(content.features, labels[shown], alarmed[shown])
         drawn["embedding"] = _figure(places, "t-SNE of the detector's features, one mark for each input")
     return drawn
 
 
-def _groups(content: ReportContent, limit: int) -> Iterable[Group]:
-    """Inputs worth looking at: wrong decisions first, then right ones."""
-    labels, scores = content.labels, np.array([verdict.score for verdict in content.verdicts])
-    alarmed = np.array([verdict.anomalous for verdict in content.verdicts], dtype=bool)
-    rising = np.argsort(scores, kind="stable")
-    falling = rising[::-1]
-
-    def group(title: str, remark: str, indices: np.ndarray) -> Group:
-        examples = []
-        for i in indices[:limit].tolist():
-            shown = [_shown(tile) for tile in tiles(content.verdicts[i], content.calibration, content.mask(i))]
-            examples.append(Example(content.verdicts[i], content.kinds[i], shown))
-        return Group(title, remark, examples, len(indices))
-
-    if content.evaluation is None:
-        yield group("Most anomalous", "Flagged; the highest scores first.", falling[alarmed[falling]])
-        nearest = falling[~alarmed[falling]]
-        yield group("Closest to an alarm", "Not flagged; the highest scores first.", nearest[: limit // 2])
-        return
-    missed = rising[(labels[rising] == ANOMALOUS) & ~alarmed[rising]]
-    yield group("Worst misses", "Anomalous, but not flagged; the lowest scores first.", missed)
-    false_alarms = falling[(labels[falling] == NORMAL) & alarmed[falling]]
-    yield group("Worst false alarms", "Good, but flagged; the highest scores first.", false_alarms)
-    found = falling[(labels[falling] == ANOMALOUS) & alarmed[falling]]
-    yield group("Clearest finds", "Each kind of defect in turn, the highest scores first.", _in_turn(found, content))
-    quiet = rising[(labels[rising] == NORMAL) & ~alarmed[rising]]
-    middle = max(len(quiet) // 2 - 1, 0)
-    shown = quiet[middle : middle + limit // 3]
-    has_maps = any(content.verdicts[i].map is not None for i in shown)
-    remark = "With the middle scores: their maps should be dark." if has_maps else "With the middle scores."
-    yield group(f"Typical good {content.noun}s", remark, shown)
-
-
-def _in_turn(indices: np.ndarray, content: ReportContent) -> np.ndarray:
-    """Reorder so that the first of each kind come first, then the second of each kind, and so on."""
-    seen: dict[str, int] = {}
-    turns = []
-    for i in indices:
-        turns.append(seen.setdefault(content.kinds[i], 0))
-        seen[content.kinds[i]] += 1
-    return indices[np.argsort(turns, kind="stable")] if turns else indices
+def _group(group: CaseGroup, content: ReportContent) -> Group:
+    examples = [
+        Example(content.verdicts[i], content.kinds[i], [_shown(tile) for tile in tiles_of(content, i)])
+        for i in group.places
+    ]
+    return Group(group.title, group.remark, examples, group.total)
 
 
 def _shown(tile: Tile) -> dict[str, Any]:
@@ -205,11 +170,10 @@ def _shown(tile: Tile) -> dict[str, Any]:
 
 def _picture(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
     """A data URL of the picture, scaled down to the size at which the page shows it."""
-    image, file = Image.fromarray(pixels), io.BytesIO()
+    image, file = Image.fromarray(thumbnail(pixels)), io.BytesIO()
     if max(image.size) <= TILE_PIXELS // 2:
         image.save(file, "png", optimize=True)
         return _data_url("image/png", file.getvalue())
-    image.thumbnail((TILE_PIXELS, TILE_PIXELS), Image.Resampling.LANCZOS)
     image.save(file, "webp", quality=82)
     return _data_url("image/webp", file.getvalue())
 

@@ -1,7 +1,7 @@
 """Pictures of an input: itself, its expected normal, the distortion, and the map on a fixed scale."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,10 +12,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 from PIL import Image, ImageDraw
 
-from hizumi.calibration import Box, Calibration, Verdict
+from hizumi.calibration import Calibration, Verdict
 from hizumi.errors import UsageError
-from hizumi.report.borders import Lines, border_of
-from hizumi.report.content import NORMAL, UNKNOWN, ReportContent
+from hizumi.report.borders import border_of
+from hizumi.report.content import DISTORTION, EXPECTED, INPUT, MAP, NORMAL, UNKNOWN, ReportContent, Tile
 from hizumi.report.generations import picture_file
 from hizumi.report.style import DEFECT, GOOD, HEAT, MUTED, new_figure, png, styled
 from hizumi.storage.files import printable, write_atomically
@@ -23,20 +23,10 @@ from hizumi.storage.files import printable, write_atomically
 BOX_COLOUR = "#3fe0ff"  # far from every colour of the heat scale, also for colour-blind readers
 TRUTH_COLOUR = "#7dff6a"  # of the line around a true defect
 BOXES_DRAWN = 12
+TILE_PIXELS = 400  # longer side of a picture on a page
 OUTLINE = 0.4  # how far the strongest edges of the part lighten its map
 EDGES_BELOW = 0.98  # share of the pixels whose gradient is weaker than that of a strongest edge
 FAINTEST_EDGE = 8.0  # grey levels a pixel: what is weaker is noise, and not drawn out
-
-
-@dataclass(frozen=True, eq=False)
-class Tile:
-    """One picture of an input: (h, w, 3) uint8, with boxes and the borders of true defects in coordinates of `size`."""
-
-    caption: str
-    pixels: UInt8[np.ndarray, "h w 3"]
-    size: tuple[int, int]
-    boxes: tuple[Box, ...] = ()
-    truth: Lines | None = None
 
 
 def tiles(verdict: Verdict, calibration: Calibration, mask: Bool[np.ndarray, "h w"] | None = None) -> list[Tile]:
@@ -44,22 +34,36 @@ def tiles(verdict: Verdict, calibration: Calibration, mask: Bool[np.ndarray, "h 
 
     The mask of its true defects is drawn as a line on the map, or on the input where there is no map.
     """
-    pictures = {"input": verdict.picture, "expected normal": verdict.normal}
+    pictures = {INPUT: verdict.picture, EXPECTED: verdict.normal}
     shapes = [pixels.shape[:2] for pixels in (verdict.picture, verdict.normal) if pixels is not None]
     found = [Tile(name, pixels, shapes[0]) for name, pixels in pictures.items() if pixels is not None]
     if verdict.picture is not None and verdict.normal is not None:
         difference = distortion(verdict.picture, verdict.normal)
-        found.append(Tile("distortion", _heat(difference), shapes[0]))
+        found.append(Tile(DISTORTION, _heat(difference), shapes[0]))
     if verdict.map is not None:
         heat = _heat(on_fixed_scale(verdict.map, calibration))
         if verdict.picture is not None:
             heat = outlined(heat, verdict.picture)
-        found.append(Tile("anomaly map", heat, verdict.map.shape, verdict.boxes[:BOXES_DRAWN]))
+        found.append(Tile(MAP, heat, verdict.map.shape, verdict.boxes[:BOXES_DRAWN]))
     if mask is None or not mask.any() or not found:
         return found
     place = -1 if verdict.map is not None else 0
     found[place] = replace(found[place], truth=border_of(mask, found[place].size))
     return found
+
+
+def tiles_of(content: ReportContent, place: int) -> Sequence[Tile]:
+    """The available pictures of one input of a report."""
+    if place in content.cases:
+        return content.cases[place]
+    return tiles(content.verdicts[place], content.calibration, content.mask(place))
+
+
+def thumbnail(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """A picture no larger than a page shows it."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((TILE_PIXELS, TILE_PIXELS), Image.Resampling.LANCZOS)
+    return np.asarray(image)
 
 
 def on_fixed_scale(values: Real[np.ndarray, "h w"], calibration: Calibration) -> Float[np.ndarray, "h w"]:
@@ -117,22 +121,27 @@ def inspection_panel(verdict: Verdict, calibration: Calibration) -> bytes:
 
 @styled
 def overview(content: ReportContent) -> bytes | None:
-    """A contact sheet of one typical good image and the clearest of each kind of defect; None without labels."""
+    """A contact sheet of one typical good image and the clearest of each kind of defect; None without labels.
+
+    They are chosen among the images that have pictures.
+    """
     by_kind: dict[str, list[int]] = {}
-    for index, (verdict, kind, label) in enumerate(zip(content.verdicts, content.kinds, content.labels, strict=True)):
-        if verdict.picture is not None and label != UNKNOWN:
-            by_kind.setdefault("good part" if label == NORMAL else kind, []).append(index)
+    for place, label in enumerate(content.labels.tolist()):
+        if label != UNKNOWN and (place in content.cases or content.verdicts[place].picture is not None):
+            by_kind.setdefault("good part" if label == NORMAL else content.kinds[place], []).append(place)
 
-    def score(index: int) -> float:
-        return content.verdicts[index].score
+    def score(place: int) -> float:
+        return content.verdicts[place].score
 
-    rising = {kind: sorted(found, key=score) for kind, found in by_kind.items()}
-    good = rising.pop("good part", None)
-    chosen = {"good part": good[len(good) // 2]} if good else {}
-    chosen |= {kind: found[-1] for kind, found in sorted(rising.items(), key=lambda item: -score(item[1][-1]))}
-    shown = [content.verdicts[index] for index in chosen.values()]
-    masks = [content.mask(index) for index in chosen.values()]
-    return contact_sheet(shown, content.calibration, [*chosen], masks) if chosen else None
+    chosen = {kind: sorted(places, key=score) for kind, places in by_kind.items()}
+    good = chosen.pop("good part", [])
+    quiet = [place for place in good if not content.verdicts[place].anomalous] or good
+    columns = {"good part": quiet[len(quiet) // 2]} if quiet else {}
+    columns |= {kind: places[-1] for kind, places in sorted(chosen.items(), key=lambda item: -score(item[1][-1]))}
+    if not columns:
+        return None
+    shown = [tiles_of(content, place) for place in columns.values()]
+    return _sheet([content.verdicts[place] for place in columns.values()], shown, [*columns])
 
 
 def contact_sheet(
@@ -147,6 +156,11 @@ def contact_sheet(
     """
     truths = masks or [None] * len(verdicts)
     columns = [tiles(verdict, calibration, mask) for verdict, mask in zip(verdicts, truths, strict=True)]
+    return _sheet(verdicts, columns, captions)
+
+
+@styled
+def _sheet(verdicts: Sequence[Verdict], columns: Sequence[Sequence[Tile]], captions: Sequence[str]) -> bytes:
     rows = list(dict.fromkeys(tile.caption for column in columns for tile in column))
     if not rows:
         raise UsageError("contact sheet: no input has a picture or a map; give verdicts of images")

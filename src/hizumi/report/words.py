@@ -91,7 +91,8 @@ def facts(evaluation: Evaluation, noun: str) -> list[Fact]:
         "AUPRO (to 0.3)": PRO_LIMIT / 2,
     }
     for name, each in known:
-        found.append(Fact(name, number(each.value), f"{interval(each)}; chance {number(chance.get(name, CHANCE))}"))
+        note = f"{interval(each)}; chance {number(chance.get(name, CHANCE))}{computed_within(each)}"
+        found.append(Fact(name, number(each.value), note))
     if is_known(evaluation.f1):
         note = f"best possible {number(evaluation.best_f1)}; flagging all {number(2 * anomalous / (1 + anomalous))}"
         found.append(Fact("F1 at the threshold", number(evaluation.f1), note))
@@ -141,6 +142,11 @@ def number(value: float | None) -> str:
 def interval(estimate: Estimate) -> str:
     """The 95 % interval of a measure."""
     return f"95{SPACE}%: {number(estimate.low)}{SPACE}–{SPACE}{number(estimate.high)}"
+
+
+def computed_within(estimate: Estimate) -> str:
+    """Remark on how far a measure may lie from the exact one; empty where it is exact."""
+    return f"; within {estimate.error_bound} of the exact value" if estimate.error > 0 else ""
 
 
 def flat_options(options: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

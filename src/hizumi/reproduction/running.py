@@ -17,14 +17,8 @@ from hizumi.data.progress import Observer
 from hizumi.detectors import Detector
 from hizumi.errors import UsageError
 from hizumi.evaluation.bootstrap import number
-from hizumi.evaluation.metrics import (
-    aupro,
-    auroc,
-    average_precision,
-    confusion_at,
-    pixel_auroc,
-    pixel_average_precision,
-)
+from hizumi.evaluation.metrics import auroc, average_precision, confusion_at
+from hizumi.evaluation.pixels import aupro, pixel_auroc, pixel_average_precision
 from hizumi.reproduction.entrants import Entrant
 from hizumi.reproduction.ledger import Row, add_run, begin_row, row_path
 from hizumi.reproduction.protocol import FALSE_ALARM_RATE, SIZES, BudgetName, Leak, Mode, Protocol, Split, thinned

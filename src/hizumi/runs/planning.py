@@ -1,48 +1,162 @@
-"""What a fit will cost, from a few steps of it."""
+"""What a fit will cost in time and memory, measured on a few steps and a few items and extrapolated."""
 
+import math
 import resource
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector
+from hizumi.errors import ShortageError
 from hizumi.training import Budget, Trainable, TrainingOptions
 from hizumi.training.loop import fit, make_stream
 
-TRIAL_STEPS = 3
-TRIAL_IMAGES = 32
+FEW_STEPS, MORE_STEPS = 3, 24
+SHORT_SECONDS = 0.5  # what takes less is measured on more steps, or on more items
+LONG_SECONDS = 1.5  # of the last trial on ever more items
+LIMIT_SECONDS = 10  # of a first trial, after which there is no other
+FEW_VIEWS = 16  # of items in the first of them
+STEEP = 2.5  # times as long for twice as many items: more than noise does to what is linear
+SAMPLING_SECONDS = 0.002
 
 
-def estimate(detector: Detector, source: Batches, options: TrainingOptions, *, fits: int) -> dict[str, Any]:
-    """Seconds and memory of fitting a detector, measured on a few steps and extrapolated.
+@dataclass(frozen=True)
+class Trial:
+    """What something took, and the most bytes that the process held meanwhile."""
 
-    `fits` is how many of about this size there will be. The detector is used up.
-    """
-    seconds, steps = training_cost(detector.phases(), source, options)
-    few = View(source, indices=torch.arange(min(TRIAL_IMAGES, len(source))))
+    seconds: float
+    peak_bytes: int
+
+
+def tried(work: Callable[[], Any]) -> Trial:
+    """Do the work and measure it."""
+    peak = resident_bytes()
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(SAMPLING_SECONDS):
+            peak = max(peak, resident_bytes())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     started = time.monotonic()
-    detector.fit(few, TrainingOptions(budget=Budget(steps=1), batch_size=2))
-    # Statistics are estimated on all views of these few items, so only the number of items is extrapolated.
-    seconds += (time.monotonic() - started) / len(few) * len(source)
-    return {"seconds": round(fits * seconds, 1), "steps": fits * steps, "memory_bytes": peak_memory()}
+    try:
+        work()
+    finally:
+        seconds = time.monotonic() - started
+        peak = max(peak, resident_bytes())
+        done.set()
+        watcher.join()
+    return Trial(seconds, peak)
 
 
-def training_cost(phases: Sequence[Trainable], source: Batches, options: TrainingOptions) -> tuple[float, int]:
-    """Seconds and steps that training these models would take; the models are used up."""
-    seconds, steps = 0.0, 0
-    budgets = options.budgets([phase.default_budget for phase in phases])
-    for phase, budget in zip(phases, budgets, strict=True):
-        stream = make_stream(phase, source, options)
-        per_step = _seconds_per_step(phase, source, options)
-        planned = budget.total_steps(stream.steps_per_epoch)
-        by_time = float("inf") if budget.max_minutes is None else 60 * budget.max_minutes
-        seconds += min(by_time, float("inf") if planned is None else planned * per_step)
-        steps += planned if planned is not None else int(by_time / per_step)
-    return seconds, steps
+def of_more(work: Callable[[int], Any], count: int, first: int) -> Trial:
+    """What work on `count` items would take, from trials on ever twice as many that end with a long one."""
+    few = min(first, count)
+    trials = {few: tried(lambda: work(few))}  # this one also imports libraries and makes plans
+    before = resident_bytes()
+    if trials[few].seconds < LIMIT_SECONDS:
+        trials[few] = tried(lambda: work(few))
+    while few < count and trials[few].seconds < (LONG_SECONDS if len(trials) > 1 else LIMIT_SECONDS):
+        more = min(2 * few, count)
+        try:
+            trials[more] = tried(lambda: work(more))  # noqa: B023  # called at once
+        except ShortageError:
+            break
+        few = more
+    (fewer, short), (few, long) = (
+        [*trials.items()][-2:] if len(trials) > 1 else [(0, Trial(0.0, before)), (few, trials[few])]
+    )
+    seconds = _extrapolated(fewer, short.seconds, few, long.seconds, count)
+    extra_bytes = _extrapolated(fewer, short.peak_bytes - before, few, long.peak_bytes - before, count)
+    return Trial(seconds, before + int(extra_bytes))
+
+
+def _extrapolated(fewer: int, short: float, few: int, long: float, count: int) -> float:
+    """In a straight line, or by a power where it is steeper; no less than what was measured."""
+    straight = long + max(0.0, long - short) / max(1, few - fewer) * (count - few)
+    if short > 0 and few == 2 * fewer and long > STEEP * short:
+        return float(max(straight, long * (count / few) ** math.log2(long / short)))
+    return straight
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """What a step of each phase takes, and how many there are for a number of items."""
+
+    phases: Sequence[Trainable]
+    budgets: Sequence[Budget]
+    per_step: Sequence[Trial]
+    source: Batches
+    options: TrainingOptions
+
+    @classmethod
+    def measured(cls, phases: Sequence[Trainable], source: Batches, options: TrainingOptions) -> "TrainingCost":
+        """From a few steps of each phase; the models are used up."""
+        budgets = options.budgets([phase.default_budget for phase in phases])
+        return cls(phases, budgets, [_step(phase, source, options) for phase in phases], source, options)
+
+    def seconds_and_steps(self, count: int) -> tuple[float, int]:
+        """Of training on so many of the items."""
+        seconds, steps = 0.0, 0
+        items = View(self.source, indices=torch.arange(count))
+        for phase, budget, step in zip(self.phases, self.budgets, self.per_step, strict=True):
+            planned = budget.total_steps(make_stream(phase, items, self.options).steps_per_epoch)
+            by_time = math.inf if budget.max_minutes is None else 60 * budget.max_minutes
+            seconds += min(by_time, math.inf if planned is None else planned * step.seconds)
+            steps += planned if planned is not None else int(by_time / step.seconds)
+        return seconds, steps
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that the process held meanwhile."""
+        return max((step.peak_bytes for step in self.per_step), default=0)
+
+
+def cost_of_statistics(detector: Detector, source: Batches, count: int) -> Trial:
+    """What is left of a fit on so many items when its models are trained; the detector is used up, and fitted."""
+    options = TrainingOptions(budget=Budget(steps=1), batch_size=2)
+
+    def fitted(few: int) -> None:
+        detector.fit(View(source, indices=torch.arange(few)), options)
+
+    return of_more(fitted, count, first=max(2, FEW_VIEWS // source.views))
+
+
+def _step(phase: Trainable, source: Batches, options: TrainingOptions) -> Trial:
+    """One step. Where it would not fit into memory, it is extrapolated from steps of small batches."""
+    whole = make_stream(phase, source, options).batch_size // options.accumulation
+    two, four = (_steps(phase, source, options, FEW_STEPS, min(size, whole)) for size in (2, 4))
+    if whole <= 4:
+        return four
+    for_each = max(0, four.peak_bytes - two.peak_bytes) // 2
+    expected = Trial(four.seconds * whole / 4, four.peak_bytes + for_each * (whole - 4))
+    if expected.peak_bytes - resident_bytes() > free_bytes():
+        return expected
+    try:
+        measured = _steps(phase, source, options, FEW_STEPS, whole)
+        if measured.seconds * FEW_STEPS < SHORT_SECONDS:
+            measured = _steps(phase, source, options, MORE_STEPS, whole)
+    except ShortageError:
+        return expected
+    return measured
+
+
+def _steps(phase: Trainable, source: Batches, options: TrainingOptions, count: int, batch_size: int) -> Trial:
+    times: list[float] = []
+    trial = replace(options, budget=Budget(steps=count), batch_size=batch_size, devices=1, num_nodes=1)
+    taken = tried(lambda: fit([phase], source, trial, observe=lambda record: times.append(record["seconds"])))
+    # The first step also makes plans and buffers.
+    return Trial((times[-1] - times[0]) / max(1, len(times) - 1) if len(times) > 1 else times[0], taken.peak_bytes)
 
 
 def peak_memory() -> int:
@@ -50,15 +164,24 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _seconds_per_step(phase: Any, source: Batches, options: TrainingOptions) -> float:
-    times: list[float] = []
-    trial = TrainingOptions(
-        budget=Budget(steps=TRIAL_STEPS),
-        batch_size=options.batch_size,
-        accumulation=options.accumulation,
-        precision=options.precision,
-        accelerator=options.accelerator,
-    )
-    fit([phase], source, trial, observe=lambda record: times.append(record["seconds"]))
-    # The first step also makes plans and buffers.
-    return (times[-1] - times[0]) / max(1, len(times) - 1) if len(times) > 1 else times[0]
+def resident_bytes() -> int:
+    """Bytes that this process holds now; where the system does not say, the most that it has held."""
+    with suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    return peak_memory()
+
+
+def free_bytes() -> float:
+    """Bytes that this process may still take, by the system, its control group and its own limits; else infinity."""
+    free = [math.inf]
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    with suppress(OSError):
+        if limit != resource.RLIM_INFINITY:
+            free.append(limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
+    return min(free)

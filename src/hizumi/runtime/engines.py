@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from hizumi.errors import BundleError, MissingExtraError
+from hizumi.errors import BundleError, MissingExtraError, ShortageError, is_shortage
 from hizumi.shapes import Float, Shaped
 from hizumi.storage.files import printable
 
@@ -89,6 +89,8 @@ def _running(engine: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # each engine raises types of its own
+        if is_shortage(error):
+            raise ShortageError.of(error, f"a batch in {engine}", "free some, or give smaller images") from error
         raise BundleError(f"{engine} cannot run its graph on these ({_in_short(error)}); export it again") from error
 
 
@@ -108,4 +110,6 @@ def start(
     except MissingExtraError:
         raise
     except Exception as error:  # each engine raises types of its own
+        if is_shortage(error):
+            raise ShortageError.of(error, f"the graph in {engine}", "free some") from error
         raise BundleError(f"{engine} cannot load its graph ({_in_short(error)}); export it again") from error

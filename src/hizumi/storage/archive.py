@@ -17,7 +17,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, Literal
 
-from hizumi.errors import BundleError, RunError
+from hizumi.errors import BundleError, RunError, ShortageError, is_shortage
 from hizumi.storage.files import open_regular, printable, write_atomically
 from hizumi.storage.schema import fields, load_json
 from hizumi.storage.statements import HEADER, SCHEMAS
@@ -149,10 +149,14 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, BufferedReader]]:
             with zipfile.ZipFile(file) as archive:
                 _refuse_foreign(archive.infolist(), size)
                 yield archive, file
-    except DAMAGE as error:
+    except (MemoryError, *DAMAGE) as error:
+        if is_shortage(error):
+            raise ShortageError.of(error, str(path), "free some") from error
         reason = printable(error) or type(error).__name__
         raise BundleError(f"{path}: is not a hizumi bundle, or was cut short ({reason})") from error
     except OSError as error:
+        if is_shortage(error):
+            raise ShortageError.of(error, str(path), "free some") from error
         raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 

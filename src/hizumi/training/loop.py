@@ -15,7 +15,7 @@ from hizumi.data.guard import trusted
 from hizumi.data.progress import Observer
 from hizumi.data.seeds import seed_for
 from hizumi.data.stream import Batches, Stream, View, as_source, in_order, moved
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError, ShortageError, UsageError, is_shortage
 from hizumi.networks import lay_out
 from hizumi.training.checkpoint import load_checkpoint, save_checkpoint
 from hizumi.training.journal import Journal
@@ -193,10 +193,21 @@ class _Phase:
                 with self.fabric.autocast():
                     taken.append(self.model.step(moved(part, self.fabric.device)))
                 clock.images_seen += self.stream.batch_size * self.stream.world_size // clock.accumulation
-        except (RuntimeError, ValueError):
+        except (MemoryError, RuntimeError, ValueError) as error:
+            if is_shortage(error):
+                raise self._shortage(error) from error
             self.losses.read()  # where the weights have diverged since the last reading, that is the cause
             raise
         self.losses.keep(clock.steps_done + 1, mean_of(taken))
+
+    def _shortage(self, error: BaseException) -> ShortageError:
+        size = self.stream.batch_size // self.options.accumulation
+        shape = "x".join(map(str, self.stream.source.shape))
+        what = f"a step of {self.name} with a batch of {size} items of {shape}"
+        advice = (
+            "take a smaller batch (--batch-size, with --accumulation to learn as from a large one) or smaller items"
+        )
+        return ShortageError.of(error, what, advice)
 
     def _spent(self) -> float:
         return self.budget.spent(self.model.steps_done, self.position.seconds, self.stream.steps_per_epoch)

@@ -1,0 +1,71 @@
+"""What fitting an inspector will cost."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hizumi.data import Manifest, Store
+from hizumi.detectors import Detector
+from hizumi.inspection.health import TRAINING_ITEMS
+from hizumi.inspection.scoring import Scorer
+from hizumi.preprocessing import Preprocessing, in_batches
+from hizumi.preprocessing.reading import stored_pieces
+from hizumi.runs.planning import TrainingCost, Trial, cost_of_statistics, free_bytes, of_more, peak_memory
+from hizumi.training import TrainingOptions
+
+SCORED_FIRST = 4  # records, of which tiles may make many items
+
+
+def cost_of_fit(
+    detector: Detector,
+    preprocessing: Preprocessing,
+    store: Store,
+    held_out: Manifest,
+    options: TrainingOptions,
+    *,
+    folds: Sequence[Sequence[int]],
+    reading_seconds: float,
+) -> dict[str, Any]:
+    """Seconds, steps and bytes of memory of a fit on a store, of one more for each of the folds, and of their scoring.
+
+    `held_out` are the records that are scored for the threshold. `free_bytes` is what there is, None where the system
+    does not say. The detector is used up.
+    """
+    training = TrainingCost.measured(detector.phases(), store, options)
+    seconds, steps, peaks = reading_seconds, 0, [peak_memory(), training.peak_bytes]
+    for count in (len(store), *(len(store) - len(fold) for fold in folds)):
+        of_training, its_steps = training.seconds_and_steps(count)
+        seconds, steps = seconds + of_training, steps + its_steps
+    statistics = cost_of_statistics(detector, store, len(store))
+    share = sum((len(store) - len(fold)) / len(store) for fold in folds)
+    scoring = _scoring(Scorer.of(detector, preprocessing), held_out)
+    looking = _looking(detector, preprocessing, store)
+    seconds += statistics.seconds * (1 + share) + scoring.seconds + looking.seconds
+    peaks += [statistics.peak_bytes, scoring.peak_bytes, looking.peak_bytes]
+    free = free_bytes()
+    return {
+        "seconds": round(seconds, 1),
+        "steps": steps,
+        "memory_bytes": max(peaks) + store.mapped_bytes,
+        "free_bytes": int(free) if np.isfinite(free) else None,
+    }
+
+
+def _scoring(scorer: Scorer, held_out: Manifest) -> Trial:
+    def scored(few: int) -> None:
+        for _ in scorer.score(replace(held_out, records=held_out.records[:few]), pictures=False):
+            pass
+
+    return of_more(scored, len(held_out), SCORED_FIRST)
+
+
+def _looking(detector: Detector, preprocessing: Preprocessing, store: Store) -> Trial:
+    """Of the health check, which scores training items."""
+
+    def scored(few: int) -> None:
+        for _ in in_batches(Scorer.of(detector, preprocessing).scores, stored_pieces(store, few)):
+            pass
+
+    return of_more(scored, min(len(store), TRAINING_ITEMS), SCORED_FIRST)

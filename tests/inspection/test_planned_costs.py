@@ -1,0 +1,130 @@
+"""What a dry run foretells, against what the fit takes: both are printed, and agree within a factor of two."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hizumi.errors import ShortageError
+from hizumi.inspection import Inspector
+from hizumi.models import Autoencoder
+from hizumi.runs import planning
+from hizumi.runs.planning import of_more
+from hizumi.training import Budget, TrainingOptions
+
+ATTEMPTS = 3
+
+
+def pictures(folder: Path, count: int, side: int, seed: int = 0) -> Path:
+    generator = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    waves = 128 + 60 * np.sin(np.arange(side) * np.pi / 8)
+    for index in range(count):
+        picture = np.roll(waves, index) + generator.normal(0, 8, (side, side))
+        Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(folder / f"{index:04d}.png")
+    return folder
+
+
+def rows(folder: Path) -> Path:
+    folder.mkdir()
+    table = np.random.default_rng(0).normal(size=(20_000, 30))
+    np.savetxt(folder / "rows.csv", table, delimiter=",", header=",".join(f"c{i}" for i in range(30)), comments="")
+    return folder / "rows.csv"
+
+
+def film(folder: Path) -> Path:
+    for clip in range(3):
+        pictures(folder / f"Train{clip:03d}", 40, 96, seed=clip)
+    return folder
+
+
+CASES: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
+    "images": (lambda folder: pictures(folder, 150, 160), ["-d", "reconstruction", "--steps", "60"]),
+    "tiles": (lambda folder: pictures(folder, 20, 640), ["-d", "pca", "--tiles", "--image-size", "32"]),
+    "tables": (rows, ["-d", "gaussian_mixture"]),
+    "film": (film, ["-d", "reconstruction", "--motion", "--steps", "40"]),
+    "folds": (lambda folder: pictures(folder, 60, 64), ["-d", "reconstruction", "--folds", "3", "--steps", "50"]),
+}
+
+
+def run(*arguments: object) -> tuple[dict, float]:
+    """The JSON that a command writes, and the most memory that it held, in MiB."""
+    words = [sys.executable, "-m", "hizumi", *map(str, arguments)]
+    process = subprocess.Popen(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    written = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.stdout.close()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return json.loads(written), usage.ru_maxrss / 1024
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_dry_run_is_right_within_a_factor_of_two(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make, options = CASES[case]
+    command = ["fit", make(tmp_path / "data"), *options, "-o", tmp_path / "a.hizumi", "--json", "-"]
+    for _ in range(ATTEMPTS):  # another program may take the processor from one of the two
+        planned, _ = run(*command, "--dry-run")
+        fitted, mebibytes = run(*command)
+        foretold = planned["estimate"]["seconds"], planned["estimate"]["memory_bytes"] / 2**20
+        taken = fitted["fit_seconds"], mebibytes
+        said = (f"{seconds:.1f} s and {size:.0f} MiB" for seconds, size in (foretold, taken))
+        with capsys.disabled():
+            sys.stdout.write(f"\n{case}: foretold {next(said)}, taken {next(said)} ")
+        assert taken[1] / 2 <= foretold[1] <= 2 * taken[1]
+        if taken[0] / 2 <= foretold[0] <= 2 * taken[0]:
+            return
+    pytest.fail(f"{case}: {ATTEMPTS} times, the time was more than a factor of two off")
+
+
+def test_trials_of_few_items_are_extrapolated_without_what_happens_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(planning.time, "monotonic", lambda: clock[0])
+    done: list[int] = []
+
+    def work(seconds_of: Callable[[int], float]) -> Callable[[int], None]:
+        done.clear()
+
+        def of(count: int) -> None:
+            clock[0] += seconds_of(count) + (5.0 if not done else 0.0)  # the first one imports a library
+            done.append(count)
+
+        return of
+
+    assert of_more(work(lambda count: 0.3 + 0.01 * count), 5000, 16).seconds == pytest.approx(50.3)
+    assert max(done) < 300
+    assert of_more(work(lambda count: 1e-4 * count**2), 1000, 16).seconds == pytest.approx(100)
+    assert of_more(work(lambda count: 0.001 * count), 60, 16).seconds == pytest.approx(0.06)
+    assert done == [16, 16, 32, 60]
+
+
+def test_a_dry_run_stops_short_of_the_size_that_it_warns_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(count: int) -> None:
+        if count > 20:
+            raise ShortageError("a step needs more memory than there is")
+
+    assert of_more(work, 1000, 16).seconds < 1
+
+    def step(_: object, batch: object) -> dict[str, object]:
+        if len(batch) > 4:  # type: ignore[arg-type]
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1000 bytes")
+        return original(_, batch)
+
+    original = Autoencoder.step
+    monkeypatch.setattr(Autoencoder, "step", step)
+    inspector = Inspector("reconstruction", training=TrainingOptions(budget=Budget(steps=7), batch_size=32))
+    images = np.random.default_rng(0).integers(0, 256, (60, 16, 16), dtype=np.uint8)
+    estimate = inspector.plan(images)["estimate"]
+    assert estimate["steps"] == 7
+    assert estimate["seconds"] > 0
+    assert estimate["memory_bytes"] > 2**20

@@ -1,0 +1,79 @@
+"""Assessments keep the pictures of a few images, and these are those that an inspection of all would show."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hizumi.calibration import Verdict
+from hizumi.data import Manifest
+from hizumi.data.manifest import Record
+from hizumi.evaluation import evaluate
+from hizumi.inspection import Inspector
+from hizumi.report import overview, write_report
+from hizumi.report.assessment import assess
+from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles
+
+SIDE = 40
+
+
+def labelled(count: int) -> Manifest:
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(60, 160, (count, SIDE, SIDE, 1), dtype=np.uint8)
+    masks = np.zeros((count, SIDE, SIDE), dtype=bool)
+    masks[::2, 10:18, 20:26] = True
+    pictures[masks] = 255
+    records = [
+        Record(
+            f"{index}.png", row=index, label=int(index % 2 == 0), kind="spot" if index % 2 == 0 else "good", mask=index
+        )
+        for index in range(count)
+    ]
+    return Manifest(tuple(records), arrays=pictures, masks=masks)
+
+
+@pytest.fixture(scope="module")
+def inspector() -> Inspector:
+    return Inspector("pca").fit(np.random.default_rng(1).integers(60, 160, (40, SIDE, SIDE), dtype=np.uint8))
+
+
+def test_an_assessment_measures_as_all_at_once_and_keeps_pictures_of_its_cases_alone(
+    inspector: Inspector, tmp_path: Path
+) -> None:
+    data = labelled(60)
+    content = assess(inspector, data)
+    whole = [item for item in inspector.inspect_each(data) if isinstance(item, Verdict)]
+    exact = evaluate(
+        whole,
+        labels=[record.label for record in data.records],
+        kinds=[record.kind for record in data.records],
+        masks=[data.read_mask(index) for index in range(len(data))],
+        calibration=inspector.calibration_,
+    )
+    assert content.evaluation is not None
+    assert content.evaluation.to_dict() == exact.to_dict()
+    assert all(verdict.map is verdict.picture is verdict.normal is None for verdict in content.verdicts)
+    assert [verdict.boxes for verdict in content.verdicts] == [verdict.boxes for verdict in whole]
+    assert 2 <= len(content.cases) <= 20
+    for place, shown in content.cases.items():
+        expected = tiles(whole[place], inspector.calibration_, data.read_mask(place))
+        for tile, other in zip(shown, expected, strict=True):
+            assert (tile.caption, tile.size, tile.boxes) == (other.caption, other.size, other.boxes)
+            np.testing.assert_array_equal(tile.pixels, other.pixels)
+    page = write_report(tmp_path / "report.html", content).read_text()
+    assert page.count("<svg class=") == sum(len(shown) for shown in content.cases.values())
+    assert "true defect" in page
+    assert overview(content) is not None
+
+
+def test_pictures_are_kept_no_larger_than_they_are_shown() -> None:
+    assert thumbnail(np.zeros((700, 1400, 3), np.uint8)).shape == (TILE_PIXELS // 2, TILE_PIXELS, 3)
+
+
+def test_features_of_many_images_are_those_of_some(inspector: Inspector, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = labelled(30)
+    monkeypatch.setattr("hizumi.report.assessment.POINTS_IN_AN_EMBEDDING", 7)
+    content = assess(inspector, data)
+    assert content.features is not None
+    assert len(content.features) == len(content.places_of_features) == 7
+    np.testing.assert_allclose(content.features, inspector.embed(data)[list(content.places_of_features)], rtol=1e-5)
