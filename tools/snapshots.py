@@ -59,19 +59,28 @@ def main() -> None:
 
 def optimisers() -> dict[str, Any]:
     """Every optimiser as the papers' defaults make it: kind, rates, schedule, clipping, and what it moves."""
-    return {
-        f"{name}: {phase}": _optimisers_of(model) for name, cls in _classes().items() for phase, model in _built(cls())
-    }
+    return {entry: made for name in trained_classes() for entry, made in optimisers_of(name).items()}
+
+
+def optimisers_of(name: str) -> dict[str, Any]:
+    """The optimisers of one model or detector."""
+    return {f"{name}: {phase}": _optimisers_of(model) for phase, model in _built(trained_classes()[name]())}
 
 
 def steps() -> dict[str, Any]:
     """Losses and gradients of each update in some steps, and the networks afterwards, of small models and variants."""
-    made = {name: preset_of(cls, "small").make for name, cls in _classes().items()} | VARIANTS
+    return {entry: made for name in [*trained_classes(), *VARIANTS] for entry, made in steps_of(name).items()}
+
+
+def steps_of(name: str) -> dict[str, Any]:
+    """The steps of one model, detector or variant."""
+    make = VARIANTS[name] if name in VARIANTS else preset_of(trained_classes()[name], "small").make
     with _double_precision():
-        return {f"{name}: {phase}": _steps_of(model) for name, make in made.items() for phase, model in _built(make())}
+        return {f"{name}: {phase}": _steps_of(model) for phase, model in _built(make())}
 
 
-def _classes() -> dict[str, Any]:
+def trained_classes() -> dict[str, Any]:
+    """Models and detectors that bring a training step of their own."""
     found = {**find_models(), **find_detectors()}
     return {name: cls for name, cls in found.items() if issubclass(cls, Trainable) or _trains(cls)}
 

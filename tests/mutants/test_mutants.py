@@ -11,6 +11,7 @@ MUTANTS = read_mutants()
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
 def test_a_mutant_changes_the_code_and_still_is_python(mutant: Mutant) -> None:
+    assert not mutant.is_stale, f"stands in other places, or in another number of them, than {mutant.count}"
     text = (SOURCE / mutant.path).read_text(encoding="utf-8")
     mutated = ast.parse(mutant.applied_to(text))
     assert ast.dump(mutated) != ast.dump(ast.parse(text))

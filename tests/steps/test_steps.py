@@ -19,25 +19,33 @@ def _written(name: str) -> dict[str, Any]:
     return written
 
 
-@pytest.fixture(scope="module")
-def steps() -> dict[str, Any]:
-    return snapshots.steps()
+def _names(written: dict[str, Any]) -> list[str]:
+    return list(dict.fromkeys(entry.partition(": ")[0] for entry in written))
 
 
-def test_optimisers_are_those_written_down() -> None:
-    assert json.loads(json.dumps(snapshots.optimisers())) == _written("optimisers")
+def test_every_model_and_variant_is_written_down() -> None:
+    assert _names(_written("optimisers")) == list(snapshots.trained_classes())
+    assert _names(_written("steps")) == [*snapshots.trained_classes(), *snapshots.VARIANTS]
 
 
-def test_every_model_has_its_steps_written_down(steps: dict[str, Any]) -> None:
-    assert steps.keys() == _written("steps").keys()
+@pytest.mark.parametrize("name", _names(_written("optimisers")))
+def test_optimisers_are_those_written_down(name: str) -> None:
+    assert json.loads(json.dumps(snapshots.optimisers_of(name))) == _of(name, "optimisers")
 
 
-@pytest.mark.parametrize("entry", _written("steps"))
-def test_steps_are_those_written_down(entry: str, steps: dict[str, Any]) -> None:
-    now, written = steps[entry], _written("steps")[entry]
-    assert [update[0] for update in now["updates"]] == [update[0] for update in written["updates"]]
-    assert now["networks"].keys() == written["networks"].keys()
-    assert not list(_differences(now, written))
+@pytest.mark.parametrize("name", _names(_written("steps")))
+def test_steps_are_those_written_down(name: str) -> None:
+    made, expected = snapshots.steps_of(name), _of(name, "steps")
+    assert made.keys() == expected.keys()
+    for entry, written in expected.items():
+        now = made[entry]
+        assert [update[0] for update in now["updates"]] == [update[0] for update in written["updates"]]
+        assert now["networks"].keys() == written["networks"].keys()
+        assert not list(_differences(now, written)), entry
+
+
+def _of(name: str, what: str) -> dict[str, Any]:
+    return {entry: made for entry, made in _written(what).items() if entry.partition(": ")[0] == name}
 
 
 def _differences(now: dict[str, Any], written: dict[str, Any]) -> Iterator[str]:
