@@ -267,5 +267,6 @@ def test_list_shows_families_and_abilities(hizumi):
         "explicit, tractable",
         "explicit, approximate",
         "implicit",
+        "codes",
         "image to image",
     ]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hizumi.errors import UsageError
-from hizumi.evaluation.collapse import check_samples, clusters_missed
+from hizumi.evaluation.collapse import check_samples, clusters_missed, way_to_noise
 from hizumi.evaluation.extractors import extractor
 from hizumi.models import DCGAN, Autoencoder
 
@@ -43,8 +43,28 @@ def test_findings() -> None:
     assert (wholly.name, wholly.severity) == ("mode collapse", "problem")
     (noise,) = check_samples(real, np.random.default_rng(0).uniform(-50, 50, (256, 2)))
     assert (noise.name, noise.severity) == ("samples unlike the data", "problem")
+    # Parts that lie all alike: a sample with a little noise is far from each, and yet a recognisable part.
+    part, generator = np.random.default_rng(1).uniform(-1, 1, 200), np.random.default_rng(2)
+    alike = part + generator.normal(0, 0.02, (150, 200))
+    (recognisable,) = check_samples(alike, alike + generator.normal(0, 0.1, alike.shape))
+    assert (recognisable.name, recognisable.severity) == ("samples unlike the data", "warning")
+    shades = np.repeat([[-1.0], [-0.5], [0.0], [0.5], [1.0]], 40, axis=0) * np.ones(200)
+    (grey,) = check_samples(shades, 0.2 + generator.normal(0, 0.01, (100, 200)))  # near to noise neither, but all alike
+    assert (grey.name, grey.severity) == ("samples unlike the data", "problem")
+    (untrained,) = check_samples(alike, generator.uniform(-1, 1, alike.shape))
+    assert (untrained.name, untrained.severity) == ("samples unlike the data", "problem")
     (broken,) = check_samples(real, np.full((4, 2), np.nan))
     assert broken.name == "samples not finite"
+
+
+def test_way_to_noise_is_known_at_both_ends_and_between() -> None:
+    real = np.stack(np.meshgrid(*2 * [np.linspace(0, 1, 11)]), -1).reshape(-1, 2)  # neighbours are 0.1 apart
+    assert way_to_noise(real, real + np.array([0.1, 0.0])) == 0
+    wide = np.repeat(np.eye(8), 2, axis=0)  # pairs of equal items, whose distance to each other is 0
+    noise = np.random.default_rng(5).uniform(0, 1, (4000, 8))
+    assert way_to_noise(wide, noise) == pytest.approx(1, abs=0.05)
+    half = np.median(np.min(np.linalg.norm(noise[:, None] - np.eye(8)[None], axis=2), axis=1)) / 2
+    assert way_to_noise(wide, np.full((4000, 8), [1 + half, *7 * [0.0]])) == pytest.approx(0.5, abs=0.03)
 
 
 def test_identical_items_are_one_cluster() -> None:

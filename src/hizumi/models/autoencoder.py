@@ -26,7 +26,7 @@ class Autoencoder(Autoencodes):
     """
 
     card = Card(
-        family="explicit, approximate",
+        family="codes",
         idea="squeeze an item through a narrow code and rebuild it",
         paper="Hinton & Salakhutdinov, Reducing the dimensionality of data with neural networks, Science 2006",
     )

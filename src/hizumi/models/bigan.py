@@ -25,6 +25,9 @@ class BiGAN(Adversarial, HasOpponent, Autoencodes):
 
     The critic sees an item together with a code, and tells (x, E(x)) from (G(z), z). Where it cannot, E inverts G.
 
+    Differences from BiGAN: codes are normal, not uniform; the critic steps first and then E and G, not all at once;
+    weight decay acts on all parameters, also on gains and biases, which the authors leave out; E and G are averaged.
+
     Args:
         latent: Dimensions of the code, drawn from N(0, I).
         width: Channels of the first convolutions.

@@ -24,7 +24,7 @@ class DeepAutoencoder(LayerByLayer, Autoencodes):
     """
 
     card = Card(
-        family="explicit, approximate",
+        family="codes",
         idea="start a deep autoencoder from machines that were trained layer by layer",
         paper="Hinton & Salakhutdinov, Reducing the dimensionality of data with neural networks, Science 2006",
     )

@@ -32,7 +32,7 @@ class EncoderClassifier(CanEncode, LearnsClasses):
     """
 
     card = Card(
-        family="explicit, approximate",
+        family="codes",
         idea="cut the decoder off, put a classifier on the codes: frozen encoder first, then fine-tuned",
         paper="Hinton & Salakhutdinov, Reducing the dimensionality of data with neural networks, Science 2006",
         needs=("labels",),

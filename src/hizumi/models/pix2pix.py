@@ -14,6 +14,9 @@ from hizumi.training import Budget, Card, Preset, linear_to_zero
 class Pix2Pix(CanTranslate, HasTargetChannels):
     """Conditional GAN from an image to its partner, with an L1 term and a discriminator of patches.
 
+    Differences from the paper: no jitter, which resizes, crops and mirrors each pair at random; batches of 8 with
+    instance norm, where the paper mostly has batches of 1; `translate` leaves dropout out unless asked.
+
     Args:
         target_channels: Channels of what the images turn into; None for as many as they have.
         width: Channels of the first convolution of both networks.

@@ -15,6 +15,10 @@ class ProgressiveGAN(Adversarial):
 
     The budget is divided evenly: the base map, then for each doubling a time to fade in and a time to settle.
 
+    Differences from the authors' code: Adam starts afresh where a level enters, but not again where its fade ends; and
+    the default budget shows 80,000 images in all, where theirs shows 600,000 for each fade and as many for each rest:
+    samples still get better at its end.
+
     Args:
         latent: Dimensions of the code, drawn from N(0, I).
         width: Channels at full size; twice as many on each level below, at most eight times.

@@ -20,6 +20,10 @@ class UnrolledGAN(Adversarial, HasOpponent):
     does not do it. The steps looked ahead are those that the discriminator's own Adam would take on the same batch,
     its moments carried on, and the generator's gradient passes through all of them.
 
+    Differences from the authors' demonstration: the discriminator steps first, the generator after it; hidden layers
+    are LeakyReLU with PyTorch's own start, not tanh with an orthogonal one; both players have one learning rate, which
+    falls; the generator is averaged.
+
     Args:
         latent: Dimensions of the code, drawn from N(0, I).
         width: Channels of the discriminator's first convolution, for images.

@@ -11,7 +11,7 @@ from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from hizumi.data.stream import Batches, in_order
 from hizumi.models.abilities import Autoencodes, HasLikelihood, HasPrior, LogLikelihood
 from hizumi.networks.precision import at_least_single
-from hizumi.training import Budget, Card, Preset, drop_at
+from hizumi.training import Budget, Card, Preset, TrainingOptions, drop_at
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)
 HELD_OUT_SHARE = 0.1  # of the training data, for the variance that is left at the end
@@ -48,7 +48,10 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
         paper="Kingma & Welling, Auto-encoding variational Bayes, ICLR 2014",
     )
     default_budget = Budget(steps=3000)
-    presets = {"small": Preset(lambda: VAE(width=8, latent=4))}
+    presets = {
+        "fast": Preset(lambda: VAE(latent=16, width=16), TrainingOptions(budget=Budget(steps=1500), batch_size=64)),
+        "small": Preset(lambda: VAE(width=8, latent=4)),
+    }
     codes_noise: Tensor
 
     def __init__(

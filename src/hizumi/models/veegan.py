@@ -17,6 +17,9 @@ class VEEGAN(Adversarial, HasOpponent, Autoencodes):
     of the ratio of their densities, so the generator steps down the bare logit. The reconstructor F learns to invert G
     alone: on modes that G misses, F(x) is unlike the prior, which the discriminator notices.
 
+    Differences from the authors' code: noise on the codes that the discriminator sees, which `code_noise` 0 leaves
+    out; learning rates that fall; an averaged generator.
+
     Args:
         latent: Dimensions of the code, drawn from N(0, I).
         width: Channels of the first convolutions, for images.

@@ -14,6 +14,10 @@ class WGANGP(Adversarial, HasOpponent):
 
     The critic has no batch norm: the penalty is on the slope at each item by itself.
 
+    Differences from the authors' code: without `residual`, convolutions start from DCGAN's N(0, 0.02²), so that the
+    critic's slope starts far below that of the authors', whose layers start at He's or Glorot's scale; the generator is
+    averaged.
+
     Args:
         latent: Dimensions of the code, drawn from N(0, I).
         width: Channels of the critic's first convolution.

@@ -5,7 +5,7 @@ from typing import Literal
 
 from hizumi.errors import DataError
 
-FAMILIES = ("explicit, tractable", "explicit, approximate", "implicit", "image to image")
+FAMILIES = ("explicit, tractable", "explicit, approximate", "implicit", "codes", "image to image")
 """Families of generative models, by how they treat the density of the data, in the order of catalogues."""
 
 

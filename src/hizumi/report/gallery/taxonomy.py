@@ -10,6 +10,7 @@ BRANCHES = {
     "explicit, tractable": ("explicit density", "tractable", "the likelihood itself"),
     "explicit, approximate": ("explicit density", "approximate", "a bound, or an energy"),
     "implicit": ("implicit density", "", "samples, no density"),
+    "codes": ("no density", "", "an item from its code"),
     "image to image": ("image to image", "", "one image from another"),
 }
 LINE_HEIGHT = 0.24  # inches
