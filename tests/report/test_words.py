@@ -1,9 +1,11 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from hizumi.calibration import Calibration
 from hizumi.evaluation import Estimate
 from hizumi.report import Finding, ReportContent
 from hizumi.report.rates import at_rates
@@ -49,6 +51,21 @@ def test_promise_against_what_happened(
     content = changed(parts, false_alarm_rate=0.01, realised_false_alarm_rate=Estimate(0.02, *interval))
     (found,) = [c for c in consequences(content) if words in c.text.replace("\u00a0", " ")]
     assert found.is_pressing == is_pressing
+
+
+def test_a_rate_that_few_images_cannot_promise_is_no_broken_promise(parts: dict[str, Any]) -> None:
+    calibration = Calibration.fit(np.linspace(0.1, 0.2, 6), false_alarm_rate=0.01)
+    realised = Estimate(1 / 7, 0.03, 0.4)
+    now = {"false_alarm_rate": 0.01, "realised_false_alarm_rate": realised}
+    (found,) = [s for s in sentences(changed(parts | {"calibration": calibration}, **now)) if "were flagged" in s]
+    assert "where 1 % was asked for, and 6 held-out good images can promise 14.3 % at the lowest" in found
+    assert found.endswith("within chance.")
+    differences = ["less sharp"]
+    content = replace(changed(parts, **now), differences=differences)
+    (unlike,) = [c for c in consequences(content) if "less sharp" in c.text]
+    assert unlike.is_pressing  # 99 held-out images promise the 1 % that was asked
+    (unlike,) = [c for c in consequences(replace(content, calibration=calibration)) if "less sharp" in c.text]
+    assert not unlike.is_pressing
 
 
 def test_pressing_matters_come_first(parts: dict[str, Any]) -> None:

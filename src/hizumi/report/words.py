@@ -247,11 +247,18 @@ def _unlike(result: Evaluation, content: ReportContent) -> list[Consequence]:
     """What the images tested differ in; pressing where the scores show it."""
     if not content.differences:
         return []
-    is_harmful = result.false_alarm_rate < result.realised_false_alarm_rate.low or result.image_auroc.high < CHANCE
+    expected = _expected_rate(result, content.calibration)
+    is_harmful = expected < result.realised_false_alarm_rate.low or result.image_auroc.high < CHANCE
     what = f"{'good ' if result.normal_count else ''}{content.noun}s"
     sentence = f"Most {what} here are unlike those it learned from: {', '.join(content.differences)}."
     advice = " Record new ones as those were, or fit on good ones like these." if is_harmful else ""
     return [Consequence(f"{sentence}{advice}", is_pressing=is_harmful)]
+
+
+def _expected_rate(result: Evaluation, calibration: Calibration) -> float:
+    """The false-alarm rate asked for, or the lowest that so few held-out inputs can promise."""
+    lowest = 1 / (len(calibration.scores) + 1) if calibration.threshold.rule == "conformal" else 0.0
+    return max(result.false_alarm_rate, lowest)
 
 
 def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
@@ -259,8 +266,12 @@ def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
     if not result.normal_count:
         return Consequence(f"The test set has no good {noun}s: how many false alarms it raises is not known.")
     realised, asked = result.realised_false_alarm_rate, result.false_alarm_rate
+    expected = _expected_rate(result, content.calibration)
     measured = f"{percent(realised.value)} of the good {noun}s were flagged, where {percent(asked)} was asked for"
-    if asked < realised.low:
+    if expected > asked:
+        few = count(len(content.calibration.scores), f"held-out good {noun}")
+        measured += f", and {few} can promise {percent(expected)} at the lowest"
+    if expected < realised.low:
         advice = (
             f"These good {noun}s differ from those it was calibrated on: calibrate again with good {noun}s like them, "
             "and if one part was recorded several times, name it in the group column of a CSV manifest."
