@@ -19,6 +19,7 @@ import re
 
 SHORTAGES = re.compile(
     r"not enough memory|can.?t allocate|cannot allocate|could not allocate|failed to allocate|unable to allocate"
+    r"|could not (?:create|execute) a primitive(?! descriptor)"  # of oneDNN
     r"|out of memory|bad.?alloc|can.t start new thread|failed to map segment",
     re.IGNORECASE,
 )

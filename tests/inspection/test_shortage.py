@@ -56,6 +56,8 @@ def test_other_errors_are_no_shortage() -> None:
     with pytest.raises(RuntimeError, match="shapes do not match"):
         list(in_batches(broken, [Piece(0, "a.png", np.zeros((4, 1, 8, 9), np.uint8))]))
     assert not is_shortage(DataError("a.png: is damaged"))
+    assert is_shortage(RuntimeError("could not create a primitive"))
+    assert not is_shortage(RuntimeError("could not create a primitive descriptor for a convolution"))
 
 
 def test_a_training_step_that_does_not_fit_names_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 
@@ -16,7 +17,7 @@ from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches, View, as_source, in_order
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
-from hizumi.errors import DataError, NotFittedError
+from hizumi.errors import DataError, NotFittedError, ShortageError, is_shortage
 from hizumi.objectives import absolute_difference
 from hizumi.training import loop
 from hizumi.training.card import Card
@@ -168,7 +169,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             _build(self, source.shape)
             device = fabric.device if fabric is not None else torch.device("cpu")
             self.to(device).eval()
-            with torch.no_grad():
+            with torch.no_grad(), _enough_memory(type(self).__name__, source):
                 self.fit_statistics(View(training, function=lambda batch: batch.to(device)))
                 self.to(device)  # buffers that it has just made
                 if reference is not None:
@@ -250,6 +251,18 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         if self.vector_mean is None or self.vector_scale is None:
             return items
         return (items - self.vector_mean.to(items.device)) / self.vector_scale.to(items.device)
+
+
+@contextmanager
+def _enough_memory(name: str, source: Batches) -> Iterator[None]:
+    """Say what was being estimated where memory runs out."""
+    try:
+        yield
+    except Exception as error:  # libraries raise their own types where memory runs out
+        if not is_shortage(error):
+            raise
+        what = f"fitting the statistics of {name} on {len(source)} items of {'x'.join(map(str, source.shape))}"
+        raise ShortageError.of(error, what, "fit on fewer or smaller items") from error
 
 
 def _build(detector: Detector, shape: tuple[int, ...]) -> None:
