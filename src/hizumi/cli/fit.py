@@ -12,6 +12,7 @@ from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.progress import resumable
 from hizumi.cli.summary import result_of_fit, show_fit, show_plan
+from hizumi.registry.names import refuse_unknown
 from hizumi.runs.folder import open_run_folder
 
 if TYPE_CHECKING:
@@ -43,13 +44,16 @@ def fit(
 
     Anomalous records, where the data are labelled, are left alone. An interrupted run goes on with --resume.
     """
+    refuse_unknown(detector, "detector")
+    parsed = options.parsed_settings(settings or ())
+    folder = run.folder_beside(output, "bundle", "parts.hizumi")
+
     from hizumi.inspection import save
     from hizumi.registry import make_detector, specify
 
-    chosen = make_detector(detector, options.parsed_settings(settings or ()), inspection.preset)
+    chosen = make_detector(detector, parsed, inspection.preset)
     training_options = run.options(training)
     inspector = inspection.inspector(chosen, sizing, training_options)
-    folder = run.folder_beside(output, "bundle", "parts.hizumi")
     manifest = source.open(data, motion=inspector.wants_motion)
     if run.dry_run:
         show_plan(inspector.plan(manifest, strict=run.strict), json_to, "fit")

@@ -226,12 +226,14 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         """Change threshold, rate or rule without fitting again; best-f1 takes `labelled` data with anomalies.
 
         A `threshold` of your own, in units of the score, comes in place of a rule; that of maps keeps to the rate.
+        Labelled records that cannot be read are left out and added to `failures_`.
         """
         check_is_fitted(self, "detector_")
         if threshold is not None and not (rule is None and labelled is None):
             raise UsageError("a threshold of your own leaves nothing to a rule or to labelled data; give one of them")
         if labelled is not None:
-            self.calibration_ = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
+            self.calibration_, unread = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
+            self.failures_ = (*self.failures_, *unread)
         else:
             self.calibration_ = self.calibration_.with_(
                 rule=rule, false_alarm_rate=false_alarm_rate, threshold=threshold
@@ -380,11 +382,17 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         )
         return calibration, unread
 
-    def _with_labelled(self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None) -> Calibration:
+    def _with_labelled(
+        self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None
+    ) -> tuple[Calibration, list[Failure]]:
         known = replace(manifest, records=tuple(record for record in manifest.records if record.label is not None))
-        items = self._strictly_scored(known)
+        scored = list(self.scorer().score(known, pictures=False))
+        items = [item for item in scored if isinstance(item, Scored)]
+        unread = [item for item in scored if isinstance(item, Failure)]
+        if unread and not items:
+            raise DataError(f"none of {len(unread)} labelled records could be read; the first: {unread[0].reason}")
         now = self.calibration_
-        return Calibration.fit(
+        calibration = Calibration.fit(
             now.scores,
             rule=rule or "best-f1",
             false_alarm_rate=false_alarm_rate or now.false_alarm_rate,
@@ -397,6 +405,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             ),
             folds=self.folds,
         )
+        return calibration, unread
 
 
 def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:
