@@ -29,6 +29,7 @@ from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, in_batches, prepare
 from hizumi.preprocessing.choosing import split_for_fit, with_validation
 from hizumi.registry import detector_class
+from hizumi.runs.parameters import set_nested
 from hizumi.runs.record import notes_on, run_record
 from hizumi.training import Preset, TrainingOptions
 from hizumi.training.loop import make_fabric
@@ -165,6 +166,12 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         fit_seconds = round(time.monotonic() - started, 2)
         self.options_ = record | self._calibration_record(manifest, store) | {"fit_seconds": fit_seconds}
         self.is_main_process_ = fabric.is_global_zero
+        return self
+
+    def set_params(self, **parameters: Any) -> Self:
+        """As scikit-learn does; names such as `training__seed` or `detector__model__latent` reach into the parts."""
+        parts = {"training": self._training, "detector": self._new_detector}
+        set_nested(self, super().set_params, parameters, parts)
         return self
 
     def check(self) -> None:
@@ -309,8 +316,11 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     def _preset(self) -> Preset | None:
         return None if self.preset is None else preset_of(self._detector_type(), self.preset)
 
+    def _training(self) -> TrainingOptions:
+        return self.training or TrainingOptions()
+
     def _training_options(self) -> TrainingOptions:
-        options, preset = self.training or TrainingOptions(), self._preset()
+        options, preset = self._training(), self._preset()
         return options if preset is None else preset.completing(options)
 
     def _data_options(self, *, strict: bool, observe: Observer | None = None) -> DataOptions:
