@@ -1,13 +1,17 @@
 """What must fail does so before torch is imported, which takes seconds."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from hizumi.cli import app
+from hizumi.registry import find_detectors, find_models
+from hizumi.registry.names import names_of
 
 RUN = """
 import sys
@@ -36,6 +40,78 @@ def test_a_missing_bundle_is_named_before_torch_is_imported(arguments: list[str]
     assert done.returncode == 2
     assert done.stderr == "Error: missing.hizumi: cannot be read: No such file or directory\n"
     assert done.stdout == "[]\n"
+
+
+WRONG = {
+    "fit nowhere": "nowhere: there is no such file or folder",
+    "fit digts": "did you mean 'digits'?",
+    "fit digits -d gnomaly": "no detector is called 'gnomaly'; did you mean ganomaly",
+    "fit digits --image-size big": "--image-size big is no size",
+    "fit digits --window 3": "--window 3 is no window",
+    "fit digits --rule conformall": "there is no threshold rule 'conformall'",
+    "fit digits --false-alarm-rate 2": "false_alarm_rate must lie between 0 and 1",
+    "fit digits --calibration-share 1.5": "--calibration-share is 1.5",
+    "fit digits --folds 1": "--folds",
+    "fit digits --steps 0": "--steps",
+    "fit digits --batch-size 0": "--batch-size",
+    "fit digits --seed -1": "--seed",
+    "fit digits --set latent": "--set latent is no setting",
+    "fit digits -o parts": "--output parts is no name for a bundle",
+    "fit digits --resume --restart": "exclude each other",
+    "evaluate {file} nowhere": "nowhere: there is no such file or folder",
+    "inspect {file} nowhere": "nowhere: there is no such file or folder",
+    "inspect {file} no1 no2": "no1: there is no such file or folder",
+    "compare nowhere": "nowhere: there is no such file or folder",
+    "compare digits -d pca,gnomaly": "no detector is called 'gnomaly'",
+    "compare digits --seeds 0": "--seeds",
+    "calibrate {file}": "nothing to change",
+    "calibrate {file} --rule best": "there is no threshold rule 'best'",
+    "calibrate {file} --labelled nowhere": "nowhere: there is no such file or folder",
+    "export {file} --data nowhere": "nowhere: there is no such file or folder",
+    "model train vea digits": "no model is called 'vea'; did you mean veegan or vae",
+    "model train vae nowhere": "nowhere: there is no such file or folder",
+    "model train vae digits --targets nowhere": "nowhere: there is no such file or folder",
+    "model sample {file} -n 0": "--count",
+    "model reconstruct {file} nowhere out": "nowhere: there is no such file or folder",
+    "model likelihood {file} nowhere": "nowhere: there is no such file or folder",
+    "model evaluate {file} nowhere": "nowhere: there is no such file or folder",
+}
+
+RUN_ALL = """
+import json, sys
+from hizumi.cli import main
+for line in json.load(sys.stdin):
+    try:
+        main(line.split())
+    except SystemExit as ended:
+        sys.stderr.write(f"{ended.code} {line}\\n")
+print(sorted({"torch", "sklearn", "scipy"} & set(sys.modules)))
+"""
+
+
+def test_wrong_paths_and_options_are_named_before_torch_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "file.hizumi").write_bytes(b"not read")
+    lines = [line.format(file="file.hizumi") for line in WRONG]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_ALL],
+        input=json.dumps(lines),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout == "[]\n"
+    printed = done.stderr.splitlines()
+    assert printed[1::2] == [f"2 {line}" for line in lines]
+    for said, words in zip(printed[::2], WRONG.values(), strict=True):
+        assert said.startswith("Error: ")
+        assert words in said
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".run"] == []
+
+
+def test_names_read_from_files_are_those_that_the_registry_finds() -> None:
+    assert list(names_of("detector")) == list(find_detectors())
+    assert list(names_of("model")) == list(find_models())
 
 
 def test_sigterm_ends_as_ctrl_c_does_with_a_status_of_its_own(hizumi, monkeypatch):

@@ -14,6 +14,7 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 
 from hizumi.data import deal_folds, open_source
 from hizumi.detectors import Mahalanobis, Reconstruction
@@ -384,3 +385,23 @@ def test_a_deep_belief_network_does_not_take_absurd_rows_for_normal_ones():
     rows = np.random.default_rng(0).normal(size=(80, 3))
     inspector = Inspector("dbn_one_class_svm", training=TrainingOptions(budget=Budget(steps=60))).fit(rows)
     assert (inspector.predict([[1e38, 0, 0], [0, -1e38, 0], [0, 0, 1e10], [1e10] * 3]) == -1).all()
+
+
+def test_scikit_learn_reaches_into_the_parts() -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    inspector = Inspector("pca").set_params(training__seed=3, detector__variance_share=0.5, false_alarm_rate=0.1)
+    assert (inspector.training.seed, inspector.detector.variance_share, inspector.false_alarm_rate) == (3, 0.5, 0.1)
+    again = clone(inspector).set_params(training__batch_size=5)
+    assert (again.training.seed, again.training.batch_size, inspector.training.batch_size) == (3, 5, None)
+    deep = Inspector("reconstruction").set_params(detector__model__width=8)
+    assert deep.detector.model.width == 8
+    with pytest.raises(UsageError, match="training__sed: TrainingOptions has no 'sed'; it has budget, batch_size"):
+        inspector.set_params(training__sed=3)
+    with pytest.raises(UsageError, match="modle__width: Inspector has no part 'modle'; it has training and detector"):
+        inspector.set_params(modle__width=3)
+    with pytest.raises(UsageError, match="has no setting 'smoothin'; did you mean smoothing"):
+        Inspector("pca").set_params(detector__smoothin=2)
+    grid = {"training__seed": [1, 2], "false_alarm_rate": [0.3, 0.1]}
+    search = GridSearchCV(Inspector("pca"), grid, scoring="accuracy", cv=2).fit(rows, np.ones(60))
+    assert search.best_params_["false_alarm_rate"] == 0.1
+    assert search.best_estimator_.options_["training"]["seed"] == search.best_params_["training__seed"]

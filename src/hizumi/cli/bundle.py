@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hizumi.calibration import check_rule
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured, print_table
 from hizumi.cli.summary import (
@@ -21,8 +22,10 @@ from hizumi.runs.results import changed_result, exported_result
 from hizumi.storage.files import printable
 
 
+@options.grouped
 def calibrate(
     bundle: options.BundlePath,
+    *,
     false_alarm_rate: Annotated[
         float | None,
         typer.Option("--false-alarm-rate", metavar="R", help="Share of good parts that may be called anomalous."),
@@ -35,7 +38,12 @@ def calibrate(
     ] = None,
     labelled: Annotated[
         str | None,
-        typer.Option("--labelled", metavar="DATA", help="Labelled data with anomalies, for the best-f1 rule."),
+        typer.Option(
+            "--labelled",
+            metavar="DATA",
+            callback=options.refuse_absent,
+            help="Labelled data with anomalies, for the best-f1 rule.",
+        ),
     ] = None,
     threshold: Annotated[
         float | None,
@@ -44,20 +52,25 @@ def calibrate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write; BUNDLE itself if not given.")
     ] = None,
+    source: options.SourceArguments,
     json_to: options.JsonTo = None,
 ) -> None:
     """Change the false-alarm rate or rule of a bundle.
 
     Nothing is fitted again: the bundle keeps the scores of its held-out good images.
     """
-    from hizumi.data import Manifest, open_source
-    from hizumi.inspection import load, save
-
     if false_alarm_rate is None and rule is None and labelled is None and threshold is None:
         raise UsageError("nothing to change: give --false-alarm-rate, --rule, --labelled or --threshold")
+    check_rule(rule or "conformal", 0.5 if false_alarm_rate is None else false_alarm_rate)
+
+    from hizumi.data import Manifest
+    from hizumi.inspection import load, save
+
     inspector = load(bundle)
     before = inspector.calibration_
-    known = Manifest(()) if labelled is None else open_source(labelled, motion=inspector.uses_motion)
+    known = Manifest(())
+    if labelled is not None:
+        known = source.open(labelled, motion=inspector.uses_motion, table=inspector.preprocessing_.table)
     inspector.calibrate(
         false_alarm_rate=false_alarm_rate,
         rule=rule,
@@ -65,9 +78,10 @@ def calibrate(
         threshold=threshold,
     )
     output = save(inspector, output or bundle)
-    result = changed_result(inspector.calibration_, known.notes, unread(known.unopened))
+    failures, unopened = unread(inspector.failures_), unread(known.unopened)
+    result = changed_result(inspector.calibration_, known.notes, failures, unopened)
     console = answer(result | {"bundle": str(output)}, json_to)
-    show_remarks(console, known.notes, (), unread(known.unopened))
+    show_remarks(console, known.notes, failures, unopened)
     rows = [
         [name, each.rule, f"{each.false_alarm_rate:.6g}", f"{each.threshold.value:.6g}"]
         for name, each in (("before", before), ("now", inspector.calibration_))

@@ -12,8 +12,10 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import result_of_assessment
+from hizumi.cli.summary import result_of_assessment, show_remarks, unread
 from hizumi.errors import DataError, HizumiError, UsageError
+from hizumi.registry.names import refuse_unknown
+from hizumi.registry.standard import STANDARD
 from hizumi.runs.results import comparison_result, comparison_rows, verdict_rows
 
 if TYPE_CHECKING:
@@ -37,7 +39,9 @@ def compare(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")] = Path(
         "hizumi-compare"
     ),
-    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Runs of each detector, with seeds 0 to N-1.")] = 1,
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", min=1, help="Runs of each detector, with seeds 0 to N-1.")
+    ] = 1,
     sizing: options.SizingArguments,
     inspection: options.InspectorArguments,
     source: options.SourceArguments,
@@ -50,17 +54,19 @@ def compare(
     Writes one report.html, result.json, runs.csv, verdicts.csv with the score of each image in each run, and the bundle
     of each run, in bundles/.
     """
+    names = list(dict.fromkeys(options.names_between_commas(detectors)))
+    if not names:
+        raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
+    for name in names:
+        if name != STANDARD:
+            refuse_unknown(name, "detector")
+    options.refuse_unwritable(output / "report.html")
+
     from hizumi.data.masks import with_usable_masks
     from hizumi.report import summarise, write_comparison
     from hizumi.report.tables import folds_of, wasted_rankings
     from hizumi.storage.tables import write_csv, write_json
 
-    names = list(dict.fromkeys(options.names_between_commas(detectors)))
-    if not names:
-        raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
-    if seeds < 1:
-        raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
-    options.refuse_unwritable(output / "report.html")
     with tempfile.TemporaryDirectory(prefix="hizumi-") as cache:
         inspectors = {
             (name, seed): inspection.inspector(name, sizing, training.options(seed=seed), cache)
@@ -79,13 +85,17 @@ def compare(
     if not runs.rows:
         raise next(iter(runs.failed.values()))
     summary = summarise(runs.rows)
-    result = comparison_result(manifest.name, summary, runs.rows, runs.failed)
+    failures, unopened = list(runs.unread.items()), unread(manifest.unopened)
+    result = comparison_result(manifest.name, summary, runs.rows, runs.failed, manifest.notes, failures, unopened)
     write_comparison(output / "report.html", list(runs.contents.values()), runs.rows)
     write_json(output / "result.json", result)
     write_csv(output / "runs.csv", comparison_rows(runs.rows))
-    write_csv(output / "verdicts.csv", runs.verdicts)
+    in_runs = {row["name"] for row in runs.verdicts}
+    without = verdict_rows((), (), (), [each for each in (*failures, *unopened) if each[0] not in in_runs])
+    write_csv(output / "verdicts.csv", [*runs.verdicts, *without])
     console = answer(result, json_to)
     _show(console, summary, wasted_rankings(summary, folds_of(runs.rows)), runs.failed)
+    show_remarks(console, manifest.notes, failures, unopened)
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
     console.print(f"The bundles are in {output / 'bundles'}.")
     if runs.failed:
@@ -103,6 +113,7 @@ class _Runs:
     rows: list[dict[str, Any]] = field(default_factory=list)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     failed: dict[str, HizumiError] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)  # names and reasons, from training and test alike
 
 
 def _run_all(
@@ -127,6 +138,7 @@ def _run_all(
         run = {"detector": name, "seed": seed}
         bundle = save(inspector, output / "bundles" / f"{_file_name(name)}-{seed}.hizumi")
         runs.rows.append(run | {"bundle": str(bundle)} | result_of_assessment(content))
+        runs.unread |= dict([*unread(inspector.failures_), *content.failures])
         each = verdict_rows(content.verdicts, content.kinds, content.labels.tolist(), content.failures)
         runs.verdicts += [run | row for row in each]
         runs.contents.setdefault(name, content)

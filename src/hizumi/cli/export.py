@@ -8,7 +8,8 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, WARNING, answer, coloured
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import show_parity
+from hizumi.cli.summary import show_parity, show_remarks, unread
+from hizumi.runs.results import exporting_result
 
 
 @options.grouped
@@ -31,6 +32,7 @@ def export(
         typer.Option(
             "--data",
             metavar="DATA",
+            callback=options.refuse_absent,
             help="What the bundle was fitted on, or any good images of the same kind; where it lay, if not given.",
         ),
     ] = None,
@@ -42,12 +44,13 @@ def export(
     The images that set the threshold are scored by both, or any good ones, which leave the threshold as it is. hizumi
     inspect takes the new bundle as it takes the old one.
     """
+    output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
+    options.refuse_unwritable(output)
+
     from hizumi.export import export as exported
     from hizumi.inspection import load
 
     inspector = load(bundle)
-    output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
-    options.refuse_unwritable(output)
     given = (
         None if data is None else source.open(data, motion=inspector.uses_motion, table=inspector.preprocessing_.table)
     )
@@ -61,8 +64,10 @@ def export(
             observe=observe,
         )
     parity = done.parity.to_dict()
-    console = answer({"bundle": str(output), "engine": to, "precision": precision, **parity}, json_to)
+    result = exporting_result(parity, done.notes, unread(done.failures), unread(done.unopened))
+    console = answer({"bundle": str(output), "engine": to, "precision": precision, **result}, json_to)
     show_parity(console, parity)
+    show_remarks(console, done.notes, unread(done.failures), unread(done.unopened))
     if done.parity.changed > done.parity.borderline:
         console.print(coloured("Verdicts change: look at what it costs before you use it.", WARNING))
     console.print(coloured(f"Wrote {output}.", GOOD))

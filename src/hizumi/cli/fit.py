@@ -13,6 +13,7 @@ from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.progress import resumable
 from hizumi.cli.summary import result_of_fit, show_fit, show_plan
 from hizumi.errors import UsageError
+from hizumi.registry.names import refuse_unknown
 from hizumi.registry.standard import STANDARD
 from hizumi.runs.folder import open_run_folder
 
@@ -47,18 +48,19 @@ def fit(
 
     Anomalous records, where the data are labelled, are left alone. An interrupted run goes on with --resume.
     """
+    parsed = options.parsed_settings(settings or ())
+    if detector != STANDARD:
+        refuse_unknown(detector, "detector")
+    elif parsed:
+        raise UsageError(f"--set {next(iter(parsed))} is for a detector that is named: give -d NAME with it")
+    folder = run.folder_beside(output, "bundle", "parts.hizumi")
+
     from hizumi.inspection import save
     from hizumi.registry import make_detector, specify
 
-    chosen: str | Detector = detector
-    parsed = options.parsed_settings(settings or ())
-    if detector != STANDARD:
-        chosen = make_detector(detector, parsed, inspection.preset)
-    elif parsed:
-        raise UsageError(f"--set {next(iter(parsed))} is for a detector that is named: give -d NAME with it")
+    chosen: str | Detector = detector if detector == STANDARD else make_detector(detector, parsed, inspection.preset)
     training_options = run.options(training)
     inspector = inspection.inspector(chosen, sizing, training_options)
-    folder = run.folder_beside(output, "bundle", "parts.hizumi")
     manifest = source.open(data, motion=inspector.wants_motion)
     if run.dry_run:
         show_plan(inspector.plan(manifest, strict=run.strict), json_to, "fit")

@@ -29,7 +29,12 @@ def inspect(
     bundle: options.BundlePath,
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATHS...", show_default=False, help="Images, folders, or one file that holds arrays."),
+        typer.Argument(
+            metavar="PATHS...",
+            show_default=False,
+            callback=options.refuse_all_absent,
+            help="Images, folders, or one file that holds arrays.",
+        ),
     ],
     json_to: options.JsonTo = None,
     csv_to: options.CsvTo = None,

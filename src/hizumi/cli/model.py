@@ -27,7 +27,13 @@ app = typer.Typer(
 )
 
 Input = Annotated[
-    str, typer.Argument(metavar="IN", show_default=False, help="An image, a folder, a table, or a built-in set.")
+    str,
+    typer.Argument(
+        metavar="IN",
+        show_default=False,
+        callback=options.refuse_absent,
+        help="An image, a folder, a table, or a built-in set.",
+    ),
 ]
 Output = Annotated[
     Path, typer.Argument(metavar="OUT", show_default=False, help="Folder for images, or a .csv file for rows.")
@@ -38,7 +44,7 @@ app.command()(train)
 @app.command()
 def sample(
     model: options.ModelPath,
-    count: Annotated[int, typer.Option("--count", "-n", metavar="N", help="How many.")] = 64,
+    count: Annotated[int, typer.Option("--count", "-n", metavar="N", min=1, help="How many.")] = 64,
     seed: options.Seed = 0,
     kinds: Annotated[
         list[str] | None, typer.Option("--kind", metavar="CLASS", help="Only of this class; may be repeated.")

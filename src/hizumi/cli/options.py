@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from hizumi.inspection import Inspector
     from hizumi.training import Trainable, TrainingOptions
 
-Data = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        show_default=False,
-        help="A folder of images, a .csv, .npz, .npy or video file, or a built-in set: digits, brick, gravel, grass.",
-    ),
-]
-
 
 def _refuse_unreadable(path: Path) -> Path:
     """Make sure that a file can be opened, before what reads it is imported, which takes seconds."""
@@ -43,6 +34,31 @@ def _refuse_unreadable(path: Path) -> Path:
     return path
 
 
+def refuse_absent(data: str | None) -> str | None:
+    """Make sure that data are there, before what reads them is imported."""
+    from hizumi.data.source import refuse_absent as refuse
+
+    if data is not None:
+        refuse(data)
+    return data
+
+
+def refuse_all_absent(paths: list[str]) -> list[str]:
+    """Make sure that one of several is there; each of the others is a failure of its own."""
+    if not any(Path(path).expanduser().exists() for path in paths):
+        refuse_absent(paths[0])
+    return paths
+
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        show_default=False,
+        callback=refuse_absent,
+        help="A folder of images, a .csv, .npz, .npy or video file, or a built-in set: digits, brick, gravel, grass.",
+    ),
+]
 BundlePath = Annotated[
     Path,
     typer.Argument(
@@ -57,7 +73,11 @@ ModelPath = Annotated[
 ]
 Targets = Annotated[
     str | None,
-    typer.Option(metavar="DATA", help="What the images of DATA turn into, by the same names, or the other set."),
+    typer.Option(
+        metavar="DATA",
+        callback=refuse_absent,
+        help="What the images of DATA turn into, by the same names, or the other set.",
+    ),
 ]
 JsonTo = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="Also write the result as JSON; - is standard output.")
@@ -68,12 +88,12 @@ CsvTo = Annotated[
 ]
 Recursive = Annotated[bool, typer.Option("--recursive/--no-recursive", help="Whether folders are read to any depth.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
-Steps = Annotated[int | None, typer.Option(metavar="N", help="Training ends after so many steps.")]
+Steps = Annotated[int | None, typer.Option(metavar="N", min=1, help="Training ends after so many steps.")]
 Preset = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Ready-made settings in place of the paper's: fast takes two or three minutes."),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", help="Where every random choice starts from.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Where every random choice starts from.")]
 Accelerator = Annotated[
     Literal["cpu", "cuda", "mps", "auto"], typer.Option(metavar="A", help="Where to train: cpu, cuda, mps or auto.")
 ]
@@ -153,12 +173,18 @@ class SourceArguments:
         ),
     ] = None
 
-    def open(self, data: str, *, motion: bool = False, table: "TableForm | None" = None) -> "Manifest":
-        """The data, opened as these arguments say, the columns of a table as in `table`."""
+    def open(
+        self, data: str, *, motion: bool = False, table: "TableForm | None" = None, all_classes: bool = False
+    ) -> "Manifest":
+        """The data, opened as these arguments say, the columns of a table as in `table`.
+
+        With `all_classes`, all of several classes are normal where these arguments name none.
+        """
         from hizumi.data import open_source
 
         given = {name: value for name, value in vars(self).items() if value is not None}
-        return open_source(data, **given, motion=motion, table=table)
+        classes = {"normal_class": "all"} if all_classes else {}
+        return open_source(data, **(classes | given), motion=motion, table=table)
 
     def as_typed(self) -> list[str]:
         """These arguments as they are typed on a command line; those left out are left out."""
@@ -210,8 +236,11 @@ class SizingArguments:
     ] = False
     pixel_limit: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Images of more pixels are refused; 100 million if not given."),
+        typer.Option(metavar="N", min=1, help="Images of more pixels are refused; 100 million if not given."),
     ] = None
+
+    def __post_init__(self) -> None:
+        self.keywords()  # refuses what is no size or window before anything is imported
 
     def keywords(self) -> dict[str, Any]:
         """What an Inspector or a Modeller takes."""
@@ -249,6 +278,7 @@ class InspectorArguments:
         int | None,
         typer.Option(
             metavar="K",
+            min=2,
             help="Hold nothing out: K more fits, each scoring the fold left out, set the threshold. For few images.",
         ),
     ] = None
@@ -261,6 +291,13 @@ class InspectorArguments:
             "detector asks for it.",
         ),
     ] = None
+
+    def __post_init__(self) -> None:
+        from hizumi.arguments import ProperShare, check_value
+        from hizumi.calibration import check_rule
+
+        check_rule(self.rule, self.false_alarm_rate)
+        check_value(ProperShare, self.calibration_share, "--calibration-share")
 
     def inspector(
         self, detector: "str | Detector", sizing: SizingArguments, training: "TrainingOptions", cache: str | None = None
@@ -278,17 +315,20 @@ class TrainingArguments:
     """How long to train, on what batches, and where."""
 
     steps: Steps = None
-    epochs: Annotated[int | None, typer.Option(metavar="N", help="Training ends after so many epochs.")] = None
+    epochs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Training ends after so many epochs.")] = None
     max_time: Annotated[float | None, typer.Option(metavar="MINUTES", help="Training ends after so many minutes.")] = (
         None
     )
     patience: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Training ends when held-out good images have not improved for so many epochs."),
+        typer.Option(
+            metavar="N", min=1, help="Training ends when held-out good images have not improved for so many epochs."
+        ),
     ] = None
-    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Images in one training step.")] = None
+    batch_size: Annotated[int | None, typer.Option(metavar="N", min=1, help="Images in one training step.")] = None
     accumulation: Annotated[
-        int | None, typer.Option(metavar="N", help="Batches whose gradients are averaged before the weights move.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Batches whose gradients are averaged before the weights move."),
     ] = None
     precision: Annotated[
         Literal["32-true", "bf16-mixed"], typer.Option(metavar="P", help="Of the numbers: 32-true or bf16-mixed.")
@@ -322,8 +362,8 @@ class RunArguments:
     """How one run goes: from which seed, on how many machines, and whether it goes on with an earlier one."""
 
     seed: Seed = 0
-    devices: Annotated[int, typer.Option(metavar="N", help="Processes on each machine.")] = 1
-    num_nodes: Annotated[int, typer.Option(metavar="N", help="Machines that train together.")] = 1
+    devices: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on each machine.")] = 1
+    num_nodes: Annotated[int, typer.Option(metavar="N", min=1, help="Machines that train together.")] = 1
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run of the same command.")] = (
         False
     )

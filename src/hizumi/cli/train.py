@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.making import SHEET_COLUMNS, write_sheet
 from hizumi.cli.progress import foretelling, resumable
 from hizumi.cli.summary import result_of_training, show_model, show_plan
+from hizumi.registry.names import refuse_unknown
 from hizumi.runs.folder import open_run_folder
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ def train(
         ),
     ] = None,
     sizing: options.SizingArguments,
-    normal_class: Annotated[
-        int | None, typer.Option(metavar="N", help="Learn from this one of several classes.")
-    ] = None,
+    source: options.SourceArguments,
     preset: options.Preset = None,
     training: options.TrainingArguments,
     run: options.RunArguments,
@@ -55,7 +54,10 @@ def train(
     Learns from all that is neither labelled anomalous nor marked as test. Pictures of what the model makes go into
     FILE's run folder every few hundred steps. An interrupted run goes on with --resume.
     """
-    from hizumi.data import open_source
+    refuse_unknown(name, "model")
+    options.parsed_settings(settings or ())
+    folder = run.folder_beside(output, "model", "model.hizumi")
+
     from hizumi.generation import Modeller, save
     from hizumi.generation.bundle import plain_pairing
     from hizumi.generation.examples import split_in_two
@@ -65,12 +67,10 @@ def train(
     training_options = run.options(training)
     modeller = Modeller(model, **sizing.keywords(), pairing=chosen_pairing, preset=preset, training=training_options)
     modeller.check()  # refuses wrong arguments before data are read
-    folder = run.folder_beside(output, "model", "model.hizumi")
     needs_two = bool({"pairs", "two sets"} & set(model.card.needs)) and pairing is None
-    source, other = split_in_two(data) if needs_two and targets is None else (data, targets)
-    kept: Any = "all" if normal_class is None else normal_class
-    first = open_source(source, normal_class=kept)
-    second = None if other is None else open_source(other, normal_class=kept)
+    own, other = split_in_two(data) if needs_two and targets is None else (data, targets)
+    first = source.open(own, all_classes=True)
+    second = None if other is None else source.open(other, all_classes=True)
     if run.dry_run:
         show_plan(modeller.plan(first, second, strict=run.strict), json_to, "training")
         return

@@ -104,6 +104,12 @@ def _names(given: str | Sequence[str], separator: str | None) -> tuple[str, ...]
     return tuple(name.strip() for name in (given.split(separator) if separator else [given]))
 
 
+def refuse_absent(data: str) -> None:
+    """Raise UsageError where this is neither a path nor the name of a built-in set."""
+    if not Path(data).expanduser().exists() and data not in BUILTIN_NAMES:
+        raise UsageError(_not_found(data))
+
+
 def is_table(data: Any) -> bool:
     """Whether this is rows of numbers in memory, such as a list of lists, and not images or a path."""
     if isinstance(data, (str, Path, Manifest)) or is_tensor(data) or is_dataset(data):
@@ -133,10 +139,9 @@ def _opened(data: Any, options: SourceOptions) -> Manifest:
 
 def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     path = Path(data).expanduser()
+    refuse_absent(str(data))
     if not path.exists():
-        if str(data) in BUILTIN_NAMES:
-            return builtin(str(data), normal_class=options.normal_class)
-        raise UsageError(_not_found(str(data)))
+        return builtin(str(data), normal_class=options.normal_class)
     if path.is_dir():
         return open_clips(path, options) if options.motion else open_folder(path, options)
     suffix = path.suffix.lower()

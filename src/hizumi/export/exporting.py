@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hizumi.data import Manifest
+from hizumi.data import Failure, Manifest
+from hizumi.data.manifest import Unopened
 from hizumi.data.progress import Observer, reporting
 from hizumi.errors import DataError, RunError, UsageError
 from hizumi.export.graph import Graph, Port
@@ -33,10 +34,16 @@ SAMPLES = 100  # items by which the ranges of 8-bit numbers are chosen
 
 @dataclass(frozen=True)
 class Exported:
-    """The bundle that was written, and how its graph compares with the detector in torch."""
+    """The bundle that was written, how its graph compares with the detector in torch, and remarks on the data for it.
+
+    `notes` are sentences on how the data were understood; `failures` could not be read, `unopened` are no records.
+    """
 
     path: Path
     parity: Parity
+    notes: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    unopened: tuple[Unopened, ...] = ()
 
 
 def export(
@@ -85,7 +92,8 @@ def export(
     }
     path = Path(path)
     write_archive(path, "exported", header | {"calibration": fields, "parity": parity.to_dict()}, members, FORMAT)
-    return Exported(path, parity)
+    failures = [failure for each in (replay, test) if each is not None for failure in each.failures]
+    return Exported(path, parity, items.good.notes, tuple(failures), items.good.unopened)
 
 
 def _replayed(

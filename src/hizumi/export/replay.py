@@ -77,6 +77,7 @@ class Errors:
 class Replay:
     """Scores of the same items in torch and by the graph, in order, and the errors of both, by output."""
 
+    failures: list[Failure] = field(default_factory=list)  # what could not be read
     torch_scores: list[float] = field(default_factory=list)
     graph_scores: list[float] = field(default_factory=list)
     graph_maxima: list[float] = field(default_factory=list)
@@ -109,14 +110,14 @@ def replayed(forms: Forms, manifest: Manifest, on_progress: Callable[[int, int],
     """All items that can be read; raises DataError where there is none."""
     replay = Replay()
     pieces = forms.reader.pieces(manifest)
-    unread = "it is empty"
     done = in_batches(forms, pieces, total=len(manifest), on_progress=on_progress)
     for item in done:
         if isinstance(item, Failure):
-            unread = f"{item.name}: {item.reason}"
+            replay.failures.append(item)
         else:
             replay.add(*item, forms.reader)
     if not replay.kept:
+        unread = "it is empty" if not replay.failures else f"{replay.failures[0].name}: {replay.failures[0].reason}"
         raise DataError(f"{manifest.name}: none of its {len(manifest)} records could be read ({unread})")
     return replay
 

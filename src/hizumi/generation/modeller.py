@@ -35,6 +35,7 @@ from hizumi.preprocessing.choosing import with_validation
 from hizumi.preprocessing.reading import Piece
 from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import find_models, model_class
+from hizumi.runs.parameters import set_nested
 from hizumi.runs.planning import TrainingCost, free_bytes, peak_memory
 from hizumi.runs.record import notes_on, run_record
 from hizumi.training import Trainable, TrainingOptions
@@ -344,6 +345,12 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         others = ", ".join(name for name, found in find_models().items() if issubclass(found, ability))
         raise UsageError(f"{type(self.model_).__name__} cannot {ABILITIES[ability]}; models that can: {others}")
 
+    def set_params(self, **parameters: Any) -> Self:
+        """As scikit-learn does; names such as `training__seed` or `model__latent` reach into the parts."""
+        parts = {"training": self._training, "model": self._new_model}
+        set_nested(self, super().set_params, parameters, parts)
+        return self
+
     def check(self) -> None:
         """Raise UsageError where an argument, its own or the model's, is wrong; `fit` does so before it reads."""
         check_arguments(self)
@@ -361,8 +368,11 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             return None
         return preset_of(model_class(self.model) if isinstance(self.model, str) else type(self.model), self.preset)
 
+    def _training(self) -> TrainingOptions:
+        return self.training or TrainingOptions()
+
     def _training_options(self) -> TrainingOptions:
-        options, preset = self.training or TrainingOptions(), self._preset()
+        options, preset = self._training(), self._preset()
         return options if preset is None else preset.completing(options)
 
     def _data_options(self, *, strict: bool, observe: Observer | None = None) -> DataOptions:

@@ -31,6 +31,7 @@ from hizumi.preprocessing import DataOptions, in_batches, prepare
 from hizumi.preprocessing.choosing import split_for_fit, with_validation
 from hizumi.registry import detector_class
 from hizumi.registry.standard import STANDARD, UNTRAINED_NOTE, has_weights, standard
+from hizumi.runs.parameters import set_nested
 from hizumi.runs.record import notes_on, run_record
 from hizumi.training import TrainingOptions
 from hizumi.training.loop import make_fabric
@@ -174,6 +175,12 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.is_main_process_ = fabric.is_global_zero
         return self
 
+    def set_params(self, **parameters: Any) -> Self:
+        """As scikit-learn does; names such as `training__seed` or `detector__model__latent` reach into the parts."""
+        parts = {"training": self._training, "detector": self._named}
+        set_nested(self, super().set_params, parameters, parts)
+        return self
+
     def check(self) -> None:
         """Raise UsageError where an argument, its own or the detector's, is wrong; `fit` does so before it reads."""
         check_arguments(self)
@@ -187,8 +194,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def split_as_fitted(self, X: Any) -> Manifest:
         """The records of what it was fitted on, each with the split that `fit` gave it."""
-        seed = (self.training or TrainingOptions()).seed
-        return split_for_fit(self._manifest(X), self.held_out_share, seed)
+        return split_for_fit(self._manifest(X), self.held_out_share, self._training().seed)
 
     def scorer(self) -> Scorer:
         """The fitted detector with its preprocessing."""
@@ -236,12 +242,14 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         """Change threshold, rate or rule without fitting again; best-f1 takes `labelled` data with anomalies.
 
         A `threshold` of your own, in units of the score, comes in place of a rule; that of maps keeps to the rate.
+        Labelled records that cannot be read are left out and added to `failures_`.
         """
         check_is_fitted(self, "detector_")
         if threshold is not None and not (rule is None and labelled is None):
             raise UsageError("a threshold of your own leaves nothing to a rule or to labelled data; give one of them")
         if labelled is not None:
-            self.calibration_ = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
+            self.calibration_, unread = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
+            self.failures_ = (*self.failures_, *unread)
         else:
             self.calibration_ = self.calibration_.with_(
                 rule=rule, false_alarm_rate=false_alarm_rate, threshold=threshold
@@ -315,23 +323,33 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 self.n_features_in_ = len(manifest.columns)
         return manifest
 
+    def _named(self) -> Detector:
+        """The unfitted detector that was handed in or named."""
+        if isinstance(self.detector, Detector):
+            return clone(self.detector)  # as in scikit-learn, what the user handed in stays as it is
+        if self.detector == STANDARD:
+            raise UsageError("the standard detector is chosen by the data and has no settings yet; name one first")
+        named: Detector = made(detector_class(self.detector), self.preset)
+        return named
+
     def _chosen(self, manifest: Manifest) -> tuple[Detector, TrainingOptions]:
         """The unfitted detector for these data, and how it is trained."""
-        options, preset = self.training or TrainingOptions(), self.preset
-        if isinstance(self.detector, Detector):
-            detector = clone(self.detector)  # as in scikit-learn, what the user handed in stays as it is
-        elif self.detector == STANDARD:
+        options, preset = self._training(), self.preset
+        if self.detector == STANDARD:
             found, its_preset = standard(vectors=manifest.vectors, motion=self.wants_motion)
             self._check_for(found)
             preset = preset or its_preset
             detector = made(found, preset)
         else:
-            detector = made(detector_class(self.detector), preset)
+            detector = self._named()
         return detector, options if preset is None else preset_of(type(detector), preset).completing(options)
 
     def _notes_on_choice(self, detector: Detector) -> tuple[str, ...]:
         untrained = self.detector == STANDARD and isinstance(detector, FusedFeatures) and not has_weights()
         return (UNTRAINED_NOTE,) if untrained else ()
+
+    def _training(self) -> TrainingOptions:
+        return self.training or TrainingOptions()
 
     def _check_for(self, found: type[Detector]) -> None:
         """Raise UsageError where rule or preset are not for this class of detectors."""
@@ -409,11 +427,17 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         )
         return calibration, unread
 
-    def _with_labelled(self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None) -> Calibration:
+    def _with_labelled(
+        self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None
+    ) -> tuple[Calibration, list[Failure]]:
         known = replace(manifest, records=tuple(record for record in manifest.records if record.label is not None))
-        items = self._strictly_scored(known)
+        scored = list(self.scorer().score(known, pictures=False))
+        items = [item for item in scored if isinstance(item, Scored)]
+        unread = [item for item in scored if isinstance(item, Failure)]
+        if unread and not items:
+            raise DataError(f"none of {len(unread)} labelled records could be read; the first: {unread[0].reason}")
         now = self.calibration_
-        return Calibration.fit(
+        calibration = Calibration.fit(
             now.scores,
             rule=rule or "best-f1",
             false_alarm_rate=false_alarm_rate or now.false_alarm_rate,
@@ -426,6 +450,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             ),
             folds=self.folds,
         )
+        return calibration, unread
 
 
 def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:

@@ -6,7 +6,6 @@ underscores. Files that hold no such class (contracts, shared parts) are passed 
 
 import pkgutil
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -18,9 +17,9 @@ import hizumi.detectors
 import hizumi.models
 from hizumi.detectors.detector import Detector
 from hizumi.errors import UsageError
+from hizumi.registry.names import PLUG_INS
+from hizumi.registry.suggestions import unknown
 from hizumi.training.trainable import Trainable
-
-PLUG_INS = "hizumi.detectors"
 
 Found = TypeVar("Found")
 
@@ -97,7 +96,4 @@ def _load(entry: EntryPoint) -> type[Detector]:
 def _named(name: str, kind: str, known: Mapping[str, Found]) -> Found:
     if name in known:
         return known[name]
-    close = get_close_matches(name.lower().replace("-", "_"), known, n=3)
-    names = [name for name in known if "." not in name]
-    hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(names)}"
-    raise UsageError(f"no {kind} is called {name!r}; {hint}")
+    raise UsageError(unknown(name, kind, known))

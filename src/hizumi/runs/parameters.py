@@ -1,12 +1,13 @@
 """An estimator's constructor arguments as plain data, and back."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from hizumi.arguments import check_arguments
+from hizumi.arguments import check_arguments, clone, is_part
+from hizumi.errors import UsageError
 from hizumi.training import Budget, TrainingOptions
 
 
@@ -33,3 +34,35 @@ def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
         arguments["training"] = TrainingOptions(**training | {"budget": budget})
         check_arguments(arguments["training"])
     return arguments
+
+
+def set_nested(
+    estimator: Any,
+    set_own: Callable[..., Any],
+    parameters: Mapping[str, Any],
+    parts: Mapping[str, Callable[[], Any]],
+) -> None:
+    """Set an estimator's parameters, and those of its parts, such as "training__seed" or "detector__model__latent".
+
+    `set_own` takes the estimator's own; `parts` make what is to be changed of each part. Raises UsageError for a part
+    or a name that there is not.
+    """
+    nested: dict[str, dict[str, Any]] = {}
+    for path in [path for path in parameters if "__" in path]:
+        part, _, name = path.partition("__")
+        if part not in parts:
+            raise UsageError(f"{path}: {type(estimator).__name__} has no part {part!r}; it has {' and '.join(parts)}")
+        nested.setdefault(part, {})[name] = parameters[path]
+    set_own(**{name: value for name, value in parameters.items() if "__" not in name})
+    for part, changes in nested.items():
+        setattr(estimator, part, _changed(parts[part](), part, changes))
+
+
+def _changed(part: Any, called: str, changes: Mapping[str, Any]) -> Any:
+    if is_part(part):
+        return clone(part, **{path.replace("__", "."): value for path, value in changes.items()})
+    known = [field.name for field in fields(part)]
+    for path in changes:
+        if path not in known:
+            raise UsageError(f"{called}__{path}: {type(part).__name__} has no {path!r}; it has {', '.join(known)}")
+    return replace(part, **changes)

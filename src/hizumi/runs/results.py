@@ -72,9 +72,18 @@ def calibration_result(calibration: "Calibration") -> dict[str, Any]:
     }
 
 
-def changed_result(calibration: "Calibration", notes: Iterable[str], unopened: Unread) -> dict[str, Any]:
+def changed_result(
+    calibration: "Calibration", notes: Iterable[str], unread: Unread, unopened: Unread
+) -> dict[str, Any]:
     """The threshold after a change, and what was said about the labelled data that it follows from."""
-    return {**calibration_result(calibration), "notes": list(notes), "unopened": _failures(unopened)}
+    return {**calibration_result(calibration), **_remarks(notes, unread, unopened)}
+
+
+def exporting_result(
+    parity: Mapping[str, Any], notes: Iterable[str], unread: Unread, unopened: Unread
+) -> dict[str, Any]:
+    """How a graph compares with the detector, and what was said about the data that it was checked on."""
+    return {**parity, **_remarks(notes, unread, unopened)}
 
 
 def inspection_result(
@@ -151,14 +160,21 @@ def likelihood_result(
 
 
 def comparison_result(
-    data: str, summary: Sequence[Options], runs: Sequence[Options], failed: Mapping[str, Exception]
+    data: str,
+    summary: Sequence[Options],
+    runs: Sequence[Options],
+    failed: Mapping[str, Exception],
+    notes: Iterable[str],
+    unread: Unread,
+    unopened: Unread,
 ) -> dict[str, Any]:
-    """A summary of each detector's runs, every run, and why detectors failed."""
+    """A summary of each detector's runs, every run, why detectors failed, and what was said about the data."""
     return {
         "data": data,
         "summary": summary,
         "runs": runs,
         "failed": {name: str(error) for name, error in failed.items()},
+        **_remarks(notes, unread, unopened),
     }
 
 
@@ -168,6 +184,10 @@ def comparison_rows(runs: Iterable[Options]) -> list[dict[str, Any]]:
         {name: value for name, value in run.items() if not isinstance(value, (list, dict)) or "interval" in name}
         for run in runs
     ]
+
+
+def _remarks(notes: Iterable[str], unread: Unread, unopened: Unread) -> dict[str, Any]:
+    return {"notes": list(notes), "failures": _failures(unread), "unopened": _failures(unopened)}
 
 
 def _findings(findings: Iterable[Any]) -> list[dict[str, Any]]:
