@@ -1,7 +1,6 @@
 """`hizumi fit`: from normal data to a bundle."""
 
 import shlex
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.progress import resumable
 from hizumi.cli.summary import result_of_fit, show_fit, show_plan
-from hizumi.runs.folder import open_run_folder
+from hizumi.runs.folder import open_run_folder, remove_run_folder
 
 if TYPE_CHECKING:
     from hizumi.inspection import Inspector
@@ -72,7 +71,7 @@ def fit(
         inspector.fit(manifest, run_folder=folder, observe=observe, strict=run.strict)
         if inspector.is_main_process_:  # of several processes, one writes and speaks
             save(inspector, output)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_run_folder(folder)
     if inspector.is_main_process_:
         _show_result(inspector, output, data, source, json_to)
 
