@@ -1,13 +1,23 @@
+import contextvars
 import json
+import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import save
 
+from hizumi.detectors import FAnoGAN, FAnoGANEncoding
 from hizumi.errors import SaveError, UsageError
-from hizumi.runs.folder import check_run_folder, open_run_folder
+from hizumi.inspection import Inspector
+from hizumi.models import DCGAN
+from hizumi.runs.folder import check_run_folder, open_run_folder, remove_run_folder
+from hizumi.storage.locks import locked
+from hizumi.training import Budget, TrainingOptions
 
 REQUEST = {"detector": {"name": "pca"}, "window": (0, 255)}
 
@@ -109,3 +119,56 @@ def test_only_the_first_of_several_processes_touches_the_folder(
     with open_run_folder(tmp_path / "a.run", REQUEST, resume=True, restart=False):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_a_kill_while_a_folder_is_cleared_leaves_a_run_that_goes_on_to_the_same_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Once the journal went before the checkpoint that counts on it: the weights were the same, the journal was empty.
+    rows = torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    options = TrainingOptions(budget=Budget(steps=6), checkpoint_seconds=0.0)
+
+    def trained(folder: Path) -> tuple[bytes, bytes]:
+        detector = FAnoGAN(FAnoGANEncoding(DCGAN(4, 4))).fit(rows, options, run_folder=folder)
+        seconds = [record.pop("seconds") for record in detector.journal.records]
+        assert seconds
+        return save(detector.state_dict()), detector.journal.to_bytes()
+
+    class Killed(BaseException):
+        pass
+
+    def unlinked(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix in (".safetensors", ".jsonl"):
+            nonlocal left
+            if left == 0:
+                raise Killed
+            left -= 1
+        unlink(path, missing_ok)
+
+    unlink, expected = Path.unlink, trained(tmp_path / "straight")
+    for kills_after in range(4):
+        folder, left = tmp_path / f"{kills_after}.run", kills_after
+        with open_run_folder(folder, REQUEST, resume=False, restart=False):
+            assert trained(folder) == expected
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "unlink", unlinked)
+            if kills_after < 3:  # two phases and the journal
+                with pytest.raises(Killed):
+                    remove_run_folder(folder)
+            else:
+                remove_run_folder(folder)
+                assert not folder.exists()
+                continue
+        with open_run_folder(folder, REQUEST, resume=True, restart=False):
+            assert trained(folder) == expected
+
+
+def test_a_run_folder_is_held_for_python_callers_too(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 1, 16, 16)).clip(-1, 1).astype(np.float32)
+    options = TrainingOptions(budget=Budget(steps=1))
+    inspector = Inspector("reconstruction", preset="small", training=options)
+    with open_run_folder(tmp_path / "a.run", REQUEST, resume=False, restart=False):
+        inspector.fit(rows, run_folder=tmp_path / "a.run")  # the command's own lock is no stranger's
+    outer = contextvars.copy_context()
+    with locked(tmp_path / "b.run"), pytest.raises(UsageError, match=f"in use by process {os.getpid()}"):
+        outer.run(inspector.fit, rows, run_folder=tmp_path / "b.run")

@@ -1,7 +1,6 @@
 """`hizumi fit`: from normal data to a bundle."""
 
 import shlex
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ from hizumi.cli.summary import result_of_fit, show_fit, show_plan
 from hizumi.errors import UsageError
 from hizumi.registry.names import refuse_unknown
 from hizumi.registry.standard import STANDARD
-from hizumi.runs.folder import open_run_folder
+from hizumi.runs.folder import open_run_folder, remove_run_folder
 
 if TYPE_CHECKING:
     from hizumi.detectors import Detector
@@ -83,7 +82,7 @@ def fit(
         inspector.fit(manifest, run_folder=folder, observe=observe, strict=run.strict)
         if inspector.is_main_process_:  # of several processes, one writes and speaks
             save(inspector, output)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_run_folder(folder)
     if inspector.is_main_process_:
         _show_result(inspector, output, data, source, json_to)
 

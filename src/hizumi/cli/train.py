@@ -12,7 +12,7 @@ from hizumi.cli.making import SHEET_COLUMNS, write_sheet
 from hizumi.cli.progress import foretelling, resumable
 from hizumi.cli.summary import result_of_training, show_model, show_plan
 from hizumi.registry.names import refuse_unknown
-from hizumi.runs.folder import open_run_folder
+from hizumi.runs.folder import discard_checkpoints, open_run_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,8 +95,7 @@ def train(
         modeller.fit(first, second, run_folder=folder, observe=observe, preview=preview, strict=run.strict)
         if modeller.is_main_process_:  # of several processes, one writes and speaks
             save(modeller, output)
-            for spent in (*folder.glob("*.jsonl"), *folder.glob("*.safetensors")):
-                spent.unlink()
+            discard_checkpoints(folder)
     if modeller.is_main_process_:
         _show_trained(modeller, output, json_to)
 

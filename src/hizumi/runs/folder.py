@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,26 @@ def open_run_folder(folder: Path, request: Mapping[str, Any], *, resume: bool, r
         yield
 
 
+def remove_run_folder(folder: Path) -> None:
+    """Delete the folder of a run that has ended, as far as the system lets us; the bundle no longer needs it."""
+    with suppress(SaveError):
+        _clear(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard_checkpoints(folder: Path) -> None:
+    """Delete what a run goes on from; killed meanwhile, it leaves what the same run can go on from to the same end.
+
+    Raises SaveError where that fails.
+    """
+    try:
+        # The last phase first, and journals only once no checkpoint is left that would count on them.
+        for path in (*sorted(folder.rglob("*.safetensors"), reverse=True), *folder.rglob("*.jsonl")):
+            path.unlink()
+    except OSError as error:
+        raise SaveError(f"cannot clear {printable(folder)}: {error.strerror}; name another --output") from error
+
+
 def has_checkpoint(folder: Path) -> bool:
     """Whether there is anything in the folder that a run could go on from."""
     return any(folder.rglob("*.safetensors"))
@@ -69,8 +89,9 @@ def _is_ours(name: str) -> bool:
 
 def _clear(folder: Path) -> None:
     """Delete all but the lock, which is held."""
+    discard_checkpoints(folder)
     try:
-        for path in folder.iterdir():
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == REQUEST):  # without it, nothing is resumed
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             elif path.name not in (LOCK, HOLDER):

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hizumi.errors import UsageError
 from hizumi.storage.files import printable, save_error, write_atomically
 
 LOCK, HOLDER = "lock", "holder.json"
+_OURS: ContextVar[frozenset[Path]] = ContextVar("folders that the code around holds", default=frozenset())
 
 
 @contextmanager
@@ -28,7 +30,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire(blocking=False)
     except Timeout:
         raise UsageError(
-            f"{printable(folder)} is in use by {_holder(folder)}; wait until it has ended, or name another --output"
+            f"{printable(folder)} is in use by {_holder(folder)}; wait until it has ended, or name another output"
         ) from None
     except OSError as error:
         raise save_error(str(folder / LOCK), error) from error
@@ -36,12 +38,26 @@ def locked(folder: Path) -> Iterator[None]:
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         holder = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
         write_atomically(folder / HOLDER, json.dumps(holder).encode())
-        yield
+        token = _OURS.set(_OURS.get() | {folder.resolve()})
+        try:
+            yield
+        finally:
+            _OURS.reset(token)
     finally:
         for name in (HOLDER, LOCK):  # both or neither: an unlinked lock is never taken for a held one
             with suppress(OSError):
                 (folder / name).unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder as `locked` does, unless the code around does so already."""
+    if folder.resolve() in _OURS.get():
+        yield
+    else:
+        with locked(folder):
+            yield
 
 
 def refuse_locked(folder: Path) -> None:

@@ -5,6 +5,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from hizumi.data.seeds import seed_for
 from hizumi.data.stream import Batches, Stream, View, as_source, in_order, moved
 from hizumi.errors import DataError, ShortageError, UsageError, is_shortage
 from hizumi.networks import lay_out
+from hizumi.storage.locks import held
 from hizumi.training.checkpoint import load_checkpoint, save_checkpoint
 from hizumi.training.journal import Journal
 from hizumi.training.losses import Losses, mean_of
@@ -67,13 +69,15 @@ def fit(
 ) -> Journal:
     """Train models one after the other on the same data, resuming from the checkpoints in a run folder.
 
-    Random numbers depend on seed, step and process alone; the caller's random state is left unchanged.
+    Random numbers depend on seed, step and process alone; the caller's random state is left unchanged. Raises
+    UsageError, naming the holder, where another run has the folder.
     """
     source = as_source(images)
     fabric = fabric or _launched(options)
-    journal = Journal(run_folder / "journal.jsonl" if run_folder and fabric.is_global_zero else None)
+    kept = run_folder if fabric.is_global_zero else None
     budgets = options.budgets([model.default_budget for model in phases])
-    with torch.random.fork_rng():
+    with nullcontext() if kept is None else held(kept), torch.random.fork_rng():
+        journal = Journal(None if kept is None else kept / "journal.jsonl")
         for number, (model, budget) in enumerate(zip(phases, budgets, strict=True)):
             torch.manual_seed(seed_for("networks", options.seed, number))
             model.prepare(source.shape).to(fabric.device)
