@@ -168,6 +168,15 @@ def test_fitting_leaves_labelled_anomalies_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(with_tests.calibration_.scores, alone.calibration_.scores)
 
 
+def test_new_images_of_another_kind_are_named_by_a_saved_bundle_too(tmp_path: Path) -> None:
+    inspector = Inspector(small(), training=SHORT).fit(folder_of(photographs(30), tmp_path / "a"))
+    like, darker = photographs(8), photographs(8) // 3
+    loaded = load(save(inspector, tmp_path / "a.hizumi"))
+    for each in (inspector, loaded):
+        assert not any("unlike" in note for note in each.inspect(like).notes)
+        assert sum("unlike those it learned from: darker" in note for note in each.inspect(darker).notes) == 1
+
+
 def test_maps_come_back_at_each_images_own_size(tmp_path: Path) -> None:
     folder = folder_of(photographs(30), tmp_path / "a")
     inspector = Inspector(small(), image_size=(24, 40), training=SHORT).fit(folder)

@@ -77,10 +77,10 @@ class Appearance:
         if _are_most(len(sizes), looks):
             height, width = Counter((look.height, look.width) for look in sizes).most_common(1)[0][0]
             found.append(f"of another size (most are {width}x{height} pixels)")
-        types = Counter(look.file_type for look in looks if look.file_type not in self.file_types)
-        if _are_most(types.total(), looks):
-            new, known = types.most_common(1)[0][0] or "no", ", ".join(name or "no" for name in self.file_types)
-            found.append(f"{new} files (not {known})")
+        # Arrays in memory, of no file type, may come from files of any.
+        types = Counter(look.file_type for look in looks if look.file_type not in ("", *self.file_types))
+        if _are_most(types.total(), looks) and "" not in self.file_types:
+            found.append(f"{types.most_common(1)[0][0]} files (not {', '.join(self.file_types)})")
         return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:

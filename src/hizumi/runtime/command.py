@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _inspect(chosen: argparse.Namespace) -> int:
     inspector = load(chosen.bundle, threads=chosen.threads)
     inputs = chosen.paths[0] if len(chosen.paths) == 1 else chosen.paths
-    manifest = inspector.to_inspect(inputs)
+    manifest = inspector.compared(inspector.to_inspect(inputs))
     verdicts: list[Verdict] = []
     without = [(each.name, each.reason) for each in manifest.unopened]
     for note in manifest.notes:
