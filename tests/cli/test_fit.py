@@ -58,7 +58,7 @@ def test_dry_run_writes_nothing(hizumi, parts, tmp_path, monkeypatch):
         (["-d", "egbad", "--set", "discrimination=sigmoit"], "egbad: discrimination is 'sigmoit'; it must be"),
         (["-d", "alocc", "--set", "judged=refine"], "alocc: judged is 'refine'; it must be"),
         (["--image-size", "large"], "--image-size large is no size"),
-        (["--steps", "0"], "steps is 0"),
+        (["--steps", "0"], "'--steps': Input should be greater than or equal to 1"),
         (["--patience", "3"], "needs steps, epochs or minutes"),
         (["--window", "wide"], "--window wide is no window"),
         (["--window", "5"], "--window 5 is no window"),
