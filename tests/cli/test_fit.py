@@ -71,7 +71,7 @@ NAMED = ["-d", "reconstruction"]
         (["-d", "alocc", "--set", "judged=refine"], "alocc: judged is 'refine'; it must be"),
         (["--set", "blur=2"], "--set blur is for a detector that is named: give -d NAME with it"),
         (["--image-size", "large"], "--image-size large is no size"),
-        (["--steps", "0"], "steps is 0"),
+        (["--steps", "0"], "'--steps': Input should be greater than or equal to 1"),
         (["--patience", "3"], "needs steps, epochs or minutes"),
         (["--window", "wide"], "--window wide is no window"),
         (["--window", "5"], "--window 5 is no window"),

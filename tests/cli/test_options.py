@@ -67,8 +67,8 @@ OPTIONS = {
         "--targets": None,
         "--pairing": None,
         "--preset": None,
-        "--normal-class": None,
     }
+    | SOURCE
     | SIZING
     | TRAINING
     | RUN,

@@ -150,7 +150,7 @@ def test_unpaired_without_chance_and_without_sense() -> None:
     assert (x[:, 0].tolist(), y[:, 0].tolist()) == ([4, 0, 3], [1, 0, 0])
     with pytest.raises(DataError, match="one set holds items of 1x4x4, the other of 3x4x4; bring both to one shape"):
         Unpaired(torch.zeros(2, 1, 4, 4), torch.zeros(2, 3, 4, 4))
-    with pytest.raises(DataError, match="holds no items"):
+    with pytest.raises(DataError, match="was given no items"):
         Unpaired(torch.zeros(2, 1, 4, 4), torch.zeros(0, 1, 4, 4))
 
 

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from hizumi.calibration import check_rule
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured, print_table
 from hizumi.cli.summary import (
@@ -61,6 +60,9 @@ def calibrate(
     """
     if false_alarm_rate is None and rule is None and labelled is None and threshold is None:
         raise UsageError("nothing to change: give --false-alarm-rate, --rule, --labelled or --threshold")
+
+    from hizumi.calibration import check_rule
+
     check_rule(rule or "conformal", 0.5 if false_alarm_rate is None else false_alarm_rate)
 
     from hizumi.data import Manifest
