@@ -280,3 +280,16 @@ def test_libraries_write_nothing_of_their_own_to_the_terminal(tmp_path: Path, ca
     assert capfd.readouterr().err == ""
     sys.stderr.write("seen\n")
     assert capfd.readouterr().err == "seen\n"
+
+
+def test_film_whose_headers_ask_for_any_memory_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    av = pytest.importorskip("av", reason="video files are read with the extra hizumi[video]")
+
+    def asking(*_: object, **__: object) -> None:
+        raise av.error.MemoryError(12, "Cannot allocate memory")
+
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"\0" * 64)
+    monkeypatch.setattr(av, "open", asking)
+    with pytest.raises(DataError, match="FFmpeg could not get the memory"):
+        open_source(path)

@@ -1,5 +1,8 @@
 """Runs killed at any moment, and gone on with: the same weights and journals as of a run that nothing disturbed."""
 
+import multiprocessing
+import os
+import random
 import re
 import signal
 import subprocess
@@ -10,10 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save
 
+from hizumi.detectors import FAnoGAN, FAnoGANEncoding
+from hizumi.models import DCGAN
+from hizumi.runs.folder import REQUEST, discard_checkpoints
+from hizumi.training import Budget, TrainingOptions
 from tests.hard.conftest import hizumi_process, run_hizumi, save_pictures, stripes
 
 POINTS = 20
+WRITES, STEPS = 100, 6
 FITS = {
     "one phase": ["fit", "-d", "reconstruction", "--steps", "120", "--image-size", "32"],
     "two phases": ["fit", "-d", "f_anogan", "--preset", "fast", "--steps", "40", "--image-size", "32"],
@@ -45,7 +55,8 @@ def test_kill_minus_nine_and_resume(kind: str, pictures: Path, tmp_path: Path, c
             continue  # it had ended by itself
         killed += 1
         # Killed before anything was begun, or after all was written, there is nothing to resume.
-        again = command if not output.with_suffix(".run").exists() else [*command, "--resume"]
+        begun = (output.with_suffix(".run") / REQUEST).exists()
+        again = [*command, "--resume"] if begun else command
         ended = run_hizumi(*again)
         if ended.code == 0 and _trained(output) == expected:
             equal += 1
@@ -58,6 +69,62 @@ def test_kill_minus_nine_and_resume(kind: str, pictures: Path, tmp_path: Path, c
         holds=equal == killed > 0,
     )
     assert not wrong, wrong
+
+
+def test_kill_minus_nine_while_a_checkpoint_is_written(tmp_path: Path, catalogue: Callable[..., None]) -> None:
+    chance, forks = random.Random(0), multiprocessing.get_context("fork")
+    expected = _fitted(tmp_path / "straight")
+    equal, killed, scraps = 0, 0, 0
+    for number in range(WRITES):
+        folder, stage = tmp_path / str(number), ("half written", "not flushed", "renamed")[number % 3]
+        process = forks.Process(target=_fitted_until, args=(folder, chance.randint(1, 2 * STEPS), stage))
+        process.start()
+        process.join()
+        killed += process.exitcode == -signal.SIGKILL
+        equal += _fitted(folder) == expected
+        discard_checkpoints(folder)
+        scraps += len(list(folder.iterdir()))
+    catalogue(
+        f"kill -9 while a checkpoint is written, {WRITES} times, then resumed: half written, not flushed, renamed",
+        f"{killed} killed, {equal} equal in weights and journal, {scraps} scraps left in the end",
+        mark=f"{WRITES}, {WRITES}, 0",
+        holds=killed == equal == WRITES and not scraps,
+    )
+
+
+def _fitted(folder: Path) -> tuple[bytes, list[dict[str, object]]]:
+    """What a fit of two phases gives that goes on from what is in the folder."""
+    images = torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    options = TrainingOptions(budget=Budget(steps=STEPS), checkpoint_seconds=0.0)
+    detector = FAnoGAN(FAnoGANEncoding(DCGAN(4, 4))).fit(images, options, run_folder=folder)
+    records = [{**record, "seconds": None} for record in detector.journal.records]
+    return save(detector.state_dict()), records
+
+
+def _fitted_until(folder: Path, write: int, stage: str) -> None:
+    """In a process of its own: fit, and die at a stage of one of the writes of checkpoints."""
+    written, flush, rename = 0, os.fsync, Path.replace
+
+    def flushed(descriptor: int) -> None:
+        nonlocal written
+        if ".hizumi-" not in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            return flush(descriptor)  # a folder
+        size = os.fstat(descriptor).st_size
+        written += size > 10_000  # smaller ones are the holder's name
+        if written == write and stage != "renamed":
+            if stage == "half written":
+                os.ftruncate(descriptor, size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return flush(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        moved = rename(path, target)
+        if written == write:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return moved
+
+    os.fsync, Path.replace = flushed, renamed  # type: ignore[assignment, method-assign]
+    _fitted(folder)
 
 
 def test_two_fits_into_one_output(pictures: Path, tmp_path: Path, catalogue: Callable[..., None]) -> None:

@@ -37,6 +37,11 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Shaped[np.ndar
                         f"{printable(path)}: its frames take over {LARGEST_BYTES >> 30} GiB of memory; "
                         "cut or scale it, or write its frames into a folder"
                     )
+    except av.error.MemoryError as error:  # its headers may ask for any amount
+        raise DataError(
+            f"{printable(path)}: FFmpeg could not get the memory that it asks for; the file is damaged, or free "
+            "some memory"
+        ) from error
     except DataError:
         raise
     except IndexError as error:

@@ -57,7 +57,8 @@ def discard_checkpoints(folder: Path) -> None:
     """
     try:
         # The last phase first, and journals only once no checkpoint is left that would count on them.
-        for path in (*sorted(folder.rglob("*.safetensors"), reverse=True), *folder.rglob("*.jsonl")):
+        checkpoints = sorted(folder.rglob("*.safetensors"), reverse=True)
+        for path in (*checkpoints, *folder.rglob("*.jsonl"), *folder.rglob(".hizumi-*.tmp")):  # the last, of a kill
             path.unlink()
     except OSError as error:
         raise SaveError(f"cannot clear {printable(folder)}: {error.strerror}; name another --output") from error
