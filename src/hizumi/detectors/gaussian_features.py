@@ -24,7 +24,10 @@ class GaussianFeatures(Detector):
     "levels" is the paper's score: features averaged over the image, one Gaussian for each level with Ledoit-Wolf
     shrinkage, distances d summed. "positions" has one Gaussian for each place in the image, over the features of
     `map_levels` together (as PaDiM does, Defard et al. 2021): its distances are the map, and their maximum the score.
-    The paper uses EfficientNet-B4 at 380 pixels and has no map. The preset "flattened" is for uneven light;
+
+    Differences from the paper: EfficientNet-Lite0 in place of B4 at 380 pixels; level 9, the head, is left out unless
+    named in `levels`; by default each training image is fitted on with its three mirror images; the paper has no map,
+    and "positions", the default, is not its score. The preset "flattened" is for uneven light;
     "untrained" is that without pre-trained weights.
 
     Args:
