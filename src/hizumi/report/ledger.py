@@ -139,10 +139,14 @@ def _differences(protocol: Protocol, modes: Mapping[str, Row], published: Publis
 def _changes(protocol: Protocol, row: Row) -> Mapping[str, Any]:
     """Settings that are not the paper's as known today; as recorded, where the detector takes other arguments now."""
     request = row.request
+    changes: Mapping[str, Any] = request["changes"]
     try:
-        return differences_today(request["options"], protocol, request["name"], request["mode"])
+        return (
+            differences_today(request["options"], protocol, request["name"], request["mode"])
+            if "options" in request
+            else changes
+        )
     except UsageError:
-        changes: Mapping[str, Any] = request["changes"]
         return changes
 
 
