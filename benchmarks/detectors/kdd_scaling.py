@@ -84,7 +84,7 @@ def detector_scaled(
     protocol: Protocol, pool: Pool, name: str, scaling: str, seed: int, free_critic: bool
 ) -> dict[str, Any]:
     """A run as `hizumi reproduce kdd99 --protocol paper --budget paper` makes it, its table scaled in this way."""
-    make, options = settled(name, protocol, "paper", "paper")
+    make, options, _ = settled(name, protocol, "paper", "paper")
     made: list[Detector] = []
 
     def scaled() -> Detector:

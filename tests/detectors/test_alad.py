@@ -81,6 +81,22 @@ def test_losses_by_hand() -> None:
     torch.testing.assert_close(losses, losses_by_hand(torch.tensor(0.5), torch.tensor(1.2), codes))
 
 
+def test_cycle_weight_adds_the_squared_distance_of_an_item_and_what_comes_back_of_it() -> None:
+    training = linear_training()
+    training.cycle_weight = 0.25
+    # x - G(E(x)) = 0.4 x, of squared norms 0.16 * 5 and 0.16 * 9.25.
+    torch.testing.assert_close(training.step(X)["item distance"], torch.tensor(0.25 * 0.16 * (5 + 9.25) / 2))
+    gradients: list[Tensor] = []
+    optimiser = training.optimisers["encoder and generator"]
+    for weight in (0.0, 0.25):
+        training.cycle_weight = weight
+        torch.manual_seed(4)
+        training.step(X)
+        gradients.append(torch.stack([one.grad.clone() for one in optimiser.param_groups[0]["params"]]))
+    # Of 0.25 (1 - g e)² 14.25 / 2 with e = 0.5, g = 1.2: -0.25 * 14.25 * 0.4 times g, and times e.
+    torch.testing.assert_close(gradients[1] - gradients[0], -0.25 * 14.25 * 0.4 * torch.tensor([1.2, 0.5]))
+
+
 def test_encoder_and_generator_descend_the_sum_and_critics_their_own() -> None:
     training = linear_training()
     gradients: dict[str, list[Tensor]] = {}

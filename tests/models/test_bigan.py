@@ -141,6 +141,32 @@ def test_encoder_and_generator_play_with_both_labels_flipped(encoder: str) -> No
     torch.testing.assert_close(losses["encoder and generator"], -(1 - data).log().mean() - made.log().mean())
 
 
+def test_cycle_weight_adds_the_squared_distance_of_an_item_and_what_comes_back_of_it() -> None:
+    items = torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
+    losses: dict[float, Tensor] = {}
+    for weight in (0.0, 2.5):
+        torch.manual_seed(0)
+        model = BiGAN(latent=2, cycle_weight=weight).prepare((3,)).train()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(BiGAN, "update", lambda self, name, loss: loss)
+            torch.manual_seed(5)
+            losses[weight] = model.step(items)["encoder and generator"]
+    squares = [(x - y).square().sum() for x, y in zip(items, model.generator(model.inverse(items)), strict=True)]
+    torch.testing.assert_close(losses[2.5] - losses[0.0], 2.5 * sum(squares) / 7)
+
+
+def test_a_cycle_brings_held_out_items_back_nearer_than_their_mean() -> None:
+    data = torch.randn(232, 2, generator=torch.Generator().manual_seed(2))
+    items = data @ torch.tensor([[1.0, 0.5, -1.0], [0.2, 1.0, 0.7]])
+    options = TrainingOptions(budget=Budget(steps=150), batch_size=32)
+    model = BiGAN(latent=2, learning_rate=2e-3, average_decay=0.9, cycle_weight=1.0)
+    model.fit(items[:200], options)
+    held_out = items[200:]
+    with torch.no_grad():
+        error = (held_out - model.eval().reconstruct(held_out)).square().mean()
+    assert float(error) < 0.3 * float((held_out - items[:200].mean(0)).square().mean())
+
+
 class Watching(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -50,3 +50,15 @@ def test_collapsed_reconstructions() -> None:
     mean = np.repeat(images.mean(0, keepdims=True), 20, 0)
     assert names(check_reconstructions(images, mean)) == ["collapsed reconstructions"]
     assert check_reconstructions(images, 0.8 * images) == []
+
+
+def test_reconstructions_are_measured_against_the_mean_image() -> None:
+    images = np.random.default_rng(0).normal(size=(20, 1, 8, 8)).astype(np.float32)
+    others = np.roll(images, 1, axis=0)  # vary as they should, but none belongs to its image
+    (finding,) = check_reconstructions(images, others)
+    assert finding.name == "reconstructions worse than the mean"
+    own = np.mean([(one - images.mean(0)) ** 2 for one in images])
+    times = np.mean((images - others) ** 2) / own
+    assert f"{times:.1f} times" in finding.message
+    shrunk = images.mean(0) + 0.2 * (images - images.mean(0))  # 0.64 of the mean's error
+    assert check_reconstructions(images, shrunk) == []

@@ -187,8 +187,10 @@ class DeepSVDD(Detector):
     """A(x) = |φ(x) - c|², minus R² where the boundary is soft; c is the mean of the codes before training.
 
     Differences from the paper: the decoder of the pre-training begins with a linear layer, so that every image size
-    has one; vectors have fully connected networks, also without biases. Published settings for 28-pixel digits:
-    widths=(8, 4), code=32; the rate falls to a tenth after a third of either phase, as published for them.
+    has one, and at 32 pixels no batch norm on the code before it, which the authors' decoder there begins with; vectors
+    have fully connected networks, also without biases. Both phases have one weight decay, where the authors pre-train
+    on digits with 5e-4. Published settings for 28-pixel digits: widths=(8, 4), code=32; the rate falls to a tenth after
+    a third of either phase, as published for them.
 
     Args:
         model: The ball, with the pre-training of its encoder.

@@ -111,7 +111,9 @@ plain_encoding = partial(FAnoGANEncoding, residual=False, bounded_codes=False)
 class FAnoGAN(Detector):
     """A(x) = mean (x - G(E(x)))² + κ mean (f(x) - f(G(E(x))))², f the critic's last map; the map is |x - G(E(x))|.
 
-    Differences from the paper: the generator is a running average of the trained one, as `WGANGP` has it; images whose
+    Differences from the paper: the generator is a running average of the trained one, and the GAN's learning rate falls
+    in a line to 0, as `WGANGP` has it; RMSprop has PyTorch's constants (smoothing 0.99, ε 1e-8) where the released code
+    has TensorFlow's (0.9, 1e-10); images whose
     sides are no multiples of 16 are padded inside; vectors get fully connected networks. The paper's 64-pixel networks
     have a block more than those for 32 pixels.
 

@@ -24,8 +24,9 @@ class NearestFeatures(Detector):
 
     Differences from the paper: EfficientNet-Lite0 (levels 4 and 6, of strides 8 and 16) in place of a wide ResNet-50;
     the memory has a size of its own, not a share of all patches, and is chosen from an even sample of them, so that
-    any number of images fits; channels are not pooled, since there are few; distances are standardised and not
-    re-weighted, other than in the preset "patchcore". The preset "flattened" is for small images under uneven light.
+    any number of images fits; channels are not pooled, since there are few; distances are standardised, and re-weighted
+    in the preset "patchcore" alone (the released code does not). The preset "flattened" is for small images under
+    uneven light.
 
     Args:
         levels: Of the network: 1 is the stem, 2 to 8 the seven stages, 9 the head.

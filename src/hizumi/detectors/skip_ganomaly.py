@@ -95,6 +95,9 @@ class SkipGANomaly(Detector):
     code's learning rate (the paper's is 2e-3) and contextual weight (the paper's is 40). Not taken over from the
     code: that its discriminator, too, minimises the latent loss, against the paper.
 
+    The preset "fast" is another method: of the U-Net's skips the three outermost are closed, and the residual alone,
+    by absolute values, is the score; the discriminator's features take no part in it.
+
     Args:
         model: The networks and how they are trained.
         residual_share: λ.
@@ -109,6 +112,7 @@ class SkipGANomaly(Detector):
                 SkipGANomalyTraining(width=8, closed_skips=3, learning_rate=1e-3), residual_share=1.0, difference="l1"
             ),
             TrainingOptions(budget=Budget(steps=2000), batch_size=32),
+            "scores by the residual alone, of a U-Net with three closed skips: another method",
         ),
         "small": Preset(lambda: SkipGANomaly(SkipGANomalyTraining(width=8))),
     }

@@ -33,6 +33,7 @@ from hizumi.objectives.reconstruction import (
     contrast_difference as contrast_difference,
     smooth as smooth,
     squared_difference as squared_difference,
+    squared_distance as squared_distance,
     structural_dissimilarity as structural_dissimilarity,
     winner_takes_all as winner_takes_all,
 )

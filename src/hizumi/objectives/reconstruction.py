@@ -18,6 +18,11 @@ def squared_difference(a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"])
     return (a - b).square().mean(1, keepdim=True)
 
 
+def squared_distance(a: Float[Tensor, "n *shape"], b: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
+    """||a - b||² of each pair of images or vectors."""
+    return (a - b).square().flatten(1).sum(1)
+
+
 def structural_dissimilarity(
     a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"], sigma: float = 1.5
 ) -> Float[Tensor, "n 1 h w"]:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from hizumi.errors import UsageError
 from hizumi.report.words import count
-from hizumi.reproduction.entrants import CHOSEN_ON_TEST
+from hizumi.reproduction.entrants import CHOSEN_ON_TEST, departure_of, differences_today
 from hizumi.reproduction.ledger import Row, summarise_figure
 from hizumi.reproduction.protocol import FALSE_ALARM_RATE, Protocol
 from hizumi.reproduction.protocols import PROTOCOLS
@@ -32,7 +33,8 @@ What detectors reach on published protocols, beside what was published. Every nu
 `hizumi reproduce PROTOCOL --data FOLDER`, which writes its runs to `benchmarks/results/ledger`.
 
 - **Honest**: fitted and calibrated on normal data alone, measured at the end of training, on items of which no copy
-  was trained on.
+  was trained on. Where Differences says that settings were chosen on test figures, they were not honestly chosen, and
+  the figure is optimistic by what that choice gained.
 - **Paper's protocol**: what the authors did. What it knows of the test set is named under each table.
 - Numbers are means over cases, such as the class that is normal, of means over seeds, ± the standard deviation between
   the seeds of a case. Where there is one case and three seeds or more, their median stands in square brackets.
@@ -123,13 +125,29 @@ def _differences(protocol: Protocol, modes: Mapping[str, Row], published: Publis
     parts += _shares_used(row)
     chosen = CHOSEN_ON_TEST.get((protocol.name, request["name"]))
     parts += [] if chosen is None else [chosen]
-    changes = [f"{name} {_plain(here)} ({_plain(there)})" for name, (here, there) in request["changes"].items()]
+    departure = departure_of(request["name"], request["budget"])
+    parts += [departure] if departure else []
+    changes = [f"{name} {_plain(here)} ({_plain(there)})" for name, (here, there) in _changes(protocol, row).items()]
     parts += changes[:MOST_CHANGES]
     if len(changes) > MOST_CHANGES:
         parts.append(count(len(changes) - MOST_CHANGES, "more setting"))
     if published is not None and published.note:
         parts.append(f"published: {published.note}")
     return "; ".join(parts) or "none known"
+
+
+def _changes(protocol: Protocol, row: Row) -> Mapping[str, Any]:
+    """Settings that are not the paper's as known today; as recorded, where the detector takes other arguments now."""
+    request = row.request
+    changes: Mapping[str, Any] = request["changes"]
+    try:
+        return (
+            differences_today(request["options"], protocol, request["name"], request["mode"])
+            if "options" in request
+            else changes
+        )
+    except UsageError:
+        return changes
 
 
 def _shares_used(row: Row) -> list[str]:

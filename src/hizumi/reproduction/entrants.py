@@ -8,7 +8,7 @@ from hizumi.arguments import clone
 from hizumi.detectors import ALAD, EGBAD, Detector, Likelihood
 from hizumi.detectors.alad import ALADTraining
 from hizumi.models import BiGAN, GatedPixelCNN
-from hizumi.registry import detector_class, find_detectors, specify
+from hizumi.registry import construct, detector_class, find_detectors, specify
 from hizumi.reproduction.protocol import BudgetName, Leak, Mode, Protocol
 from hizumi.training import Budget, TrainingOptions
 from hizumi.training.preset import Preset, preset_of
@@ -76,19 +76,21 @@ ON_DATA: Mapping[tuple[str, str], Preset] = {
             BiGAN(
                 latent=32,
                 learning_rate=1e-5,
+                decay_start=1.0,
                 weight_decay=0.0,
                 average_decay=0.9999,
                 encoder_hidden=(64,),
                 critic_hidden=(128,),
                 critic_apart=128,
                 dropout=0.2,
-                spectral_norm=True,  # not the authors', but ALAD's: short runs swung less with it
             )
         ),
         TrainingOptions(budget=Budget(epochs=50), batch_size=50),
     ),
     ("kdd99", "alad"): Preset(
-        lambda: ALAD(ALADTraining(latent=32, code_critic_hidden=(32,), learning_rate=1e-5)),
+        lambda: ALAD(
+            ALADTraining(latent=32, code_critic_hidden=(32,), spectral_norm=False, learning_rate=1e-5, decay_start=1.0)
+        ),
         TrainingOptions(budget=Budget(epochs=50), batch_size=50),
     ),
     ("arrhythmia", "alad"): Preset(
@@ -98,7 +100,9 @@ ON_DATA: Mapping[tuple[str, str], Preset] = {
                 encoder_hidden=(256, 128),
                 generator_hidden=(256, 128),
                 item_critic_hidden=(256, 128),
+                spectral_norm=False,
                 learning_rate=1e-5,
+                decay_start=1.0,
             )
         ),
         TrainingOptions(budget=Budget(epochs=1000), batch_size=32),
@@ -132,12 +136,30 @@ def _can_enter(name: str, found: type[Detector], protocol: Protocol) -> bool:
 
 def entrant(name: str, protocol: Protocol, mode: Mode, budget: BudgetName, accelerator: str = "cpu") -> Entrant:
     """The detector of this name in the ledger, its settings in plain data, and where they are not the paper's."""
-    (make, options), papers = settled(name, protocol, mode, budget), settled(name, protocol, mode, "paper")
-    options = replace(options, accelerator=accelerator)
+    chosen, papers = settled(name, protocol, mode, budget), settled(name, protocol, mode, "paper")
+    make, options = chosen.make, replace(chosen.options, accelerator=accelerator)
     plain, training = specify(make()), _training(make(), options)
     changes = differences(plain["arguments"], specify(papers.make())["arguments"])
     changes |= differences(training, _training(papers.make(), papers.options))
     return Entrant(name, detector_of(name), make, options, {**plain, "training": training}, changes)
+
+
+def departure_of(name: str, budget: BudgetName) -> str:
+    """In which way a row's short settings are another method than the paper's; "" where they are not."""
+    entry = ENTRIES.get(name, Entry(name))
+    presets = detector_class(entry.detector).presets
+    return presets["fast"].departure if budget == "short" and entry.short is None and "fast" in presets else ""
+
+
+def differences_today(options: Mapping[str, Any], protocol: Protocol, name: str, mode: Mode) -> dict[str, list[Any]]:
+    """What in a row's stored settings differs from the paper's as they are known now, which may be better than then.
+
+    Raises UsageError where the detector no longer takes the stored arguments.
+    """
+    papers = settled(name, protocol, mode, "paper")
+    now = specify(construct(dict(options)))["arguments"]
+    training = _training(papers.make(), papers.options)
+    return differences(now, specify(papers.make())["arguments"]) | differences(options["training"], training)
 
 
 def _training(detector: Detector, options: TrainingOptions) -> dict[str, list[Any]]:

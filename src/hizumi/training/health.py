@@ -92,15 +92,28 @@ def check_scores(training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "
 def check_reconstructions(
     items: Float[np.ndarray, "n *shape"], normals: Float[np.ndarray, "n *shape"]
 ) -> list[Finding]:
-    """Reconstructions that are the same whatever the item."""
-    own, rebuilt = float(items.var(axis=0).mean()), float(normals.var(axis=0).mean())
-    if len(items) < 2 or rebuilt >= COLLAPSED_SHARE * own:
+    """Reconstructions that are the same whatever the item, or farther from it than the items' mean is."""
+    if len(items) < 2:
         return []
-    return [
-        Finding(
-            "collapsed reconstructions",
-            "problem",
-            f"reconstructions vary {rebuilt / own:.2%} as much as the images: the same picture whatever goes in",
-            "train longer, widen the code, or lower the learning rate",
-        )
-    ]
+    own, rebuilt = float(items.var(axis=0).mean()), float(normals.var(axis=0).mean())
+    if rebuilt < COLLAPSED_SHARE * own:
+        return [
+            Finding(
+                "collapsed reconstructions",
+                "problem",
+                f"reconstructions vary {rebuilt / own:.2%} as much as the images: the same picture whatever goes in",
+                "train longer, widen the code, or lower the learning rate",
+            )
+        ]
+    error = float(np.square(items - normals).mean())
+    if own > 0 and error >= own:
+        return [
+            Finding(
+                "reconstructions worse than the mean",
+                "problem",
+                f"normal images are rebuilt with {error / own:.1f} times the squared error of the mean image: what "
+                "comes back has little to do with what goes in",
+                "train longer, raise cycle_weight where the model has one, or choose another detector such as pca",
+            )
+        ]
+    return []

@@ -12,11 +12,12 @@ class Preset(NamedTuple):
     """A ready-made detector or model, with the training options of its phases.
 
     "fast" takes minutes on two cores: a detector's two at 32 pixels, a model's three at 64. "small" takes well under a
-    second a step, for tests.
+    second a step, for tests. `departure` says in the ledger where the settings make another method than the paper's.
     """
 
     make: Callable[[], Any]
     options: TrainingOptions = TrainingOptions()
+    departure: str = ""
 
     def completing(self, options: TrainingOptions) -> TrainingOptions:
         """The options given, with this preset's budget and batch size where they leave them open."""
