@@ -14,7 +14,7 @@ LEVELS = [
     {"runs", "reproduction"},
     {"inspection", "generation"},
     {"report", "runtime"},
-    {"monitoring", "export"},
+    {"bundles", "monitoring", "export"},
     {"station"},
     {"serving", "scale"},
     {"cli"},

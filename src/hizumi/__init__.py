@@ -12,11 +12,12 @@ import typing as _typing
 from hizumi.lazy import lazily as _lazily
 
 if _typing.TYPE_CHECKING:
+    from hizumi.bundles import load as load, save as save
     from hizumi.calibration import Calibration as Calibration, Verdict as Verdict
     from hizumi.data import Manifest as Manifest, open_source as open_source
     from hizumi.errors import HizumiError as HizumiError
     from hizumi.generation import Modeller as Modeller
-    from hizumi.inspection import Inspection as Inspection, Inspector as Inspector, load as load, save as save
+    from hizumi.inspection import Inspection as Inspection, Inspector as Inspector
     from hizumi.training import Budget as Budget, TrainingOptions as TrainingOptions
     from hizumi.version import __version__ as __version__
 
@@ -24,11 +25,12 @@ if _typing.TYPE_CHECKING:
 __getattr__, __dir__ = _lazily(
     __name__,
     {
+        "bundles": ["load", "save"],
         "calibration": ["Calibration", "Verdict"],
         "data": ["Manifest", "open_source"],
         "errors": ["HizumiError"],
         "generation": ["Modeller"],
-        "inspection": ["Inspection", "Inspector", "load", "save"],
+        "inspection": ["Inspection", "Inspector"],
         "training": ["Budget", "TrainingOptions"],
         "version": ["__version__"],
     },

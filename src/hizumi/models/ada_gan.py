@@ -22,10 +22,9 @@ class AdaGAN(Adversarial):
     far. Then a fresh game is played on the data, drawn more often where the mixture is thin; the closed form of the
     weights takes each batch as its sample.
 
-    What boosting buys is coverage: of the grid's 25 modes it reaches all in five of five runs, a single GAN in two. Its
-    samples are less sharp than those of a single GAN with the whole budget, since each part has its share of the steps
-    only: three parts of 4,000 steps put 17 % of the samples on modes, a single GAN 20 % after 4,000 and 92 % after
-    12,000.
+    Its samples are less sharp than those of a single GAN with the whole budget, since each part has its share of the
+    steps only: on the grid of 25 modes three parts of 4,000 steps put 17 % of the samples on modes, a single GAN 20 %
+    after 4,000 and 92 % after 12,000 (one run each). What boosting may buy is coverage.
 
     Args:
         generators: How many.

@@ -1,0 +1,37 @@
+"""`hizumi.load` and `hizumi.save` take whatever kind of bundle there is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hizumi
+from hizumi.errors import BundleError
+from hizumi.generation import Modeller
+from hizumi.runtime import ExportedInspector
+
+STORED = Path(__file__).parent / "bundles" / "format-1"
+
+
+def test_each_kind_comes_back_as_what_it_was(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    inspector = hizumi.Inspector("mahalanobis", false_alarm_rate=0.1).fit(rows)
+    loaded = hizumi.load(hizumi.save(inspector, tmp_path / "detector.hizumi"))
+    assert isinstance(loaded, hizumi.Inspector)
+    np.testing.assert_array_equal(loaded.score_samples(rows), inspector.score_samples(rows))
+    model = hizumi.load(STORED / "gan_rows_model.hizumi")
+    assert isinstance(model, Modeller)
+    again = hizumi.load(hizumi.save(model, tmp_path / "model.hizumi"))
+    assert isinstance(again, Modeller)
+    np.testing.assert_array_equal(again.sample(3), model.sample(3))
+
+
+def test_an_exported_one_too() -> None:
+    pytest.importorskip("onnxruntime", reason="exported bundles run in ONNX Runtime")
+    assert isinstance(hizumi.load(STORED / "mahalanobis.onnx.hizumi"), ExportedInspector)
+
+
+def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.hizumi").write_bytes(b"no zip file")
+    with pytest.raises(BundleError):
+        hizumi.load(tmp_path / "x.hizumi")
