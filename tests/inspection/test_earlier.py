@@ -81,6 +81,10 @@ def made_by(modeller: Modeller, name: str) -> list[float]:
     [
         ({"format": 99, "hizumi": "9.9"}, r"was written by hizumi 9\.9; this is .*: install a newer version"),
         ({"detector": {"name": "gone", "arguments": {}}}, "no model or detector is called 'gone'.*install the package"),
+        (
+            {"detector": {"name": "pca", "arguments": {"gone": 3}}},
+            r"no setting 'gone'.*0\.1\.0 wrote it: fit",
+        ),
         ({"sizing": {"sides": 3}}, r"bundle\.json is not valid at preprocessing\.sizing\.height: it is missing"),
         ({"preprocessing": {"sizing": None}}, r"was written by hizumi 0\.1\.0 in format 1, which .* cannot read"),
     ],

@@ -17,7 +17,7 @@ from hizumi.errors import BundleError, UsageError
 from hizumi.generation.modeller import Modeller
 from hizumi.preprocessing import Preprocessing
 from hizumi.preprocessing.preprocessing import upgraded
-from hizumi.registry import construct, model_class
+from hizumi.registry import find_models, of_bundle
 from hizumi.runs.card import model_card, shape_in_words
 from hizumi.runs.parameters import constructor_arguments, plain_parameters
 from hizumi.runs.record import without_place
@@ -88,11 +88,9 @@ def card_of(modeller: Modeller) -> str:
 
 
 def _revived(header: ModelHeader, members: Mapping[str, bytes]) -> Modeller:
-    try:
-        model = construct(header.model)
-        model_class(header.model["name"])  # not what a detector trains
-    except UsageError as error:
-        raise BundleError(f"{error}; install the package that has it") from error
+    model = of_bundle(header.model, header.hizumi)
+    if header.model["name"] not in find_models():  # but what a detector trains
+        raise BundleError(f"{header.model['name']} is no model; use an unchanged copy of the bundle")
     parameters = header.parameters | {"pairing": _revived_pairing(header.parameters["pairing"])}
     modeller = Modeller(model=header.model["name"], **constructor_arguments(parameters))
     check_arguments(modeller)

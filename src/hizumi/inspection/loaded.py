@@ -8,13 +8,13 @@ from typing import Any
 from hizumi.calibration import Calibration
 from hizumi.data import Manifest
 from hizumi.detectors import Detector
-from hizumi.errors import BundleError, UsageError
+from hizumi.errors import BundleError
 from hizumi.inspection.earlier import renamed
 from hizumi.inspection.scoring import Scorer
 from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import Preprocessing
 from hizumi.preprocessing.preprocessing import upgraded
-from hizumi.registry import construct, specify
+from hizumi.registry import of_bundle, specify
 from hizumi.storage.explained import explained
 from hizumi.storage.headers import Header, read_bundle
 from hizumi.storage.weights import unpacked, unpacked_arrays
@@ -66,10 +66,7 @@ def restore(path: str | Path) -> LoadedInspector:
 
 
 def _revived(header: DetectorHeader, members: Mapping[str, bytes]) -> LoadedInspector:
-    try:
-        detector = construct(header.detector)
-    except UsageError as error:
-        raise BundleError(f"{error}; install the package that has it") from error
+    detector = of_bundle(header.detector, header.hizumi)
     if not isinstance(detector, Detector):
         raise BundleError(f"{header.detector['name']} is no detector; use an unchanged copy of the bundle")
     shape, state = tuple(header.shape), unpacked(members[WEIGHTS])

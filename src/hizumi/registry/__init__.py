@@ -15,6 +15,7 @@ if _typing.TYPE_CHECKING:
         construct as construct,
         make_detector as make_detector,
         make_model as make_model,
+        of_bundle as of_bundle,
         specify as specify,
     )
 
@@ -22,7 +23,7 @@ __getattr__, __dir__ = _lazily(
     __name__,
     {
         "finding": ["detector_class", "find_detectors", "find_models", "model_class"],
-        "specification": ["construct", "make_detector", "make_model", "specify"],
+        "specification": ["construct", "make_detector", "make_model", "of_bundle", "specify"],
     },
 )
 __all__ = __dir__()

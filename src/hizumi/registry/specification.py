@@ -20,7 +20,7 @@ from hizumi.arguments import (
     plain,
 )
 from hizumi.detectors.detector import Detector
-from hizumi.errors import UsageError
+from hizumi.errors import BundleError, UsageError
 from hizumi.registry.finding import detector_class, find_parts, model_class, part_class
 from hizumi.training.preset import made
 from hizumi.training.trainable import Trainable
@@ -46,6 +46,16 @@ def construct(specification: Mapping[str, Any]) -> Any:
     except (TypeError, UsageError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UsageError(f"{specification['name']} does not take these settings: {reason}") from error
+
+
+def of_bundle(specification: Mapping[str, Any], writer: str) -> Any:
+    """`construct` for what hizumi `writer` put into a bundle; raises BundleError with what to do where it cannot be."""
+    try:
+        return construct(specification)
+    except UsageError as error:
+        known = specification["name"] in find_parts()
+        remedy = f"hizumi {writer} wrote it: fit it again" if known else "install the package that has it"
+        raise BundleError(f"{error}; {remedy}") from error
 
 
 def make_detector(name: str, settings: Mapping[str, str] = {}, preset: str | None = None) -> Detector:
