@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from hizumi.errors import DataError, UsageError
-from hizumi.reproduction.entrants import differences, entrant
+from hizumi.reproduction.entrants import differences, differences_today, entrant
 from hizumi.reproduction.ledger import add_run, begin_row, read_ledger, read_row, row_path, summarise_figure
 from hizumi.reproduction.protocol import BudgetName, Mode
 from hizumi.reproduction.protocols import find_protocol
@@ -51,8 +51,11 @@ def request_of(name: str, protocol: str, mode: Mode, budget: BudgetName) -> dict
 @pytest.mark.parametrize("path", STORED, ids=[path.stem for path in STORED])
 def test_stored_rows_are_gone_on_with(path: Path) -> None:
     stored = read_row(path)
-    names = ("name", "protocol", "mode", "budget")
-    assert begin_row(path, request_of(*(stored.request[name] for name in names))).runs == stored.runs
+    name, protocol, mode, budget = (stored.request[key] for key in ("name", "protocol", "mode", "budget"))
+    try:
+        assert begin_row(path, request_of(name, protocol, mode, budget)).runs == stored.runs
+    except UsageError:  # settings of its day that are not the paper's as known now: the page says which
+        assert differences_today(stored.request["options"], find_protocol(protocol), name, mode)
 
 
 def test_arguments_that_have_moved_into_a_part_are_the_same_request(tmp_path: Path) -> None:

@@ -434,8 +434,10 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         scored = list(self.scorer().score(known, pictures=False))
         items = [item for item in scored if isinstance(item, Scored)]
         unread = [item for item in scored if isinstance(item, Failure)]
-        if unread and not items:
-            raise DataError(f"none of {len(unread)} labelled records could be read; the first: {unread[0].reason}")
+        labels = np.array([known.records[item.index].label for item in items])
+        if unread and not labels.any():
+            unusable = f"{len(unread)} of {len(scored)} labelled records cannot be used, and no other is anomalous"
+            raise DataError(f"{unusable}; the first is {unread[0].name}: {unread[0].reason}")
         now = self.calibration_
         calibration = Calibration.fit(
             now.scores,
@@ -446,7 +448,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             degrees_of_freedom=self.detector_.degrees_of_freedom,
             labelled=(
                 np.array([item.score for item in items]),
-                np.array([known.records[item.index].label for item in items]),
+                labels,
             ),
             folds=self.folds,
         )

@@ -103,7 +103,9 @@ def _convolution(given: Any) -> list[nn.Module]:
         layers.append(nn.ZeroPad2d((left, right, top, bottom)))
         left = top = 0
     size, stride = tuple(weight.shape[2:]), given.stride
-    plain = nn.Conv2d(given.in_channels, given.out_channels, size, stride, (top, left), groups=given.groups, bias=False)
+    plain = nn.Conv2d(
+        given.in_channels, given.out_channels, size, stride, (top, left), groups=given.groups, bias=False, device="meta"
+    )  # the weight is the package's: none is drawn
     plain.weight = weight
     return [*layers, plain]
 

@@ -35,5 +35,5 @@ def _holds_its_name(path: Path) -> bool:
     text = path.read_text(encoding="utf-8")
     classes = re.findall(r"^class (\w+)", text, re.MULTILINE)
     return path.stem.replace("_", "") in map(str.lower, classes) and bool(
-        re.search(r"^    card = ", text, re.MULTILINE)
+        re.search(r"^    card(: .+)? = ", text, re.MULTILINE)
     )
