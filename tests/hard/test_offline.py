@@ -32,8 +32,9 @@ def test_no_command_reaches_for_the_network(tmp_path: Path, catalogue: Callable[
     attempts = [f"{name}: {attempt}" for name, ended in found["ended"].items() for attempt in ended["attempts"]]
     failed = [f"{name}: {ended['error']}" for name, ended in found["ended"].items() if ended["code"]]
     catalogue(
-        f"No network: {len(found['ended'])} commands in a namespace without a route, {', '.join(found['ended'])}",
-        f"{len(attempts)} attempts seen by Python, {found['unrouted']} by the kernel, {len(failed)} commands failed",
+        "No network: commands in a namespace without a route",
+        f"{len(attempts)} attempts seen by Python, {found['unrouted']} by the kernel, {len(failed)} failed, of "
+        f"{len(found['ended'])}: {', '.join(found['ended'])}",
         mark="0, 0, 0",
         holds=not attempts and not found["unrouted"] and not failed,
     )
