@@ -12,7 +12,7 @@ import pytest
 
 from tests.hard.conftest import Ended, run_hizumi, save_pictures, stripes
 
-SIZES_KIB = (64, 256, 1024)  # of the disk, from too small for anything to too small for all
+SIZES_KIB = (8, 64, 256, 1024)  # of the disk, from too small for anything to too small for all
 MOUNT = 'mount -t tmpfs -o size={size}k none "$1" && shift && exec "$@"'
 LISTED = 'import json, sys, os; sys.stderr.write("\\n@" + json.dumps(sorted(os.listdir(sys.argv[1]))))'
 CACHED = """

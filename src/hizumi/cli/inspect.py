@@ -1,5 +1,6 @@
 """`hizumi inspect`: verdicts on new images."""
 
+import os
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from hizumi.inspection import Inspection, InspectorBase
 
 ROWS_SHOWN = 20
+LONGEST_NAME = 255  # bytes that a file system takes
 ANOMALOUS_FOUND, NOT_JUDGED = 3, 4
 
 
@@ -121,7 +123,10 @@ def _map_path(folder: Path, name: str, drawn: set[Path]) -> Path:
     """
     parts = [part for part in Path(name).parts if part not in ("..", Path(name).anchor)]
     for number in count(1):
-        path = folder.joinpath(*parts[:-1], f"{parts[-1]}-map{'' if number == 1 else f'-{number}'}.png")
+        stem, ending = parts[-1], f"-map{'' if number == 1 else f'-{number}'}.png"
+        while len(os.fsencode(stem + ending)) > LONGEST_NAME:
+            stem = stem[:-1]
+        path = folder.joinpath(*parts[:-1], stem + ending)
         if (key := Path(str(path).casefold())) not in drawn:
             drawn.add(key)
             break
