@@ -190,7 +190,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if self.rule == "best-f1":
             raise UsageError("the best-f1 rule needs labelled data: fit with another rule, then calibrate with them")
         if self.detector != STANDARD:
-            self._check_for(detector_class(self.detector) if isinstance(self.detector, str) else type(self.detector))
+            self._check_for(self._detector_type())
 
     def split_as_fitted(self, X: Any) -> Manifest:
         """The records of what it was fitted on, each with the split that `fit` gave it."""
@@ -211,8 +211,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         """Whether data are to be opened as frames of video: as asked for, or as the detector needs it."""
         if self.motion is not None or self.detector == STANDARD:
             return self.motion not in (None, False)
-        named = detector_class(self.detector) if isinstance(self.detector, str) else self.detector
-        return "motion" in named.card.needs
+        return "motion" in self._detector_type().card.needs
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Higher for normal, (n,): the detector's scores with their sign turned."""
@@ -329,8 +328,11 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             return clone(self.detector)  # as in scikit-learn, what the user handed in stays as it is
         if self.detector == STANDARD:
             raise UsageError("the standard detector is chosen by the data and has no settings yet; name one first")
-        named: Detector = made(detector_class(self.detector), self.preset)
+        named: Detector = made(self._detector_type(), self.preset)
         return named
+
+    def _detector_type(self) -> type[Detector]:
+        return detector_class(self.detector) if isinstance(self.detector, str) else type(self.detector)
 
     def _chosen(self, manifest: Manifest) -> tuple[Detector, TrainingOptions]:
         """The unfitted detector for these data, and how it is trained."""
@@ -338,7 +340,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if self.detector == STANDARD:
             found, its_preset = standard(vectors=manifest.vectors, motion=self.wants_motion)
             self._check_for(found)
-            preset = preset or its_preset
+            preset = its_preset or preset
             detector = made(found, preset)
         else:
             detector = self._named()

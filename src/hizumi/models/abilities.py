@@ -47,6 +47,10 @@ class CanDecode(Guarded, ABC):
     def decode(self, codes: Tensor) -> Tensor:
         """Items of codes, (n, k) or (n, k, p, q)."""
 
+    @abstractmethod
+    def code_shape(self) -> tuple[int, ...]:
+        """Shape of one code, (k,) or (k, p, q), of a fitted model."""
+
 
 class CanReconstruct(Guarded, ABC):
     """Rebuilds items through a bottleneck."""

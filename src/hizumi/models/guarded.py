@@ -27,10 +27,6 @@ class Guarded(Trainable, ABC):
             if method is not None and not getattr(method, "__isabstractmethod__", False):
                 setattr(cls, name, guard(method))
 
-    def code_shape(self) -> tuple[int, ...]:
-        """Shape of one code, (k,) or (k, p, q), of a fitted model that decodes."""
-        raise NotImplementedError
-
     def _called(self, method: Method) -> str:
         return f"{type(self).__name__}.{method.__name__}"
 
@@ -56,7 +52,7 @@ def of_codes(method: Method) -> Method:
     """Guard a method that turns codes into items."""
 
     @wraps(method)
-    def guarded(self: Guarded, codes: Any) -> Any:
+    def guarded(self: Any, codes: Any) -> Any:
         shape = self.require_built()
         if is_trusted():
             return method(self, codes)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +63,14 @@ def tried(work: Callable[[], Any]) -> Trial:
 def of_more(work: Callable[[int], Any], count: int, first: int) -> Trial:
     """What work on `count` items would take, from trials on ever twice as many that end with a long one."""
     few = min(first, count)
-    trials = {few: tried(lambda: work(few))}  # this one also imports libraries and makes plans
+    trials = {few: tried(partial(work, few))}  # this one also imports libraries and makes plans
     before = resident_bytes()
     if trials[few].seconds < LIMIT_SECONDS:
-        trials[few] = tried(lambda: work(few))
+        trials[few] = tried(partial(work, few))
     while few < count and trials[few].seconds < (LONG_SECONDS if len(trials) > 1 else LIMIT_SECONDS):
         more = min(2 * few, count)
         try:
-            trials[more] = tried(lambda: work(more))  # noqa: B023  # called at once
+            trials[more] = tried(partial(work, more))
         except ShortageError:
             break
         few = more
