@@ -1,6 +1,6 @@
 import numpy as np
 
-from hizumi.training.health import check_losses, check_reconstructions, check_scores
+from hizumi.training.health import Rebuilt, check_losses, check_pairs, check_reconstructions, check_scores
 
 
 def names(findings: list) -> list[str]:
@@ -48,17 +48,44 @@ def test_false_findings_are_rare() -> None:
 def test_collapsed_reconstructions() -> None:
     images = np.random.default_rng(0).normal(size=(20, 1, 8, 8)).astype(np.float32)
     mean = np.repeat(images.mean(0, keepdims=True), 20, 0)
-    assert names(check_reconstructions(images, mean)) == ["collapsed reconstructions"]
-    assert check_reconstructions(images, 0.8 * images) == []
+    assert names(check_reconstructions(Rebuilt(images, mean))) == ["collapsed reconstructions"]
+    assert check_reconstructions(Rebuilt(images, 0.8 * images)) == []
 
 
 def test_reconstructions_are_measured_against_the_mean_image() -> None:
     images = np.random.default_rng(0).normal(size=(20, 1, 8, 8)).astype(np.float32)
     others = np.roll(images, 1, axis=0)  # vary as they should, but none belongs to its image
-    (finding,) = check_reconstructions(images, others)
+    (finding,) = check_reconstructions(Rebuilt(images, others))
     assert finding.name == "reconstructions worse than the mean"
     own = np.mean([(one - images.mean(0)) ** 2 for one in images])
     times = np.mean((images - others) ** 2) / own
     assert f"{times:.1f} times" in finding.message
     shrunk = images.mean(0) + 0.2 * (images - images.mean(0))  # 0.64 of the mean's error
-    assert check_reconstructions(images, shrunk) == []
+    assert check_reconstructions(Rebuilt(images, shrunk)) == []
+
+
+def test_held_out_reconstructions_are_measured_against_the_mean_of_the_training_images() -> None:
+    generator = np.random.default_rng(0)
+    training, unseen = generator.normal(size=(20, 1, 8, 8)), generator.normal(0.5, 1, size=(9, 1, 8, 8))
+    learned_by_heart = Rebuilt(training, training)
+    nearest = np.square(unseen[:, None] - training[None]).sum((2, 3, 4)).argmin(1)
+    of_others = training[nearest]  # what a model says that knows its training images alone
+    (finding,) = check_reconstructions(learned_by_heart, Rebuilt(unseen, of_others))
+    assert (finding.name, finding.severity) == ("reconstructions worse than the mean", "warning")
+    mean = sum(training) / len(training)
+    of_mean = sum(float(((one - mean) ** 2).sum()) for one in unseen)
+    times = sum(float(((one - other) ** 2).sum()) for one, other in zip(unseen, of_others, strict=True)) / of_mean
+    assert times > 1.2
+    assert f"held-out normal images are rebuilt with {times:.1f} times" in finding.message
+    assert check_reconstructions(learned_by_heart, Rebuilt(unseen, mean + 0.1 * (unseen - mean))) == []
+    assert check_reconstructions(learned_by_heart, Rebuilt(unseen[:1], of_others[:1])) == []  # one says little
+
+
+def test_a_critic_that_is_never_wrong_about_pairs_is_named() -> None:
+    generator = np.random.default_rng(0)
+    data, model = generator.normal(1, 1, 200), generator.normal(-1, 1, 200)
+    assert check_pairs(data, model) == []  # the area is Φ(√2) = .92
+    (finding,) = check_pairs(data + 9, model)
+    assert (finding.name, finding.severity) == ("encoder does not match the generator", "warning")
+    assert "in 100.0% of all comparisons" in finding.message
+    assert check_pairs(model, data + 9) == []  # it is wrong throughout, so it holds nothing against the encoder

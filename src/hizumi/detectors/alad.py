@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 from hizumi import networks, objectives
 from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
-from hizumi.models.abilities import Autoencodes
+from hizumi.models.abilities import Autoencodes, JudgesPairs
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, Preset, TrainingOptions, WeightAverage, constant, linear_to_zero
 
@@ -21,7 +21,7 @@ CARD = Card(
 )
 
 
-class ALADTraining(Adversarial, Autoencodes):
+class ALADTraining(Adversarial, JudgesPairs, Autoencodes):
     """Encoder and generator against three critics: of items with codes, items twice, codes twice.
 
     Args:
@@ -143,6 +143,10 @@ class ALADTraining(Adversarial, Autoencodes):
 
     def encode(self, images: Tensor) -> Tensor:
         return self.encoder_average.network(images)
+
+    def pair_logits(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        codes = self.noise(len(items))
+        return self.joint_critic(items, self.encoder(items)), self.joint_critic(self.generator(codes), codes)
 
     def features(self, first: Tensor, second: Tensor) -> Tensor:
         """Features (n, k) of item pairs, by the average of their critic."""

@@ -2,13 +2,16 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hizumi.data.stream import Batches
 from hizumi.evaluation.collapse import check_samples
 from hizumi.evaluation.extractors import extractor
+from hizumi.evaluation.inversion import check_inversion
 from hizumi.models import CanReconstruct, CanSample
+from hizumi.models.abilities import JudgesPairs
 from hizumi.training import Trainable
-from hizumi.training.health import Finding, check_losses, check_reconstructions
+from hizumi.training.health import Finding, Rebuilt, check_losses, check_reconstructions
 from hizumi.training.journal import Journal
 
 ITEMS = 1024  # training items that samples are compared with
@@ -16,15 +19,31 @@ SAMPLES = 256
 
 
 @torch.no_grad()
-def check_model(model: Trainable, items: Batches, journal: Journal) -> list[Finding]:
-    """All checks that apply: losses, reconstructions all alike, clusters of the data that no sample reaches."""
+def check_model(model: Trainable, items: Batches, journal: Journal, held_out: Batches | None = None) -> list[Finding]:
+    """All checks that apply: losses, clusters of the data that no sample reaches, reconstructions, and inversion.
+
+    `held_out` are normal items that no step has seen, where there are any.
+    """
     findings = check_losses(journal.records)
     crops = torch.Generator().manual_seed(0) if items.views > 1 else None
-    some = items.batch(torch.linspace(0, len(items) - 1, min(len(items), ITEMS)).long(), crops)
+    some = _spread(items, ITEMS, crops)
     if isinstance(model, CanSample):
         features = extractor("pixels")
         findings += check_samples(features(some), features(model.sample(SAMPLES, seed=0)))
+    few = some[: min(len(some), SAMPLES)]
     if isinstance(model, CanReconstruct) and some.ndim == 4:
-        few = some[: min(len(some), SAMPLES)]
-        findings += check_reconstructions(few.numpy(), np.asarray(model.reconstruct(few).float()))
+        unseen = None if held_out is None else _rebuilt(model, _spread(held_out, SAMPLES, crops))
+        findings += check_reconstructions(_rebuilt(model, few), unseen)
+    if isinstance(model, JudgesPairs):
+        findings += check_inversion(model, few)
     return findings
+
+
+def _spread(items: Batches, most: int, crops: torch.Generator | None) -> Tensor:
+    batch = items.batch(torch.linspace(0, len(items) - 1, min(len(items), most)).long(), crops)
+    some: Tensor = batch[0] if isinstance(batch, tuple) else batch
+    return some
+
+
+def _rebuilt(model: CanReconstruct, items: Tensor) -> Rebuilt:
+    return Rebuilt(items.numpy(), np.asarray(model.reconstruct(items).float()))

@@ -1,29 +1,41 @@
 """Did a detector learn? Looked at after every fit."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from hizumi.data import Store
+from hizumi.data import Manifest, Store
+from hizumi.data.manifest import Failure
 from hizumi.detectors import Detector
+from hizumi.evaluation.inversion import check_inversion
+from hizumi.models.abilities import JudgesPairs
 from hizumi.preprocessing import Preprocessing, in_batches
 from hizumi.preprocessing.batching import BATCH_SIZE, Outputs
-from hizumi.preprocessing.reading import stored_pieces
+from hizumi.preprocessing.reading import Piece, Reader, stored_pieces
 from hizumi.preprocessing.window_health import check_window
-from hizumi.training.health import Finding, check_losses, check_reconstructions, check_scores
+from hizumi.training.health import Finding, Rebuilt, check_losses, check_reconstructions, check_scores
 from hizumi.training.journal import Journal
 
 TRAINING_ITEMS = 256  # at most
+HELD_OUT_ITEMS = 64  # at most; they are read once more
 
 
 def check_detector(
     detector: Detector,
     preprocessing: Preprocessing,
     store: Store,
-    held_out: Float[np.ndarray, "n"],
+    scores: Float[np.ndarray, "n"],
     journal: Journal,
+    held_out: Iterable[Piece | Failure] = (),
 ) -> list[Finding]:
-    """Findings in the pixel values, the journal, some training items, and the scores of the held-out ones."""
+    """Findings in the pixel values, the journal, some training items, and held-out normal ones.
+
+    `scores` are those of all held-out items. `held_out` are some of these, read as they are scored, which are drawn
+    from only where the detector rebuilds images.
+    """
 
     def looked_at(crops: np.ndarray) -> Outputs:
         items = preprocessing.to_model(crops)
@@ -33,11 +45,36 @@ def check_detector(
             return outputs
         return outputs | {"reconstruction": anomaly.reconstruction.float().cpu().numpy()}
 
-    rows = [item[1] for item in in_batches(looked_at, stored_pieces(store, TRAINING_ITEMS)) if isinstance(item, tuple)]
-    together = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    def gathered(pieces: Iterable[Piece | Failure]) -> Outputs:
+        rows = [item[1] for item in in_batches(looked_at, pieces) if isinstance(item, tuple)]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]} if rows else {}
+
+    training = gathered(stored_pieces(store, TRAINING_ITEMS))
     findings = check_window(store) + check_losses(journal.records)
     if not preprocessing.tiled:  # a tile scores below the worst tile of an image
-        findings += check_scores(together["score"], held_out)
-    if "reconstruction" in together:
-        findings += check_reconstructions(together["item"], together["reconstruction"])
+        findings += check_scores(training["score"], scores)
+    if "reconstruction" in training:
+        unseen = gathered(_middles(held_out))
+        findings += check_reconstructions(_rebuilt(training), _rebuilt(unseen) if unseen else None)
+    for model in detector.phases():
+        if isinstance(model, JudgesPairs):
+            findings += check_inversion(model, torch.from_numpy(training["item"]))
     return findings
+
+
+def some_of(held_out: Manifest, reader: Reader) -> Iterator[Piece | Failure]:
+    """Some of the held-out records, evenly spread, each read when it is its turn."""
+    chosen = np.linspace(0, len(held_out) - 1, min(len(held_out), HELD_OUT_ITEMS)).astype(np.int64).tolist()
+    return reader.pieces(replace(held_out, records=tuple(held_out.records[index] for index in chosen)))
+
+
+def _middles(pieces: Iterable[Piece | Failure]) -> Iterator[Piece]:
+    """Of tiled images the middle tile, as of those that were trained on."""
+    for piece in pieces:
+        if isinstance(piece, Piece):
+            middle = len(piece.crops) // 2
+            yield replace(piece, crops=piece.crops[middle : middle + 1])
+
+
+def _rebuilt(outputs: Outputs) -> Rebuilt:
+    return Rebuilt(outputs["item"], outputs["reconstruction"])

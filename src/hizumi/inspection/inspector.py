@@ -24,11 +24,12 @@ from hizumi.data.stream import Batches, View
 from hizumi.data.table_rows import is_frame
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.errors import DataError, UsageError
-from hizumi.inspection.health import check_detector
+from hizumi.inspection.health import check_detector, some_of
 from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, in_batches, prepare
 from hizumi.preprocessing.choosing import split_for_fit, with_validation
+from hizumi.preprocessing.reading import Piece
 from hizumi.registry import detector_class
 from hizumi.registry.standard import STANDARD, UNTRAINED_NOTE, has_weights, standard
 from hizumi.runs.parameters import set_nested
@@ -155,8 +156,10 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             return Scorer.of(detector, preprocessing)
 
         scorer = fitted(detector, store, run_folder, observe)
+        unseen: Iterable[Piece | Failure] = ()  # with folds, the detector has seen all
         if self.folds is None:
             calibration = manifest.select(split="calibration")
+            unseen = some_of(calibration, scorer.reader)
             progress = reporting(observe, "scoring")
             scored = scorer.score(calibration, pictures=False, strict=strict, on_progress=progress)
         else:
@@ -168,7 +171,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.failures_ = (*store.failures, *unread)
         self.unopened_ = manifest.unopened
         self.notes_ = (*notes_on(manifest, store), *self._notes_on_choice(detector))
-        self.findings_ = check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_)
+        self.findings_ = check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_, unseen)
         record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
         fit_seconds = round(time.monotonic() - started, 2)
         self.options_ = record | self._calibration_record(manifest, store) | {"fit_seconds": fit_seconds}

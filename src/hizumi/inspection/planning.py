@@ -8,7 +8,7 @@ import numpy as np
 
 from hizumi.data import Manifest, Store
 from hizumi.detectors import Detector
-from hizumi.inspection.health import TRAINING_ITEMS
+from hizumi.inspection.health import HELD_OUT_ITEMS, TRAINING_ITEMS
 from hizumi.inspection.scoring import Scorer
 from hizumi.preprocessing import Preprocessing, in_batches
 from hizumi.preprocessing.reading import stored_pieces
@@ -41,7 +41,7 @@ def cost_of_fit(
     statistics = cost_of_statistics(detector, store, len(store))
     share = sum((len(store) - len(fold)) / len(store) for fold in folds)
     scoring = _scoring(Scorer.of(detector, preprocessing), held_out)
-    looking = _looking(detector, preprocessing, store)
+    looking = _looking(detector, preprocessing, store, len(held_out))
     seconds += statistics.seconds * (1 + share) + scoring.seconds + looking.seconds
     peaks += [statistics.peak_bytes, scoring.peak_bytes, looking.peak_bytes]
     free = free_bytes()
@@ -61,11 +61,11 @@ def _scoring(scorer: Scorer, held_out: Manifest) -> Trial:
     return of_more(scored, len(held_out), SCORED_FIRST)
 
 
-def _looking(detector: Detector, preprocessing: Preprocessing, store: Store) -> Trial:
-    """Of the health check, which scores training items."""
+def _looking(detector: Detector, preprocessing: Preprocessing, store: Store, held_out: int) -> Trial:
+    """Of the health check, which scores training items, and some of so many held-out ones."""
 
     def scored(few: int) -> None:
         for _ in in_batches(Scorer.of(detector, preprocessing).scores, stored_pieces(store, few)):
             pass
 
-    return of_more(scored, min(len(store), TRAINING_ITEMS), SCORED_FIRST)
+    return of_more(scored, min(len(store), TRAINING_ITEMS) + min(held_out, HELD_OUT_ITEMS), SCORED_FIRST)

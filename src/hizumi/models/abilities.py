@@ -151,6 +151,16 @@ class HasOpponent(HasPrior, ABC):
         """The discriminator or critic, with `features` of items (and codes), and `judge`, their logits (n,)."""
 
 
+class JudgesPairs(Guarded, ABC):
+    """Learns encoder and generator from a critic of items with their codes."""
+
+    needed: ClassVar[str] = "a model whose critic judges items with their codes"
+
+    @abstractmethod
+    def pair_logits(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """The critic's logits, as it is trained: of the items with their codes, and of as many generated ones; (n,)."""
+
+
 class HasLikelihood(Guarded, ABC):
     """Says how probable an item is."""
 

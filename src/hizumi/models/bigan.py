@@ -15,12 +15,12 @@ from hizumi.arguments import (
     Share,
     ShareBelowOne,
 )
-from hizumi.models.abilities import Autoencodes, HasOpponent
+from hizumi.models.abilities import Autoencodes, HasOpponent, JudgesPairs
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, Preset, WeightAverage, constant, linear_to_zero
 
 
-class BiGAN(Adversarial, HasOpponent, Autoencodes):
+class BiGAN(Adversarial, HasOpponent, JudgesPairs, Autoencodes):
     """Bidirectional generative adversarial network.
 
     The critic sees an item together with a code, and tells (x, E(x)) from (G(z), z). Where it cannot, E inverts G.
@@ -169,6 +169,10 @@ class BiGAN(Adversarial, HasOpponent, Autoencodes):
         """Codes E(x), (n, latent); their means where the encoder is stochastic."""
         inverse = self.inverse if self.inverse_average is None else self.inverse_average.network
         return inverse(images)[:, : self.latent]
+
+    def pair_logits(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        codes = self.noise(len(items))
+        return self._judged(items, self._drawn(items)), self._judged(self.generator(codes), codes)
 
     def _judged(self, items: Tensor, codes: Tensor) -> Tensor:
         if self.instance_noise:

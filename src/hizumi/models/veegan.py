@@ -5,12 +5,12 @@ from torch import Tensor, nn
 
 from hizumi import networks, objectives
 from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
-from hizumi.models.abilities import Autoencodes, HasOpponent
+from hizumi.models.abilities import Autoencodes, HasOpponent, JudgesPairs
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, Preset, linear_to_zero
 
 
-class VEEGAN(Adversarial, HasOpponent, Autoencodes):
+class VEEGAN(Adversarial, HasOpponent, JudgesPairs, Autoencodes):
     """Variational encoder enhancement to generative adversarial networks.
 
     The discriminator sees an item together with a code and tells (G(z), z) from (F(x), x). It estimates the logarithm
@@ -91,6 +91,12 @@ class VEEGAN(Adversarial, HasOpponent, Autoencodes):
 
     def encode(self, images: Tensor) -> Tensor:
         return self.reconstructor(images)
+
+    def pair_logits(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """As for every such model positive for data, which is minus what VEEGAN's discriminator says."""
+        codes = self.noise(len(items))
+        data_pairs = self.discriminator(items=items, codes=self._blurred(self.reconstructor(items)))
+        return -data_pairs, -self.discriminator(items=self.generator(codes), codes=self._blurred(codes))
 
     def _blurred(self, codes: Tensor) -> Tensor:
         return codes + self.code_noise * torch.randn_like(codes)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +12,8 @@ COLLAPSED_SHARE = 0.01  # of the items' own variance
 UNLIKE_P_VALUE = 1e-4
 UNLIKE_SHARE = 0.5  # of the held-out scores lie beyond the training scores' 95 % point
 CONSTANT_SPREAD = 1e-6  # relative
+WORSE_THAN_MEAN = "reconstructions worse than the mean"
+TOLD_APART = 0.999  # area under the ROC curve at which a critic of pairs is as good as never wrong
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,23 @@ def check_scores(training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "
     return []
 
 
-def check_reconstructions(
-    items: Float[np.ndarray, "n *shape"], normals: Float[np.ndarray, "n *shape"]
-) -> list[Finding]:
-    """Reconstructions that are the same whatever the item, or farther from it than the items' mean is."""
+class Rebuilt(NamedTuple):
+    """Items (n, *shape) and their reconstructions."""
+
+    items: Float[np.ndarray, "n *shape"]
+    reconstructions: Float[np.ndarray, "n *shape"]
+
+
+def check_reconstructions(training: Rebuilt, held_out: Rebuilt | None = None) -> list[Finding]:
+    """Reconstructions that are the same whatever the item, or farther from it than the training items' mean is.
+
+    The latter is looked at on items held out of the training too, where there are any.
+    """
+    items, reconstructions = training
     if len(items) < 2:
         return []
-    own, rebuilt = float(items.var(axis=0).mean()), float(normals.var(axis=0).mean())
+    mean = items.mean(axis=0)
+    own, rebuilt = float(np.square(items - mean).mean()), float(reconstructions.var(axis=0).mean())
     if rebuilt < COLLAPSED_SHARE * own:
         return [
             Finding(
@@ -105,15 +117,53 @@ def check_reconstructions(
                 "train longer, widen the code, or lower the learning rate",
             )
         ]
-    error = float(np.square(items - normals).mean())
-    if own > 0 and error >= own:
+    times = _times_the_means_error(training, mean)
+    if times is not None and times >= 1:
         return [
             Finding(
-                "reconstructions worse than the mean",
+                WORSE_THAN_MEAN,
                 "problem",
-                f"normal images are rebuilt with {error / own:.1f} times the squared error of the mean image: what "
-                "comes back has little to do with what goes in",
+                f"normal images are rebuilt with {times:.1f} times the squared error of the mean image: what comes "
+                "back has little to do with what goes in",
                 "train longer, raise cycle_weight where the model has one, or choose another detector such as pca",
             )
         ]
+    unseen = None if held_out is None or len(held_out.items) < 2 else _times_the_means_error(held_out, mean)
+    if unseen is not None and unseen >= 1:
+        return [
+            Finding(
+                WORSE_THAN_MEAN,
+                "warning",
+                f"held-out normal images are rebuilt with {unseen:.1f} times the squared error of the mean image, "
+                f"training images with {times:.1f} times: it rebuilds only what it was trained on",
+                "give more images, narrow the code, train for fewer steps, or choose another detector such as pca",
+            )
+        ]
     return []
+
+
+def _times_the_means_error(rebuilt: Rebuilt, mean: Float[np.ndarray, "*shape"]) -> float | None:
+    """Squared error of the reconstructions, in units of that of one image for all; None where that has none."""
+    of_mean = float(np.square(rebuilt.items - mean).mean())
+    return float(np.square(rebuilt.items - rebuilt.reconstructions).mean()) / of_mean if of_mean > 0 else None
+
+
+def check_pairs(data_logits: Float[np.ndarray, "n"], model_logits: Float[np.ndarray, "m"]) -> list[Finding]:
+    """An encoder that does not invert its generator: the critic tells pairs (x, E(x)) from pairs (G(z), z) throughout.
+
+    Only where it cannot is E the inverse of G (Donahue et al. 2017).
+    """
+    from scipy.stats import mannwhitneyu
+
+    area = float(mannwhitneyu(data_logits, model_logits).statistic) / (len(data_logits) * len(model_logits))
+    if area < TOLD_APART:
+        return []
+    return [
+        Finding(
+            "encoder does not match the generator",
+            "warning",
+            f"the critic tells {len(data_logits)} images with their codes from {len(model_logits)} generated ones with "
+            f"theirs in {area:.1%} of all comparisons: nothing makes the encoder the generator's inverse",
+            "give more images, hold the critic back (dropout, instance_noise, spectral_norm), or raise cycle_weight",
+        )
+    ]

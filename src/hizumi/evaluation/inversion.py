@@ -1,0 +1,16 @@
+"""Whether an encoder and a generator that learned in one game are each other's inverse."""
+
+import torch
+from torch import Tensor
+
+from hizumi.models.abilities import JudgesPairs
+from hizumi.training.health import Finding, check_pairs
+
+
+@torch.no_grad()
+def check_inversion(model: JudgesPairs, items: Tensor) -> list[Finding]:
+    """Let the model's critic compare items with as many generated ones; determined by the items."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        logits = model.eval().pair_logits(items.to(model.device))
+    return check_pairs(*(each.double().cpu().numpy() for each in logits))
