@@ -78,6 +78,34 @@ def test_a_bound_above_any_error_leaves_the_first_weights() -> None:
     assert (ALOCC(width=4).fit(images, options).score(images).image - scores).abs().max() > 1e-4
 
 
+def test_the_bound_is_a_share_of_the_variance_about_the_mean_image() -> None:
+    generator = torch.Generator().manual_seed(0)
+    part = torch.rand(1, 1, 16, 16, generator=generator) * 2 - 1
+    unlike = torch.randn(12, 1, 16, 16, generator=generator)
+    errors = []
+    for spread in (0.01, 0.3):  # parts in a fixture, and objects of all kinds
+        images = part + spread * unlike
+        training = ALOCC(width=4, noise=0.0, learning_rate=1e-9).model
+        training.fit(images, TrainingOptions(budget=Budget(steps=60), batch_size=12))
+        about_mean = sum(float((one - images.mean(0)).square().mean()) for one in images) / len(images)
+        assert float(training.images_variance) == pytest.approx(about_mean, rel=1e-5)
+        with torch.no_grad():
+            error = float((images - training.train().refiner(images)).square().mean())
+        # From 1 the running mean goes to the error's share: the refiner, which learns nothing, is worse than the mean.
+        share = error / about_mean
+        assert float(training.refinement_error) == pytest.approx(share + (1 - share) * 0.95**60, rel=1e-3)
+        errors.append(error)
+    assert errors[0] == pytest.approx(errors[1], rel=0.5)  # in absolute terms the two sets are alike
+    still = ALOCC(width=4).model.fit(part.expand(4, -1, -1, -1), TrainingOptions(budget=Budget(steps=2), batch_size=4))
+    assert torch.isfinite(still.refinement_error)
+
+
+def test_weights_from_before_the_variance_was_kept_are_read() -> None:
+    training = ALOCC(width=4).model.prepare((1, 16, 16))
+    earlier = {name: value for name, value in training.state_dict().items() if name != "images_variance"}
+    ALOCC(width=4).model.prepare((1, 16, 16)).load_state_dict(earlier)
+
+
 @pytest.mark.parametrize("judged", ["refined", "original", "residual"])
 def test_score_by_hand(judged: str) -> None:
     detector = ALOCC(width=4, judged=judged).prepare((1, 4, 4))

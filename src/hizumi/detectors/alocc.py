@@ -1,13 +1,14 @@
 """ALOCC: a refiner cleans what is normal and spoils what is not; the critic that taught it judges the result."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from hizumi import networks, objectives
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
 from hizumi.detectors.reach import within_reach
@@ -15,6 +16,7 @@ from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 REFINER_STEPS = 2  # for each of the critic
 ERROR_MEMORY = 0.95  # share of the running refinement error that each step keeps
+LEAST_VARIANCE = 1e-12  # where all images are the same
 
 CARD = Card(
     family="adversarial",
@@ -33,23 +35,25 @@ class ALOCCTraining(Trainable):
         noise: Standard deviation of the Gaussian noise that the refiner is to take away in training.
         refinement_weight: λ, of ||x - R(x)||², summed over an image, as the paper writes it. Of its mean over pixels
             the refiner can afford so much that the critic never wins, and learns nothing.
-        stop_error: ρ, for which the paper gives no number: once the mean of (x - R(x))², running over some 20 batches,
-            is below it, training stands still. The better the refiner, the less its work tells the critic. On pictures
-            whose own variance is below it, such as parts in a fixture, that is before anything was learned.
+        stop_error: ρ, as a share of the training images' variance about their mean image: once the mean of (x - R(x))²,
+            running over some 20 batches, is below it, training stands still; 0 for never. The better the refiner, the
+            less its work tells the critic. The paper bounds the error itself, and gives no number; one bound for all
+            sets would stop on parts in a fixture, which hardly vary, before anything was learned.
         learning_rate: Of both RMSprop optimisers.
     """
 
     card = CARD
     default_budget = Budget(epochs=40)
     default_batch_size = 128
-    refinement_error: Tensor
+    images_variance: Tensor
+    refinement_error: Tensor  # a share of the variance
 
     def __init__(
         self,
         width: PositiveInt = 64,
         noise: NonNegativeFloat = 0.155,
         refinement_weight: NonNegativeFloat = 0.4,
-        stop_error: NonNegativeFloat = 0.02,
+        stop_error: NonNegativeFloat = 0.1,
         learning_rate: PositiveFloat = 2e-3,
     ) -> None:
         super().__init__()
@@ -62,9 +66,17 @@ class ALOCCTraining(Trainable):
     def build(self, shape: tuple[int, ...]) -> None:
         self.refiner = networks.Hourglass(shape, self.width)
         self.critic = networks.critic(shape, self.width)
+        self.register_buffer("images_variance", torch.ones(()))
         self.register_buffer("refinement_error", torch.ones(()))
+        self.register_load_state_dict_pre_hook(_variance_if_absent)  # type: ignore[no-untyped-call]  # torch has no types here
         for name, network in (("critic", self.critic), ("refiner", self.refiner)):
             self.optimise(name, network.parameters(), kind="rmsprop", learning_rate=self.learning_rate)
+
+    def begin(self, batches: Batches) -> None:
+        """Find the variance of the images about their mean image."""
+        mean = sum(batch.double().sum(0) for batch in in_order(batches)) / len(batches)
+        squares = [(batch - mean).square().flatten(1).mean(1) for batch in in_order(batches)]
+        self.images_variance.copy_(torch.cat(squares).mean().clamp(min=LEAST_VARIANCE))
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of the critic, then two of the refiner; none once the running error is below ρ."""
@@ -81,11 +93,16 @@ class ALOCCTraining(Trainable):
             losses["refinement"] = mse_loss(refined, batch)
             squared_distance = batch[0].numel() * losses["refinement"]
             self.update("refiner", losses["fooling"] + self.refinement_weight * squared_distance)
-        self.refinement_error.lerp_(losses["refinement"].detach(), 1 - ERROR_MEMORY)
+        self.refinement_error.lerp_(losses["refinement"].detach() / self.images_variance, 1 - ERROR_MEMORY)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
         return mse_loss(self.refiner(batch), batch)
+
+
+def _variance_if_absent(training: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    """Accept weights of bundles from before the variance was kept; they are only read."""
+    state.setdefault(f"{prefix}images_variance", training.images_variance)
 
 
 class ALOCC(Detector):
@@ -95,7 +112,8 @@ class ALOCC(Detector):
 
     Differences from the paper: scores in evaluation mode, one image at a time as well as in batches; 4x4 kernels, and
     at 32 pixels three halvings, not four; the refiner's adversarial loss does not saturate; pixels beyond ±10 are
-    clipped, and what was clipped is added to the score. Not taken over from the released code: that refined images are
+    clipped, and what was clipped is added to the score; training stops by the error's share of the images' variance,
+    not by the error itself. Not taken over from the released code: that refined images are
     compared by a cross-entropy, which its author calls a slip.
 
     The preset "fast" is another method: the score is the refiner's residual, and training never stops early. In so few

@@ -15,6 +15,7 @@ from hizumi.models.abilities import (
     HasOpponent as HasOpponent,
     HasPrior as HasPrior,
     HasTargetChannels as HasTargetChannels,
+    JudgesPairs as JudgesPairs,
     LearnsClasses as LearnsClasses,
     LogLikelihood as LogLikelihood,
 )

@@ -34,7 +34,7 @@ def unpacked_arrays(content: bytes) -> dict[str, np.ndarray]:
         raise BundleError(f"its scores are damaged ({error}); use an unchanged copy of the bundle") from error
 
 
-LATER = frozenset({"updates"})
+LATER = frozenset({"updates", "images_variance"})
 """Names of buffers that earlier versions did not write, and that modules fill in themselves."""
 
 
