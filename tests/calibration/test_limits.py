@@ -1,6 +1,8 @@
 """The other threshold rules, each against scipy.stats, simulation or a plain loop."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from hizumi.calibration.limits import (
     upper_tail_quantile,
 )
 from hizumi.errors import DataError, UsageError
+
+STORED = Path(__file__).parents[2] / "benchmarks" / "results" / "calibration" / "peaks_over_threshold.json"
 
 
 @pytest.mark.parametrize("rate", [0.00135, 0.01, 0.3])
@@ -113,6 +117,24 @@ def test_peaks_over_threshold_keeps_a_rate_below_one_in_n_in_most_calibrations(l
     rates = realised_rates(law, 1e-4, count=1000)
     assert np.mean(rates <= 1e-4) >= 0.875  # of 16; 95 % is aimed at
     assert rates.mean() < 1e-4
+
+
+def test_peaks_over_threshold_keeps_its_rate_as_often_as_its_docstring_says():
+    """The stored simulation has what the docstring quotes of it."""
+    rows = json.loads(STORED.read_text())["rows"]
+    assert len({row["law"] for row in rows}) == 14
+    kept = {(row["scores"], row["rate"]): [] for row in rows}
+    for row in rows:
+        if row["law"] != "0.3 % far beyond all others":
+            kept[row["scores"], row["rate"]].append(row["kept"])
+    quoted = {(1000, 1e-3): "95 %", (1000, 1e-4): "95 %", (250, 1e-3): "92 %"}
+    assert {case: f"{100 * math.floor(100 * min(shares)) / 100:.0f} %" for case, shares in kept.items()} == quoted
+    far = {(r["scores"], r["rate"]): r["kept"] for r in rows if r["law"] == "0.3 % far beyond all others"}
+    assert {case: f"{share:.0%}" for case, share in far.items()} == {
+        (1000, 1e-4): "95%",
+        (1000, 1e-3): "92%",
+        (250, 1e-3): "62%",
+    }
 
 
 def test_peaks_over_threshold_errs_to_silence_on_a_tail_that_ends_abruptly():

@@ -3,11 +3,12 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from hizumi import networks, objectives
 from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt, Share
+from hizumi.detectors.batch_statistics import batch_norm
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
 from hizumi.models.abilities import Autoencodes, JudgesPairs
 from hizumi.models.adversarial import Adversarial
@@ -40,6 +41,9 @@ class ALADTraining(Adversarial, JudgesPairs, Autoencodes):
         cycle_weight: Of ||x - G(E(x))||², summed over an item and added to the loss of E and G. The paper leaves both
             cycles to critics, which on a few hundred items, or in a few thousand steps, do not close them: G(E(x)) is
             then any item. This is the explicit cycle consistency of ALICE (Li et al. 2017).
+        code_norm: Whether batch norm without gains gives E's codes mean 0 and variance 1 in each dimension, which those
+            given to G have. Where items hardly differ, E else moves all codes alike, away from where G is trained, and
+            the joint critic tells data from generated items by that alone.
     """
 
     card = CARD
@@ -60,6 +64,7 @@ class ALADTraining(Adversarial, JudgesPairs, Autoencodes):
         beta1: Momentum = 0.5,
         average_decay: Momentum = 0.999,
         cycle_weight: NonNegativeFloat = 0.0,
+        code_norm: bool = False,
     ) -> None:
         super().__init__()
         self.latent = latent
@@ -74,11 +79,14 @@ class ALADTraining(Adversarial, JudgesPairs, Autoencodes):
         self.beta1 = beta1
         self.average_decay = average_decay
         self.cycle_weight = cycle_weight
+        self.code_norm = code_norm
 
     def build(self, shape: tuple[int, ...]) -> None:
         half, dropout = max(1, self.width // 2), 0.5 if len(shape) == 1 else 0.2
         self.generator = networks.generator(shape, self.latent, self.width, hidden=self.generator_hidden)
         self.encoder = networks.encoder(shape, self.latent, self.width, self.encoder_hidden)
+        if self.code_norm:
+            self.encoder = nn.Sequential(self.encoder, nn.BatchNorm1d(self.latent, affine=False))
         self.joint_critic = networks.JointCritic(shape, self.latent, half, (128,), apart=128, dropout=dropout)
         self.item_critic = networks.PairCritic(shape, half, self.item_critic_hidden, dropout=0.2)
         self.code_critic = networks.PairCritic((self.latent,), hidden=self.code_critic_hidden, dropout=0.2)
@@ -109,7 +117,8 @@ class ALADTraining(Adversarial, JudgesPairs, Autoencodes):
         codes, encoded = self.noise(len(batch)), self.encoder(batch)
         # Together: batch norm's running statistics, by which G scores, would fit neither kind of code alone.
         generated, rebuilt = self.generator(torch.cat([codes, encoded])).chunk(2)
-        recoded = self.encoder(generated)
+        with batch_norm(self.encoder, "batch"):  # it scores by running statistics, which are to be those of data
+            recoded = self.encoder(generated)
 
         pairs = {
             "joint critic": (
