@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,6 +58,23 @@ def test_cauchy_and_minimum_equal_their_definitions() -> None:
     mean = torch.tan(math.pi * (0.5 - p)).mean(1)
     torch.testing.assert_close(cauchy(p.log()).exp(), torch.from_numpy(stats.cauchy.sf(mean.numpy())))
     torch.testing.assert_close(minimum(p.log()).exp(), 1 - (1 - p.amin(1)) ** 3)
+
+
+@pytest.mark.parametrize(
+    ("law", "typical"),
+    [(stats.expon(), 2.0), (stats.norm(), 7.0), (stats.t(3), 0.25)],
+    ids=["exp", "normal", "Student"],
+)
+def test_p_values_beyond_the_scores_are_as_far_off_as_their_docstring_says(law: Any, typical: float) -> None:
+    generator, rare = np.random.default_rng(0), torch.tensor([law.isf(1e-4)])
+    times = []
+    for _ in range(200):
+        reference = ReferenceScores()
+        reference.fit(torch.from_numpy(law.rvs(200, random_state=generator)))
+        times.append(float(reference(rare).exp()) / 1e-4)
+    assert np.median(times) == pytest.approx(typical, rel=0.1)
+    if typical == 2.0:
+        assert np.quantile(times, [0.05, 0.95]) == pytest.approx([1 / 20, 40], rel=0.3)
 
 
 def test_fused_p_values_of_independent_ones_are_uniform() -> None:

@@ -3,8 +3,10 @@ from typing import Any
 
 import pytest
 
+from hizumi.detectors import ALAD, EGBAD
 from hizumi.errors import DataError, UsageError
-from hizumi.reproduction.entrants import differences, differences_today, entrant
+from hizumi.registry import find_detectors
+from hizumi.reproduction.entrants import ENTRIES, departure_of, differences, differences_today, entrant
 from hizumi.reproduction.ledger import add_run, begin_row, read_ledger, read_row, row_path, summarise_figure
 from hizumi.reproduction.protocol import BudgetName, Mode
 from hizumi.reproduction.protocols import find_protocol
@@ -95,3 +97,38 @@ def test_differences_reach_into_models() -> None:
     assert differences(here, there) == {"model.latent": [16, 20], "smoothing": [2.0, 4.0]}
     other = {"model": {"name": "autoencoder", "arguments": {}}, "smoothing": 2.0}
     assert differences(here, other) == {"model": ["vae", "autoencoder"]}
+
+
+def test_a_departure_is_the_fast_presets_own_words_and_only_of_rows_that_run_with_it() -> None:
+    words = ALAD.presets["fast"].departure
+    assert "another method" in words
+    assert departure_of("alad", "short") == words
+    assert departure_of("alad", "paper") == ""  # the preset is not used
+    assert departure_of("egbad(feature matching)", "short") == EGBAD.presets["fast"].departure  # a variant's detector
+    assert ENTRIES["likelihood(pixel_cnn)"].short is not None
+    assert departure_of("likelihood(pixel_cnn)", "short") == ""  # it has short settings of its own
+    assert departure_of("mahalanobis", "short") == ""  # it has no preset
+    for name, found in find_detectors().items():
+        fast = found.presets.get("fast")
+        assert departure_of(name, "short") == ("" if fast is None else fast.departure)
+
+
+def test_differences_today_are_from_the_papers_settings_as_they_are_known_now() -> None:
+    protocol = find_protocol("kdd99")
+    entering = entrant("alad", protocol, "honest", "paper")
+    assert differences_today(entering.specification, protocol, "alad", "honest") == {}
+    arguments = entering.specification["arguments"]
+    model = {**arguments["model"]["arguments"], "spectral_norm": True, "decay_start": 0.5}  # as rows of an earlier day
+    stored = {**entering.specification, "arguments": {"model": {**arguments["model"], "arguments": model}}}
+    stored["training"] = {"budget": ["10 epochs"], "batch_size": [50]}
+    assert differences_today(stored, protocol, "alad", "honest") == {
+        "model.spectral_norm": [True, False],
+        "model.decay_start": [0.5, 1.0],
+        "budget": [["10 epochs"], ["50 epochs"]],
+    }
+    without = {key: value for key, value in model.items() if key != "spectral_norm"}  # not yet an argument then
+    stored["arguments"] = {"model": {**arguments["model"], "arguments": without}}
+    assert differences_today(stored, protocol, "alad", "honest")["model.spectral_norm"] == [True, False]
+    stored["arguments"] = {"model": {**arguments["model"], "arguments": {**without, "gone": 1}}}
+    with pytest.raises(UsageError, match="gone"):
+        differences_today(stored, protocol, "alad", "honest")
