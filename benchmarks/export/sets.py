@@ -13,13 +13,14 @@ from PIL import Image
 from hizumi.data import Manifest, open_source
 from hizumi.data.manifest import GOOD, Record
 
-GOOD_TO_LEARN, GOOD_TO_TEST, DEFECTIVE_TO_TEST = 100, 15, 15  # at most
+FEW = (100, 15, 15)  # at most: good to learn, good to test, defective to test
+Most = tuple[int, int, int]
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
-def bottle() -> Manifest:
+def bottle(most: Most = FEW) -> Manifest:
     """Bottles from above, on a saturated white background, in colour."""
-    return _photographs("mvtec_bottle_256", "mvtec_bottle")
+    return _photographs("mvtec_bottle_256", "mvtec_bottle", most)
 
 
 def cookies() -> Manifest:
@@ -35,11 +36,11 @@ def cookies_16_bit() -> Manifest:
     return Manifest(colour.records, grey, name="cookies_16_bit")
 
 
-def magnetic_tile() -> Manifest:
+def magnetic_tile(most: Most = FEW) -> Manifest:
     """Grey tiles at 128 pixels, split by the tile that was photographed."""
     found = _arrays("magnetic_tile_128")
     kinds = np.where(found["cls"] == "Free", GOOD, found["cls"])
-    return _manifest(found["x"][..., None], kinds, found["split"], "magnetic_tile")
+    return _manifest(found["x"][..., None], kinds, found["split"], "magnetic_tile", most)
 
 
 def elpv() -> Manifest:
@@ -72,14 +73,14 @@ def _arrays(name: str) -> dict[str, np.ndarray]:
         return {key: archive[key] for key in archive.files}
 
 
-def _photographs(file: str, name: str) -> Manifest:
+def _photographs(file: str, name: str, most: Most = FEW) -> Manifest:
     found = _arrays(file)
     ends = found["offset"]
     pictures = [
         np.asarray(Image.open(io.BytesIO(found["image"][start:end].tobytes())).convert("RGB"))
         for start, end in itertools.pairwise(ends)
     ]
-    return _manifest(np.stack(pictures), found["kind"], found["split"], name)
+    return _manifest(np.stack(pictures), found["kind"], found["split"], name, most)
 
 
 def _split(kinds: np.ndarray) -> np.ndarray:
@@ -87,11 +88,11 @@ def _split(kinds: np.ndarray) -> np.ndarray:
     return np.where((kinds != GOOD) | (np.arange(len(kinds)) % 4 == 0), "test", "train")
 
 
-def _manifest(items: np.ndarray, kinds: Any, splits: Any, name: str) -> Manifest:
+def _manifest(items: np.ndarray, kinds: Any, splits: Any, name: str, most: Most = FEW) -> Manifest:
     """The first so many of each part, evenly spread."""
     good, test = np.asarray(kinds) == GOOD, np.asarray(splits) == "test"
-    parts = ((good & ~test, GOOD_TO_LEARN), (good & test, GOOD_TO_TEST), (~good, DEFECTIVE_TO_TEST))
-    kept = np.concatenate([_spread(np.flatnonzero(part), count) for part, count in parts])
+    parts = (good & ~test, good & test, ~good)
+    kept = np.concatenate([_spread(np.flatnonzero(part), count) for part, count in zip(parts, most, strict=True)])
     records = tuple(
         Record(
             f"{name}-{index}",

@@ -1,11 +1,15 @@
 """ALAD's losses and score against formulas written out for tiny networks."""
 
+import copy
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from hizumi.detectors import ALAD
 from hizumi.detectors.alad import ALADTraining
+from hizumi.models import BiGAN
 
 from .test_ganomaly import Scale
 
@@ -149,3 +153,39 @@ def test_encoder_and_critics_have_spectral_norm_one_and_the_generator_has_not(sh
             largest = torch.linalg.matrix_norm(module.weight.flatten(1), 2)
             assert float(largest.detach()) == pytest.approx(1, abs=0.1), name
     assert all("parametrizations" not in name for name, _ in training.generator.named_parameters())
+
+
+def test_running_statistics_of_the_encoder_are_those_of_data() -> None:
+    training = ALAD(width=4, latent=3, spectral_norm=False, code_norm=True).model.prepare((1, 12, 12)).train()
+    batch = 0.5 + 0.1 * torch.randn(64, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    before = copy.deepcopy(training.encoder)
+    for each in before.modules():
+        if isinstance(each, nn.BatchNorm2d | nn.BatchNorm1d):
+            each.momentum = 1.0  # the last batch alone
+    training.encoder = copy.deepcopy(before)
+    training.step(batch)
+    before(batch)  # once, as the weights were: what G made has left no trace
+    expected, found = dict(before.named_buffers()), dict(training.encoder.named_buffers())
+    assert any(name.endswith("running_mean") for name in found)
+    torch.testing.assert_close(found, expected)
+
+
+def test_normalised_codes_have_the_moments_of_the_priors() -> None:
+    training = ALAD(width=4, latent=3, code_norm=True).model.prepare((2,)).train()
+    codes = training.encoder(7 + 0.3 * torch.randn(256, 2, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(codes.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
+    spread = codes.var(0, correction=0)
+    assert ((spread > 0.9) & (spread < 1.001)).all()  # below 1 by batch norm's ε alone
+    assert not list(training.encoder[1].parameters())
+
+
+@pytest.mark.parametrize("make", [ALADTraining, BiGAN], ids=["ALAD", "BiGAN"])
+def test_the_rate_falls_from_the_start_of_its_decay_and_never_at_1(make: Any) -> None:
+    batch = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
+    for start, shares in ((0.5, {0.0: 1.0, 0.5: 1.0, 0.75: 0.5, 1.0: 0.0}), (1.0, {0.0: 1.0, 0.75: 1.0, 1.0: 1.0})):
+        training = make(latent=2, learning_rate=1e-3, decay_start=start).prepare((2,)).train()
+        for progress, share in shares.items():
+            training.clock.progress = progress
+            training.step(batch)
+            for optimiser in training.optimisers.values():
+                assert optimiser.param_groups[0]["lr"] == pytest.approx(1e-3 * share, abs=1e-12)
