@@ -65,6 +65,11 @@ def ada_gan() -> AdaGAN:
     return AdaGAN(generators=4, latent=2, learning_rate=3e-3)
 
 
+def one_gan() -> AdaGAN:
+    """AdaGAN of a single generator: a GAN with its networks, rates and averages."""
+    return AdaGAN(generators=1, latent=2, learning_rate=3e-3)
+
+
 CASES = {
     "gan_ring": Case("ring", gan, steps=15_000, batch_size=256),
     "gan_grid": Case("grid", gan, steps=15_000, batch_size=256),
@@ -76,6 +81,8 @@ CASES = {
     "veegan_grid": Case("grid", veegan, steps=12_000, batch_size=128),
     "ada_gan_ring": Case("ring", ada_gan, steps=12_000, batch_size=128),
     "ada_gan_grid": Case("grid", ada_gan, steps=24_000, batch_size=128),
+    "ada_gan_grid_one_part": Case("grid", one_gan, steps=6_000, batch_size=128),
+    "ada_gan_grid_one_gan": Case("grid", one_gan, steps=24_000, batch_size=128),
 }
 
 
