@@ -39,6 +39,7 @@ VARIANTS: dict[str, Callable[[], Trainable | Detector]] = {
     "gated_pixel_cnn, classes": lambda: models.GatedPixelCNN(classes=3),
     "skip_ganomaly, noise": lambda: detectors.SkipGANomaly(detectors.SkipGANomalyTraining(width=4, noise=0.2)),
     "ganomaly, bce": lambda: detectors.GANomaly(detectors.GANomalyTraining(latent=4, width=4, adversarial="bce")),
+    "alad, cycle": lambda: detectors.ALAD(detectors.ALADTraining(latent=4, width=4, cycle_weight=0.5)),
     "deep_svdd, soft": lambda: detectors.DeepSVDD(detectors.DeepSVDDTraining(small_pretraining(), "soft")),
     "likelihood, ratio": lambda: detectors.Likelihood(models.VAE(latent=4, width=4), image_score="ratio"),
 }
