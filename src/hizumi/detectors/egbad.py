@@ -29,6 +29,7 @@ class EGBAD(Detector):
 
     The preset "fast" is another method: it adds ||x - G(E(x))||² to the loss of E and G. With the paper's loss alone,
     the critic did not make E the inverse of G in so few steps, and on a few hundred pictures left scores to chance.
+    `benchmarks/detectors/few_parts.py` measures its score and its time, two minutes of one core at 32 pixels.
 
     Args:
         model: A `BiGAN`; with the paper's 200 latents and dropout for MNIST, and its layers for vectors, if not given.
