@@ -1,8 +1,10 @@
 """Unrolled GAN, VEEGAN and AdaGAN against routes that do not share their code."""
 
 import copy
+import json
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -248,3 +250,15 @@ def test_adagan_resumes_bit_for_bit_in_any_stage(stopped_at: int) -> None:
     load_training_state(resumed, copy.deepcopy(training_state(stopped)))
     expected, found = train(new(), 0, 30).state_dict(), train(resumed, stopped_at, 30).state_dict()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_what_adagans_docstring_says_of_its_coverage_is_what_was_measured() -> None:
+    results = Path(__file__).parents[2] / "benchmarks" / "results" / "models"
+    captured, sharp = {}, {}
+    for case in ("ada_gan_grid", "gan_grid"):
+        figures = [json.loads((results / f"{case}-{seed}.json").read_text())["figures"] for seed in range(5)]
+        captured[case] = [each["captured"] for each in figures]
+        sharp[case] = sum(each["high_quality_share"] for each in figures)
+    assert captured["ada_gan_grid"] == [25] * 5
+    assert sum(count < 25 for count in captured["gan_grid"]) == 3
+    assert sharp["ada_gan_grid"] < sharp["gan_grid"]
