@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hizumi.errors import BundleError, SaveError, UsageError
+from hizumi.registry.names import refuse_unknown
+from hizumi.registry.standard import STANDARD
 from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
@@ -36,11 +38,32 @@ def _refuse_unreadable(path: Path) -> Path:
 
 def refuse_absent(data: str | None) -> str | None:
     """Make sure that data are there, before what reads them is imported."""
-    from hizumi.data.source import refuse_absent as refuse
+    from hizumi.data.places import refuse_absent as refuse
 
     if data is not None:
         refuse(data)
     return data
+
+
+def _refuse_unknown_detector(name: str) -> str:
+    """Make sure that there is such a detector, before its file is imported."""
+    if name != STANDARD:
+        refuse_unknown(name, "detector")
+    return name
+
+
+def _refuse_unknown_detectors(names: str) -> str:
+    found = names_between_commas(names)
+    if not found:
+        raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
+    for name in found:
+        _refuse_unknown_detector(name)
+    return names
+
+
+def _refuse_unknown_model(name: str) -> str:
+    refuse_unknown(name, "model")
+    return name
 
 
 def refuse_all_absent(paths: list[str]) -> list[str]:
@@ -69,6 +92,32 @@ ModelPath = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL", show_default=False, callback=_refuse_unreadable, help="A file that train has written."
+    ),
+]
+DetectorName = Annotated[
+    str,
+    typer.Option(
+        "--detector",
+        "-d",
+        metavar="NAME",
+        callback=_refuse_unknown_detector,
+        help="One of those that `hizumi list` shows.",
+    ),
+]
+DetectorNames = Annotated[
+    str,
+    typer.Option(
+        "--detectors",
+        "-d",
+        metavar="A,B,C",
+        callback=_refuse_unknown_detectors,
+        help="Names that `hizumi list` shows, with commas.",
+    ),
+]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", show_default=False, callback=_refuse_unknown_model, help="A model that `hizumi list` shows."
     ),
 ]
 Targets = Annotated[
@@ -406,11 +455,13 @@ def made_model(
     name: str, settings: Sequence[str], pairing: str | None, preset: str | None = None
 ) -> "tuple[Trainable, str | Pairing | None]":
     """An unfitted model and a pairing from their names, and settings such as "latent=50" or "pairing.noise=0.3"."""
-    from hizumi.generation.training_data import made_pairing
     from hizumi.registry import make_model
 
     parsed = parsed_settings(settings)
     model = make_model(name, {k: v for k, v in parsed.items() if not k.startswith("pairing.")}, preset)
+
+    from hizumi.generation.training_data import made_pairing  # takes seconds more
+
     of_pairing = {k.removeprefix("pairing."): v for k, v in parsed.items() if k.startswith("pairing.")}
     return model, made_pairing(pairing, of_pairing)
 

@@ -1,6 +1,5 @@
 """`open_source`, which opens data of every kind."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from hizumi.data.arrays import (
     open_npz,
     open_tensor,
 )
-from hizumi.data.builtin_sets import BUILTIN_NAMES, builtin
+from hizumi.data.builtin_sets import builtin
 from hizumi.data.cells import is_table_file
 from hizumi.data.clips import open_clips, open_videos, with_neighbours
 from hizumi.data.columns import TableForm
@@ -27,9 +26,10 @@ from hizumi.data.folders import open_folder
 from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import Manifest, Record, Source, Unopened
 from hizumi.data.options import Layout, SourceOptions
+from hizumi.data.places import refuse_absent
 from hizumi.data.table_rows import SourceTable, as_learned, is_frame, open_table
 from hizumi.data.tables import open_csv
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
@@ -104,12 +104,6 @@ def _names(given: str | Sequence[str], separator: str | None) -> tuple[str, ...]
     return tuple(name.strip() for name in (given.split(separator) if separator else [given]))
 
 
-def refuse_absent(data: str) -> None:
-    """Raise UsageError where this is neither a path nor the name of a built-in set."""
-    if not Path(data).expanduser().exists() and data not in BUILTIN_NAMES:
-        raise UsageError(_not_found(data))
-
-
 def is_table(data: Any) -> bool:
     """Whether this is rows of numbers in memory, such as a list of lists, and not images or a path."""
     if isinstance(data, (str, Path, Manifest)) or is_tensor(data) or is_dataset(data):
@@ -156,12 +150,6 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     if suffix in VIDEO_SUFFIXES:
         return with_neighbours(open_videos([(printable(path.stem), path)]))
     raise DataError(f"{printable(path)}: cannot be opened; give an image, video, .csv, .tsv, .npy or .npz file")
-
-
-def _not_found(name: str) -> str:
-    close = difflib.get_close_matches(name.lower(), BUILTIN_NAMES, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"built-in sets are {', '.join(BUILTIN_NAMES)}"
-    return f"{printable(name)}: there is no such file or folder; {hint}"
 
 
 def _open_list(items: list[Any], options: SourceOptions) -> Manifest:
