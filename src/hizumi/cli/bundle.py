@@ -72,7 +72,7 @@ def calibrate(
     before = inspector.calibration_
     known = Manifest(())
     if labelled is not None:
-        known = source.open(labelled, motion=inspector.uses_motion, table=inspector.preprocessing_.table)
+        known = source.open(labelled, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
     inspector.calibrate(
         false_alarm_rate=false_alarm_rate,
         rule=rule,

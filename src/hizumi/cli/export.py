@@ -52,7 +52,7 @@ def export(
 
     inspector = load(bundle)
     given = (
-        None if data is None else source.open(data, motion=inspector.uses_motion, table=inspector.preprocessing_.table)
+        None if data is None else source.open(data, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
     )
     with shown_progress() as observe:
         done = exported(

@@ -20,7 +20,6 @@ from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
-    from hizumi.data.columns import TableForm
     from hizumi.data.pairs import Pairing
     from hizumi.detectors import Detector
     from hizumi.inspection import Inspector
@@ -136,6 +135,14 @@ CsvTo = Annotated[
     typer.Option("--csv", metavar="FILE", help="Also write one row for each input as CSV; - is standard output."),
 ]
 Recursive = Annotated[bool, typer.Option("--recursive/--no-recursive", help="Whether folders are read to any depth.")]
+Channels = Annotated[
+    Literal["first", "last"] | None,
+    typer.Option(
+        metavar="AXIS",
+        help="Where arrays have their channels, (n, c, h, w) or (n, h, w, c): first or last; by their shape if not "
+        "given.",
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
 Steps = Annotated[int | None, typer.Option(metavar="N", min=1, help="Training ends after so many steps.")]
 Preset = Annotated[
@@ -213,19 +220,10 @@ class SourceArguments:
     impute: Annotated[
         bool, typer.Option("--impute", help="Put the mean for missing numbers of a table, and learn where they miss.")
     ] = False
-    channels: Annotated[
-        Literal["first", "last"] | None,
-        typer.Option(
-            metavar="AXIS",
-            help="Where arrays have their channels, (n, c, h, w) or (n, h, w, c): first or last; by their shape if not "
-            "given.",
-        ),
-    ] = None
+    channels: Channels = None
 
-    def open(
-        self, data: str, *, motion: bool = False, table: "TableForm | None" = None, all_classes: bool = False
-    ) -> "Manifest":
-        """The data, opened as these arguments say, the columns of a table as in `table`.
+    def open(self, data: str, *, motion: bool = False, all_classes: bool = False, **learned: Any) -> "Manifest":
+        """The data, opened as these arguments say, and by a preprocessing's `as_learned`.
 
         With `all_classes`, all of several classes are normal where these arguments name none.
         """
@@ -233,7 +231,7 @@ class SourceArguments:
 
         given = {name: value for name, value in vars(self).items() if value is not None}
         classes = {"normal_class": "all"} if all_classes else {}
-        return open_source(data, **(classes | given), motion=motion, table=table)
+        return open_source(data, **(classes | given), motion=motion, **learned)
 
     def as_typed(self) -> list[str]:
         """These arguments as they are typed on a command line; those left out are left out."""

@@ -53,6 +53,7 @@ def open_source(
     impute: bool = False,
     table: TableForm | None = None,
     channels: Literal["first", "last"] | None = None,
+    image_channels: int | None = None,
 ) -> Manifest:
     """Open images or numbers of any supported kind as a Manifest.
 
@@ -73,7 +74,8 @@ def open_source(
     columns were understood at a fit, and leaves nothing else to say. Raises DataError, or UsageError for a name that is
     neither a path nor a built-in set, and for a column that there is not.
 
-    `channels` says which axis of arrays holds the channels; None: the last, unless the shape speaks for (n, c, h, w).
+    `channels` says which axis of arrays holds the channels; None: the one with `image_channels`, where a fit has seen
+    so many, else the last, unless the shape speaks for (n, c, h, w).
     """
     options = SourceOptions(
         normal_class,
@@ -89,6 +91,7 @@ def open_source(
         impute=impute,
         table=table,
         channels=channels,
+        image_channels=image_channels,
     )
     manifest = _opened(data, options)
     if isinstance(data, (str, Path)):
@@ -123,7 +126,7 @@ def _opened(data: Any, options: SourceOptions) -> Manifest:
     if isinstance(data, np.ndarray):
         if data.ndim == 2 and data.size and data.dtype.kind in "biuf" and (options.table or options.impute):
             return open_table(SourceTable.of_array(data, "array"), options)
-        return open_array(data, channels=options.channels)
+        return open_array(data, options=options)
     if is_tensor(data):
         return open_tensor(data)
     if is_dataset(data):
@@ -156,7 +159,7 @@ def _open_list(items: list[Any], options: SourceOptions) -> Manifest:
     if not items:
         raise DataError("the list of data is empty; give at least one file or array")
     if not all(isinstance(item, (str, Path)) for item in items):
-        return open_images([np.asarray(item) for item in items], "list", options.channels)
+        return open_images([np.asarray(item) for item in items], "list", options)
     film = open_videos([(printable(item), Path(item)) for item in items if _is_video(Path(item))])
     parts = [_part_of_list(path, options) for path in map(Path, items) if not _is_video(path)]
     return _together([*parts, film])

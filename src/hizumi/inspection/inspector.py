@@ -29,10 +29,12 @@ from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, in_batches, prepare
 from hizumi.preprocessing.choosing import split_for_fit, with_validation
+from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import detector_class
 from hizumi.registry.standard import STANDARD, UNTRAINED_NOTE, has_weights, standard
 from hizumi.runs.parameters import set_nested
 from hizumi.runs.record import notes_on, run_record
+from hizumi.runs.results import plan_result
 from hizumi.training import TrainingOptions
 from hizumi.training.loop import make_fabric
 from hizumi.training.preset import made, preset_of
@@ -274,6 +276,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     def plan(self, X: Any, *, strict: bool = False) -> dict[str, Any]:
         """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data.
 
+        Says what reading the data has shown, too: `findings` on pixel values, `notes`, `failures` and `unopened`.
+
         Changes nothing: a fitted inspector stays as it is.
         """
         from hizumi.inspection.planning import cost_of_fit
@@ -286,7 +290,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         started = time.monotonic()
         preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
         reading_seconds = time.monotonic() - started
-        plan = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
+        record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
+        findings = check_window(store)
         usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
         cost = cost_of_fit(
             detector,
@@ -297,13 +302,20 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             folds=[] if self.folds is None else deal_folds(usable, self.folds, seed=options.seed),
             reading_seconds=reading_seconds,
         )
-        return plan | self._calibration_record(manifest, store) | {"estimate": cost}
+        return plan_result(
+            record | self._calibration_record(manifest, store),
+            cost,
+            findings,
+            (*notes_on(manifest, store), *self._notes_on_choice(detector)),
+            [(failure.name, failure.reason) for failure in store.failures],
+            [(each.name, each.reason) for each in manifest.unopened],
+        )
 
     def _manifest(self, X: Any, reset: bool = False) -> Manifest:
         if not reset:
             check_is_fitted(self, "detector_")
         motion = self.wants_motion if reset else self.uses_motion
-        table = None if reset else self.preprocessing_.table
+        learned = {} if reset else self.preprocessing_.as_learned
         if is_table(X) and not is_frame(X):
             # Rows that hold NaN are refused by name, one by one, or all at once by what a fit reads.
             X = validate_data(
@@ -314,8 +326,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 ensure_min_samples=2 if reset else 1,
                 ensure_all_finite=False,
             )
-            return open_source(X, motion=motion, table=table)
-        manifest = open_source(X, motion=motion, table=table)
+            return open_source(X, motion=motion, **learned)
+        manifest = open_source(X, motion=motion, **learned)
         if reset:
             self.__dict__.pop("n_features_in_", None)
             if is_frame(X):

@@ -60,6 +60,18 @@ def model_result(
     }
 
 
+def plan_result(
+    options: Options,
+    estimate: Mapping[str, Any],
+    findings: Iterable[Any],
+    notes: Iterable[str],
+    unread: Unread,
+    unopened: Unread,
+) -> dict[str, Any]:
+    """What would be fitted or trained, at what cost, and what reading the data has already shown."""
+    return {**options, "estimate": estimate, "findings": _findings(findings), **_remarks(notes, unread, unopened)}
+
+
 def calibration_result(calibration: "Calibration") -> dict[str, Any]:
     """The threshold and where it comes from."""
     pixel = calibration.pixel_threshold
