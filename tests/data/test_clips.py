@@ -50,7 +50,11 @@ def test_ucsd(tmp_path: Path) -> None:
     assert (
         manifest.notes[0] == "understood as 4 clips: 8 good frames to learn from, 5 to test, 1 anomalous, 2 unlabelled"
     )
-    assert {each.name for each in manifest.unopened} == {"Test/Test001_gt/001.bmp", "Test/Test001_gt/003.bmp"}
+    assert manifest.unopened == ()
+    masks = {record.name: record.mask for record in manifest.records if record.mask is not None}
+    assert {name: mask.name for name, mask in masks.items()} == {
+        f"Test/Test001/00{number}.tif": f"00{number}.bmp" for number in (1, 2, 3)
+    }
 
 
 def test_frames_on_both_sides_of_a_gap_are_no_neighbours(tmp_path: Path) -> None:

@@ -172,11 +172,9 @@ def _part(arrays: dict[str, np.ndarray], split: str | None, options: SourceOptio
         manifest = _labelled(manifest, labels, options.normal_class, f"{name}: labels{ending}")
     kinds = columns.get("kind")
     known = (
-        record
-        if record.label == 0
-        else replace(
+        replace(
             record,
-            kind=record.kind if kinds is None else printable(kinds[record.row]),
+            kind=record.kind if kinds is None or record.label == 0 else printable(kinds[record.row]),
             mask=None if masks is None else record.row,
         )
         for record in manifest.records

@@ -10,7 +10,7 @@ from statistics import median_low
 import numpy as np
 
 from hizumi.data.files import found_beneath
-from hizumi.data.labels import is_normal, split_named
+from hizumi.data.labels import ANOMALOUS, is_normal, split_named
 from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record, Unopened
 from hizumi.data.mask_pixels import marks_of
 from hizumi.data.masks import is_mask_folder, one_or_all, pair, stem_of_picture
@@ -206,8 +206,10 @@ def _clip(root: Path, folder: Path, options: SourceOptions, masks: Mapping[Path,
     records = []
     for path in frames:
         record = _of_folders(Record(printable(path.relative_to(root)), path=path), words, options)
-        if record.label is None and masked and options.layout != "unlabelled":
-            own = masks.get(path, ()) if beside is None else beside.get(path.stem.lower(), ())
+        own = masks.get(path, ()) if beside is None else beside.get(path.stem.lower(), ())
+        if record.label == 0 and own:
+            record = replace(record, mask=one_or_all(own))
+        elif masked and options.layout != "unlabelled":
             record = _labelled(record, own)
         records.append(record)
     return records
@@ -246,6 +248,7 @@ def _counted(records: Sequence[Record]) -> str:
 
 def _labelled(record: Record, masks: tuple[Path, ...]) -> Record:
     """Label a frame by its masks: anomalous where one marks any pixel."""
+    masked = replace(record, mask=one_or_all(masks)) if masks else record
     if not any(marks_of(mask, f"mask of {record.name}").marks.any() for mask in masks):
-        return replace(record, kind=GOOD, label=0)
-    return replace(record, kind="anomalous", label=1, mask=one_or_all(masks))
+        return replace(masked, kind=GOOD, label=0)
+    return replace(masked, kind=ANOMALOUS, label=1)

@@ -166,7 +166,8 @@ def counted(records: Sequence[Record]) -> str:
         "to calibrate with": sum(record.split == "calibration" for record in records),
         "to test": sum(record.split == "test" or (record.split is None and record.label == 1) for record in records),
         "unlabelled": sum(record.label is None and record.split != "test" for record in records),
-        "masks": sum(record.mask is not None for record in records),
+        "masks": sum(record.mask is not None and record.label != 0 for record in records),
+        "masks of good images": sum(record.mask is not None and record.label == 0 for record in records),
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to learn from"
 

@@ -25,6 +25,7 @@ from hizumi.data.decoding import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from hizumi.data.folders import open_folder
 from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import Manifest, Record, Source, Unopened
+from hizumi.data.masks import without_contradictions
 from hizumi.data.options import Layout, SourceOptions
 from hizumi.data.places import refuse_absent
 from hizumi.data.table_rows import SourceTable, as_learned, is_frame, open_table
@@ -98,7 +99,8 @@ def open_source(
         path = Path(data).expanduser()
         place = str(path.resolve()) if path.exists() else str(data)
         manifest = replace(manifest, source=Source(printable(place), normal_class, options.good, layout, recursive))
-    return with_neighbours(manifest) if motion else manifest
+    manifest = with_neighbours(manifest) if motion else manifest
+    return manifest if normal_class == "all" else without_contradictions(manifest)  # "all": masked or not
 
 
 def _names(given: str | Sequence[str], separator: str | None) -> tuple[str, ...]:
