@@ -1,6 +1,6 @@
 """`open_source`, which opens data of every kind."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -174,8 +174,9 @@ def _is_video(path: Path) -> bool:
 def _together(parts: Sequence[Manifest]) -> Manifest:
     """The records of several manifests, each file once; only one of them has arrays."""
     records: dict[Path | int, Record] = {}
+    masks = [part.masks for part in parts if part.masks is not None]
     unopened = [each for part in parts for each in part.unopened]
-    for record in (record for part in parts for record in part.records):
+    for record in (record for part in _with_masks_in_a_row(parts) for record in part.records):
         key = record.source.resolve() if isinstance(record.source, Path) else record.source
         if records.setdefault(key, record) is not record:
             unopened.append(Unopened(record.name, "was named before", may_be_part=False))
@@ -184,8 +185,25 @@ def _together(parts: Sequence[Manifest]) -> Manifest:
         raise DataError("several folders of video files cannot be read as one; put them into one folder")
     notes = tuple(note for part in parts for note in part.notes)
     return Manifest(
-        tuple(records.values()), arrays[0] if arrays else None, name="files", notes=notes, unopened=tuple(unopened)
+        tuple(records.values()),
+        arrays[0] if arrays else None,
+        np.concatenate(masks) if masks else None,
+        name="files",
+        notes=notes,
+        unopened=tuple(unopened),
     )
+
+
+def _with_masks_in_a_row(parts: Sequence[Manifest]) -> Iterator[Manifest]:
+    """The manifests, their records pointing into the masks of all, one after another."""
+    before = 0
+    for part in parts:
+        moved = (
+            replace(record, mask=record.mask + before) if isinstance(record.mask, int) else record
+            for record in part.records
+        )
+        yield replace(part, records=tuple(moved))
+        before += 0 if part.masks is None else len(part.masks)
 
 
 def _part_of_list(path: Path, options: SourceOptions) -> Manifest:
