@@ -12,6 +12,8 @@ BUILTIN_NAMES = ("digits", "brick", "gravel", "grass", "photographs", *TOY_NAMES
 
 def refuse_absent(data: str) -> None:
     """Raise UsageError where this is neither a path nor the name of a built-in set."""
+    if not data.strip():  # which would be the working folder
+        raise UsageError("the path is empty; name a folder or file, such as . for this folder")
     if Path(data).expanduser().exists() or data in BUILTIN_NAMES:
         return
     close = get_close_matches(data.lower(), BUILTIN_NAMES, n=1)

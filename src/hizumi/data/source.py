@@ -23,12 +23,13 @@ from hizumi.data.clips import open_clips, open_videos, with_neighbours
 from hizumi.data.columns import TableForm
 from hizumi.data.decoding import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from hizumi.data.folders import open_folder
+from hizumi.data.kinds import is_frame, refuse_other_kinds
 from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import Manifest, Record, Source, Unopened
 from hizumi.data.masks import without_contradictions
 from hizumi.data.options import Layout, SourceOptions
 from hizumi.data.places import refuse_absent
-from hizumi.data.table_rows import SourceTable, as_learned, is_frame, open_table
+from hizumi.data.table_rows import SourceTable, as_learned, open_table
 from hizumi.data.tables import open_csv
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
@@ -109,16 +110,8 @@ def _names(given: str | Sequence[str], separator: str | None) -> tuple[str, ...]
     return tuple(name.strip() for name in (given.split(separator) if separator else [given]))
 
 
-def is_table(data: Any) -> bool:
-    """Whether this is rows of numbers in memory, such as a list of lists, and not images or a path."""
-    if isinstance(data, (str, Path, Manifest)) or is_tensor(data) or is_dataset(data):
-        return False
-    if isinstance(data, (list, tuple)) and len(data):
-        return not all(isinstance(item, (str, Path)) or np.ndim(item) > 1 for item in data)
-    return np.asarray(data).ndim <= 2
-
-
 def _opened(data: Any, options: SourceOptions) -> Manifest:
+    refuse_other_kinds(data)
     if isinstance(data, Manifest):
         return data if options.table is None else as_learned(data, options.table)
     if is_frame(data):
@@ -158,8 +151,7 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
 
 
 def _open_list(items: list[Any], options: SourceOptions) -> Manifest:
-    if not items:
-        raise DataError("the list of data is empty; give at least one file or array")
+    refuse_other_kinds(items)  # what an iterator has given
     if not all(isinstance(item, (str, Path)) for item in items):
         return open_images([np.asarray(item) for item in items], "list", options)
     film = open_videos([(printable(item), Path(item)) for item in items if _is_video(Path(item))])

@@ -87,5 +87,5 @@ def _inspector_of(loaded: LoadedInspector) -> Inspector:
     inspector.is_main_process_ = True
     inspector.journal_ = Journal.from_bytes(loaded.members[JOURNAL])
     if len(header.shape) == 1:
-        inspector.n_features_in_ = header.shape[0]
+        inspector.know_columns(loaded.preprocessing_.table, header.shape[0])
     return inspector

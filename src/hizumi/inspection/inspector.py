@@ -16,12 +16,12 @@ from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_argu
 from hizumi.calibration import Calibration, check_rule
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
 from hizumi.data.appearance import Appearance
+from hizumi.data.columns import TableForm
+from hizumi.data.kinds import is_frame, is_table
 from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
-from hizumi.data.source import is_table
 from hizumi.data.stream import Batches, View
-from hizumi.data.table_rows import is_frame
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.health import check_detector
@@ -73,7 +73,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         cache: Folder for decoded images, kept between fits. None: a temporary one.
 
     After `fit`: `detector_`, `preprocessing_`, `calibration_`, `findings_` (health check), `journal_`, `options_` (what
-    was done, in full), `notes_`, `failures_` and `unopened_` (what was said about the data), `offset_`.
+    was done, in full), `notes_`, `failures_` and `unopened_` (what was said about the data), `offset_`; of tables,
+    `n_features_in_`, and `feature_names_in_` where their columns have names.
     """
 
     detector_: Detector
@@ -193,6 +194,12 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             raise UsageError("the best-f1 rule needs labelled data: fit with another rule, then calibrate with them")
         if self.detector != STANDARD:
             self._check_for(self._detector_type())
+
+    def know_columns(self, table: TableForm | None, count: int) -> None:
+        """Keep the number of columns that were learned from, and their names where they have any, as `fit` does."""
+        self.n_features_in_ = count if table is None else len(table.names)
+        if table is not None and table.has_names:
+            self.feature_names_in_ = np.array(table.names, dtype=object)
 
     def split_as_fitted(self, X: Any) -> Manifest:
         """The records of what it was fitted on, each with the split that `fit` gave it."""
@@ -318,7 +325,20 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         learned = {} if reset else self.preprocessing_.as_learned
         if is_table(X) and not is_frame(X):
             # Rows that hold NaN are refused by name, one by one, or all at once by what a fit reads.
-            X = validate_data(
+            X = self._validated(X, reset)
+            return open_source(X, motion=motion, **learned)
+        manifest = open_source(X, motion=motion, **learned)
+        if reset:
+            self.__dict__.pop("n_features_in_", None)
+            self.__dict__.pop("feature_names_in_", None)
+            if manifest.vectors:
+                self.know_columns(manifest.table, len(manifest.columns))
+        return manifest
+
+    def _validated(self, X: Any, reset: bool) -> np.ndarray:
+        """Rows as scikit-learn takes them, its errors in one line."""
+        try:
+            rows: np.ndarray = validate_data(
                 self,
                 X,
                 reset=reset,
@@ -326,13 +346,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 ensure_min_samples=2 if reset else 1,
                 ensure_all_finite=False,
             )
-            return open_source(X, motion=motion, **learned)
-        manifest = open_source(X, motion=motion, **learned)
-        if reset:
-            self.__dict__.pop("n_features_in_", None)
-            if is_frame(X):
-                self.n_features_in_ = len(manifest.columns)
-        return manifest
+        except ValueError as error:
+            raise DataError(" ".join(str(error).split())) from error
+        return rows
 
     def _named(self) -> Detector:
         """The unfitted detector that was handed in or named."""

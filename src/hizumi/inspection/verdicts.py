@@ -12,10 +12,9 @@ import numpy as np
 from hizumi.calibration import Box, Calibration, Verdict, boxes_over
 from hizumi.data import Manifest, open_source
 from hizumi.data.images import is_partial
+from hizumi.data.kinds import is_frame, is_table
 from hizumi.data.manifest import Failure, Unopened
 from hizumi.data.progress import Observer, reporting
-from hizumi.data.source import is_table
-from hizumi.data.table_rows import is_frame
 from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.preprocessing.preprocessing import Preprocessing
 
