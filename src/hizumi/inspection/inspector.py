@@ -29,6 +29,7 @@ from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, in_batches, prepare
 from hizumi.preprocessing.choosing import split_for_fit, with_validation
+from hizumi.preprocessing.scaling_health import check_constants
 from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import detector_class
 from hizumi.registry.standard import STANDARD, UNTRAINED_NOTE, has_weights, standard
@@ -171,7 +172,10 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.failures_ = (*store.failures, *unread)
         self.unopened_ = manifest.unopened
         self.notes_ = (*notes_on(manifest, store), *self._notes_on_choice(detector))
-        self.findings_ = check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_)
+        self.findings_ = [
+            *check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_),
+            *check_constants(preprocessing, manifest.select(split="calibration")),
+        ]
         record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
         fit_seconds = round(time.monotonic() - started, 2)
         self.options_ = record | self._calibration_record(manifest, store) | {"fit_seconds": fit_seconds}
