@@ -17,6 +17,7 @@ from hizumi.cli.summary import (
     unread,
 )
 from hizumi.errors import UsageError
+from hizumi.runs.nouns import noun_of
 from hizumi.runs.results import changed_result, exported_result
 from hizumi.storage.files import printable
 
@@ -89,7 +90,7 @@ def calibrate(
         for name, each in (("before", before), ("now", inspector.calibration_))
     ]
     print_table(console, ["", "Rule", ">False-alarm rate", ">Threshold"], rows)
-    console.print(printable(inspector.calibration_.promise()))
+    console.print(printable(inspector.calibration_.promise(noun_of(inspector.options_))))
     console.print(coloured(f"Wrote {output}.", GOOD))
 
 
@@ -110,7 +111,7 @@ def info(bundle: options.BundlePath, json_to: options.JsonTo = None) -> None:
         result = exported_result(exported.options_, exported.calibration_, exported.parity_) | {"bundle": str(bundle)}
         console = answer(result, json_to)
         show_parity(console, exported.parity_)
-        console.print(printable(exported.calibration_.promise()))
+        console.print(printable(exported.calibration_.promise(noun_of(exported.options_))))
     else:
         inspector = inspection.load(bundle)
         result = result_of_fit(inspector) | {"bundle": str(bundle)}

@@ -58,7 +58,7 @@ def compare(
 
     from hizumi.data.masks import with_usable_masks
     from hizumi.report import summarise, write_comparison
-    from hizumi.report.tables import folds_of, wasted_rankings
+    from hizumi.report.tables import folds_of, noun_in, wasted_rankings
     from hizumi.storage.tables import write_csv, write_json
 
     with tempfile.TemporaryDirectory(prefix="hizumi-") as cache:
@@ -88,7 +88,7 @@ def compare(
     without = verdict_rows((), (), (), [each for each in (*failures, *unopened) if each[0] not in in_runs])
     write_csv(output / "verdicts.csv", [*runs.verdicts, *without])
     console = answer(result, json_to)
-    _show(console, summary, wasted_rankings(summary, folds_of(runs.rows)), runs.failed)
+    _show(console, summary, wasted_rankings(summary, folds_of(runs.rows), noun_in(runs.rows)), runs.failed)
     show_remarks(console, manifest.notes, failures, unopened)
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
     console.print(f"The bundles are in {output / 'bundles'}.")

@@ -15,6 +15,7 @@ from hizumi.errors import UsageError
 from hizumi.registry.names import refuse_unknown_preset
 from hizumi.registry.standard import STANDARD
 from hizumi.runs.folder import open_run_folder, remove_run_folder
+from hizumi.runs.nouns import noun_of
 
 if TYPE_CHECKING:
     from hizumi.detectors import Detector
@@ -92,6 +93,6 @@ def _show_result(
     console = answer(result_of_fit(inspector) | {"bundle": str(output)}, json_to)
     show_fit(console, inspector)
     console.print(coloured(f"Wrote {output}.", GOOD))
-    console.print(f"Next: hizumi inspect {shlex.quote(str(output))} NEW_IMAGES")
+    console.print(f"Next: hizumi inspect {shlex.quote(str(output))} NEW_{noun_of(inspector.options_).upper()}S")
     evaluate = ["hizumi", "evaluate", str(output), data, *source.as_typed()]
     console.print(f"or, where defects are labelled: {shlex.join(evaluate)}")

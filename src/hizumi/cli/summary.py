@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
 from hizumi.errors import DataError
+from hizumi.runs.nouns import noun_of
 from hizumi.runs.results import assessment_result, fit_result, model_result
 from hizumi.storage.files import printable
 
@@ -67,7 +68,7 @@ def result_of_assessment(content: "ReportContent") -> dict[str, Any]:
 
 def show_fit(console: "Console", inspector: "Inspector") -> None:
     """What was fitted, in a table, and everything that a person should know about it."""
-    from hizumi.report.words import few_held_out, promise
+    from hizumi.report.words import few_held_out
 
     options, calibration = inspector.options_, inspector.calibration_
     sizes = options["shape"]
@@ -83,8 +84,8 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
         ["Time", f"{options['fit_seconds']:.1f} s"],
     ]
     print_table(console, ["Fit", ""], rows)
-    noun = "image" if len(sizes) > 1 else "row"
-    console.print(printable(promise(calibration, noun)))
+    noun = noun_of(options)
+    console.print(printable(calibration.promise(noun)))
     if advice := few_held_out(calibration, noun):
         console.print(coloured(advice, WARNING))
     _show_found(console, inspector)
@@ -138,7 +139,8 @@ def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
         f"The {what} would take about {estimate['seconds']:.0f} s and {gib:.1f} GiB of memory. Nothing was written."
     )
     if free is not None and estimate["memory_bytes"] > free:
-        advice = "take a smaller --image-size or --batch-size, or fewer items"
+        size = "" if noun_of(plan) == "row" else "--image-size or "
+        advice = f"take a smaller {size}--batch-size, or fewer {noun_of(plan)}s"
         console.print(coloured(f"Only {free / 2**30:.1f} GiB of memory are free: {advice}.", WARNING))
 
 

@@ -142,11 +142,10 @@ def with_usable_masks(manifest: Manifest, *, strict: bool = False) -> Manifest:
             records[index] = replace(record, mask=None)
             continue
         notes.update(() if mask is None else mask.notes)
-    said = [f"{note}: {count} images" for note, count in notes.items()]
+    said = [f"{note}: {count} {manifest.noun}s" for note, count in notes.items()]
     if refused:
-        said.append(
-            f"left out of the pixel metrics for their masks: {len(refused)} images; {_first_few(refused, '; ')}"
-        )
+        few = _first_few(refused, "; ")
+        said.append(f"left out of the pixel metrics for their masks: {len(refused)} {manifest.noun}s; {few}")
     return replace(manifest, records=tuple(records), notes=(*manifest.notes, *said))
 
 

@@ -37,7 +37,7 @@ def check_detector(
     together = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     findings = check_window(store) + check_losses(journal.records)
     if not preprocessing.tiled:  # a tile scores below the worst tile of an image
-        findings += check_scores(together["score"], held_out)
+        findings += check_scores(together["score"], held_out, store.manifest.noun)
     if "reconstruction" in together:
         findings += check_reconstructions(together["item"], together["reconstruction"])
     return findings

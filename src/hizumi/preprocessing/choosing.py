@@ -140,7 +140,7 @@ def split_for_fit(manifest: Manifest, calibration_share: float | None, seed: int
     With `calibration_share` None everything that may be learned from is for training.
     """
     if calibration_share is None and any(record.split == "calibration" for record in manifest.records):
-        raise UsageError(f"{manifest.name}: marks its own calibration images; leave folds out")
+        raise UsageError(f"{manifest.name}: marks its own calibration {manifest.noun}s; leave folds out")
     if manifest.vectors and len(manifest) < 2:
         raise DataError(f"{manifest.name}: n_samples=1; a detector needs at least two rows")
     manifest = split(manifest, calibration_share=calibration_share, seed=seed)
@@ -154,7 +154,7 @@ def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, 
     order = torch.randperm(len(store), generator=torch.Generator().manual_seed(options.seed))
     held_out = max(1, round(VALIDATION_SHARE * len(store)))
     if held_out >= len(store):
-        raise DataError("one training image is too few for early stopping; leave patience out")
+        raise DataError("one training item is too few for early stopping; leave patience out")
     return View(store, indices=order[held_out:]), View(store, indices=order[:held_out])
 
 
@@ -191,7 +191,7 @@ def first_readable(manifest: Manifest) -> np.ndarray:
         manifest.read(0)
     except DataError as error:
         raise DataError(
-            f"{manifest.name}: none of its {len(manifest)} images can be read; the first is {error}"
+            f"{manifest.name}: none of its {len(manifest)} {manifest.noun}s can be read; the first is {error}"
         ) from error
     raise DataError(f"{manifest.name}: holds no record; there is nothing to read")
 
