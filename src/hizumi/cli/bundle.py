@@ -64,6 +64,8 @@ def calibrate(
 
     from hizumi.calibration import check_rule
 
+    if output is not None:
+        options.refuse_other_file(output)
     check_rule(rule or "conformal", 0.5 if false_alarm_rate is None else false_alarm_rate)
 
     from hizumi.data import Manifest

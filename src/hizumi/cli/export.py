@@ -45,6 +45,7 @@ def export(
     inspect takes the new bundle as it takes the old one.
     """
     output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
+    options.refuse_other_file(output)
     options.refuse_unwritable(output)
 
     from hizumi.export import export as exported

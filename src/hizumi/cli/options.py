@@ -16,7 +16,7 @@ import typer
 from hizumi.errors import BundleError, SaveError, UsageError
 from hizumi.registry.names import refuse_unknown
 from hizumi.registry.standard import STANDARD
-from hizumi.storage.files import printable
+from hizumi.storage.files import open_regular, printable
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def _refuse_unreadable(path: Path) -> Path:
     """Make sure that a file can be opened, before what reads it is imported, which takes seconds."""
     try:
-        path.open("rb").close()
+        open_regular(path).close()
     except OSError as error:
         raise BundleError(f"{printable(path)}: cannot be read: {error.strerror}") from error
     return path
@@ -434,6 +434,7 @@ class RunArguments:
             raise UsageError(f"--output {output} is no name for a {what}; give one such as {example}")
         folder = output.with_suffix(".run")
         if not self.dry_run:
+            refuse_other_file(output)
             refuse_unwritable(output)
             check_run_folder(folder, resume=self.resume, restart=self.restart)
         return folder
@@ -498,6 +499,18 @@ def refuse_two_on_standard_output(json_to: str | None, csv_to: str | None) -> No
     """Make sure that JSON and CSV do not mix."""
     if json_to == csv_to == "-":
         raise UsageError("--json and --csv cannot both go to standard output; name a file for one of them")
+
+
+def refuse_other_file(path: Path) -> None:
+    """Make sure that a bundle to be written would take the place of nothing but another bundle."""
+    from hizumi.storage.archive import kind_of
+
+    if not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        kind_of(path)
+    except BundleError as error:
+        raise UsageError(f"{printable(path)} is a file and no bundle; name another --output, or delete it") from error
 
 
 def refuse_unwritable(path: Path) -> None:

@@ -136,6 +136,8 @@ def open_npz(path: Path, options: SourceOptions) -> Manifest:
         wanted = [key for key in keys if key.lower().split("_")[0] in ARRAY_NAMES or len(keys) == 1]
         arrays = {key.lower(): _member(archive, members[key]) for key in wanted}
     name = printable(path.stem)
+    if not keys:
+        raise DataError(f"{printable(path)}: holds no array")
     if len(arrays) == 1:
         arrays = {"x": next(iter(arrays.values()))}
     parts = [split for split in SPLIT_NAMES if f"x_{split}" in arrays]

@@ -27,7 +27,8 @@ def open_folder(root: Path, options: SourceOptions) -> Manifest:
     in_folders = [path for path in found.images if _is_in_mask_folder(root, path, options)]
     pictures, beside = without_masks_beside([path for path in found.images if path not in set(in_folders)])
     if not pictures:
-        raise DataError(f"{printable(root)}: {_nothing_in(found)}; {ADVICE}")
+        advice = "" if options.layout == "unlabelled" else f"; {ADVICE}"  # of no use for images to be judged
+        raise DataError(f"{printable(root)}: {_nothing_in(found)}{advice}")
     understanding = understood(root, pictures, options)
     in_test = {record.source for record in understanding.records if record.split == "test"}
     anomalous = {record.source for record in understanding.records if record.label == 1}

@@ -144,6 +144,9 @@ def _good_folders(root: Path, images: Iterable[Path], options: SourceOptions) ->
         known = ", ".join(printable(name) for name in sorted(there.values())[:20]) or "none"
         raise UsageError(f"{printable(root)}: no folder in it is called {missing[0]!r}; its folders are {known}")
     number = options.normal_class
+    if isinstance(number, int) and str(number) not in there and not good:
+        known = ", ".join(printable(name) for name in sorted(there.values())[:20]) or "none"
+        raise UsageError(f"{printable(root)}: no folder in it is called {number}; its folders are {known}")
     return good or (frozenset({str(number)}) if isinstance(number, int) and str(number) in there else frozenset())
 
 

@@ -16,6 +16,8 @@ def refuse_absent(data: str) -> None:
         raise UsageError("the path is empty; name a folder or file, such as . for this folder")
     if Path(data).expanduser().exists() or data in BUILTIN_NAMES:
         return
+    if Path(data).expanduser().is_symlink():
+        raise UsageError(f"{printable(data)}: is a link to nothing")
     close = get_close_matches(data.lower(), BUILTIN_NAMES, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"built-in sets are {', '.join(BUILTIN_NAMES)}"
     raise UsageError(f"{printable(data)}: there is no such file or folder; {hint}")

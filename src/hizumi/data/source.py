@@ -31,7 +31,7 @@ from hizumi.data.options import Layout, SourceOptions
 from hizumi.data.places import refuse_absent
 from hizumi.data.table_rows import SourceTable, as_learned, open_table
 from hizumi.data.tables import open_csv
-from hizumi.errors import DataError
+from hizumi.errors import DataError, UsageError
 from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
@@ -96,12 +96,28 @@ def open_source(
         image_channels=image_channels,
     )
     manifest = _opened(data, options)
+    _refuse_useless(data, options, manifest)
     if isinstance(data, (str, Path)):
         path = Path(data).expanduser()
         place = str(path.resolve()) if path.exists() else str(data)
         manifest = replace(manifest, source=Source(printable(place), normal_class, options.good, layout, recursive))
     manifest = with_neighbours(manifest) if motion else manifest
     return manifest if normal_class == "all" else without_contradictions(manifest)  # "all": masked or not
+
+
+def _refuse_useless(data: Any, options: SourceOptions, manifest: Manifest) -> None:
+    """Raise UsageError for what was said of tables, folders or arrays where the data are none."""
+    is_folder = isinstance(data, (str, Path)) and Path(data).expanduser().is_dir()
+    for_tables = ("label_column", "id_column", "ignore", "columns", "one_hot", "impute")
+    useless = {name: "tables whose columns have names" for name in for_tables if manifest.table is None}
+    if not is_folder and options.layout not in ("auto", "unlabelled") and not isinstance(data, (list, tuple)):
+        useless["layout"] = "folders"
+    if manifest.arrays is None:
+        useless["channels"] = "arrays"
+    for name, of in useless.items():
+        if getattr(options, name):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{manifest.name}: {option} (`{name}`) is for {of}, and these are none; leave it out")
 
 
 def _names(given: str | Sequence[str], separator: str | None) -> tuple[str, ...]:

@@ -169,5 +169,5 @@ def _refuse_too_few(manifest: Manifest, splits: list[str | None], units: list[li
         )
     raise DataError(
         f"{manifest.name}: only {free} of its good {images} may be trained on; at least {parts} are needed, "
-        "one part to learn from and one to set the threshold"
+        f"one part to learn from and one to set the threshold{', and one to test on' if parts > 2 else ''}"
     )

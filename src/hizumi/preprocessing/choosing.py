@@ -72,8 +72,8 @@ class ByPixels:
 
 def prepare(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> tuple[Preprocessing, Store]:
     """The preprocessing that training data and options ask for, and the training data read by it."""
-    if options.filling is not None and train.vectors:
-        raise UsageError("--nodata and --fill-nan are for images, and these are rows of numbers; leave them out")
+    if train.vectors:
+        _refuse_for_images(options)
     train = replace(train, filling=options.filling, pixel_limit=options.pixel_limit)
     sizing = choose_sizing(train, options, chooses)
     window = choose_window(train, options.window)
@@ -83,6 +83,19 @@ def prepare(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> tupl
     draft = Preprocessing(sizing=sizing, window=window, filling=options.filling, pixel_limit=options.pixel_limit)
     store = read(train, draft, options)
     return Preprocessing.of(store), store
+
+
+def _refuse_for_images(options: DataOptions) -> None:
+    """Raise UsageError where rows of numbers are to be read as only images can be."""
+    wished = {
+        "--nodata and --fill-nan are": options.filling is not None,
+        "--image-size (`image_size`) is": options.image_size is not None,
+        "--tiles (`sizing`) is": options.sizing == "tile",
+        "--window (`window`) is": options.window is not None,
+    }
+    for option, is_given in wished.items():
+        if is_given:
+            raise UsageError(f"{option} for images, and these are rows of numbers; leave that out")
 
 
 def read(manifest: Manifest, preprocessing: Preprocessing, options: DataOptions) -> Store:
