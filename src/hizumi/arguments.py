@@ -272,6 +272,11 @@ _NOUNS: dict[Any, tuple[str, str]] = {
 }
 
 
+def no_preset(called: str, preset: str, known: Iterable[str]) -> str:
+    """What to say of a preset that is not known."""
+    return f"{called} has no preset {preset!r}; it has {', '.join(known) or 'none'}"
+
+
 def _with_examples(needed: str, ability: type) -> str:
     names = (kind.__module__.rpartition(".")[2] for kind in _concrete(ability))
     first = list(islice(names, 2))

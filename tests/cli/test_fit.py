@@ -1,6 +1,8 @@
 import json
 
+import numpy as np
 import pytest
+import tifffile
 
 from hizumi.inspection import Inspector, load
 
@@ -41,6 +43,34 @@ def test_dry_run_writes_nothing(hizumi, parts, tmp_path, monkeypatch):
     assert plan["estimate"]["steps"] == 3
     assert plan["detector"]["name"] == "reconstruction"
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+
+
+@pytest.mark.parametrize("command", [["fit"], ["model", "train", "vae", "--preset", "small"]], ids=" ".join)
+def test_a_dry_run_says_what_reading_has_shown_and_what_to_give(hizumi, command, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        tifffile.imwrite(tmp_path / f"{number}.tif", rng.integers(0, 4096, (16, 16)).astype(np.uint16))
+    (tmp_path / "notes.txt").write_text("shift 2")
+    for number in range(6):  # of which some are held out, and not read
+        (tmp_path / f"dead{number}.tif").write_bytes(b"")
+    call = [*command, tmp_path, *(["-d", "pca"] if command == ["fit"] else []), "--dry-run", "--image-size", "16"]
+    plan = hizumi(*call, "--json", "-").json
+    [finding] = plan["findings"]
+    assert finding["name"] == "narrow use of the window"
+    assert "--window auto" in finding["remedy"]
+    assert {each["name"] for each in plan["failures"]} <= {f"dead{number}.tif" for number in range(6)}
+    assert [each["name"] for each in plan["unopened"]] == ["notes.txt"]
+    said = hizumi(*call, "--window", "auto").out
+    assert "narrow use" not in said
+    assert "Not read: dead" in said
+    assert "Not opened: notes.txt" in said
+    for number in range(12):
+        image = rng.normal(size=(16, 16)).astype(np.float32)
+        image[0] = {0: np.nan, 1: np.nan, 2: np.nan}.get(number % 8, -9999 if number % 2 else 0)
+        tifffile.imwrite(tmp_path / f"{number}.tif", image)
+    said = hizumi(*call).out
+    assert "--nodata=-9999" in said
+    assert "--fill-nan" in said
 
 
 NAMED = ["-d", "reconstruction"]

@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hizumi.cli import app
+from hizumi.errors import UsageError
 from hizumi.registry import find_detectors, find_models
-from hizumi.registry.names import names_of
+from hizumi.registry.names import Kind, names_of, refuse_unknown_preset
+from hizumi.training.preset import made
 
 RUN = """
 import sys
@@ -46,6 +49,8 @@ WRONG = {
     "fit nowhere": "nowhere: there is no such file or folder",
     "fit digts": "did you mean 'digits'?",
     "fit digits -d gnomaly": "no detector is called 'gnomaly'; did you mean ganomaly",
+    "fit digits -d ganomaly --preset fats": "GANomaly has no preset 'fats'; it has fast, small",
+    "fit digits -d pca --preset papers": "PCA has no preset 'papers'; it has none",
     "fit digits --image-size big": "--image-size big is no size",
     "fit digits --window 3": "--window 3 is no window",
     "fit digits --rule conformall": "there is no threshold rule 'conformall'",
@@ -64,17 +69,31 @@ WRONG = {
     "compare nowhere": "nowhere: there is no such file or folder",
     "compare digits -d pca,gnomaly": "no detector is called 'gnomaly'",
     "compare digits --seeds 0": "--seeds",
+    "compare digits -d ,": "--detectors is empty",
+    "compare digits -d pca,padim": "no detector is called 'padim'",
+    "compare digits -d ganomaly,pca --preset patchcore": "GANomaly has no preset 'patchcore'",
     "calibrate {file}": "nothing to change",
     "calibrate {file} --rule best": "there is no threshold rule 'best'",
     "calibrate {file} --labelled nowhere": "nowhere: there is no such file or folder",
     "export {file} --data nowhere": "nowhere: there is no such file or folder",
     "model train vea digits": "no model is called 'vea'; did you mean veegan or vae",
+    "model train vae digits --preset big": "VAE has no preset 'big'; it has fast, small",
     "model train vae nowhere": "nowhere: there is no such file or folder",
     "model train vae digits --targets nowhere": "nowhere: there is no such file or folder",
     "model sample {file} -n 0": "--count",
     "model reconstruct {file} nowhere out": "nowhere: there is no such file or folder",
     "model likelihood {file} nowhere": "nowhere: there is no such file or folder",
     "model evaluate {file} nowhere": "nowhere: there is no such file or folder",
+    "model walk {file} --data nowhere": "nowhere: there is no such file or folder",
+    "figure ring": "there is no figure 'ring'; there are taxonomy",
+    "figure --data nowhere": "nowhere: there is no such file or folder",
+    "figure pairs --effort 0": "--effort is 0",
+    "reproduce mnist": "--data, the folder with its files",
+    "reproduce mnist --data nowhere": "--data nowhere: there is no such folder",
+    "reproduce mnist --data . -d gnomaly": "no detector is called 'gnomaly'",
+    "reproduce mnist --data .": "there is no protocol 'mnist'; there are",
+    "reproduce kdd99 --data . --classes 11": "kdd99 has no class '11'",
+    "reproduce kdd99 --data . --seeds 0": "--seeds",
 }
 
 RUN_ALL = """
@@ -109,9 +128,17 @@ def test_wrong_paths_and_options_are_named_before_torch_is_imported(tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".run"] == []
 
 
-def test_names_read_from_files_are_those_that_the_registry_finds() -> None:
-    assert list(names_of("detector")) == list(find_detectors())
-    assert list(names_of("model")) == list(find_models())
+@pytest.mark.parametrize(("kind", "found"), [("detector", find_detectors()), ("model", find_models())])
+def test_names_read_from_files_are_those_that_the_registry_finds(kind: Kind, found: dict[str, Any]) -> None:
+    assert list(names_of(kind)) == list(found)
+    for name, each in found.items():
+        for preset in each.presets:
+            refuse_unknown_preset(preset, name, kind)
+        with pytest.raises(UsageError) as expected:
+            made(each, "none such")
+        with pytest.raises(UsageError) as read:
+            refuse_unknown_preset("none such", name, kind)
+        assert str(read.value) == str(expected.value)
 
 
 def test_sigterm_ends_as_ctrl_c_does_with_a_status_of_its_own(hizumi, monkeypatch):

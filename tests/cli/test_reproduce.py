@@ -86,7 +86,7 @@ def test_the_list_and_wrong_calls(hizumi: Command, tmp_path: Path) -> None:
         (["mnist", "--data", tmp_path], "there is no protocol 'mnist'"),
         (["kdd99"], "--data"),
         (["kdd99", "--data", tmp_path, "-d", "mahalanobes"], "did you mean mahalanobis"),
-        (["kdd99", "--data", tmp_path, "--seeds", "0"], "--seeds is 0"),
+        (["kdd99", "--data", tmp_path, "--seeds", "0"], "--seeds"),
     ):
         outcome = hizumi("reproduce", *arguments)
         assert outcome.code == 2

@@ -1,5 +1,8 @@
 """Tables on the command line: one file, fitted, evaluated and inspected with the options that its columns need."""
 
+import json
+import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +44,37 @@ def test_options_are_asked_for_once_and_kept(hizumi, tmp_path):
     assert refused.code == 2
     assert "has no column 'duration', which was learned from; instead there is 'time'" in refused.err
     assert refused.err.count("\n") == 1
+
+
+def test_rows_are_called_rows(hizumi, tmp_path):
+    generator = np.random.default_rng(0)
+    rows = np.c_[generator.normal(size=(140, 2)), np.repeat([0, 1], [120, 20])]
+    rows[120:, 0] += np.repeat([0, 6], 10)
+    splits = np.repeat(["train", "test"], [100, 40])
+    lines = [f"{a:.5f},{b:.5f},{label:.0f},{split}" for (a, b, label), split in zip(rows, splits, strict=True)]
+    data, bundle = tmp_path / "parts.csv", tmp_path / "parts.hizumi"
+    data.write_text("\n".join(["a,b,label,split", *lines]))
+    texts = {
+        command[0]: hizumi(*command)
+        for command in (
+            ("fit", data, "-d", "mahalanobis", "-o", bundle, "--json", tmp_path / "fit.json"),
+            ("inspect", bundle, data),
+            ("calibrate", bundle, "--rule", "quantile"),
+            ("evaluate", bundle, data, "-o", tmp_path / "evaluation"),
+            ("compare", data, "-d", "mahalanobis", "-o", tmp_path / "comparison"),
+        )
+    }
+    assert all(outcome.code == 0 for outcome in texts.values())
+    said = {name: outcome.out + outcome.err for name, outcome in texts.items()}
+    said["promise"] = json.loads((tmp_path / "fit.json").read_text())["promise"]
+    with zipfile.ZipFile(bundle) as archive:
+        said["card"] = archive.read("model-card.md").decode()
+    for report in ("evaluation", "comparison"):
+        page = (tmp_path / report / "report.html").read_text()
+        # What readers see: neither drawings nor names of options.
+        said[report] = re.sub(r"<style.*?</style>|<[^>]*>|training_images|calibration_images", " ", page, flags=re.S)
+    assert {name: re.findall(r".{0,40}image.{0,40}", text, re.IGNORECASE) for name, text in said.items()} == {
+        name: [] for name in said
+    }
+    assert "good rows" in said["promise"]
+    assert "NEW_ROWS" in said["fit"]

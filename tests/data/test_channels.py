@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hizumi.data import open_source
-from hizumi.inspection import Inspector
+from hizumi.inspection import Inspector, restore, save
 
 
 def bands(count: int, height: int, width: int) -> np.ndarray:
@@ -51,3 +51,18 @@ def test_a_fit_says_how_bands_were_read():
     inspector = Inspector("pca").fit(np.random.default_rng(0).random((60, 13, 64, 64), dtype=np.float32))
     assert inspector.preprocessing_.channels == 13
     assert any("channels first" in note for note in inspector.notes_)
+
+
+def test_with_as_many_channels_as_a_fit_has_seen_nothing_has_to_be_said_again(tmp_path: Path):
+    array = np.random.default_rng(0).normal(size=(20, 6, 8, 12)).astype(np.float32)
+    np.save(tmp_path / "first.npy", array)
+    np.save(tmp_path / "last.npy", np.moveaxis(array, 1, -1))
+    inspector = Inspector("pca").fit(open_source(tmp_path / "first.npy", channels="first"))
+    judge = restore(save(inspector, tmp_path / "a.hizumi"))
+    verdicts = [
+        each.inspect(data).verdicts
+        for each in (inspector, judge)
+        for data in (tmp_path / "first.npy", tmp_path / "last.npy", array)
+    ]
+    assert all([one.score for one in found] == [one.score for one in verdicts[0]] for found in verdicts)
+    assert len(verdicts[0]) == 20

@@ -1,13 +1,16 @@
 """Clips as the sets of the world have them: folders and lists of videos, UCSD's masks, gaps, clips of two frames."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 from hizumi.data import open_source, split
+from hizumi.data.video import read_video
 from hizumi.errors import DataError
 
 
@@ -50,7 +53,11 @@ def test_ucsd(tmp_path: Path) -> None:
     assert (
         manifest.notes[0] == "understood as 4 clips: 8 good frames to learn from, 5 to test, 1 anomalous, 2 unlabelled"
     )
-    assert {each.name for each in manifest.unopened} == {"Test/Test001_gt/001.bmp", "Test/Test001_gt/003.bmp"}
+    assert manifest.unopened == ()
+    masks = {record.name: record.mask for record in manifest.records if record.mask is not None}
+    assert {name: mask.name for name, mask in masks.items()} == {
+        f"Test/Test001/00{number}.tif": f"00{number}.bmp" for number in (1, 2, 3)
+    }
 
 
 def test_frames_on_both_sides_of_a_gap_are_no_neighbours(tmp_path: Path) -> None:
@@ -110,3 +117,91 @@ def test_a_list_of_videos(tmp_path: Path) -> None:
     groups = [record.group for record in manifest.records]
     assert [groups.count(str(tmp_path / name)) for name in ("a.mp4", "b.mp4", "c")] == [3, 2, 2]
     assert manifest.read(groups.index(str(tmp_path / "b.mp4"))).pixels.shape == (48, 48, 3)
+
+
+def test_ground_truth_as_avenue_and_shanghaitech_have_it(tmp_path: Path) -> None:
+    for number in range(1, 6):
+        video(tmp_path / f"testing_videos/0{number}.avi", 3)
+    frames(tmp_path / "testing/frames/01_0014", range(4))
+    frames(tmp_path / "testing/frames/01_0015", range(4))
+    frames(tmp_path / "training/a", range(4))
+    labels = tmp_path / "testing_label_mask"
+    labels.mkdir()
+    marked = np.zeros((3, 48, 48), np.uint8)
+    marked[1, 5:9, 30:40] = 1
+    cells = np.empty((1, 3), dtype=object)
+    cells[0, :] = list(marked)
+    savemat(labels / "1_label.mat", {"volLabel": cells}, do_compression=True)
+    savemat(labels / "2_label.mat", {"volLabel": cells[:, :2]})
+    savemat(labels / "3_label.mat", {"gt": [1]})
+    (labels / "4_label.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
+    savemat(labels / "77_label.mat", {"volLabel": cells})
+    np.save(tmp_path / "testing/01_0014.npy", np.array([0, 1, 1, 0], np.uint8))
+    pixels = np.zeros((4, 12, 16), bool)
+    pixels[3, 2, 2] = True
+    for place in ("test_frame_mask", "test_pixel_mask"):
+        (tmp_path / "testing" / place).mkdir()
+        np.save(tmp_path / "testing" / place / "01_0015.npy", pixels if "pixel" in place else pixels.any((1, 2)))
+    manifest = open_source(tmp_path, motion=True)
+    found: dict[str, list[int | None]] = {}
+    for index, record in enumerate(manifest.records):
+        if record.split == "test":
+            found.setdefault(Path(record.group).name, []).append(record.label)
+            marks = manifest.read_mask(index)
+            truth = {"01.avi": marked, "01_0015": pixels}.get(Path(record.group).name)
+            place = len(found[Path(record.group).name]) - 1
+            assert (marks is None) if truth is None else (marks == truth[place]).all()
+    unknown = {f"0{number}.avi": [None] * 3 for number in (2, 3, 4, 5)}
+    assert found == unknown | {"01.avi": [0, 1, 0], "01_0014": [0, 1, 1, 0], "01_0015": [0, 0, 0, 1]}
+    said = {Path(each.name).name: each.reason for each in manifest.unopened}
+    assert said.keys() == {"2_label.mat", "3_label.mat", "4_label.mat", "77_label.mat"}
+    assert said["2_label.mat"] == "is ground truth of 2 frames, and its clip has 3"
+    assert "holds no volLabel" in said["3_label.mat"]
+    assert "cannot be read as ground truth" in said["4_label.mat"]
+    assert "belongs to no clip" in said["77_label.mat"]
+    assert "23 to test, 4 anomalous, 12 unlabelled" in manifest.notes[0]
+
+
+def test_truth_of_another_size_than_its_frames_labels_them(tmp_path: Path) -> None:
+    frames(tmp_path / "train/a", range(4))
+    frames(tmp_path / "test/b", range(4))
+    np.save(tmp_path / "b.npy", np.arange(4)[:, None, None] * np.ones((4, 6, 8)))
+    manifest = open_source(tmp_path, motion=True)
+    tested = [record for record in manifest.records if record.split == "test"]
+    assert [(record.label, record.mask) for record in tested] == [(0, None), *[(1, None)] * 3]
+    assert any("8x6 pixels, its frames 16x12" in note for note in manifest.notes)
+
+
+def test_truths_of_several_folders_keep_apart(tmp_path: Path) -> None:
+    truths = np.random.default_rng(0).random((2, 4, 12, 16)) > 0.9
+    for root, truth in zip("xy", truths, strict=True):
+        frames(tmp_path / root / "train/a", range(4))
+        frames(tmp_path / root / "test/b", range(4))
+        np.save(tmp_path / root / "b.npy", truth)
+    manifest = open_source([tmp_path / root for root in "xy"], motion=True)
+    marks = [manifest.read_mask(index) for index, record in enumerate(manifest.records) if record.split == "test"]
+    np.testing.assert_array_equal(marks, truths.reshape(8, 12, 16))
+
+
+def test_uneven_times_of_a_film_are_said(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+
+    def write(path: Path, times: Sequence[int]) -> Path:
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("mpeg4", rate=1000)
+            stream.width = stream.height = 32
+            stream.pix_fmt = "yuv420p"
+            for time in times:
+                frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 90, np.uint8), format="rgb24")
+                frame.pts, frame.time_base = time, Fraction(1, 1000)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return path
+
+    jitter = [0, 33, 67, 100, 133, 167, 200]  # as times of 30 frames a second are rounded
+    assert read_video(write(tmp_path / "even.mkv", jitter)).note is None
+    uneven = read_video(write(tmp_path / "gap.mkv", [0, 40, 80, 120, 1120, 1160, 1200])).note
+    assert "mostly 0.04 s apart, 1 s after frame 3, 1 times otherwise" in uneven
+    notes = open_source([write(tmp_path / name, [0, 40, 80, 300]) for name in ("b.mkv", "c.mkv")], motion=True).notes
+    assert "unevenly spaced" in notes[0]
+    assert notes[0].endswith("and so are 1 other clips")

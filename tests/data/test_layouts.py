@@ -132,7 +132,9 @@ def test_masks_beside_their_pictures_say_which_are_good(tmp_path: Path) -> None:
     manifest = open_source(tmp_path / "b")
     assert facts(manifest) == {"10000.png": ("good", 0, None), "10001.png": ("anomalous", 1, None)}
     assert manifest.read_mask(1).all()
-    assert manifest.notes == ("understood as a folder of good images: 1 good to learn from, 1 to test, 1 masks",)
+    assert manifest.notes == (
+        "understood as a folder of good images: 1 good to learn from, 1 to test, 1 masks, 1 masks of good images",
+    )
 
 
 def test_pictures_of_one_name_in_two_formats_are_both_read(tmp_path: Path) -> None:

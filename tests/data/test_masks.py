@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hizumi.data import open_source
+from hizumi.data import open_source, split
 from hizumi.data.masks import is_mask_folder, pair, with_usable_masks
 from hizumi.errors import DataError
 
@@ -105,7 +105,8 @@ def test_masks_beside_the_images_are_no_images(tmp_path: Path):
     }
     assert [record.name for record in manifest.records if record.label == 1] == ["00.jpg"]
     np.testing.assert_array_equal(manifest.select(label=1).read_mask(0), MARKED)
-    assert "understood as a folder of good images: 7 good to learn from, 1 to test, 1 masks" in manifest.notes
+    [note] = manifest.notes
+    assert note.endswith("a folder of good images: 7 good to learn from, 1 to test, 1 masks, 7 masks of good images")
 
 
 def marked(tmp_path: Path, mask: str, array: np.ndarray | None = None, **options: object):
@@ -200,3 +201,56 @@ def test_a_mask_of_arrays_that_marks_the_background_is_refused(tmp_path: Path):
     np.savez(tmp_path / "a.npz", x=images, y=[0, 1], mask=masks)
     found = with_usable_masks(open_source(tmp_path / "a.npz"))
     assert any("marks 86% of the image" in note for note in found.notes)
+
+
+def contradicting(folder: Path, layout: str) -> Path:
+    """Twelve good pictures, of which number 3 has a mask with a defect, and the others an empty one."""
+    images = np.stack([texture(number) for number in range(12)]).astype(np.uint8)
+    masks = np.stack([square() * (number == 3) for number in range(12)])
+    if layout == "npz":
+        np.savez(folder / "a.npz", x=images, y=np.zeros(12), mask=masks > 0)
+        return folder / "a.npz"
+    good, of_good = {
+        "mvtec": ("test/good/{}.png", "ground_truth/good/{}_mask.png"),
+        "beside": ("good/{}.jpg", "good/{}_mask.png"),
+        "list": ("pictures/{}.png", "drawn/{}.png"),
+        "film": ("Train/Train001/{}.png", "Train/Train001_gt/{}.bmp"),
+    }[layout]
+    for number, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        save(folder / good.format(number), image)
+        save(folder / of_good.format(number), mask)
+    if layout == "list":
+        lines = [f"{good.format(number)},good,{of_good.format(number)}" for number in range(12)]
+        (folder / "list.csv").write_text("\n".join(["path,label,mask", *lines]))
+        return folder / "list.csv"
+    return folder
+
+
+@pytest.mark.parametrize("layout", ["mvtec", "beside", "list", "npz", "film"])
+def test_a_good_picture_whose_mask_marks_a_defect_is_named(layout: str, tmp_path: Path):
+    manifest = open_source(contradicting(tmp_path, layout), motion=layout == "film")
+    [unknown] = [record for record in manifest.records if record.label is None]
+    assert "3" in unknown.name
+    noted = [note for note in manifest.notes if "a mask that marks a defect" in note]
+    assert len(noted) == 1
+    assert unknown.name in noted[0]
+    assert layout == "npz" or "/3" in noted[0].split("(")[1]  # the file of the mask
+    others = [record for record in manifest.records if record is not unknown]
+    assert {record.label for record in others} == {0}
+    assert all(record.mask is not None for record in others)
+    assert manifest.unopened == ()
+    if layout != "mvtec":  # whose good pictures here are all to test on
+        assert [record.split for record in split(manifest).records if record.label is None] == ["test"]
+    usable = with_usable_masks(manifest)
+    assert [usable.read_mask(index).any() for index in range(12) if manifest.records[index] is not unknown] == [0] * 11
+
+
+def test_masks_of_good_pictures_are_of_the_test_split_where_names_agree(tmp_path: Path):
+    for place in ("train/good/0", "test/good/0", "test/crack/0"):
+        save(tmp_path / f"{place}.png", texture())
+    save(tmp_path / "ground_truth/good/0_mask.png", square(0))
+    save(tmp_path / "ground_truth/crack/0_mask.png", square())
+    manifest = open_source(tmp_path)
+    masked = {record.name: record.mask is not None for record in manifest.records}
+    assert masked == {"train/good/0.png": False, "test/good/0.png": True, "test/crack/0.png": True}
+    assert manifest.notes[0].endswith("2 to test, 1 masks, 1 masks of good images")

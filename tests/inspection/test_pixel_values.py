@@ -39,6 +39,13 @@ def test_a_window_hardly_used_is_a_finding_with_the_option_to_give():
         assert "narrow use of the window" not in findings(fitted(images, window=window))
 
 
+@pytest.mark.parametrize(("window", "is_found"), [((300, 400), True), ((0, 40), True), ((60, 255), False)])
+def test_pixels_mostly_outside_of_the_window_are_a_finding(window: tuple[int, int], is_found: bool):
+    found = findings(fitted(measured(0, 255, np.uint8), window=window))
+    assert ("outside of the window" in found) == is_found
+    assert not is_found or "--window auto" in found["outside of the window"]
+
+
 def test_auto_takes_the_window_from_the_training_data_and_keeps_it(tmp_path: Path):
     inspector = fitted(measured(51241, 52181, np.uint16), window="auto")
     window = load(save(inspector, tmp_path / "a.hizumi")).preprocessing_.window

@@ -1,5 +1,6 @@
 """Tables through the whole line: fitted, saved, loaded, exported; compared with double precision and by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
 from hizumi import runtime
-from hizumi.data import open_source
+from hizumi.data import open_source, split
 from hizumi.errors import DataError
 from hizumi.export import export
 from hizumi.inspection import Inspector, load, save
+from hizumi.training import Budget, TrainingOptions
 
 
 def written(path: Path, heading: str, rows: np.ndarray) -> Path:
@@ -19,7 +21,7 @@ def written(path: Path, heading: str, rows: np.ndarray) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["mahalanobis", "one_class_svm", "pca", "gaussian_mixture"])
+@pytest.mark.parametrize("name", ["mahalanobis", "one_class_svm", "pca", "gaussian_mixture", "dbn_one_class_svm"])
 def test_any_change_of_a_constant_is_anomalous(name: str) -> None:
     generator = np.random.default_rng(0)
 
@@ -27,7 +29,7 @@ def test_any_change_of_a_constant_is_anomalous(name: str) -> None:
         return np.c_[generator.normal(size=(count, 3)), np.full(count, constant)]
 
     good = rows(300, 5.0)
-    inspector = Inspector(name).fit(good)
+    inspector = Inspector(name, training=TrainingOptions(budget=Budget(steps=50))).fit(good)
     assert (inspector.predict(rows(20, 5.1)) == -1).all()
     assert (inspector.predict(rows(20, 5.0)) == 1).mean() > 0.8
     assert "column 'column 3' never changes" in inspector.notes_[0]
@@ -104,3 +106,23 @@ def test_a_missing_number_is_named_by_its_column(tmp_path: Path) -> None:
         ("line 3", "column 'heat' is NaN (a missing number)"),
         ("line 4", "column 'heat' is infinity"),
     ]
+
+
+@pytest.mark.parametrize("changed", [0, 1, 3])
+def test_a_constant_that_changes_in_held_out_rows_is_a_finding(changed: int) -> None:
+    rows = np.c_[np.random.default_rng(0).normal(size=(200, 3)), np.full(200, 5.0)]
+    held_out = [index for index, record in enumerate(split(open_source(rows)).records) if record.split == "calibration"]
+    rows[held_out[:changed], 3] = 5.1
+    marked = split(open_source(np.c_[rows[:, :3], np.full(200, 5.0)])).records
+    inspector = Inspector("mahalanobis").fit(replace(open_source(rows), records=marked))
+    found = [finding for finding in inspector.findings_ if finding.name == "constants that change"]
+    assert len(found) == (changed > 0)
+    if not changed:
+        return
+    assert "column 'column 3' never changes in the rows learned from" in found[0].message
+    assert f"in {changed} of {len(held_out)} good rows" in found[0].message
+    assert f"such as row {held_out[0]}:" in found[0].message
+    # With all rows to learn from, as the remedy says, the column is one like others.
+    cured = Inspector("mahalanobis", folds=5).fit(rows)
+    assert cured.findings_ == []
+    assert (cured.predict(np.c_[rows[:20, :3] + 30, np.full(20, 5.0)]) == -1).all()

@@ -1,6 +1,7 @@
 import numpy as np
 
 from hizumi.calibration import Calibration, Verdict
+from hizumi.runs.nouns import noun_of
 from hizumi.runs.results import comparison_rows, fit_result, inspection_result, verdict_rows
 
 OPTIONS = {
@@ -36,3 +37,14 @@ def test_labels_that_nobody_knows_are_empty_cells() -> None:
 def test_rows_of_a_comparison_are_flat_but_for_intervals() -> None:
     run = {"detector": "pca", "image_auroc": 0.9, "image_auroc_interval": [0.8, 1.0], "options": {}, "findings": []}
     assert comparison_rows([run]) == [{"detector": "pca", "image_auroc": 0.9, "image_auroc_interval": [0.8, 1.0]}]
+
+
+def test_items_are_called_what_they_are() -> None:
+    shapes = (
+        {"shape": [5]},
+        {"shape": [4, 8, 8], "motion": {"largest": 2.0}},
+        {"shape": [1, 8, 8], "motion": None},
+        {},
+    )
+    assert [noun_of(record) for record in shapes] == ["row", "frame", "image", "image"]
+    assert "19 held-out good frames" in fit_result({**OPTIONS, **shapes[1]}, CALIBRATION, [], [], [])["promise"]

@@ -79,7 +79,7 @@ class Calibration:
             options["degrees_of_freedom"] = float(degrees_of_freedom)
         if labelled is not None:
             if not np.isfinite(labelled[0]).all():
-                raise DataError("some labelled scores are NaN or infinite: leave these images out")
+                raise DataError("some labelled scores are NaN or infinite: leave these items out")
             options["best_f1"], options["best_f1_threshold"] = best_f1_threshold(*labelled)
         if folds is not None:
             options["folds"] = float(folds)
@@ -148,8 +148,8 @@ class Calibration:
         """Which scores lie above the threshold."""
         return np.asarray(_decidable(scores).astype(np.float64) > self.threshold.value)
 
-    def promise(self) -> str:
-        """Sentences on what the threshold promises and what this number of held-out images can support."""
+    def promise(self, noun: str = "image") -> str:
+        """Sentences on what the threshold promises and what this number of held-out images, or rows, can support."""
         count, lines = len(self.scores), [self.threshold.words]
         if self.threshold.rule == "conformal" and self.threshold.promised_rate is not None:
             upper = percent(upper_rate(count, self.false_alarm_rate))
@@ -161,7 +161,7 @@ class Calibration:
             )
         if count > 1 and self.scores[0] == self.scores[-1]:
             lines.append("All held-out scores are equal: the detector does not tell images apart, so check the fit.")
-        return " ".join(lines)
+        return " ".join(lines).replace("image", noun)
 
     def to_dict(self) -> tuple[dict[str, Any], dict[str, Float[np.ndarray, "..."]]]:
         """Fields for JSON, and float64 arrays by name: `scores` and, where there are maps, `pixel_maxima`."""
@@ -262,12 +262,12 @@ def check_rule(rule: str, false_alarm_rate: float) -> None:
 
 def _ascending(scores: Float[np.ndarray, "n"], what: str) -> Float[np.ndarray, "n"]:
     if len(scores) == 0:
-        raise DataError(f"calibration got no {what}: it needs at least one held-out good image")
+        raise DataError(f"calibration got no {what}: it needs at least one held-out good item")
     broken = int((~np.isfinite(scores)).sum())
     if broken:
         raise DataError(
-            f"{broken} of the {len(scores)} {what} of held-out good images are NaN or infinite: the detector failed "
-            "on them, fit it again or look at these images"
+            f"{broken} of the {len(scores)} {what} of held-out good items are NaN or infinite: the detector failed "
+            "on them, fit it again or look at these items"
         )
     return np.sort(scores.astype(np.float64))
 

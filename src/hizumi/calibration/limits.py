@@ -34,7 +34,7 @@ def k_sigma_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Th
     from scipy.special import ndtri
 
     if len(scores) < 2:
-        raise DataError("k-sigma needs at least 2 held-out good images, got 1: add images or use the conformal rule")
+        raise DataError("k-sigma needs at least 2 held-out good items, got 1: add some or use the conformal rule")
     k = -float(ndtri(false_alarm_rate))
     value = float(scores.mean() + k * scores.std(ddof=1))
     bound = f"; whatever their distribution at most {percent(1 / (1 + k * k))} (Cantelli)" if k > 0 else ""
@@ -194,7 +194,7 @@ class BestF1(NamedTuple):
 def best_f1_threshold(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]) -> BestF1:
     """The threshold of largest F1 on labelled scores (1 anomalous, 0 normal); ties go to the fewest alarms."""
     if not (labels == 1).any():
-        raise DataError("best-f1 needs labelled anomalous images, and there is none: use the conformal rule")
+        raise DataError("best-f1 needs labelled anomalous items, and there is none: use the conformal rule")
     if np.isnan(scores).any():
         raise DataError("some labelled scores are NaN: no threshold can be chosen from them")
     values, inverse = np.unique(scores.astype(np.float64), return_inverse=True)

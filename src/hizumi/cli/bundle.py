@@ -17,6 +17,7 @@ from hizumi.cli.summary import (
     unread,
 )
 from hizumi.errors import UsageError
+from hizumi.runs.nouns import noun_of
 from hizumi.runs.results import changed_result, exported_result
 from hizumi.storage.files import printable
 
@@ -63,6 +64,8 @@ def calibrate(
 
     from hizumi.calibration import check_rule
 
+    if output is not None:
+        options.refuse_other_file(output)
     check_rule(rule or "conformal", 0.5 if false_alarm_rate is None else false_alarm_rate)
 
     from hizumi.data import Manifest
@@ -72,7 +75,7 @@ def calibrate(
     before = inspector.calibration_
     known = Manifest(())
     if labelled is not None:
-        known = source.open(labelled, motion=inspector.uses_motion, table=inspector.preprocessing_.table)
+        known = source.open(labelled, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
     inspector.calibrate(
         false_alarm_rate=false_alarm_rate,
         rule=rule,
@@ -89,7 +92,7 @@ def calibrate(
         for name, each in (("before", before), ("now", inspector.calibration_))
     ]
     print_table(console, ["", "Rule", ">False-alarm rate", ">Threshold"], rows)
-    console.print(printable(inspector.calibration_.promise()))
+    console.print(printable(inspector.calibration_.promise(noun_of(inspector.options_))))
     console.print(coloured(f"Wrote {output}.", GOOD))
 
 
@@ -110,7 +113,7 @@ def info(bundle: options.BundlePath, json_to: options.JsonTo = None) -> None:
         result = exported_result(exported.options_, exported.calibration_, exported.parity_) | {"bundle": str(bundle)}
         console = answer(result, json_to)
         show_parity(console, exported.parity_)
-        console.print(printable(exported.calibration_.promise()))
+        console.print(printable(exported.calibration_.promise(noun_of(exported.options_))))
     else:
         inspector = inspection.load(bundle)
         result = result_of_fit(inspector) | {"bundle": str(bundle)}

@@ -13,9 +13,8 @@ from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import result_of_assessment, show_remarks, unread
-from hizumi.errors import DataError, HizumiError, UsageError
-from hizumi.registry.names import refuse_unknown
-from hizumi.registry.standard import STANDARD
+from hizumi.errors import DataError, HizumiError
+from hizumi.registry.names import refuse_unknown_preset
 from hizumi.runs.results import comparison_result, comparison_rows, verdict_rows
 
 if TYPE_CHECKING:
@@ -33,9 +32,7 @@ IN_PERCENT = ("recall", "realised_false_alarm_rate")
 def compare(
     data: options.Data,
     *,
-    detectors: Annotated[
-        str, typer.Option("--detectors", "-d", metavar="A,B,C", help="Names that `hizumi list` shows, with commas.")
-    ] = "reconstruction,ganomaly,mahalanobis",
+    detectors: options.DetectorNames = "reconstruction,ganomaly,mahalanobis",
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")] = Path(
         "hizumi-compare"
     ),
@@ -55,16 +52,13 @@ def compare(
     of each run, in bundles/.
     """
     names = list(dict.fromkeys(options.names_between_commas(detectors)))
-    if not names:
-        raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
     for name in names:
-        if name != STANDARD:
-            refuse_unknown(name, "detector")
+        refuse_unknown_preset(inspection.preset, name, "detector")
     options.refuse_unwritable(output / "report.html")
 
     from hizumi.data.masks import with_usable_masks
     from hizumi.report import summarise, write_comparison
-    from hizumi.report.tables import folds_of, wasted_rankings
+    from hizumi.report.tables import folds_of, noun_in, wasted_rankings
     from hizumi.storage.tables import write_csv, write_json
 
     with tempfile.TemporaryDirectory(prefix="hizumi-") as cache:
@@ -94,7 +88,7 @@ def compare(
     without = verdict_rows((), (), (), [each for each in (*failures, *unopened) if each[0] not in in_runs])
     write_csv(output / "verdicts.csv", [*runs.verdicts, *without])
     console = answer(result, json_to)
-    _show(console, summary, wasted_rankings(summary, folds_of(runs.rows)), runs.failed)
+    _show(console, summary, wasted_rankings(summary, folds_of(runs.rows), noun_in(runs.rows)), runs.failed)
     show_remarks(console, manifest.notes, failures, unopened)
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
     console.print(f"The bundles are in {output / 'bundles'}.")

@@ -39,7 +39,7 @@ def evaluate(
 
     inspector = load(bundle)
     manifest = held_out(
-        inspector, source.open(data, motion=inspector.uses_motion, table=inspector.preprocessing_.table)
+        inspector, source.open(data, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
     )
     if all(record.label is None for record in manifest.records):
         raise DataError(f"{manifest.name}: nothing in it is labelled good or anomalous; use hizumi inspect")

@@ -45,6 +45,7 @@ def export(
     inspect takes the new bundle as it takes the old one.
     """
     output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
+    options.refuse_other_file(output)
     options.refuse_unwritable(output)
 
     from hizumi.export import export as exported
@@ -52,7 +53,7 @@ def export(
 
     inspector = load(bundle)
     given = (
-        None if data is None else source.open(data, motion=inspector.uses_motion, table=inspector.preprocessing_.table)
+        None if data is None else source.open(data, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
     )
     with shown_progress() as observe:
         done = exported(

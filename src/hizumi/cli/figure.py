@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hizumi.cli.console import GOOD, coloured, console_beside, print_table
-from hizumi.cli.options import Seed
+from hizumi.cli.options import Seed, refuse_absent
 from hizumi.cli.progress import shown_progress
 from hizumi.errors import UsageError
 
@@ -16,7 +16,12 @@ def figure(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files.")] = Path(),
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="DATA", help="Images to learn from; handwritten digits, if not given."),
+        typer.Option(
+            "--data",
+            metavar="DATA",
+            callback=refuse_absent,
+            help="Images to learn from; handwritten digits, if not given.",
+        ),
     ] = None,
     effort: Annotated[
         float, typer.Option("--effort", metavar="X", help="Factor on the training steps: 0.1 for a quick look.")
@@ -24,8 +29,7 @@ def figure(
     seed: Seed = 0,
 ) -> None:
     """Train small models and draw what they show: PNG, and GIF where it moves."""
-    from hizumi.report.gallery import FIGURES, Setting, draw
-    from hizumi.storage.files import write_atomically
+    from hizumi.report.gallery import FIGURES, refuse_unknown_figure
 
     console = console_beside(None)
     if name is None:
@@ -36,6 +40,11 @@ def figure(
     if not effort > 0:
         raise UsageError(f"--effort is {effort:g}; it must be above 0")
     name = name.replace("-", "_")
+    refuse_unknown_figure(name)
+
+    from hizumi.report.gallery import Setting, draw
+    from hizumi.storage.files import write_atomically
+
     with shown_progress(name) as observe:
         files = draw(name, Setting(seed, data, effort, observe))
     for file, content in files.items():

@@ -12,9 +12,10 @@ from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.progress import resumable
 from hizumi.cli.summary import result_of_fit, show_fit, show_plan
 from hizumi.errors import UsageError
-from hizumi.registry.names import refuse_unknown
+from hizumi.registry.names import refuse_unknown_preset
 from hizumi.registry.standard import STANDARD
 from hizumi.runs.folder import open_run_folder, remove_run_folder
+from hizumi.runs.nouns import noun_of
 
 if TYPE_CHECKING:
     from hizumi.detectors import Detector
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
 def fit(
     data: options.Data,
     *,
-    detector: Annotated[
-        str,
-        typer.Option("--detector", "-d", metavar="NAME", help="One of those that `hizumi list` shows."),
-    ] = STANDARD,
+    detector: options.DetectorName = STANDARD,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The bundle to write.")] = Path(
         "parts.hizumi"
     ),
@@ -49,15 +47,17 @@ def fit(
     """
     parsed = options.parsed_settings(settings or ())
     if detector != STANDARD:
-        refuse_unknown(detector, "detector")
+        refuse_unknown_preset(inspection.preset, detector, "detector")
     elif parsed:
         raise UsageError(f"--set {next(iter(parsed))} is for a detector that is named: give -d NAME with it")
     folder = run.folder_beside(output, "bundle", "parts.hizumi")
 
-    from hizumi.inspection import save
     from hizumi.registry import make_detector, specify
 
     chosen: str | Detector = detector if detector == STANDARD else make_detector(detector, parsed, inspection.preset)
+
+    from hizumi.inspection import save  # after the settings are known to be right: it takes seconds more
+
     training_options = run.options(training)
     inspector = inspection.inspector(chosen, sizing, training_options)
     manifest = source.open(data, motion=inspector.wants_motion)
@@ -93,6 +93,6 @@ def _show_result(
     console = answer(result_of_fit(inspector) | {"bundle": str(output)}, json_to)
     show_fit(console, inspector)
     console.print(coloured(f"Wrote {output}.", GOOD))
-    console.print(f"Next: hizumi inspect {shlex.quote(str(output))} NEW_IMAGES")
+    console.print(f"Next: hizumi inspect {shlex.quote(str(output))} NEW_{noun_of(inspector.options_).upper()}S")
     evaluate = ["hizumi", "evaluate", str(output), data, *source.as_typed()]
     console.print(f"or, where defects are labelled: {shlex.join(evaluate)}")

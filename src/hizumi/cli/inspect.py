@@ -52,6 +52,7 @@ def inspect(
         ),
     ] = False,
     recursive: options.Recursive = True,
+    channels: options.Channels = None,
     strict: options.Strict = False,
 ) -> None:
     """Say of new inputs whether they are normal, and where not.
@@ -64,7 +65,8 @@ def inspect(
     inspector = _loaded(bundle)
     if maps is not None and inspector.calibration_.pixel_threshold is None:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
-    manifest = inspector.compared(inspector.to_inspect(paths[0] if len(paths) == 1 else paths, recursive=recursive))
+    given = paths[0] if len(paths) == 1 else paths
+    manifest = inspector.compared(inspector.to_inspect(given, recursive=recursive, channels=channels))
     inspection = _inspected(inspector, manifest, maps, strict)
     failures, unopened = unread(inspection.failures), unread(inspection.unopened)
     result = inspection_result(

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hizumi.errors import BundleError, SaveError, UsageError
-from hizumi.storage.files import printable
+from hizumi.registry.names import refuse_unknown
+from hizumi.registry.standard import STANDARD
+from hizumi.storage.files import open_regular, printable
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
-    from hizumi.data.columns import TableForm
     from hizumi.data.pairs import Pairing
     from hizumi.detectors import Detector
     from hizumi.inspection import Inspector
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def _refuse_unreadable(path: Path) -> Path:
     """Make sure that a file can be opened, before what reads it is imported, which takes seconds."""
     try:
-        path.open("rb").close()
+        open_regular(path).close()
     except OSError as error:
         raise BundleError(f"{printable(path)}: cannot be read: {error.strerror}") from error
     return path
@@ -36,11 +37,32 @@ def _refuse_unreadable(path: Path) -> Path:
 
 def refuse_absent(data: str | None) -> str | None:
     """Make sure that data are there, before what reads them is imported."""
-    from hizumi.data.source import refuse_absent as refuse
+    from hizumi.data.places import refuse_absent as refuse
 
     if data is not None:
         refuse(data)
     return data
+
+
+def _refuse_unknown_detector(name: str) -> str:
+    """Make sure that there is such a detector, before its file is imported."""
+    if name != STANDARD:
+        refuse_unknown(name, "detector")
+    return name
+
+
+def _refuse_unknown_detectors(names: str) -> str:
+    found = names_between_commas(names)
+    if not found:
+        raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
+    for name in found:
+        _refuse_unknown_detector(name)
+    return names
+
+
+def _refuse_unknown_model(name: str) -> str:
+    refuse_unknown(name, "model")
+    return name
 
 
 def refuse_all_absent(paths: list[str]) -> list[str]:
@@ -71,6 +93,32 @@ ModelPath = Annotated[
         metavar="MODEL", show_default=False, callback=_refuse_unreadable, help="A file that train has written."
     ),
 ]
+DetectorName = Annotated[
+    str,
+    typer.Option(
+        "--detector",
+        "-d",
+        metavar="NAME",
+        callback=_refuse_unknown_detector,
+        help="One of those that `hizumi list` shows.",
+    ),
+]
+DetectorNames = Annotated[
+    str,
+    typer.Option(
+        "--detectors",
+        "-d",
+        metavar="A,B,C",
+        callback=_refuse_unknown_detectors,
+        help="Names that `hizumi list` shows, with commas.",
+    ),
+]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", show_default=False, callback=_refuse_unknown_model, help="A model that `hizumi list` shows."
+    ),
+]
 Targets = Annotated[
     str | None,
     typer.Option(
@@ -87,6 +135,14 @@ CsvTo = Annotated[
     typer.Option("--csv", metavar="FILE", help="Also write one row for each input as CSV; - is standard output."),
 ]
 Recursive = Annotated[bool, typer.Option("--recursive/--no-recursive", help="Whether folders are read to any depth.")]
+Channels = Annotated[
+    Literal["first", "last"] | None,
+    typer.Option(
+        metavar="AXIS",
+        help="Where arrays have their channels, (n, c, h, w) or (n, h, w, c): first or last; by their shape if not "
+        "given.",
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
 Steps = Annotated[int | None, typer.Option(metavar="N", min=1, help="Training ends after so many steps.")]
 Preset = Annotated[
@@ -164,19 +220,10 @@ class SourceArguments:
     impute: Annotated[
         bool, typer.Option("--impute", help="Put the mean for missing numbers of a table, and learn where they miss.")
     ] = False
-    channels: Annotated[
-        Literal["first", "last"] | None,
-        typer.Option(
-            metavar="AXIS",
-            help="Where arrays have their channels, (n, c, h, w) or (n, h, w, c): first or last; by their shape if not "
-            "given.",
-        ),
-    ] = None
+    channels: Channels = None
 
-    def open(
-        self, data: str, *, motion: bool = False, table: "TableForm | None" = None, all_classes: bool = False
-    ) -> "Manifest":
-        """The data, opened as these arguments say, the columns of a table as in `table`.
+    def open(self, data: str, *, motion: bool = False, all_classes: bool = False, **learned: Any) -> "Manifest":
+        """The data, opened as these arguments say, and by a preprocessing's `as_learned`.
 
         With `all_classes`, all of several classes are normal where these arguments name none.
         """
@@ -184,7 +231,7 @@ class SourceArguments:
 
         given = {name: value for name, value in vars(self).items() if value is not None}
         classes = {"normal_class": "all"} if all_classes else {}
-        return open_source(data, **(classes | given), motion=motion, table=table)
+        return open_source(data, **(classes | given), motion=motion, **learned)
 
     def as_typed(self) -> list[str]:
         """These arguments as they are typed on a command line; those left out are left out."""
@@ -387,6 +434,7 @@ class RunArguments:
             raise UsageError(f"--output {output} is no name for a {what}; give one such as {example}")
         folder = output.with_suffix(".run")
         if not self.dry_run:
+            refuse_other_file(output)
             refuse_unwritable(output)
             check_run_folder(folder, resume=self.resume, restart=self.restart)
         return folder
@@ -406,11 +454,13 @@ def made_model(
     name: str, settings: Sequence[str], pairing: str | None, preset: str | None = None
 ) -> "tuple[Trainable, str | Pairing | None]":
     """An unfitted model and a pairing from their names, and settings such as "latent=50" or "pairing.noise=0.3"."""
-    from hizumi.generation.training_data import made_pairing
     from hizumi.registry import make_model
 
     parsed = parsed_settings(settings)
     model = make_model(name, {k: v for k, v in parsed.items() if not k.startswith("pairing.")}, preset)
+
+    from hizumi.generation.training_data import made_pairing  # takes seconds more
+
     of_pairing = {k.removeprefix("pairing."): v for k, v in parsed.items() if k.startswith("pairing.")}
     return model, made_pairing(pairing, of_pairing)
 
@@ -449,6 +499,18 @@ def refuse_two_on_standard_output(json_to: str | None, csv_to: str | None) -> No
     """Make sure that JSON and CSV do not mix."""
     if json_to == csv_to == "-":
         raise UsageError("--json and --csv cannot both go to standard output; name a file for one of them")
+
+
+def refuse_other_file(path: Path) -> None:
+    """Make sure that a bundle to be written would take the place of nothing but another bundle."""
+    from hizumi.storage.archive import kind_of
+
+    if not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        kind_of(path)
+    except BundleError as error:
+        raise UsageError(f"{printable(path)} is a file and no bundle; name another --output, or delete it") from error
 
 
 def refuse_unwritable(path: Path) -> None:

@@ -11,6 +11,7 @@ from hizumi.cli.console import BAD, GOOD, answer, coloured, console_beside, prin
 from hizumi.cli.options import Accelerator, JsonTo, names_between_commas, refuse_missing
 from hizumi.cli.progress import shown_progress
 from hizumi.errors import HizumiError, UsageError
+from hizumi.registry.names import refuse_unknown
 
 if TYPE_CHECKING:
     from hizumi.reproduction.ledger import Row
@@ -36,7 +37,9 @@ def reproduce(
         Literal["short", "paper"],
         typer.Option("--budget", help="short: presets and subsets, minutes on two cores; paper: the whole."),
     ] = "short",
-    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Runs of each case, with seeds 0 to N-1.")] = 3,
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", min=1, help="Runs of each case, with seeds 0 to N-1.")
+    ] = 3,
     classes: Annotated[
         str | None, typer.Option("--classes", metavar="A,B", help="Cases of the protocol; all if not given.")
     ] = None,
@@ -71,22 +74,29 @@ def reproduce(
         return
     if name is None or data is None:
         raise UsageError("name a protocol and --data, the folder with its files; --list shows the protocols")
-    if seeds < 1:
-        raise UsageError(f"--seeds is {seeds}; it must be 1 or more")
+    data = data.expanduser()
+    if not data.is_dir():
+        raise UsageError(f"--data {data}: there is no such folder; name the one with the published files")
+    names = names_between_commas(detectors or "")
+    for row in names:
+        refuse_unknown(row.partition("(")[0], "detector")
+    from hizumi.reproduction.protocols import find_protocol
+
+    found = find_protocol(name)
+    cases = names_between_commas(classes or "") or found.cases
+    for case in cases:
+        found.refuse_unknown_case(case)
     refuse_missing(accelerator)
     from hizumi.registry import detector_class
     from hizumi.reproduction.entrants import detector_of, entrant, rows_of
     from hizumi.reproduction.protocol import MODES
-    from hizumi.reproduction.protocols import find_protocol
     from hizumi.reproduction.running import run_row
 
-    found = find_protocol(name)
-    names = names_between_commas(detectors or "") or rows_of(found)
-    cases = names_between_commas(classes or "") or found.cases
+    names = names or rows_of(found)
     modes = MODES if protocol == "both" else (protocol,)
     for row in names:
         detector_class(detector_of(row))  # refuses a name that is none
-    pool = found.read(data.expanduser())
+    pool = found.read(data)
     rows: list[Row] = []
     failed: dict[str, HizumiError] = {}
     for row, mode in product(names, modes):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
 from hizumi.errors import DataError
+from hizumi.runs.nouns import noun_of
 from hizumi.runs.results import assessment_result, fit_result, model_result
 from hizumi.storage.files import printable
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hizumi.report import ReportContent
 
 FAILURES_SHOWN = 10
+NOT_OPTIONS = ("estimate", "findings", "notes", "failures", "unopened")  # of a plan
 
 
 def unread(failures: "Iterable[Failure | Unopened]") -> list[tuple[str, str]]:
@@ -66,7 +68,7 @@ def result_of_assessment(content: "ReportContent") -> dict[str, Any]:
 
 def show_fit(console: "Console", inspector: "Inspector") -> None:
     """What was fitted, in a table, and everything that a person should know about it."""
-    from hizumi.report.words import few_held_out, promise
+    from hizumi.report.words import few_held_out
 
     options, calibration = inspector.options_, inspector.calibration_
     sizes = options["shape"]
@@ -82,8 +84,8 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
         ["Time", f"{options['fit_seconds']:.1f} s"],
     ]
     print_table(console, ["Fit", ""], rows)
-    noun = "image" if len(sizes) > 1 else "row"
-    console.print(printable(promise(calibration, noun)))
+    noun = noun_of(options)
+    console.print(printable(calibration.promise(noun)))
     if advice := few_held_out(calibration, noun):
         console.print(coloured(advice, WARNING))
     _show_found(console, inspector)
@@ -122,18 +124,23 @@ def show_parity(console: "Console", parity: Mapping[str, Any]) -> None:
 
 
 def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
-    """Resolved options and what the fit or training would cost."""
+    """Resolved options, what the fit or training would cost, and what reading the data has shown."""
     from hizumi.report.words import flat_options
 
     console = answer(plan, json_to)
+    options = {name: value for name, value in plan.items() if name not in NOT_OPTIONS}
+    print_table(console, ["Option", "Value"], flat_options(options))
+    unused = [[(each["name"], each["reason"]) for each in plan[name]] for name in ("failures", "unopened")]
+    show_remarks(console, plan["notes"], *unused)
+    _show_findings(console, plan["findings"])
     estimate = plan["estimate"]
-    print_table(console, ["Option", "Value"], flat_options({k: v for k, v in plan.items() if k != "estimate"}))
     gib, free = estimate["memory_bytes"] / 2**30, estimate["free_bytes"]
     console.print(
         f"The {what} would take about {estimate['seconds']:.0f} s and {gib:.1f} GiB of memory. Nothing was written."
     )
     if free is not None and estimate["memory_bytes"] > free:
-        advice = "take a smaller --image-size or --batch-size, or fewer items"
+        size = "" if noun_of(plan) == "row" else "--image-size or "
+        advice = f"take a smaller {size}--batch-size, or fewer {noun_of(plan)}s"
         console.print(coloured(f"Only {free / 2**30:.1f} GiB of memory are free: {advice}.", WARNING))
 
 
@@ -160,11 +167,15 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
 def _show_found(console: "Console", fitted: "Inspector | Modeller") -> None:
     """What was said about the data, and what the health check found, with remedies."""
     show_remarks(console, fitted.notes_, unread(fitted.failures_), unread(fitted.unopened_))
-    for finding in fitted.findings_:
-        style = BAD if finding.severity == "problem" else WARNING
-        console.print(coloured(f"{finding.severity.capitalize()}: {finding.message}. Remedy: {finding.remedy}.", style))
+    _show_findings(console, [finding.to_dict() for finding in fitted.findings_])
     if not fitted.findings_:
         console.print(coloured("Health check: nothing found.", GOOD))
+
+
+def _show_findings(console: "Console", findings: Iterable[Mapping[str, str]]) -> None:
+    for each in findings:
+        style = BAD if each["severity"] == "problem" else WARNING
+        console.print(coloured(f"{each['severity'].capitalize()}: {each['message']}. Remedy: {each['remedy']}.", style))
 
 
 def show_remarks(

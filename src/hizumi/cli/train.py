@@ -11,7 +11,7 @@ from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.making import SHEET_COLUMNS, write_sheet
 from hizumi.cli.progress import foretelling, resumable
 from hizumi.cli.summary import result_of_training, show_model, show_plan
-from hizumi.registry.names import refuse_unknown
+from hizumi.registry.names import refuse_unknown_preset
 from hizumi.runs.folder import discard_checkpoints, open_run_folder
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @options.grouped
 def train(
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="A model that `hizumi list` shows.")],
+    name: options.ModelName,
     data: options.Data,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")] = Path(
@@ -54,16 +54,17 @@ def train(
     Learns from all that is neither labelled anomalous nor marked as test. Pictures of what the model makes go into
     FILE's run folder every few hundred steps. An interrupted run goes on with --resume.
     """
-    refuse_unknown(name, "model")
+    refuse_unknown_preset(preset, name, "model")
     options.parsed_settings(settings or ())
     folder = run.folder_beside(output, "model", "model.hizumi")
 
-    from hizumi.generation import Modeller, save
+    model, chosen_pairing = options.made_model(name, settings or (), pairing, preset)
+
+    from hizumi.generation import Modeller, save  # after the settings are known to be right: it takes seconds more
     from hizumi.generation.bundle import plain_pairing
     from hizumi.generation.examples import split_in_two
     from hizumi.registry import specify
 
-    model, chosen_pairing = options.made_model(name, settings or (), pairing, preset)
     training_options = run.options(training)
     modeller = Modeller(model, **sizing.keywords(), pairing=chosen_pairing, preset=preset, training=training_options)
     modeller.check()  # refuses wrong arguments before data are read

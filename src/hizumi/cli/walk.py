@@ -24,7 +24,13 @@ def walk(
         int | None, typer.Option("--axis", metavar="K", help="Move along this number of the code, from 0 on.")
     ] = None,
     data: Annotated[
-        str | None, typer.Option("--data", metavar="DATA", help="Start from these items, not from drawn codes.")
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="DATA",
+            callback=options.refuse_absent,
+            help="Start from these items, not from drawn codes.",
+        ),
     ] = None,
     add: Annotated[
         list[str] | None,

@@ -5,7 +5,7 @@ import typing as _typing
 from hizumi.lazy import lazily as _lazily
 
 if _typing.TYPE_CHECKING:
-    from hizumi.data.builtin_sets import BUILTIN_NAMES as BUILTIN_NAMES, builtin as builtin
+    from hizumi.data.builtin_sets import builtin as builtin
     from hizumi.data.decoding import IMAGE_SUFFIXES as IMAGE_SUFFIXES, decode as decode
     from hizumi.data.images import (
         Decoded as Decoded,
@@ -27,6 +27,7 @@ if _typing.TYPE_CHECKING:
         Unpaired as Unpaired,
         paired as paired,
     )
+    from hizumi.data.places import BUILTIN_NAMES as BUILTIN_NAMES
     from hizumi.data.sizing import Sizing as Sizing
     from hizumi.data.source import open_source as open_source
     from hizumi.data.splitting import check_disjoint as check_disjoint, deal_folds as deal_folds, split as split
@@ -35,7 +36,7 @@ if _typing.TYPE_CHECKING:
 __getattr__, __dir__ = _lazily(
     __name__,
     {
-        "builtin_sets": ["BUILTIN_NAMES", "builtin"],
+        "builtin_sets": ["builtin"],
         "decoding": ["IMAGE_SUFFIXES", "decode"],
         "images": ["Decoded", "Window", "match_channels", "prepare"],
         "manifest": ["Failure", "Manifest", "Record"],
@@ -52,6 +53,7 @@ __getattr__, __dir__ = _lazily(
             "Unpaired",
             "paired",
         ],
+        "places": ["BUILTIN_NAMES"],
         "sizing": ["Sizing"],
         "source": ["open_source"],
         "splitting": ["check_disjoint", "deal_folds", "split"],

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import Dataset
 
-Channels = Literal["first", "last"] | None
-"""Which axis of images holds the channels; None where their shape says it."""
-
+UNTOLD, CHANNELS_LAST = SourceOptions(), SourceOptions(channels="last")
 PLAIN_CHANNELS = (1, 3, 4)  # grey, colour, colour and alpha
 LARGEST_CHANNELS = 16  # that a last axis is expected to hold where the first may be one of plain channels
 SPLIT_NAMES = ("train", "calibration", "test")
@@ -60,7 +58,7 @@ def is_dataset(data: object) -> "TypeGuard[Dataset[Any]]":
     return torch_data is not None and isinstance(data, torch_data.Dataset)
 
 
-def open_array(array: np.ndarray, name: str = "array", channels: Channels = None) -> Manifest:
+def open_array(array: np.ndarray, name: str = "array", options: SourceOptions = UNTOLD) -> Manifest:
     """Manifest of images (n, h, w), (n, h, w, c) or (n, c, h, w), or of vectors (n, d), all normal.
 
     Raises DataError for other shapes and for values that are not numbers.
@@ -68,7 +66,7 @@ def open_array(array: np.ndarray, name: str = "array", channels: Channels = None
     array = _checked(array, name)
     notes: tuple[str, ...] = ()
     if array.ndim == 4:
-        first, notes = _channels_first([array.shape[1:]], channels)
+        first, notes = _channels_first([array.shape[1:]], options)
         array = np.moveaxis(array, 1, -1) if first else array
     records = tuple(Record(f"row {row}", row=row) for row in range(len(array)))
     columns = tuple(f"column {position}" for position in range(array.shape[1])) if array.ndim == 2 else ()
@@ -78,7 +76,7 @@ def open_array(array: np.ndarray, name: str = "array", channels: Channels = None
 def open_tensor(tensor: "Tensor") -> Manifest:
     """Manifest of images (n, c, h, w) or (n, h, w), or of vectors (n, d), all normal."""
     array = _as_numpy(tensor)
-    return open_array(np.moveaxis(array, -3, -1) if array.ndim == 4 else array, "tensor", "last")
+    return open_array(np.moveaxis(array, -3, -1) if array.ndim == 4 else array, "tensor", CHANNELS_LAST)
 
 
 def open_dataset(dataset: "Dataset[Any]", options: SourceOptions) -> Manifest:
@@ -93,23 +91,23 @@ def open_dataset(dataset: "Dataset[Any]", options: SourceOptions) -> Manifest:
     images = [
         _item_as_array(item[0] if isinstance(item, (tuple, list)) else item, row) for row, item in enumerate(items)
     ]
-    manifest = open_images(images, type(dataset).__name__, "last")
+    manifest = open_images(images, type(dataset).__name__, CHANNELS_LAST)
     if not labelled:
         return manifest
     labels = np.array([np.asarray(item[1]).item() for item in items])
     return _labelled(manifest, labels, options.normal_class, f"labels of {manifest.name}")
 
 
-def open_images(images: Sequence[np.ndarray], name: str, channels: Channels = None) -> Manifest:
+def open_images(images: Sequence[np.ndarray], name: str, options: SourceOptions) -> Manifest:
     """Manifest of arrays of one shape, or of images (h, w), (h, w, c) or (c, h, w) of several sizes."""
     if len({image.shape for image in images}) <= 1:
-        return open_array(np.stack(images) if images else np.empty(0), name, channels)
+        return open_array(np.stack(images) if images else np.empty(0), name, options)
     if any(image.ndim not in (2, 3) for image in images):
         raise DataError(
             f"{name}: items have the shapes {sorted({image.shape for image in images})[:4]}; they must agree"
         )
     ragged = np.empty(len(images), dtype=object)
-    first, notes = _channels_first([image.shape for image in images if image.ndim == 3], channels)
+    first, notes = _channels_first([image.shape for image in images if image.ndim == 3], options)
     ragged[:] = [np.moveaxis(image, 0, -1) if first and image.ndim == 3 else image for image in images]
     records = tuple(Record(f"row {row}", row=row) for row in range(len(images)))
     return Manifest(records, ragged, name=name, notes=notes)
@@ -122,7 +120,7 @@ def open_npy(path: Path, options: SourceOptions) -> Manifest:
             raise DataError(f"{printable(path)}: holds several arrays; give it the ending .npz")
         file.seek(0)
         array = read_npy(file, os.fstat(file.fileno()).st_size, mapped=True)
-    return open_array(array, printable(path.stem), options.channels)
+    return open_array(array, printable(path.stem), options)
 
 
 def open_npz(path: Path, options: SourceOptions) -> Manifest:
@@ -138,6 +136,8 @@ def open_npz(path: Path, options: SourceOptions) -> Manifest:
         wanted = [key for key in keys if key.lower().split("_")[0] in ARRAY_NAMES or len(keys) == 1]
         arrays = {key.lower(): _member(archive, members[key]) for key in wanted}
     name = printable(path.stem)
+    if not keys:
+        raise DataError(f"{printable(path)}: holds no array")
     if len(arrays) == 1:
         arrays = {"x": next(iter(arrays.values()))}
     parts = [split for split in SPLIT_NAMES if f"x_{split}" in arrays]
@@ -153,7 +153,7 @@ def open_npz(path: Path, options: SourceOptions) -> Manifest:
 def _part(arrays: dict[str, np.ndarray], split: str | None, options: SourceOptions, name: str) -> Manifest:
     """Rows of one split of a .npz file (None: all rows) with their labels, groups, kinds and masks."""
     ending = f"_{split}" if split else ""
-    manifest = open_array(arrays[f"x{ending}"], name, options.channels)
+    manifest = open_array(arrays[f"x{ending}"], name, options)
     columns = {key: arrays[f"{key}{ending}"] for key in ARRAY_NAMES[1:] if f"{key}{ending}" in arrays}
     for key, values in columns.items():
         if len(values) != len(manifest):
@@ -174,11 +174,9 @@ def _part(arrays: dict[str, np.ndarray], split: str | None, options: SourceOptio
         manifest = _labelled(manifest, labels, options.normal_class, f"{name}: labels{ending}")
     kinds = columns.get("kind")
     known = (
-        record
-        if record.label == 0
-        else replace(
+        replace(
             record,
-            kind=record.kind if kinds is None else printable(kinds[record.row]),
+            kind=record.kind if kinds is None or record.label == 0 else printable(kinds[record.row]),
             mask=None if masks is None else record.row,
         )
         for record in manifest.records
@@ -238,14 +236,19 @@ def _checked(array: np.ndarray, name: str) -> np.ndarray:
     return array[:, :, :, np.newaxis] if array.ndim == 3 else array
 
 
-def _channels_first(shapes: Sequence[tuple[int, ...]], channels: Channels) -> tuple[bool, tuple[str, ...]]:
+def _channels_first(shapes: Sequence[tuple[int, ...]], options: SourceOptions) -> tuple[bool, tuple[str, ...]]:
     """Whether all images of these shapes are (c, h, w) and not (h, w, c), and a note where that is not plain."""
     if not shapes:
         return False, ()
-    first = all(map(_looks_channels_first, shapes)) if channels is None else channels == "first"
+    if options.channels is not None:
+        return options.channels == "first", ()
+    learned = [all(shape[axis] == options.image_channels for shape in shapes) for axis in (0, 2)]
+    if any(learned) and not all(learned):
+        return learned[0], ()
+    first = all(map(_looks_channels_first, shapes))
     found = {shape[0 if first else 2] for shape in shapes}
-    if channels is not None or (not first and found <= {*PLAIN_CHANNELS}):
-        return first, ()
+    if not first and found <= {*PLAIN_CHANNELS}:
+        return False, ()
     shape, axis, other = shapes[0], *(("first", "last") if first else ("last", "first"))
     height, width = shape[1:] if first else shape[:2]
     return first, (

@@ -7,10 +7,10 @@ import numpy as np
 from hizumi.data.arrays import open_array
 from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import GOOD, Manifest, Record
+from hizumi.data.places import BUILTIN_NAMES
 from hizumi.data.toys import TOYS, toy
 from hizumi.errors import MissingExtraError, UsageError
 
-BUILTIN_NAMES = ("digits", "brick", "gravel", "grass", "photographs", *TOYS)
 CROP = 64  # pixels
 TRAINING_ROWS_SHARE = 0.62
 CALIBRATION_ROWS = 90  # the lowest of them, in which no training crop lies

@@ -9,8 +9,9 @@ from statistics import median_low
 
 import numpy as np
 
+from hizumi.data.clip_truth import with_clip_truth
 from hizumi.data.files import found_beneath
-from hizumi.data.labels import is_normal, split_named
+from hizumi.data.labels import ANOMALOUS, is_normal, split_named
 from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record, Unopened
 from hizumi.data.mask_pixels import marks_of
 from hizumi.data.masks import is_mask_folder, one_or_all, pair, stem_of_picture
@@ -28,10 +29,10 @@ def open_clips(root: Path, options: SourceOptions) -> Manifest:
     """Manifest of clips: each folder of frames, and each video file, to any depth.
 
     Clips outside test/ are normal, and so are clips below a folder named good. Other test clips are labelled by masks,
-    ground_truth/<clip>/<frame>_mask.png or, as in UCSD's sets, <clip>_gt/<frame>.bmp: a frame whose mask marks any
-    pixel is anomalous, one without a mask is normal. A test clip without a folder of masks is unlabelled, and so is
-    every clip where the layout is "unlabelled". Neighbours are still to be found. Raises DataError for a folder without
-    frames.
+    ground_truth/<clip>/<frame>_mask.png or, as in UCSD's sets, <clip>_gt/<frame>.bmp, or by a file for the whole clip
+    (see `hizumi.data.clip_truth`): a frame whose mask marks any pixel is anomalous, one without a mask is normal. A
+    test clip without either is unlabelled, and so is every clip where the layout is "unlabelled". Neighbours are still
+    to be found. Raises DataError for a folder without frames.
     """
     found = found_beneath(root, recursive=options.recursive)
     masks = [path for path in found.images if any(map(is_mask_folder, path.relative_to(root).parts[:-1]))]
@@ -46,21 +47,32 @@ def open_clips(root: Path, options: SourceOptions) -> Manifest:
     used = {mask for record in records for mask in record.mask_files}
     unused = (Unopened(printable(path.relative_to(root)), "is a mask", False) for path in masks if path not in used)
     name = printable(root.resolve().name)
-    note = f"understood as {len(folders) + len(found.videos)} clips: {_counted(records)}"
-    notes = (note, *film.notes)
-    return Manifest(tuple(records), film.arrays, name=name, notes=notes, unopened=(*found.unopened, *unused))
+    manifest = Manifest(tuple(records), film.arrays, name=name, unopened=(*found.unopened, *unused))
+    if options.layout != "unlabelled":
+        manifest = with_clip_truth(manifest, root)
+    note = f"understood as {len(folders) + len(found.videos)} clips: {_counted(manifest.records)}"
+    return replace(manifest, notes=(note, *film.notes, *manifest.notes))
 
 
 def open_videos(named: Sequence[tuple[str, Path]]) -> Manifest:
     """Frames of video files, each a clip of the name given with it; frames of several sizes keep theirs."""
     records: list[Record] = []
     frames: list[np.ndarray] = []
+    notes: list[str] = []
     for clip, path in named:
-        read = read_video(path, LARGEST_BYTES - sum(each.nbytes for each in frames))
+        read, note = read_video(path, LARGEST_BYTES - sum(each.nbytes for each in frames))
+        notes += [] if note is None else [f"{clip}: {note}"]
         start = len(records)
         records += [Record(f"{clip}: frame {number}", group=clip, row=start + number) for number in range(len(read))]
         frames.append(read)
-    return Manifest(tuple(records), _in_one(frames), name=named[0][0] if named else "videos")
+    name = named[0][0] if named else "videos"
+    return Manifest(tuple(records), _in_one(frames), name=name, notes=_few(notes))
+
+
+def _few(notes: Sequence[str]) -> tuple[str, ...]:
+    """The first of notes on single clips, and how many others there are."""
+    more = f"; and so are {len(notes) - 1} other clips" if len(notes) > 1 else ""
+    return (f"{notes[0]}{more}",) if notes else ()
 
 
 def _in_one(frames: Sequence[np.ndarray]) -> np.ndarray | None:
@@ -206,8 +218,10 @@ def _clip(root: Path, folder: Path, options: SourceOptions, masks: Mapping[Path,
     records = []
     for path in frames:
         record = _of_folders(Record(printable(path.relative_to(root)), path=path), words, options)
-        if record.label is None and masked and options.layout != "unlabelled":
-            own = masks.get(path, ()) if beside is None else beside.get(path.stem.lower(), ())
+        own = masks.get(path, ()) if beside is None else beside.get(path.stem.lower(), ())
+        if record.label == 0 and own:
+            record = replace(record, mask=one_or_all(own))
+        elif masked and options.layout != "unlabelled":
             record = _labelled(record, own)
         records.append(record)
     return records
@@ -246,6 +260,7 @@ def _counted(records: Sequence[Record]) -> str:
 
 def _labelled(record: Record, masks: tuple[Path, ...]) -> Record:
     """Label a frame by its masks: anomalous where one marks any pixel."""
+    masked = replace(record, mask=one_or_all(masks)) if masks else record
     if not any(marks_of(mask, f"mask of {record.name}").marks.any() for mask in masks):
-        return replace(record, kind=GOOD, label=0)
-    return replace(record, kind="anomalous", label=1, mask=one_or_all(masks))
+        return replace(masked, kind=GOOD, label=0)
+    return replace(masked, kind=ANOMALOUS, label=1)

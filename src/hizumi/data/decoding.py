@@ -17,7 +17,7 @@ from hizumi.data.missing import Filling
 from hizumi.data.rasters import PIXEL_LIMIT, from_ink, over_black, refuse_bomb, upright
 from hizumi.data.silence import silent_libraries
 from hizumi.errors import DataError, is_shortage
-from hizumi.storage.files import open_regular, printable
+from hizumi.storage.files import NotRegularError, open_regular, printable
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -100,6 +100,8 @@ def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
         raise DataError(f"{name}: there is no such file") from error
     except PermissionError as error:
         raise DataError(f"{name}: no permission to read the file; change its access rights") from error
+    except NotRegularError as error:
+        raise DataError(f"{name}: {error.strerror}") from error
     except UnidentifiedImageError as error:
         raise DataError(f"{name}: is not an image, whatever its name says; leave it out") from error
     except Exception as error:  # on damaged files the decoders raise a dozen unrelated types

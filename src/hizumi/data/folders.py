@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hizumi.data.decoding import IMAGE_FORMATS
 from hizumi.data.files import Found, found_beneath
-from hizumi.data.labels import ANOMALOUS
+from hizumi.data.labels import ANOMALOUS, is_normal
 from hizumi.data.layouts import ADVICE, counted, understood
 from hizumi.data.manifest import UNLABELLED, Manifest, Record, Unopened
 from hizumi.data.mask_pixels import marks_of
@@ -27,13 +27,17 @@ def open_folder(root: Path, options: SourceOptions) -> Manifest:
     in_folders = [path for path in found.images if _is_in_mask_folder(root, path, options)]
     pictures, beside = without_masks_beside([path for path in found.images if path not in set(in_folders)])
     if not pictures:
-        raise DataError(f"{printable(root)}: {_nothing_in(found)}; {ADVICE}")
+        advice = "" if options.layout == "unlabelled" else f"; {ADVICE}"  # of no use for images to be judged
+        raise DataError(f"{printable(root)}: {_nothing_in(found)}{advice}")
     understanding = understood(root, pictures, options)
-    anomalous = [record.source for record in understanding.records if record.label == 1]
-    pairing = pair(root, [path for path in anomalous if isinstance(path, Path)], in_folders)
-    records = [_masked(record, {**pairing.masks, **beside}, beside) for record in understanding.records]
+    in_test = {record.source for record in understanding.records if record.split == "test"}
+    anomalous = {record.source for record in understanding.records if record.label == 1}
+    masks, unmatched = dict(beside), tuple(in_folders)
+    for images in (anomalous, in_test, set(pictures)):  # a mask's own folder may leave several of one name to choose
+        pairing = pair(root, [path for path in pictures if path in images], unmatched)
+        masks, unmatched = {**pairing.masks, **masks}, pairing.unmatched
+    records = [_masked(root, record, masks, beside, options) for record in understanding.records]
     note = f"understood as {understanding.layout}: {counted(records)}"
-    unmatched = pair(root, pictures, pairing.unmatched).unmatched
     stems = {path.stem.lower() for path in pictures}
     used = {mask for record in records for mask in record.mask_files}
     unused = [path for path in found.images if path not in used and path not in set(pictures)]
@@ -54,19 +58,31 @@ def _is_in_mask_folder(root: Path, path: Path, options: SourceOptions) -> bool:
     return any(is_mask_folder(part) and part.lower() not in good for part in path.relative_to(root).parts[:-1])
 
 
-def _masked(record: Record, masks: Mapping[Path, tuple[Path, ...]], beside: Mapping[Path, tuple[Path, ...]]) -> Record:
-    """The record with its mask; a mask beside the picture of an image taken to be good says whether it is."""
+def _masked(
+    root: Path,
+    record: Record,
+    masks: Mapping[Path, tuple[Path, ...]],
+    beside: Mapping[Path, tuple[Path, ...]],
+    options: SourceOptions,
+) -> Record:
+    """The record with its mask; one beside a picture that no folder calls good says whether it is."""
     assert record.path is not None, "a folder's record is a file"
-    if record.label == 1:
-        return replace(record, mask=one_or_all(masks[record.path])) if record.path in masks else record
-    if record.label is None or record.path not in beside:
+    if record.label is None or record.path not in masks:
         return record
-    own = beside[record.path]
+    own = masks[record.path]
+    masked = replace(record, mask=one_or_all(own))
+    if record.label == 1 or record.path not in beside or _is_called_good(root, record.path, options):
+        return masked
     try:
         is_good = not any(marks_of(mask).marks.any() for mask in own)
     except DataError:
         return replace(record, kind=UNLABELLED, label=None)
-    return record if is_good else replace(record, kind=ANOMALOUS, label=1, mask=one_or_all(own))
+    return masked if is_good else replace(masked, kind=ANOMALOUS, label=1)
+
+
+def _is_called_good(root: Path, path: Path, options: SourceOptions) -> bool:
+    good = {name.lower() for name in options.good}
+    return any(is_normal(part) or part.lower() in good for part in path.relative_to(root).parts[:-1])
 
 
 def _own_names(mask: Path) -> set[str]:

@@ -144,6 +144,9 @@ def _good_folders(root: Path, images: Iterable[Path], options: SourceOptions) ->
         known = ", ".join(printable(name) for name in sorted(there.values())[:20]) or "none"
         raise UsageError(f"{printable(root)}: no folder in it is called {missing[0]!r}; its folders are {known}")
     number = options.normal_class
+    if isinstance(number, int) and str(number) not in there and not good:
+        known = ", ".join(printable(name) for name in sorted(there.values())[:20]) or "none"
+        raise UsageError(f"{printable(root)}: no folder in it is called {number}; its folders are {known}")
     return good or (frozenset({str(number)}) if isinstance(number, int) and str(number) in there else frozenset())
 
 
@@ -166,7 +169,8 @@ def counted(records: Sequence[Record]) -> str:
         "to calibrate with": sum(record.split == "calibration" for record in records),
         "to test": sum(record.split == "test" or (record.split is None and record.label == 1) for record in records),
         "unlabelled": sum(record.label is None and record.split != "test" for record in records),
-        "masks": sum(record.mask is not None for record in records),
+        "masks": sum(record.mask is not None and record.label != 0 for record in records),
+        "masks of good images": sum(record.mask is not None and record.label == 0 for record in records),
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to learn from"
 

@@ -131,6 +131,13 @@ class Manifest:
         """Whether the records are rows of a table of numbers instead of images."""
         return self.arrays is not None and self.arrays.ndim == 2
 
+    @property
+    def noun(self) -> Literal["row", "frame", "image"]:
+        """What one record is."""
+        if self.vectors:
+            return "row"
+        return "frame" if any(record.neighbour for record in self.records) else "image"
+
     def __len__(self) -> int:
         return len(self.records)
 

@@ -3,14 +3,15 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from hizumi.data.decoding import decode
-from hizumi.data.manifest import Manifest, Record
-from hizumi.data.mask_pixels import LOSSY_SUFFIXES
+from hizumi.data.manifest import UNLABELLED, Manifest, Record
+from hizumi.data.mask_pixels import LOSSY_SUFFIXES, marks_of
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
@@ -24,6 +25,7 @@ MARK = r"(?:ground[_ -]?truth|gt|masks?|labels?|anno(?:tation)?s?|seg(?:mentatio
 MASK_NAME = re.compile(rf"(?:(?P<before>.+?)[_\-. ]{MARK}(?:[_\-. ]?\d+)?|{MARK}[_\-. ](?P<after>.+))", re.IGNORECASE)
 OF_OTHERS = re.compile(r"(?!(?:.*[_\-. ])?(?:without|no)[_\-. ]).*[_\-. ](?:gt|masks?)", re.IGNORECASE)
 NAMED_AT_MOST = 3
+NAMED_PARTS = 3  # of the path of a mask
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,34 @@ def without_masks(files: Sequence[Path]) -> tuple[list[Path], dict[Path, tuple[P
     return images, {image: tuple(found) for image, found in masks.items()}
 
 
+def without_contradictions(manifest: Manifest) -> Manifest:
+    """The manifest without the labels of good records whose mask marks a defect, each of them named in a note."""
+    records, named = list(manifest.records), []
+    for index, record in enumerate(manifest.records):
+        if record.label == 0 and (mask := _marking(manifest, record)) is not None:
+            records[index] = replace(record, kind=UNLABELLED, label=None, mask=None)
+            named.append(f"{record.name}{mask}")
+    if not named:
+        return manifest
+    note = (
+        f"called good, but with a mask that marks a defect: {len(named)} {manifest.noun}s, neither learned from nor "
+        f"measured; correct label or mask of {_first_few(named, ', ')}"
+    )
+    return replace(manifest, records=tuple(records), notes=(*manifest.notes, note))
+
+
+def _marking(manifest: Manifest, record: Record) -> str | None:
+    """Which mask of a record marks anything, in words; None where none does, or none can be read."""
+    if isinstance(record.mask, int):
+        assert manifest.masks is not None, "a record points into masks that the manifest lacks"
+        return "" if manifest.masks[record.mask].any() else None
+    for path in record.mask_files:
+        with suppress(DataError):  # named where masks are used
+            if marks_of(path).marks.any():
+                return f" ({printable(Path(*path.parts[-NAMED_PARTS:]))})"
+    return None
+
+
 def with_usable_masks(manifest: Manifest, *, strict: bool = False) -> Manifest:
     """The manifest without the masks that cannot be used, each named in a note; `strict` raises for the first.
 
@@ -112,11 +142,10 @@ def with_usable_masks(manifest: Manifest, *, strict: bool = False) -> Manifest:
             records[index] = replace(record, mask=None)
             continue
         notes.update(() if mask is None else mask.notes)
-    said = [f"{note}: {count} images" for note, count in notes.items()]
+    said = [f"{note}: {count} {manifest.noun}s" for note, count in notes.items()]
     if refused:
-        said.append(
-            f"left out of the pixel metrics for their masks: {len(refused)} images; {_first_few(refused, '; ')}"
-        )
+        few = _first_few(refused, "; ")
+        said.append(f"left out of the pixel metrics for their masks: {len(refused)} {manifest.noun}s; {few}")
     return replace(manifest, records=tuple(records), notes=(*manifest.notes, *said))
 
 

@@ -27,3 +27,4 @@ class SourceOptions:
     impute: bool = False
     table: TableForm | None = None
     channels: Literal["first", "last"] | None = None
+    image_channels: int | None = None

@@ -1,7 +1,6 @@
 """`open_source`, which opens data of every kind."""
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,16 +17,19 @@ from hizumi.data.arrays import (
     open_npz,
     open_tensor,
 )
-from hizumi.data.builtin_sets import BUILTIN_NAMES, builtin
+from hizumi.data.builtin_sets import builtin
 from hizumi.data.cells import is_table_file
 from hizumi.data.clips import open_clips, open_videos, with_neighbours
 from hizumi.data.columns import TableForm
 from hizumi.data.decoding import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from hizumi.data.folders import open_folder
+from hizumi.data.kinds import is_frame, refuse_other_kinds
 from hizumi.data.labels import NormalClass
 from hizumi.data.manifest import Manifest, Record, Source, Unopened
+from hizumi.data.masks import without_contradictions
 from hizumi.data.options import Layout, SourceOptions
-from hizumi.data.table_rows import SourceTable, as_learned, is_frame, open_table
+from hizumi.data.places import refuse_absent
+from hizumi.data.table_rows import SourceTable, as_learned, open_table
 from hizumi.data.tables import open_csv
 from hizumi.errors import DataError, UsageError
 from hizumi.storage.files import printable
@@ -53,6 +55,7 @@ def open_source(
     impute: bool = False,
     table: TableForm | None = None,
     channels: Literal["first", "last"] | None = None,
+    image_channels: int | None = None,
 ) -> Manifest:
     """Open images or numbers of any supported kind as a Manifest.
 
@@ -73,7 +76,8 @@ def open_source(
     columns were understood at a fit, and leaves nothing else to say. Raises DataError, or UsageError for a name that is
     neither a path nor a built-in set, and for a column that there is not.
 
-    `channels` says which axis of arrays holds the channels; None: the last, unless the shape speaks for (n, c, h, w).
+    `channels` says which axis of arrays holds the channels; None: the one with `image_channels`, where a fit has seen
+    so many, else the last, unless the shape speaks for (n, c, h, w).
     """
     options = SourceOptions(
         normal_class,
@@ -89,13 +93,31 @@ def open_source(
         impute=impute,
         table=table,
         channels=channels,
+        image_channels=image_channels,
     )
     manifest = _opened(data, options)
+    _refuse_useless(data, options, manifest)
     if isinstance(data, (str, Path)):
         path = Path(data).expanduser()
         place = str(path.resolve()) if path.exists() else str(data)
         manifest = replace(manifest, source=Source(printable(place), normal_class, options.good, layout, recursive))
-    return with_neighbours(manifest) if motion else manifest
+    manifest = with_neighbours(manifest) if motion else manifest
+    return manifest if normal_class == "all" else without_contradictions(manifest)  # "all": masked or not
+
+
+def _refuse_useless(data: Any, options: SourceOptions, manifest: Manifest) -> None:
+    """Raise UsageError for what was said of tables, folders or arrays where the data are none."""
+    is_folder = isinstance(data, (str, Path)) and Path(data).expanduser().is_dir()
+    for_tables = ("label_column", "id_column", "ignore", "columns", "one_hot", "impute")
+    useless = {name: "tables whose columns have names" for name in for_tables if manifest.table is None}
+    if not is_folder and options.layout not in ("auto", "unlabelled") and not isinstance(data, (list, tuple)):
+        useless["layout"] = "folders"
+    if manifest.arrays is None:
+        useless["channels"] = "arrays"
+    for name, of in useless.items():
+        if getattr(options, name):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{manifest.name}: {option} (`{name}`) is for {of}, and these are none; leave it out")
 
 
 def _names(given: str | Sequence[str], separator: str | None) -> tuple[str, ...]:
@@ -104,22 +126,8 @@ def _names(given: str | Sequence[str], separator: str | None) -> tuple[str, ...]
     return tuple(name.strip() for name in (given.split(separator) if separator else [given]))
 
 
-def refuse_absent(data: str) -> None:
-    """Raise UsageError where this is neither a path nor the name of a built-in set."""
-    if not Path(data).expanduser().exists() and data not in BUILTIN_NAMES:
-        raise UsageError(_not_found(data))
-
-
-def is_table(data: Any) -> bool:
-    """Whether this is rows of numbers in memory, such as a list of lists, and not images or a path."""
-    if isinstance(data, (str, Path, Manifest)) or is_tensor(data) or is_dataset(data):
-        return False
-    if isinstance(data, (list, tuple)) and len(data):
-        return not all(isinstance(item, (str, Path)) or np.ndim(item) > 1 for item in data)
-    return np.asarray(data).ndim <= 2
-
-
 def _opened(data: Any, options: SourceOptions) -> Manifest:
+    refuse_other_kinds(data)
     if isinstance(data, Manifest):
         return data if options.table is None else as_learned(data, options.table)
     if is_frame(data):
@@ -129,7 +137,7 @@ def _opened(data: Any, options: SourceOptions) -> Manifest:
     if isinstance(data, np.ndarray):
         if data.ndim == 2 and data.size and data.dtype.kind in "biuf" and (options.table or options.impute):
             return open_table(SourceTable.of_array(data, "array"), options)
-        return open_array(data, channels=options.channels)
+        return open_array(data, options=options)
     if is_tensor(data):
         return open_tensor(data)
     if is_dataset(data):
@@ -158,17 +166,10 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     raise DataError(f"{printable(path)}: cannot be opened; give an image, video, .csv, .tsv, .npy or .npz file")
 
 
-def _not_found(name: str) -> str:
-    close = difflib.get_close_matches(name.lower(), BUILTIN_NAMES, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"built-in sets are {', '.join(BUILTIN_NAMES)}"
-    return f"{printable(name)}: there is no such file or folder; {hint}"
-
-
 def _open_list(items: list[Any], options: SourceOptions) -> Manifest:
-    if not items:
-        raise DataError("the list of data is empty; give at least one file or array")
+    refuse_other_kinds(items)  # what an iterator has given
     if not all(isinstance(item, (str, Path)) for item in items):
-        return open_images([np.asarray(item) for item in items], "list", options.channels)
+        return open_images([np.asarray(item) for item in items], "list", options)
     film = open_videos([(printable(item), Path(item)) for item in items if _is_video(Path(item))])
     parts = [_part_of_list(path, options) for path in map(Path, items) if not _is_video(path)]
     return _together([*parts, film])
@@ -181,8 +182,9 @@ def _is_video(path: Path) -> bool:
 def _together(parts: Sequence[Manifest]) -> Manifest:
     """The records of several manifests, each file once; only one of them has arrays."""
     records: dict[Path | int, Record] = {}
+    masks = [part.masks for part in parts if part.masks is not None]
     unopened = [each for part in parts for each in part.unopened]
-    for record in (record for part in parts for record in part.records):
+    for record in (record for part in _with_masks_in_a_row(parts) for record in part.records):
         key = record.source.resolve() if isinstance(record.source, Path) else record.source
         if records.setdefault(key, record) is not record:
             unopened.append(Unopened(record.name, "was named before", may_be_part=False))
@@ -191,8 +193,25 @@ def _together(parts: Sequence[Manifest]) -> Manifest:
         raise DataError("several folders of video files cannot be read as one; put them into one folder")
     notes = tuple(note for part in parts for note in part.notes)
     return Manifest(
-        tuple(records.values()), arrays[0] if arrays else None, name="files", notes=notes, unopened=tuple(unopened)
+        tuple(records.values()),
+        arrays[0] if arrays else None,
+        np.concatenate(masks) if masks else None,
+        name="files",
+        notes=notes,
+        unopened=tuple(unopened),
     )
+
+
+def _with_masks_in_a_row(parts: Sequence[Manifest]) -> Iterator[Manifest]:
+    """The manifests, their records pointing into the masks of all, one after another."""
+    before = 0
+    for part in parts:
+        moved = (
+            replace(record, mask=record.mask + before) if isinstance(record.mask, int) else record
+            for record in part.records
+        )
+        yield replace(part, records=tuple(moved))
+        before += 0 if part.masks is None else len(part.masks)
 
 
 def _part_of_list(path: Path, options: SourceOptions) -> Manifest:

@@ -52,7 +52,7 @@ def deal_folds(manifest: Manifest, count: int, *, seed: int = 0) -> list[list[in
         raise UsageError(f"folds is {count}; use two or more, such as 5")
     units = _units(manifest)
     if len(units) < count:
-        raise DataError(f"{manifest.name}: {len(units)} different images or groups cannot make {count} folds")
+        raise DataError(f"{manifest.name}: {len(units)} different {manifest.noun}s or groups cannot make {count} folds")
     folds: list[list[int]] = [[] for _ in range(count)]
     for position in np.random.default_rng(seed).permutation(len(units)):
         min(folds, key=len).extend(units[position])
@@ -76,7 +76,7 @@ def check_disjoint(manifest: Manifest) -> tuple[str, ...]:
                 continue
             raise DataError(
                 f"{first.name} ({first.split}) and {record.name} ({record.split}) have {what}; "
-                "keep each image in one split, so that no detector is tested on images that it has seen"
+                f"keep each {manifest.noun} in one split, so that no detector is tested on what it has seen"
             )
     return (f"{repeated} rows equal a row of another split",) if repeated else ()
 
@@ -153,7 +153,7 @@ def _assigned(units: list[list[int]], shares: dict[str, float]) -> Iterable[tupl
 
 
 def _refuse_too_few(manifest: Manifest, splits: list[str | None], units: list[list[int]], parts: int) -> None:
-    images = "rows" if manifest.vectors else "images"
+    images = f"{manifest.noun}s"
     normal = [index for index, record in enumerate(manifest.records) if record.label == 0]
     if not normal:
         kinds = sorted({record.kind for record in manifest.records if record.label == 1})
@@ -169,5 +169,5 @@ def _refuse_too_few(manifest: Manifest, splits: list[str | None], units: list[li
         )
     raise DataError(
         f"{manifest.name}: only {free} of its good {images} may be trained on; at least {parts} are needed, "
-        "one part to learn from and one to set the threshold"
+        f"one part to learn from and one to set the threshold{', and one to test on' if parts > 2 else ''}"
     )

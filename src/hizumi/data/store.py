@@ -248,9 +248,9 @@ class _Builder:
 
     def _refuse_empty(self, found: dict[int, Decoded]) -> None:
         if not found:
-            first, count = self.failures[min(self.failures)], len(self.manifest)
+            first, count = self.failures[min(self.failures)], f"{len(self.manifest)} {self.manifest.noun}s"
             raise DataError(
-                f"{self.manifest.name}: none of {count} images can be used; the first is {first.name}: {first.reason}"
+                f"{self.manifest.name}: none of {count} can be used; the first is {first.name}: {first.reason}"
             )
 
     def _refuse_mixed_sizes(self, found: dict[int, Decoded]) -> None:

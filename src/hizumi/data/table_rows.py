@@ -76,11 +76,6 @@ class SourceTable:
         return next(column for column in self.columns if column.name == name)
 
 
-def is_frame(data: Any) -> bool:
-    """Whether this is a data frame, found without importing what makes them."""
-    return hasattr(data, "columns") and hasattr(data, "__array__") and hasattr(data, "__getitem__")
-
-
 def open_table(table: SourceTable, options: SourceOptions) -> Manifest:
     """Manifest of a table's rows.
 
@@ -315,8 +310,10 @@ def _column_of_array(name: str, values: np.ndarray) -> Column:
 
 
 def _is_nothing(value: Any) -> bool:
-    # What pandas and NumPy have for a missing value is not equal to itself, or has no truth.
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or bool(value != value)
+    # What pandas and NumPy have for a missing value is not equal to itself, or has no truth; neither have lists.
+    return (
+        value is None or type(value).__name__ in ("NAType", "NaTType") or bool(np.ndim(value) == 0 and value != value)
+    )
 
 
 def _as_words(column: Column) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """Video files, through the optional package PyAV."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,10 +15,18 @@ OPTIONS = {
     "format_whitelist": "avi,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegvideo,mpegts",
     "protocol_whitelist": "none",
 }
+UNEVEN = 0.5  # of the usual time between frames; containers round times to milliseconds
 LARGEST_BYTES = 4 * 2**30  # of all frames together, since they are held in memory
 
 
-def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Shaped[np.ndarray, "n h w c"]:
+class Film(NamedTuple):
+    """Frames of a video file, and a note where they are not evenly spaced in time."""
+
+    frames: Shaped[np.ndarray, "n h w c"]
+    note: str | None
+
+
+def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Film:
     """All frames of a video file, grey where the file is, else colour.
 
     Raises UsageError without the extra `hizumi[video]`, DataError for files that cannot be read or fill the memory.
@@ -28,9 +38,11 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Shaped[np.ndar
             f"{printable(path)}: video files need `pip install 'hizumi[video]'`; or give a folder of frames"
         ) from None
     frames: list[np.ndarray] = []
+    times: list[float | None] = []
     try:
         with open_regular(path) as file, av.open(file, options=OPTIONS) as container:
             for frame in container.decode(video=0):
+                times.append(frame.time)
                 frames.append(frame.to_ndarray(format="gray" if frame.format.name.startswith("gray") else "rgb24"))
                 if len(frames) * frames[0].nbytes > largest_bytes:
                     raise DataError(
@@ -55,4 +67,21 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Shaped[np.ndar
     if len({frame.shape for frame in frames}) != 1:
         raise DataError(f"{printable(path)}: holds {'frames of several sizes' if frames else 'no frames'}")
     stacked = np.stack(frames)
-    return stacked if stacked.ndim == 4 else stacked[..., np.newaxis]
+    return Film(stacked if stacked.ndim == 4 else stacked[..., np.newaxis], _unevenness(times))
+
+
+def _unevenness(times: Sequence[float | None]) -> str | None:
+    """How the times of frames, in seconds, are unevenly spaced, in words; None where they are even, or not known."""
+    known = [time for time in times if time is not None]
+    steps = np.diff(known)
+    if len(known) != len(times) or not steps.size:
+        return None
+    usual = float(np.median(steps))
+    if np.all(np.abs(steps - usual) <= UNEVEN * abs(usual)):
+        return None
+    longest = int(steps.argmax())
+    return (
+        f"its frames are unevenly spaced in time: mostly {usual:.3g} s apart, {steps[longest]:.3g} s after frame "
+        f"{longest}, {int(np.sum(np.abs(steps - usual) > UNEVEN * abs(usual)))} times otherwise than mostly; motion is "
+        "measured from frame to frame, so write it at one frame rate, or cut it where frames are missing"
+    )

@@ -9,6 +9,7 @@ from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.features import Features, FeatureSpace, VarianceShare, rows, rows_of
 from hizumi.detectors.gaussian import Gaussian
+from hizumi.errors import DataError
 from hizumi.training import Card
 
 
@@ -48,6 +49,8 @@ class Mahalanobis(Detector):
         from sklearn.covariance import EmpiricalCovariance, LedoitWolf, MinCovDet
 
         training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu().numpy()
+        if len(training_rows) < 2:
+            raise DataError("one item to learn from, besides those held out, has no covariance; give three or more")
         if self.covariance == "identity":
             mean = torch.from_numpy(training_rows.mean(0))
             self.gaussian.assign(mean, torch.eye(len(mean), dtype=mean.dtype))

@@ -98,18 +98,19 @@ def evaluate(
     calibration: Calibration,
     seed: int = 0,
     refused_masks: int = 0,
+    noun: str = "image",
 ) -> Evaluation:
     """Measure verdicts against labels (0 good, 1 anomalous, None or -1 unknown), kinds of defect and true masks.
 
     `masks` are (H, W), True on the defect, at the size of the image; good images need none. `refused_masks` counts
-    those that could not be used and are not given. Raises UsageError when the lengths differ and DataError for a label
-    or mask that does not fit, naming the image.
+    those that could not be used and are not given. `noun` is what notes call one record. Raises UsageError when the
+    lengths differ and DataError for a label or mask that does not fit, naming the image.
     """
     lengths = {"labels": len(labels), "kinds": len(kinds)} | ({} if masks is None else {"masks": len(masks)})
     for name, length in lengths.items():
         if verdicts and length != len(verdicts):
             raise UsageError(f"{length} {name} were given for {len(verdicts)} verdicts: give one for each")
-    evaluator = Evaluator()
+    evaluator = Evaluator(noun=noun)
     each_mask = [None] * len(verdicts) if masks is None else masks
     for verdict, label, kind, mask in zip(verdicts, labels, kinds, each_mask, strict=True):
         evaluator.add(verdict, label=None if label is None else int(label), kind=kind, mask=mask)
@@ -123,7 +124,8 @@ class Evaluator:
     an error, which is stated. The order of the verdicts does not matter to any metric.
     """
 
-    def __init__(self, most_levels: int = LEVELS) -> None:
+    def __init__(self, most_levels: int = LEVELS, noun: str = "image") -> None:
+        self._noun = noun
         self._names: list[str] = []
         self._scores: list[float] = []
         self._labels: list[int] = []
@@ -156,7 +158,7 @@ class Evaluator:
     def evaluation(self, calibration: Calibration, *, seed: int = 0, refused_masks: int = 0) -> Evaluation:
         """All metrics of what was added, at the threshold of the calibration."""
         if not self._names:
-            raise DataError("there is nothing to evaluate: the test set holds no image that could be scored")
+            raise DataError(f"there is nothing to evaluate: the test set holds no {self._noun} that could be scored")
         scores, labels = np.array(self._scores, dtype=np.float64), np.array(self._labels, dtype=np.int64)
         threshold = calibration.threshold.value
         normal, anomalous = labels == 0, labels == 1
@@ -190,7 +192,7 @@ class Evaluator:
             pixel_auroc=pixels[0],
             pixel_average_precision=pixels[1],
             aupro=pixels[2],
-            image_note=_image_note(normal_count, int(anomalous.sum()), int((~known).sum())),
+            image_note=_note(self._noun, normal_count, int(anomalous.sum()), int((~known).sum())),
             pixel_note=pixel_note,
             defective_share=None if pixels[1] is None else self._defective_pixels / self._pixels.counts.pixels,
         )
@@ -217,7 +219,7 @@ class Evaluator:
             notes.append("No mask marks a defect, so there are no pixel metrics.")
         if self._unmarked:
             notes.append(
-                f"{self._unmarked} anomalous images without a marked defect are left out of the pixel metrics."
+                f"{self._unmarked} anomalous {self._noun}s without a marked defect are left out of the pixel metrics."
             )
         if not self._marked:
             return nothing, " ".join(notes)
@@ -256,13 +258,13 @@ def _truth(verdict: Verdict, mask: np.ndarray | None) -> Bool[np.ndarray, "h w"]
     return mask.astype(bool)
 
 
-def _image_note(normal: int, anomalous: int, unknown: int) -> str:
+def _note(noun: str, normal: int, anomalous: int, unknown: int) -> str:
     notes = []
     if not (normal and anomalous):
         missing = "good" if anomalous else "anomalous"
         if not (normal or anomalous):
             missing = "labelled"
-        notes.append(f"The test set has no {missing} images, so there is no AUROC and no average precision.")
+        notes.append(f"The test set has no {missing} {noun}s, so there is no AUROC and no average precision.")
     if unknown:
-        notes.append(f"{unknown} images without a label are not counted.")
+        notes.append(f"{unknown} {noun}s without a label are not counted.")
     return " ".join(notes)

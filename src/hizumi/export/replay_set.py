@@ -59,6 +59,6 @@ def _found(inspector: Inspector) -> Manifest:
         raise UsageError(f"nothing says where {name}, on which this was fitted, lies: {advice}")
     try:
         said = {name: value for name, value in source.items() if name != "place"}
-        return open_source(source["place"], **said, motion=inspector.uses_motion, table=inspector.preprocessing_.table)
+        return open_source(source["place"], **said, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
     except UsageError as error:
         raise UsageError(f"{source['place']}, on which this was fitted, is not there any more: {advice}") from error

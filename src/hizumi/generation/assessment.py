@@ -61,7 +61,7 @@ def assess(
     if isinstance(model, CanTranslate):
         return _translations(modeller, X, y, strict)
     preprocessing = modeller.preprocessing_
-    manifest = to_judge_on(open_examples(X, y, table=preprocessing.table))
+    manifest = to_judge_on(open_examples(X, y, **preprocessing.as_learned))
     if manifest.vectors != preprocessing.vectors:
         raise DataError(
             f"{manifest.name}: holds {'rows' if manifest.vectors else 'images'}, unlike what was learned from"

@@ -9,17 +9,16 @@ import numpy as np
 import torch
 
 from hizumi.data import Manifest, Record, Store, open_source
-from hizumi.data.columns import TableForm
 from hizumi.data.manifest import UNLABELLED
 from hizumi.errors import DataError
 
 
-def open_examples(X: Any, y: Any = None, *, everything: bool = False, table: TableForm | None = None) -> Manifest:
+def open_examples(X: Any, y: Any = None, *, everything: bool = False, **learned: Any) -> Manifest:
     """Anything that `open_source` takes, without what is labelled anomalous unless `everything` is wanted.
 
-    `y` (n,) names each item's class; `table` is how the columns were understood at a fit.
+    `y` (n,) names each item's class; `learned` is a preprocessing's `as_learned`.
     """
-    manifest = open_source(X, normal_class="all", table=table)
+    manifest = open_source(X, normal_class="all", **learned)
     if y is not None:
         manifest = replace(manifest, records=_with_classes(manifest, y))
     kept = tuple(record for record in manifest.records if everything or record.label != 1)

@@ -38,6 +38,7 @@ from hizumi.registry import find_models, model_class
 from hizumi.runs.parameters import set_nested
 from hizumi.runs.planning import TrainingCost, free_bytes, peak_memory
 from hizumi.runs.record import notes_on, run_record
+from hizumi.runs.results import plan_result
 from hizumi.training import Trainable, TrainingOptions
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal
@@ -177,6 +178,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def plan(self, X: Any, y: Any = None, *, strict: bool = False) -> dict[str, Any]:
         """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data.
 
+        Says what reading the data has shown, too: `findings` on pixel values, `notes`, `failures` and `unopened`.
+
         Changes nothing: a fitted modeller stays as it is.
         """
         self.check()
@@ -185,7 +188,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         started = time.monotonic()
         model, data = training_data_for(self._new_model(), X, y, data_options, self.pairing)
         reading_seconds = time.monotonic() - started
-        plan = self._record(model, data, options)
+        record, findings = self._record(model, data, options), check_window(data.store)
         cost = TrainingCost.measured([model], data.batches, options)
         seconds, steps = cost.seconds_and_steps(len(data.batches))
         free = free_bytes()
@@ -195,7 +198,14 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             "memory_bytes": max(peak_memory(), cost.peak_bytes) + data.store.mapped_bytes,
             "free_bytes": int(free) if np.isfinite(free) else None,
         }
-        return plan | {"estimate": cost_of_all}
+        return plan_result(
+            record,
+            cost_of_all,
+            findings,
+            notes_on(data.store.manifest, data.store),
+            [(failure.name, failure.reason) for failure in data.store.failures],
+            [(each.name, each.reason) for each in data.store.manifest.unopened],
+        )
 
     def sample(self, count: int = 1, seed: int = 0, kinds: str | Sequence[str] | None = None) -> np.ndarray:
         """New items, images (count, h, w, c) or rows (count, d), the same for the same seed.
@@ -451,7 +461,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             items = torch.from_numpy(reader.preprocessing.to_model(crops))
             return {name: values.numpy() for name, values in function(items).items()}
 
-        manifest: Manifest = open_examples(X, everything=True, table=reader.preprocessing.table)
+        manifest: Manifest = open_examples(X, everything=True, **reader.preprocessing.as_learned)
         pieces = reader.pieces(manifest, strict=strict)
         done = in_batches(applied, pieces, total=len(manifest), on_progress=reporting(observe, "working"))
         for item in done:

@@ -16,6 +16,7 @@ from hizumi.arguments import check_arguments
 from hizumi.inspection.inspector import Inspector
 from hizumi.inspection.loaded import FORMAT, SCORES, WEIGHTS, DetectorHeader, LoadedInspector, restore
 from hizumi.runs.card import model_card, shape_in_words
+from hizumi.runs.nouns import noun_of
 from hizumi.runs.parameters import constructor_arguments, plain_parameters
 from hizumi.runs.record import without_place
 from hizumi.storage.explained import explained
@@ -64,7 +65,8 @@ def card_of(inspector: Inspector) -> str:
     held_out = "other" if record["folds"] is None else "cross-fitted"
     facts = [
         f"Fitted on {record['training_images']} normal items of shape {shape_in_words(record)}.",
-        f"Threshold from {record['calibration_images']} {held_out} normal items. {inspector.calibration_.promise()}",
+        f"Threshold from {record['calibration_images']} {held_out} normal items. "
+        f"{inspector.calibration_.promise(noun_of(record))}",
         "Valid for the same camera, light and preprocessing as the normal items it was fitted on.",
     ]
     detector = inspector.detector_
@@ -87,5 +89,5 @@ def _inspector_of(loaded: LoadedInspector) -> Inspector:
     inspector.is_main_process_ = True
     inspector.journal_ = Journal.from_bytes(loaded.members[JOURNAL])
     if len(header.shape) == 1:
-        inspector.n_features_in_ = header.shape[0]
+        inspector.know_columns(loaded.preprocessing_.table, header.shape[0])
     return inspector

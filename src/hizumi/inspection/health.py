@@ -52,7 +52,7 @@ def check_detector(
     training = gathered(stored_pieces(store, TRAINING_ITEMS))
     findings = check_window(store) + check_losses(journal.records)
     if not preprocessing.tiled:  # a tile scores below the worst tile of an image
-        findings += check_scores(training["score"], scores)
+        findings += check_scores(training["score"], scores, store.manifest.noun)
     if "reconstruction" in training:
         unseen = gathered(_middles(held_out))
         findings += check_reconstructions(_rebuilt(training), _rebuilt(unseen) if unseen else None)

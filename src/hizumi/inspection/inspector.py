@@ -16,12 +16,12 @@ from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_argu
 from hizumi.calibration import Calibration, check_rule
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
 from hizumi.data.appearance import Appearance
+from hizumi.data.columns import TableForm
+from hizumi.data.kinds import is_frame, is_table
 from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
-from hizumi.data.source import is_table
 from hizumi.data.stream import Batches, View
-from hizumi.data.table_rows import is_frame
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.health import check_detector, some_of
@@ -30,10 +30,13 @@ from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, in_batches, prepare
 from hizumi.preprocessing.choosing import split_for_fit, with_validation
 from hizumi.preprocessing.reading import Piece
+from hizumi.preprocessing.scaling_health import check_constants
+from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import detector_class
 from hizumi.registry.standard import STANDARD, UNTRAINED_NOTE, has_weights, standard
 from hizumi.runs.parameters import set_nested
 from hizumi.runs.record import notes_on, run_record
+from hizumi.runs.results import plan_result
 from hizumi.training import TrainingOptions
 from hizumi.training.loop import make_fabric
 from hizumi.training.preset import made, preset_of
@@ -72,7 +75,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         cache: Folder for decoded images, kept between fits. None: a temporary one.
 
     After `fit`: `detector_`, `preprocessing_`, `calibration_`, `findings_` (health check), `journal_`, `options_` (what
-    was done, in full), `notes_`, `failures_` and `unopened_` (what was said about the data), `offset_`.
+    was done, in full), `notes_`, `failures_` and `unopened_` (what was said about the data), `offset_`; of tables,
+    `n_features_in_`, and `feature_names_in_` where their columns have names.
     """
 
     detector_: Detector
@@ -171,7 +175,10 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.failures_ = (*store.failures, *unread)
         self.unopened_ = manifest.unopened
         self.notes_ = (*notes_on(manifest, store), *self._notes_on_choice(detector))
-        self.findings_ = check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_, unseen)
+        self.findings_ = [
+            *check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_, unseen),
+            *check_constants(preprocessing, manifest.select(split="calibration")),
+        ]
         record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
         fit_seconds = round(time.monotonic() - started, 2)
         self.options_ = record | self._calibration_record(manifest, store) | {"fit_seconds": fit_seconds}
@@ -194,6 +201,12 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             raise UsageError("the best-f1 rule needs labelled data: fit with another rule, then calibrate with them")
         if self.detector != STANDARD:
             self._check_for(self._detector_type())
+
+    def know_columns(self, table: TableForm | None, count: int) -> None:
+        """Keep the number of columns that were learned from, and their names where they have any, as `fit` does."""
+        self.n_features_in_ = count if table is None else len(table.names)
+        if table is not None and table.has_names:
+            self.feature_names_in_ = np.array(table.names, dtype=object)
 
     def split_as_fitted(self, X: Any) -> Manifest:
         """The records of what it was fitted on, each with the split that `fit` gave it."""
@@ -277,6 +290,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     def plan(self, X: Any, *, strict: bool = False) -> dict[str, Any]:
         """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data.
 
+        Says what reading the data has shown, too: `findings` on pixel values, `notes`, `failures` and `unopened`.
+
         Changes nothing: a fitted inspector stays as it is.
         """
         from hizumi.inspection.planning import cost_of_fit
@@ -289,7 +304,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         started = time.monotonic()
         preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
         reading_seconds = time.monotonic() - started
-        plan = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
+        record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
+        findings = check_window(store)
         usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
         cost = cost_of_fit(
             detector,
@@ -300,16 +316,36 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             folds=[] if self.folds is None else deal_folds(usable, self.folds, seed=options.seed),
             reading_seconds=reading_seconds,
         )
-        return plan | self._calibration_record(manifest, store) | {"estimate": cost}
+        return plan_result(
+            record | self._calibration_record(manifest, store),
+            cost,
+            findings,
+            (*notes_on(manifest, store), *self._notes_on_choice(detector)),
+            [(failure.name, failure.reason) for failure in store.failures],
+            [(each.name, each.reason) for each in manifest.unopened],
+        )
 
     def _manifest(self, X: Any, reset: bool = False) -> Manifest:
         if not reset:
             check_is_fitted(self, "detector_")
         motion = self.wants_motion if reset else self.uses_motion
-        table = None if reset else self.preprocessing_.table
+        learned = {} if reset else self.preprocessing_.as_learned
         if is_table(X) and not is_frame(X):
             # Rows that hold NaN are refused by name, one by one, or all at once by what a fit reads.
-            X = validate_data(
+            X = self._validated(X, reset)
+            return open_source(X, motion=motion, **learned)
+        manifest = open_source(X, motion=motion, **learned)
+        if reset:
+            self.__dict__.pop("n_features_in_", None)
+            self.__dict__.pop("feature_names_in_", None)
+            if manifest.vectors:
+                self.know_columns(manifest.table, len(manifest.columns))
+        return manifest
+
+    def _validated(self, X: Any, reset: bool) -> np.ndarray:
+        """Rows as scikit-learn takes them, its errors in one line."""
+        try:
+            rows: np.ndarray = validate_data(
                 self,
                 X,
                 reset=reset,
@@ -317,13 +353,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 ensure_min_samples=2 if reset else 1,
                 ensure_all_finite=False,
             )
-            return open_source(X, motion=motion, table=table)
-        manifest = open_source(X, motion=motion, table=table)
-        if reset:
-            self.__dict__.pop("n_features_in_", None)
-            if is_frame(X):
-                self.n_features_in_ = len(manifest.columns)
-        return manifest
+        except ValueError as error:
+            raise DataError(" ".join(str(error).split())) from error
+        return rows
 
     def _named(self) -> Detector:
         """The unfitted detector that was handed in or named."""

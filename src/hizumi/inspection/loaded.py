@@ -54,7 +54,7 @@ class LoadedInspector(InspectorBase):
         return Scorer.of(self.detector, self.preprocessing_)
 
     def _manifest(self, X: Any) -> Manifest:
-        return opened(X, motion=self.uses_motion, table=self.preprocessing_.table)
+        return opened(X, motion=self.uses_motion, **self.preprocessing_.as_learned)
 
 
 def restore(path: str | Path) -> LoadedInspector:

@@ -22,5 +22,5 @@ def held_out(inspector: Inspector, manifest: Manifest) -> Manifest:
         return manifest
     unseen = as_fitted.select(split="test")
     if not len(unseen):
-        raise DataError(f"{manifest.name}: all of it was used in the fit; evaluate on other images")
+        raise DataError(f"{manifest.name}: all of it was used in the fit; evaluate on other {manifest.noun}s")
     return unseen

@@ -5,18 +5,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, Literal, Self, final
 
 import numpy as np
 
 from hizumi.calibration import Box, Calibration, Verdict, boxes_over
 from hizumi.data import Manifest, open_source
-from hizumi.data.columns import TableForm
 from hizumi.data.images import is_partial
+from hizumi.data.kinds import is_frame, is_table
 from hizumi.data.manifest import Failure, Unopened
 from hizumi.data.progress import Observer, reporting
-from hizumi.data.source import is_table
-from hizumi.data.table_rows import is_frame
 from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.preprocessing.preprocessing import Preprocessing
 
@@ -86,12 +84,19 @@ class InspectorBase(ABC):
         return Inspection.of(self.inspect_each(manifest, strict=strict, observe=observe), manifest)
 
     @final
-    def to_inspect(self, X: Any, *, recursive: bool = True) -> Manifest:
-        """The records of what a user gives: all images of a folder, whatever the folders in it are called."""
+    def to_inspect(
+        self, X: Any, *, recursive: bool = True, channels: Literal["first", "last"] | None = None
+    ) -> Manifest:
+        """The records of what a user gives: all images of a folder, whatever the folders in it are called.
+
+        `channels` says which axis of the arrays in a file holds them; None: the one that has as many as were learned.
+        """
         self.scorer()  # raises NotFittedError before anything is opened
         if isinstance(X, str | Path) or (isinstance(X, list | tuple) and not is_table(X)):
-            table = self.preprocessing_.table
-            return open_source(X, motion=self.uses_motion, layout="unlabelled", recursive=recursive, table=table)
+            learned = self.preprocessing_.as_learned
+            return open_source(
+                X, motion=self.uses_motion, layout="unlabelled", recursive=recursive, channels=channels, **learned
+            )
         return self._manifest(X)
 
     @final
@@ -113,10 +118,10 @@ class InspectorBase(ABC):
             yield item if isinstance(item, Failure) else verdict_on(item, self.calibration_)
 
 
-def opened(X: Any, *, motion: bool, table: TableForm | None = None) -> Manifest:
-    """The records of what a user gives, the columns of tables as in `table`; rows in memory become float64."""
+def opened(X: Any, *, motion: bool, **learned: Any) -> Manifest:
+    """The records of what a user gives, by a preprocessing's `as_learned`; rows in memory become float64."""
     rows_in_memory = is_table(X) and not is_frame(X)
-    return open_source(np.asarray(X, dtype=np.float64) if rows_in_memory else X, motion=motion, table=table)
+    return open_source(np.asarray(X, dtype=np.float64) if rows_in_memory else X, motion=motion, **learned)
 
 
 def unlike_in(differences: Sequence[str]) -> str:

@@ -72,8 +72,8 @@ class ByPixels:
 
 def prepare(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> tuple[Preprocessing, Store]:
     """The preprocessing that training data and options ask for, and the training data read by it."""
-    if options.filling is not None and train.vectors:
-        raise UsageError("--nodata and --fill-nan are for images, and these are rows of numbers; leave them out")
+    if train.vectors:
+        _refuse_for_images(options)
     train = replace(train, filling=options.filling, pixel_limit=options.pixel_limit)
     sizing = choose_sizing(train, options, chooses)
     window = choose_window(train, options.window)
@@ -83,6 +83,19 @@ def prepare(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> tupl
     draft = Preprocessing(sizing=sizing, window=window, filling=options.filling, pixel_limit=options.pixel_limit)
     store = read(train, draft, options)
     return Preprocessing.of(store), store
+
+
+def _refuse_for_images(options: DataOptions) -> None:
+    """Raise UsageError where rows of numbers are to be read as only images can be."""
+    wished = {
+        "--nodata and --fill-nan are": options.filling is not None,
+        "--image-size (`image_size`) is": options.image_size is not None,
+        "--tiles (`sizing`) is": options.sizing == "tile",
+        "--window (`window`) is": options.window is not None,
+    }
+    for option, is_given in wished.items():
+        if is_given:
+            raise UsageError(f"{option} for images, and these are rows of numbers; leave that out")
 
 
 def read(manifest: Manifest, preprocessing: Preprocessing, options: DataOptions) -> Store:
@@ -140,7 +153,7 @@ def split_for_fit(manifest: Manifest, calibration_share: float | None, seed: int
     With `calibration_share` None everything that may be learned from is for training.
     """
     if calibration_share is None and any(record.split == "calibration" for record in manifest.records):
-        raise UsageError(f"{manifest.name}: marks its own calibration images; leave folds out")
+        raise UsageError(f"{manifest.name}: marks its own calibration {manifest.noun}s; leave folds out")
     if manifest.vectors and len(manifest) < 2:
         raise DataError(f"{manifest.name}: n_samples=1; a detector needs at least two rows")
     manifest = split(manifest, calibration_share=calibration_share, seed=seed)
@@ -154,7 +167,7 @@ def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, 
     order = torch.randperm(len(store), generator=torch.Generator().manual_seed(options.seed))
     held_out = max(1, round(VALIDATION_SHARE * len(store)))
     if held_out >= len(store):
-        raise DataError("one training image is too few for early stopping; leave patience out")
+        raise DataError("one training item is too few for early stopping; leave patience out")
     return View(store, indices=order[held_out:]), View(store, indices=order[:held_out])
 
 
@@ -191,7 +204,7 @@ def first_readable(manifest: Manifest) -> np.ndarray:
         manifest.read(0)
     except DataError as error:
         raise DataError(
-            f"{manifest.name}: none of its {len(manifest)} images can be read; the first is {error}"
+            f"{manifest.name}: none of its {len(manifest)} {manifest.noun}s can be read; the first is {error}"
         ) from error
     raise DataError(f"{manifest.name}: holds no record; there is nothing to read")
 

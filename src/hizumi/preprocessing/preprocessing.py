@@ -73,6 +73,11 @@ class Preprocessing:
         return self.window is None
 
     @property
+    def as_learned(self) -> dict[str, Any]:
+        """How columns and channels of new data are to be understood, by `open_source`'s names."""
+        return {"table": self.table, "image_channels": self.channels if self.motion is None else self.motion.channels}
+
+    @property
     def tiled(self) -> bool:
         """Whether images are seen through several overlapping windows."""
         return self.sizing is not None and self.sizing.mode == "tile"

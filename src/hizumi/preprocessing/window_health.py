@@ -17,6 +17,9 @@ def check_window(store: Store) -> list[Finding]:
     used = (levels.high - levels.low) / (window.high - window.low)
     if levels.far_share and (used < USED_SHARE or _far_outside(levels, window)):
         return [_far_values(levels, used)]
+    inside = min(levels.high, window.high) - max(levels.low, window.low)
+    if inside < (levels.high - levels.low) / 2:
+        return [_mostly_outside(levels, window)]
     if used >= USED_SHARE:
         return []
     return [
@@ -28,6 +31,16 @@ def check_window(store: Store) -> list[Finding]:
             f"fit again with --window auto, or with {_window_option(levels)}",
         )
     ]
+
+
+def _mostly_outside(levels: Levels, window: Window) -> Finding:
+    return Finding(
+        "outside of the window",
+        "problem",
+        f"pixels lie from {_plain(levels.low)} to {_plain(levels.high)}, most of that outside of the window from "
+        f"{_plain(window.low)} to {_plain(window.high)}, where detectors expect them",
+        f"fit again with --window auto, or with {_window_option(levels)}",
+    )
 
 
 def _far_values(levels: Levels, used: float) -> Finding:

@@ -65,14 +65,14 @@ def assess(
 class _Measured:
     """Verdicts without their maps, the places of their records, and what was measured on the way."""
 
+    evaluator: Evaluator
     verdicts: list[Verdict] = field(default_factory=list)
     read: list[int] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
-    evaluator: Evaluator = field(default_factory=Evaluator)
 
 
 def _measured(inspector: Inspector, manifest: Manifest, strict: bool, observe: Observer | None) -> _Measured:
-    measured = _Measured()
+    measured = _Measured(Evaluator(noun=manifest.noun))
     items = inspector.inspect_each(manifest, pictures=False, strict=strict, observe=observe)
     for index, item in enumerate(items):
         if isinstance(item, Failure):

@@ -11,6 +11,7 @@ from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.errors import UsageError
 from hizumi.evaluation import Evaluation
 from hizumi.report.borders import Lines
+from hizumi.runs.nouns import noun_of
 from hizumi.training.health import Finding
 
 NORMAL, ANOMALOUS, UNKNOWN = 0, 1, -1
@@ -108,7 +109,9 @@ class ReportContent:
 
     @property
     def noun(self) -> str:
-        """Noun for one input in sentences: "image" or "row"."""
+        """Noun for one input in sentences: "image", "frame" or "row"."""
+        if "shape" in self.options:
+            return noun_of(self.options)
         has_pictures = any(verdict.picture is not None or verdict.map is not None for verdict in self.verdicts)
         return "image" if has_pictures or any(self.cases.values()) else "row"
 

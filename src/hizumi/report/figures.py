@@ -85,7 +85,7 @@ def roc_and_precision_recall(
 
 
 @styled
-def training_curves(journal: Sequence[Mapping[str, Any]]) -> Figure | None:
+def training_curves(journal: Sequence[Mapping[str, Any]], noun: str = "image") -> Figure | None:
     """One small plot for each loss of each phase, and for the validation loss; None when nothing was trained."""
     curves = _curves(journal)
     if not curves:
@@ -108,7 +108,7 @@ def training_curves(journal: Sequence[Mapping[str, Any]]) -> Figure | None:
         axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
     for axes in grid.flat[len(curves) :]:
         axes.remove()
-    figure.supxlabel("images seen", fontsize=9, color=MUTED)
+    figure.supxlabel(f"{noun}s seen", fontsize=9, color=MUTED)
     return figure
 
 

@@ -23,7 +23,7 @@ from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent, Tile
 from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles_of
 from hizumi.report.rates import at_rates
 from hizumi.report.style import colours, svg
-from hizumi.report.tables import MEASURES, folds_of, summarise, wasted_rankings
+from hizumi.report.tables import MEASURES, folds_of, noun_in, summarise, wasted_rankings
 from hizumi.runs.record import without_place
 from hizumi.storage.files import printable, write_atomically
 
@@ -70,7 +70,7 @@ def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequen
     chart = figures.comparison_chart(sorted(rows, key=lambda row: order.index(row["detector"])))
     context = _frame(f"Comparison of {words.count(len(names), 'detector')}", ", ".join(names)) | {
         "summary": summary,
-        "wasted": wasted_rankings(summary, folds_of(rows)),
+        "wasted": wasted_rankings(summary, folds_of(rows), noun_in(rows)),
         "measures": MEASURES,
         "runs": len(rows),
         "chart": _figure(chart, "AUROC of each run by detector"),
@@ -115,11 +115,11 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
         "rates": at_rates(content),
         "facts": [] if evaluation is None else words.facts(evaluation, content.noun),
         "calibration": calibration,
-        "promise": words.promise(calibration, content.noun),
+        "promise": calibration.promise(content.noun),
         "figures": _figures(content),
         "groups": groups,
         "data": (list(content.data_notes), list(content.failures), list(content.unopened)),
-        "has_pictures": content.noun == "image",
+        "has_pictures": content.noun != "row",
         "has_normals": content.has_normals,
         "has_masks": content.has_masks,
         "has_maps": content.has_maps,
@@ -135,7 +135,10 @@ def _figures(content: ReportContent) -> dict[str, Markup | None]:
     drawn: dict[str, Markup | None] = {
         "scores": _figure(figures.score_histogram(content.calibration, scores, labels), words.describe_scores(content)),
         "curves": None,
-        "training": _figure(figures.training_curves(content.journal), "Each loss over the images seen in training"),
+        "training": _figure(
+            figures.training_curves(content.journal, content.noun),
+            f"Each loss over the {content.noun}s seen in training",
+        ),
         "embedding": None,
     }
     if content.evaluation is not None and {NORMAL, ANOMALOUS} <= set(labels.tolist()):

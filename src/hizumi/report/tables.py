@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from hizumi.runs.nouns import noun_of
+
 MEASURES = {
-    "image_auroc": "Image AUROC",
+    "image_auroc": "AUROC",
     "average_precision": "Average precision",
     "recall": "Defects found",
     "pixel_auroc": "Pixel AUROC",
@@ -41,22 +43,22 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return sorted(table, key=lambda line: -line.get("image_auroc", {"mean": -math.inf})["mean"])
 
 
-def wasted_rankings(summary: Sequence[Mapping[str, Any]], folds: int | None = None) -> list[str]:
-    """A sentence for each detector that ranks defects above good images, and whose threshold lets most of them pass.
+def wasted_rankings(summary: Sequence[Mapping[str, Any]], folds: int | None = None, noun: str = "image") -> list[str]:
+    """A sentence for each detector that ranks defects above good items, and whose threshold lets most of them pass.
 
     `folds` is how often each was fitted for its threshold, where it was cross-fitted.
     """
-    remedy = "fit with --folds, by which all good images set the threshold"
+    remedy = f"fit with --folds, by which all good {noun}s set the threshold"
     if folds is not None:
-        remedy = "leave --folds out, since fits on fewer images score those left out higher than the last fit would"
+        remedy = f"leave --folds out, since fits on fewer {noun}s score those left out higher than the last fit would"
     sentences = []
     for line in summary:
         area, found = (line.get(key, {}).get("mean", math.nan) for key in ("image_auroc", "recall"))
         if area >= GOOD_RANKING and found < FEW_FOUND:
             sentences.append(
-                f"{line['detector']} tells defects from good images (AUROC {area:.3f}), but its threshold finds "
+                f"{line['detector']} tells defects from good {noun}s (AUROC {area:.3f}), but its threshold finds "
                 f"{found:.0%} of them: accept a higher --false-alarm-rate (the report says what others find), give "
-                f"more good images, or {remedy}"
+                f"more good {noun}s, or {remedy}"
             )
     return sentences
 
@@ -65,3 +67,8 @@ def folds_of(rows: Sequence[Mapping[str, Any]]) -> int | None:
     """How many folds set the thresholds of these runs; None where images were held out."""
     folds: int | None = rows[0].get("options", {}).get("folds")
     return folds
+
+
+def noun_in(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What one item of these runs' data is called."""
+    return noun_of(rows[0].get("options", {}))

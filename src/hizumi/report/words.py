@@ -77,7 +77,7 @@ def facts(evaluation: Evaluation, noun: str) -> list[Fact]:
     )
     found = [Fact(name, f"{amount} / {total}", note) for name, amount, total, note in counts if total]
     estimates = (
-        ("Image AUROC" if noun == "image" else "AUROC", evaluation.image_auroc),
+        ("AUROC" if noun == "row" else f"{noun.capitalize()} AUROC", evaluation.image_auroc),
         ("Average precision", evaluation.average_precision),
         ("Pixel AUROC", evaluation.pixel_auroc),
         ("Pixel average precision", evaluation.pixel_average_precision),
@@ -207,7 +207,7 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
     """What helps where most defects pass: another threshold where the scores are in order, other scores where not."""
     noun = content.noun
     if not result.image_auroc.value >= WELL_RANKED:
-        size = "a larger image size or " if noun == "image" else ""
+        size = "" if noun == "row" else "a larger image size or "
         return f"The scores hardly tell them from good ones: try {size}another detector (hizumi compare)."
     gain = _found_at_another_rate(content)
     if reason := few_held_out(content.calibration, noun):
@@ -228,11 +228,6 @@ def few_held_out(calibration: Calibration, noun: str) -> str:
         f"{few}: fit with --folds 5, which lets all good {noun}s set the threshold, hold out {needed} or more, or "
         "accept a higher --false-alarm-rate."
     )
-
-
-def promise(calibration: Calibration, noun: str) -> str:
-    """What the threshold promises, of rows where the inputs are rows."""
-    return calibration.promise().replace("image", noun)
 
 
 def _found_at_another_rate(content: ReportContent) -> str:

@@ -93,10 +93,14 @@ class Protocol:
         """What this detector's run knows of the test set."""
         return frozenset() if mode == "honest" else frozenset((*self.leaks.get(ANY, ()), *self.leaks.get(detector, ())))
 
-    def split(self, pool: Pool, case: str, seed: int, mode: Mode, detector: str) -> Split:
-        """Who trains, calibrates and tests; nobody calibrates in the paper mode."""
+    def refuse_unknown_case(self, case: str) -> None:
+        """Raise UsageError where it has no such case."""
         if case not in self.cases:
             raise UsageError(f"{self.name} has no class {case!r}; it has {', '.join(self.cases)}")
+
+    def split(self, pool: Pool, case: str, seed: int, mode: Mode, detector: str) -> Split:
+        """Who trains, calibrates and tests; nobody calibrates in the paper mode."""
+        self.refuse_unknown_case(case)
         if mode == "honest":
             split = (self.honest_splitter or self.splitter)(pool, case, seed, frozenset())
             return with_calibration(pool, without_copies(pool, split), seed)

@@ -59,5 +59,4 @@ def without_place(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def notes_on(manifest: Manifest, store: Store) -> tuple[str, ...]:
     """Sentences for the user on what was assumed about the data, or done to them."""
-    noun = "rows" if manifest.vectors else "images"
-    return (*manifest.notes, *(f"{note}: {count} {noun}" for note, count in store.notes.items()))
+    return (*manifest.notes, *(f"{note}: {count} {manifest.noun}s" for note, count in store.notes.items()))

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hizumi.runs.nouns import noun_of
+
 if TYPE_CHECKING:
     from hizumi.calibration import Calibration, Verdict
 
@@ -24,7 +26,7 @@ def fit_result(
         "detector": options["detector"]["name"],
         **{key: options[key] for key in ("data", "training_images", "calibration_images", "fit_seconds")},
         **calibration_result(calibration),
-        "promise": calibration.promise(),
+        "promise": calibration.promise(noun_of(options)),
         "findings": _findings(findings),
         "notes": list(notes),
         "failures": _failures(unread),
@@ -39,7 +41,7 @@ def exported_result(options: Options, calibration: "Calibration", parity: Mappin
         "detector": options["detector"]["name"],
         "data": options["data"],
         **calibration_result(calibration),
-        "promise": calibration.promise(),
+        "promise": calibration.promise(noun_of(options)),
         "parity": dict(parity),
         "options": dict(options),
     }
@@ -58,6 +60,18 @@ def model_result(
         "unopened": _failures(unopened),
         "options": options,
     }
+
+
+def plan_result(
+    options: Options,
+    estimate: Mapping[str, Any],
+    findings: Iterable[Any],
+    notes: Iterable[str],
+    unread: Unread,
+    unopened: Unread,
+) -> dict[str, Any]:
+    """What would be fitted or trained, at what cost, and what reading the data has already shown."""
+    return {**options, "estimate": estimate, "findings": _findings(findings), **_remarks(notes, unread, unopened)}
 
 
 def calibration_result(calibration: "Calibration") -> dict[str, Any]:

@@ -56,4 +56,4 @@ class ExportedInspector(InspectorBase):
         return Scorer(scores, Reader(self.preprocessing_, self.shape), BATCH_SIZE)
 
     def _manifest(self, X: Any) -> Manifest:
-        return opened(X, motion=self.uses_motion, table=self.preprocessing_.table)
+        return opened(X, motion=self.uses_motion, **self.preprocessing_.as_learned)

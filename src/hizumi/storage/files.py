@@ -15,6 +15,10 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+class NotRegularError(OSError):
+    """A pipe, a device or a socket was to be opened for reading."""
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading; raises OSError at once for a folder, pipe, device or socket.
 
@@ -75,8 +79,8 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _not_regular(path: Path) -> OSError:
-    return OSError(errno.EINVAL, "is a pipe, device or socket, not a regular file", str(path))
+def _not_regular(path: Path) -> NotRegularError:
+    return NotRegularError(errno.EINVAL, "is a pipe, device or socket, not a regular file", str(path))
 
 
 def _flush_folder(folder: Path) -> None:

@@ -47,7 +47,7 @@ def check_losses(records: Sequence[Mapping[str, Any]]) -> list[Finding]:
                         "dead discriminator",
                         "problem",
                         f"{phase}: the discriminator is always right (loss {after:.2g}) and teaches nothing more",
-                        "lower its learning rate, train for fewer steps, or give more images",
+                        "lower its learning rate, train for fewer steps, or give more data",
                     )
                 )
             if term in ("reconstruction", "contextual") and after >= before:
@@ -62,7 +62,9 @@ def check_losses(records: Sequence[Mapping[str, Any]]) -> list[Finding]:
     return findings
 
 
-def check_scores(training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "m"]) -> list[Finding]:
+def check_scores(
+    training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "m"], noun: str = "image"
+) -> list[Finding]:
     """Scores that do not tell items apart, and held-out normal data that score unlike training data."""
     together = np.concatenate([training, held_out])
     spread, size = float(together.std()), float(np.abs(together).max())
@@ -71,8 +73,8 @@ def check_scores(training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "
             Finding(
                 "constant scores",
                 "problem",
-                f"every image scores {together.mean():.4g}: the detector does not tell images apart",
-                "train longer, choose another detector, or look whether the images differ at all",
+                f"every {noun} scores {together.mean():.4g}: the detector does not tell {noun}s apart",
+                f"train longer, choose another detector, or look whether the {noun}s differ at all",
             )
         ]
     from scipy.stats import ks_2samp
@@ -83,9 +85,9 @@ def check_scores(training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "
             Finding(
                 "held-out scores unlike training scores",
                 "warning",
-                f"{100 * beyond:.0f} % of the held-out normal images score above 95 % of the training images; "
-                "thresholds stay valid, but the detector has learned its training images by heart",
-                "give more images, shorten the training if there is any, or check that both sets come from one line",
+                f"{100 * beyond:.0f} % of the held-out normal {noun}s score above 95 % of the training {noun}s; "
+                f"thresholds stay valid, but the detector has learned its training {noun}s by heart",
+                f"give more {noun}s, shorten the training if there is any, or check that both sets come from one line",
             )
         ]
     return []

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from hizumi.arguments import no_preset
 from hizumi.errors import UsageError
 from hizumi.training.options import TrainingOptions
 
@@ -37,8 +38,7 @@ def preset_of(found: Any, preset: str) -> Preset:
         return chosen
     if preset == "small" or (preset == "fast" and _trains_nothing(found)):
         return Preset(found)
-    known = f"it has {', '.join(found.presets)}" if found.presets else "it has none"
-    raise UsageError(f"{found.__name__} has no preset {preset!r}; {known}")
+    raise UsageError(no_preset(found.__name__, preset, found.presets))
 
 
 def _trains_nothing(found: Any) -> bool:
