@@ -19,7 +19,14 @@ LEVELS = [
     {"serving", "scale"},
     {"cli"},
 ]
-FREE = {"arguments", "errors", "lazy", "shapes", "version"}  # every room may import them; they import only each other
+FREE = {
+    "arguments",
+    "errors",
+    "lazy",
+    "memory",
+    "shapes",
+    "version",
+}  # every room may import them; they import only each other
 # What a room does without, although it lies below: calibration and the runtime work where torch is not installed.
 WITHOUT = {"calibration": {"torch"}, "runtime": {"torch", "hizumi.detectors", "hizumi.generation"}}
 

@@ -23,7 +23,7 @@ SIZING = {
 INSPECTOR = {
     "--false-alarm-rate": 0.01,
     "--rule": "conformal",
-    "--calibration-share": 0.2,
+    "--calibration-share": None,
     "--folds": None,
     "--preset": None,
     "--motion": None,

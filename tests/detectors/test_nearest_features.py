@@ -19,8 +19,7 @@ RANDOM = torch.Generator().manual_seed(0)
 def farthest_from_chosen(rows: np.ndarray, size: int) -> list[int]:
     chosen = [0]
     while len(chosen) < size:
-        distances = [min(np.linalg.norm(row - rows[index]) for index in chosen) for row in rows]
-        chosen.append(int(np.argmax(distances)))
+        chosen.append(int(np.argmax(np.linalg.norm(rows[:, None] - rows[chosen], axis=2).min(1))))
     return chosen
 
 
@@ -30,9 +29,9 @@ def radius(rows: np.ndarray, chosen: tuple[int, ...] | list[int]) -> float:
 
 
 def test_core_set_is_the_greedy_one() -> None:
-    rows = torch.randn(60, 7, generator=RANDOM, dtype=torch.float64) + 100
-    assert core_set(rows, 25).tolist() == farthest_from_chosen(rows.numpy(), 25)
-    assert sorted(core_set(rows, 90).tolist()) == list(range(60))
+    rows = torch.randn(160, 7, generator=RANDOM, dtype=torch.float64) + 100
+    assert core_set(rows, 150).tolist() == farthest_from_chosen(rows.numpy(), 150)  # over more than two blocks
+    assert sorted(core_set(rows, 200).tolist()) == list(range(160))
 
 
 @pytest.mark.parametrize("seed", range(5))

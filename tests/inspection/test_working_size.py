@@ -52,7 +52,7 @@ def noise(folder: Path, size: tuple[int, int], count: int = 10) -> Path:
 def test_much_shrinking_is_said_with_the_options_that_avoid_it(tmp_path: Path):
     wide = noise(tmp_path / "wide", (100, 252))
     [note] = [note for note in Inspector("pca").fit(wide).notes_ if "shrunk" in note]
-    assert note.startswith("shrunk by more than 3 to 51x20 pixels")
+    assert note.startswith("shrunk 5 times to 51x20 pixels, so that defects of less than about 10 pixels may be lost")
     assert "--tiles" in note
     assert "--image-size" in note
     assert note.endswith(": 8 images")

@@ -27,12 +27,12 @@ def test_it_is_what_an_inspector_takes_that_is_given_none() -> None:
     assert inspector.detector == "standard"  # as in scikit-learn, a parameter stays as given
     named = Inspector("mahalanobis", false_alarm_rate=0.1).fit(rows)
     np.testing.assert_array_equal(inspector.score_samples(rows), named.score_samples(rows))
-    assert isinstance(Inspector(false_alarm_rate=0.1).fit(pictures(20)).detector_, FusedFeatures)
+    assert isinstance(Inspector(calibration_share=0.2).fit(pictures(20)).detector_, FusedFeatures)
 
 
 def test_without_the_weights_it_says_what_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "find_spec", lambda _: None)
-    inspector = Inspector(false_alarm_rate=0.1).fit(pictures(20))
+    inspector = Inspector(calibration_share=0.2).fit(pictures(20))
     assert isinstance(inspector.detector_, FusedFeatures)
     assert inspector.detector_.network == "wavelets"
     assert any("weights are not installed" in note for note in inspector.notes_)

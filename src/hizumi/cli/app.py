@@ -26,6 +26,7 @@ from hizumi.cli import (
     reproduce,
 )
 from hizumi.errors import HizumiError, ShortageError, amount_wanted, is_shortage
+from hizumi.memory import keep_freed_memory
 from hizumi.storage.files import printable
 
 INTERRUPTED, TERMINATED = 130, 143  # what shells report after Ctrl-C, and after SIGTERM
@@ -56,6 +57,7 @@ app.command()(doctor.doctor)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit: 0 done, 1 a failed run, 2 bad usage or input, 130 or 143 interrupted."""
+    keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show

@@ -316,17 +316,20 @@ class InspectorArguments:
         ),
     ] = "conformal"
     calibration_share: Annotated[
-        float,
+        float | None,
         typer.Option(
-            metavar="S", help="Share of the good data that sets the threshold, where the data do not say which."
+            metavar="S",
+            help="Share of the good data that sets the threshold, where the data do not say which; 0.2 if neither this "
+            "nor --folds is given.",
         ),
-    ] = 0.2
+    ] = None
     folds: Annotated[
         int | None,
         typer.Option(
             metavar="K",
             min=2,
-            help="Hold nothing out: K more fits, each scoring the fold left out, set the threshold. For few images.",
+            help="Hold nothing out: K more fits, each scoring the fold left out, set the threshold. For few images; 10 "
+            "by itself for the standard detector of images or rows, where 0.2 of them would be too few for the rate.",
         ),
     ] = None
     preset: Preset = None
@@ -344,7 +347,7 @@ class InspectorArguments:
         from hizumi.calibration import check_rule
 
         check_rule(self.rule, self.false_alarm_rate)
-        check_value(ProperShare, self.calibration_share, "--calibration-share")
+        check_value(ProperShare | None, self.calibration_share, "--calibration-share")
 
     def inspector(
         self, detector: "str | Detector", sizing: SizingArguments, training: "TrainingOptions", cache: str | None = None

@@ -12,6 +12,7 @@ from hizumi.errors import UsageError
 from hizumi.shapes import Float, Shaped
 
 SHRUNK = 3  # times, from which it is said
+SURVIVING = 2  # pixels of the working size: what is smaller is averaged with what lies around it
 SMALLEST_SIDE = 4  # pixels
 LONGEST = 4  # times the shorter side: of longer images the shorter side is brought to less
 
@@ -79,11 +80,12 @@ class Sizing:
 
     def notes_on(self, height: int, width: int) -> tuple[str, ...]:
         """A warning where an image of this size is shrunk so far that small defects vanish."""
-        if self.mode == "tile" or max(height / self.height, width / self.width) <= SHRUNK:
+        factor = max(height / self.height, width / self.width)
+        if self.mode == "tile" or factor <= SHRUNK:
             return ()
         return (
-            f"shrunk by more than {SHRUNK} to {self.width}x{self.height} pixels, where small defects may be lost "
-            "(--tiles looks at full size, --image-size shrinks less)",
+            f"shrunk {factor:.0f} times to {self.width}x{self.height} pixels, so that defects of less than about "
+            f"{SURVIVING * factor:.0f} pixels may be lost (--tiles looks at full size, --image-size shrinks less)",
         )
 
     def restore_map(self, map_: Float[np.ndarray, "h w"], height: int, width: int) -> Float[np.ndarray, "height width"]:

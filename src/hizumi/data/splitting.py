@@ -59,6 +59,11 @@ def deal_folds(manifest: Manifest, count: int, *, seed: int = 0) -> list[list[in
     return folds
 
 
+def count_different(manifest: Manifest) -> int:
+    """How many records there are if groups, and copies of one image, count as one."""
+    return len(_units(manifest))
+
+
 def check_disjoint(manifest: Manifest) -> tuple[str, ...]:
     """Check that no image is in two splits, by path, by content, or by group; returns notes.
 

@@ -1,5 +1,6 @@
 """A memory of feature rows: an even sample of a stream, its core-set, and the search for the nearest."""
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -7,7 +8,7 @@ from torch.nn.functional import pad
 
 from hizumi.networks.parts import in_parts
 
-BLOCK = 64  # rows of a memory
+BLOCK = 64  # rows that are compared with at once
 CHUNK = 256  # rows at a time in a search: their distances to a whole memory then stay in the processor's cache
 
 
@@ -38,19 +39,56 @@ def core_set(rows: Float[Tensor, "n d"], size: int) -> Int[Tensor, " m"]:
     No choice of as many rows leaves every row less than half as far from the nearest one chosen (Gonzalez 1985).
     Ends early where every row equals one that was chosen.
     """
-    rows = rows - rows.mean(0)
-    squares = rows.square().sum(1)
-    nothing = 1e-6 * float(squares.max())
-    farness = torch.full_like(squares, torch.inf)
+    size = min(size, len(rows))
+    farness = _Farness((rows - rows.mean(0)).cpu().numpy(), size)
     chosen = [0]
-    while len(chosen) < min(size, len(rows)):
-        newest = rows[chosen[-1]]
-        farness = torch.minimum(farness, squares - 2 * (rows @ newest) + squares[chosen[-1]])
-        farthest = int(farness.argmax())
-        if farness[farthest] <= nothing:
+    farness.choose(0)
+    while len(chosen) < size:
+        farthest, distance = farness.largest()
+        if distance <= farness.nothing:
             break
+        farness.choose(farthest)
         chosen.append(farthest)
     return torch.tensor(chosen, device=rows.device)
+
+
+class _Farness:
+    """Squared distances of rows from the nearest one chosen, of which there are at most `size`.
+
+    They only fall as more are chosen, so an old one is an upper bound, and only those that may be the largest are
+    brought up to date one by one (lazy greedy, Minoux 1978); all are, in one product of matrices, after every BLOCK.
+    """
+
+    def __init__(self, rows: Float[np.ndarray, "n d"], size: int) -> None:
+        self.rows = rows
+        self.squares = np.square(rows).sum(1)
+        self.nothing = 1e-6 * self.squares.max()
+        self.bounds = np.full(len(rows), np.inf, rows.dtype)
+        self.known = np.zeros(len(rows), np.int64)  # how many of those chosen each bound knows of
+        self.count = 0
+        self.chosen = np.empty((size, rows.shape[1]), rows.dtype)
+        self.chosen_squares = np.empty(size, rows.dtype)
+
+    def choose(self, row: int) -> None:
+        """Choose one more row."""
+        self.chosen[self.count], self.chosen_squares[self.count] = self.rows[row], self.squares[row]
+        self.count += 1
+        if self.count % BLOCK == 1:  # the first alone, since before it there is no bound
+            new = slice(max(0, self.count - BLOCK), self.count)
+            nearest = (self.chosen_squares[new] - 2 * (self.rows @ self.chosen[new].T)).min(1)
+            np.minimum(self.bounds, nearest + self.squares, out=self.bounds)
+            self.known[:] = self.count
+
+    def largest(self) -> tuple[int, float]:
+        """The row that is farthest from those chosen, and how far it is."""
+        while True:
+            row = int(self.bounds.argmax())
+            new = slice(self.known[row], self.count)
+            if new.start == new.stop:
+                return row, float(self.bounds[row])
+            nearest = (self.chosen_squares[new] - 2 * (self.chosen[new] @ self.rows[row])).min()
+            self.bounds[row] = min(self.bounds[row], nearest + self.squares[row])
+            self.known[row] = self.count
 
 
 def projected(rows: Float[Tensor, "n d"], dimensions: int, seed: int = 0) -> Float[Tensor, "n k"]:

@@ -77,7 +77,9 @@ def export(
     replay, test = _replayed(inspector, header, _members(model, engine), items, observe)
     _refuse_nan(header["detector"]["name"], replay, test)
     calibration = inspector.calibration_
-    if items.as_fitted and inspector.folds is None:  # scores of folds come from other fits, of which nothing is left
+    if (
+        items.as_fitted and inspector.options_["folds"] is None
+    ):  # scores of folds come from other fits, of which nothing is left
         maxima = np.array(replay.graph_maxima) if replay.graph_maxima else None
         calibration = calibration.rescored(np.array(replay.graph_scores), maxima)
     parity = Parity.of(replay, inspector.calibration_, calibration, test, items.test, as_fitted=items.as_fitted)

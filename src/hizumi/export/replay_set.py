@@ -27,7 +27,7 @@ class ReplaySet:
         manifest = _found(inspector) if data is None else opened(data, motion=inspector.uses_motion)
         fitted = _as_fitted(inspector, manifest)
         if fitted is not None:
-            held_out = "calibration" if inspector.folds is None else "train"
+            held_out = "calibration" if inspector.options_["folds"] is None else "train"
             return cls(fitted.select(split=held_out), _labelled(fitted), fitted.select(split="train"), as_fitted=True)
         good = [record for record in manifest.records if record.label == 0]
         unseen = [record for record in good if record.split != "test"] or good

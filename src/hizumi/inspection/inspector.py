@@ -25,6 +25,7 @@ from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.health import check_detector, some_of
+from hizumi.inspection.holding_out import CALIBRATION_SHARE, deal_at_most, folds_for
 from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, in_batches, prepare
@@ -64,11 +65,13 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         pixel_limit: Files of more pixels are refused, since a small file can expand to fill the memory.
         false_alarm_rate: Share of good parts that may be called anomalous.
         rule: How the threshold follows from held-out scores; `hizumi.calibration.RULES` names them.
-        calibration_share: Of the normal images, the share held out for the threshold, where the data do not say.
+        calibration_share: Of the normal images, the share held out for the threshold, where the data do not say. None:
+            a fifth, or for the standard detector, where a fifth is too few for the rate, `folds` instead.
         preset: One of the detector's ready-made settings, such as "fast": its arguments, where the detector is named,
             and how it is trained, where `training` does not say.
         folds: Instead of holding images out: fit so many times, each time scoring the fold left out, and once more on
             all. All images train and all set the threshold, which then is steadier, and promises less. For few images.
+            None: 10 where the standard detector has nothing to train and a fifth of the images is too few for the rate.
         motion: Images are frames of video, and each is judged together with its motion. None: where the detector asks
             for it. A number: so, and a displacement of so many pixels becomes 1 in place of what the data show.
         training: Budget, batch size, seed, precision and devices.
@@ -94,7 +97,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         pixel_limit: PositiveInt = PIXEL_LIMIT,
         false_alarm_rate: float = 0.01,
         rule: str = "conformal",
-        calibration_share: ProperShare = 0.2,
+        calibration_share: ProperShare | None = None,
         folds: Annotated[int, Ge(2)] | None = None,
         preset: str | None = None,
         motion: bool | PositiveFloat | None = None,
@@ -143,7 +146,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         fabric.launch()
         # Every process trains, the first one reports.
         observe = observe if fabric.is_global_zero else None
-        manifest = split_for_fit(manifest, self.held_out_share, options.seed)
+        fold_count = self._fold_count(manifest, detector)
+        manifest = split_for_fit(manifest, self._share_beside(fold_count), options.seed)
         data_options = self._data_options(strict=strict, observe=observe)
         preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
         good = replace(
@@ -151,7 +155,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         )
         preprocessing = replace(preprocessing, appearance=Appearance.of(good, preprocessing.still_window))
         usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
-        folds = [] if self.folds is None else deal_folds(usable, self.folds, seed=options.seed)
+        folds = self._dealt(usable, fold_count, options.seed)
 
         def fitted(detector: Detector, images: Batches, folder: Path | None, observe: Observer | None) -> Scorer:
             training, validation = with_validation(images, options)
@@ -161,14 +165,14 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
         scorer = fitted(detector, store, run_folder, observe)
         unseen: Iterable[Piece | Failure] = ()  # with folds, the detector has seen all
-        if self.folds is None:
+        if folds:
+            scored = self._cross_scored(detector, store, usable, folds, fitted, run_folder, observe)
+        else:
             calibration = manifest.select(split="calibration")
             unseen = some_of(calibration, scorer.reader)
             progress = reporting(observe, "scoring")
             scored = scorer.score(calibration, pictures=False, strict=strict, on_progress=progress)
-        else:
-            scored = self._cross_scored(detector, store, usable, folds, fitted, run_folder, observe)
-        self.calibration_, unread = self._calibrated(scored, detector)
+        self.calibration_, unread = self._calibrated(scored, detector, folds)
         self.detector_ = detector
         self.preprocessing_ = preprocessing
         self.journal_ = detector.journal
@@ -181,7 +185,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         ]
         record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
         fit_seconds = round(time.monotonic() - started, 2)
-        self.options_ = record | self._calibration_record(manifest, store) | {"fit_seconds": fit_seconds}
+        self.options_ = record | self._calibration_record(manifest, store, folds) | {"fit_seconds": fit_seconds}
         self.is_main_process_ = fabric.is_global_zero
         return self
 
@@ -210,7 +214,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def split_as_fitted(self, X: Any) -> Manifest:
         """The records of what it was fitted on, each with the split that `fit` gave it."""
-        return split_for_fit(self._manifest(X), self.held_out_share, self._training().seed)
+        return split_for_fit(self._manifest(X), self.held_out_share, self.options_["training"]["seed"])
 
     def scorer(self) -> Scorer:
         """The fitted detector with its preprocessing."""
@@ -219,8 +223,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     @property
     def held_out_share(self) -> float | None:
-        """Share of the normal images held out for the threshold; None where every fold has its turn."""
-        return self.calibration_share if self.folds is None else None
+        """Share of the normal images that the fit held out for the threshold; None where every fold had its turn."""
+        check_is_fitted(self, "detector_")
+        return self._share_beside(self.options_["folds"])
 
     @property
     def wants_motion(self) -> bool:
@@ -299,7 +304,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.check()
         manifest = opened(X, motion=self.wants_motion)
         detector, options = self._chosen(manifest)
-        manifest = split_for_fit(manifest, self.held_out_share, options.seed)
+        fold_count = self._fold_count(manifest, detector)
+        manifest = split_for_fit(manifest, self._share_beside(fold_count), options.seed)
         data_options = replace(self._data_options(strict=strict), cache=None)
         started = time.monotonic()
         preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
@@ -307,17 +313,18 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
         findings = check_window(store)
         usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
+        folds = self._dealt(usable, fold_count, options.seed)
         cost = cost_of_fit(
             detector,
             preprocessing,
             store,
-            manifest.select(split="calibration") if self.folds is None else usable,
+            usable if folds else manifest.select(split="calibration"),
             options,
-            folds=[] if self.folds is None else deal_folds(usable, self.folds, seed=options.seed),
+            folds=folds,
             reading_seconds=reading_seconds,
         )
         return plan_result(
-            record | self._calibration_record(manifest, store),
+            record | self._calibration_record(manifest, store, folds),
             cost,
             findings,
             (*notes_on(manifest, store), *self._notes_on_choice(detector)),
@@ -381,6 +388,22 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             detector = self._named()
         return detector, options if preset is None else preset_of(type(detector), preset).completing(options)
 
+    def _fold_count(self, manifest: Manifest, detector: Detector) -> int | None:
+        """Folds to fit: as asked for; where nothing is said, for the standard detector, as the count of images asks."""
+        is_said = self.folds is not None or self.calibration_share is not None
+        if is_said or self.detector != STANDARD or detector.phases():  # to train it again would take long
+            return self.folds
+        return folds_for(manifest, self.false_alarm_rate)
+
+    def _dealt(self, usable: Manifest, fold_count: int | None, seed: int) -> list[list[int]]:
+        if fold_count is None:
+            return []
+        # Images that cannot be read have been left out since they were counted.
+        return (deal_at_most if self.folds is None else deal_folds)(usable, fold_count, seed=seed)
+
+    def _share_beside(self, fold_count: int | None) -> float | None:
+        return (self.calibration_share or CALIBRATION_SHARE) if fold_count is None else None
+
     def _notes_on_choice(self, detector: Detector) -> tuple[str, ...]:
         untrained = self.detector == STANDARD and isinstance(detector, FusedFeatures) and not has_weights()
         return (UNTRAINED_NOTE,) if untrained else ()
@@ -408,10 +431,10 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             on_progress=reporting(observe, "reading"),
         )
 
-    def _calibration_record(self, manifest: Manifest, store: Store) -> dict[str, Any]:
+    def _calibration_record(self, manifest: Manifest, store: Store, folds: Sequence[Sequence[int]]) -> dict[str, Any]:
         return {
-            "calibration_images": len(store if self.folds is not None else manifest.select(split="calibration")),
-            "folds": self.folds,
+            "calibration_images": len(store if folds else manifest.select(split="calibration")),
+            "folds": len(folds) or None,
             "rule": self.rule,
             "false_alarm_rate": self.false_alarm_rate,
         }
@@ -439,7 +462,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
             yield from scorer.score(images, pictures=False, on_progress=reporting(of_fold, "scoring"))
 
-    def _calibrated(self, items: Iterable[Scored | Failure], detector: Detector) -> tuple[Calibration, list[Failure]]:
+    def _calibrated(
+        self, items: Iterable[Scored | Failure], detector: Detector, folds: Sequence[Sequence[int]]
+    ) -> tuple[Calibration, list[Failure]]:
         """The thresholds that scores of held-out items set, and what could not be read."""
         scores, maxima, pixels, unread = [], [], [], []
         for item in items:
@@ -460,7 +485,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             pixel_maxima=np.array(maxima) if maxima else None,
             pixel_median=float(np.median(np.concatenate(pixels))) if pixels else None,
             degrees_of_freedom=detector.degrees_of_freedom,
-            folds=self.folds,
+            folds=len(folds) or None,
         )
         return calibration, unread
 
@@ -487,7 +512,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 np.array([item.score for item in items]),
                 labels,
             ),
-            folds=self.folds,
+            folds=self.options_["folds"],
         )
         return calibration, unread
 

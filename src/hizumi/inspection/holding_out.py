@@ -1,0 +1,29 @@
+"""Which normal images set the threshold: a share that is held out, or, where these are few, all of them by folds."""
+
+from dataclasses import replace
+
+from hizumi.calibration.conformal import images_needed
+from hizumi.data import Manifest, deal_folds
+from hizumi.data.splitting import count_different
+
+CALIBRATION_SHARE = 0.2
+FOLDS = 10
+
+
+def folds_for(manifest: Manifest, false_alarm_rate: float) -> int | None:
+    """How many folds are to set the threshold; None where a share that is held out can promise the rate.
+
+    None, too, where the data mark what is held out, and where there are no two different images or groups.
+    """
+    if any(record.split == "calibration" for record in manifest.records):
+        return None
+    normal = replace(manifest, records=tuple(r for r in manifest.records if r.label == 0 and r.split != "test"))
+    if int(CALIBRATION_SHARE * len(normal)) >= images_needed(false_alarm_rate):
+        return None
+    most = min(FOLDS, count_different(normal))
+    return most if most > 1 else None
+
+
+def deal_at_most(manifest: Manifest, count: int, *, seed: int) -> list[list[int]]:
+    """Indices of all records in `count` folds, or in as many as there are different images or groups."""
+    return deal_folds(manifest, max(2, min(count, count_different(manifest))), seed=seed)

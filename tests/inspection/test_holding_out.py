@@ -1,0 +1,86 @@
+"""Who sets the threshold: a share held out, or all by folds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hizumi import Inspector
+from hizumi.data import open_source
+from hizumi.errors import DataError
+from hizumi.inspection.holding_out import deal_at_most, folds_for
+from hizumi.inspection.unseen import held_out
+from hizumi.training import TrainingOptions
+
+
+def rows(count: int, seed: int = 0, columns: int = 5) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, columns))
+
+
+@pytest.mark.parametrize(
+    ("count", "rate", "folds"),
+    [(494, 0.01, 10), (495, 0.01, None), (94, 0.05, 10), (95, 0.05, None), (7, 0.05, 7), (2, 0.05, 2), (1, 0.05, None)],
+)
+def test_folds_where_a_fifth_cannot_promise_the_rate(count: int, rate: float, folds: int | None) -> None:
+    assert folds_for(open_source(rows(count)), rate) == folds
+
+
+def test_what_counts_are_different_normal_images_without_a_marked_split() -> None:
+    manifest = open_source(rows(60))
+    in_groups = replace(
+        manifest, records=tuple(replace(r, group=str(index % 4)) for index, r in enumerate(manifest.records))
+    )
+    assert folds_for(in_groups, 0.01) == 4
+    half_bad = replace(
+        manifest, records=tuple(replace(r, label=index % 2) for index, r in enumerate(manifest.records[:16]))
+    )
+    assert folds_for(half_bad, 0.01) == 8
+    marked = replace(
+        manifest,
+        records=tuple(replace(r, split="calibration" if i < 9 else "train") for i, r in enumerate(manifest.records)),
+    )
+    assert folds_for(marked, 0.01) is None
+
+
+def test_only_the_standard_detector_asks_for_folds_by_itself() -> None:
+    X = rows(60)
+    found = {
+        "standard": Inspector().fit(X),
+        "named": Inspector("mahalanobis").fit(X),
+        "share": Inspector(calibration_share=0.3).fit(X),
+        "folds": Inspector(folds=3).fit(X),
+    }
+    assert {name: i.options_["folds"] for name, i in found.items()} == {
+        "standard": 10,
+        "named": None,
+        "share": None,
+        "folds": 3,
+    }
+    assert {name: len(i.calibration_.scores) for name, i in found.items()} == {
+        "standard": 60,
+        "named": 12,
+        "share": 18,
+        "folds": 60,
+    }
+    assert found["standard"].calibration_.threshold.promised_rate is None
+    assert "9 of 10 folds" in found["standard"].calibration_.promise()
+
+
+def test_what_cannot_be_read_leaves_fewer_folds() -> None:
+    assert sorted(map(sorted, deal_at_most(open_source(rows(9)), 10, seed=0))) == [[index] for index in range(9)]
+    assert len(deal_at_most(open_source(rows(40)), 10, seed=0)) == 10
+
+
+def test_what_was_fitted_by_folds_is_not_evaluated_on() -> None:
+    manifest = open_source(rows(40))
+    with pytest.raises(DataError, match="all of it was used in the fit"):
+        held_out(Inspector().fit(manifest), manifest)
+
+
+def test_false_alarms_by_folds_are_about_those_asked_for() -> None:
+    # Of a fifth of 60 rows the largest of 12 would decide, at 1 / 13 on average whatever was asked.
+    shares = []
+    for seed in range(6):
+        inspector = Inspector(false_alarm_rate=0.05, training=TrainingOptions(seed=seed)).fit(rows(60, seed))
+        shares.append(float((inspector.predict(rows(500, seed + 1000)) == -1).mean()))
+    assert 0.02 < np.mean(shares) < 0.08, shares
