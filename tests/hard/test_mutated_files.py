@@ -101,7 +101,7 @@ def _measured(what: str, path: Path, count: int, read: Callable[[Path], None], c
     kinds = sorted({error.partition(":")[0] for error in foreign})
     catalogue(
         what,
-        f"{refused:,} refused, {len(foreign)} foreign errors {' '.join(kinds)}, slowest {slowest:.2f} s",
+        f"{refused:,} refused, {len(foreign)} foreign errors{''.join(f' {kind}' for kind in kinds)}, slowest {slowest:.2f} s",
         mark=f"0 foreign, {SLOWEST_SECONDS:.0f} s",
         holds=not foreign and slowest <= SLOWEST_SECONDS,
     )
