@@ -11,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from hizumi import generation, inspection, runtime
+from hizumi import generation, inspection
 from hizumi.cli import main
+from hizumi.export import export
 from hizumi.runtime.command import main as run_exported
 from hizumi.storage.archive import kind_of
 from tests.hard.conftest import save_pictures
 from tests.inspection.crafted import crafted
 from tests.inspection.test_earlier import BUNDLES, images, table
 
-NAMES = ("mahalanobis_rows", "reconstruction", "ganomaly", "ensemble", "vae_model", "pix2pix_model", "mahalanobis.onnx")
+EXPORTED = "mahalanobis.onnx"
+NAMES = ("mahalanobis_rows", "reconstruction", "ganomaly", "ensemble", "vae_model", "pix2pix_model", EXPORTED)
 COUNT, SLOWEST_SECONDS = 3_000, 5.0
 COMMANDS = {
     "detector": (
@@ -77,8 +79,9 @@ def _words(folder: Path, name: str) -> dict[str, str]:
         save_pictures(folder / "labelled" / "test" / kind, images())
     np.savetxt(folder / "rows.csv", table(), delimiter=",")
     (folder / "out").mkdir(exist_ok=True)
-    whole = folder / ("rows.csv" if "rows" in name else "labelled")
-    good = whole if "rows" in name else whole / "test" / "good"
+    has_rows = name in ("mahalanobis_rows", EXPORTED)
+    whole = folder / ("rows.csv" if has_rows else "labelled")
+    good = whole if has_rows else whole / "test" / "good"
     return {"bundle": f"{folder / 'x.hizumi'}", "out": f"{folder / 'out'}", "data": f"{good}", "labelled": f"{whole}"}
 
 
@@ -90,8 +93,7 @@ def _renewed(source: Path, target: Path) -> None:
         case "detector":
             inspection.save(inspection.load(source), target)
         case _:
-            runtime.load(source)
-            target.write_bytes(source.read_bytes())
+            export(inspection.load(BUNDLES / "mahalanobis_rows.hizumi"), target, table())
 
 
 def _ended(words: list[str]) -> tuple[str, float]:

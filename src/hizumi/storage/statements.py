@@ -92,7 +92,7 @@ PARITY = fields(
         "torch_auroc": optional(RATE),
         "graph_auroc": optional(RATE),
     },
-    others=anything,
+    later={"rounding": mapping(number(0)), "borderline": whole(), "error": number(0), "as_fitted": boolean},
 )
 PORTS = items(fields({"name": text, "shape": items(anything, 0, 8), "dtype": text, "meaning": text}), 1, 100)
 HEADER = {"format": whole(1), "hizumi": text, "members": mapping(text)}
