@@ -61,7 +61,7 @@ def test_limits_of_memory_where_statistics_alone_are_fitted(tmp_path: Path, cata
     wrong = {place: ending for place, ending in endings.items() if not ending[1]}
     done = sum(code == 0 for code, _, _ in endings.values())
     catalogue(
-        f"{len(FEWER_STEPS_GIB)} limits of memory, from 0.6 to 2 GiB, fits of statistics alone: {', '.join(STATISTICS)}",
+        f"8 limits of memory, from 0.6 to 2 GiB, where statistics alone are fitted: {', '.join(STATISTICS)}",
         f"{done} done, {len(endings) - done - len(wrong)} ended in one line, "
         f"{len(wrong)} in a traceback, a signal or an accusation{'' if not wrong else f': {wrong}'}",
         mark="no traceback, no file accused",
@@ -99,8 +99,9 @@ def test_no_more_memory_is_taken_for_more_pictures(
         assert os.waitstatus_to_exitcode(status) == 0
         peaks[count] = usage.ru_maxrss / 1024
     few, many = PICTURES
+    what = {"evaluate": "Evaluation", "compare": "Comparison"}[command]
     catalogue(
-        f"{'Evaluation' if command == 'evaluate' else 'Comparison'} of {few} and of {many} pictures of one megapixel, with masks",
+        f"{what} of {few} and of {many} pictures of one megapixel, with masks",
         f"{peaks[few]:,.0f} and {peaks[many]:,.0f} MiB at most",
         mark="at most 15 % more for four times as many",
         holds=peaks[many] <= 1.15 * peaks[few],
