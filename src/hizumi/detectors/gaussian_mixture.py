@@ -89,12 +89,12 @@ def _of_a_plan(training_rows: np.ndarray, most: int, floor: float) -> "Mixture":
 
     A round takes time as the Gaussians are many, and so, roughly, are the rounds.
     """
-    taken, by_squares = 0.0, []
+    seconds: dict[int, float] = {}
     for components in sorted({math.ceil(most / 2), most}):
         began = time.monotonic()
         mixture = _mixture(training_rows, components, floor, starts=1)
-        taken += time.monotonic() - began
-        by_squares.append((time.monotonic() - began) / components**2)
-    whole = STARTS * sum(components**2 for components in range(1, most + 1)) * float(np.mean(by_squares))
-    leave_out(max(0.0, whole - taken))
+        seconds[components] = time.monotonic() - began
+    by_square = float(np.mean([taken / components**2 for components, taken in seconds.items()]))
+    whole = STARTS * by_square * sum(components**2 for components in range(1, most + 1))
+    leave_out(max(0.0, whole - sum(seconds.values())))
     return mixture

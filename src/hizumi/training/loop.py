@@ -20,6 +20,7 @@ from hizumi.errors import DataError, ShortageError, UsageError, is_shortage
 from hizumi.networks import lay_out
 from hizumi.storage.locks import held
 from hizumi.training.checkpoint import load_checkpoint, save_checkpoint
+from hizumi.training.identity import identity_of, names_of
 from hizumi.training.journal import Journal, check_journal
 from hizumi.training.losses import Losses, mean_of
 from hizumi.training.options import Budget, TrainingOptions
@@ -78,7 +79,7 @@ def fit(
     kept = run_folder if fabric.is_global_zero else None
     budgets = options.budgets([model.default_budget for model in phases])
     with nullcontext() if kept is None else held(kept), torch.random.fork_rng():
-        run = _identity_of(phases, source, options, fabric)
+        run = identity_of(phases, source, options, fabric.world_size)
         if run_folder is not None:
             check_journal(run_folder / JOURNAL, run)  # in all processes, so that none waits for one that was refused
         journal = Journal(None if kept is None else kept / JOURNAL, run)
@@ -86,32 +87,11 @@ def fit(
             torch.manual_seed(seed_for("networks", options.seed, number))
             model.prepare(source.shape).to(fabric.device)
             checkpoint = run_folder / f"phase-{number}.safetensors" if run_folder else None
-            name = _names(phases)[number]
+            name = names_of(phases)[number]
             phase = _Phase(model, source, options, budget, name, checkpoint, fabric, journal, observe)
             with trusted():
                 phase.run(validation)
     return journal
-
-
-def _names(phases: Sequence[Trainable]) -> list[str]:
-    names = [type(model).__name__ for model in phases]
-    return [f"{number} {name}" for number, name in enumerate(names, 1)] if len(names) > 1 else names
-
-
-def _identity_of(
-    phases: Sequence[Trainable], source: Batches, options: TrainingOptions, fabric: "Fabric"
-) -> dict[str, Any]:
-    """What a run must share with the one whose journal it goes on with; a budget may be longer."""
-    return {
-        "phases": _names(phases),
-        "seed": options.seed,
-        "batch_size": [options.batch_size or model.default_batch_size for model in phases],
-        "accumulation": options.accumulation,
-        "precision": options.precision,
-        "processes": fabric.world_size,
-        "items": len(source),
-        "shape": list(source.shape),
-    }
 
 
 class _Phase:
