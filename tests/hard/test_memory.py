@@ -61,7 +61,7 @@ def test_limits_of_memory_where_statistics_alone_are_fitted(tmp_path: Path, cata
     wrong = {place: ending for place, ending in endings.items() if not ending[1]}
     done = sum(code == 0 for code, _, _ in endings.values())
     catalogue(
-        f"8 limits of memory, from 0.6 to 2 GiB, where statistics alone are fitted: {', '.join(STATISTICS)}",
+        f"{len(FEWER_STEPS_GIB)} limits of memory, from 0.6 to 2 GiB, fits without training: {', '.join(STATISTICS)}",
         f"{done} done, {len(endings) - done - len(wrong)} ended in one line, "
         f"{len(wrong)} in a traceback, a signal or an accusation{'' if not wrong else f': {wrong}'}",
         mark="no traceback, no file accused",
