@@ -19,7 +19,7 @@ from hizumi.detectors import FAnoGAN, FAnoGANEncoding
 from hizumi.models import DCGAN
 from hizumi.runs.folder import REQUEST, discard_checkpoints
 from hizumi.training import Budget, TrainingOptions
-from tests.hard.conftest import hizumi_process, run_hizumi, save_pictures, stripes
+from tests.hard.conftest import hizumi_process, run_hizumi, save_pictures, stripes, usage_of
 
 POINTS = 20
 WRITES, STEPS = 100, 6
@@ -41,9 +41,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("kind", FITS)
 def test_kill_minus_nine_and_resume(kind: str, pictures: Path, tmp_path: Path, catalogue: Callable[..., None]) -> None:
-    straight = hizumi_process(*_command(FITS[kind], pictures, tmp_path / "straight.hizumi"))
-    _, status, usage = os.wait4(straight.pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    usage = usage_of(hizumi_process(*_command(FITS[kind], pictures, tmp_path / "straight.hizumi")))
     lasted = usage.ru_utime + usage.ru_stime
     expected = _trained(tmp_path / "straight.hizumi")
     killed, equal, wrong = 0, 0, []

@@ -1,6 +1,5 @@
 """Too little memory, step by step; and how much evaluations take as images become more."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.hard.conftest import hizumi_process, run_hizumi, save_pictures, stripes
+from tests.hard.conftest import hizumi_process, run_hizumi, save_pictures, stripes, usage_of
 
 STEPS_GIB = np.linspace(0.3, 3.0, 18)
 ACCUSATIONS = ("damaged", "copy it again", "cut short", "export it again", "is not a hizumi bundle")
@@ -95,9 +94,7 @@ def test_no_more_memory_is_taken_for_more_pictures(
     for count in PICTURES:
         given = [bundle, tmp_path / str(count)] if command == "evaluate" else [tmp_path / str(count), "-d", "pca"]
         process = hizumi_process(command, *given, "-o", tmp_path / f"{count}-report")
-        _, status, usage = os.wait4(process.pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
-        peaks[count] = usage.ru_maxrss / 1024
+        peaks[count] = usage_of(process).ru_maxrss / 1024
     few, many = PICTURES
     what = {"evaluate": "Evaluation", "compare": "Comparison"}[command]
     catalogue(
