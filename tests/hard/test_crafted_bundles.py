@@ -74,7 +74,8 @@ def test_crafted_bundles_through_every_command(tmp_path: Path, catalogue: Callab
         f"{COUNT:,} crafted bundles of {len(NAMES)} kinds through all commands that take one",
         f"{endings['refused']:,} refused in one line, {endings['done']:,} used, {len(wrong)} ended otherwise; slowest "
         f"refusal {slowest:.1f} s of CPU, largest {largest} MB more memory than any command before; "
-        + ", ".join(f"{name} {count:,}" for name, count in counts.items()),
+        + ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        + "".join(f"; {each.replace('|', '/')}" for each in wrong[:3]),
         mark=f"0 otherwise, {SLOWEST_SECONDS:.0f} s, {LARGEST_MB} MB",
         holds=not wrong,
     )
