@@ -1,6 +1,10 @@
+import json
+
 import pytest
 
 from hizumi.inspection import load
+from tests.inspection.crafted import read, sealed
+from tests.inspection.test_earlier import BUNDLES
 
 
 def test_calibrate_changes_the_threshold_and_nothing_else(hizumi, bundle):
@@ -55,3 +59,16 @@ def test_info_tells_what_the_bundle_knows(hizumi, bundle):
     assert outcome.json["threshold"] == inspector.calibration_.threshold.value
     assert outcome.json["options"] == inspector.options_
     assert inspector.calibration_.promise() in " ".join(outcome.err.split())
+
+
+def test_info_on_an_exported_bundle_of_an_earlier_version(hizumi, tmp_path):
+    earlier = BUNDLES / "mahalanobis.onnx.hizumi"
+    assert "2.0e-15 of the largest value" in hizumi("info", earlier).out
+    header, members = read(earlier)
+    for name, value in {"as_fitted": "yes", "borderline": -1, "rounding": None, "error": [], "surprise": 1}.items():
+        statements = json.loads(members[header])
+        statements["parity"][name] = value
+        (tmp_path / "a.hizumi").write_bytes(sealed(header, statements, dict(members)))
+        outcome = hizumi("info", tmp_path / "a.hizumi")
+        assert outcome.code == 2
+        assert f"parity.{name}" in outcome.err

@@ -1,16 +1,18 @@
 """Too little memory, step by step; and how much evaluations take as images become more."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from tests.hard.conftest import hizumi_process, run_hizumi, save_pictures, stripes
+from tests.hard.conftest import hizumi_process, run_hizumi, save_pictures, stripes, usage_of
 
 STEPS_GIB = np.linspace(0.3, 3.0, 18)
 ACCUSATIONS = ("damaged", "copy it again", "cut short", "export it again", "is not a hizumi bundle")
+STATISTICS = ("mahalanobis", "gaussian_mixture", "one_class_svm", "fused_features")
+FEWER_STEPS_GIB = np.linspace(0.6, 2.0, 8)
 SIDE = 1024
 PICTURES = (40, 160)
 
@@ -46,7 +48,30 @@ def test_limits_of_memory(tmp_path: Path, catalogue: Callable[..., None]) -> Non
     )
 
 
-def test_evaluations_take_no_more_memory_for_more_pictures(tmp_path: Path, catalogue: Callable[..., None]) -> None:
+def test_limits_of_memory_where_statistics_alone_are_fitted(tmp_path: Path, catalogue: Callable[..., None]) -> None:
+    save_pictures(tmp_path / "good", stripes(np.random.default_rng(0), 60, 512))
+    endings = {}
+    for gib in FEWER_STEPS_GIB:
+        for detector in STATISTICS:
+            bundle = tmp_path / f"{detector}-{gib:.2f}.hizumi"
+            ended = run_hizumi("fit", tmp_path / "good", "-d", detector, "-o", bundle, limit_bytes=int(gib * 2**30))
+            accused = any(words in ended.out + ended.err for words in ACCUSATIONS)
+            endings[detector, gib] = (ended.code, ended.is_clean and not accused, ended.err[-300:])
+    wrong = {place: ending for place, ending in endings.items() if not ending[1]}
+    done = sum(code == 0 for code, _, _ in endings.values())
+    catalogue(
+        f"{len(FEWER_STEPS_GIB)} limits of memory, from 0.6 to 2 GiB, fits without training: {', '.join(STATISTICS)}",
+        f"{done} done, {len(endings) - done - len(wrong)} ended in one line, "
+        f"{len(wrong)} in a traceback, a signal or an accusation{'' if not wrong else f': {wrong}'}",
+        mark="no traceback, no file accused",
+        holds=not wrong,
+    )
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_no_more_memory_is_taken_for_more_pictures(
+    command: str, tmp_path: Path, catalogue: Callable[..., None]
+) -> None:
     generator = np.random.default_rng(0)
     bundle = tmp_path / "parts.hizumi"
     mask = np.zeros((SIDE, SIDE), dtype=bool)
@@ -67,13 +92,13 @@ def test_evaluations_take_no_more_memory_for_more_pictures(tmp_path: Path, catal
     assert run_hizumi("fit", tmp_path / "40", "-d", "pca", "-o", bundle).code == 0
     peaks = {}
     for count in PICTURES:
-        process = hizumi_process("evaluate", bundle, tmp_path / str(count), "-o", tmp_path / f"{count}-evaluation")
-        _, status, usage = os.wait4(process.pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
-        peaks[count] = usage.ru_maxrss / 1024
+        given = [bundle, tmp_path / str(count)] if command == "evaluate" else [tmp_path / str(count), "-d", "pca"]
+        process = hizumi_process(command, *given, "-o", tmp_path / f"{count}-report")
+        peaks[count] = usage_of(process).ru_maxrss / 1024
     few, many = PICTURES
+    what = {"evaluate": "Evaluation", "compare": "Comparison"}[command]
     catalogue(
-        f"Evaluation of {few} and of {many} pictures of one megapixel, with masks",
+        f"{what} of {few} and of {many} pictures of one megapixel, with masks",
         f"{peaks[few]:,.0f} and {peaks[many]:,.0f} MiB at most",
         mark="at most 15 % more for four times as many",
         holds=peaks[many] <= 1.15 * peaks[few],

@@ -98,10 +98,10 @@ def _measured(what: str, path: Path, count: int, read: Callable[[Path], None], c
         except Exception as error:  # whatever it is, it should have been one of ours
             foreign.append(f"{type(error).__name__}: {error}")
         slowest = max(slowest, time.monotonic() - began)
-    kinds = sorted({error.partition(":")[0] for error in foreign})
+    kinds = "".join(f" {kind}" for kind in sorted({error.partition(":")[0] for error in foreign}))
     catalogue(
         what,
-        f"{refused:,} refused, {len(foreign)} foreign errors {' '.join(kinds)}, slowest {slowest:.2f} s",
+        f"{refused:,} refused, {len(foreign)} foreign errors{kinds}, slowest {slowest:.2f} s",
         mark=f"0 foreign, {SLOWEST_SECONDS:.0f} s",
         holds=not foreign and slowest <= SLOWEST_SECONDS,
     )

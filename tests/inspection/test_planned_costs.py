@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from hizumi.data.stream import as_source
+from hizumi.detectors import GaussianMixture, gaussian_mixture
 from hizumi.errors import ShortageError
 from hizumi.inspection import Inspector
 from hizumi.models import Autoencoder
 from hizumi.runs import planning
-from hizumi.runs.planning import of_more
+from hizumi.runs.planning import cost_of_statistics, of_more
 from hizumi.training import Budget, TrainingOptions
 
 ATTEMPTS = 3
@@ -106,6 +109,29 @@ def test_trials_of_few_items_are_extrapolated_without_what_happens_once(monkeypa
     assert of_more(work(lambda count: 1e-4 * count**2), 1000, 16).seconds == pytest.approx(100)
     assert of_more(work(lambda count: 0.001 * count), 60, 16).seconds == pytest.approx(0.06)
     assert done == [16, 16, 32, 60]
+
+
+@pytest.mark.parametrize(
+    "rounds", [lambda count: 9.0, lambda count: 13 * (20_000 / count) ** 0.6, lambda count: count**0.3]
+)
+def test_rounds_of_an_estimate_are_counted_on_many_items(
+    rounds: Callable[[int], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    mixture = gaussian_mixture._mixture
+    monkeypatch.setattr(planning.time, "monotonic", lambda: clock[0])
+
+    def timed(rows: np.ndarray, components: int, floor: float, starts: int) -> object:
+        # A mixture of one Gaussian is there at once; of more, the rounds become more.
+        clock[0] += starts * len(rows) * components * (2 + (rounds(len(rows)) - 2) * (components - 1) / 4) * 1e-6
+        return mixture(rows[:40], components, floor, 1)
+
+    monkeypatch.setattr(gaussian_mixture, "_mixture", timed)
+    table = as_source(torch.randn(20_000, 3, generator=torch.Generator().manual_seed(0)), "test")
+    foretold = cost_of_statistics(GaussianMixture(), table, 20_000).seconds
+    began = clock[0]
+    GaussianMixture().fit(table)
+    assert foretold == pytest.approx(clock[0] - began, rel=0.3)
 
 
 def test_a_dry_run_stops_short_of_the_size_that_it_warns_of(monkeypatch: pytest.MonkeyPatch) -> None:

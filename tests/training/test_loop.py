@@ -1,5 +1,6 @@
 """The loop: budgets, resuming after a real kill -9, divergence, early stopping, precision."""
 
+import json
 import math
 import signal
 import subprocess
@@ -328,7 +329,7 @@ def test_resume_after_kill_minus_nine_is_bit_equal(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not (killed / "done.safetensors").exists()
-    steps_before = journal.read_text().count("\n")
+    steps_before = journal.read_text().count("\n") - 1
     assert steps_before < 30
 
     assert run(killed, "fast").wait(120) == 0
@@ -336,7 +337,7 @@ def test_resume_after_kill_minus_nine_is_bit_equal(tmp_path: Path) -> None:
     assert one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in one)
     # The journal tells of every step once.
-    lines = [line.split('"step": ')[1].split(",")[0] for line in journal.read_text().splitlines()]
+    lines = [line.split('"step": ')[1].split(",")[0] for line in journal.read_text().splitlines()[1:]]
     assert [int(line) for line in lines] == list(range(1, 31))
 
 
@@ -404,8 +405,9 @@ def test_a_crash_at_any_point_of_writing_ends_in_equal_weights_and_journal(
     for key, value in straight.state_dict().items():
         assert torch.equal(value, crashed.state_dict()[key]), key
     assert without_seconds(tmp_path / "crashed") == without_seconds(tmp_path / "straight")
-    lines = (tmp_path / "crashed" / "journal.jsonl").read_text().splitlines()
-    assert len(lines) == 8  # every one of them whole
+    lines = [json.loads(line) for line in (tmp_path / "crashed" / "journal.jsonl").read_text().splitlines()]
+    assert [*lines[0]] == ["run"]
+    assert [line["step"] for line in lines[1:]] == [*range(1, 9)]  # every one of them whole
 
 
 def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path: Path) -> None:
@@ -415,3 +417,32 @@ def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path: Path) 
         fit([Line()], DATA, replace(options, seed=1), run_folder=tmp_path)
     with pytest.raises(UsageError, match=r"another items \(24, now 20\)"):
         fit([Line()], DATA[:20], options, run_folder=tmp_path)
+
+
+def test_a_journal_of_another_run_is_never_appended_to(tmp_path: Path) -> None:
+    options = TrainingOptions(budget=Budget(steps=2), batch_size=8)
+    fit([Line()], DATA, options, run_folder=tmp_path)
+    (tmp_path / "phase-0.safetensors").unlink()  # as after a kill before the first checkpoint
+    journal = tmp_path / "journal.jsonl"
+    before = journal.read_bytes()
+    others = {
+        r"seed \(0, now 1\)": ([Line()], DATA, replace(options, seed=1)),
+        r"batch_size \(\[8\], now \[4\]\)": ([Line()], DATA, replace(options, batch_size=4)),
+        r"phases \(\['Line'\], now \['VAE'\]\)": ([VAE(width=8, latent=2)], DATA, options),
+        r"items \(24, now 20\)": ([Line()], DATA[:20], options),
+    }
+    for named, (phases, data, asked) in others.items():
+        with pytest.raises(UsageError, match=rf"journal .* is of a run with another {named}; resume with the same"):
+            fit(phases, data, asked, run_folder=tmp_path)
+        assert journal.read_bytes() == before
+    # The same run may go on for longer; lines without an identity, and a half-written one, are nobody's.
+    fit([Line()], DATA, replace(options, budget=Budget(steps=3)), run_folder=tmp_path)
+    assert [record["step"] for record in without_seconds(tmp_path)] == [1, 2, 3]
+    (tmp_path / "phase-0.safetensors").unlink()
+    journal.write_bytes(journal.read_bytes().partition(b"\n")[2])
+    with pytest.raises(UsageError, match=r"another phases \(None, now \['Line'\]\), seed \(None, now 0\)"):
+        fit([Line()], DATA, options, run_folder=tmp_path)
+    journal.write_bytes(before[:9])
+    fit([Line()], DATA, options, run_folder=tmp_path)
+    assert [record["step"] for record in without_seconds(tmp_path)] == [1, 2]
+    assert journal.read_bytes().startswith(before.partition(b"\n")[0])

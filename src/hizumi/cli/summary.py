@@ -107,19 +107,20 @@ def show_model(console: "Console", modeller: "Modeller") -> None:
 
 
 def show_parity(console: "Console", parity: Mapping[str, Any]) -> None:
-    """How an exported graph compares with the detector in torch."""
+    """How an exported graph compares with the detector in torch, as far as earlier versions have measured it."""
+    rounding: Mapping[str, float] = parity.get("rounding", {})
     rows = [["Compared", f"{parity['verdicts']} verdicts, of which {parity['changed']} change"]]
-    if parity["borderline"]:
+    if parity.get("borderline") and "error" in parity:
         near = f"{parity['borderline']} of them: score nearer to the threshold than {parity['error']:.1e}, the rounding"
         rows.append(["Borderline", near])
     for name, difference in parity["differences"].items():
-        own = f"{parity['rounding'][name]:.1e} in torch itself"
-        rows.append([f"Error of {name}", f"{difference:.1e} of the largest value, {own}"])
+        own = f", {rounding[name]:.1e} in torch itself" if name in rounding else ""
+        rows.append([f"Error of {name}", f"{difference:.1e} of the largest value{own}"])
     rows.append(["Rank agreement", f"{parity['rank']:.6f}"])
     if parity["torch_auroc"] is not None:
         rows.append(["AUROC", f"{parity['graph_auroc']:.4f}, {parity['torch_auroc']:.4f} in torch"])
     print_table(console, ["Export", ""], rows)
-    if not parity["as_fitted"]:
+    if not parity.get("as_fitted", True):
         console.print("These are not the data of the fit, so the threshold stays as it is.")
 
 

@@ -13,6 +13,7 @@ from hizumi.data import Failure, Manifest
 from hizumi.data.manifest import Unopened
 from hizumi.data.progress import Observer, reporting
 from hizumi.errors import DataError, RunError, UsageError
+from hizumi.export.footprint import memory_taken
 from hizumi.export.graph import Graph, Port
 from hizumi.export.parity import Parity
 from hizumi.export.quantising import quantised
@@ -74,6 +75,8 @@ def export(
     if precision == "int8":
         model = quantised(model, _samples(inspector, items.ranges))
     header = _header(inspector, graph, engine, precision)
+    if engine == "onnxruntime":
+        header["memory_bytes"] = memory_taken(_members(model, engine), graph.example().numpy())
     replay, test = _replayed(inspector, header, _members(model, engine), items, observe)
     _refuse_nan(header["detector"]["name"], replay, test)
     calibration = inspector.calibration_

@@ -16,6 +16,7 @@ import torch
 
 from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector
+from hizumi.detectors.abridged import abridged
 from hizumi.errors import ShortageError
 from hizumi.training import Budget, Trainable, TrainingOptions
 from hizumi.training.loop import fit, make_stream
@@ -35,6 +36,7 @@ class Trial:
 
     seconds: float
     peak_bytes: int
+    left_out_seconds: float = 0.0  # what repeats would have taken, which a trial does without
 
 
 def tried(work: Callable[[], Any]) -> Trial:
@@ -51,13 +53,14 @@ def tried(work: Callable[[], Any]) -> Trial:
     watcher.start()
     started = time.monotonic()
     try:
-        work()
+        with abridged() as left_out:
+            work()
     finally:
         seconds = time.monotonic() - started
         peak = max(peak, resident_bytes())
         done.set()
         watcher.join()
-    return Trial(seconds, peak)
+    return Trial(seconds, peak, sum(left_out))
 
 
 def of_more(work: Callable[[int], Any], count: int, first: int) -> Trial:
@@ -78,6 +81,8 @@ def of_more(work: Callable[[int], Any], count: int, first: int) -> Trial:
         [*trials.items()][-2:] if len(trials) > 1 else [(0, Trial(0.0, before)), (few, trials[few])]
     )
     seconds = _extrapolated(fewer, short.seconds, few, long.seconds, count)
+    if long.left_out_seconds:  # repeats of rounds, of which more items need no more: in proportion
+        seconds = (long.seconds + long.left_out_seconds) * count / few
     extra_bytes = _extrapolated(fewer, short.peak_bytes - before, few, long.peak_bytes - before, count)
     return Trial(seconds, before + int(extra_bytes))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from hizumi.calibration import Calibration
 from hizumi.preprocessing.preprocessing import Preprocessing, upgraded
-from hizumi.runtime.engines import start
+from hizumi.runtime.engines import UNSTATED_BYTES, start
 from hizumi.runtime.inspector import ExportedInspector
 from hizumi.storage.archive import read_archive
 from hizumi.storage.explained import explained
@@ -47,7 +47,9 @@ def revived(header: Mapping[str, Any], members: Mapping[str, bytes], threads: in
     shape, preprocessing = tuple(header["shape"]), Preprocessing.from_dict(header["preprocessing"])
     preprocessing.refuse_unfit(shape)
     return ExportedInspector(
-        engine=start(header["engine"], members, threads, header["precision"]),
+        engine=start(
+            header["engine"], members, threads, header["precision"], header.get("memory_bytes", UNSTATED_BYTES)
+        ),
         shape=shape,
         preprocessing_=preprocessing,
         calibration_=Calibration.from_dict(header["calibration"], arrays),

@@ -5,6 +5,7 @@ from hizumi.storage.schema import Rule, anything, boolean, choice, fields, items
 LARGEST_SIDE = 100_000  # pixels
 LARGEST_AREA = 100_000_000  # pixels; images of more are not decoded either
 LARGEST_CHANNELS = 10_000
+LARGEST_MEMORY = 2**34  # bytes: what a graph may state that it takes for a batch
 
 
 def shape(value: object, where: str) -> None:
@@ -92,7 +93,7 @@ PARITY = fields(
         "torch_auroc": optional(RATE),
         "graph_auroc": optional(RATE),
     },
-    others=anything,
+    later={"rounding": mapping(number(0)), "borderline": whole(), "error": number(0), "as_fitted": boolean},
 )
 PORTS = items(fields({"name": text, "shape": items(anything, 0, 8), "dtype": text, "meaning": text}), 1, 100)
 HEADER = {"format": whole(1), "hizumi": text, "members": mapping(text)}
@@ -136,6 +137,7 @@ EXPORTED: Rule = fields(
         "options": fields(RECORD | FITTED, others=anything),
         "calibration": CALIBRATION,
         "parity": PARITY,
-    }
+    },
+    later={"memory_bytes": whole(1, LARGEST_MEMORY)},
 )
 SCHEMAS = {"detector": DETECTOR, "model": MODEL, "exported": EXPORTED}

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
 from hizumi.arguments import check_arguments, clone
-from hizumi.errors import BundleError, UsageError
+from hizumi.errors import BundleError
 from hizumi.storage.files import write_atomically
 from hizumi.storage.weights import refuse_unfit
+from hizumi.training.identity import refuse_other
 from hizumi.training.trainable import Trainable
 
 MODULES_PER_TENSOR, FEWEST_MODULES = 20, 2000  # far more than any part has
@@ -109,11 +110,6 @@ def load_checkpoint(path: Path, model: Trainable, identity: Mapping[str, Any] | 
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, KeyError, ValueError) as error:
         raise BundleError(f"checkpoint {path} is damaged ({error}); delete it to start this phase again") from error
-    changed = [f"{name} ({run.get(name)}, now {now})" for name, now in (identity or {}).items() if run.get(name) != now]
-    if changed:
-        raise UsageError(
-            f"checkpoint {path} is of a run with another {', '.join(changed)}; "
-            "resume with the same, or use another folder"
-        )
+    refuse_other(f"checkpoint {path}", run, identity or {})
     load_training_state(model, tensors)
     return numbers

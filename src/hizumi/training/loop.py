@@ -20,7 +20,8 @@ from hizumi.errors import DataError, ShortageError, UsageError, is_shortage
 from hizumi.networks import lay_out
 from hizumi.storage.locks import held
 from hizumi.training.checkpoint import load_checkpoint, save_checkpoint
-from hizumi.training.journal import Journal
+from hizumi.training.identity import identity_of, names_of
+from hizumi.training.journal import Journal, check_journal
 from hizumi.training.losses import Losses, mean_of
 from hizumi.training.options import Budget, TrainingOptions
 from hizumi.training.trainable import Trainable
@@ -28,6 +29,7 @@ from hizumi.training.trainable import Trainable
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+JOURNAL = "journal.jsonl"
 JOURNAL_RECORDS = 500  # about as many for each phase, whatever its length
 
 
@@ -77,12 +79,15 @@ def fit(
     kept = run_folder if fabric.is_global_zero else None
     budgets = options.budgets([model.default_budget for model in phases])
     with nullcontext() if kept is None else held(kept), torch.random.fork_rng():
-        journal = Journal(None if kept is None else kept / "journal.jsonl")
+        run = identity_of(phases, source, options, fabric.world_size)
+        if run_folder is not None:
+            check_journal(run_folder / JOURNAL, run)  # in all processes, so that none waits for one that was refused
+        journal = Journal(None if kept is None else kept / JOURNAL, run)
         for number, (model, budget) in enumerate(zip(phases, budgets, strict=True)):
             torch.manual_seed(seed_for("networks", options.seed, number))
             model.prepare(source.shape).to(fabric.device)
             checkpoint = run_folder / f"phase-{number}.safetensors" if run_folder else None
-            name = f"{number + 1} {type(model).__name__}" if len(phases) > 1 else type(model).__name__
+            name = names_of(phases)[number]
             phase = _Phase(model, source, options, budget, name, checkpoint, fabric, journal, observe)
             with trusted():
                 phase.run(validation)

@@ -1,0 +1,74 @@
+"""What an ONNX graph may not hold, found in its bytes before an engine takes them: no package of ONNX is needed."""
+
+import re
+from collections.abc import Iterator
+
+from hizumi.errors import BundleError
+
+OUTSIDE = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
+"""The key of ONNX's external data as protobuf writes it, in every way that it can write tag and length."""
+
+# Fields of onnx.proto. None of the refused ones is in any export; each makes much out of few bytes.
+GRAPH, FUNCTIONS = 7, 25  # of a model
+NODE, SPARSE = 1, 15  # of a graph
+ATTRIBUTE = 5  # of a node
+INNER = {6: "graphs within it", 11: "graphs within it", 22: "sparse tensors", 23: "sparse tensors"}  # of an attribute
+
+
+def refuse_unusual(model: bytes) -> None:
+    """Raise BundleError where a model reads other files, or has functions, inner graphs or sparse tensors."""
+    if OUTSIDE.search(model):
+        raise BundleError("its graph reads files outside the bundle, which no export does; use an unchanged copy")
+    try:
+        found = next(_unusual(memoryview(model)), None)
+    except IndexError:
+        raise BundleError("its graph is cut short; use an unchanged copy") from None
+    if found is not None:
+        raise BundleError(f"its graph has {found}, which no export has; use an unchanged copy")
+
+
+def _unusual(model: memoryview) -> Iterator[str]:
+    for field, part in _fields(model):
+        if field == FUNCTIONS:
+            yield "functions of its own"
+        for inner, each in _fields(part) if field == GRAPH else ():
+            if inner == SPARSE:
+                yield "sparse tensors"
+            attributes = (content for number, content in _fields(each) if number == ATTRIBUTE) if inner == NODE else ()
+            for attribute in attributes:
+                yield from (INNER[number] for number, _ in _fields(attribute) if number in INNER)
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Number and content of each field of a message of protobuf; raises IndexError where it is cut short."""
+    place = 0
+    while place < len(message):
+        tag, place = _number(message, place)
+        match tag & 7:
+            case 0:
+                _, end = _number(message, place)
+            case 1:
+                end = place + 8
+            case 2:
+                length, place = _number(message, place)
+                end = place + length
+            case 5:
+                end = place + 4
+            case _:
+                raise IndexError
+        if end > len(message):
+            raise IndexError
+        yield tag >> 3, message[place:end]
+        place = end
+
+
+def _number(message: memoryview, place: int) -> tuple[int, int]:
+    """The number that begins here, and where it ends."""
+    value = shift = 0
+    while shift < 70:
+        byte = message[place]
+        value |= (byte & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 0x80:
+            return value, place
+    raise IndexError
