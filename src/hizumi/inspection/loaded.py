@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from hizumi.calibration import Calibration
 from hizumi.data import Manifest
 from hizumi.detectors import Detector
-from hizumi.errors import BundleError
+from hizumi.errors import BundleError, HizumiError, is_shortage
 from hizumi.inspection.earlier import renamed
 from hizumi.inspection.scoring import Scorer
 from hizumi.inspection.verdicts import InspectorBase, opened
@@ -72,7 +74,8 @@ def _revived(header: DetectorHeader, members: Mapping[str, bytes]) -> LoadedInsp
     shape, state = tuple(header.shape), unpacked(members[WEIGHTS])
     preprocessing = Preprocessing.from_dict(header.preprocessing)
     preprocessing.refuse_unfit(shape)
-    revive(detector, shape, renamed(detector, state) if header.format == 1 else state)
+    if revive(detector, shape, renamed(detector, state) if header.format == 1 else state):
+        _try(detector, shape)
     detector.degrees_of_freedom = header.degrees_of_freedom
     options = {**header.options, "detector": specify(detector)}
     return LoadedInspector(
@@ -83,3 +86,19 @@ def _revived(header: DetectorHeader, members: Mapping[str, bytes]) -> LoadedInsp
         Calibration.from_dict(header.calibration, unpacked_arrays(members[SCORES])),
         options,
     )
+
+
+def _try(detector: Detector, shape: tuple[int, ...]) -> None:
+    """Raise BundleError where statistics, whose shapes follow from the data of the fit, do not go together."""
+    try:
+        anomaly = detector.score(torch.zeros(1, *shape))
+        maps = () if anomaly.pixel is None else anomaly.pixel.shape
+        if anomaly.image.shape != (1,) or maps not in ((), (1, 1, *shape[1:])):
+            raise ValueError("one item has several scores")
+    except HizumiError:
+        raise
+    except Exception as error:  # whatever PyTorch and SciPy raise
+        if is_shortage(error):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise BundleError(f"its weights do not go together ({reason}); use an unchanged copy of the bundle") from error

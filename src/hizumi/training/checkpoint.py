@@ -34,16 +34,20 @@ def load_fitted(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     module.load_state_dict(dict(state), strict=True)
 
 
-def revive(part: Any, shape: tuple[int, ...], state: Mapping[str, Tensor]) -> None:
+def revive(part: Any, shape: tuple[int, ...], state: Mapping[str, Tensor]) -> bool:
     """Build a detector or model for this shape and load what was fitted; nothing but what the state has takes memory.
 
-    Raises BundleError, or ValueError in words, where arguments, shape and state do not belong together.
+    Gives whether the state holds tensors of which nothing but the state says the shape. Raises BundleError, or
+    ValueError in words, where arguments, shape and state do not belong together.
     """
     check_arguments(part)
     with torch.device("meta"), warnings.catch_warnings(), _at_most(MODULES_PER_TENSOR * len(state) + FEWEST_MODULES):
         warnings.simplefilter("ignore")  # weights of pretrained parts cannot be copied there, and are not looked at
         refuse_unfit(clone(part).prepare(shape), state)
-    load_fitted(part.prepare(shape), state)
+    part.prepare(shape)
+    of_any_shape = not part.state_dict().keys() >= state.keys()
+    load_fitted(part, state)
+    return of_any_shape
 
 
 @contextmanager
