@@ -70,7 +70,10 @@ def test_graph_gives_the_numbers_of_the_detector(name: str, shape: tuple[int, ..
     assert_equal(*both(detector, shape), max(1e-5, detector.tolerance))
 
 
-@pytest.mark.parametrize(("name", "shape"), [("reconstruction", (1, 32, 32)), ("mahalanobis", (6,))])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [pytest.param("reconstruction", (1, 32, 32), marks=pytest.mark.slow), ("mahalanobis", (6,))],
+)
 def test_openvino_gives_them_too(name: str, shape: tuple[int, ...]) -> None:
     assert_equal(*both(fitted(name, shape), shape, "openvino"))
 

@@ -53,7 +53,7 @@ def assert_same(ours: hizumi.Inspection, theirs: hizumi.Inspection) -> None:
         assert one.terms.keys() == other.terms.keys()
 
 
-@pytest.mark.parametrize("kind", ["16 bit", "transparent"])
+@pytest.mark.parametrize("kind", ["16 bit", pytest.param("transparent", marks=pytest.mark.slow)])
 def test_verdicts_are_the_same_in_both_engines(
     kind: str, lines: Callable[[str], Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
