@@ -23,6 +23,7 @@ from hizumi.detectors import GANomaly
 from hizumi.detectors.ganomaly import GANomalyTraining
 from hizumi.export import export
 from hizumi.inspection import Inspector, save
+from hizumi.preprocessing.preprocessing import upgraded
 from hizumi.runtime import ExportedInspector, load
 from hizumi.runtime.bundle import FORMAT
 from hizumi.runtime.engines import ONNX
@@ -190,7 +191,7 @@ def _shares_in_graph(bundle: Path, pixels: np.ndarray, calls: int, most: int = 8
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.enable_profiling = 1, True
     options.profile_file_prefix = str(bundle.with_suffix(".profile"))
-    _, members = read_archive(bundle, "exported", FORMAT)
+    _, members = read_archive(bundle, "exported", FORMAT, upgraded)
     session = onnxruntime.InferenceSession(members[ONNX], options, providers=["CPUExecutionProvider"])
     for _ in range(calls):
         session.run(None, {session.get_inputs()[0].name: pixels.astype(np.float32)})

@@ -52,11 +52,11 @@ def test_pretrained_features_find_and_localise_defects_of_tiles(real: Arrays) ->
 
 
 @pytest.mark.slow
-def test_pretrained_features_on_the_whole_tile_set(real: Arrays) -> None:
+def test_the_standard_detector_on_the_whole_tile_set(real: Arrays) -> None:
     arrays = real("magnetic_tile_128")
     images, good, test = arrays["x"], arrays["cls"] == "Free", np.flatnonzero(arrays["split"] == "test")
     masks = np.unpackbits(arrays["mask"], axis=-1)[..., :128].astype(bool)
-    inspector = Inspector("gaussian_features").fit(images[good & (arrays["split"] == "train")])
+    inspector = Inspector().fit(images[good & (arrays["split"] == "train")])
     verdicts = inspector.inspect(images[test])
     assert roc_auc_score(~good[test], [verdict.score for verdict in verdicts]) >= 0.82
-    assert pixel_auroc([verdict.map for verdict in verdicts], list(masks[test])) >= 0.76
+    assert pixel_auroc([verdict.map for verdict in verdicts], list(masks[test])) >= 0.8
