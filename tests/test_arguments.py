@@ -46,6 +46,8 @@ REFUSED = {
     "mean 'bce'?",
     'SkipGANomaly(difference="l3").fit(None)': "SkipGANomaly: difference is 'l3'; it must be 'l1' or 'l2'",
     'FAnoGAN(loss="izif").fit(None)': "loss is 'izif'; it must be 'izi_f', 'izi' or 'ziz'; did you mean 'izi_f'?",
+    "Pix2Pix(layers=1_000_000_000).fit(None)": "Pix2Pix: layers is 1000000000; it must be a whole number from "
+    "1 to 8 or None",
     'Reconstruction(VAE(bound="elbow")).fit(None)': "Reconstruction.model: bound is 'elbow'; it must be 'elbo', "
     "'reconstruction' or 'importance'; did you mean 'elbo'?",
     'EGBAD(discrimination="sigmoit").fit(None)': "EGBAD: discrimination is 'sigmoit'; it must be 'sigmoid', "

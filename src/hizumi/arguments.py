@@ -20,6 +20,7 @@ from annotated_types import Ge, Gt, Interval
 from hizumi.errors import UsageError
 
 PositiveInt = Annotated[int, Ge(1)]
+Halvings = Annotated[int, Interval(ge=1, le=8)]  # of an image's sides; more would leave nothing of any image
 NonNegativeInt = Annotated[int, Ge(0)]
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]

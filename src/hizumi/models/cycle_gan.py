@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from hizumi import networks, objectives
-from hizumi.arguments import Momentum, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from hizumi.arguments import Halvings, Momentum, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from hizumi.models.abilities import CanTranslateBack
 from hizumi.models.image_pool import ImagePool
 from hizumi.training import Budget, Card, Preset, linear_to_zero
@@ -49,7 +49,7 @@ class CycleGAN(CanTranslateBack):
         body: Literal["resnet", "unet"] = "resnet",
         warp: bool = False,
         blocks: PositiveInt | None = None,
-        layers: PositiveInt | None = None,
+        layers: Halvings | None = None,
         cycle_weight: NonNegativeFloat = 10.0,
         identity_weight: NonNegativeFloat = 0.5,
         pool: NonNegativeInt = 50,

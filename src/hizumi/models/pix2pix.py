@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from hizumi import networks, objectives
-from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne
+from hizumi.arguments import Halvings, Momentum, NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne
 from hizumi.models.abilities import CanTranslate, HasTargetChannels
 from hizumi.networks.normalisation import Normalisation
 from hizumi.training import Budget, Card, Preset, linear_to_zero
@@ -44,7 +44,7 @@ class Pix2Pix(CanTranslate, HasTargetChannels):
         self,
         target_channels: PositiveInt | None = None,
         width: PositiveInt = 64,
-        layers: PositiveInt | None = None,
+        layers: Halvings | None = None,
         normalisation: Normalisation = "instance",
         dropout: ShareBelowOne = 0.5,
         l1_weight: NonNegativeFloat = 100.0,
