@@ -103,7 +103,9 @@ def test_the_bound_is_a_share_of_the_variance_about_the_mean_image() -> None:
 def test_weights_from_before_the_variance_was_kept_are_read() -> None:
     training = ALOCC(width=4).model.prepare((1, 16, 16))
     earlier = {name: value for name, value in training.state_dict().items() if name != "images_variance"}
-    ALOCC(width=4).model.prepare((1, 16, 16)).load_state_dict(earlier)
+    loaded = ALOCC(width=4).model.prepare((1, 16, 16))
+    assert not loaded.load_state_dict(earlier).missing_keys
+    assert all(torch.equal(loaded.state_dict()[name], value) for name, value in training.state_dict().items())
 
 
 @pytest.mark.parametrize("judged", ["refined", "original", "residual"])
