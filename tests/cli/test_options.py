@@ -54,11 +54,13 @@ SOURCE = {
     "--one-hot": False,
     "--impute": False,
 }
+COSTS = dict.fromkeys(["--known-defects", "--cost-miss", "--cost-alarm", "--defect-share"])
 OPTIONS = {
     "fit": {"--detector": "standard", "--output": "parts.hizumi", "--set": None}
     | SOURCE
     | SIZING
     | INSPECTOR
+    | COSTS
     | TRAINING
     | RUN,
     "train": {

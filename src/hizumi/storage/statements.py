@@ -84,6 +84,7 @@ RECORD = {
     "fit_seconds": number(0),
 }
 FITTED = {"detector": PART, "calibration_images": whole(), "folds": optional(whole(2))}
+FITTED_LATER = {"known_defects": fields({"data": text, "data_sha256": text, "count": whole(1)})}
 PARITY = fields(
     {
         "differences": mapping(number(0), 1),
@@ -109,7 +110,7 @@ DETECTOR: Rule = fields(
         "preprocessing": PREPROCESSING,
         "calibration": CALIBRATION,
         "parameters": mapping(anything),
-        "options": fields(RECORD | FITTED, others=anything),
+        "options": fields(RECORD | FITTED, others=anything, later=FITTED_LATER),
     }
 )
 MODEL: Rule = fields(
@@ -134,7 +135,7 @@ EXPORTED: Rule = fields(
         "preprocessing": PREPROCESSING,
         "inputs": PORTS,
         "outputs": PORTS,
-        "options": fields(RECORD | FITTED, others=anything),
+        "options": fields(RECORD | FITTED, others=anything, later=FITTED_LATER),
         "calibration": CALIBRATION,
         "parity": PARITY,
     },

@@ -23,6 +23,7 @@ from hizumi.cli.options.files import (
     refuse_unwritable as refuse_unwritable,
 )
 from hizumi.cli.options.fit import (
+    CostArguments as CostArguments,
     DetectorName as DetectorName,
     DetectorNames as DetectorNames,
     InspectorArguments as InspectorArguments,

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hizumi.cli.options.data import SizingArguments
+from hizumi.cli.options.data import SizingArguments, refuse_absent
 from hizumi.errors import UsageError
 from hizumi.registry.names import refuse_unknown
 from hizumi.registry.standard import STANDARD
 
 if TYPE_CHECKING:
+    from hizumi.calibration import Costs
     from hizumi.data.pairs import Pairing
     from hizumi.detectors import Detector
     from hizumi.inspection import Inspector
@@ -121,14 +122,59 @@ class InspectorArguments:
         check_value(ProperShare | None, self.calibration_share, "--calibration-share")
 
     def inspector(
-        self, detector: "str | Detector", sizing: SizingArguments, training: "TrainingOptions", cache: str | None = None
+        self,
+        detector: "str | Detector",
+        sizing: SizingArguments,
+        training: "TrainingOptions",
+        cache: str | None = None,
+        costs: "Costs | None" = None,
     ) -> "Inspector":
         """An unfitted inspector; wrong arguments are refused here, before data are read."""
         from hizumi.inspection import Inspector
 
-        inspector = Inspector(detector, **vars(self), **sizing.keywords(), training=training, cache=cache)
+        inspector = Inspector(detector, **vars(self), **sizing.keywords(), training=training, cache=cache, costs=costs)
         inspector.check()
         return inspector
+
+
+@dataclass(frozen=True)
+class CostArguments:
+    """Known defects, and what it costs to miss one or to raise a false alarm."""
+
+    known_defects: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            callback=refuse_absent,
+            help="Defects that are known: nothing is trained on them. Says how many of them the threshold finds, and "
+            "with the three below sets it.",
+        ),
+    ] = None
+    cost_miss: Annotated[
+        float | None, typer.Option(metavar="C", help="What a missed defect costs, in any unit; with the other two.")
+    ] = None
+    cost_alarm: Annotated[
+        float | None, typer.Option(metavar="C", help="What a false alarm costs, in the same unit.")
+    ] = None
+    defect_share: Annotated[
+        float | None, typer.Option(metavar="S", help="Share of all parts that is expected to be defective.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        self.costs()  # refuses what is no cost before anything is imported
+
+    def costs(self) -> "Costs | None":
+        """The costs; None where none is given."""
+        from hizumi.calibration import Costs
+
+        miss, alarm, share = self.cost_miss, self.cost_alarm, self.defect_share
+        if miss is None and alarm is None and share is None:
+            return None
+        if miss is None or alarm is None or share is None:
+            raise UsageError(
+                "--cost-miss, --cost-alarm and --defect-share go together: without all three no threshold costs least"
+            )
+        return Costs(miss, alarm, share)
 
 
 def made_model(
