@@ -84,6 +84,7 @@ RECORD = {
     "fit_seconds": number(0),
 }
 FITTED = {"detector": PART, "calibration_images": whole(), "folds": optional(whole(2))}
+LATER_FITTED = {"drawn_scratches": items(fields({"pixels": whole(1), "scores": items(number(), 1, 1000)}), most=10)}
 PARITY = fields(
     {
         "differences": mapping(number(0), 1),
@@ -109,7 +110,7 @@ DETECTOR: Rule = fields(
         "preprocessing": PREPROCESSING,
         "calibration": CALIBRATION,
         "parameters": mapping(anything),
-        "options": fields(RECORD | FITTED, others=anything),
+        "options": fields(RECORD | FITTED, others=anything, later=LATER_FITTED),
     }
 )
 MODEL: Rule = fields(
@@ -134,7 +135,7 @@ EXPORTED: Rule = fields(
         "preprocessing": PREPROCESSING,
         "inputs": PORTS,
         "outputs": PORTS,
-        "options": fields(RECORD | FITTED, others=anything),
+        "options": fields(RECORD | FITTED, others=anything, later=LATER_FITTED),
         "calibration": CALIBRATION,
         "parity": PARITY,
     },
