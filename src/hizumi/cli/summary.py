@@ -69,7 +69,7 @@ def result_of_assessment(content: "ReportContent") -> dict[str, Any]:
 
 def show_fit(console: "Console", inspector: "Inspector") -> None:
     """What was fitted, in a table, and everything that a person should know about it."""
-    from hizumi.report.words import few_held_out
+    from hizumi.report.words import few_held_out, scratches_found
 
     options, calibration = inspector.options_, inspector.calibration_
     sizes = options["shape"]
@@ -89,6 +89,8 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
     show_promise(console, calibration, noun)
     if advice := few_held_out(calibration, noun):
         console.print(coloured(advice, WARNING))
+    if check := scratches_found(options.get("drawn_scratches", ()), calibration):
+        console.print(check)
     _show_found(console, inspector)
 
 

@@ -1,11 +1,11 @@
-"""Drawn defects for the built-in photographs: grey image in, damaged image and the exact mask of the damage out."""
+"""Drawn defects: for the built-in photographs with the exact mask of the damage, and scratches for any image."""
 
 from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
 
-from hizumi.shapes import Bool, Float, UInt8
+from hizumi.shapes import Bool, Float, Shaped, UInt8
 
 BARELY_VISIBLE = 0.15
 """Opacity below which a pixel is left untouched, so that the mask is exactly where the image was changed."""
@@ -20,6 +20,31 @@ def draw(
     opacity = np.where(opacity < BARELY_VISIBLE, 0.0, opacity)
     painted = np.rint(clean + opacity * (paint - clean)).clip(0, 255).astype(np.uint8)
     return painted, opacity > 0
+
+
+def scratched(
+    crop: Shaped[np.ndarray, "c h w"], length: int, limits: tuple[float, float], generator: np.random.Generator
+) -> Shaped[np.ndarray, "c h w"]:
+    """An image of any type with one straight scratch of this many pixels at a random place, darker or lighter.
+
+    It differs from what it crosses by a quarter of the range that most of the image's pixels use, within `limits`.
+    """
+    side, angle = length + 4, generator.uniform(0, np.pi)
+    along = np.linspace(-0.5, 0.5, 2 * length)[:, np.newaxis] * (length - 1)
+    line = (side - 1) / 2 + along * np.array([np.sin(angle), np.cos(angle)])
+    opacity = _stroke((side, side), line, 2.0, np.ones(len(line)))
+    top, left = (int(generator.integers(0, size - side + 1)) for size in crop.shape[1:])
+    place = np.s_[:, top : top + side, left : left + side]
+    crossed = crop[place].astype(np.float64)
+    darkest, lightest = np.percentile(crop, (1, 99))
+    shift = 0.25 * (lightest - darkest)
+    level = crossed.mean()
+    if level + shift > limits[1] or (level - shift >= limits[0] and generator.random() < 0.5):
+        shift = -shift
+    painted = (crossed + opacity * shift).clip(*limits)
+    damaged = crop.copy()
+    damaged[place] = np.rint(painted) if crop.dtype.kind in "iu" else painted
+    return damaged
 
 
 def _scratch(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

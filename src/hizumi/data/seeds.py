@@ -3,7 +3,9 @@
 import hashlib
 from typing import Literal
 
-Purpose = Literal["batch order", "views", "pairs", "networks", "step", "statistics", "reference", "held out"]
+Purpose = Literal[
+    "batch order", "views", "pairs", "networks", "step", "statistics", "reference", "held out", "drawn scratches"
+]
 """What random numbers are drawn for."""
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, cat, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
 
 from hizumi.data.contrast import flattened
+from hizumi.detectors.kept_maps import maps_of
 from hizumi.errors import UsageError
 from hizumi.networks.efficientnet import LEVEL_CHANNELS, EfficientNetLite, as_multiples
 from hizumi.networks.wavelets import SCALES, OrientedWavelets
@@ -59,6 +60,7 @@ class FixedFeatures(nn.Module):
         kind: NetworkKind = "efficientnet",
     ) -> None:
         super().__init__()
+        self.identity = (tuple(shape), tuple(sorted({*levels})), input_size, flatten, weights, sha256, kind)
         self.flatten = flatten
         self.levels = tuple(sorted({*levels}))
         self.network: nn.Module
@@ -81,7 +83,8 @@ class FixedFeatures(nn.Module):
         return as_multiples(images)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> dict[int, Tensor]:
-        return self.maps(self.prepared(images))
+        maps = maps_of(self.identity, images, lambda new: self.network(self.prepared(new)))
+        return dict(zip(self.levels, maps, strict=True))
 
     def maps(self, prepared: Float[Tensor, "n c y x"]) -> dict[int, Tensor]:
         """Maps of prepared images, by level."""

@@ -19,7 +19,7 @@ from hizumi.preprocessing.window_health import check_window
 from hizumi.training.health import Finding, Rebuilt, check_losses, check_reconstructions, check_scores
 from hizumi.training.journal import Journal
 
-TRAINING_ITEMS = 256  # at most
+TRAINING_ITEMS = 128  # at most
 HELD_OUT_ITEMS = 64  # at most; they are read once more
 
 

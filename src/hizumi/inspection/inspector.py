@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -23,7 +24,9 @@ from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector, FusedFeatures
+from hizumi.detectors.kept_maps import maps_are_kept
 from hizumi.errors import DataError, UsageError
+from hizumi.inspection.drawn_scratches import IMAGES as SCRATCHED, DrawnScratches
 from hizumi.inspection.health import check_detector, some_of
 from hizumi.inspection.holding_out import CALIBRATION_SHARE, deal_at_most, folds_for
 from hizumi.inspection.known_defects import OF_DEFECTS, open_defects, scores_of_defects
@@ -178,16 +181,20 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             detector.cpu()
             return Scorer.of(detector, preprocessing)
 
-        scorer = fitted(detector, store, run_folder, observe)
-        unseen: Iterable[Piece | Failure] = ()  # with folds, the detector has seen all
-        if folds:
-            scored = self._cross_scored(detector, store, usable, folds, fitted, run_folder, observe)
-        else:
-            calibration = manifest.select(split="calibration")
-            unseen = some_of(calibration, scorer.reader)
-            progress = reporting(observe, "scoring")
-            scored = scorer.score(calibration, pictures=False, strict=strict, on_progress=progress)
-        self.calibration_, unread = self._calibrated(scored, detector, folds)
+        drawn = DrawnScratches(options.seed)
+        with maps_are_kept() if folds else nullcontext():
+            scorer = fitted(detector, store, run_folder, observe)
+            unseen: Iterable[Piece | Failure] = ()  # with folds, the detector has seen all
+            if folds:
+                scored = self._cross_scored(detector, store, usable, folds, fitted, run_folder, observe, drawn)
+            else:
+                calibration = manifest.select(split="calibration")
+                unseen = some_of(calibration, scorer.reader)
+                progress = reporting(observe, "scoring")
+                scored = scorer.score(calibration, pictures=False, strict=strict, on_progress=progress)
+            self.calibration_, unread = self._calibrated(scored, detector, folds)
+            if not folds and not detector.phases():
+                drawn.add(scorer, calibration, SCRATCHED)
         self.detector_ = detector
         self.preprocessing_ = preprocessing
         self.journal_ = detector.journal
@@ -200,7 +207,12 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         ]
         record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
         fit_seconds = round(time.monotonic() - started, 2)
-        self.options_ = record | self._calibration_record(manifest, store, folds) | {"fit_seconds": fit_seconds}
+        self.options_ = {
+            **record,
+            **self._calibration_record(manifest, store, folds),
+            "drawn_scratches": drawn.to_record(),
+            "fit_seconds": fit_seconds,
+        }
         if defects is not None:
             self._know(defects, self.costs, observe, strict=strict)
         self.is_main_process_ = fabric.is_global_zero
@@ -481,6 +493,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         fitted: Callable[[Detector, Batches, Path | None, Observer | None], Scorer],
         run_folder: Path | None,
         observe: Observer | None,
+        drawn: DrawnScratches,
     ) -> Iterator[Scored | Failure]:
         """Scores of all training images, each by a detector fitted on the other folds."""
         for number, fold in enumerate(folds, 1):
@@ -490,6 +503,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             scorer = fitted(clone(detector), others, run_folder / f"fold-{number}" if run_folder else None, of_fold)
             images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
             yield from scorer.score(images, pictures=False, on_progress=reporting(of_fold, "scoring"))
+            if not detector.phases():  # whose scoring costs little
+                drawn.add(scorer, images, -(-SCRATCHED // len(folds)))
 
     def _calibrated(
         self, items: Iterable[Scored | Failure], detector: Detector, folds: Sequence[Sequence[int]]

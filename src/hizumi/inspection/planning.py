@@ -8,6 +8,8 @@ import numpy as np
 
 from hizumi.data import Manifest, Store
 from hizumi.detectors import Detector
+from hizumi.detectors.kept_maps import maps_are_kept
+from hizumi.inspection.drawn_scratches import IMAGES, LENGTHS
 from hizumi.inspection.health import HELD_OUT_ITEMS, TRAINING_ITEMS
 from hizumi.inspection.scoring import Scorer
 from hizumi.preprocessing import Preprocessing, in_batches
@@ -38,11 +40,11 @@ def cost_of_fit(
     for count in (len(store), *(len(store) - len(fold) for fold in folds)):
         of_training, its_steps = training.seconds_and_steps(count)
         seconds, steps = seconds + of_training, steps + its_steps
-    statistics = cost_of_statistics(detector, store, len(store))
+    statistics, of_fold = _statistics(detector, store, bool(folds))
     share = sum((len(store) - len(fold)) / len(store) for fold in folds)
     scoring = _scoring(Scorer.of(detector, preprocessing), held_out)
     looking = _looking(detector, preprocessing, store, len(held_out))
-    seconds += statistics.seconds * (1 + share) + scoring.seconds + looking.seconds
+    seconds += statistics.seconds + of_fold.seconds * share + scoring.seconds + looking.seconds
     peaks += [statistics.peak_bytes, scoring.peak_bytes, looking.peak_bytes]
     free = free_bytes()
     return {
@@ -51,6 +53,16 @@ def cost_of_fit(
         "memory_bytes": max(peaks) + store.mapped_bytes,
         "free_bytes": int(free) if np.isfinite(free) else None,
     }
+
+
+def _statistics(detector: Detector, store: Store, with_folds: bool) -> tuple[Trial, Trial]:
+    """Of all items, by themselves and once the maps of fixed networks are kept."""
+    alone = cost_of_statistics(detector, store, len(store))
+    if not with_folds:
+        return alone, alone
+    with maps_are_kept():
+        cost_of_statistics(detector, store, len(store))  # what it measures computes them first
+        return alone, cost_of_statistics(detector, store, len(store))
 
 
 def _scoring(scorer: Scorer, held_out: Manifest) -> Trial:
@@ -62,10 +74,11 @@ def _scoring(scorer: Scorer, held_out: Manifest) -> Trial:
 
 
 def _looking(detector: Detector, preprocessing: Preprocessing, store: Store, held_out: int) -> Trial:
-    """Of the health check, which scores training items, and some of so many held-out ones."""
+    """Of the health check, which scores training items and some of so many held-out ones, and of what is drawn on."""
 
     def scored(few: int) -> None:
         for _ in in_batches(Scorer.of(detector, preprocessing).scores, stored_pieces(store, few)):
             pass
 
-    return of_more(scored, min(len(store), TRAINING_ITEMS) + min(held_out, HELD_OUT_ITEMS), SCORED_FIRST)
+    drawn_on = 0 if preprocessing.vectors or detector.phases() else len(LENGTHS) * min(held_out, IMAGES)
+    return of_more(scored, min(len(store), TRAINING_ITEMS) + min(held_out, HELD_OUT_ITEMS) + drawn_on, SCORED_FIRST)

@@ -1,7 +1,7 @@
 """Sentences and numbers of the report, in plain words."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -237,6 +237,25 @@ def few_held_out(calibration: Calibration, noun: str) -> str:
     return (
         f"{few}: fit with --folds 5, which lets all good {noun}s set the threshold, hold out {needed} or more, or "
         "accept a higher --false-alarm-rate."
+    )
+
+
+def scratches_found(drawn: Sequence[Mapping[str, Any]], calibration: Calibration) -> str:
+    """Of scratches that the fit drew on normal images, by their length, how many lie above the threshold; "" of none.
+
+    `drawn` is what the record of the fit says of them.
+    """
+    if not drawn:
+        return ""
+    images = max(len(each["scores"]) for each in drawn)
+    parts = []
+    for each in drawn:
+        scores = np.array(each["scores"])
+        among = "" if len(scores) == images else f" of {len(scores)}"
+        parts.append(f"one {each['pixels']} pixels long is found in {calibration.is_anomalous(scores).sum()}{among}")
+    return (
+        f"As a check, scratches were drawn on {count(images, 'good image')} that it had not learned from: "
+        f"{', '.join(parts)}. Real defects may be easier or harder to find."
     )
 
 

@@ -84,7 +84,10 @@ RECORD = {
     "fit_seconds": number(0),
 }
 FITTED = {"detector": PART, "calibration_images": whole(), "folds": optional(whole(2))}
-FITTED_LATER = {"known_defects": fields({"data": text, "data_sha256": text, "count": whole(1)})}
+LATER_FITTED = {
+    "drawn_scratches": items(fields({"pixels": whole(1), "scores": items(number(), 1, 1000)}), most=10),
+    "known_defects": fields({"data": text, "data_sha256": text, "count": whole(1)}),
+}
 PARITY = fields(
     {
         "differences": mapping(number(0), 1),
@@ -110,7 +113,7 @@ DETECTOR: Rule = fields(
         "preprocessing": PREPROCESSING,
         "calibration": CALIBRATION,
         "parameters": mapping(anything),
-        "options": fields(RECORD | FITTED, others=anything, later=FITTED_LATER),
+        "options": fields(RECORD | FITTED, others=anything, later=LATER_FITTED),
     }
 )
 MODEL: Rule = fields(
@@ -135,7 +138,7 @@ EXPORTED: Rule = fields(
         "preprocessing": PREPROCESSING,
         "inputs": PORTS,
         "outputs": PORTS,
-        "options": fields(RECORD | FITTED, others=anything, later=FITTED_LATER),
+        "options": fields(RECORD | FITTED, others=anything, later=LATER_FITTED),
         "calibration": CALIBRATION,
         "parity": PARITY,
     },

@@ -1,0 +1,86 @@
+"""The check of a fit by scratches drawn on good images."""
+
+import numpy as np
+import pytest
+
+from hizumi import Inspector
+from hizumi.calibration import Calibration
+from hizumi.data.defects import scratched
+from hizumi.inspection import load, save
+from hizumi.report.words import scratches_found
+
+
+def pictures(count: int, height: int = 48, width: int = 72, dtype: str = "uint8") -> np.ndarray:
+    generator = np.random.default_rng(count)
+    levels = {"uint8": 255, "uint16": 65535, "float32": 1.0}[dtype]
+    smooth = generator.normal(0.5, 0.03, (count, height, width, 1)) + np.linspace(-0.2, 0.2, width)[:, None]
+    return (smooth.clip(0, 1) * levels).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("length", [8, 16])
+def test_a_scratch_is_as_long_as_it_says_and_keeps_type_and_limits(dtype: str, length: int) -> None:
+    image = pictures(1, dtype=dtype)[0].transpose(2, 0, 1)
+    limits = (0.0, {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}[dtype])
+    darkest, lightest = np.percentile(image, (1, 99))
+    signs = set()
+    for seed in range(20):
+        drawn = scratched(image, length, limits, np.random.default_rng(seed))
+        assert (drawn.dtype, drawn.shape) == (image.dtype, image.shape)
+        difference = drawn[0].astype(float) - image[0]
+        rows, columns = np.nonzero(np.abs(difference) > 0.1 * (lightest - darkest))
+        across = np.stack([rows, columns], 1)[:, None] - np.stack([rows, columns], 1)
+        assert length - 3 <= np.hypot(*across.reshape(-1, 2).T).max() <= length + 2
+        assert length <= len(rows) <= 4 * length
+        np.testing.assert_allclose(np.abs(difference).max(), (lightest - darkest) / 4, rtol=0.02)
+        signs.add(np.sign(difference[rows[0], columns[0]]))
+        np.testing.assert_array_equal(drawn, scratched(image, length, limits, np.random.default_rng(seed)))
+    assert signs == {-1.0, 1.0}
+
+
+def test_what_has_no_room_above_is_darkened_and_what_has_none_below_is_lightened() -> None:
+    halves = np.zeros((1, 40, 80), np.uint8)
+    halves[..., 40:] = 255
+    for seed in range(20):
+        drawn = scratched(halves, 8, (0.0, 255.0), np.random.default_rng(seed))
+        assert (drawn[..., :40] >= halves[..., :40]).all()
+        assert (drawn[..., 40:] <= halves[..., 40:]).all()
+        assert (drawn != halves).any()
+
+
+def test_only_images_and_detectors_that_are_not_trained_are_checked() -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 5))
+    assert Inspector("mahalanobis").fit(rows).options_["drawn_scratches"] == []
+    assert Inspector("pca", image_size=32).fit(pictures(20)).options_["drawn_scratches"] != []
+
+
+@pytest.mark.parametrize("folds", [None, 4])
+def test_each_is_drawn_on_an_image_that_the_detector_has_not_seen(folds: int | None) -> None:
+    data = pictures(40)
+    inspector = Inspector("pca", image_size=(24, 36), folds=folds, false_alarm_rate=0.2).fit(data)
+    record = inspector.options_["drawn_scratches"]
+    # 8 pixels of the working size are 16 of the images; of 24 pixels, 16 and 32 leave no room.
+    assert [each["pixels"] for each in record] == [16]
+    (scores,) = (each["scores"] for each in record)
+    assert len(scores) == (8 if folds is None else 32)
+    assert np.median(scores) > inspector.calibration_.threshold.value
+    again = Inspector("pca", image_size=(24, 36), folds=folds, false_alarm_rate=0.2).fit(data)
+    assert again.options_["drawn_scratches"] == record
+
+
+def test_they_are_counted_against_the_threshold_of_the_day() -> None:
+    calibration = Calibration.fit(np.arange(1.0, 101.0), rule="conformal", false_alarm_rate=0.05)
+    drawn = [{"pixels": 8, "scores": [1.0, 96.5, 97.0]}, {"pixels": 16, "scores": [99.0, 12.0]}]
+    assert scratches_found(drawn, calibration).startswith(
+        "As a check, scratches were drawn on 3 good images that it had not learned from: "
+        "one 8 pixels long is found in 2, one 16 pixels long is found in 1 of 2."
+    )
+    given = calibration.with_(threshold=98.0)
+    assert "one 8 pixels long is found in 0, one 16 pixels long is found in 1 of 2." in scratches_found(drawn, given)
+    assert scratches_found([], calibration) == ""
+
+
+def test_bundles_keep_them(tmp_path: object) -> None:
+    inspector = Inspector("pca", image_size=32).fit(pictures(20))
+    again = load(save(inspector, f"{tmp_path}/parts.hizumi"))
+    assert again.options_["drawn_scratches"] == inspector.options_["drawn_scratches"]
