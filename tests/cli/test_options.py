@@ -54,6 +54,7 @@ SOURCE = {
     "--one-hot": False,
     "--impute": False,
 }
+VARIATION = dict.fromkeys(["--shifts", "--turns", "--flips", "--brightness"])
 COSTS = dict.fromkeys(["--known-defects", "--cost-miss", "--cost-alarm", "--defect-share"])
 OPTIONS = {
     "fit": {"--detector": "standard", "--output": "parts.hizumi", "--set": None}
@@ -61,6 +62,7 @@ OPTIONS = {
     | SIZING
     | INSPECTOR
     | COSTS
+    | VARIATION
     | TRAINING
     | RUN,
     "train": {
@@ -84,6 +86,7 @@ OPTIONS = {
     | SOURCE
     | SIZING
     | INSPECTOR
+    | VARIATION
     | TRAINING,
     "reproduce": {
         "--list": False,

@@ -37,6 +37,7 @@ def fit(
     sizing: options.SizingArguments,
     inspection: options.InspectorArguments,
     known: options.CostArguments,
+    declared: options.VariationArguments,
     source: options.SourceArguments,
     training: options.TrainingArguments,
     run: options.RunArguments,
@@ -62,7 +63,8 @@ def fit(
     from hizumi.inspection import save  # after the settings are known to be right: it takes seconds more
 
     training_options = run.options(training)
-    inspector = inspection.inspector(chosen, sizing, training_options, costs=known.costs())
+    variation = declared.variation()
+    inspector = inspection.inspector(chosen, sizing, training_options, costs=known.costs(), variation=variation)
     manifest = source.open(data, motion=inspector.wants_motion)
     if run.dry_run:
         show_plan(inspector.plan(manifest, strict=run.strict), json_to, "fit")
@@ -77,6 +79,7 @@ def fit(
         "motion": inspection.motion,
         "calibration share": inspection.calibration_share,
         "folds": inspection.folds,
+        "variation": None if variation is None else asdict(variation),
         "preset": inspection.preset,
         "training": asdict(training_options),
         "data": manifest.data_hash(),

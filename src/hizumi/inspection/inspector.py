@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -23,6 +23,7 @@ from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.stream import Batches, View
+from hizumi.data.variation import Variation, Varied
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.detectors.kept_maps import maps_are_kept
 from hizumi.errors import DataError, UsageError
@@ -83,6 +84,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         cache: Folder for decoded images, kept between fits. None: a temporary one.
         costs: What a missed defect and a false alarm cost, and how many parts are defective: the known defects given to
             `fit` then set the threshold together with the held-out images, in place of the rule.
+        variation: How good parts may lie and look, which changed copies of the training images show. For few images.
 
     After `fit`: `detector_`, `preprocessing_`, `calibration_`, `findings_` (health check), `journal_`, `options_` (what
     was done, in full), `notes_`, `failures_` and `unopened_` (what was said about the data), `offset_`; of tables,
@@ -111,6 +113,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         training: TrainingOptions | None = None,
         cache: str | Path | None = None,
         costs: Costs | None = None,
+        variation: Variation | None = None,
     ) -> None:
         self.detector = detector
         self.image_size = image_size
@@ -128,6 +131,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.training = training
         self.cache = cache
         self.costs = costs
+        self.variation = variation
 
     def fit(
         self,
@@ -172,17 +176,18 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         preprocessing = replace(preprocessing, appearance=Appearance.of(good, preprocessing.still_window))
         usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
         folds = self._dealt(usable, fold_count, options.seed)
-        self.seen_ = Seen.of(manifest)
-        defects = None if known_defects is None else self._opened_defects(known_defects, preprocessing)
+        seen = Seen.of(manifest)
+        defects = None if known_defects is None else _opened_defects(known_defects, seen, preprocessing)
 
         def fitted(detector: Detector, images: Batches, folder: Path | None, observe: Observer | None) -> Scorer:
             training, validation = with_validation(images, options)
+            training = self._varied(training)
             detector.fit(training, options, validation=validation, run_folder=folder, observe=observe, fabric=fabric)
             detector.cpu()
             return Scorer.of(detector, preprocessing)
 
         drawn = DrawnScratches(options.seed)
-        with maps_are_kept() if folds else nullcontext():
+        with maps_are_kept() if folds and self.variation is None else nullcontext():  # no two varied images are equal
             scorer = fitted(detector, store, run_folder, observe)
             unseen: Iterable[Piece | Failure] = ()  # with folds, the detector has seen all
             if folds:
@@ -196,6 +201,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             if not folds and not detector.phases():
                 drawn.add(scorer, calibration, SCRATCHED)
         self.detector_ = detector
+        self.seen_ = seen
         self.preprocessing_ = preprocessing
         self.journal_ = detector.journal
         self.failures_ = (*store.failures, *unread)
@@ -301,7 +307,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         check_is_fitted(self, "detector_")
         if costs is not None and not (rule is None and labelled is None and threshold is None):
             raise UsageError("costs set the threshold by themselves: leave rule, labelled data and a threshold out")
-        defects = None if known_defects is None else self._opened_defects(known_defects, self.preprocessing_)
+        defects = None if known_defects is None else _opened_defects(known_defects, self.seen_, self.preprocessing_)
         if threshold is not None and not (rule is None and labelled is None):
             raise UsageError("a threshold of your own leaves nothing to a rule or to labelled data; give one of them")
         if labelled is not None:
@@ -359,6 +365,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             detector,
             preprocessing,
             store,
+            self._varied(store),
             usable if folds else manifest.select(split="calibration"),
             options,
             folds=folds,
@@ -419,6 +426,11 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def _chosen(self, manifest: Manifest) -> tuple[Detector, TrainingOptions]:
         """The unfitted detector for these data, and how it is trained."""
+        if self.variation is not None and (manifest.vectors or self.wants_motion):
+            raise UsageError(
+                "--shifts, --turns, --flips and --brightness (`variation`) are for single images, and these are "
+                f"{'rows of numbers' if manifest.vectors else 'frames with their motion'}; leave them out"
+            )
         options, preset = self._training(), self.preset
         if self.detector == STANDARD:
             found, its_preset = standard(vectors=manifest.vectors, motion=self.wants_motion)
@@ -447,7 +459,11 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def _notes_on_choice(self, detector: Detector) -> tuple[str, ...]:
         untrained = self.detector == STANDARD and isinstance(detector, FusedFeatures) and not has_weights()
-        return (UNTRAINED_NOTE,) if untrained else ()
+        declared = () if self.variation is None else self.variation.assumptions
+        return (*((UNTRAINED_NOTE,) if untrained else ()), *declared)
+
+    def _varied(self, images: Batches) -> Batches:
+        return images if self.variation is None else Varied(images, self.variation)
 
     def _training(self) -> TrainingOptions:
         return self.training or TrainingOptions()
@@ -476,6 +492,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         return {
             "calibration_images": len(store if folds else manifest.select(split="calibration")),
             "folds": len(folds) or None,
+            "variation": None if self.variation is None else asdict(self.variation),
             "rule": self.rule,
             "false_alarm_rate": self.false_alarm_rate,
         }
@@ -533,10 +550,6 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         )
         return calibration, unread
 
-    def _opened_defects(self, data: Any, preprocessing: Preprocessing) -> Manifest:
-        motion = preprocessing.motion is not None
-        return open_defects(data, self.seen_, motion=motion, **preprocessing.as_learned)
-
     def _know(
         self, defects: Manifest, costs: Costs | None, observe: Observer | None = None, *, strict: bool = False
     ) -> None:
@@ -579,6 +592,10 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             folds=self.options_["folds"],
         )
         return replace(calibration, defect_scores=now.defect_scores), unread
+
+
+def _opened_defects(data: Any, seen: Seen, preprocessing: Preprocessing) -> Manifest:
+    return open_defects(data, seen, motion=preprocessing.motion is not None, **preprocessing.as_learned)
 
 
 def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:

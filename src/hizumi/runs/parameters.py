@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 
 from hizumi.arguments import check_arguments, clone, is_part
 from hizumi.calibration import Costs
+from hizumi.data.variation import Variation
 from hizumi.errors import UsageError
 from hizumi.training import Budget, TrainingOptions
 
@@ -18,7 +19,8 @@ def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
     left_out = ("detector", "model", "cache")
     kept = {name: value for name, value in parameters.items() if name not in left_out}
     return {
-        name: asdict(value) if isinstance(value, TrainingOptions | Costs) else value for name, value in kept.items()
+        name: asdict(value) if isinstance(value, TrainingOptions | Costs | Variation) else value
+        for name, value in kept.items()
     }
 
 
@@ -35,8 +37,9 @@ def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
             budget = tuple(Budget(**each) for each in budget)
         arguments["training"] = TrainingOptions(**training | {"budget": budget})
         check_arguments(arguments["training"])
-    if (costs := arguments.get("costs")) is not None:
-        arguments["costs"] = Costs(**costs)
+    for name, kind in (("costs", Costs), ("variation", Variation)):
+        if (value := arguments.get(name)) is not None:
+            arguments[name] = kind(**value)
     return arguments
 
 

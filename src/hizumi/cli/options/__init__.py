@@ -8,6 +8,7 @@ from hizumi.cli.options.data import (
     SourceArguments as SourceArguments,
     Strict as Strict,
     Targets as Targets,
+    VariationArguments as VariationArguments,
     parsed_image_size as parsed_image_size,
     parsed_window as parsed_window,
     refuse_absent as refuse_absent,

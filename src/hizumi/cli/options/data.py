@@ -10,6 +10,7 @@ from hizumi.errors import UsageError
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
+    from hizumi.data.variation import Variation
 
 
 def refuse_absent(data: str | None) -> str | None:
@@ -175,6 +176,63 @@ class SizingArguments:
             "fill_nan": self.fill_nan,
             **({} if self.pixel_limit is None else {"pixel_limit": self.pixel_limit}),
         }
+
+
+@dataclass(frozen=True)
+class VariationArguments:
+    """How good parts may lie and look, which is learned as normal from changed copies of the good images."""
+
+    shifts: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S",
+            help="Declare that parts may lie up to this share of the image's sides elsewhere, such as 0.05: such parts "
+            "will not be found anomalous. For few images.",
+        ),
+    ] = None
+    turns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEGREES|any",
+            help="Declare that parts may lie turned by up to so many degrees, or by any angle: turned parts will not "
+            "be found anomalous.",
+        ),
+    ] = None
+    flips: Annotated[
+        Literal["horizontal", "vertical", "both"] | None,
+        typer.Option(
+            metavar="WAY",
+            help="Declare that parts may be mirrored: horizontal (left and right change places), vertical or both. "
+            "Parts of the other hand will not be found anomalous.",
+        ),
+    ] = None
+    brightness: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S",
+            help="Declare that the light may be brighter or darker by up to this share, such as 0.1: brighter and "
+            "darker parts will not be found anomalous.",
+        ),
+    ] = None
+
+    def variation(self) -> "Variation | None":
+        """What is declared; None where nothing is."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        if not given:
+            return None
+        from hizumi.data.variation import Variation
+
+        return Variation(**given | ({} if self.turns is None else {"turns": parsed_turns(self.turns)}))
+
+
+def parsed_turns(text: str) -> float:
+    """Degrees from a text such as 5, or any."""
+    if text == "any":
+        return 180.0
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--turns {text} is no angle; give degrees, such as 5, or any") from None
 
 
 def parsed_image_size(text: str | None) -> int | tuple[int, int] | None:

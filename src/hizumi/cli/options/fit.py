@@ -15,6 +15,7 @@ from hizumi.registry.standard import STANDARD
 if TYPE_CHECKING:
     from hizumi.calibration import Costs
     from hizumi.data.pairs import Pairing
+    from hizumi.data.variation import Variation
     from hizumi.detectors import Detector
     from hizumi.inspection import Inspector
     from hizumi.training import Trainable, TrainingOptions
@@ -128,11 +129,20 @@ class InspectorArguments:
         training: "TrainingOptions",
         cache: str | None = None,
         costs: "Costs | None" = None,
+        variation: "Variation | None" = None,
     ) -> "Inspector":
         """An unfitted inspector; wrong arguments are refused here, before data are read."""
         from hizumi.inspection import Inspector
 
-        inspector = Inspector(detector, **vars(self), **sizing.keywords(), training=training, cache=cache, costs=costs)
+        inspector = Inspector(
+            detector,
+            **vars(self),
+            **sizing.keywords(),
+            training=training,
+            cache=cache,
+            costs=costs,
+            variation=variation,
+        )
         inspector.check()
         return inspector
 
