@@ -43,6 +43,17 @@ TABLE = fields(
     }
 )
 APPEARANCE = fields({"ranges": mapping(items(number(), 2, 2)), "file_types": items(text)})
+ALIGNMENT = fields(
+    {
+        "height": SIDE,
+        "width": SIDE,
+        "typical": number(-1, 1),
+        "least": number(-2, 1),
+        "reference_height": whole(1, 1000),
+        "reference_width": whole(1, 1000),
+        "reference": text,
+    }
+)
 PREPROCESSING = fields(
     {
         "sizing": optional(SIZING),
@@ -58,6 +69,7 @@ PREPROCESSING = fields(
         "filling": optional(FILLING),
         "pixel_limit": whole(1),
         "appearance": optional(APPEARANCE),
+        "alignment": optional(ALIGNMENT),
     },
 )
 THRESHOLD = fields(

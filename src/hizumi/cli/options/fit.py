@@ -115,6 +115,15 @@ class InspectorArguments:
         ),
     ] = None
 
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align",
+            help="Turn and shift each image until its part lies as in a reference, one of the good images; maps come "
+            "back as the image lies.",
+        ),
+    ] = False
+
     def __post_init__(self) -> None:
         from hizumi.arguments import ProperShare, check_value
         from hizumi.calibration import check_rule
