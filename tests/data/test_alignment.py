@@ -90,4 +90,6 @@ def test_it_is_the_same_after_json(alignment: Alignment) -> None:
     assert again.key == alignment.key
     with pytest.raises(ValueError, match="reshape"):
         Alignment.from_dict({**plain, "reference_height": 3})
+    with pytest.raises(ValueError, match="not of its size"):
+        Alignment.from_dict({**plain, "reference_height": WIDTH, "reference_width": HEIGHT})
     assert part().dtype == Pose(30).aligned(part()).dtype

@@ -39,7 +39,7 @@ def fitted() -> dict[bool, Inspector]:
 def test_turned_parts_score_as_upright_ones_do(fitted: dict[bool, Inspector]) -> None:
     good = np.stack([part(pose, seed=50 + number) for number, pose in enumerate(TURNED)])
     off, as_they_lie = (-each.score_samples(good) / each.calibration_.threshold.value for each in fitted.values())
-    assert (off[:2] < 1.3).all()
+    assert (off[:2] < 1.5).all()
     assert (off < as_they_lie / 20).all()  # the last one's frame shows much that lies outside the image
 
 
@@ -61,6 +61,7 @@ def test_what_cannot_be_aligned_is_judged_and_said(fitted: dict[bool, Inspector]
     inspection = fitted[True].inspect(noise)
     assert [verdict.notes for verdict in inspection] == [(NOT_ALIGNED,)] * 2
     assert f"{NOT_ALIGNED}: 2 inputs" in inspection.notes
+    assert fitted[True].options_["alignment"]["least"] < fitted[True].options_["alignment"]["typical"]
     smaller = fitted[True].inspect(noise[:, :-2])
     assert "to be aligned with parts of 120x90" in smaller.failures[0].reason
 

@@ -26,8 +26,6 @@ FINER_DEGREES = (1.0, 0.2)  # between those that are then tried around the best 
 SUBPIXEL = 20  # parts of a pixel
 BLUR = 1.0  # pixels: noise would favour angles at which interpolation smoothes it
 CANDIDATES = 7  # images, of which the one that agrees best with the others is the reference
-FEWEST = 5  # images, from which on the quartiles of their agreement are known
-LEAST_SPREAD = 0.05  # between quartiles of the agreement, below which no spread is believed
 FAR_OUT = 3  # interquartile ranges below the lower quartile (Tukey, "Exploratory data analysis", 1977)
 LOW_AGREEMENT = 0.5  # below which the reference says little of other images
 OUTSIDE = 0.05  # share of an image that its alignment moves out of view, from which on it is said
@@ -87,8 +85,13 @@ class Alignment:
         found = self._search.registered(_small(pixels))
         if found.agreement < self.least:
             return UPRIGHT, (NOT_ALIGNED,)
-        outside = found.pose.share_outside(*self.size)
+        outside = found.pose.share_outside(*self.reference.shape)
         return found.pose, (PARTLY_OUTSIDE,) if outside > OUTSIDE else ()
+
+    @property
+    def agreement(self) -> dict[str, float]:
+        """Of good images with the reference: what is usual, and the least at which an image is aligned."""
+        return {"typical": self.typical, "least": self.least}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -122,7 +125,10 @@ class Alignment:
         """Undo `to_dict`; raises ValueError where the reference is not of its size."""
         pixels = np.frombuffer(base64.b64decode(plain["reference"], validate=True), dtype=np.uint8)
         reference = pixels.reshape(plain["reference_height"], plain["reference_width"])
-        return cls(reference, (plain["height"], plain["width"]), plain["typical"], plain["least"])
+        size = plain["height"], plain["width"]
+        if reference.shape != _small_size(*size):
+            raise ValueError("the reference of the alignment is not of its size")
+        return cls(reference, size, plain["typical"], plain["least"])
 
     @cached_property
     def _search(self) -> "_Search":
@@ -177,9 +183,12 @@ def turned(reference: Float[np.ndarray, "h w"], degrees: float) -> Float[np.ndar
 
 def _small(pixels: Shaped[np.ndarray, "h w c"]) -> Float[np.ndarray, "h2 w2"]:
     grey = pixels.astype(np.float32).mean(axis=2, keepdims=True)
-    scale = min(1.0, SIDE / max(grey.shape[:2]))
-    height, width = (max(2, round(side * scale)) for side in grey.shape[:2])
-    return Sizing(height, width).fit(grey)[:, :, 0].astype(np.float64)
+    return Sizing(*_small_size(*grey.shape[:2])).fit(grey)[:, :, 0].astype(np.float64)
+
+
+def _small_size(height: int, width: int) -> tuple[int, int]:
+    scale = min(1.0, SIDE / max(height, width))
+    return max(2, round(height * scale)), max(2, round(width * scale))
 
 
 def _quantised(image: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
@@ -241,9 +250,8 @@ def _agreement(pose: Pose, image: Float[np.ndarray, "h w"], reference: Float[np.
 
 
 def _typical_and_least(agreements: Sequence[float]) -> tuple[float, float]:
+    """Of good images; what is far out is below half as well, since a large defect is still to be aligned."""
     if not agreements:
-        return 1.0, -1.0
-    if len(agreements) < FEWEST:
-        return float(np.median(agreements)), min(agreements) - FAR_OUT * LEAST_SPREAD
-    lower, middle, upper = np.quantile(agreements, [0.25, 0.5, 0.75])
-    return float(middle), float(lower - FAR_OUT * max(upper - lower, LEAST_SPREAD))
+        return 1.0, LOW_AGREEMENT
+    lower, middle, upper = (float(each) for each in np.quantile(agreements, [0.25, 0.5, 0.75]))
+    return middle, min(lower - FAR_OUT * (upper - lower), middle / 2)

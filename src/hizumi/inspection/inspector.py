@@ -499,6 +499,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             "calibration_images": len(store if folds else manifest.select(split="calibration")),
             "folds": len(folds) or None,
             "variation": None if self.variation is None else asdict(self.variation),
+            "alignment": None if store.alignment is None else store.alignment.agreement,
             "rule": self.rule,
             "false_alarm_rate": self.false_alarm_rate,
         }

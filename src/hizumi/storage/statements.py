@@ -48,7 +48,7 @@ ALIGNMENT = fields(
         "height": SIDE,
         "width": SIDE,
         "typical": number(-1, 1),
-        "least": number(-2, 1),
+        "least": number(-4, 1),
         "reference_height": whole(1, 1000),
         "reference_width": whole(1, 1000),
         "reference": text,
@@ -106,6 +106,7 @@ VARIATION = fields(
 )
 LATER_FITTED = {
     "variation": optional(VARIATION),
+    "alignment": optional(fields({"typical": number(-1, 1), "least": number(-4, 1)})),
     "drawn_scratches": items(fields({"pixels": whole(1), "scores": items(number(), 1, 1000)}), most=10),
     "known_defects": fields({"data": text, "data_sha256": text, "count": whole(1)}),
 }

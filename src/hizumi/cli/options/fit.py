@@ -101,7 +101,7 @@ class InspectorArguments:
         typer.Option(
             metavar="K",
             min=2,
-            help="Hold nothing out: K more fits, each scoring the fold left out, set the threshold. For few images; 10 "
+            help="Hold nothing out: K more fits, each scoring the fold left out, set the threshold. For few inputs; 10 "
             "by itself for the standard detector of images or rows, where 0.2 of them would be too few for the rate.",
         ),
     ] = None
