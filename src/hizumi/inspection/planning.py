@@ -42,7 +42,8 @@ def cost_of_fit(
     for count in (len(store), *(len(store) - len(fold) for fold in folds)):
         of_training, its_steps = training.seconds_and_steps(count)
         seconds, steps = seconds + of_training, steps + its_steps
-    statistics, of_fold = _statistics(detector, fitted_on, bool(folds))
+    keeps_maps = bool(folds) and fitted_on is store  # no two varied images are equal
+    statistics, of_fold = _statistics(detector, fitted_on, keeps_maps)
     share = sum((len(store) - len(fold)) / len(store) for fold in folds)
     scoring = _scoring(Scorer.of(detector, preprocessing), held_out)
     looking = _looking(detector, preprocessing, store, len(held_out))
@@ -57,10 +58,10 @@ def cost_of_fit(
     }
 
 
-def _statistics(detector: Detector, source: Batches, with_folds: bool) -> tuple[Trial, Trial]:
-    """Of all items, by themselves and once the maps of fixed networks are kept."""
+def _statistics(detector: Detector, source: Batches, keeps_maps: bool) -> tuple[Trial, Trial]:
+    """Of all items, by themselves and, where they are kept, once the maps of fixed networks are."""
     alone = cost_of_statistics(detector, source, len(source))
-    if not with_folds:
+    if not keeps_maps:
         return alone, alone
     with maps_are_kept():
         cost_of_statistics(detector, source, len(source))  # what it measures computes them first
