@@ -1,9 +1,11 @@
 """Known defects train nothing, are counted apart, and at stated costs set the threshold."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from PIL import Image
 from scipy.stats import binomtest
 
@@ -11,9 +13,11 @@ from hizumi import Inspector, load, save
 from hizumi.calibration import Costs
 from hizumi.calibration.costs import cheapest
 from hizumi.data import open_source
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import BundleError, DataError, HizumiError, UsageError
 from hizumi.inspection import held_out
+from hizumi.inspection.bundle import SEEN
 from hizumi.runs.known_defects import FoundAmongKnown
+from tests.inspection.crafted import read, sealed
 
 COSTS = Costs(miss=20, alarm=1, defect_share=0.05)
 
@@ -129,3 +133,42 @@ def test_known_defects_that_set_the_threshold_are_no_test(folders: Path) -> None
     assert not any("dent/" in record.name for record in unseen.records)
     assert sum("scratch/" in record.name for record in unseen.records) == 4
     assert any("known defects, which set the threshold" in note for note in unseen.notes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parameters": {"costs": {"miss": -1, "alarm": 1, "defect_share": 0.1}}},
+        {"parameters": {"costs": {"price": 1}}},
+        {"parameters": {"costs": 3}},
+        {"parameters": {"variation": {"turns": 900}}},
+        {"parameters": {"variation": {}}},
+        {"options": {"known_defects": {"count": 3}}},
+        {"options": {"variation": {"turns": 5}}},
+        {"preprocessing": {"alignment": {"height": 3}}},
+        {"calibration": {"options": {"miss": "free"}}},
+    ],
+    ids=str,
+)
+def test_a_bundle_that_states_what_cannot_be_is_one_line(change: dict, fitted: Inspector, tmp_path: Path) -> None:
+    header, members = read(save(fitted, tmp_path / "a.hizumi"))
+    statements = json.loads(members[header])
+    ((part, wrong),) = change.items()
+    statements[part] |= wrong
+    (tmp_path / "b.hizumi").write_bytes(sealed(header, statements, members))
+    with pytest.raises(HizumiError, match=r"b\.hizumi"):
+        load(tmp_path / "b.hizumi")
+
+
+def test_a_bundle_without_what_was_seen_is_loaded_and_one_with_nonsense_is_not(
+    fitted: Inspector, tmp_path: Path
+) -> None:
+    header, members = read(save(fitted, tmp_path / "a.hizumi"))
+    statements = json.loads(members[header])
+    earlier = {name: content for name, content in members.items() if name != SEEN}
+    (tmp_path / "b.hizumi").write_bytes(sealed(header, statements, earlier))
+    assert len(load(tmp_path / "b.hizumi").seen_.good) == 0
+    for nonsense in (b"x", safetensors.numpy.save({"other": np.zeros(3)})):
+        (tmp_path / "b.hizumi").write_bytes(sealed(header, statements, {**members, SEEN: nonsense}))
+        with pytest.raises(BundleError, match=r"b\.hizumi"):
+            load(tmp_path / "b.hizumi")
