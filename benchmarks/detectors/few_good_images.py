@@ -1,15 +1,18 @@
 """Ten, twenty and fifty good magnetic tiles, with and without declared variation: AUROC of each detector on features.
 
 Each good image is of another tile. The variation is small shifts and turns and some light, declared before anything was
-measured; test images are those of the tiles that nothing is learned from, good and defective, `--tested` of each.
+measured; test images are those of the tiles that nothing is learned from, good and defective, `--tested` of each. With
+`--moved` the test images are turned, shifted and lit as declared, too, as those of a line are that the declaration is
+true of; without, they lie as they were photographed, and what is declared is not needed.
 
     python -m benchmarks.detectors.few_good_images magnetic_tile_128.npz --seeds 0 1 2
 
-writes benchmarks/results/detectors/few_good_images.json and prints its table.
+writes benchmarks/results/detectors/few_good_images.json (few_good_images-moved.json) and prints its table.
 """
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,14 +21,13 @@ import torch
 from torch import Tensor
 
 from hizumi.data.stream import Batches, TensorSource
-from hizumi.data.variation import COPIES, Variation, Varied
+from hizumi.data.variation import COPIES, DRAWS, Variation, Varied
 from hizumi.detectors import Detector, FusedFeatures, GaussianFeatures, NearestFeatures
 from hizumi.detectors.kept_maps import maps_are_kept
 from hizumi.evaluation.metrics import auroc
 from hizumi.training import TrainingOptions
 
-RESULT = Path(__file__).parent.parent / "results" / "detectors" / "few_good_images.json"
-COUNTS = (10, 20, 50)
+RESULTS = Path(__file__).parent.parent / "results" / "detectors"
 VARIATION = Variation(shifts=0.05, turns=5, brightness=0.1)
 DETECTORS: tuple[type[Detector], ...] = (GaussianFeatures, NearestFeatures, FusedFeatures)
 
@@ -36,19 +38,23 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="magnetic_tile_128.npz")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--tested", type=int, default=130, help="good and defective images, of each so many")
+    parser.add_argument("--counts", type=int, nargs="+", default=[10, 20, 50], help="good images to learn from")
+    parser.add_argument("--moved", action="store_true", help="test images vary as declared")
     arguments = parser.parse_args()
     with np.load(arguments.data, allow_pickle=False) as archive:
         data = {name: archive[name] for name in ("x", "cls", "split", "group")}
     rows = []
     with maps_are_kept():  # of the test images, once
         for seed in arguments.seeds:
-            rows += measured(data, seed, arguments.tested)
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps({"variation": asdict(VARIATION), "copies": COPIES, "runs": rows}, indent=2) + "\n")
+            rows += measured(data, seed, arguments.tested, arguments.counts, arguments.moved)
+    result = RESULTS / f"few_good_images{'-moved' if arguments.moved else ''}.json"
+    result.write_text(json.dumps({"variation": asdict(VARIATION), "copies": COPIES, "runs": rows}, indent=2) + "\n")
     print(table(rows))
 
 
-def measured(data: dict[str, np.ndarray], seed: int, tested: int) -> list[dict[str, object]]:
+def measured(
+    data: dict[str, np.ndarray], seed: int, tested: int, counts: Sequence[int], moved: bool
+) -> list[dict[str, object]]:
     """A row for each detector, number of good images, and with and without variation."""
     generator = np.random.default_rng(0)  # the same test images for every seed
     good, test = data["cls"] == "Free", data["split"] == "test"
@@ -56,10 +62,12 @@ def measured(data: dict[str, np.ndarray], seed: int, tested: int) -> list[dict[s
         generator.choice(np.flatnonzero(test & (good == is_good)), tested, replace=False) for is_good in (True, False)
     ]
     images, labels = as_tensor(data["x"][np.concatenate(chosen)]), np.repeat([0, 1], tested)
+    if moved:
+        images = VARIATION.changed(images, torch.rand(len(images), DRAWS, generator=torch.Generator().manual_seed(0)))
     learned = one_of_each(data["group"], np.flatnonzero(good & ~test), seed)
     rows: list[dict[str, object]] = []
     for kind in DETECTORS:
-        for count in COUNTS:
+        for count in counts:
             source = TensorSource(as_tensor(data["x"][learned[:count]]))
             sources: dict[str, Batches] = {"as photographed": source, "varied": Varied(source, VARIATION)}
             for name, batches in sources.items():
@@ -86,7 +94,7 @@ def table(rows: list[dict[str, object]]) -> str:
     """Mean AUROC over the seeds, as Markdown."""
     lines = ["| detector | good images | as photographed | varied | gain, each seed |", "|---|---|---|---|---|"]
     for detector in dict.fromkeys(row["detector"] for row in rows):
-        for count in COUNTS:
+        for count in dict.fromkeys(row["images"] for row in rows):
             areas = [
                 np.array([row["auroc"] for row in rows if (row["detector"], row["images"], row["source"]) == key])
                 for key in ((detector, count, "as photographed"), (detector, count, "varied"))
