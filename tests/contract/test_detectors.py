@@ -220,7 +220,7 @@ def test_kinds_that_a_detector_cannot_take_are_refused(name: str) -> None:
         detector.fit(items((6,)), options())
 
 
-@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS))
+@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS, slow=("grey", "four channels", "grey with flow")))
 def test_toy_anomaly_scores_higher_than_normal(name: str, shape: tuple[int, ...]) -> None:
     detector = small(name)
     steps = 150 if detector.phases() else 1

@@ -23,6 +23,7 @@ from hizumi.runtime.inspector import GraphScores
 from .conftest import items, labelled_shapes, options, small
 
 DETECTORS = find_detectors()
+SLOW = {"cross_channel", "deep_one_class", "distillation", "gaussian_features", "nearest_features"}  # to trace
 LEVELS = Window(0.0, 255.0, "uint8")
 
 
@@ -33,7 +34,7 @@ def cases() -> list[object]:
         shapes = labelled_shapes(detector)
         quick = "vectors" if "vectors" in shapes else list(shapes)[-1]
         for label, shape in shapes.items():
-            marks = [] if label == quick else [pytest.mark.slow]
+            marks = [] if label == quick and name not in SLOW else [pytest.mark.slow]
             found.append(pytest.param(name, shape, id=f"{name}-{label}", marks=marks))
     return found
 
