@@ -84,3 +84,13 @@ def test_false_alarms_by_folds_are_about_those_asked_for() -> None:
         inspector = Inspector(false_alarm_rate=0.05, training=TrainingOptions(seed=seed)).fit(rows(60, seed))
         shares.append(float((inspector.predict(rows(500, seed + 1000)) == -1).mean()))
     assert 0.02 < np.mean(shares) < 0.08, shares
+
+
+def test_good_ones_that_score_far_above_the_others_are_named() -> None:
+    data = np.random.default_rng(0).uniform(size=(100, 5))
+    assert Inspector("mahalanobis", folds=5).fit(data).findings_ == []
+    data[[7, 70]] += 5
+    inspector = Inspector("mahalanobis", folds=5).fit(data)
+    (found,) = [finding.message for finding in inspector.findings_ if finding.name == "good ones unlike the others"]
+    assert found.startswith("2 of 100 good rows score far above the others")
+    assert {name.split()[-1] for name in found.split(", ")} == {"7", "70"}

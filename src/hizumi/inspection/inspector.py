@@ -42,6 +42,7 @@ from hizumi.runs.parameters import set_nested
 from hizumi.runs.record import notes_on, run_record
 from hizumi.runs.results import plan_result
 from hizumi.training import TrainingOptions
+from hizumi.training.health import Finding, check_outliers
 from hizumi.training.loop import make_fabric
 from hizumi.training.preset import made, preset_of
 
@@ -177,7 +178,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 unseen = some_of(calibration, scorer.reader)
                 progress = reporting(observe, "scoring")
                 scored = scorer.score(calibration, pictures=False, strict=strict, on_progress=progress)
-            self.calibration_, unread = self._calibrated(scored, detector, folds)
+            self.calibration_, outliers, unread = self._calibrated(scored, detector, folds, manifest.noun)
             if not folds and not detector.phases():
                 drawn.add(scorer, calibration, SCRATCHED)
         self.detector_ = detector
@@ -187,6 +188,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.unopened_ = manifest.unopened
         self.notes_ = (*notes_on(manifest, store), *self._notes_on_choice(detector))
         self.findings_ = [
+            *outliers,
             *check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_, unseen),
             *check_constants(preprocessing, manifest.select(split="calibration")),
         ]
@@ -478,14 +480,15 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 drawn.add(scorer, images, -(-SCRATCHED // len(folds)))
 
     def _calibrated(
-        self, items: Iterable[Scored | Failure], detector: Detector, folds: Sequence[Sequence[int]]
-    ) -> tuple[Calibration, list[Failure]]:
-        """The thresholds that scores of held-out items set, and what could not be read."""
-        scores, maxima, pixels, unread = [], [], [], []
+        self, items: Iterable[Scored | Failure], detector: Detector, folds: Sequence[Sequence[int]], noun: str
+    ) -> tuple[Calibration, list[Finding], list[Failure]]:
+        """The thresholds that scores of held-out items set, what these have shown, and what could not be read."""
+        names, scores, maxima, pixels, unread = [], [], [], [], []
         for item in items:
             if isinstance(item, Failure):
                 unread.append(item)
                 continue
+            names.append(item.name)
             scores.append(item.score)
             if item.map is not None:  # maps of large images would fill the memory: keep what is needed of each
                 maxima.append(float(item.map.max()))
@@ -502,7 +505,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             degrees_of_freedom=detector.degrees_of_freedom,
             folds=len(folds) or None,
         )
-        return calibration, unread
+        return calibration, check_outliers(names, np.array(scores), noun), unread
 
     def _with_labelled(
         self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None

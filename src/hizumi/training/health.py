@@ -7,12 +7,17 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from hizumi.storage.files import printable
+
 DEAD_LOSS = 0.01  # a discriminator this sure of itself passes no gradient on
 COLLAPSED_SHARE = 0.01  # of the items' own variance
 UNLIKE_P_VALUE = 1e-4
 UNLIKE_SHARE = 0.5  # of the held-out scores lie beyond the training scores' 95 % point
 CONSTANT_SPREAD = 1e-6  # relative
 WORSE_THAN_MEAN = "reconstructions worse than the mean"
+OUTER_FENCE = 3.0  # interquartile ranges above the upper quartile
+FEWEST_FENCED = 12  # scores that have quartiles worth the name
+MOST_NAMED = 5
 TOLD_APART = 0.999  # area under the ROC curve at which a critic of pairs is as good as never wrong
 
 
@@ -91,6 +96,30 @@ def check_scores(
             )
         ]
     return []
+
+
+def check_outliers(names: Sequence[str], scores: Float[np.ndarray, "n"], noun: str = "image") -> list[Finding]:
+    """Good items that score far above the others, beyond the outer fence of a box plot (Tukey 1977): defects, perhaps.
+
+    `scores` are those of items that the detector had not seen.
+    """
+    if len(scores) < FEWEST_FENCED:
+        return []
+    low, high = np.quantile(scores, (0.25, 0.75))
+    outside = [int(place) for place in np.argsort(-scores) if scores[place] > high + OUTER_FENCE * (high - low)]
+    if not outside:
+        return []
+    named = ", ".join(printable(names[place]) for place in outside[:MOST_NAMED])
+    others = f" and {len(outside) - MOST_NAMED} more" if len(outside) > MOST_NAMED else ""
+    return [
+        Finding(
+            "good ones unlike the others",
+            "warning",
+            f"{len(outside)} of {len(scores)} good {noun}s score far above the others: {named}{others}",
+            "look whether they are good: a defect among them raises the threshold and is learned as normal; "
+            "if so, take them out and fit again",
+        )
+    ]
 
 
 class Rebuilt(NamedTuple):
