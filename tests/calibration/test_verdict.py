@@ -66,4 +66,4 @@ def test_verdict_is_json_without_arrays():
     )
     fields = json.loads(json.dumps(verdict.to_dict()))
     assert fields["boxes"] == [{"left": 1, "top": 0, "width": 1, "height": 1, "area": 1, "peak": 9.0}]
-    assert set(fields) == {"name", "anomalous", "score", "p_value", "threshold", "terms", "boxes", "notes"}
+    assert set(fields) == {"name", "anomalous", "score", "p_value", "threshold", "rule", "terms", "boxes", "notes"}

@@ -72,3 +72,37 @@ def test_info_on_an_exported_bundle_of_an_earlier_version(hizumi, tmp_path):
         outcome = hizumi("info", tmp_path / "a.hizumi")
         assert outcome.code == 2
         assert f"parity.{name}" in outcome.err
+
+
+def test_known_defects_are_told_apart_and_set_the_threshold_at_stated_costs(hizumi, bundle, parts, tmp_path):
+    hole = parts / "test" / "hole"
+    told = hizumi("calibrate", bundle, "--known-defects", hole, "--json", "-")
+    assert told.code == 0
+    assert told.json["rule"] == "conformal"
+    assert told.json["known_defects"]["count"] == 10
+    costs = ["--cost-miss", "5", "--cost-alarm", "1", "--defect-share", "0.1"]
+    priced = hizumi("calibrate", bundle, *costs, "-o", tmp_path / "priced.hizumi")
+    assert priced.code == 0
+    assert "The threshold of the lowest expected cost" in priced.out
+    assert "Known defects: the threshold from good images alone" in priced.out
+    shown = hizumi("info", tmp_path / "priced.hizumi", "--json", "-")
+    assert shown.json["known_defects"]["rule_in_use"] == "cost"
+    verdicts = hizumi("inspect", tmp_path / "priced.hizumi", hole, "--json", "-")
+    assert {verdict["rule"] for verdict in verdicts.json["verdicts"]} == {"cost"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--cost-miss", "2"], "go together"),
+        (["--cost-miss", "2", "--cost-alarm", "0", "--defect-share", "0.1"], "must be above 0"),
+        (["--cost-miss", "2", "--cost-alarm", "1", "--defect-share", "2"], "between 0 and 1"),
+        (["--cost-miss", "2", "--cost-alarm", "1", "--defect-share", "0.1"], "--known-defects"),
+        (["--known-defects", "nowhere"], "nowhere"),
+    ],
+)
+def test_costs_that_cannot_set_a_threshold_are_one_line(arguments, said, hizumi, bundle):
+    outcome = hizumi("calibrate", bundle, *arguments)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert outcome.err.count("\n") == 1

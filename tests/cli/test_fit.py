@@ -187,3 +187,19 @@ def test_a_folder_of_something_else_is_left_alone(hizumi, parts, tmp_path):
     assert outcome.code == 2
     assert "holds other files" in outcome.err
     assert (tmp_path / "parts.run" / "diary.txt").exists()
+
+
+def test_what_is_declared_of_parts_is_said_and_wrong_angles_are_one_line(hizumi, parts, tmp_path):
+    bundle = tmp_path / "turned.hizumi"
+    outcome = hizumi("fit", parts, "-d", "pca", "-o", bundle, "--turns", "any", "--brightness", "0.1", "--json", "-")
+    assert outcome.code == 0
+    assert outcome.json["options"]["variation"] == {"shifts": 0.0, "turns": 180.0, "flips": None, "brightness": 0.1}
+    assert any("turned by any angle: one like this will not be found" in note for note in outcome.json["notes"])
+    shown = hizumi("info", bundle).out
+    assert "variation.turns" in shown
+    assert "brighter or darker" in shown
+    for wrong in (["--turns", "left"], ["--turns", "200"], ["--shifts", "3"], ["--brightness", "-1"]):
+        refused = hizumi("fit", parts, "-d", "pca", "-o", tmp_path / "b.hizumi", *wrong)
+        assert refused.code == 2
+        assert wrong[0] in refused.err
+        assert refused.err.count("\n") == 1

@@ -54,11 +54,15 @@ SOURCE = {
     "--one-hot": False,
     "--impute": False,
 }
+VARIATION = dict.fromkeys(["--shifts", "--turns", "--flips", "--brightness"])
+COSTS = dict.fromkeys(["--known-defects", "--cost-miss", "--cost-alarm", "--defect-share"])
 OPTIONS = {
     "fit": {"--detector": "standard", "--output": "parts.hizumi", "--set": None}
     | SOURCE
     | SIZING
     | INSPECTOR
+    | COSTS
+    | VARIATION
     | TRAINING
     | RUN,
     "train": {
@@ -82,6 +86,7 @@ OPTIONS = {
     | SOURCE
     | SIZING
     | INSPECTOR
+    | VARIATION
     | TRAINING,
     "reproduce": {
         "--list": False,

@@ -65,6 +65,7 @@ def test_members_are_readable_without_hizumi(path: Path) -> None:
             "bundle.json",
             "weights.safetensors",
             "calibration.safetensors",
+            "seen.safetensors",
             "journal.jsonl",
             "model-card.md",
         }

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from hizumi.calibration import Calibration
+from hizumi.calibration import Calibration, Costs
 from hizumi.evaluation import Estimate
 from hizumi.report import Finding, ReportContent
 from hizumi.report.rates import at_rates
@@ -66,6 +66,23 @@ def test_a_rate_that_few_images_cannot_promise_is_no_broken_promise(parts: dict[
     assert unlike.is_pressing  # 99 held-out images promise the 1 % that was asked
     (unlike,) = [c for c in consequences(replace(content, calibration=calibration)) if "less sharp" in c.text]
     assert not unlike.is_pressing
+
+
+def test_a_threshold_without_a_rate_is_measured_by_none(parts: dict[str, Any]) -> None:
+    known = parts["calibration"].with_(defect_scores=np.array([0.15, 0.3, 0.4]))
+    realised = Estimate(0.3, 0.2, 0.4)
+    for calibration, words in (
+        (known.with_(costs=Costs(9, 1, 0.2)), "the lowest expected cost, and no rate was asked for"),
+        (known.with_(threshold=0.12), "was given, and no rate was asked for"),
+    ):
+        content = changed(parts | {"calibration": calibration}, realised_false_alarm_rate=realised)
+        (found,) = [c for c in consequences(content) if "30 % of the good images" in c.text.replace("\u00a0", " ")]
+        assert words in found.text
+        assert not found.is_pressing
+        (unknown,) = [c for c in consequences(replace(content, evaluation=None)) if "nothing here has" in c.text]
+        assert words in unknown.text
+        assert "alarms would be expected" not in unknown.text
+        assert at_rates(content) == []
 
 
 def test_pressing_matters_come_first(parts: dict[str, Any]) -> None:

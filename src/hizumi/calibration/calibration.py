@@ -1,39 +1,20 @@
 """Held-out good images and a false-alarm rate, turned into thresholds, p-values and decisions."""
 
 from dataclasses import asdict, dataclass, replace
-from difflib import get_close_matches
 from typing import Any, Self
 
 import numpy as np
 
-from hizumi.calibration.conformal import (
-    conformal_limit,
-    conformal_p_values,
-    cross_fitted,
-    images_needed,
-    upper_rate,
-)
-from hizumi.calibration.limits import (
-    best_f1_threshold,
-    chi_square_limit,
-    k_sigma_limit,
-    peaks_over_threshold_limit,
-    quantile_limit,
-)
+from hizumi.calibration.conformal import conformal_p_values, images_needed, upper_rate
+from hizumi.calibration.costs import Costs
+from hizumi.calibration.limits import best_f1_threshold
+from hizumi.calibration.rules import COSTS, OF_IMAGES_ONLY, WITHOUT_RATE, check_rule, limit_by
 from hizumi.calibration.threshold import Threshold, good_images, percent
 from hizumi.errors import BundleError, DataError, UsageError
 from hizumi.shapes import Bool, Float, Integer
 
-RULES = {
-    "conformal": "keeps the rate on average, whatever the distribution of the scores (default)",
-    "quantile": "the empirical quantile of the held-out scores",
-    "k-sigma": "mean + k standard deviations, for Gaussian scores",
-    "chi-square": "the chi-square law, for Mahalanobis scores of Gaussian features",
-    "peaks-over-threshold": "a Pareto tail fitted to the largest scores, for rates below 1/n",
-    "best-f1": "the largest F1 on a labelled set that holds anomalies",
-    "given": "a threshold of your own",
-}
-_OF_IMAGES_ONLY = ("chi-square", "best-f1", "given")  # none of them says anything of the maxima of maps
+GOOD_SCORES, GOOD_MAXIMA = "scores of held-out good items", "map maxima of held-out good items"
+DEFECT_SCORES = "scores of known defects"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +24,7 @@ class Calibration:
     `scores` are ascending, one per held-out good image; `pixel_maxima` are the ascending maxima of their maps. The
     pixel threshold keeps the share of good images with any region at the requested rate. Maps are drawn from
     `map_range[0]`, a good image's median pixel, to `map_range[1]`, with the pixel threshold in the middle.
+    `defect_scores` are ascending, one per known defect, by which nothing is decided unless there are costs.
     """
 
     scores: Float[np.ndarray, "n"]
@@ -53,6 +35,7 @@ class Calibration:
     pixel_maxima: Float[np.ndarray, "n"] | None = None
     pixel_threshold: Threshold | None = None
     map_range: tuple[float, float] | None = None
+    defect_scores: Float[np.ndarray, "m"] | None = None
 
     @classmethod
     def fit(
@@ -84,12 +67,13 @@ class Calibration:
         if folds is not None:
             options["folds"] = float(folds)
         return cls._decide(
-            _ascending(scores, "scores"),
+            _ascending(scores, GOOD_SCORES),
             rule,
             false_alarm_rate,
             options,
-            None if pixel_maxima is None else _ascending(pixel_maxima, "map maxima"),
+            None if pixel_maxima is None else _ascending(pixel_maxima, GOOD_MAXIMA),
             pixel_median,
+            None,
         )
 
     @classmethod
@@ -101,31 +85,43 @@ class Calibration:
         options: dict[str, float],
         pixel_maxima: Float[np.ndarray, "n"] | None,
         pixel_median: float | None,
+        defect_scores: Float[np.ndarray, "m"] | None,
     ) -> Self:
         check_rule(rule, false_alarm_rate)
-        threshold = _limit(rule, scores, false_alarm_rate, options)
+        threshold = limit_by(rule, scores, false_alarm_rate, options, defect_scores)
         if pixel_maxima is None:
-            return cls(scores, rule, false_alarm_rate, options, threshold)
-        pixel_rule = "conformal" if rule in _OF_IMAGES_ONLY else rule
-        pixel_threshold = _limit(pixel_rule, pixel_maxima, false_alarm_rate, options)
+            return cls(scores, rule, false_alarm_rate, options, threshold, defect_scores=defect_scores)
+        pixel_rule = "conformal" if rule in OF_IMAGES_ONLY else rule
+        pixel_threshold = limit_by(pixel_rule, pixel_maxima, false_alarm_rate, options)
         map_range = None
         if pixel_median is not None:
             half = max(pixel_threshold.value - pixel_median, float(np.finfo(np.float32).eps) * abs(pixel_median), 1e-12)
             map_range = (float(pixel_median), float(pixel_median + 2 * half))
-        return cls(scores, rule, false_alarm_rate, options, threshold, pixel_maxima, pixel_threshold, map_range)
+        return cls(
+            scores, rule, false_alarm_rate, options, threshold, pixel_maxima, pixel_threshold, map_range, defect_scores
+        )
 
     def with_(
-        self, *, rule: str | None = None, false_alarm_rate: float | None = None, threshold: float | None = None
+        self,
+        *,
+        rule: str | None = None,
+        false_alarm_rate: float | None = None,
+        threshold: float | None = None,
+        defect_scores: Float[np.ndarray, "m"] | None = None,
+        costs: Costs | None = None,
     ) -> Self:
         """Recalibrate on the held-out scores with another rule or rate, or a given threshold, without the detector.
 
-        Raises UsageError for a threshold that is not finite, or with a rule of its own.
+        `defect_scores` are kept; with `costs`, they and the held-out scores set the threshold. Raises UsageError for a
+        threshold that is not finite, and for costs without scores of known defects.
         """
         options, rule = self.options, self.rule if rule is None else rule
         if threshold is not None:
             if not np.isfinite(threshold):
                 raise UsageError(f"the threshold is {threshold}; give a number in units of the score")
             options, rule = {**options, "given_threshold": float(threshold)}, "given"
+        if costs is not None:
+            options, rule = {**options, **{name: float(getattr(costs, name)) for name in COSTS}}, "cost"
         return self._decide(
             self.scores,
             rule,
@@ -133,12 +129,20 @@ class Calibration:
             options,
             self.pixel_maxima,
             None if self.map_range is None else self.map_range[0],
+            self.defect_scores if defect_scores is None else _ascending(defect_scores, DEFECT_SCORES),
         )
+
+    @property
+    def from_good_images(self) -> Threshold:
+        """The threshold that held-out good images alone set: the one in use, or else the conformal one at its rate."""
+        if self.rule in WITHOUT_RATE:
+            return limit_by("conformal", self.scores, self.false_alarm_rate, self.options, None)
+        return self.threshold
 
     def rescored(self, scores: Float[np.ndarray, "n"], pixel_maxima: Float[np.ndarray, "n"] | None) -> Self:
         """Recalibrate by this rule and rate on an export's scores of the same held-out images."""
-        maxima = None if pixel_maxima is None else _ascending(pixel_maxima, "map maxima")
-        return replace(self, scores=_ascending(scores, "scores"), pixel_maxima=maxima).with_()
+        maxima = None if pixel_maxima is None else _ascending(pixel_maxima, GOOD_MAXIMA)
+        return replace(self, scores=_ascending(scores, GOOD_SCORES), pixel_maxima=maxima).with_()
 
     def p_values(self, scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         """How unusual each score is among good images: conformal p-values in [1 / (n + 1), 1]."""
@@ -154,7 +158,7 @@ class Calibration:
         if self.threshold.rule == "conformal" and self.threshold.promised_rate is not None:
             upper = percent(upper_rate(count, self.false_alarm_rate))
             lines.append(f"The rate of this one calibration lies under {upper} with 95 % confidence.")
-        elif "folds" not in self.options:
+        elif "folds" not in self.options and self.rule != "cost":
             lines.append(
                 f"Without assumptions, {good_images(count)} can promise {percent(1 / (count + 1))} at the lowest; "
                 f"{percent(self.false_alarm_rate)} takes {images_needed(self.false_alarm_rate)}."
@@ -164,9 +168,9 @@ class Calibration:
         return " ".join(lines).replace("image", noun)
 
     def to_dict(self) -> tuple[dict[str, Any], dict[str, Float[np.ndarray, "..."]]]:
-        """Fields for JSON, and float64 arrays by name: `scores` and, where there are maps, `pixel_maxima`."""
+        """Fields for JSON, and float64 arrays by name: `scores`, and `pixel_maxima` and `defect_scores` where known."""
         fields = asdict(self)
-        arrays = {name: fields.pop(name) for name in ("scores", "pixel_maxima")}
+        arrays = {name: fields.pop(name) for name in ("scores", "pixel_maxima", "defect_scores")}
         return fields, {name: array for name, array in arrays.items() if array is not None}
 
     @classmethod
@@ -178,14 +182,15 @@ class Calibration:
             if any(array.ndim != 1 or array.dtype != np.float64 for array in arrays.values()):
                 raise ValueError("scores are not a row of numbers in double precision")
             return cls(
-                scores=_ascending(arrays["scores"], "scores"),
+                scores=_ascending(arrays["scores"], GOOD_SCORES),
                 rule=fields["rule"],
                 false_alarm_rate=float(fields["false_alarm_rate"]),
                 options={str(name): float(value) for name, value in fields["options"].items()},
                 threshold=_read_threshold(fields["threshold"]),
-                pixel_maxima=_ascending(arrays["pixel_maxima"], "map maxima") if "pixel_maxima" in arrays else None,
+                pixel_maxima=_ascending(arrays["pixel_maxima"], GOOD_MAXIMA) if "pixel_maxima" in arrays else None,
                 pixel_threshold=None if pixel is None else _read_threshold(pixel),
                 map_range=None if span is None else (float(span[0]), float(span[1])),
+                defect_scores=_ascending(arrays["defect_scores"], DEFECT_SCORES) if "defect_scores" in arrays else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             reason = f"{type(error).__name__}: {error}"
@@ -203,70 +208,13 @@ def _read_threshold(fields: dict[str, Any]) -> Threshold:
     )
 
 
-def _limit(rule: str, scores: Float[np.ndarray, "n"], rate: float, options: dict[str, float]) -> Threshold:
-    threshold = _by_rule(rule, scores, rate, options)
-    if "folds" in options and threshold.promised_rate is not None:
-        return cross_fitted(threshold, len(scores), int(options["folds"]))
-    return threshold
-
-
-def _by_rule(rule: str, scores: Float[np.ndarray, "n"], rate: float, options: dict[str, float]) -> Threshold:
-    match rule:
-        case "quantile":
-            return quantile_limit(scores, rate)
-        case "k-sigma":
-            return k_sigma_limit(scores, rate)
-        case "chi-square":
-            return chi_square_limit(scores, rate, options.get("degrees_of_freedom"))
-        case "peaks-over-threshold":
-            return peaks_over_threshold_limit(scores, rate)
-        case "best-f1":
-            return _best_f1_limit(rate, options)
-        case "given":
-            return _given_limit(scores, rate, options)
-        case _:
-            return conformal_limit(scores, rate)
-
-
-def _given_limit(scores: Float[np.ndarray, "n"], rate: float, options: dict[str, float]) -> Threshold:
-    if "given_threshold" not in options:
-        raise UsageError("the rule given needs a threshold: hizumi calibrate --threshold VALUE (`threshold`)")
-    value = options["given_threshold"]
-    above = int((scores > value).sum())
-    words = (
-        f"The threshold is the one that was given: {above} of {good_images(len(scores), 'held-out')} above it, "
-        f"{percent(above / len(scores))}. No rate is promised."
-    )
-    return Threshold(value, "given", rate, None, words)
-
-
-def _best_f1_limit(rate: float, options: dict[str, float]) -> Threshold:
-    if "best_f1_threshold" not in options:
-        raise UsageError("the best-f1 rule needs labelled scores that hold anomalies: give them, or use conformal")
-    words = (
-        f"The threshold of the largest F1 ({options['best_f1']:.3f}) on the labelled images it was chosen on: it "
-        "promises no false-alarm rate, and fits lines with the same share of anomalies."
-    )
-    return Threshold(options["best_f1_threshold"], "best-f1", rate, None, words)
-
-
-def check_rule(rule: str, false_alarm_rate: float) -> None:
-    """Raise UsageError for an unknown rule, or a rate that is not in (0, 1)."""
-    if rule not in RULES:
-        close = get_close_matches(rule, RULES, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UsageError(f"there is no threshold rule {rule!r}: {hint}the rules are {', '.join(RULES)}")
-    if not 0 < false_alarm_rate < 1:
-        raise UsageError(f"false_alarm_rate must lie between 0 and 1, such as 0.01, got {false_alarm_rate:g}")
-
-
 def _ascending(scores: Float[np.ndarray, "n"], what: str) -> Float[np.ndarray, "n"]:
     if len(scores) == 0:
-        raise DataError(f"calibration got no {what}: it needs at least one held-out good item")
+        raise DataError(f"calibration got no {what}: it needs at least one")
     broken = int((~np.isfinite(scores)).sum())
     if broken:
         raise DataError(
-            f"{broken} of the {len(scores)} {what} of held-out good items are NaN or infinite: the detector failed "
+            f"{broken} of the {len(scores)} {what} are NaN or infinite: the detector failed "
             "on them, fit it again or look at these items"
         )
     return np.sort(scores.astype(np.float64))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hizumi.calibration.conformal import conformal_limit
-from hizumi.calibration.threshold import Threshold, good_images, percent
+from hizumi.calibration.threshold import Threshold, good_images, parting, percent
 from hizumi.errors import DataError, UsageError
 from hizumi.shapes import Float, Integer
 
@@ -203,9 +203,7 @@ def best_f1_threshold(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray
     alarms = np.bincount(inverse)[::-1].cumsum()[::-1]
     f1 = 2 * true_alarms / (alarms + anomalous.sum())
     best = int(np.flatnonzero(f1 == f1.max())[-1])
-    below = float(values[best - 1]) if best else math.nextafter(float(values[0]), -math.inf)
-    middle = below + (float(values[best]) - below) / 2
-    return BestF1(float(f1[best]), middle if middle < values[best] else below)
+    return BestF1(float(f1[best]), parting(values, best))
 
 
 def _above(scores: Float[np.ndarray, "n"], value: float) -> str:

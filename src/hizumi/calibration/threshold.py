@@ -1,6 +1,11 @@
 """The threshold that every rule returns."""
 
+import math
 from dataclasses import dataclass
+
+import numpy as np
+
+from hizumi.shapes import Float
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,17 @@ class Threshold:
     asked_rate: float
     promised_rate: float | None
     words: str
+
+
+def parting(values: Float[np.ndarray, "k"], place: int) -> float:
+    """A threshold between the lowest `place` of distinct ascending values and the others, in the middle of the gap."""
+    if place == 0:
+        return math.nextafter(float(values[0]), -math.inf)
+    below = float(values[place - 1])
+    if place == len(values):
+        return below
+    middle = below + (float(values[place]) - below) / 2
+    return middle if middle < values[place] else below
 
 
 def percent(rate: float) -> str:

@@ -27,7 +27,8 @@ class Verdict:
 
     `boxes` come in order of decreasing peak. `picture` is the input for display, `normal` the good part that the
     detector expects in its place, at the size it was scored at, None where it expects none; `notes` say what was
-    converted or left out in reading.
+    converted or left out in reading; `rule` says how the threshold came about, where the p-value is by held-out good
+    images whatever the rule.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Verdict:
     picture: UInt8[np.ndarray, "h w 3"] | None = None
     normal: UInt8[np.ndarray, "h2 w2 3"] | None = None
     notes: tuple[str, ...] = ()
+    rule: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The decision without its arrays, for JSON."""
@@ -50,6 +52,7 @@ class Verdict:
             "score": self.score,
             "p_value": self.p_value,
             "threshold": self.threshold,
+            "rule": self.rule,
             "terms": dict(self.terms),
             "boxes": [asdict(box) for box in self.boxes],
             "notes": list(self.notes),

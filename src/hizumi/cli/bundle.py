@@ -13,13 +13,13 @@ from hizumi.cli.summary import (
     show_fit,
     show_model,
     show_parity,
+    show_promise,
     show_remarks,
     unread,
 )
 from hizumi.errors import UsageError
 from hizumi.runs.nouns import noun_of
 from hizumi.runs.results import changed_result, exported_result
-from hizumi.storage.files import printable
 
 
 @options.grouped
@@ -49,6 +49,7 @@ def calibrate(
         float | None,
         typer.Option("--threshold", metavar="VALUE", help="A threshold of your own: scores above it are anomalous."),
     ] = None,
+    known: options.CostArguments,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write; BUNDLE itself if not given.")
     ] = None,
@@ -59,8 +60,11 @@ def calibrate(
 
     Nothing is fitted again: the bundle keeps the scores of its held-out good images.
     """
-    if false_alarm_rate is None and rule is None and labelled is None and threshold is None:
-        raise UsageError("nothing to change: give --false-alarm-rate, --rule, --labelled or --threshold")
+    costs, defects = known.costs(), known.known_defects
+    if all(given is None for given in (false_alarm_rate, rule, labelled, threshold, costs, defects)):
+        raise UsageError(
+            "nothing to change: give --false-alarm-rate, --rule, --labelled, --threshold, --known-defects or costs"
+        )
 
     from hizumi.calibration import check_rule
 
@@ -70,29 +74,34 @@ def calibrate(
 
     from hizumi.data import Manifest
     from hizumi.inspection import load, save
+    from hizumi.inspection.known_defects import OF_DEFECTS
 
     inspector = load(bundle)
     before = inspector.calibration_
-    known = Manifest(())
+    given = Manifest(())
     if labelled is not None:
-        known = source.open(labelled, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
+        given = source.open(labelled, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
     inspector.calibrate(
         false_alarm_rate=false_alarm_rate,
         rule=rule,
-        labelled=None if labelled is None else known,
+        labelled=None if labelled is None else given,
         threshold=threshold,
+        known_defects=defects,
+        costs=costs,
     )
     output = save(inspector, output or bundle)
-    failures, unopened = unread(inspector.failures_), unread(known.unopened)
-    result = changed_result(inspector.calibration_, known.notes, failures, unopened)
+    failures, unopened = unread(inspector.failures_), unread((*given.unopened, *inspector.unopened_))
+    of_defects = inspector.notes_ if defects is not None else ()
+    notes = (*given.notes, *(note for note in of_defects if note.startswith(OF_DEFECTS)))
+    result = changed_result(inspector.calibration_, notes, failures, unopened)
     console = answer(result | {"bundle": str(output)}, json_to)
-    show_remarks(console, known.notes, failures, unopened)
+    show_remarks(console, notes, failures, unopened)
     rows = [
         [name, each.rule, f"{each.false_alarm_rate:.6g}", f"{each.threshold.value:.6g}"]
         for name, each in (("before", before), ("now", inspector.calibration_))
     ]
     print_table(console, ["", "Rule", ">False-alarm rate", ">Threshold"], rows)
-    console.print(printable(inspector.calibration_.promise(noun_of(inspector.options_))))
+    show_promise(console, inspector.calibration_, noun_of(inspector.options_))
     console.print(coloured(f"Wrote {output}.", GOOD))
 
 
@@ -113,7 +122,7 @@ def info(bundle: options.BundlePath, json_to: options.JsonTo = None) -> None:
         result = exported_result(exported.options_, exported.calibration_, exported.parity_) | {"bundle": str(bundle)}
         console = answer(result, json_to)
         show_parity(console, exported.parity_)
-        console.print(printable(exported.calibration_.promise(noun_of(exported.options_))))
+        show_promise(console, exported.calibration_, noun_of(exported.options_))
     else:
         inspector = inspection.load(bundle)
         result = result_of_fit(inspector) | {"bundle": str(bundle)}

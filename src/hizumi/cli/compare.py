@@ -41,6 +41,7 @@ def compare(
     ] = 1,
     sizing: options.SizingArguments,
     inspection: options.InspectorArguments,
+    declared: options.VariationArguments,
     source: options.SourceArguments,
     training: options.TrainingArguments,
     strict: options.Strict = False,
@@ -63,7 +64,9 @@ def compare(
 
     with tempfile.TemporaryDirectory(prefix="hizumi-") as cache:
         inspectors = {
-            (name, seed): inspection.inspector(name, sizing, training.options(seed=seed), cache)
+            (name, seed): inspection.inspector(
+                name, sizing, training.options(seed=seed), cache, variation=declared.variation()
+            )
             for name in names
             for seed in range(seeds)
         }

@@ -36,6 +36,8 @@ def fit(
     ] = None,
     sizing: options.SizingArguments,
     inspection: options.InspectorArguments,
+    known: options.CostArguments,
+    declared: options.VariationArguments,
     source: options.SourceArguments,
     training: options.TrainingArguments,
     run: options.RunArguments,
@@ -46,6 +48,8 @@ def fit(
     Anomalous records, where the data are labelled, are left alone. An interrupted run goes on with --resume.
     """
     parsed = options.parsed_settings(settings or ())
+    if known.costs() is not None and known.known_defects is None:
+        raise UsageError("costs set the threshold by known defects: give --known-defects DATA, or leave costs out")
     if detector != STANDARD:
         refuse_unknown_preset(inspection.preset, detector, "detector")
     elif parsed:
@@ -59,7 +63,8 @@ def fit(
     from hizumi.inspection import save  # after the settings are known to be right: it takes seconds more
 
     training_options = run.options(training)
-    inspector = inspection.inspector(chosen, sizing, training_options)
+    variation = declared.variation()
+    inspector = inspection.inspector(chosen, sizing, training_options, costs=known.costs(), variation=variation)
     manifest = source.open(data, motion=inspector.wants_motion)
     if run.dry_run:
         show_plan(inspector.plan(manifest, strict=run.strict), json_to, "fit")
@@ -74,12 +79,15 @@ def fit(
         "motion": inspection.motion,
         "calibration share": inspection.calibration_share,
         "folds": inspection.folds,
+        "variation": None if variation is None else asdict(variation),
         "preset": inspection.preset,
         "training": asdict(training_options),
         "data": manifest.data_hash(),
     }
     with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
-        inspector.fit(manifest, run_folder=folder, observe=observe, strict=run.strict)
+        inspector.fit(
+            manifest, known_defects=known.known_defects, run_folder=folder, observe=observe, strict=run.strict
+        )
         if inspector.is_main_process_:  # of several processes, one writes and speaks
             save(inspector, output)
             remove_run_folder(folder)

@@ -145,7 +145,8 @@ def _show(console: "Console", inspection: "Inspection") -> None:
     if len(shown) > ROWS_SHOWN:
         console.print(f"... and {len(shown) - ROWS_SHOWN} more that are anomalous; --csv FILE lists all.")
     show_remarks(console, inspection.notes, failures, unread(inspection.unopened))
-    line = f"{len(anomalous)} of {len(verdicts)} anomalous (score over {verdicts[0].threshold:.6g})."
+    limit = f"score over {verdicts[0].threshold:.6g}, by the rule {verdicts[0].rule}"
+    line = f"{len(anomalous)} of {len(verdicts)} anomalous ({limit})."
     if failures:
         line += f" {len(failures)} could not be read."
     if inspection.unopened:

@@ -12,6 +12,7 @@ from hizumi.storage.files import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hizumi.calibration import Calibration
     from hizumi.data import Failure
     from hizumi.data.manifest import Unopened
     from hizumi.generation import Modeller
@@ -85,12 +86,21 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
     ]
     print_table(console, ["Fit", ""], rows)
     noun = noun_of(options)
-    console.print(printable(calibration.promise(noun)))
+    show_promise(console, calibration, noun)
     if advice := few_held_out(calibration, noun):
         console.print(coloured(advice, WARNING))
     if check := scratches_found(options.get("drawn_scratches", ()), calibration):
         console.print(check)
     _show_found(console, inspector)
+
+
+def show_promise(console: "Console", calibration: "Calibration", noun: str) -> None:
+    """How the threshold came about and what it promises; apart from it, what it finds among known defects."""
+    from hizumi.runs.known_defects import FoundAmongKnown
+
+    console.print(printable(calibration.promise(noun)))
+    if known := FoundAmongKnown.of(calibration):
+        console.print(printable(known.words(noun)))
 
 
 def show_model(console: "Console", modeller: "Modeller") -> None:

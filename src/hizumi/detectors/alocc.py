@@ -74,7 +74,7 @@ class ALOCCTraining(Trainable):
 
     def begin(self, batches: Batches) -> None:
         """Find the variance of the images about their mean image."""
-        mean = sum(batch.double().sum(0) for batch in in_order(batches)) / len(batches)
+        mean = sum(batch.double().sum(0) for batch in in_order(batches)) / (batches.views * len(batches))
         squares = [(batch - mean).square().flatten(1).mean(1) for batch in in_order(batches)]
         self.images_variance.copy_(torch.cat(squares).mean().clamp(min=LEAST_VARIANCE))
 

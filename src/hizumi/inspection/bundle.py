@@ -2,7 +2,8 @@
 
 bundle.json                what the detector is, its preprocessing, the calibration, options, findings, hashes
 weights.safetensors        parameters and buffers of the detector
-calibration.safetensors    the held-out normal scores
+calibration.safetensors    the held-out normal scores, and those of known defects
+seen.safetensors           of each good image and known defect the beginning of its hash
 journal.jsonl              the training curves
 model-card.md              a summary for people
 """
@@ -15,17 +16,19 @@ import safetensors.numpy
 from hizumi.arguments import check_arguments
 from hizumi.inspection.inspector import Inspector
 from hizumi.inspection.loaded import FORMAT, SCORES, WEIGHTS, DetectorHeader, LoadedInspector, restore
+from hizumi.inspection.seen import Seen
 from hizumi.runs.card import model_card, shape_in_words
+from hizumi.runs.known_defects import FoundAmongKnown
 from hizumi.runs.nouns import noun_of
 from hizumi.runs.parameters import constructor_arguments, plain_parameters
 from hizumi.runs.record import without_place
 from hizumi.storage.explained import explained
 from hizumi.storage.headers import write_bundle
-from hizumi.storage.weights import packed
+from hizumi.storage.weights import packed, unpacked_arrays
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal
 
-JOURNAL, CARD = "journal.jsonl", "model-card.md"
+JOURNAL, CARD, SEEN = "journal.jsonl", "model-card.md", "seen.safetensors"
 
 
 def save(inspector: Inspector, path: str | Path) -> Path:
@@ -35,6 +38,7 @@ def save(inspector: Inspector, path: str | Path) -> Path:
     members = {
         WEIGHTS: packed(detector),
         SCORES: safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()}),
+        SEEN: safetensors.numpy.save(inspector.seen_.arrays()),
         JOURNAL: inspector.journal_.to_bytes(),
         CARD: card_of(inspector).encode(),
     }
@@ -67,6 +71,7 @@ def card_of(inspector: Inspector) -> str:
         f"Fitted on {record['training_images']} normal items of shape {shape_in_words(record)}.",
         f"Threshold from {record['calibration_images']} {held_out} normal items. "
         f"{inspector.calibration_.promise(noun_of(record))}",
+        *([known.words(noun_of(record))] if (known := FoundAmongKnown.of(inspector.calibration_)) else []),
         "Valid for the same camera, light and preprocessing as the normal items it was fitted on.",
     ]
     detector = inspector.detector_
@@ -86,6 +91,7 @@ def _inspector_of(loaded: LoadedInspector) -> Inspector:
     inspector.notes_ = tuple(header.notes)
     inspector.failures_ = ()
     inspector.unopened_ = ()
+    inspector.seen_ = Seen(**unpacked_arrays(loaded.members[SEEN])) if SEEN in loaded.members else Seen()
     inspector.is_main_process_ = True
     inspector.journal_ = Journal.from_bytes(loaded.members[JOURNAL])
     if len(header.shape) == 1:

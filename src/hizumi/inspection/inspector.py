@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
-from hizumi.calibration import Calibration, check_rule
+from hizumi.calibration import Calibration, Costs, check_rule
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
 from hizumi.data.appearance import Appearance
 from hizumi.data.columns import TableForm
@@ -23,15 +23,18 @@ from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.stream import Batches, View
+from hizumi.data.variation import Variation, Varied
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.detectors.kept_maps import maps_are_kept
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.drawn_scratches import IMAGES as SCRATCHED, DrawnScratches
 from hizumi.inspection.health import check_detector, some_of
 from hizumi.inspection.holding_out import CALIBRATION_SHARE, deal_at_most, folds_for
+from hizumi.inspection.known_defects import OF_DEFECTS, open_defects, scores_of_defects
 from hizumi.inspection.scoring import Scored, Scorer
+from hizumi.inspection.seen import Seen, contents
 from hizumi.inspection.verdicts import InspectorBase, opened
-from hizumi.preprocessing import DataOptions, in_batches, prepare
+from hizumi.preprocessing import DataOptions, Preprocessing, in_batches, prepare
 from hizumi.preprocessing.choosing import split_for_fit, with_validation
 from hizumi.preprocessing.reading import Piece
 from hizumi.preprocessing.scaling_health import check_constants
@@ -80,6 +83,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             for it. A number: so, and a displacement of so many pixels becomes 1 in place of what the data show.
         training: Budget, batch size, seed, precision and devices.
         cache: Folder for decoded images, kept between fits. None: a temporary one.
+        costs: What a missed defect and a false alarm cost, and how many parts are defective: the known defects given to
+            `fit` then set the threshold together with the held-out images, in place of the rule.
+        variation: How good parts may lie and look, which changed copies of the training images show. For few images.
 
     After `fit`: `detector_`, `preprocessing_`, `calibration_`, `findings_` (health check), `journal_`, `options_` (what
     was done, in full), `notes_`, `failures_` and `unopened_` (what was said about the data), `offset_`; of tables,
@@ -107,6 +113,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         motion: bool | PositiveFloat | None = None,
         training: TrainingOptions | None = None,
         cache: str | Path | None = None,
+        costs: Costs | None = None,
+        variation: Variation | None = None,
     ) -> None:
         self.detector = detector
         self.image_size = image_size
@@ -123,12 +131,15 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.motion = motion
         self.training = training
         self.cache = cache
+        self.costs = costs
+        self.variation = variation
 
     def fit(
         self,
         X: Any,
         y: Any = None,
         *,
+        known_defects: Any = None,
         run_folder: Path | None = None,
         observe: Observer | None = None,
         strict: bool = False,
@@ -138,12 +149,18 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         Args:
             X: A folder, file or list of files, the name of a built-in set, an array, a tensor, a Dataset, a Manifest.
             y: Not used; it is here for scikit-learn.
+            known_defects: Data of the same kind that are all defective, or labelled so. Nothing is trained on them:
+                they tell how many of them a threshold finds, and with `costs` set it.
             run_folder: Where checkpoints and the journal go, so that a killed run resumes from them.
             observe: Called with the record of every step.
             strict: Stop at the first image that cannot be read, instead of passing it over.
         """
         started = time.monotonic()
         self.check()
+        if self.costs is not None and known_defects is None:
+            raise UsageError(
+                "costs set the threshold by known defects: give some (`known_defects`), or leave costs out"
+            )
         manifest = self._manifest(X, reset=True)
         detector, options = self._chosen(manifest)
         fabric = make_fabric(options)
@@ -160,15 +177,18 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         preprocessing = replace(preprocessing, appearance=Appearance.of(good, preprocessing.still_window))
         usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
         folds = self._dealt(usable, fold_count, options.seed)
+        seen = Seen.of(manifest)
+        defects = None if known_defects is None else _opened_defects(known_defects, seen, preprocessing)
 
         def fitted(detector: Detector, images: Batches, folder: Path | None, observe: Observer | None) -> Scorer:
             training, validation = with_validation(images, options)
+            training = self._varied(training)
             detector.fit(training, options, validation=validation, run_folder=folder, observe=observe, fabric=fabric)
             detector.cpu()
             return Scorer.of(detector, preprocessing)
 
         drawn = DrawnScratches(options.seed)
-        with maps_are_kept() if folds else nullcontext():
+        with maps_are_kept() if folds and self.variation is None else nullcontext():  # no two varied images are equal
             scorer = fitted(detector, store, run_folder, observe)
             unseen: Iterable[Piece | Failure] = ()  # with folds, the detector has seen all
             if folds:
@@ -182,6 +202,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             if not folds and not detector.phases():
                 drawn.add(scorer, calibration, SCRATCHED)
         self.detector_ = detector
+        self.seen_ = seen
         self.preprocessing_ = preprocessing
         self.journal_ = detector.journal
         self.failures_ = (*store.failures, *unread)
@@ -200,6 +221,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             "drawn_scratches": drawn.to_record(),
             "fit_seconds": fit_seconds,
         }
+        if defects is not None:
+            self._know(defects, self.costs, observe, strict=strict)
         self.is_main_process_ = fabric.is_global_zero
         return self
 
@@ -217,6 +240,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             raise UsageError("a threshold of your own is given to calibrate, after the fit: fit with another rule")
         if self.rule == "best-f1":
             raise UsageError("the best-f1 rule needs labelled data: fit with another rule, then calibrate with them")
+        if self.rule == "cost":
+            raise UsageError("the cost rule follows from costs (`costs`): give them, and leave the rule out")
         if self.detector != STANDARD:
             self._check_for(self._detector_type())
 
@@ -272,13 +297,19 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         rule: str | None = None,
         labelled: Any = None,
         threshold: float | None = None,
+        known_defects: Any = None,
+        costs: Costs | None = None,
     ) -> Self:
         """Change threshold, rate or rule without fitting again; best-f1 takes `labelled` data with anomalies.
 
         A `threshold` of your own, in units of the score, comes in place of a rule; that of maps keeps to the rate.
-        Labelled records that cannot be read are left out and added to `failures_`.
+        `known_defects` are taken as by `fit`; `costs` set the threshold by these, or by those that are known already.
+        Records that cannot be read are left out and added to `failures_`.
         """
         check_is_fitted(self, "detector_")
+        if costs is not None and not (rule is None and labelled is None and threshold is None):
+            raise UsageError("costs set the threshold by themselves: leave rule, labelled data and a threshold out")
+        defects = None if known_defects is None else _opened_defects(known_defects, self.seen_, self.preprocessing_)
         if threshold is not None and not (rule is None and labelled is None):
             raise UsageError("a threshold of your own leaves nothing to a rule or to labelled data; give one of them")
         if labelled is not None:
@@ -288,6 +319,10 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             self.calibration_ = self.calibration_.with_(
                 rule=rule, false_alarm_rate=false_alarm_rate, threshold=threshold
             )
+        if defects is not None:
+            self._know(defects, costs)
+        elif costs is not None:
+            self.calibration_ = self.calibration_.with_(costs=costs)
         now = self.calibration_
         self.options_ = {**self.options_, "rule": now.rule, "false_alarm_rate": now.false_alarm_rate}
         return self
@@ -332,6 +367,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             detector,
             preprocessing,
             store,
+            self._varied(store),
             usable if folds else manifest.select(split="calibration"),
             options,
             folds=folds,
@@ -392,6 +428,11 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def _chosen(self, manifest: Manifest) -> tuple[Detector, TrainingOptions]:
         """The unfitted detector for these data, and how it is trained."""
+        if self.variation is not None and (manifest.vectors or self.wants_motion):
+            raise UsageError(
+                "--shifts, --turns, --flips and --brightness (`variation`) are for single images, and these are "
+                f"{'rows of numbers' if manifest.vectors else 'frames with their motion'}; leave them out"
+            )
         options, preset = self._training(), self.preset
         if self.detector == STANDARD:
             found, its_preset = standard(vectors=manifest.vectors, motion=self.wants_motion)
@@ -420,7 +461,11 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def _notes_on_choice(self, detector: Detector) -> tuple[str, ...]:
         untrained = self.detector == STANDARD and isinstance(detector, FusedFeatures) and not has_weights()
-        return (UNTRAINED_NOTE,) if untrained else ()
+        declared = () if self.variation is None else self.variation.assumptions
+        return (*((UNTRAINED_NOTE,) if untrained else ()), *declared)
+
+    def _varied(self, images: Batches) -> Batches:
+        return images if self.variation is None else Varied(images, self.variation)
 
     def _training(self) -> TrainingOptions:
         return self.training or TrainingOptions()
@@ -449,6 +494,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         return {
             "calibration_images": len(store if folds else manifest.select(split="calibration")),
             "folds": len(folds) or None,
+            "variation": None if self.variation is None else asdict(self.variation),
             "rule": self.rule,
             "false_alarm_rate": self.false_alarm_rate,
         }
@@ -507,6 +553,22 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         )
         return calibration, check_outliers(names, np.array(scores), noun), unread
 
+    def _know(
+        self, defects: Manifest, costs: Costs | None, observe: Observer | None = None, *, strict: bool = False
+    ) -> None:
+        """Score known defects, and let them and the costs, if any, set the threshold."""
+        progress = reporting(observe, "scoring known defects")
+        items = self.scorer().score(defects, pictures=False, strict=strict, on_progress=progress)
+        scores, unread = scores_of_defects(items, defects)
+        self.calibration_ = self.calibration_.with_(defect_scores=scores, costs=costs)
+        self.seen_ = replace(self.seen_, known_defects=contents(defects))
+        self.failures_ = (*self.failures_, *unread)
+        self.unopened_ = (*self.unopened_, *defects.unopened)
+        others = (note for note in self.notes_ if not note.startswith(OF_DEFECTS))
+        self.notes_ = (*others, *(f"{OF_DEFECTS}{note}" for note in defects.notes))
+        known = {"data": defects.name, "data_sha256": defects.data_hash(), "count": len(scores)}
+        self.options_ = {**self.options_, "rule": self.calibration_.rule, "known_defects": known}
+
     def _with_labelled(
         self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None
     ) -> tuple[Calibration, list[Failure]]:
@@ -532,7 +594,11 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             ),
             folds=self.options_["folds"],
         )
-        return calibration, unread
+        return replace(calibration, defect_scores=now.defect_scores), unread
+
+
+def _opened_defects(data: Any, seen: Seen, preprocessing: Preprocessing) -> Manifest:
+    return open_defects(data, seen, motion=preprocessing.motion is not None, **preprocessing.as_learned)
 
 
 def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:

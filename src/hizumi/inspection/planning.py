@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hizumi.data import Manifest, Store
+from hizumi.data.stream import Batches
 from hizumi.detectors import Detector
 from hizumi.detectors.kept_maps import maps_are_kept
 from hizumi.inspection.drawn_scratches import IMAGES, LENGTHS
@@ -24,6 +25,7 @@ def cost_of_fit(
     detector: Detector,
     preprocessing: Preprocessing,
     store: Store,
+    fitted_on: Batches,
     held_out: Manifest,
     options: TrainingOptions,
     *,
@@ -32,15 +34,15 @@ def cost_of_fit(
 ) -> dict[str, Any]:
     """Seconds, steps and bytes of memory of a fit on a store, of one more for each of the folds, and of their scoring.
 
-    `held_out` are the records that are scored for the threshold. `free_bytes` is what there is, None where the system
-    does not say. The detector is used up.
+    `fitted_on` are the store's images, perhaps in several views. `held_out` are the records that are scored for the
+    threshold. `free_bytes` is what there is, None where the system does not say. The detector is used up.
     """
-    training = TrainingCost.measured(detector.phases(), store, options)
+    training = TrainingCost.measured(detector.phases(), fitted_on, options)
     seconds, steps, peaks = reading_seconds, 0, [peak_memory(), training.peak_bytes]
     for count in (len(store), *(len(store) - len(fold) for fold in folds)):
         of_training, its_steps = training.seconds_and_steps(count)
         seconds, steps = seconds + of_training, steps + its_steps
-    statistics, of_fold = _statistics(detector, store, bool(folds))
+    statistics, of_fold = _statistics(detector, fitted_on, bool(folds))
     share = sum((len(store) - len(fold)) / len(store) for fold in folds)
     scoring = _scoring(Scorer.of(detector, preprocessing), held_out)
     looking = _looking(detector, preprocessing, store, len(held_out))
@@ -55,14 +57,14 @@ def cost_of_fit(
     }
 
 
-def _statistics(detector: Detector, store: Store, with_folds: bool) -> tuple[Trial, Trial]:
+def _statistics(detector: Detector, source: Batches, with_folds: bool) -> tuple[Trial, Trial]:
     """Of all items, by themselves and once the maps of fixed networks are kept."""
-    alone = cost_of_statistics(detector, store, len(store))
+    alone = cost_of_statistics(detector, source, len(source))
     if not with_folds:
         return alone, alone
     with maps_are_kept():
-        cost_of_statistics(detector, store, len(store))  # what it measures computes them first
-        return alone, cost_of_statistics(detector, store, len(store))
+        cost_of_statistics(detector, source, len(source))  # what it measures computes them first
+        return alone, cost_of_statistics(detector, source, len(source))
 
 
 def _scoring(scorer: Scorer, held_out: Manifest) -> Trial:

@@ -3,13 +3,20 @@
 from hizumi.data import Manifest, split
 from hizumi.errors import DataError
 from hizumi.inspection.inspector import Inspector
+from hizumi.inspection.known_defects import without_known_defects
 
 
 def held_out(inspector: Inspector, manifest: Manifest) -> Manifest:
     """The records that the fit has not seen.
 
-    Those marked as test where the data say so; of the very data it was fitted on, the rest; of other data, all.
+    Those marked as test where the data say so; of the very data it was fitted on, the rest; of other data, all. Known
+    defects are left out where they have set the threshold.
     """
+    unseen = _not_learned_from(inspector, manifest)
+    return without_known_defects(unseen, inspector.seen_) if inspector.calibration_.rule == "cost" else unseen
+
+
+def _not_learned_from(inspector: Inspector, manifest: Manifest) -> Manifest:
     if any(record.split == "test" for record in manifest.records):
         return manifest.select(split="test")
     try:

@@ -148,6 +148,7 @@ def verdict_on(item: Scored, calibration: Calibration) -> Verdict:
         score=item.score,
         p_value=float(calibration.p_values(score)[0]),
         threshold=calibration.threshold.value,
+        rule=calibration.rule,
         terms=item.terms,
         map=item.map,
         boxes=boxes,

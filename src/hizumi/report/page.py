@@ -24,6 +24,7 @@ from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles_of
 from hizumi.report.rates import at_rates
 from hizumi.report.style import colours, svg
 from hizumi.report.tables import MEASURES, folds_of, noun_in, summarise, wasted_rankings
+from hizumi.runs.known_defects import FoundAmongKnown
 from hizumi.runs.record import without_place
 from hizumi.storage.files import printable, write_atomically
 
@@ -116,6 +117,7 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
         "facts": [] if evaluation is None else words.facts(evaluation, content.noun),
         "calibration": calibration,
         "promise": calibration.promise(content.noun),
+        "known_defects": known.words(content.noun) if (known := FoundAmongKnown.of(calibration)) else "",
         "figures": _figures(content),
         "groups": groups,
         "data": (list(content.data_notes), list(content.failures), list(content.unopened)),

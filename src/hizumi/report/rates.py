@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hizumi.calibration.rules import WITHOUT_RATE
 from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent
 
 RATES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-WITHOUT_RATE = ("best-f1", "given")  # rules whose threshold does not follow from a rate
 
 
 @dataclass(frozen=True)

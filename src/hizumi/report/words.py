@@ -9,6 +9,7 @@ import numpy as np
 
 from hizumi.calibration import Calibration
 from hizumi.calibration.conformal import images_needed
+from hizumi.calibration.rules import WITHOUT_RATE
 from hizumi.evaluation import Estimate, Evaluation
 from hizumi.evaluation.metrics import PRO_LIMIT
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN, ReportContent
@@ -19,6 +20,12 @@ SPACE = "\u00a0"  # a number and its unit stay in one line
 CHANCE = 0.5  # AUROC of scores that know nothing
 WELL_RANKED = 0.9  # AUROC from which on a missed defect is the threshold's fault
 MOST = 0.5  # of the anomalous ones
+OF_RULE = {
+    "best-f1": "The threshold is that of the largest F1 on labelled data, and no rate was asked for.",
+    "given": "The threshold was given, and no rate was asked for.",
+    "cost": "The threshold is that of the lowest expected cost, and no rate was asked for.",
+}
+"""What rules that know no false-alarm rate say in its place."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +169,12 @@ def flat_options(options: Mapping[str, Any], prefix: str = "") -> list[tuple[str
 
 def _without_labels(content: ReportContent) -> Consequence:
     rate, total = content.calibration.threshold.asked_rate, count(len(content.verdicts), content.noun)
+    unknown = "How many anomalies were missed is not known: nothing here has a label."
+    if content.calibration.rule in WITHOUT_RATE:
+        return Consequence(f"{unknown} {OF_RULE[content.calibration.rule]}")
     return Consequence(
         f"If all {total} were good, about {rate * len(content.verdicts):.1f} alarms would be expected at a false-alarm "
-        f"rate of {percent(rate)}. How many anomalies were missed is not known: nothing here has a label."
+        f"rate of {percent(rate)}. {unknown}"
     )
 
 
@@ -261,8 +271,9 @@ def _unlike(result: Evaluation, content: ReportContent) -> list[Consequence]:
     """What the images tested differ in; pressing where the scores show it."""
     if not content.differences:
         return []
-    expected = _expected_rate(result, content.calibration)
-    is_harmful = expected < result.realised_false_alarm_rate.low or result.image_auroc.high < CHANCE
+    exceeds = _expected_rate(result, content.calibration) < result.realised_false_alarm_rate.low
+    follows_rate = content.calibration.rule not in WITHOUT_RATE
+    is_harmful = (follows_rate and exceeds) or result.image_auroc.high < CHANCE
     what = f"{'good ' if result.normal_count else ''}{content.noun}s"
     sentence = f"Most {what} here are unlike those it learned from: {', '.join(content.differences)}."
     advice = " Record new ones as those were, or fit on good ones like these." if is_harmful else ""
@@ -280,6 +291,9 @@ def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
     if not result.normal_count:
         return Consequence(f"The test set has no good {noun}s: how many false alarms it raises is not known.")
     realised, asked = result.realised_false_alarm_rate, result.false_alarm_rate
+    if content.calibration.rule in WITHOUT_RATE:
+        share = f"{percent(realised.value)} of the good {noun}s were flagged ({interval(realised)})"
+        return Consequence(f"{share}. {OF_RULE[content.calibration.rule]}")
     expected = _expected_rate(result, content.calibration)
     measured = f"{percent(realised.value)} of the good {noun}s were flagged, where {percent(asked)} was asked for"
     if expected > asked:

@@ -7,6 +7,8 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from hizumi.arguments import check_arguments, clone, is_part
+from hizumi.calibration import Costs
+from hizumi.data.variation import Variation
 from hizumi.errors import UsageError
 from hizumi.training import Budget, TrainingOptions
 
@@ -14,10 +16,12 @@ from hizumi.training import Budget, TrainingOptions
 def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
     """The constructor's arguments for JSON, except for the fitted part and the cache, which another machine lacks."""
     parameters = estimator.get_params(deep=False)
-    training = parameters["training"]
-    left_out = ("detector", "model", "cache", "training")
+    left_out = ("detector", "model", "cache")
     kept = {name: value for name, value in parameters.items() if name not in left_out}
-    return kept | {"training": None if training is None else asdict(training)}
+    return {
+        name: asdict(value) if isinstance(value, TrainingOptions | Costs | Variation) else value
+        for name, value in kept.items()
+    }
 
 
 def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,6 +37,9 @@ def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
             budget = tuple(Budget(**each) for each in budget)
         arguments["training"] = TrainingOptions(**training | {"budget": budget})
         check_arguments(arguments["training"])
+    for name, kind in (("costs", Costs), ("variation", Variation)):
+        if (value := arguments.get(name)) is not None:
+            arguments[name] = kind(**value)
     return arguments
 
 

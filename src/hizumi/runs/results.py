@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hizumi.runs.known_defects import known_defects_result
 from hizumi.runs.nouns import noun_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def fit_result(
         **{key: options[key] for key in ("data", "training_images", "calibration_images", "fit_seconds")},
         **calibration_result(calibration),
         "promise": calibration.promise(noun_of(options)),
+        "known_defects": known_defects_result(calibration),
         "findings": _findings(findings),
         "notes": list(notes),
         "failures": _failures(unread),
@@ -42,6 +44,7 @@ def exported_result(options: Options, calibration: "Calibration", parity: Mappin
         "data": options["data"],
         **calibration_result(calibration),
         "promise": calibration.promise(noun_of(options)),
+        "known_defects": known_defects_result(calibration),
         "parity": dict(parity),
         "options": dict(options),
     }
@@ -90,7 +93,11 @@ def changed_result(
     calibration: "Calibration", notes: Iterable[str], unread: Unread, unopened: Unread
 ) -> dict[str, Any]:
     """The threshold after a change, and what was said about the labelled data that it follows from."""
-    return {**calibration_result(calibration), **_remarks(notes, unread, unopened)}
+    return {
+        **calibration_result(calibration),
+        "known_defects": known_defects_result(calibration),
+        **_remarks(notes, unread, unopened),
+    }
 
 
 def exporting_result(

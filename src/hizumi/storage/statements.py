@@ -84,7 +84,19 @@ RECORD = {
     "fit_seconds": number(0),
 }
 FITTED = {"detector": PART, "calibration_images": whole(), "folds": optional(whole(2))}
-LATER_FITTED = {"drawn_scratches": items(fields({"pixels": whole(1), "scores": items(number(), 1, 1000)}), most=10)}
+VARIATION = fields(
+    {
+        "shifts": RATE,
+        "turns": number(0, 180),
+        "flips": optional(choice("horizontal", "vertical", "both")),
+        "brightness": RATE,
+    }
+)
+LATER_FITTED = {
+    "variation": optional(VARIATION),
+    "drawn_scratches": items(fields({"pixels": whole(1), "scores": items(number(), 1, 1000)}), most=10),
+    "known_defects": fields({"data": text, "data_sha256": text, "count": whole(1)}),
+}
 PARITY = fields(
     {
         "differences": mapping(number(0), 1),

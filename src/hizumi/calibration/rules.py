@@ -1,0 +1,113 @@
+"""Threshold rules by name."""
+
+from difflib import get_close_matches
+
+import numpy as np
+
+from hizumi.calibration.conformal import conformal_limit, cross_fitted
+from hizumi.calibration.costs import Costs, cost_limit
+from hizumi.calibration.limits import chi_square_limit, k_sigma_limit, peaks_over_threshold_limit, quantile_limit
+from hizumi.calibration.threshold import Threshold, good_images, percent
+from hizumi.errors import UsageError
+from hizumi.shapes import Float
+
+RULES = {
+    "conformal": "keeps the rate on average, whatever the distribution of the scores (default)",
+    "quantile": "the empirical quantile of the held-out scores",
+    "k-sigma": "mean + k standard deviations, for Gaussian scores",
+    "chi-square": "the chi-square law, for Mahalanobis scores of Gaussian features",
+    "peaks-over-threshold": "a Pareto tail fitted to the largest scores, for rates below 1/n",
+    "best-f1": "the largest F1 on a labelled set that holds anomalies",
+    "given": "a threshold of your own",
+    "cost": "the lowest expected cost, of stated costs, on held-out and known defects' scores",
+}
+WITHOUT_RATE = ("best-f1", "given", "cost")
+"""Rules whose threshold does not follow from a false-alarm rate; that of maps keeps to the rate all the same."""
+OF_IMAGES_ONLY = ("chi-square", *WITHOUT_RATE)
+"""Rules that say nothing of the maxima of maps."""
+COSTS = ("miss", "alarm", "defect_share")
+"""Names of the options that hold the costs, as `Costs` has them."""
+
+
+def check_rule(rule: str, false_alarm_rate: float) -> None:
+    """Raise UsageError for an unknown rule, or a rate that is not in (0, 1)."""
+    if rule not in RULES:
+        close = get_close_matches(rule, RULES, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise UsageError(f"there is no threshold rule {rule!r}: {hint}the rules are {', '.join(RULES)}")
+    if not 0 < false_alarm_rate < 1:
+        raise UsageError(f"false_alarm_rate must lie between 0 and 1, such as 0.01, got {false_alarm_rate:g}")
+
+
+def limit_by(
+    rule: str,
+    scores: Float[np.ndarray, "n"],
+    rate: float,
+    options: dict[str, float],
+    defect_scores: Float[np.ndarray, "m"] | None = None,
+) -> Threshold:
+    """The threshold that a rule sets on ascending scores of held-out good images.
+
+    `options` are what rules need by name, and the number of folds that the scores come from; `defect_scores` are for
+    the cost rule. Raises UsageError where something is missing.
+    """
+    if rule == "cost":
+        return _cost_limit(scores, rate, options, defect_scores)
+    threshold = _by_rule(rule, scores, rate, options)
+    if "folds" in options and threshold.promised_rate is not None:
+        return cross_fitted(threshold, len(scores), int(options["folds"]))
+    return threshold
+
+
+def _by_rule(rule: str, scores: Float[np.ndarray, "n"], rate: float, options: dict[str, float]) -> Threshold:
+    match rule:
+        case "quantile":
+            return quantile_limit(scores, rate)
+        case "k-sigma":
+            return k_sigma_limit(scores, rate)
+        case "chi-square":
+            return chi_square_limit(scores, rate, options.get("degrees_of_freedom"))
+        case "peaks-over-threshold":
+            return peaks_over_threshold_limit(scores, rate)
+        case "best-f1":
+            return _best_f1_limit(rate, options)
+        case "given":
+            return _given_limit(scores, rate, options)
+        case _:
+            return conformal_limit(scores, rate)
+
+
+def _given_limit(scores: Float[np.ndarray, "n"], rate: float, options: dict[str, float]) -> Threshold:
+    if "given_threshold" not in options:
+        raise UsageError("the rule given needs a threshold: hizumi calibrate --threshold VALUE (`threshold`)")
+    value = options["given_threshold"]
+    above = int((scores > value).sum())
+    words = (
+        f"The threshold is the one that was given: {above} of {good_images(len(scores), 'held-out')} above it, "
+        f"{percent(above / len(scores))}. No rate is promised."
+    )
+    return Threshold(value, "given", rate, None, words)
+
+
+def _cost_limit(
+    scores: Float[np.ndarray, "n"],
+    rate: float,
+    options: dict[str, float],
+    defect_scores: Float[np.ndarray, "m"] | None,
+) -> Threshold:
+    if defect_scores is None:
+        raise UsageError("costs set a threshold by known defects: give some with --known-defects (`known_defects`)")
+    if not options.keys() >= set(COSTS):
+        raise UsageError("the cost rule needs --cost-miss, --cost-alarm and --defect-share (`costs`)")
+    costs = Costs(*(options[name] for name in COSTS))
+    return cost_limit(scores, defect_scores, costs, rate, cross_fitted="folds" in options)
+
+
+def _best_f1_limit(rate: float, options: dict[str, float]) -> Threshold:
+    if "best_f1_threshold" not in options:
+        raise UsageError("the best-f1 rule needs labelled scores that hold anomalies: give them, or use conformal")
+    words = (
+        f"The threshold of the largest F1 ({options['best_f1']:.3f}) on the labelled images it was chosen on: it "
+        "promises no false-alarm rate, and fits lines with the same share of anomalies."
+    )
+    return Threshold(options["best_f1_threshold"], "best-f1", rate, None, words)

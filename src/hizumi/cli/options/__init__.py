@@ -1,0 +1,45 @@
+"""Arguments and options that several commands share, alone or in groups, and what they mean."""
+
+from hizumi.cli.options.data import (
+    Channels as Channels,
+    Data as Data,
+    Recursive as Recursive,
+    SizingArguments as SizingArguments,
+    SourceArguments as SourceArguments,
+    Strict as Strict,
+    Targets as Targets,
+    VariationArguments as VariationArguments,
+    parsed_image_size as parsed_image_size,
+    parsed_window as parsed_window,
+    refuse_absent as refuse_absent,
+    refuse_all_absent as refuse_all_absent,
+)
+from hizumi.cli.options.files import (
+    BundlePath as BundlePath,
+    CsvTo as CsvTo,
+    JsonTo as JsonTo,
+    ModelPath as ModelPath,
+    refuse_other_file as refuse_other_file,
+    refuse_two_on_standard_output as refuse_two_on_standard_output,
+    refuse_unwritable as refuse_unwritable,
+)
+from hizumi.cli.options.fit import (
+    CostArguments as CostArguments,
+    DetectorName as DetectorName,
+    DetectorNames as DetectorNames,
+    InspectorArguments as InspectorArguments,
+    ModelName as ModelName,
+    Preset as Preset,
+    made_model as made_model,
+    names_between_commas as names_between_commas,
+    parsed_settings as parsed_settings,
+)
+from hizumi.cli.options.groups import grouped as grouped
+from hizumi.cli.options.run import (
+    Accelerator as Accelerator,
+    RunArguments as RunArguments,
+    Seed as Seed,
+    Steps as Steps,
+    TrainingArguments as TrainingArguments,
+    refuse_missing as refuse_missing,
+)

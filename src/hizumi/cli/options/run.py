@@ -1,0 +1,113 @@
+"""How a run goes: how long, on what machine, from which seed, and whether it goes on with an earlier one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from hizumi.cli.options.data import Strict
+from hizumi.cli.options.files import refuse_other_file, refuse_unwritable
+from hizumi.errors import UsageError
+
+if TYPE_CHECKING:
+    from hizumi.training import TrainingOptions
+
+
+Steps = Annotated[int | None, typer.Option(metavar="N", min=1, help="Training ends after so many steps.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Where every random choice starts from.")]
+Accelerator = Annotated[
+    Literal["cpu", "cuda", "mps", "auto"], typer.Option(metavar="A", help="Where to train: cpu, cuda, mps or auto.")
+]
+
+
+@dataclass(frozen=True)
+class TrainingArguments:
+    """How long to train, on what batches, and where."""
+
+    steps: Steps = None
+    epochs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Training ends after so many epochs.")] = None
+    max_time: Annotated[float | None, typer.Option(metavar="MINUTES", help="Training ends after so many minutes.")] = (
+        None
+    )
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Training ends when held-out good images have not improved for so many epochs."
+        ),
+    ] = None
+    batch_size: Annotated[int | None, typer.Option(metavar="N", min=1, help="Images in one training step.")] = None
+    accumulation: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Batches whose gradients are averaged before the weights move."),
+    ] = None
+    precision: Annotated[
+        Literal["32-true", "bf16-mixed"], typer.Option(metavar="P", help="Of the numbers: 32-true or bf16-mixed.")
+    ] = "32-true"
+    accelerator: Accelerator = "cpu"
+
+    def options(self, **others: Any) -> "TrainingOptions":
+        """Training options; with a budget where any limit is given, with the model's own otherwise."""
+        from hizumi.training import Budget, TrainingOptions
+
+        refuse_missing(self.accelerator)
+        limits: dict[str, Any] = {
+            "steps": self.steps,
+            "epochs": self.epochs,
+            "max_minutes": self.max_time,
+            "patience": self.patience,
+        }
+        given = any(limit is not None for limit in limits.values())
+        return TrainingOptions(
+            budget=Budget(**limits) if given else None,
+            batch_size=self.batch_size,
+            precision=self.precision,
+            accelerator=self.accelerator,
+            **({} if self.accumulation is None else {"accumulation": self.accumulation}),
+            **others,
+        )
+
+
+@dataclass(frozen=True)
+class RunArguments:
+    """How one run goes: from which seed, on how many machines, and whether it goes on with an earlier one."""
+
+    seed: Seed = 0
+    devices: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on each machine.")] = 1
+    num_nodes: Annotated[int, typer.Option(metavar="N", min=1, help="Machines that train together.")] = 1
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run of the same command.")] = (
+        False
+    )
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Delete the checkpoints of an unfinished run and begin anew.")
+    ] = False
+    strict: Strict = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, with estimated time and memory, and stop.")
+    ] = False
+
+    def options(self, training: TrainingArguments) -> "TrainingOptions":
+        """Training options for this run."""
+        return training.options(seed=self.seed, devices=self.devices, num_nodes=self.num_nodes)
+
+    def folder_beside(self, output: Path, what: str, example: str) -> Path:
+        """The run folder of a file to be written; what stands in the way is found before the work, not after it."""
+        from hizumi.runs.folder import check_run_folder
+
+        if output.suffix in ("", ".run"):
+            raise UsageError(f"--output {output} is no name for a {what}; give one such as {example}")
+        folder = output.with_suffix(".run")
+        if not self.dry_run:
+            refuse_other_file(output)
+            refuse_unwritable(output)
+            check_run_folder(folder, resume=self.resume, restart=self.restart)
+        return folder
+
+
+def refuse_missing(accelerator: str) -> None:
+    """Make sure that torch can compute there."""
+    import torch
+
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not found.get(accelerator, True):
+        raise UsageError(f"--accelerator {accelerator}: torch finds none on this machine; use cpu")
