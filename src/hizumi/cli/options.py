@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hizumi.errors import BundleError, SaveError, UsageError
+from hizumi.errors import BundleError, UsageError
 from hizumi.registry.names import refuse_unknown
 from hizumi.registry.standard import STANDARD
-from hizumi.storage.files import open_regular, printable
+from hizumi.storage.files import open_regular, printable, refuse_unwritable, refuse_unwritable_folder
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
@@ -70,6 +70,26 @@ def refuse_all_absent(paths: list[str]) -> list[str]:
     if not any(Path(path).expanduser().exists() for path in paths):
         refuse_absent(paths[0])
     return paths
+
+
+def _refuse_unwritable_table(file: str | None) -> str | None:
+    """Make sure that a table of results can be written, before the work whose results it takes."""
+    if file is not None and file != "-":
+        refuse_unwritable(Path(file))
+    return file
+
+
+def writable_folder(folder: Path | None) -> Path | None:
+    """Make sure that files can be written into a folder, before the work that makes them."""
+    if folder is not None:
+        refuse_unwritable_folder(folder)
+    return folder
+
+
+def writable_folder_or_table(place: Path) -> Path:
+    """Make sure that images can be written into a folder, or rows into a .csv file, before the work that makes them."""
+    (refuse_unwritable if place.suffix.lower() == ".csv" else refuse_unwritable_folder)(place)
+    return place
 
 
 Data = Annotated[
@@ -128,11 +148,22 @@ Targets = Annotated[
     ),
 ]
 JsonTo = Annotated[
-    str | None, typer.Option("--json", metavar="FILE", help="Also write the result as JSON; - is standard output.")
+    str | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        callback=_refuse_unwritable_table,
+        help="Also write the result as JSON; - is standard output.",
+    ),
 ]
 CsvTo = Annotated[
     str | None,
-    typer.Option("--csv", metavar="FILE", help="Also write one row for each input as CSV; - is standard output."),
+    typer.Option(
+        "--csv",
+        metavar="FILE",
+        callback=_refuse_unwritable_table,
+        help="Also write one row for each input as CSV; - is standard output.",
+    ),
 ]
 Recursive = Annotated[bool, typer.Option("--recursive/--no-recursive", help="Whether folders are read to any depth.")]
 Channels = Annotated[
@@ -514,19 +545,6 @@ def refuse_other_file(path: Path) -> None:
         kind_of(path)
     except BundleError as error:
         raise UsageError(f"{printable(path)} is a file and no bundle; name another --output, or delete it") from error
-
-
-def refuse_unwritable(path: Path) -> None:
-    """Make sure that a file can be written, and make its folder: before the work, not after it."""
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name a file in it")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.with_name(f".{path.name}.probe")
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise SaveError(f"cannot write {path}: {error.strerror}; name another --output") from error
 
 
 def refuse_missing(accelerator: str) -> None:
