@@ -189,7 +189,9 @@ def _ranking(result: Evaluation, noun: str) -> list[Consequence]:
 def _missed(result: Evaluation, content: ReportContent) -> Consequence:
     noun = content.noun
     if not result.anomalous_count:
-        return Consequence(f"The test set has no anomalous {noun}s: what would be missed is not known.")
+        return Consequence(
+            f"No {noun} here is marked anomalous, so each counts as good, and what would be missed is not known."
+        )
     if not result.missed_defects:
         return Consequence("Nothing anomalous was missed.")
     share = result.missed_defects / result.anomalous_count
