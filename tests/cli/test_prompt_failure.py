@@ -60,6 +60,7 @@ WRONG = {
     "fit digits --steps 0": "--steps",
     "fit digits --batch-size 0": "--batch-size",
     "fit digits --seed -1": "--seed",
+    "model sample {file} --seed 18446744073709551616": "--seed",
     "fit digits --set latent": "--set latent is no setting",
     "fit digits -o parts": "--output parts is no name for a bundle",
     "fit digits --resume --restart": "exclude each other",

@@ -17,6 +17,7 @@ from hizumi.errors import BundleError, UsageError
 from hizumi.registry.names import refuse_unknown
 from hizumi.registry.standard import STANDARD
 from hizumi.storage.files import open_regular, printable, refuse_unwritable, refuse_unwritable_folder
+from hizumi.storage.statements import LARGEST_SEED
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
@@ -180,7 +181,7 @@ Preset = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Ready-made settings in place of the paper's: fast takes two or three minutes."),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Where every random choice starts from.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, max=LARGEST_SEED, help="Where every random choice starts from.")]
 Accelerator = Annotated[
     Literal["cpu", "cuda", "mps", "auto"], typer.Option(metavar="A", help="Where to train: cpu, cuda, mps or auto.")
 ]
