@@ -10,6 +10,7 @@ from hizumi.data import open_source
 from hizumi.errors import DataError
 from hizumi.inspection.holding_out import deal_at_most, folds_for
 from hizumi.inspection.unseen import held_out
+from hizumi.report.words import few_held_out
 from hizumi.training import TrainingOptions
 
 
@@ -69,6 +70,17 @@ def test_only_the_standard_detector_asks_for_folds_by_itself() -> None:
 def test_what_cannot_be_read_leaves_fewer_folds() -> None:
     assert sorted(map(sorted, deal_at_most(open_source(rows(9)), 10, seed=0))) == [[index] for index in range(9)]
     assert len(deal_at_most(open_source(rows(40)), 10, seed=0)) == 10
+
+
+def test_folds_are_the_cure_of_what_an_untrained_detector_knows_by_heart() -> None:
+    X = rows(100, columns=60)  # of so few rows, the components leave nothing over
+    by_share = Inspector("pca", calibration_share=0.3).fit(X)
+    assert [finding.name for finding in by_share.findings_] == ["held-out scores unlike training scores"]
+    by_folds = Inspector("pca", folds=5).fit(X)
+    assert by_folds.findings_ == []
+    assert "With 100 good rows, each scored by a fit that had not seen it, " in few_held_out(
+        by_folds.calibration_.with_(false_alarm_rate=0.001), "row"
+    )
 
 
 def test_what_was_fitted_by_folds_is_not_evaluated_on() -> None:

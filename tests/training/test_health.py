@@ -46,6 +46,8 @@ def test_held_out_unlike_training() -> None:
     training = rng.normal(size=200)
     assert names(check_scores(training, rng.normal(size=50))) == []
     assert names(check_scores(training, rng.normal(4, 1, size=50))) == ["held-out scores unlike training scores"]
+    (of_folds,) = check_scores(training, rng.normal(4, 1, size=200), by_folds=True)
+    assert of_folds.remedy == "give more images, or shorten the training"  # there is no second set to look at
 
 
 def test_false_findings_are_rare() -> None:

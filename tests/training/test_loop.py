@@ -446,3 +446,9 @@ def test_a_journal_of_another_run_is_never_appended_to(tmp_path: Path) -> None:
     fit([Line()], DATA, options, run_folder=tmp_path)
     assert [record["step"] for record in without_seconds(tmp_path)] == [1, 2]
     assert journal.read_bytes().startswith(before.partition(b"\n")[0])
+
+
+def test_a_seed_that_torch_cannot_take_is_refused() -> None:
+    assert TrainingOptions(seed=2**64 - 1).seed == 2**64 - 1
+    with pytest.raises(UsageError, match="seed is 18446744073709551616; it must be 18446744073709551615 or less"):
+        TrainingOptions(seed=2**64)

@@ -210,7 +210,15 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.notes_ = (*notes_on(manifest, store), *self._notes_on_choice(detector))
         self.findings_ = [
             *outliers,
-            *check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_, unseen),
+            *check_detector(
+                detector,
+                preprocessing,
+                store,
+                self.calibration_.scores,
+                self.journal_,
+                unseen,
+                by_folds=bool(folds),
+            ),
             *check_constants(preprocessing, manifest.select(split="calibration")),
         ]
         record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)

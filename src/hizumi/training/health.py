@@ -68,9 +68,12 @@ def check_losses(records: Sequence[Mapping[str, Any]]) -> list[Finding]:
 
 
 def check_scores(
-    training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "m"], noun: str = "image"
+    training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "m"], noun: str = "image", *, by_folds: bool = False
 ) -> list[Finding]:
-    """Scores that do not tell items apart, and held-out normal data that score unlike training data."""
+    """Scores that do not tell items apart, and held-out normal data that score unlike training data.
+
+    With folds, both are scores of the same data: by the fit on all, and by those that had not seen them.
+    """
     together = np.concatenate([training, held_out])
     spread, size = float(together.std()), float(np.abs(together).max())
     if len(together) > 1 and spread <= CONSTANT_SPREAD * size:
@@ -86,13 +89,19 @@ def check_scores(
 
     beyond = float((held_out > np.quantile(training, 0.95)).mean())
     if beyond > UNLIKE_SHARE and ks_2samp(training, held_out).pvalue < UNLIKE_P_VALUE:
+        remedy = (
+            f"give more {noun}s, or shorten the training"
+            if by_folds  # of one set
+            else f"give more {noun}s, shorten the training if there is any, or check that both sets come from one line"
+        )
         return [
             Finding(
                 "held-out scores unlike training scores",
                 "warning",
-                f"{100 * beyond:.0f} % of the held-out normal {noun}s score above 95 % of the training {noun}s; "
-                f"thresholds stay valid, but the detector has learned its training {noun}s by heart",
-                f"give more {noun}s, shorten the training if there is any, or check that both sets come from one line",
+                f"{100 * beyond:.0f} % of the {'left-out' if by_folds else 'held-out normal'} {noun}s score above 95 % "
+                f"of the training {noun}s; thresholds stay valid, but the detector has learned its training {noun}s by "
+                "heart",
+                remedy,
             )
         ]
     return []
