@@ -74,13 +74,16 @@ class Mixing(Bijection):
         self.log_scale = nn.Parameter(scale.abs().log())
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        lower, upper = self._triangles()
-        return _mixed(maps, self.permutation @ lower @ upper), self.log_scale.sum().reshape(1, 1, 1, 1)
+        # An inverse of what was rounded to 8 bits would be another function.
+        with torch.autocast(maps.device.type, enabled=False):
+            lower, upper = self._triangles()
+            mixed = conv2d(maps, (self.permutation @ lower @ upper)[:, :, None, None])
+        return mixed, self.log_scale.sum().reshape(1, 1, 1, 1)
 
     def inverse(self, maps: Tensor) -> Tensor:
         lower, upper = self._triangles()
         once = torch.linalg.solve_triangular(lower, self.permutation.T, upper=False, unitriangular=True)
-        return _mixed(maps, torch.linalg.solve_triangular(upper, once, upper=True))
+        return conv2d(maps, torch.linalg.solve_triangular(upper, once, upper=True)[:, :, None, None])
 
     def _triangles(self) -> tuple[Tensor, Tensor]:
         identity = torch.eye(len(self.sign), dtype=self.sign.dtype, device=self.sign.device)
@@ -264,12 +267,6 @@ def _conditioner(inputs: int, outputs: int, width: int, kernel: int) -> nn.Seque
 def _scale_and_shift(said: Tensor) -> tuple[Tensor, Tensor]:
     log_scale, shift = at_least_single(said).chunk(2, 1)
     return LARGEST_LOG_SCALE * (log_scale / LARGEST_LOG_SCALE).tanh(), shift
-
-
-def _mixed(maps: Tensor, weight: Tensor) -> Tensor:
-    # An inverse of what was rounded to 8 bits would be another function.
-    with torch.autocast(maps.device.type, enabled=False):
-        return conv2d(maps, weight[:, :, None, None])
 
 
 def _twos_in(side: int) -> int:
