@@ -32,6 +32,7 @@ from hizumi.detectors.gaussian_mixture import GaussianMixture as GaussianMixture
 from hizumi.detectors.likelihood import Background as Background, Likelihood as Likelihood
 from hizumi.detectors.mahalanobis import Mahalanobis as Mahalanobis
 from hizumi.detectors.nearest_features import NearestFeatures as NearestFeatures
+from hizumi.detectors.on_features import OnFeatures as OnFeatures, OnFeaturesTraining as OnFeaturesTraining
 from hizumi.detectors.one_class_svm import OneClassSVM as OneClassSVM
 from hizumi.detectors.pca import PCA as PCA
 from hizumi.detectors.reconstruction import Reconstruction as Reconstruction
