@@ -27,6 +27,7 @@ INSPECTOR = {
     "--folds": None,
     "--preset": None,
     "--motion": None,
+    "--align": False,
 }
 TRAINING = dict.fromkeys(
     ["--steps", "--epochs", "--max-time", "--patience", "--batch-size", "--accumulation"], None

@@ -119,6 +119,8 @@ def test_watch_runs_the_charts_of_calibration() -> None:
     np.testing.assert_allclose(found.values, rising.values)
     np.testing.assert_allclose(found.upper, rising.upper)
     assert watch.drifts[0].statistic == "column 2"
+    assert "higher since about row" in watch.words
+    assert watch.words.endswith("A false alarm is due every 500 good rows.")
 
 
 def test_scores_of_a_detector_are_brought_to_a_gaussian() -> None:

@@ -59,7 +59,7 @@ def calibrate(
 ) -> None:
     """Change the false-alarm rate or rule of a bundle.
 
-    Nothing is fitted again: the bundle keeps the scores of its held-out good images.
+    Nothing is fitted again: the bundle keeps the scores of its held-out good inputs.
     """
     costs, defects = known.costs(), known.known_defects
     if all(given is None for given in (false_alarm_rate, rule, labelled, threshold, costs, defects)):

@@ -81,6 +81,7 @@ def fit(
         "folds": inspection.folds,
         "variation": None if variation is None else asdict(variation),
         "preset": inspection.preset,
+        "align": inspection.align,
         "training": asdict(training_options),
         "data": manifest.data_hash(),
     }

@@ -35,7 +35,7 @@ def inspect(
             metavar="PATHS...",
             show_default=False,
             callback=options.refuse_all_absent,
-            help="Images, folders, or one file that holds arrays.",
+            help="Images, folders, or one file that holds arrays or a table.",
         ),
     ],
     json_to: options.JsonTo = None,

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from hizumi.data.alignment import Alignment
 from hizumi.data.cache import PixelCache
 from hizumi.data.columns import OTHER
 from hizumi.data.images import Decoded, Window, match_channels
@@ -39,6 +40,7 @@ class Store:
         window: Window | None = None,
         channels: int | None = None,
         scaler: Scaler | None = None,
+        alignment: Alignment | None = None,
         failures: Sequence[Failure] = (),
         notes: dict[str, int] | None = None,
         cache: PixelCache | None = None,
@@ -50,6 +52,7 @@ class Store:
         self.window = window
         self.channels = channels
         self.scaler = scaler
+        self.alignment = alignment
         self.failures = tuple(failures)
         self.notes = notes or {}
         self.decoded_count = decoded_count
@@ -65,6 +68,7 @@ class Store:
         window: Window | None = None,
         channels: int | None = None,
         scaler: Scaler | None = None,
+        alignment: Alignment | None = None,
         folder: Path | None = None,
         strict: bool = False,
         on_progress: Callable[[int, int], None] | None = None,
@@ -83,7 +87,7 @@ class Store:
             table = _checked_table(manifest)
             scaler = scaler or Scaler.of(table)
             return cls(manifest, table, range(len(manifest)), scaler=scaler, notes=_notes_on_table(manifest, scaler))
-        return _Builder(manifest, sizing, window, channels, strict, PixelCache(folder)).build(on_progress)
+        return _Builder(manifest, sizing, window, channels, alignment, strict, PixelCache(folder)).build(on_progress)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -149,6 +153,7 @@ class _Builder:
     sizing: Sizing | None
     window: Window | None
     channels: int | None
+    alignment: Alignment | None
     strict: bool
     cache: PixelCache
     sized: dict[int, Decoded | str] = field(default_factory=dict)  # pixels, or the key of those in the cache
@@ -183,6 +188,7 @@ class _Builder:
             sizing=self.sizing,
             window=self.window or Window.of(items),
             channels=channels,
+            alignment=self.alignment,
             failures=[failure for _, failure in sorted(self.failures.items())],
             notes=dict(notes),
             cache=self.cache,
@@ -202,7 +208,8 @@ class _Builder:
         """Find the record's pixels at their working size: in memory, in the cache, or by decoding."""
         record = self.manifest.records[index]
         motion = self.manifest.motion
-        if record.path is None and motion is None and (view := self._in_memory(index)) is not None:
+        as_it_lies = motion is None and self.alignment is None
+        if record.path is None and as_it_lies and (view := self._in_memory(index)) is not None:
             self.sized[index] = view
             return
         sizing = self.sizing
@@ -211,14 +218,22 @@ class _Builder:
             form = f"{form}-{motion}"
         if self.manifest.filling is not None:
             form = f"{form}-{self.manifest.filling}"
+        if self.alignment is not None:
+            form = f"{form}-aligned-{self.alignment.key}"
         key = f"{self.manifest.content_hash(index)}-{form}"
         if not self.cache.holds(key):
-            decoded = self.manifest.read(index)
+            decoded = self._aligned(self.manifest.read(index), record.name)
             self.decoded_count += 1
             pixels = decoded.pixels if sizing is None else sizing.fit(decoded.pixels)
             shrunk = () if sizing is None else sizing.notes_on(*decoded.pixels.shape[:2])
             self.cache.add(key, Decoded(pixels, (*decoded.notes, *shrunk)))
         self.sized[index] = key
+
+    def _aligned(self, decoded: Decoded, name: str) -> Decoded:
+        if self.alignment is None:
+            return decoded
+        pose, notes = self.alignment.pose_of(decoded.pixels, name)
+        return Decoded(pose.aligned(decoded.pixels), (*decoded.notes, *notes))
 
     def _in_memory(self, index: int) -> Decoded | None:
         """The manifest's own row, where it needs neither conversion nor sizing."""

@@ -63,6 +63,7 @@ class Watch:
     drifts: tuple[Drift, ...]  # largest shift first
     parts: tuple[Part, ...]  # in the order of the stream
     charts: dict[str, tuple[Points, ...]]  # of each statistic, in sigma
+    noun: str = "image"  # what sentences call one item: an image or a row
 
     @property
     def verdict(self) -> Literal["drift", "part", "nothing"]:
@@ -72,19 +73,19 @@ class Watch:
     @property
     def words(self) -> str:
         """The verdict, with its reasons, in sentences for the operator."""
-        sentences = [*map(_told, self.drifts[:1])] + [
-            f"Image {part.image} stands out alone ({part.statistic}, {part.distance:+.1f} sigma) and those around it "
-            "do not: look at the part."
+        sentences = [_told(drift, self.noun) for drift in self.drifts[:1]] + [
+            f"{self.noun.capitalize()} {part.image} stands out alone ({part.statistic}, {part.distance:+.1f} sigma) "
+            "and those around it do not: look at the part."
             for part in self.parts[:3]
         ]
         if len(self.drifts) > 1:
-            others = ", ".join(f"{drift.statistic} (image {drift.since})" for drift in self.drifts[1:])
+            others = ", ".join(f"{drift.statistic} ({self.noun} {drift.since})" for drift in self.drifts[1:])
             sentences.insert(1, f"Other statistics that have shifted: {others}.")
         if len(self.parts) > 3:
             sentences.append(f"So do {len(self.parts) - 3} more.")
         if not sentences:
-            sentences = [f"Nothing unusual in {self.images:,} images."]
-        return " ".join([*sentences, f"A false alarm is due every {self.run_length:,.0f} good images."])
+            sentences = [f"Nothing unusual in {self.images:,} {self.noun}s."]
+        return " ".join([*sentences, f"A false alarm is due every {self.run_length:,.0f} good {self.noun}s."])
 
 
 class ControlChart(Detector):
@@ -184,12 +185,14 @@ class ControlChart(Detector):
             charts[name] = (*means, ewma.run(clipped), *cusum.run(clipped))
             drifts += _drift(name, column, charts[name])
         drifts.sort(key=lambda drift: -abs(drift.shift))
-        return Watch(len(values), self.run_length, tuple(drifts), _parts(values, names, single, self.subgroup), charts)
+        parts = _parts(values, names, single, self.subgroup)
+        noun = "row" if len(source.shape) == 1 else "image"
+        return Watch(len(values), self.run_length, tuple(drifts), parts, charts, noun)
 
     def _estimate(self, batches: Batches) -> None:
         values = torch.cat([self._statistics(batch) for batch in in_order(batches)])
         self.means, self.sigmas = values.mean(0), values.std(0, correction=0).clamp(min=LEAST_SIGMA)
-        self.count = torch.tensor(len(values), device=values.device)
+        self.count = torch.tensor(len(batches), device=values.device)  # several views of an item are no more items
 
     def _distances(self, images: Tensor, inner: Anomaly | None) -> Tensor:
         distances = (self._statistics(images) - self.means) / self.sigmas
@@ -234,9 +237,10 @@ def _parts(values: np.ndarray, names: list[str], limit: float, reach: int) -> tu
     return tuple(parts)
 
 
-def _told(drift: Drift) -> str:
+def _told(drift: Drift, noun: str) -> str:
     way = "less steady" if set(drift.charts) == {"range"} else "higher" if drift.shift > 0 else "lower"
     return (
-        f"Drift: {drift.statistic} has been {way} since about image {drift.since} ({drift.shift:+.1f} sigma; noticed "
-        f"at image {drift.noticed} by {', '.join(drift.charts)}). Look at {LOOK_AT.get(drift.statistic, 'its source')}."
+        f"Drift: {drift.statistic} has been {way} since about {noun} {drift.since} ({drift.shift:+.1f} sigma; noticed "
+        f"at {noun} {drift.noticed} by {', '.join(drift.charts)}). "
+        f"Look at {LOOK_AT.get(drift.statistic, 'its source')}."
     )

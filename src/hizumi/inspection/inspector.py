@@ -86,6 +86,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         costs: What a missed defect and a false alarm cost, and how many parts are defective: the known defects given to
             `fit` then set the threshold together with the held-out images, in place of the rule.
         variation: How good parts may lie and look, which changed copies of the training images show. For few images.
+        align: Turn and shift each image until its part lies as in a reference, one of the good images. Maps come back
+            as the image lies.
 
     After `fit`: `detector_`, `preprocessing_`, `calibration_`, `findings_` (health check), `journal_`, `options_` (what
     was done, in full), `notes_`, `failures_` and `unopened_` (what was said about the data), `offset_`; of tables,
@@ -115,6 +117,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         cache: str | Path | None = None,
         costs: Costs | None = None,
         variation: Variation | None = None,
+        align: bool = False,
     ) -> None:
         self.detector = detector
         self.image_size = image_size
@@ -133,6 +136,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.cache = cache
         self.costs = costs
         self.variation = variation
+        self.align = align
 
     def fit(
         self,
@@ -207,7 +211,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.journal_ = detector.journal
         self.failures_ = (*store.failures, *unread)
         self.unopened_ = manifest.unopened
-        self.notes_ = (*notes_on(manifest, store), *self._notes_on_choice(detector))
+        self.notes_ = (*notes_on(manifest, store), *self._notes_on_choice(detector, store))
         self.findings_ = [
             *outliers,
             *check_detector(
@@ -385,7 +389,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             record | self._calibration_record(manifest, store, folds),
             cost,
             findings,
-            (*notes_on(manifest, store), *self._notes_on_choice(detector)),
+            (*notes_on(manifest, store), *self._notes_on_choice(detector, store)),
             [(failure.name, failure.reason) for failure in store.failures],
             [(each.name, each.reason) for each in manifest.unopened],
         )
@@ -467,10 +471,11 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     def _share_beside(self, fold_count: int | None) -> float | None:
         return (self.calibration_share or CALIBRATION_SHARE) if fold_count is None else None
 
-    def _notes_on_choice(self, detector: Detector) -> tuple[str, ...]:
+    def _notes_on_choice(self, detector: Detector, store: Store) -> tuple[str, ...]:
         untrained = self.detector == STANDARD and isinstance(detector, FusedFeatures) and not has_weights()
         declared = () if self.variation is None else self.variation.assumptions
-        return (*((UNTRAINED_NOTE,) if untrained else ()), *declared)
+        aligned = () if store.alignment is None else store.alignment.notes
+        return (*((UNTRAINED_NOTE,) if untrained else ()), *declared, *aligned)
 
     def _varied(self, images: Batches) -> Batches:
         return images if self.variation is None else Varied(images, self.variation)
@@ -493,6 +498,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             filling=filling if (filling := Filling(self.nodata, self.fill_nan)).fills else None,
             pixel_limit=self.pixel_limit,
             motion=self.wants_motion if self.motion is None else self.motion,
+            align=self.align,
             cache=None if self.cache is None else Path(self.cache),
             strict=strict,
             on_progress=reporting(observe, "reading"),
@@ -503,6 +509,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             "calibration_images": len(store if folds else manifest.select(split="calibration")),
             "folds": len(folds) or None,
             "variation": None if self.variation is None else asdict(self.variation),
+            "alignment": None if store.alignment is None else store.alignment.agreement,
             "rule": self.rule,
             "false_alarm_rate": self.false_alarm_rate,
         }

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hizumi.data import Decoded, Manifest, Motion, Sizing, Store, Window, check_disjoint, split
+from hizumi.data.alignment import Alignment
 from hizumi.data.levels import Levels
 from hizumi.data.missing import Filling
 from hizumi.data.motion import UNIT_WINDOW
@@ -19,6 +20,7 @@ from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.training import TrainingOptions
 
 MOTION_SAMPLE = 64  # training frames that the range of motion is estimated on
+ALIGNED_SAMPLE = 32  # images that tell how well parts agree once they are aligned
 LEVELS_SAMPLE = 48  # images whose values are looked at
 MOTION_QUANTILE = 0.999
 STILL = 1e-3  # pixels
@@ -30,8 +32,8 @@ class DataOptions:
     """How records are to be read; None leaves a choice to the data.
 
     `motion` is False for single images, True for frames judged with their motion, or the displacement in pixels that
-    becomes 1. The window "auto" is the range that most pixels of the training data use. Decoded pixels are
-    kept in the folder `cache`, in a temporary one where it is None.
+    becomes 1. With `align`, parts are turned and shifted until they lie alike. The window "auto" is the range that most
+    pixels of the training data use. Decoded pixels are kept in the folder `cache`, in a temporary one where it is None.
     """
 
     image_size: int | tuple[int, int] | None = None
@@ -43,6 +45,7 @@ class DataOptions:
     on_progress: Callable[[int, int], None] | None = None
     filling: Filling | None = None
     pixel_limit: int = PIXEL_LIMIT
+    align: bool = False
 
 
 @runtime_checkable
@@ -77,10 +80,19 @@ def prepare(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> tupl
     train = replace(train, filling=options.filling, pixel_limit=options.pixel_limit)
     sizing = choose_sizing(train, options, chooses)
     window = choose_window(train, options.window)
+    alignment = _choose_alignment(train) if options.align else None
     if options.motion is not False and sizing is not None:
+        if alignment is not None:
+            raise UsageError("--align (`align`) is for single images, and these are frames with their motion")
         train = replace(train, motion=_choose_motion(train, sizing, window, options.motion))
         window = UNIT_WINDOW
-    draft = Preprocessing(sizing=sizing, window=window, filling=options.filling, pixel_limit=options.pixel_limit)
+    draft = Preprocessing(
+        sizing=sizing,
+        window=window,
+        filling=options.filling,
+        pixel_limit=options.pixel_limit,
+        alignment=alignment,
+    )
     store = read(train, draft, options)
     return Preprocessing.of(store), store
 
@@ -92,6 +104,7 @@ def _refuse_for_images(options: DataOptions) -> None:
         "--image-size (`image_size`) is": options.image_size is not None,
         "--tiles (`sizing`) is": options.sizing == "tile",
         "--window (`window`) is": options.window is not None,
+        "--align (`align`) is": options.align,
     }
     for option, is_given in wished.items():
         if is_given:
@@ -106,6 +119,7 @@ def read(manifest: Manifest, preprocessing: Preprocessing, options: DataOptions)
         window=preprocessing.window,
         channels=preprocessing.channels,
         scaler=preprocessing.scaler,
+        alignment=preprocessing.alignment,
         folder=options.cache,
         strict=options.strict,
         on_progress=options.on_progress,
@@ -169,6 +183,12 @@ def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, 
     if held_out >= len(store):
         raise DataError("one training item is too few for early stopping; leave patience out")
     return View(store, indices=order[held_out:]), View(store, indices=order[:held_out])
+
+
+def _choose_alignment(train: Manifest) -> Alignment:
+    """The reference part of some images, evenly spread."""
+    chosen = np.linspace(0, len(train) - 1, min(len(train), ALIGNED_SAMPLE)).round().astype(int)
+    return Alignment.of(_readable(train.read, chosen.tolist()))
 
 
 def _choose_motion(train: Manifest, sizing: Sizing, window: Window | None, largest: bool | float) -> Motion:

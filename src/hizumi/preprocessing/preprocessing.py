@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from hizumi.data import Motion, Sizing, Window
+from hizumi.data.alignment import Alignment
 from hizumi.data.appearance import Appearance
 from hizumi.data.columns import TableForm
 from hizumi.data.missing import Filling
@@ -34,8 +35,9 @@ class Preprocessing:
     `scaler` standardises (bundles of earlier versions have none), and whose columns `table` describes where they have
     names or words. `motion` says how frames of video are joined with their optical flow. `target` describes
     what images are translated into, and `enlarge` is how many times larger an image becomes on its way in, for models
-    that add detail. `filling` says which pixels are missing; files of more than `pixel_limit` pixels
-    are refused. `appearance` is what new images are compared with; bundles of earlier versions have none.
+    that add detail. `filling` says which pixels are missing; files of more than `pixel_limit` pixels are refused. With
+    `alignment`, images are turned and shifted before anything else. `appearance` is what new images are compared with;
+    bundles of earlier versions have none.
     """
 
     sizing: Sizing | None = None
@@ -49,6 +51,7 @@ class Preprocessing:
     filling: Filling | None = None
     pixel_limit: int = PIXEL_LIMIT
     appearance: Appearance | None = None
+    alignment: Alignment | None = None
 
     @classmethod
     def of(cls, store: "Store", target: "Store | None" = None) -> Self:
@@ -62,6 +65,7 @@ class Preprocessing:
             table=store.manifest.table,
             filling=store.manifest.filling,
             pixel_limit=store.manifest.pixel_limit,
+            alignment=store.alignment,
         )
         if target is None or target.window is None or target.channels is None:
             return made
@@ -160,6 +164,7 @@ class Preprocessing:
             "filling": None if self.filling is None else asdict(self.filling),
             "pixel_limit": self.pixel_limit,
             "appearance": None if self.appearance is None else self.appearance.to_dict(),
+            "alignment": None if self.alignment is None else self.alignment.to_dict(),
         }
 
     @classmethod
@@ -181,6 +186,7 @@ class Preprocessing:
             filling=None if plain.get("filling") is None else Filling(**plain["filling"]),
             pixel_limit=plain.get("pixel_limit", PIXEL_LIMIT),
             appearance=None if plain.get("appearance") is None else Appearance.from_dict(plain["appearance"]),
+            alignment=None if plain.get("alignment") is None else Alignment.from_dict(plain["alignment"]),
         )
 
 

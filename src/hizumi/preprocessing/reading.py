@@ -10,6 +10,7 @@ from hizumi.data import Manifest, Sizing, Window
 from hizumi.data.images import prepare
 from hizumi.data.manifest import Failure
 from hizumi.data.missing import not_finite
+from hizumi.data.pose import UPRIGHT, Pose
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import Float, Shaped
@@ -34,6 +35,7 @@ class Piece:
     tiles: tuple[tuple[int, int], ...] | None = None
     picture: np.ndarray | None = None  # (H, W, 3) uint8, where wanted
     notes: tuple[str, ...] = ()  # on what was converted
+    pose: Pose = UPRIGHT  # of the record, whose crops are those of the aligned image
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,13 @@ class Reader:
         channels = self.preprocessing.channels
         if window is None or channels is None:
             return Piece(index, name, self._row(pixels, name))
+        shown, pose = pixels, UPRIGHT
+        if self.preprocessing.alignment is not None:
+            pose, on_alignment = self.preprocessing.alignment.pose_of(pixels, name)
+            pixels, notes = pose.aligned(pixels), (*notes, *on_alignment)
         size = pixels.shape[0] * self.preprocessing.enlarge, pixels.shape[1] * self.preprocessing.enlarge
         if self.preprocessing.enlarge > 1:
-            pixels = Sizing(*size).fit(pixels)
+            shown = pixels = Sizing(*size).fit(pixels)
         sized = pixels if sizing is None else sizing.fit(pixels)
         image = prepare(sized, channels=channels, window=window, name=name)
         if sizing is None and image.shape != self.shape:
@@ -79,16 +85,20 @@ class Reader:
         _refuse_overflow(image, window, name)
         picture = None
         if pictures:
-            whole = prepare(pixels, channels=channels, window=window, name=name)
+            whole = prepare(shown, channels=channels, window=window, name=name)
             picture = self.displayed(window.to_unit(whole))
         if sizing is None or not self.preprocessing.tiled:
-            return Piece(index, name, image[np.newaxis], size, None, picture, notes)
+            return Piece(index, name, image[np.newaxis], size, None, picture, notes, pose)
         tiles = sizing.tiles(*size)
         crops = [image[:, top : top + sizing.height, left : left + sizing.width] for top, left in tiles]
-        return Piece(index, name, np.stack(crops), size, tiles, picture, notes)
+        return Piece(index, name, np.stack(crops), size, tiles, picture, notes, pose)
 
     def restored(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
-        """Planes of a record's crops, such as maps, at the size of the record."""
+        """Planes of a record's crops, such as maps, at the size of the record and as it lies."""
+        assert piece.size is not None, "only images have planes"
+        return np.stack([piece.pose.back(plane) for plane in self._whole(piece, planes)])
+
+    def _whole(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
         assert piece.size is not None, "only images have planes"
         sizing = self.preprocessing.sizing
         if sizing is None:
@@ -104,7 +114,7 @@ class Reader:
         if sizing is None or piece.tiles is not None:
             return self.restored(piece, planes)
         assert piece.size is not None, "only images have planes"
-        return np.stack([sizing.without_padding(plane, *piece.size) for plane in planes[0]])
+        return np.stack([piece.pose.back(sizing.without_padding(plane, *piece.size)) for plane in planes[0]])
 
     def displayed(self, image: Float[np.ndarray, "c h w"]) -> np.ndarray:
         """An image in [-1, 1] as people see it, (h, w, 3) uint8: of a frame with its motion, the frame alone."""

@@ -63,6 +63,17 @@ TABLE = fields(
     }
 )
 APPEARANCE = fields({"ranges": mapping(items(number(), 2, 2)), "file_types": items(text)})
+ALIGNMENT = fields(
+    {
+        "height": SIDE,
+        "width": SIDE,
+        "typical": number(-1, 1),
+        "least": number(-4, 1),
+        "reference_height": whole(1, 1000),
+        "reference_width": whole(1, 1000),
+        "reference": text,
+    }
+)
 PREPROCESSING = fields(
     {
         "sizing": optional(SIZING),
@@ -78,6 +89,7 @@ PREPROCESSING = fields(
         "filling": optional(FILLING),
         "pixel_limit": whole(1),
         "appearance": optional(APPEARANCE),
+        "alignment": optional(ALIGNMENT),
     },
 )
 THRESHOLD = fields(
@@ -125,6 +137,7 @@ VARIATION = fields(
 )
 LATER_FITTED = {
     "variation": optional(VARIATION),
+    "alignment": optional(fields({"typical": number(-1, 1), "least": number(-4, 1)})),
     "drawn_scratches": items(fields({"pixels": whole(1), "scores": items(number(), 1, 1000)}), most=10),
     "known_defects": fields({"data": text, "data_sha256": text, "count": whole(1)}),
 }

@@ -55,7 +55,7 @@ Channels = Annotated[
         "given.",
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first input that cannot be read.")]
 
 
 @dataclass(frozen=True)

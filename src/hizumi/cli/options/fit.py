@@ -101,7 +101,7 @@ class InspectorArguments:
         typer.Option(
             metavar="K",
             min=2,
-            help="Hold nothing out: K more fits, each scoring the fold left out, set the threshold. For few images; 10 "
+            help="Hold nothing out: K more fits, each scoring the fold left out, set the threshold. For few inputs; 10 "
             "by itself for the standard detector of images or rows, where 0.2 of them would be too few for the rate.",
         ),
     ] = None
@@ -114,6 +114,15 @@ class InspectorArguments:
             "detector asks for it.",
         ),
     ] = None
+
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align",
+            help="Turn and shift each image until its part lies as in a reference, one of the good images; maps come "
+            "back as the image lies.",
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         from hizumi.arguments import ProperShare, check_value

@@ -35,10 +35,12 @@ class TrainingArguments:
     patience: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Training ends when held-out good images have not improved for so many epochs."
+            metavar="N", min=1, help="Training ends when held-out good inputs have not improved for so many epochs."
         ),
     ] = None
-    batch_size: Annotated[int | None, typer.Option(metavar="N", min=1, help="Images in one training step.")] = None
+    batch_size: Annotated[int | None, typer.Option(metavar="N", min=1, help="Images or rows in one training step.")] = (
+        None
+    )
     accumulation: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Batches whose gradients are averaged before the weights move."),
