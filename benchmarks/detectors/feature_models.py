@@ -2,8 +2,8 @@
 
     HIZUMI_DATA=folder python -m benchmarks.detectors.feature_models on_features:fast draem:fast --sets brick --seeds 0
 
-fits each detector, named with its preset, on at most 150 good images of a shorter side of at most 224 pixels, after
-`gaussian_features` in the same process, and writes benchmarks/results/detectors/feature_models-DETECTOR-SET-SEED.json.
+fits each detector, named with its preset, on at most 150 good images at its own working size, after
+`gaussian_features` in the same process, tests on at most 150 good and 150 defective ones, and writes benchmarks/results/detectors/feature_models-DETECTOR-SET-SEED.json.
 `--set detector.steps=8` changes arguments, and `--steps 800` the budget, for comparisons that are printed and not
 written.
 """
@@ -32,8 +32,7 @@ from hizumi.training.preset import preset_of
 
 RESULTS = Path(__file__).parent.parent / "results" / "detectors"
 BESIDE = "gaussian_features"
-MOST = 150
-LONGEST_SHORTER_SIDE = 224
+MOST = 150  # good images to learn from, and good and defective ones to test
 WHOLE = 10_000
 
 
@@ -88,30 +87,35 @@ SETS: dict[str, Callable[[], Parts]] = {each.__name__: each for each in (magneti
 
 def _parts(images: np.ndarray, defective: np.ndarray, tested: np.ndarray, masks: np.ndarray | None) -> Parts:
     train = sets._spread(np.flatnonzero(~defective & ~tested), MOST)
-    test = np.flatnonzero(tested)
+    test = np.sort(
+        np.concatenate([sets._spread(np.flatnonzero(tested & part), MOST) for part in (defective, ~defective)])
+    )
     return Parts(
-        _prepared(images[train]),
-        _prepared(images[test]),
+        _in_range(images[train]),
+        _in_range(images[test]),
         defective[test].astype(int),
         None if masks is None else masks[test].astype(bool),
     )
 
 
-def _prepared(images: np.ndarray) -> torch.Tensor:
-    items = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    factor = LONGEST_SHORTER_SIDE / min(items.shape[2:])
-    if factor >= 1:
-        return items
-    sides = [round(factor * side) for side in items.shape[2:]]
-    return interpolate(items, sides, mode="bilinear", antialias=True).clamp(-1, 1)
+def _in_range(images: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _at_working_size(images: torch.Tensor, detector: Detector) -> torch.Tensor:
+    sizing = detector.working_sizing(images.shape[2], images.shape[3])
+    if sizing.height >= images.shape[2]:
+        return images
+    return interpolate(images, (sizing.height, sizing.width), mode="bilinear", antialias=True).clamp(-1, 1)
 
 
 def measured(detector: Detector, parts: Parts, options: TrainingOptions) -> dict[str, Any]:
     """AUROC of images and of pixels, and CPU seconds."""
+    train, test = (_at_working_size(images, detector) for images in (parts.train, parts.test))
     started = time.process_time()
-    detector.fit(parts.train, options)
+    detector.fit(train, options)
     fitted = time.process_time()
-    anomaly = detector.score(parts.test, batch_size=16)
+    anomaly = detector.score(test, batch_size=16)
     scored = time.process_time()
     result: dict[str, Any] = {
         "image_auroc": round(auroc(anomaly.image.double().numpy(), parts.labels), 4),

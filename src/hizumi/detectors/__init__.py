@@ -22,6 +22,7 @@ from hizumi.detectors.distillation import (
     Distillation as Distillation,
     DistillationTraining as DistillationTraining,
 )
+from hizumi.detectors.draem import DRAEM as DRAEM, DRAEMTraining as DRAEMTraining
 from hizumi.detectors.egbad import EGBAD as EGBAD
 from hizumi.detectors.ensemble import Ensemble as Ensemble
 from hizumi.detectors.f_anogan import FAnoGAN as FAnoGAN, FAnoGANEncoding as FAnoGANEncoding
