@@ -267,3 +267,17 @@ class TestScaler:
         rows = np.array([[3.0, 7]])
         np.testing.assert_array_equal(again.standardise(rows), scaler.standardise(rows))
         assert again.log_volume == pytest.approx(np.log(1.5))
+
+
+@pytest.mark.parametrize(("column", "option"), [("label", {}), ("Label", {}), ("verdict", {"label_column": "verdict"})])
+def test_labels_are_heeded_although_the_table_learned_from_had_none(
+    column: str, option: dict[str, str], tmp_path: Path
+) -> None:
+    form = opened(tmp_path, "a,b\n1,2\n3,4\n").table
+    (tmp_path / "test.csv").write_text(f"b,{column},a\n2,good,1\n9,bad,8\n")
+    manifest = open_source(tmp_path / "test.csv", table=form, **option)
+    assert [record.label for record in manifest.records] == [0, 1]
+    assert manifest.arrays.tolist() == [[1, 2], [8, 9]]
+    assert not any("left out" in note for note in manifest.notes)
+    with pytest.raises(UsageError, match="no column 'verdikt'"):
+        open_source(tmp_path / "test.csv", table=form, label_column="verdikt")

@@ -87,6 +87,7 @@ def open_table(table: SourceTable, options: SourceOptions) -> Manifest:
     if form is None:
         form, notes = _understood(table, options)
     else:
+        form = _with_labels(form, table, options)
         table, notes = _as_learned(table, form)
     chosen = [table.column(name) for name in form.names]
     numbers = form.table(chosen, table.places)
@@ -119,6 +120,20 @@ def as_learned(manifest: Manifest, form: TableForm) -> Manifest:
         notes=(*manifest.notes, *notes),
         _hashes={},
     )
+
+
+def _with_labels(form: TableForm, table: SourceTable, options: SourceOptions) -> TableForm:
+    """What was learned from, and which columns of this table label and name its rows, which the first may have lacked.
+
+    A column called label does; else rows that are labelled bad would pass for good ones.
+    """
+    _refuse_unknown(table, replace(options, columns=(), ignore=()))
+    others = {*form.names, *options.ignore}
+    called_so = (
+        column.name for column in table.columns if column.name.lower() == "label" and column.name not in others
+    )
+    label = options.label_column or form.label_column or next(called_so, None)
+    return replace(form, label_column=label, id_column=options.id_column or form.id_column)
 
 
 def _as_learned(table: SourceTable, form: TableForm) -> tuple[SourceTable, list[str]]:
