@@ -3,7 +3,8 @@
     HIZUMI_DATA=folder python -m benchmarks.detectors.feature_models on_features:fast draem:fast --sets brick --seeds 0
 
 fits each detector, named with its preset, on at most 150 good images at its own working size, after
-`gaussian_features` in the same process, tests on at most 150 good and 150 defective ones, and writes benchmarks/results/detectors/feature_models-DETECTOR-SET-SEED.json.
+`gaussian_features` in the same process, tests on at most 150 good and 150 defective ones, and writes
+benchmarks/results/detectors/feature_models-DETECTOR-SET-SEED.json.
 `--set detector.steps=8` changes arguments, and `--steps 800` the budget, for comparisons that are printed and not
 written.
 """

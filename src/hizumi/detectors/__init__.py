@@ -37,4 +37,8 @@ from hizumi.detectors.on_features import OnFeatures as OnFeatures, OnFeaturesTra
 from hizumi.detectors.one_class_svm import OneClassSVM as OneClassSVM
 from hizumi.detectors.pca import PCA as PCA
 from hizumi.detectors.reconstruction import Reconstruction as Reconstruction
+from hizumi.detectors.reverse_distillation import (
+    ReverseDistillation as ReverseDistillation,
+    ReverseDistillationTraining as ReverseDistillationTraining,
+)
 from hizumi.detectors.skip_ganomaly import SkipGANomaly as SkipGANomaly, SkipGANomalyTraining as SkipGANomalyTraining
