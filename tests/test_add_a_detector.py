@@ -101,6 +101,7 @@ def test_its_page_and_import_line_are_generated_and_nothing_else_changes(checkou
     run([sys.executable, "-m", "ruff", "check", *written], checkout)
 
 
+@pytest.mark.slow
 def test_its_own_test_and_the_contract_checks_pass(checkout: Path, generated: set[str]) -> None:
     printed = follow(PYTEST, checkout)
     assert int(re.findall(r"(\d+) passed", printed)[0]) >= 15

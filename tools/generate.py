@@ -32,7 +32,9 @@ def main() -> None:
 
 def generated() -> dict[Path, str]:
     """The text of every generated file."""
+    from hizumi.report.choosing import choosing_page
     from hizumi.report.pages import pages
+    from hizumi.reproduction.ledger import read_ledger
 
     lists = {path: import_list(path) for path in (PACKAGE / "detectors/__init__.py", PACKAGE / "models/__init__.py")}
     contributing = ROOT / "CONTRIBUTING.md"
@@ -41,6 +43,7 @@ def generated() -> dict[Path, str]:
         lists
         | {ROOT / "docs" / path: text for path, text in pages().items()}
         | {contributing: _with_arrows(contributing)}
+        | {ROOT / "docs" / "choosing.md": choosing_page(read_ledger(ROOT / "benchmarks" / "results" / "ledger"))}
         | measured
     )
 

@@ -3,8 +3,9 @@
     python -m tools.mutants                 all of tests/mutants/mutants.toml; exit with 1 below the mark
     python -m tools.mutants vae pix2pix     those of files whose paths contain one of these words
 
-What is found goes to benchmarks/results/mutants.json; of a part of them, only to the screen. Each mutant runs in a fork
-of a process that has imported the large libraries already, so that it costs little more than the tests themselves.
+What is found goes to benchmarks/results/mutants.json; of a part of them, in place of what was known of these files.
+Each mutant runs in a fork of a process that has imported the large libraries already, so that it costs little more than
+the tests themselves.
 """
 
 import argparse
@@ -105,10 +106,22 @@ def main() -> None:
         if finding.verdict != "killed":
             print(f"{finding.verdict:9} {finding.mutant}  {finding.killer}")
     print(f"{killed} of {len(chosen)} mutants killed ({killed / len(chosen):.1%})")
-    if not arguments.words:
-        summary = {"mutants": len(chosen), "killed": killed, "rows": [finding.row for finding in findings]}
-        RESULTS.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _record(findings)
     sys.exit(killed < LEAST_KILLED * len(chosen) or any(finding.verdict == "stale" for finding in findings))
+
+
+def _record(findings: Sequence[Finding]) -> None:
+    """Write the findings, and keep those of other files that the list still has."""
+    tried = {finding.mutant.path for finding in findings}
+    others = {mutant.path for mutant in read_mutants()} - tried
+    known = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
+    rows = [row for row in known if row["path"] in others] + [finding.row for finding in findings]
+    summary = {
+        "mutants": len(rows),
+        "killed": sum(row["verdict"] == "killed" for row in rows),
+        "rows": sorted(rows, key=lambda row: row["path"]),
+    }
+    RESULTS.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _tried(mutants: Sequence[Mutant], workers: int) -> Iterator[Finding]:

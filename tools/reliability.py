@@ -29,7 +29,7 @@ class Row:
     date: str
 
     def __str__(self) -> str:
-        verdict = "yes" if self.holds else f"no: {self.cause}"
+        verdict = "yes" if self.holds else f"no: {self.cause or 'the figure is short of the mark'}"
         return f"| {self.what} | {self.figure} | {self.mark} | {verdict} |"
 
 

@@ -1,12 +1,15 @@
-"""anomalib's GANomaly, run by the Python of an environment that has anomalib and nothing of hizumi.
+"""anomalib's models, run by the Python of an environment that has anomalib and nothing of hizumi.
 
     python anomalib_peer.py step CHANNELS SIDE BATCH     one step of training, model and losses alone
     python anomalib_peer.py predict FOLDER TABLE         scores of all its images of 64 pixels, by Engine.predict
     python anomalib_peer.py cold FOLDER TABLE            the same, once, and done
+    python anomalib_peer.py padim NORMAL FOLDER TABLE    scores of a folder, by Engine.predict, once fitted on another
+    python anomalib_peer.py patchcore NORMAL FOLDER TABLE
+    python anomalib_peer.py fit-padim NORMAL             a fit on a folder, by Engine.fit
 
-The first two say "ready" when they are, and from then on, for each line with a number of threads, do it once and answer
-with seconds of CPU and of the clock. Its GANomaly is not the same network as the paper's and ours: its adversarial loss
-compares the discriminator's outputs, its score is the latent distance alone, and there is no map.
+All but the third say "ready" when they are, and from then on, for each line with a number of threads, do it once and
+answer with seconds of CPU and of the clock. Its GANomaly is not the same network as the paper's and ours: its
+adversarial loss compares the discriminator's outputs, its score is the latent distance alone, and there is no map.
 """
 
 import csv
@@ -18,10 +21,14 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 SIDE = 64
+FEATURES_SIDE = 224
+BACKBONE, LAYERS = "tf_efficientnet_lite0", ["blocks.2", "blocks.4"]
+MEMORY = 4000  # patches
 BATCH_SIZE = 32  # anomalib's own; Engine.predict would take images one by one if it were left to itself
 
 
@@ -35,7 +42,15 @@ def main(way: str, *arguments: str) -> None:
     if way == "cold":
         prediction(*arguments)()
         return
-    run = prediction(*arguments) if way == "predict" else step(*map(int, arguments))
+    match way:
+        case "predict":
+            run = prediction(*arguments)
+        case "padim" | "patchcore":
+            run = features_prediction(way, *arguments)
+        case "fit-padim":
+            run = features_fit("padim", *arguments)
+        case _:
+            run = step(*map(int, arguments))
     answers.write("ready\n")
     for line in sys.stdin:
         torch.set_num_threads(int(line))
@@ -86,22 +101,84 @@ def step(channels: int, side: int, batch: int) -> Callable[[], None]:
 
 def prediction(folder: str, table: str) -> Callable[[], None]:
     """Its engine on files, with nothing but the scores."""
-    from anomalib.data import PredictDataset
-    from anomalib.engine import Engine
     from anomalib.models import Ganomaly
     from anomalib.pre_processing import PreProcessor
-    from torch.utils.data import DataLoader
     from torchvision.transforms.v2 import Resize
 
     preparation = PreProcessor(Resize((SIDE, SIDE)))
     model = Ganomaly(n_features=64, latent_vec_size=100, pre_processor=preparation, visualizer=False, evaluator=False)
-    engine = Engine(
+    return predicting(engine(), model, folder, table)
+
+
+def features_prediction(kind: str, normal: str, folder: str, table: str) -> Callable[[], None]:
+    """Its engine on files, fitted before."""
+    its_engine, model = features_model(kind, len(list(Path(normal).iterdir())))
+    its_engine.fit(model, datamodule=normal_images(normal))
+    return predicting(its_engine, model, folder, table)
+
+
+def features_fit(kind: str, normal: str) -> Callable[[], None]:
+    """A fit from files to the end, its model made anew."""
+
+    def run() -> None:
+        its_engine, model = features_model(kind, len(list(Path(normal).iterdir())))
+        its_engine.fit(model, datamodule=normal_images(normal))
+
+    return run
+
+
+def features_model(kind: str, images: int) -> Any:
+    """An engine and a model on the layers of strides 8 and 16 that hizumi's detectors see, with random weights."""
+    from anomalib.models import Padim, Patchcore
+    from anomalib.pre_processing import PreProcessor
+    from torchvision.transforms.v2 import Resize
+
+    shared = {
+        "backbone": BACKBONE,
+        "layers": LAYERS,
+        "pre_trained": False,
+        "pre_processor": PreProcessor(Resize((FEATURES_SIDE, FEATURES_SIDE))),
+        "visualizer": False,
+        "evaluator": False,
+    }
+    if kind == "padim":
+        return engine(), Padim(n_features=100, **shared)
+    share = min(1.0, MEMORY / (images * (FEATURES_SIDE // 8) ** 2))
+    return engine(), Patchcore(coreset_sampling_ratio=share, num_neighbors=1, **shared)
+
+
+def normal_images(folder: str) -> Any:
+    """All images of a folder to fit on, and none to test."""
+    from anomalib.data import Folder
+
+    return Folder(
+        "normal",
+        root=folder,
+        normal_dir=".",
+        train_batch_size=BATCH_SIZE,
+        num_workers=0,
+        test_split_mode="none",
+        val_split_mode="none",
+    )
+
+
+def engine() -> Any:
+    """Its engine, quiet."""
+    from anomalib.engine import Engine
+
+    return Engine(
         accelerator="cpu",
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=tempfile.gettempdir(),
     )
+
+
+def predicting(engine: Any, model: Any, folder: str, table: str) -> Callable[[], None]:
+    """Scores of all images of a folder, in a table."""
+    from anomalib.data import PredictDataset
+    from torch.utils.data import DataLoader
 
     def run() -> None:
         images = PredictDataset(folder)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from benchmarks.speed.ceilings import ceilings
 from benchmarks.speed.commands import score_cold, start
+from benchmarks.speed.features import features_files, features_fit
 from benchmarks.speed.files import epoch, memory
 from benchmarks.speed.growth import growth
 from benchmarks.speed.measuring import Report, Setting
@@ -23,6 +24,8 @@ CASES: dict[str, Callable[[Setting], Report]] = {
     "score-files": score_files,
     "score-cold": score_cold,
     "score-one": score_one,
+    "features-files": features_files,
+    "features-fit": features_fit,
     "anogan-step": anogan_step,
     "anogan-equal": anogan_equal,
     "pixel-sampling": pixel_sampling,

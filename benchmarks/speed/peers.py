@@ -1,7 +1,8 @@
 """Other people's tools, each at work in a process of an environment of its own: `make peers` installs them."""
 
+import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,17 +38,27 @@ class Peer:
 
 
 @contextmanager
-def anomalib(*arguments: object) -> Iterator[dict[str, Peer]]:
-    """anomalib as one more way to do the same, by its name; none where it is not installed."""
+def anomalib(
+    *arguments: object, name: str = "anomalib", environment: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Peer]]:
+    """anomalib as one more way to do the same, by this name; none where it is not installed.
+
+    `environment` has variables beyond those of this process.
+    """
     if not PYTHON.exists():
         yield {}
         return
     command = [str(each) for each in (PYTHON, ANOMALIB, *arguments)]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | (environment or {}),
     )
     try:
-        yield {"anomalib": Peer(process)}
+        yield {name: Peer(process)}
     finally:
         process.kill()
         process.communicate()

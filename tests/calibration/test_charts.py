@@ -160,6 +160,7 @@ def test_ewma_run_lengths_equal_the_table(weight, width, published):
 def test_shewhart_run_lengths():
     assert shewhart_run_length(3) == pytest.approx(370.4, abs=0.05)
     assert shewhart_run_length(3, shift=1) == pytest.approx(43.9, abs=0.05)  # Montgomery, table 9.1
+    assert shewhart_run_length(3, shift=1, size=5) == pytest.approx(4.5, abs=0.05)  # of means of five, the same table
     assert shewhart_width(370.4) == pytest.approx(3, abs=1e-4)
 
 

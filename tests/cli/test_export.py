@@ -1,3 +1,6 @@
+import pytest
+
+
 def test_an_exported_bundle_inspects_as_the_first(hizumi, bundle, parts, tmp_path):
     outcome = hizumi("export", bundle, "--data", parts, "--json", "-")
     assert outcome.code == 0
@@ -16,6 +19,7 @@ def test_an_exported_bundle_inspects_as_the_first(hizumi, bundle, parts, tmp_pat
     assert "of the largest value" in told.err
 
 
+@pytest.mark.slow
 def test_a_bundle_whose_data_are_out_of_reach_is_exported_on_any_good_pictures(hizumi, bundle, parts, tmp_path):
     away = parts.rename(parts.with_name("away"))
     outcome = hizumi("export", bundle)

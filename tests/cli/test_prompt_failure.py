@@ -60,6 +60,7 @@ WRONG = {
     "fit digits --steps 0": "--steps",
     "fit digits --batch-size 0": "--batch-size",
     "fit digits --seed -1": "--seed",
+    "model sample {file} --seed 18446744073709551616": "--seed",
     "fit digits --set latent": "--set latent is no setting",
     "fit digits -o parts": "--output parts is no name for a bundle",
     "fit digits --resume --restart": "exclude each other",
@@ -94,6 +95,27 @@ WRONG = {
     "reproduce mnist --data .": "there is no protocol 'mnist'; there are",
     "reproduce kdd99 --data . --classes 11": "kdd99 has no class '11'",
     "reproduce kdd99 --data . --seeds 0": "--seeds",
+    "fit digits -o file.hizumi/parts.hizumi": "cannot write",
+    "fit digits --json file.hizumi/told.json": "cannot write",
+    "inspect {file} digits --json file.hizumi/told.json": "cannot write",
+    "inspect {file} digits --csv file.hizumi/told.csv": "cannot write",
+    "inspect {file} digits --json folder": "cannot write folder: that is a folder; name a file in it",
+    "inspect {file} digits --csv new/told.csv": "is not a hizumi bundle",
+    "inspect {file} digits --maps file.hizumi/maps": "cannot write",
+    "evaluate {file} digits -o file.hizumi": "cannot write",
+    "evaluate {file} digits --json file.hizumi/a/b.json": "cannot write",
+    "compare digits -o file.hizumi/report": "cannot write",
+    "compare digits --json file.hizumi/told.json": "cannot write",
+    "calibrate {file} --rule quantile -o file.hizumi/other.hizumi": "cannot write",
+    "export {file} -o file.hizumi/other.hizumi": "cannot write",
+    "info {file} --json file.hizumi/told.json": "cannot write",
+    "demo -o file.hizumi": "cannot write",
+    "model sample {file} -o file.hizumi/samples": "cannot write",
+    "model reconstruct {file} digits file.hizumi/rows.csv": "cannot write",
+    "model walk {file} -o file.hizumi": "cannot write",
+    "model likelihood {file} digits --csv file.hizumi/told.csv": "cannot write",
+    "figure pairs -o file.hizumi": "cannot write",
+    "reproduce kdd99 --data . -o file.hizumi": "cannot write",
 }
 
 RUN_ALL = """
@@ -110,6 +132,7 @@ print(sorted({"torch", "sklearn", "scipy"} & set(sys.modules)))
 
 def test_wrong_paths_and_options_are_named_before_torch_is_imported(tmp_path: Path) -> None:
     (tmp_path / "file.hizumi").write_bytes(b"not read")
+    (tmp_path / "folder").mkdir()
     lines = [line.format(file="file.hizumi") for line in WRONG]
     done = subprocess.run(
         [sys.executable, "-c", RUN_ALL],
@@ -121,11 +144,12 @@ def test_wrong_paths_and_options_are_named_before_torch_is_imported(tmp_path: Pa
     )
     assert done.stdout == "[]\n"
     printed = done.stderr.splitlines()
-    assert printed[1::2] == [f"2 {line}" for line in lines]
+    codes = [1 if words.startswith("cannot write") else 2 for words in WRONG.values()]
+    assert printed[1::2] == [f"{code} {line}" for code, line in zip(codes, lines, strict=True)]
     for said, words in zip(printed[::2], WRONG.values(), strict=True):
         assert said.startswith("Error: ")
         assert words in said
-    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".run"] == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.hizumi", "folder"]
 
 
 @pytest.mark.parametrize(("kind", "found"), [("detector", find_detectors()), ("model", find_models())])

@@ -1,5 +1,6 @@
 """Small instances of every class that the registry finds."""
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -102,10 +103,12 @@ def labelled_shapes(found: type[Detector] | type[Trainable]) -> dict[str, tuple[
     return {label: shape for label, shape in SHAPES.items() if kinds[label] in found.card.inputs}
 
 
-def cases(classes: dict[str, Any]) -> list[Any]:
-    """Every class with every shape it takes, named for the test's report."""
+def cases(classes: dict[str, Any], slow: Collection[str] = ()) -> list[Any]:
+    """Every class with every shape it takes, named for the test's report; names and shapes of `slow` wait for those."""
     return [
-        pytest.param(name, shape, id=f"{name}-{label}")
+        pytest.param(
+            name, shape, id=f"{name}-{label}", marks=[pytest.mark.slow] if {label, f"{name}-{label}"} & {*slow} else []
+        )
         for name, found in classes.items()
         for label, shape in labelled_shapes(found).items()
     ]

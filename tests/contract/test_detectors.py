@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from hizumi.data.guard import trusted
 from hizumi.detectors import Detector, Likelihood
 from hizumi.errors import DataError, NotFittedError, UsageError
-from hizumi.models import GatedPixelCNN, PixelCNN
+from hizumi.models import Flow, GatedPixelCNN, PixelCNN
 from hizumi.registry import construct, find_detectors, specify
 from hizumi.training import Trainable
 
@@ -81,8 +81,15 @@ def test_scores_in_double_precision_throughout(name: str, shape: tuple[int, ...]
     assert_scores_in_double(fitted(name, shape), shape)
 
 
-@pytest.mark.parametrize("model", [GatedPixelCNN(levels=4, width=8, layers=1), PixelCNN(levels=2, width=4, blocks=1)])
-def test_likelihoods_of_pixels_are_computed_in_double_precision_too(model: GatedPixelCNN | PixelCNN) -> None:
+@pytest.mark.parametrize(
+    "model",
+    [
+        GatedPixelCNN(levels=4, width=8, layers=1),
+        PixelCNN(levels=2, width=4, blocks=1),
+        Flow(levels=1, steps=1, width=4),
+    ],
+)
+def test_likelihoods_of_pixels_are_computed_in_double_precision_too(model: GatedPixelCNN | PixelCNN | Flow) -> None:
     assert_scores_in_double(Likelihood(model).fit(items((1, 8, 8)), options()), (1, 8, 8))
 
 
@@ -220,7 +227,7 @@ def test_kinds_that_a_detector_cannot_take_are_refused(name: str) -> None:
         detector.fit(items((6,)), options())
 
 
-@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS))
+@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS, slow=("grey", "four channels", "grey with flow")))
 def test_toy_anomaly_scores_higher_than_normal(name: str, shape: tuple[int, ...]) -> None:
     detector = small(name)
     steps = 150 if detector.phases() else 1

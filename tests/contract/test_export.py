@@ -13,7 +13,7 @@ from hizumi.export.exporting import _members
 from hizumi.export.graph import Graph
 from hizumi.export.tracing import traced
 from hizumi.inspection.scoring import EXPECTED, MAP, SCORE, scores_of
-from hizumi.models import GatedPixelCNN, PixelCNN, RowLSTM
+from hizumi.models import Flow, GatedPixelCNN, HasLikelihood, PixelCNN, RowLSTM
 from hizumi.preprocessing import Preprocessing
 from hizumi.preprocessing.batching import Outputs
 from hizumi.registry import find_detectors
@@ -23,6 +23,7 @@ from hizumi.runtime.inspector import GraphScores
 from .conftest import items, labelled_shapes, options, small
 
 DETECTORS = find_detectors()
+SLOW = {"cross_channel", "deep_one_class", "distillation", "gaussian_features", "nearest_features"}  # to trace
 LEVELS = Window(0.0, 255.0, "uint8")
 
 
@@ -33,7 +34,7 @@ def cases() -> list[object]:
         shapes = labelled_shapes(detector)
         quick = "vectors" if "vectors" in shapes else list(shapes)[-1]
         for label, shape in shapes.items():
-            marks = [] if label == quick else [pytest.mark.slow]
+            marks = [] if label == quick and name not in SLOW else [pytest.mark.slow]
             found.append(pytest.param(name, shape, id=f"{name}-{label}", marks=marks))
     return found
 
@@ -105,9 +106,17 @@ def test_rows_come_back_in_their_own_units() -> None:
     assert float((normal - rows).abs().mean()) < 100
 
 
-def test_likelihoods_of_pixels_in_batches_of_any_size() -> None:
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: GatedPixelCNN(levels=4, width=8, layers=1),
+        lambda: Flow(levels=2, steps=1, width=4),
+        pytest.param(lambda: Flow("positions", steps=1, width=4), marks=pytest.mark.slow),
+    ],
+)
+def test_likelihoods_of_pixels_in_batches_of_any_size(model: Callable[[], HasLikelihood]) -> None:
     shape = (1, 8, 8)
-    detector = Likelihood(GatedPixelCNN(levels=4, width=8, layers=1))
+    detector = Likelihood(model())
     assert_equal(*both(detector.fit(items(shape), options()), shape))
 
 

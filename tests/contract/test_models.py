@@ -69,7 +69,9 @@ def test_each_update_moves_only_its_own_networks(name: str) -> None:
     assert all(moved[optimiser] <= owners[optimiser] and moved[optimiser] for optimiser in owners)
 
 
-@pytest.mark.parametrize(("name", "shape"), cases(MODELS))
+@pytest.mark.parametrize(
+    ("name", "shape"), cases(MODELS, slow=("four channels", "row_lstm-colour odd", "diagonal_bilstm-colour odd"))
+)
 def test_abilities_keep_shape_and_are_repeatable(name: str, shape: tuple[int, ...]) -> None:
     model = small(name)
     assert isinstance(model, Trainable)

@@ -28,3 +28,22 @@ def test_scaled_as_torch_scales(before: tuple[int, int], after: tuple[int, int],
         np.testing.assert_array_equal(found[exact], np.rint(expected)[exact])
     else:
         np.testing.assert_allclose(found, expected, rtol=0, atol=255 * 2e-6)  # torch has its weights in single
+
+
+def test_a_wide_image_lies_in_the_middle_between_copies_of_its_edges() -> None:
+    pixels = np.arange(32, dtype=np.uint8).reshape(4, 8, 1)
+    fitted = Sizing(8, 8).fit(pixels)
+    np.testing.assert_array_equal(fitted, pixels[[0, 0, 0, 1, 2, 3, 3, 3]])
+    np.testing.assert_array_equal(
+        Sizing(8, 8).without_padding(fitted[:, :, 0].astype(np.float32), 4, 8), pixels[:, :, 0]
+    )
+
+
+def test_tiles_end_where_the_image_ends_and_weigh_most_in_their_middle() -> None:
+    sizing = Sizing(1, 4, mode="tile", overlap=0.5)
+    tiles = sizing.tiles(1, 6)
+    assert tiles == ((0, 0), (0, 2))
+    stitched = sizing.stitch(np.array([np.full((1, 4), 1.0), np.full((1, 4), 3.0)]), tiles, 1, 6)[0]
+    outer, inner = np.sin(np.pi / 8) ** 2, np.cos(np.pi / 8) ** 2  # which add up to 1
+    expected = [1, 1, inner + 3 * outer, outer + 3 * inner, 3, 3]
+    np.testing.assert_allclose(stitched, expected, rtol=1e-5)

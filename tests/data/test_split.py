@@ -122,6 +122,16 @@ def test_a_copy_of_a_test_image_does_not_train():
     check_disjoint(done)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "joined"),
+    [("train", "test", "test"), ("test", "calibration", "test"), ("train", "calibration", "calibration")],
+)
+def test_what_hangs_together_with_two_splits_joins_the_one_learned_from_least(first: str, second: str, joined: str):
+    splits = [first, second, None, *["train"] * 5, *["calibration"] * 5]
+    manifest = labelled([0] * 13, splits, ["g"] * 3 + [f"other {row}" for row in range(10)])
+    assert split(manifest).records[2].split == joined
+
+
 def test_too_few_images_are_said_in_words(tmp_path: Path):
     with pytest.raises(DataError, match="only 1 of its good images may be trained on; at least 2 are needed"):
         split(open_source(images(1)))

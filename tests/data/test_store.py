@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from hizumi.data import Failure, Sizing, Store, Window, open_source, prepare
 from hizumi.data.cache import PixelCache
 from hizumi.data.images import Decoded
+from hizumi.data.stream import Stream, TensorSource
 from hizumi.errors import DataError, SaveError
 
 
@@ -261,11 +262,15 @@ def test_tables_come_standardised():
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(np.nan, r"NaN \(a missing number\)"), (np.inf, "infinity"), (1e309, "infinity")],
+    [
+        (np.nan, r"NaN \(a missing number\).* or column, or use --impute"),
+        (np.inf, "infinity.* or column"),
+        (-1e309, "infinity.* or column"),
+    ],
 )
 def test_missing_and_infinite_numbers_are_named(tmp_path: Path, value: float, words: str):
     (tmp_path / "t.csv").write_text(f"speed,heat\n1,2\n3,{value}\n")
-    with pytest.raises(DataError, match=f"t: line 3, 'heat' is .*{words}"):
+    with pytest.raises(DataError, match=f"t: line 3, 'heat' is .*{words}$"):
         Store.build(open_source(tmp_path / "t.csv"), None)
 
 
@@ -279,3 +284,11 @@ def test_a_constant_column_is_noted(tmp_path: Path):
     (tmp_path / "t.csv").write_text("speed,heat\n1,2\n3,2\n4,2\n")
     store = Store.build(open_source(tmp_path / "t.csv"), None)
     assert store.notes == {"column 'heat' never changes, so any other value in it lies far outside what was learned": 3}
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_processes_share_an_epoch_without_a_row_for_two(world_size: int):
+    source = TensorSource(torch.arange(24.0)[:, None])
+    streams = [Stream(source, 4, seed=3, world_size=world_size, rank=rank) for rank in range(world_size)]
+    seen = [stream.batch(step).flatten() for step in range(streams[0].steps_per_epoch) for stream in streams]
+    assert sorted(torch.cat(seen).tolist()) == list(range(24))

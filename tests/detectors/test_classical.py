@@ -72,8 +72,10 @@ def test_mixture_equals_scikit_learn_and_finds_the_number_of_groups() -> None:
     assert len(detector.means) == 3
     rows = ((groups.double() - groups.double().mean(0)) / groups.double().std(0, correction=0)).numpy()
     reference = SklearnMixture(3, reg_covar=1e-6, n_init=2, max_iter=500, random_state=0).fit(rows)
-    ours = detector.score(groups).image.numpy()
-    np.testing.assert_allclose(ours, -reference.score_samples(rows), rtol=1e-4, atol=1e-4)
+    between = torch.from_numpy((reference.means_[[0, 1, 2]] + reference.means_[[1, 2, 0]]) / 2)  # of several groups
+    both = torch.cat([groups.double(), between * groups.double().std(0, correction=0) + groups.double().mean(0)])
+    theirs = reference.score_samples(np.concatenate([rows, between.numpy()]))
+    np.testing.assert_allclose(detector.score(both.float()).image.numpy(), -theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_one_class_svm_equals_scikit_learn() -> None:

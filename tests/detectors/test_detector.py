@@ -2,8 +2,10 @@
 
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from hizumi.arguments import ProperShare
@@ -130,6 +132,18 @@ def test_only_a_constant_reconstruction_is_a_collapse(rebuilds: bool) -> None:
         detector, Preprocessing.of(store), store, anomaly.image.double().numpy(), detector.journal
     )
     assert ("collapsed reconstructions" in [finding.name for finding in findings]) is rebuilds
+
+
+def test_the_map_of_a_reconstruction_is_its_difference_blurred() -> None:
+    images = torch.rand(6, 1, 24, 24, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    detector = Reconstruction(Autoencoder(width=4), difference="l2", smoothing=1.5).fit(images, steps(2))
+    anomaly = detector.score(images)
+    assert anomaly.pixel is not None
+    assert anomaly.reconstruction is not None
+    error = (images - anomaly.reconstruction).square().mean(1)[0].numpy()
+    np.testing.assert_allclose(
+        anomaly.pixel[0, 0].numpy(), gaussian_filter(error, 1.5, mode="mirror", truncate=3.5), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_what_is_expected_is_the_normal_item_where_there_is_one() -> None:

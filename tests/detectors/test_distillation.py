@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import zoom
 
 from hizumi.detectors import Distillation
 from hizumi.errors import UsageError
@@ -74,6 +76,20 @@ def test_map_is_the_gradient_of_the_score(fitted: tuple[Distillation, torch.Tens
             numeric = float(detector.score_batch(image + step).image - detector.score_batch(image - step).image) / 2e-6
             assert math.isclose(float(gradient[0, 0, row, column]), abs(numeric), rel_tol=1e-3, abs_tol=1e-7)
     detector.float()
+
+
+def test_map_of_features_is_their_difference_enlarged(fitted: tuple[Distillation, torch.Tensor]) -> None:
+    detector, images = fitted
+    shown = Distillation(detector.model, score_levels=(3, 4), map_kind="features", smoothing=0.0)
+    with torch.no_grad():
+        maps = detector.model.maps(images[:1])
+        pixel = shown.score_batch(images[:1]).pixel
+    expected = np.zeros((32, 32))
+    for level in (3, 4):
+        difference = position_difference(*maps[level], 0.3)[0, 0].numpy()
+        expected += zoom(difference, 32 / len(difference), order=1, mode="nearest", grid_mode=True)
+    assert pixel is not None
+    np.testing.assert_allclose(pixel[0, 0].numpy(), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_score_levels_must_have_been_taught() -> None:

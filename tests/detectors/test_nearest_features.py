@@ -34,6 +34,17 @@ def test_core_set_is_the_greedy_one() -> None:
     assert sorted(core_set(rows, 200).tolist()) == list(range(160))
 
 
+def test_core_set_remembers_the_second_row_chosen_over_a_block() -> None:
+    # Far rows come first, so that only the product over a whole block tells the last row but one of the second chosen:
+    # it is at 3 from the first and at 2 from the second, and the last row is at 2.5 from the first.
+    axes = torch.eye(80, dtype=torch.float64)
+    far = torch.linspace(4.99, 4.9, 74, dtype=torch.float64)[:, None] * axes[1:75]
+    rows = torch.cat([0 * axes[:1], 5 * axes[:1], far, 3 * axes[:1], 2.5 * axes[75:76]])
+    chosen = core_set(rows, 77).tolist()
+    assert chosen == farthest_from_chosen(rows.numpy(), 77)
+    assert chosen[-1] == 77
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_core_set_is_at_most_twice_as_wide_as_the_best(seed: int) -> None:
     rows = np.random.default_rng(seed).normal(size=(12, 2))

@@ -176,6 +176,8 @@ def test_the_soft_radius_is_the_quantile_that_minimises_the_loss() -> None:
     losses = {r: r**2 + np.maximum(distances**2 - r**2, 0).mean() / 0.2 for r in np.linspace(0, distances.max(), 2000)}
     assert min(losses, key=losses.__getitem__) == pytest.approx(float(ball.radius), rel=0.02)
     detector = DeepSVDD(boundary="soft", code=4).fit(ROWS.float(), short())
+    first, ball = detector.model.pretraining.encoder, detector.model.encoder
+    assert not any(torch.equal(*pair) for pair in zip(first.parameters(), ball.parameters(), strict=True))  # a copy
     vectors = detector._standardise(OTHERS.float())
     square = detector.model.squared_distances(vectors) - detector.model.radius.square()
     torch.testing.assert_close(detector.score(OTHERS.float()).image, square)

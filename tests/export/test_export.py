@@ -21,6 +21,7 @@ from hizumi.detectors import AnoGAN
 from hizumi.errors import BundleError, DataError, RunError, UsageError
 from hizumi.export import export, exporting
 from hizumi.inspection import Inspector, load, save
+from hizumi.runtime.engines import EngineName
 from hizumi.storage.archive import pack
 from hizumi.training import Budget, TrainingOptions
 
@@ -53,16 +54,23 @@ def assert_same(ours: hizumi.Inspection, theirs: hizumi.Inspection) -> None:
         assert one.terms.keys() == other.terms.keys()
 
 
-@pytest.mark.parametrize("kind", ["16 bit", pytest.param("transparent", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("kind", "engine"),
+    [
+        ("16 bit", "onnxruntime"),
+        pytest.param("16 bit", "openvino", marks=pytest.mark.slow),
+        pytest.param("transparent", "onnxruntime", marks=pytest.mark.slow),
+        pytest.param("transparent", "openvino", marks=pytest.mark.slow),
+    ],
+)
 def test_verdicts_are_the_same_in_both_engines(
-    kind: str, lines: Callable[[str], Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, engine: EngineName, lines: Callable[[str], Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = lines(kind)
     monkeypatch.setattr(exporting, "traced", lambda graph: line.model)
     ours = line.inspector.inspect(line.folder / "test")
-    for engine in ("onnxruntime", "openvino"):
-        path = export(line.inspector, tmp_path / f"parts.{engine}.hizumi", engine=engine).path
-        assert_same(ours, runtime.load(path, threads=1).inspect(line.folder / "test"))
+    path = export(line.inspector, tmp_path / "parts.exported.hizumi", engine=engine).path
+    assert_same(ours, runtime.load(path, threads=1).inspect(line.folder / "test"))
 
 
 def test_arrays_lists_and_failures(fitted: Inspector, folder: Path, exported: Path, tmp_path: Path) -> None:

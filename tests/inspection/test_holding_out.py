@@ -10,6 +10,7 @@ from hizumi.data import open_source
 from hizumi.errors import DataError
 from hizumi.inspection.holding_out import deal_at_most, folds_for
 from hizumi.inspection.unseen import held_out
+from hizumi.report.words import few_held_out
 from hizumi.training import TrainingOptions
 
 
@@ -71,6 +72,17 @@ def test_what_cannot_be_read_leaves_fewer_folds() -> None:
     assert len(deal_at_most(open_source(rows(40)), 10, seed=0)) == 10
 
 
+def test_folds_are_the_cure_of_what_an_untrained_detector_knows_by_heart() -> None:
+    X = rows(100, columns=60)  # of so few rows, the components leave nothing over
+    by_share = Inspector("pca", calibration_share=0.3).fit(X)
+    assert [finding.name for finding in by_share.findings_] == ["held-out scores unlike training scores"]
+    by_folds = Inspector("pca", folds=5).fit(X)
+    assert by_folds.findings_ == []
+    assert "With 100 good rows, each scored by a fit that had not seen it, " in few_held_out(
+        by_folds.calibration_.with_(false_alarm_rate=0.001), "row"
+    )
+
+
 def test_what_was_fitted_by_folds_is_not_evaluated_on() -> None:
     manifest = open_source(rows(40))
     with pytest.raises(DataError, match="all of it was used in the fit"):
@@ -84,3 +96,13 @@ def test_false_alarms_by_folds_are_about_those_asked_for() -> None:
         inspector = Inspector(false_alarm_rate=0.05, training=TrainingOptions(seed=seed)).fit(rows(60, seed))
         shares.append(float((inspector.predict(rows(500, seed + 1000)) == -1).mean()))
     assert 0.02 < np.mean(shares) < 0.08, shares
+
+
+def test_good_ones_that_score_far_above_the_others_are_named() -> None:
+    data = np.random.default_rng(0).uniform(size=(100, 5))
+    assert Inspector("mahalanobis", folds=5).fit(data).findings_ == []
+    data[[7, 70]] += 5
+    inspector = Inspector("mahalanobis", folds=5).fit(data)
+    (found,) = [finding.message for finding in inspector.findings_ if finding.name == "good ones unlike the others"]
+    assert found.startswith("2 of 100 good rows score far above the others")
+    assert {name.split()[-1] for name in found.split(", ")} == {"7", "70"}

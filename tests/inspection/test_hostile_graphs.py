@@ -1,8 +1,10 @@
-"""ONNX graphs made to take all memory or time: refused in one line, before any of it is taken."""
+"""Graphs made to take all memory or time: refused in one line, before any of it is taken."""
 
 import json
 import math
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +168,59 @@ def test_a_batch_that_its_graph_has_no_memory_for_is_made_smaller() -> None:
     pieces = [Piece(index, str(index), item[None]) for index, item in enumerate(items)]
     found = [outputs["score"] for _, outputs in in_batches(limited, pieces, batch_size=16)]
     assert (np.concatenate(found) == items.max(1)).all()
+
+
+def in_openvino(result: Callable[[Any, Any], Any]) -> dict[str, bytes]:
+    """A sound graph of three columns in OpenVINO's format, whose score also waits for what is made of the items."""
+    openvino = pytest.importorskip("openvino")
+    operations = openvino.opset13
+    items = operations.parameter([-1, 3], np.float32, name="pixels")
+    most = operations.reduce_max(result(operations, items), np.array([0, 1]), keep_dims=True)
+    added = operations.multiply(operations.convert(most, "f32"), np.float32(0))
+    score = operations.add(operations.reduce_sum(items, np.array([1]), keep_dims=True), added)
+    score.output(0).set_names({"score"})
+    with tempfile.TemporaryDirectory() as folder:
+        openvino.save_model(openvino.Model([score], [items]), f"{folder}/graph.xml", compress_to_fp16=False)
+        return {name: Path(folder, name).read_bytes() for name in ("graph.xml", "graph.bin")}
+
+
+def of_size(operations: Any, items: Any, power: int) -> Any:
+    """So many ones as there are items, to this power."""
+    count = operations.gather(operations.shape_of(items), np.array([0]), np.int64(0))
+    sizes = operations.concat([operations.power(count, np.int64(power)), np.array([1])], 0)
+    return operations.broadcast(np.ones((1, 1), np.float32), sizes)
+
+
+def until(operations: Any, items: Any) -> Any:
+    last = operations.convert(operations.reduce_max(items, np.array([0, 1])), "i64")
+    return operations.unsqueeze(operations.range(np.int64(0), last, np.int64(1), "i64"), np.array([1]))
+
+
+HOSTILE: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "constant": (lambda op, _: op.broadcast(np.ones((1, 1), np.float32), np.array([MANY, 1])), "asks for more than"),
+    "drawn": (
+        lambda op, _: op.random_uniform(np.array([MANY, 1]), np.float32(0), np.float32(1), "f32"),
+        "asks for more than",
+    ),
+    "decided by the items": (until, "a Range whose results may be of any size"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_what_operations_of_openvino_ask_for_is_bounded(kind: str) -> None:
+    result, reason = HOSTILE[kind]
+    members, began, most = in_openvino(result), time.process_time(), peak_memory()
+    with pytest.raises(BundleError, match=reason):
+        start("openvino", members)
+    assert time.process_time() - began < 5
+    assert peak_memory() - most < 200 * 2**20
+
+
+def test_batches_that_openvino_has_no_memory_for_are_made_smaller() -> None:
+    items = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
+    limited = start("openvino", in_openvino(lambda op, items: of_size(op, items, 7)))  # 1 GiB of 16, 67 MiB of 11
+    with pytest.raises(ShortageError, match="a batch of 16 in its graph asks for more than 200 MiB"):
+        limited(items)
+    pieces = [Piece(index, str(index), item[None]) for index, item in enumerate(items)]
+    found = [outputs["score"] for _, outputs in in_batches(limited, pieces, batch_size=16)]
+    np.testing.assert_allclose(np.concatenate(found).ravel(), items.sum(1), rtol=1e-5)

@@ -144,6 +144,16 @@ def test_learns_a_distribution_of_known_entropy(model: Autoregressive) -> None:
     assert samples[alike, 0].gt(0).float().mean() == pytest.approx(0.75, abs=0.12)
 
 
+@EVERY
+def test_the_loss_shown_is_in_nats_of_a_whole_image(model: Autoregressive) -> None:
+    model.levels = 4
+    model.prepare((1, 3, 5)).train()
+    for weight in model.body.parameters():
+        weight.data.zero_()  # all levels are equally likely
+    images = from_levels(torch.randint(4, (2, 1, 3, 5), generator=torch.Generator().manual_seed(0)), 4)
+    assert float(model.step(images)["nats"]) == pytest.approx(15 * math.log(4), rel=1e-5)
+
+
 @torch.no_grad()
 def test_without_labels_likelihood_is_the_mean_over_classes() -> None:
     model = prepared(GatedPixelCNN(width=12, layers=2, classes=3), (1, 2, 3), 2)

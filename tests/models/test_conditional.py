@@ -67,6 +67,16 @@ def test_classes_in_turn_or_as_asked_for() -> None:
         model.step((in_turn, torch.arange(7)))
 
 
+@torch.no_grad()
+def test_the_average_samples_where_there_is_one() -> None:
+    for decay in (0.999, None):
+        model = ConditionalGAN(classes=3, latent=4, width=4, average_decay=decay).prepare((2,))
+        before = model.sample(6, seed=1)
+        for weight in model.generator.parameters():
+            weight.add_(1.0)
+        assert torch.equal(before, model.sample(6, seed=1)) is (decay is not None)
+
+
 def test_asked_for_classes_come_out() -> None:
     generator = torch.Generator().manual_seed(0)
     centres = torch.tensor([[1.0, 0.0], [-0.5, 0.9], [-0.5, -0.9]])

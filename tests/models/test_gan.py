@@ -138,6 +138,15 @@ def test_clipping_keeps_the_critic_in_its_box() -> None:
     assert max(float(weight.detach().abs().max()) for weight in model.generator.parameters()) > 0.03
 
 
+def test_the_distance_shown_is_how_much_higher_data_score_than_what_is_made() -> None:
+    torch.manual_seed(0)
+    model, judged = WGAN(2, hidden=(8,)).prepare((3,)).train(), []
+    model.critic.register_forward_hook(lambda network, inputs, output: judged.append(output.detach().mean()))
+    shown = model.step(torch.randn(8, 3))["distance"]
+    torch.testing.assert_close(shown, judged[0] - judged[1])
+    assert shown != 0
+
+
 @pytest.mark.parametrize("steps_each", [1, 2])
 def test_weight_average_by_hand(steps_each: int) -> None:
     torch.manual_seed(0)

@@ -74,7 +74,7 @@ def test_elbo_at_the_mean_differs_from_the_integrated_one_by_the_known_constant(
 
 
 def test_reconstruction_probability_is_the_mean_over_draws() -> None:
-    vae = one_dimensional("reconstruction", WRONG, draws=20000)
+    vae = one_dimensional("reconstruction", WRONG, draws=5000)
     mean, variance = WRONG(X).chunk(2, 1)[0][:, 0], 0.4
     exact = Normal(1.5 * mean + 0.2, math.sqrt(0.5)).log_prob(X[:, 0]) - 1.5**2 * variance / (2 * 0.5)
     torch.testing.assert_close(vae.log_likelihood(X).image, exact, atol=0.15, rtol=0.02)
@@ -104,10 +104,10 @@ def test_bounds_of_a_curved_decoder_lie_in_order_below_the_integrated_likelihood
     posterior = Normal(mean, (log_variance / 2).exp()).log_prob(z)
     divergence = torch.trapezoid(posterior.exp() * (posterior - joint + evidence[:, None]), z)
 
-    reconstruction, negative_divergence = bounds("reconstruction", 20000)
+    reconstruction, negative_divergence = bounds("reconstruction", 5000)
     elbo = reconstruction + negative_divergence
     torch.testing.assert_close(elbo.double(), evidence - divergence, atol=0.06, rtol=0.01)
-    few, many = (bounds("importance", draws)[0].double() for draws in (2, 20000))
+    few, many = (bounds("importance", draws)[0].double() for draws in (2, 5000))
     assert bool((elbo < many).all())
     assert bool((many < evidence + 0.03).all())
     torch.testing.assert_close(many, evidence, atol=0.03, rtol=0)

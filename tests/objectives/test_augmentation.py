@@ -25,13 +25,10 @@ def test_moved_by_at_most_an_eighth_and_filled_with_zeros() -> None:
 
 
 def _is_moved(image: torch.Tensor, moved: torch.Tensor, down: int, right: int) -> bool:
-    expected = torch.zeros_like(image)
-    _, height, width = image.shape
-    for row in range(height):
-        for column in range(width):
-            if 0 <= row + down < height and 0 <= column + right < width:
-                expected[:, row, column] = image[:, row + down, column + right]
-    return torch.equal(expected, moved)
+    rows, columns = (torch.arange(side) + by for side, by in zip(image.shape[1:], (down, right), strict=True))
+    inside = ((rows >= 0) & (rows < image.shape[1]))[:, None] & ((columns >= 0) & (columns < image.shape[2]))
+    taken = image[:, rows.clamp(0, image.shape[1] - 1)][:, :, columns.clamp(0, image.shape[2] - 1)]
+    return torch.equal(torch.where(inside, taken, 0.0), moved)
 
 
 def test_a_rectangle_of_half_of_either_side_is_cut_out_and_nothing_else_changes() -> None:

@@ -59,15 +59,16 @@ def test_differences_by_hand() -> None:
     assert float(objectives.squared_difference(a, b)) == pytest.approx((0.25 + 1.0) / 2)
 
 
-def test_ssim_against_scikit_image() -> None:
-    a, b = torch.rand(2, 3, 2, 24, 31, generator=RANDOM, dtype=torch.float64) * 2 - 1
-    ours = objectives.structural_dissimilarity(a, b)[:, 0]
+@pytest.mark.parametrize(("low", "dynamic_range"), [(-1.0, 2.0), (0.0, 1.0)])
+def test_ssim_against_scikit_image(low: float, dynamic_range: float) -> None:
+    a, b = torch.rand(2, 3, 2, 24, 31, generator=RANDOM, dtype=torch.float64) * dynamic_range + low
+    ours = objectives.structural_dissimilarity(a, b, dynamic_range=dynamic_range)[:, 0]
     for i in range(3):
         _, theirs = structural_similarity(
             a[i].numpy(),
             b[i].numpy(),
             channel_axis=0,
-            data_range=2.0,
+            data_range=dynamic_range,
             gaussian_weights=True,
             sigma=1.5,
             use_sample_covariance=False,

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from safetensors.torch import save
 
 from hizumi.detectors import FAnoGAN, FAnoGANEncoding
-from hizumi.errors import SaveError, UsageError
+from hizumi.errors import DataError, SaveError, UsageError
 from hizumi.inspection import Inspector
 from hizumi.models import DCGAN
 from hizumi.runs.folder import check_run_folder, open_run_folder, remove_run_folder
@@ -107,6 +108,26 @@ def test_what_stands_in_the_way_is_found_without_a_request(tmp_path: Path) -> No
         open_run_folder(tmp_path / "diary.txt" / "a.run", REQUEST, resume=False, restart=False),
     ):
         pytest.fail("it was opened")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_that_fails_before_anything_is_kept_leaves_no_folder(resume: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "a.run"
+    with open_run_folder(folder, REQUEST, resume=False, restart=False):
+        pass
+
+    picture = folder / "step-000100.png"
+    for makes in (picture.touch, lambda: None):
+        with pytest.raises(DataError), open_run_folder(folder, REQUEST, resume=resume, restart=False):
+            _failing(makes)
+        assert folder.exists() is picture.exists()
+        picture.unlink(missing_ok=True)
+    assert not list(tmp_path.iterdir())
+
+
+def _failing(makes: Callable[[], None]) -> None:
+    makes()
+    raise DataError("no good image")
 
 
 @pytest.mark.parametrize("rank", ["RANK", "LOCAL_RANK", "NODE_RANK"])

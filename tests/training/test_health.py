@@ -1,6 +1,15 @@
+import matplotlib.cbook
 import numpy as np
+import pytest
 
-from hizumi.training.health import Rebuilt, check_losses, check_pairs, check_reconstructions, check_scores
+from hizumi.training.health import (
+    Rebuilt,
+    check_losses,
+    check_outliers,
+    check_pairs,
+    check_reconstructions,
+    check_scores,
+)
 
 
 def names(findings: list) -> list[str]:
@@ -37,6 +46,8 @@ def test_held_out_unlike_training() -> None:
     training = rng.normal(size=200)
     assert names(check_scores(training, rng.normal(size=50))) == []
     assert names(check_scores(training, rng.normal(4, 1, size=50))) == ["held-out scores unlike training scores"]
+    (of_folds,) = check_scores(training, rng.normal(4, 1, size=200), by_folds=True)
+    assert of_folds.remedy == "give more images, or shorten the training"  # there is no second set to look at
 
 
 def test_false_findings_are_rare() -> None:
@@ -89,3 +100,22 @@ def test_a_critic_that_is_never_wrong_about_pairs_is_named() -> None:
     assert (finding.name, finding.severity) == ("encoder does not match the generator", "warning")
     assert "in 100.0% of all comparisons" in finding.message
     assert check_pairs(model, data + 9) == []  # it is wrong throughout, so it holds nothing against the encoder
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_outliers_are_the_fliers_of_a_box_plot_from_the_highest(seed: int) -> None:
+    scores = np.random.default_rng(seed).standard_t(2, 60)
+    (box,) = matplotlib.cbook.boxplot_stats(scores, whis=3.0)
+    fliers = sorted((value for value in box["fliers"] if value > np.median(scores)), reverse=True)
+    found = check_outliers([f"{score!r}" for score in scores.tolist()], scores)
+    if not fliers:
+        assert found == []
+        return
+    assert f"{len(fliers)} of 60 good images score far above the others: {float(fliers[0])!r}" in found[0].message
+    assert found[0].message.endswith(f" and {len(fliers) - 5} more") == (len(fliers) > 5)
+
+
+def test_few_scores_and_equal_ones_have_no_outliers() -> None:
+    assert check_outliers(["x"] * 11, np.array([*[0.0] * 10, 9.0])) == []
+    assert names(check_outliers(["x"] * 12, np.array([*np.linspace(0, 1, 11), 9.0]))) == ["good ones unlike the others"]
+    assert check_outliers(["x"] * 30, np.full(30, 2.0)) == []

@@ -446,3 +446,28 @@ def test_a_journal_of_another_run_is_never_appended_to(tmp_path: Path) -> None:
     fit([Line()], DATA, options, run_folder=tmp_path)
     assert [record["step"] for record in without_seconds(tmp_path)] == [1, 2]
     assert journal.read_bytes().startswith(before.partition(b"\n")[0])
+
+
+def test_a_seed_that_torch_cannot_take_is_refused() -> None:
+    assert TrainingOptions(seed=2**64 - 1).seed == 2**64 - 1
+    with pytest.raises(UsageError, match="seed is 18446744073709551616; it must be 18446744073709551615 or less"):
+        TrainingOptions(seed=2**64)
+
+
+class Steep(Trainable):
+    """Two weights on a slope of 30 and 40."""
+
+    card: ClassVar[Card] = Card(family="test", idea="a slope", paper="none")
+    default_budget: ClassVar[Budget] = Budget(steps=1)
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.weights = nn.Parameter(torch.zeros(2))
+        self.optimise("weights", [self.weights], kind="sgd", learning_rate=0.1, clip_norm=0.5)
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        return {"loss": self.update("weights", (self.weights * torch.tensor([30.0, 40.0])).sum())}
+
+
+def test_a_gradient_that_is_too_long_is_shortened_to_the_norm_asked_for() -> None:
+    model = Steep().fit(torch.zeros(4, 1), TrainingOptions(budget=Budget(steps=1)))
+    torch.testing.assert_close(model.weights.detach(), -0.1 * 0.5 * torch.tensor([0.6, 0.8]))

@@ -20,6 +20,7 @@ from hizumi.cli.summary import (
 from hizumi.errors import UsageError
 from hizumi.runs.nouns import noun_of
 from hizumi.runs.results import changed_result, exported_result
+from hizumi.storage.files import refuse_unwritable
 
 
 @options.grouped
@@ -70,6 +71,7 @@ def calibrate(
 
     if output is not None:
         options.refuse_other_file(output)
+    refuse_unwritable(output or bundle)
     check_rule(rule or "conformal", 0.5 if false_alarm_rate is None else false_alarm_rate)
 
     from hizumi.data import Manifest

@@ -16,6 +16,7 @@ from hizumi.cli.summary import result_of_assessment, show_remarks, unread
 from hizumi.errors import DataError, HizumiError
 from hizumi.registry.names import refuse_unknown_preset
 from hizumi.runs.results import comparison_result, comparison_rows, verdict_rows
+from hizumi.storage.files import refuse_unwritable, refuse_unwritable_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,7 +56,9 @@ def compare(
     names = list(dict.fromkeys(options.names_between_commas(detectors)))
     for name in names:
         refuse_unknown_preset(inspection.preset, name, "detector")
-    options.refuse_unwritable(output / "report.html")
+    for file in ("report.html", "result.json", "runs.csv", "verdicts.csv"):
+        refuse_unwritable(output / file)
+    refuse_unwritable_folder(output / "bundles")
 
     from hizumi.data.masks import with_usable_masks
     from hizumi.report import summarise, write_comparison

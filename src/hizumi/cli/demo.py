@@ -7,7 +7,7 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured, console_beside
-from hizumi.cli.evaluate import write_assessment
+from hizumi.cli.evaluate import refuse_unwritable_assessment, write_assessment
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import show_assessment, show_fit
 
@@ -23,14 +23,14 @@ def demo(
 
     Learns good brick from one part of a photograph and finds drawn defects in another.
     """
+    refuse_unwritable_assessment(output)
+
     from hizumi.data import open_source
     from hizumi.inspection import Inspector, held_out, save
     from hizumi.report import overview
     from hizumi.report.assessment import assess
     from hizumi.storage.files import write_atomically
 
-    report = output / "report.html"
-    options.refuse_unwritable(report)
     manifest = open_source("brick")
     inspector = Inspector("reconstruction", training=options.TrainingArguments(steps=steps).options())
     console_beside(json_to).print("Learning good brick from 3,000 crops of a photograph; this takes a minute or two.")
@@ -44,5 +44,5 @@ def demo(
     console = answer(result, json_to)
     show_fit(console, inspector)
     show_assessment(console, content)
-    console.print(coloured(f"The report is {report}", GOOD))
+    console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
     console.print(f"The detector is {bundle}: try hizumi info {bundle}, or fit your own: hizumi fit FOLDER")

@@ -11,6 +11,7 @@ from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import result_of_assessment, show_assessment
 from hizumi.errors import DataError
 from hizumi.runs.results import verdict_rows
+from hizumi.storage.files import refuse_unwritable
 
 if TYPE_CHECKING:
     from hizumi.report import ReportContent
@@ -34,6 +35,9 @@ def evaluate(
     Uses what the data mark as test; of the data that the bundle was fitted on, what it has not seen; of others, all.
     Writes report.html, result.json and verdicts.csv.
     """
+    folder = output or bundle.with_name(f"{bundle.stem}-evaluation")
+    refuse_unwritable_assessment(folder)
+
     from hizumi.inspection import held_out, load
     from hizumi.report.assessment import assess
 
@@ -43,13 +47,17 @@ def evaluate(
     )
     if all(record.label is None for record in manifest.records):
         raise DataError(f"{manifest.name}: nothing in it is labelled good or anomalous; use hizumi inspect")
-    folder = output or bundle.with_name(f"{bundle.stem}-evaluation")
-    options.refuse_unwritable(folder / "report.html")
     with shown_progress() as observe:
         content = assess(inspector, manifest, strict=strict, observe=observe)
     console = answer(write_assessment(folder, content, {"bundle": str(bundle), "data": manifest.name}), json_to)
     show_assessment(console, content)
     console.print(coloured(f"The report is {folder / 'report.html'}", GOOD))
+
+
+def refuse_unwritable_assessment(folder: Path) -> None:
+    """Make sure that `write_assessment` can write, before the work."""
+    for name in ("report.html", "result.json", "verdicts.csv"):
+        refuse_unwritable(folder / name)
 
 
 def write_assessment(folder: Path, content: "ReportContent", origin: dict[str, str]) -> dict[str, Any]:

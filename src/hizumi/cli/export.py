@@ -10,6 +10,7 @@ from hizumi.cli.console import GOOD, WARNING, answer, coloured
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import show_parity, show_remarks, unread
 from hizumi.runs.results import exporting_result
+from hizumi.storage.files import refuse_unwritable
 
 
 @options.grouped
@@ -46,7 +47,7 @@ def export(
     """
     output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
     options.refuse_other_file(output)
-    options.refuse_unwritable(output)
+    refuse_unwritable(output)
 
     from hizumi.export import export as exported
     from hizumi.inspection import load

@@ -9,6 +9,7 @@ from hizumi.cli.console import GOOD, coloured, console_beside, print_table
 from hizumi.cli.options import Seed, refuse_absent
 from hizumi.cli.progress import shown_progress
 from hizumi.errors import UsageError
+from hizumi.storage.files import refuse_unwritable_folder
 
 
 def figure(
@@ -41,6 +42,7 @@ def figure(
         raise UsageError(f"--effort is {effort:g}; it must be above 0")
     name = name.replace("-", "_")
     refuse_unknown_figure(name)
+    refuse_unwritable_folder(output)
 
     from hizumi.report.gallery import Setting, draw
     from hizumi.storage.files import write_atomically

@@ -42,7 +42,12 @@ def inspect(
     csv_to: options.CsvTo = None,
     maps: Annotated[
         Path | None,
-        typer.Option("--maps", metavar="DIR", help="Write a picture of what is wrong for each image into this folder."),
+        typer.Option(
+            "--maps",
+            metavar="DIR",
+            callback=options.writable_folder,
+            help="Write a picture of what is wrong for each image into this folder.",
+        ),
     ] = None,
     fail_on_anomaly: Annotated[
         bool,

@@ -36,7 +36,13 @@ Input = Annotated[
     ),
 ]
 Output = Annotated[
-    Path, typer.Argument(metavar="OUT", show_default=False, help="Folder for images, or a .csv file for rows.")
+    Path,
+    typer.Argument(
+        metavar="OUT",
+        show_default=False,
+        callback=options.writable_folder_or_table,
+        help="Folder for images, or a .csv file for rows.",
+    ),
 ]
 app.command()(train)
 
@@ -49,9 +55,16 @@ def sample(
     kinds: Annotated[
         list[str] | None, typer.Option("--kind", metavar="CLASS", help="Only of this class; may be repeated.")
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for what is made.")] = Path(
-        "samples"
-    ),
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            callback=options.writable_folder_or_table,
+            help="Folder for what is made.",
+        ),
+    ] = Path("samples"),
 ) -> None:
     """Make new items: one file each and all on one sheet, or one table of rows."""
     from hizumi.generation import load

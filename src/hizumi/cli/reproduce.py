@@ -12,6 +12,7 @@ from hizumi.cli.options import Accelerator, JsonTo, names_between_commas, refuse
 from hizumi.cli.progress import shown_progress
 from hizumi.errors import HizumiError, UsageError
 from hizumi.registry.names import refuse_unknown
+from hizumi.storage.files import refuse_unwritable_folder
 
 if TYPE_CHECKING:
     from hizumi.reproduction.ledger import Row
@@ -86,6 +87,7 @@ def reproduce(
     cases = names_between_commas(classes or "") or found.cases
     for case in cases:
         found.refuse_unknown_case(case)
+    refuse_unwritable_folder(output)
     refuse_missing(accelerator)
     from hizumi.registry import detector_class
     from hizumi.reproduction.entrants import detector_of, entrant, rows_of

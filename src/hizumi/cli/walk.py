@@ -50,9 +50,12 @@ def walk(
         float, typer.Option("--reach", metavar="S", help="Standard deviations to both sides along an axis.")
     ] = 3.0,
     seed: options.Seed = 0,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the pictures.")] = Path(
-        "walk"
-    ),
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", callback=options.writable_folder, help="Folder for the pictures."
+        ),
+    ] = Path("walk"),
 ) -> None:
     """Walk through the codes: along an axis, between codes, or to a sum of mean codes.
 

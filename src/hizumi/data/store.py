@@ -309,9 +309,10 @@ def _checked_table(manifest: Manifest) -> Float[np.ndarray, "n d"]:
         wrong &= ~(np.isnan(table) & np.array(manifest.table.may_miss))
     if wrong.any():
         row, position = np.argwhere(wrong)[0]
+        or_impute = ", or use --impute" if np.isnan(table[row, position]) else ""
         raise DataError(
             f"{manifest.name}: {manifest.records[row].name}, {_columns(manifest)[position]!r} is "
-            f"{not_finite(table[row, position])}; fill in or leave out the row or column, or use --impute"
+            f"{not_finite(table[row, position])}; fill in or leave out the row or column{or_impute}"
         )
     return table
 

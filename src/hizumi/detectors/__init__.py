@@ -22,6 +22,7 @@ from hizumi.detectors.distillation import (
     Distillation as Distillation,
     DistillationTraining as DistillationTraining,
 )
+from hizumi.detectors.draem import DRAEM as DRAEM, DRAEMTraining as DRAEMTraining
 from hizumi.detectors.egbad import EGBAD as EGBAD
 from hizumi.detectors.ensemble import Ensemble as Ensemble
 from hizumi.detectors.f_anogan import FAnoGAN as FAnoGAN, FAnoGANEncoding as FAnoGANEncoding
@@ -32,7 +33,12 @@ from hizumi.detectors.gaussian_mixture import GaussianMixture as GaussianMixture
 from hizumi.detectors.likelihood import Background as Background, Likelihood as Likelihood
 from hizumi.detectors.mahalanobis import Mahalanobis as Mahalanobis
 from hizumi.detectors.nearest_features import NearestFeatures as NearestFeatures
+from hizumi.detectors.on_features import OnFeatures as OnFeatures, OnFeaturesTraining as OnFeaturesTraining
 from hizumi.detectors.one_class_svm import OneClassSVM as OneClassSVM
 from hizumi.detectors.pca import PCA as PCA
 from hizumi.detectors.reconstruction import Reconstruction as Reconstruction
+from hizumi.detectors.reverse_distillation import (
+    ReverseDistillation as ReverseDistillation,
+    ReverseDistillationTraining as ReverseDistillationTraining,
+)
 from hizumi.detectors.skip_ganomaly import SkipGANomaly as SkipGANomaly, SkipGANomalyTraining as SkipGANomalyTraining

@@ -110,6 +110,10 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         """How images of this size, in pixels, are brought to the one worked on, unless the user says otherwise."""
         return Sizing.by_pixels(height, width, self.working_size)
 
+    def shape_within(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of what the detectors among the arguments are given, where the data have this shape."""
+        return shape
+
     def embedding(self, images: Tensor) -> Tensor:
         """What the detector sees of each image, (n, k), for drawing the data as a map of points."""
         return images.flatten(1)
@@ -270,9 +274,9 @@ def _build(detector: Detector, shape: tuple[int, ...]) -> None:
     """Build the detectors among the arguments of a detector, then itself."""
     for _, part in parts_of(detector):
         if isinstance(part, Detector):
-            part.card.check_shape(shape, type(part).__name__)
-            part.shape = shape
-            _build(part, shape)
+            part.shape = detector.shape_within(shape)
+            part.card.check_shape(part.shape, type(part).__name__)
+            _build(part, part.shape)
     detector.build(shape)
 
 

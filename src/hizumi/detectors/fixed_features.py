@@ -11,21 +11,26 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
 from hizumi.data.contrast import flattened
 from hizumi.detectors.kept_maps import maps_of
 from hizumi.errors import UsageError
-from hizumi.networks.efficientnet import LEVEL_CHANNELS, EfficientNetLite, as_multiples
-from hizumi.networks.wavelets import SCALES, OrientedWavelets
+from hizumi.networks import efficientnet, wavelets
+from hizumi.networks.efficientnet import EfficientNetLite, as_multiples
+from hizumi.networks.wavelets import OrientedWavelets
 from hizumi.objectives import smooth
 
 PIXELS_PER_POSITION = 8  # of what the network sees
 CONTRAST = 0.5  # standard deviation, in units of [-1, 1], of a photograph: what a flattened image is brought to
 
 NetworkKind = Literal["efficientnet", "wavelets"]
-HIGHEST_LEVEL: dict[NetworkKind, int] = {"efficientnet": len(LEVEL_CHANNELS), "wavelets": SCALES}
+LEVEL_CHANNELS: dict[NetworkKind, tuple[int, ...]] = {
+    "efficientnet": efficientnet.LEVEL_CHANNELS,
+    "wavelets": wavelets.LEVEL_CHANNELS,
+}
 
 
 def check_levels(levels: Sequence[int], kind: NetworkKind = "efficientnet") -> None:
     """Raise UsageError where these are not some of the network's levels."""
-    if not levels or not {*levels} <= {*range(1, HIGHEST_LEVEL[kind] + 1)}:
-        raise UsageError(f"levels {tuple(levels)} must be numbers from 1 to {HIGHEST_LEVEL[kind]}, at least one")
+    highest = len(LEVEL_CHANNELS[kind])
+    if not levels or not {*levels} <= {*range(1, highest + 1)}:
+        raise UsageError(f"levels {tuple(levels)} must be numbers from 1 to {highest}, at least one")
 
 
 def check_odd(**sides: int) -> None:
@@ -69,6 +74,7 @@ class FixedFeatures(nn.Module):
                 self.network = EfficientNetLite(self.levels, None if weights is None else Path(weights), sha256)
             case "wavelets":
                 self.network = OrientedWavelets(self.levels)
+        self.channels = {level: LEVEL_CHANNELS[kind][level - 1] for level in self.levels}
         enlargement = 1.0 if input_size is None else max(1.0, input_size / min(shape[1:]))
         sides = [round(enlargement * side) for side in shape[1:]]
         self.sides = (sides[0], sides[1])

@@ -75,9 +75,9 @@ def export(
     if precision == "int8":
         model = quantised(model, _samples(inspector, items.ranges))
     header = _header(inspector, graph, engine, precision)
-    if engine == "onnxruntime":
-        header["memory_bytes"] = memory_taken(_members(model, engine), graph.example().numpy())
-    replay, test = _replayed(inspector, header, _members(model, engine), items, observe)
+    in_engine = _members(model, engine)
+    header["memory_bytes"] = memory_taken(engine, in_engine, graph.example().numpy())
+    replay, test = _replayed(inspector, header, in_engine, items, observe)
     _refuse_nan(header["detector"]["name"], replay, test)
     calibration = inspector.calibration_
     if (

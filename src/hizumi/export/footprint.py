@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hizumi.errors import BundleError, ShortageError
-from hizumi.runtime.engines import start
+from hizumi.runtime.engines import EngineName, start
 from hizumi.runtime.inspector import BATCH_SIZE
 from hizumi.shapes import Float
 from hizumi.storage.statements import LARGEST_MEMORY
@@ -13,8 +13,8 @@ from hizumi.storage.statements import LARGEST_MEMORY
 LEAST_BYTES = 2**25
 
 
-def memory_taken(members: Mapping[str, bytes], example: Float[np.ndarray, "n ..."]) -> int:
-    """Bytes within which ONNX Runtime computes a batch as inspections take it: a power of two.
+def memory_taken(engine: EngineName, members: Mapping[str, bytes], example: Float[np.ndarray, "n ..."]) -> int:
+    """Bytes within which an engine computes a batch as inspections take it: a power of two.
 
     Where even the largest is too little for a batch, smaller ones have to do, as where memory is short.
     """
@@ -22,7 +22,7 @@ def memory_taken(members: Mapping[str, bytes], example: Float[np.ndarray, "n ...
     limit = LEAST_BYTES
     while limit < LARGEST_MEMORY:
         try:
-            start("onnxruntime", members, memory_bytes=limit)(batch)
+            start(engine, members, memory_bytes=limit)(batch)
             break
         except (BundleError, ShortageError):  # while loading, or while running
             limit *= 2

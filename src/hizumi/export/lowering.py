@@ -95,6 +95,11 @@ def sigmoid(values: Tensor) -> Any:
     return 1 / (1 + (-values).exp()) if values.dtype == torch.float64 else NotImplemented
 
 
+def hypot(one: Tensor, other: Tensor) -> Any:
+    """The root of the sum of two squares, which ONNX has no name for."""
+    return (one.square() + other.square()).sqrt()
+
+
 def _spread(images: Tensor, steps: Sequence[int]) -> Tensor:
     """Zeros between the pixels, so that they lie so many steps apart."""
     for dimension, step in zip((2, 3), steps, strict=True):
@@ -107,6 +112,7 @@ def _spread(images: Tensor, steps: Sequence[int]) -> Tensor:
 
 LOWERINGS: dict[Any, Callable[..., Any]] = {
     aten._cdist_forward.default: distances,
+    aten.hypot.default: hypot,
     aten.leaky_relu.default: leaky_relu,
     aten.sigmoid.default: sigmoid,
     aten.convolution.default: convolution,

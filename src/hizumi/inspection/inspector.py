@@ -1,8 +1,6 @@
 """The whole line as one estimator: normal images in, verdicts out."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -22,22 +20,17 @@ from hizumi.data.kinds import is_frame, is_table
 from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
-from hizumi.data.stream import Batches, View
-from hizumi.data.variation import Variation, Varied
+from hizumi.data.variation import Variation
 from hizumi.detectors import Detector, FusedFeatures
-from hizumi.detectors.kept_maps import maps_are_kept
 from hizumi.errors import DataError, UsageError
-from hizumi.inspection.drawn_scratches import IMAGES as SCRATCHED, DrawnScratches
-from hizumi.inspection.health import check_detector, some_of
+from hizumi.inspection.fitting import Fitting, PreparedData, varied
 from hizumi.inspection.holding_out import CALIBRATION_SHARE, deal_at_most, folds_for
 from hizumi.inspection.known_defects import OF_DEFECTS, open_defects, scores_of_defects
 from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.inspection.seen import Seen, contents
 from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, Preprocessing, in_batches, prepare
-from hizumi.preprocessing.choosing import split_for_fit, with_validation
-from hizumi.preprocessing.reading import Piece
-from hizumi.preprocessing.scaling_health import check_constants
+from hizumi.preprocessing.choosing import split_for_fit
 from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import detector_class
 from hizumi.registry.standard import STANDARD, UNTRAINED_NOTE, has_weights, standard
@@ -47,8 +40,6 @@ from hizumi.runs.results import plan_result
 from hizumi.training import TrainingOptions
 from hizumi.training.loop import make_fabric
 from hizumi.training.preset import made, preset_of
-
-PIXELS_FOR_MEDIAN = 10_000  # of each held-out image, for the dark end of the map's scale
 
 
 class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -170,58 +161,33 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         fabric.launch()
         # Every process trains, the first one reports.
         observe = observe if fabric.is_global_zero else None
-        fold_count = self._fold_count(manifest, detector)
-        manifest = split_for_fit(manifest, self._share_beside(fold_count), options.seed)
-        data_options = self._data_options(strict=strict, observe=observe)
-        preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
-        good = replace(
-            preprocessing.decoding(manifest), records=tuple(r for r in manifest.records if r.split != "test")
+        data = self._prepared(manifest, detector, options, self._data_options(strict=strict, observe=observe))
+        data = replace(data, preprocessing=_with_appearance(data))
+        seen = Seen.of(data.manifest)
+        defects = None if known_defects is None else _opened_defects(known_defects, seen, data.preprocessing)
+        fitting = Fitting(data, options, self.variation, fabric, run_folder, observe, strict)
+        held_out, drawn = fitting.run(detector)
+        self.calibration_ = Calibration.fit(
+            held_out.scores,
+            rule=self.rule,
+            false_alarm_rate=self.false_alarm_rate,
+            pixel_maxima=held_out.pixel_maxima,
+            pixel_median=held_out.pixel_median,
+            degrees_of_freedom=detector.degrees_of_freedom,
+            folds=len(data.folds) or None,
         )
-        preprocessing = replace(preprocessing, appearance=Appearance.of(good, preprocessing.still_window))
-        usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
-        folds = self._dealt(usable, fold_count, options.seed)
-        seen = Seen.of(manifest)
-        defects = None if known_defects is None else _opened_defects(known_defects, seen, preprocessing)
-
-        def fitted(detector: Detector, images: Batches, folder: Path | None, observe: Observer | None) -> Scorer:
-            training, validation = with_validation(images, options)
-            training = self._varied(training)
-            detector.fit(training, options, validation=validation, run_folder=folder, observe=observe, fabric=fabric)
-            detector.cpu()
-            return Scorer.of(detector, preprocessing)
-
-        drawn = DrawnScratches(options.seed)
-        with maps_are_kept() if folds and self.variation is None else nullcontext():  # no two varied images are equal
-            scorer = fitted(detector, store, run_folder, observe)
-            unseen: Iterable[Piece | Failure] = ()  # with folds, the detector has seen all
-            if folds:
-                scored = self._cross_scored(detector, store, usable, folds, fitted, run_folder, observe, drawn)
-            else:
-                calibration = manifest.select(split="calibration")
-                unseen = some_of(calibration, scorer.reader)
-                progress = reporting(observe, "scoring")
-                scored = scorer.score(calibration, pictures=False, strict=strict, on_progress=progress)
-            self.calibration_, unread = self._calibrated(scored, detector, folds)
-            if not folds and not detector.phases():
-                drawn.add(scorer, calibration, SCRATCHED)
         self.detector_ = detector
         self.seen_ = seen
-        self.preprocessing_ = preprocessing
+        self.preprocessing_ = data.preprocessing
         self.journal_ = detector.journal
-        self.failures_ = (*store.failures, *unread)
-        self.unopened_ = manifest.unopened
-        self.notes_ = (*notes_on(manifest, store), *self._notes_on_choice(detector, store))
-        self.findings_ = [
-            *check_detector(detector, preprocessing, store, self.calibration_.scores, self.journal_, unseen),
-            *check_constants(preprocessing, manifest.select(split="calibration")),
-        ]
-        record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
-        fit_seconds = round(time.monotonic() - started, 2)
+        self.failures_ = (*data.store.failures, *held_out.unread)
+        self.unopened_ = data.manifest.unopened
+        self.notes_ = (*notes_on(data.manifest, data.store), *self._notes_on_choice(detector, data.store))
+        self.findings_ = fitting.findings(detector, held_out)
         self.options_ = {
-            **record,
-            **self._calibration_record(manifest, store, folds),
+            **self._record(data, detector, options),
             "drawn_scratches": drawn.to_record(),
-            "fit_seconds": fit_seconds,
+            "fit_seconds": round(time.monotonic() - started, 2),
         }
         if defects is not None:
             self._know(defects, self.costs, observe, strict=strict)
@@ -355,34 +321,35 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.check()
         manifest = opened(X, motion=self.wants_motion)
         detector, options = self._chosen(manifest)
-        fold_count = self._fold_count(manifest, detector)
-        manifest = split_for_fit(manifest, self._share_beside(fold_count), options.seed)
-        data_options = replace(self._data_options(strict=strict), cache=None)
         started = time.monotonic()
-        preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
+        data = self._prepared(manifest, detector, options, replace(self._data_options(strict=strict), cache=None))
         reading_seconds = time.monotonic() - started
-        record = run_record("detector", detector, detector.phases(), manifest, store, preprocessing, options)
-        findings = check_window(store)
-        usable = replace(store.manifest, records=tuple(store.manifest.records[index] for index in store.kept))
-        folds = self._dealt(usable, fold_count, options.seed)
+        record = self._record(data, detector, options)  # before the detector is used up
         cost = cost_of_fit(
             detector,
-            preprocessing,
-            store,
-            self._varied(store),
-            usable if folds else manifest.select(split="calibration"),
+            data,
+            varied(data.store, self.variation),
             options,
-            folds=folds,
             reading_seconds=reading_seconds,
         )
         return plan_result(
-            record | self._calibration_record(manifest, store, folds),
+            record,
             cost,
-            findings,
-            (*notes_on(manifest, store), *self._notes_on_choice(detector, store)),
-            [(failure.name, failure.reason) for failure in store.failures],
-            [(each.name, each.reason) for each in manifest.unopened],
+            check_window(data.store),
+            (*notes_on(data.manifest, data.store), *self._notes_on_choice(detector, data.store)),
+            [(failure.name, failure.reason) for failure in data.store.failures],
+            [(each.name, each.reason) for each in data.manifest.unopened],
         )
+
+    def _prepared(
+        self, manifest: Manifest, detector: Detector, options: TrainingOptions, data_options: DataOptions
+    ) -> PreparedData:
+        """The data as they are fitted on, read and dealt."""
+        fold_count = self._fold_count(manifest, detector)
+        manifest = split_for_fit(manifest, self._share_beside(fold_count), options.seed)
+        preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
+        data = PreparedData(manifest, preprocessing, store, ())
+        return data if fold_count is None else replace(data, folds=self._dealt(data.usable, fold_count, options.seed))
 
     def _manifest(self, X: Any, reset: bool = False) -> Manifest:
         if not reset:
@@ -452,9 +419,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             return self.folds
         return folds_for(manifest, self.false_alarm_rate)
 
-    def _dealt(self, usable: Manifest, fold_count: int | None, seed: int) -> list[list[int]]:
-        if fold_count is None:
-            return []
+    def _dealt(self, usable: Manifest, fold_count: int, seed: int) -> list[list[int]]:
         # Images that cannot be read have been left out since they were counted.
         return (deal_at_most if self.folds is None else deal_folds)(usable, fold_count, seed=seed)
 
@@ -466,9 +431,6 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         declared = () if self.variation is None else self.variation.assumptions
         aligned = () if store.alignment is None else store.alignment.notes
         return (*((UNTRAINED_NOTE,) if untrained else ()), *declared, *aligned)
-
-    def _varied(self, images: Batches) -> Batches:
-        return images if self.variation is None else Varied(images, self.variation)
 
     def _training(self) -> TrainingOptions:
         return self.training or TrainingOptions()
@@ -494,10 +456,13 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             on_progress=reporting(observe, "reading"),
         )
 
-    def _calibration_record(self, manifest: Manifest, store: Store, folds: Sequence[Sequence[int]]) -> dict[str, Any]:
+    def _record(self, data: PreparedData, detector: Detector, options: TrainingOptions) -> dict[str, Any]:
+        """What is fitted on what, and how its threshold is set."""
+        manifest, store = data.manifest, data.store
         return {
-            "calibration_images": len(store if folds else manifest.select(split="calibration")),
-            "folds": len(folds) or None,
+            **run_record("detector", detector, detector.phases(), manifest, store, data.preprocessing, options),
+            "calibration_images": len(data.held_out),
+            "folds": len(data.folds) or None,
             "variation": None if self.variation is None else asdict(self.variation),
             "alignment": None if store.alignment is None else store.alignment.agreement,
             "rule": self.rule,
@@ -507,55 +472,6 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     def _strictly_scored(self, manifest: Manifest) -> list[Scored]:
         items = self.scorer().score(manifest, pictures=False, strict=True)
         return [item for item in items if isinstance(item, Scored)]
-
-    def _cross_scored(
-        self,
-        detector: Detector,
-        store: Store,
-        usable: Manifest,
-        folds: Sequence[Sequence[int]],
-        fitted: Callable[[Detector, Batches, Path | None, Observer | None], Scorer],
-        run_folder: Path | None,
-        observe: Observer | None,
-        drawn: DrawnScratches,
-    ) -> Iterator[Scored | Failure]:
-        """Scores of all training images, each by a detector fitted on the other folds."""
-        for number, fold in enumerate(folds, 1):
-            held_out = np.isin(np.arange(len(store)), fold)
-            others = View(store, indices=torch.from_numpy(np.flatnonzero(~held_out)))
-            of_fold = _prefixed(observe, f"fold {number} of {len(folds)}, ")
-            scorer = fitted(clone(detector), others, run_folder / f"fold-{number}" if run_folder else None, of_fold)
-            images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
-            yield from scorer.score(images, pictures=False, on_progress=reporting(of_fold, "scoring"))
-            if not detector.phases():  # whose scoring costs little
-                drawn.add(scorer, images, -(-SCRATCHED // len(folds)))
-
-    def _calibrated(
-        self, items: Iterable[Scored | Failure], detector: Detector, folds: Sequence[Sequence[int]]
-    ) -> tuple[Calibration, list[Failure]]:
-        """The thresholds that scores of held-out items set, and what could not be read."""
-        scores, maxima, pixels, unread = [], [], [], []
-        for item in items:
-            if isinstance(item, Failure):
-                unread.append(item)
-                continue
-            scores.append(item.score)
-            if item.map is not None:  # maps of large images would fill the memory: keep what is needed of each
-                maxima.append(float(item.map.max()))
-                pixels.append(item.map.ravel()[:: max(1, item.map.size // PIXELS_FOR_MEDIAN)].copy())
-        if not scores:
-            first = f"; the first is {unread[0].name}: {unread[0].reason}" if unread else ""
-            raise DataError(f"none of the held-out normal items has a score, so there is no threshold{first}")
-        calibration = Calibration.fit(
-            np.array(scores),
-            rule=self.rule,
-            false_alarm_rate=self.false_alarm_rate,
-            pixel_maxima=np.array(maxima) if maxima else None,
-            pixel_median=float(np.median(np.concatenate(pixels))) if pixels else None,
-            degrees_of_freedom=detector.degrees_of_freedom,
-            folds=len(folds) or None,
-        )
-        return calibration, unread
 
     def _know(
         self, defects: Manifest, costs: Costs | None, observe: Observer | None = None, *, strict: bool = False
@@ -605,5 +521,8 @@ def _opened_defects(data: Any, seen: Seen, preprocessing: Preprocessing) -> Mani
     return open_defects(data, seen, motion=preprocessing.motion is not None, **preprocessing.as_learned)
 
 
-def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:
-    return None if observe is None else lambda record: observe({**record, "phase": prefix + record["phase"]})
+def _with_appearance(data: PreparedData) -> Preprocessing:
+    """The preprocessing, with what the good images look like: new ones are compared with it."""
+    preprocessing, manifest = data.preprocessing, data.manifest
+    good = replace(preprocessing.decoding(manifest), records=tuple(r for r in manifest.records if r.split != "test"))
+    return replace(preprocessing, appearance=Appearance.of(good, preprocessing.still_window))

@@ -1,6 +1,5 @@
 """What fitting an inspector will cost."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ from hizumi.data.stream import Batches
 from hizumi.detectors import Detector
 from hizumi.detectors.kept_maps import maps_are_kept
 from hizumi.inspection.drawn_scratches import IMAGES, LENGTHS
+from hizumi.inspection.fitting import PreparedData
 from hizumi.inspection.health import HELD_OUT_ITEMS, TRAINING_ITEMS
 from hizumi.inspection.scoring import Scorer
 from hizumi.preprocessing import Preprocessing, in_batches
@@ -23,30 +23,27 @@ SCORED_FIRST = 4  # records, of which tiles may make many items
 
 def cost_of_fit(
     detector: Detector,
-    preprocessing: Preprocessing,
-    store: Store,
+    data: PreparedData,
     fitted_on: Batches,
-    held_out: Manifest,
     options: TrainingOptions,
     *,
-    folds: Sequence[Sequence[int]],
     reading_seconds: float,
 ) -> dict[str, Any]:
-    """Seconds, steps and bytes of memory of a fit on a store, of one more for each of the folds, and of their scoring.
+    """Seconds, steps and bytes of memory of a fit, of one more for each of the folds, and of what is scored for them.
 
-    `fitted_on` are the store's images, perhaps in several views. `held_out` are the records that are scored for the
-    threshold. `free_bytes` is what there is, None where the system does not say. The detector is used up.
+    `fitted_on` are the store's images, perhaps in several views. `free_bytes` is what there is, None where the system
+    does not say. The detector is used up.
     """
+    store, folds, preprocessing = data.store, data.folds, data.preprocessing
     training = TrainingCost.measured(detector.phases(), fitted_on, options)
     seconds, steps, peaks = reading_seconds, 0, [peak_memory(), training.peak_bytes]
     for count in (len(store), *(len(store) - len(fold) for fold in folds)):
         of_training, its_steps = training.seconds_and_steps(count)
         seconds, steps = seconds + of_training, steps + its_steps
-    keeps_maps = bool(folds) and fitted_on is store  # no two varied images are equal
-    statistics, of_fold = _statistics(detector, fitted_on, keeps_maps)
+    statistics, of_fold = _statistics(detector, fitted_on, bool(folds) and fitted_on is store)
     share = sum((len(store) - len(fold)) / len(store) for fold in folds)
-    scoring = _scoring(Scorer.of(detector, preprocessing), held_out)
-    looking = _looking(detector, preprocessing, store, len(held_out))
+    scoring = _scoring(Scorer.of(detector, preprocessing), data.held_out)
+    looking = _looking(detector, preprocessing, store, len(data.held_out))
     seconds += statistics.seconds + of_fold.seconds * share + scoring.seconds + looking.seconds
     peaks += [statistics.peak_bytes, scoring.peak_bytes, looking.peak_bytes]
     free = free_bytes()
@@ -58,10 +55,10 @@ def cost_of_fit(
     }
 
 
-def _statistics(detector: Detector, source: Batches, keeps_maps: bool) -> tuple[Trial, Trial]:
-    """Of all items, by themselves and, where they are kept, once the maps of fixed networks are."""
+def _statistics(detector: Detector, source: Batches, folds_share_maps: bool) -> tuple[Trial, Trial]:
+    """Of all items, by themselves and, for a fold, once the maps of fixed networks are kept."""
     alone = cost_of_statistics(detector, source, len(source))
-    if not keeps_maps:
+    if not folds_share_maps:
         return alone, alone
     with maps_are_kept():
         cost_of_statistics(detector, source, len(source))  # what it measures computes them first

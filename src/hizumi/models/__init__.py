@@ -29,6 +29,7 @@ from hizumi.models.deep_autoencoder import DeepAutoencoder as DeepAutoencoder
 from hizumi.models.deep_belief_network import DeepBeliefNetwork as DeepBeliefNetwork
 from hizumi.models.diagonal_bilstm import DiagonalBiLSTM as DiagonalBiLSTM
 from hizumi.models.encoder_classifier import EncoderClassifier as EncoderClassifier
+from hizumi.models.flow import Flow as Flow
 from hizumi.models.gan import GAN as GAN
 from hizumi.models.gated_pixel_cnn import GatedPixelCNN as GatedPixelCNN
 from hizumi.models.pix2pix import Pix2Pix as Pix2Pix

@@ -13,6 +13,7 @@ SCALES = 3  # each twice as coarse as the one before
 ORIENTATIONS = 6
 RADIUS, WAVELENGTH, SIGMA, SLANT = 4, 3.0, 1.0, 0.5  # of the filters, in pixels of their own scale; SLANT has none
 PIXELS_PER_POSITION = 8
+LEVEL_CHANNELS = tuple(ORIENTATIONS + ORIENTATIONS**2 * coarser for coarser in reversed(range(SCALES)))
 
 
 class OrientedWavelets(nn.Module):

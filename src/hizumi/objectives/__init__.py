@@ -28,6 +28,7 @@ from hizumi.objectives.likelihood import (
     kl_to_standard_normal as kl_to_standard_normal,
 )
 from hizumi.objectives.one_class import compactness as compactness
+from hizumi.objectives.pasting import with_defects as with_defects
 from hizumi.objectives.reconstruction import (
     absolute_difference as absolute_difference,
     contrast_difference as contrast_difference,
@@ -37,3 +38,4 @@ from hizumi.objectives.reconstruction import (
     structural_dissimilarity as structural_dissimilarity,
     winner_takes_all as winner_takes_all,
 )
+from hizumi.objectives.segmentation import focal_loss as focal_loss

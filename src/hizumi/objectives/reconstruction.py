@@ -24,10 +24,13 @@ def squared_distance(a: Float[Tensor, "n *shape"], b: Float[Tensor, "n *shape"])
 
 
 def structural_dissimilarity(
-    a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"], sigma: float = 1.5
+    a: Float[Tensor, "n c h w"],
+    b: Float[Tensor, "n c h w"],
+    sigma: float = 1.5,
+    dynamic_range: float = DYNAMIC_RANGE,
 ) -> Float[Tensor, "n 1 h w"]:
     """Channel mean of 1 - SSIM under a Gaussian window of standard deviation `sigma` pixels (Wang et al. 2004)."""
-    c1, c2 = (0.01 * DYNAMIC_RANGE) ** 2, (0.03 * DYNAMIC_RANGE) ** 2
+    c1, c2 = (0.01 * dynamic_range) ** 2, (0.03 * dynamic_range) ** 2
     means, variances = local_moments(torch.cat([a, b, a - b], 1), sigma)
     mean_a, mean_b, mean_difference = means.chunk(3, 1)
     variance_a, variance_b, variance_difference = variances.chunk(3, 1)

@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from hizumi.errors import UsageError
+from hizumi.report import markdown
 from hizumi.report.words import count
 from hizumi.reproduction.entrants import CHOSEN_ON_TEST, departure_of, differences_today
 from hizumi.reproduction.ledger import Row, summarise_figure
@@ -68,7 +69,7 @@ def table_rows(protocol: Protocol, rows: Sequence[Row]) -> list[list[str]]:
 def _section(protocol: Protocol, rows: Sequence[Row]) -> str:
     lines = [f"## {protocol.name}", "", protocol.about, "", f"Figures: {', '.join(protocol.figures.values())}.", ""]
     table = table_rows(protocol, rows)
-    lines += _markdown(COLUMNS, table) if table else ["No run yet."]
+    lines += markdown.table(COLUMNS, table) if table else ["No run yet."]
     leaks = {row.request["name"]: row.request["leaks"] for row in rows if row.request["leaks"]}
     if leaks:
         lines += ["", "What the paper's protocol knows of the test set:", ""]
@@ -176,7 +177,7 @@ def _by_case(protocol: Protocol, rows: Sequence[Row]) -> list[str]:
             for case in protocol.cases
         ]
         lines.append([f"{row.request['name']}, {row.request['budget']}", *cells])
-    return _markdown(("Detector", *titles), lines)
+    return markdown.table(("Detector", *titles), lines)
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
@@ -199,7 +200,7 @@ def _published_line(entry: Published) -> str:
 def _elsewhere() -> str:
     rows = [[entry.system, entry.data, entry.figure, entry.numbers, entry.trust] for entry in ELSEWHERE]
     about = "Their data are private or not at hand, or their split is not known."
-    table = _markdown(("System", "Data", "Figure", "Published", "Known from"), rows)
+    table = markdown.table(("System", "Data", "Figure", "Published", "Known from"), rows)
     return "\n".join(["## Published, and not run here", "", about, "", *table, ""])
 
 
@@ -231,7 +232,3 @@ def _number(value: float, deviation: float | None) -> str:
 
 def _plain(value: Any) -> str:
     return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)
-
-
-def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(line)} |" for line in (columns, ["---"] * len(columns), *rows)]

@@ -199,7 +199,9 @@ def _ranking(result: Evaluation, noun: str) -> list[Consequence]:
 def _missed(result: Evaluation, content: ReportContent) -> Consequence:
     noun = content.noun
     if not result.anomalous_count:
-        return Consequence(f"The test set has no anomalous {noun}s: what would be missed is not known.")
+        return Consequence(
+            f"No {noun} here is marked anomalous, so each counts as good, and what would be missed is not known."
+        )
     if not result.missed_defects:
         return Consequence("Nothing anomalous was missed.")
     share = result.missed_defects / result.anomalous_count
@@ -226,17 +228,18 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
 
 
 def few_held_out(calibration: Calibration, noun: str) -> str:
-    """What follows where the threshold is the largest held-out score, and what to do; "" where it is not."""
+    """What follows where the threshold is the largest score that set it, and what to do; "" where it is not."""
     threshold, held_out = calibration.threshold, len(calibration.scores)
     needed = images_needed(threshold.asked_rate)
     if threshold.rule != "conformal" or held_out >= needed:
         return ""
-    few = f"With {count(held_out, 'held-out good ' + noun)}, the highest score of one of them decides"
+    decides = "the highest score of one of them decides"
     if "folds" in calibration.options:
-        return f"{few}: give {needed} or more, or accept a higher --false-alarm-rate."
+        unseen = f"{count(held_out, 'good ' + noun)}, each scored by a fit that had not seen it"
+        return f"With {unseen}, {decides}: give {needed} or more, or accept a higher --false-alarm-rate."
     return (
-        f"{few}: fit with --folds 5, which lets all good {noun}s set the threshold, hold out {needed} or more, or "
-        "accept a higher --false-alarm-rate."
+        f"With {count(held_out, 'held-out good ' + noun)}, {decides}: fit with --folds 5, which lets all good {noun}s "
+        f"set the threshold, hold out {needed} or more, or accept a higher --false-alarm-rate."
     )
 
 

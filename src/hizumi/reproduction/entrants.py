@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeGuard
 from hizumi.arguments import clone
 from hizumi.detectors import ALAD, EGBAD, Detector, Likelihood
 from hizumi.detectors.alad import ALADTraining
-from hizumi.models import BiGAN, GatedPixelCNN
+from hizumi.models import BiGAN, Flow, GatedPixelCNN
 from hizumi.registry import construct, detector_class, find_detectors, specify
 from hizumi.reproduction.protocol import BudgetName, Leak, Mode, Protocol
 from hizumi.training import Budget, TrainingOptions
@@ -57,6 +57,11 @@ ENTRIES: Mapping[str, Entry] = {
     "likelihood(pixel_cnn, typicality)": _pixel_cnn("typicality"),
     "likelihood(pixel_cnn, ratio)": _pixel_cnn("ratio"),
     "likelihood(pixel_cnn, complexity)": _pixel_cnn("complexity"),
+    "likelihood(flow)": Entry(
+        "likelihood",
+        lambda: {"model": Flow()},
+        Preset(lambda: Likelihood(Flow.presets["fast"].make()), Flow.presets["fast"].options),
+    ),
     "nearest_features(flattened)": Entry("nearest_features", preset="flattened"),
     "gaussian_features(flattened)": Entry("gaussian_features", preset="flattened"),
     "gaussian_features(untrained)": Entry("gaussian_features", preset="untrained"),

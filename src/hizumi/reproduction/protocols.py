@@ -106,13 +106,15 @@ _AKCAY = (Leak.BEST_EPOCH, Leak.TEST_SCALING, Leak.BATCH_STATISTICS)
 _TABLE_VARIANTS = (
     "mahalanobis(mean)",  # what a generator is worth that makes nothing but the mean
     "egbad(feature matching)",
+    "likelihood(flow)",
 )
 _SOFT = ("deep_svdd(soft)",)
-_PIXEL_CNN = (
+_DENSITIES = (
     "likelihood(pixel_cnn)",
     "likelihood(pixel_cnn, typicality)",
     "likelihood(pixel_cnn, ratio)",
     "likelihood(pixel_cnn, complexity)",
+    "likelihood(flow)",
 )
 _FLATTENED = (
     "gaussian_features(flattened)",
@@ -131,7 +133,7 @@ PROTOCOLS: dict[str, Protocol] = {
             _one_class_normal,
             _AUROC,
             _DIGITS,
-            variants=(*_SOFT, *_PIXEL_CNN),
+            variants=(*_SOFT, *_DENSITIES),
         ),
         Protocol(
             "mnist-one-class-anomalous",
@@ -172,7 +174,7 @@ PROTOCOLS: dict[str, Protocol] = {
             _AUROC,
             _DIGITS,
             dict(zip(_DIGITS, GARMENTS, strict=True)),
-            variants=(*_SOFT, *_PIXEL_CNN),
+            variants=(*_SOFT, *_DENSITIES),
         ),
         Protocol(
             "kdd99",

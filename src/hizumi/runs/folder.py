@@ -40,7 +40,12 @@ def open_run_folder(folder: Path, request: Mapping[str, Any], *, resume: bool, r
         else:
             _clear(folder)
             write_atomically(folder / REQUEST, json.dumps(asked, indent=2).encode())
-        yield
+        try:
+            yield
+        except Exception:
+            if all(path.name == REQUEST or _is_ours(path.name) for path in folder.iterdir()):
+                remove_run_folder(folder)  # it failed before there was anything to go on from
+            raise
 
 
 def remove_run_folder(folder: Path) -> None:

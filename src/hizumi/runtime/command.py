@@ -3,12 +3,13 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from hizumi.calibration import Verdict
 from hizumi.errors import HizumiError
 from hizumi.runs.results import inspection_rows
 from hizumi.runtime.bundle import load
-from hizumi.storage.files import printable
+from hizumi.storage.files import printable, refuse_unwritable
 from hizumi.storage.tables import write_csv
 
 
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _inspect(chosen: argparse.Namespace) -> int:
+    if chosen.output not in (None, "-"):
+        refuse_unwritable(Path(chosen.output))
     inspector = load(chosen.bundle, threads=chosen.threads)
     inputs = chosen.paths[0] if len(chosen.paths) == 1 else chosen.paths
     manifest = inspector.compared(inspector.to_inspect(inputs))

@@ -1,5 +1,6 @@
 """What runs a graph: ONNX Runtime or OpenVINO, on the processor."""
 
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,18 +69,19 @@ class OnnxRuntime:
             except Exception as error:  # its types are not public
                 if "is smaller than requested bytes" not in str(error):
                     raise
-                what = f"a batch of {len(items)} in its graph asks for more than {self.memory_bytes >> 20:,} MiB"
-                if len(items) > 1:
-                    raise ShortageError(f"{what}; give fewer items") from error
-                raise BundleError(
-                    f"{what}, and its export took less; use an unchanged copy, or export again"
-                ) from error
+                raise _too_large(len(items), self.memory_bytes) from error
 
 
 class OpenVino:
-    """A graph in OpenVINO, in single precision unless it was exported for bfloat16, which it might choose by itself."""
+    """A graph in OpenVINO, in single precision unless it was exported for bfloat16, which it might choose by itself.
 
-    def __init__(self, members: Mapping[str, bytes], threads: int | None = None, precision: Precision = "fp32") -> None:
+    Results of its operations that take more than `memory_bytes` together are refused before any is made: for batches
+    by a ShortageError, for one item by a BundleError.
+    """
+
+    def __init__(
+        self, members: Mapping[str, bytes], threads: int | None, precision: Precision, memory_bytes: int
+    ) -> None:
         refuse_telemetry()
         try:
             import openvino
@@ -87,21 +89,52 @@ class OpenVino:
             raise MissingExtraError("this bundle runs in OpenVINO: pip install openvino") from error
         core = openvino.Core()
         weights = openvino.Tensor(np.frombuffer(members[WEIGHTS], dtype=np.uint8))
-        model = core.read_model(model=members[XML], weights=weights)
+        self.memory_bytes = memory_bytes
+        self._model = core.read_model(model=members[XML], weights=weights)
+        self._affordable: set[int] = set()  # counts of items
+        self._refuse_large(1)  # what is constant would be computed while compiling
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
-        self._outputs = [output.get_any_name() for output in model.outputs]
+        self._request = core.compile_model(self._model, "CPU", settings).create_infer_request()
+        self._outputs = [output.get_any_name() for output in self._model.outputs]
 
     def __call__(self, items: Float[np.ndarray, "n ..."]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
         """All outputs by name."""
         with _running("openvino"):
+            if len(items) not in self._affordable:
+                self._refuse_large(len(items))
             results = self._request.infer([items])
             return {name: np.array(results[index]) for index, name in enumerate(self._outputs)}
+
+    def _refuse_large(self, count: int) -> None:
+        model = self._model.clone()
+        model.reshape([count, *model.inputs[0].get_partial_shape()[1:]])
+        if sum(map(_result_bytes, model.get_ordered_ops())) > self.memory_bytes:
+            raise _too_large(count, self.memory_bytes)
+        self._affordable.add(count)
+
+
+def _too_large(count: int, memory_bytes: int) -> BundleError | ShortageError:
+    what = f"a batch of {count} in its graph asks for more than {memory_bytes >> 20:,} MiB"
+    if count > 1:
+        return ShortageError(f"{what}; give fewer items")
+    return BundleError(f"{what}, and its export took less; use an unchanged copy, or export again")
+
+
+def _result_bytes(operation: Any) -> int:
+    """Of an operation of OpenVINO in a graph whose inputs have a fixed size; constants lie in the file."""
+    kind, results = operation.get_type_name(), operation.outputs()
+    if kind in ("If", "Loop", "TensorIterator") or any(result.get_partial_shape().is_dynamic for result in results):
+        raise BundleError(
+            f"its graph has a {kind} whose results may be of any size, which no export has; use an unchanged copy"
+        )
+    if kind == "Constant":
+        return 0
+    return sum(math.prod(result.get_shape()) * result.get_element_type().size for result in results)
 
 
 def refuse_telemetry() -> None:
@@ -135,7 +168,8 @@ def start(
 ) -> Engine:
     """The graph among a bundle's members, ready to run; raises BundleError where the engine does not take it.
 
-    `memory_bytes` is what ONNX Runtime may take for a batch, beside the graph itself.
+    `memory_bytes` is what it may take for a batch, beside the graph itself: in ONNX Runtime at once, in OpenVINO for
+    the results of all operations together.
     """
     if engine == "onnxruntime":
         refuse_unusual(members[ONNX])
@@ -144,8 +178,8 @@ def start(
     try:
         if engine == "onnxruntime":
             return OnnxRuntime(members, threads, memory_bytes)
-        return OpenVino(members, threads, precision)
-    except MissingExtraError:
+        return OpenVino(members, threads, precision, memory_bytes)
+    except (MissingExtraError, BundleError):
         raise
     except Exception as error:  # each engine raises types of its own
         if is_shortage(error):

@@ -39,7 +39,7 @@ def open_regular(path: Path) -> BufferedReader:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a temporary file, flush it to disk and rename it to `path`, which keeps its old content until then."""
     path = path.resolve()  # a link is kept: the file that it points to is replaced
-    temporary = path.with_name(f".hizumi-{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(_temporary_name())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_file():  # a pipe or a device is written to, never replaced
@@ -56,6 +56,29 @@ def write_atomically(path: Path, content: bytes) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise SaveError where no file can be written to `path`: before the work, not after it. Leaves nothing behind."""
+    try:
+        is_folder, is_special = path.is_dir(), path.exists() and not path.is_file()
+    except OSError as error:  # such as a name that is too long
+        raise _unwritable(path, error) from error
+    if is_folder:
+        raise SaveError(f"cannot write {printable(path)}: that is a folder; name a file in it")
+    if not is_special:  # a pipe or a device is written to as it is
+        refuse_unwritable_folder(path.resolve().parent)
+
+
+def refuse_unwritable_folder(folder: Path) -> None:
+    """Raise SaveError where no file can be written into a folder, which may be missing yet. Leaves nothing behind."""
+    try:
+        folder = folder.resolve()
+        trial = next(place for place in (folder, *folder.parents) if place.exists()) / _temporary_name()
+        trial.mkdir()
+        trial.rmdir()
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
 def save_error(where: str, error: OSError) -> SaveError:
@@ -81,6 +104,15 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def _not_regular(path: Path) -> NotRegularError:
     return NotRegularError(errno.EINVAL, "is a pipe, device or socket, not a regular file", str(path))
+
+
+def _temporary_name() -> str:
+    return f".hizumi-{uuid.uuid4().hex}.tmp"
+
+
+def _unwritable(path: Path, error: OSError) -> SaveError:
+    reason = (error.strerror or str(error)).lower()
+    return SaveError(f"cannot write {printable(path)}: {reason}; name another place")
 
 
 def _flush_folder(folder: Path) -> None:

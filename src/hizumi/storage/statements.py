@@ -1,10 +1,24 @@
 """The one schema of all that bundles state, in today's format; earlier formats are brought to it before the check."""
 
-from hizumi.storage.schema import Rule, anything, boolean, choice, fields, items, mapping, number, optional, text, whole
+from hizumi.storage.schema import (
+    LARGEST_WHOLE,
+    Rule,
+    anything,
+    boolean,
+    choice,
+    fields,
+    items,
+    mapping,
+    number,
+    optional,
+    text,
+    whole,
+)
 
 LARGEST_SIDE = 100_000  # pixels
 LARGEST_AREA = 100_000_000  # pixels; images of more are not decoded either
 LARGEST_CHANNELS = 10_000
+LARGEST_SEED = 2**64 - 1  # that torch takes
 LARGEST_MEMORY = 2**34  # bytes: what a graph may state that it takes for a batch
 
 
@@ -18,6 +32,12 @@ def shape(value: object, where: str) -> None:
         case [channels, height, width] if channels <= LARGEST_CHANNELS and height * width <= LARGEST_AREA:
             return
     raise ValueError(f"{where}: {'x'.join(map(str, value))} is no shape of an image or a row that could be handled")
+
+
+def normal_class(value: object, where: str) -> None:
+    """The label of the normal class, "all", or None."""
+    if value is not None and value != "all":
+        whole(-LARGEST_WHOLE)(value, where)
 
 
 RATE = number(0, 1)
@@ -86,13 +106,24 @@ CALIBRATION = fields(
     }
 )
 FINDING = fields({"name": text, "severity": choice("warning", "problem"), "message": text, "remedy": text})
+SOURCE = fields(
+    {"normal_class": normal_class},
+    later={
+        "place": text,  # left out where it is a folder of the machine that fitted
+        "good": items(text),
+        "layout": choice("auto", "flat", "kinds", "splits", "classes", "unlabelled"),
+        "recursive": boolean,
+    },
+)
+TRAINING = fields({"seed": whole(0, LARGEST_SEED)}, others=anything)
 RECORD = {
     "hizumi": text,
     "shape": shape,
     "data": text,
     "data_sha256": text,
-    "source": optional(mapping(anything)),
+    "source": optional(SOURCE),
     "training_images": whole(),
+    "training": TRAINING,
     "fit_seconds": number(0),
 }
 FITTED = {"detector": PART, "calibration_images": whole(), "folds": optional(whole(2))}
@@ -147,7 +178,7 @@ MODEL: Rule = fields(
         "preprocessing": PREPROCESSING,
         "classes": items(text),
         "parameters": mapping(anything),
-        "options": fields({**RECORD, "model": PART, "classes": items(text)}, others=anything),
+        "options": fields({**RECORD, "model": PART, "classes": items(text), "columns": items(text)}, others=anything),
     }
 )
 EXPORTED: Rule = fields(

@@ -7,12 +7,17 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from hizumi.storage.files import printable
+
 DEAD_LOSS = 0.01  # a discriminator this sure of itself passes no gradient on
 COLLAPSED_SHARE = 0.01  # of the items' own variance
 UNLIKE_P_VALUE = 1e-4
 UNLIKE_SHARE = 0.5  # of the held-out scores lie beyond the training scores' 95 % point
 CONSTANT_SPREAD = 1e-6  # relative
 WORSE_THAN_MEAN = "reconstructions worse than the mean"
+OUTER_FENCE = 3.0  # interquartile ranges above the upper quartile
+FEWEST_FENCED = 12  # scores that have quartiles worth the name
+MOST_NAMED = 5
 TOLD_APART = 0.999  # area under the ROC curve at which a critic of pairs is as good as never wrong
 
 
@@ -63,9 +68,12 @@ def check_losses(records: Sequence[Mapping[str, Any]]) -> list[Finding]:
 
 
 def check_scores(
-    training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "m"], noun: str = "image"
+    training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "m"], noun: str = "image", *, by_folds: bool = False
 ) -> list[Finding]:
-    """Scores that do not tell items apart, and held-out normal data that score unlike training data."""
+    """Scores that do not tell items apart, and held-out normal data that score unlike training data.
+
+    With folds, both are scores of the same data: by the fit on all, and by those that had not seen them.
+    """
     together = np.concatenate([training, held_out])
     spread, size = float(together.std()), float(np.abs(together).max())
     if len(together) > 1 and spread <= CONSTANT_SPREAD * size:
@@ -81,16 +89,46 @@ def check_scores(
 
     beyond = float((held_out > np.quantile(training, 0.95)).mean())
     if beyond > UNLIKE_SHARE and ks_2samp(training, held_out).pvalue < UNLIKE_P_VALUE:
+        remedy = (
+            f"give more {noun}s, or shorten the training"
+            if by_folds  # of one set
+            else f"give more {noun}s, shorten the training if there is any, or check that both sets come from one line"
+        )
         return [
             Finding(
                 "held-out scores unlike training scores",
                 "warning",
-                f"{100 * beyond:.0f} % of the held-out normal {noun}s score above 95 % of the training {noun}s; "
-                f"thresholds stay valid, but the detector has learned its training {noun}s by heart",
-                f"give more {noun}s, shorten the training if there is any, or check that both sets come from one line",
+                f"{100 * beyond:.0f} % of the {'left-out' if by_folds else 'held-out normal'} {noun}s score above 95 % "
+                f"of the training {noun}s; thresholds stay valid, but the detector has learned its training {noun}s by "
+                "heart",
+                remedy,
             )
         ]
     return []
+
+
+def check_outliers(names: Sequence[str], scores: Float[np.ndarray, "n"], noun: str = "image") -> list[Finding]:
+    """Good items that score far above the others, beyond the outer fence of a box plot (Tukey 1977): defects, perhaps.
+
+    `scores` are those of items that the detector had not seen.
+    """
+    if len(scores) < FEWEST_FENCED:
+        return []
+    low, high = np.quantile(scores, (0.25, 0.75))
+    outside = [int(place) for place in np.argsort(-scores) if scores[place] > high + OUTER_FENCE * (high - low)]
+    if not outside:
+        return []
+    named = ", ".join(printable(names[place]) for place in outside[:MOST_NAMED])
+    others = f" and {len(outside) - MOST_NAMED} more" if len(outside) > MOST_NAMED else ""
+    return [
+        Finding(
+            "good ones unlike the others",
+            "warning",
+            f"{len(outside)} of {len(scores)} good {noun}s score far above the others: {named}{others}",
+            "look whether they are good: a defect among them raises the threshold and is learned as normal; "
+            "if so, take them out and fit again",
+        )
+    ]
 
 
 class Rebuilt(NamedTuple):

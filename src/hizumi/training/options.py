@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Literal
 
 from hizumi.errors import UsageError
+from hizumi.storage.statements import LARGEST_SEED
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -71,6 +72,8 @@ class TrainingOptions:
             is_default = name == "batch_size" and value is None
             if not is_default and not (isinstance(value, Integral) and int(value) >= lowest):
                 raise UsageError(f"{name} is {value!r}; it must be a whole number, {lowest} or more")
+        if self.seed > LARGEST_SEED:
+            raise UsageError(f"seed is {self.seed}; it must be {LARGEST_SEED} or less")
         if self.precision not in ("32-true", "bf16-mixed"):
             raise UsageError(f"precision {self.precision!r} is not known; use 32-true or bf16-mixed")
 

@@ -21,7 +21,8 @@ from hizumi.cli.options.files import (
     ModelPath as ModelPath,
     refuse_other_file as refuse_other_file,
     refuse_two_on_standard_output as refuse_two_on_standard_output,
-    refuse_unwritable as refuse_unwritable,
+    writable_folder as writable_folder,
+    writable_folder_or_table as writable_folder_or_table,
 )
 from hizumi.cli.options.fit import (
     CostArguments as CostArguments,

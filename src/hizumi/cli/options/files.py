@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hizumi.errors import BundleError, SaveError, UsageError
-from hizumi.storage.files import open_regular, printable
+from hizumi.errors import BundleError, UsageError
+from hizumi.storage.files import open_regular, printable, refuse_unwritable, refuse_unwritable_folder
 
 
 def _refuse_unreadable(path: Path) -> Path:
@@ -16,6 +16,26 @@ def _refuse_unreadable(path: Path) -> Path:
     except OSError as error:
         raise BundleError(f"{printable(path)}: cannot be read: {error.strerror}") from error
     return path
+
+
+def _refuse_unwritable_table(file: str | None) -> str | None:
+    """Make sure that a table of results can be written, before the work whose results it takes."""
+    if file is not None and file != "-":
+        refuse_unwritable(Path(file))
+    return file
+
+
+def writable_folder(folder: Path | None) -> Path | None:
+    """Make sure that files can be written into a folder, before the work that makes them."""
+    if folder is not None:
+        refuse_unwritable_folder(folder)
+    return folder
+
+
+def writable_folder_or_table(place: Path) -> Path:
+    """Make sure that images can be written into a folder, or rows into a .csv file, before the work that makes them."""
+    (refuse_unwritable if place.suffix.lower() == ".csv" else refuse_unwritable_folder)(place)
+    return place
 
 
 BundlePath = Annotated[
@@ -31,11 +51,22 @@ ModelPath = Annotated[
     ),
 ]
 JsonTo = Annotated[
-    str | None, typer.Option("--json", metavar="FILE", help="Also write the result as JSON; - is standard output.")
+    str | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        callback=_refuse_unwritable_table,
+        help="Also write the result as JSON; - is standard output.",
+    ),
 ]
 CsvTo = Annotated[
     str | None,
-    typer.Option("--csv", metavar="FILE", help="Also write one row for each input as CSV; - is standard output."),
+    typer.Option(
+        "--csv",
+        metavar="FILE",
+        callback=_refuse_unwritable_table,
+        help="Also write one row for each input as CSV; - is standard output.",
+    ),
 ]
 
 
@@ -55,16 +86,3 @@ def refuse_other_file(path: Path) -> None:
         kind_of(path)
     except BundleError as error:
         raise UsageError(f"{printable(path)} is a file and no bundle; name another --output, or delete it") from error
-
-
-def refuse_unwritable(path: Path) -> None:
-    """Make sure that a file can be written, and make its folder: before the work, not after it."""
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name a file in it")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.with_name(f".{path.name}.probe")
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise SaveError(f"cannot write {path}: {error.strerror}; name another --output") from error

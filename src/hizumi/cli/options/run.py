@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hizumi.cli.options.data import Strict
-from hizumi.cli.options.files import refuse_other_file, refuse_unwritable
+from hizumi.cli.options.files import refuse_other_file
 from hizumi.errors import UsageError
+from hizumi.storage.files import refuse_unwritable
+from hizumi.storage.statements import LARGEST_SEED
 
 if TYPE_CHECKING:
     from hizumi.training import TrainingOptions
 
 
 Steps = Annotated[int | None, typer.Option(metavar="N", min=1, help="Training ends after so many steps.")]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Where every random choice starts from.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, max=LARGEST_SEED, help="Where every random choice starts from.")]
 Accelerator = Annotated[
     Literal["cpu", "cuda", "mps", "auto"], typer.Option(metavar="A", help="Where to train: cpu, cuda, mps or auto.")
 ]

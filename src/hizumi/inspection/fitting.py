@@ -1,0 +1,165 @@
+"""The fits of an inspector, one on all its training data and one for each fold, and the scores of what is held out."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+import torch
+
+from hizumi.arguments import clone
+from hizumi.data import Failure, Manifest, Store
+from hizumi.data.progress import Observer, reporting
+from hizumi.data.stream import Batches, View
+from hizumi.data.variation import Variation, Varied
+from hizumi.detectors import Detector
+from hizumi.detectors.kept_maps import maps_are_kept
+from hizumi.errors import DataError
+from hizumi.inspection.drawn_scratches import IMAGES, DrawnScratches
+from hizumi.inspection.health import check_detector, some_of
+from hizumi.inspection.scoring import Scored, Scorer
+from hizumi.preprocessing import Preprocessing
+from hizumi.preprocessing.choosing import with_validation
+from hizumi.preprocessing.scaling_health import check_constants
+from hizumi.shapes import Float
+from hizumi.training import TrainingOptions
+from hizumi.training.health import Finding, check_outliers
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+PIXELS_FOR_MEDIAN = 10_000  # of each held-out image, for the dark end of the map's scale
+
+
+class HeldOut(NamedTuple):
+    """What normal items that their detector had not seen score, and what could not be read of them."""
+
+    names: list[str]
+    scores: Float[np.ndarray, "n"]
+    pixel_maxima: Float[np.ndarray, "n"] | None
+    pixel_median: float | None
+    unread: list[Failure]
+
+    @classmethod
+    def gathered(cls, items: Iterable[Scored | Failure]) -> Self:
+        """Keep what thresholds need; raises DataError where nothing has a score."""
+        names, scores, maxima, pixels, unread = [], [], [], [], []
+        for item in items:
+            if isinstance(item, Failure):
+                unread.append(item)
+                continue
+            names.append(item.name)
+            scores.append(item.score)
+            if item.map is not None:  # maps of large images would fill the memory: keep what is needed of each
+                maxima.append(float(item.map.max()))
+                pixels.append(item.map.ravel()[:: max(1, item.map.size // PIXELS_FOR_MEDIAN)].copy())
+        if not scores:
+            first = f"; the first is {unread[0].name}: {unread[0].reason}" if unread else ""
+            raise DataError(f"none of the held-out normal items has a score, so there is no threshold{first}")
+        median = float(np.median(np.concatenate(pixels))) if pixels else None
+        return cls(names, np.array(scores), np.array(maxima) if maxima else None, median, unread)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedData:
+    """The records of a fit with their splits, those that train as a store, and the folds they are dealt in, if any."""
+
+    manifest: Manifest
+    preprocessing: Preprocessing
+    store: Store
+    folds: Sequence[Sequence[int]]
+
+    @property
+    def usable(self) -> Manifest:
+        """The training records that could be read, in the order of the store."""
+        return replace(self.store.manifest, records=tuple(self.store.manifest.records[i] for i in self.store.kept))
+
+    @property
+    def held_out(self) -> Manifest:
+        """The records that set the threshold: with folds, those that train."""
+        return self.usable if self.folds else self.manifest.select(split="calibration")
+
+
+@dataclass(frozen=True, eq=False)
+class Fitting:
+    """How a detector is fitted on such data; see `Inspector.fit` for the rest."""
+
+    data: PreparedData
+    options: TrainingOptions
+    variation: Variation | None
+    fabric: "Fabric"
+    run_folder: Path | None
+    observe: Observer | None
+    strict: bool
+
+    def run(self, detector: Detector) -> tuple[HeldOut, DrawnScratches]:
+        """Fit the detector on all training data, and score what is held out of it, or of its fits for the folds."""
+        drawn = DrawnScratches(self.options.seed)
+        shares_maps = self.data.folds and self.variation is None  # no two varied images are equal
+        with maps_are_kept() if shares_maps else nullcontext():
+            scorer = self._fitted(detector, self.data.store, self.run_folder, self.observe)
+            if self.data.folds:
+                return HeldOut.gathered(self._cross_scored(detector, drawn)), drawn
+            progress = reporting(self.observe, "scoring")
+            scored = scorer.score(self.data.held_out, pictures=False, strict=self.strict, on_progress=progress)
+            held_out = HeldOut.gathered(scored)
+            if not detector.phases():  # whose scoring costs little
+                drawn.add(scorer, self.data.held_out, IMAGES)
+        return held_out, drawn
+
+    def findings(self, detector: Detector, held_out: HeldOut) -> list[Finding]:
+        """What the health check says of the fitted detector."""
+        data, by_folds = self.data, bool(self.data.folds)
+        # With folds, the detector has seen all.
+        unseen = () if by_folds else some_of(data.held_out, Scorer.of(detector, data.preprocessing).reader)
+        return [
+            *check_outliers(held_out.names, held_out.scores, data.manifest.noun),
+            *check_detector(
+                detector,
+                data.preprocessing,
+                data.store,
+                np.sort(held_out.scores),
+                detector.journal,
+                unseen,
+                by_folds=by_folds,
+            ),
+            *check_constants(data.preprocessing, data.manifest.select(split="calibration")),
+        ]
+
+    def _fitted(self, detector: Detector, images: Batches, folder: Path | None, observe: Observer | None) -> Scorer:
+        training, validation = with_validation(images, self.options)
+        detector.fit(
+            varied(training, self.variation),
+            self.options,
+            validation=validation,
+            run_folder=folder,
+            observe=observe,
+            fabric=self.fabric,
+        )
+        detector.cpu()
+        return Scorer.of(detector, self.data.preprocessing)
+
+    def _cross_scored(self, detector: Detector, drawn: DrawnScratches) -> Iterator[Scored | Failure]:
+        """Scores of all training images, each by a detector fitted on the other folds."""
+        store, usable, folds = self.data.store, self.data.usable, self.data.folds
+        for number, fold in enumerate(folds, 1):
+            held_out = np.isin(np.arange(len(store)), fold)
+            others = View(store, indices=torch.from_numpy(np.flatnonzero(~held_out)))
+            observe = _prefixed(self.observe, f"fold {number} of {len(folds)}, ")
+            folder = self.run_folder / f"fold-{number}" if self.run_folder else None
+            scorer = self._fitted(clone(detector), others, folder, observe)
+            images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
+            yield from scorer.score(images, pictures=False, on_progress=reporting(observe, "scoring"))
+            if not detector.phases():
+                drawn.add(scorer, images, -(-IMAGES // len(folds)))
+
+
+def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:
+    return None if observe is None else lambda record: observe({**record, "phase": prefix + record["phase"]})
+
+
+def varied(images: Batches, variation: Variation | None) -> Batches:
+    """Training images, which vary as declared."""
+    return images if variation is None else Varied(images, variation)
