@@ -2,9 +2,15 @@
 
 import pytest
 import torch
-from torch.nn.functional import conv2d, conv_transpose2d
+from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
-from hizumi.export.lowering import convolution, convolution_backward, distances, sigmoid
+from hizumi.export.lowering import (
+    convolution,
+    convolution_backward,
+    distances,
+    leaky_relu as lowered_leaky_relu,
+    sigmoid,
+)
 
 
 def drawn(*shape: int) -> torch.Tensor:
@@ -54,6 +60,11 @@ def test_distances_are_those_of_torch() -> None:
 def test_sigmoids_near_0_keep_their_digits() -> None:
     values = torch.tensor([-800.0, -100.0, -30.0, -1.0, 0.0, 2.0, 40.0, 800.0], dtype=torch.float64)
     torch.testing.assert_close(sigmoid(values), torch.special.expit(values), rtol=1e-14, atol=0)
+
+
+def test_leaky_rectifiers_are_those_of_torch() -> None:
+    values = drawn(50)
+    torch.testing.assert_close(lowered_leaky_relu(values, 0.2), leaky_relu(values, 0.2))
 
 
 def test_what_engines_know_is_left_to_them() -> None:
