@@ -11,7 +11,6 @@ from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.feature_front import FeatureFront
 from hizumi.detectors.fixed_features import NetworkKind, check_levels, check_odd
-from hizumi.detectors.ganomaly import GANomaly
 from hizumi.detectors.likelihood import Likelihood
 from hizumi.detectors.nested import fit_references
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
@@ -74,7 +73,7 @@ class OnFeatures(Detector):
     normal images, so that nearly all lie in [-1, 1], which networks for images are made for. The map is blurred, and
     z(p) is how unusual its value is for its place, measured against held-out normal images' maps.
 
-    Presets have a flow by position ("fast"), an autoencoder, and GANomaly.
+    Presets have a flow by position ("fast") and an autoencoder.
 
     Differences from the papers: CFLOW-AD has one flow for each level of a ResNet, here one flow sees all levels of
     EfficientNet-Lite0 together; neither standardises the map by place.
@@ -98,13 +97,12 @@ class OnFeatures(Detector):
     presets = {
         "fast": Preset(
             lambda: OnFeatures(Likelihood(Flow("positions", steps=4, width=128), smoothing=0.0)),
-            TrainingOptions(budget=Budget(steps=400), batch_size=4),
+            TrainingOptions(budget=Budget(steps=250), batch_size=4),
         ),
         "autoencoder": Preset(
             lambda: OnFeatures(Reconstruction(Autoencoder(code=32, width=64), "l2", smoothing=0.0)),
-            TrainingOptions(budget=Budget(steps=1000), batch_size=8),
+            TrainingOptions(budget=Budget(steps=300), batch_size=8),
         ),
-        "ganomaly": Preset(lambda: OnFeatures(GANomaly()), TrainingOptions(budget=Budget(steps=1000), batch_size=8)),
         "small": Preset(
             lambda: OnFeatures(
                 Likelihood(Flow("positions", steps=1, width=8), smoothing=0.0),

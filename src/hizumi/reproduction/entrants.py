@@ -66,6 +66,7 @@ ENTRIES: Mapping[str, Entry] = {
     "gaussian_features(flattened)": Entry("gaussian_features", preset="flattened"),
     "gaussian_features(untrained)": Entry("gaussian_features", preset="untrained"),
     "ensemble(flattened)": Entry("ensemble", preset="flattened"),
+    "on_features(autoencoder)": Entry("on_features", preset="autoencoder"),
 }
 
 LEFT_OUT: Mapping[str, str] = {

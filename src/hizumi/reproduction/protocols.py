@@ -116,6 +116,7 @@ _DENSITIES = (
     "likelihood(pixel_cnn, complexity)",
     "likelihood(flow)",
 )
+_ON_FEATURES = ("on_features(autoencoder)",)
 _FLATTENED = (
     "gaussian_features(flattened)",
     "gaussian_features(untrained)",
@@ -209,7 +210,7 @@ PROTOCOLS: dict[str, Protocol] = {
             published_data.read_magnetic_tile,
             _official,
             _PIXELS,
-            variants=(*_SOFT, *_FLATTENED),
+            variants=(*_SOFT, *_FLATTENED, *_ON_FEATURES),
         ),
         Protocol(
             "elpv",
@@ -219,7 +220,7 @@ PROTOCOLS: dict[str, Protocol] = {
             _elpv,
             {**_AUROC, "auroc_by_kind/probability 1.00": "AUROC, surely defective cells only"},
             ("mono", "poly"),
-            variants=_SOFT,
+            variants=(*_SOFT, *_ON_FEATURES),
         ),
         Protocol(
             "deeppcb",
