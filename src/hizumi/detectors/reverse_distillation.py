@@ -117,7 +117,7 @@ class ReverseDistillation(Detector):
     tolerance = 1e-4  # a standardised map is a difference, which keeps fewer digits than the map
     tolerance_in_bf16 = 0.05  # likewise, of 8 significant bits
     presets = {
-        "fast": Preset(lambda: ReverseDistillation(), TrainingOptions(budget=Budget(steps=500), batch_size=8)),
+        "fast": Preset(lambda: ReverseDistillation(), TrainingOptions(budget=Budget(steps=200), batch_size=8)),
         "small": Preset(
             lambda: ReverseDistillation(
                 ReverseDistillationTraining(levels=(2, 3), embedding=16, widening=1, input_size=None)
