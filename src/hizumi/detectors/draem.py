@@ -91,6 +91,9 @@ class DRAEM(Detector):
     a texture. One network restores them (squared error and SSIM), the other marks the damage, from the damaged image
     and the restored one (focal loss).
 
+    It wants a long training: after some minutes (preset "fast") it was below `GaussianFeatures` on bricks, though not
+    pixel by pixel (`benchmarks/detectors/feature_models.py`).
+
     Differences from the paper: textures are not from a set of their own (DTD) but other training images, turned,
     zoomed, moved, and changed in brightness in three ways, as the paper's textures are; images are not turned; the map
     is averaged as the score is.

@@ -73,7 +73,9 @@ class OnFeatures(Detector):
     normal images, so that nearly all lie in [-1, 1], which networks for images are made for. The map is blurred, and
     z(p) is how unusual its value is for its place, measured against held-out normal images' maps.
 
-    Presets have a flow by position ("fast") and an autoencoder.
+    Presets have a flow by position ("fast") and an autoencoder. The flow was level with `GaussianFeatures` on bricks
+    and solar cells, a little below it on magnetic tiles, and takes several times as long to fit
+    (`benchmarks/detectors/feature_models.py`).
 
     Differences from the papers: CFLOW-AD has one flow for each level of a ResNet, here one flow sees all levels of
     EfficientNet-Lite0 together; neither standardises the map by place.
