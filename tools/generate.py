@@ -11,6 +11,7 @@ from tools.rooms import arrows
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "hizumi"
+LEDGER = ROOT / "benchmarks" / "results" / "ledger"
 PAGE_FOLDERS = (ROOT / "docs" / "detectors", ROOT / "docs" / "models")
 ABILITIES = "abilities"  # the file of the models' interfaces, exported besides the models
 MARKERS = "<!-- The arrows, from tools/rooms.py by `make docs`. -->", "<!-- End of the arrows. -->"
@@ -39,11 +40,12 @@ def generated() -> dict[Path, str]:
     lists = {path: import_list(path) for path in (PACKAGE / "detectors/__init__.py", PACKAGE / "models/__init__.py")}
     contributing = ROOT / "CONTRIBUTING.md"
     measured = {ROOT / "docs" / "reliability.md": reliability.page()} if reliability.RESULTS.exists() else {}
+    if LEDGER.exists():
+        measured[ROOT / "docs" / "choosing.md"] = choosing_page(read_ledger(LEDGER))
     return (
         lists
         | {ROOT / "docs" / path: text for path, text in pages().items()}
         | {contributing: _with_arrows(contributing)}
-        | {ROOT / "docs" / "choosing.md": choosing_page(read_ledger(ROOT / "benchmarks" / "results" / "ledger"))}
         | measured
     )
 

@@ -60,6 +60,9 @@ def assert_close(first: torch.Tensor, second: torch.Tensor, tolerance: float) ->
     assert float((first - second).abs().max()) <= tolerance * scale
 
 
+LONG = [f"{name}-{shape}" for name in ("anogan", "deep_one_class") for shape in ("colour odd", "four channels")]
+
+
 @pytest.mark.parametrize("name", DETECTORS)
 def test_constructible_and_arguments_kept(name: str) -> None:
     detector = DETECTORS[name]()
@@ -74,7 +77,7 @@ def test_constructible_and_arguments_kept(name: str) -> None:
     assert card.paper
 
 
-@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS))
+@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS, slow=LONG))
 def test_scores_in_double_precision_throughout(name: str, shape: tuple[int, ...]) -> None:
     if DETECTORS[name].card.cost == "search":
         pytest.skip("a search starts from random codes drawn in single precision")
@@ -119,7 +122,7 @@ def test_score_before_fit_refuses(name: str) -> None:
         DETECTORS[name]().score(items((1, 32, 32)))
 
 
-@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS))
+@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS, slow=LONG))
 def test_scores_are_whole_repeatable_and_each_by_itself(name: str, shape: tuple[int, ...]) -> None:
     detector = small(name)
     assert detector.fit(items(shape), options()) is detector
@@ -227,7 +230,9 @@ def test_kinds_that_a_detector_cannot_take_are_refused(name: str) -> None:
         detector.fit(items((6,)), options())
 
 
-@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS, slow=("grey", "four channels", "grey with flow")))
+@pytest.mark.parametrize(
+    ("name", "shape"), cases(DETECTORS, slow=("grey", "four channels", "grey with flow", "alad-colour odd"))
+)
 def test_toy_anomaly_scores_higher_than_normal(name: str, shape: tuple[int, ...]) -> None:
     detector = small(name)
     steps = 150 if detector.phases() else 1

@@ -23,7 +23,15 @@ from hizumi.runtime.inspector import GraphScores
 from .conftest import items, labelled_shapes, options, small
 
 DETECTORS = find_detectors()
-SLOW = {"cross_channel", "deep_one_class", "distillation", "gaussian_features", "nearest_features"}  # to trace
+SLOW = {
+    "cross_channel",
+    "deep_one_class",
+    "distillation",
+    "gaussian_features",
+    "nearest_features",
+    "on_features",
+    "reverse_distillation",
+}  # to trace
 LEVELS = Window(0.0, 255.0, "uint8")
 
 

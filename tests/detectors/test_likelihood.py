@@ -29,6 +29,7 @@ SMALL = {
     "deep_autoencoder": {"hidden": (16,), "code": 2},
     "deep_belief_network": {"hidden": (12, 6), "gibbs_steps": 2},
     "diagonal_bilstm": {"levels": 4, "hidden": 4, "layers": 1},
+    "flow": {"levels": 1, "steps": 1, "width": 4},
     "gated_pixel_cnn": {"levels": 4, "width": 4, "layers": 1},
     "pixel_cnn": {"levels": 4, "width": 4, "blocks": 1},
     "row_lstm": {"levels": 4, "hidden": 4, "layers": 1},

@@ -124,5 +124,5 @@ def test_a_constant_that_changes_in_held_out_rows_is_a_finding(changed: int) -> 
     assert f"such as row {held_out[0]}:" in found[0].message
     # With all rows to learn from, as the remedy says, the column is one like others.
     cured = Inspector("mahalanobis", folds=5).fit(rows)
-    assert cured.findings_ == []
+    assert {finding.name for finding in cured.findings_} <= {"good ones unlike the others"}
     assert (cured.predict(np.c_[rows[:20, :3] + 30, np.full(20, 5.0)]) == -1).all()
