@@ -153,7 +153,7 @@ class Fitting:
             images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
             yield from scorer.score(images, pictures=False, on_progress=reporting(observe, "scoring"))
             if not detector.phases():
-                drawn.add(scorer, images, -(-IMAGES // len(folds)))
+                drawn.add(scorer, images, IMAGES * number // len(folds) - IMAGES * (number - 1) // len(folds))
 
 
 def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:
