@@ -27,8 +27,14 @@ FREE = {
     "shapes",
     "version",
 }  # every room may import them; they import only each other
-# What a room does without, although it lies below: calibration and the runtime work where torch is not installed.
-WITHOUT = {"calibration": {"torch"}, "runtime": {"torch", "hizumi.detectors", "hizumi.generation"}}
+# What a room does without, although it lies below: these work where torch is not installed.
+WITHOUT = {
+    "calibration": {"torch"},
+    "runtime": {"torch", "hizumi.detectors", "hizumi.generation"},
+    "monitoring": {"torch", "hizumi.detectors", "hizumi.generation"},
+    "station": {"torch", "hizumi.detectors", "hizumi.generation"},
+    "serving": {"torch", "hizumi.detectors", "hizumi.generation"},
+}
 
 
 def arrows(width: int = 110) -> str:

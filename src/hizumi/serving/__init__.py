@@ -1,0 +1,1 @@
+"""A station over HTTP: inspection, history, review and its page."""
