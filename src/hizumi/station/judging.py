@@ -1,13 +1,11 @@
 """A bundle at work: pictures that arrive one by one, from whoever sends them, are scored together."""
 
 import hashlib
-import queue
-import threading
-from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 
@@ -17,29 +15,25 @@ from hizumi.data.decoding import decode_content
 from hizumi.data.images import Decoded
 from hizumi.data.manifest import UNLABELLED, Failure, Manifest, Record
 from hizumi.errors import DataError, UsageError
+from hizumi.inspection.scoring import Scored
 from hizumi.inspection.verdicts import InspectorBase, verdict_on
+from hizumi.station.batching import Together
 from hizumi.storage.archive import kind_of
 
 BATCH_SIZE = 16  # pictures scored in one pass; more wait no longer for each other than they would alone
 
 
-class Judged(NamedTuple):
-    """A verdict, or why there is none, and how the picture looks where it could be read."""
+class Question(NamedTuple):
+    """A decoded picture to be judged; with `pictures` the expected one is asked for too, which takes longer."""
 
-    verdict: Verdict | Failure
-    look: Look | None
-
-
-@dataclass(frozen=True, eq=False)
-class _Waiting:
     image: Decoded
     name: str
-    pictures: bool
-    answer: "Future[Verdict | Failure]"
+    pictures: bool = False
 
 
+@final
 class Judge:
-    """Gives verdicts by one bundle, in a thread of its own that takes all pictures waiting, up to a batch, at once.
+    """Gives verdicts by one bundle, in a thread of its own.
 
     A score depends on its picture alone, so that company changes nothing but rounding. Bundles of tables and of film
     are refused: a station takes single pictures.
@@ -50,25 +44,23 @@ class Judge:
         self.sha256 = hashlib.sha256(bundle.read_bytes()).hexdigest()
         self.inspector = _loaded(bundle)
         self._scorer = self.inspector.scorer()
-        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name=f"judge {bundle.name}", daemon=True)
-        self._thread.start()
+        self._together: Together[Question, Verdict | Failure] = Together(
+            self._verdicts, at_most=BATCH_SIZE, name=f"judge {bundle.name}"
+        )
 
     def decode(self, content: bytes, name: str) -> Decoded:
         """The pixels of a picture, missing ones filled as at the fit; raises DataError where it cannot be read."""
         preprocessing = self.inspector.preprocessing_
         return decode_content(content, name=name, pixel_limit=preprocessing.pixel_limit, filling=preprocessing.filling)
 
-    def submit(self, image: Decoded, name: str, *, pictures: bool = False) -> "Future[Verdict | Failure]":
-        """The verdict to come on a decoded picture; with `pictures`, also the expected one, which takes longer."""
-        answer: Future[Verdict | Failure] = Future()
-        self._waiting.put(_Waiting(image, name, pictures, answer))
-        return answer
+    def submit(self, question: Question) -> "Future[Verdict | Failure]":
+        """The verdict to come."""
+        return self._together.submit(question)
 
     def judge(self, content: bytes, name: str, *, pictures: bool = False) -> Verdict | Failure:
         """The verdict on one picture, waited for."""
         try:
-            return self.submit(self.decode(content, name), name, pictures=pictures).result()
+            return self.submit(Question(self.decode(content, name), name, pictures)).result()
         except DataError as error:
             return Failure.of(0, name, error)
 
@@ -80,54 +72,27 @@ class Judge:
 
     def close(self) -> None:
         """Answer what waits, then end."""
-        self._waiting.put(None)
-        self._thread.join()
+        self._together.close()
 
-    def _work(self) -> None:
-        while True:
-            batch, goes_on = self._batch()
-            for pictures in (False, True):
-                chosen = [item for item in batch if item.pictures is pictures]
-                if chosen:
-                    self._answer(chosen, pictures)
-            if not goes_on:
-                return
+    def _verdicts(self, questions: Sequence[Question]) -> list[Verdict | Failure]:
+        answers: dict[int, Verdict | Failure] = {}
+        for pictures in {question.pictures for question in questions}:
+            alike = [index for index, question in enumerate(questions) if question.pictures is pictures]
+            items = self._scorer.score(_manifest([questions[index] for index in alike]), pictures=pictures)
+            answers |= {index: self._verdict(item, questions[index]) for index, item in zip(alike, items, strict=True)}
+        return [answers[index] for index in range(len(questions))]
 
-    def _batch(self) -> tuple[list[_Waiting], bool]:
-        """What waits now, at least one, and whether anything may follow."""
-        batch: list[_Waiting] = []
-        item = self._waiting.get()
-        while item is not None:
-            batch.append(item)
-            if len(batch) == BATCH_SIZE:
-                return batch, True
-            try:
-                item = self._waiting.get_nowait()
-            except queue.Empty:
-                return batch, True
-        return batch, False
-
-    def _answer(self, batch: list[_Waiting], pictures: bool) -> None:
-        try:
-            items = list(self._verdicts(_manifest(batch), pictures))
-        except Exception as error:  # a shortage of memory, a fault of the engine: each who waits must hear of it
-            for waiting in batch:
-                waiting.answer.set_exception(error)
-            return
-        for waiting, item in zip(batch, items, strict=True):
-            if isinstance(item, Verdict):
-                item = replace(item, notes=(*waiting.image.notes, *item.notes))
-            waiting.answer.set_result(item)
-
-    def _verdicts(self, manifest: Manifest, pictures: bool) -> Iterator[Verdict | Failure]:
-        for item in self._scorer.score(manifest, pictures=pictures):
-            yield item if isinstance(item, Failure) else verdict_on(item, self.inspector.calibration_)
+    def _verdict(self, item: Scored | Failure, question: Question) -> Verdict | Failure:
+        if isinstance(item, Failure):
+            return item
+        verdict = verdict_on(item, self.inspector.calibration_)
+        return replace(verdict, notes=(*question.image.notes, *verdict.notes))
 
 
-def _manifest(batch: list[_Waiting]) -> Manifest:
-    arrays = np.empty(len(batch), dtype=object)
-    arrays[:] = [item.image.pixels for item in batch]
-    records = (Record(item.name, UNLABELLED, None, row=row) for row, item in enumerate(batch))
+def _manifest(questions: Sequence[Question]) -> Manifest:
+    arrays = np.empty(len(questions), dtype=object)
+    arrays[:] = [question.image.pixels for question in questions]
+    records = (Record(question.name, UNLABELLED, None, row=row) for row, question in enumerate(questions))
     return Manifest(tuple(records), arrays, name="station")
 
 
