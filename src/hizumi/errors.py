@@ -10,6 +10,7 @@
         ├── DivergedError     a loss became NaN or infinite
         ├── ShortageError     memory ran out
         ├── SaveError         a file could not be written
+        ├── LogError          a station's log could not be read or written
         └── BusyError         a station takes no more pictures now
 
 Each message is one line: what was wrong, where (file, field), and what to do.
@@ -101,6 +102,10 @@ def amount_wanted(error: BaseException) -> str:
 
 class SaveError(RunError, OSError):
     """A file could not be written; what was there before is untouched."""
+
+
+class LogError(RunError):
+    """A station's log could not be read or written; what was to be written is left out as a whole."""
 
 
 class BusyError(RunError):
