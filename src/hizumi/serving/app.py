@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from hizumi.errors import BusyError, HizumiError, LogError, UsageError
+from hizumi.errors import BusyError, DataError, HizumiError, LogError, UsageError
 from hizumi.serving.access import Access
 from hizumi.serving.context import Context, ForbiddenError
 from hizumi.serving.guard import BodyTooLargeError, BodyTooSlowError, Guard, Limits, refusal
@@ -71,6 +71,7 @@ def _answer_errors(app: FastAPI) -> None:
         BodyTooSlowError: lambda _: (408, "the body was not complete in time"),
         ClientDisconnect: lambda _: (400, "the connection ended before the body did"),
         UsageError: lambda error: (400, str(error)),
+        DataError: lambda error: (404, str(error)),  # such as a kept picture that was damaged on the disk
         LogError: lambda error: (503, str(error)),
         HizumiError: lambda error: (400, str(error)),
     }

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hizumi.serving.access import Access, Caller
 from hizumi.serving.signing_in import COOKIE, SIGN_IN, sign_in_page
 
-NO_TOKEN = "this station asks for a token: send it as 'Authorization: Bearer TOKEN', or sign in on its page"
+WHO_ARE_YOU = "this station asks for a token: send it as 'Authorization: Bearer TOKEN', or sign in on its page"
 BODY_SECONDS = 30.0  # for a whole body to come
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -85,7 +85,7 @@ class Guard:
         if caller is None and not (scope["path"] == SIGN_IN and scope["method"] == "POST"):
             if "text/html" in headers.get("accept", ""):
                 return sign_in_page(headers.get("accept-language", ""))
-            return refusal(401, NO_TOKEN, {"WWW-Authenticate": "Bearer"})
+            return refusal(401, WHO_ARE_YOU, {"WWW-Authenticate": "Bearer"})
         scope.setdefault("state", {})["caller"] = caller
         return None
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from types import FrameType
 from typing import Any, final
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -25,19 +26,25 @@ BACKLOG = 2048  # connections that wait to be taken
 
 
 class _Protocol(H11Protocol):
-    """Closes connections on which no request has become complete in time."""
+    """Closes connections on which the head of a request is not complete in time, the first or a later one."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._patience = self.loop.call_later(HEAD_SECONDS, self._lose_patience)
+        self._patience = self._with_patience()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE or not self.conn.trailing_data[0]:
+            self._patience.cancel()
+        elif self._patience.cancelled():  # a later request has begun
+            self._patience = self._with_patience()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._patience.cancel()
         super().connection_lost(exc)
 
-    def _lose_patience(self) -> None:
-        if self.cycle is None:
-            self.transport.close()
+    def _with_patience(self) -> asyncio.TimerHandle:
+        return self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
 
 @final
@@ -71,6 +78,7 @@ async def serve(
     station: Station, *, host: str, port: int, access: Access, limits: Limits, say: Callable[[str], None]
 ) -> None:
     """Answer requests until SIGTERM or Ctrl-C; `say` is told the address. Raises UsageError where it is taken."""
+    station.start()
     listener = _listening(host, port)
     say(f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}")
     config = uvicorn.Config(

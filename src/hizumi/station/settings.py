@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 
 from hizumi.arguments import check_value, options_of, plain
 from hizumi.errors import UsageError
 from hizumi.storage.files import printable
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,7 @@ class Settings:
         return self.name or self.kind
 
 
-AnySettings = TypeVar("AnySettings", bound=Settings)
+AnySettings = TypeVar("AnySettings", bound="DataclassInstance")
 
 
 def settings_from(kind: type[AnySettings], table: Mapping[str, Any], where: str, root: Path = Path()) -> AnySettings:

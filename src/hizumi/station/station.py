@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Self, final
+from typing import Any, Self, final
 
 from hizumi.calibration import Verdict
 from hizumi.data.images import Decoded
@@ -18,14 +18,16 @@ from hizumi.station.events import Event, Events
 from hizumi.station.evidence import Evidence, overlay_of
 from hizumi.station.judging import Judge, Question
 from hizumi.station.keeping import Keeper, Kept, Losses, ToKeep
-from hizumi.station.log import Log, Taken
+from hizumi.station.log import Delivery, Log, Taken
 from hizumi.station.pictures import Pictures
 from hizumi.station.recipe import Recipe
-from hizumi.station.sources.source import Arrival
+from hizumi.station.sinks import sink_from
+from hizumi.station.sources import Arrival, Source, source_from
 from hizumi.station.station_file import StationSettings
 from hizumi.storage.files import printable
 
 LONGEST_NAME = 200  # characters kept of what a picture is called
+BUSY_SECONDS = 0.2  # between attempts of a source to hand over a picture
 
 
 @final
@@ -37,13 +39,16 @@ class Station:
         self.log = log
         self.pictures = pictures
         self.events = Events()
-        self.recipes = {recipe.name: Recipe(recipe, _bundle_in_use(log, recipe.name)) for recipe in settings.recipes}
+        self.recipes = {recipe.name: Recipe(recipe) for recipe in settings.recipes}
+        self.sinks = {sink.name: sink for sink in (sink_from(table, root=settings.root) for table in settings.sinks)}
+        self.sources = [source_from(table, taken_for=log.taken_for, root=settings.root) for table in settings.sources]
         self.evidence = Evidence(pictures, self._judge_of)
         self.losses = Losses()
         self.in_flight = 0
         self.is_closing = False
         self._keeper = Keeper(log, pictures, self._deliveries_for, self.losses)
         self._told: list[Callable[[Entry], None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     def open(cls, settings: StationSettings) -> Self:
@@ -52,8 +57,12 @@ class Station:
         url = settings.database or f"sqlite:///{settings.folder / 'station.sqlite'}"
         return cls(settings, Log.open(url), Pictures(settings.folder / "pictures"))
 
+    def start(self) -> None:
+        """Begin to take what the sources bring."""
+        self._tasks = [asyncio.create_task(self._take_from(source), name=source.name) for source in self.sources]
+
     def recipe(self, name: str | None, part: str = "") -> Recipe:
-        """The recipe of that name, or the one for a part code, or the only one; raises UsageError where there is none."""
+        """The recipe of that name, or the one for a part code, or the only one; raises UsageError without one."""
         if name is not None:
             found = self.recipes.get(name)
             if found is None:
@@ -75,13 +84,7 @@ class Station:
         """
         recipe = self.recipe(arrival.recipe, arrival.part)
         with self._admitted(), recipe.at_work() as judge:
-            started = time.perf_counter()
-            item = await self._judged(arrival, recipe, judge, started)
-            kept = await asyncio.wrap_future(self._keeper.submit(item))
-        for tell in self._told:
-            tell(kept.entry)
-        self.events.tell(Event("inspection", {**entry_record(kept.entry), "kept": kept.is_kept}))
-        return kept
+            return await self._kept(await self._judged(arrival, recipe, judge))
 
     def on_kept(self, tell: Callable[[Entry], None]) -> None:
         """Call this with every inspection from now on."""
@@ -90,6 +93,9 @@ class Station:
     async def close(self) -> None:
         """Take no more pictures, finish those that wait, and end."""
         self.is_closing = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         while self.in_flight:
             await asyncio.sleep(0.01)
         self.events.end()
@@ -119,37 +125,66 @@ class Station:
         finally:
             self.in_flight -= 1
 
-    async def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge, started: float) -> ToKeep:
-        name = printable(arrival.name)[:LONGEST_NAME]
-        outcome, digest = await self._outcome(arrival, judge, name)
-        known = {
-            "recipe": recipe.name,
-            "picture_sha256": digest,
-            "bundle_sha256": judge.sha256,
+    async def _take_from(self, source: Source) -> None:
+        """Judge what a source brings, one picture after another; each is put away once the log has it."""
+        async for arrival in source.arrivals():
+            kept = await self._inspect_patiently(arrival)
+            if kept.is_kept:
+                await source.done(arrival, kept.entry)
+
+    async def _inspect_patiently(self, arrival: Arrival) -> Kept:
+        while True:
+            try:
+                return await self.inspect(arrival)
+            except BusyError:
+                await asyncio.sleep(BUSY_SECONDS)
+            except UsageError as error:  # a picture for which there is no recipe is not lost for that
+                return await self._kept(_unjudged(arrival, str(error), self._known(arrival, "", "")))
+
+    async def _kept(self, item: ToKeep) -> Kept:
+        kept = await asyncio.wrap_future(self._keeper.submit(item))
+        for tell in self._told:
+            tell(kept.entry)
+        self.events.tell(Event("inspection", {**entry_record(kept.entry), "kept": kept.is_kept}))
+        return kept
+
+    async def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge) -> ToKeep:
+        started = time.perf_counter()
+        outcome, digest = await self._outcome(arrival, judge)
+        known = self._known(arrival, recipe.name, judge.sha256, digest)
+        known["latency_ms"] = (time.perf_counter() - started) * 1000
+        if isinstance(outcome, Failure):
+            return _unjudged(arrival, outcome.reason, known)
+        entry = Entry.of(replace(outcome, notes=(*arrival.notes, *outcome.notes)), **known)
+        overlay = overlay_of(outcome, judge.inspector.calibration_) if outcome.anomalous else None
+        return ToKeep(entry, arrival.content, overlay, _taken(arrival, entry))
+
+    def _known(self, arrival: Arrival, recipe: str, bundle_sha256: str, digest: str = "") -> dict[str, Any]:
+        """What an entry says of the picture beside the verdict."""
+        return {
+            "recipe": recipe,
+            "picture_sha256": digest or hashlib.sha256(arrival.content).hexdigest(),
+            "bundle_sha256": bundle_sha256,
             "station": self.settings.name,
             "source": arrival.source,
             "part": printable(arrival.part)[:LONGEST_NAME],
             "view": printable(arrival.view)[:LONGEST_NAME],
-            "latency_ms": (time.perf_counter() - started) * 1000,
         }
-        if isinstance(outcome, Failure):
-            entry = Entry(name=name, anomalous=None, reason=outcome.reason, notes=arrival.notes, **known)
-            overlay = None
-        else:
-            entry = Entry.of(replace(outcome, notes=(*arrival.notes, *outcome.notes)), **known)
-            overlay = overlay_of(outcome, judge.inspector.calibration_) if outcome.anomalous else None
-        taken = None if arrival.key is None else Taken(arrival.source, arrival.key, entry.id)
-        return ToKeep(entry, arrival.content, overlay, taken)
 
-    async def _outcome(self, arrival: Arrival, judge: Judge, name: str) -> tuple[Verdict | Failure, str]:
-        """The verdict, or why there is none; and the hash of the picture."""
+    async def _outcome(self, arrival: Arrival, judge: Judge) -> tuple[Verdict | Failure, str]:
+        """The verdict, or why there is none; and the hash of the picture, "" where it was not computed."""
+        name = _called(arrival)
         if arrival.error:
-            return Failure(0, name, arrival.error), hashlib.sha256(arrival.content).hexdigest()
+            return Failure(0, name, arrival.error), ""
         try:
             image, digest = await asyncio.to_thread(_decoded, judge, arrival.content, name)
         except DataError as error:
-            return Failure.of(0, name, error), hashlib.sha256(arrival.content).hexdigest()
+            return Failure.of(0, name, error), ""
         return await asyncio.wrap_future(judge.submit(Question(image, name))), digest
+
+    def _deliveries_for(self, entry: Entry) -> list[Delivery]:
+        payload = {"event": "inspection", **entry_record(entry)}
+        return [Delivery(name, payload, entry.id) for name, sink in self.sinks.items() if sink.wants(payload)]
 
     def _judge_of(self, entry: Entry) -> Judge | None:
         """The judge that gave a verdict, while it is at work."""
@@ -159,3 +194,16 @@ class Station:
 
 def _decoded(judge: Judge, content: bytes, name: str) -> tuple[Decoded, str]:
     return judge.decode(content, name), hashlib.sha256(content).hexdigest()
+
+
+def _called(arrival: Arrival) -> str:
+    return printable(arrival.name)[:LONGEST_NAME]
+
+
+def _unjudged(arrival: Arrival, reason: str, known: dict[str, Any]) -> ToKeep:
+    entry = Entry(name=_called(arrival), anomalous=None, reason=reason, notes=arrival.notes, **known)
+    return ToKeep(entry, arrival.content, None, _taken(arrival, entry))
+
+
+def _taken(arrival: Arrival, entry: Entry) -> Taken | None:
+    return None if arrival.key is None else Taken(arrival.source, arrival.key, entry.id)

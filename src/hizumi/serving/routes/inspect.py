@@ -43,9 +43,7 @@ CONTENT = {
 @router.post("/inspect", response_model=Inspections, openapi_extra=CONTENT, summary="Judge one or many pictures")
 async def inspect(
     request: Request,
-    recipe: Annotated[
-        str | None, Query(max_length=64, description="Which recipe judges; the only one by default.")
-    ] = None,
+    recipe: Annotated[str | None, Query(max_length=64, description="Which recipe judges; or the only one.")] = None,
     part: Annotated[str, Query(max_length=200, description="The part's code, which may choose the recipe.")] = "",
     view: Annotated[str, Query(max_length=64, description="Which of a part's pictures this is.")] = "",
     name: Annotated[str, Query(max_length=200, description="What a single picture is called in the log.")] = "picture",

@@ -1,7 +1,7 @@
 """`/inspections`: what was inspected, and the pictures that belong to it."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.exceptions import HTTPException
@@ -18,7 +18,9 @@ router = APIRouter()
 Verdict = Literal["normal", "anomalous", "unjudged"]
 KEEP = {"Cache-Control": "private, max-age=31536000, immutable"}
 InspectionId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
-PNG = {200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}}
+PNG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 @router.get("/inspections", response_model=InspectionPage, summary="What was inspected, newest first")
@@ -27,9 +29,7 @@ def inspections(
     recipe: Annotated[str | None, Query(max_length=64)] = None,
     verdict: Verdict | None = None,
     reviewed: bool | None = None,
-    since: Annotated[
-        datetime | None, Query(description="Inspected at that moment or later; UTC where it has no zone.")
-    ] = None,
+    since: Annotated[datetime | None, Query(description="Inspected then or later; UTC without a zone.")] = None,
     until: Annotated[datetime | None, Query(description="Inspected before that moment.")] = None,
     text: Annotated[str | None, Query(max_length=200, description="Occurs in the name, part or recipe.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
@@ -51,7 +51,7 @@ def inspections(
     reviews = station.log.newest_reviews([entry.id for entry in page.entries])
     return InspectionPage(
         inspections=[InspectionRecord(**entry_record(entry)) for entry in page.entries],
-        reviews={id: review_record(review) for id, review in reviews.items()},
+        reviews={key: review_record(review) for key, review in reviews.items()},
         next=page.next,
     )
 
@@ -70,7 +70,7 @@ def picture(
     request: Request,
     id: InspectionId,  # noqa: A002 - it is one
     longest: Annotated[
-        int, Query(ge=16, le=20_000, description="Longest side in pixels; larger ones are shrunk.")
+        int, Query(ge=16, le=20_000, description="Of its longest side, in pixels; larger ones are shrunk.")
     ] = 1600,
 ) -> Response:
     """The picture as it is seen through the bundle's window of pixel values."""
