@@ -9,7 +9,8 @@
     └── RunError              a run failed                               (exit code 1)
         ├── DivergedError     a loss became NaN or infinite
         ├── ShortageError     memory ran out
-        └── SaveError         a file could not be written
+        ├── SaveError         a file could not be written
+        └── LogError          a station's log could not be read or written
 
 Each message is one line: what was wrong, where (file, field), and what to do.
 """
@@ -100,3 +101,7 @@ def amount_wanted(error: BaseException) -> str:
 
 class SaveError(RunError, OSError):
     """A file could not be written; what was there before is untouched."""
+
+
+class LogError(RunError):
+    """A station's log could not be read or written; what was to be written is left out as a whole."""

@@ -28,6 +28,9 @@ class Entry:
         latency_ms: From the picture's arrival to its verdict.
         map_key, normal_key: Where the anomaly map and the expected picture are kept, as content hashes; None: not kept.
         view: Which of several pictures of one part it is, "" where a part has one; `part` is theirs in common.
+        map_peak: The anomaly map's largest value, None where there is no map.
+        sampled: Whether it is of the random audit sample, and has to be reviewed whatever its score.
+        pruned_at: When retention removed its pictures, None while they are kept; the log sets it.
     """
 
     recipe: str
@@ -50,6 +53,9 @@ class Entry:
     latency_ms: float = 0.0
     map_key: str | None = None
     normal_key: str | None = None
+    map_peak: float | None = None
+    sampled: bool = False
+    pruned_at: datetime | None = None
     inspected_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: str = field(default_factory=new_id)
 
@@ -66,5 +72,6 @@ class Entry:
             terms=dict(verdict.terms),
             boxes=verdict.boxes,
             notes=verdict.notes,
+            map_peak=None if verdict.map is None else float(verdict.map.max()),
             **known,  # type: ignore[arg-type]  # checked where it is called
         )

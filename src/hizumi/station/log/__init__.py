@@ -1,0 +1,12 @@
+"""What a station remembers, in SQLite or PostgreSQL."""
+
+from hizumi.station.log.filters import Filter as Filter
+from hizumi.station.log.log import Log as Log
+from hizumi.station.log.records import (
+    Alarm as Alarm,
+    AuditEvent as AuditEvent,
+    Delivery as Delivery,
+    Page as Page,
+    Review as Review,
+    Taken as Taken,
+)

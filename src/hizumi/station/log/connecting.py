@@ -1,0 +1,98 @@
+"""Connections to SQLite and PostgreSQL, and what goes wrong with them in one line."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError, StatementError
+
+from hizumi.errors import LogError, UsageError
+from hizumi.storage.files import printable
+
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+REASONS = (
+    (("locked",), "another program keeps it locked; end that one, or wait"),
+    (("disk is full", "no space left", "disk full"), "the disk is full; free some space"),
+    (("readonly", "read-only"), "it may only be read; give the station the right to write it"),
+    (("malformed", "not a database"), "it is damaged, or no database; restore a copy"),
+    (("unable to open",), "it cannot be opened; the folder must exist and be writable"),
+    (("disk i/o error",), "the disk could not be read or written; look after the disk"),
+)
+"""What databases say, in any case, and how to say it with what to do."""
+
+
+def parsed(url: str) -> URL:
+    """The URL of a log; raises UsageError for one that is not of SQLite or PostgreSQL, without showing a password."""
+    try:
+        found = make_url(url)
+    except ArgumentError as error:
+        raise UsageError("the log's URL is none; sqlite:///station.db and postgresql://host/name are") from error
+    if found.get_backend_name() not in DRIVERS:
+        raise UsageError(f"the log cannot lie in {printable(found.get_backend_name())}; SQLite and PostgreSQL can")
+    return found.set(drivername=DRIVERS[found.get_backend_name()])
+
+
+def connected(url: URL, patience_seconds: float) -> Engine:
+    """An engine that waits so long for locks."""
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": patience_seconds, "check_same_thread": False})
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+        return engine
+    options = f"-c lock_timeout={int(patience_seconds * 1000)}"
+    arguments = {"connect_timeout": max(2, int(patience_seconds)), "options": options}
+    try:
+        return create_engine(url, connect_args=arguments, pool_pre_ping=True)
+    except ImportError as error:
+        raise UsageError("a log in PostgreSQL needs one more package: pip install 'hizumi[postgresql]'") from error
+
+
+def use_write_ahead_log(engine: Engine, patience_seconds: float) -> None:
+    """Let SQLite's readers and its one writer not wait for each other; the file remembers it."""
+    give_up_at = time.monotonic() + patience_seconds
+    while True:  # while others do the same, SQLite answers at once that it is locked, without waiting
+        try:
+            with engine.connect() as connection:
+                connection.connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except Exception as error:
+            if "locked" not in str(error) or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.02)
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Raise LogError in one line, without a path, for whatever a database raises inside."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise LogError(f"the log could not be {doing}: {_reason(error)}") from error
+
+
+def _prepare(connection: Any, record: object) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin` says, not where sqlite3 thinks best
+    connection.execute("PRAGMA foreign_keys=ON")
+    # NORMAL would lose the last verdicts when the power goes, although they have been given.
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _begin(connection: Connection) -> None:
+    # A reader that became a writer later would fail at once where another one has written in between.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    original = error.orig if isinstance(error, StatementError) else None
+    said = str(original or error).strip()
+    lines = said.splitlines() or [type(error).__name__]
+    for marks, words in REASONS:
+        if any(mark in said.lower() for mark in marks):
+            return words
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error, OperationalError)):
+        return "the database does not answer; look whether it runs"
+    return printable(lines[0])[:200]

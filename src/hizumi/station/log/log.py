@@ -1,0 +1,284 @@
+"""The log: every inspection, what people said of it, and what is still to be told to others."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any, Self, TypeVar, Unpack
+
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hizumi.errors import UsageError
+from hizumi.station.entry import Entry
+from hizumi.station.log import tables
+from hizumi.station.log.connecting import connected, explained, parsed, use_write_ahead_log
+from hizumi.station.log.filters import Filter, conditions, newest_reviews
+from hizumi.station.log.migrating import migrate
+from hizumi.station.log.records import Alarm, AuditEvent, Delivery, Page, Review, Taken, now
+from hizumi.station.log.rows import entry_of_row, row_of
+
+PATIENCE_SECONDS = 10.0
+
+Record = TypeVar("Record", AuditEvent, Delivery, Alarm)
+
+
+class Log:
+    """A database that several threads and stations may use at once; each method is one transaction.
+
+    All methods raise LogError in one line, and leave the database as it was, where it is locked, full or gone.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writer = engine.execution_options(writes=True)
+
+    @classmethod
+    def open(cls, url: str, *, patience_seconds: float = PATIENCE_SECONDS) -> Self:
+        """Open "sqlite:///station.db" or "postgresql://host/name", and bring its tables to the newest version.
+
+        `patience_seconds` is how long to wait for others' locks. Raises UsageError for another kind of URL, and
+        LogError for a log that cannot be opened or was written by a newer version.
+        """
+        place = parsed(url)
+        engine = connected(place, patience_seconds)
+        try:
+            with explained("opened"):
+                if place.get_backend_name() == "sqlite":
+                    use_write_ahead_log(engine, patience_seconds)
+                migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def add(
+        self, entries: Sequence[Entry], deliveries: Sequence[Delivery] = (), taken: Sequence[Taken] = ()
+    ) -> tuple[str, ...]:
+        """Keep inspections, with what is to be delivered of them and the files that they were made of; all or nothing.
+
+        Gives the ids of those that are new. An id that the log has is passed over, and so is an inspection whose file
+        was taken for another one, with its deliveries.
+        """
+        with self._writing() as connection:
+            doubled = {file.inspection_id for file in taken if not _take(connection, file)}
+            rows = [row_of(entry) for entry in entries if entry.id not in doubled]
+            added = _insert(connection, tables.inspections, rows)
+            passed_over = {entry.id for entry in entries} - added
+            messages = [asdict(message) for message in deliveries if message.inspection_id not in passed_over]
+            _insert(connection, tables.deliveries, messages)
+        return tuple(entry.id for entry in entries if entry.id in added)
+
+    def entry(self, id: str) -> Entry | None:  # noqa: A002 - it is one
+        """An inspection, None where the log has none of that id."""
+        rows = self._rows(select(tables.inspections).where(tables.inspections.c.id == id))
+        return entry_of_row(rows[0]) if rows else None
+
+    def find(self, *, limit: int = 50, before: str | None = None, **filters: Unpack[Filter]) -> Page:
+        """Some inspections, newest first, at most `limit`; `before` is the `next` of the page before."""
+        if limit < 1:
+            raise UsageError(f"a page of {limit} inspections was asked for; ask for 1 or more")
+        own = tables.inspections.c.id
+        query = select(tables.inspections).where(*conditions(filters)).order_by(own.desc()).limit(limit + 1)
+        if before is not None:
+            query = query.where(own < before)
+        found = [entry_of_row(row) for row in self._rows(query)]
+        return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+    def every(self, *, chunk: int = 1000, **filters: Unpack[Filter]) -> Iterator[Entry]:
+        """All inspections, newest first, of which `chunk` lie in memory at a time."""
+        before: str | None = None
+        while True:
+            page = self.find(limit=chunk, before=before, **filters)
+            yield from page.entries
+            if page.next is None:
+                return
+            before = page.next
+
+    def count(self, **filters: Unpack[Filter]) -> int:
+        """How many inspections there are."""
+        with self._reading() as connection:
+            query = select(func.count()).select_from(tables.inspections).where(*conditions(filters))
+            return connection.execute(query).scalar_one()
+
+    def review(self, review: Review) -> None:
+        """Append a person's word; raises UsageError where there is no such inspection."""
+        with self._writing() as connection:
+            known = select(tables.inspections.c.id).where(tables.inspections.c.id == review.inspection_id)
+            if connection.execute(known).first() is None:
+                raise UsageError("there is no such inspection in the log; look its id up there")
+            connection.execute(tables.reviews.insert(), asdict(review))
+
+    def reviews(self, id: str) -> tuple[Review, ...]:  # noqa: A002 - it is one
+        """All that was said of an inspection, the newest, which counts, last."""
+        query = select(tables.reviews).where(tables.reviews.c.inspection_id == id).order_by(tables.reviews.c.number)
+        return tuple(_review_of(row) for row in self._rows(query))
+
+    def newest_reviews(self, ids: Sequence[str]) -> dict[str, Review]:
+        """The word that counts on each of these inspections, where there is one that was not taken back."""
+        rows = tables.reviews.c
+        newest = newest_reviews().where(rows.inspection_id.in_(ids))
+        query = select(tables.reviews).where(rows.number.in_(newest), rows.label.is_not(None))
+        return {row["inspection_id"]: _review_of(row) for row in self._rows(query)}
+
+    def note(self, event: AuditEvent) -> None:
+        """Append to the audit trail."""
+        with self._writing() as connection:
+            connection.execute(tables.audit.insert(), asdict(event))
+
+    def audit(
+        self, *, since: datetime | None = None, until: datetime | None = None, what: str | None = None, limit: int = 100
+    ) -> tuple[AuditEvent, ...]:
+        """The newest events of the audit trail, the newest first; `since` is included, `until` is not."""
+        rows = tables.audit.c
+        query = select(tables.audit).where(*_between(rows.happened_at, since, until))
+        query = query if what is None else query.where(rows.what == what)
+        query = query.order_by(rows.number.desc()).limit(limit)
+        return tuple(_record(AuditEvent, row) for row in self._rows(query))
+
+    def due(self, sink: str, now: datetime, limit: int = 100) -> tuple[Delivery, ...]:
+        """Messages that a sink has to deliver by now, the oldest first."""
+        rows = tables.deliveries.c
+        waiting = (rows.sink == sink, rows.abandoned_at.is_(None), rows.retry_at <= now)
+        query = select(tables.deliveries).where(*waiting).order_by(rows.made_at, rows.id).limit(limit)
+        return tuple(_record(Delivery, row) for row in self._rows(query))
+
+    def backlog(self) -> dict[str, tuple[int, int]]:
+        """For each sink that has any: how many messages wait, and how many were abandoned."""
+        rows = tables.deliveries.c
+        abandoned = func.count(rows.abandoned_at)
+        query = select(rows.sink, func.count() - abandoned, abandoned).group_by(rows.sink)
+        with self._reading() as connection:
+            return {sink: (waiting, lost) for sink, waiting, lost in connection.execute(query)}
+
+    def send(self, messages: Sequence[Delivery]) -> None:
+        """Keep messages that are about no inspection until they are delivered."""
+        self.add((), messages)
+
+    def delivered(self, ids: Sequence[str]) -> None:
+        """Forget messages that have been delivered."""
+        with self._writing() as connection:
+            connection.execute(tables.deliveries.delete().where(tables.deliveries.c.id.in_(ids)))
+
+    def failed(self, id: str, error: str, retry_at: datetime) -> None:  # noqa: A002 - it is one
+        """Count a failed attempt, and say when to try again."""
+        self._attempted(id, error=error, retry_at=retry_at)
+
+    def abandoned(self, id: str, error: str) -> None:  # noqa: A002 - it is one
+        """Count the last attempt of a message that is kept, but will not be tried again."""
+        self._attempted(id, error=error, abandoned_at=now())
+
+    def take(self, source: str, key: str, inspection_id: str) -> bool:
+        """Take a file for an inspection; False where it was taken for another one."""
+        with self._writing() as connection:
+            return _take(connection, Taken(source, key, inspection_id))
+
+    def taken_for(self, source: str, key: str) -> str | None:
+        """The id of the inspection that a file was taken for, None where it was not."""
+        rows = tables.taken.c
+        query = select(rows.inspection_id).where(rows.source == source, rows.key == _hashed(key))
+        with self._reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Keep a drift alarm; an id that the log has is passed over."""
+        with self._writing() as connection:
+            _insert(connection, tables.alarms, [asdict(alarm)])
+
+    def alarms(
+        self, *, acknowledged: bool | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> tuple[Alarm, ...]:
+        """Drift alarms, the newest first."""
+        rows = tables.alarms.c
+        query = select(tables.alarms).where(*_between(rows.raised_at, since, until))
+        query = query.order_by(rows.raised_at.desc(), rows.id.desc())
+        if acknowledged is not None:
+            query = query.where(rows.acknowledged_at.is_not(None) == acknowledged)
+        return tuple(_record(Alarm, row) for row in self._rows(query))
+
+    def acknowledge(self, alarm_id: str, who: str, note: str = "") -> bool:
+        """Say that somebody has seen an alarm; False where there is none, or it was acknowledged before."""
+        values = {"acknowledged_at": now(), "acknowledged_by": who, "note": note}
+        waiting = (tables.alarms.c.id == alarm_id, tables.alarms.c.acknowledged_at.is_(None))
+        with self._writing() as connection:
+            return connection.execute(update(tables.alarms).where(*waiting).values(values)).rowcount > 0
+
+    def state(self, key: str) -> Any:
+        """What was kept under a key; None where nothing was."""
+        with self._reading() as connection:
+            query = select(tables.states.c.value).where(tables.states.c.key == key)
+            return connection.execute(query).scalar_one_or_none()
+
+    def keep_state(self, key: str, value: Any) -> None:
+        """Keep a value of JSON under a key, in place of what was there."""
+        with self._writing() as connection:
+            insert = _dialect(connection).insert(tables.states).values(key=key, value=value)
+            replaced = {"value": insert.excluded.value}
+            connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_=replaced))
+
+    def _attempted(self, id: str, **values: Any) -> None:  # noqa: A002 - it is one
+        query = update(tables.deliveries).where(tables.deliveries.c.id == id)
+        with self._writing() as connection:
+            connection.execute(query.values(attempts=tables.deliveries.c.attempts + 1, **values))
+
+    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with explained("read"), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with explained("written"), self._writer.begin() as connection:
+            yield connection
+
+
+def _dialect(connection: Connection) -> Any:
+    return postgresql if connection.dialect.name == "postgresql" else sqlite
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Pass over what is there, and give the ids of the others."""
+    if not rows:
+        return set()
+    statement = _dialect(connection).insert(table).on_conflict_do_nothing().returning(table.c.id)
+    return set(connection.execute(statement, list(rows)).scalars())
+
+
+def _take(connection: Connection, file: Taken) -> bool:
+    rows, key = tables.taken.c, _hashed(file.key)
+    values = {"source": file.source, "key": key, "inspection_id": file.inspection_id}
+    connection.execute(_dialect(connection).insert(tables.taken).values(values).on_conflict_do_nothing())
+    query = select(rows.inspection_id).where(rows.source == file.source, rows.key == key)
+    return connection.execute(query).scalar_one() == file.inspection_id
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+
+
+def _between(
+    column: ColumnElement[datetime], since: datetime | None, until: datetime | None
+) -> list[ColumnElement[bool]]:
+    """From `since`, which is included, to `until`, which is not."""
+    after = [] if since is None else [column >= since]
+    return after if until is None else [*after, column < until]
+
+
+def _record(kind: type[Record], row: Mapping[str, Any]) -> Record:
+    return kind(**{field.name: row[field.name] for field in fields(kind)})
+
+
+def _review_of(row: Mapping[str, Any]) -> Review:
+    values = {field.name: row[field.name] for field in fields(Review)}
+    if row["regions"] is not None:
+        values["regions"] = tuple(tuple(tuple(corner) for corner in region) for region in row["regions"])
+    return Review(**values)

@@ -1,0 +1,79 @@
+"""Logs in SQLite and in a PostgreSQL that is started for the tests."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hizumi.station.log import Log
+
+OWNER = "nobody"  # PostgreSQL refuses to run as root
+
+
+def programs() -> Path | None:
+    """Where PostgreSQL's programs lie; Debian keeps them out of the path."""
+    found = [Path(path).parent for path in [shutil.which("initdb")] if path]
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in found if (folder / "initdb").exists()), None)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """URL of a server, without a database; it listens on a socket in a temporary folder and on no port."""
+    pytest.importorskip("psycopg", reason="PostgreSQL is not tested: pip install 'hizumi[postgresql]'")
+    folder = programs()
+    if folder is None:
+        pytest.skip("PostgreSQL is not tested: apt-get install postgresql")
+    place = Path(tempfile.mkdtemp(prefix="hizumi-pg-"))
+    owner = pwd.getpwnam(OWNER) if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+    os.chown(place, owner.pw_uid, owner.pw_gid)
+
+    def call(*command: str | Path) -> None:
+        who = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
+        subprocess.run(command, check=True, cwd=place, stdout=subprocess.DEVNULL, **who)
+
+    try:
+        call(folder / "initdb", "-D", place / "data", "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
+        options = f"-k {place} -c listen_addresses= -c fsync=off"
+        call(folder / "pg_ctl", "-D", place / "data", "-l", place / "server.log", "-o", options, "-w", "start")
+        try:
+            yield f"postgresql://tester@/{{}}?host={place}"
+        finally:
+            call(folder / "pg_ctl", "-D", place / "data", "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(place)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'station.db'}"
+    import psycopg
+
+    server, name = request.getfixturevalue("postgresql"), f"log_{uuid.uuid4().hex}"
+    with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+    return server.format(name)
+
+
+@pytest.fixture
+def log(url: str) -> Iterator[Log]:
+    """An empty log of either kind."""
+    opened = Log.open(url, patience_seconds=5)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def lite(tmp_path: Path) -> Iterator[Log]:
+    """An empty log in SQLite, for what databases have no part in."""
+    opened = Log.open(f"sqlite:///{tmp_path / 'lite.db'}", patience_seconds=5)
+    yield opened
+    opened.close()

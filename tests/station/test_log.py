@@ -1,0 +1,324 @@
+"""The log keeps what it is given, on SQLite and on PostgreSQL."""
+
+import dataclasses
+import itertools
+import json
+import multiprocessing
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from hizumi.errors import LogError, UsageError
+from hizumi.station.entry_record import entry_of, entry_record
+from hizumi.station.log import Alarm, AuditEvent, Delivery, Log, Review, Taken
+from tests.station.entries import START, entry, rich_entry
+
+
+def stored(name: str) -> str:
+    return name.replace("\udcff", "\\xff").replace("\0", "\\x00")
+
+
+def test_an_inspection_comes_back_as_it_was_given(log: Log) -> None:
+    given = rich_entry()
+    assert all(getattr(given, field.name) is not None for field in dataclasses.fields(given))
+    assert log.add([given, entry(1)]) == (given.id, entry(1).id)
+    assert log.entry(given.id) == dataclasses.replace(given, name=stored(given.name))
+    assert log.entry(entry(1).id) == entry(1)
+    assert log.entry("f" * 32) is None
+
+
+def test_the_record_of_an_inspection_is_json_and_comes_back() -> None:
+    given = dataclasses.replace(rich_entry(), score=2.0, terms={"a": 1.0}, boxes=rich_entry().boxes[:1])
+    text = json.dumps(entry_record(given), allow_nan=False).encode("utf-8")
+    again = entry_of(json.loads(text))
+    escaped = tuple(note.replace("\udc80", "\\x80") for note in given.notes)
+    assert again == dataclasses.replace(given, name=given.name.replace("\udcff", "\\xff"), notes=escaped)
+    assert entry_record(rich_entry())["score"] is None
+
+
+def test_times_are_of_any_zone_and_never_of_none(log: Log) -> None:
+    tokyo = timezone(timedelta(hours=9))
+    moment = datetime(2026, 3, 2, 15, 0, 0, 123456, tzinfo=tokyo)
+    log.add([entry(1, inspected_at=moment)])
+    found = log.entry(entry(1).id)
+    assert found is not None
+    assert (found.inspected_at, found.inspected_at.tzinfo) == (moment, UTC)
+    with pytest.raises(LogError, match="no zone"):
+        log.add([entry(2), entry(3, inspected_at=moment.replace(tzinfo=None))])
+    with pytest.raises(LogError, match="NaN"):
+        log.add([entry(2), entry(3, score=float("nan"))])
+    assert log.count() == 1, "the good ones of a refused transaction were kept"
+
+
+def test_a_repeated_id_changes_nothing(log: Log) -> None:
+    log.add([entry(1)])
+    assert log.add([entry(1, score=9.0), entry(2)]) == (entry(2).id,)
+    assert log.entry(entry(1).id) == entry(1)
+
+
+def test_each_filter_finds_what_brute_force_finds(log: Log) -> None:
+    labels = ["good", "defect", "unsure", None]
+    entries = [
+        entry(
+            number,
+            recipe=["bracket", "Lid%_"][number % 2],
+            anomalous=[True, False, None][number % 3],
+            sampled=number % 5 == 0,
+            part=f"P{number % 4}",
+            bundle_sha256=["a" * 64, "b" * 64][number // 7 % 2],
+        )
+        for number in range(24)
+    ]
+    log.add(entries)
+    newest = {}
+    for number, label in zip([0, 3, 3, 5, 5, 6, 8, 13], itertools.cycle(labels), strict=False):
+        log.review(Review(entries[number].id, label, "ann"))  # type: ignore[arg-type]
+        newest[entries[number].id] = label
+    since, until = START + timedelta(minutes=4), START + timedelta(minutes=19)
+    for filters, keeps in [
+        ({"recipe": "bracket"}, lambda e: e.recipe == "bracket"),
+        ({"part": "P2"}, lambda e: e.part == "P2"),
+        ({"bundles": ("a" * 64,)}, lambda e: e.bundle_sha256[0] == "a"),
+        ({"anomalous": True}, lambda e: e.anomalous is True),
+        ({"anomalous": False}, lambda e: e.anomalous is False),
+        ({"judged": False}, lambda e: e.anomalous is None),
+        ({"judged": True, "sampled": True}, lambda e: e.anomalous is not None and e.sampled),
+        ({"reviewed": True}, lambda e: newest.get(e.id) is not None),
+        ({"reviewed": False}, lambda e: newest.get(e.id) is None),
+        ({"label": "good"}, lambda e: newest.get(e.id) == "good"),
+        ({"since": since, "until": until}, lambda e: since <= e.inspected_at < until),
+        ({"text": "lid%"}, lambda e: "lid%" in e.recipe.lower()),
+        ({"text": "-001"}, lambda e: "-001" in e.name),
+        ({"text": "\udcff"}, lambda e: False),
+        ({"recipe": None, "kept": True}, lambda e: True),
+        ({}, lambda e: True),
+    ]:
+        expected = [each for each in reversed(entries) if keeps(each)]
+        assert list(log.find(limit=100, **filters).entries) == expected, filters
+        assert list(log.every(chunk=4, **filters)) == expected
+        assert log.count(**filters) == len(expected)
+    assert set(newest.values()) == set(labels)
+    with pytest.raises(UsageError, match="colour"):
+        log.count(colour="red")  # type: ignore[call-arg]
+
+
+def test_pages_neither_repeat_nor_leave_out_while_new_ones_come(log: Log) -> None:
+    log.add([entry(number) for number in range(10, 20)])
+    first = log.find(limit=4)
+    log.add([entry(number) for number in range(20, 25)])
+    second = log.find(limit=4, before=first.next)
+    third = log.find(limit=4, before=second.next)
+    assert [each.id for page in (first, second, third) for each in page.entries] == [
+        entry(number).id for number in range(19, 9, -1)
+    ]
+    assert third.next is None
+    assert log.find(limit=10, before=entry(20).id).next is None
+
+
+def test_reviews_are_appended_and_the_newest_counts(log: Log) -> None:
+    log.add([entry(1), entry(2)])
+    triangle = ((0.0, 0.0), (4.5, 0.0), (0.0, 3.0))
+    words = [
+        Review(entry(1).id, "defect", "ann", "scratch", "seen \udc80", (triangle, triangle)),
+        Review(entry(1).id, "good", "bob"),
+    ]
+    for each in words:
+        log.review(each)
+    assert log.reviews(entry(1).id) == (dataclasses.replace(words[0], note="seen \\x80"), words[1])
+    assert log.newest_reviews([entry(1).id, entry(2).id]) == {entry(1).id: words[1]}
+    log.review(Review(entry(1).id, None, "bob"))
+    assert log.newest_reviews([entry(1).id]) == {}
+    assert len(log.reviews(entry(1).id)) == 3
+    with pytest.raises(UsageError, match="no such inspection"):
+        log.review(Review("f" * 32, "good", "ann"))
+
+
+def test_the_audit_trail_gives_back_what_was_noted(log: Log) -> None:
+    events = [
+        AuditEvent("ann", ["reload", "undo"][n % 2], "why", {"n": n}, START + timedelta(hours=n)) for n in range(5)
+    ]
+    for event in events:
+        log.note(event)
+    assert log.audit() == tuple(reversed(events))
+    assert log.audit(since=events[1].happened_at, until=events[4].happened_at, what="reload") == (events[2],)
+    assert log.audit(limit=2) == (events[4], events[3])
+
+
+def test_messages_wait_until_they_are_delivered_or_abandoned(log: Log) -> None:
+    messages = [
+        Delivery(sink, {"n": n}, entry(n).id, START, retry_at=START + timedelta(minutes=n), id=f"{sink}{n}")
+        for sink in ("hook", "mqtt")
+        for n in range(3)
+    ]
+    log.add([entry(n) for n in range(3)], messages)
+    assert log.due("hook", START + timedelta(minutes=1)) == tuple(messages[:2])
+    assert log.due("hook", START + timedelta(minutes=9), limit=1) == (messages[0],)
+    log.failed("hook0", "refused", START + timedelta(minutes=5))
+    waiting = dataclasses.replace(messages[0], attempts=1, error="refused", retry_at=START + timedelta(minutes=5))
+    assert log.due("hook", START + timedelta(minutes=9)) == (waiting, messages[1], messages[2])
+    log.delivered(["hook1", "hook2"])
+    log.abandoned("hook0", "gone")
+    assert log.due("hook", START + timedelta(days=9)) == ()
+    assert log.backlog() == {"hook": (0, 1), "mqtt": (3, 0)}
+
+
+def test_a_file_is_taken_once_and_its_second_inspection_is_passed_over(log: Log) -> None:
+    key = "in/\udcff" + "long" * 2000
+    first, second = entry(1), entry(2)
+    log.add([first], [Delivery("hook", {}, first.id)], [Taken("folder", key, first.id)])
+    added = log.add([second, entry(3)], [Delivery("hook", {}, second.id)], [Taken("folder", key, second.id)])
+    assert added == (entry(3).id,)
+    assert log.entry(second.id) is None
+    assert log.backlog() == {"hook": (1, 0)}
+    assert (log.taken_for("folder", key), log.taken_for("other", key)) == (first.id, None)
+    assert log.take("folder", key, first.id)
+    assert not log.take("folder", key, second.id)
+    assert log.take("other", key, second.id)
+
+
+def test_alarms_and_states_survive(log: Log, url: str) -> None:
+    alarms = [Alarm("bracket", "the lamp", {"chart": "level"}, START + timedelta(hours=n), id=str(n)) for n in range(3)]
+    for alarm in alarms:
+        log.alarm(alarm)
+    assert log.acknowledge("1", "ann", "lamp changed")
+    assert not log.acknowledge("1", "bob")
+    assert not log.acknowledge("9", "bob")
+    log.keep_state("watch", {"n": 1})
+    log.keep_state("watch", {"n": [2, None]})
+    again = Log.open(url)
+    try:
+        assert again.state("watch") == {"n": [2, None]}
+        assert again.state("other") is None
+        assert again.alarms(acknowledged=False) == (alarms[2], alarms[0])
+        (seen,) = again.alarms(acknowledged=True)
+        assert (seen.acknowledged_by, seen.note, seen.words) == ("ann", "lamp changed", "the lamp")
+        assert again.alarms(since=alarms[1].raised_at, until=alarms[2].raised_at) == (seen,)
+    finally:
+        again.close()
+
+
+def test_no_other_database_is_opened() -> None:
+    with pytest.raises(UsageError, match="mysql"):
+        Log.open("mysql://ann:secret@host/name")
+    with pytest.raises(UsageError) as caught:
+        Log.open("postgresql//ann:secret@host/name")
+    assert "secret" not in str(caught.value)
+
+
+def write(url: str, writer: int, rows: int) -> None:
+    log = Log.open(url, patience_seconds=60)
+    for row in range(rows):
+        log.add([entry(writer * 100_000 + row)], [Delivery("hook", {"row": row}, entry(writer * 100_000 + row).id)])
+    log.close()
+
+
+@pytest.mark.parametrize("rows", [25, pytest.param(1000, marks=pytest.mark.hard)])
+def test_six_writers_lose_nothing(url: str, rows: int) -> None:
+    """All of them begin with an empty file, and so with the migration."""
+    processes = [multiprocessing.get_context("spawn").Process(target=write, args=(url, n, rows)) for n in range(6)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 6
+    log = Log.open(url)
+    try:
+        assert {each.id for each in log.every()} == {entry(n * 100_000 + r).id for n in range(6) for r in range(rows)}
+        assert log.backlog() == {"hook": (6 * rows, 0)}
+    finally:
+        log.close()
+
+
+def test_a_locked_database_is_an_error_in_one_line_and_nothing_is_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "secret folder" / "station.db"
+    path.parent.mkdir()
+    log = Log.open(f"sqlite:///{path}", patience_seconds=0.2)
+    log.add([entry(1)])
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LogError, match=r"^the log could not be written: another program keeps it locked") as caught:
+        log.add([entry(2)], [Delivery("hook", {}, entry(2).id)])
+    assert "secret" not in str(caught.value)
+    assert log.count() == 1, "readers do not wait for writers"
+    other.execute("ROLLBACK")
+    other.close()
+    assert log.add([entry(2)]) == (entry(2).id,)
+    log.close()
+
+
+FULL = """
+import resource, sys
+from hizumi.errors import LogError
+from hizumi.station.log import Log
+from tests.station.entries import entry
+log = Log.open(sys.argv[1], patience_seconds=1)
+log.add([entry(1)])
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+kept = 1
+try:
+    for first in range(2, 100_000, 50):
+        log.add([entry(n, rule="x" * 100) for n in range(first, first + 50)])
+        kept += 50
+except LogError as error:
+    print(error)
+print(kept, log.count())
+"""
+
+
+def test_a_full_disk_is_an_error_in_one_line_and_nothing_is_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "station.db"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, f"sqlite:///{path}"], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == 0, done.stderr
+    said, counts = done.stdout.splitlines()
+    assert re.match(r"the log could not be written: .*disk", said), said
+    kept, counted = map(int, counts.split())
+    assert kept == counted > 1
+    log = Log.open(f"sqlite:///{path}")
+    assert log.count() == kept
+    log.close()
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.hard)])
+def test_a_killed_writer_leaves_the_log_whole(tmp_path: Path, kills: int) -> None:
+    """Each inspection goes with its delivery and its file; after a kill none of the three may be there alone."""
+    path = tmp_path / "station.db"
+    code = (
+        "import sys, itertools; from hizumi.station.log import *; from tests.station.entries import entry\n"
+        "log = Log.open(sys.argv[1])\n"
+        "for n in itertools.count(int(sys.argv[2])):\n"
+        "    e = entry(n); log.add([e], [Delivery('hook', {}, e.id)], [Taken('folder', str(n), e.id)])\n"
+        "    print(n, flush=True)\n"
+    )
+    for kill in range(kills):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, f"sqlite:///{path}", str(kill * 1_000_000)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        assert process.stdout is not None
+        answered = [int(process.stdout.readline()) for _ in range(3 + kill % 5)]
+        time.sleep(0.003 * kill)
+        os.kill(process.pid, signal.SIGKILL)
+        answered += map(int, process.stdout.read().split())
+        process.stdout.close()
+        process.wait()
+        log = Log.open(f"sqlite:///{path}")
+        kept = {each.id for each in log.every()}
+        assert {entry(n).id for n in answered} <= kept, "an answered verdict was lost"
+        assert log.backlog()["hook"][0] == len(kept)
+        log.close()
+        with sqlite3.connect(path) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert {row[0] for row in connection.execute("SELECT inspection_id FROM taken")} == kept
+        connection.close()
