@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 from urllib.parse import urlsplit
+
+from annotated_types import Interval
 
 from hizumi.arguments import check_value, options_of, plain
 from hizumi.errors import UsageError
@@ -32,6 +34,7 @@ class Settings:
         return self.name or self.kind
 
 
+Port = Annotated[int, Interval(ge=1, le=65535)]
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
