@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hizumi.errors import RunError
-from hizumi.station import outbox
+from hizumi.station import backing_off, outbox
 from hizumi.station.log import Delivery, Log
 from hizumi.station.outbox import Outbox
 from hizumi.station.sinks import DeliveryError, Payload, Sink, sink_from
@@ -28,7 +28,7 @@ LONGEST_SECONDS = 20.0
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(backing_off, "FIRST_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(outbox, "LONGEST_PAUSE_SECONDS", 0.2)
     monkeypatch.setattr(outbox, "LONGEST_REST_SECONDS", 0.2)
     monkeypatch.setattr(outbox, "IDLE_SECONDS", 0.05)

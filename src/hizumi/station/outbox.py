@@ -5,7 +5,6 @@ outage loses it. One that was delivered just before a crash is delivered again, 
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from hizumi.errors import HizumiError
+from hizumi.station.backing_off import FIRST_PAUSE_SECONDS, back_off
 from hizumi.station.log import AuditEvent, Delivery, Log
 from hizumi.station.sinks.sink import Beating, DeliveryError, Sink
 
-FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0  # of a receiver that does not answer
 LONGEST_REST_SECONDS = 3600.0  # of one message that a receiver refuses while it takes others
 LONGEST_DELIVERY_SECONDS = 60.0
@@ -25,12 +24,6 @@ ROUND = 100  # messages that are fetched at once
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-
-
-def back_off(failures: int, longest_seconds: float) -> float:
-    """Seconds to wait after so many failures in a row: drawn evenly from 0 to a limit that doubles each time."""
-    limit = min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 30), longest_seconds)
-    return random.uniform(0, limit)  # noqa: S311 - spreads load, hides nothing
 
 
 class Outbox:
