@@ -57,7 +57,8 @@ class ReplaySource(Source):
             paths = await asyncio.to_thread(self._listed)
             for path in paths:
                 await asyncio.sleep(due - time.monotonic())
-                due = max(due, time.monotonic() - seconds) + seconds  # time lost to a slow station is not made up for
+                now = time.monotonic()
+                due = (due if now - due < seconds else now) + seconds  # time lost to a slow station is not made up for
                 yield await asyncio.to_thread(self._arrival, path)
             if not self.settings.loop:
                 return
