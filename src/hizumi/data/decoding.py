@@ -1,5 +1,6 @@
 """Decode image files of the listed formats, at full depth, with a note on everything converted or dropped."""
 
+import io
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -67,19 +68,32 @@ def decode(
     """
     name = printable(path) if name is None else name
     with _readable(path, name) as file:
-        is_tiff = file.read(4) in tiff.MAGIC
-        file.seek(0)
-        if not is_tiff:
-            return _decode_pillow(file, name, pixel_limit, filling)
-        try:
-            return tiff.decode_tiff(file, name, pixel_limit, filling)
-        except tiff.CodecMissingError:
-            pass
-        except ModuleNotFoundError:
-            _refuse_all_but_plain_tiff(file, name)
-        file.seek(0)
-        with silent_libraries():
-            return _decode_pillow(file, name, pixel_limit, filling)
+        return _decoded(file, name, pixel_limit, filling)
+
+
+def decode_content(
+    content: bytes, *, name: str, pixel_limit: int = PIXEL_LIMIT, filling: Filling | None = None
+) -> Decoded:
+    """As `decode`, of the content of an image file, whose name need not say what kind it is."""
+    with _explained(name), io.BytesIO(content) as file:
+        _refuse_empty(file, name)
+        return _decoded(file, name, pixel_limit, filling)
+
+
+def _decoded(file: BinaryIO, name: str, pixel_limit: int, filling: Filling | None) -> Decoded:
+    is_tiff = file.read(4) in tiff.MAGIC
+    file.seek(0)
+    if not is_tiff:
+        return _decode_pillow(file, name, pixel_limit, filling)
+    try:
+        return tiff.decode_tiff(file, name, pixel_limit, filling)
+    except tiff.CodecMissingError:
+        pass
+    except ModuleNotFoundError:
+        _refuse_all_but_plain_tiff(file, name)
+    file.seek(0)
+    with silent_libraries():
+        return _decode_pillow(file, name, pixel_limit, filling)
 
 
 @contextmanager
@@ -87,13 +101,18 @@ def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
     """The open file; any error while it is read becomes a DataError of one line."""
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise DataError(f"{name}: is not a {IMAGE_FORMATS} file by its name; convert it, or leave it out")
+    with _explained(name), open_regular(path) as file:
+        _refuse_empty(file, name)
+        yield file
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Any error in reading becomes a DataError of one line, and nothing is warned about."""
     try:
-        with open_regular(path) as file, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about metadata that do not affect the pixels
-            if not file.read(1):
-                raise DataError(f"{name}: the file is empty (0 bytes); copy it again")
-            file.seek(0)
-            yield file
+            yield
     except DataError:
         raise
     except FileNotFoundError as error:
@@ -110,6 +129,12 @@ def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
             raise DataError(short) from error
         reason = printable(error).strip() or type(error).__name__
         raise DataError(f"{name}: is damaged or cut short ({reason}); copy it again") from error
+
+
+def _refuse_empty(file: BinaryIO, name: str) -> None:
+    if not file.read(1):
+        raise DataError(f"{name}: the file is empty (0 bytes); copy it again")
+    file.seek(0)
 
 
 def _opened(file: BinaryIO, formats: tuple[str, ...]) -> ImageFile:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 from urllib.parse import urlsplit
 
 from annotated_types import Interval
@@ -35,16 +35,16 @@ class Settings:
 
 
 Port = Annotated[int, Interval(ge=1, le=65535)]
-AnySettings = TypeVar("AnySettings", bound=Settings)
+AnySettings = TypeVar("AnySettings")
 
 
 def settings_from(kind: type[AnySettings], table: Mapping[str, Any], where: str, root: Path = Path()) -> AnySettings:
-    """The settings that a table gives; relative paths start at `root`.
+    """The dataclass of settings that a table gives; relative paths start at `root`.
 
     Raises UsageError in one line, which begins with `where`, for an unknown or missing key, or a value that does not
     fit. A ValueError raised by the settings themselves, about how keys go together, becomes such a line too.
     """
-    known = {field.name: field for field in fields(kind)}
+    known = {field.name: field for field in fields(cast("Any", kind))}
     for key in table:
         if key not in known:
             close = get_close_matches(key, known, n=3)
