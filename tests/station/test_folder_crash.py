@@ -40,8 +40,7 @@ asyncio.run(judge())
 @pytest.mark.parametrize(
     ("kills", "after"),
     [
-        (3, "move"),
-        (2, "leave"),
+        (2, "move"),
         *[pytest.param(20, each, marks=pytest.mark.hard) for each in ("move", "leave", "delete")],
     ],
 )
