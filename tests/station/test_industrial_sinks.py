@@ -276,13 +276,77 @@ def test_opc_ua_writes_each_field_in_the_type_of_its_node() -> None:
     asyncio.run(asyncio.wait_for(talk(), 60))
 
 
+def test_opc_ua_encrypts_and_takes_the_one_server_alone(tmp_path: Path) -> None:
+    async def certified(name: str, uri: str) -> tuple[Path, Path]:
+        from asyncua.crypto.cert_gen import setup_self_signed_certificate
+        from cryptography.x509.oid import ExtendedKeyUsageOID
+
+        usage = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
+        key, certificate = tmp_path / f"{name}.pem", tmp_path / f"{name}.der"
+        await setup_self_signed_certificate(key, certificate, uri, socket.gethostname(), usage, {})
+        return key, certificate
+
+    async def talk() -> None:
+        from asyncua import Server, ua
+        from asyncua.crypto.permission_rules import User, UserRole
+        from asyncua.server.user_managers import UserManager
+
+        class OneUser(UserManager):
+            def get_user(
+                self, iserver: Any, username: Any = None, password: Any = None, certificate: Any = None
+            ) -> Any:
+                return User(UserRole.User) if (username, password) == ("line", "right") else None
+
+        server_key, server_certificate = await certified("server", "urn:plant:server")
+        own_key, own_certificate = await certified("own", "urn:plant:line3")
+        server = Server(user_manager=OneUser())
+        await server.init()
+        port = free_port()
+        server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/line")
+        server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
+        await server.set_application_uri("urn:plant:server")
+        await server.load_certificate(str(server_certificate))
+        await server.load_private_key(str(server_key))
+        reject = await server.nodes.objects.add_variable("ns=2;s=reject", "reject", False)
+        await reject.set_writable()
+        (tmp_path / "password").write_text("right\n")
+        table = {
+            "kind": "opcua",
+            "url": f"opc.tcp://127.0.0.1:{port}/line",
+            "nodes": {"reject": "ns=2;s=reject"},
+            "user": "line",
+            "password_file": str(tmp_path / "password"),
+            "certificate_file": str(own_certificate),
+            "key_file": str(own_key),
+            "server_certificate_file": str(server_certificate),
+            "total_seconds": 1.5,
+        }
+        async with server:
+            await delivered(sink_from(table), BAD)
+            assert await reject.read_value() is True
+            open_table = {
+                key: value for key, value in table.items() if not key.endswith(("certificate_file", "key_file"))
+            }
+            other = {"server_certificate_file": str(own_certificate)}
+            for wrong in (open_table, table | other, table | {"certificate_file": str(tmp_path / "password")}):
+                with pytest.raises(DeliveryError) as caught:
+                    await delivered(sink_from(wrong), GOOD)
+                assert "right" not in str(caught.value)
+            assert await reject.read_value() is True
+
+    asyncio.run(asyncio.wait_for(talk(), 60))
+
+
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
         ({"nodes": {}}, "nodes names none"),
         ({"nodes": {"colour": "i=1"}}, "nodes is {'colour': 'i=1'}; it must be a dict"),
         ({"nodes": {"reject": "Line.Reject"}}, "'Line.Reject' is no node; write such as ns=2;s=Line.Reject"),
-        ({"nodes": {"reject": "i=1"}, "key_file": "a"}, "certificate_file and key_file go together"),
+        (
+            {"nodes": {"reject": "i=1"}, "key_file": "a"},
+            "certificate_file, key_file and server_certificate_file go together",
+        ),
         ({"nodes": {"reject": "i=1"}, "url": "opc.tcp://u:p@x"}, "url holds a user or password"),
     ],
 )

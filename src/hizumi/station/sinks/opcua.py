@@ -39,7 +39,8 @@ class OpcuaSettings(SinkSettings):
             begins again at 0) to whole numbers, name, id, recipe, part, view and verdict to String.
         heartbeat_node: A whole number that grows by one every `heartbeat_seconds` while the station is alive.
         user: With password_file or password_variable, which say where the password is found.
-        certificate_file, key_file: Of the station, to sign and encrypt by Basic256Sha256; both or neither.
+        certificate_file, key_file: Of the station, to sign and encrypt by Basic256Sha256.
+        server_certificate_file: The one certificate that the server must have then; all three or none.
         total_seconds: Time limit for connecting and for each request.
         give_up_seconds: A verdict that is older is abandoned: its part has passed.
     """
@@ -53,6 +54,7 @@ class OpcuaSettings(SinkSettings):
     password_variable: str | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+    server_certificate_file: Path | None = None
     total_seconds: PositiveFloat = 4.0
     give_up_seconds: PositiveFloat = 10.0
 
@@ -63,8 +65,16 @@ class OpcuaSettings(SinkSettings):
         secret = Secret.named("password", self.password_file, self.password_variable)
         if (secret is None) != (self.user is None):
             raise ValueError("user and password_file or password_variable go together; set both or neither")
-        if (self.certificate_file is None) != (self.key_file is None):
-            raise ValueError("certificate_file and key_file go together; set both or neither")
+        if len({each is None for each in (self.certificate_file, self.key_file, self.server_certificate_file)}) > 1:
+            raise ValueError("certificate_file, key_file and server_certificate_file go together; set all or none")
+
+    @property
+    def encryption(self) -> tuple[Path, Path, Path]:
+        """The station's certificate and key, and the server's certificate."""
+        assert self.certificate_file is not None
+        assert self.key_file is not None
+        assert self.server_certificate_file is not None
+        return self.certificate_file, self.key_file, self.server_certificate_file
 
 
 class OpcuaSink(Sink, Beating):
@@ -106,24 +116,40 @@ class OpcuaSink(Sink, Beating):
                 yield client
         except UsageError as error:  # of the secret
             raise DeliveryError(str(error), retry=True) from error
-        except (UaError, OSError, TimeoutError) as error:
+        except (
+            UaError,
+            OSError,
+            TimeoutError,
+            ValueError,
+            LookupError,
+        ) as error:  # the last two, of a wrong certificate
             reason = " ".join(str(error).split()) or type(error).__name__
             raise DeliveryError(f"the server does not take it ({reason})", retry=True) from error
 
     @asynccontextmanager
     async def _connect(self) -> "AsyncIterator[Client]":
         from asyncua.client.client import Client
-        from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 
         settings = self.settings
         client = Client(settings.url, timeout=settings.total_seconds)
         if settings.user is not None and self._password is not None:
             client.set_user(settings.user)
             client.set_password(self._password.read().decode())
-        if settings.certificate_file is not None and settings.key_file is not None:
-            await client.set_security(SecurityPolicyBasic256Sha256, settings.certificate_file, settings.key_file)
+        if settings.certificate_file is not None:
+            await self._encrypt(client)
         async with client:
             yield client
+
+    async def _encrypt(self, client: "Client") -> None:
+        from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+        from asyncua.crypto.uacrypto import load_certificate
+        from cryptography import x509
+
+        own, key, server = self.settings.encryption
+        names = (await load_certificate(own)).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        # Servers refuse a station that calls itself otherwise than its certificate does.
+        client.application_uri = names.get_values_for_type(x509.UniformResourceIdentifier)[0]
+        await client.set_security(SecurityPolicyBasic256Sha256, own, key, server_certificate=str(server))
 
 
 def opcua(settings: OpcuaSettings) -> OpcuaSink:
