@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from hizumi.station.sinks import DeliveryError, Sink, sink_from
+from hizumi.station.views import Views
+from tests.station.entries import START, entry
 
 PAYLOAD = {
     "event": "inspection",
@@ -51,6 +53,7 @@ def test_rows_lie_in_the_file_of_their_day_once_each_in_safe_cells(tmp_path: Pat
     assert [row["delivery_id"] for row in rows(first)] == ["d1", "d3", "d4"]
     assert [(row["verdict"], row["name"]) for row in rows(second)] == [("unjudged", "b.png")]
     row = rows(first)[0]
+    assert row["inspected_at"] == "2026-02-28T23:30:00+00:00"
     assert (row["name"], row["part"]) == ("'=cmd|' /C calc'!A0\\x0aä.png", "'-12")
     assert (row["verdict"], row["score"], row["p_value"], row["regions"]) == ("anomalous", "2.5", "0.0", "2")
     assert len(first.read_text(encoding="utf-8").splitlines()) == 4
@@ -92,15 +95,24 @@ def test_alarms_are_a_picture_and_its_record(tmp_path: Path) -> None:
     delivered(sink, PAYLOAD, PAYLOAD, PAYLOAD | hostile, {"event": "drift", "delivery_id": "d9", **_at("2026-03-02")})
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert files == {
-        "alarms/2026-02-28/233000-d1.png",
+        "alarms/2026-02-28/233000-d1-0.png",
         "alarms/2026-02-28/233000-d1.json",
-        "alarms/2026-02-28/233000-x.bin",
+        "alarms/2026-02-28/233000-x-0.bin",
         "alarms/2026-02-28/233000-x.json",
         "alarms/2026-03-02/000000-d9.json",
     }
+    views = Views("bricks", ("top", "side"), 5)
+    verdicts = [
+        *views.add(entry(1, part="A1", view="top", anomalous=True, picture_sha256="aa", inspected_at=START), START),
+        *views.add(entry(2, part="A1", view="side", picture_sha256="bb", inspected_at=START), START),
+    ]
+    delivered(sink, *[{**verdict.to_dict(), "event": "part", "delivery_id": "d8"} for verdict in verdicts])
+    part = json.loads((tmp_path / "alarms/2026-03-02/060000-d8.json").read_text(encoding="utf-8"))
+    assert part["pictures"] == ["060000-d8-0.png"]  # the other view is not kept any more
+    assert [view["view"] for view in part["views"]] == ["top", "side"]
     record = json.loads((tmp_path / "alarms/2026-02-28/233000-d1.json").read_text(encoding="utf-8"))
-    assert record == {**PAYLOAD, "picture": "233000-d1.png"}
-    assert (tmp_path / "alarms/2026-02-28/233000-d1.png").read_bytes() == b"picture"
+    assert record == {**PAYLOAD, "pictures": ["233000-d1-0.png"]}
+    assert (tmp_path / "alarms/2026-02-28/233000-d1-0.png").read_bytes() == b"picture"
 
 
 def test_folders_that_cannot_be_written_are_tried_again_and_show_no_path(tmp_path: Path) -> None:

@@ -276,6 +276,7 @@ def test_opc_ua_writes_each_field_in_the_type_of_its_node() -> None:
     asyncio.run(asyncio.wait_for(talk(), 60))
 
 
+@pytest.mark.slow
 def test_opc_ua_encrypts_and_takes_the_one_server_alone(tmp_path: Path) -> None:
     async def certified(name: str, uri: str) -> tuple[Path, Path]:
         from asyncua.crypto.cert_gen import setup_self_signed_certificate

@@ -7,8 +7,8 @@ import pytest
 
 from hizumi.errors import UsageError
 from hizumi.station.settings import Secret
-from hizumi.station.sinks import sink_from
-from hizumi.station.sources import source_from
+from hizumi.station.sinks import sink_from, sinks_from
+from hizumi.station.sources import source_from, sources_from
 from hizumi.station.sources.folder import FolderSource
 
 
@@ -67,6 +67,15 @@ def test_a_wrong_sink_gives_one_line_without_secrets(table: dict[str, Any], word
     assert words in str(caught.value)
     assert str(caught.value).isprintable()
     assert "hidden" not in str(caught.value)
+
+
+def test_names_are_those_of_one_table(tmp_path: Path) -> None:
+    folder = {"kind": "csv", "path": str(tmp_path)}
+    assert [sink.name for sink in sinks_from([folder, folder | {"name": "second"}])] == ["csv", "second"]
+    with pytest.raises(UsageError, match=r"\[\[sinks\]\]: 2 are called 'csv'; give each a name of its own"):
+        sinks_from([folder, folder])
+    with pytest.raises(UsageError, match=r"\[\[sources\]\]: 2 are called 'folder'"):
+        sources_from([{"kind": "folder", "path": "a"}, {"kind": "replay", "path": "b", "name": "folder"}])
 
 
 def test_paths_start_at_the_root(tmp_path: Path) -> None:

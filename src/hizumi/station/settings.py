@@ -1,7 +1,8 @@
 """Tables of the station file as frozen settings, checked key by key; and secrets, which the file only points to."""
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -72,6 +73,13 @@ def _checked(annotation: Any, value: Any, called: str, root: Path) -> Any:
         return root / Path(value).expanduser()
     check_value(annotation, value, called)
     return plain(value)
+
+
+def refuse_equal_names(tables: str, names: Sequence[str]) -> None:
+    """Raise UsageError where two tables have one name, by which the log could not tell them apart."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UsageError(f"[[{tables}]]: {count} are called {printable(name)!r}; give each a name of its own")
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,8 @@ class PartVerdict:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: what is delivered to sinks, but for "event"."""
-        views = [
-            {"id": entry.id, "view": entry.view, "anomalous": entry.anomalous, "score": entry.score}
-            for entry in self.entries
-        ]
+        kept = ("id", "view", "anomalous", "score", "name", "picture_sha256")
+        views = [{name: getattr(entry, name) for name in kept} for entry in self.entries]
         return {
             "id": self.id,
             "recipe": self.recipe,

@@ -1,11 +1,11 @@
 """Who is told of verdicts: webhook, MQTT, Modbus TCP, OPC UA, a folder of alarms, CSV. All comes through the outbox."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hizumi.errors import UsageError
-from hizumi.station.settings import settings_from
+from hizumi.station.settings import refuse_equal_names, settings_from
 from hizumi.station.sinks.alarm_folder import PictureOf as PictureOf, no_picture as no_picture
 from hizumi.station.sinks.sink import DeliveryError as DeliveryError, Payload as Payload, Sink as Sink
 from hizumi.storage.files import printable
@@ -47,3 +47,12 @@ def sink_from(table: Mapping[str, Any], *, picture_of: PictureOf = no_picture, r
 
             return CsvSink(settings_from(CsvSettings, table, where, root))
     raise UsageError(f"[[sinks]]: kind is {kind!r}; it must be {' or '.join(map(repr, KINDS))}")
+
+
+def sinks_from(
+    tables: Sequence[Mapping[str, Any]], *, picture_of: PictureOf = no_picture, root: Path = Path()
+) -> tuple[Sink, ...]:
+    """All sinks of a station file, as by `sink_from`; raises UsageError too where two have one name."""
+    found = tuple(sink_from(table, picture_of=picture_of, root=root) for table in tables)
+    refuse_equal_names("sinks", [sink.name for sink in found])
+    return found

@@ -1,4 +1,4 @@
-"""A folder of alarms: the picture and its record as JSON, two files an event, for people and other programs."""
+"""A folder of alarms: each event as JSON, with the pictures beside it, for people and other programs."""
 
 import asyncio
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class AlarmFolderSettings(SinkSettings):
 
 
 class AlarmFolderSink(Sink):
-    """See `AlarmFolderSettings`. The JSON is written after its picture; a repetition changes nothing."""
+    """See `AlarmFolderSettings`. The JSON is written after its pictures; a repetition changes nothing."""
 
     def __init__(self, settings: AlarmFolderSettings, picture_of: PictureOf = no_picture) -> None:
         super().__init__(settings)
@@ -60,13 +60,14 @@ class AlarmFolderSink(Sink):
         # Names come from outside, so none becomes the name of a file here.
         stem = f"{moment:%H%M%S}-{''.join(filter(str.isalnum, str(payload['delivery_id'])))}"
         folder = self.settings.path / f"{moment:%Y-%m-%d}"
-        suffix = PurePath(str(payload.get("name", ""))).suffix.lower()
-        content = self._picture_of(str(payload["picture_sha256"])) if "picture_sha256" in payload else None
-        picture = None
-        if content is not None:
-            picture = stem + (suffix if suffix in IMAGE_SUFFIXES else ".bin")
-            write_atomically(folder / picture, content)
-        write_json(folder / f"{stem}.json", {**payload, "picture": picture})
+        pictures = []
+        for number, view in enumerate(payload.get("views", [payload] if "picture_sha256" in payload else [])):
+            content = self._picture_of(view["picture_sha256"])
+            if content is not None:
+                suffix = PurePath(view["name"]).suffix.lower()
+                pictures.append(f"{stem}-{number}{suffix if suffix in IMAGE_SUFFIXES else '.bin'}")
+                write_atomically(folder / pictures[-1], content)
+        write_json(folder / f"{stem}.json", {**payload, "pictures": pictures})
 
 
 def moment_of(payload: Payload) -> datetime:

@@ -56,14 +56,20 @@ class CsvSink(Sink):
         """Nothing is kept open."""
 
     def _append(self, payload: Payload) -> None:
-        path = self.settings.path / f"{moment_of(payload):%Y-%m-%d}.csv"
+        moment = moment_of(payload)
+        path = self.settings.path / f"{moment:%Y-%m-%d}.csv"
         if path != self._day or not path.exists():
             self._rows = _last_rows(path)
             self._day = path
         delivery_id = str(payload["delivery_id"])
         if delivery_id in self._rows:
             return
-        known = {**payload, "verdict": verdict_of(payload), "regions": len(payload.get("boxes", ()))}
+        known = {
+            **payload,
+            "inspected_at": moment.isoformat(),
+            "verdict": verdict_of(payload),
+            "regions": sum(len(view.get("boxes", ())) for view in payload.get("views", [payload])),
+        }
         with path.open("ab") as file:
             header = b"" if file.tell() else _line(COLUMNS)
             file.write(header + _line([_shown(known.get(column)) for column in COLUMNS]))

@@ -1,11 +1,11 @@
 """Where pictures come from: a watched folder, a replayed folder, a camera or a film. HTTP is the service's own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hizumi.errors import UsageError
-from hizumi.station.settings import settings_from
+from hizumi.station.settings import refuse_equal_names, settings_from
 from hizumi.station.sources.source import (
     Arrival as Arrival,
     Source as Source,
@@ -43,3 +43,12 @@ def source_from(table: Mapping[str, Any], *, taken_for: TakenFor = never_taken, 
 
             return CameraSource(settings_from(CameraSettings, table, where, root))
     raise UsageError(f"[[sources]]: kind is {kind!r}; it must be {' or '.join(map(repr, KINDS))}")
+
+
+def sources_from(
+    tables: Sequence[Mapping[str, Any]], *, taken_for: TakenFor = never_taken, root: Path = Path()
+) -> tuple[Source, ...]:
+    """All sources of a station file, as by `source_from`; raises UsageError too where two have one name."""
+    found = tuple(source_from(table, taken_for=taken_for, root=root) for table in tables)
+    refuse_equal_names("sources", [source.name for source in found])
+    return found
