@@ -20,7 +20,7 @@ from hizumi.station import backing_off, outbox
 from hizumi.station.log import Delivery, Log
 from hizumi.station.outbox import Outbox
 from hizumi.station.sinks import DeliveryError, Payload, Sink, sink_from
-from hizumi.station.sinks.sink import SinkSettings
+from hizumi.station.sinks.sink import Beating, SinkSettings
 from tests.station.receiver import Answer, receiving
 
 LONGEST_SECONDS = 20.0
@@ -215,6 +215,22 @@ def test_the_end_is_in_time_and_loses_nothing(lite: Log) -> None:
     sink = Recorder(lambda payload: None)
     run_until(lite, [sink], lambda: is_empty(lite))
     assert sink.taken == [0, 1]
+
+
+def test_a_heartbeat_goes_on_whatever_a_library_raises(lite: Log) -> None:
+    class Alive(Recorder, Beating):
+        heartbeat_seconds = 0.01
+        beats = 0
+
+        async def beat(self) -> None:
+            self.beats += 1
+            if self.beats in (2, 3):
+                raise KeyError("of a library")
+
+    alive = Alive(lambda payload: None)
+    send(lite, 1)
+    run_until(lite, [alive], lambda: alive.beats > 5)
+    assert alive.taken == [0]
 
 
 WORKER = """

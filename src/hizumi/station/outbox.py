@@ -41,7 +41,8 @@ class Outbox:
 
     def troubles(self) -> dict[str, str]:
         """For each sink whose last delivery or heartbeat failed: why."""
-        return {lane.sink.name: lane.trouble for lane in self._lanes if lane.trouble}
+        found = {lane.sink.name: lane.trouble or lane.silence for lane in self._lanes}
+        return {name: trouble for name, trouble in found.items() if trouble}
 
     async def run(self, stop: asyncio.Event, grace_seconds: float = 5.0) -> None:
         """Deliver until `stop` is set; deliveries under way then have `grace_seconds` to end, or are repeated later."""
@@ -79,7 +80,8 @@ class _Lane:
 
     def __init__(self, log: Log, sink: Sink) -> None:
         self.sink = sink
-        self.trouble = ""
+        self.trouble = ""  # of the last delivery
+        self.silence = ""  # of the last heartbeat
         self.woken = asyncio.Event()
         self._log = log
         self._pauses = 0  # in a row
@@ -107,8 +109,9 @@ class _Lane:
             try:
                 async with asyncio.timeout(LONGEST_DELIVERY_SECONDS):
                     await sink.beat()
-            except (DeliveryError, TimeoutError) as error:
-                self.trouble = str(error) or "no answer to the heartbeat"
+                self.silence = ""
+            except Exception as error:  # whatever a library raises, the next beat may succeed
+                self.silence = str(error) if isinstance(error, DeliveryError) else f"heartbeat: {type(error).__name__}"
             await _wait(stop, sink.heartbeat_seconds)
 
     async def _round(self, stop: asyncio.Event) -> "_Pause":
@@ -176,8 +179,9 @@ class _Lane:
     async def _abandon(self, message: Delivery, reason: str) -> None:
         details = {"sink": self.sink.name, "delivery_id": message.id, "inspection_id": message.inspection_id}
         event = AuditEvent("station", "delivery abandoned", reason, details)
-        await _in_thread(self._log.abandoned, message.id, reason)
+        # In this order a crash in between notes it twice, and not never.
         await _in_thread(self._log.note, event)
+        await _in_thread(self._log.abandoned, message.id, reason)
 
     async def _answered(self) -> None:
         """The receiver takes messages, so one that failed before has itself to blame, and waits while others go on."""

@@ -107,7 +107,7 @@ class Secret:
         """The secret without the line end after it; raises UsageError, which never shows it, where there is none."""
         if self.file is None:
             place = f"the environment variable {self.variable}"
-            found = os.environb.get(os.fsencode(self.variable or ""), b"")
+            found = os.fsencode(os.environ.get(self.variable or "", ""))
         else:
             place = printable(self.file)
             try:

@@ -102,9 +102,7 @@ class ModbusSink(Sink, Beating):
             async with self._connection.use() as client:
                 yield client
         except (ModbusException, OSError) as error:
-            raise DeliveryError(
-                f"the controller does not answer ({' '.join(str(error).split())})", retry=True
-            ) from error
+            raise DeliveryError(f"the controller does not answer ({error})", retry=True) from error
 
     async def _set(self, client: "AsyncModbusTcpClient", coils: dict[int, bool]) -> None:
         for address, value in coils.items():

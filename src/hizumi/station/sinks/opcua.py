@@ -123,7 +123,7 @@ class OpcuaSink(Sink, Beating):
             ValueError,
             LookupError,
         ) as error:  # the last two, of a wrong certificate
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = str(error) or type(error).__name__
             raise DeliveryError(f"the server does not take it ({reason})", retry=True) from error
 
     @asynccontextmanager

@@ -93,7 +93,7 @@ class CameraSource(Source):
     async def _newest(self, grabber: "_Grabber") -> AsyncIterator[Any]:
         due = time.monotonic()
         while not grabber.ended_by:
-            await asyncio.sleep(max(due - time.monotonic(), 0.005))
+            await asyncio.sleep(max(due - time.monotonic(), 0.01))
             frame = grabber.take()
             if frame is not None:
                 due = time.monotonic() + 1 / self.settings.frames_per_second
