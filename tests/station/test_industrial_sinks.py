@@ -14,6 +14,7 @@ import pytest
 from hizumi.errors import UsageError
 from hizumi.station.sinks import DeliveryError, Sink, sink_from
 from hizumi.station.sinks.sink import Beating
+from tests.station.certificates import certified
 
 GOOD = {"event": "inspection", "anomalous": False, "score": 0.25, "name": "a.png", "part": "A1", "delivery_id": "1"}
 BAD = GOOD | {"anomalous": True, "score": 2.5, "part": "a/+#b", "delivery_id": "2"}
@@ -48,14 +49,14 @@ def quiet() -> None:
 
 
 @asynccontextmanager
-async def broker(port: int, passwords: Path | None = None) -> AsyncIterator[None]:
+async def broker(port: int, passwords: Path | None = None, **tls: Any) -> AsyncIterator[None]:
     from amqtt.broker import Broker
     from amqtt.contexts import BrokerConfig
 
     plugin = "amqtt.plugins.authentication."
     known = {f"{plugin}FileAuthPlugin": {"password_file": str(passwords)}}
     plugins = {f"{plugin}AnonymousAuthPlugin": {"allow_anonymous": True}} if passwords is None else known
-    listeners = {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}}
+    listeners = {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}", **tls}}
     running = Broker(BrokerConfig.from_dict({"listeners": listeners, "plugins": plugins}))
     await running.start()
     try:
@@ -109,6 +110,24 @@ def test_mqtt_asks_for_its_password_anew(tmp_path: Path) -> None:
             assert "wrong" not in str(caught.value)
             (tmp_path / "password").write_text("right\n")
             await delivered(sink, GOOD)
+
+    asyncio.run(talk())
+
+
+# Paho leaves the socket of a handshake that failed to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_mqtt_verifies_the_certificate_of_the_broker(tmp_path: Path) -> None:
+    certificate, key = certified(tmp_path)
+
+    async def talk() -> None:
+        port = free_port()
+        table = {"kind": "mqtt", "port": port, "tls": True, "total_seconds": 5.0}
+        authority = {"ca_file": str(certificate)}
+        async with broker(port, ssl=True, certfile=str(certificate), keyfile=str(key)):
+            await delivered(sink_from({**table, **authority, "host": "localhost"}), GOOD)
+            for wrong in ({"host": "localhost"}, {"host": "127.0.0.1", **authority}):
+                with pytest.raises(DeliveryError, match="certificate verify failed"):
+                    await delivered(sink_from({**table, **wrong}), GOOD)
 
     asyncio.run(talk())
 
@@ -278,7 +297,7 @@ def test_opc_ua_writes_each_field_in_the_type_of_its_node() -> None:
 
 @pytest.mark.slow
 def test_opc_ua_encrypts_and_takes_the_one_server_alone(tmp_path: Path) -> None:
-    async def certified(name: str, uri: str) -> tuple[Path, Path]:
+    async def certified_for(name: str, uri: str) -> tuple[Path, Path]:
         from asyncua.crypto.cert_gen import setup_self_signed_certificate
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -298,8 +317,8 @@ def test_opc_ua_encrypts_and_takes_the_one_server_alone(tmp_path: Path) -> None:
             ) -> Any:
                 return User(UserRole.User) if (username, password) == ("line", "right") else None
 
-        server_key, server_certificate = await certified("server", "urn:plant:server")
-        own_key, own_certificate = await certified("own", "urn:plant:line3")
+        server_key, server_certificate = await certified_for("server", "urn:plant:server")
+        own_key, own_certificate = await certified_for("own", "urn:plant:line3")
         server = Server(user_manager=OneUser())
         await server.init()
         port = free_port()

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from hizumi.station.sinks import DeliveryError, Sink, sink_from
+from tests.station.certificates import certified
 from tests.station.receiver import Answer, Receiver, is_genuine, receiving
 
 PAYLOAD = {"event": "inspection", "anomalous": True, "name": "höhe\n.png", "delivery_id": "d1"}
@@ -148,12 +148,8 @@ def test_a_missing_secret_stops_no_delivery_for_good(receiver: Receiver, tmp_pat
 
 @contextmanager
 def encrypted(tmp_path: Path) -> Iterator[Receiver]:
-    names = "subjectAltName=DNS:localhost"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "certificate.pem")]
-    subprocess.run([*command, *files, "-addext", names], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    context.load_cert_chain(*certified(tmp_path))
     with receiving() as receiver:
         receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
         yield receiver
