@@ -102,7 +102,7 @@ def test_without_recursion_inner_folders_are_left_alone(tmp_path: Path) -> None:
 
 def test_a_file_is_settled_only_when_its_writer_is_done(tmp_path: Path) -> None:
     memory = Memory()
-    source = made(tmp_path, memory, settle_seconds=0.4)
+    source = made(tmp_path, memory, settle_seconds=0.9)
 
     async def write_slowly() -> list[Arrival]:
         task = asyncio.create_task(judged(source, memory, 1))

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import time
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +72,9 @@ def test_the_rate_holds_and_time_lost_to_a_slow_station_is_not_made_up_for(folde
         return []
 
     moments = asyncio.run(measure())
-    steps = [after - before for before, after in pairwise(moments)]
-    assert steps[2] >= 0.5
-    assert min(steps[:2] + steps[4:]) > 0.08
-    assert moments[5] - moments[3] > 0.17
+    assert moments[2] - moments[0] > 0.1
+    assert moments[3] - moments[2] >= 0.5
+    assert moments[5] - moments[3] > 0.1
 
 
 def test_what_cannot_be_read_is_shown_with_the_reason_and_an_empty_folder_has_words_for_it(tmp_path: Path) -> None:
