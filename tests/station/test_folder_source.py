@@ -203,10 +203,12 @@ def test_what_cannot_be_read_arrives_with_the_reason(tmp_path: Path, monkeypatch
     memory = Memory()
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "large.png").write_bytes(bytes(2**20 + 1))
-    (tmp_path / "gone.png").symlink_to(tmp_path / "nothing")
+    (tmp_path / "link.png").symlink_to(__file__)  # it would show any file of this machine
     (tmp_path / "well.png").write_bytes(b"well")
-    arrivals = asyncio.run(judged(made(tmp_path, memory), memory, 3))
+    arrivals = asyncio.run(judged(made(tmp_path, memory), memory, 4))
+    assert {each.name: each.content for each in arrivals if each.content} == {"well.png": b"well"}
     assert {each.name: each.error for each in arrivals} == {
+        "link.png": "is a link, and links are not followed",
         "pipe.png": "could not be read (is not a regular file)",
         "large.png": "is larger than 1 MiB",
         "well.png": "",

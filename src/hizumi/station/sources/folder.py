@@ -194,7 +194,7 @@ class FolderSource(Source):
 
     def _read(self, path: Path) -> FileRead | None:
         waiting = self._waiting[path]
-        read = read_whole(path)
+        read = read_whole(path, follow_links=False)
         if read is None:
             waiting.since = time.monotonic()
         elif read.error:
@@ -240,7 +240,7 @@ class FolderSource(Source):
 
 def _signature(path: Path) -> Signature | None:
     try:
-        return Signature.of(path.stat())
+        return Signature.of(path.lstat())
     except OSError:
         return None
 

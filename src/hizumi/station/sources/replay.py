@@ -87,7 +87,7 @@ class ReplaySource(Source):
     def _arrival(self, path: Path) -> Arrival:
         name = encodable(path.name)
         part, view, notes = ("", "", ()) if self._naming is None else self._naming.read(name)
-        read = read_whole(path)
+        read = read_whole(path, follow_links=True)
         content, error = (
             (b"", "was changed or removed while it was read") if read is None else (read.content, read.error)
         )
