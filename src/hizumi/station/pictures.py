@@ -1,0 +1,89 @@
+"""Pictures and maps in a folder, each under the SHA-256 of its bytes, so that equal ones lie there once."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from hizumi.errors import DataError
+from hizumi.storage.files import open_regular, write_atomically
+
+KEY = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]{1,8})?", re.ASCII)
+
+
+class Removed(NamedTuple):
+    """How many files were removed, and how many bytes they took."""
+
+    files: int
+    freed_bytes: int
+
+
+class Pictures:
+    """A folder of contents; a key is a SHA-256, with the suffix that the content was kept with, such as ".png".
+
+    Several threads and processes may use it at once. What is no key leads nowhere, so nothing outside is ever touched.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def keep(self, content: bytes, suffix: str = "") -> str:
+        """Write a content, unless it is there, and give its key; raises SaveError, and DataError for another suffix."""
+        key = hashlib.sha256(content).hexdigest() + suffix
+        path = self._path(key)
+        if path is None:
+            raise DataError(f"pictures are kept with suffixes such as .png, not {suffix[:20]!r}")
+        with suppress(FileNotFoundError):
+            os.utime(path)  # or a pruning that has just found it unused would remove it
+            if path.stat().st_size == len(content):
+                return key
+        write_atomically(path, content)
+        return key
+
+    def read(self, key: str) -> bytes | None:
+        """The content of a key, None where it is not kept; raises DataError where it was damaged."""
+        path = self._path(key)
+        if path is None:
+            return None
+        try:
+            with open_regular(path) as file:
+                content = file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise DataError(f"the picture {key[:12]} cannot be read: {error.strerror or 'no reason known'}") from error
+        if hashlib.sha256(content).hexdigest() != key[:64]:
+            raise DataError(f"the picture {key[:12]} was damaged on the disk; restore the folder of pictures")
+        return content
+
+    def size_bytes(self, key: str) -> int:
+        """How much a content takes; 0 where it is not kept."""
+        path = self._path(key)
+        try:
+            return 0 if path is None else path.stat().st_size
+        except OSError:
+            return 0
+
+    def keys(self) -> Iterator[str]:
+        """All keys, in no order."""
+        for path in self.root.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/*"):
+            if KEY.fullmatch(path.name):
+                yield path.name
+
+    def remove(self, keys: Iterable[str], untouched_since: datetime) -> Removed:
+        """Remove contents that nobody has kept anew since then."""
+        files = freed = 0
+        for path in filter(None, map(self._path, keys)):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                if status.st_mtime < untouched_since.timestamp():
+                    path.unlink()
+                    files, freed = files + 1, freed + status.st_size
+        return Removed(files, freed)
+
+    def _path(self, key: str) -> Path | None:
+        return self.root / key[:2] / key[2:4] / key if KEY.fullmatch(key) else None
