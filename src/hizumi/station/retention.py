@@ -1,16 +1,15 @@
 """Which pictures are kept, and for how long; their entries stay in the log, and say when the pictures went."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 
 from hizumi.errors import UsageError
+from hizumi.station.batches import BATCH, batches
 from hizumi.station.entry import Entry
 from hizumi.station.log import AuditEvent, Log
 from hizumi.station.pictures import Pictures, Removed
 
-BATCH = 500
 GRACE = timedelta(minutes=2)  # a picture is written before its entry: one that no entry names may still get it
 FIRST_TO_GO = (False, None, True)  # verdicts: good pictures tell the least
 
@@ -57,7 +56,7 @@ def prune(log: Log, pictures: Pictures, retention: Retention, now: datetime) -> 
     until = now - GRACE
     marked = _mark_too_old(log, retention, now, until) + _mark_too_many(log, retention, now, until)
     files, left = 0, 0
-    for keys in _batches(pictures.keys()):
+    for keys in batches(pictures.keys()):
         total = sum(map(pictures.size_bytes, keys))
         removed = _remove_unused(log, pictures, keys, until)
         files, left = files + removed.files, left + total - removed.freed_bytes
@@ -66,7 +65,7 @@ def prune(log: Log, pictures: Pictures, retention: Retention, now: datetime) -> 
         if not (newly := log.mark_pruned([each.id for each in chosen], now)):
             break
         marked += newly
-        for keys in _batches(key for each in chosen for key in _keys(each)):
+        for keys in batches(key for each in chosen for key in _keys(each)):
             removed = _remove_unused(log, pictures, keys, until)
             files, left = files + removed.files, left - removed.freed_bytes
     if marked or files:
@@ -120,9 +119,3 @@ def _remove_unused(log: Log, pictures: Pictures, keys: Sequence[str], until: dat
 
 def _keys(entry: Entry) -> list[str]:
     return [key for key in (entry.picture_sha256, entry.map_key, entry.normal_key) if key is not None]
-
-
-def _batches(values: Iterable[str]) -> Iterator[list[str]]:
-    iterator = iter(values)
-    while batch := list(islice(iterator, BATCH)):
-        yield batch
