@@ -6,9 +6,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Self, Unpack
 
+import numpy as np
 from sqlalchemy import Connection, Engine, Select, func, select, update
 
 from hizumi.errors import UsageError
+from hizumi.shapes import Float
 from hizumi.station.entry import Entry
 from hizumi.station.log import tables
 from hizumi.station.log.connecting import connected, explained, parsed, use_write_ahead_log
@@ -96,6 +98,14 @@ class Log:
             if page.next is None:
                 return
             before = page.next
+
+    def judged_scores(self, **filters: Unpack[Filter]) -> tuple[tuple[str, ...], Float[np.ndarray, "n"]]:
+        """Ids and scores of all inspections that have a verdict, newest first; they take little memory."""
+        rows = tables.inspections.c
+        query = select(rows.id, rows.score).where(*conditions(filters), rows.anomalous.is_not(None))
+        with self._reading() as connection:
+            found = connection.execute(query.order_by(rows.id.desc())).all()
+        return tuple(row.id for row in found), np.array([row.score for row in found], dtype=np.float64)
 
     def count(self, **filters: Unpack[Filter]) -> int:
         """How many inspections there are."""
