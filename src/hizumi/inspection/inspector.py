@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
 from hizumi.calibration import Calibration, Costs, check_rule
+from hizumi.calibration.rules import CHOSEN
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
 from hizumi.data.appearance import Appearance
 from hizumi.data.columns import TableForm
@@ -513,6 +514,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 labels,
             ),
             folds=self.options_["folds"],
+            chosen=int(now.options.get(CHOSEN, 0)),
         )
         return replace(calibration, defect_scores=now.defect_scores), unread
 

@@ -135,11 +135,14 @@ VARIATION = fields(
         "brightness": RATE,
     }
 )
+JOINED = mapping(items(number(), 1, 2))  # by the beginning of a picture's SHA-256: its score, and its map's maximum
+RECALIBRATED = fields({"parent": text, "at": text, "chosen": whole(), "good": JOINED, "defects": JOINED})
 LATER_FITTED = {
     "variation": optional(VARIATION),
     "alignment": optional(fields({"typical": number(-1, 1), "least": number(-4, 1)})),
     "drawn_scratches": items(fields({"pixels": whole(1), "scores": items(number(), 1, 1000)}), most=10),
     "known_defects": fields({"data": text, "data_sha256": text, "count": whole(1)}),
+    "recalibrated": RECALIBRATED,
 }
 PARITY = fields(
     {
