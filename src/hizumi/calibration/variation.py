@@ -51,6 +51,14 @@ class Variation:
         """Of the centre."""
         return math.sqrt((self.within**2 / SUBGROUP + self.slow**2) / self.groups)
 
+    @property
+    def varies_slowly(self) -> bool:
+        """Whether subgroups differ by more than chance, by an F test at 1 %."""
+        from scipy.special import fdtri
+
+        freedom = self.groups - 1, self.groups * (SUBGROUP - 1)
+        return self.within**2 + SUBGROUP * self.slow**2 > float(fdtri(*freedom, 0.99)) * self.within**2
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
         return asdict(self)
