@@ -39,7 +39,7 @@ class DriftAlarm:
 
     Attributes:
         code: Stable name of what leads, for translations: a measure with "_higher", "_lower" or "_unsteady", or
-            "mostly_anomalous", or "size_changed".
+            "many_anomalous", or "size_changed".
         moved: What has moved, the surest first.
         charts: That gave alarm, as "measure.chart".
         pictures: Number of pictures that the watch had seen.

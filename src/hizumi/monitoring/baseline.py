@@ -49,8 +49,12 @@ class Baseline:
 
     @classmethod
     def of(cls, calibration: Calibration, appearance: Appearance | None) -> Self:
-        """Of a bundle: its `calibration_` and the `appearance` of its `preprocessing_`."""
-        scores = calibration.scores if len(calibration.scores) >= FEWEST_SCORES else ()
+        """Of a bundle: its `calibration_` and the `appearance` of its `preprocessing_`.
+
+        Fewer than 20 held-out scores are left out, and those of folds: other fits made them than score new pictures.
+        """
+        usable = len(calibration.scores) >= FEWEST_SCORES and "folds" not in calibration.options
+        scores = calibration.scores if usable else ()
         if appearance is None or not appearance.variation:
             return cls(tuple(map(float, scores)))
         sizes = Sizes(*appearance.ranges["height"], *appearance.ranges["width"])

@@ -10,9 +10,10 @@ quite steady; scores need none (`ranks`):
 - Slow variation, which the good pictures had between subgroups, belongs to the process (Woodall and Thomas,
   "Statistical process control with several components of common cause variability", IIE Transactions 27, 1995). As it
   may stay the same for as long as a chart remembers, it widens limits of means in full, and CUSUMs begin to add only
-  beyond two of its standard deviations.
-- Laws that are not Gaussian: one value counts as no farther than 3 sigma, so that no single picture raises an alarm,
-  and means of five and moving averages are nearly Gaussian.
+  beyond three of its standard deviations.
+- Laws that are not Gaussian: spreads of subgroups have a law as wide as the kurtosis of the measure makes it. One
+  value counts as no farther than 3 sigma, so that no single picture raises an alarm, and means of five and moving
+  averages are nearly Gaussian.
 """
 
 import math
@@ -27,7 +28,7 @@ from hizumi.calibration.variation import SUBGROUP, Variation
 WEIGHT, SLACK = 0.1, 0.5  # of the newest value in the EWMA; of the CUSUM, half the shift it finds soonest, in sigma
 BOUND = 1.645  # standard errors: one-sided 95 %
 FARTHEST = 3.0  # sigma within subgroups, from where slow variation may take a measure
-SLOW_DEAD_BAND, SLOW_FARTHEST = 2.0, 5.0  # standard deviations of slow variation
+SLOW_DEAD_BAND, SLOW_FARTHEST = 3.0, 5.0  # standard deviations of slow variation
 CHARTS = ("mean", "deviation", "ewma", "cusum")  # of each measure
 
 
@@ -39,6 +40,7 @@ class Scale:
         slow: Standard deviation of slow variation, at most.
         error: Of the centre, at most.
         stretch: How many times larger sigma may be.
+        excess: Excess kurtosis, at most.
     """
 
     centre: float = 0.0
@@ -46,18 +48,22 @@ class Scale:
     slow: float = 0.0
     error: float = 0.0
     stretch: float = 1.0
+    excess: float = 0.0
 
     @classmethod
     def of(cls, variation: Variation, least_sigma: float) -> Self:
         """With 95 % bounds on what was estimated; sigma is not taken to be smaller than what matters."""
         sigma = max(variation.within, least_sigma)
-        largest_slow = variation.slow * (1 + BOUND / math.sqrt(2 * (variation.groups - 1)))
+        free = variation.independent_groups - 1
+        largest_slow = variation.slow * math.sqrt(free / float(chdtri(free, 0.95)))
+        values = variation.groups * (SUBGROUP - 1)
         return cls(
             centre=variation.centre,
             sigma=sigma,
             slow=largest_slow / sigma,
             error=BOUND * variation.standard_error / sigma,
-            stretch=1 + BOUND / math.sqrt(2 * variation.groups * (SUBGROUP - 1)),
+            stretch=1 + BOUND * math.sqrt((2 + variation.excess) / (4 * values)),
+            excess=variation.excess + BOUND * math.sqrt(24 / values),
         )
 
     def standardised(self, value: float) -> float:
@@ -80,10 +86,12 @@ class Limits:
     def of(cls, scale: Scale, run_length: float) -> Self:
         """With this run length of each chart, in values, where the centre and sigma lie within their bounds."""
         subgroups = run_length / SUBGROUP
+        # The variance of a variance, which a gamma law of fewer degrees of freedom has too (Box, Biometrika 40, 1953).
+        freedom = 2 / (2 / (SUBGROUP - 1) + scale.excess / SUBGROUP)
         of_ewma = math.sqrt(WEIGHT / (2 - WEIGHT))
         return cls(
             mean=shewhart_width(subgroups) * math.hypot(scale.stretch / math.sqrt(SUBGROUP), scale.slow) + scale.error,
-            deviation=scale.stretch * math.sqrt(float(chdtri(SUBGROUP - 1, 1 / subgroups)) / (SUBGROUP - 1)),
+            deviation=scale.stretch * math.sqrt(float(chdtri(freedom, 1 / subgroups)) / freedom),
             ewma=ewma_width(run_length, WEIGHT, exact=False) * math.hypot(scale.stretch * of_ewma, scale.slow)
             + scale.error,
             cusum=scale.stretch * cusum_limit(run_length, SLACK),

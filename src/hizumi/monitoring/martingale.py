@@ -15,6 +15,10 @@ p-values (higher scores) and on high ones, strong and weak.
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from hizumi.shapes import Float
+
 BETS = (-1.5, -0.5, 0.5, 1.5)
 
 
@@ -37,12 +41,17 @@ class Martingale:
 
     def bet(self, p_value: float) -> float:
         """The wealth after one more p-value."""
-        stake = (reserve(self.seen) - reserve(self.seen + 1)) / len(BETS)
-        self.accounts = [
-            (account + stake) * (1 + bet * (p_value - 0.5)) for account, bet in zip(self.accounts, BETS, strict=True)
-        ]
+        self.accounts = after_bet(np.array(self.accounts), self.seen, np.array(p_value)).tolist()
         self.seen += 1
         return self.wealth
+
+
+def after_bet(
+    accounts: Float[np.ndarray, "bets *streams"], seen: int, p_values: Float[np.ndarray, "*streams"]
+) -> Float[np.ndarray, "bets *streams"]:
+    """The accounts of streams after one more p-value of each, with the new stake from the reserve."""
+    stake = (reserve(seen) - reserve(seen + 1)) / len(BETS)
+    return (accounts + stake) * (1 + np.multiply.outer(BETS, p_values - 0.5))
 
 
 def reserve(seen: int) -> float:

@@ -115,7 +115,9 @@ class MeasureCharts:
         if len(self.subgroup) < SUBGROUP:
             return []
         values, self.subgroup = np.array(self.subgroup), []
-        deviation = float(values.std(ddof=1))
+        # The farthest value is drawn in to the next, so that no single one alarms; limits are for the plain deviation.
+        nearest_first = values[np.abs(values - np.median(values)).argsort()]
+        deviation = float(np.append(nearest_first[:-1], nearest_first[-2]).std(ddof=1))
         unsteady = deviation > self.limits.deviation
         self.points["deviation"].append(Point(at, deviation, unsteady))
         found = self._judged("mean", at, float(values.mean()), self.limits.mean)

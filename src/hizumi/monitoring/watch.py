@@ -222,7 +222,7 @@ class DriftWatch:
         since = min(signal.since for signal in signals)
         moved = self._moved(since, signals)
         alarm = DriftAlarm(
-            id=uuid.uuid4().hex,
+            id=uuid.uuid5(uuid.NAMESPACE_OID, f"{at.isoformat()} {self.pictures} {self.settings.seed}").hex,
             code=_code(moved, signals),
             raised_at=at,
             since=since,
@@ -294,7 +294,7 @@ def _code(moved: Sequence[Moved], signals: Sequence[Signal]) -> str:
     if "size" in names:
         return "size_changed"
     if "set_aside" in names and all(each.measure == "score" for each in moved):
-        return "mostly_anomalous"
+        return "many_anomalous"
     lead = moved[0]
     return f"{lead.measure}_{('lower', 'unsteady', 'higher')[lead.way + 1]}"
 

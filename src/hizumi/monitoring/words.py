@@ -48,7 +48,7 @@ CHARTS = {
         "Evidence against steady scores",
         "Powers of ten won by betting that p-values are not uniform. Good pictures hardly ever reach the limit.",
     ),
-    "majority": ("Evidence that most are", "Up to a fifth of pictures do not raise it. Above the limit: most are."),
+    "majority": ("Evidence for most of them", "Up to a fifth of pictures do not raise it. Above the limit: most are."),
 }
 SIGMA = "sigma"
 UNITS = {"score": SIGMA, **dict.fromkeys(IN_PERCENT, "%")}
@@ -83,10 +83,10 @@ def alarm(code: str, changes: Sequence[str]) -> str:
     measure = code.rpartition("_")[0]
     others = f" Also {'; '.join(changes[1:])}." if len(changes) > 1 else ""
     match code:
-        case "mostly_anomalous":
+        case "many_anomalous":
             also = f" They have become {'; '.join(changes)}." if changes else ""
             return (
-                f"Most pictures are very unusual, not a few.{also} Look at the lamp, the lens and the camera, "
+                f"Many pictures are very unusual, not a few.{also} Look at the lamp, the lens and the camera, "
                 "then at the parts."
             )
         case "size_changed":
