@@ -62,7 +62,20 @@ TABLE = fields(
         "good": items(text),
     }
 )
-APPEARANCE = fields({"ranges": mapping(items(number(), 2, 2)), "file_types": items(text)})
+VARIATION_OF_MEASURE = fields(
+    {
+        "centre": number(),
+        "within": number(0),
+        "slow": number(0),
+        "groups": whole(2),
+        "independent_groups": number(2),
+        "excess": number(0),
+    }
+)
+APPEARANCE = fields(
+    {"ranges": mapping(items(number(), 2, 2)), "file_types": items(text)},
+    later={"variation": mapping(VARIATION_OF_MEASURE)},
+)
 ALIGNMENT = fields(
     {
         "height": SIDE,
