@@ -135,6 +135,8 @@ class Evaluator:
         self._unmarked = 0
         self._marked = 0
         self._defective_pixels = 0
+        self._outside = 0
+        self._partly_outside = 0
         self._pixels = PixelEstimator(most_levels)
 
     def add(self, verdict: Verdict, *, label: int | None, kind: str, mask: np.ndarray | None) -> None:
@@ -153,7 +155,9 @@ class Evaluator:
         self._has_maps |= verdict.map is not None
         self._has_masks |= mask is not None
         if verdict.map is not None and known_label != -1:
-            self._add_pixels(verdict.map, _truth(verdict, mask if known_label == 1 else None), known_label)
+            truth = _truth(verdict, mask if known_label == 1 else None)
+            self._note_outside(truth, verdict.inside)
+            self._add_pixels(verdict.map, truth, known_label)
 
     def evaluation(self, calibration: Calibration, *, seed: int = 0, refused_masks: int = 0) -> Evaluation:
         """All metrics of what was added, at the threshold of the calibration."""
@@ -192,7 +196,12 @@ class Evaluator:
             pixel_auroc=pixels[0],
             pixel_average_precision=pixels[1],
             aupro=pixels[2],
-            image_note=_note(self._noun, normal_count, int(anomalous.sum()), int((~known).sum())),
+            image_note=" ".join(
+                filter(
+                    None,
+                    (_note(self._noun, normal_count, int(anomalous.sum()), int((~known).sum())), self._on_region()),
+                )
+            ),
             pixel_note=pixel_note,
             defective_share=None if pixels[1] is None else self._defective_pixels / self._pixels.counts.pixels,
         )
@@ -204,6 +213,28 @@ class Evaluator:
         self._marked += label
         self._defective_pixels += int(truth.sum())
         self._pixels.add(scores, truth)
+
+    def _note_outside(self, truth: Bool[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"] | None) -> None:
+        """Count images whose marked defects were not looked at, all of them or some of their pixels."""
+        if inside is None or not (truth & ~inside).any():
+            return
+        wholly = not (truth & inside).any()
+        self._outside += wholly
+        self._partly_outside += not wholly
+
+    def _on_region(self) -> str:
+        """What the region of interest leaves out of the marked defects, and how that was counted."""
+        parts = []
+        if self._outside:
+            parts.append(f"of {self._outside} anomalous {self._noun}s all")
+        if self._partly_outside:
+            parts.append(f"of {self._partly_outside} a part")
+        if not parts:
+            return ""
+        return (
+            f"Outside of the region of interest lies, {' and '.join(parts)} of what is marked as defect: it was not "
+            "looked at and cannot be found, and is counted as missed, by image and by pixel."
+        )
 
     def _pixel_estimates(self, seed: int, refused: int) -> tuple[Sequence[Estimate | None], str]:
         """The three pixel estimates, and a note on why there are none, what they leave out, or how exact they are."""

@@ -54,7 +54,8 @@ class HeldOut(NamedTuple):
             scores.append(item.score)
             if item.map is not None:  # maps of large images would fill the memory: keep what is needed of each
                 maxima.append(float(item.map.max()))
-                pixels.append(item.map.ravel()[:: max(1, item.map.size // PIXELS_FOR_MEDIAN)].copy())
+                seen = item.map.ravel() if item.inside is None else item.map[item.inside]
+                pixels.append(seen[:: max(1, len(seen) // PIXELS_FOR_MEDIAN)].copy())
         if not scores:
             first = f"; the first is {unread[0].name}: {unread[0].reason}" if unread else ""
             raise DataError(f"none of the held-out normal items has a score, so there is no threshold{first}")
@@ -137,6 +138,7 @@ class Fitting:
             run_folder=folder,
             observe=observe,
             fabric=self.fabric,
+            seen=seen_by(self.data.preprocessing),
         )
         detector.cpu()
         return Scorer.of(detector, self.data.preprocessing)
@@ -158,6 +160,12 @@ class Fitting:
 
 def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:
     return None if observe is None else lambda record: observe({**record, "phase": prefix + record["phase"]})
+
+
+def seen_by(preprocessing: Preprocessing) -> torch.Tensor | None:
+    """Where the region of interest lies in every image at the working size, (h, w); None where that differs."""
+    seen = None if preprocessing.region is None else preprocessing.region.seen(preprocessing.sizing)
+    return None if seen is None else torch.from_numpy(seen)
 
 
 def varied(images: Batches, variation: Variation | None) -> Batches:

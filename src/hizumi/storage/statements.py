@@ -8,6 +8,7 @@ from hizumi.storage.schema import (
     choice,
     fields,
     items,
+    long_text,
     mapping,
     number,
     optional,
@@ -74,6 +75,25 @@ ALIGNMENT = fields(
         "reference": text,
     }
 )
+AREA = fields(
+    {"kind": choice("mask", "rectangle", "foreground")},
+    later={
+        "height": number(0, LARGEST_SIDE),
+        "width": number(0, LARGEST_SIDE),
+        "bits": long_text,
+        "left": number(0, 1),
+        "top": number(0, 1),
+        "shares": optional(items(RATE, 2, 2)),
+    },
+)
+REGION = fields(
+    {
+        "roi": optional(AREA),
+        "ignored": optional(AREA),
+        "colour": optional(items(number(), 1, LARGEST_CHANNELS)),
+        "size": optional(items(SIDE, 2, 2)),
+    }
+)
 PREPROCESSING = fields(
     {
         "sizing": optional(SIZING),
@@ -90,6 +110,7 @@ PREPROCESSING = fields(
         "pixel_limit": whole(1),
         "appearance": optional(APPEARANCE),
         "alignment": optional(ALIGNMENT),
+        "region": optional(REGION),
     },
 )
 THRESHOLD = fields(
@@ -138,6 +159,7 @@ VARIATION = fields(
 LATER_FITTED = {
     "variation": optional(VARIATION),
     "alignment": optional(fields({"typical": number(-1, 1), "least": number(-4, 1)})),
+    "region": optional(fields({"looks_at": text, "key": text})),
     "drawn_scratches": items(fields({"pixels": whole(1), "scores": items(number(), 1, 1000)}), most=10),
     "known_defects": fields({"data": text, "data_sha256": text, "count": whole(1)}),
 }
