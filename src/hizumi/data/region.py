@@ -96,14 +96,19 @@ class Region:
 
     def look(self, pixels: Shaped[np.ndarray, "h w c"], name: str) -> LookedAt:
         """An image with one colour outside its region; raises DataError as `inside`."""
-        assert self.colour is not None, "a region is learned before it is looked through"
         inside, notes = self.inside(pixels, name)
+        colour = self.colour_of(pixels.transpose(2, 0, 1)).T
+        return LookedAt(np.where(inside[..., np.newaxis], pixels, colour), inside, notes)
+
+    def colour_of(self, image: Shaped[np.ndarray, "c h w"]) -> Shaped[np.ndarray, "c 1 1"]:
+        """What pixels outside are in an image of this type and number of channels."""
+        assert self.colour is not None, "a region is learned before it is looked through"
         colour = np.array(self.colour)
-        if pixels.shape[2] != len(colour):  # grey among coloured images, or the other way round
-            colour = np.full(pixels.shape[2], colour.mean())
-        if pixels.dtype.kind in "iu":
+        if len(image) != len(colour):  # grey among coloured images, or the other way round
+            colour = np.full(len(image), colour.mean())
+        if image.dtype.kind in "iu":
             colour = np.rint(colour)
-        return LookedAt(np.where(inside[..., np.newaxis], pixels, colour.astype(pixels.dtype)), inside, notes)
+        return colour.astype(image.dtype)[:, np.newaxis, np.newaxis]
 
     def refuse_small(self, pixels: Shaped[np.ndarray, "h w c"], sizing: Sizing | None) -> None:
         """Raise DataError where hardly anything of the region is left at the working size."""

@@ -155,9 +155,9 @@ class Evaluator:
         self._has_maps |= verdict.map is not None
         self._has_masks |= mask is not None
         if verdict.map is not None and known_label != -1:
-            truth = _truth(verdict, mask if known_label == 1 else None)
-            self._note_outside(truth, verdict.inside)
-            self._add_pixels(verdict.map, truth, known_label)
+            self._add_pixels(verdict.map, _truth(verdict, mask if known_label == 1 else None), known_label)
+        if verdict.inside is not None and mask is not None and known_label == 1:
+            self._note_outside(mask.astype(bool), verdict.inside)
 
     def evaluation(self, calibration: Calibration, *, seed: int = 0, refused_masks: int = 0) -> Evaluation:
         """All metrics of what was added, at the threshold of the calibration."""
@@ -214,9 +214,9 @@ class Evaluator:
         self._defective_pixels += int(truth.sum())
         self._pixels.add(scores, truth)
 
-    def _note_outside(self, truth: Bool[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"] | None) -> None:
+    def _note_outside(self, truth: Bool[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"]) -> None:
         """Count images whose marked defects were not looked at, all of them or some of their pixels."""
-        if inside is None or not (truth & ~inside).any():
+        if truth.shape != inside.shape or not (truth & ~inside).any():
             return
         wholly = not (truth & inside).any()
         self._outside += wholly

@@ -36,7 +36,7 @@ class DataOptions:
 
     `motion` is False for single images, True for frames judged with their motion, or the displacement in pixels that
     becomes 1. With `align`, parts are turned and shifted until they lie alike. Only what lies in the `region` is looked
-    at. The window "auto" is the range that most of these pixels use. Decoded pixels are kept in the folder `cache`, in a
+    at. The window "auto" is the range that most of these pixels use. Decoded pixels are kept in the folder `cache`, a
     temporary one where it is None.
     """
 
