@@ -110,6 +110,13 @@ class Region:
             colour = np.rint(colour)
         return colour.astype(image.dtype)[:, np.newaxis, np.newaxis]
 
+    def drawn(self, pixels: Shaped[np.ndarray, "h w c"]) -> Bool[np.ndarray, "h w"] | None:
+        """What is looked at of every image, whatever it shows; None where that is all, or follows from each image."""
+        areas = [None if isinstance(area, Foreground) else area for area in (self.roi, self.ignored)]
+        if not any(areas):
+            return None
+        return replace(self, roi=areas[0], ignored=areas[1]).inside(pixels, "an image it learns from")[0]
+
     def refuse_small(self, pixels: Shaped[np.ndarray, "h w c"], sizing: Sizing | None) -> None:
         """Raise DataError where hardly anything of the region is left at the working size."""
         inside, _ = self.inside(pixels, "the first good image")

@@ -86,7 +86,7 @@ def prepare(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> tupl
     sizing = choose_sizing(train, options, chooses)
     if options.motion is not False and sizing is not None:
         _refuse_for_motion(options)
-    alignment = _choose_alignment(train) if options.align else None
+    alignment = _choose_alignment(train, options.region) if options.align else None
     region = None if options.region is None else _learned(options.region, train, alignment, sizing)
     window = choose_window(train, options.window, alignment, region)
     if options.motion is not False and sizing is not None:
@@ -221,10 +221,10 @@ def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, 
     return View(store, indices=order[held_out:]), View(store, indices=order[:held_out])
 
 
-def _choose_alignment(train: Manifest) -> Alignment:
-    """The reference part of some images, evenly spread."""
+def _choose_alignment(train: Manifest, region: Region | None) -> Alignment:
+    """The reference part of some images, evenly spread; where a region is drawn, it is what parts are aligned by."""
     chosen = np.linspace(0, len(train) - 1, min(len(train), ALIGNED_SAMPLE)).round().astype(int)
-    return Alignment.of(_readable(train.read, chosen.tolist()))
+    return Alignment.of(_readable(train.read, chosen.tolist()), region)
 
 
 def _learned(region: Region, train: Manifest, alignment: Alignment | None, sizing: Sizing | None) -> Region:

@@ -64,17 +64,6 @@ TABLE = fields(
     }
 )
 APPEARANCE = fields({"ranges": mapping(items(number(), 2, 2)), "file_types": items(text)})
-ALIGNMENT = fields(
-    {
-        "height": SIDE,
-        "width": SIDE,
-        "typical": number(-1, 1),
-        "least": number(-4, 1),
-        "reference_height": whole(1, 1000),
-        "reference_width": whole(1, 1000),
-        "reference": text,
-    }
-)
 AREA = fields(
     {"kind": choice("mask", "rectangle", "foreground")},
     later={
@@ -85,6 +74,18 @@ AREA = fields(
         "top": number(0, 1),
         "shares": optional(items(RATE, 2, 2)),
     },
+)
+ALIGNMENT = fields(
+    {
+        "height": SIDE,
+        "width": SIDE,
+        "typical": number(-1, 1),
+        "least": number(-4, 1),
+        "reference_height": whole(1, 1000),
+        "reference_width": whole(1, 1000),
+        "reference": text,
+    },
+    later={"inside": optional(AREA)},
 )
 REGION = fields(
     {
