@@ -10,6 +10,7 @@ import numpy as np
 
 from hizumi.data.images import Window
 from hizumi.data.manifest import Manifest
+from hizumi.data.region import Region
 from hizumi.errors import DataError
 from hizumi.shapes import Float, Shaped
 
@@ -53,9 +54,12 @@ class Appearance:
     file_types: tuple[str, ...]
 
     @classmethod
-    def of(cls, manifest: Manifest, window: Window | None) -> Self | None:
-        """Of at most 100 images, evenly spread; None for rows, and where fewer than three can be read."""
-        looks = _looks(manifest, window, LEARNED_FROM)
+    def of(cls, manifest: Manifest, window: Window | None, region: Region | None = None) -> Self | None:
+        """Of at most 100 images, evenly spread; None for rows, and where fewer than three can be read.
+
+        Where there is a region of interest, images are measured with one colour outside of it.
+        """
+        looks = _looks(manifest, window, region, LEARNED_FROM)
         if len(looks) < LEAST:
             return None
         ranges = {}
@@ -65,13 +69,13 @@ class Appearance:
             ranges[name] = float(low - margin), float(high + margin)
         return cls(ranges, tuple(sorted({look.file_type for look in looks})))
 
-    def differences(self, manifest: Manifest, window: Window | None) -> tuple[str, ...]:
+    def differences(self, manifest: Manifest, window: Window | None, region: Region | None = None) -> tuple[str, ...]:
         """In what most of some new images lie outside of the ranges; nothing about fewer than three.
 
         Images drawn like those learned from are hardly ever accused: half of them would have to be among the most
         extreme. Anomalies seldom change these measures of a whole image.
         """
-        looks = _looks(manifest, window, NEW)
+        looks = _looks(manifest, window, region, NEW)
         found = [words for name in WORDS if (words := self._difference(name, looks))]
         sizes = [look for look in looks if self._beyond("height", look) or self._beyond("width", look)]
         if _are_most(len(sizes), looks):
@@ -113,17 +117,19 @@ def _are_most(count: int, looks: list[Look]) -> bool:
     return count >= LEAST and count > len(looks) / 2
 
 
-def _looks(manifest: Manifest, window: Window | None, count: int) -> list[Look]:
+def _looks(manifest: Manifest, window: Window | None, region: Region | None, count: int) -> list[Look]:
     if window is None or manifest.vectors or len(manifest) < LEAST:
         return []
     chosen = np.linspace(0, len(manifest) - 1, min(len(manifest), count)).round().astype(int)
-    return list(_readable(manifest, window, chosen.tolist()))
+    return list(_readable(manifest, window, region, chosen.tolist()))
 
 
-def _readable(manifest: Manifest, window: Window, indices: list[int]) -> Iterator[Look]:
+def _readable(manifest: Manifest, window: Window, region: Region | None, indices: list[int]) -> Iterator[Look]:
     for index in indices:
         try:
             pixels = manifest.read_still(index).pixels
+            if region is not None:
+                pixels = region.look(pixels, manifest.records[index].name).pixels
         except DataError:  # named where it is scored
             continue
         if np.isfinite(pixels).all():

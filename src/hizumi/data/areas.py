@@ -5,7 +5,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -23,14 +23,31 @@ BLUR = 1.0  # of these pixels: noise would fray the part's edge
 MARGIN = 0.02  # of the longer side, by which a foreground is wider than what was found
 SPREAD = 1.5  # times the median share of the image: foregrounds of good images lie within it either way
 TOLERANCE = 1.25  # times the range of good images' shares, beyond which a foreground is not believed
+FAINTEST = 0.5  # of the least contrast of good images, below which a foreground is not believed
 AMONG_MOST = (0.05, 0.95)  # quantiles of good images between which shares must be alike
 
 
 class Marked(NamedTuple):
-    """Pixels of an image, True where they belong to an area, and notes on how they were found."""
+    """Pixels of an image, True where they belong to an area, and notes on how they were found.
+
+    `contrast` is the distance from the background's colour, in the values of the image, at which a foreground begins.
+    """
 
     pixels: Bool[np.ndarray, "h w"]
     notes: tuple[str, ...] = ()
+    contrast: float = 0.0
+
+    @property
+    def measures(self) -> "Measures":
+        """What is kept of a good image."""
+        return Measures(float(self.pixels.mean()), self.contrast)
+
+
+class Measures(NamedTuple):
+    """The share of an image that is marked, and its contrast."""
+
+    share: float
+    contrast: float
 
 
 class Area(ABC):
@@ -41,8 +58,8 @@ class Area(ABC):
         """The area in one image; raises DataError, beginning with `name`, where the area does not fit it."""
 
     @abstractmethod
-    def learned(self, sizes: Sequence[tuple[int, int]], shares: Sequence[float]) -> "Area":
-        """With what follows from good images: their (height, width), and the share of each that was marked."""
+    def learned(self, sizes: Sequence[tuple[int, int]], measures: Sequence["Measures"]) -> "Area":
+        """With what follows from good images: their (height, width), and the measures of what was marked in each."""
 
     @property
     @abstractmethod
@@ -82,7 +99,7 @@ class Drawn(Area):
         note = f"the mask of the region, drawn at {own_width}x{own_height} pixels, was scaled to the image"
         return Marked(self._scaled[height, width], (*self.notes, note))
 
-    def learned(self, sizes: Sequence[tuple[int, int]], shares: Sequence[float]) -> "Drawn":
+    def learned(self, sizes: Sequence[tuple[int, int]], measures: Sequence["Measures"]) -> "Drawn":
         """Itself: a mask takes nothing from images."""
         return self
 
@@ -147,7 +164,7 @@ class Rectangle(Area):
         marks[top:bottom, left:right] = True
         return Marked(marks)
 
-    def learned(self, sizes: Sequence[tuple[int, int]], shares: Sequence[float]) -> "Rectangle":
+    def learned(self, sizes: Sequence[tuple[int, int]], measures: Sequence["Measures"]) -> "Rectangle":
         """In shares of the sides."""
         if self.in_shares:
             return self
@@ -175,34 +192,38 @@ class Foreground(Area):
 
     A part is told from its background by Otsu's threshold ("A threshold selection method from gray-level histograms",
     1979) on the distance from the border's median colour. The hull takes in what darkens or chips the part's edge.
-    `shares` is the range of the image that foregrounds of good images cover: where one covers far less or more, as of
-    a missing part, all of the image is looked at, and a note says so.
+    `shares` is the range of the image that foregrounds of good images cover, `contrast` the least of theirs: where one
+    covers far less or more, or hardly stands out, as of a missing part, all of the image is looked at, and a note says
+    so.
     """
 
     shares: tuple[float, float] | None = None
+    contrast: float = 0.0
 
     def marked(self, pixels: Shaped[np.ndarray, "h w c"], name: str) -> Marked:
         """In one image; all of it where the foreground is not as in good images."""
-        found = _stretched(_foreground(pixels), *pixels.shape[:2])
+        small, contrast = _foreground(pixels)
+        found = _stretched(small, *pixels.shape[:2])
         if self.shares is None:
-            return Marked(found)
+            return Marked(found, contrast=contrast)
         least, most = self.shares
-        if least / TOLERANCE <= found.mean() <= most * TOLERANCE:
-            return Marked(found)
+        if least / TOLERANCE <= found.mean() <= most * TOLERANCE and contrast >= FAINTEST * self.contrast:
+            return Marked(found, contrast=contrast)
         note = (
             f"its foreground is not as in good images, of which it covers {least:.0%} to {most:.0%}; all was looked at"
         )
         return Marked(np.ones_like(found), (note,))
 
-    def learned(self, sizes: Sequence[tuple[int, int]], shares: Sequence[float]) -> "Foreground":
+    def learned(self, sizes: Sequence[tuple[int, int]], measures: Sequence["Measures"]) -> "Foreground":
         """With the range of the shares."""
+        shares = [each.share for each in measures]
         least, middle, most = (float(each) for each in np.quantile(shares, [AMONG_MOST[0], 0.5, AMONG_MOST[1]]))
         if middle == 0 or not middle / SPREAD <= least <= most <= middle * SPREAD:
             raise DataError(
                 f"the automatic foreground covers {least:.0%} to {most:.0%} of most good images (in the middle "
                 f"{middle:.0%}), so no one part stands out from its background; draw a mask (--roi MASK.png)"
             )
-        return replace(self, shares=(min(shares), max(shares)))
+        return Foreground((min(shares), max(shares)), min(each.contrast for each in measures))
 
     @property
     def words(self) -> str:
@@ -212,7 +233,8 @@ class Foreground(Area):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
-        return {"kind": "foreground", "shares": None if self.shares is None else list(self.shares)}
+        shares = None if self.shares is None else list(self.shares)
+        return {"kind": "foreground", "shares": shares, "contrast": self.contrast}
 
 
 def have_one_aspect(size: tuple[int, ...], other: tuple[int, ...]) -> bool:
@@ -252,7 +274,7 @@ def area_from_dict(plain: Mapping[str, Any] | None) -> Area | None:
             return Rectangle(plain["left"], plain["top"], plain["width"], plain["height"])
         case "foreground":
             shares = plain["shares"]
-            return Foreground(None if shares is None else (shares[0], shares[1]))
+            return Foreground(None if shares is None else (shares[0], shares[1]), plain["contrast"])
     raise ValueError(f"there are no areas of kind {plain['kind']!r}")
 
 
@@ -278,7 +300,8 @@ def _stretched(marks: Bool[np.ndarray, "h w"], height: int, width: int) -> Bool[
     return np.asarray(marks[rows[:, np.newaxis], columns])
 
 
-def _foreground(pixels: Shaped[np.ndarray, "h w c"]) -> Bool[np.ndarray, "h2 w2"]:
+def _foreground(pixels: Shaped[np.ndarray, "h w c"]) -> tuple[Bool[np.ndarray, "h2 w2"], float]:
+    """The foreground at its own small size, and its contrast; nothing where the image is of one colour."""
     if find_spec("skimage") is None:  # as beside an exported bundle
         raise MissingExtraError("automatic foreground needs scikit-image: pip install scikit-image")
     from scipy.ndimage import gaussian_filter
@@ -292,8 +315,10 @@ def _foreground(pixels: Shaped[np.ndarray, "h w c"]) -> Bool[np.ndarray, "h2 w2"
     border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
     distance = gaussian_filter(np.linalg.norm(small - np.median(border, axis=0), axis=2), BLUR)
     if distance.max() == distance.min():
-        return np.zeros(distance.shape, dtype=bool)
-    parts = label(distance > threshold_otsu(distance))
+        return np.zeros(distance.shape, dtype=bool), 0.0
+    contrast = threshold_otsu(distance)
+    parts = label(distance > contrast)
     counts = Counter(parts[parts > 0].tolist())
     hull = convex_hull_image(parts == counts.most_common(1)[0][0])
-    return np.asarray(dilation(hull, disk(max(1, round(MARGIN * max(height, width))))), dtype=bool)
+    grown = dilation(hull, disk(max(1, round(MARGIN * max(height, width)))))
+    return np.asarray(grown, dtype=bool), float(contrast)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from hizumi.data.areas import Area, Foreground, area_from_dict, area_of, have_one_aspect
+from hizumi.data.areas import Area, Foreground, Measures, area_from_dict, area_of, have_one_aspect
 from hizumi.data.sizing import SMALLEST_SIDE, Sizing
 from hizumi.errors import DataError
 from hizumi.shapes import Bool, Shaped
@@ -58,24 +58,24 @@ class Region:
     def learned(self, images: Iterable[Shaped[np.ndarray, "h w c"]]) -> Self:
         """With what follows from good images; raises DataError where the region suits none of them."""
         sizes: list[tuple[int, int]] = []
-        shares: dict[Area, list[float]] = {area: [] for area in (self.roi, self.ignored) if area is not None}
+        measures: dict[Area, list[Measures]] = {area: [] for area in (self.roi, self.ignored) if area is not None}
         outside, refused = [], None
         for image in images:  # one at a time: they may be large
             try:
-                marked = {area: area.marked(image, "an image it learns from").pixels for area in shares}
+                marked = {area: area.marked(image, "an image it learns from") for area in measures}
             except DataError as error:  # named when all are read
                 refused = error
                 continue
             sizes.append((image.shape[0], image.shape[1]))
             for area, marks in marked.items():
-                shares[area].append(float(marks.mean()))
-            looked_at, ignored = (None if area is None else marked[area] for area in (self.roi, self.ignored))
+                measures[area].append(marks.measures)
+            looked_at, ignored = (None if area is None else marked[area].pixels for area in (self.roi, self.ignored))
             others = image[~_inside(looked_at, ignored, image.shape)]
             outside.append(others[:: max(1, len(others) // PIXELS_OF_EACH)])
         if not sizes and refused is not None:
             raise refused
         roi, ignored_area = (
-            None if area is None else area.learned(sizes, shares[area]) for area in (self.roi, self.ignored)
+            None if area is None else area.learned(sizes, measures[area]) for area in (self.roi, self.ignored)
         )
         size = sizes[0] if len(set(sizes)) == 1 else None
         return replace(self, roi=roi, ignored=ignored_area, colour=_median_of(outside), size=size)
@@ -185,7 +185,7 @@ def coverage(inside: Bool[np.ndarray, "h w"], sizing: Sizing | None) -> np.ndarr
     return placed
 
 
-def _median_of(pixels: Sequence[Shaped[np.ndarray, "n c"]]) -> tuple[float, ...]:
+def _median_of(pixels: Sequence[np.ndarray]) -> tuple[float, ...]:
     """One value for each channel that most of the images have, whole where their values are."""
     some = [each for each in pixels if len(each)]
     if not some:

@@ -132,7 +132,7 @@ class Fitting:
     def _fitted(self, detector: Detector, images: Batches, folder: Path | None, observe: Observer | None) -> Scorer:
         training, validation = with_validation(images, self.options)
         detector.fit(
-            varied(training, self.variation),
+            varied(training, self.variation, self.data.preprocessing),
             self.options,
             validation=validation,
             run_folder=folder,
@@ -168,6 +168,13 @@ def seen_by(preprocessing: Preprocessing) -> torch.Tensor | None:
     return None if seen is None else torch.from_numpy(seen)
 
 
-def varied(images: Batches, variation: Variation | None) -> Batches:
-    """Training images, which vary as declared."""
-    return images if variation is None else Varied(images, variation)
+def varied(images: Batches, variation: Variation | None, preprocessing: Preprocessing) -> Batches:
+    """Training images, which vary as declared within the region of interest."""
+    if variation is None:
+        return images
+    seen, region, window = seen_by(preprocessing), preprocessing.region, preprocessing.window
+    if seen is None or region is None or window is None:  # a region that differs between images moves with the part
+        return Varied(images, variation)
+    image = np.empty(images.shape, dtype=window.dtype)
+    colour = torch.from_numpy(window.to_unit(region.colour_of(image)))
+    return Varied(images, variation, lambda changed: torch.where(seen, changed, colour))

@@ -333,7 +333,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         cost = cost_of_fit(
             detector,
             data,
-            varied(data.store, self.variation),
+            varied(data.store, self.variation, data.preprocessing),
             options,
             reading_seconds=reading_seconds,
         )
@@ -532,4 +532,6 @@ def _with_appearance(data: PreparedData) -> Preprocessing:
     """The preprocessing, with what the good images look like: new ones are compared with it."""
     preprocessing, manifest = data.preprocessing, data.manifest
     good = replace(preprocessing.decoding(manifest), records=tuple(r for r in manifest.records if r.split != "test"))
-    return replace(preprocessing, appearance=Appearance.of(good, preprocessing.still_window))
+    return replace(
+        preprocessing, appearance=Appearance.of(good, preprocessing.still_window, preprocessing.still_region)
+    )

@@ -94,11 +94,16 @@ class Preprocessing:
         """The window of the pixels in files, which frames of video leave for one of their own."""
         return self.window if self.motion is None else self.motion.window
 
+    @property
+    def still_region(self) -> Region | None:
+        """The region of interest of images as they lie; None where it is that of aligned ones."""
+        return self.region if self.alignment is None else None
+
     def differences(self, manifest: "Manifest") -> tuple[str, ...]:
         """In what most of some images look unlike those that were learned from."""
         if self.appearance is None:
             return ()
-        return self.appearance.differences(self.decoding(manifest), self.still_window)
+        return self.appearance.differences(self.decoding(manifest), self.still_window, self.still_region)
 
     def decoding(self, manifest: "Manifest") -> "Manifest":
         """The manifest, with its files and rows decoded as those of the training data were."""

@@ -73,6 +73,7 @@ AREA = fields(
         "left": number(0, 1),
         "top": number(0, 1),
         "shares": optional(items(RATE, 2, 2)),
+        "contrast": number(0),
     },
 )
 ALIGNMENT = fields(
