@@ -224,16 +224,13 @@ class Evaluator:
 
     def _on_region(self) -> str:
         """What the region of interest leaves out of the marked defects, and how that was counted."""
-        parts = []
-        if self._outside:
-            parts.append(f"of {self._outside} anomalous {self._noun}s all")
-        if self._partly_outside:
-            parts.append(f"of {self._partly_outside} a part")
+        counts = {"all": self._outside, "some": self._partly_outside}
+        parts = [f"{share} of those of {count} anomalous {self._noun}s" for share, count in counts.items() if count]
         if not parts:
             return ""
         return (
-            f"Outside of the region of interest lies, {' and '.join(parts)} of what is marked as defect: it was not "
-            "looked at and cannot be found, and is counted as missed, by image and by pixel."
+            f"The region of interest leaves out marked pixels, {' and '.join(parts)}: they were not looked at, cannot "
+            "be found, and count as missed."
         )
 
     def _pixel_estimates(self, seed: int, refused: int) -> tuple[Sequence[Estimate | None], str]:

@@ -112,6 +112,12 @@ class ReportContent:
         return shown or any(mask is not None for mask in self.masks)
 
     @property
+    def has_regions(self) -> bool:
+        """Whether borders of regions of interest are drawn."""
+        shown = any(tile.region is not None for tiles in self.cases.values() for tile in tiles)
+        return shown or any(verdict.inside is not None for verdict in self.verdicts)
+
+    @property
     def noun(self) -> str:
         """Noun for one input in sentences: "image", "frame" or "row"."""
         if "shape" in self.options:
