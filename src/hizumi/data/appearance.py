@@ -12,6 +12,7 @@ import numpy as np
 from hizumi.calibration.variation import SUBGROUP, Variation
 from hizumi.data.images import Window
 from hizumi.data.manifest import Manifest
+from hizumi.data.region import Region
 from hizumi.errors import DataError
 from hizumi.shapes import Float, Shaped
 
@@ -70,9 +71,12 @@ class Appearance:
     variation: dict[str, Variation] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, manifest: Manifest, window: Window | None) -> Self | None:
-        """Of at most 100 images, in runs of five evenly spread; None for rows, and if fewer than three can be read."""
-        looks = _looks(manifest, window, LEARNED_FROM, SUBGROUP)
+    def of(cls, manifest: Manifest, window: Window | None, region: Region | None = None) -> Self | None:
+        """Of at most 100 images, in runs of five evenly spread; None for rows, and if fewer than three can be read.
+
+        Where there is a region of interest, images are measured with one colour outside of it.
+        """
+        looks = _looks(manifest, window, region, LEARNED_FROM, SUBGROUP)
         if len(looks) < LEAST:
             return None
         ranges = {}
@@ -82,13 +86,13 @@ class Appearance:
             ranges[name] = float(low - margin), float(high + margin)
         return cls(ranges, tuple(sorted({look.file_type for look in looks})), variation_of(looks))
 
-    def differences(self, manifest: Manifest, window: Window | None) -> tuple[str, ...]:
+    def differences(self, manifest: Manifest, window: Window | None, region: Region | None = None) -> tuple[str, ...]:
         """In what most of some new images lie outside of the ranges; nothing about fewer than three.
 
         Images drawn like those learned from are hardly ever accused: half of them would have to be among the most
         extreme. Anomalies seldom change these measures of a whole image.
         """
-        looks = _looks(manifest, window, NEW)
+        looks = _looks(manifest, window, region, NEW)
         found = [words for name in WORDS if (words := self._difference(name, looks))]
         sizes = [look for look in looks if self._beyond("height", look) or self._beyond("width", look)]
         if _are_most(len(sizes), looks):
@@ -148,21 +152,23 @@ def variation_of(looks: Sequence[Look]) -> dict[str, Variation]:
     return found
 
 
-def _looks(manifest: Manifest, window: Window | None, count: int, run: int = 1) -> list[Look]:
+def _looks(manifest: Manifest, window: Window | None, region: Region | None, count: int, run: int = 1) -> list[Look]:
     """Of up to `count` images, evenly spread in runs of so many neighbours."""
     total = len(manifest)
     if window is None or manifest.vectors or total < LEAST:
         return []
     if total <= count:
-        return list(_readable(manifest, window, range(total)))
+        return list(_readable(manifest, window, region, range(total)))
     starts = np.linspace(0, total - run, count // run).round().astype(int)
-    return list(_readable(manifest, window, (starts[:, np.newaxis] + np.arange(run)).ravel().tolist()))
+    return list(_readable(manifest, window, region, (starts[:, np.newaxis] + np.arange(run)).ravel().tolist()))
 
 
-def _readable(manifest: Manifest, window: Window, indices: Iterable[int]) -> Iterator[Look]:
+def _readable(manifest: Manifest, window: Window, region: Region | None, indices: Iterable[int]) -> Iterator[Look]:
     for index in indices:
         try:
             pixels = manifest.read_still(index).pixels
+            if region is not None:
+                pixels = region.look(pixels, manifest.records[index].name).pixels
         except DataError:  # named where it is scored
             continue
         if np.isfinite(pixels).all():
