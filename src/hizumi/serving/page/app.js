@@ -119,8 +119,10 @@ function pressed(event) {
 }
 
 async function countAlarms() {
-  const found = await get("/drift").catch(() => ({ alarms: [] }));
-  station.alarms = found.alarms.filter((alarm) => !alarm.acknowledged_at).length;
+  const asked = station.system.recipes.map(({ name }) => get("/drift", { recipe: name }).catch(() => ({ alarms: [] })));
+  const open = (await Promise.all(asked)).flatMap(({ alarms }) => alarms).filter((alarm) => !alarm.acknowledged);
+  if (open.length > station.alarms) station.say(t("drift.alarm"));
+  station.alarms = open.length;
   drawHead(main.className);
 }
 

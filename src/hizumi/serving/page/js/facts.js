@@ -1,7 +1,7 @@
 // What a verdict rests on: the score beside its limit, the terms it is made of, and what else is known of the picture.
 
 import { h } from "./dom.js";
-import { clock, number, score, t } from "./words.js";
+import { clock, day, number, score, t } from "./words.js";
 
 const SHORT = 5; // terms shown; the largest first
 
@@ -30,7 +30,7 @@ export function terms(entry) {
 export function facts(entry, { all = false } = {}) {
   const rows = [
     ["name", entry.name],
-    ["time", clock(entry.inspected_at)],
+    ["time", all ? day(entry.inspected_at) : clock(entry.inspected_at)],
     ["recipe", entry.recipe],
     ["part", entry.part],
     ["view", entry.view],

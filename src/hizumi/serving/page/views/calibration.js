@@ -5,11 +5,15 @@ import { fill, h } from "../js/dom.js";
 import { axis, histogram } from "../js/histogram.js";
 import { recipeChoice } from "../js/recipe_choice.js";
 import { sized } from "../js/sized.js";
+import { thumbnail } from "../js/thumbnails.js";
 import { shape } from "../js/verdict.js";
 import { day, number, percent, score, t } from "../js/words.js";
 
+const SHOWN = 8; // of the pictures whose verdict would change
 const PATIENCE_MS = 150; // after the last move of the slider
 const STEPS = 1000;
+const THUMB = 8; // pixels by which the slider's own ends lie inside of it
+const JOINS = ["sample", "reviewed", "keep", "none"];
 const WAYS = ["threshold", "false_alarm_rate", "cost"];
 
 export function calibration(station) {
@@ -21,11 +25,12 @@ export function calibration(station) {
   const why = h("textarea", { rows: 2, maxlength: 2000, required: true, placeholder: t("calibration.why"), "aria-label": t("calibration.why"), oninput: () => allow() });
   const apply = h("button", { class: "main", type: "submit", disabled: true }, t("calibration.apply"));
   const undo = h("button", { class: "quiet", type: "button", onclick: () => send("undo", {}) }, t("calibration.undo"));
-  const form = h("form", { class: "apply", onsubmit: (event) => { event.preventDefault(); send("apply", wish); } }, why, h("div", { class: "row" }, apply, undo));
+  const form = h("form", { class: "apply", onsubmit: (event) => { event.preventDefault(); send("apply", { join: join.value, ...wish }); } }, why, h("div", { class: "row" }, apply, undo));
+  const join = h("select", { onchange: () => wish && ask(wish) }, JOINS.map((each) => h("option", { value: each }, t(`calibration.join_${each}`))));
   const ways = chooser((next) => ask(next));
   const element = h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, t("tab.calibration")), recipe.element), problem,
     h("div", { class: "calibration-grid" },
-      h("section", { class: "card", "aria-label": t("calibration.chart") }, legend(), chart.element, slider, ways.element, now),
+      h("section", { class: "card", "aria-label": t("calibration.chart") }, legend(), chart.element, slider, h("div", { class: "row between" }, ways.element, h("label", { class: "field" }, h("span", {}, t("calibration.join")), join)), now),
       h("section", { class: "card", "aria-label": t("calibration.outcome") }, h("h2", {}, t("calibration.outcome")), outcome, form)),
     h("section", { class: "card" }, h("h2", {}, t("calibration.past")), past));
   const end = new AbortController();
@@ -53,14 +58,14 @@ export function calibration(station) {
 
   function slid() {
     const width = chart.element.clientWidth;
-    proposed = axis(state, width).value((slider.value / STEPS) * width);
+    proposed = axis(state, width).value(THUMB + (slider.value / STEPS) * (width - 2 * THUMB));
     chart.again();
     clearTimeout(waiting);
     waiting = setTimeout(() => ask({ threshold: proposed }), PATIENCE_MS);
   }
 
   function placeSlider(width) {
-    const place = (axis(state, width).at(proposed ?? state.threshold) / width) * STEPS;
+    const place = ((axis(state, width).at(proposed ?? state.threshold) - THUMB) / (width - 2 * THUMB)) * STEPS;
     if (document.activeElement !== slider) slider.value = place;
     slider.setAttribute("aria-valuetext", score(proposed ?? state.threshold));
   }
@@ -69,12 +74,12 @@ export function calibration(station) {
     question.abort();
     question = new AbortController();
     try {
-      const preview = await post("/calibration/preview", { recipe: recipe.name, ...next }, question.signal);
+      const preview = await post("/calibration/preview", { recipe: recipe.name, join: join.value, ...next }, question.signal);
       wish = next;
-      proposed = preview.threshold;
+      proposed = preview.after.value;
       complain(null);
-      fill(outcome, consequences(preview, state));
-      station.say(t("calibration.previewed", { threshold: score(preview.threshold) }));
+      fill(outcome, consequences(preview));
+      station.say(t("calibration.previewed", { threshold: score(preview.after.value) }));
       chart.again();
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -111,14 +116,14 @@ export function calibration(station) {
 }
 
 const legend = () => h("ul", { class: "legend" },
-  h("li", {}, h("i", { class: "bin" }), t("calibration.held")), h("li", { class: "good" }, shape("good"), t("calibration.good")), h("li", { class: "defect" }, shape("defect"), t("calibration.defect")));
+  h("li", {}, h("i", { class: "bin" }), t("calibration.held")), h("li", { class: "good" }, h("i", { class: "dot" }), t("calibration.good")), h("li", { class: "defect" }, h("i", { class: "diamond" }), t("calibration.defect")));
 
 /** Three ways to say which limit is wished for. */
 function chooser(asked) {
   const fields = h("form", { class: "row", onsubmit: (submitted) => { submitted.preventDefault(); asked(wish()); } });
   const entry = (name, value, step) => h("label", { class: "field" }, h("span", {}, t(`calibration.${name}`)), h("input", { name, type: "number", value, step, min: 0, required: true }));
   const contents = {
-    threshold: () => [h("p", { class: "hint" }, t("calibration.move"))],
+    threshold: () => [],
     false_alarm_rate: () => [entry("percent", 1, "any"), h("button", {}, t("calibration.preview"))],
     cost: () => [entry("cost_miss", 100, "any"), entry("cost_alarm", 1, "any"), entry("defect_share", 1, "any"), h("button", {}, t("calibration.preview"))],
   };
@@ -141,17 +146,38 @@ function chooser(asked) {
   return { element: h("div", { class: "ways" }, h("div", { class: "row", role: "group", "aria-label": t("calibration.by") }, buttons), fields) };
 }
 
-function consequences(preview, state) {
-  const rate = (name, kind, found) => h("li", { class: kind }, shape(kind), h("div", {}, h("b", {}, found.of ? t("calibration.count", { count: number(found.count), of: number(found.of) }) : "–"),
-    h("span", {}, t(`calibration.${name}`)), found.of > 0 && h("span", { class: "hint" }, t("calibration.interval", { low: percent(found.low), high: percent(found.high) }))));
+/** What the preview says, with what happens to reviewed parts before and after. */
+function consequences(preview) {
+  const changes = preview.would_be_good + preview.would_be_anomalous;
   return [
-    h("p", { class: "step" }, h("span", {}, score(state.threshold)), " → ", h("b", {}, score(preview.threshold))),
-    h("ul", { class: "rates" }, rate("false_alarms", "anomalous", preview.false_alarms), rate("missed", "unsure", preview.missed)),
-    h("p", {}, preview.changes.length ? t("calibration.changes", { count: number(preview.changes.length) }) : t("calibration.no_changes")),
-    preview.changes.length > 0 && h("ul", { class: "changed" }, preview.changes.slice(0, 8).map((change) =>
-      h("li", {}, shape(change.anomalous ? "anomalous" : "normal"), h("a", { href: `#/inspection/${change.id}` }, change.name)))),
-    h("h3", {}, t("calibration.promise")), h("p", { class: "promise", lang: "en" }, preview.promise),
+    h("p", { class: "step" }, h("span", {}, score(preview.before.value)), " → ", h("b", {}, score(preview.after.value))),
+    h("ul", { class: "turns" },
+      h("li", { class: "normal" }, shape("normal"), h("b", {}, number(preview.would_be_good)), h("span", {}, t("calibration.would_be_good"))),
+      h("li", { class: "anomalous" }, shape("anomalous"), h("b", {}, number(preview.would_be_anomalous)), h("span", {}, t("calibration.would_be_anomalous")))),
+    h("p", { class: "hint" }, changes ? t("calibration.of_past", { count: number(preview.past) }) : t("calibration.no_changes", { count: number(preview.past) })),
+    preview.changed.length > 0 && h("div", { class: "changed" }, preview.changed.slice(0, SHOWN).map(example)),
+    shares("of_sample", preview.of_sample), shares("of_reviewed", preview.of_reviewed),
+    h("h3", {}, t("calibration.promise")), h("ul", { class: "promise", lang: "en" }, preview.guarantee.map((line) => h("li", {}, line))),
   ];
 }
 
-const event = (each) => h("li", {}, h("b", {}, `${each.who}, ${day(each.happened_at)}`), h("span", {}, score(each.details?.threshold)), h("p", {}, each.why));
+function example(id) {
+  const { image, show } = thumbnail();
+  show(id);
+  return h("a", { href: `#/inspection/${id}`, "aria-label": t("calibration.example") }, image);
+}
+
+/** How many good parts are flagged and how many defects missed, of those that somebody reviewed. */
+function shares(name, [before, after]) {
+  if (after.good + after.defects === 0) return null;
+  const row = (word, count, former, of, [low, high]) => of > 0 && h("tr", {}, h("th", { scope: "row" }, t(`calibration.${word}`)),
+    h("td", { class: "figure" }, number(former)), h("td", { class: "figure" }, h("b", {}, number(count)), ` / ${number(of)}`),
+    h("td", { class: "figure hint" }, `${percent(low)} – ${percent(high)}`));
+  return h("table", { class: "shares" }, h("caption", {}, t(`calibration.${name}`)),
+    h("thead", {}, h("tr", {}, h("td", {}), ["now", "new", "interval"].map((column) => h("th", { scope: "col", class: "figure" }, t(`calibration.${column}`))))),
+    h("tbody", {}, row("false_alarms", after.false_alarms, before.false_alarms, after.good, after.false_alarm_interval),
+      row("missed", after.missed, before.missed, after.defects, after.missed_interval)));
+}
+
+const event = (each) => h("li", {}, h("b", {}, `${each.who}, ${day(each.happened_at)}`),
+  h("span", {}, `${score(each.details.threshold_before)} → ${score(each.details.threshold_after)}`), h("p", {}, each.why));

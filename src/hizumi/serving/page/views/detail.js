@@ -15,7 +15,7 @@ export function detail(station, id) {
   const picture = layers({ longest: LONGEST });
   const board = drawing(picture.element);
   const words = reviewing(station, { after: told, regions: () => board.regions, notes: true });
-  const why = h("div", { class: "why" }), said = h("ol", { class: "said" }), note = h("p", { class: "banner", hidden: true });
+  const why = h("div", { class: "why" }), known = h("div", {}), said = h("ol", { class: "said" }), note = h("p", { class: "banner", hidden: true });
   const opacity = h("input", { type: "range", min: 0, max: 100, value: 60, "aria-label": t("live.opacity"), oninput: laid });
   const expect = h("button", { class: "quiet", "aria-pressed": "false", onclick: turnExpected }, t("live.expected"));
   const element = h("div", { class: "review-grid" },
@@ -24,7 +24,7 @@ export function detail(station, id) {
         h("button", { class: "quiet", onclick: () => board.use(framesOf(picture.shown)) }, t("review.frames")),
         h("button", { class: "quiet", onclick: () => board.removeLast() }, t("review.remove")))),
     h("section", { class: "panel", "aria-label": t("live.facts") }, h("a", { class: "back", href: "#/history" }, t("detail.back")), why, words.element,
-      h("button", { class: "quiet", onclick: () => words.undo() }, t("review.undo")), h("h2", {}, t("detail.said")), said));
+      h("button", { class: "quiet", onclick: () => words.undo() }, t("review.undo")), h("h2", {}, t("detail.said")), said, known));
   const end = new AbortController();
 
   function laid() {
@@ -56,7 +56,8 @@ export function detail(station, id) {
     const { inspection, reviews } = await get(`/inspections/${id}`, {}, end.signal);
     fill(why, h("h1", {}, badge(verdictOf(inspection))),
       h("p", {}, inspection.anomalous === null ? h("span", { lang: "en" }, inspection.reason) : unusual(inspection.p_value, station.recipe(inspection.recipe)?.held_out_images)),
-      terms(inspection), facts(inspection, { all: true }));
+      terms(inspection));
+    fill(known, facts(inspection, { all: true }));
     words.of(inspection);
     drawSaid(reviews);
     await picture.show(inspection, end.signal);
