@@ -71,6 +71,14 @@ class Inspections(BaseModel):
     inspections: list[Inspected]
 
 
+class Counts(BaseModel):
+    """Inspections by their verdict."""
+
+    normal: int
+    anomalous: int
+    unjudged: int
+
+
 class ReviewRecord(BaseModel):
     """A person's word on an inspection; label null took earlier words back."""
 

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,14 @@ LEVELS = 256
 STOPS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 
 
+class Shown(NamedTuple):
+    """A picture as a PNG, perhaps shrunk, with the size it was taken at, in which regions are given."""
+
+    content: bytes
+    width: int
+    height: int
+
+
 @final
 class Gallery:
     """Shows inspections: from what was kept of them, or by judging the kept picture again with the same bundle."""
@@ -29,7 +37,7 @@ class Gallery:
         self._pictures = pictures
         self._judge_of = judge_of
 
-    def picture(self, entry: Entry, longest: int) -> bytes | None:
+    def picture(self, entry: Entry, longest: int) -> Shown | None:
         """The picture as the bundle's window of pixel values shows it, its longest side at most so many pixels."""
         content = self._pictures.read(entry.picture_sha256)
         if content is None:
@@ -41,8 +49,9 @@ class Gallery:
         except DataError:
             return None
         picture = Image.fromarray(_displayed(pixels, window))
+        width, height = picture.size
         picture.thumbnail((longest, longest))
-        return _png(picture)
+        return Shown(_png(picture), width, height)
 
     def overlay(self, entry: Entry) -> bytes | None:
         """The anomaly map, to be laid over the picture."""

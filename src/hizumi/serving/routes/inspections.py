@@ -73,9 +73,16 @@ def picture(
         int, Query(ge=16, le=20_000, description="Of its longest side, in pixels; larger ones are shrunk.")
     ] = 1600,
 ) -> Response:
-    """The picture as it is seen through the bundle's window of pixel values."""
+    """The picture as it is seen through the bundle's window of pixel values.
+
+    The header `Picture-Size` has the width and height it was taken at, in which regions are given.
+    """
     station = of(request).station
-    return _shown(station.gallery.picture(_entry(station, id), longest), "the picture is not kept")
+    shown = station.gallery.picture(_entry(station, id), longest)
+    answer = _shown(shown and shown.content, "the picture is not kept")
+    if shown is not None:
+        answer.headers["Picture-Size"] = f"{shown.width}x{shown.height}"
+    return answer
 
 
 @router.get("/inspections/{id}/map", responses=PNG, response_class=Response, summary="The anomaly map, as a PNG")
