@@ -163,6 +163,8 @@ def test_charts_can_be_drawn_and_memory_is_bounded() -> None:
 def test_what_cannot_be_watched_is_said_or_left_out() -> None:
     watch = DriftWatch(baseline_of("gaussian", np.random.default_rng(0)))
     assert watch.observe(START, None, None, None) == ()
+    with pytest.raises(UsageError, match="no time zone"):
+        watch.observe(START.replace(tzinfo=None), 1.0, 0.5, None)
     with pytest.raises(DataError, match="NaN"):
         watch.observe(START, float("nan"), 0.5, None)
     with pytest.raises(DataError, match="not finite"):

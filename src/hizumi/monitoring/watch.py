@@ -102,12 +102,14 @@ class DriftWatch:
     @property
     def alarms(self) -> tuple[DriftAlarm, ...]:
         """The last alarms, oldest first."""
-        return tuple(self._alarms)
+        with self._lock:
+            return tuple(self._alarms)
 
     @property
     def changes(self) -> tuple[BaselineChange, ...]:
         """The last new normals, oldest first."""
-        return tuple(self._changes)
+        with self._lock:
+            return tuple(self._changes)
 
     @property
     def status(self) -> WatchStatus:
@@ -116,7 +118,8 @@ class DriftWatch:
             learned, needed = self._learned(), self.settings.learning_pictures
             sentences = []
             if self._scores or self._looks:
-                sentences.append(words.armed(self.settings.run_length, self.settings.ever))
+                tested = self._scores is not None and self._scores.exchangeable
+                sentences.append(words.armed(self.settings.run_length, self.settings.ever if tested else None))
             if learned is not None:
                 sentences.append(words.learning(learned, needed))
             return WatchStatus(tuple(self._measures()), learned, needed, " ".join(sentences))
@@ -127,8 +130,10 @@ class DriftWatch:
         """Take in one picture, and return the alarm that it raises.
 
         The score is ranked here; the verdict's p-value only tells what is too unusual to learn from. What is None could
-        not be had. Raises DataError for a score or a measure that is not a number.
+        not be had. Raises DataError for a score or a measure that is not a number, and UsageError for a moment without
+        a time zone.
         """
+        _refuse_naive(moment)
         if score is not None and math.isnan(score):
             raise DataError("a score is NaN: it cannot be watched; leave it out (None) and look at its picture")
         with self._lock:
@@ -308,7 +313,15 @@ def _usual(rows: list[Row]) -> list[Row]:
 def _stamped(who: str, at: datetime | None) -> datetime:
     if not who.strip():
         raise UsageError("nobody is named: say who does this")
-    return datetime.now(UTC) if at is None else at
+    if at is None:
+        return datetime.now(UTC)
+    _refuse_naive(at)
+    return at
+
+
+def _refuse_naive(at: datetime) -> None:
+    if at.tzinfo is None:
+        raise UsageError(f"the moment {at.isoformat()} has no time zone: give it in UTC")
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -102,9 +102,9 @@ def learning(known: int, needed: int) -> str:
     )
 
 
-def armed(run_length: float, ever: float) -> str:
-    """A watch at work, and what it promises."""
-    return (
-        f"Watching. False alarms of its charts: one in {run_length:,.0f} good pictures on average; of its test of "
-        f"p-values: none ever, with a probability of {1 - ever:.4g}."
-    )
+def armed(run_length: float, ever: float | None) -> str:
+    """A watch at work, and what it promises; `ever` is None where p-values are not tested."""
+    charts = f"Watching. False alarms of its charts: one in {run_length:,.0f} good pictures on average"
+    if ever is None:
+        return f"{charts}."
+    return f"{charts}; of its test of p-values: none ever, with a probability of {1 - ever:.4%}.".replace("%", " %")
