@@ -54,7 +54,7 @@ class Station:
         self.sources = sources_from(settings.sources, taken_for=log.taken_for, root=settings.root)
         self.gallery = Gallery(pictures, self._judge_of)
         self.losses = Losses()
-        self.drift = Drift(log, self.recipes, settings.drift)
+        self.drift = Drift(log, self.recipes, settings.drift, learns_here=settings.drift_baseline == "station")
         sinks = sinks_from(settings.sinks, picture_of=pictures.read, root=settings.root)
         self.telling = Telling(settings.name, log, sinks, self.drift, self.losses)
         self.telling.expect_views(self.recipes.values())
