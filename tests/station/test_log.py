@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -56,6 +57,31 @@ def test_times_are_of_any_zone_and_never_of_none(log: Log) -> None:
     with pytest.raises(LogError, match="NaN"):
         log.add([entry(2), entry(3, score=float("nan"))])
     assert log.count() == 1, "the good ones of a refused transaction were kept"
+
+
+def test_whatever_is_asked_for_is_not_there(log: Log) -> None:
+    log.add([entry(1)])
+    for key in ("", "\0", "\udcff", "'; DROP TABLE inspections; --", "x" * 5000, "%", "日本"):
+        assert log.entry(key) is None
+        assert log.reviews(key) == ()
+        assert log.newest_reviews([key]) == {}
+        assert log.keys_in_use([key]) == set()
+        assert log.state(key) is None
+        assert not log.acknowledge(key, "ann")
+        assert log.find(before=key, recipe=key, part=key).entries == ()
+        with pytest.raises(UsageError):
+            log.review(Review(key, "good", "ann"))
+
+
+def test_threads_share_a_log(log: Log) -> None:
+    def write(writer: int) -> None:
+        for row in range(10):
+            log.add([entry(1000 * writer + row)])
+            log.find(limit=3)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(8)))
+    assert log.count() == 80
 
 
 def test_a_repeated_id_changes_nothing(log: Log) -> None:
