@@ -283,6 +283,23 @@ def test_a_locked_database_is_an_error_in_one_line_and_nothing_is_half_written(t
     log.close()
 
 
+def test_postgresql_that_is_locked_or_drops_its_connections(postgresql: str) -> None:
+    import psycopg
+
+    log = Log.open(postgresql, patience_seconds=0.3)
+    log.add([entry(900_001)])
+    before = log.count()
+    with psycopg.connect(postgresql) as other:
+        other.execute("LOCK TABLE inspections IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(LogError, match=r"^the log could not be written: another program keeps it locked"):
+            log.add([entry(900_002)], [Delivery("hook", {}, entry(900_002).id)])
+    with psycopg.connect(postgresql, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    assert log.add([entry(900_002)]) == (entry(900_002).id,), "it connects anew"
+    assert log.count() == before + 1
+    log.close()
+
+
 FULL = """
 import resource, sys
 from hizumi.errors import LogError
