@@ -167,6 +167,19 @@ def test_reviews_are_appended_and_the_newest_counts(log: Log) -> None:
         log.review(Review("f" * 32, "good", "ann"))
 
 
+def test_a_review_that_makes_no_sense_is_refused() -> None:
+    corners = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
+    for wrong in (
+        {"label": "great"},
+        {"who": " "},
+        {"regions": (corners[:2],)},
+        {"regions": (((0.0, float("nan")), *corners),)},
+        {"regions": ((*corners, (1e300, 0.0)),)},
+    ):
+        with pytest.raises((UsageError, TypeError)):  # the type checker of the tests is first where a type is wrong
+            Review(**{"inspection_id": "x", "label": "good", "who": "ann", **wrong})  # type: ignore[arg-type]
+
+
 def test_the_audit_trail_gives_back_what_was_noted(log: Log) -> None:
     events = [
         AuditEvent("ann", ["reload", "undo"][n % 2], "why", {"n": n}, START + timedelta(hours=n)) for n in range(5)
