@@ -34,6 +34,13 @@ def write_csv(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
     _write_text(path, text.getvalue())
 
 
+def csv_line(values: Iterable[Any]) -> str:
+    """One line of such a table, for those too long for memory."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow([safe_cell(_plain(value)) for value in values])
+    return text.getvalue()
+
+
 def _write_text(path: Path | str, text: str) -> None:
     if str(path) != "-":
         write_atomically(Path(path), text.encode())

@@ -73,9 +73,16 @@ def picture(
         int, Query(ge=16, le=20_000, description="Of its longest side, in pixels; larger ones are shrunk.")
     ] = 1600,
 ) -> Response:
-    """The picture as it is seen through the bundle's window of pixel values."""
+    """The picture as it is seen through the bundle's window of pixel values.
+
+    The header `Picture-Size` has the width and height it was taken at, in which regions are given.
+    """
     station = of(request).station
-    return _shown(station.evidence.picture(_entry(station, id), longest), "the picture is not kept")
+    shown = station.gallery.picture(_entry(station, id), longest)
+    answer = _shown(shown and shown.content, "the picture is not kept")
+    if shown is not None:
+        answer.headers["Picture-Size"] = f"{shown.width}x{shown.height}"
+    return answer
 
 
 @router.get("/inspections/{id}/map", responses=PNG, response_class=Response, summary="The anomaly map, as a PNG")
@@ -83,7 +90,7 @@ def anomaly_map(request: Request, id: InspectionId) -> Response:  # noqa: A002 -
     """Clear where a pixel is as in good pictures, half opaque at the threshold; to be laid over the picture."""
     station = of(request).station
     reason = "there is no map: it was not kept, the bundle that made it is no longer at work, or it makes none"
-    return _shown(station.evidence.overlay(_entry(station, id)), reason)
+    return _shown(station.gallery.overlay(_entry(station, id)), reason)
 
 
 @router.get("/inspections/{id}/normal", responses=PNG, response_class=Response, summary="The expected picture")
@@ -91,7 +98,7 @@ def normal(request: Request, id: InspectionId) -> Response:  # noqa: A002 - it i
     """What a normal picture would look like in its place, where the detector has an idea of it."""
     station = of(request).station
     reason = "there is no expected picture: this detector has none, or its bundle is no longer at work"
-    return _shown(station.evidence.normal(_entry(station, id)), reason)
+    return _shown(station.gallery.normal(_entry(station, id)), reason)
 
 
 def review_record(review: Review) -> ReviewRecord:
