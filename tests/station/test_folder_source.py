@@ -239,6 +239,32 @@ def test_a_file_that_cannot_be_put_away_is_put_away_later(tmp_path: Path, monkey
     asyncio.run(mend())
 
 
+@pytest.mark.parametrize("complete", ["settled", "renamed"])
+def test_what_the_log_could_not_keep_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complete: str
+) -> None:
+    monkeypatch.setattr("hizumi.station.sources.folder.UNKEPT_SECONDS", 0.3)
+    memory = Memory()
+    (tmp_path / "a.png").write_bytes(b"a")
+    (tmp_path / "b.png").write_bytes(b"b")
+    os.utime(tmp_path / "a.png", (1000, 1000))
+    source = made(tmp_path, memory, complete=complete, after="delete")
+
+    async def judge() -> list[str]:
+        names = []
+        async for arrival in source.arrivals():
+            names.append(arrival.name)
+            if len(names) > 2:  # the log is locked for the first two
+                memory.ids[arrival.source, str(arrival.key)] = "id"
+                await source.done(arrival, entry_of(arrival))
+            if len(names) == 4:
+                break
+        return names
+
+    assert asyncio.run(asyncio.wait_for(judge(), LONGEST_SECONDS)) == ["a.png", "b.png", "a.png", "b.png"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_cannot_be_read_arrives_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hizumi.station.sources.folder.UNREADABLE_SECONDS", 0.2)
     monkeypatch.setattr("hizumi.station.sources.files.LARGEST_BYTES", 2**20)

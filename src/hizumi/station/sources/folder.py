@@ -20,6 +20,7 @@ from hizumi.station.sources.watching import Watch, files_beneath
 from hizumi.storage.files import encodable
 
 UNREADABLE_SECONDS = 5.0  # a file may be locked by its writer for a while
+UNKEPT_SECONDS = 5.0  # before a file is judged again that the log could not keep
 LOOK_SECONDS = 10.0  # between two looks through a folder that is watched
 
 
@@ -66,11 +67,12 @@ class FolderSettings(SourceSettings):
 
 @dataclass
 class _Waiting:
-    """A file that is not yet complete: how it was when last looked at, and since when it has been so."""
+    """A file that is not yet complete: how it was when last looked at, since when, and when to look again."""
 
     signature: Signature
     since: float
     unreadable_since: float | None = None
+    not_before: float = 0.0
 
 
 class FolderSource(Source):
@@ -101,6 +103,7 @@ class FolderSource(Source):
                     arrival = await asyncio.to_thread(self._take, path)
                     if arrival is not None:
                         yield arrival
+                        self._offer_again(str(arrival.key))
                 changed = await watch.wait(self._patience(seconds))
                 await asyncio.to_thread(self._notice, changed)
         finally:
@@ -109,6 +112,13 @@ class FolderSource(Source):
     async def done(self, arrival: Arrival, entry: Entry) -> None:
         """Leave, move or delete the file, unless another has been written over it."""
         await asyncio.to_thread(self._put_away, *self._judged.pop(str(arrival.key)))
+
+    def _offer_again(self, key: str) -> None:
+        """Have a file wait anew that the log could not keep; nothing where it could."""
+        if key in self._judged:
+            path, signature = self._judged.pop(key)
+            self._seen.pop(path, None)
+            self._waiting[path] = _Waiting(signature, time.monotonic(), not_before=time.monotonic() + UNKEPT_SECONDS)
 
     def _patience(self, seconds: float) -> float:
         """How long to wait at most before waiting files are looked at again; of a marker there will be notice."""
@@ -166,6 +176,8 @@ class FolderSource(Source):
         return [path for _, path in sorted(complete)]
 
     def _is_complete(self, path: Path, waiting: _Waiting) -> bool:
+        if time.monotonic() < waiting.not_before:
+            return False
         match self.settings.complete:
             case "renamed":
                 return True
