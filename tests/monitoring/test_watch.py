@@ -76,6 +76,15 @@ def test_pictures_that_are_a_little_more_unusual_are_a_drift_of_the_score() -> N
         assert [each.measure for each in alarms[0][1].moved] == ["score"]
 
 
+def test_a_flickering_lamp_is_unsteady_and_not_brighter() -> None:
+    line = line_of()
+    line.run(50)
+    rows = line.generator.normal(size=(100, 8)) * ([6.0] + 7 * [1.0])
+    codes = [alarm.code for row in rows for alarm in line.observe(row)]
+    assert codes == ["brightness_unsteady"]
+    assert line.watch.alarms[0].words.startswith("Pictures have become less steady: level flickers.")
+
+
 def test_many_defects_and_another_size_are_alarms_of_their_own() -> None:
     line = line_of()
     line.run(50)
