@@ -56,7 +56,7 @@ class Region:
         )
 
     def learned(self, images: Iterable[np.ndarray]) -> Self:
-        """With what follows from good images (h, w, c) of any sizes; raises DataError where the region suits none of them."""
+        """With what follows from good images (h, w, c) of any sizes; raises DataError where the region suits none."""
         sizes: list[tuple[int, int]] = []
         measures: dict[Area, list[Measures]] = {area: [] for area in (self.roi, self.ignored) if area is not None}
         outside, refused = [], None
