@@ -1,0 +1,67 @@
+"""The live view at ten pictures a second."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+PICTURES_A_SECOND = 10
+WARM_SECONDS, SECONDS = 10, 50
+HEAP_BYTES, NODES = 1_000_000, 200
+VERDICTS = "[...document.querySelectorAll('.shift b')].reduce((sum, each) => sum + Number(each.textContent), 0)"
+
+
+@pytest.mark.slow
+def test_live_view_at_ten_pictures_a_second_keeps_its_heap_and_loses_no_count(
+    line: Any, browse: Callable[..., Any]
+) -> None:
+    watched = browse()
+    watched.tab.route("**/drift*", lambda route: route.fulfill(json={"words": "", "charts": [], "alarms": []}))
+    tab = watched.open(line.address)
+    tab.wait_for_selector("#link.open")
+    session = tab.context.new_cdp_session(tab)
+    session.send("Performance.enable")
+    sent, stop = _sending(line)
+    try:
+        tab.wait_for_timeout(WARM_SECONDS * 1000)
+        before = _used(session)
+        tab.wait_for_timeout(SECONDS * 1000)
+        after = _used(session)
+    finally:
+        stop()
+    tab.wait_for_timeout(2000)
+    assert sent[0] >= (WARM_SECONDS + SECONDS) * PICTURES_A_SECOND * 0.9
+    assert tab.evaluate(VERDICTS) == sent[0], "what is not shown is counted"
+    assert after["JSHeapUsedSize"] - before["JSHeapUsedSize"] <= HEAP_BYTES
+    assert after["Nodes"] - before["Nodes"] <= NODES
+    assert after["JSEventListeners"] - before["JSEventListeners"] <= NODES
+
+
+def _sending(line: Any) -> tuple[list[int], Callable[[], None]]:
+    """Send a defect now and then among good parts; how many so far, and how to stop."""
+    sent, ended = [0], threading.Event()
+
+    def send() -> None:
+        began = time.monotonic()
+        for number in itertools.count():
+            if ended.wait(max(0.0, began + number / PICTURES_A_SECOND - time.monotonic())):
+                return
+            line.send(defect=number % 17 == 16, seed=1000 + number % 40)
+            sent[0] += 1
+
+    thread = threading.Thread(target=send)
+    thread.start()
+
+    def stop() -> None:
+        ended.set()
+        thread.join()
+
+    return sent, stop
+
+
+def _used(session: Any) -> dict[str, float]:
+    session.send("HeapProfiler.collectGarbage")
+    return {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
