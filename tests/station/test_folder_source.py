@@ -13,6 +13,7 @@ from hizumi.errors import RunError
 from hizumi.station.entry import Entry
 from hizumi.station.sources import Arrival, source_from
 from hizumi.station.sources.folder import FolderSource
+from hizumi.station.sources.watching import Watch
 
 LONGEST_SECONDS = 10.0
 
@@ -101,7 +102,7 @@ def test_without_recursion_inner_folders_are_left_alone(tmp_path: Path) -> None:
 
 def test_a_file_is_settled_only_when_its_writer_is_done(tmp_path: Path) -> None:
     memory = Memory()
-    source = made(tmp_path, memory, settle_seconds=0.4)
+    source = made(tmp_path, memory, settle_seconds=0.9)
 
     async def write_slowly() -> list[Arrival]:
         task = asyncio.create_task(judged(source, memory, 1))
@@ -202,10 +203,12 @@ def test_what_cannot_be_read_arrives_with_the_reason(tmp_path: Path, monkeypatch
     memory = Memory()
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "large.png").write_bytes(bytes(2**20 + 1))
-    (tmp_path / "gone.png").symlink_to(tmp_path / "nothing")
+    (tmp_path / "link.png").symlink_to(__file__)  # it would show any file of this machine
     (tmp_path / "well.png").write_bytes(b"well")
-    arrivals = asyncio.run(judged(made(tmp_path, memory), memory, 3))
+    arrivals = asyncio.run(judged(made(tmp_path, memory), memory, 4))
+    assert {each.name: each.content for each in arrivals if each.content} == {"well.png": b"well"}
     assert {each.name: each.error for each in arrivals} == {
+        "link.png": "is a link, and links are not followed",
         "pipe.png": "could not be read (is not a regular file)",
         "large.png": "is larger than 1 MiB",
         "well.png": "",
@@ -250,3 +253,36 @@ def test_a_missing_folder_and_a_failing_log_are_waited_for(tmp_path: Path) -> No
 
     assert [each.name for each in asyncio.run(appear())] == ["a.png"]
     assert source.trouble == ""
+
+
+def test_a_folder_that_was_exchanged_is_watched_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hizumi.station.sources.folder.LOOK_SECONDS", 0.5)
+    memory, folder = Memory(), tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"a")
+    source = made(folder, memory, settle_seconds=0.01)
+
+    def exchange() -> None:
+        folder.rename(tmp_path / "old")
+        folder.mkdir()
+        monkeypatch.setattr("hizumi.station.sources.watching.Watch.is_look_due", lambda watch: look(watch))
+
+    looks: list[float] = []
+
+    def look(watch: Watch) -> bool:
+        due = is_look_due(watch) and len(looks) < 2  # two more looks; then only the system can tell
+        if due:
+            looks.append(time.monotonic())
+        return due
+
+    is_look_due = Watch.is_look_due
+
+    async def tell() -> list[Arrival]:
+        task = asyncio.create_task(judged(source, memory, 2, [exchange]))
+        while len(looks) < 2:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        (folder / "b.png").write_bytes(b"b")
+        return await task
+
+    assert [each.name for each in asyncio.run(tell())] == ["a.png", "b.png"]

@@ -8,7 +8,7 @@ import numpy as np
 from hizumi.calibration.conformal import conformal_p_values, images_needed, upper_rate
 from hizumi.calibration.costs import Costs
 from hizumi.calibration.limits import best_f1_threshold
-from hizumi.calibration.rules import COSTS, OF_IMAGES_ONLY, WITHOUT_RATE, check_rule, limit_by
+from hizumi.calibration.rules import CHOSEN, COSTS, OF_IMAGES_ONLY, WITHOUT_RATE, check_rule, limit_by
 from hizumi.calibration.threshold import Threshold, good_images, percent
 from hizumi.errors import BundleError, DataError, UsageError
 from hizumi.shapes import Bool, Float, Integer
@@ -49,13 +49,15 @@ class Calibration:
         degrees_of_freedom: float | None = None,
         labelled: tuple[Float[np.ndarray, "m"], Integer[np.ndarray, "m"]] | None = None,
         folds: int | None = None,
+        chosen: int = 0,
     ) -> Self:
         """Calibrate on the scores of held-out good images.
 
         `degrees_of_freedom` is for the chi-square rule, `labelled` (scores, labels 0 or 1) for best-f1; they are kept,
-        so that `with_` can switch to these rules later. `folds` is the number of
-        folds where each score comes from a fit on the others; the conformal rule then promises nothing. Raises
-        DataError for scores that cannot be used and UsageError for an unknown rule or a rate that is not in (0, 1).
+        so that `with_` can switch to these rules later. `folds` is the number of folds where each score comes from a
+        fit on the others, `chosen` the number of scores whose images were not drawn at random; with either, the
+        conformal rule promises nothing. Raises DataError for scores that cannot be used and UsageError for an unknown
+        rule or a rate that is not in (0, 1).
         """
         options: dict[str, float] = {}
         if degrees_of_freedom is not None:
@@ -66,6 +68,8 @@ class Calibration:
             options["best_f1"], options["best_f1_threshold"] = best_f1_threshold(*labelled)
         if folds is not None:
             options["folds"] = float(folds)
+        if chosen:
+            options[CHOSEN] = float(chosen)
         return cls._decide(
             _ascending(scores, GOOD_SCORES),
             rule,
@@ -144,6 +148,17 @@ class Calibration:
         maxima = None if pixel_maxima is None else _ascending(pixel_maxima, GOOD_MAXIMA)
         return replace(self, scores=_ascending(scores, GOOD_SCORES), pixel_maxima=maxima).with_()
 
+    def joined(
+        self, scores: Float[np.ndarray, "n"], pixel_maxima: Float[np.ndarray, "n"] | None, *, chosen: int
+    ) -> Self:
+        """Recalibrate by this rule and rate on other good images, of which `chosen` were not drawn at random.
+
+        With any such, the conformal rule promises nothing.
+        """
+        options = {name: value for name, value in self.options.items() if name != CHOSEN}
+        options |= {CHOSEN: float(chosen)} if chosen else {}
+        return replace(self, options=options).rescored(scores, pixel_maxima)
+
     def p_values(self, scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         """How unusual each score is among good images: conformal p-values in [1 / (n + 1), 1]."""
         return conformal_p_values(self.scores, _decidable(scores))
@@ -158,7 +173,7 @@ class Calibration:
         if self.threshold.rule == "conformal" and self.threshold.promised_rate is not None:
             upper = percent(upper_rate(count, self.false_alarm_rate))
             lines.append(f"The rate of this one calibration lies under {upper} with 95 % confidence.")
-        elif "folds" not in self.options and self.rule != "cost":
+        elif self.options.keys().isdisjoint({"folds", CHOSEN}) and self.rule != "cost":
             lines.append(
                 f"Without assumptions, {good_images(count)} can promise {percent(1 / (count + 1))} at the lowest; "
                 f"{percent(self.false_alarm_rate)} takes {images_needed(self.false_alarm_rate)}."

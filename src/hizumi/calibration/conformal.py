@@ -65,6 +65,20 @@ def cross_fitted(threshold: Threshold, count: int, folds: int) -> Threshold:
     return replace(threshold, promised_rate=None, words=words)
 
 
+def partly_chosen(threshold: Threshold, count: int, chosen: int) -> Threshold:
+    """Restate a conformal threshold for scores of which some are not exchangeable with those to come.
+
+    Whoever chooses which good images to accept, by their scores or by what he was shown, moves the threshold with them,
+    up or down: so it promises nothing.
+    """
+    words = (
+        f"A false-alarm rate of {percent(threshold.asked_rate)} was asked of {good_images(count)}, {chosen} of which "
+        "people chose to review and accept. What is chosen is not drawn at random, so no rate is promised: accept a "
+        "random audit sample instead, and one is."
+    )
+    return replace(threshold, promised_rate=None, words=words)
+
+
 def upper_rate(count: int, false_alarm_rate: float, confidence: float = 0.95) -> float:
     """Upper confidence bound on the false-alarm rate of one set of n calibration images.
 

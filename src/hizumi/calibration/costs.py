@@ -104,10 +104,12 @@ def cost_limit(
     false_alarm_rate: float,
     *,
     cross_fitted: bool,
+    not_drawn: int = 0,
 ) -> Threshold:
     """The threshold of the lowest expected cost; the rate is that of the conformal threshold it is compared with.
 
-    With scores from folds (`cross_fitted`), none of which the final fit has made, nothing is promised.
+    With scores from folds (`cross_fitted`), none of which the final fit has made, or with some that were not drawn at
+    random (`not_drawn`), nothing is promised.
     """
     chosen = cheapest(scores, defects, costs)
     other = at_threshold(conformal_limit(scores, false_alarm_rate).value, scores, defects, costs)
@@ -123,7 +125,11 @@ def cost_limit(
     if min(nothing, everything) < chosen.expected_cost:
         cheaper = "none" if nothing < everything else "all"
         words.append(f"So few scores cannot show that it pays to flag other than {cheaper}.")
-    if cross_fitted:
+    if not_drawn:
+        words.append(
+            f"People chose {not_drawn} of the good images, and did not draw them at random: no rate is promised."
+        )
+    elif cross_fitted:
         words.append("It was chosen on scores of other fits and on these defects, and promises no rate.")
     else:
         alarms = percent(bound_of_chosen(chosen.false_alarms, len(scores)))

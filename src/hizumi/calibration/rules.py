@@ -4,7 +4,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from hizumi.calibration.conformal import conformal_limit, cross_fitted
+from hizumi.calibration.conformal import conformal_limit, cross_fitted, partly_chosen
 from hizumi.calibration.costs import Costs, cost_limit
 from hizumi.calibration.limits import chi_square_limit, k_sigma_limit, peaks_over_threshold_limit, quantile_limit
 from hizumi.calibration.threshold import Threshold, good_images, percent
@@ -28,6 +28,9 @@ OF_IMAGES_ONLY = ("chi-square", *WITHOUT_RATE)
 COSTS = ("miss", "alarm", "defect_share")
 """Names of the options that hold the costs, as `Costs` has them."""
 
+CHOSEN = "chosen"
+"""The option that says how many of the scores are of images that somebody chose, and did not draw at random."""
+
 
 def check_rule(rule: str, false_alarm_rate: float) -> None:
     """Raise UsageError for an unknown rule, or a rate that is not in (0, 1)."""
@@ -48,12 +51,14 @@ def limit_by(
 ) -> Threshold:
     """The threshold that a rule sets on ascending scores of held-out good images.
 
-    `options` are what rules need by name, and the number of folds that the scores come from; `defect_scores` are for
-    the cost rule. Raises UsageError where something is missing.
+    `options` are what rules need by name, the number of folds that the scores come from, and how many were chosen;
+    `defect_scores` are for the cost rule. Raises UsageError where something is missing.
     """
     if rule == "cost":
         return _cost_limit(scores, rate, options, defect_scores)
     threshold = _by_rule(rule, scores, rate, options)
+    if CHOSEN in options and threshold.promised_rate is not None:
+        return partly_chosen(threshold, len(scores), int(options[CHOSEN]))
     if "folds" in options and threshold.promised_rate is not None:
         return cross_fitted(threshold, len(scores), int(options["folds"]))
     return threshold
@@ -100,7 +105,9 @@ def _cost_limit(
     if not options.keys() >= set(COSTS):
         raise UsageError("the cost rule needs --cost-miss, --cost-alarm and --defect-share (`costs`)")
     costs = Costs(*(options[name] for name in COSTS))
-    return cost_limit(scores, defect_scores, costs, rate, cross_fitted="folds" in options)
+    return cost_limit(
+        scores, defect_scores, costs, rate, cross_fitted="folds" in options, not_drawn=int(options.get(CHOSEN, 0))
+    )
 
 
 def _best_f1_limit(rate: float, options: dict[str, float]) -> Threshold:

@@ -15,10 +15,12 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from hizumi.data.areas import Drawn
 from hizumi.data.pose import UPRIGHT, Pose, warped
+from hizumi.data.region import Region
 from hizumi.data.sizing import Sizing
 from hizumi.errors import DataError, MissingExtraError
-from hizumi.shapes import Float, Shaped, UInt8
+from hizumi.shapes import Bool, Float, Shaped, UInt8
 
 SIDE = 128  # pixels: the longer side at which images are compared
 COARSE_DEGREES = 5  # between the angles that are tried at half that size
@@ -45,19 +47,23 @@ class Alignment:
     """A reference, learned from good images, and how well an image must agree with it once it is aligned.
 
     `reference` is small and grey; `size` is the (height, width) of the images that it was made of, which all others
-    must have. `typical` is the median agreement of good images, `least` the one below which an image is far out.
+    must have. `typical` is the median agreement of good images, `least` the one below which an image is far out. Of a
+    region of interest, `inside` is the part that is compared, as large as the reference; None: all of it.
     """
 
     reference: UInt8[np.ndarray, "h w"]
     size: tuple[int, int]
     typical: float
     least: float
+    inside: Bool[np.ndarray, "h w"] | None = None
 
     @classmethod
-    def of(cls, images: Iterable[np.ndarray]) -> Self:
+    def of(cls, images: Iterable[np.ndarray], region: Region | None = None) -> Self:
         """From good images (h, w, c) of one size: the reference is the one that agrees best with some of the others."""
-        sizes, small = [], []
+        sizes, small, inside = [], [], None
         for image in images:  # one at a time: they may be large
+            if region is not None and inside is None and (drawn := region.drawn(image)) is not None:
+                inside = Sizing(*_small_size(*drawn.shape)).fit(drawn[..., np.newaxis].astype(np.float32))[..., 0] > 0.5
             sizes.append((image.shape[0], image.shape[1]))
             small.append(_small(image))
         if not small:
@@ -68,14 +74,14 @@ class Alignment:
         some = small[:CANDIDATES]
         agreements = np.eye(len(some))
         for one, first in enumerate(some):
-            search = _Search(first)
+            search = _Search(first, inside)
             for other in range(one):
                 agreements[one, other] = agreements[other, one] = search.registered(some[other]).agreement
         chosen = int(agreements.sum(0).argmax())
         reference = _quantised(some[chosen])
-        search = _Search(reference.astype(np.float64))
+        search = _Search(reference.astype(np.float64), inside)
         found_out = [search.registered(other).agreement for place, other in enumerate(small) if place != chosen]
-        return cls(reference, sizes[0], *_typical_and_least(found_out))
+        return cls(reference, sizes[0], *_typical_and_least(found_out), inside)
 
     def pose_of(self, pixels: Shaped[np.ndarray, "h w c"], name: str) -> tuple[Pose, tuple[str, ...]]:
         """How a part lies, and notes: that of one that agrees too little with the reference is left as it is."""
@@ -118,6 +124,7 @@ class Alignment:
             "reference_height": self.reference.shape[0],
             "reference_width": self.reference.shape[1],
             "reference": base64.b64encode(self.reference.tobytes()).decode(),
+            "inside": None if self.inside is None else Drawn(self.inside).to_dict(),
         }
 
     @classmethod
@@ -128,21 +135,27 @@ class Alignment:
         size = plain["height"], plain["width"]
         if reference.shape != _small_size(*size):
             raise ValueError("the reference of the alignment is not of its size")
-        return cls(reference, size, plain["typical"], plain["least"])
+        inside = None if plain.get("inside") is None else Drawn.from_dict(plain["inside"]).mask
+        if inside is not None and (inside.shape != reference.shape or not inside.any()):
+            raise ValueError("the region of the alignment is not that of its reference")
+        return cls(reference, size, plain["typical"], plain["least"], inside)
 
     @cached_property
     def _search(self) -> "_Search":
         if find_spec("skimage") is None:  # as beside an exported bundle
             raise MissingExtraError("alignment needs scikit-image: pip install scikit-image")
-        return _Search(self.reference.astype(np.float64))
+        return _Search(self.reference.astype(np.float64), self.inside)
 
 
 class _Search:
     """Registers images with one reference, of which it keeps the spectra at all coarse angles."""
 
-    def __init__(self, reference: Float[np.ndarray, "h w"]) -> None:
+    def __init__(self, reference: Float[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"] | None = None) -> None:
         self.reference = reference
+        self.inside = np.ones(reference.shape, dtype=bool) if inside is None else inside
         self.centred = _centred(reference)
+        if inside is not None:  # what lies outside, and how bright all is, then counts for nothing
+            self.centred = np.where(inside, self.centred - self.centred[inside].mean(), 0.0)
         self.half = _halved(self.centred)
         self.spectra = {
             degrees: np.conj(_spectrum(_unit(turned(self.half, degrees))))
@@ -161,8 +174,9 @@ class _Search:
             place = int(np.argmax(peaks))
             best, reach = float(tried[place]) + step * _vertex(peaks, place), step
         pose = self._shifted(centred, (best + 180) % 360 - 180)
-        found = Registration(pose, _agreement(pose, image, self.reference))
-        as_it_lies = Registration(UPRIGHT, _agreement(UPRIGHT, image, self.reference))
+        found, as_it_lies = (
+            Registration(each, _agreement(each, image, self.reference, self.inside)) for each in (pose, UPRIGHT)
+        )
         return max(as_it_lies, found, key=lambda each: each.agreement)
 
     def _shifted(self, centred: Float[np.ndarray, "h w"], degrees: float) -> Pose:
@@ -236,13 +250,16 @@ def _vertex(values: Sequence[float], place: int) -> float:
     return 0.0 if bend >= 0 else 0.5 * (before - after) / bend
 
 
-def _agreement(pose: Pose, image: Float[np.ndarray, "h w"], reference: Float[np.ndarray, "h w"]) -> float:
-    """Correlation of an image, aligned, with the reference, over what is in view of both."""
+def _agreement(
+    pose: Pose, image: Float[np.ndarray, "h w"], reference: Float[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"]
+) -> float:
+    """Correlation of an image, aligned, with the reference, over what is inside and in view of both."""
     matrix = pose.matrix(*image.shape)
     moved = warped(image[:, :, np.newaxis], matrix, mode="edge", order=1)[:, :, 0]
     in_view = warped(np.ones((*image.shape, 1)), matrix, mode="constant", order=1)[:, :, 0] > 0.5
-    if in_view.mean() < LOW_AGREEMENT:
+    if in_view[inside].mean() < LOW_AGREEMENT:
         return -1.0
+    in_view &= inside
     one, other = moved[in_view], reference[in_view]
     one, other = one - one.mean(), other - other.mean()
     norms = float(np.linalg.norm(one) * np.linalg.norm(other))

@@ -1,6 +1,5 @@
 """From a fitted inspector to a bundle that scores without torch, checked against the detector on good items."""
 
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from hizumi.export.tracing import traced, with_verdict
 from hizumi.inspection import Inspector
 from hizumi.inspection.bundle import card_of
 from hizumi.runs.record import without_place
-from hizumi.runtime.bundle import CALIBRATION, CARD, FORMAT, revived
+from hizumi.runtime.bundle import CARD, FORMAT, members_of, revived
 from hizumi.runtime.engines import ONNX, EngineName, Precision
 from hizumi.storage.archive import write_archive
 
@@ -80,9 +79,8 @@ def export(
     replay, test = _replayed(inspector, header, in_engine, items, observe)
     _refuse_nan(header["detector"]["name"], replay, test)
     calibration = inspector.calibration_
-    if (
-        items.as_fitted and inspector.options_["folds"] is None
-    ):  # scores of folds come from other fits, of which nothing is left
+    # Scores of folds come from other fits, those that joined later from other pictures: neither can be replayed.
+    if items.as_fitted and inspector.options_["folds"] is None and "recalibrated" not in inspector.options_:
         maxima = np.array(replay.graph_maxima) if replay.graph_maxima else None
         calibration = calibration.rescored(np.array(replay.graph_scores), maxima)
     parity = Parity.of(replay, inspector.calibration_, calibration, test, items.test, as_fitted=items.as_fitted)
@@ -92,7 +90,7 @@ def export(
     complete = with_verdict(model, header["outputs"][0]["dtype"], calibration.threshold.value)
     members = {
         **_members(complete, engine),
-        **{CALIBRATION.format(name): _npy(array) for name, array in arrays.items()},
+        **members_of(arrays),
         CARD: card_of(inspector).encode(),
     }
     path = Path(path)
@@ -110,8 +108,8 @@ def _replayed(
 ) -> tuple[Replay, Replay | None]:
     """Good items in all forms of the detector, and labelled ones where there are some."""
     fields, arrays = inspector.calibration_.to_dict()
-    calibrated = {CALIBRATION.format(name): _npy(array) for name, array in arrays.items()}
-    forms = Forms.of(inspector, revived({**header, "calibration": fields, "parity": {}}, {**members, **calibrated}))
+    complete = {**members, **members_of(arrays)}
+    forms = Forms.of(inspector, revived({**header, "calibration": fields, "parity": {}}, complete))
     replay = replayed(forms, items.good, reporting(observe, "replaying"))
     test = replayed(forms, items.test, reporting(observe, "testing")) if len(items.test) else None
     return replay, test
@@ -166,12 +164,6 @@ def _members(model: "ModelProto", engine: EngineName) -> dict[str, bytes]:
     from hizumi.export.openvino import as_openvino
 
     return as_openvino(model)
-
-
-def _npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    return file.getvalue()
 
 
 def _refuse_search(inspector: Inspector) -> None:

@@ -4,7 +4,6 @@ import re
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -15,6 +14,7 @@ from hizumi.errors import MissingExtraError, ShortageError, UsageError, is_short
 from hizumi.export.graph import Graph
 from hizumi.export.lowering import LOWERINGS
 from hizumi.export.silence import quiet
+from hizumi.runtime.limits import THRESHOLD, VERDICT, rounded_down
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -57,12 +57,9 @@ def with_verdict(model: "ModelProto", dtype: str, threshold: float) -> "ModelPro
 
     complete = ModelProto()
     complete.CopyFrom(model)
-    limit = np.array(threshold, dtype=dtype)
-    if limit > threshold:  # the largest number of this type that is not above it: then exactly the same are above
-        limit = np.nextafter(limit, np.array(-np.inf, dtype=dtype))
-    complete.graph.initializer.append(numpy_helper.from_array(limit, "threshold"))
-    complete.graph.node.append(helper.make_node("Greater", ["score", "threshold"], ["anomalous"]))
-    complete.graph.output.append(helper.make_tensor_value_info("anomalous", TensorProto.BOOL, ["n"]))
+    complete.graph.initializer.append(numpy_helper.from_array(rounded_down(threshold, dtype), THRESHOLD))
+    complete.graph.node.append(helper.make_node("Greater", ["score", THRESHOLD], [VERDICT]))
+    complete.graph.output.append(helper.make_tensor_value_info(VERDICT, TensorProto.BOOL, ["n"]))
     return complete
 
 

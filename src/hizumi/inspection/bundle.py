@@ -15,20 +15,20 @@ import safetensors.numpy
 
 from hizumi.arguments import check_arguments
 from hizumi.inspection.inspector import Inspector
-from hizumi.inspection.loaded import FORMAT, SCORES, WEIGHTS, DetectorHeader, LoadedInspector, restore
+from hizumi.inspection.loaded import DetectorHeader, LoadedInspector, restore
+from hizumi.inspection.members import CARD, FORMAT, JOURNAL, SCORES, SEEN, WEIGHTS
 from hizumi.inspection.seen import Seen
 from hizumi.runs.card import model_card, shape_in_words
 from hizumi.runs.known_defects import FoundAmongKnown
-from hizumi.runs.nouns import noun_of
+from hizumi.runs.nouns import noun_of, threshold_fact
 from hizumi.runs.parameters import constructor_arguments, plain_parameters
 from hizumi.runs.record import without_place
 from hizumi.storage.explained import explained
 from hizumi.storage.headers import write_bundle
-from hizumi.storage.weights import packed, unpacked_arrays
+from hizumi.storage.safe_arrays import unpacked_arrays
+from hizumi.storage.weights import packed
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal
-
-JOURNAL, CARD, SEEN = "journal.jsonl", "model-card.md", "seen.safetensors"
 
 
 def save(inspector: Inspector, path: str | Path) -> Path:
@@ -66,11 +66,9 @@ def load(path: str | Path) -> Inspector:
 def card_of(inspector: Inspector) -> str:
     """The model card."""
     record = inspector.options_
-    held_out = "other" if record["folds"] is None else "cross-fitted"
     facts = [
         f"Fitted on {record['training_images']} normal items of shape {shape_in_words(record)}.",
-        f"Threshold from {record['calibration_images']} {held_out} normal items. "
-        f"{inspector.calibration_.promise(noun_of(record))}",
+        threshold_fact(record, inspector.calibration_),
         *([known.words(noun_of(record))] if (known := FoundAmongKnown.of(inspector.calibration_)) else []),
         "Valid for the same camera, light and preprocessing as the normal items it was fitted on.",
     ]
@@ -85,6 +83,7 @@ def _inspector_of(loaded: LoadedInspector) -> Inspector:
     check_arguments(inspector)
     inspector.detector_ = loaded.detector
     inspector.preprocessing_ = loaded.preprocessing_
+    inspector.region = loaded.preprocessing_.region
     inspector.calibration_ = loaded.calibration_
     inspector.options_ = dict(loaded.options_)
     inspector.findings_ = [Finding(**finding) for finding in header.findings]

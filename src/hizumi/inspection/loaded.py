@@ -12,6 +12,7 @@ from hizumi.data import Manifest
 from hizumi.detectors import Detector
 from hizumi.errors import BundleError, HizumiError, is_shortage
 from hizumi.inspection.earlier import renamed
+from hizumi.inspection.members import FORMAT, SCORES, WEIGHTS
 from hizumi.inspection.scoring import Scorer
 from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import Preprocessing
@@ -19,11 +20,9 @@ from hizumi.preprocessing.preprocessing import upgraded
 from hizumi.registry import of_bundle, specify
 from hizumi.storage.explained import explained
 from hizumi.storage.headers import Header, read_bundle
-from hizumi.storage.weights import unpacked, unpacked_arrays
+from hizumi.storage.safe_arrays import unpacked_arrays
+from hizumi.storage.weights import unpacked
 from hizumi.training.checkpoint import revive
-
-FORMAT = 2
-WEIGHTS, SCORES = "weights.safetensors", "calibration.safetensors"
 
 
 class DetectorHeader(Header):

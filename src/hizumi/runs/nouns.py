@@ -1,7 +1,10 @@
-"""What one item of a fit is called in sentences for people."""
+"""What one item of a fit is called in sentences for people, and what its threshold is said to be."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:  # which needs numpy, and the command line starts without
+    from hizumi.calibration import Calibration
 
 
 def noun_of(record: Mapping[str, Any]) -> Literal["row", "frame", "image"]:
@@ -9,3 +12,10 @@ def noun_of(record: Mapping[str, Any]) -> Literal["row", "frame", "image"]:
     if len(record.get("shape", ())) == 1:
         return "row"
     return "image" if record.get("motion") is None else "frame"
+
+
+def threshold_fact(record: Mapping[str, Any], calibration: "Calibration") -> str:
+    """For the model card: what the threshold comes from, and what it promises."""
+    held_out = "other" if record["folds"] is None else "cross-fitted"
+    items = f"{record['calibration_images']} {held_out} normal items"
+    return f"Threshold from {items}. {calibration.promise(noun_of(record))}"

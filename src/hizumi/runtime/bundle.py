@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hizumi.calibration import Calibration
 from hizumi.preprocessing.preprocessing import Preprocessing, upgraded
 from hizumi.runtime.engines import UNSTATED_BYTES, start
@@ -38,12 +40,6 @@ def load(path: str | Path, *, threads: int | None = None) -> ExportedInspector:
 
 def revived(header: Mapping[str, Any], members: Mapping[str, bytes], threads: int | None = None) -> ExportedInspector:
     """The inspector that a header and members describe."""
-    prefix, suffix = CALIBRATION.split("{}")
-    arrays = {
-        name.removeprefix(prefix).removesuffix(suffix): read_npy(io.BytesIO(content), len(content))
-        for name, content in members.items()
-        if name.startswith(prefix)
-    }
     shape, preprocessing = tuple(header["shape"]), Preprocessing.from_dict(header["preprocessing"])
     preprocessing.refuse_unfit(shape)
     return ExportedInspector(
@@ -52,7 +48,28 @@ def revived(header: Mapping[str, Any], members: Mapping[str, bytes], threads: in
         ),
         shape=shape,
         preprocessing_=preprocessing,
-        calibration_=Calibration.from_dict(header["calibration"], arrays),
+        calibration_=Calibration.from_dict(header["calibration"], arrays_of(members)),
         options_=header["options"],
         parity_=header["parity"],
     )
+
+
+def arrays_of(members: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+    """The arrays of the calibration by name."""
+    prefix, suffix = CALIBRATION.split("{}")
+    return {
+        name.removeprefix(prefix).removesuffix(suffix): read_npy(io.BytesIO(content), len(content))
+        for name, content in members.items()
+        if name.startswith(prefix)
+    }
+
+
+def members_of(arrays: Mapping[str, np.ndarray]) -> dict[str, bytes]:
+    """The inverse of `arrays_of`."""
+    return {CALIBRATION.format(name): _npy(array) for name, array in arrays.items()}
+
+
+def _npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()

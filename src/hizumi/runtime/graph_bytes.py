@@ -28,18 +28,20 @@ def refuse_unusual(model: bytes) -> None:
 
 
 def _unusual(model: memoryview) -> Iterator[str]:
-    for field, part in _fields(model):
+    for field, part in fields_of(model):
         if field == FUNCTIONS:
             yield "functions of its own"
-        for inner, each in _fields(part) if field == GRAPH else ():
+        for inner, each in fields_of(part) if field == GRAPH else ():
             if inner == SPARSE:
                 yield "sparse tensors"
-            attributes = (content for number, content in _fields(each) if number == ATTRIBUTE) if inner == NODE else ()
+            attributes = (
+                (content for number, content in fields_of(each) if number == ATTRIBUTE) if inner == NODE else ()
+            )
             for attribute in attributes:
-                yield from (INNER[number] for number, _ in _fields(attribute) if number in INNER)
+                yield from (INNER[number] for number, _ in fields_of(attribute) if number in INNER)
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+def fields_of(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Number and content of each field of a message of protobuf; raises IndexError where it is cut short."""
     place = 0
     while place < len(message):

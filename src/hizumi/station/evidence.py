@@ -1,107 +1,112 @@
-"""Pictures that show why: anomaly maps and expected pictures as browsers show them."""
+"""What the log knows of a detector: its past scores, and what people said of them."""
 
-import io
-from collections.abc import Callable
-from typing import NamedTuple, final
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Self
 
 import numpy as np
-from PIL import Image
 
-from hizumi.calibration import Calibration, Verdict
-from hizumi.data.decoding import decode_content
-from hizumi.data.images import Window
-from hizumi.errors import DataError
-from hizumi.shapes import Shaped, UInt8
-from hizumi.station.entry import Entry
-from hizumi.station.judging import Judge
-from hizumi.station.pictures import Pictures
+from hizumi.evaluation.metrics import binomial_interval
+from hizumi.shapes import Float
+from hizumi.station.batches import batches
+from hizumi.station.log import Filter, Label, Log
 
-LEVELS = 256
-# From black through violet and orange to pale yellow: light rises evenly, so that it reads without colour vision too.
-STOPS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
+RECALIBRATED, UNDONE = "bundle recalibrated", "recalibration undone"
+"""Events of the audit trail; their details name the bundles `before` and `after`."""
 
 
-class Shown(NamedTuple):
-    """A picture as a PNG, perhaps shrunk, with the size it was taken at, in which regions are given."""
+class Reviewed(NamedTuple):
+    """A picture with a verdict that somebody reviewed, by the newest word on it; the peak is that of its map."""
 
-    content: bytes
-    width: int
-    height: int
+    picture_sha256: str
+    score: float
+    map_peak: float | None
+    label: Label
+    sampled: bool
+    reviewed_at: datetime
 
 
-@final
+@dataclass(frozen=True)
+class Consequences:
+    """What a threshold makes of reviewed parts: how many defects it misses, how many good ones it flags."""
+
+    defects: int
+    missed: int
+    good: int
+    false_alarms: int
+
+    @classmethod
+    def of(cls, threshold: float, reviewed: list[Reviewed]) -> Self:
+        """Counted; parts of which nobody was sure are left out."""
+        defects = [each.score for each in reviewed if each.label == "defect"]
+        good = [each.score for each in reviewed if each.label == "good"]
+        missed = sum(score <= threshold for score in defects)
+        return cls(len(defects), missed, len(good), sum(score > threshold for score in good))
+
+    @property
+    def missed_interval(self) -> tuple[float, float]:
+        """Clopper-Pearson interval, at 95 %, of the share of such defects that are missed."""
+        return binomial_interval(self.missed, self.defects)
+
+    @property
+    def false_alarm_interval(self) -> tuple[float, float]:
+        """Clopper-Pearson interval, at 95 %, of the share of such good parts that are flagged."""
+        return binomial_interval(self.false_alarms, self.good)
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
-    """Shows inspections: from what was kept of them, or by judging the kept picture again with the same bundle."""
+    """All scores of one detector in a time, newest first, and the reviewed pictures among them.
 
-    def __init__(self, pictures: Pictures, judge_of: Callable[[Entry], Judge | None]) -> None:
-        self._pictures = pictures
-        self._judge_of = judge_of
-
-    def picture(self, entry: Entry, longest: int) -> Shown | None:
-        """The picture as the bundle's window of pixel values shows it, its longest side at most so many pixels."""
-        content = self._pictures.read(entry.picture_sha256)
-        if content is None:
-            return None
-        judge = self._judge_of(entry)
-        window = None if judge is None else judge.inspector.preprocessing_.still_window
-        try:
-            pixels = decode_content(content, name=entry.name).pixels
-        except DataError:
-            return None
-        picture = Image.fromarray(_displayed(pixels, window))
-        width, height = picture.size
-        picture.thumbnail((longest, longest))
-        return Shown(_png(picture), width, height)
-
-    def overlay(self, entry: Entry) -> bytes | None:
-        """The anomaly map, to be laid over the picture."""
-        if entry.map_key is not None and (kept := self._pictures.read(entry.map_key)) is not None:
-            return kept
-        verdict, judge = self._judged_again(entry, pictures=False)
-        return None if verdict is None or judge is None else overlay_of(verdict, judge.inspector.calibration_)
-
-    def normal(self, entry: Entry) -> bytes | None:
-        """The picture that the detector expects in its place."""
-        verdict, _ = self._judged_again(entry, pictures=True)
-        return None if verdict is None or verdict.normal is None else _png(Image.fromarray(verdict.normal))
-
-    def _judged_again(self, entry: Entry, *, pictures: bool) -> tuple[Verdict | None, Judge | None]:
-        judge, content = self._judge_of(entry), self._pictures.read(entry.picture_sha256)
-        if judge is None or content is None:
-            return None, None
-        outcome = judge.judge(content, entry.name, pictures=pictures)
-        return (outcome, judge) if isinstance(outcome, Verdict) else (None, None)
-
-
-def overlay_of(verdict: Verdict, calibration: Calibration) -> bytes | None:
-    """A verdict's map as a PNG: clear at a good image's median pixel, half opaque at the threshold.
-
-    Values outside of the range that calibration gives are drawn as its ends. None where there is no map.
+    `sample_waiting` counts inspections of the audit sample that have not been reviewed, or whose reviewer was unsure.
     """
-    if verdict.map is None or calibration.map_range is None:
-        return None
-    low, high = calibration.map_range
-    levels = np.clip((verdict.map - low) * ((LEVELS - 1) / (high - low)), 0, LEVELS - 1).round().astype(np.uint8)
-    picture = Image.fromarray(levels).convert("P")
-    picture.putpalette(_palette().tobytes(), "RGBA")
-    return _png(picture)
+
+    ids: tuple[str, ...]
+    scores: Float[np.ndarray, "n"]
+    reviewed: tuple[Reviewed, ...]
+    sample_waiting: int
+
+    @classmethod
+    def gathered(
+        cls, log: Log, recipe: str, bundle_sha256: str, since: datetime | None = None, until: datetime | None = None
+    ) -> Self:
+        """From the log, by all bundles that share this one's detector, as they were recalibrated from one another."""
+        bundles = tuple(lineage(log, bundle_sha256))
+        filters = Filter(recipe=recipe, bundles=bundles, since=since, until=until, judged=True)
+        ids, scores = log.judged_scores(**filters)
+        reviewed = _newest_of_each_picture(_reviewed(log, filters))
+        waiting = log.count(**(filters | Filter(sampled=True, reviewed=False)))
+        waiting += log.count(**(filters | Filter(sampled=True, label="unsure")))
+        return cls(ids, scores, tuple(reviewed), waiting)
 
 
-def _displayed(pixels: Shaped[np.ndarray, "h w c"], window: Window | None) -> UInt8[np.ndarray, "h w 3"]:
-    """Through the window, or, where none is known or it is for another type, through one of the picture's own."""
-    pixels = np.nan_to_num(pixels)
-    if window is None or window.dtype != pixels.dtype.name:
-        window = Window.of(pixels)
-    return Window.to_display(window.unit_of(pixels).transpose(2, 0, 1)[np.newaxis])[0]
+def lineage(log: Log, bundle_sha256: str) -> set[str]:
+    """The bundles that differ from this one in nothing but their calibration, as the audit trail tells, and itself."""
+    edges = [
+        {event.details["before"], event.details["after"]} for event in log.audit(what=RECALIBRATED, limit=1_000_000)
+    ]
+    known = {bundle_sha256}
+    while more := [edge for edge in edges if edge & known and not edge <= known]:
+        known = known.union(*more)
+    return known
 
 
-def _palette() -> UInt8[np.ndarray, "256 4"]:
-    places = np.linspace(0, len(STOPS) - 1, LEVELS)
-    colours = [np.interp(places, range(len(STOPS)), channel) for channel in zip(*STOPS, strict=True)]
-    return np.stack([*colours, np.arange(LEVELS)], axis=1).round().astype(np.uint8)
+def _reviewed(log: Log, filters: Filter) -> Iterator[Reviewed]:
+    for entries in batches(log.every(**(filters | Filter(reviewed=True)))):
+        reviews = log.newest_reviews([entry.id for entry in entries])
+        for entry in entries:
+            if entry.id in reviews and entry.score is not None and (label := reviews[entry.id].label) is not None:
+                made_at = reviews[entry.id].made_at
+                yield Reviewed(entry.picture_sha256, entry.score, entry.map_peak, label, entry.sampled, made_at)
 
 
-def _png(picture: Image.Image) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, "PNG", compress_level=1)
-    return file.getvalue()
+def _newest_of_each_picture(reviewed: Iterator[Reviewed]) -> list[Reviewed]:
+    """One picture may have come several times; it is of the sample if it was once."""
+    chosen: dict[str, Reviewed] = {}
+    for each in reviewed:
+        other = chosen.get(each.picture_sha256)
+        newest = each if other is None or each.reviewed_at > other.reviewed_at else other
+        sampled = each.sampled or (other is not None and other.sampled)
+        chosen[each.picture_sha256] = newest._replace(sampled=sampled)
+    return list(chosen.values())

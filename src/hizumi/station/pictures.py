@@ -3,15 +3,23 @@
 import hashlib
 import os
 import re
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from hizumi.errors import DataError
 from hizumi.storage.files import open_regular, write_atomically
 
 KEY = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]{1,8})?", re.ASCII)
+
+
+class Removed(NamedTuple):
+    """How many files were removed, and how many bytes they took."""
+
+    files: int
+    freed_bytes: int
 
 
 class Pictures:
@@ -30,7 +38,7 @@ class Pictures:
         if path is None:
             raise DataError(f"pictures are kept with suffixes such as .png, not {suffix[:20]!r}")
         with suppress(FileNotFoundError):
-            os.utime(path)  # or a sweep that has just found it unused would remove it
+            os.utime(path)  # or a pruning that has just found it unused would remove it
             if path.stat().st_size == len(content):
                 return key
         write_atomically(path, content)
@@ -60,26 +68,22 @@ class Pictures:
         except OSError:
             return 0
 
-    def total_bytes(self) -> int:
-        """How much all contents take."""
-        return sum(map(self.size_bytes, self.keys()))
-
-    def keys(self, *, unused_for_seconds: float = 0) -> Iterator[str]:
-        """All keys, in no order; of those only that nobody has kept anew for so long."""
-        latest = time.time() - unused_for_seconds
+    def keys(self) -> Iterator[str]:
+        """All keys, in no order."""
         for path in self.root.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/*"):
-            with suppress(OSError):  # removed meanwhile
-                if KEY.fullmatch(path.name) and path.stat().st_mtime <= latest:
-                    yield path.name
+            if KEY.fullmatch(path.name):
+                yield path.name
 
-    def remove(self, keys: Iterable[str]) -> int:
-        """Remove contents, and give how many were there."""
-        removed = 0
+    def remove(self, keys: Iterable[str], untouched_since: datetime) -> Removed:
+        """Remove contents that nobody has kept anew since then."""
+        files = freed = 0
         for path in filter(None, map(self._path, keys)):
             with suppress(FileNotFoundError):
-                path.unlink()
-                removed += 1
-        return removed
+                status = path.stat()
+                if status.st_mtime < untouched_since.timestamp():
+                    path.unlink()
+                    files, freed = files + 1, freed + status.st_size
+        return Removed(files, freed)
 
     def _path(self, key: str) -> Path | None:
         return self.root / key[:2] / key[2:4] / key if KEY.fullmatch(key) else None

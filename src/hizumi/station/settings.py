@@ -1,19 +1,19 @@
 """Tables of the station file as frozen settings, checked key by key; and secrets, which the file only points to."""
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 from urllib.parse import urlsplit
+
+from annotated_types import Interval
 
 from hizumi.arguments import check_value, options_of, plain
 from hizumi.errors import UsageError
 from hizumi.storage.files import printable
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +35,17 @@ class Settings:
         return self.name or self.kind
 
 
-AnySettings = TypeVar("AnySettings", bound="DataclassInstance")
+Port = Annotated[int, Interval(ge=1, le=65535)]
+AnySettings = TypeVar("AnySettings")
 
 
 def settings_from(kind: type[AnySettings], table: Mapping[str, Any], where: str, root: Path = Path()) -> AnySettings:
-    """The settings that a table gives; relative paths start at `root`.
+    """The dataclass of settings that a table gives; relative paths start at `root`.
 
     Raises UsageError in one line, which begins with `where`, for an unknown or missing key, or a value that does not
     fit. A ValueError raised by the settings themselves, about how keys go together, becomes such a line too.
     """
-    known = {field.name: field for field in fields(kind)}
+    known = {field.name: field for field in fields(cast("Any", kind))}
     for key in table:
         if key not in known:
             close = get_close_matches(key, known, n=3)
@@ -74,6 +75,13 @@ def _checked(annotation: Any, value: Any, called: str, root: Path) -> Any:
     return plain(value)
 
 
+def refuse_equal_names(tables: str, names: Sequence[str]) -> None:
+    """Raise UsageError where two tables have one name, by which the log could not tell them apart."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UsageError(f"[[{tables}]]: {count} are called {printable(name)!r}; give each a name of its own")
+
+
 @dataclass(frozen=True)
 class Secret:
     """Where a password or key is found: in a file or an environment variable, read anew each time it is needed."""
@@ -99,7 +107,7 @@ class Secret:
         """The secret without the line end after it; raises UsageError, which never shows it, where there is none."""
         if self.file is None:
             place = f"the environment variable {self.variable}"
-            found = os.environb.get(os.fsencode(self.variable or ""), b"")
+            found = os.fsencode(os.environ.get(self.variable or "", ""))
         else:
             place = printable(self.file)
             try:

@@ -15,7 +15,7 @@ from hizumi.errors import BusyError, DataError, UsageError
 from hizumi.station.entry import Entry
 from hizumi.station.entry_record import entry_record
 from hizumi.station.events import Event, Events
-from hizumi.station.evidence import Evidence, overlay_of
+from hizumi.station.gallery import Gallery, overlay_of
 from hizumi.station.judging import Judge, Question
 from hizumi.station.keeping import Keeper, Kept, Losses, ToKeep
 from hizumi.station.log import Delivery, Log, Taken
@@ -42,7 +42,7 @@ class Station:
         self.recipes = {recipe.name: Recipe(recipe) for recipe in settings.recipes}
         self.sinks = {sink.name: sink for sink in (sink_from(table, root=settings.root) for table in settings.sinks)}
         self.sources = [source_from(table, taken_for=log.taken_for, root=settings.root) for table in settings.sources]
-        self.evidence = Evidence(pictures, self._judge_of)
+        self.gallery = Gallery(pictures, self._judge_of)
         self.losses = Losses()
         self.in_flight = 0
         self.is_closing = False

@@ -5,7 +5,8 @@ import os
 import re
 import stat
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -42,15 +43,23 @@ def open_regular(path: Path) -> BufferedReader:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a temporary file, flush it to disk and rename it to `path`, which keeps its old content until then."""
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to be written piece by piece; it becomes `path` at the end, and is removed after any error."""
     path = path.resolve()  # a link is kept: the file that it points to is replaced
     temporary = path.with_name(_temporary_name())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_file():  # a pipe or a device is written to, never replaced
-            path.write_bytes(content)
+            with path.open("wb") as special:
+                yield special
             return
         with temporary.open("xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-import safetensors.numpy
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -24,14 +22,6 @@ def unpacked(content: bytes) -> dict[str, Tensor]:
         return safetensors.torch.load(content)
     except SafetensorError as error:
         raise BundleError(f"its weights are damaged ({error}); use an unchanged copy of the bundle") from error
-
-
-def unpacked_arrays(content: bytes) -> dict[str, np.ndarray]:
-    """The arrays by name; raises BundleError where they are damaged."""
-    try:
-        return safetensors.numpy.load(content)
-    except SafetensorError as error:
-        raise BundleError(f"its scores are damaged ({error}); use an unchanged copy of the bundle") from error
 
 
 LATER = frozenset({"updates", "images_variance"})

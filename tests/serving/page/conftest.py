@@ -62,6 +62,12 @@ class Line:
 
 
 @pytest.fixture(scope="session")
+def picture() -> Callable[..., bytes]:
+    """Makes pictures of plates, as files."""
+    return lambda seed, *, defect: png(part(seed, defect=defect))
+
+
+@pytest.fixture(scope="session")
 def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that knows good plates."""
     fitted = Inspector("pca", false_alarm_rate=0.05).fit(np.stack([part(seed) for seed in range(60)]))

@@ -1,9 +1,10 @@
 """The live view at ten pictures a second."""
 
 import itertools
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -16,15 +17,17 @@ VERDICTS = "[...document.querySelectorAll('.shift b')].reduce((sum, each) => sum
 
 @pytest.mark.slow
 def test_live_view_at_ten_pictures_a_second_keeps_its_heap_and_loses_no_count(
-    line: Any, browse: Callable[..., Any]
+    line: Any, browse: Callable[..., Any], picture: Callable[..., bytes]
 ) -> None:
     watched = browse()
-    watched.tab.route("**/drift*", lambda route: route.fulfill(json={"words": "", "charts": [], "alarms": []}))
+    watched.tab.route(
+        re.compile(r"/drift\?"), lambda route: route.fulfill(json={"words": "", "charts": [], "alarms": []})
+    )
     tab = watched.open(line.address)
     tab.wait_for_selector("#link.open")
     session = tab.context.new_cdp_session(tab)
     session.send("Performance.enable")
-    sent, stop = _sending(line)
+    sent, stop = _sending(line, [picture(1000 + number, defect=number % 17 == 16) for number in range(51)])
     try:
         tab.wait_for_timeout(WARM_SECONDS * 1000)
         before = _used(session)
@@ -40,8 +43,8 @@ def test_live_view_at_ten_pictures_a_second_keeps_its_heap_and_loses_no_count(
     assert after["JSEventListeners"] - before["JSEventListeners"] <= NODES
 
 
-def _sending(line: Any) -> tuple[list[int], Callable[[], None]]:
-    """Send a defect now and then among good parts; how many so far, and how to stop."""
+def _sending(line: Any, pictures: Sequence[bytes]) -> tuple[list[int], Callable[[], None]]:
+    """Send these pictures in turn; how many so far, and how to stop."""
     sent, ended = [0], threading.Event()
 
     def send() -> None:
@@ -49,7 +52,8 @@ def _sending(line: Any) -> tuple[list[int], Callable[[], None]]:
         for number in itertools.count():
             if ended.wait(max(0.0, began + number / PICTURES_A_SECOND - time.monotonic())):
                 return
-            line.send(defect=number % 17 == 16, seed=1000 + number % 40)
+            content = pictures[number % len(pictures)]
+            line.client.post("/inspect", files={"picture": ("part.png", content)}).raise_for_status()
             sent[0] += 1
 
     thread = threading.Thread(target=send)

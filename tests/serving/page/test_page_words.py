@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PAGE = Path(str(files("hizumi.serving"))) / "page"
-SCRIPTS = [path for path in PAGE.rglob("*.js")]
+SCRIPTS = list(PAGE.rglob("*.js"))
 FIRST_VIEW_BYTES = 300_000
 
 

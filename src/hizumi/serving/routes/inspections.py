@@ -78,7 +78,7 @@ def picture(
     The header `Picture-Size` has the width and height it was taken at, in which regions are given.
     """
     station = of(request).station
-    shown = station.evidence.picture(_entry(station, id), longest)
+    shown = station.gallery.picture(_entry(station, id), longest)
     answer = _shown(shown and shown.content, "the picture is not kept")
     if shown is not None:
         answer.headers["Picture-Size"] = f"{shown.width}x{shown.height}"
@@ -90,7 +90,7 @@ def anomaly_map(request: Request, id: InspectionId) -> Response:  # noqa: A002 -
     """Clear where a pixel is as in good pictures, half opaque at the threshold; to be laid over the picture."""
     station = of(request).station
     reason = "there is no map: it was not kept, the bundle that made it is no longer at work, or it makes none"
-    return _shown(station.evidence.overlay(_entry(station, id)), reason)
+    return _shown(station.gallery.overlay(_entry(station, id)), reason)
 
 
 @router.get("/inspections/{id}/normal", responses=PNG, response_class=Response, summary="The expected picture")
@@ -98,7 +98,7 @@ def normal(request: Request, id: InspectionId) -> Response:  # noqa: A002 - it i
     """What a normal picture would look like in its place, where the detector has an idea of it."""
     station = of(request).station
     reason = "there is no expected picture: this detector has none, or its bundle is no longer at work"
-    return _shown(station.evidence.normal(_entry(station, id)), reason)
+    return _shown(station.gallery.normal(_entry(station, id)), reason)
 
 
 def review_record(review: Review) -> ReviewRecord:

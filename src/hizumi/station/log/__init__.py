@@ -6,6 +6,7 @@ from hizumi.station.log.records import (
     Alarm as Alarm,
     AuditEvent as AuditEvent,
     Delivery as Delivery,
+    Label as Label,
     Page as Page,
     Review as Review,
     Taken as Taken,

@@ -45,6 +45,19 @@ def newest_reviews() -> Select[tuple[int]]:
     return select(func.max(reviews.c.number)).group_by(reviews.c.inspection_id)
 
 
+def may_lose_pictures() -> list[ColumnElement[bool]]:
+    """Inspections that have pictures, were not reviewed, and need not be."""
+    return conditions({"kept": True, "reviewed": False, "sampled": False})
+
+
+def between(
+    column: ColumnElement[datetime], since: datetime | None, until: datetime | None
+) -> list[ColumnElement[bool]]:
+    """From `since`, which is included, to `until`, which is not."""
+    after = [] if since is None else [column >= since]
+    return after if until is None else [*after, column < until]
+
+
 def _condition(name: str, value: object) -> ColumnElement[bool]:
     rows = inspections.c
     match name, value:

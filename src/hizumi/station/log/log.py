@@ -1,27 +1,26 @@
 """The log: every inspection, what people said of it, and what is still to be told to others."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+import numpy as np
+from sqlalchemy import Connection, Engine, Select, func, select, update
 
 from hizumi.errors import UsageError
+from hizumi.shapes import Float
 from hizumi.station.entry import Entry
 from hizumi.station.log import tables
 from hizumi.station.log.connecting import connected, explained, parsed, use_write_ahead_log
-from hizumi.station.log.filters import Filter, conditions, newest_reviews
+from hizumi.station.log.filters import Filter, between, conditions, may_lose_pictures, newest_reviews
 from hizumi.station.log.migrating import migrate
 from hizumi.station.log.records import Alarm, AuditEvent, Delivery, Page, Review, Taken, now
-from hizumi.station.log.rows import entry_of_row, row_of
+from hizumi.station.log.rows import entry_of_row, record, review_of, row_of
+from hizumi.station.log.writing import dialect, hashed, insert, take
 
 PATIENCE_SECONDS = 10.0
-
-Record = TypeVar("Record", AuditEvent, Delivery, Alarm)
 
 
 class Log:
@@ -66,12 +65,12 @@ class Log:
         was taken for another one, with its deliveries.
         """
         with self._writing() as connection:
-            doubled = {file.inspection_id for file in taken if not _take(connection, file)}
+            doubled = {file.inspection_id for file in taken if not take(connection, file)}
             rows = [row_of(entry) for entry in entries if entry.id not in doubled]
-            added = _insert(connection, tables.inspections, rows)
+            added = insert(connection, tables.inspections, rows)
             passed_over = {entry.id for entry in entries} - added
             messages = [asdict(message) for message in deliveries if message.inspection_id not in passed_over]
-            _insert(connection, tables.deliveries, messages)
+            insert(connection, tables.deliveries, messages)
         return tuple(entry.id for entry in entries if entry.id in added)
 
     def entry(self, id: str) -> Entry | None:  # noqa: A002 - it is one
@@ -100,11 +99,51 @@ class Log:
                 return
             before = page.next
 
+    def judged_scores(self, **filters: Unpack[Filter]) -> tuple[tuple[str, ...], Float[np.ndarray, "n"]]:
+        """Ids and scores of all inspections that have a verdict, newest first; they take little memory."""
+        rows = tables.inspections.c
+        query = select(rows.id, rows.score).where(*conditions(filters), rows.anomalous.is_not(None))
+        with self._reading() as connection:
+            found = connection.execute(query.order_by(rows.id.desc())).all()
+        return tuple(row.id for row in found), np.array([row.score for row in found], dtype=np.float64)
+
     def count(self, **filters: Unpack[Filter]) -> int:
         """How many inspections there are."""
         with self._reading() as connection:
             query = select(func.count()).select_from(tables.inspections).where(*conditions(filters))
             return connection.execute(query).scalar_one()
+
+    def oldest_with_pictures(self, anomalous: bool | None, *, until: datetime, limit: int) -> tuple[Entry, ...]:
+        """Inspections of one verdict (None: unjudged) whose pictures may go, the oldest first.
+
+        Those that were reviewed, or are of the audit sample, keep theirs.
+        """
+        rows = tables.inspections.c
+        of_verdict = rows.anomalous.is_(None) if anomalous is None else rows.anomalous == anomalous
+        chosen = (of_verdict, *conditions({"until": until}), *may_lose_pictures())
+        query = select(tables.inspections).where(*chosen).order_by(rows.inspected_at, rows.id).limit(limit)
+        return tuple(entry_of_row(row) for row in self._rows(query))
+
+    def count_with_pictures(self) -> int:
+        """How many inspections have their pictures, and may lose them."""
+        with self._reading() as connection:
+            query = select(func.count()).select_from(tables.inspections).where(*may_lose_pictures())
+            return connection.execute(query).scalar_one()
+
+    def mark_pruned(self, ids: Sequence[str], moment: datetime) -> int:
+        """Say that the pictures of inspections are gone; those reviewed meanwhile keep theirs. Gives the count."""
+        chosen = (tables.inspections.c.id.in_(ids), *may_lose_pictures())
+        with self._writing() as connection:
+            return connection.execute(update(tables.inspections).where(*chosen).values(pruned_at=moment)).rowcount
+
+    def keys_in_use(self, keys: Sequence[str]) -> set[str]:
+        """Which of these keys of pictures, at most 1,000, belong to an inspection that still has its own."""
+        rows, found = tables.inspections.c, set()
+        with self._reading() as connection:
+            for column in (rows.picture_sha256, rows.map_key, rows.normal_key):
+                query = select(column).where(column.in_(keys), rows.pruned_at.is_(None))
+                found |= set(connection.execute(query).scalars())
+        return found
 
     def review(self, review: Review) -> None:
         """Append a person's word; raises UsageError where there is no such inspection."""
@@ -117,14 +156,14 @@ class Log:
     def reviews(self, id: str) -> tuple[Review, ...]:  # noqa: A002 - it is one
         """All that was said of an inspection, the newest, which counts, last."""
         query = select(tables.reviews).where(tables.reviews.c.inspection_id == id).order_by(tables.reviews.c.number)
-        return tuple(_review_of(row) for row in self._rows(query))
+        return tuple(review_of(row) for row in self._rows(query))
 
     def newest_reviews(self, ids: Sequence[str]) -> dict[str, Review]:
         """The word that counts on each of these inspections, where there is one that was not taken back."""
         rows = tables.reviews.c
         newest = newest_reviews().where(rows.inspection_id.in_(ids))
         query = select(tables.reviews).where(rows.number.in_(newest), rows.label.is_not(None))
-        return {row["inspection_id"]: _review_of(row) for row in self._rows(query)}
+        return {row["inspection_id"]: review_of(row) for row in self._rows(query)}
 
     def note(self, event: AuditEvent) -> None:
         """Append to the audit trail."""
@@ -136,17 +175,17 @@ class Log:
     ) -> tuple[AuditEvent, ...]:
         """The newest events of the audit trail, the newest first; `since` is included, `until` is not."""
         rows = tables.audit.c
-        query = select(tables.audit).where(*_between(rows.happened_at, since, until))
+        query = select(tables.audit).where(*between(rows.happened_at, since, until))
         query = query if what is None else query.where(rows.what == what)
         query = query.order_by(rows.number.desc()).limit(limit)
-        return tuple(_record(AuditEvent, row) for row in self._rows(query))
+        return tuple(record(AuditEvent, row) for row in self._rows(query))
 
     def due(self, sink: str, now: datetime, limit: int = 100) -> tuple[Delivery, ...]:
         """Messages that a sink has to deliver by now, the oldest first."""
         rows = tables.deliveries.c
         waiting = (rows.sink == sink, rows.abandoned_at.is_(None), rows.retry_at <= now)
         query = select(tables.deliveries).where(*waiting).order_by(rows.made_at, rows.id).limit(limit)
-        return tuple(_record(Delivery, row) for row in self._rows(query))
+        return tuple(record(Delivery, row) for row in self._rows(query))
 
     def backlog(self) -> dict[str, tuple[int, int]]:
         """For each sink that has any: how many messages wait, and how many were abandoned."""
@@ -176,30 +215,30 @@ class Log:
     def take(self, source: str, key: str, inspection_id: str) -> bool:
         """Take a file for an inspection; False where it was taken for another one."""
         with self._writing() as connection:
-            return _take(connection, Taken(source, key, inspection_id))
+            return take(connection, Taken(source, key, inspection_id))
 
     def taken_for(self, source: str, key: str) -> str | None:
         """The id of the inspection that a file was taken for, None where it was not."""
         rows = tables.taken.c
-        query = select(rows.inspection_id).where(rows.source == source, rows.key == _hashed(key))
+        query = select(rows.inspection_id).where(rows.source == source, rows.key == hashed(key))
         with self._reading() as connection:
             return connection.execute(query).scalar_one_or_none()
 
     def alarm(self, alarm: Alarm) -> None:
         """Keep a drift alarm; an id that the log has is passed over."""
         with self._writing() as connection:
-            _insert(connection, tables.alarms, [asdict(alarm)])
+            insert(connection, tables.alarms, [asdict(alarm)])
 
     def alarms(
         self, *, acknowledged: bool | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> tuple[Alarm, ...]:
         """Drift alarms, the newest first."""
         rows = tables.alarms.c
-        query = select(tables.alarms).where(*_between(rows.raised_at, since, until))
+        query = select(tables.alarms).where(*between(rows.raised_at, since, until))
         query = query.order_by(rows.raised_at.desc(), rows.id.desc())
         if acknowledged is not None:
             query = query.where(rows.acknowledged_at.is_not(None) == acknowledged)
-        return tuple(_record(Alarm, row) for row in self._rows(query))
+        return tuple(record(Alarm, row) for row in self._rows(query))
 
     def acknowledge(self, alarm_id: str, who: str, note: str = "") -> bool:
         """Say that somebody has seen an alarm; False where there is none, or it was acknowledged before."""
@@ -217,9 +256,9 @@ class Log:
     def keep_state(self, key: str, value: Any) -> None:
         """Keep a value of JSON under a key, in place of what was there."""
         with self._writing() as connection:
-            insert = _dialect(connection).insert(tables.states).values(key=key, value=value)
-            replaced = {"value": insert.excluded.value}
-            connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_=replaced))
+            statement = dialect(connection).insert(tables.states).values(key=key, value=value)
+            replaced = {"value": statement.excluded.value}
+            connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=replaced))
 
     def _attempted(self, id: str, **values: Any) -> None:  # noqa: A002 - it is one
         query = update(tables.deliveries).where(tables.deliveries.c.id == id)
@@ -239,46 +278,3 @@ class Log:
     def _writing(self) -> Iterator[Connection]:
         with explained("written"), self._writer.begin() as connection:
             yield connection
-
-
-def _dialect(connection: Connection) -> Any:
-    return postgresql if connection.dialect.name == "postgresql" else sqlite
-
-
-def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> set[str]:
-    """Pass over what is there, and give the ids of the others."""
-    if not rows:
-        return set()
-    statement = _dialect(connection).insert(table).on_conflict_do_nothing().returning(table.c.id)
-    return set(connection.execute(statement, list(rows)).scalars())
-
-
-def _take(connection: Connection, file: Taken) -> bool:
-    rows, key = tables.taken.c, _hashed(file.key)
-    values = {"source": file.source, "key": key, "inspection_id": file.inspection_id}
-    connection.execute(_dialect(connection).insert(tables.taken).values(values).on_conflict_do_nothing())
-    query = select(rows.inspection_id).where(rows.source == file.source, rows.key == key)
-    return connection.execute(query).scalar_one() == file.inspection_id
-
-
-def _hashed(key: str) -> str:
-    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
-
-
-def _between(
-    column: ColumnElement[datetime], since: datetime | None, until: datetime | None
-) -> list[ColumnElement[bool]]:
-    """From `since`, which is included, to `until`, which is not."""
-    after = [] if since is None else [column >= since]
-    return after if until is None else [*after, column < until]
-
-
-def _record(kind: type[Record], row: Mapping[str, Any]) -> Record:
-    return kind(**{field.name: row[field.name] for field in fields(kind)})
-
-
-def _review_of(row: Mapping[str, Any]) -> Review:
-    values = {field.name: row[field.name] for field in fields(Review)}
-    if row["regions"] is not None:
-        values["regions"] = tuple(tuple(tuple(corner) for corner in region) for region in row["regions"])
-    return Review(**values)

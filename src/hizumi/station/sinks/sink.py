@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 from hizumi.arguments import PositiveFloat
 from hizumi.errors import HizumiError
 from hizumi.station.settings import Settings
+from hizumi.storage.files import printable
 
 Moment = Literal["always", "anomalous", "unjudged", "drift"]
 Payload = Mapping[str, Any]
@@ -27,7 +28,7 @@ class DeliveryError(HizumiError):
     """
 
     def __init__(self, reason: str, *, retry: bool, retry_after_seconds: float | None = None) -> None:
-        super().__init__(reason)
+        super().__init__(printable(" ".join(reason.split())))  # receivers may say anything
         self.retry = retry
         self.retry_after_seconds = retry_after_seconds
 

@@ -104,7 +104,7 @@ class WebhookSink(Sink):
         except TimeoutError as error:
             raise DeliveryError(f"no answer within {self.settings.total_seconds:g} s", retry=True) from error
         except httpx.HTTPError as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = str(error) or type(error).__name__
             raise DeliveryError(f"cannot be reached ({reason})", retry=True) from error
         except OSError as error:
             raise DeliveryError(f"ca_file cannot be used ({error.strerror})", retry=True) from error

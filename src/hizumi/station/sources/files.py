@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +44,20 @@ class FileRead:
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-def read_whole(path: Path) -> FileRead | None:
-    """Read a file; None where it is gone, or was written to meanwhile."""
+def read_whole(path: Path, *, follow_links: bool) -> FileRead | None:
+    """Read a file; None where it is gone, or was written to meanwhile.
+
+    Where others may write into a folder, links are not to be followed: they could show any file of this machine.
+    """
     try:
+        named = path.stat(follow_symlinks=follow_links)
+        if stat.S_ISLNK(named.st_mode):
+            return FileRead(b"", Signature.of(named), "is a link, and links are not followed")
         with open_regular(path) as file:
-            before = Signature.of(os.fstat(file.fileno()))
+            opened = os.fstat(file.fileno())
+            before = Signature.of(opened)
+            if not os.path.samestat(opened, named):
+                return None
             if before.size > LARGEST_BYTES:
                 return FileRead(b"", before, f"is larger than {LARGEST_BYTES >> 20} MiB")
             content = file.read(before.size + 1)

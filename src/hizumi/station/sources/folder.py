@@ -100,7 +100,7 @@ class FolderSource(Source):
                     arrival = await asyncio.to_thread(self._take, path)
                     if arrival is not None:
                         yield arrival
-                changed = await watch.wait(settings.settle_seconds / 2 if self._waiting else seconds)
+                changed = await watch.wait(self._patience(seconds))
                 await asyncio.to_thread(self._notice, changed)
         finally:
             await watch.close()
@@ -109,6 +109,10 @@ class FolderSource(Source):
         """Leave, move or delete the file, unless another has been written over it."""
         path, signature = self._judged.pop(arrival.key or "")
         await asyncio.to_thread(self._put_away, path, signature)
+
+    def _patience(self, seconds: float) -> float:
+        """How long to wait at most before waiting files are looked at again; of a marker there will be notice."""
+        return self.settings.settle_seconds / 2 if self._waiting and self.settings.complete != "marker" else seconds
 
     def _look(self) -> float:
         """Look through the whole folder; seconds that it took."""
@@ -190,7 +194,7 @@ class FolderSource(Source):
 
     def _read(self, path: Path) -> FileRead | None:
         waiting = self._waiting[path]
-        read = read_whole(path)
+        read = read_whole(path, follow_links=False)
         if read is None:
             waiting.since = time.monotonic()
         elif read.error:
@@ -236,7 +240,7 @@ class FolderSource(Source):
 
 def _signature(path: Path) -> Signature | None:
     try:
-        return Signature.of(path.stat())
+        return Signature.of(path.lstat())
     except OSError:
         return None
 

@@ -57,7 +57,8 @@ class ReplaySource(Source):
             paths = await asyncio.to_thread(self._listed)
             for path in paths:
                 await asyncio.sleep(due - time.monotonic())
-                due = max(due, time.monotonic() - seconds) + seconds  # time lost to a slow station is not made up for
+                now = time.monotonic()
+                due = (due if now - due < seconds else now) + seconds  # time lost to a slow station is not made up for
                 yield await asyncio.to_thread(self._arrival, path)
             if not self.settings.loop:
                 return
@@ -86,7 +87,7 @@ class ReplaySource(Source):
     def _arrival(self, path: Path) -> Arrival:
         name = encodable(path.name)
         part, view, notes = ("", "", ()) if self._naming is None else self._naming.read(name)
-        read = read_whole(path)
+        read = read_whole(path, follow_links=True)
         content, error = (
             (b"", "was changed or removed while it was read") if read is None else (read.content, read.error)
         )

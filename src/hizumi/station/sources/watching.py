@@ -52,8 +52,8 @@ class Watch:
         self._next_look = 0.0
         self._changed: set[Path] = set()
         self._any = asyncio.Event()
-        self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._watched: tuple[int, int] | None = None
 
     def is_look_due(self) -> bool:
         """Whether it is time to look through the folder."""
@@ -62,7 +62,13 @@ class Watch:
     def looked(self, took_seconds: float) -> None:
         """Told how long a look took; large folders are looked through less often."""
         self._next_look = time.monotonic() + max(self._seconds, took_seconds / LOOKING_SHARE)
-        if not self._poll and (self._task is None or self._task.done()):
+        if self._poll:
+            return
+        watched, self._watched = self._watched, _identity(self._root)
+        if watched != self._watched and self._task is not None:
+            self._task.cancel()  # the folder has been exchanged, and the system tells only of the old one
+            self._task = None
+        if self._task is None or self._task.done():
             self._next_look = min(self._next_look, time.monotonic() + 1)  # the watch has only begun, or has ended
             self._task = asyncio.create_task(self._gather())
 
@@ -77,7 +83,6 @@ class Watch:
 
     async def close(self) -> None:
         """End the watch."""
-        self._stop.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -91,10 +96,17 @@ class Watch:
                 watch_filter=None,
                 debounce=10 * STEP_MS,
                 step=STEP_MS,
-                stop_event=self._stop,
                 recursive=self._recursive,
                 force_polling=False,
                 ignore_permission_denied=True,
             ):
                 self._changed |= {Path(path) for change, path in changes if change != Change.deleted}
                 self._any.set()
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

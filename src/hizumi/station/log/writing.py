@@ -1,0 +1,38 @@
+"""Insertions that pass over what is there."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hizumi.station.log import tables
+from hizumi.station.log.records import Taken
+
+
+def dialect(connection: Connection) -> Any:
+    """The module of SQLAlchemy for this kind of database."""
+    return postgresql if connection.dialect.name == "postgresql" else sqlite
+
+
+def insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Pass over what is there, and give the ids of the others."""
+    if not rows:
+        return set()
+    statement = dialect(connection).insert(table).on_conflict_do_nothing().returning(table.c.id)
+    return set(connection.execute(statement, list(rows)).scalars())
+
+
+def take(connection: Connection, file: Taken) -> bool:
+    """Whether a file belongs to its inspection, now or since before."""
+    rows, key = tables.taken.c, hashed(file.key)
+    values = {"source": file.source, "key": key, "inspection_id": file.inspection_id}
+    connection.execute(dialect(connection).insert(tables.taken).values(values).on_conflict_do_nothing())
+    query = select(rows.inspection_id).where(rows.source == file.source, rows.key == key)
+    return connection.execute(query).scalar_one() == file.inspection_id
+
+
+def hashed(key: str) -> str:
+    """A key of any length as the table has it."""
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
