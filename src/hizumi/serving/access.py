@@ -40,6 +40,10 @@ class Caller:
         """Whether this role or one above it is theirs."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
+    def signs_as(self, given: str) -> str:
+        """The name to write down: that of the token, or, where there are none, what they call themselves."""
+        return given.strip() or LOCAL if self.name == LOCAL else self.name
+
 
 @final
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hizumi.serving.access import Access
 from hizumi.serving.context import Context, ForbiddenError
 from hizumi.serving.guard import BodyTooLargeError, BodyTooSlowError, Guard, Limits, refusal
 from hizumi.serving.metrics import Metrics
-from hizumi.serving.routes import counts, inspect, inspections, page, reviews, system
+from hizumi.serving.routes import calibration, counts, drift, inspect, inspections, page, recipes, reviews, system
 from hizumi.serving.schemas import Problem
 from hizumi.serving.signing_in import SIGN_IN, signed_in
 from hizumi.station.station import Station
@@ -47,7 +47,7 @@ def make_app(station: Station, access: Access | None = None, limits: Limits | No
     metrics = Metrics(station)
     app.state.context = Context(station, limits, metrics)
     station.on_kept(metrics.count)
-    for routes in (inspect, counts, inspections, reviews, system, page):
+    for routes in (inspect, counts, inspections, reviews, calibration, drift, recipes, system, page):
         app.include_router(routes.router)
     _answer_errors(app)
     _add_sign_in(app, access)

@@ -1,12 +1,13 @@
 """What the service takes and gives, as its OpenAPI document describes it."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Text = Annotated[str, StringConstraints(max_length=2000)]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+RecipeName = Annotated[str, StringConstraints(max_length=64)]
 LARGEST_COORDINATE = 1_000_000
 
 
@@ -172,4 +173,17 @@ class SystemState(BaseModel):
     recipes: list[RecipeRecord]
 
 
-JsonObject = dict[str, Any]
+class QueuedInspection(BaseModel):
+    """An inspection that waits for a person, and what speaks for looking at it, the most first."""
+
+    inspection: InspectionRecord
+    reasons: list[Literal["sampled", "unjudged", "doubt", "disagreement", "novelty"]]
+    doubt: float
+    disagreement: float
+    novelty: float
+
+
+class ReviewQueue(BaseModel):
+    """What is to be reviewed next, the first first."""
+
+    items: list[QueuedInspection]

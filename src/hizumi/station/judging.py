@@ -65,10 +65,16 @@ class Judge:
             return Failure.of(0, name, error)
 
     def look(self, image: Decoded) -> Look | None:
-        """How a picture looks, for the watch; None where it has pixels that are not finite."""
-        window = self.inspector.preprocessing_.still_window
-        assert window is not None, "bundles of tables are refused"
-        return look_of(image.pixels, window, 0) if np.isfinite(image.pixels).all() else None
+        """How a picture looks, inside the region of interest, for the watch; None where that cannot be said."""
+        preprocessing, pixels = self.inspector.preprocessing_, image.pixels
+        if preprocessing.still_window is None or not np.isfinite(pixels).all():
+            return None
+        if preprocessing.still_region is not None:
+            try:
+                pixels = preprocessing.still_region.look(pixels, "it").pixels
+            except DataError:
+                return None
+        return look_of(pixels, preprocessing.still_window, 0)
 
     def close(self) -> None:
         """Answer what waits, then end."""

@@ -8,7 +8,31 @@ from pathlib import Path
 from typing import final
 
 from hizumi.station.judging import Judge
+from hizumi.station.log import Log
+from hizumi.station.shelf import Shelf, bundle_sha256
 from hizumi.station.station_file import RecipeSettings
+
+STATE = "bundle of {}"
+
+
+def bundle_in_use(log: Log, shelf: Shelf, settings: RecipeSettings) -> Path:
+    """The bundle that a recipe was recalibrated to, where the file in its settings is still the one it began with."""
+    kept = log.state(STATE.format(settings.name))
+    if kept is None or kept["fitted"] != bundle_sha256(settings.bundle):
+        return settings.bundle
+    return shelf.path(kept["in_use"])
+
+
+def bundle_before(log: Log, settings: RecipeSettings) -> str | None:
+    """SHA-256 of the bundle that a recipe judged by before the present one; None where there was none."""
+    kept = log.state(STATE.format(settings.name))
+    return None if kept is None else str(kept["before"])
+
+
+def use_bundle(log: Log, settings: RecipeSettings, in_use: str, before: str) -> None:
+    """Have the recipe begin with the bundle of that SHA-256 at the next start too."""
+    state = {"fitted": bundle_sha256(settings.bundle), "in_use": in_use, "before": before}
+    log.keep_state(STATE.format(settings.name), state)
 
 
 @final

@@ -3,31 +3,40 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Self, final
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, Self, final
 
 from hizumi.calibration import Verdict
+from hizumi.data.appearance import Look
 from hizumi.data.images import Decoded
 from hizumi.data.manifest import Failure
-from hizumi.errors import BusyError, DataError, UsageError
+from hizumi.errors import BusyError, DataError, HizumiError, UsageError
+from hizumi.station.audit_sample import audit_sample, set_audit_sample
+from hizumi.station.drift import Drift
 from hizumi.station.entry import Entry
-from hizumi.station.entry_record import entry_record
 from hizumi.station.events import Event, Events
 from hizumi.station.gallery import Gallery, overlay_of
 from hizumi.station.judging import Judge, Question
 from hizumi.station.keeping import Keeper, Kept, Losses, ToKeep
-from hizumi.station.log import Delivery, Log, Taken
+from hizumi.station.log import AuditEvent, Log, Taken
 from hizumi.station.pictures import Pictures
-from hizumi.station.recipe import Recipe
-from hizumi.station.sinks import sink_from
-from hizumi.station.sources import Arrival, Source, source_from
+from hizumi.station.recipe import Recipe, bundle_before, bundle_in_use, use_bundle
+from hizumi.station.retention import prune
+from hizumi.station.shelf import Shelf
+from hizumi.station.sinks import sinks_from
+from hizumi.station.sources import Arrival, Source, sources_from
 from hizumi.station.station_file import StationSettings
+from hizumi.station.telling import Telling
 from hizumi.storage.files import printable
 
 LONGEST_NAME = 200  # characters kept of what a picture is called
 BUSY_SECONDS = 0.2  # between attempts of a source to hand over a picture
+LATE_VIEWS_SECONDS = 0.5
+TIDYING_SECONDS = 600.0
 
 
 @final
@@ -38,17 +47,30 @@ class Station:
         self.settings = settings
         self.log = log
         self.pictures = pictures
-        self.events = Events()
-        self.recipes = {recipe.name: Recipe(recipe) for recipe in settings.recipes}
-        self.sinks = {sink.name: sink for sink in (sink_from(table, root=settings.root) for table in settings.sinks)}
-        self.sources = [source_from(table, taken_for=log.taken_for, root=settings.root) for table in settings.sources]
+        self.shelf = Shelf(settings.folder / "bundles")
+        self.recipes = {
+            recipe.name: Recipe(recipe, bundle_in_use(log, self.shelf, recipe)) for recipe in settings.recipes
+        }
+        self.sources = sources_from(settings.sources, taken_for=log.taken_for, root=settings.root)
         self.gallery = Gallery(pictures, self._judge_of)
         self.losses = Losses()
+        self.drift = Drift(log, self.recipes, settings.drift)
+        sinks = sinks_from(settings.sinks, picture_of=pictures.read, root=settings.root)
+        self.telling = Telling(settings.name, log, sinks, self.drift, self.losses)
+        self.telling.expect_views(self.recipes.values())
         self.in_flight = 0
         self.is_closing = False
-        self._keeper = Keeper(log, pictures, self._deliveries_for, self.losses)
+        self._samples = {name: audit_sample(log, name) for name in self.recipes}
+        self._keeper = Keeper(log, pictures, self.telling.messages, self.losses)
         self._told: list[Callable[[Entry], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._delivering: asyncio.Task[None] | None = None
+        self._end = asyncio.Event()
+
+    @property
+    def events(self) -> Events:
+        """What happens, for whoever listens."""
+        return self.telling.events
 
     @classmethod
     def open(cls, settings: StationSettings) -> Self:
@@ -58,8 +80,13 @@ class Station:
         return cls(settings, Log.open(url), Pictures(settings.folder / "pictures"))
 
     def start(self) -> None:
-        """Begin to take what the sources bring."""
+        """Begin to take what the sources bring, to deliver, and to tidy up."""
         self._tasks = [asyncio.create_task(self._take_from(source), name=source.name) for source in self.sources]
+        self._tasks += [
+            asyncio.create_task(_every(LATE_VIEWS_SECONDS, self.telling.look_for_late_views)),
+            asyncio.create_task(_every(TIDYING_SECONDS, self._tidy)),
+        ]
+        self._delivering = asyncio.create_task(self.telling.outbox.run(self._end))
 
     def recipe(self, name: str | None, part: str = "") -> Recipe:
         """The recipe of that name, or the one for a part code, or the only one; raises UsageError without one."""
@@ -84,7 +111,41 @@ class Station:
         """
         recipe = self.recipe(arrival.recipe, arrival.part)
         with self._admitted(), recipe.at_work() as judge:
-            return await self._kept(await self._judged(arrival, recipe, judge))
+            item, look = await self._judged(arrival, recipe, judge)
+            return await self._kept(item, look)
+
+    def sample_share(self, recipe: str) -> float:
+        """The random share of inspections that has to be reviewed."""
+        return self._samples[recipe].share
+
+    def set_audit_sample(self, recipe: str, share: float, *, who: str, why: str) -> None:
+        """Draw the random share of inspections that has to be reviewed whatever their scores, from now on."""
+        self._samples[recipe] = set_audit_sample(self.log, recipe, share, who=who, why=why)
+
+    async def use(self, recipe: Recipe, bundle: Path) -> None:
+        """Judge by another bundle from now on, after the next start too; the one before is put on the shelf."""
+        before = await asyncio.to_thread(self.shelf.put, recipe.judge.path)
+        in_use = await asyncio.to_thread(self.shelf.put, bundle)
+        await recipe.load(self.shelf.path(in_use))
+        await asyncio.to_thread(use_bundle, self.log, recipe.settings, in_use, before)
+        self.events.tell(Event("calibration", {"recipe": recipe.name, "bundle_sha256": in_use}))
+
+    async def reload(self, recipe: Recipe, who: str) -> None:
+        """Judge by the file that the settings name, as it is now."""
+        await self._exchange(recipe, recipe.settings.bundle, who, "bundle loaded")
+
+    async def roll_back(self, recipe: Recipe, who: str) -> None:
+        """Judge by the bundle before the one in use; raises UsageError where there was none."""
+        before = await asyncio.to_thread(bundle_before, self.log, recipe.settings)
+        if before is None:
+            raise UsageError(f"{recipe.name} has had one bundle alone; there is none to go back to")
+        await self._exchange(recipe, self.shelf.path(before), who, "bundle rolled back")
+
+    async def _exchange(self, recipe: Recipe, bundle: Path, who: str, what: str) -> None:
+        before = recipe.judge.sha256
+        await self.use(recipe, bundle)
+        details = {"recipe": recipe.name, "before": before, "after": recipe.judge.sha256}
+        await asyncio.to_thread(self.log.note, AuditEvent(who, what, details=details))
 
     def on_kept(self, tell: Callable[[Entry], None]) -> None:
         """Call this with every inspection from now on."""
@@ -98,7 +159,10 @@ class Station:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         while self.in_flight:
             await asyncio.sleep(0.01)
-        self.events.end()
+        await self.telling.end()
+        self._end.set()
+        if self._delivering is not None:
+            await self._delivering
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
@@ -139,31 +203,47 @@ class Station:
             except BusyError:
                 await asyncio.sleep(BUSY_SECONDS)
             except UsageError as error:  # a picture for which there is no recipe is not lost for that
-                return await self._kept(_unjudged(arrival, str(error), self._known(arrival, "", "")))
+                digest = hashlib.sha256(arrival.content).hexdigest()
+                known = self._known(arrival, "", "") | {"picture_sha256": digest}
+                return await self._kept(_unjudged(arrival, str(error), known))
 
-    async def _kept(self, item: ToKeep) -> Kept:
+    async def _kept(self, item: ToKeep, look: Look | None = None) -> Kept:
         kept = await asyncio.wrap_future(self._keeper.submit(item))
         for tell in self._told:
             tell(kept.entry)
-        self.events.tell(Event("inspection", {**entry_record(kept.entry), "kept": kept.is_kept}))
+        await self.telling.kept(kept, look)
         return kept
 
-    async def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge) -> ToKeep:
-        started = time.perf_counter()
-        outcome, digest = await self._outcome(arrival, judge)
-        known = self._known(arrival, recipe.name, judge.sha256, digest)
-        known["latency_ms"] = (time.perf_counter() - started) * 1000
-        if isinstance(outcome, Failure):
-            return _unjudged(arrival, outcome.reason, known)
-        entry = Entry.of(replace(outcome, notes=(*arrival.notes, *outcome.notes)), **known)
-        overlay = overlay_of(outcome, judge.inspector.calibration_) if outcome.anomalous else None
-        return ToKeep(entry, arrival.content, overlay, _taken(arrival, entry))
+    async def _tidy(self) -> None:
+        """Remove pictures beyond the limits; what goes wrong is told, and tried again the next time."""
+        try:
+            await asyncio.to_thread(prune, self.log, self.pictures, self.settings.retention, datetime.now(UTC))
+        except HizumiError as error:
+            self.losses.reason = f"old pictures could not be removed: {error}"
 
-    def _known(self, arrival: Arrival, recipe: str, bundle_sha256: str, digest: str = "") -> dict[str, Any]:
+    async def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge) -> tuple[ToKeep, Look | None]:
+        started = time.perf_counter()
+        opened = await asyncio.to_thread(_opened, judge, arrival)
+        outcome: Verdict | Failure
+        if isinstance(opened.image, Failure):
+            outcome = opened.image
+        else:
+            outcome = await asyncio.wrap_future(judge.submit(Question(opened.image, _called(arrival))))
+        known = self._known(arrival, recipe.name, judge.sha256) | {
+            "picture_sha256": opened.sha256,
+            "latency_ms": (time.perf_counter() - started) * 1000,
+        }
+        if isinstance(outcome, Failure):
+            return _unjudged(arrival, outcome.reason, known), opened.look
+        entry = Entry.of(replace(outcome, notes=(*arrival.notes, *outcome.notes)), **known)
+        entry = replace(entry, sampled=self._samples[recipe.name].includes(entry.id))
+        overlay = overlay_of(outcome, judge.inspector.calibration_) if outcome.anomalous else None
+        return ToKeep(entry, arrival.content, overlay, _taken(arrival, entry)), opened.look
+
+    def _known(self, arrival: Arrival, recipe: str, bundle_sha256: str) -> dict[str, Any]:
         """What an entry says of the picture beside the verdict."""
         return {
             "recipe": recipe,
-            "picture_sha256": digest or hashlib.sha256(arrival.content).hexdigest(),
             "bundle_sha256": bundle_sha256,
             "station": self.settings.name,
             "source": arrival.source,
@@ -171,29 +251,35 @@ class Station:
             "view": printable(arrival.view)[:LONGEST_NAME],
         }
 
-    async def _outcome(self, arrival: Arrival, judge: Judge) -> tuple[Verdict | Failure, str]:
-        """The verdict, or why there is none; and the hash of the picture, "" where it was not computed."""
-        name = _called(arrival)
-        if arrival.error:
-            return Failure(0, name, arrival.error), ""
-        try:
-            image, digest = await asyncio.to_thread(_decoded, judge, arrival.content, name)
-        except DataError as error:
-            return Failure.of(0, name, error), ""
-        return await asyncio.wrap_future(judge.submit(Question(image, name))), digest
-
-    def _deliveries_for(self, entry: Entry) -> list[Delivery]:
-        payload = {"event": "inspection", **entry_record(entry)}
-        return [Delivery(name, payload, entry.id) for name, sink in self.sinks.items() if sink.wants(payload)]
-
     def _judge_of(self, entry: Entry) -> Judge | None:
         """The judge that gave a verdict, while it is at work."""
         recipe = self.recipes.get(entry.recipe)
         return recipe.judge if recipe is not None and recipe.judge.sha256 == entry.bundle_sha256 else None
 
 
-def _decoded(judge: Judge, content: bytes, name: str) -> tuple[Decoded, str]:
-    return judge.decode(content, name), hashlib.sha256(content).hexdigest()
+class _Opened(NamedTuple):
+    """A picture's pixels, or why there are none; its hash, and how it looks."""
+
+    image: Decoded | Failure
+    sha256: str
+    look: Look | None = None
+
+
+def _opened(judge: Judge, arrival: Arrival) -> _Opened:
+    name, digest = _called(arrival), hashlib.sha256(arrival.content).hexdigest()
+    if arrival.error:
+        return _Opened(Failure(0, name, arrival.error), digest)
+    try:
+        image = judge.decode(arrival.content, name)
+    except DataError as error:
+        return _Opened(Failure.of(0, name, error), digest)
+    return _Opened(image, digest, judge.look(image))
+
+
+async def _every(seconds: float, do: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await do()
 
 
 def _called(arrival: Arrival) -> str:

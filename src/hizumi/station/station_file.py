@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,8 @@ from typing import Annotated, Any
 from annotated_types import Interval
 
 from hizumi.errors import UsageError
+from hizumi.monitoring import WatchSettings
+from hizumi.station.retention import Retention
 from hizumi.station.settings import settings_from
 from hizumi.storage.files import printable
 
@@ -54,6 +56,8 @@ class StationSettings:
         folder: Where the log, pictures and recalibrated bundles lie.
         database: URL of a PostgreSQL database for the log; None: an SQLite file in the folder.
         waiting: Pictures accepted at once, after which more are refused until some are judged.
+        drift: Of the watch for drift, in the table [drift].
+        retention: Which pictures are kept, in the table [retention].
         sources, sinks: Tables as they stand in the file, each with its `kind`.
         root: The folder that relative paths in these tables start at.
     """
@@ -63,6 +67,8 @@ class StationSettings:
     folder: Path = Path("hizumi-station")
     database: str | None = None
     waiting: Annotated[int, Interval(ge=1, le=10_000)] = 256
+    drift: WatchSettings = field(default_factory=WatchSettings)
+    retention: Retention = field(default_factory=Retention)
     sources: tuple[dict[str, Any], ...] = ()
     sinks: tuple[dict[str, Any], ...] = ()
     root: Path = Path()
@@ -98,6 +104,10 @@ def read_station_file(path: Path) -> StationSettings:
         settings_from(RecipeSettings, table, f"{name}: recipe {number}", path.parent)
         for number, table in enumerate(tables["recipes"], 1)
     )
+    for table, kind in (("drift", WatchSettings), ("retention", Retention)):
+        if not isinstance(tables.setdefault(table, {}), dict):
+            raise UsageError(f"{name}: {table} must be a table, under one line [{table}]")
+        tables[table] = settings_from(kind, tables[table], f"{name}: [{table}]")
     tables["sources"], tables["sinks"] = tuple(tables["sources"]), tuple(tables["sinks"])
     return settings_from(StationSettings, {"folder": "hizumi-station", **tables, "root": "."}, name, path.parent)
 

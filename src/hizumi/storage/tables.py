@@ -37,7 +37,7 @@ def write_csv(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
 def csv_line(values: Iterable[Any]) -> str:
     """One line of such a table, for those too long for memory."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([_cell(_plain(value)) for value in values])
+    csv.writer(text, lineterminator="\n").writerow([safe_cell(_plain(value)) for value in values])
     return text.getvalue()
 
 

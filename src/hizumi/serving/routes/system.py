@@ -9,8 +9,8 @@ from starlette.responses import StreamingResponse
 
 from hizumi.serving.context import Context, must_be, of
 from hizumi.serving.guard import caller_of, refusal
-from hizumi.serving.schemas import Health, Readiness, RecipeRecord, SystemState
-from hizumi.station.recipe import Recipe
+from hizumi.serving.routes.recipes import recipe_record
+from hizumi.serving.schemas import Health, Readiness, SystemState
 from hizumi.version import __version__
 
 LISTENERS = 64
@@ -33,12 +33,6 @@ def ready(request: Request, response: Response) -> Readiness:
     return state
 
 
-@router.get("/recipes", summary="What the station judges by")
-async def recipes(request: Request) -> list[RecipeRecord]:
-    """All recipes, in the order of the station file."""
-    return [_recipe_record(recipe) for recipe in of(request).station.recipes.values()]
-
-
 @router.get("/system", summary="The station's state, and who you are to it")
 def system(request: Request) -> SystemState:
     """What a page needs to begin with."""
@@ -49,7 +43,7 @@ def system(request: Request) -> SystemState:
         you=caller.name,
         role=caller.role,
         readiness=_readiness(context),
-        recipes=[_recipe_record(recipe) for recipe in context.station.recipes.values()],
+        recipes=[recipe_record(recipe) for recipe in context.station.recipes.values()],
     )
 
 
@@ -104,21 +98,4 @@ def _readiness(context: Context) -> Readiness:
         reason=station.losses.reason,
         deliveries=station.log.backlog(),
         sources={source.name: source.trouble for source in station.sources},
-    )
-
-
-def _recipe_record(recipe: Recipe) -> RecipeRecord:
-    inspector = recipe.judge.inspector
-    calibration = inspector.calibration_
-    return RecipeRecord(
-        name=recipe.name,
-        bundle_sha256=recipe.judge.sha256,
-        detector=str(inspector.options_["detector"]["name"]),
-        parts=list(recipe.settings.parts),
-        views=list(recipe.settings.views),
-        threshold=calibration.threshold.value,
-        rule=calibration.rule,
-        false_alarm_rate=calibration.false_alarm_rate,
-        promise=calibration.promise(),
-        held_out_images=len(calibration.scores),
     )
