@@ -163,7 +163,7 @@ def browse(chromium: Any) -> Iterator[Callable[..., Watched]]:
         watched = Watched(context.new_page(), [], set())
         watched.tab.on("console", lambda said: said.type == "error" and watched.troubles.append(said.text))
         watched.tab.on("pageerror", lambda error: watched.troubles.append(str(error)))
-        watched.tab.on("request", lambda request: watched.hosts.add(httpx.URL(request.url).host))
+        watched.tab.on("request", lambda request: watched.hosts.add(httpx.URL(request.url.removeprefix("blob:")).host))
         tabs.append(watched)
         return watched
 

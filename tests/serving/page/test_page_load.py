@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 PICTURES_A_SECOND = 10
-WARM_SECONDS, SECONDS = 10, 50
+WARM, SENT = 100, 400  # pictures
+PATIENCE_SECONDS = 400  # of a busy machine, which takes fewer a second
 HEAP_BYTES, NODES = 1_000_000, 200
 VERDICTS = "[...document.querySelectorAll('.shift b')].reduce((sum, each) => sum + Number(each.textContent), 0)"
 
@@ -29,14 +30,13 @@ def test_live_view_at_ten_pictures_a_second_keeps_its_heap_and_loses_no_count(
     session.send("Performance.enable")
     sent, stop = _sending(line, [picture(1000 + number, defect=number % 17 == 16) for number in range(51)])
     try:
-        tab.wait_for_timeout(WARM_SECONDS * 1000)
+        _wait(tab, sent, WARM)
         before = _used(session)
-        tab.wait_for_timeout(SECONDS * 1000)
+        _wait(tab, sent, WARM + SENT)
         after = _used(session)
     finally:
         stop()
     tab.wait_for_timeout(2000)
-    assert sent[0] >= (WARM_SECONDS + SECONDS) * PICTURES_A_SECOND * 0.9
     assert tab.evaluate(VERDICTS) == sent[0], "what is not shown is counted"
     assert after["JSHeapUsedSize"] - before["JSHeapUsedSize"] <= HEAP_BYTES
     assert after["Nodes"] - before["Nodes"] <= NODES
@@ -64,6 +64,13 @@ def _sending(line: Any, pictures: Sequence[bytes]) -> tuple[list[int], Callable[
         thread.join()
 
     return sent, stop
+
+
+def _wait(tab: Any, sent: list[int], count: int) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while sent[0] < count:
+        assert time.monotonic() < deadline, f"only {sent[0]} pictures were taken"
+        tab.wait_for_timeout(500)
 
 
 def _used(session: Any) -> dict[str, float]:
