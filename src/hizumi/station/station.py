@@ -95,8 +95,9 @@ class Station:
             if found is None:
                 raise UsageError(f"there is no recipe {printable(name)!r}; there are {', '.join(self.recipes)}")
             return found
-        if len(self.recipes) == 1 and not part:
-            return next(iter(self.recipes.values()))
+        only = next(iter(self.recipes.values()))
+        if len(self.recipes) == 1 and not (part and only.settings.parts):
+            return only
         chosen = [recipe for recipe in self.recipes.values() if recipe.settings.is_for(part)]
         if len(chosen) == 1:
             return chosen[0]
@@ -123,8 +124,8 @@ class Station:
         self._samples[recipe] = set_audit_sample(self.log, recipe, share, who=who, why=why)
 
     async def use(self, recipe: Recipe, bundle: Path) -> None:
-        """Judge by another bundle from now on, after the next start too; the one before is put on the shelf."""
-        before = await asyncio.to_thread(self.shelf.put, recipe.judge.path)
+        """Judge by another bundle from now on, after the next start too."""
+        before = recipe.judge.sha256
         in_use = await asyncio.to_thread(self.shelf.put, bundle)
         await recipe.load(self.shelf.path(in_use))
         await asyncio.to_thread(use_bundle, self.log, recipe.settings, in_use, before)

@@ -108,10 +108,6 @@ def read_station_file(path: Path) -> StationSettings:
         settings_from(RecipeSettings, table, f"{name}: recipe {number}", path.parent)
         for number, table in enumerate(tables["recipes"], 1)
     )
-    for table, kind in (("drift", WatchSettings), ("retention", Retention)):
-        if not isinstance(tables.setdefault(table, {}), dict):
-            raise UsageError(f"{name}: {table} must be a table, under one line [{table}]")
-        tables[table] = settings_from(kind, tables[table], f"{name}: [{table}]")
     tables["sources"], tables["sinks"] = tuple(tables["sources"]), tuple(tables["sinks"])
     return settings_from(StationSettings, {"folder": "hizumi-station", **tables, "root": "."}, name, path.parent)
 
