@@ -1,0 +1,255 @@
+"""What the service answers: verdicts, history, reviews, limits; who may ask; and what it refuses."""
+
+import json
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hizumi import bundles
+from hizumi.errors import DataError, UsageError
+from hizumi.serving.access import Access, give_token, withdraw_token
+from hizumi.serving.guard import Limits
+from tests.serving.conftest import HOST, Service
+from tests.station.plates import picture, plate
+
+JSON = {"Content-Type": "application/json"}
+
+
+def sent(service: Service, seed: int, *, defect: bool = False) -> dict:
+    answer = service.client.post("/inspect?name=p.png", content=picture(seed, defect=defect))
+    assert answer.status_code == 200, answer.text
+    return answer.json()["inspections"][0]
+
+
+def test_raw_and_in_a_form_pictures_get_the_verdicts_of_inspect(service: Service, plates: Path) -> None:
+    defects = [False, True, True]
+    alone = bundles.load(plates).inspect(np.stack([plate(n, defect=defect) for n, defect in enumerate(defects)]))
+    files = [("any", (f"{n}.png", picture(n, defect=defect))) for n, defect in enumerate(defects)]
+    answer = service.client.post("/inspect", files=files).json()["inspections"]
+    assert [each["name"] for each in answer] == ["0.png", "1.png", "2.png"]
+    answer += [sent(service, n, defect=defect) for n, defect in enumerate(defects)]
+    for given, expected in zip(answer, [*alone, *alone], strict=True):
+        assert given["anomalous"] == expected.anomalous
+        assert given["kept"] is True
+        np.testing.assert_allclose(
+            [given["score"], given["p_value"], given["threshold"]],
+            [expected.score, expected.p_value, expected.threshold],
+            rtol=1e-6,
+        )
+
+
+def test_history_is_filtered_and_leafed_through(service: Service) -> None:
+    all_of_them = [sent(service, seed, defect=seed % 3 == 0)["id"] for seed in range(10)]
+    unjudged = service.client.post("/inspect?name=broken", content=b"no").json()["inspections"][0]
+    assert unjudged["anomalous"] is None
+    assert "is not an image" in unjudged["reason"]
+
+    def leafed(**query: object) -> list[str]:
+        found, before = [], None
+        while True:
+            place = {} if before is None else {"before": before}
+            page = service.client.get("/inspections", params={"limit": 3, **place, **query}).json()
+            found += [each["id"] for each in page["inspections"]]
+            before = page["next"]
+            if before is None:
+                return found
+
+    assert sorted(leafed()) == sorted([*all_of_them, unjudged["id"]])
+    assert set(leafed(verdict="anomalous")) == set(all_of_them[::3])
+    assert leafed(verdict="unjudged") == [unjudged["id"]]
+    assert leafed(text="BROK") == [unjudged["id"]]
+    assert leafed(since="2999-01-01T00:00:00") == []
+    counts = service.client.get("/counts").json()
+    assert counts == {"normal": 6, "anomalous": 4, "unjudged": 1}
+    metrics = service.client.get("/metrics").text
+    assert 'hizumi_verdicts_total{recipe="plates",verdict="anomalous"} 4.0' in metrics
+    assert 'hizumi_verdicts_total{recipe="plates",verdict="unjudged"} 1.0' in metrics
+
+
+def test_reviews_are_appended_and_join_the_limit_which_is_moved_and_moved_back(service: Service) -> None:
+    entries = [sent(service, seed) for seed in range(500, 512)] + [sent(service, 600, defect=True)]
+    for entry in entries:
+        label = "defect" if entry["anomalous"] and entry is entries[-1] else "good"
+        word = {"inspection_id": entry["id"], "label": label, "kind": "spot", "who": "Ann"}
+        assert service.client.post("/reviews", json=word).status_code == 201
+    assert service.client.get("/reviews/queue").json()["items"] == []
+    detail = service.client.get(f"/inspections/{entries[0]['id']}").json()
+    assert [(each["label"], each["who"]) for each in detail["reviews"]] == [("good", "Ann")]
+    before = service.client.get("/calibration").json()
+    assert (len(before["good"]), len(before["defects"])) == (12, 1)
+    wish = {"recipe": "plates", "join": "reviewed", "false_alarm_rate": 0.1}
+    foreseen = service.client.post("/calibration/preview", json=wish).json()
+    assert foreseen["held_out_after"] == before["held_out_images"] + 12
+    assert service.client.get("/calibration").json()["threshold"] == before["threshold"]
+    moved = service.client.post("/calibration/apply", json={**wish, "why": "more light"}).json()
+    assert moved["threshold"] == foreseen["after"]["value"]
+    assert moved["bundle_sha256"] != before["bundle_sha256"]
+    assert sent(service, 700)["threshold"] == moved["threshold"]
+    after = service.client.get("/calibration").json()
+    assert after["parent_sha256"] == before["bundle_sha256"]
+    assert after["changes"][0]["why"] == "more light"
+    back = service.client.post("/calibration/undo", json={"recipe": "plates", "why": "no"}).json()
+    assert back["bundle_sha256"] == before["bundle_sha256"]
+    assert sent(service, 701)["threshold"] == before["threshold"]
+
+
+def routes(service: Service) -> Iterator[tuple[str, str]]:
+    """Every method and path that the service has, with an id where one belongs."""
+    for path, methods in service.client.app.openapi()["paths"].items():
+        for method in methods:
+            yield method, path.replace("{id}", "0" * 32).replace("{name}", "plates")
+    yield "get", "/"
+    yield "get", "/page/index.html"
+    yield "get", "/openapi.json"
+    yield "post", "/nothing"
+
+
+def test_without_a_token_every_route_is_closed(serve: Callable[..., Service], tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    secrets = {role: give_token(path, f"one-who-may-{role}", role) for role in ("read", "review", "admin")}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not any(secret in path.read_text(encoding="utf-8") for secret in secrets.values())
+    service = serve(Access.read(path))
+    for method, route in routes(service):
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": "hizumi_token=wrong"}):
+            assert service.client.request(method, route, headers=headers).status_code == 401, route
+    bearer = {role: {"Authorization": f"Bearer {secret}"} for role, secret in secrets.items()}
+    entry = service.client.post("/inspect", content=picture(1), headers=bearer["read"]).json()["inspections"][0]
+    word = {"inspection_id": entry["id"], "label": "good", "who": "somebody else"}
+    wish = {"recipe": "plates", "threshold": 1.0, "why": "try"}
+    assert service.client.post("/reviews", json=word, headers=bearer["read"]).status_code == 403
+    said = service.client.post("/reviews", json=word, headers=bearer["review"]).json()
+    assert said["who"] == "one-who-may-review"  # and not who they say they are
+    assert service.client.post("/calibration/apply", json=wish, headers=bearer["review"]).status_code == 403
+    assert service.client.post("/calibration/apply", json=wish, headers=bearer["admin"]).status_code == 200
+    assert service.client.post("/recipes/plates/reload", headers=bearer["review"]).status_code == 403
+    withdraw_token(path, "one-who-may-read")
+    assert Access.read(path).caller(secrets["read"]) is None
+    with pytest.raises(UsageError, match="there is no token"):
+        withdraw_token(path, "one-who-may-read")
+    path.write_text("[1]", encoding="utf-8")
+    with pytest.raises(DataError, match=r"tokens\.json"):
+        Access.read(path)
+
+
+def test_signing_in_sets_a_cookie_that_scripts_cannot_read(serve: Callable[..., Service], tmp_path: Path) -> None:
+    secret = give_token(tmp_path / "tokens.json", "ann", "review")
+    service = serve(Access.read(tmp_path / "tokens.json"))
+    page = service.client.get("/", headers={"Accept": "text/html", "Accept-Language": "ja"})
+    assert (page.status_code, 'lang="ja"' in page.text) == (401, True)
+    assert service.client.post("/sign-in", data={"token": "wrong"}).status_code == 401
+    answer = service.client.post("/sign-in", data={"token": secret}, follow_redirects=False)
+    assert answer.status_code == 303
+    assert {"HttpOnly", "SameSite=strict"} <= set(answer.headers["set-cookie"].split("; "))
+    assert service.client.get("/system").json()["you"] == "ann"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8000", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:80", 200),
+        ("line-3.factory", 200),
+        ("evil.example", 421),
+        ("localhost.evil.example", 421),
+        ("", 421),
+        ("[::1", 421),
+    ],
+)
+def test_only_its_own_names_are_answered(serve: Callable[..., Service], host: str, status: int) -> None:
+    service = serve(limits=Limits(hosts=("Line-3.factory",)))
+    assert service.client.get("/health", headers={"Host": host}).status_code == status
+
+
+def test_pages_of_other_sites_are_not_answered_and_every_answer_is_guarded(service: Service) -> None:
+    foreign = {"Origin": "http://evil.example"}
+    assert service.client.post("/inspect", content=picture(1), headers=foreign).status_code == 403
+    assert service.client.post("/inspect", content=picture(1), headers={"Origin": HOST}).status_code == 200
+    for route in ("/", "/health", "/inspections", "/nothing"):
+        answer = service.client.get(route)
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "unsafe" not in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_too_much_and_too_little_are_refused_with_a_reason(serve: Callable[..., Service]) -> None:
+    service = serve(limits=Limits(body_bytes=100_000, pictures=3))
+    post = service.client.post
+    many = [("p", (f"{n}.png", picture(n))) for n in range(4)]
+    for status, answer in (
+        (400, post("/inspect")),
+        (413, post("/inspect", content=bytes(100_001))),
+        (413, post("/inspect", content=(bytes(10_000) for _ in range(11)))),  # in pieces, of no stated length
+        (400, post("/inspect", files=many)),
+        (400, post("/inspect", data={"a": "b"}, files={"": ("", b"")})),
+        (400, post("/inspect", content=b"x", headers={"Content-Type": "multipart/form-data"})),
+        (400, post("/inspect?recipe=nuts", content=b"x")),
+        (422, post("/inspect", params={"name": "x" * 300}, content=b"x")),
+        (422, post("/reviews", json={"inspection_id": "x", "label": "good"})),
+        (422, post("/reviews", content=b"[", headers=JSON)),
+        (404, post("/reviews", json={"inspection_id": "0" * 32, "label": "good"})),
+        (422, post("/reviews", content=json.dumps({"label": float("nan")}), headers=JSON)),
+        (400, post("/calibration/preview", json={"recipe": "plates", "cost_miss": 3})),
+        (422, post("/calibration/apply", json={"recipe": "plates", "threshold": 1, "why": " "})),
+        (400, post("/calibration/undo", json={"recipe": "plates", "why": "nothing there"})),
+        (400, post("/recipes/plates/rollback")),
+        (400, post("/drift/acknowledge", json={"recipe": "plates", "alarm_id": "none"})),
+        (405, service.client.delete("/inspections")),
+    ):
+        assert answer.status_code == status, answer.text
+        assert answer.json()["error"]
+        assert "\n" not in answer.json()["error"]
+
+
+def test_a_fault_inside_shows_nothing_of_itself(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("/secret/path")
+
+    monkeypatch.setattr(service.station.log, "find", fails)
+    with pytest.raises(RuntimeError):
+        service.client.get("/inspections")  # the test client passes on what a server prints
+    service.client._transport.raise_server_exceptions = False
+    answer = service.client.get("/inspections")
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+
+
+def test_no_path_leads_out_of_the_station(service: Service, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("SECRET", encoding="utf-8")
+    entry = sent(service, 1, defect=True)
+    ups = ["../" * n for n in range(1, 6)] + ["..%2f" * n for n in range(1, 6)] + ["%2e%2e/" * n for n in range(1, 4)]
+    ups += [
+        "....//" * 3,
+        "..\\" * 3,
+        "..%5c" * 3,
+        "%252e%252e%252f" * 3,
+        "/",
+        "//",
+        "\\\\host\\",
+        "file://",
+        "~/",
+        ".\x00/",
+    ]
+    ends = [
+        "secret.txt",
+        "etc/passwd",
+        "station-0/station.sqlite",
+        "tokens.json",
+        "secret.txt%00.png",
+        "secret.txt\x00",
+    ]
+    tried = [up + end for up in ups for end in ends] + [str(secret), f"{entry['picture_sha256']}/../../x"]
+    assert len(tried) >= 100
+    for attempt in tried:
+        for route in (f"/page/{attempt}", f"/inspections/{attempt}/picture"):
+            answer = service.client.get(route.replace("\x00", "%00"))
+            assert answer.status_code in (400, 404, 422), route
+            assert "SECRET" not in answer.text
+        assert service.client.get("/inspections", params={"recipe": attempt[:64]}).json()["inspections"] == []
+    kept = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")}
+    assert kept == {"secret.txt", "station-0"}
