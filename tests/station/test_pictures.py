@@ -71,9 +71,10 @@ def test_a_full_disk_is_one_line_without_a_path_and_leaves_nothing(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     pictures = Pictures(tmp_path)
-    with monkeypatch.context() as patched, pytest.raises(SaveError) as caught:
+    with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        pictures.keep(b"abc")
+        with pytest.raises(SaveError) as caught:
+            pictures.keep(b"abc")
     assert str(caught.value) == "a picture could not be kept: no space left on device; free space for pictures"
     assert list(pictures.keys()) == []
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
