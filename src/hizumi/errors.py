@@ -10,7 +10,8 @@
         ├── DivergedError     a loss became NaN or infinite
         ├── ShortageError     memory ran out
         ├── SaveError         a file could not be written
-        └── LogError          a station's log could not be read or written
+        ├── LogError          a station's log could not be read or written
+        └── BusyError         a station takes no more pictures now
 
 Each message is one line: what was wrong, where (file, field), and what to do.
 """
@@ -105,3 +106,7 @@ class SaveError(RunError, OSError):
 
 class LogError(RunError):
     """A station's log could not be read or written; what was to be written is left out as a whole."""
+
+
+class BusyError(RunError):
+    """A station takes no more pictures now; the same one may be sent again later."""

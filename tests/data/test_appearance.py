@@ -105,3 +105,24 @@ def test_measures_of_a_ramp_by_hand() -> None:
     assert look.blocks == pytest.approx(0)  # steps of one everywhere
     assert look.sharpness < -6  # no second differences at all
     assert (look.height, look.width, look.file_type) == (64, 64, ".tif")
+
+
+def test_noise_and_colour_by_closed_form() -> None:
+    generator = np.random.default_rng(0)
+    window = Window(0, 1, "float32")
+    flats = np.float32(0.5) + generator.normal(0, 4 / 255, (20, 512, 512, 1)).astype(np.float32)
+    assert np.mean([2 ** look_of(flat, window, 0).noise for flat in flats]) == pytest.approx(4, rel=0.02)
+    look = look_of(flats[0], window, 0)
+    assert (look.warmth, look.tint) == (None, None)
+    colour = np.broadcast_to(np.float32([0.8, 0.4, 0.2]), (64, 64, 3))
+    look = look_of(colour, window, 0)
+    assert look.warmth == pytest.approx(2, abs=1e-3)  # red is four times blue
+    assert look.tint == pytest.approx(0, abs=1e-3)  # green is their geometric mean
+
+
+def test_a_bundle_of_an_earlier_version_says_nothing_of_variation(learned: Appearance) -> None:
+    plain = learned.to_dict()
+    assert set(learned.variation) == {"brightness", "contrast", "sharpness", "blocks", "noise"}  # no colour in grey
+    del plain["variation"]
+    earlier = Appearance.from_dict(plain)
+    assert (earlier.ranges, earlier.variation) == (learned.ranges, {})

@@ -20,7 +20,7 @@ def in_torch(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 def test_scaled_as_torch_scales(before: tuple[int, int], after: tuple[int, int], dtype: type) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*before, 3)).astype(dtype)
     fitted = Sizing(*after).fit(pixels)
-    top, left, height, width = Sizing(*after)._placed(*before)
+    top, left, height, width = Sizing(*after).placed(*before)
     found, expected = fitted[top : top + height, left : left + width], in_torch(pixels, height, width)
     assert found.dtype == dtype
     if np.dtype(dtype).kind == "u":

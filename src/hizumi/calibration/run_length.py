@@ -66,9 +66,9 @@ def shewhart_width(run_length: float) -> float:
 
 
 @cache
-def ewma_width(run_length: float, weight: float = 0.2, shift: float = 0.0) -> float:
+def ewma_width(run_length: float, weight: float = 0.2, shift: float = 0.0, *, exact: bool = True) -> float:
     """Width of limits with this run length, the centre being wrong by `shift` sigma."""
-    return _solve(lambda width: ewma_run_length(weight, width, shift), run_length)
+    return _solve(lambda width: ewma_run_length(weight, width, shift, exact=exact), run_length)
 
 
 @cache

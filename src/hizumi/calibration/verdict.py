@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hizumi.calibration.regions import labelled_runs
-from hizumi.shapes import Float, UInt8
+from hizumi.shapes import Bool, Float, UInt8
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Verdict:
     `boxes` come in order of decreasing peak. `picture` is the input for display, `normal` the good part that the
     detector expects in its place, at the size it was scored at, None where it expects none; `notes` say what was
     converted or left out in reading; `rule` says how the threshold came about, where the p-value is by held-out good
-    images whatever the rule.
+    images whatever the rule. `inside` is True where the image was looked at, None: everywhere; outside, the map has its
+    least value.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Verdict:
     normal: UInt8[np.ndarray, "h2 w2 3"] | None = None
     notes: tuple[str, ...] = ()
     rule: str = ""
+    inside: Bool[np.ndarray, "h w"] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The decision without its arrays, for JSON."""

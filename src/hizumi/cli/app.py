@@ -24,6 +24,7 @@ from hizumi.cli import (
     inspect,
     model,
     reproduce,
+    serve,
 )
 from hizumi.errors import HizumiError, ShortageError, amount_wanted, is_shortage
 from hizumi.memory import keep_freed_memory
@@ -49,6 +50,8 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(model.app, name="model")
+app.command()(serve.serve)
+app.add_typer(serve.app, name="station")
 app.command("list")(catalogue.list_methods)
 app.command()(reproduce.reproduce)
 app.command()(figure.figure)

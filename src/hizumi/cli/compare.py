@@ -43,6 +43,7 @@ def compare(
     sizing: options.SizingArguments,
     inspection: options.InspectorArguments,
     declared: options.VariationArguments,
+    looked_at: options.RegionArguments,
     source: options.SourceArguments,
     training: options.TrainingArguments,
     strict: options.Strict = False,
@@ -65,10 +66,16 @@ def compare(
     from hizumi.report.tables import folds_of, noun_in, wasted_rankings
     from hizumi.storage.tables import write_csv, write_json
 
+    region = looked_at.region()
     with tempfile.TemporaryDirectory(prefix="hizumi-") as cache:
         inspectors = {
             (name, seed): inspection.inspector(
-                name, sizing, training.options(seed=seed), cache, variation=declared.variation()
+                name,
+                sizing,
+                training.options(seed=seed),
+                cache,
+                variation=declared.variation(),
+                region=region,
             )
             for name in names
             for seed in range(seeds)

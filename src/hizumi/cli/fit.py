@@ -38,6 +38,7 @@ def fit(
     inspection: options.InspectorArguments,
     known: options.CostArguments,
     declared: options.VariationArguments,
+    looked_at: options.RegionArguments,
     source: options.SourceArguments,
     training: options.TrainingArguments,
     run: options.RunArguments,
@@ -64,7 +65,10 @@ def fit(
 
     training_options = run.options(training)
     variation = declared.variation()
-    inspector = inspection.inspector(chosen, sizing, training_options, costs=known.costs(), variation=variation)
+    region = looked_at.region()
+    inspector = inspection.inspector(
+        chosen, sizing, training_options, costs=known.costs(), variation=variation, region=region
+    )
     manifest = source.open(data, motion=inspector.wants_motion)
     if run.dry_run:
         show_plan(inspector.plan(manifest, strict=run.strict), json_to, "fit")
@@ -82,6 +86,7 @@ def fit(
         "variation": None if variation is None else asdict(variation),
         "preset": inspection.preset,
         "align": inspection.align,
+        "region": None if region is None else region.key,
         "training": asdict(training_options),
         "data": manifest.data_hash(),
     }

@@ -81,6 +81,7 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
         ["Detector", options["detector"]["name"]],
         ["Learned from", f"{options['training_images']} normal inputs of {options['data']}, {shape}"],
         ["Calibrated on", calibrated_on],
+        *([["Looks at", printable(region["looks_at"])]] if (region := options.get("region")) else []),
         ["Threshold", f"{calibration.threshold.value:.6g} ({calibration.rule})"],
         ["Time", f"{options['fit_seconds']:.1f} s"],
     ]

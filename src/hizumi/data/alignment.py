@@ -15,10 +15,12 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from hizumi.data.areas import Drawn
 from hizumi.data.pose import UPRIGHT, Pose, warped
+from hizumi.data.region import Region
 from hizumi.data.sizing import Sizing
 from hizumi.errors import DataError, MissingExtraError
-from hizumi.shapes import Float, Shaped, UInt8
+from hizumi.shapes import Bool, Float, Shaped, UInt8
 
 SIDE = 128  # pixels: the longer side at which images are compared
 COARSE_DEGREES = 5  # between the angles that are tried at half that size
@@ -29,6 +31,7 @@ CANDIDATES = 7  # images, of which the one that agrees best with the others is t
 FAR_OUT = 3  # interquartile ranges below the lower quartile (Tukey, "Exploratory data analysis", 1977)
 LOW_AGREEMENT = 0.5  # below which the reference says little of other images
 OUTSIDE = 0.05  # share of an image that its alignment moves out of view, from which on it is said
+FLATTEST = 1e-3  # of the largest energy of a region's pixels: less is no part, and not divided by
 NOT_ALIGNED = "could not be aligned with the reference part, and is judged as it lies"
 PARTLY_OUTSIDE = "a part of it was moved out of view by its alignment, and is not judged"
 
@@ -45,19 +48,23 @@ class Alignment:
     """A reference, learned from good images, and how well an image must agree with it once it is aligned.
 
     `reference` is small and grey; `size` is the (height, width) of the images that it was made of, which all others
-    must have. `typical` is the median agreement of good images, `least` the one below which an image is far out.
+    must have. `typical` is the median agreement of good images, `least` the one below which an image is far out. Of a
+    region of interest, `inside` is the part that is compared, as large as the reference; None: all of it.
     """
 
     reference: UInt8[np.ndarray, "h w"]
     size: tuple[int, int]
     typical: float
     least: float
+    inside: Bool[np.ndarray, "h w"] | None = None
 
     @classmethod
-    def of(cls, images: Iterable[np.ndarray]) -> Self:
+    def of(cls, images: Iterable[np.ndarray], region: Region | None = None) -> Self:
         """From good images (h, w, c) of one size: the reference is the one that agrees best with some of the others."""
-        sizes, small = [], []
+        sizes, small, inside = [], [], None
         for image in images:  # one at a time: they may be large
+            if region is not None and inside is None and (drawn := region.drawn(image)) is not None:
+                inside = Sizing(*_small_size(*drawn.shape)).fit(drawn[..., np.newaxis].astype(np.float32))[..., 0] > 0.5
             sizes.append((image.shape[0], image.shape[1]))
             small.append(_small(image))
         if not small:
@@ -68,14 +75,14 @@ class Alignment:
         some = small[:CANDIDATES]
         agreements = np.eye(len(some))
         for one, first in enumerate(some):
-            search = _Search(first)
+            search = _Search(first, inside)
             for other in range(one):
                 agreements[one, other] = agreements[other, one] = search.registered(some[other]).agreement
         chosen = int(agreements.sum(0).argmax())
         reference = _quantised(some[chosen])
-        search = _Search(reference.astype(np.float64))
+        search = _Search(reference.astype(np.float64), inside)
         found_out = [search.registered(other).agreement for place, other in enumerate(small) if place != chosen]
-        return cls(reference, sizes[0], *_typical_and_least(found_out))
+        return cls(reference, sizes[0], *_typical_and_least(found_out), inside)
 
     def pose_of(self, pixels: Shaped[np.ndarray, "h w c"], name: str) -> tuple[Pose, tuple[str, ...]]:
         """How a part lies, and notes: that of one that agrees too little with the reference is left as it is."""
@@ -118,6 +125,7 @@ class Alignment:
             "reference_height": self.reference.shape[0],
             "reference_width": self.reference.shape[1],
             "reference": base64.b64encode(self.reference.tobytes()).decode(),
+            "inside": None if self.inside is None else Drawn(self.inside).to_dict(),
         }
 
     @classmethod
@@ -128,51 +136,106 @@ class Alignment:
         size = plain["height"], plain["width"]
         if reference.shape != _small_size(*size):
             raise ValueError("the reference of the alignment is not of its size")
-        return cls(reference, size, plain["typical"], plain["least"])
+        inside = None if plain.get("inside") is None else Drawn.from_dict(plain["inside"]).mask
+        if inside is not None and (inside.shape != reference.shape or not inside.any()):
+            raise ValueError("the region of the alignment is not that of its reference")
+        return cls(reference, size, plain["typical"], plain["least"], inside)
 
     @cached_property
     def _search(self) -> "_Search":
         if find_spec("skimage") is None:  # as beside an exported bundle
             raise MissingExtraError("alignment needs scikit-image: pip install scikit-image")
-        return _Search(self.reference.astype(np.float64))
+        return _Search(self.reference.astype(np.float64), self.inside)
 
 
 class _Search:
     """Registers images with one reference, of which it keeps the spectra at all coarse angles."""
 
-    def __init__(self, reference: Float[np.ndarray, "h w"]) -> None:
+    def __init__(self, reference: Float[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"] | None = None) -> None:
         self.reference = reference
+        self.inside = inside
         self.centred = _centred(reference)
-        self.half = _halved(self.centred)
-        self.spectra = {
-            degrees: np.conj(_spectrum(_unit(turned(self.half, degrees))))
+        half_inside = None if inside is None else _halved(inside.astype(np.float64)) > 0.5
+        self.coarse = {
+            degrees: _Template.of(_halved(self.centred), half_inside, degrees)
             for degrees in range(-180, 180, COARSE_DEGREES)
         }
 
     def registered(self, image: Float[np.ndarray, "h w"]) -> Registration:
         """The best pose: the image as it lies where none agrees better with the reference."""
         centred = _centred(image)
-        half = _spectrum(_halved(centred))
-        degrees = max(self.spectra, key=lambda angle: _peak(half, self.spectra[angle]))
-        best, spectrum, reach = float(degrees), _spectrum(centred), float(COARSE_DEGREES)
+        half = self._spectra(_halved(centred))
+        degrees = max(self.coarse, key=lambda angle: float(self.coarse[angle].correlations(half).max()))
+        best, spectra, reach = float(degrees), self._spectra(centred), float(COARSE_DEGREES)
         for step in FINER_DEGREES:
             tried = best + np.arange(-reach, reach + step / 2, step)
-            peaks = [_peak(spectrum, np.conj(_spectrum(_unit(turned(self.centred, each))))) for each in tried]
+            peaks = [float(self._template(each).correlations(spectra).max()) for each in tried]
             place = int(np.argmax(peaks))
             best, reach = float(tried[place]) + step * _vertex(peaks, place), step
         pose = self._shifted(centred, (best + 180) % 360 - 180)
-        found = Registration(pose, _agreement(pose, image, self.reference))
-        as_it_lies = Registration(UPRIGHT, _agreement(UPRIGHT, image, self.reference))
+        found, as_it_lies = (
+            Registration(each, _agreement(each, image, self.reference, self.inside)) for each in (pose, UPRIGHT)
+        )
         return max(as_it_lies, found, key=lambda each: each.agreement)
 
-    def _shifted(self, centred: Float[np.ndarray, "h w"], degrees: float) -> Pose:
-        from skimage.registration import phase_cross_correlation
+    def _spectra(self, image: Float[np.ndarray, "h w"]) -> "_Spectra":
+        return _Spectra(_spectrum(image), None if self.inside is None else _spectrum(image**2))
 
+    def _template(self, degrees: float) -> "_Template":
+        return _Template.of(self.centred, self.inside, degrees)
+
+    def _shifted(self, centred: Float[np.ndarray, "h w"], degrees: float) -> Pose:
         height, width = centred.shape
-        padding = ((0, height), (0, width))  # without it, what leaves at one side would come back at the other
-        pair = (np.pad(each, padding) for each in (centred, turned(self.centred, degrees)))
-        (down, right), _, _ = phase_cross_correlation(*pair, upsample_factor=SUBPIXEL, normalization=None)
+        if self.inside is None:
+            from skimage.registration import phase_cross_correlation
+
+            padding = ((0, height), (0, width))  # without it, what leaves at one side would come back at the other
+            pair = (np.pad(each, padding) for each in (centred, turned(self.centred, degrees)))
+            (down, right), _, _ = phase_cross_correlation(*pair, upsample_factor=SUBPIXEL, normalization=None)
+        else:  # the former knows regions, and then no parts of pixels
+            down, right = _place_of_peak(self._template(degrees).correlations(self._spectra(centred)))
         return Pose(degrees, float(down) / height, float(right) / width)
+
+
+class _Spectra(NamedTuple):
+    """Of an image, and where there is a region, of its square."""
+
+    itself: np.ndarray
+    squared: np.ndarray | None
+
+
+class _Template(NamedTuple):
+    """A turned reference as the conjugate of its spectrum, and that of its region and the number of pixels in it.
+
+    With a region, the correlations are normalised by what the image has in it at each shift, so that something bright
+    elsewhere attracts nothing (Padfield, "Masked object registration in the Fourier domain", 2012).
+    """
+
+    pattern: np.ndarray
+    region: np.ndarray | None
+    area: float
+
+    @classmethod
+    def of(
+        cls, centred: Float[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"] | None, degrees: float
+    ) -> "_Template":
+        pattern = turned(centred, degrees)
+        if inside is None:
+            return cls(np.conj(_spectrum(_unit(pattern))), None, 0.0)
+        seen = turned(inside.astype(np.float64), degrees) > 0.5
+        pattern = np.where(seen, pattern - pattern[seen].mean(), 0.0) if seen.any() else np.zeros_like(pattern)
+        return cls(np.conj(_spectrum(_unit(pattern))), np.conj(_spectrum(seen.astype(np.float64))), float(seen.sum()))
+
+    def correlations(self, image: _Spectra) -> Float[np.ndarray, "h2 w2"]:
+        """At each shift; those to above and to the left come last."""
+        from scipy.fft import irfft2
+
+        products = irfft2(image.itself * self.pattern)
+        if self.region is None or image.squared is None or self.area == 0:
+            return np.asarray(products)
+        total, squares = irfft2(image.itself * self.region), irfft2(image.squared * self.region)
+        energy = squares - total**2 / self.area
+        return np.asarray(products / np.sqrt(np.maximum(energy, FLATTEST * energy.max())))
 
 
 def turned(reference: Float[np.ndarray, "h w"], degrees: float) -> Float[np.ndarray, "h w"]:
@@ -221,10 +284,17 @@ def _spectrum(image: Float[np.ndarray, "h w"]) -> np.ndarray:
     return np.asarray(rfft2(image, sides))
 
 
-def _peak(spectrum: np.ndarray, conjugate: np.ndarray) -> float:
-    from scipy.fft import irfft2
-
-    return float(irfft2(spectrum * conjugate).max())
+def _place_of_peak(correlations: Float[np.ndarray, "h w"]) -> tuple[float, float]:
+    """The shift down and to the right at which they are largest, by fractions of a pixel."""
+    place = np.unravel_index(int(correlations.argmax()), correlations.shape)
+    found = []
+    for axis, side in enumerate(correlations.shape):
+        beside = [
+            tuple((np.array(place) + step * np.eye(2, dtype=int)[axis]) % correlations.shape) for step in (-1, 0, 1)
+        ]
+        shift = int(place[axis]) if place[axis] < side / 2 else int(place[axis]) - side
+        found.append(shift + _vertex([float(correlations[each]) for each in beside], 1))
+    return found[0], found[1]
 
 
 def _vertex(values: Sequence[float], place: int) -> float:
@@ -236,13 +306,20 @@ def _vertex(values: Sequence[float], place: int) -> float:
     return 0.0 if bend >= 0 else 0.5 * (before - after) / bend
 
 
-def _agreement(pose: Pose, image: Float[np.ndarray, "h w"], reference: Float[np.ndarray, "h w"]) -> float:
-    """Correlation of an image, aligned, with the reference, over what is in view of both."""
+def _agreement(
+    pose: Pose,
+    image: Float[np.ndarray, "h w"],
+    reference: Float[np.ndarray, "h w"],
+    inside: Bool[np.ndarray, "h w"] | None,
+) -> float:
+    """Correlation of an image, aligned, with the reference, over what is inside and in view of both."""
     matrix = pose.matrix(*image.shape)
     moved = warped(image[:, :, np.newaxis], matrix, mode="edge", order=1)[:, :, 0]
     in_view = warped(np.ones((*image.shape, 1)), matrix, mode="constant", order=1)[:, :, 0] > 0.5
-    if in_view.mean() < LOW_AGREEMENT:
+    inside = np.ones_like(in_view) if inside is None else inside
+    if in_view[inside].mean() < LOW_AGREEMENT:
         return -1.0
+    in_view &= inside
     one, other = moved[in_view], reference[in_view]
     one, other = one - one.mean(), other - other.mean()
     norms = float(np.linalg.norm(one) * np.linalg.norm(other))

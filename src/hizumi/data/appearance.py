@@ -1,22 +1,28 @@
 """How images look before anything is done to them, and whether new ones look as those learned from did."""
 
+import math
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from hizumi.calibration.variation import SUBGROUP, Variation
 from hizumi.data.images import Window
 from hizumi.data.manifest import Manifest
+from hizumi.data.region import Region
 from hizumi.errors import DataError
 from hizumi.shapes import Float, Shaped
 
 LEARNED_FROM, NEW = 100, 32  # images looked at, at most
 LEAST = 3  # images that must differ, and more than half of those looked at
 MARGIN, LEAST_MARGIN = 0.15, 0.01  # of a range's width, and at least, by which an image may lie outside of it
-LINES = 128  # rows, and as many columns, looked at in each image
+MOST_LINES, FEWEST_LINES = 128, 16  # rows, and as many columns, looked at in each image
+PIXELS_OF_LINES = 16_384  # as many lines as hold so many pixels: the time does not grow with the image
+PIXELS_FOR_QUANTILES = 8_192
+GAUSSIAN_INNER_MEAN = 0.3247  # mean distance from zero of the nearer half of standard Gaussian values
 FAINTEST = 0.02  # grey levels: smaller steps between pixels are rounding
 SAME_FILES = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
 WORDS = {
@@ -25,15 +31,19 @@ WORDS = {
     "sharpness": ("less sharp", "sharper or noisier"),
     "blocks": ("free of the 8-pixel blocks of JPEG", "more strongly compressed (the 8-pixel blocks of JPEG show)"),
 }
+MEASURES = (*WORDS, "noise", "warmth", "tint")  # that vary from image to image, whatever its size
 IN_PERCENT = ("brightness", "contrast")
 
 
 class Look(NamedTuple):
-    """Measures of one image, each over all of its channels together.
+    """Measures of one image, each over all of its channels together but those of colour.
 
     The median pixel, and the span of the middle nine tenths, as shares of the window of pixel values; the base-2
     logarithms of the second differences over the first ones, and of the steps between the 8-pixel blocks of JPEG over
-    those within; height and width in pixels; the ending of its file, "" without one.
+    those within; height and width in pixels; the ending of its file, "" without one. Then the base-2 logarithms of the
+    noise of single pixels, in 255ths of the window, of mean red over mean blue, and of mean green over the geometric
+    mean of these two. Where the texture is as fine as the pixels, it counts as noise. Images without colour have no
+    balance.
     """
 
     brightness: float
@@ -43,19 +53,30 @@ class Look(NamedTuple):
     height: int
     width: int
     file_type: str
+    noise: float = 0.0
+    warmth: float | None = None
+    tint: float | None = None
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """The range of each measure of a `Look`, and the file types, among the good images that were learned from."""
+    """The range of each measure of a `Look`, and the file types, among the good images that were learned from.
+
+    `variation` of each measure is for control charts; it is empty for fewer than 30 images and in bundles of earlier
+    versions.
+    """
 
     ranges: dict[str, tuple[float, float]]
     file_types: tuple[str, ...]
+    variation: dict[str, Variation] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, manifest: Manifest, window: Window | None) -> Self | None:
-        """Of at most 100 images, evenly spread; None for rows, and where fewer than three can be read."""
-        looks = _looks(manifest, window, LEARNED_FROM)
+    def of(cls, manifest: Manifest, window: Window | None, region: Region | None = None) -> Self | None:
+        """Of at most 100 images, in runs of five evenly spread; None for rows, and if fewer than three can be read.
+
+        Where there is a region of interest, images are measured with one colour outside of it.
+        """
+        looks = _looks(manifest, window, region, LEARNED_FROM, SUBGROUP)
         if len(looks) < LEAST:
             return None
         ranges = {}
@@ -63,15 +84,15 @@ class Appearance:
             low, high = np.quantile([getattr(look, name) for look in looks], (0.01, 0.99))
             margin = max(MARGIN * (high - low), LEAST_MARGIN)
             ranges[name] = float(low - margin), float(high + margin)
-        return cls(ranges, tuple(sorted({look.file_type for look in looks})))
+        return cls(ranges, tuple(sorted({look.file_type for look in looks})), variation_of(looks))
 
-    def differences(self, manifest: Manifest, window: Window | None) -> tuple[str, ...]:
+    def differences(self, manifest: Manifest, window: Window | None, region: Region | None = None) -> tuple[str, ...]:
         """In what most of some new images lie outside of the ranges; nothing about fewer than three.
 
         Images drawn like those learned from are hardly ever accused: half of them would have to be among the most
         extreme. Anomalies seldom change these measures of a whole image.
         """
-        looks = _looks(manifest, window, NEW)
+        looks = _looks(manifest, window, region, NEW)
         found = [words for name in WORDS if (words := self._difference(name, looks))]
         sizes = [look for look in looks if self._beyond("height", look) or self._beyond("width", look)]
         if _are_most(len(sizes), looks):
@@ -85,12 +106,20 @@ class Appearance:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
-        return {"ranges": {name: list(ends) for name, ends in self.ranges.items()}, "file_types": list(self.file_types)}
+        return {
+            "ranges": {name: list(ends) for name, ends in self.ranges.items()},
+            "file_types": list(self.file_types),
+            "variation": {name: variation.to_dict() for name, variation in self.variation.items()},
+        }
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:
         """Undo `to_dict`."""
-        return cls({name: (low, high) for name, (low, high) in plain["ranges"].items()}, tuple(plain["file_types"]))
+        return cls(
+            {name: (low, high) for name, (low, high) in plain["ranges"].items()},
+            tuple(plain["file_types"]),
+            {name: Variation(**each) for name, each in plain.get("variation", {}).items()},
+        )
 
     def _beyond(self, name: str, look: Look) -> int:
         """-1 below the range of this measure, 1 above it, 0 inside, and where there is none."""
@@ -113,17 +142,33 @@ def _are_most(count: int, looks: list[Look]) -> bool:
     return count >= LEAST and count > len(looks) / 2
 
 
-def _looks(manifest: Manifest, window: Window | None, count: int) -> list[Look]:
-    if window is None or manifest.vectors or len(manifest) < LEAST:
+def variation_of(looks: Sequence[Look]) -> dict[str, Variation]:
+    """Of each measure that all of these images have, in the order of time; empty for fewer than 30."""
+    found = {}
+    for name in MEASURES:
+        values = [getattr(look, name) for look in looks]
+        if None not in values and (variation := Variation.of(np.array(values))) is not None:
+            found[name] = variation
+    return found
+
+
+def _looks(manifest: Manifest, window: Window | None, region: Region | None, count: int, run: int = 1) -> list[Look]:
+    """Of up to `count` images, evenly spread in runs of so many neighbours."""
+    total = len(manifest)
+    if window is None or manifest.vectors or total < LEAST:
         return []
-    chosen = np.linspace(0, len(manifest) - 1, min(len(manifest), count)).round().astype(int)
-    return list(_readable(manifest, window, chosen.tolist()))
+    if total <= count:
+        return list(_readable(manifest, window, region, range(total)))
+    starts = np.linspace(0, total - run, count // run).round().astype(int)
+    return list(_readable(manifest, window, region, (starts[:, np.newaxis] + np.arange(run)).ravel().tolist()))
 
 
-def _readable(manifest: Manifest, window: Window, indices: list[int]) -> Iterator[Look]:
+def _readable(manifest: Manifest, window: Window, region: Region | None, indices: Iterable[int]) -> Iterator[Look]:
     for index in indices:
         try:
             pixels = manifest.read_still(index).pixels
+            if region is not None:
+                pixels = region.look(pixels, manifest.records[index].name).pixels
         except DataError:  # named where it is scored
             continue
         if np.isfinite(pixels).all():
@@ -133,29 +178,41 @@ def _readable(manifest: Manifest, window: Window, indices: list[int]) -> Iterato
 def look_of(pixels: Shaped[np.ndarray, "h w c"], window: Window, source: Path | int) -> Look:
     """The measures of one image, from some of its rows and columns."""
     height, width = pixels.shape[:2]
-    across = _levels(pixels[_spread(height)], window)
-    down = _levels(pixels[:, _spread(width)], window).T
-    low, middle, high = np.quantile(across, (0.05, 0.5, 0.95))
+    rows, columns = pixels[_spread(height, width)], pixels[:, _spread(width, height)]
+    across, down = _sums(rows, window), np.ascontiguousarray(_sums(columns, window).T)
+    share = 1 / (window.high - window.low) / pixels.shape[2]
+    sample = across.ravel()[:: -(-across.size // PIXELS_FOR_QUANTILES)]
+    low, middle, high = np.quantile(sample, (0.05, 0.5, 0.95))
     ending = source.suffix.lower() if isinstance(source, Path) else ""
-    first, second, between, within = np.sum([_steps(across), _steps(down)], axis=0) + FAINTEST
+    first, second, between, within = np.sum([_steps(across), _steps(down)], axis=0) * 255 * share + FAINTEST
+    warmth, tint = _colour_balance(rows, window)
     return Look(
-        float(middle / 255),
-        float((high - low) / 255),
+        float(middle * share),
+        float((high - low) * share),
         float(np.log2(second / first)),
         float(np.log2(between / within)),
         height,
         width,
         SAME_FILES.get(ending, ending),
+        float(np.log2(_noise(across) * 255 * share + FAINTEST)),
+        warmth,
+        tint,
     )
 
 
-def _spread(length: int) -> np.ndarray:
-    return np.linspace(0, length - 1, min(length, LINES)).round().astype(int)
+def _spread(length: int, across: int) -> np.ndarray:
+    """Indices of the lines of `across` pixels that are looked at, of `length` ones."""
+    lines = min(max(PIXELS_OF_LINES // across, FEWEST_LINES), MOST_LINES, length)
+    return np.linspace(0, length - 1, lines).round().astype(int)
 
 
-def _levels(pixels: np.ndarray, window: Window) -> Float[np.ndarray, "lines n"]:
-    """The mean over channels; the window's two ends are 0 and 255."""
-    return np.asarray((pixels.mean(axis=2, dtype=np.float64) - window.low) * (255 / (window.high - window.low)))
+def _sums(pixels: np.ndarray, window: Window) -> Float[np.ndarray, "lines n"]:
+    """Over channels, from the window's lower end, in the data's own values: exact for whole numbers."""
+    # Channel by channel: over so short an axis, numpy's own sum takes ten times as long.
+    total = np.zeros(pixels.shape[:2], dtype=np.float32)
+    for channel in range(pixels.shape[2]):
+        total += pixels[..., channel].astype(np.float32) - np.float32(window.low)
+    return total
 
 
 def _steps(lines: Float[np.ndarray, "lines n"]) -> list[float]:
@@ -164,5 +221,28 @@ def _steps(lines: Float[np.ndarray, "lines n"]) -> list[float]:
     if second.shape[1] < 8:
         return [0.0] * 4
     # Steps 3 to 5 lie in the middle of a block, far from both of its ends.
-    within = np.isin(np.arange(first.shape[1]) % 8, (2, 3, 4))
-    return [float(first.mean()), float(second.mean()), float(first[:, 7::8].mean()), float(first[:, within].mean())]
+    inner = [first[:, start::8] for start in (2, 3, 4)]
+    within = sum(float(part.sum()) for part in inner) / sum(part.size for part in inner)
+    return [float(first.mean()), float(second.mean()), float(first[:, 7::8].mean()), within]
+
+
+def _noise(lines: Float[np.ndarray, "lines n"]) -> float:
+    """Standard deviation of independent Gaussian noise with the smaller half of these second differences along lines.
+
+    The other half holds the edges of what is pictured.
+    """
+    second = np.abs(np.diff(lines[::2], n=2)).ravel()
+    half = len(second) // 2
+    if half == 0:
+        return 0.0
+    return float(np.partition(second, half)[:half].mean()) / (GAUSSIAN_INNER_MEAN * math.sqrt(6))
+
+
+def _colour_balance(pixels: np.ndarray, window: Window) -> tuple[float, float] | tuple[None, None]:
+    """Warmth and tint of red, green and blue; the means are kept finite where a channel is black."""
+    if pixels.shape[2] != 3:
+        return None, None
+    means = np.array([pixels[:, ::4, channel].mean(dtype=np.float64) for channel in range(3)])
+    share = (means - window.low) / (window.high - window.low)
+    red, green, blue = np.log2(np.maximum(share, 0) + FAINTEST / 255)
+    return float(red - blue), float(green - (red + blue) / 2)

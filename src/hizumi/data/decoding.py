@@ -1,5 +1,6 @@
 """Decode image files of the listed formats, at full depth, with a note on everything converted or dropped."""
 
+import io
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from hizumi.data.missing import Filling
 from hizumi.data.rasters import PIXEL_LIMIT, from_ink, over_black, refuse_bomb, upright
 from hizumi.data.silence import silent_libraries
 from hizumi.errors import DataError, is_shortage
-from hizumi.storage.files import NotRegularError, open_regular, printable
+from hizumi.storage.files import BinaryFile, NotRegularError, open_regular, printable
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -67,19 +68,32 @@ def decode(
     """
     name = printable(path) if name is None else name
     with _readable(path, name) as file:
-        is_tiff = file.read(4) in tiff.MAGIC
-        file.seek(0)
-        if not is_tiff:
-            return _decode_pillow(file, name, pixel_limit, filling)
-        try:
-            return tiff.decode_tiff(file, name, pixel_limit, filling)
-        except tiff.CodecMissingError:
-            pass
-        except ModuleNotFoundError:
-            _refuse_all_but_plain_tiff(file, name)
-        file.seek(0)
-        with silent_libraries():
-            return _decode_pillow(file, name, pixel_limit, filling)
+        return _decoded(file, name, pixel_limit, filling)
+
+
+def decode_content(
+    content: bytes, *, name: str, pixel_limit: int = PIXEL_LIMIT, filling: Filling | None = None
+) -> Decoded:
+    """As `decode`, of the content of an image file, whose name need not say what kind it is."""
+    with _explained(name), io.BytesIO(content) as file:
+        _refuse_empty(file, name)
+        return _decoded(file, name, pixel_limit, filling)
+
+
+def _decoded(file: BinaryFile, name: str, pixel_limit: int, filling: Filling | None) -> Decoded:
+    is_tiff = file.read(4) in tiff.MAGIC
+    file.seek(0)
+    if not is_tiff:
+        return _decode_pillow(file, name, pixel_limit, filling)
+    try:
+        return tiff.decode_tiff(file, name, pixel_limit, filling)
+    except tiff.CodecMissingError:
+        pass
+    except ModuleNotFoundError:
+        _refuse_all_but_plain_tiff(file, name)
+    file.seek(0)
+    with silent_libraries():
+        return _decode_pillow(file, name, pixel_limit, filling)
 
 
 @contextmanager
@@ -87,13 +101,18 @@ def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
     """The open file; any error while it is read becomes a DataError of one line."""
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise DataError(f"{name}: is not a {IMAGE_FORMATS} file by its name; convert it, or leave it out")
+    with _explained(name), open_regular(path) as file:
+        _refuse_empty(file, name)
+        yield file
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Any error in reading becomes a DataError of one line, and nothing is warned about."""
     try:
-        with open_regular(path) as file, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about metadata that do not affect the pixels
-            if not file.read(1):
-                raise DataError(f"{name}: the file is empty (0 bytes); copy it again")
-            file.seek(0)
-            yield file
+            yield
     except DataError:
         raise
     except FileNotFoundError as error:
@@ -112,7 +131,13 @@ def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
         raise DataError(f"{name}: is damaged or cut short ({reason}); copy it again") from error
 
 
-def _opened(file: BinaryIO, formats: tuple[str, ...]) -> ImageFile:
+def _refuse_empty(file: BinaryFile, name: str) -> None:
+    if not file.read(1):
+        raise DataError(f"{name}: the file is empty (0 bytes); copy it again")
+    file.seek(0)
+
+
+def _opened(file: BinaryFile, formats: tuple[str, ...]) -> ImageFile:
     """The image behind a header, not yet decoded: our own limit is for the user to raise, Pillow's is not."""
     with _OPENING:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -122,7 +147,7 @@ def _opened(file: BinaryIO, formats: tuple[str, ...]) -> ImageFile:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _decode_pillow(file: BinaryIO, name: str, pixel_limit: int, filling: Filling | None) -> Decoded:
+def _decode_pillow(file: BinaryFile, name: str, pixel_limit: int, filling: Filling | None) -> Decoded:
     with _opened(file, PILLOW_FORMATS) as image:
         refuse_bomb(image.height, image.width, name, pixel_limit)
         frames = getattr(image, "n_frames", 1)
@@ -166,7 +191,7 @@ def _raster(image: Image.Image, name: str) -> tuple[np.ndarray, str, tuple[str, 
     return values.astype(np.uint16) if image.format == "PPM" and image.mode == "I" else values, image.mode, ()
 
 
-def _deep_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
+def _deep_png(file: BinaryFile, raw_mode: str) -> np.ndarray:
     """A 16-bit PNG of several channels as uint16 (h, w, c), from its first and second bytes."""
     if raw_mode == "LA;16B":  # two values of two bytes fill the four bytes of an 8-bit RGBA pixel
         four = _bytes_of_png(file, "RGBA")
@@ -174,14 +199,14 @@ def _deep_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
     return np.asarray(_bytes_of_png(file, raw_mode) << 8 | _bytes_of_png(file, SECOND_BYTE[raw_mode]))
 
 
-def _bytes_of_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
+def _bytes_of_png(file: BinaryFile, raw_mode: str) -> np.ndarray:
     file.seek(0)
     with _opened(file, ("PNG",)) as image:
         image.tile = [part._replace(args=raw_mode) for part in image.tile]
         return np.array(image, dtype=np.uint16)
 
 
-def _refuse_all_but_plain_tiff(file: BinaryIO, name: str) -> None:
+def _refuse_all_but_plain_tiff(file: BinaryFile, name: str) -> None:
     """Without tifffile, allow what Pillow reads equally well: one page of 8- or 16-bit grey or 8-bit colour."""
     file.seek(0)
     with _opened(file, ("TIFF",)) as image:

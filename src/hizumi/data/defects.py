@@ -23,17 +23,24 @@ def draw(
 
 
 def scratched(
-    crop: Shaped[np.ndarray, "c h w"], length: int, limits: tuple[float, float], generator: np.random.Generator
+    crop: Shaped[np.ndarray, "c h w"],
+    length: int,
+    limits: tuple[float, float],
+    generator: np.random.Generator,
+    inside: Bool[np.ndarray, "h w"] | None = None,
 ) -> Shaped[np.ndarray, "c h w"]:
     """An image of any type with one straight scratch of this many pixels at a random place, darker or lighter.
 
     It differs from what it crosses by a quarter of the range that most of the image's pixels use, within `limits`.
+    Where only some pixels are to be drawn on, its middle lies `inside`, if there is room, and nothing of it outside.
     """
     side, angle = length + 4, generator.uniform(0, np.pi)
     along = np.linspace(-0.5, 0.5, 2 * length)[:, np.newaxis] * (length - 1)
     line = (side - 1) / 2 + along * np.array([np.sin(angle), np.cos(angle)])
     opacity = _stroke((side, side), line, 2.0, np.ones(len(line)))
     top, left = (int(generator.integers(0, size - side + 1)) for size in crop.shape[1:])
+    if inside is not None and (middles := np.argwhere(inside[side // 2 : -(side // 2), side // 2 : -(side // 2)])).size:
+        top, left = middles[generator.integers(len(middles))].tolist()
     place = np.s_[:, top : top + side, left : left + side]
     crossed = crop[place].astype(np.float64)
     darkest, lightest = np.percentile(crop, (1, 99))
@@ -44,7 +51,7 @@ def scratched(
     painted = (crossed + opacity * shift).clip(*limits)
     damaged = crop.copy()
     damaged[place] = np.rint(painted) if crop.dtype.kind in "iu" else painted
-    return damaged
+    return damaged if inside is None else np.where(inside, damaged, crop)
 
 
 def _scratch(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -67,7 +67,7 @@ class Sizing:
         """
         height, width = pixels.shape[:2]
         if self.mode == "resize":
-            top, left, inner_height, inner_width = self._placed(height, width)
+            top, left, inner_height, inner_width = self.placed(height, width)
             pixels = _scaled(pixels, inner_height, inner_width)
             return _edge_padded(pixels, top, left, self.height, self.width)
         return _edge_padded(pixels, 0, 0, max(height, self.height), max(width, self.width))
@@ -95,7 +95,7 @@ class Sizing:
 
     def without_padding(self, map_: Float[np.ndarray, "h w"], height: int, width: int) -> Float[np.ndarray, "h2 w2"]:
         """The part of a map at the working size that shows an image of this size."""
-        top, left, inner_height, inner_width = self._placed(height, width)
+        top, left, inner_height, inner_width = self.placed(height, width)
         return map_[top : top + inner_height, left : left + inner_width]
 
     def tiles(self, height: int, width: int) -> tuple[tuple[int, int], ...]:
@@ -116,9 +116,10 @@ class Sizing:
             place = np.s_[top : top + self.height, left : left + self.width]
             total[place] += weight * map_
             weights[place] += weight
-        return (total / weights)[:height, :width].astype(np.float32)
+        blended = np.divide(total, weights, out=np.zeros_like(total), where=weights > 0)  # tiles may leave places out
+        return blended[:height, :width].astype(np.float32)
 
-    def _placed(self, height: int, width: int) -> tuple[int, int, int, int]:
+    def placed(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Where the scaled image lies at the working size: top, left, height, width."""
         scale = min(self.height / height, self.width / width)
         inner_height = min(self.height, max(1, round(height * scale)))

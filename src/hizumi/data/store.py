@@ -14,8 +14,10 @@ from hizumi.data.alignment import Alignment
 from hizumi.data.cache import PixelCache
 from hizumi.data.columns import OTHER
 from hizumi.data.images import Decoded, Window, match_channels
+from hizumi.data.looking import seen_of
 from hizumi.data.manifest import Failure, Manifest
 from hizumi.data.missing import not_finite
+from hizumi.data.region import Region, frame_of
 from hizumi.data.scaling import Scaler
 from hizumi.data.sizing import Sizing
 from hizumi.errors import DataError
@@ -41,6 +43,7 @@ class Store:
         channels: int | None = None,
         scaler: Scaler | None = None,
         alignment: Alignment | None = None,
+        region: Region | None = None,
         failures: Sequence[Failure] = (),
         notes: dict[str, int] | None = None,
         cache: PixelCache | None = None,
@@ -53,6 +56,7 @@ class Store:
         self.channels = channels
         self.scaler = scaler
         self.alignment = alignment
+        self.region = region
         self.failures = tuple(failures)
         self.notes = notes or {}
         self.decoded_count = decoded_count
@@ -69,6 +73,7 @@ class Store:
         channels: int | None = None,
         scaler: Scaler | None = None,
         alignment: Alignment | None = None,
+        region: Region | None = None,
         folder: Path | None = None,
         strict: bool = False,
         on_progress: Callable[[int, int], None] | None = None,
@@ -87,7 +92,8 @@ class Store:
             table = _checked_table(manifest)
             scaler = scaler or Scaler.of(table)
             return cls(manifest, table, range(len(manifest)), scaler=scaler, notes=_notes_on_table(manifest, scaler))
-        return _Builder(manifest, sizing, window, channels, alignment, strict, PixelCache(folder)).build(on_progress)
+        builder = _Builder(manifest, sizing, window, channels, alignment, region, strict, PixelCache(folder))
+        return builder.build(on_progress)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -154,6 +160,7 @@ class _Builder:
     window: Window | None
     channels: int | None
     alignment: Alignment | None
+    region: Region | None
     strict: bool
     cache: PixelCache
     sized: dict[int, Decoded | str] = field(default_factory=dict)  # pixels, or the key of those in the cache
@@ -189,6 +196,7 @@ class _Builder:
             window=self.window or Window.of(items),
             channels=channels,
             alignment=self.alignment,
+            region=self.region,
             failures=[failure for _, failure in sorted(self.failures.items())],
             notes=dict(notes),
             cache=self.cache,
@@ -208,7 +216,7 @@ class _Builder:
         """Find the record's pixels at their working size: in memory, in the cache, or by decoding."""
         record = self.manifest.records[index]
         motion = self.manifest.motion
-        as_it_lies = motion is None and self.alignment is None
+        as_it_lies = motion is None and self.alignment is None and self.region is None
         if record.path is None and as_it_lies and (view := self._in_memory(index)) is not None:
             self.sized[index] = view
             return
@@ -220,20 +228,23 @@ class _Builder:
             form = f"{form}-{self.manifest.filling}"
         if self.alignment is not None:
             form = f"{form}-aligned-{self.alignment.key}"
+        if self.region is not None:
+            form = f"{form}-region-{self.region.key}"
         key = f"{self.manifest.content_hash(index)}-{form}"
         if not self.cache.holds(key):
-            decoded = self._aligned(self.manifest.read(index), record.name)
+            decoded = self._seen(self.manifest.read(index), record.name)
             self.decoded_count += 1
             pixels = decoded.pixels if sizing is None else sizing.fit(decoded.pixels)
             shrunk = () if sizing is None else sizing.notes_on(*decoded.pixels.shape[:2])
             self.cache.add(key, Decoded(pixels, (*decoded.notes, *shrunk)))
         self.sized[index] = key
 
-    def _aligned(self, decoded: Decoded, name: str) -> Decoded:
-        if self.alignment is None:
-            return decoded
-        pose, notes = self.alignment.pose_of(decoded.pixels, name)
-        return Decoded(pose.aligned(decoded.pixels), (*decoded.notes, *notes))
+    def _seen(self, decoded: Decoded, name: str) -> Decoded:
+        seen = seen_of(decoded.pixels, name, self.alignment, self.region)
+        pixels = seen.pixels
+        if seen.inside is not None and self.sizing is not None and self.sizing.mode == "tile":
+            pixels = pixels[frame_of(seen.inside)]  # crops of nothing but what lies outside teach nothing
+        return Decoded(pixels, (*decoded.notes, *seen.notes))
 
     def _in_memory(self, index: int) -> Decoded | None:
         """The manifest's own row, where it needs neither conversion nor sizing."""

@@ -6,6 +6,7 @@ not find one that is turned by 4. Shorten and Khoshgoftaar, "A survey on image d
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -96,12 +97,14 @@ class Variation:
 class Varied:
     """Batches of another source whose images are changed at random, as declared, wherever views are drawn.
 
-    Of the views of each image, one in `COPIES` + 1 stays as it is.
+    Of the views of each image, one in `COPIES` + 1 stays as it is. A region of interest stays where it is: `frame`
+    takes off what a change has moved out of it. What then comes into view at its border is of the colour outside.
     """
 
-    def __init__(self, source: Batches, variation: Variation) -> None:
+    def __init__(self, source: Batches, variation: Variation, frame: Callable[[Tensor], Tensor] | None = None) -> None:
         self.source = source
         self.variation = variation
+        self.frame = frame
         self.shape = source.shape
 
     @property
@@ -120,6 +123,8 @@ class Varied:
         draws = torch.rand(len(images), DRAWS, generator=generator)
         is_changed = draws[:, -1] < COPIES / (COPIES + 1)
         changed = self.variation.changed(images, draws)
+        if self.frame is not None:
+            changed = self.frame(changed)
         return torch.where(is_changed[:, None, None, None], changed, images)
 
 

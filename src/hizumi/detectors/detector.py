@@ -18,6 +18,7 @@ from hizumi.data.stream import Batches, View, as_source, in_order
 from hizumi.data.variation import as_photographed
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
+from hizumi.detectors.view import positions_on
 from hizumi.errors import DataError, NotFittedError, ShortageError, is_shortage
 from hizumi.objectives import absolute_difference
 from hizumi.training import loop
@@ -75,6 +76,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     journal: Journal  # of the last fit; empty for a detector that was loaded
     vector_mean: Tensor | None
     vector_scale: Tensor | None
+    seen: Tensor | None  # (h, w), True where the region of interest lies in every image alike; None: it is not known
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,6 +86,8 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         self.journal = Journal()
         self.register_buffer("vector_mean", None)
         self.register_buffer("vector_scale", None)
+        self.register_buffer("seen", None)
+        self._seen_positions: dict[tuple[int, int], Tensor] = {}
         self._ready_copies = Ready[Detector]()
 
     def check(self) -> None:
@@ -105,6 +109,18 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     @abstractmethod
     def score_batch(self, images: Tensor) -> Anomaly:
         """Score one batch; each image's score depends on that image alone."""
+
+    @final
+    def in_view(self, values: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Values (n, positions, ...) of maps on a grid of rows and columns, of the positions that see the region alone.
+
+        A score that is the largest value of a map is taken over these; without a region, over all.
+        """
+        if self.seen is None:
+            return values
+        if grid not in self._seen_positions:  # kept, since a graph has no operation that finds them
+            self._seen_positions[grid] = positions_on(self.seen, grid)
+        return values[:, self._seen_positions[grid].to(values.device)]
 
     def working_sizing(self, height: int, width: int) -> Sizing:
         """How images of this size, in pixels, are brought to the one worked on, unless the user says otherwise."""
@@ -139,6 +155,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         run_folder: Path | None = None,
         observe: Observer | None = None,
         fabric: "Fabric | None" = None,
+        seen: Tensor | None = None,
     ) -> Self:
         """Fit on normal images (n, c, h, w) in [-1, 1] or vectors (n, d): a tensor, or any source of batches.
 
@@ -149,6 +166,8 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             run_folder: Where checkpoints and the journal go; a run that finds some there resumes from them.
             observe: Called with the record of every step.
             fabric: A launched Fabric; made from the options where not given.
+            seen: Where the region of interest lies in every image alike, (h, w), True; None: all of each is looked at,
+                or the region lies elsewhere in each.
         """
         check_arguments(self)
         options = options or TrainingOptions()
@@ -156,6 +175,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         source = as_source(images, called)
         self.card.check_shape(source.shape, called)
         self.shape = None  # not fitted until everything below has succeeded
+        self._look_at(seen)
         with trusted(), torch.random.fork_rng():
             torch.manual_seed(seed_for("statistics", options.seed))
             source = self._standardised(source)
@@ -227,6 +247,13 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     def _score_chunk(self, images: Tensor) -> Anomaly:
         with torch.random.fork_rng():
             return self.forward(images.to(self._device()))
+
+    def _look_at(self, seen: Tensor | None) -> None:
+        """Here, and in all detectors within."""
+        for part in self.modules():
+            if isinstance(part, Detector):
+                part.seen = None if seen is None else seen.clone()
+                part._seen_positions.clear()
 
     def _device(self) -> torch.device:
         return next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))

@@ -131,7 +131,8 @@ class DRAEM(Detector):
         restored, marks = self.model.marks(items)
         pixel = avg_pool2d(marks, self.averaged, 1, self.averaged // 2, count_include_pad=False)
         terms = {"residual": (items - restored).abs().flatten(1).mean(1), "mean": marks.flatten(1).mean(1)}
-        return Anomaly(pixel.flatten(1).amax(1) + excess, pixel, terms, reconstruction=restored)
+        score = self.in_view(pixel.flatten(1), (images.shape[2], images.shape[3])).amax(1)
+        return Anomaly(score + excess, pixel, terms, reconstruction=restored)
 
 
 def in_unit_range(images: Tensor) -> Tensor:

@@ -126,7 +126,8 @@ class FusedFeatures(Detector):
 
     def score_batch(self, images: Tensor) -> Anomaly:
         nearest, gaussian = self._distances(images)
-        each = self.nearest_scale(nearest), self.gaussian_scale(gaussian)
+        scaled = self.nearest_scale(nearest), self.gaussian_scale(gaussian)
+        each = [self.in_view(values, self.features.grid) for values in scaled]
         map_ = (nearest / self.map_units[0] + gaussian / self.map_units[1]) / 2
         terms = {"nearest": each[0].amax(1), "gaussian": each[1].amax(1)}
         return Anomaly((each[0] + each[1]).amax(1), self.features.as_map(map_, images), terms)

@@ -150,7 +150,8 @@ class GaussianFeatures(Detector):
         pixel = self.features.as_map(distances, images)
         if self._by_position:
             values = self.scale(distances) if self.standardised else distances
-            return Anomaly(values.amax(1), pixel, {"distance": distances.amax(1), "mean": distances.mean(1)})
+            score = self.in_view(values, self.features.grid).amax(1)
+            return Anomaly(score, pixel, {"distance": distances.amax(1), "mean": distances.mean(1)})
         by_level = [
             gaussian.squared_distance(values.double()).sqrt()
             for gaussian, values in zip(self._level_gaussians(), self._pooled(maps), strict=True)

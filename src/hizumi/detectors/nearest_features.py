@@ -125,12 +125,13 @@ class NearestFeatures(Detector):
         distances, nearest = self.patches(placed)
         blurred = self.features.blurred(distances, self.blur)
         terms = {"distance": distances.amax(1), "mean": distances.mean(1)}
-        values = self.scale(blurred) if self.standardised else distances
+        values = self.in_view(self.scale(blurred) if self.standardised else distances, self.features.grid)
         count = max(1, round(self.top_share * values.shape[1]))
         score = values.topk(count, dim=1).values.mean(1)
         if self.reweighting:
-            each, worst = torch.arange(len(images), device=images.device), distances.argmax(1)
-            terms["weight"] = self.patches.weight(placed[each, worst], nearest[each, worst], self.reweighting)
+            places, closest, far = (self.in_view(part, self.features.grid) for part in (placed, nearest, distances))
+            each, worst = torch.arange(len(images), device=images.device), far.argmax(1)
+            terms["weight"] = self.patches.weight(places[each, worst], closest[each, worst], self.reweighting)
             score = score * terms["weight"]
         return Anomaly(score, self.features.as_map(blurred, images), terms)
 

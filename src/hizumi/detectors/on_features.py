@@ -190,7 +190,8 @@ class OnFeatures(Detector):
             return Anomaly(anomaly.image + excess, pixel, anomaly.terms)
         values = self._map(anomaly)
         terms = {**anomaly.terms, "detector": anomaly.image}
-        return Anomaly(self.scale(values).amax(1) + excess, self.front.features.as_map(values, images), terms)
+        score = self.in_view(self.scale(values), self.front.features.grid).amax(1)
+        return Anomaly(score + excess, self.front.features.as_map(values, images), terms)
 
     def embedding(self, images: Tensor) -> Tensor:
         return self.detector.embedding(self.front(images))

@@ -149,7 +149,7 @@ class ReverseDistillation(Detector):
         items, excess = within_reach(images)
         differences = self.model.differences(items)
         values = self._map(differences)
-        score = (self.scale(values) if self.standardised else values).amax(1)
+        score = self.in_view(self.scale(values) if self.standardised else values, self.model.teacher.grid).amax(1)
         terms = {f"level {level}": each.flatten(1).mean(1) for level, each in differences.items()}
         return Anomaly(score + excess, self.model.teacher.as_map(values, images), terms)
 

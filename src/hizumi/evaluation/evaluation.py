@@ -135,6 +135,8 @@ class Evaluator:
         self._unmarked = 0
         self._marked = 0
         self._defective_pixels = 0
+        self._outside = 0
+        self._partly_outside = 0
         self._pixels = PixelEstimator(most_levels)
 
     def add(self, verdict: Verdict, *, label: int | None, kind: str, mask: np.ndarray | None) -> None:
@@ -154,6 +156,8 @@ class Evaluator:
         self._has_masks |= mask is not None
         if verdict.map is not None and known_label != -1:
             self._add_pixels(verdict.map, _truth(verdict, mask if known_label == 1 else None), known_label)
+        if verdict.inside is not None and mask is not None and known_label == 1:
+            self._note_outside(mask.astype(bool), verdict.inside)
 
     def evaluation(self, calibration: Calibration, *, seed: int = 0, refused_masks: int = 0) -> Evaluation:
         """All metrics of what was added, at the threshold of the calibration."""
@@ -192,7 +196,12 @@ class Evaluator:
             pixel_auroc=pixels[0],
             pixel_average_precision=pixels[1],
             aupro=pixels[2],
-            image_note=_note(self._noun, normal_count, int(anomalous.sum()), int((~known).sum())),
+            image_note=" ".join(
+                filter(
+                    None,
+                    (_note(self._noun, normal_count, int(anomalous.sum()), int((~known).sum())), self._on_region()),
+                )
+            ),
             pixel_note=pixel_note,
             defective_share=None if pixels[1] is None else self._defective_pixels / self._pixels.counts.pixels,
         )
@@ -204,6 +213,25 @@ class Evaluator:
         self._marked += label
         self._defective_pixels += int(truth.sum())
         self._pixels.add(scores, truth)
+
+    def _note_outside(self, truth: Bool[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"]) -> None:
+        """Count images whose marked defects were not looked at, all of them or some of their pixels."""
+        if truth.shape != inside.shape or not (truth & ~inside).any():
+            return
+        wholly = not (truth & inside).any()
+        self._outside += wholly
+        self._partly_outside += not wholly
+
+    def _on_region(self) -> str:
+        """What the region of interest leaves out of the marked defects, and how that was counted."""
+        counts = {"all": self._outside, "some": self._partly_outside}
+        parts = [f"{share} of those of {count} anomalous {self._noun}s" for share, count in counts.items() if count]
+        if not parts:
+            return ""
+        return (
+            f"The region of interest leaves out marked pixels, {' and '.join(parts)}: they were not looked at, cannot "
+            "be found, and count as missed."
+        )
 
     def _pixel_estimates(self, seed: int, refused: int) -> tuple[Sequence[Estimate | None], str]:
         """The three pixel estimates, and a note on why there are none, what they leave out, or how exact they are."""

@@ -94,7 +94,7 @@ class Replay:
         self.torch_scores.append(float(single[SCORE].max()))
         self.graph_scores.append(float(graph[SCORE].max()))
         if MAP in graph:
-            self.graph_maxima.append(float(reader.restored(piece, graph[MAP])[0].max()))
+            self.graph_maxima.append(float(reader.restored_map(piece, graph[MAP]).max()))
         for name in double.keys() - {EXPECTED}:
             self.errors.setdefault(name, Errors()).add(double[name], single[name], graph[name])
 

@@ -83,6 +83,7 @@ def _inspector_of(loaded: LoadedInspector) -> Inspector:
     check_arguments(inspector)
     inspector.detector_ = loaded.detector
     inspector.preprocessing_ = loaded.preprocessing_
+    inspector.region = loaded.preprocessing_.region
     inspector.calibration_ = loaded.calibration_
     inspector.options_ = dict(loaded.options_)
     inspector.findings_ = [Finding(**finding) for finding in header.findings]

@@ -50,13 +50,14 @@ class DrawnScratches:
         return [{"pixels": round(length * times), "scores": scores} for length, scores in finite.items() if scores]
 
     def _drawn(self, pieces: list[Piece], length: int, scorer: Scorer) -> Iterator[Piece]:
-        window = scorer.reader.preprocessing.window
+        window, region = scorer.reader.preprocessing.window, scorer.reader.preprocessing.region
         assert window is not None, "only images are drawn on"
         for piece in pieces:
             crop = piece.crops[len(piece.crops) // 2]
             if min(crop.shape[1:]) >= 2 * length:
                 seed = seed_for("drawn scratches", self.seed, length, piece.index)
-                drawn = scratched(crop, length, (window.low, window.high), np.random.default_rng(seed))
+                inside = None if region is None else (crop != region.colour_of(crop)).any(axis=0)
+                drawn = scratched(crop, length, (window.low, window.high), np.random.default_rng(seed), inside)
                 yield replace(piece, crops=drawn[np.newaxis])
 
 

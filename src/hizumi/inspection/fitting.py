@@ -54,7 +54,8 @@ class HeldOut(NamedTuple):
             scores.append(item.score)
             if item.map is not None:  # maps of large images would fill the memory: keep what is needed of each
                 maxima.append(float(item.map.max()))
-                pixels.append(item.map.ravel()[:: max(1, item.map.size // PIXELS_FOR_MEDIAN)].copy())
+                seen = item.map.ravel() if item.inside is None else item.map[item.inside]
+                pixels.append(seen[:: max(1, len(seen) // PIXELS_FOR_MEDIAN)].copy())
         if not scores:
             first = f"; the first is {unread[0].name}: {unread[0].reason}" if unread else ""
             raise DataError(f"none of the held-out normal items has a score, so there is no threshold{first}")
@@ -131,12 +132,13 @@ class Fitting:
     def _fitted(self, detector: Detector, images: Batches, folder: Path | None, observe: Observer | None) -> Scorer:
         training, validation = with_validation(images, self.options)
         detector.fit(
-            varied(training, self.variation),
+            varied(training, self.variation, self.data.preprocessing),
             self.options,
             validation=validation,
             run_folder=folder,
             observe=observe,
             fabric=self.fabric,
+            seen=seen_by(self.data.preprocessing),
         )
         detector.cpu()
         return Scorer.of(detector, self.data.preprocessing)
@@ -160,6 +162,19 @@ def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:
     return None if observe is None else lambda record: observe({**record, "phase": prefix + record["phase"]})
 
 
-def varied(images: Batches, variation: Variation | None) -> Batches:
-    """Training images, which vary as declared."""
-    return images if variation is None else Varied(images, variation)
+def seen_by(preprocessing: Preprocessing) -> torch.Tensor | None:
+    """Where the region of interest lies in every image at the working size, (h, w); None where that differs."""
+    seen = None if preprocessing.region is None else preprocessing.region.seen(preprocessing.sizing)
+    return None if seen is None else torch.from_numpy(seen)
+
+
+def varied(images: Batches, variation: Variation | None, preprocessing: Preprocessing) -> Batches:
+    """Training images, which vary as declared within the region of interest."""
+    if variation is None:
+        return images
+    seen, region, window = seen_by(preprocessing), preprocessing.region, preprocessing.window
+    if seen is None or region is None or window is None:  # a region that differs between images moves with the part
+        return Varied(images, variation)
+    image = np.empty(images.shape, dtype=window.dtype)
+    colour = torch.from_numpy(window.to_unit(region.colour_of(image)))
+    return Varied(images, variation, lambda changed: torch.where(seen, changed, colour))

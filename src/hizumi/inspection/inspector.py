@@ -21,6 +21,7 @@ from hizumi.data.kinds import is_frame, is_table
 from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
+from hizumi.data.region import Region
 from hizumi.data.variation import Variation
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.errors import DataError, UsageError
@@ -79,6 +80,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         variation: How good parts may lie and look, which changed copies of the training images show. For few images.
         align: Turn and shift each image until its part lies as in a reference, one of the good images. Maps come back
             as the image lies.
+        region: Which pixels are looked at, such as `Region.of("mask.png")`; others neither train nor decide. With
+            `align`, of the aligned image.
 
     After `fit`: `detector_`, `preprocessing_`, `calibration_`, `findings_` (health check), `journal_`, `options_` (what
     was done, in full), `notes_`, `failures_` and `unopened_` (what was said about the data), `offset_`; of tables,
@@ -109,6 +112,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         costs: Costs | None = None,
         variation: Variation | None = None,
         align: bool = False,
+        region: Region | None = None,
     ) -> None:
         self.detector = detector
         self.image_size = image_size
@@ -128,6 +132,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.costs = costs
         self.variation = variation
         self.align = align
+        self.region = region
 
     def fit(
         self,
@@ -329,7 +334,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         cost = cost_of_fit(
             detector,
             data,
-            varied(data.store, self.variation),
+            varied(data.store, self.variation, data.preprocessing),
             options,
             reading_seconds=reading_seconds,
         )
@@ -452,6 +457,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             pixel_limit=self.pixel_limit,
             motion=self.wants_motion if self.motion is None else self.motion,
             align=self.align,
+            region=self.region,
             cache=None if self.cache is None else Path(self.cache),
             strict=strict,
             on_progress=reporting(observe, "reading"),
@@ -466,6 +472,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             "folds": len(data.folds) or None,
             "variation": None if self.variation is None else asdict(self.variation),
             "alignment": None if store.alignment is None else store.alignment.agreement,
+            "region": None if store.region is None else {"looks_at": store.region.words, "key": store.region.key},
             "rule": self.rule,
             "false_alarm_rate": self.false_alarm_rate,
         }
@@ -527,4 +534,6 @@ def _with_appearance(data: PreparedData) -> Preprocessing:
     """The preprocessing, with what the good images look like: new ones are compared with it."""
     preprocessing, manifest = data.preprocessing, data.manifest
     good = replace(preprocessing.decoding(manifest), records=tuple(r for r in manifest.records if r.split != "test"))
-    return replace(preprocessing, appearance=Appearance.of(good, preprocessing.still_window))
+    return replace(
+        preprocessing, appearance=Appearance.of(good, preprocessing.still_window, preprocessing.still_region)
+    )

@@ -12,7 +12,7 @@ from hizumi.errors import DataError
 from hizumi.preprocessing.batching import BATCH_SIZE, Outputs, in_batches
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.preprocessing.reading import Piece, Reader
-from hizumi.shapes import Float, Shaped, UInt8
+from hizumi.shapes import Bool, Float, Shaped, UInt8
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,6 +69,7 @@ class Scored:
     picture: UInt8[np.ndarray, "h w 3"] | None
     normal: UInt8[np.ndarray, "h2 w2 3"] | None
     notes: tuple[str, ...] = ()
+    inside: Bool[np.ndarray, "h w"] | None = None  # its region of interest; None: all of it
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,11 @@ class Scorer:
             piece.name,
             float(outputs[SCORE][worst]),
             {name.removeprefix(TERM): float(v[worst]) for name, v in outputs.items() if name.startswith(TERM)},
-            self.reader.restored(piece, outputs[MAP])[0] if MAP in outputs else None,
+            self.reader.restored_map(piece, outputs[MAP]) if MAP in outputs else None,
             piece.picture,
             normal,
             piece.notes,
+            piece.inside,
         )
 
 

@@ -155,4 +155,5 @@ def verdict_on(item: Scored, calibration: Calibration) -> Verdict:
         picture=item.picture,
         normal=item.normal,
         notes=item.notes,
+        inside=item.inside,
     )

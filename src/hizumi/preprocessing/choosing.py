@@ -11,9 +11,11 @@ import torch
 from hizumi.data import Decoded, Manifest, Motion, Sizing, Store, Window, check_disjoint, split
 from hizumi.data.alignment import Alignment
 from hizumi.data.levels import Levels
+from hizumi.data.looking import seen_of
 from hizumi.data.missing import Filling
 from hizumi.data.motion import UNIT_WINDOW
 from hizumi.data.rasters import PIXEL_LIMIT
+from hizumi.data.region import Region
 from hizumi.data.stream import Batches, View
 from hizumi.errors import DataError, UsageError
 from hizumi.preprocessing.preprocessing import Preprocessing
@@ -21,6 +23,7 @@ from hizumi.training import TrainingOptions
 
 MOTION_SAMPLE = 64  # training frames that the range of motion is estimated on
 ALIGNED_SAMPLE = 32  # images that tell how well parts agree once they are aligned
+REGION_SAMPLE = 32  # images that tell how much a foreground covers, and what colour lies outside of a region
 LEVELS_SAMPLE = 48  # images whose values are looked at
 MOTION_QUANTILE = 0.999
 STILL = 1e-3  # pixels
@@ -32,8 +35,9 @@ class DataOptions:
     """How records are to be read; None leaves a choice to the data.
 
     `motion` is False for single images, True for frames judged with their motion, or the displacement in pixels that
-    becomes 1. With `align`, parts are turned and shifted until they lie alike. The window "auto" is the range that most
-    pixels of the training data use. Decoded pixels are kept in the folder `cache`, in a temporary one where it is None.
+    becomes 1. With `align`, parts are turned and shifted until they lie alike. Only what lies in the `region` is looked
+    at. The window "auto" is the range that most of these pixels use. Decoded pixels are kept in the folder `cache`, a
+    temporary one where it is None.
     """
 
     image_size: int | tuple[int, int] | None = None
@@ -46,6 +50,7 @@ class DataOptions:
     filling: Filling | None = None
     pixel_limit: int = PIXEL_LIMIT
     align: bool = False
+    region: Region | None = None
 
 
 @runtime_checkable
@@ -79,11 +84,12 @@ def prepare(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> tupl
         _refuse_for_images(options)
     train = replace(train, filling=options.filling, pixel_limit=options.pixel_limit)
     sizing = choose_sizing(train, options, chooses)
-    window = choose_window(train, options.window)
-    alignment = _choose_alignment(train) if options.align else None
     if options.motion is not False and sizing is not None:
-        if alignment is not None:
-            raise UsageError("--align (`align`) is for single images, and these are frames with their motion")
+        _refuse_for_motion(options)
+    alignment = _choose_alignment(train, options.region) if options.align else None
+    region = None if options.region is None else _learned(options.region, train, alignment, sizing)
+    window = choose_window(train, options.window, alignment, region)
+    if options.motion is not False and sizing is not None:
         train = replace(train, motion=_choose_motion(train, sizing, window, options.motion))
         window = UNIT_WINDOW
     draft = Preprocessing(
@@ -92,6 +98,7 @@ def prepare(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> tupl
         filling=options.filling,
         pixel_limit=options.pixel_limit,
         alignment=alignment,
+        region=region,
     )
     store = read(train, draft, options)
     return Preprocessing.of(store), store
@@ -105,10 +112,22 @@ def _refuse_for_images(options: DataOptions) -> None:
         "--tiles (`sizing`) is": options.sizing == "tile",
         "--window (`window`) is": options.window is not None,
         "--align (`align`) is": options.align,
+        "--roi and --ignore-region (`region`) are": options.region is not None,
     }
     for option, is_given in wished.items():
         if is_given:
             raise UsageError(f"{option} for images, and these are rows of numbers; leave that out")
+
+
+def _refuse_for_motion(options: DataOptions) -> None:
+    """Raise UsageError where frames with their motion are to be read as only single images can be."""
+    wished = {
+        "--align (`align`) is": options.align,
+        "--roi and --ignore-region (`region`) are": options.region is not None,  # motion reaches over any border
+    }
+    for option, is_given in wished.items():
+        if is_given:
+            raise UsageError(f"{option} for single images, and these are frames with their motion")
 
 
 def read(manifest: Manifest, preprocessing: Preprocessing, options: DataOptions) -> Store:
@@ -120,6 +139,7 @@ def read(manifest: Manifest, preprocessing: Preprocessing, options: DataOptions)
         channels=preprocessing.channels,
         scaler=preprocessing.scaler,
         alignment=preprocessing.alignment,
+        region=preprocessing.region,
         folder=options.cache,
         strict=options.strict,
         on_progress=options.on_progress,
@@ -140,13 +160,18 @@ def choose_sizing(train: Manifest, options: DataOptions, chooses: ChoosesSize) -
     return chooses.working_sizing(height, width)
 
 
-def choose_window(train: Manifest, window: tuple[float, float] | Literal["auto"] | None) -> Window | None:
+def choose_window(
+    train: Manifest,
+    window: tuple[float, float] | Literal["auto"] | None,
+    alignment: Alignment | None = None,
+    region: Region | None = None,
+) -> Window | None:
     """The window asked for; None where the dtype decides, or the whole range of floats."""
     if window is None or train.vectors:
         return None
     dtype = first_readable(train).dtype.name
     if window == "auto":
-        levels = levels_of(train)
+        levels = levels_of(train, alignment, region)
         assert levels is not None, "an image can be read"
         return Window(*levels.window(), dtype)
     low, high = window
@@ -155,10 +180,21 @@ def choose_window(train: Manifest, window: tuple[float, float] | Literal["auto"]
     return Window(float(low), float(high), dtype)
 
 
-def levels_of(manifest: Manifest) -> Levels | None:
-    """Values of the pixels of some images, evenly spread, as they are stored; None where none can be read."""
+def levels_of(manifest: Manifest, alignment: Alignment | None = None, region: Region | None = None) -> Levels | None:
+    """Values of the pixels of some images, evenly spread, as they are stored; None where none can be read.
+
+    Where there is a region, of the pixels in it.
+    """
+
+    def read_one(index: int) -> Decoded:
+        decoded = manifest.read_still(index)
+        if region is None:
+            return decoded
+        seen = seen_of(decoded.pixels, manifest.records[index].name, alignment, region)
+        return Decoded(seen.pixels[seen.inside], decoded.notes)
+
     chosen = np.linspace(0, len(manifest) - 1, min(len(manifest), LEVELS_SAMPLE)).round().astype(int)
-    return Levels.of(_readable(manifest.read_still, chosen.tolist()))
+    return Levels.of(_readable(read_one, chosen.tolist()))
 
 
 def split_for_fit(manifest: Manifest, calibration_share: float | None, seed: int) -> Manifest:
@@ -185,10 +221,25 @@ def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, 
     return View(store, indices=order[held_out:]), View(store, indices=order[:held_out])
 
 
-def _choose_alignment(train: Manifest) -> Alignment:
-    """The reference part of some images, evenly spread."""
+def _choose_alignment(train: Manifest, region: Region | None) -> Alignment:
+    """The reference part of some images, evenly spread; where a region is drawn, it is what parts are aligned by."""
     chosen = np.linspace(0, len(train) - 1, min(len(train), ALIGNED_SAMPLE)).round().astype(int)
-    return Alignment.of(_readable(train.read, chosen.tolist()))
+    return Alignment.of(_readable(train.read, chosen.tolist()), region)
+
+
+def _learned(region: Region, train: Manifest, alignment: Alignment | None, sizing: Sizing | None) -> Region:
+    """The region, with what follows from some images, evenly spread, as the reference lies."""
+
+    def read_one(index: int) -> Decoded:
+        decoded = train.read(index)
+        return Decoded(seen_of(decoded.pixels, train.records[index].name, alignment, None).pixels, decoded.notes)
+
+    chosen = np.linspace(0, len(train) - 1, min(len(train), REGION_SAMPLE)).round().astype(int)
+    learned = region.learned(_readable(read_one, chosen.tolist()))
+    for pixels in _readable(read_one, range(len(train))):
+        learned.refuse_small(pixels, sizing)
+        break
+    return learned
 
 
 def _choose_motion(train: Manifest, sizing: Sizing, window: Window | None, largest: bool | float) -> Motion:

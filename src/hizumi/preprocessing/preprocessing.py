@@ -13,6 +13,7 @@ from hizumi.data.appearance import Appearance
 from hizumi.data.columns import TableForm
 from hizumi.data.missing import Filling
 from hizumi.data.rasters import PIXEL_LIMIT
+from hizumi.data.region import Region
 from hizumi.data.scaling import Scaler
 from hizumi.shapes import Float
 
@@ -37,7 +38,7 @@ class Preprocessing:
     what images are translated into, and `enlarge` is how many times larger an image becomes on its way in, for models
     that add detail. `filling` says which pixels are missing; files of more than `pixel_limit` pixels are refused. With
     `alignment`, images are turned and shifted before anything else. `appearance` is what new images are compared with;
-    bundles of earlier versions have none.
+    bundles of earlier versions have none. Of images, aligned or not, only what lies in the `region` is looked at.
     """
 
     sizing: Sizing | None = None
@@ -52,6 +53,7 @@ class Preprocessing:
     pixel_limit: int = PIXEL_LIMIT
     appearance: Appearance | None = None
     alignment: Alignment | None = None
+    region: Region | None = None
 
     @classmethod
     def of(cls, store: "Store", target: "Store | None" = None) -> Self:
@@ -66,6 +68,7 @@ class Preprocessing:
             filling=store.manifest.filling,
             pixel_limit=store.manifest.pixel_limit,
             alignment=store.alignment,
+            region=store.region,
         )
         if target is None or target.window is None or target.channels is None:
             return made
@@ -91,11 +94,16 @@ class Preprocessing:
         """The window of the pixels in files, which frames of video leave for one of their own."""
         return self.window if self.motion is None else self.motion.window
 
+    @property
+    def still_region(self) -> Region | None:
+        """The region of interest of images as they lie; None where it is that of aligned ones."""
+        return self.region if self.alignment is None else None
+
     def differences(self, manifest: "Manifest") -> tuple[str, ...]:
         """In what most of some images look unlike those that were learned from."""
         if self.appearance is None:
             return ()
-        return self.appearance.differences(self.decoding(manifest), self.still_window)
+        return self.appearance.differences(self.decoding(manifest), self.still_window, self.still_region)
 
     def decoding(self, manifest: "Manifest") -> "Manifest":
         """The manifest, with its files and rows decoded as those of the training data were."""
@@ -147,6 +155,8 @@ class Preprocessing:
             self.scaler.mean.shape == self.scaler.scale.shape == shape and (self.scaler.scale > 0).all()
         ):
             raise ValueError("the scales of columns do not fit the items")
+        if self.region is not None and (self.vectors or self.region.colour is None):
+            raise ValueError("a region of interest is for images, and has a colour for what lies outside")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
@@ -165,6 +175,7 @@ class Preprocessing:
             "pixel_limit": self.pixel_limit,
             "appearance": None if self.appearance is None else self.appearance.to_dict(),
             "alignment": None if self.alignment is None else self.alignment.to_dict(),
+            "region": None if self.region is None else self.region.to_dict(),
         }
 
     @classmethod
@@ -187,6 +198,7 @@ class Preprocessing:
             pixel_limit=plain.get("pixel_limit", PIXEL_LIMIT),
             appearance=None if plain.get("appearance") is None else Appearance.from_dict(plain["appearance"]),
             alignment=None if plain.get("alignment") is None else Alignment.from_dict(plain["alignment"]),
+            region=None if plain.get("region") is None else Region.from_dict(plain["region"]),
         )
 
 

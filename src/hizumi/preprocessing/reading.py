@@ -8,12 +8,13 @@ import numpy as np
 
 from hizumi.data import Manifest, Sizing, Window
 from hizumi.data.images import prepare
+from hizumi.data.looking import seen_of
 from hizumi.data.manifest import Failure
 from hizumi.data.missing import not_finite
 from hizumi.data.pose import UPRIGHT, Pose
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
-from hizumi.shapes import Float, Shaped
+from hizumi.shapes import Bool, Float, Shaped
 from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Piece:
     picture: np.ndarray | None = None  # (H, W, 3) uint8, where wanted
     notes: tuple[str, ...] = ()  # on what was converted
     pose: Pose = UPRIGHT  # of the record, whose crops are those of the aligned image
+    inside: Bool[np.ndarray, "H W"] | None = None  # the record's region of interest, as it lies; None: all of it
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,11 @@ class Reader:
         channels = self.preprocessing.channels
         if window is None or channels is None:
             return Piece(index, name, self._row(pixels, name))
-        shown, pose = pixels, UPRIGHT
-        if self.preprocessing.alignment is not None:
-            pose, on_alignment = self.preprocessing.alignment.pose_of(pixels, name)
-            pixels, notes = pose.aligned(pixels), (*notes, *on_alignment)
+        shown = pixels
+        pixels, pose, inside, more_notes = seen_of(
+            pixels, name, self.preprocessing.alignment, self.preprocessing.region
+        )
+        notes = (*notes, *more_notes)
         size = pixels.shape[0] * self.preprocessing.enlarge, pixels.shape[1] * self.preprocessing.enlarge
         if self.preprocessing.enlarge > 1:
             shown = pixels = Sizing(*size).fit(pixels)
@@ -87,16 +90,23 @@ class Reader:
         if pictures:
             whole = prepare(shown, channels=channels, window=window, name=name)
             picture = self.displayed(window.to_unit(whole))
-        if sizing is None or not self.preprocessing.tiled:
-            return Piece(index, name, image[np.newaxis], size, None, picture, notes, pose)
-        tiles = sizing.tiles(*size)
-        crops = [image[:, top : top + sizing.height, left : left + sizing.width] for top, left in tiles]
-        return Piece(index, name, np.stack(crops), size, tiles, picture, notes, pose)
+        crops, tiles = image[np.newaxis], None
+        if sizing is not None and self.preprocessing.tiled:
+            tiles = _with_something(sizing.tiles(*size), sizing, inside)
+            crops = np.stack([image[:, top : top + sizing.height, left : left + sizing.width] for top, left in tiles])
+        return Piece(index, name, crops, size, tiles, picture, notes, pose, _as_it_lies(inside, pose, name))
 
     def restored(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
         """Planes of a record's crops, such as maps, at the size of the record and as it lies."""
         assert piece.size is not None, "only images have planes"
         return np.stack([piece.pose.back(plane) for plane in self._whole(piece, planes)])
+
+    def restored_map(self, piece: Piece, planes: Float[np.ndarray, "t 1 h w"]) -> Float[np.ndarray, "height width"]:
+        """A record's map at its size, as it lies; outside its region, which was not looked at, its least value."""
+        (whole,) = self.restored(piece, planes)
+        if piece.inside is None:
+            return whole
+        return np.where(piece.inside, whole, whole[piece.inside].min())
 
     def _whole(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
         assert piece.size is not None, "only images have planes"
@@ -135,6 +145,27 @@ class Reader:
             column = repr(printable(table.columns[place])) if table is not None else place
             raise DataError(f"{name}: column {column} is {not_finite(row[place])}; fill in or leave out the row")
         return row[np.newaxis]
+
+
+def _with_something(
+    tiles: tuple[tuple[int, int], ...], sizing: Sizing, inside: Bool[np.ndarray, "h w"] | None
+) -> tuple[tuple[int, int], ...]:
+    """The tiles that show anything of the region: the worst tile decides, and others show one colour."""
+    if inside is None:
+        return tiles
+    return tuple(
+        tile for tile in tiles if inside[tile[0] : tile[0] + sizing.height, tile[1] :][:, : sizing.width].any()
+    )
+
+
+def _as_it_lies(inside: Bool[np.ndarray, "h w"] | None, pose: Pose, name: str) -> Bool[np.ndarray, "h w"] | None:
+    """The region in the image as it lies; raises DataError where its alignment leaves none of it in view."""
+    if inside is None or pose == UPRIGHT:
+        return inside
+    found = np.asarray(pose.back(inside.astype(np.float32), outside=0.0) > 0.5)
+    if not found.any():
+        raise DataError(f"{name}: its region of interest lies outside of it, once it is aligned; take it out by hand")
+    return found
 
 
 def stored_pieces(store: "Store", count: int) -> Iterator[Piece]:

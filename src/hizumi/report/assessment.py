@@ -79,9 +79,9 @@ def _measured(inspector: Inspector, manifest: Manifest, strict: bool, observe: O
             measured.failures.append((item.name, item.reason))
             continue
         record = manifest.records[index]
-        mask = None if item.map is None else manifest.read_mask(index)
+        mask = None if item.map is None and item.inside is None else manifest.read_mask(index)
         measured.evaluator.add(item, label=record.label, kind=record.kind, mask=mask)
-        measured.verdicts.append(replace(item, map=None))
+        measured.verdicts.append(replace(item, map=None, inside=None))
         measured.read.append(index)
     if not measured.verdicts:
         first = ": ".join(measured.failures[0])

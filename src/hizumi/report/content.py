@@ -21,13 +21,17 @@ INPUT, EXPECTED, DISTORTION, MAP = "input", "expected normal", "distortion", "an
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """One picture of an input: (h, w, 3) uint8, with boxes and the borders of true defects in coordinates of `size`."""
+    """One picture of an input: (h, w, 3) uint8, with lines in coordinates of `size`.
+
+    These are boxes, the borders of true defects, and that of the region of interest.
+    """
 
     caption: str
     pixels: UInt8[np.ndarray, "h w 3"]
     size: tuple[int, int]
     boxes: tuple[Box, ...] = ()
     truth: Lines | None = None
+    region: Lines | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +110,12 @@ class ReportContent:
         """Whether true defects are drawn."""
         shown = any(tile.truth is not None for tiles in self.cases.values() for tile in tiles)
         return shown or any(mask is not None for mask in self.masks)
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether borders of regions of interest are drawn."""
+        shown = any(tile.region is not None for tiles in self.cases.values() for tile in tiles)
+        return shown or any(verdict.inside is not None for verdict in self.verdicts)
 
     @property
     def noun(self) -> str:

@@ -124,6 +124,7 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
         "has_pictures": content.noun != "row",
         "has_normals": content.has_normals,
         "has_masks": content.has_masks,
+        "has_regions": content.has_regions,
         "has_maps": content.has_maps,
         "listed": [(content.verdicts[i], content.kinds[i]) for i in order[:ROWS_IN_THE_TABLE]],
         "options": words.flat_options(without_place(content.options)),

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Real, UInt8
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from PIL import Image, ImageDraw
 
 from hizumi.calibration import Calibration, Verdict
@@ -22,6 +23,7 @@ from hizumi.storage.files import printable, write_atomically
 
 BOX_COLOUR = "#3fe0ff"  # far from every colour of the heat scale, also for colour-blind readers
 TRUTH_COLOUR = "#7dff6a"  # of the line around a true defect
+REGION_COLOUR = "#f5f5f5"  # of the border of the region of interest, on pictures of any colour with a dark rim
 BOXES_DRAWN = 12
 TILE_PIXELS = 400  # longer side of a picture on a page
 OUTLINE = 0.4  # how far the strongest edges of the part lighten its map
@@ -32,7 +34,8 @@ FAINTEST_EDGE = 8.0  # grey levels a pixel: what is weaker is noise, and not dra
 def tiles(verdict: Verdict, calibration: Calibration, mask: Bool[np.ndarray, "h w"] | None = None) -> list[Tile]:
     """The available pictures of one input: input, expected normal, distortion, anomaly map.
 
-    The mask of its true defects is drawn as a line on the map, or on the input where there is no map.
+    The mask of its true defects is drawn as a line on the map, or on the input where there is no map; the border of its
+    region of interest on the input.
     """
     pictures = {INPUT: verdict.picture, EXPECTED: verdict.normal}
     shapes = [pixels.shape[:2] for pixels in (verdict.picture, verdict.normal) if pixels is not None]
@@ -45,6 +48,8 @@ def tiles(verdict: Verdict, calibration: Calibration, mask: Bool[np.ndarray, "h 
         if verdict.picture is not None:
             heat = outlined(heat, verdict.picture)
         found.append(Tile(MAP, heat, verdict.map.shape, verdict.boxes[:BOXES_DRAWN]))
+    if verdict.inside is not None and verdict.picture is not None:
+        found[0] = replace(found[0], region=border_of(verdict.inside, found[0].size))
     if mask is None or not mask.any() or not found:
         return found
     place = -1 if verdict.map is not None else 0
@@ -226,6 +231,11 @@ def _show(axes: Axes, tile: Tile) -> None:
         )
     if tile.truth is not None:
         axes.add_collection(LineCollection(list(tile.truth - 0.5), colors=TRUTH_COLOUR, linewidths=1))
+    if tile.region is not None:
+        rim = [withStroke(linewidth=2, foreground="black")]
+        axes.add_collection(
+            LineCollection(list(tile.region - 0.5), colors=REGION_COLOUR, linewidths=0.8, path_effects=rim)
+        )
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

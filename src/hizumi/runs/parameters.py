@@ -14,9 +14,9 @@ from hizumi.training import Budget, TrainingOptions
 
 
 def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
-    """The constructor's arguments for JSON, except for the fitted part and the cache, which another machine lacks."""
+    """The constructor's arguments for JSON, but for those that a bundle has elsewhere, and the cache."""
     parameters = estimator.get_params(deep=False)
-    left_out = ("detector", "model", "cache")
+    left_out = ("detector", "model", "cache", "region")
     kept = {name: value for name, value in parameters.items() if name not in left_out}
     return {
         name: asdict(value) if isinstance(value, TrainingOptions | Costs | Variation) else value

@@ -52,6 +52,12 @@ def text(value: Any, where: str) -> None:
         raise _wrong(where, value, "a text")
 
 
+def long_text(value: Any, where: str) -> None:
+    """A text that holds many numbers, such as those of an image; as long as a bundle's header may be."""
+    if not isinstance(value, str):
+        raise _wrong(where, value, "a text")
+
+
 def choice(*allowed: str) -> Rule:
     """One of these words."""
 

@@ -8,6 +8,7 @@ from hizumi.storage.schema import (
     choice,
     fields,
     items,
+    long_text,
     mapping,
     number,
     optional,
@@ -62,7 +63,32 @@ TABLE = fields(
         "good": items(text),
     }
 )
-APPEARANCE = fields({"ranges": mapping(items(number(), 2, 2)), "file_types": items(text)})
+VARIATION_OF_MEASURE = fields(
+    {
+        "centre": number(),
+        "within": number(0),
+        "slow": number(0),
+        "groups": whole(2),
+        "independent_groups": number(2),
+        "excess": number(0),
+    }
+)
+APPEARANCE = fields(
+    {"ranges": mapping(items(number(), 2, 2)), "file_types": items(text)},
+    later={"variation": mapping(VARIATION_OF_MEASURE)},
+)
+AREA = fields(
+    {"kind": choice("mask", "rectangle", "foreground")},
+    later={
+        "height": number(0, LARGEST_SIDE),
+        "width": number(0, LARGEST_SIDE),
+        "bits": long_text,
+        "left": number(0, 1),
+        "top": number(0, 1),
+        "shares": optional(items(RATE, 2, 2)),
+        "contrast": number(0),
+    },
+)
 ALIGNMENT = fields(
     {
         "height": SIDE,
@@ -72,6 +98,15 @@ ALIGNMENT = fields(
         "reference_height": whole(1, 1000),
         "reference_width": whole(1, 1000),
         "reference": text,
+    },
+    later={"inside": optional(AREA)},
+)
+REGION = fields(
+    {
+        "roi": optional(AREA),
+        "ignored": optional(AREA),
+        "colour": optional(items(number(), 1, LARGEST_CHANNELS)),
+        "size": optional(items(SIDE, 2, 2)),
     }
 )
 PREPROCESSING = fields(
@@ -90,6 +125,7 @@ PREPROCESSING = fields(
         "pixel_limit": whole(1),
         "appearance": optional(APPEARANCE),
         "alignment": optional(ALIGNMENT),
+        "region": optional(REGION),
     },
 )
 THRESHOLD = fields(
@@ -140,6 +176,7 @@ RECALIBRATED = fields({"parent": text, "at": text, "chosen": whole(), "good": JO
 LATER_FITTED = {
     "variation": optional(VARIATION),
     "alignment": optional(fields({"typical": number(-1, 1), "least": number(-4, 1)})),
+    "region": optional(fields({"looks_at": text, "key": text})),
     "drawn_scratches": items(fields({"pixels": whole(1), "scores": items(number(), 1, 1000)}), most=10),
     "known_defects": fields({"data": text, "data_sha256": text, "count": whole(1)}),
     "recalibrated": RECALIBRATED,

@@ -29,15 +29,15 @@ def write_csv(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writerow({column: _cell(column) for column in columns})
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    writer.writerow({column: safe_cell(column) for column in columns})
+    writer.writerows({key: safe_cell(value) for key, value in row.items()} for row in rows)
     _write_text(path, text.getvalue())
 
 
 def csv_line(values: Iterable[Any]) -> str:
     """One line of such a table, for those too long for memory."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([_cell(_plain(value)) for value in values])
+    csv.writer(text, lineterminator="\n").writerow([safe_cell(_plain(value)) for value in values])
     return text.getvalue()
 
 
@@ -70,7 +70,8 @@ def _plain(value: Any) -> Any:
     return _plain(value.to_dict() if hasattr(value, "to_dict") else str(value))
 
 
-def _cell(value: Any) -> Any:
+def safe_cell(value: Any) -> Any:
+    """A value as a cell of CSV: lists and objects as JSON, and no text that a spreadsheet would run."""
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
     # A spreadsheet would take such a text for a formula and run it; after an apostrophe it shows the text.

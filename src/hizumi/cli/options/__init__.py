@@ -4,6 +4,7 @@ from hizumi.cli.options.data import (
     Channels as Channels,
     Data as Data,
     Recursive as Recursive,
+    RegionArguments as RegionArguments,
     SizingArguments as SizingArguments,
     SourceArguments as SourceArguments,
     Strict as Strict,

@@ -10,6 +10,7 @@ from hizumi.errors import UsageError
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
+    from hizumi.data.region import Region
     from hizumi.data.variation import Variation
 
 
@@ -176,6 +177,31 @@ class SizingArguments:
             "fill_nan": self.fill_nan,
             **({} if self.pixel_limit is None else {"pixel_limit": self.pixel_limit}),
         }
+
+
+@dataclass(frozen=True)
+class RegionArguments:
+    """Which pixels of images are looked at: others neither train nor decide."""
+
+    roi: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MASK|L,T,W,H|auto",
+            help="Look at these pixels of each image alone: the white ones of a mask, a rectangle (left, top, width, "
+            "height in pixels, or in shares of the sides), or auto: whatever stands out from the background.",
+        ),
+    ] = None
+    ignore_region: Annotated[
+        str | None, typer.Option(metavar="MASK|L,T,W,H", help="Leave these pixels out, white in a mask likewise.")
+    ] = None
+
+    def region(self) -> "Region | None":
+        """What is looked at; None: everything."""
+        if self.roi is None and self.ignore_region is None:
+            return None
+        from hizumi.data.region import Region
+
+        return Region.of(self.roi, self.ignore_region)
 
 
 @dataclass(frozen=True)

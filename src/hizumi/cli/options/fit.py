@@ -15,6 +15,7 @@ from hizumi.registry.standard import STANDARD
 if TYPE_CHECKING:
     from hizumi.calibration import Costs
     from hizumi.data.pairs import Pairing
+    from hizumi.data.region import Region
     from hizumi.data.variation import Variation
     from hizumi.detectors import Detector
     from hizumi.inspection import Inspector
@@ -139,6 +140,7 @@ class InspectorArguments:
         cache: str | None = None,
         costs: "Costs | None" = None,
         variation: "Variation | None" = None,
+        region: "Region | None" = None,
     ) -> "Inspector":
         """An unfitted inspector; wrong arguments are refused here, before data are read."""
         from hizumi.inspection import Inspector
@@ -151,6 +153,7 @@ class InspectorArguments:
             cache=cache,
             costs=costs,
             variation=variation,
+            region=region,
         )
         inspector.check()
         return inspector

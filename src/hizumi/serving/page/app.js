@@ -1,0 +1,145 @@
+// The page: what is at the top, which view is below it, and who hears of what happens at the station.
+
+import { get } from "./js/api.js";
+import { fill, h, svg } from "./js/dom.js";
+import { listen } from "./js/stream.js";
+import { LANGUAGES, language, speak, speakFirst, t } from "./js/words.js";
+import { calibration } from "./views/calibration.js";
+import { detail } from "./views/detail.js";
+import { drift } from "./views/drift.js";
+import { history } from "./views/history.js";
+import { live } from "./views/live.js";
+import { recipes } from "./views/recipes.js";
+import { review } from "./views/review.js";
+import { system } from "./views/system.js";
+
+const VIEWS = { live, review, history, calibration, drift, recipes, system, inspection: detail };
+const TABS = ["live", "review", "history", "calibration", "drift", "recipes", "system"];
+const THEME = "hizumi.theme";
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const head = document.getElementById("head");
+const main = document.getElementById("main");
+
+/** What every view is given: the station's state, its events, and a voice for screen readers. */
+const station = {
+  system: null,
+  isOpen: false,
+  alarms: 0,
+  listeners: new Map(),
+  on(name, heard) {
+    if (!this.listeners.has(name)) this.listeners.set(name, new Set());
+    this.listeners.get(name).add(heard);
+    return () => this.listeners.get(name).delete(heard);
+  },
+  tell(name, data) {
+    for (const heard of this.listeners.get(name) ?? []) heard(data);
+  },
+  recipe(name) {
+    return this.system.recipes.find((each) => each.name === name);
+  },
+  may(role) {
+    const roles = ["read", "review", "admin"];
+    return roles.indexOf(this.system.role) >= roles.indexOf(role);
+  },
+  async refresh() {
+    this.system = await get("/system");
+  },
+  say(text) {
+    document.getElementById("spoken").textContent = text;
+  },
+};
+
+let view = { element: h("div") };
+
+function open() {
+  const [name, argument] = location.hash.slice(2).split(/[/?]/);
+  const known = name in VIEWS ? name : "live";
+  view.close?.();
+  view = VIEWS[known](station, argument ?? "");
+  fill(main, view.element);
+  main.className = known;
+  document.title = `${t(`tab.${known}`)} – ${station.system.station} – hizumi`;
+  drawHead(known);
+}
+
+function drawHead(current) {
+  const tabs = TABS.map((name) =>
+    h("a", { href: `#/${name}`, "aria-current": name === current && "page" }, t(`tab.${name}`),
+      name === "drift" && station.alarms > 0 && h("span", { class: "count" }, String(station.alarms))));
+  const other = language === "en" ? "ja" : "en";
+  fill(head,
+    h("button", { class: "skip", onclick: () => main.focus() }, t("head.skip")),
+    h("div", { class: "brand" }, brandmark(), h("b", {}, "hizumi"), h("span", {}, station.system.station)),
+    h("nav", { "aria-label": t("head.views") }, tabs),
+    h("div", { class: "tools" },
+      h("span", { id: "link", role: "status" }),
+      h("button", { class: "quiet", lang: other, onclick: () => change(other) }, LANGUAGES[other]),
+      h("button", { class: "quiet icon", "aria-label": t("head.theme"), title: t("head.theme"), onclick: turnLight }, lightmark())));
+  drawLink();
+}
+
+function drawLink() {
+  const link = document.getElementById("link");
+  if (link === null) return;
+  link.className = station.isOpen ? "open" : "lost";
+  link.textContent = station.isOpen ? t("link.open") : t("link.lost");
+}
+
+async function change(chosen) {
+  await speak(chosen, { remember: true });
+  open();
+}
+
+function turnLight() {
+  const chosen = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  localStorage.setItem(THEME, chosen);
+  light();
+}
+
+function light() {
+  document.documentElement.dataset.theme = localStorage.getItem(THEME) ?? (dark.matches ? "dark" : "light");
+}
+
+const brandmark = () =>
+  svg("svg", { viewBox: "0 0 32 32", "aria-hidden": "true" },
+    svg("path", { d: "M3 20h7c4 0 4-11 8-11s2 11 11 11", class: "wave" }));
+
+const lightmark = () =>
+  svg("svg", { viewBox: "0 0 32 32", "aria-hidden": "true" },
+    svg("path", { d: "M16 5a11 11 0 1 0 0 22z" }), svg("circle", { cx: 16, cy: 16, r: 11, class: "rim" }));
+
+function pressed(event) {
+  const typing = event.target.closest?.("input:not([type=range], [type=checkbox]), textarea, select");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const act = view.keys?.[event.key];
+  // Space and Enter belong to the control that has the focus.
+  if (!act || ((event.key === " " || event.key === "Enter") && event.target.closest?.("button, a, input"))) return;
+  event.preventDefault();
+  act();
+}
+
+async function countAlarms() {
+  const asked = station.system.recipes.map(({ name }) => get("/drift", { recipe: name }).catch(() => ({ alarms: [] })));
+  const open = (await Promise.all(asked)).flatMap(({ alarms }) => alarms).filter((alarm) => !alarm.acknowledged);
+  if (open.length > station.alarms) station.say(t("drift.alarm"));
+  station.alarms = open.length;
+  drawHead(main.className);
+}
+
+light();
+dark.addEventListener("change", light);
+addEventListener("hashchange", open);
+addEventListener("keydown", pressed);
+await Promise.all([speakFirst(), station.refresh()]);
+open();
+station.on("drift", countAlarms);
+countAlarms();
+listen(
+  (name, data) => station.tell(name, data),
+  (isOpen) => {
+    if (isOpen === station.isOpen) return;
+    station.isOpen = isOpen;
+    drawLink();
+    station.tell("link", isOpen);
+  },
+);

@@ -1,0 +1,41 @@
+// Questions to the station. Whoever is no longer signed in is asked again by the station itself.
+
+export class Refused extends Error {
+  constructor(status, reason) {
+    super(reason);
+    this.status = status;
+  }
+}
+
+/** The JSON at a path; `query` values that are empty are left out. */
+export async function get(path, query = {}, signal = undefined) {
+  const asked = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const search = new URLSearchParams(asked).toString();
+  return (await answered(fetch(search ? `${path}?${search}` : path, { signal }))).json();
+}
+
+export async function post(path, body, signal = undefined) {
+  const headers = { "Content-Type": "application/json" };
+  return (await answered(fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal }))).json();
+}
+
+/** A picture as an address to be released after use, with the size it was taken at. */
+export async function picture(path, signal = undefined) {
+  const answer = await answered(fetch(path, { signal }));
+  const [width, height] = (answer.headers.get("Picture-Size") ?? "").split("x").map(Number);
+  return { url: URL.createObjectURL(await answer.blob()), width, height };
+}
+
+export const pictureOf = (id, longest) => `/inspections/${id}/picture?longest=${longest}`;
+export const mapOf = (id) => `/inspections/${id}/map`;
+export const normalOf = (id) => `/inspections/${id}/normal`;
+
+async function answered(request) {
+  const answer = await request;
+  if (answer.status === 401) location.reload();
+  if (!answer.ok) {
+    const problem = await answer.json().catch(() => ({}));
+    throw new Refused(answer.status, problem.error ?? `${answer.status} ${answer.statusText}`);
+  }
+  return answer;
+}

@@ -1,0 +1,45 @@
+// What a verdict rests on: the score beside its limit, the terms it is made of, and what else is known of the picture.
+
+import { h } from "./dom.js";
+import { clock, day, number, score, t } from "./words.js";
+
+const SHORT = 5; // terms shown; the largest first
+
+/** The score as a bar on which the threshold is marked. */
+export function limit(entry) {
+  if (entry.score === null || entry.threshold === null) return null;
+  const whole = 1.6 * Math.max(Math.abs(entry.threshold), 1e-12);
+  const share = (value) => `${Math.max(0, Math.min(100, (100 * value) / whole))}%`;
+  return h("div", { class: "limit" },
+    h("p", {}, h("span", {}, t("facts.score")), h("b", {}, score(entry.score)), h("span", {}, t("facts.threshold")), h("b", {}, score(entry.threshold))),
+    h("div", { class: `bar ${entry.anomalous ? "over" : ""}`, "aria-hidden": "true" },
+      h("span", { style: { width: share(entry.score) } }), h("i", { style: { left: share(entry.threshold) } })));
+}
+
+/** The score and its terms; terms are sized by their share of the sum. */
+export function terms(entry) {
+  const known = Object.entries(entry.terms).filter(([, value]) => value !== null).sort(([, a], [, b]) => b - a);
+  const sum = known.reduce((total, [, value]) => total + Math.abs(value), 0) || 1;
+  const rows = known.slice(0, SHORT).map(([name, value]) =>
+    h("li", {}, h("span", { lang: "en" }, name), h("span", { class: "track", "aria-hidden": "true" },
+      h("span", { style: { width: `${(100 * Math.abs(value)) / sum}%` } })), h("b", {}, score(value))));
+  return [limit(entry), known.length > 1 && h("ul", { class: "terms", "aria-label": t("facts.terms") }, rows)];
+}
+
+/** What else is known, as a list of names and values. */
+export function facts(entry, { all = false } = {}) {
+  const rows = [
+    ["name", entry.name],
+    ["time", all ? day(entry.inspected_at) : clock(entry.inspected_at)],
+    ["recipe", entry.recipe],
+    ["part", entry.part],
+    ["view", entry.view],
+    ["regions", entry.boxes.length ? number(entry.boxes.length) : ""],
+    ["notes", entry.notes.join("; ")],
+  ];
+  if (all) rows.push(["source", entry.source], ["latency", t("facts.milliseconds", { count: number(entry.latency_ms) })],
+    ["rule", entry.rule], ["sampled", entry.sampled ? t("facts.yes") : ""],
+    ["picture", entry.picture_sha256.slice(0, 16)], ["bundle", entry.bundle_sha256.slice(0, 16)]);
+  return h("dl", { class: "facts" }, rows.filter(([, value]) => value).map(([name, value]) =>
+    [h("dt", {}, t(`facts.${name}`)), h("dd", { title: value }, value)]));
+}

@@ -1,0 +1,74 @@
+// Whether lamp, lens or parts have changed: a chart of each measure with its limits, and the alarms with who saw to them.
+
+import { get, post } from "../js/api.js";
+import { fill, h } from "../js/dom.js";
+import { control } from "../js/control_chart.js";
+import { alarmWords, title } from "../js/drift_words.js";
+import { recipeChoice } from "../js/recipe_choice.js";
+import { shape } from "../js/verdict.js";
+import { day, number, t } from "../js/words.js";
+
+const EVERY_MS = 10_000; // how often charts are asked for anew
+const FIRST = "ewma"; // of each measure's charts the one that shows most in one look
+
+export function drift(station) {
+  const recipe = recipeChoice(station, ask);
+  const words = h("p", { class: "hint", role: "status" }), alarms = h("div", { class: "alarms" }), charts = h("div", { class: "charts" });
+  const measures = h("div", { class: "measures", role: "group", "aria-label": t("drift.measures") });
+  const element = h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, t("tab.drift")), recipe.element), words, alarms, measures, charts);
+  const end = new AbortController();
+  let chosen = "", drawn = [], noting = false;
+
+  async function ask() {
+    try {
+      draw(await get("/drift", { recipe: recipe.name }, end.signal));
+    } catch (error) {
+      if (error.name !== "AbortError") fill(charts, h("p", { class: "problem", role: "alert" }, error.message));
+    }
+  }
+
+  function draw(state) {
+    words.textContent = state.words;
+    words.lang = "en";
+    if (!noting) fill(alarms, [...state.alarms].reverse().map(alarm));
+    const names = [...new Set(state.charts.map(measureOf))];
+    const alarmed = new Set(state.charts.filter((chart) => chart.points.at(-1)?.alarmed).map(measureOf));
+    fill(measures, state.charts.length > 0 && ["", ...names].map((name) => h("button", { class: "quiet", "aria-pressed": String(name === chosen), onclick: () => { chosen = name; draw(state); } },
+      alarmed.has(name) && shape("anomalous"), name ? title(name) : t("drift.overview"))));
+    drawn.forEach((each) => each.close());
+    drawn = state.charts.filter((chart) => (chosen ? measureOf(chart) === chosen : isOverview(chart, state.charts))).map((chart) => control(chart, { heading: chosen === "" }));
+    fill(charts, drawn.length ? drawn.map((each) => each.element) : h("p", { class: "hint" }, t("drift.no_charts")));
+  }
+
+  function alarm(each) {
+    const note = h("input", { type: "text", maxlength: 2000, placeholder: t("drift.note"), "aria-label": t("drift.note"), onfocus: () => { noting = true; }, onblur: () => { noting = false; } });
+    const seen = each.acknowledged;
+    return h("article", { class: `card alarm ${seen ? "" : "anomalous"}` },
+      h("h2", {}, shape(seen ? "good" : "anomalous"), seen ? t("drift.seen") : t("drift.alarm")),
+      h("p", {}, alarmWords(each)),
+      h("p", { class: "hint" }, t("drift.when", { raised: day(each.raised_at), since: day(each.since), count: number(each.pictures) })),
+      seen ? h("p", { class: "hint" }, `${seen.who}, ${day(seen.at)}${seen.note ? `: ${seen.note}` : ""}`)
+        : station.may("review") && h("form", { class: "row", onsubmit: (event) => { event.preventDefault(); acknowledge(each.id, note.value); } }, note, h("button", { class: "main" }, t("drift.acknowledge"))));
+  }
+
+  async function acknowledge(id, note) {
+    try {
+      await post("/drift/acknowledge", { alarm_id: id, note, recipe: recipe.name });
+    } catch (error) {
+      station.say(error.message);
+    }
+    noting = false;
+    station.tell("drift", {});
+  }
+
+  ask();
+  const asking = setInterval(ask, EVERY_MS);
+  const off = station.on("drift", ask);
+  return { element, close() { off(); clearInterval(asking); drawn.forEach((each) => each.close()); end.abort(); } };
+}
+
+const measureOf = ({ name }) => name.split(".")[0];
+const kindOf = ({ name }) => name.split(".")[1];
+
+/** In the overview each measure has one chart: the moving average, or where it has none the only one. */
+const isOverview = (chart, all) => kindOf(chart) === FIRST || !all.some((other) => measureOf(other) === measureOf(chart) && kindOf(other) === FIRST);

@@ -1,0 +1,75 @@
+// What was inspected, newest first, by what is asked for.
+
+import { get } from "../js/api.js";
+import { fill, h } from "../js/dom.js";
+import { thumbnail } from "../js/thumbnails.js";
+import { badge, verdictOf } from "../js/verdict.js";
+import { day, number, score, t } from "../js/words.js";
+
+const ASKED = 50;
+const PATIENCE_MS = 300; // after the last letter
+
+export function history(station) {
+  const rows = h("tbody", {});
+  const words = h("p", { class: "hint", role: "status" });
+  const more = h("button", { hidden: true, onclick: () => ask(next) }, t("history.more"));
+  const filters = fields(station, () => { clearTimeout(waiting); waiting = setTimeout(() => ask(), PATIENCE_MS); });
+  const element = h("div", { class: "wide" }, h("h1", {}, t("tab.history")), filters.element, words,
+    h("div", { class: "table", tabindex: "0", role: "region", "aria-label": t("tab.history") }, h("table", {}, header(), rows)), more);
+  let next = null, waiting = 0, question = new AbortController();
+
+  async function ask(before = null) {
+    question.abort();
+    question = new AbortController();
+    try {
+      const page = await get("/inspections", { ...filters.values(), limit: ASKED, before }, question.signal);
+      const drawn = page.inspections.map((entry) => row(entry, page.reviews[entry.id]));
+      if (before) rows.append(...drawn);
+      else fill(rows, drawn);
+      next = page.next;
+      more.hidden = next === null;
+      words.textContent = rows.children.length ? t("history.shown", { count: number(rows.children.length) }) : t("history.none");
+    } catch (error) {
+      if (error.name !== "AbortError") words.textContent = error.message;
+    }
+  }
+
+  ask();
+  return { element, close: () => { clearTimeout(waiting); question.abort(); } };
+}
+
+function fields(station, changed) {
+  const choice = (name, values) => h("label", {}, h("span", {}, t(`history.${name}`)),
+    h("select", { name, onchange: changed }, h("option", { value: "" }, t("history.all")), values.map(([value, word]) => h("option", { value }, word))));
+  const input = (name, type) => h("label", {}, h("span", {}, t(`history.${name}`)), h("input", { name, type, oninput: changed, maxlength: 200 }));
+  const element = h("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
+    choice("verdict", ["normal", "anomalous", "unjudged"].map((kind) => [kind, t(`verdict.${kind}`)])),
+    choice("reviewed", [["true", t("history.reviewed_yes")], ["false", t("history.reviewed_no")]]),
+    choice("recipe", station.system.recipes.map(({ name }) => [name, name])),
+    input("since", "datetime-local"), input("until", "datetime-local"), input("text", "search"));
+  return {
+    element,
+    values() {
+      const values = Object.fromEntries(new FormData(element));
+      // What is typed is the reader's own time; the station counts in UTC.
+      for (const name of ["since", "until"]) if (values[name]) values[name] = new Date(values[name]).toISOString();
+      return values;
+    },
+  };
+}
+
+const COLUMNS = ["picture", "time", "verdict", "review", "name", "recipe", "part", "score", "p"];
+
+const header = () => h("thead", {}, h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col", class: name }, t(`history.${name}`)))));
+
+function row(entry, review) {
+  const { image, show } = thumbnail();
+  show(entry.id);
+  return h("tr", { onclick: () => { location.hash = `#/inspection/${entry.id}`; } },
+    h("td", { class: "picture" }, image),
+    h("td", {}, h("a", { href: `#/inspection/${entry.id}` }, day(entry.inspected_at))),
+    h("td", {}, badge(verdictOf(entry))),
+    h("td", {}, review?.label ? badge(review.label, [t(`label.${review.label}`), review.kind].filter(Boolean).join(": ")) : "–"),
+    h("td", { class: "name" }, entry.name), h("td", {}, entry.recipe), h("td", { class: "name" }, entry.part),
+    h("td", { class: "figure" }, score(entry.score)), h("td", { class: "figure" }, score(entry.p_value)));
+}

@@ -1,0 +1,111 @@
+// What a person should look at next, in the station's order, answered from the keyboard.
+
+import { get } from "../js/api.js";
+import { fill, h } from "../js/dom.js";
+import { drawing, framesOf } from "../js/drawing.js";
+import { facts, terms } from "../js/facts.js";
+import { layers } from "../js/layers.js";
+import { reviewing } from "../js/reviewing.js";
+import { badge, verdictOf } from "../js/verdict.js";
+import { either, number, t, unusual } from "../js/words.js";
+
+const LONGEST = 1600;
+const ASKED = 50;
+const KEYS = ["g", "d", "u", "1–9", "z", "← →", "r", "⌫", "m"];
+
+export function review(station) {
+  const picture = layers({ longest: LONGEST });
+  const board = drawing(picture.element);
+  const words = reviewing(station, { after: said, regions: () => board.regions.map(rounded), notes: true });
+  const why = h("div", { class: "why" });
+  const left = h("p", { class: "left", role: "status" });
+  const opacity = h("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": t("live.opacity"), oninput: laid });
+  const tools = h("div", { class: "tools" },
+    h("label", { class: "slider" }, h("span", {}, t("live.map")), opacity),
+    h("button", { class: "quiet", onclick: found }, t("review.frames"), h("kbd", {}, "r")),
+    h("button", { class: "quiet", onclick: () => board.removeLast() }, t("review.remove"), h("kbd", {}, "⌫")),
+    h("span", { class: "hint" }, t("review.draw")));
+  const stage = h("section", { class: "stage", "aria-label": t("live.picture") }, picture.element, tools);
+  const undo = h("button", { class: "quiet", onclick: back }, t("review.undo"), h("kbd", {}, "z"));
+  const element = h("div", { class: "review-grid" }, stage,
+    h("section", { class: "panel", "aria-label": t("review.word") }, left, words.element, undo, why, keys()));
+  const end = new AbortController();
+  let items = [], place = 0, showing = Promise.resolve();
+
+  function laid() {
+    picture.opacity(opacity.value / 100);
+  }
+
+  function found() {
+    const item = items[place];
+    if (item) board.use(framesOf(item.inspection));
+  }
+
+  async function begin() {
+    const queue = await get("/reviews/queue", { limit: ASKED }, end.signal);
+    items = queue.items;
+    place = 0;
+    await show();
+  }
+
+  async function show() {
+    const item = items[place];
+    left.textContent = item ? t("review.left", { place: number(place + 1), count: number(items.length) }) : "";
+    element.classList.toggle("empty", !item);
+    words.of(item?.inspection ?? null);
+    if (!item) {
+      fill(why, h("h1", {}, t("review.empty")), h("p", {}, t("review.empty_why")));
+      return;
+    }
+    const entry = item.inspection;
+    fill(why, h("h1", {}, badge(verdictOf(entry))), h("p", {}, unusual(entry.p_value, station.recipe(entry.recipe)?.held_out_images)),
+      h("ul", { class: "reasons", "aria-label": t("review.why") }, item.reasons.map((reason) => h("li", {}, either(`reason.${reason}`, reason)))),
+      terms(entry), facts(entry));
+    board.begin(null);
+    showing = picture.show(entry, end.signal);
+    await showing;
+    if (items[place] !== item) return;
+    board.begin(picture.shown);
+    if (entry.map_peak !== null) await picture.showMap(end.signal);
+  }
+
+  function said(record) {
+    if (record.label === null) {
+      place = Math.max(0, items.findIndex((item) => item.inspection.id === record.inspection_id));
+      show();
+    } else if (place + 1 < items.length) {
+      place += 1;
+      show();
+    } else {
+      begin();
+    }
+  }
+
+  function back() {
+    words.undo();
+  }
+
+  function step(by) {
+    const next = place + by;
+    if (next < 0 || next >= items.length) return;
+    place = next;
+    show();
+  }
+
+  laid();
+  begin().catch((error) => fill(why, h("p", { class: "problem", role: "alert" }, error.message)));
+  return {
+    element,
+    close: () => end.abort(),
+    keys: {
+      ...words.keys, z: back, r: found, Backspace: () => board.removeLast(), Delete: () => board.removeLast(),
+      ArrowRight: () => step(1), ArrowLeft: () => step(-1),
+      m: () => { opacity.value = opacity.value > 0 ? 0 : 50; laid(); },
+    },
+  };
+}
+
+const rounded = (region) => region.map((corner) => corner.map((value) => Math.round(value * 10) / 10));
+
+const keys = () => h("dl", { class: "keys", "aria-label": t("review.keys") },
+  KEYS.map((key, index) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, t(`review.key_${index}`))]));

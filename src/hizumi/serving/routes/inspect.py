@@ -1,0 +1,94 @@
+"""`POST /inspect`: pictures in, verdicts out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from tempfile import SpooledTemporaryFile
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.responses import JSONResponse, Response
+
+from hizumi.serving.context import Context, of
+from hizumi.serving.schemas import Inspections
+from hizumi.station.entry_record import entry_record
+from hizumi.station.sources.source import Arrival
+
+IN_MEMORY = 2**20  # bytes of a body
+
+router = APIRouter()
+
+CONTENT = {
+    "requestBody": {
+        "required": True,
+        "description": "One picture as it is, or any number of files in a multipart form, under any field names.",
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "image/png": {"schema": {"type": "string", "format": "binary"}},
+            "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
+            "image/tiff": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"pictures": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            },
+        },
+    }
+}
+
+
+@router.post("/inspect", response_model=Inspections, openapi_extra=CONTENT, summary="Judge one or many pictures")
+async def inspect(
+    request: Request,
+    recipe: Annotated[str | None, Query(max_length=64, description="Which recipe judges; or the only one.")] = None,
+    part: Annotated[str, Query(max_length=200, description="The part's code, which may choose the recipe.")] = "",
+    view: Annotated[str, Query(max_length=64, description="Which of a part's pictures this is.")] = "",
+    name: Annotated[str, Query(max_length=200, description="What a single picture is called in the log.")] = "picture",
+) -> Response:
+    """Each picture's verdict, in order. One that cannot be read has `anomalous` null, and a reason."""
+    context = of(request)
+    context.station.recipe(recipe, part)  # before the body is read
+    context.station.refuse_where_busy()
+    arrivals = [
+        Arrival(name=called, content=content, source="http", part=part, view=view, recipe=recipe)
+        async for called, content in _pictures(request, context, name)
+    ]
+    context.station.refuse_where_busy(len(arrivals))
+    kept = await asyncio.gather(*(context.station.inspect(arrival) for arrival in arrivals))
+    # Written as it is: to check it against the schema again takes as long as everything else here.
+    return JSONResponse({"inspections": [{**entry_record(item.entry), "kept": item.is_kept} for item in kept]})
+
+
+async def _pictures(request: Request, context: Context, name: str) -> AsyncIterator[tuple[str, bytes]]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        content = await _spooled(request)
+        if not content:
+            raise HTTPException(400, "the body is empty; send a picture, or a multipart form with pictures")
+        yield name, content
+        return
+    limit = context.limits.pictures
+    try:
+        form = await request.form(max_files=limit, max_fields=limit)
+    except MultiPartException as error:
+        raise HTTPException(400, f"the form cannot be read: {error.message}") from error
+    try:
+        files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+        if not files:
+            raise HTTPException(400, "the form holds no file; send pictures as files")
+        for file in files:
+            yield file.filename or name, await file.read()
+    finally:
+        await form.close()
+
+
+async def _spooled(request: Request) -> bytes:
+    # On the disk until it is complete: who sends too much, or for ever, takes no memory.
+    with SpooledTemporaryFile(IN_MEMORY) as file:
+        async for chunk in request.stream():
+            file.write(chunk)
+        file.seek(0)
+        return file.read()

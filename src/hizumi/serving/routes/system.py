@@ -1,0 +1,101 @@
+"""How the station does: health, metrics, recipes, and events as they happen."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import StreamingResponse
+
+from hizumi.serving.context import Context, must_be, of
+from hizumi.serving.guard import caller_of, refusal
+from hizumi.serving.routes.recipes import recipe_record
+from hizumi.serving.schemas import Health, Readiness, SystemState
+from hizumi.version import __version__
+
+LISTENERS = 64
+SILENCE_SECONDS = 15.0  # after which a listener is told that the connection still holds
+
+router = APIRouter()
+
+
+@router.get("/health", summary="Whether the service answers")
+async def health() -> Health:
+    """Always, as long as it runs."""
+    return Health(version=__version__)
+
+
+@router.get("/ready", responses={503: {"model": Readiness}}, summary="Whether pictures are taken now")
+def ready(request: Request, response: Response) -> Readiness:
+    """Status 503 while the station closes, or as many pictures wait as it takes."""
+    state = _readiness(of(request))
+    response.status_code = 200 if state.ready else 503
+    return state
+
+
+@router.get("/system", summary="The station's state, and who you are to it")
+def system(request: Request) -> SystemState:
+    """What a page needs to begin with."""
+    context, caller = of(request), caller_of(request.scope)
+    return SystemState(
+        station=context.station.settings.name,
+        version=__version__,
+        you=caller.name,
+        role=caller.role,
+        readiness=_readiness(context),
+        recipes=[recipe_record(recipe) for recipe in context.station.recipes.values()],
+    )
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    summary="Counters for Prometheus",
+)
+def metrics(request: Request) -> Response:
+    """Verdicts, latency, queue, p-values, and what could not be kept."""
+    return Response(of(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.get(
+    "/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    summary="What happens, as it happens",
+)
+async def events(request: Request) -> Response:
+    """Server-sent events: `inspection`, `review`, `calibration`, `drift`; the data are JSON."""
+    must_be(request, "read")
+    station = of(request).station
+    if len(station.events) >= LISTENERS:
+        return refusal(503, f"{LISTENERS} listen already", {"Retry-After": "60"})
+    return StreamingResponse(_told(of(request)), media_type="text/event-stream")
+
+
+async def _told(context: Context) -> AsyncIterator[str]:
+    with context.station.events.heard() as queue:
+        yield ": the station is listening\n\n"
+        while True:
+            try:
+                event = await asyncio.wait_for(queue.get(), SILENCE_SECONDS)
+            except TimeoutError:
+                yield ":\n\n"
+                continue
+            if event is None:
+                return
+            yield f"event: {event.name}\ndata: {json.dumps(event.data)}\n\n"
+
+
+def _readiness(context: Context) -> Readiness:
+    station = context.station
+    return Readiness(
+        ready=not station.is_closing and station.in_flight < station.settings.waiting,
+        in_flight=station.in_flight,
+        waiting_limit=station.settings.waiting,
+        entries_not_kept=station.losses.entries,
+        pictures_not_kept=station.losses.pictures,
+        reason=station.losses.reason,
+        deliveries=station.log.backlog(),
+        sources={source.name: source.trouble for source in station.sources},
+    )

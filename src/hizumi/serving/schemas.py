@@ -1,0 +1,189 @@
+"""What the service takes and gives, as its OpenAPI document describes it."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Text = Annotated[str, StringConstraints(max_length=2000)]
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+RecipeName = Annotated[str, StringConstraints(max_length=64)]
+LARGEST_COORDINATE = 1_000_000
+
+
+class Problem(BaseModel):
+    """Why a request was not done."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"error": "there is no recipe 'nuts'; there are bolts"}})
+
+    error: str
+
+
+class RegionBox(BaseModel):
+    """The frame around one region over the pixel threshold, in pixels of the picture."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    area: int
+    peak: float | None
+
+
+class InspectionRecord(BaseModel):
+    """One inspected picture. `anomalous` is null where it could not be judged, and `reason` says why."""
+
+    id: str
+    inspected_at: datetime
+    station: str
+    recipe: str
+    source: str
+    part: str
+    view: str
+    name: str
+    picture_sha256: str
+    bundle_sha256: str
+    anomalous: bool | None
+    reason: str
+    score: float | None
+    p_value: float | None
+    threshold: float | None
+    rule: str
+    terms: dict[str, float | None]
+    boxes: list[RegionBox]
+    notes: list[str]
+    latency_ms: float
+    map_key: str | None
+    normal_key: str | None
+    map_peak: float | None
+    sampled: bool
+    pruned_at: datetime | None
+
+
+class Inspected(InspectionRecord):
+    """An inspection as it is answered; `kept` is false where the log could not take it."""
+
+    kept: bool
+
+
+class Inspections(BaseModel):
+    """The answer to one request, in the order of its pictures."""
+
+    inspections: list[Inspected]
+
+
+class Counts(BaseModel):
+    """Inspections by their verdict."""
+
+    normal: int
+    anomalous: int
+    unjudged: int
+
+
+class ReviewRecord(BaseModel):
+    """A person's word on an inspection; label null took earlier words back."""
+
+    inspection_id: str
+    label: Literal["good", "defect", "unsure"] | None
+    who: str
+    kind: str
+    note: str
+    regions: list[list[tuple[float, float]]] | None
+    made_at: datetime
+
+
+class InspectionPage(BaseModel):
+    """Some inspections, newest first, each with the review that counts; `next` leads to the page after."""
+
+    inspections: list[InspectionRecord]
+    reviews: dict[str, ReviewRecord]
+    next: str | None
+
+
+class InspectionDetail(BaseModel):
+    """One inspection, and all that was said of it, the newest last."""
+
+    inspection: InspectionRecord
+    reviews: list[ReviewRecord]
+
+
+Coordinate = Annotated[float, Field(ge=-LARGEST_COORDINATE, le=LARGEST_COORDINATE, allow_inf_nan=False)]
+Corner = tuple[Coordinate, Coordinate]
+Polygon = Annotated[list[Corner], Field(min_length=3, max_length=1000)]
+
+
+class NewReview(BaseModel):
+    """A word on an inspection; label null takes earlier words back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    inspection_id: Id
+    label: Literal["good", "defect", "unsure"] | None
+    kind: Annotated[str, StringConstraints(max_length=100)] = ""
+    note: Text = ""
+    regions: (
+        Annotated[list[Annotated[list[Corner], Field(min_length=3, max_length=1000)]], Field(max_length=100)] | None
+    ) = None
+    who: Annotated[str, StringConstraints(max_length=100)] = ""
+
+
+class RecipeRecord(BaseModel):
+    """A recipe and what it judges by."""
+
+    name: str
+    bundle_sha256: str
+    detector: str
+    parts: list[str]
+    views: list[str]
+    threshold: float
+    rule: str
+    false_alarm_rate: float
+    promise: str
+    held_out_images: int
+
+
+class Health(BaseModel):
+    """That the service answers."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class Readiness(BaseModel):
+    """Whether pictures are taken now, and what could not be kept since the start."""
+
+    ready: bool
+    in_flight: int
+    waiting_limit: int
+    entries_not_kept: int
+    pictures_not_kept: int
+    reason: str
+    deliveries: dict[str, tuple[int, int]]
+    sources: dict[str, str]
+
+
+class SystemState(BaseModel):
+    """What the station is and how it does."""
+
+    station: str
+    version: str
+    you: str
+    role: Literal["read", "review", "admin"]
+    readiness: Readiness
+    recipes: list[RecipeRecord]
+
+
+class QueuedInspection(BaseModel):
+    """An inspection that waits for a person, and what speaks for looking at it, the most first."""
+
+    inspection: InspectionRecord
+    reasons: list[Literal["sampled", "unjudged", "doubt", "disagreement", "novelty"]]
+    doubt: float
+    disagreement: float
+    novelty: float
+
+
+class ReviewQueue(BaseModel):
+    """What is to be reviewed next, the first first."""
+
+    items: list[QueuedInspection]

@@ -1,0 +1,108 @@
+"""The service on a socket: it starts, and ends without losing what it was sent."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import FrameType
+from typing import Any, final
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from hizumi.errors import UsageError
+from hizumi.serving.access import Access
+from hizumi.serving.app import make_app
+from hizumi.serving.guard import Limits
+from hizumi.station.station import Station
+from hizumi.storage.files import printable
+
+HEAD_BYTES = 16 * 2**10  # of a request line and its headers
+HEAD_SECONDS = 10.0  # for them to come
+LAST_CALL_SECONDS = 0.5  # after SIGTERM, in which what was sent before it is still taken
+FINISHING_SECONDS = 30.0
+BACKLOG = 2048  # connections that wait to be taken
+
+
+class _Protocol(H11Protocol):
+    """Closes connections on which the head of a request is not complete in time, the first or a later one."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._patience = self._with_patience()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE or not self.conn.trailing_data[0]:
+            self._patience.cancel()
+        elif self._patience.cancelled():  # a later request has begun
+            self._patience = self._with_patience()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._patience.cancel()
+        super().connection_lost(exc)
+
+    def _with_patience(self) -> asyncio.TimerHandle:
+        return self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+
+@final
+class Server(uvicorn.Server):
+    """Ends in steps: what had been sent is taken, then no more, then what waits is finished."""
+
+    def __init__(self, config: uvicorn.Config, station: Station) -> None:
+        super().__init__(config)
+        self._station = station
+        self._loop = asyncio.get_running_loop()
+        self._ending: Future[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; a second signal ends at once."""
+        if self._ending is not None:
+            super().handle_exit(sig, frame)
+            self.force_exit = True
+            return
+        # The handler runs between two instructions, in the thread of the loop, which may be asleep.
+        self._ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+
+    async def _end(self) -> None:
+        # Clients that connected before the signal have their requests read and answered. Stock servers close such
+        # connections unread.
+        await asyncio.sleep(LAST_CALL_SECONDS)
+        await self._station.close()
+        self.should_exit = True
+
+
+async def serve(
+    station: Station, *, host: str, port: int, access: Access, limits: Limits, say: Callable[[str], None]
+) -> None:
+    """Answer requests until SIGTERM or Ctrl-C; `say` is told the address. Raises UsageError where it is taken."""
+    station.start()
+    listener = _listening(host, port)
+    say(f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}")
+    config = uvicorn.Config(
+        make_app(station, access, limits),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        timeout_graceful_shutdown=int(FINISHING_SECONDS),
+    )
+    await Server(config, station).serve([listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"cannot listen on {printable(host)}, port {port}: {reason}; choose another (--port)"
+        ) from error

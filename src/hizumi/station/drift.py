@@ -1,0 +1,82 @@
+"""The watches over what recipes see, which survive restarts and changes of the threshold."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import final
+
+from hizumi.data.appearance import Look
+from hizumi.errors import BundleError, UsageError
+from hizumi.inspection.verdicts import InspectorBase
+from hizumi.monitoring import Baseline, DriftAlarm, DriftWatch, WatchSettings
+from hizumi.station.entry import Entry
+from hizumi.station.log import Log
+from hizumi.station.recipe import Recipe
+
+STATE = "drift watch of {}"
+KEPT_AFTER = 200  # pictures, and at the end; a crash loses what the watch learned from those since
+
+
+@final
+class Drift:
+    """One watch for each recipe. Used from one event loop, but for `keep`."""
+
+    def __init__(self, log: Log, recipes: Mapping[str, Recipe], settings: WatchSettings, *, learns_here: bool) -> None:
+        self._log = log
+        self._recipes = recipes
+        self._settings = settings
+        self._learns_here = learns_here
+        self._fits = {name: fit_of(recipe.judge.inspector) for name, recipe in recipes.items()}
+        self._watches = {name: self._watch(name) for name in recipes}
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """Names of those watched."""
+        return tuple(self._watches)
+
+    def watch(self, recipe: str) -> DriftWatch:
+        """The watch of a recipe; it is another one once another detector is loaded."""
+        fit = fit_of(self._recipes[recipe].judge.inspector)
+        if fit != self._fits[recipe]:
+            self._fits[recipe] = fit
+            self._watches[recipe] = self._new(recipe)
+        return self._watches[recipe]
+
+    def observe(self, entry: Entry, look: Look | None) -> tuple[DriftAlarm, ...]:
+        """Take in one inspection; gives the alarm that it raises."""
+        if entry.recipe not in self._recipes:
+            return ()
+        return self.watch(entry.recipe).observe(entry.inspected_at, entry.score, entry.p_value, look)
+
+    def is_to_be_kept(self, recipe: str) -> bool:
+        """Whether enough has been seen since the watch was last kept."""
+        return recipe in self._recipes and self._watches[recipe].pictures % KEPT_AFTER == 0
+
+    def keep(self, recipe: str) -> None:
+        """Write the watch of a recipe into the log; raises LogError."""
+        state = {"fit": self._fits[recipe], "watch": self._watches[recipe].to_dict()}
+        self._log.keep_state(STATE.format(recipe), state)
+
+    def _new(self, recipe: str) -> DriftWatch:
+        inspector = self._recipes[recipe].judge.inspector
+        known = Baseline.of(inspector.calibration_, inspector.preprocessing_.appearance)
+        baseline = Baseline() if self._learns_here else known
+        return DriftWatch(baseline, self._settings)
+
+    def _watch(self, recipe: str) -> DriftWatch:
+        """As it was at the last stop, where the detector and the settings are the same."""
+        kept = self._log.state(STATE.format(recipe))
+        if kept is not None and kept["fit"] == self._fits[recipe]:
+            try:
+                watch = DriftWatch.from_dict(kept["watch"])
+            except (BundleError, UsageError):
+                return self._new(recipe)
+            if watch.settings == self._settings:
+                return watch
+        return self._new(recipe)
+
+
+def fit_of(inspector: InspectorBase) -> str:
+    """What tells fits apart: SHA-256 of the record of the fit, without what recalibration wrote into it."""
+    record = {name: value for name, value in inspector.options_.items() if name != "recalibrated"}
+    return hashlib.sha256(json.dumps(record, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,124 @@
+"""A bundle at work: pictures that arrive one by one, from whoever sends them, are scored together."""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+
+from hizumi.calibration import Verdict
+from hizumi.data.appearance import Look, look_of
+from hizumi.data.decoding import decode_content
+from hizumi.data.images import Decoded
+from hizumi.data.manifest import UNLABELLED, Failure, Manifest, Record
+from hizumi.errors import DataError, UsageError
+from hizumi.inspection.scoring import Scored
+from hizumi.inspection.verdicts import InspectorBase, verdict_on
+from hizumi.station.batching import Together
+from hizumi.storage.archive import kind_of
+
+BATCH_SIZE = 16  # pictures scored in one pass; more wait no longer for each other than they would alone
+
+
+class Question(NamedTuple):
+    """A decoded picture to be judged; with `pictures` the expected one is asked for too, which takes longer."""
+
+    image: Decoded
+    name: str
+    pictures: bool = False
+
+
+@final
+class Judge:
+    """Gives verdicts by one bundle, in a thread of its own.
+
+    A score depends on its picture alone, so that company changes nothing but rounding. Bundles of tables and of film
+    are refused: a station takes single pictures.
+    """
+
+    def __init__(self, bundle: Path) -> None:
+        self.path = bundle
+        self.sha256 = hashlib.sha256(bundle.read_bytes()).hexdigest()
+        self.inspector = _loaded(bundle)
+        self._scorer = self.inspector.scorer()
+        self._together: Together[Question, Verdict | Failure] = Together(
+            self._verdicts, at_most=BATCH_SIZE, name=f"judge {bundle.name}"
+        )
+
+    def decode(self, content: bytes, name: str) -> Decoded:
+        """The pixels of a picture, missing ones filled as at the fit; raises DataError where it cannot be read."""
+        preprocessing = self.inspector.preprocessing_
+        return decode_content(content, name=name, pixel_limit=preprocessing.pixel_limit, filling=preprocessing.filling)
+
+    def submit(self, question: Question) -> "Future[Verdict | Failure]":
+        """The verdict to come."""
+        return self._together.submit(question)
+
+    def judge(self, content: bytes, name: str, *, pictures: bool = False) -> Verdict | Failure:
+        """The verdict on one picture, waited for."""
+        try:
+            return self.submit(Question(self.decode(content, name), name, pictures)).result()
+        except DataError as error:
+            return Failure.of(0, name, error)
+
+    def look(self, image: Decoded) -> Look | None:
+        """How a picture looks, inside the region of interest, for the watch; None where that cannot be said."""
+        preprocessing, pixels = self.inspector.preprocessing_, image.pixels
+        if preprocessing.still_window is None or not np.isfinite(pixels).all():
+            return None
+        if preprocessing.still_region is not None:
+            try:
+                pixels = preprocessing.still_region.look(pixels, "it").pixels
+            except DataError:
+                return None
+        return look_of(pixels, preprocessing.still_window, 0)
+
+    def close(self) -> None:
+        """Answer what waits, then end."""
+        self._together.close()
+
+    def _verdicts(self, questions: Sequence[Question]) -> list[Verdict | Failure]:
+        answers: dict[int, Verdict | Failure] = {}
+        for pictures in {question.pictures for question in questions}:
+            alike = [index for index, question in enumerate(questions) if question.pictures is pictures]
+            items = self._scorer.score(_manifest([questions[index] for index in alike]), pictures=pictures)
+            answers |= {index: self._verdict(item, questions[index]) for index, item in zip(alike, items, strict=True)}
+        return [answers[index] for index in range(len(questions))]
+
+    def _verdict(self, item: Scored | Failure, question: Question) -> Verdict | Failure:
+        if isinstance(item, Failure):
+            return item
+        verdict = verdict_on(item, self.inspector.calibration_)
+        return replace(verdict, notes=(*question.image.notes, *verdict.notes))
+
+
+def _manifest(questions: Sequence[Question]) -> Manifest:
+    arrays = np.empty(len(questions), dtype=object)
+    arrays[:] = [question.image.pixels for question in questions]
+    records = (Record(question.name, UNLABELLED, None, row=row) for row, question in enumerate(questions))
+    return Manifest(tuple(records), arrays, name="station")
+
+
+def _loaded(bundle: Path) -> InspectorBase:
+    inspector = _inspector(bundle)
+    if inspector.preprocessing_.vectors or inspector.uses_motion:
+        what = "rows of numbers" if inspector.preprocessing_.vectors else "frames with their motion"
+        raise UsageError(f"{bundle.name} judges {what}, and a station takes single pictures; give another bundle")
+    return inspector
+
+
+def _inspector(bundle: Path) -> InspectorBase:
+    match kind_of(bundle):
+        case "exported":
+            from hizumi import runtime
+
+            return runtime.load(bundle)
+        case "detector":
+            from hizumi.inspection.loaded import restore
+
+            return restore(bundle)
+        case _:
+            raise UsageError(f"{bundle.name} holds a generative model, which gives no verdicts; fit a detector")

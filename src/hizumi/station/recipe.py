@@ -1,0 +1,81 @@
+"""A recipe at work: its bundle, which can be exchanged while pictures come in."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import final
+
+from hizumi.station.judging import Judge
+from hizumi.station.log import Log
+from hizumi.station.shelf import Shelf, bundle_sha256
+from hizumi.station.station_file import RecipeSettings
+
+STATE = "bundle of {}"
+
+
+def bundle_in_use(log: Log, shelf: Shelf, settings: RecipeSettings) -> Path:
+    """The bundle that a recipe was recalibrated to, where the file in its settings is still the one it began with."""
+    kept = log.state(STATE.format(settings.name))
+    if kept is None or kept["fitted"] != bundle_sha256(settings.bundle):
+        return settings.bundle
+    return shelf.path(kept["in_use"])
+
+
+def bundle_before(log: Log, settings: RecipeSettings) -> str | None:
+    """SHA-256 of the bundle that a recipe judged by before the present one; None where there was none."""
+    kept = log.state(STATE.format(settings.name))
+    return None if kept is None else str(kept["before"])
+
+
+def use_bundle(log: Log, settings: RecipeSettings, in_use: str, before: str) -> None:
+    """Have the recipe begin with the bundle of that SHA-256 at the next start too."""
+    state = {"fitted": bundle_sha256(settings.bundle), "in_use": in_use, "before": before}
+    log.keep_state(STATE.format(settings.name), state)
+
+
+@final
+class Recipe:
+    """Judges by one bundle at a time. Used from one event loop."""
+
+    def __init__(self, settings: RecipeSettings, bundle: Path | None = None) -> None:
+        self.settings = settings
+        self._judge = Judge(bundle or settings.bundle)
+        self._pictures_with: Counter[Judge] = Counter()
+
+    @property
+    def name(self) -> str:
+        """As requests and the page name it."""
+        return self.settings.name
+
+    @property
+    def judge(self) -> Judge:
+        """What judges the pictures that arrive now."""
+        return self._judge
+
+    @contextmanager
+    def at_work(self) -> Iterator[Judge]:
+        """The judge of one picture, which stays until the picture is judged, whatever is loaded in between."""
+        judge = self._judge
+        self._pictures_with[judge] += 1
+        try:
+            yield judge
+        finally:
+            self._pictures_with[judge] -= 1
+            if judge is not self._judge:
+                self._retire(judge)
+
+    async def load(self, bundle: Path) -> None:
+        """Judge by another bundle from now on; where it cannot be used, an error, and the former one stays."""
+        former, self._judge = self._judge, await asyncio.to_thread(Judge, bundle)
+        self._retire(former)
+
+    def close(self) -> None:
+        """Answer what waits, then end."""
+        self._judge.close()
+
+    def _retire(self, judge: Judge) -> None:
+        if self._pictures_with[judge] == 0:
+            del self._pictures_with[judge]
+            judge.close()  # nothing waits, so that it ends at once

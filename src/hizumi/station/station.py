@@ -1,0 +1,295 @@
+"""The station: pictures come in, each is judged, kept and told about."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, Self, final
+
+from hizumi.calibration import Verdict
+from hizumi.data.appearance import Look
+from hizumi.data.images import Decoded
+from hizumi.data.manifest import Failure
+from hizumi.errors import BusyError, DataError, HizumiError, UsageError
+from hizumi.station.audit_sample import audit_sample, set_audit_sample
+from hizumi.station.drift import Drift
+from hizumi.station.entry import Entry
+from hizumi.station.events import Event, Events
+from hizumi.station.gallery import Gallery, overlay_of
+from hizumi.station.judging import Judge, Question
+from hizumi.station.keeping import Keeper, Kept, Losses, ToKeep
+from hizumi.station.log import AuditEvent, Log, Taken
+from hizumi.station.pictures import Pictures
+from hizumi.station.recipe import Recipe, bundle_before, bundle_in_use, use_bundle
+from hizumi.station.retention import prune
+from hizumi.station.shelf import Shelf
+from hizumi.station.sinks import sinks_from
+from hizumi.station.sources import Arrival, Source, sources_from
+from hizumi.station.station_file import StationSettings
+from hizumi.station.telling import Telling
+from hizumi.storage.files import printable
+
+LONGEST_NAME = 200  # characters kept of what a picture is called
+BUSY_SECONDS = 0.2  # between attempts of a source to hand over a picture
+LATE_VIEWS_SECONDS = 0.5
+TIDYING_SECONDS = 600.0
+
+
+@final
+class Station:
+    """Takes pictures from any number of senders at once. Used from one event loop; the work is done in threads."""
+
+    def __init__(self, settings: StationSettings, log: Log, pictures: Pictures) -> None:
+        self.settings = settings
+        self.log = log
+        self.pictures = pictures
+        self.shelf = Shelf(settings.folder / "bundles")
+        self.recipes = {
+            recipe.name: Recipe(recipe, bundle_in_use(log, self.shelf, recipe)) for recipe in settings.recipes
+        }
+        self.sources = sources_from(settings.sources, taken_for=log.taken_for, root=settings.root)
+        self.gallery = Gallery(pictures, self._judge_of)
+        self.losses = Losses()
+        self.drift = Drift(log, self.recipes, settings.drift, learns_here=settings.drift_baseline == "station")
+        sinks = sinks_from(settings.sinks, picture_of=pictures.read, root=settings.root)
+        self.telling = Telling(settings.name, log, sinks, self.drift, self.losses)
+        self.telling.expect_views(self.recipes.values())
+        self.in_flight = 0
+        self.is_closing = False
+        self._samples = {name: audit_sample(log, name) for name in self.recipes}
+        self._keeper = Keeper(log, pictures, self.telling.messages, self.losses)
+        self._told: list[Callable[[Entry], None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._delivering: asyncio.Task[None] | None = None
+        self._end = asyncio.Event()
+
+    @property
+    def events(self) -> Events:
+        """What happens, for whoever listens."""
+        return self.telling.events
+
+    @classmethod
+    def open(cls, settings: StationSettings) -> Self:
+        """With the log and the pictures where the settings say, made where they are missing."""
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        url = settings.database or f"sqlite:///{settings.folder / 'station.sqlite'}"
+        return cls(settings, Log.open(url), Pictures(settings.folder / "pictures"))
+
+    def start(self) -> None:
+        """Begin to take what the sources bring, to deliver, and to tidy up."""
+        self._tasks = [asyncio.create_task(self._take_from(source), name=source.name) for source in self.sources]
+        self._tasks += [
+            asyncio.create_task(_every(LATE_VIEWS_SECONDS, self.telling.look_for_late_views)),
+            asyncio.create_task(_every(TIDYING_SECONDS, self._tidy)),
+        ]
+        self._delivering = asyncio.create_task(self.telling.outbox.run(self._end))
+
+    def recipe(self, name: str | None, part: str = "") -> Recipe:
+        """The recipe of that name, or the one for a part code, or the only one; raises UsageError without one."""
+        if name is not None:
+            found = self.recipes.get(name)
+            if found is None:
+                raise UsageError(f"there is no recipe {printable(name)!r}; there are {', '.join(self.recipes)}")
+            return found
+        if len(self.recipes) == 1 and not part:
+            return next(iter(self.recipes.values()))
+        chosen = [recipe for recipe in self.recipes.values() if recipe.settings.is_for(part)]
+        if len(chosen) == 1:
+            return chosen[0]
+        what = f"the part {printable(part)!r}" if part else "a picture that names neither recipe nor part"
+        these = f"recipes {', '.join(recipe.name for recipe in chosen)} are" if chosen else "no recipe is"
+        raise UsageError(f"{these} for {what}; name one of {', '.join(self.recipes)}")
+
+    async def inspect(self, arrival: Arrival) -> Kept:
+        """Judge one picture, and keep it; one that cannot be judged is kept with the reason.
+
+        Raises BusyError where too many wait, and UsageError where no recipe fits.
+        """
+        recipe = self.recipe(arrival.recipe, arrival.part)
+        with self._admitted(), recipe.at_work() as judge:
+            item, look = await self._judged(arrival, recipe, judge)
+            return await self._kept(item, look)
+
+    def sample_share(self, recipe: str) -> float:
+        """The random share of inspections that has to be reviewed."""
+        return self._samples[recipe].share
+
+    def set_audit_sample(self, recipe: str, share: float, *, who: str, why: str) -> None:
+        """Draw the random share of inspections that has to be reviewed whatever their scores, from now on."""
+        self._samples[recipe] = set_audit_sample(self.log, recipe, share, who=who, why=why)
+
+    async def use(self, recipe: Recipe, bundle: Path) -> None:
+        """Judge by another bundle from now on, after the next start too; the one before is put on the shelf."""
+        before = await asyncio.to_thread(self.shelf.put, recipe.judge.path)
+        in_use = await asyncio.to_thread(self.shelf.put, bundle)
+        await recipe.load(self.shelf.path(in_use))
+        await asyncio.to_thread(use_bundle, self.log, recipe.settings, in_use, before)
+        self.events.tell(Event("calibration", {"recipe": recipe.name, "bundle_sha256": in_use}))
+
+    async def reload(self, recipe: Recipe, who: str) -> None:
+        """Judge by the file that the settings name, as it is now."""
+        await self._exchange(recipe, recipe.settings.bundle, who, "bundle loaded")
+
+    async def roll_back(self, recipe: Recipe, who: str) -> None:
+        """Judge by the bundle before the one in use; raises UsageError where there was none."""
+        before = await asyncio.to_thread(bundle_before, self.log, recipe.settings)
+        if before is None:
+            raise UsageError(f"{recipe.name} has had one bundle alone; there is none to go back to")
+        await self._exchange(recipe, self.shelf.path(before), who, "bundle rolled back")
+
+    async def _exchange(self, recipe: Recipe, bundle: Path, who: str, what: str) -> None:
+        before = recipe.judge.sha256
+        await self.use(recipe, bundle)
+        details = {"recipe": recipe.name, "before": before, "after": recipe.judge.sha256}
+        await asyncio.to_thread(self.log.note, AuditEvent(who, what, details=details))
+
+    def on_kept(self, tell: Callable[[Entry], None]) -> None:
+        """Call this with every inspection from now on."""
+        self._told.append(tell)
+
+    async def close(self) -> None:
+        """Take no more pictures, finish those that wait, and end."""
+        self.is_closing = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self.in_flight:
+            await asyncio.sleep(0.01)
+        await self.telling.end()
+        self._end.set()
+        if self._delivering is not None:
+            await self._delivering
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        for recipe in self.recipes.values():
+            recipe.close()
+        self._keeper.close()
+        self.log.close()
+
+    def refuse_where_busy(self, count: int = 1) -> None:
+        """Raise BusyError where so many more pictures cannot be taken now, or never at once."""
+        if self.is_closing:
+            raise BusyError("the station is closing; send the picture again in a minute")
+        if count > self.settings.waiting:
+            raise UsageError(f"{count} pictures at once are more than {self.settings.waiting}, the most that is taken")
+        if self.in_flight + count > self.settings.waiting:
+            raise BusyError(f"{self.in_flight} pictures wait already; send it again in a second")
+
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        self.refuse_where_busy()
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+    async def _take_from(self, source: Source) -> None:
+        """Judge what a source brings, one picture after another; each is put away once the log has it."""
+        async for arrival in source.arrivals():
+            kept = await self._inspect_patiently(arrival)
+            if kept.is_kept:
+                await source.done(arrival, kept.entry)
+
+    async def _inspect_patiently(self, arrival: Arrival) -> Kept:
+        while True:
+            try:
+                return await self.inspect(arrival)
+            except BusyError:
+                await asyncio.sleep(BUSY_SECONDS)
+            except UsageError as error:  # a picture for which there is no recipe is not lost for that
+                digest = hashlib.sha256(arrival.content).hexdigest()
+                known = self._known(arrival, "", "") | {"picture_sha256": digest}
+                return await self._kept(_unjudged(arrival, str(error), known))
+
+    async def _kept(self, item: ToKeep, look: Look | None = None) -> Kept:
+        kept = await asyncio.wrap_future(self._keeper.submit(item))
+        for tell in self._told:
+            tell(kept.entry)
+        await self.telling.kept(kept, look)
+        return kept
+
+    async def _tidy(self) -> None:
+        """Remove pictures beyond the limits; what goes wrong is told, and tried again the next time."""
+        try:
+            await asyncio.to_thread(prune, self.log, self.pictures, self.settings.retention, datetime.now(UTC))
+        except HizumiError as error:
+            self.losses.reason = f"old pictures could not be removed: {error}"
+
+    async def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge) -> tuple[ToKeep, Look | None]:
+        started = time.perf_counter()
+        opened = await asyncio.to_thread(_opened, judge, arrival)
+        outcome: Verdict | Failure
+        if isinstance(opened.image, Failure):
+            outcome = opened.image
+        else:
+            outcome = await asyncio.wrap_future(judge.submit(Question(opened.image, _called(arrival))))
+        known = self._known(arrival, recipe.name, judge.sha256) | {
+            "picture_sha256": opened.sha256,
+            "latency_ms": (time.perf_counter() - started) * 1000,
+        }
+        if isinstance(outcome, Failure):
+            return _unjudged(arrival, outcome.reason, known), opened.look
+        entry = Entry.of(replace(outcome, notes=(*arrival.notes, *outcome.notes)), **known)
+        entry = replace(entry, sampled=self._samples[recipe.name].includes(entry.id))
+        overlay = overlay_of(outcome, judge.inspector.calibration_) if outcome.anomalous else None
+        return ToKeep(entry, arrival.content, overlay, _taken(arrival, entry)), opened.look
+
+    def _known(self, arrival: Arrival, recipe: str, bundle_sha256: str) -> dict[str, Any]:
+        """What an entry says of the picture beside the verdict."""
+        return {
+            "recipe": recipe,
+            "bundle_sha256": bundle_sha256,
+            "station": self.settings.name,
+            "source": arrival.source,
+            "part": printable(arrival.part)[:LONGEST_NAME],
+            "view": printable(arrival.view)[:LONGEST_NAME],
+        }
+
+    def _judge_of(self, entry: Entry) -> Judge | None:
+        """The judge that gave a verdict, while it is at work."""
+        recipe = self.recipes.get(entry.recipe)
+        return recipe.judge if recipe is not None and recipe.judge.sha256 == entry.bundle_sha256 else None
+
+
+class _Opened(NamedTuple):
+    """A picture's pixels, or why there are none; its hash, and how it looks."""
+
+    image: Decoded | Failure
+    sha256: str
+    look: Look | None = None
+
+
+def _opened(judge: Judge, arrival: Arrival) -> _Opened:
+    name, digest = _called(arrival), hashlib.sha256(arrival.content).hexdigest()
+    if arrival.error:
+        return _Opened(Failure(0, name, arrival.error), digest)
+    try:
+        image = judge.decode(arrival.content, name)
+    except DataError as error:
+        return _Opened(Failure.of(0, name, error), digest)
+    return _Opened(image, digest, judge.look(image))
+
+
+async def _every(seconds: float, do: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await do()
+
+
+def _called(arrival: Arrival) -> str:
+    return printable(arrival.name)[:LONGEST_NAME]
+
+
+def _unjudged(arrival: Arrival, reason: str, known: dict[str, Any]) -> ToKeep:
+    entry = Entry(name=_called(arrival), anomalous=None, reason=reason, notes=arrival.notes, **known)
+    return ToKeep(entry, arrival.content, None, _taken(arrival, entry))
+
+
+def _taken(arrival: Arrival, entry: Entry) -> Taken | None:
+    return None if arrival.key is None else Taken(arrival.source, arrival.key, entry.id)

@@ -1,0 +1,130 @@
+"""The station file: what a station judges by, where pictures come from, and where verdicts go."""
+
+import re
+import tomllib
+from collections import Counter
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Interval
+
+from hizumi.errors import UsageError
+from hizumi.monitoring import WatchSettings
+from hizumi.station.retention import Retention
+from hizumi.station.settings import settings_from
+from hizumi.storage.files import printable
+
+LARGEST_FILE = 1_000_000  # bytes
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeSettings:
+    """What judges the pictures of one kind of part, from a [[recipes]] table.
+
+    Attributes:
+        name: As requests and the page name it.
+        bundle: A fitted or exported bundle.
+        parts: Part codes that choose this recipe, as patterns such as "A1*"; without any, pictures must name it.
+        views: Names of the pictures that one part has, where it has several: it is anomalous when any of them is.
+        view_seconds: How long the first view of a part waits for the others, after which the part is not judged.
+    """
+
+    name: str
+    bundle: Path
+    parts: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+    view_seconds: Annotated[float, Interval(gt=0, le=3600)] = 10.0
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.views):
+            check_name(name)
+
+    def is_for(self, part: str) -> bool:
+        """Whether a part code chooses this recipe."""
+        return any(fnmatchcase(part, pattern) for pattern in self.parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StationSettings:
+    """The whole station file.
+
+    Attributes:
+        name: As the log and the payloads of sinks name the station.
+        folder: Where the log, pictures and recalibrated bundles lie.
+        database: URL of a PostgreSQL database for the log; None: an SQLite file in the folder.
+        waiting: Pictures accepted at once, after which more are refused until some are judged.
+        drift: Of the watch for drift, in the table [drift].
+        drift_baseline: Where the watch knows from what is normal: "bundle", from the good pictures that its detector
+            was fitted with, or "station", from the first pictures that come here, for a station that sees them in
+            another light.
+        retention: Which pictures are kept, in the table [retention].
+        sources, sinks: Tables as they stand in the file, each with its `kind`.
+        root: The folder that relative paths in these tables start at.
+    """
+
+    recipes: tuple[RecipeSettings, ...]
+    name: str = "station"
+    folder: Path = Path("hizumi-station")
+    database: str | None = None
+    waiting: Annotated[int, Interval(ge=1, le=10_000)] = 256
+    drift: WatchSettings = field(default_factory=WatchSettings)
+    drift_baseline: Literal["bundle", "station"] = "bundle"
+    retention: Retention = field(default_factory=Retention)
+    sources: tuple[dict[str, Any], ...] = ()
+    sinks: tuple[dict[str, Any], ...] = ()
+    root: Path = Path()
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if not self.recipes:
+            raise ValueError("it has no [[recipes]] table, and a station needs at least one")
+        name, count = Counter(recipe.name for recipe in self.recipes).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"two recipes are called {name}; rename one")
+
+
+def read_station_file(path: Path) -> StationSettings:
+    """The settings in a TOML file, in which relative paths start at the file's own folder.
+
+    Raises UsageError in one line where it cannot be read, or a table or key of it is wrong.
+    """
+    name = printable(path.name)
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UsageError(f"{name} is larger than a station file can be; give the station's TOML file, or a bundle")
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name} is no station file: {printable(error)}; docs/station.md shows one") from error
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {(error.strerror or str(error)).lower()}") from error
+    for plural in ("recipes", "sources", "sinks"):
+        rows = tables.setdefault(plural, [])
+        if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
+            raise UsageError(f"{name}: {plural} must be tables, each under a line [[{plural}]]")
+    tables["recipes"] = tuple(
+        settings_from(RecipeSettings, table, f"{name}: recipe {number}", path.parent)
+        for number, table in enumerate(tables["recipes"], 1)
+    )
+    for table, kind in (("drift", WatchSettings), ("retention", Retention)):
+        if not isinstance(tables.setdefault(table, {}), dict):
+            raise UsageError(f"{name}: {table} must be a table, under one line [{table}]")
+        tables[table] = settings_from(kind, tables[table], f"{name}: [{table}]")
+    tables["sources"], tables["sinks"] = tuple(tables["sources"]), tuple(tables["sinks"])
+    return settings_from(StationSettings, {"folder": "hizumi-station", **tables, "root": "."}, name, path.parent)
+
+
+def station_of(bundle: Path, folder: Path | None = None) -> StationSettings:
+    """A station with one recipe, named after its bundle."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", bundle.name.split(".")[0]).strip("-")[:64] or "parts"
+    return StationSettings(
+        recipes=(RecipeSettings(name=stem, bundle=bundle),), folder=folder or Path(f"{stem}-station")
+    )
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError for a name that cannot stand in addresses and on labels."""
+    if NAME.fullmatch(name) is None:
+        raise ValueError(f"{printable(name)!r} is no name; use up to 64 letters of A to Z, digits, '.', '_' and '-'")

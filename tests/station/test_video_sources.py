@@ -1,0 +1,201 @@
+"""Films and cameras, by synthetic ones: which frames are taken, what they show, what happens when a camera fails."""
+
+import asyncio
+import io
+import sys
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hizumi.errors import MissingExtraError, UsageError
+from hizumi.station.sources import Arrival, Source, source_from
+
+av = pytest.importorskip("av")
+
+
+def level(number: int) -> int:
+    """The grey level of the frame of that number, far enough from others to survive a codec."""
+    return 20 + 10 * number
+
+
+def film(path: Path, frames: int = 20, rate: int = 10) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=rate)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 64, 48, "yuv420p", 10**7
+        for number in range(frames):
+            pixels = np.full((48, 64, 3), level(number), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
+        container.mux(stream.encode(None))
+    return path
+
+
+def number_of(arrival: Arrival) -> int:
+    with Image.open(io.BytesIO(arrival.content)) as image:
+        assert (image.format, image.size) == ("PNG", (64, 48))
+        return round((np.asarray(image).mean() - 20) / 10)
+
+
+def arrived(source: Source, limit: int = 1000) -> list[Arrival]:
+    async def gather() -> list[Arrival]:
+        found: list[Arrival] = []
+        arrivals = source.arrivals()
+        async with asyncio.timeout(20):
+            async for arrival in arrivals:
+                found.append(arrival)
+                if len(found) == limit:
+                    break
+        await arrivals.aclose()  # type: ignore[attr-defined]
+        return found
+
+    return asyncio.run(gather())
+
+
+@pytest.mark.parametrize(
+    ("rate", "numbers"),
+    [(1.0, [0, 10]), (2.5, [0, 4, 8, 12, 16]), (3.0, [0, 4, 7, 10, 14, 17]), (10.0, range(20)), (1000.0, range(20))],
+)
+def test_frames_of_a_film_are_taken_at_a_rate_of_its_time(tmp_path: Path, rate: float, numbers: Any) -> None:
+    path = film(tmp_path / "parts.mp4")
+    found = arrived(source_from({"kind": "film", "path": str(path), "frames_per_second": rate, "recipe": "r"}))
+    assert [number_of(arrival) for arrival in found] == list(numbers)
+    assert [arrival.name for arrival in found] == [f"parts-{number / 10:09.3f}.png" for number in numbers]
+    assert {(arrival.source, arrival.recipe, arrival.key) for arrival in found} == {("film", "r", None)}
+
+
+def test_a_damaged_or_missing_film_says_so_after_what_could_be_read(tmp_path: Path) -> None:
+    path = film(tmp_path / "parts.avi")
+    whole = path.read_bytes()
+    for content in (b"", b"no film at all" * 100, whole[:200]):
+        path.write_bytes(content)
+        source = source_from({"kind": "film", "path": str(path)})
+        assert arrived(source)[-1].error == source.trouble != ""
+    [missing] = arrived(source_from({"kind": "film", "path": str(tmp_path / "none.mp4")}))
+    assert missing.error == "the film cannot be read to its end (no such file or directory)"
+
+
+class Camera(ThreadingHTTPServer):
+    """Sends JPEG pictures without end, as cameras do over HTTP, or `count` of them."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), CameraHandler)
+        self.count = 10**6
+        self.asked: list[str] = []
+        self.seconds = 0.02
+
+
+class CameraHandler(BaseHTTPRequestHandler):
+    server: Camera
+
+    def do_GET(self) -> None:
+        if "Authorization" not in self.headers:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="line"')
+            self.end_headers()
+            return
+        self.server.asked.append(self.headers["Authorization"])
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        try:
+            for number in range(self.server.count):
+                content = io.BytesIO()
+                Image.new("L", (64, 48), level(number % 20)).save(content, "JPEG")
+                picture = content.getvalue()
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+                self.wfile.write(head.encode() + picture + b"\r\n")
+                time.sleep(self.server.seconds)
+        except OSError:
+            return
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@contextmanager
+def camera() -> Iterator[Camera]:
+    with Camera() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.count = 0
+            server.shutdown()
+            thread.join()
+
+
+def test_a_camera_gives_its_newest_frame_at_the_rate_and_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hizumi.station.backing_off.FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nothing but the camera is asked
+    (tmp_path / "password").write_text("p@ss/word\n")
+    with camera() as server:
+        server.count = 60
+        url = f"http://127.0.0.1:{server.server_port}/stream"
+        login = {"user": "line", "password_file": str(tmp_path / "password")}
+        source = source_from({"kind": "camera", "url": url, "frames_per_second": 5.0, **login, "silence_seconds": 2.0})
+        began = time.monotonic()
+        found = arrived(source, 12)
+        took = time.monotonic() - began
+    numbers = [number_of(arrival) for arrival in found]
+    assert took >= 8 / 5  # a camera is not read faster than its rate, but for new connections
+    assert len(set(numbers)) > 3  # frames between those taken are dropped, not queued
+    assert len(server.asked) >= 2  # the connection ended after 60 frames
+    assert set(server.asked) == {f"Basic {b64encode(b'line:p@ss/word').decode()}"}
+    assert len({arrival.name for arrival in found}) == 12
+
+
+def test_a_camera_that_is_not_there_is_waited_for_and_shows_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hizumi.station.backing_off.FIRST_PAUSE_SECONDS", 0.05)
+    (tmp_path / "password").write_text("hidden")
+    login = {"user": "line", "password_file": str(tmp_path / "password")}
+    source = source_from({"kind": "camera", "url": "rtsp://127.0.0.1:9/a", **login})
+
+    async def wait() -> None:
+        task = asyncio.ensure_future(anext(source.arrivals()))
+        async with asyncio.timeout(10):
+            while not source.trouble:
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(wait())
+    assert source.trouble == "the camera sends nothing (connection refused)"
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({}, "set either url or device"),
+        ({"url": "rtsp://a", "device": "/dev/video0"}, "set either url or device"),
+        ({"url": "file:///etc/passwd"}, "url must be an address that begins with rtsp:// or rtsps://"),
+        ({"url": "rtsp://u:hidden@a"}, "url holds a user or password"),
+        ({"url": "rtsp://a", "user": "u"}, "user and password_file or password_variable go together"),
+    ],
+)
+def test_wrong_keys_of_a_camera_give_one_line(keys: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        source_from({"kind": "camera", **keys})
+    assert str(caught.value).startswith("[[sources]] camera: ")
+    assert words in str(caught.value)
+    assert "hidden" not in str(caught.value)
+
+
+def test_without_the_extra_one_line_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'hizumi\[video\]'"):
+        source_from({"kind": "film", "path": str(tmp_path)})
