@@ -3,14 +3,10 @@
 import dataclasses
 import itertools
 import json
-import multiprocessing
-import os
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -21,6 +17,7 @@ from hizumi.errors import LogError, UsageError
 from hizumi.station.entry_record import entry_of, entry_record
 from hizumi.station.log import Alarm, AuditEvent, Delivery, Log, Review, Taken
 from tests.station.entries import START, entry, rich_entry
+from tests.station.trials import harm_by_kills, lost_by_writers
 
 
 def stored(name: str) -> str:
@@ -252,31 +249,9 @@ def test_no_other_database_is_opened() -> None:
     assert "secret" not in str(caught.value)
 
 
-def write(url: str, writer: int, rows: int) -> None:
-    log = Log.open(url, patience_seconds=60)
-    for row in range(rows):
-        log.add([entry(writer * 100_000 + row)], [Delivery("hook", {"row": row}, entry(writer * 100_000 + row).id)])
-    log.close()
-
-
-@pytest.mark.parametrize(("writers", "rows"), [(2, 30), pytest.param(6, 1000, marks=pytest.mark.hard)])
-def test_writers_at_once_lose_nothing(url: str, writers: int, rows: int) -> None:
-    """All of them begin with an empty database, and so with the migration."""
-    spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=write, args=(url, n, rows)) for n in range(writers)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * writers
-    log = Log.open(url)
-    try:
-        assert {each.id for each in log.every()} == {
-            entry(n * 100_000 + r).id for n in range(writers) for r in range(rows)
-        }
-        assert log.backlog() == {"hook": (writers * rows, 0)}
-    finally:
-        log.close()
+def test_writers_at_once_lose_nothing(url: str) -> None:
+    """Both begin with an empty database, and so with the migration."""
+    assert lost_by_writers(url, writers=2, rows=30) == 0
 
 
 def test_a_locked_database_is_an_error_in_one_line_and_nothing_is_half_written(tmp_path: Path) -> None:
@@ -347,37 +322,5 @@ def test_a_full_disk_is_an_error_in_one_line_and_nothing_is_half_written(tmp_pat
     log.close()
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.hard)])
-def test_a_killed_writer_leaves_the_log_whole(tmp_path: Path, kills: int) -> None:
-    """Each inspection goes with its delivery and its file; after a kill none of the three may be there alone."""
-    path = tmp_path / "station.db"
-    code = (
-        "import sys, itertools; from hizumi.station.log import *; from tests.station.entries import entry\n"
-        "log = Log.open(sys.argv[1])\n"
-        "for n in itertools.count(int(sys.argv[2])):\n"
-        "    e = entry(n); log.add([e], [Delivery('hook', {}, e.id)], [Taken('folder', str(n), e.id)])\n"
-        "    print(n, flush=True)\n"
-    )
-    for kill in range(kills):
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, f"sqlite:///{path}", str(kill * 1_000_000)],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-        assert process.stdout is not None
-        answered = [int(process.stdout.readline()) for _ in range(3 + kill % 5)]
-        time.sleep(0.003 * kill)
-        os.kill(process.pid, signal.SIGKILL)
-        answered += map(int, process.stdout.read().split())
-        process.stdout.close()
-        process.wait()
-        log = Log.open(f"sqlite:///{path}")
-        kept = {each.id for each in log.every()}
-        assert {entry(n).id for n in answered} <= kept, "an answered verdict was lost"
-        assert log.backlog()["hook"][0] == len(kept)
-        log.close()
-        with sqlite3.connect(path) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            assert {row[0] for row in connection.execute("SELECT inspection_id FROM taken")} == kept
-        connection.close()
+def test_a_killed_writer_leaves_the_log_whole(tmp_path: Path) -> None:
+    assert harm_by_kills(tmp_path / "station.db", kills=2) == []

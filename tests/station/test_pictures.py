@@ -1,5 +1,6 @@
 """Pictures lie under their hashes, nothing leaves their folder, and retention removes what it should and no more."""
 
+import errno
 import hashlib
 import os
 from collections import Counter
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError, SaveError, UsageError
 from hizumi.station import Entry
 from hizumi.station.log import Log, Review
 from hizumi.station.pictures import Pictures
@@ -61,6 +62,23 @@ def test_a_damaged_picture_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"{key[:12]} was damaged") as caught:
         pictures.read(key)
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_full_disk_is_one_line_without_a_path_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    pictures = Pictures(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(SaveError) as caught:
+            pictures.keep(b"abc")
+    assert str(caught.value) == "a picture could not be kept: no space left on device; free space for pictures"
+    assert list(pictures.keys()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert pictures.read(pictures.keep(b"abc")) == b"abc"
 
 
 class Yard:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from hizumi.errors import DataError
+from hizumi.errors import DataError, SaveError
 from hizumi.storage.files import open_regular, write_atomically
 
 KEY = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]{1,8})?", re.ASCII)
@@ -41,7 +41,11 @@ class Pictures:
             os.utime(path)  # or a pruning that has just found it unused would remove it
             if path.stat().st_size == len(content):
                 return key
-        write_atomically(path, content)
+        try:
+            write_atomically(path, content)
+        except SaveError as error:
+            reason = getattr(error.__cause__, "strerror", None) or "no reason known"
+            raise SaveError(f"a picture could not be kept: {reason.lower()}; free space for pictures") from error
         return key
 
     def read(self, key: str) -> bytes | None:
