@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_type_hints
@@ -71,6 +71,8 @@ def _checked(annotation: Any, value: Any, called: str, root: Path) -> Any:
         if not isinstance(value, str) or not value or "\0" in value:
             raise UsageError(f"{called} is {value!r}; it must be a path, as text")
         return root / Path(value).expanduser()
+    if is_dataclass(annotation) and isinstance(value, cast("type", annotation)):  # a table of its own, checked already
+        return value
     check_value(annotation, value, called)
     return plain(value)
 
