@@ -18,7 +18,7 @@ from hizumi.data.missing import Filling
 from hizumi.data.rasters import PIXEL_LIMIT, from_ink, over_black, refuse_bomb, upright
 from hizumi.data.silence import silent_libraries
 from hizumi.errors import DataError, is_shortage
-from hizumi.storage.files import NotRegularError, open_regular, printable
+from hizumi.storage.files import BinaryFile, NotRegularError, open_regular, printable
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -80,7 +80,7 @@ def decode_content(
         return _decoded(file, name, pixel_limit, filling)
 
 
-def _decoded(file: BinaryIO, name: str, pixel_limit: int, filling: Filling | None) -> Decoded:
+def _decoded(file: BinaryFile, name: str, pixel_limit: int, filling: Filling | None) -> Decoded:
     is_tiff = file.read(4) in tiff.MAGIC
     file.seek(0)
     if not is_tiff:
@@ -131,13 +131,13 @@ def _explained(name: str) -> Iterator[None]:
         raise DataError(f"{name}: is damaged or cut short ({reason}); copy it again") from error
 
 
-def _refuse_empty(file: BinaryIO, name: str) -> None:
+def _refuse_empty(file: BinaryFile, name: str) -> None:
     if not file.read(1):
         raise DataError(f"{name}: the file is empty (0 bytes); copy it again")
     file.seek(0)
 
 
-def _opened(file: BinaryIO, formats: tuple[str, ...]) -> ImageFile:
+def _opened(file: BinaryFile, formats: tuple[str, ...]) -> ImageFile:
     """The image behind a header, not yet decoded: our own limit is for the user to raise, Pillow's is not."""
     with _OPENING:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -147,7 +147,7 @@ def _opened(file: BinaryIO, formats: tuple[str, ...]) -> ImageFile:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _decode_pillow(file: BinaryIO, name: str, pixel_limit: int, filling: Filling | None) -> Decoded:
+def _decode_pillow(file: BinaryFile, name: str, pixel_limit: int, filling: Filling | None) -> Decoded:
     with _opened(file, PILLOW_FORMATS) as image:
         refuse_bomb(image.height, image.width, name, pixel_limit)
         frames = getattr(image, "n_frames", 1)
@@ -191,7 +191,7 @@ def _raster(image: Image.Image, name: str) -> tuple[np.ndarray, str, tuple[str, 
     return values.astype(np.uint16) if image.format == "PPM" and image.mode == "I" else values, image.mode, ()
 
 
-def _deep_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
+def _deep_png(file: BinaryFile, raw_mode: str) -> np.ndarray:
     """A 16-bit PNG of several channels as uint16 (h, w, c), from its first and second bytes."""
     if raw_mode == "LA;16B":  # two values of two bytes fill the four bytes of an 8-bit RGBA pixel
         four = _bytes_of_png(file, "RGBA")
@@ -199,14 +199,14 @@ def _deep_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
     return np.asarray(_bytes_of_png(file, raw_mode) << 8 | _bytes_of_png(file, SECOND_BYTE[raw_mode]))
 
 
-def _bytes_of_png(file: BinaryIO, raw_mode: str) -> np.ndarray:
+def _bytes_of_png(file: BinaryFile, raw_mode: str) -> np.ndarray:
     file.seek(0)
     with _opened(file, ("PNG",)) as image:
         image.tile = [part._replace(args=raw_mode) for part in image.tile]
         return np.array(image, dtype=np.uint16)
 
 
-def _refuse_all_but_plain_tiff(file: BinaryIO, name: str) -> None:
+def _refuse_all_but_plain_tiff(file: BinaryFile, name: str) -> None:
     """Without tifffile, allow what Pillow reads equally well: one page of 8- or 16-bit grey or 8-bit colour."""
     file.seek(0)
     with _opened(file, ("TIFF",)) as image:

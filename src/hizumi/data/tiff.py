@@ -2,7 +2,7 @@
 
 import logging
 import struct
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from hizumi.data.images import Decoded, as_pixels, only_first
 from hizumi.data.missing import Filling, is_nodata
 from hizumi.data.rasters import from_ink, over_black, refuse_bomb, upright
 from hizumi.errors import DataError
+from hizumi.storage.files import BinaryFile
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -28,7 +29,7 @@ class CodecMissingError(Exception):
     """The file has a compression or colour space that tifffile cannot decode by itself."""
 
 
-def decode_tiff(file: BinaryIO, name: str, pixel_limit: int, filling: Filling | None = None) -> Decoded:
+def decode_tiff(file: BinaryFile, name: str, pixel_limit: int, filling: Filling | None = None) -> Decoded:
     """The first image of a TIFF file: (h, w, c), planar and one-page-per-channel files included.
 
     Raises CodecMissingError where another decoder has to try, DataError for a damaged file, and ImportError where
@@ -61,7 +62,7 @@ def decode_tiff(file: BinaryIO, name: str, pixel_limit: int, filling: Filling | 
         return _as_levels(_channels_last(raw, axes, name), page, notes, name, filling)
 
 
-def _refuse_endless(file: BinaryIO, name: str) -> None:
+def _refuse_endless(file: BinaryFile, name: str) -> None:
     """Raise DataError where the chain of directories, one for each page, is empty somewhere, too long, or a loop."""
     file.seek(0)
     sign = "<" if file.read(2) == b"II" else ">"

@@ -4,10 +4,9 @@ import math
 import uuid
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from threading import RLock
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -22,60 +21,13 @@ from hizumi.monitoring.limits import CHARTS
 from hizumi.monitoring.looks import LookWatch
 from hizumi.monitoring.measure import MeasureCharts, Signal
 from hizumi.monitoring.ranks import SET_ASIDE
+from hizumi.monitoring.records import BaselineChange, Row, WatchStatus
 from hizumi.monitoring.scores import ScoreWatch
 from hizumi.monitoring.settings import WatchSettings
 
 SURE = 3.5  # standard errors from which a measure is named as moved beside those that gave alarm
 REMEMBERED_ALARMS = 200
 REMEMBERED_CHANGES = 100
-
-
-class Row(NamedTuple):
-    """One picture, as a baseline may be learned from it."""
-
-    at: datetime
-    score: float | None
-    unusual: bool
-    look: Look | None
-
-    def to_list(self) -> list[Any]:
-        """Everything, ready for JSON."""
-        return [self.at.isoformat(), self.score, self.unusual, None if self.look is None else list(self.look)]
-
-    @classmethod
-    def from_list(cls, plain: Sequence[Any]) -> "Row":
-        """Undo `to_list`."""
-        at, score, unusual, look = plain
-        return cls(datetime.fromisoformat(at), score, unusual, None if look is None else Look(*look))
-
-
-@dataclass(frozen=True)
-class BaselineChange:
-    """A new normal: who accepted it, when and why, after which alarm."""
-
-    at: datetime
-    who: str
-    note: str
-    alarm_id: str | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
-        return asdict(self) | {"at": self.at.isoformat()}
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Self:
-        """Undo `to_dict`."""
-        return cls(**plain | {"at": datetime.fromisoformat(plain["at"])})
-
-
-@dataclass(frozen=True)
-class WatchStatus:
-    """What is watched, how many pictures of those needed have been learned from, and both in words."""
-
-    watched: tuple[str, ...]
-    learned: int | None
-    needed: int
-    words: str
 
 
 class DriftWatch:
@@ -245,9 +197,9 @@ class DriftWatch:
         for name, charts in self._measures().items():
             now, sure = charts.shift(since, SUBGROUP)
             ways = [signal.way for signal in signals if signal.measure == name]
-            if abs(sure) > SURE or any(ways):
+            if any(ways) or (abs(sure) > SURE and not ways):
                 found.append(Moved(name, 1 if sure > 0 else -1, charts.scale.centre, now, sure))
-            elif ways:
+            elif ways:  # of the spread alone
                 found.append(Moved(name, 0, charts.scale.centre, now, sure))
         return tuple(sorted(found, key=lambda each: (each.measure == "score", -abs(each.sure))))
 

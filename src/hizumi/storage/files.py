@@ -7,7 +7,7 @@ import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +15,9 @@ from hizumi.errors import SaveError
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+BinaryFile = BinaryIO | BytesIO
+"""A file to read bytes from; one in memory has neither name nor mode, and is no BinaryIO to checks at run time."""
 
 
 class NotRegularError(OSError):

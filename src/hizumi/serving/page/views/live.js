@@ -26,7 +26,7 @@ export function live(station) {
   const correct = reviewing(station, { after: () => release() });
   const release_ = h("button", { class: "release", hidden: true, onclick: () => release() });
   const end = new AbortController();
-  let newest = null, wanted = null, held = null, passed = 0, busy = false, drawing = 0, settling = 0, spokenAt = 0;
+  let newest = null, wanted = null, held = null, passed = 0, busy = false, drawing = 0, settling = 0, spokenAt = -Infinity;
   let stops = localStorage.getItem(STOPS) === "yes", expects = false;
 
   const opacity = h("input", {

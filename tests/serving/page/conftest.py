@@ -1,0 +1,173 @@
+"""A station in this process and a browser on its page; both are asked for by the tests of this folder alone."""
+
+import asyncio
+import io
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from hizumi import Inspector, bundles
+from hizumi.serving.access import Access
+from hizumi.serving.app import make_app
+from hizumi.station.station import Station
+from hizumi.station.station_file import station_of
+
+SIDE = 64
+PATIENCE_MS = 10_000
+
+uvicorn = pytest.importorskip("uvicorn", reason="the service needs it: pip install 'hizumi[serve]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="a browser is driven by it: pip install playwright")
+
+
+def part(seed: int, *, defect: bool = False) -> np.ndarray:
+    """A ribbed plate, with a bright spot where it is defective."""
+    noise = np.random.default_rng(seed).normal(0, 3, (SIDE, SIDE))
+    pixels = 120 + 20 * np.sin(np.arange(SIDE) / 3)[None, :] + noise
+    if defect:
+        pixels[20:32, 34:44] += 90
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """A picture as a file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@dataclass
+class Line:
+    """A station at work, and what sends it pictures."""
+
+    address: str
+    client: httpx.Client
+
+    def send(self, *, defect: bool = False, name: str = "part.png", seed: int = 1000) -> dict[str, Any]:
+        """Have one picture judged."""
+        answer = self.client.post("/inspect", files={"picture": (name, png(part(seed, defect=defect)))})
+        answer.raise_for_status()
+        entry: dict[str, Any] = answer.json()["inspections"][0]
+        assert entry["anomalous"] is defect, entry["reason"]
+        return entry
+
+
+@pytest.fixture(scope="session")
+def picture() -> Callable[..., bytes]:
+    """Makes pictures of plates, as files."""
+    return lambda seed, *, defect: png(part(seed, defect=defect))
+
+
+@pytest.fixture(scope="session")
+def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that knows good plates."""
+    fitted = Inspector("pca", false_alarm_rate=0.05).fit(np.stack([part(seed) for seed in range(60)]))
+    return bundles.save(fitted, tmp_path_factory.mktemp("bundle") / "plates.hizumi")
+
+
+@pytest.fixture
+def open_line(plates: Path, tmp_path: Path) -> Iterator[Callable[..., Line]]:
+    """Opens stations, each in a thread of its own, and closes them in the end."""
+    with_thread: list[tuple[threading.Thread, Callable[[], None]]] = []
+    clients: list[httpx.Client] = []
+
+    def opened(access: Access | None = None, token: str | None = None) -> Line:
+        listener = socket.create_server(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        ready: Future[Callable[[], None]] = Future()
+        folder = tmp_path / f"station-{len(with_thread)}"
+        thread = threading.Thread(target=_served, args=(station_of(plates, folder), access, listener, ready))
+        thread.start()
+        with_thread.append((thread, ready.result(30)))
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        clients.append(httpx.Client(base_url=address, headers=headers, timeout=30))
+        return Line(address, clients[-1])
+
+    yield opened
+    for client in clients:
+        client.close()
+    for thread, stop in with_thread:
+        stop()
+        thread.join()
+
+
+@pytest.fixture
+def line(open_line: Callable[..., Line]) -> Line:
+    """A station without tokens."""
+    return open_line()
+
+
+def _served(settings: Any, access: Access | None, listener: socket.socket, ready: "Future[Callable[[], None]]") -> None:
+    async def run() -> None:
+        station, loop = Station.open(settings), asyncio.get_running_loop()
+        station.start()
+        config = uvicorn.Config(make_app(station, access), log_level="warning", lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+
+        async def close() -> None:
+            await station.close()
+            server.should_exit = True
+
+        ready.set_result(lambda: loop.call_soon_threadsafe(lambda: loop.create_task(close())) and None)
+        await server.serve([listener])
+
+    asyncio.run(run())
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Debian's browser, without a window."""
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("the page's tests need a browser: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--js-flags=--expose-gc"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Watched:
+    """A tab, with all that went wrong in it, and every host that it asked."""
+
+    tab: Any
+    troubles: list[str]
+    hosts: set[str]
+
+    def open(self, address: str) -> Any:
+        """The tab, once it shows an address."""
+        self.tab.goto(address)
+        self.tab.wait_for_selector("header nav")
+        return self.tab
+
+
+@pytest.fixture
+def browse(chromium: Any) -> Iterator[Callable[..., Watched]]:
+    """Opens tabs; whatever a tab complains of fails the test in the end."""
+    tabs: list[Watched] = []
+
+    def opened(*, language: str = "en-GB", **options: Any) -> Watched:
+        context = chromium.new_context(
+            locale=language, viewport=options.pop("viewport", {"width": 1366, "height": 768}), **options
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        watched = Watched(context.new_page(), [], set())
+        watched.tab.on("console", lambda said: said.type == "error" and watched.troubles.append(said.text))
+        watched.tab.on("pageerror", lambda error: watched.troubles.append(str(error)))
+        watched.tab.on("request", lambda request: watched.hosts.add(httpx.URL(request.url.removeprefix("blob:")).host))
+        tabs.append(watched)
+        return watched
+
+    yield opened
+    for watched in tabs:
+        watched.tab.context.close()
+    assert [watched.troubles for watched in tabs if watched.troubles] == []

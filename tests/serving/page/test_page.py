@@ -1,0 +1,314 @@
+"""The page in a browser, on a station at work. What a station answers to it is checked by the tests of its routes."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hizumi.serving.access import Access, give_token
+
+VIEWS = ["live", "review", "history", "calibration", "drift", "recipes", "system"]
+SIZES = [(1366, 768), (1024, 768), (768, 1024)]
+HOSTILE = "<img src=x onerror=document.title='owned'>&amp;.png"
+
+DRIFT_ALARM = {
+    "id": "a" * 32,
+    "code": "brightness_lower",
+    "raised_at": "2026-01-05T09:30:00+00:00",
+    "since": "2026-01-05T09:20:00+00:00",
+    "moved": [{"measure": "brightness", "way": -1, "before": 0.61, "now": 0.52, "sure": 9.0}],
+    "charts": ["brightness.ewma"],
+    "pictures": 412,
+    "acknowledged": None,
+    "words": "Pictures have become darker.",
+}
+POINTS = [
+    {"at": f"2026-01-05T09:{minute:02}:00+00:00", "value": 61.0 - minute / 4, "alarmed": minute > 12}
+    for minute in range(20)
+]
+CHART = {
+    "name": "brightness.ewma",
+    "title": "Moving average: level",
+    "unit": "%",
+    "centre": 61.0,
+    "lower": 58.0,
+    "upper": 64.0,
+    "explanation": "",
+    "points": POINTS,
+}
+SMALL_TARGETS = """
+[...document.querySelectorAll("button, select, input:not([type=checkbox]), nav a")]
+  .filter((each) => each.offsetParent && !each.classList.contains("skip"))
+  .filter((each) => Math.min(each.offsetHeight, each.offsetWidth) < 44)
+  .map((each) => each.outerHTML)
+"""
+
+
+def verdict(tab: Any) -> str:
+    return str(tab.locator(".live-grid .verdict strong").inner_text())
+
+
+def shows(tab: Any, inspection_id: str) -> None:
+    tab.wait_for_selector(f'.layers[data-id="{inspection_id}"]')
+
+
+def stand_in(tab: Any, place: str, answer: Callable[[Any], Any]) -> list[Any]:
+    """Let a function answer in the station's place; the list takes what it was sent."""
+    sent: list[Any] = []
+
+    def fulfil(route: Any) -> None:
+        body = route.request.post_data_json if route.request.method == "POST" else None
+        sent.append(body)
+        route.fulfill(json=answer(body))
+
+    tab.route(re.compile(place), fulfil)
+    return sent
+
+
+def test_live_shows_what_comes_and_stops_on_an_alarm(line: Any, browse: Callable[..., Any]) -> None:
+    first = line.send(name=HOSTILE)
+    watched = browse()
+    tab = watched.open(line.address)
+    shows(tab, first["id"])
+    assert verdict(tab) == "Normal"
+    assert tab.locator(".facts").first.inner_text().count(HOSTILE) == 1, "a name is text"
+    tab.get_by_label("Stop on alarm").check()
+    alarm = line.send(defect=True)
+    shows(tab, alarm["id"])
+    assert verdict(tab) == "Anomaly"
+    assert "More unusual than every one of the" in tab.locator(".verdict p").inner_text()
+    tab.wait_for_selector(".layer.map:not([hidden])")
+    assert "Anomaly" in tab.locator("#spoken").inner_text()
+    later = [line.send(seed=seed) for seed in (1001, 1002)]
+    tab.get_by_text("Back to live (2 since)").wait_for()
+    assert verdict(tab) == "Anomaly", "it stays until somebody has seen it"
+    assert [tab.locator(f".shift .{kind} b").inner_text() for kind in ("normal", "anomalous", "unjudged")] == [
+        "3",
+        "1",
+        "0",
+    ]
+    tab.keyboard.press("Escape")
+    shows(tab, later[-1]["id"])
+    assert verdict(tab) == "Normal"
+    assert tab.title().startswith("Live")
+    assert watched.hosts == {"127.0.0.1"}
+
+
+def test_a_picture_that_cannot_be_read_is_never_called_normal(line: Any, browse: Callable[..., Any]) -> None:
+    watched = browse()
+    tab = watched.open(line.address)
+    tab.wait_for_selector("#link.open")
+    line.client.post("/inspect", files={"picture": ("torn.png", b"no picture")}).raise_for_status()
+    tab.wait_for_selector(".verdict.unjudged")
+    assert verdict(tab) == "Not judged"
+    tab.get_by_text("This picture is not kept.").wait_for()
+    assert all("404" in trouble for trouble in watched.troubles), "there is no picture of it, and nothing else is wrong"
+    watched.troubles.clear()
+
+
+def test_reviews_by_keyboard_with_a_drawn_region_and_undo(line: Any, browse: Callable[..., Any]) -> None:
+    for seed in (1000, 1001, 1002):
+        line.send(defect=True, seed=seed)
+    sent = [item["inspection"] for item in line.client.get("/reviews/queue").json()["items"]]
+    watched = browse()
+    tab = watched.open(f"{line.address}/#/review")
+    shows(tab, sent[0]["id"])
+    box = tab.locator(".drawn").bounding_box()
+    scale = min(box["width"], box["height"]) / 64  # a picture of 64 pixels lies in the middle
+    left, top = box["x"] + (box["width"] - 64 * scale) / 2, box["y"] + (box["height"] - 64 * scale) / 2
+    corners = [(34, 20), (44, 20), (44, 32), (34, 32), (34, 20)]
+    tab.mouse.move(left + 34 * scale, top + 20 * scale)
+    tab.mouse.down()
+    for x, y in corners[1:]:
+        tab.mouse.move(left + x * scale, top + y * scale, steps=4)
+    tab.mouse.up()
+    tab.keyboard.press("d")
+    shows(tab, sent[1]["id"])
+    tab.get_by_label("New kind of defect, then Enter").fill("scratch")
+    tab.keyboard.press("Enter")
+    shows(tab, sent[2]["id"])
+    tab.locator("main").focus()
+    tab.keyboard.press("z")
+    shows(tab, sent[1]["id"])
+    tab.keyboard.press("1")  # the kind that was just named
+    shows(tab, sent[2]["id"])
+    tab.keyboard.press("ArrowLeft")
+    shows(tab, sent[1]["id"])
+    tab.keyboard.press("ArrowRight")
+    shows(tab, sent[2]["id"])
+    tab.keyboard.press("g")
+    tab.get_by_text("Nothing to review").wait_for()
+    said = [line.client.get(f"/inspections/{each['id']}").json()["reviews"] for each in sent]
+    assert [[(review["label"], review["kind"]) for review in reviews] for reviews in said] == [
+        [("defect", "")],
+        [("defect", "scratch"), (None, ""), ("defect", "scratch")],
+        [("good", "")],
+    ]
+    region = np.array(said[0][0]["regions"][0])
+    np.testing.assert_allclose([region.min(0), region.max(0)], [[34, 20], [44, 32]], atol=0.5)
+
+
+def test_history_filters_and_one_inspection(line: Any, browse: Callable[..., Any]) -> None:
+    normal, defect = line.send(), line.send(defect=True, name="bent.png")
+    watched = browse()
+    tab = watched.open(f"{line.address}/#/history")
+    tab.locator("tbody tr").nth(1).wait_for()
+    tab.get_by_label("Verdict").select_option("anomalous")
+    tab.get_by_text("Shown: 1").wait_for()
+    tab.locator("tbody a").click()
+    shows(tab, defect["id"])
+    assert tab.locator(".facts").inner_text().count("bent.png") == 1
+    tab.get_by_role("button", name="What normal looks like").click()
+    tab.get_by_text("This is what a normal part would look like here.").wait_for()
+    tab.goto(f"{line.address}/#/inspection/{normal['id']}")
+    shows(tab, normal["id"])
+
+
+def test_the_limit_is_previewed_applied_with_a_reason_and_undone(line: Any, browse: Callable[..., Any]) -> None:
+    scores = [line.send(seed=seed)["score"] for seed in range(1000, 1008)]
+    for seed in (2000, 2001):
+        entry = line.send(defect=True, seed=seed)
+        line.client.post("/reviews", json={"inspection_id": entry["id"], "label": "defect"}).raise_for_status()
+    before = line.client.get("/calibration").json()
+    watched = browse()
+    previews: list[float] = []
+    watched.tab.on(
+        "requestfinished",
+        lambda request: request.url.endswith("/preview") and previews.append(request.post_data_json["threshold"]),
+    )
+    tab = watched.open(f"{line.address}/#/calibration")
+    tab.get_by_text(before["promise"]).wait_for()
+    tab.get_by_label("Limit", exact=True).focus()
+    for _ in range(14):
+        tab.keyboard.press("ArrowLeft")
+    tab.locator(".outcome .step").wait_for()
+    tab.wait_for_timeout(1000)  # until the last move is previewed
+    limit = previews[-1]
+    assert limit < before["threshold"]
+    turned = sum(score > limit for score in scores)
+    assert turned > 0
+    tab.wait_for_function(f"document.querySelectorAll('.turns b')[1].textContent === '{turned}'")
+    assert tab.locator(".changed a").count() == turned
+    missed = tab.locator(".shares tr", has_text="Defects missed").inner_text().split()
+    assert missed[2:6] == ["0", "0", "/", "2"]
+    assert tab.get_by_role("button", name="Apply").is_disabled(), "a change without a reason is not made"
+    tab.get_by_label("Reason (kept with your name)").fill(HOSTILE)
+    tab.get_by_role("button", name="Apply").click()
+    tab.locator(".past p", has_text=HOSTILE).wait_for()
+    after = line.client.get("/calibration").json()
+    assert after["threshold"] == pytest.approx(limit)
+    assert after["parent_sha256"] == before["bundle_sha256"]
+    tab.get_by_label("Reason (kept with your name)").fill("too many alarms")
+    tab.get_by_role("button", name="Undo last change").click()
+    tab.locator(".past p", has_text="too many alarms").wait_for()
+    assert line.client.get("/calibration").json()["threshold"] == before["threshold"]
+
+
+def test_a_drift_alarm_is_counted_and_acknowledged(line: Any, browse: Callable[..., Any]) -> None:
+    watched = browse(language="ja-JP")
+    alarm = dict(DRIFT_ALARM)
+    stand_in(
+        watched.tab,
+        r"/drift(\?|$)",
+        lambda _: {"armed": True, "words": "Watching.", "charts": [CHART], "alarms": [alarm]},
+    )
+
+    def acknowledge(asked: Any) -> Any:
+        alarm["acknowledged"] = {"who": "local", "note": asked["note"], "at": "2026-01-05T09:40:00+00:00"}
+        return {}
+
+    acknowledged = stand_in(watched.tab, "/drift/acknowledge", acknowledge)
+    tab = watched.open(line.address)
+    tab.locator("nav .count", has_text="1").wait_for()
+    tab.goto(f"{line.address}/#/drift")
+    tab.get_by_text("画像の変化：暗くなった（61% → 52%）。 照明と露光を確認してください。").wait_for()
+    assert tab.locator(".chart .out").count() == sum(point["alarmed"] for point in POINTS)
+    tab.get_by_label("確認した内容・処置").fill("ランプ交換")
+    tab.keyboard.press("Enter")
+    tab.get_by_text("確認済み").wait_for()
+    assert acknowledged == [{"alarm_id": "a" * 32, "note": "ランプ交換", "recipe": "plates"}]
+    tab.wait_for_function("document.querySelector('nav .count') === null")
+
+
+def test_language_and_light_are_the_browsers_until_somebody_chooses(line: Any, browse: Callable[..., Any]) -> None:
+    watched = browse(language="ja-JP", color_scheme="dark")
+    tab = watched.open(line.address)
+    assert tab.locator("nav a").first.inner_text() == "ライブ"
+    assert tab.evaluate("[document.documentElement.lang, document.documentElement.dataset.theme]") == ["ja", "dark"]
+    tab.get_by_role("button", name="English").click()
+    tab.get_by_role("link", name="Live").wait_for()
+    tab.get_by_role("button", name="Light or dark").click()
+    tab.reload()
+    tab.get_by_role("link", name="Live").wait_for()
+    assert tab.evaluate("[document.documentElement.lang, document.documentElement.dataset.theme]") == ["en", "light"]
+
+
+def test_a_token_is_asked_for_and_its_role_kept(
+    open_line: Callable[..., Any], browse: Callable[..., Any], tmp_path: Path
+) -> None:
+    secret = give_token(tmp_path / "tokens.json", "ana", "read")
+    line = open_line(Access.read(tmp_path / "tokens.json"), token=secret)
+    entry = line.send(defect=True)
+    watched = browse()
+    tab = watched.tab
+    tab.goto(line.address)
+    tab.get_by_label("Token").fill("wrong")
+    tab.keyboard.press("Enter")
+    tab.get_by_role("alert").wait_for()
+    tab.get_by_label("Token").fill(secret)
+    tab.keyboard.press("Enter")
+    shows(tab, entry["id"])
+    assert all("401" in trouble for trouble in watched.troubles)
+    watched.troubles.clear()
+    assert tab.evaluate("document.cookie") == "", "scripts cannot read the token"
+    tab.keyboard.press(" ")
+    tab.keyboard.press("g")
+    tab.get_by_text("Your token may look, but not review.").wait_for()
+    assert line.client.get(f"/inspections/{entry['id']}").json()["reviews"] == []
+
+
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+def test_views_are_accessible(line: Any, browse: Callable[..., Any], theme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+    entry = line.send(defect=True)
+    watched = browse(color_scheme=theme)
+    stand_in(
+        watched.tab, r"/drift(\?|$)", lambda _: {"armed": True, "words": "", "charts": [CHART], "alarms": [DRIFT_ALARM]}
+    )
+    found = {}
+    for view in [*VIEWS, f"inspection/{entry['id']}"]:
+        tab = watched.open(f"{line.address}/#/{view}")
+        tab.wait_for_function("document.querySelector('main').innerText.trim() !== ''")
+        tab.wait_for_timeout(250)  # for what is drawn once answers are there
+        results = axe.Axe().run(tab).response["violations"]
+        serious = [
+            f"{each['id']}: {json.dumps([node['target'] for node in each['nodes']])}"
+            for each in results
+            if each["impact"] in ("serious", "critical")
+        ]
+        small = tab.evaluate(SMALL_TARGETS)
+        if serious or small:
+            found[view] = (serious, small)
+    assert found == {}
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_live_fits_the_screen(line: Any, browse: Callable[..., Any], width: int, height: int) -> None:
+    entry = line.send(defect=True)
+    watched = browse(viewport={"width": width, "height": height})
+    tab = watched.open(line.address)
+    shows(tab, entry["id"])
+    over = (
+        "[document.documentElement, document.querySelector('main'), document.querySelector('.panel')].map((each) => "
+        "[each.scrollHeight - each.clientHeight, each.scrollWidth - each.clientWidth]).flat()"
+    )
+    assert tab.evaluate(over) == [0] * 6
+    tab.keyboard.press(" ")
+    tab.locator(".reviewing:visible").wait_for()
+    assert tab.evaluate(over) == [0] * 6, "held too"
+    picture = tab.locator(".layers").bounding_box()
+    assert min(picture["width"], picture["height"]) >= 300
