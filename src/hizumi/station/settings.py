@@ -75,6 +75,8 @@ def _checked(annotation: Any, value: Any, called: str, root: Path) -> Any:
         if not isinstance(value, str) or not value or "\0" in value:
             raise UsageError(f"{called} is {value!r}; it must be a path, as text")
         return root / Path(value).expanduser()
+    if is_dataclass(annotation) and isinstance(value, cast("type", annotation)):  # a table of its own, checked already
+        return value
     check_value(annotation, value, called)
     return plain(value)
 
