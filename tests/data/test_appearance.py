@@ -120,9 +120,9 @@ def test_noise_and_colour_by_closed_form() -> None:
     assert look.tint == pytest.approx(0, abs=1e-3)  # green is their geometric mean
 
 
-def test_a_bundle_of_an_earlier_version_says_nothing_of_variation(learned: Appearance) -> None:
+def test_a_bundle_of_an_earlier_version_says_nothing_of_spreads(learned: Appearance) -> None:
     plain = learned.to_dict()
-    assert set(learned.variation) == {"brightness", "contrast", "sharpness", "blocks", "noise"}  # no colour in grey
-    del plain["variation"]
+    assert set(learned.spreads) == {"brightness", "contrast", "sharpness", "blocks", "noise"}  # no colour in grey
+    del plain["spreads"]
     earlier = Appearance.from_dict(plain)
-    assert (earlier.ranges, earlier.variation) == (learned.ranges, {})
+    assert (earlier.ranges, earlier.spreads) == (learned.ranges, {})

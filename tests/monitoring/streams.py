@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from hizumi.calibration.variation import Variation
+from hizumi.calibration.spread import Spread
 from hizumi.data.appearance import MEASURES, Look
 from hizumi.monitoring import Baseline, DriftAlarm, DriftWatch
 from hizumi.monitoring.baseline import Sizes
@@ -44,8 +44,8 @@ def baseline_of(law: str, generator: np.random.Generator, scores: int = 300) -> 
     """A bundle's: of 20 runs of five among 2,000 pictures, and of so many scores."""
     chosen = (np.linspace(0, 1995, 20).round().astype(int)[:, None] + np.arange(5)).ravel()
     values = CENTRES + SIGMAS * law_of(law, (2000, 7), generator)[chosen]
-    variations = {name: Variation.of(values[:, place]) for place, name in enumerate(MEASURES)}
-    measures = {name: each for name, each in variations.items() if each is not None}
+    spreads = {name: Spread.of(values[:, place]) for place, name in enumerate(MEASURES)}
+    measures = {name: each for name, each in spreads.items() if each is not None}
     law_of_scores = "gaussian" if law == "slow" else law
     held_out = law_of(law_of_scores, (scores,), generator)
     return Baseline(tuple(held_out.tolist()), measures=measures, sizes=Sizes(64, 64, 64, 64))

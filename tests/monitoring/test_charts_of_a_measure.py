@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hizumi.calibration.charts import CUSUM, EWMA, Points, Shewhart
-from hizumi.calibration.variation import Variation
+from hizumi.calibration.spread import Spread
 from hizumi.monitoring.limits import SLACK, WEIGHT, Limits, Scale
 from hizumi.monitoring.majority import GAIN, TOLERATED, Majority, majority_limit
 from hizumi.monitoring.measure import MeasureCharts
@@ -73,9 +73,9 @@ def test_a_signal_tells_its_way_and_since_when_and_the_chart_starts_again() -> N
 def test_one_value_alone_never_alarms() -> None:
     generator = np.random.default_rng(2)
     for _ in range(20):
-        variation = Variation.of(generator.normal(size=(20, 1)).repeat(5, 1).ravel() + generator.normal(size=100))
-        assert variation is not None
-        scale = Scale.of(variation, 0.01)
+        spread = Spread.of(generator.normal(size=(20, 1)).repeat(5, 1).ravel() + generator.normal(size=100))
+        assert spread is not None
+        scale = Scale.of(spread, 0.01)
         charts = MeasureCharts("contrast", scale, Limits.of(scale, 1000))
         assert not any(charts.observe(START, value) for value in [scale.centre] * 7 + [1e9] + [scale.centre] * 20)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from hizumi.calibration.variation import SUBGROUP, Variation
+from hizumi.calibration.spread import SUBGROUP, Spread
 from hizumi.data.images import Window
 from hizumi.data.manifest import Manifest
 from hizumi.data.region import Region
@@ -62,13 +62,13 @@ class Look(NamedTuple):
 class Appearance:
     """The range of each measure of a `Look`, and the file types, among the good images that were learned from.
 
-    `variation` of each measure is for control charts; it is empty for fewer than 30 images and in bundles of earlier
+    `spreads` of the measures are for control charts; they are empty for fewer than 30 images and in bundles of earlier
     versions.
     """
 
     ranges: dict[str, tuple[float, float]]
     file_types: tuple[str, ...]
-    variation: dict[str, Variation] = field(default_factory=dict)
+    spreads: dict[str, Spread] = field(default_factory=dict)
 
     @classmethod
     def of(cls, manifest: Manifest, window: Window | None, region: Region | None = None) -> Self | None:
@@ -84,7 +84,7 @@ class Appearance:
             low, high = np.quantile([getattr(look, name) for look in looks], (0.01, 0.99))
             margin = max(MARGIN * (high - low), LEAST_MARGIN)
             ranges[name] = float(low - margin), float(high + margin)
-        return cls(ranges, tuple(sorted({look.file_type for look in looks})), variation_of(looks))
+        return cls(ranges, tuple(sorted({look.file_type for look in looks})), spreads_of(looks))
 
     def differences(self, manifest: Manifest, window: Window | None, region: Region | None = None) -> tuple[str, ...]:
         """In what most of some new images lie outside of the ranges; nothing about fewer than three.
@@ -109,7 +109,7 @@ class Appearance:
         return {
             "ranges": {name: list(ends) for name, ends in self.ranges.items()},
             "file_types": list(self.file_types),
-            "variation": {name: variation.to_dict() for name, variation in self.variation.items()},
+            "spreads": {name: spread.to_dict() for name, spread in self.spreads.items()},
         }
 
     @classmethod
@@ -118,7 +118,7 @@ class Appearance:
         return cls(
             {name: (low, high) for name, (low, high) in plain["ranges"].items()},
             tuple(plain["file_types"]),
-            {name: Variation(**each) for name, each in plain.get("variation", {}).items()},
+            {name: Spread(**each) for name, each in plain.get("spreads", {}).items()},
         )
 
     def _beyond(self, name: str, look: Look) -> int:
@@ -142,13 +142,13 @@ def _are_most(count: int, looks: list[Look]) -> bool:
     return count >= LEAST and count > len(looks) / 2
 
 
-def variation_of(looks: Sequence[Look]) -> dict[str, Variation]:
+def spreads_of(looks: Sequence[Look]) -> dict[str, Spread]:
     """Of each measure that all of these images have, in the order of time; empty for fewer than 30."""
     found = {}
     for name in MEASURES:
         values = [getattr(look, name) for look in looks]
-        if None not in values and (variation := Variation.of(np.array(values))) is not None:
-            found[name] = variation
+        if None not in values and (spread := Spread.of(np.array(values))) is not None:
+            found[name] = spread
     return found
 
 

@@ -9,8 +9,8 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from hizumi.calibration import Calibration
-from hizumi.calibration.variation import Variation
-from hizumi.data.appearance import Appearance, Look, variation_of
+from hizumi.calibration.spread import Spread
+from hizumi.data.appearance import Appearance, Look, spreads_of
 from hizumi.errors import BundleError
 from hizumi.monitoring.ranks import FEWEST_SCORES
 
@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
 
 @dataclass(frozen=True)
 class Baseline:
-    """Scores of good pictures that nothing was trained on, and the variation of each measure of good pictures.
+    """Scores of good pictures that nothing was trained on, and the spread of each measure of good pictures.
 
     Where a part is empty, as for bundles of earlier versions, the watch learns it from its first pictures.
 
@@ -43,7 +43,7 @@ class Baseline:
     scores: tuple[float, ...] = ()
     score_slow: float = 0.0
     score_drifts: bool = False
-    measures: dict[str, Variation] = field(default_factory=dict)
+    measures: dict[str, Spread] = field(default_factory=dict)
     sizes: Sizes | None = None
     source: Literal["bundle", "station"] = "bundle"
 
@@ -55,23 +55,23 @@ class Baseline:
         """
         usable = len(calibration.scores) >= FEWEST_SCORES and "folds" not in calibration.options
         scores = calibration.scores if usable else ()
-        if appearance is None or not appearance.variation:
+        if appearance is None or not appearance.spreads:
             return cls(tuple(map(float, scores)))
         sizes = Sizes(*appearance.ranges["height"], *appearance.ranges["width"])
-        return cls(tuple(map(float, scores)), measures=dict(appearance.variation), sizes=sizes)
+        return cls(tuple(map(float, scores)), measures=dict(appearance.spreads), sizes=sizes)
 
     def with_scores(self, scores: Sequence[float]) -> "Baseline":
         """With scores learned at a station, in the order of time."""
         normal = ndtri((rankdata(scores) - 0.5) / len(scores))
-        variation = Variation.of(np.asarray(normal))
-        slow, drifts = (0.0, False) if variation is None else (variation.slow, variation.varies_slowly)
+        spread = Spread.of(np.asarray(normal))
+        slow, drifts = (0.0, False) if spread is None else (spread.slow, spread.varies_slowly)
         return Baseline(tuple(scores), slow, drifts, self.measures, self.sizes, "station")
 
     def with_looks(self, looks: Sequence[Look]) -> "Baseline":
         """With looks learned at a station, in the order of time."""
         heights, widths = [look.height for look in looks], [look.width for look in looks]
         sizes = Sizes(min(heights), max(heights), min(widths), max(widths))
-        return Baseline(self.scores, self.score_slow, self.score_drifts, variation_of(looks), sizes, "station")
+        return Baseline(self.scores, self.score_slow, self.score_drifts, spreads_of(looks), sizes, "station")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
@@ -79,7 +79,7 @@ class Baseline:
             "scores": list(self.scores),
             "score_slow": self.score_slow,
             "score_drifts": self.score_drifts,
-            "measures": {name: variation.to_dict() for name, variation in self.measures.items()},
+            "measures": {name: spread.to_dict() for name, spread in self.measures.items()},
             "sizes": None if self.sizes is None else list(self.sizes),
             "source": self.source,
         }
@@ -92,7 +92,7 @@ class Baseline:
                 scores=tuple(map(float, plain["scores"])),
                 score_slow=float(plain["score_slow"]),
                 score_drifts=bool(plain["score_drifts"]),
-                measures={name: Variation(**variation) for name, variation in plain["measures"].items()},
+                measures={name: Spread(**spread) for name, spread in plain["measures"].items()},
                 sizes=None if plain["sizes"] is None else Sizes(*plain["sizes"]),
                 source=plain["source"],
             )

@@ -23,7 +23,7 @@ from typing import Self
 from scipy.special import chdtri
 
 from hizumi.calibration.run_length import cusum_limit, ewma_width, shewhart_width
-from hizumi.calibration.variation import SUBGROUP, Variation
+from hizumi.calibration.spread import SUBGROUP, Spread
 
 WEIGHT, SLACK = 0.1, 0.5  # of the newest value in the EWMA; of the CUSUM, half the shift it finds soonest, in sigma
 BOUND = 1.645  # standard errors: one-sided 95 %
@@ -51,19 +51,19 @@ class Scale:
     excess: float = 0.0
 
     @classmethod
-    def of(cls, variation: Variation, least_sigma: float) -> Self:
+    def of(cls, spread: Spread, least_sigma: float) -> Self:
         """With 95 % bounds on what was estimated; sigma is not taken to be smaller than what matters."""
-        sigma = max(variation.within, least_sigma)
-        free = variation.independent_groups - 1
-        largest_slow = variation.slow * math.sqrt(free / float(chdtri(free, 0.95)))
-        values = variation.groups * (SUBGROUP - 1)
+        sigma = max(spread.within, least_sigma)
+        free = spread.independent_groups - 1
+        largest_slow = spread.slow * math.sqrt(free / float(chdtri(free, 0.95)))
+        values = spread.groups * (SUBGROUP - 1)
         return cls(
-            centre=variation.centre,
+            centre=spread.centre,
             sigma=sigma,
             slow=largest_slow / sigma,
-            error=BOUND * variation.standard_error / sigma,
-            stretch=1 + BOUND * math.sqrt((2 + variation.excess) / (4 * values)),
-            excess=variation.excess + BOUND * math.sqrt(24 / values),
+            error=BOUND * spread.standard_error / sigma,
+            stretch=1 + BOUND * math.sqrt((2 + spread.excess) / (4 * values)),
+            excess=spread.excess + BOUND * math.sqrt(24 / values),
         )
 
     def standardised(self, value: float) -> float:

@@ -32,8 +32,8 @@ class LookWatch:
     def of(cls, baseline: Baseline, run_length: float) -> Self:
         """Of a baseline with measures; each chart has this run length."""
         measures = {}
-        for name, variation in baseline.measures.items():
-            scale = Scale.of(variation, LEAST_SIGMA.get(name, LEAST_SIGMA_ELSE))
+        for name, spread in baseline.measures.items():
+            scale = Scale.of(spread, LEAST_SIGMA.get(name, LEAST_SIGMA_ELSE))
             measures[name] = MeasureCharts(name, scale, Limits.of(scale, run_length))
         return cls(measures, baseline.sizes, Majority(majority_limit(run_length)))
 

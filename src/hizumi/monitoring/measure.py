@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hizumi.calibration.variation import SUBGROUP
+from hizumi.calibration.spread import SUBGROUP
 from hizumi.monitoring.limits import WEIGHT, Limits, Scale
 
 SERIES = ("mean", "deviation", "ewma", "cusum_rising", "cusum_falling")

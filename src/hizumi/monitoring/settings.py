@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hizumi.calibration.variation import FEWEST_GROUPS, SUBGROUP
+from hizumi.calibration.spread import FEWEST_GROUPS, SUBGROUP
 from hizumi.errors import UsageError
 
 

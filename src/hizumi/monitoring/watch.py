@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from hizumi.calibration.variation import FEWEST_GROUPS, SUBGROUP
+from hizumi.calibration.spread import FEWEST_GROUPS, SUBGROUP
 from hizumi.data.appearance import Look
 from hizumi.errors import BundleError, DataError, UsageError
 from hizumi.monitoring import words

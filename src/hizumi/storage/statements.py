@@ -63,7 +63,7 @@ TABLE = fields(
         "good": items(text),
     }
 )
-VARIATION_OF_MEASURE = fields(
+SPREAD_OF_MEASURE = fields(
     {
         "centre": number(),
         "within": number(0),
@@ -75,7 +75,7 @@ VARIATION_OF_MEASURE = fields(
 )
 APPEARANCE = fields(
     {"ranges": mapping(items(number(), 2, 2)), "file_types": items(text)},
-    later={"variation": mapping(VARIATION_OF_MEASURE)},
+    later={"spreads": mapping(SPREAD_OF_MEASURE)},
 )
 AREA = fields(
     {"kind": choice("mask", "rectangle", "foreground")},

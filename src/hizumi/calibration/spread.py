@@ -20,7 +20,7 @@ STRAY = 0.01  # of the values on either side that are drawn in to the others: on
 
 
 @dataclass(frozen=True)
-class Variation:
+class Spread:
     """Centre and standard deviations of one measure, in its unit.
 
     Attributes:
