@@ -231,8 +231,8 @@ def _show(axes: Axes, tile: Tile) -> None:
     if tile.truth is not None:
         axes.add_collection(LineCollection(list(tile.truth - 0.5), colors=TRUTH_COLOUR, linewidths=1))
     if tile.region is not None:
-        for colour, width in (("black", 2.0), (REGION_COLOUR, 0.8)):
-            axes.add_collection(LineCollection(list(tile.region - 0.5), colors=colour, linewidths=width))
+        for colour, line_width in (("black", 2.0), (REGION_COLOUR, 0.8)):
+            axes.add_collection(LineCollection(list(tile.region - 0.5), colors=colour, linewidths=line_width))
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
