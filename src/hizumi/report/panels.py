@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float, Real, UInt8
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 from PIL import Image, ImageDraw
 
 from hizumi.calibration import Calibration, Verdict
@@ -232,10 +231,8 @@ def _show(axes: Axes, tile: Tile) -> None:
     if tile.truth is not None:
         axes.add_collection(LineCollection(list(tile.truth - 0.5), colors=TRUTH_COLOUR, linewidths=1))
     if tile.region is not None:
-        rim = [withStroke(linewidth=2, foreground="black")]
-        axes.add_collection(
-            LineCollection(list(tile.region - 0.5), colors=REGION_COLOUR, linewidths=0.8, path_effects=rim)
-        )
+        for colour, line_width in (("black", 2.0), (REGION_COLOUR, 0.8)):
+            axes.add_collection(LineCollection(list(tile.region - 0.5), colors=colour, linewidths=line_width))
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
