@@ -203,3 +203,34 @@ def test_what_is_declared_of_parts_is_said_and_wrong_angles_are_one_line(hizumi,
         assert refused.code == 2
         assert wrong[0] in refused.err
         assert refused.err.count("\n") == 1
+
+
+def test_a_region_goes_from_the_options_into_the_bundle_and_wrong_ones_are_refused_in_one_line(hizumi, parts, tmp_path):
+    mask = np.zeros((16, 16), dtype=np.uint8)
+    mask[2:14, 3:13] = 255
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    bundle = tmp_path / "parts.hizumi"
+    call = ["fit", parts, "-d", "pca", "--image-size", "16", "-o", bundle]
+    outcome = hizumi(*call, "--roi", tmp_path / "mask.tif", "--ignore-region", "0,0,0.5,0.5", "--json", "-")
+    assert outcome.code == 0
+    assert outcome.json["options"]["region"]["looks_at"].startswith(
+        "a mask of 16x16 pixels, without the rectangle 0,0,0.5"
+    )
+    expected = mask > 0
+    expected[:8, :8] = False
+    assert (load(bundle).inspect(np.zeros((1, 16, 16, 1), np.uint8))[0].inside == expected).all()
+    assert "Looks at" in hizumi("info", bundle).out
+    evaluated = hizumi("evaluate", bundle, parts, "-o", tmp_path / "report", "--json", "-").json
+    assert "some of those of 10 anomalous images" in evaluated["image_note"]
+    assert "border of the region of interest" in (tmp_path / "report" / "report.html").read_text()
+    for wrong, reason in (
+        (["--roi", "no.png"], "no such file"),
+        (["--roi", "1,2,3"], "neither a file nor left,top,width,height"),
+        (["--roi", "0,0,1,1"], "leave --roi"),
+        (["--ignore-region", "0,0,1,1"], "is empty"),
+        (["--roi", "20,0,4,4"], "passes its border"),
+    ):
+        outcome = hizumi(*call, *wrong)
+        assert outcome.code == 2
+        assert reason in outcome.err
+        assert outcome.err.strip().splitlines()[-1].startswith("Error: ")

@@ -56,6 +56,7 @@ SOURCE = {
     "--impute": False,
 }
 VARIATION = dict.fromkeys(["--shifts", "--turns", "--flips", "--brightness"])
+REGION = dict.fromkeys(["--roi", "--ignore-region"])
 COSTS = dict.fromkeys(["--known-defects", "--cost-miss", "--cost-alarm", "--defect-share"])
 OPTIONS = {
     "fit": {"--detector": "standard", "--output": "parts.hizumi", "--set": None}
@@ -64,6 +65,7 @@ OPTIONS = {
     | INSPECTOR
     | COSTS
     | VARIATION
+    | REGION
     | TRAINING
     | RUN,
     "train": {
@@ -88,6 +90,7 @@ OPTIONS = {
     | SIZING
     | INSPECTOR
     | VARIATION
+    | REGION
     | TRAINING,
     "reproduce": {
         "--list": False,

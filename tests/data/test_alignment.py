@@ -8,6 +8,7 @@ import pytest
 
 from hizumi.data.alignment import NOT_ALIGNED, PARTLY_OUTSIDE, Alignment
 from hizumi.data.pose import Pose
+from hizumi.data.region import Region
 from hizumi.errors import DataError
 
 HEIGHT, WIDTH = 90, 120
@@ -93,3 +94,19 @@ def test_it_is_the_same_after_json(alignment: Alignment) -> None:
     with pytest.raises(ValueError, match="not of its size"):
         Alignment.from_dict({**plain, "reference_height": WIDTH, "reference_width": HEIGHT})
     assert part().dtype == Pose(30).aligned(part()).dtype
+
+
+@pytest.mark.parametrize(
+    ("pose", "place"),
+    [(Pose(5, 0.05, -0.03), (2, 2)), (Pose(-37, -0.02, 0.02), (70, 100)), (Pose(122), (2, 2))],
+    ids=str,
+)
+def test_something_brighter_beside_the_region_does_not_attract_the_part(pose: Pose, place: tuple[int, int]) -> None:
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    region = Region.of(np.hypot(rows - 45, columns - 60) < 36)
+    looking = Alignment.of((part(seed=seed) for seed in range(3)), region)
+    image = part(pose, seed=9)
+    image[place[0] : place[0] + 16, place[1] : place[1] + 16] = 255
+    found, notes = Alignment.from_dict(json.loads(json.dumps(looking.to_dict()))).pose_of(image, "part")
+    assert NOT_ALIGNED not in notes
+    assert max(math.dist(moved(x, y, found), moved(x, y, pose)) for x, y, _, _ in BLOBS) < 1

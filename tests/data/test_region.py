@@ -94,7 +94,7 @@ def test_a_region_comes_back_from_a_bundles_header() -> None:
         assert again.key == learned.key
         assert (again.inside(images[3], "a")[0] == learned.inside(images[3], "a")[0]).all()
     mask = Drawn(hollow).to_dict()
-    for wrong in (mask | {"height": 300}, mask | {"bits": "AAAA"}):
+    for wrong in (mask | {"height": 300}, mask | {"bits": "AAAA"}, mask | {"height": 100_000, "width": 100_000}):
         with pytest.raises(ValueError, match="mask of the region"):
             Drawn.from_dict(wrong)
 

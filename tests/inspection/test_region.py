@@ -138,7 +138,7 @@ def test_aligned_parts_are_looked_at_where_the_reference_lies(tmp_path: Path) ->
     rows, columns = np.mgrid[:90, :120]
     region = Region.of(np.hypot(rows - 45, columns - 60) < 36)
     inspector = Inspector("pca", region=region, align=True, image_size=(30, 40), calibration_share=0.4)
-    inspector.fit(np.stack([part(seed=100 + seed) for seed in range(15)]))
+    inspector.fit(np.stack([part(seed=100 + seed) for seed in range(10)]))
     turned = part(Pose(20, 0.02, 0.03), seed=7)
     beside = turned.copy()
     beside[2:12, 2:14] = 250  # in a corner, outside of the region however the part is turned

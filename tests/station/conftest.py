@@ -5,7 +5,6 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def programs() -> Path | None:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
-    """URL of a server, without a database; it listens on a socket in a temporary folder and on no port."""
+    """URL of a database; its server listens on a socket in a temporary folder and on no port."""
     pytest.importorskip("psycopg", reason="PostgreSQL is not tested: pip install 'hizumi[postgresql]'")
     folder = programs()
     if folder is None:
@@ -43,7 +42,7 @@ def postgresql() -> Iterator[str]:
         options = f"-k {place} -c listen_addresses= -c fsync=off"
         call(folder / "pg_ctl", "-D", place / "data", "-l", place / "server.log", "-o", options, "-w", "start")
         try:
-            yield f"postgresql://tester@/{{}}?host={place}"
+            yield f"postgresql://tester@/postgres?host={place}"
         finally:
             call(folder / "pg_ctl", "-D", place / "data", "-m", "immediate", "-w", "stop")
     finally:
@@ -57,10 +56,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'station.db'}"
     import psycopg
 
-    server, name = request.getfixturevalue("postgresql"), f"log_{uuid.uuid4().hex}"
-    with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-    return server.format(name)
+    server: str = request.getfixturevalue("postgresql")
+    with psycopg.connect(server, autocommit=True) as connection:  # a new database for each test would take seconds
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return server
 
 
 @pytest.fixture

@@ -197,6 +197,74 @@ def test_what_is_written_over_a_judged_file_is_not_deleted_unseen(tmp_path: Path
     assert not path.exists()
 
 
+def test_what_is_written_over_a_file_that_waits_for_its_turn_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"a")
+    (tmp_path / "b.png").write_bytes(b"b")
+    os.utime(tmp_path / "a.png", (1000, 1000))
+    source = made(tmp_path, Memory(), settle_seconds=0.4)
+
+    async def write_slowly() -> list[bytes]:
+        contents = []
+        async for arrival in source.arrivals():
+            contents.append(arrival.content)
+            if len(contents) == 2:
+                break
+            (tmp_path / "b.png").write_bytes(b"half")
+            asyncio.get_running_loop().call_later(0.1, (tmp_path / "b.png").write_bytes, b"half and half")
+        return contents
+
+    assert asyncio.run(asyncio.wait_for(write_slowly(), LONGEST_SECONDS)) == [b"a", b"half and half"]
+
+
+def test_a_file_that_cannot_be_put_away_is_put_away_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hizumi.station.sources.folder.LOOK_SECONDS", 0.1)
+    memory, folder, done = Memory(), tmp_path / "in", tmp_path / "in" / "done"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"a")
+    done.write_text("a file, and no folder")
+    (tmp_path / "link").symlink_to(folder)  # by another name, it is the same folder still
+    source = made(folder, memory, after="move", move_to=str(tmp_path / "x" / ".." / "link" / "done"))
+
+    async def mend() -> None:
+        task = asyncio.create_task(judged(source, memory, 1, rest=1.5))
+        async with asyncio.timeout(LONGEST_SECONDS):
+            while not source.trouble:
+                await asyncio.sleep(0.01)
+            assert source.trouble == "a file cannot be put away (file exists)"
+            done.unlink()
+            while not (done / "a.png").exists():
+                await asyncio.sleep(0.01)
+        await task  # one arrival: what lies in done is not judged again
+
+    asyncio.run(mend())
+
+
+@pytest.mark.parametrize("complete", ["settled", "renamed"])
+def test_what_the_log_could_not_keep_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complete: str
+) -> None:
+    monkeypatch.setattr("hizumi.station.sources.folder.UNKEPT_SECONDS", 0.3)
+    memory = Memory()
+    (tmp_path / "a.png").write_bytes(b"a")
+    (tmp_path / "b.png").write_bytes(b"b")
+    os.utime(tmp_path / "a.png", (1000, 1000))
+    source = made(tmp_path, memory, complete=complete, after="delete")
+
+    async def judge() -> list[str]:
+        names = []
+        async for arrival in source.arrivals():
+            names.append(arrival.name)
+            if len(names) > 2:  # the log is locked for the first two
+                memory.ids[arrival.source, str(arrival.key)] = "id"
+                await source.done(arrival, entry_of(arrival))
+            if len(names) == 4:
+                break
+        return names
+
+    assert asyncio.run(asyncio.wait_for(judge(), LONGEST_SECONDS)) == ["a.png", "b.png", "a.png", "b.png"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_cannot_be_read_arrives_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hizumi.station.sources.folder.UNREADABLE_SECONDS", 0.2)
     monkeypatch.setattr("hizumi.station.sources.files.LARGEST_BYTES", 2**20)

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -56,6 +57,31 @@ def test_times_are_of_any_zone_and_never_of_none(log: Log) -> None:
     with pytest.raises(LogError, match="NaN"):
         log.add([entry(2), entry(3, score=float("nan"))])
     assert log.count() == 1, "the good ones of a refused transaction were kept"
+
+
+def test_whatever_is_asked_for_is_not_there(log: Log) -> None:
+    log.add([entry(1)])
+    for key in ("", "\0", "\udcff", "'; DROP TABLE inspections; --", "x" * 5000, "%", "日本"):
+        assert log.entry(key) is None
+        assert log.reviews(key) == ()
+        assert log.newest_reviews([key]) == {}
+        assert log.keys_in_use([key]) == set()
+        assert log.state(key) is None
+        assert not log.acknowledge(key, "ann")
+        assert log.find(before=key, recipe=key, part=key).entries == ()
+        with pytest.raises(UsageError):
+            log.review(Review(key, "good", "ann"))
+
+
+def test_threads_share_a_log(log: Log) -> None:
+    def write(writer: int) -> None:
+        for row in range(10):
+            log.add([entry(1000 * writer + row)])
+            log.find(limit=3)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(8)))
+    assert log.count() == 80
 
 
 def test_a_repeated_id_changes_nothing(log: Log) -> None:
@@ -141,6 +167,19 @@ def test_reviews_are_appended_and_the_newest_counts(log: Log) -> None:
         log.review(Review("f" * 32, "good", "ann"))
 
 
+def test_a_review_that_makes_no_sense_is_refused() -> None:
+    corners = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
+    for wrong in (
+        {"label": "great"},
+        {"who": " "},
+        {"regions": (corners[:2],)},
+        {"regions": (((0.0, float("nan")), *corners),)},
+        {"regions": ((*corners, (1e300, 0.0)),)},
+    ):
+        with pytest.raises((UsageError, TypeError)):  # the type checker of the tests is first where a type is wrong
+            Review(**{"inspection_id": "x", "label": "good", "who": "ann", **wrong})  # type: ignore[arg-type]
+
+
 def test_the_audit_trail_gives_back_what_was_noted(log: Log) -> None:
     events = [
         AuditEvent("ann", ["reload", "undo"][n % 2], "why", {"n": n}, START + timedelta(hours=n)) for n in range(5)
@@ -220,19 +259,22 @@ def write(url: str, writer: int, rows: int) -> None:
     log.close()
 
 
-@pytest.mark.parametrize("rows", [25, pytest.param(1000, marks=pytest.mark.hard)])
-def test_six_writers_lose_nothing(url: str, rows: int) -> None:
-    """All of them begin with an empty file, and so with the migration."""
-    processes = [multiprocessing.get_context("spawn").Process(target=write, args=(url, n, rows)) for n in range(6)]
+@pytest.mark.parametrize(("writers", "rows"), [(2, 30), pytest.param(6, 1000, marks=pytest.mark.hard)])
+def test_writers_at_once_lose_nothing(url: str, writers: int, rows: int) -> None:
+    """All of them begin with an empty database, and so with the migration."""
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=write, args=(url, n, rows)) for n in range(writers)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    assert [process.exitcode for process in processes] == [0] * 6
+    assert [process.exitcode for process in processes] == [0] * writers
     log = Log.open(url)
     try:
-        assert {each.id for each in log.every()} == {entry(n * 100_000 + r).id for n in range(6) for r in range(rows)}
-        assert log.backlog() == {"hook": (6 * rows, 0)}
+        assert {each.id for each in log.every()} == {
+            entry(n * 100_000 + r).id for n in range(writers) for r in range(rows)
+        }
+        assert log.backlog() == {"hook": (writers * rows, 0)}
     finally:
         log.close()
 
@@ -251,6 +293,23 @@ def test_a_locked_database_is_an_error_in_one_line_and_nothing_is_half_written(t
     other.execute("ROLLBACK")
     other.close()
     assert log.add([entry(2)]) == (entry(2).id,)
+    log.close()
+
+
+def test_postgresql_that_is_locked_or_drops_its_connections(postgresql: str) -> None:
+    import psycopg
+
+    log = Log.open(postgresql, patience_seconds=0.3)
+    log.add([entry(900_001)])
+    before = log.count()
+    with psycopg.connect(postgresql) as other:
+        other.execute("LOCK TABLE inspections IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(LogError, match=r"^the log could not be written: another program keeps it locked"):
+            log.add([entry(900_002)], [Delivery("hook", {}, entry(900_002).id)])
+    with psycopg.connect(postgresql, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    assert log.add([entry(900_002)]) == (entry(900_002).id,), "it connects anew"
+    assert log.count() == before + 1
     log.close()
 
 

@@ -24,6 +24,7 @@ from tests.station.entries import START, entry
 
 RATE = 0.1
 TIMES = 250
+EARLIER = Path(__file__).parents[1] / "bundles" / "format-1"
 
 
 def plain(scores: np.ndarray, **options: object) -> CalibratedBundle:
@@ -267,6 +268,41 @@ def test_each_state_is_a_bundle_that_names_the_one_before(
     shown = preview(lite, bundle, Choice("reviewed"), recipe="bracket").to_dict()
     assert shown["joined"]["good"] == 18
     assert lineage(lite, none.sha256) == {bundle_sha256(bundle), state.sha256, second.sha256, none.sha256}
+
+
+def test_the_verdict_in_an_earlier_version_s_graph_follows_without_torch_or_onnx(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
+    from hizumi import runtime
+
+    bundle = EARLIER / "mahalanobis.onnx.hizumi"
+    read, before = CalibratedBundle.read(bundle), runtime.load(bundle)
+    dtype = before.preprocessing_.to_graph(np.zeros((1, *before.shape))).dtype
+    items = np.random.default_rng(0).normal(0, 1, (101, *before.shape)).astype(dtype)
+    scores = before.engine(items)["score"].astype(np.float64)
+    changed = read.calibration.with_(threshold=float(np.median(scores)))
+    nothing = {"parent": read.sha256, "at": START.isoformat(), "chosen": 0, "good": {}, "defects": {}}
+    after = runtime.load(read.write(tmp_path / "changed.hizumi", changed, nothing)).engine(items)
+    assert after["score"].astype(np.float64).tolist() == scores.tolist()
+    assert after["anomalous"].tolist() == (scores > np.median(scores)).tolist()
+    assert before.engine(items)["anomalous"].sum() != after["anomalous"].sum() == 50
+
+
+def test_a_bundle_of_an_earlier_format_is_renewed(tmp_path: Path) -> None:
+    from hizumi import bundles
+
+    read = CalibratedBundle.read(EARLIER / "mahalanobis_rows.hizumi")
+    changed = read.calibration.with_(false_alarm_rate=0.5)
+    nothing = {"parent": read.sha256, "at": START.isoformat(), "chosen": 0, "good": {}, "defects": {}}
+    loaded = bundles.load(read.write(tmp_path / "changed.hizumi", changed, nothing))
+    assert isinstance(loaded, Inspector)
+    assert loaded.options_["recalibrated"]["parent"] == bundle_sha256(EARLIER / "mahalanobis_rows.hizumi")
+    rows = np.random.default_rng(0).normal(0, 1, (50, *loaded.detector_.shape))
+    earlier = bundles.load(EARLIER / "mahalanobis_rows.hizumi")
+    assert isinstance(earlier, Inspector)
+    scores = [verdict.score for verdict in earlier.inspect(rows)]
+    assert [(v.score, v.anomalous) for v in loaded.inspect(rows)] == [
+        (score, score > changed.threshold.value) for score in scores
+    ]
 
 
 @pytest.mark.slow

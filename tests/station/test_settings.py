@@ -34,7 +34,14 @@ from hizumi.storage.files import printable
             {"kind": "folder", "path": "a", "after": "move"},
             '[[sources]] folder: after = "move" and move_to go together',
         ),
-        ({"kind": "folder", "path": "a", "after": "move", "move_to": "./a"}, "move_to is the watched folder itself"),
+        (
+            {"kind": "folder", "path": "a", "after": "move", "move_to": "./a"},
+            "move_to is the watched folder, or holds it",
+        ),
+        (
+            {"kind": "folder", "path": "a/b", "after": "move", "move_to": "c/../a"},
+            "move_to is the watched folder, or holds",
+        ),
         ({"kind": "folder", "path": "a", "patterns": "*.png"}, "patterns is '*.png'; it must be a tuple of texts"),
         ({"kind": "folder", "path": "a", "name_pattern": "("}, "name_pattern is no regular expression"),
         ({"kind": "folder", "path": "a", "name_pattern": "(?P<lot>.)"}, "name_pattern must have a group (?P<part>...)"),

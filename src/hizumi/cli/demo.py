@@ -1,5 +1,6 @@
 """`hizumi demo`: the main job on data that comes with the package."""
 
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured, console_beside
 from hizumi.cli.evaluate import refuse_unwritable_assessment, write_assessment
 from hizumi.cli.progress import shown_progress
+from hizumi.cli.serve import Port, open_station, refuse_missing_extra
 from hizumi.cli.summary import show_assessment, show_fit
 
 
@@ -17,12 +19,23 @@ def demo(
         "hizumi-demo"
     ),
     steps: options.Steps = None,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Open a station afterwards, and show it a stream of bricks; it takes a minute."),
+    ] = False,
+    port: Port = 8000,
     json_to: options.JsonTo = None,
 ) -> None:
     """Show the main job on built-in data, from images to a report.
 
-    Learns good brick from one part of a photograph and finds drawn defects in another.
+    Learns good brick from one part of a photograph and finds drawn defects in another. With --serve, the detector of an
+    earlier demo is used where there is one.
     """
+    bundle = output / "brick.hizumi"
+    if serve:
+        refuse_missing_extra()
+        if bundle.is_file():
+            return _serve(bundle, output, port)
     refuse_unwritable_assessment(output)
 
     from hizumi.data import open_source
@@ -37,7 +50,7 @@ def demo(
     with shown_progress() as observe:
         inspector.fit(manifest, observe=observe)
         content = assess(inspector, held_out(inspector, manifest), observe=observe)
-    bundle = save(inspector, output / "brick.hizumi")
+    save(inspector, bundle)
     result = write_assessment(output, content, {"bundle": str(bundle), "data": manifest.name})
     if (sheet := overview(content)) is not None:
         write_atomically(output / "overview.png", sheet)
@@ -46,3 +59,15 @@ def demo(
     show_assessment(console, content)
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
     console.print(f"The detector is {bundle}: try hizumi info {bundle}, or fit your own: hizumi fit FOLDER")
+    return _serve(bundle, output, port) if serve else None
+
+
+def _serve(bundle: Path, output: Path, port: int) -> None:
+    from hizumi.station.demonstration import demonstration
+
+    # A station remembers: each show begins with an empty one.
+    folder = next(place for number in count(1) if not (place := output / f"station-{number}").exists())
+    console_beside(None).print(
+        "The stream shows good bricks, then some with defects, and after 40 seconds a lamp that dims."
+    )
+    open_station(demonstration(bundle, folder), "127.0.0.1", port)

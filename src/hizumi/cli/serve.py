@@ -11,6 +11,7 @@ from hizumi.errors import MissingExtraError, UsageError
 from hizumi.storage.files import printable, refuse_unwritable_folder
 
 if TYPE_CHECKING:
+    from hizumi.serving.guard import Limits
     from hizumi.station.station_file import StationSettings
 
 TOKENS = "tokens.json"
@@ -26,11 +27,15 @@ Folder = Annotated[
 ]
 
 
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")]
+Port = Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Where to listen; 0: any free one.")]
+
+
 def serve(
     station: Station,
     folder: Folder = None,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Where to listen; 0: any free one.")] = 8000,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
     host_name: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A name that the station may be called by, beside its own.")
     ] = None,
@@ -43,9 +48,16 @@ def serve(
     Listens on this machine alone, until there is a token: hizumi station token.
     """
     settings = _settings(station, folder)
+    refuse_missing_extra()
     refuse_unwritable_folder(settings.folder)
-    _refuse_missing_extra()
 
+    from hizumi.serving.guard import Limits
+
+    open_station(settings, host, port, Limits(body_bytes=largest_mib << 20, hosts=tuple(host_name or ())))
+
+
+def open_station(settings: "StationSettings", host: str, port: int, limits: "Limits | None" = None) -> None:
+    """Open a station, say where, and wait until it is closed."""
     import asyncio
 
     from hizumi.serving.access import Access
@@ -53,25 +65,22 @@ def serve(
     from hizumi.serving.server import serve as served
     from hizumi.station.station import Station as Opened
 
-    access = Access.read(settings.folder / TOKENS)
+    access, console = Access.read(settings.folder / TOKENS), console_beside(None)
     if not access.tokens and not _is_loopback(host):
         raise UsageError(
-            f"whoever reaches {printable(host)} could do everything: give out a token first "
-            f"(hizumi station token {station} NAME --role admin), or listen on 127.0.0.1"
+            f"whoever reaches {printable(host)} could do everything: give out a token first (hizumi station token), "
+            "or listen on 127.0.0.1"
         )
-    console = console_beside(None)
+
+    def say(address: str) -> None:
+        console.print(coloured(f"The station is open at {address}", GOOD))
+        console.print(f"Its log and pictures lie in {printable(settings.folder)}. Ctrl-C closes it.")
 
     async def run() -> None:
         opened = Opened.open(settings)
         for name, recipe in opened.recipes.items():
             console.print(coloured(f"{name}: {recipe.judge.inspector.options_['detector']['name']}", QUIET))
-
-        def say(address: str) -> None:
-            console.print(coloured(f"The station is open at {address}", GOOD))
-            console.print(f"Its log and pictures lie in {printable(settings.folder)}. Ctrl-C closes it.")
-
-        limits = Limits(body_bytes=largest_mib << 20, hosts=tuple(host_name or ()))
-        await served(opened, host=host, port=port, access=access, limits=limits, say=say)
+        await served(opened, host=host, port=port, access=access, limits=limits or Limits(), say=say)
 
     asyncio.run(run())
     console.print("The station is closed.")
@@ -128,7 +137,8 @@ def _settings(station: Path, folder: Path | None) -> "StationSettings":
     return settings if folder is None else replace(settings, folder=folder)
 
 
-def _refuse_missing_extra() -> None:
+def refuse_missing_extra() -> None:
+    """Raise MissingExtraError where the packages of a station are not installed."""
     from importlib.util import find_spec
 
     if any(find_spec(name) is None for name in ("fastapi", "uvicorn", "sqlalchemy", "alembic", "prometheus_client")):

@@ -31,6 +31,7 @@ CANDIDATES = 7  # images, of which the one that agrees best with the others is t
 FAR_OUT = 3  # interquartile ranges below the lower quartile (Tukey, "Exploratory data analysis", 1977)
 LOW_AGREEMENT = 0.5  # below which the reference says little of other images
 OUTSIDE = 0.05  # share of an image that its alignment moves out of view, from which on it is said
+FLATTEST = 1e-3  # of the largest energy of a region's pixels: less is no part, and not divided by
 NOT_ALIGNED = "could not be aligned with the reference part, and is judged as it lies"
 PARTLY_OUTSIDE = "a part of it was moved out of view by its alignment, and is not judged"
 
@@ -152,25 +153,23 @@ class _Search:
 
     def __init__(self, reference: Float[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"] | None = None) -> None:
         self.reference = reference
-        self.inside = np.ones(reference.shape, dtype=bool) if inside is None else inside
+        self.inside = inside
         self.centred = _centred(reference)
-        if inside is not None:  # what lies outside, and how bright all is, then counts for nothing
-            self.centred = np.where(inside, self.centred - self.centred[inside].mean(), 0.0)
-        self.half = _halved(self.centred)
-        self.spectra = {
-            degrees: np.conj(_spectrum(_unit(turned(self.half, degrees))))
+        half_inside = None if inside is None else _halved(inside.astype(np.float64)) > 0.5
+        self.coarse = {
+            degrees: _Template.of(_halved(self.centred), half_inside, degrees)
             for degrees in range(-180, 180, COARSE_DEGREES)
         }
 
     def registered(self, image: Float[np.ndarray, "h w"]) -> Registration:
         """The best pose: the image as it lies where none agrees better with the reference."""
         centred = _centred(image)
-        half = _spectrum(_halved(centred))
-        degrees = max(self.spectra, key=lambda angle: _peak(half, self.spectra[angle]))
-        best, spectrum, reach = float(degrees), _spectrum(centred), float(COARSE_DEGREES)
+        half = self._spectra(_halved(centred))
+        degrees = max(self.coarse, key=lambda angle: float(self.coarse[angle].correlations(half).max()))
+        best, spectra, reach = float(degrees), self._spectra(centred), float(COARSE_DEGREES)
         for step in FINER_DEGREES:
             tried = best + np.arange(-reach, reach + step / 2, step)
-            peaks = [_peak(spectrum, np.conj(_spectrum(_unit(turned(self.centred, each))))) for each in tried]
+            peaks = [float(self._template(each).correlations(spectra).max()) for each in tried]
             place = int(np.argmax(peaks))
             best, reach = float(tried[place]) + step * _vertex(peaks, place), step
         pose = self._shifted(centred, (best + 180) % 360 - 180)
@@ -179,14 +178,64 @@ class _Search:
         )
         return max(as_it_lies, found, key=lambda each: each.agreement)
 
-    def _shifted(self, centred: Float[np.ndarray, "h w"], degrees: float) -> Pose:
-        from skimage.registration import phase_cross_correlation
+    def _spectra(self, image: Float[np.ndarray, "h w"]) -> "_Spectra":
+        return _Spectra(_spectrum(image), None if self.inside is None else _spectrum(image**2))
 
+    def _template(self, degrees: float) -> "_Template":
+        return _Template.of(self.centred, self.inside, degrees)
+
+    def _shifted(self, centred: Float[np.ndarray, "h w"], degrees: float) -> Pose:
         height, width = centred.shape
-        padding = ((0, height), (0, width))  # without it, what leaves at one side would come back at the other
-        pair = (np.pad(each, padding) for each in (centred, turned(self.centred, degrees)))
-        (down, right), _, _ = phase_cross_correlation(*pair, upsample_factor=SUBPIXEL, normalization=None)
+        if self.inside is None:
+            from skimage.registration import phase_cross_correlation
+
+            padding = ((0, height), (0, width))  # without it, what leaves at one side would come back at the other
+            pair = (np.pad(each, padding) for each in (centred, turned(self.centred, degrees)))
+            (down, right), _, _ = phase_cross_correlation(*pair, upsample_factor=SUBPIXEL, normalization=None)
+        else:  # the former knows regions, and then no parts of pixels
+            down, right = _place_of_peak(self._template(degrees).correlations(self._spectra(centred)))
         return Pose(degrees, float(down) / height, float(right) / width)
+
+
+class _Spectra(NamedTuple):
+    """Of an image, and where there is a region, of its square."""
+
+    itself: np.ndarray
+    squared: np.ndarray | None
+
+
+class _Template(NamedTuple):
+    """A turned reference as the conjugate of its spectrum, and that of its region and the number of pixels in it.
+
+    With a region, the correlations are normalised by what the image has in it at each shift, so that something bright
+    elsewhere attracts nothing (Padfield, "Masked object registration in the Fourier domain", 2012).
+    """
+
+    pattern: np.ndarray
+    region: np.ndarray | None
+    area: float
+
+    @classmethod
+    def of(
+        cls, centred: Float[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"] | None, degrees: float
+    ) -> "_Template":
+        pattern = turned(centred, degrees)
+        if inside is None:
+            return cls(np.conj(_spectrum(_unit(pattern))), None, 0.0)
+        seen = turned(inside.astype(np.float64), degrees) > 0.5
+        pattern = np.where(seen, pattern - pattern[seen].mean(), 0.0) if seen.any() else np.zeros_like(pattern)
+        return cls(np.conj(_spectrum(_unit(pattern))), np.conj(_spectrum(seen.astype(np.float64))), float(seen.sum()))
+
+    def correlations(self, image: _Spectra) -> Float[np.ndarray, "h2 w2"]:
+        """At each shift; those to above and to the left come last."""
+        from scipy.fft import irfft2
+
+        products = irfft2(image.itself * self.pattern)
+        if self.region is None or image.squared is None or self.area == 0:
+            return np.asarray(products)
+        total, squares = irfft2(image.itself * self.region), irfft2(image.squared * self.region)
+        energy = squares - total**2 / self.area
+        return np.asarray(products / np.sqrt(np.maximum(energy, FLATTEST * energy.max())))
 
 
 def turned(reference: Float[np.ndarray, "h w"], degrees: float) -> Float[np.ndarray, "h w"]:
@@ -235,10 +284,17 @@ def _spectrum(image: Float[np.ndarray, "h w"]) -> np.ndarray:
     return np.asarray(rfft2(image, sides))
 
 
-def _peak(spectrum: np.ndarray, conjugate: np.ndarray) -> float:
-    from scipy.fft import irfft2
-
-    return float(irfft2(spectrum * conjugate).max())
+def _place_of_peak(correlations: Float[np.ndarray, "h w"]) -> tuple[float, float]:
+    """The shift down and to the right at which they are largest, by fractions of a pixel."""
+    place = np.unravel_index(int(correlations.argmax()), correlations.shape)
+    found = []
+    for axis, side in enumerate(correlations.shape):
+        beside = [
+            tuple((np.array(place) + step * np.eye(2, dtype=int)[axis]) % correlations.shape) for step in (-1, 0, 1)
+        ]
+        shift = int(place[axis]) if place[axis] < side / 2 else int(place[axis]) - side
+        found.append(shift + _vertex([float(correlations[each]) for each in beside], 1))
+    return found[0], found[1]
 
 
 def _vertex(values: Sequence[float], place: int) -> float:
@@ -251,12 +307,16 @@ def _vertex(values: Sequence[float], place: int) -> float:
 
 
 def _agreement(
-    pose: Pose, image: Float[np.ndarray, "h w"], reference: Float[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"]
+    pose: Pose,
+    image: Float[np.ndarray, "h w"],
+    reference: Float[np.ndarray, "h w"],
+    inside: Bool[np.ndarray, "h w"] | None,
 ) -> float:
     """Correlation of an image, aligned, with the reference, over what is inside and in view of both."""
     matrix = pose.matrix(*image.shape)
     moved = warped(image[:, :, np.newaxis], matrix, mode="edge", order=1)[:, :, 0]
     in_view = warped(np.ones((*image.shape, 1)), matrix, mode="constant", order=1)[:, :, 0] > 0.5
+    inside = np.ones_like(in_view) if inside is None else inside
     if in_view[inside].mean() < LOW_AGREEMENT:
         return -1.0
     in_view &= inside

@@ -17,6 +17,7 @@ from hizumi.data.sizing import Sizing
 from hizumi.errors import DataError, MissingExtraError, UsageError
 from hizumi.shapes import Bool, Shaped
 from hizumi.storage.files import printable
+from hizumi.storage.statements import LARGEST_AREA
 
 FOREGROUND_SIDE = 256  # pixels: the longer side at which a part is told from its background
 BLUR = 1.0  # of these pixels: noise would fray the part's edge
@@ -119,6 +120,8 @@ class Drawn(Area):
         """Undo `to_dict`; raises ValueError where the bits are not as many as the mask has pixels."""
         size, unpacking = (plain["height"], plain["width"]), zlib.decompressobj()
         count = size[0] * size[1]
+        if count > LARGEST_AREA:
+            raise ValueError("the mask of the region is larger than any image")
         try:
             packed = unpacking.decompress(base64.b64decode(plain["bits"], validate=True), (count + 7) // 8)
         except zlib.error as error:

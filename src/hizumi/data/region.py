@@ -55,8 +55,8 @@ class Region:
             None if ignore is None else area_of(ignore, "--ignore-region (`ignore`)"),
         )
 
-    def learned(self, images: Iterable[Shaped[np.ndarray, "h w c"]]) -> Self:
-        """With what follows from good images; raises DataError where the region suits none of them."""
+    def learned(self, images: Iterable[np.ndarray]) -> Self:
+        """With what follows from good images (h, w, c) of any sizes; raises DataError where the region suits none."""
         sizes: list[tuple[int, int]] = []
         measures: dict[Area, list[Measures]] = {area: [] for area in (self.roi, self.ignored) if area is not None}
         outside, refused = [], None

@@ -7,9 +7,6 @@ from hizumi.monitoring.alarm import (
 )
 from hizumi.monitoring.baseline import Baseline as Baseline
 from hizumi.monitoring.drawing import ChartState as ChartState
+from hizumi.monitoring.records import BaselineChange as BaselineChange, WatchStatus as WatchStatus
 from hizumi.monitoring.settings import WatchSettings as WatchSettings
-from hizumi.monitoring.watch import (
-    BaselineChange as BaselineChange,
-    DriftWatch as DriftWatch,
-    WatchStatus as WatchStatus,
-)
+from hizumi.monitoring.watch import DriftWatch as DriftWatch

@@ -1,5 +1,6 @@
 """The charts of one measure, value by value."""
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -114,13 +115,16 @@ class MeasureCharts:
         self.subgroup.append(standard)
         if len(self.subgroup) < SUBGROUP:
             return []
-        values, self.subgroup = np.array(self.subgroup), []
+        values, self.subgroup = sorted(self.subgroup), []
         # The farthest value is drawn in to the next, so that no single one alarms; limits are for the plain deviation.
-        nearest_first = values[np.abs(values - np.median(values)).argsort()]
-        deviation = float(np.append(nearest_first[:-1], nearest_first[-2]).std(ddof=1))
+        middle = values[SUBGROUP // 2]
+        *nearer, _ = sorted(values, key=lambda value: abs(value - middle))
+        drawn_in = [*nearer, nearer[-1]]
+        average = sum(drawn_in) / SUBGROUP
+        deviation = math.sqrt(sum((value - average) ** 2 for value in drawn_in) / (SUBGROUP - 1))
         unsteady = deviation > self.limits.deviation
         self.points["deviation"].append(Point(at, deviation, unsteady))
-        found = self._judged("mean", at, float(values.mean()), self.limits.mean)
+        found = self._judged("mean", at, sum(values) / SUBGROUP, self.limits.mean)
         return [*found, Signal(self.name, "deviation", 0, at)] if unsteady else found
 
     def _judged(self, series: str, at: datetime, value: float, limit: float) -> list[Signal]:

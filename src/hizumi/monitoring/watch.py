@@ -4,10 +4,9 @@ import math
 import uuid
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from threading import RLock
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -22,60 +21,13 @@ from hizumi.monitoring.limits import CHARTS
 from hizumi.monitoring.looks import LookWatch
 from hizumi.monitoring.measure import MeasureCharts, Signal
 from hizumi.monitoring.ranks import SET_ASIDE
+from hizumi.monitoring.records import BaselineChange, Row, WatchStatus
 from hizumi.monitoring.scores import ScoreWatch
 from hizumi.monitoring.settings import WatchSettings
 
 SURE = 3.5  # standard errors from which a measure is named as moved beside those that gave alarm
 REMEMBERED_ALARMS = 200
 REMEMBERED_CHANGES = 100
-
-
-class Row(NamedTuple):
-    """One picture, as a baseline may be learned from it."""
-
-    at: datetime
-    score: float | None
-    unusual: bool
-    look: Look | None
-
-    def to_list(self) -> list[Any]:
-        """Everything, ready for JSON."""
-        return [self.at.isoformat(), self.score, self.unusual, None if self.look is None else list(self.look)]
-
-    @classmethod
-    def from_list(cls, plain: Sequence[Any]) -> "Row":
-        """Undo `to_list`."""
-        at, score, unusual, look = plain
-        return cls(datetime.fromisoformat(at), score, unusual, None if look is None else Look(*look))
-
-
-@dataclass(frozen=True)
-class BaselineChange:
-    """A new normal: who accepted it, when and why, after which alarm."""
-
-    at: datetime
-    who: str
-    note: str
-    alarm_id: str | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
-        return asdict(self) | {"at": self.at.isoformat()}
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Self:
-        """Undo `to_dict`."""
-        return cls(**plain | {"at": datetime.fromisoformat(plain["at"])})
-
-
-@dataclass(frozen=True)
-class WatchStatus:
-    """What is watched, how many pictures of those needed have been learned from, and both in words."""
-
-    watched: tuple[str, ...]
-    learned: int | None
-    needed: int
-    words: str
 
 
 class DriftWatch:
@@ -102,12 +54,14 @@ class DriftWatch:
     @property
     def alarms(self) -> tuple[DriftAlarm, ...]:
         """The last alarms, oldest first."""
-        return tuple(self._alarms)
+        with self._lock:
+            return tuple(self._alarms)
 
     @property
     def changes(self) -> tuple[BaselineChange, ...]:
         """The last new normals, oldest first."""
-        return tuple(self._changes)
+        with self._lock:
+            return tuple(self._changes)
 
     @property
     def status(self) -> WatchStatus:
@@ -116,7 +70,8 @@ class DriftWatch:
             learned, needed = self._learned(), self.settings.learning_pictures
             sentences = []
             if self._scores or self._looks:
-                sentences.append(words.armed(self.settings.run_length, self.settings.ever))
+                tested = self._scores is not None and self._scores.exchangeable
+                sentences.append(words.armed(self.settings.run_length, self.settings.ever if tested else None))
             if learned is not None:
                 sentences.append(words.learning(learned, needed))
             return WatchStatus(tuple(self._measures()), learned, needed, " ".join(sentences))
@@ -127,8 +82,10 @@ class DriftWatch:
         """Take in one picture, and return the alarm that it raises.
 
         The score is ranked here; the verdict's p-value only tells what is too unusual to learn from. What is None could
-        not be had. Raises DataError for a score or a measure that is not a number.
+        not be had. Raises DataError for a score or a measure that is not a number, and UsageError for a moment without
+        a time zone.
         """
+        _refuse_naive(moment)
         if score is not None and math.isnan(score):
             raise DataError("a score is NaN: it cannot be watched; leave it out (None) and look at its picture")
         with self._lock:
@@ -240,9 +197,9 @@ class DriftWatch:
         for name, charts in self._measures().items():
             now, sure = charts.shift(since, SUBGROUP)
             ways = [signal.way for signal in signals if signal.measure == name]
-            if abs(sure) > SURE or any(ways):
+            if any(ways) or (abs(sure) > SURE and not ways):
                 found.append(Moved(name, 1 if sure > 0 else -1, charts.scale.centre, now, sure))
-            elif ways:
+            elif ways:  # of the spread alone
                 found.append(Moved(name, 0, charts.scale.centre, now, sure))
         return tuple(sorted(found, key=lambda each: (each.measure == "score", -abs(each.sure))))
 
@@ -308,7 +265,15 @@ def _usual(rows: list[Row]) -> list[Row]:
 def _stamped(who: str, at: datetime | None) -> datetime:
     if not who.strip():
         raise UsageError("nobody is named: say who does this")
-    return datetime.now(UTC) if at is None else at
+    if at is None:
+        return datetime.now(UTC)
+    _refuse_naive(at)
+    return at
+
+
+def _refuse_naive(at: datetime) -> None:
+    if at.tzinfo is None:
+        raise UsageError(f"the moment {at.isoformat()} has no time zone: give it in UTC")
 
 
 def _iso(at: datetime | None) -> str | None:

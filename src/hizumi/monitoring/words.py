@@ -48,7 +48,10 @@ CHARTS = {
         "Evidence against steady scores",
         "Powers of ten won by betting that p-values are not uniform. Good pictures hardly ever reach the limit.",
     ),
-    "majority": ("Evidence for most of them", "Up to a fifth of pictures do not raise it. Above the limit: most are."),
+    "majority": (
+        "Evidence of a majority",
+        "Counts pictures of this kind. Up to a fifth of them do not raise it. Above the limit: most pictures are.",
+    ),
 }
 SIGMA = "sigma"
 UNITS = {"score": SIGMA, **dict.fromkeys(IN_PERCENT, "%")}
@@ -74,7 +77,7 @@ def change(measure: str, way: int, before: float, now: float) -> str:
     if measure in IN_PERCENT:
         return f"{how}: {title} {before:.0%} → {now:.0%}".replace("%", " %")
     if measure == "score":
-        return f"{how}: on average {now:+.1f} sigma"
+        return f"{how}: typically by {now:+.1f} sigma"
     return f"{how}: {title} {2 ** (now - before):.2f} times what it was"
 
 
@@ -102,9 +105,9 @@ def learning(known: int, needed: int) -> str:
     )
 
 
-def armed(run_length: float, ever: float) -> str:
-    """A watch at work, and what it promises."""
-    return (
-        f"Watching. False alarms of its charts: one in {run_length:,.0f} good pictures on average; of its test of "
-        f"p-values: none ever, with a probability of {1 - ever:.4g}."
-    )
+def armed(run_length: float, ever: float | None) -> str:
+    """A watch at work, and what it promises; `ever` is None where p-values are not tested."""
+    charts = f"Watching. False alarms of its charts: one in {run_length:,.0f} good pictures on average"
+    if ever is None:
+        return f"{charts}."
+    return f"{charts}; of its test of p-values: none ever, with a probability of {100 * (1 - ever):.6g} %."

@@ -12,7 +12,7 @@ import safetensors.numpy
 from hizumi.calibration import Calibration
 from hizumi.errors import BundleError
 from hizumi.inspection import members as of_detector
-from hizumi.inspection.seen import DIGITS, Seen
+from hizumi.inspection.seen import Seen
 from hizumi.preprocessing.preprocessing import upgraded
 from hizumi.runs.nouns import noun_of, threshold_fact
 from hizumi.runtime import bundle as of_export
@@ -70,10 +70,10 @@ class CalibratedBundle:
         """What one item is called."""
         return noun_of(self.options)
 
-    def has_seen(self, picture_sha256: str) -> bool:
-        """Whether a picture was among the good ones of its fit; exported bundles do not know."""
+    def seen(self) -> frozenset[int]:
+        """The good pictures of its fit, by the first digits of their SHA-256 as numbers; exported bundles know none."""
         content = self.members.get(of_detector.SEEN)
-        return content is not None and int(picture_sha256[:DIGITS], 16) in Seen(**unpacked_arrays(content)).good
+        return frozenset() if content is None else frozenset(Seen(**unpacked_arrays(content)).good.tolist())
 
     def write(self, path: Path, calibration: Calibration, recalibrated: Mapping[str, Any]) -> Path:
         """Write it with another calibration, and with what the header says of where that came from."""

@@ -21,10 +21,11 @@ KEPT_AFTER = 200  # pictures, and at the end; a crash loses what the watch learn
 class Drift:
     """One watch for each recipe. Used from one event loop, but for `keep`."""
 
-    def __init__(self, log: Log, recipes: Mapping[str, Recipe], settings: WatchSettings) -> None:
+    def __init__(self, log: Log, recipes: Mapping[str, Recipe], settings: WatchSettings, *, learns_here: bool) -> None:
         self._log = log
         self._recipes = recipes
         self._settings = settings
+        self._learns_here = learns_here
         self._fits = {name: fit_of(recipe.judge.inspector) for name, recipe in recipes.items()}
         self._watches = {name: self._watch(name) for name in recipes}
 
@@ -58,7 +59,8 @@ class Drift:
 
     def _new(self, recipe: str) -> DriftWatch:
         inspector = self._recipes[recipe].judge.inspector
-        baseline = Baseline.of(inspector.calibration_, inspector.preprocessing_.appearance)
+        known = Baseline.of(inspector.calibration_, inspector.preprocessing_.appearance)
+        baseline = Baseline() if self._learns_here else known
         return DriftWatch(baseline, self._settings)
 
     def _watch(self, recipe: str) -> DriftWatch:

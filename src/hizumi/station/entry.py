@@ -30,7 +30,7 @@ class Entry:
         view: Which of several pictures of one part it is, "" where a part has one; `part` is theirs in common.
         map_peak: The anomaly map's largest value, None where there is no map.
         sampled: Whether it is of the random audit sample, and has to be reviewed whatever its score.
-        pruned_at: When retention removed its pictures, None while they are kept; the log sets it.
+        pruned_at: When retention removed its pictures, or they could not be kept at all; None while they are kept.
     """
 
     recipe: str

@@ -39,7 +39,8 @@ class Joining:
         if join == "none":
             return cls({}, {}, 0)
         accepted = [each for each in evidence.reviewed if each.label == "good" and (each.sampled or join == "reviewed")]
-        unseen = [each for each in accepted if not bundle.has_seen(each.picture_sha256)]
+        seen = bundle.seen()
+        unseen = [each for each in accepted if int(each.picture_sha256[:DIGITS], 16) not in seen]
         has_maps = bundle.calibration.pixel_maxima is not None
         usable = [each for each in unseen if each.map_peak is not None or not has_maps]
         # A sample of which some are left out is not random any more: those that are hard to tell may be missing.

@@ -14,7 +14,7 @@ from hizumi.data.appearance import Look, look_of
 from hizumi.data.decoding import decode_content
 from hizumi.data.images import Decoded
 from hizumi.data.manifest import UNLABELLED, Failure, Manifest, Record
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import BundleError, DataError, UsageError
 from hizumi.inspection.scoring import Scored
 from hizumi.inspection.verdicts import InspectorBase, verdict_on
 from hizumi.station.batching import Together
@@ -103,7 +103,10 @@ def _manifest(questions: Sequence[Question]) -> Manifest:
 
 
 def _loaded(bundle: Path) -> InspectorBase:
-    inspector = _inspector(bundle)
+    try:
+        inspector = _inspector(bundle)
+    except BundleError as error:  # whoever asks from afar is told no paths
+        raise BundleError(str(error).replace(str(bundle), bundle.name)) from error
     if inspector.preprocessing_.vectors or inspector.uses_motion:
         what = "rows of numbers" if inspector.preprocessing_.vectors else "frames with their motion"
         raise UsageError(f"{bundle.name} judges {what}, and a station takes single pictures; give another bundle")

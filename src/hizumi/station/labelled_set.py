@@ -159,7 +159,8 @@ def _mask(picture: Path, review: Review) -> bytes:
         columns, rows = np.array(region, dtype=np.float64).T - 0.5
         inside = polygon(rows, columns, mask.shape)
         if not len(inside[0]):
-            inside = polygon_perimeter(rows.round(), columns.round(), mask.shape, clip=True)
+            rows, columns = rows.clip(-1, outline.height), columns.clip(-1, outline.width)
+            inside = polygon_perimeter(rows.round().astype(int), columns.round().astype(int), mask.shape)
         mask[inside] = 255
     file = io.BytesIO()
     Image.fromarray(mask).save(file, "PNG")

@@ -120,6 +120,8 @@ class _Lane:
         due = await _in_thread(self._log.due, self.sink.name, datetime.now(UTC), ROUND)
         waiting = list(due)
         self._suspect = None
+        if not due:
+            self.trouble = ""
         while waiting and not stop.is_set():
             # After a failure, the message that was tried least tells whether the receiver is at fault.
             message = waiting[0] if self._suspect is None else min(waiting, key=lambda each: each.attempts)

@@ -16,11 +16,12 @@ STATE = "bundle of {}"
 
 
 def bundle_in_use(log: Log, shelf: Shelf, settings: RecipeSettings) -> Path:
-    """The bundle that a recipe was recalibrated to, where the file in its settings is still the one it began with."""
-    kept = log.state(STATE.format(settings.name))
-    if kept is None or kept["fitted"] != bundle_sha256(settings.bundle):
-        return settings.bundle
-    return shelf.path(kept["in_use"])
+    """The bundle that a recipe was changed to, where the file in its settings is still the one it began with.
+
+    It lies on the shelf, so that it stays what it is whatever becomes of that file.
+    """
+    kept, named = log.state(STATE.format(settings.name)), shelf.put(settings.bundle)
+    return shelf.path(named if kept is None or kept["fitted"] != named else kept["in_use"])
 
 
 def bundle_before(log: Log, settings: RecipeSettings) -> str | None:
@@ -39,9 +40,9 @@ def use_bundle(log: Log, settings: RecipeSettings, in_use: str, before: str) -> 
 class Recipe:
     """Judges by one bundle at a time. Used from one event loop."""
 
-    def __init__(self, settings: RecipeSettings, bundle: Path | None = None) -> None:
+    def __init__(self, settings: RecipeSettings, bundle: Path) -> None:
         self.settings = settings
-        self._judge = Judge(bundle or settings.bundle)
+        self._judge = Judge(bundle)
         self._pictures_with: Counter[Judge] = Counter()
 
     @property

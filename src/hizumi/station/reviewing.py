@@ -139,9 +139,8 @@ def _doubt(entry: Entry, limit: float, spread: float) -> float:
 
 def _ranks(values: Sequence[float]) -> Float[np.ndarray, "n"]:
     """Of each value the share of smaller ones, half of the equal ones counted in."""
-    from scipy.stats import rankdata
-
-    return (rankdata(np.asarray(values, dtype=np.float64)) - 0.5) / max(1, len(values))
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return ((counts.cumsum() - counts / 2) / max(1, len(values)))[places]
 
 
 def _ranked_terms(entries: Sequence[Entry]) -> list[tuple[list[str], list[float]]]:

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_type_hints
@@ -67,6 +67,10 @@ def _is_required(field: Field[Any]) -> bool:
 
 
 def _checked(annotation: Any, value: Any, called: str, root: Path) -> Any:
+    if is_dataclass(annotation) and isinstance(annotation, type):
+        if not isinstance(value, Mapping):
+            raise UsageError(f"{called} must be a table, under a line of its own in brackets")
+        return settings_from(annotation, value, called, root)
     if Path in options_of(annotation):
         if not isinstance(value, str) or not value or "\0" in value:
             raise UsageError(f"{called} is {value!r}; it must be a path, as text")

@@ -54,7 +54,7 @@ class Station:
         self.sources = sources_from(settings.sources, taken_for=log.taken_for, root=settings.root)
         self.gallery = Gallery(pictures, self._judge_of)
         self.losses = Losses()
-        self.drift = Drift(log, self.recipes, settings.drift)
+        self.drift = Drift(log, self.recipes, settings.drift, learns_here=settings.drift_baseline == "station")
         sinks = sinks_from(settings.sinks, picture_of=pictures.read, root=settings.root)
         self.telling = Telling(settings.name, log, sinks, self.drift, self.losses)
         self.telling.expect_views(self.recipes.values())
@@ -95,8 +95,9 @@ class Station:
             if found is None:
                 raise UsageError(f"there is no recipe {printable(name)!r}; there are {', '.join(self.recipes)}")
             return found
-        if len(self.recipes) == 1 and not part:
-            return next(iter(self.recipes.values()))
+        only = next(iter(self.recipes.values()))
+        if len(self.recipes) == 1 and not (part and only.settings.parts):
+            return only
         chosen = [recipe for recipe in self.recipes.values() if recipe.settings.is_for(part)]
         if len(chosen) == 1:
             return chosen[0]
@@ -123,8 +124,8 @@ class Station:
         self._samples[recipe] = set_audit_sample(self.log, recipe, share, who=who, why=why)
 
     async def use(self, recipe: Recipe, bundle: Path) -> None:
-        """Judge by another bundle from now on, after the next start too; the one before is put on the shelf."""
-        before = await asyncio.to_thread(self.shelf.put, recipe.judge.path)
+        """Judge by another bundle from now on, after the next start too."""
+        before = recipe.judge.sha256
         in_use = await asyncio.to_thread(self.shelf.put, bundle)
         await recipe.load(self.shelf.path(in_use))
         await asyncio.to_thread(use_bundle, self.log, recipe.settings, in_use, before)

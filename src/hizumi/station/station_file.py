@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
@@ -57,6 +57,9 @@ class StationSettings:
         database: URL of a PostgreSQL database for the log; None: an SQLite file in the folder.
         waiting: Pictures accepted at once, after which more are refused until some are judged.
         drift: Of the watch for drift, in the table [drift].
+        drift_baseline: Where the watch knows from what is normal: "bundle", from the good pictures that its detector
+            was fitted with, or "station", from the first pictures that come here, for a station that sees them in
+            another light.
         retention: Which pictures are kept, in the table [retention].
         sources, sinks: Tables as they stand in the file, each with its `kind`.
         root: The folder that relative paths in these tables start at.
@@ -68,6 +71,7 @@ class StationSettings:
     database: str | None = None
     waiting: Annotated[int, Interval(ge=1, le=10_000)] = 256
     drift: WatchSettings = field(default_factory=WatchSettings)
+    drift_baseline: Literal["bundle", "station"] = "bundle"
     retention: Retention = field(default_factory=Retention)
     sources: tuple[dict[str, Any], ...] = ()
     sinks: tuple[dict[str, Any], ...] = ()
@@ -104,10 +108,6 @@ def read_station_file(path: Path) -> StationSettings:
         settings_from(RecipeSettings, table, f"{name}: recipe {number}", path.parent)
         for number, table in enumerate(tables["recipes"], 1)
     )
-    for table, kind in (("drift", WatchSettings), ("retention", Retention)):
-        if not isinstance(tables.setdefault(table, {}), dict):
-            raise UsageError(f"{name}: {table} must be a table, under one line [{table}]")
-        tables[table] = settings_from(kind, tables[table], f"{name}: [{table}]")
     tables["sources"], tables["sinks"] = tuple(tables["sources"]), tuple(tables["sinks"])
     return settings_from(StationSettings, {"folder": "hizumi-station", **tables, "root": "."}, name, path.parent)
 

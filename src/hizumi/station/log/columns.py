@@ -5,7 +5,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Double, Text
+from sqlalchemy import DateTime, Dialect, Double, String, Text
 from sqlalchemy.types import TypeDecorator
 
 from hizumi.storage.files import encodable
@@ -20,6 +20,17 @@ class Words(TypeDecorator[str]):
     """Any text, made storable."""
 
     impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        return None if value is None else storable(value)
+
+
+class Key(TypeDecorator[str]):
+    """A short name that rows are found by, made storable, so that whatever is asked for can be looked up."""
+
+    impl = String
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:

@@ -14,7 +14,7 @@ from hizumi.storage.files import printable
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 REASONS = (
-    (("locked",), "another program keeps it locked; end that one, or wait"),
+    (("locked", "lock timeout"), "another program keeps it locked; end that one, or wait"),
     (("disk is full", "no space left", "disk full"), "the disk is full; free some space"),
     (("readonly", "read-only"), "it may only be read; give the station the right to write it"),
     (("malformed", "not a database"), "it is damaged, or no database; restore a copy"),

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from hizumi.errors import UsageError
 from hizumi.station.entry import Entry, new_id
 
+FARTHEST_PIXELS = 1_000_000  # of a corner from a picture's first pixel
 Label = Literal["good", "defect", "unsure"]
 Region = tuple[tuple[float, float], ...]
 """Corners (x, y) of a polygon, three or more, in pixels of the picture."""
@@ -18,7 +20,7 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class Review:
-    """A person's word on an inspection; of several, the newest counts.
+    """A person's word on an inspection; of several, the newest counts. Raises UsageError for one that makes no sense.
 
     Attributes:
         label: None takes earlier words back.
@@ -33,6 +35,17 @@ class Review:
     note: str = ""
     regions: tuple[Region, ...] | None = None
     made_at: datetime = field(default_factory=now)
+
+    def __post_init__(self) -> None:
+        if self.label not in (*get_args(Label), None):
+            raise UsageError(f"a review says {', '.join(get_args(Label))}, or nothing to take it back")
+        if not self.who.strip():
+            raise UsageError("a review is somebody's: say whose")
+        for region in self.regions or ():
+            if len(region) < 3:
+                raise UsageError(f"a region of {len(region)} corners was drawn; it takes three or more")
+            if not all(abs(place) <= FARTHEST_PIXELS for corner in region for place in corner):
+                raise UsageError(f"a region has a corner that lies beyond {FARTHEST_PIXELS:,} pixels, or nowhere")
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table
 
-from hizumi.station.log.columns import Json, Moment, Number, Words
+from hizumi.station.log.columns import Json, Key, Moment, Number, Words
 
-ID = String(64)
+ID = Key(64)
 SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER alone
 
 metadata = MetaData()
@@ -27,8 +27,8 @@ inspections = Table(
     Column("p_value", Number),
     Column("threshold", Number),
     Column("latency_ms", Number, nullable=False),
-    Column("map_key", String(80), index=True),
-    Column("normal_key", String(80), index=True),
+    Column("map_key", Key(80), index=True),
+    Column("normal_key", Key(80), index=True),
     Column("sampled", Boolean, nullable=False),
     Column("pruned_at", Moment),
     Column("details", Json, nullable=False),
@@ -100,6 +100,6 @@ alarms = Table(
 states = Table(
     "states",
     metadata,
-    Column("key", String(200), primary_key=True),
+    Column("key", Key(200), primary_key=True),
     Column("value", Json, nullable=False),
 )

@@ -20,6 +20,7 @@ from hizumi.station.sources.watching import Watch, files_beneath
 from hizumi.storage.files import encodable
 
 UNREADABLE_SECONDS = 5.0  # a file may be locked by its writer for a while
+UNKEPT_SECONDS = 5.0  # before a file is judged again that the log could not keep
 LOOK_SECONDS = 10.0  # between two looks through a folder that is watched
 
 
@@ -56,8 +57,8 @@ class FolderSettings(SourceSettings):
     def __post_init__(self) -> None:
         if (self.after == "move") != (self.move_to is not None):
             raise ValueError('after = "move" and move_to go together; set both or neither')
-        if self.move_to is not None and self.move_to.resolve() == self.path.resolve():
-            raise ValueError("move_to is the watched folder itself; name another")
+        if self.move_to is not None and self.path.resolve().is_relative_to(self.move_to.resolve()):
+            raise ValueError("move_to is the watched folder, or holds it; name another")
         if not self.marker or "/" in self.marker:
             raise ValueError("marker must be the end of a file's name, such as .done")
         if self.name_pattern is not None:
@@ -66,11 +67,12 @@ class FolderSettings(SourceSettings):
 
 @dataclass
 class _Waiting:
-    """A file that is not yet complete: how it was when last looked at, and since when it has been so."""
+    """A file that is not yet complete: how it was when last looked at, since when, and when to look again."""
 
     signature: Signature
     since: float
     unreadable_since: float | None = None
+    not_before: float = 0.0
 
 
 class FolderSource(Source):
@@ -80,12 +82,13 @@ class FolderSource(Source):
         super().__init__(settings.called)
         self.settings = settings
         self._root = settings.path.absolute()
-        self._away = None if settings.move_to is None else settings.move_to.absolute()
+        self._away = None if settings.move_to is None else _as_seen_from(self._root, settings.move_to)
         self._taken_for = taken_for
         self._naming = None if settings.name_pattern is None else Naming(settings.name_pattern)
         self._waiting: dict[Path, _Waiting] = {}
         self._seen: dict[Path, Signature] = {}  # files that have been dealt with, as they were then
         self._judged: dict[str, tuple[Path, Signature]] = {}  # arrivals that the log does not have yet, by key
+        self._left_over: dict[Path, Signature] = {}  # files that could not be put away
 
     async def arrivals(self) -> AsyncIterator[Arrival]:
         """Files as they become complete, those already there first, in the order in which they were written."""
@@ -100,6 +103,7 @@ class FolderSource(Source):
                     arrival = await asyncio.to_thread(self._take, path)
                     if arrival is not None:
                         yield arrival
+                        self._offer_again(str(arrival.key))
                 changed = await watch.wait(self._patience(seconds))
                 await asyncio.to_thread(self._notice, changed)
         finally:
@@ -107,8 +111,14 @@ class FolderSource(Source):
 
     async def done(self, arrival: Arrival, entry: Entry) -> None:
         """Leave, move or delete the file, unless another has been written over it."""
-        path, signature = self._judged.pop(arrival.key or "")
-        await asyncio.to_thread(self._put_away, path, signature)
+        await asyncio.to_thread(self._put_away, *self._judged.pop(str(arrival.key)))
+
+    def _offer_again(self, key: str) -> None:
+        """Have a file wait anew that the log could not keep; nothing where it could."""
+        if key in self._judged:
+            path, signature = self._judged.pop(key)
+            self._seen.pop(path, None)
+            self._waiting[path] = _Waiting(signature, time.monotonic(), not_before=time.monotonic() + UNKEPT_SECONDS)
 
     def _patience(self, seconds: float) -> float:
         """How long to wait at most before waiting files are looked at again; of a marker there will be notice."""
@@ -127,6 +137,9 @@ class FolderSource(Source):
         else:
             self.trouble = ""
             self._seen = {path: signature for path, signature in self._seen.items() if path in found}
+        left_over, self._left_over = self._left_over, {}
+        for path, signature in left_over.items():
+            self._put_away(path, signature)
         return time.monotonic() - began
 
     def _notice(self, changed: set[Path]) -> None:
@@ -163,6 +176,8 @@ class FolderSource(Source):
         return [path for _, path in sorted(complete)]
 
     def _is_complete(self, path: Path, waiting: _Waiting) -> bool:
+        if time.monotonic() < waiting.not_before:
+            return False
         match self.settings.complete:
             case "renamed":
                 return True
@@ -195,9 +210,10 @@ class FolderSource(Source):
     def _read(self, path: Path) -> FileRead | None:
         waiting = self._waiting[path]
         read = read_whole(path, follow_links=False)
-        if read is None:
+        if read is None or read.signature != waiting.signature:  # written to since it was found complete
             waiting.since = time.monotonic()
-        elif read.error:
+            return None
+        if read.error:
             waiting.unreadable_since = waiting.unreadable_since or time.monotonic()
             if time.monotonic() - waiting.unreadable_since < UNREADABLE_SECONDS:
                 return None
@@ -227,6 +243,7 @@ class FolderSource(Source):
             if self.settings.complete == "marker" and marker.exists():
                 self._remove(marker)
         except OSError as error:
+            self._left_over[path] = signature
             self.trouble = f"a file cannot be put away ({os.strerror(error.errno or 0).lower()})"
 
     def _remove(self, path: Path) -> None:
@@ -236,6 +253,13 @@ class FolderSource(Source):
         target = self._away / path.relative_to(self._root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(path, _free(target))
+
+
+def _as_seen_from(root: Path, folder: Path) -> Path:
+    """The folder as a path beneath the root where it lies there, by whatever links and dots it was named."""
+    resolved = folder.resolve()
+    inside = resolved.is_relative_to(root.resolve())
+    return root / resolved.relative_to(root.resolve()) if inside else resolved
 
 
 def _signature(path: Path) -> Signature | None:

@@ -93,7 +93,8 @@ class Source(ABC):
     def arrivals(self) -> AsyncIterator[Arrival]:
         """Pictures as they come, until there can be no more; closing the iterator ends the source.
 
-        A picture that cannot be read arrives with an `error`. Nothing else ends or stops a source.
+        A picture that cannot be read arrives with an `error`. Nothing else ends or stops a source. Asking for the next
+        one before `done` was awaited says that the log could not keep this one: where it has a key, it comes again.
         """
 
     @abstractmethod

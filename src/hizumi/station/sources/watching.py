@@ -88,9 +88,8 @@ class Watch:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _gather(self) -> None:
-        with suppress(
-            OSError, RuntimeError
-        ):  # no more watches to be had, or no folder: looking goes on, and tries again
+        # Where there are no more watches to be had, or no folder, looking goes on, and the watch is tried again.
+        with suppress(OSError, RuntimeError):
             async for changes in awatch(
                 self._root,
                 watch_filter=None,

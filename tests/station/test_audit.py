@@ -1,0 +1,146 @@
+"""The audit report says what the log holds, counted one by one, and shows hostile names as text."""
+
+import re
+from datetime import UTC, timedelta, timezone
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from hizumi.station import Entry
+from hizumi.station.audit import audit_report, write_audit_report
+from hizumi.station.evidence import RECALIBRATED
+from hizumi.station.log import Alarm, AuditEvent, Delivery, Log, Review
+from hizumi.station.shift import Rate, Shift
+from tests.station.entries import START, entry
+
+HOSTILE = "<script>alert(1)</script>&\"'\x1b[31m"
+
+
+class Table(HTMLParser):
+    """Texts of the cells of each table by the heading before it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tables: dict[str, list[list[str]]] = {}
+        self.tags: set[str] = set()
+        self._heading, self._in_heading, self._cell = "", False, False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.add(tag)
+        if tag in ("h2", "h3"):
+            self._heading, self._in_heading = "", True
+        if tag == "tr":
+            self.tables.setdefault(self._heading, []).append([])
+        if tag in ("td", "th"):
+            self.tables[self._heading][-1].append("")
+            self._cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_heading &= tag not in ("h2", "h3")
+        self._cell &= tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self._in_heading:
+            self._heading += data
+        elif self._cell:
+            self.tables[self._heading][-1][-1] += data
+
+
+def filled(log: Log) -> tuple[list[Entry], dict[str, str]]:
+    random = np.random.default_rng(5)
+    entries = [
+        entry(
+            number,
+            recipe=["bracket", "lid"][number % 2],
+            anomalous=[False, False, False, True, None][int(random.integers(5))],
+            name=HOSTILE if number == 4 else f"{number}.png",
+            reason=HOSTILE,
+            sampled=number % 6 == 0,
+        )
+        for number in range(90)
+    ]
+    log.add(entries)
+    words = {}
+    for each in entries[::2]:
+        label = ["good", "defect", "unsure"][int(random.integers(3))]
+        log.review(Review(each.id, label, HOSTILE, HOSTILE, made_at=each.inspected_at))  # type: ignore[arg-type]
+        words[each.id] = label
+    return entries, words
+
+
+def test_the_report_counts_what_the_log_holds(lite: Log, tmp_path: Path) -> None:
+    entries, words = filled(lite)
+    since, until = START + timedelta(minutes=10), START + timedelta(minutes=80)
+    details = {"before": "b" * 64, "after": "c" * 64, "threshold_before": 1.0, "threshold_after": 0.5, "words": "w"}
+    lite.note(AuditEvent(HOSTILE, RECALIBRATED, "why not", details, since))
+    lite.note(AuditEvent("ann", RECALIBRATED, "too late", details, until))
+    lite.alarm(Alarm("bracket", HOSTILE, {}, since))
+    lite.send([message := Delivery("hook", {})])
+    lite.abandoned(message.id, "gone")
+    path = write_audit_report(lite, tmp_path / "r.html", title=HOSTILE, zone=UTC, since=since, until=until)
+    page = path.read_text(encoding="utf-8")
+    found = Table(page)
+    chosen = [each for each in entries if since <= each.inspected_at < until]
+    for row in found.tables["Verdicts by recipe and bundle"][1:]:
+        own = [each for each in chosen if each.recipe == row[0]]
+        good, bad = (sum(each.anomalous is verdict for each in own) for verdict in (False, True))
+        assert row[3:6] == [str(len(own)), str(good), str(bad)]
+        assert row[8] == str(len(own) - good - bad)
+        exact = stats.binomtest(bad, good + bad).proportion_ci(method="exact")
+        shown = [float(number) / 100 for number in re.findall(r"[\d.]+", row[7])]
+        assert np.allclose(shown, [exact.low, exact.high], rtol=5e-3)
+    against = {row[0]: row for row in found.tables["Against the verdicts"][1:]}
+    flagged_good = sum(words.get(each.id) == "good" and each.anomalous is True for each in chosen)
+    missed = [each for each in chosen if words.get(each.id) == "defect" and each.anomalous is False]
+    defects = sum(words.get(each.id) == "defect" for each in chosen)
+    assert against["Good parts flagged"][1] == f"{flagged_good} of {sum(words.get(e.id) == 'good' for e in chosen)}"
+    assert against["Defects passed"][1] == f"{len(missed)} of {defects}"
+    assert against["Defects passed"][3].startswith(f"{sum(each.sampled for each in missed)} of ")
+    assert len(found.tables["Defects that had passed"]) == 1 + len(missed) > 1
+    assert len(found.tables["Flagged as anomalous"]) == 1 + sum(each.anomalous is True for each in chosen)
+    assert len(found.tables["Not judged"]) == 1 + sum(each.anomalous is None for each in chosen) > 1
+    (change,) = found.tables["Changes of thresholds, and other events"][1:]
+    assert "1 → 0.5" in change[4]
+    assert "threshold" in change[4]
+    assert len(found.tables["Drift alarms"]) == 2
+    assert "1 message to hook was given up" in page
+    sampled = [each for each in chosen if each.sampled]
+    assert f"{sum(each.id in words for each in sampled)} of {len(sampled)}" in page
+
+
+def test_hostile_names_are_shown_as_text_and_nothing_is_fetched(lite: Log) -> None:
+    filled(lite)
+    page = audit_report(lite, title=HOSTILE)
+    assert "script" not in Table(page).tags
+    assert "&lt;script&gt;" in page
+    assert "\x1b" not in page
+    assert not re.search(r"(?:src|href)=\"(?!#|data:)", page)
+    assert "default-src 'none'" in page
+
+
+def test_an_empty_shift_and_a_lot(lite: Log) -> None:
+    assert "Nothing was inspected." in audit_report(lite)
+    lite.add([entry(1, part="LOT7-01"), entry(2, part="LOT8-01")])
+    page = audit_report(lite, zone=timezone(timedelta(hours=9)), text="LOT7")
+    assert "1 picture inspected, 0 flagged" in page
+    assert "text LOT7" in page
+
+
+def test_bars_hold_every_verdict_once_in_few_steps() -> None:
+    for minutes in (1, 47, 48, 500, 5000, 100_000):
+        shift = Shift()
+        moments = [START + timedelta(minutes=int(m)) for m in np.linspace(0, minutes, 97)]
+        for moment in moments:
+            shift.by_minute.setdefault(moment, type(shift.whole)()).good += 1
+        step, bars = shift.bars()
+        assert len(bars) <= 49
+        assert sum(tally.good for _, tally in bars) == 97
+        for begin, tally in bars:
+            assert tally.good == sum(begin <= moment < begin + timedelta(minutes=step) for moment in moments)
+
+
+def test_a_rate_of_nothing_is_unknown() -> None:
+    assert (Rate(0, 0).share, Rate(0, 0).interval) == (0, (0, 1))

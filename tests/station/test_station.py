@@ -1,0 +1,251 @@
+"""The station as a whole: what arrives is judged, kept, told, watched; nothing is lost that was accepted."""
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hizumi import bundles
+from hizumi.errors import BundleError, BusyError, LogError, SaveError, UsageError
+from hizumi.monitoring import WatchSettings
+from hizumi.station.keeping import PICTURE_NOT_KEPT
+from hizumi.station.log import Log
+from hizumi.station.pictures import Pictures
+from hizumi.station.sources import Arrival
+from hizumi.station.station import Station
+from hizumi.station.station_file import RecipeSettings, StationSettings, read_station_file, station_of
+from tests.station.plates import picture, plate, plates_bundle, png
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plates_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+def at_work(settings: StationSettings, use: Callable[[Station], Awaitable[Any]]) -> Any:
+    """What `use` gives, of a station that is open meanwhile."""
+
+    async def run() -> Any:
+        station = Station.open(settings)
+        station.start()
+        try:
+            return await use(station)
+        finally:
+            await station.close()
+
+    return asyncio.run(run())
+
+
+def arrival(seed: int = 0, *, defect: bool = False, **known: Any) -> Arrival:
+    return Arrival(**{"name": "a.png", "content": picture(seed, defect=defect), "source": "test", **known})
+
+
+def test_a_picture_is_judged_kept_and_told(bundle: Path, tmp_path: Path) -> None:
+    async def use(station: Station) -> None:
+        with station.events.heard() as events:
+            good = await station.inspect(arrival(200))
+            bad = await station.inspect(arrival(201, defect=True))
+        assert (good.entry.anomalous, bad.entry.anomalous) == (False, True)
+        assert [events.get_nowait().data["id"] for _ in range(2)] == [good.entry.id, bad.entry.id]
+        assert station.log.entry(bad.entry.id) == bad.entry
+        assert station.pictures.read(bad.entry.picture_sha256) == picture(201, defect=True)
+        # The map is kept for what is anomalous, and made anew for what is not.
+        assert (good.entry.map_key, bad.entry.map_key is None) == (None, False)
+        for entry in (good.entry, bad.entry):
+            overlay = station.gallery.overlay(entry)
+            assert overlay is not None
+            alpha = np.array(Image.open(io.BytesIO(overlay)).convert("RGBA"))[..., 3]
+            assert alpha.shape == (32, 32)
+            # Half opaque is the limit of maps, which alone a defect passes, and where it is.
+            assert (alpha.max() > 128) == entry.anomalous
+        assert 10 <= np.argwhere(alpha > 128)[:, 0].mean() <= 16
+
+    at_work(station_of(bundle, tmp_path / "station"), use)
+
+
+def test_what_cannot_be_read_is_kept_with_the_reason(bundle: Path, tmp_path: Path) -> None:
+    async def use(station: Station) -> None:
+        for sent, reason in ((arrival(content=b"no"), "is not an image"), (arrival(error="is gone"), "is gone")):
+            kept = await station.inspect(sent)
+            entry = station.log.entry(kept.entry.id)
+            assert entry is not None
+            assert (entry.anomalous, entry.score) == (None, None)
+            assert reason in entry.reason
+
+    at_work(station_of(bundle, tmp_path / "station"), use)
+
+
+def test_a_verdict_is_given_where_nothing_can_be_kept(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object, **__: object) -> None:
+        raise SaveError("no space left on device")
+
+    def locked(*_: object, **__: object) -> None:
+        raise LogError("the log is locked")
+
+    async def use(station: Station) -> None:
+        monkeypatch.setattr(Pictures, "keep", no_room)
+        kept = await station.inspect(arrival(1, defect=True))
+        assert kept.entry.anomalous
+        assert kept.is_kept
+        assert PICTURE_NOT_KEPT in kept.entry.notes
+        assert (station.losses.pictures, station.losses.entries) == (1, 0)
+        with monkeypatch.context() as patched:
+            patched.setattr(Log, "add", locked)
+            kept = await station.inspect(arrival(2))
+        assert kept.entry.anomalous is False
+        assert not kept.is_kept
+        assert (station.losses.entries, station.losses.reason) == (1, "the log is locked")
+
+    at_work(station_of(bundle, tmp_path / "station"), use)
+
+
+def test_more_than_may_wait_is_refused_and_nothing_after_the_close(bundle: Path, tmp_path: Path) -> None:
+    async def use(station: Station) -> Station:
+        answers = await asyncio.gather(*(station.inspect(arrival(n)) for n in range(12)), return_exceptions=True)
+        refused = [answer for answer in answers if isinstance(answer, BusyError)]
+        assert len(refused) == 12 - 5
+        assert station.log.count() == 5
+        assert station.in_flight == 0
+        return station
+
+    station = at_work(replace(station_of(bundle, tmp_path / "station"), waiting=5), use)
+    with pytest.raises(BusyError, match="closing"):
+        asyncio.run(station.inspect(arrival()))
+
+
+def test_bundles_are_exchanged_while_pictures_come_and_gone_back_to(bundle: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.hizumi"
+    own.write_bytes(bundle.read_bytes())
+    settings = station_of(own, tmp_path / "station")
+
+    async def use(station: Station) -> tuple[str, str]:
+        recipe = station.recipe(None)
+        first = recipe.judge.sha256
+        sent = [asyncio.create_task(station.inspect(arrival(n))) for n in range(30)]
+        bundles.save(bundles.load(bundle).calibrate(false_alarm_rate=0.2), own)
+        await station.reload(recipe, "somebody")
+        second = recipe.judge.sha256
+        assert second != first
+        used = {(await task).entry.bundle_sha256 for task in sent}
+        assert first in used <= {first, second}
+        assert (await station.inspect(arrival(1))).entry.bundle_sha256 == second
+        await station.roll_back(recipe, "somebody")
+        assert recipe.judge.sha256 == first
+        assert [event.what for event in station.log.audit()] == ["bundle rolled back", "bundle loaded"]
+        own.write_bytes(b"damaged")
+        with pytest.raises(BundleError, match="is not a hizumi bundle") as raised:
+            await station.reload(recipe, "somebody")
+        assert "/" not in str(raised.value)
+        assert (await station.inspect(arrival(2))).entry.bundle_sha256 == first
+        own.write_bytes(bundle.read_bytes())
+        return first, second
+
+    at_work(settings, use)
+
+
+def test_recipes_are_chosen_by_name_part_or_as_the_only_one(bundle: Path, tmp_path: Path) -> None:
+    recipes = (
+        RecipeSettings(name="bolts", bundle=bundle, parts=("B*",)),
+        RecipeSettings(name="nuts", bundle=bundle, parts=("N?", "*x")),
+    )
+
+    async def use(station: Station) -> None:
+        assert station.recipe("nuts").name == "nuts"
+        assert station.recipe(None, "B12").name == "bolts"
+        assert station.recipe(None, "N1").name == "nuts"
+        for part in ("", "C1", "Bx"):  # none, none, two
+            with pytest.raises(UsageError, match="name one of bolts, nuts"):
+                station.recipe(None, part)
+        with pytest.raises(UsageError, match="no recipe 'screws'"):
+            station.recipe("screws")
+
+    at_work(StationSettings(recipes=recipes, folder=tmp_path / "station"), use)
+
+
+def test_views_give_one_verdict_and_a_late_one_none(bundle: Path, tmp_path: Path) -> None:
+    recipe = RecipeSettings(name="plates", bundle=bundle, views=("top", "side"), view_seconds=0.2)
+
+    async def use(station: Station) -> None:
+        with station.events.heard() as events:
+            await station.inspect(arrival(1, part="A", view="top"))
+            await station.inspect(arrival(2, part="A", view="side", defect=True))
+            await station.inspect(arrival(3, part="B", view="top"))
+            await asyncio.sleep(1.2)
+        told = [events.get_nowait() for _ in range(events.qsize())]
+        parts = [(event.data["part"], event.data["anomalous"]) for event in told if event.name == "part"]
+        assert parts == [("A", True), ("B", None)]
+
+    at_work(StationSettings(recipes=(recipe,), folder=tmp_path / "station"), use)
+
+
+def test_a_dimmed_lamp_raises_an_alarm_that_is_kept_and_survives_a_restart(bundle: Path, tmp_path: Path) -> None:
+    drift = WatchSettings(learning_pictures=60)
+    settings = replace(station_of(bundle, tmp_path / "station"), drift=drift, drift_baseline="station")
+
+    async def bright(station: Station) -> None:
+        for seed in range(300, 380):
+            await station.inspect(arrival(seed))
+        assert station.log.alarms() == ()
+
+    async def dim(station: Station) -> None:
+        assert station.drift.watch("plates").status.learned is None
+        for seed in range(400, 430):
+            await station.inspect(arrival(content=png((0.85 * plate(seed)).astype(np.uint8))))
+        alarm = station.log.alarms()[-1]
+        assert alarm.details["code"] == "brightness_lower"
+        assert alarm.recipe == "plates"
+
+    at_work(settings, bright)
+    at_work(settings, dim)
+
+
+def test_the_bundle_in_use_is_that_after_a_restart_until_the_file_is_another(bundle: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.hizumi"
+    own.write_bytes(bundle.read_bytes())
+    other = bundles.save(bundles.load(bundle).calibrate(false_alarm_rate=0.2), tmp_path / "other.hizumi")
+    settings = station_of(own, tmp_path / "station")
+
+    async def exchange(station: Station) -> str:
+        await station.use(station.recipe(None), other)
+        return station.recipe(None).judge.sha256
+
+    async def in_use(station: Station) -> str:
+        return station.recipe(None).judge.sha256
+
+    exchanged = at_work(settings, exchange)
+    assert at_work(settings, in_use) == exchanged
+    bundles.save(bundles.load(bundle).calibrate(false_alarm_rate=0.1), own)
+    assert at_work(settings, in_use) not in (exchanged, None)
+
+
+def test_station_files_are_read_and_wrong_ones_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "line.toml"
+    path.write_text('name = "line-3"\n[[recipes]]\nname = "nuts"\nbundle = "nuts.hizumi"\nparts = ["N*"]\n')
+    settings = read_station_file(path)
+    assert settings.recipes[0].bundle == tmp_path / "nuts.hizumi"
+    assert settings.folder == tmp_path / "hizumi-station"
+    recipe = '[[recipes]]\nname = "nuts"\nbundle = "nuts.hizumi"\n'
+    for text, reason in {
+        "": "no \\[\\[recipes\\]\\]",
+        "nonsense": "is no station file",
+        recipe + recipe: "two recipes are called nuts",
+        recipe.replace('"nuts"', '"../x"'): "is no name",
+        recipe + "veiws = ['a']": "did you mean views",
+        recipe + "view_seconds = -1": "view_seconds",
+        f"waiting = 0\n{recipe}": "waiting",
+        f"{recipe}[drift]\nrun_length = 3": "run length of 3",
+        f"{recipe}[retention]\ngood_days = -1": "good_days",
+        "sources = 3\n" + recipe: "sources must be tables",
+    }.items():
+        path.write_text(text)
+        with pytest.raises(UsageError, match=reason) as raised:
+            read_station_file(path)
+        assert "\n" not in str(raised.value)
