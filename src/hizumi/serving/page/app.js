@@ -1,4 +1,6 @@
 // The page: what is at the top, which view is below it, and who hears of what happens at the station.
+// No framework and no chart library: each view is built once from plain values, and charts are drawings with a few lines,
+// so that there is nothing to vendor, to keep up to date, or to let past the content security policy.
 
 import { get } from "./js/api.js";
 import { fill, h, svg } from "./js/dom.js";

@@ -9,10 +9,9 @@ import { clock, score, t } from "./words.js";
 const HEIGHT = 170;
 const EDGE = { top: 12, right: 60, bottom: 24, left: 10 };
 
-export function control(chart, { heading }) {
+export function control(chart, { heading, alarmed }) {
   const drawing = sized((width) => drawn(chart, width), { class: "plot" });
-  const isOut = chart.points.at(-1)?.alarmed;
-  const element = h("article", { class: `card chart ${isOut ? "anomalous" : ""}` },
+  const element = h("article", { class: `card chart ${alarmed ? "anomalous" : ""}` },
     h("h2", {}, chartTitle(chart, heading), h("span", { class: "hint" }, unitWords(chart.unit))), drawing.element,
     !heading && h("p", { class: "hint" }, explanation(chart)));
   return { element, close: drawing.close };

@@ -27,12 +27,12 @@ export function histogram(state, proposed, width) {
   const bars = binned(state.scores, across, width);
   const most = Math.max(1, ...bars.map(({ count }) => count));
   const tall = (count) => (count / most) * (floor - EDGE.top);
-  const mark = (value, name, word, row) => {
+  const mark = (value, name, word, row, left) => {
     const x = across.at(value);
-    const left = x > width / 2;
     return svg("g", { class: name }, svg("line", { x1: x, x2: x, y1: EDGE.top - 6, y2: HEIGHT - EDGE.bottom + 4 }),
       svg("text", { x: left ? x - 6 : x + 6, y: 14 + row * 15, "text-anchor": left ? "end" : "start" }, `${word} ${score(value)}`));
   };
+  const nowIsRight = across.at(state.threshold) > width / 2; // its words are on the side with more room, else away from the new limit
   const dots = (values, name, row) => svg("g", { class: `dots ${name}` },
     svg("title", {}, t(`calibration.${name}`)),
     values.map((value) => (name === "good"
@@ -44,8 +44,8 @@ export function histogram(state, proposed, width) {
     dots(state.good, "good", 1), dots(state.defects, "defect", 2),
     across.ticks(Math.max(3, Math.floor(width / 120))).map((value) => svg("text", { class: "tick", x: across.at(value), y: HEIGHT - EDGE.bottom + 22, "text-anchor": "middle" }, score(value))),
     svg("text", { class: "tick", x: width - EDGE.right, y: HEIGHT - 6, "text-anchor": "end" }, t("calibration.axis")),
-    mark(state.threshold, "limit-now", t("calibration.now"), 0),
-    proposed !== null && mark(proposed, "limit-new", t("calibration.new"), 1));
+    mark(state.threshold, "limit-now", t("calibration.now"), 0, proposed === null ? nowIsRight : proposed > state.threshold),
+    proposed !== null && mark(proposed, "limit-new", t("calibration.new"), 1, proposed <= state.threshold));
 }
 
 function binned(values, across, width) {

@@ -14,8 +14,9 @@ const FIRST = "ewma"; // of each measure's charts the one that shows most in one
 export function drift(station) {
   const recipe = recipeChoice(station, ask);
   const words = h("p", { class: "hint", role: "status" }), alarms = h("div", { class: "alarms" }), charts = h("div", { class: "charts" });
+  const problem = h("p", { class: "problem", role: "alert", hidden: true });
   const measures = h("div", { class: "measures", role: "group", "aria-label": t("drift.measures") });
-  const element = h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, t("tab.drift")), recipe.element), words, alarms, measures, charts);
+  const element = h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, t("tab.drift")), recipe.element), problem, words, alarms, measures, charts);
   const end = new AbortController();
   let chosen = "", drawn = [], noting = false;
 
@@ -31,12 +32,15 @@ export function drift(station) {
     words.textContent = state.words;
     words.lang = "en";
     if (!noting) fill(alarms, [...state.alarms].reverse().map(alarm));
-    const names = [...new Set(state.charts.map(measureOf))];
-    const alarmed = new Set(state.charts.filter((chart) => chart.points.at(-1)?.alarmed).map(measureOf));
-    fill(measures, state.charts.length > 0 && ["", ...names].map((name) => h("button", { class: "quiet", "aria-pressed": String(name === chosen), onclick: () => { chosen = name; draw(state); } },
+    const alarmed = new Set(state.alarms.filter((each) => !each.acknowledged).flatMap((each) => each.charts).map((name) => measureOf({ name })));
+    // What gave alarm comes first.
+    const ordered = [...state.charts].sort((a, b) => alarmed.has(measureOf(b)) - alarmed.has(measureOf(a)));
+    const names = [...new Set(ordered.map(measureOf))];
+    fill(measures, ordered.length > 0 && ["", ...names].map((name) => h("button", { class: "quiet", "aria-pressed": String(name === chosen), onclick: () => { chosen = name; draw(state); } },
       alarmed.has(name) && shape("anomalous"), name ? title(name) : t("drift.overview"))));
     drawn.forEach((each) => each.close());
-    drawn = state.charts.filter((chart) => (chosen ? measureOf(chart) === chosen : isOverview(chart, state.charts))).map((chart) => control(chart, { heading: chosen === "" }));
+    drawn = ordered.filter((chart) => (chosen ? measureOf(chart) === chosen : isOverview(chart, ordered)))
+      .map((chart) => control(chart, { heading: chosen === "", alarmed: alarmed.has(measureOf(chart)) }));
     fill(charts, drawn.length ? drawn.map((each) => each.element) : h("p", { class: "hint" }, t("drift.no_charts")));
   }
 
@@ -48,14 +52,29 @@ export function drift(station) {
       h("p", {}, alarmWords(each)),
       h("p", { class: "hint" }, t("drift.when", { raised: day(each.raised_at), since: day(each.since), count: number(each.pictures) })),
       seen ? h("p", { class: "hint" }, `${seen.who}, ${day(seen.at)}${seen.note ? `: ${seen.note}` : ""}`)
-        : station.may("review") && h("form", { class: "row", onsubmit: (event) => { event.preventDefault(); acknowledge(each.id, note.value); } }, note, h("button", { class: "main" }, t("drift.acknowledge"))));
+        : station.may("review") && h("form", { class: "row", onsubmit: (event) => { event.preventDefault(); acknowledge(each.id, note.value); } }, note, h("button", { class: "main" }, t("drift.acknowledge")),
+          station.may("admin") && h("button", { type: "button", class: "quiet", onclick: () => accept(each.id, note.value) }, t("drift.accept"))));
   }
 
   async function acknowledge(id, note) {
-    try {
+    await told(() => post("/drift/acknowledge", { alarm_id: id, note, recipe: recipe.name }));
+  }
+
+  /** The alarm is seen to, and what has changed is normal from now on. */
+  async function accept(id, note) {
+    await told(async () => {
       await post("/drift/acknowledge", { alarm_id: id, note, recipe: recipe.name });
+      await post("/drift/accept", { note, recipe: recipe.name });
+    });
+  }
+
+  async function told(tell) {
+    problem.hidden = true;
+    try {
+      await tell();
     } catch (error) {
-      station.say(error.message);
+      problem.hidden = false;
+      problem.textContent = error.message;
     }
     noting = false;
     station.tell("drift", {});

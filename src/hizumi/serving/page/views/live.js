@@ -30,7 +30,7 @@ export function live(station) {
   let stops = localStorage.getItem(STOPS) === "yes", expects = false;
 
   const opacity = h("input", {
-    type: "range", min: 0, max: 100, value: localStorage.getItem(OPACITY) ?? 100, "aria-label": t("live.opacity"),
+    type: "range", min: 0, max: 100, value: localStorage.getItem(OPACITY) ?? 60, "aria-label": t("live.opacity"),
     oninput: () => { localStorage.setItem(OPACITY, opacity.value); laid(); },
   });
   const stop = h("input", { type: "checkbox", onchange: () => { stops = stop.checked; localStorage.setItem(STOPS, stops ? "yes" : "no"); } });
@@ -178,7 +178,7 @@ export function live(station) {
       ArrowLeft: () => { const next = row.beside(picture.shown?.id, 1); if (next) hold(next); },
       ArrowRight: () => { const next = row.beside(picture.shown?.id, -1); if (next) hold(next); },
       n: turnExpected,
-      m: () => { opacity.value = opacity.value > 0 ? 0 : 100; laid(); },
+      m: () => { opacity.value = opacity.value > 0 ? 0 : 60; laid(); },
       ...Object.fromEntries(Object.entries(correct.keys).map(([key, act]) => [key, () => held && act()])),
     },
   };
