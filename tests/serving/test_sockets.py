@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -28,8 +29,10 @@ def asked(port: int, method: str = "GET", path: str = "/health", body: bytes | N
 def raw(port: int, content: bytes, *, then: bytes = b"") -> bytes:
     """What comes back for bytes that need not be a request."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.sendall(content + then)
-        connection.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # refused before all of it was sent
+            connection.sendall(content + then)
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
         return connection.recv(4096)
 
 
@@ -87,6 +90,8 @@ def ended_with_pictures_in_flight(station: Process, count: int) -> tuple[int, li
             answers.append((answer.status, answer.read()))
         except OSError:
             answers.append(None)
+        finally:
+            connection.close()
 
     threads = [threading.Thread(target=send, args=(seed,)) for seed in range(count)]
     for thread in threads:

@@ -28,6 +28,7 @@ REASONS = {
     413: "The body is too large.",
     421: "The station does not go by that name.",
     422: "A parameter is wrong; `error` says which.",
+    431: "The headers are too large.",
     429: "Too many pictures wait; `Retry-After` says when to come again.",
     503: "The station is closing, or its log cannot be reached.",
 }

@@ -17,6 +17,7 @@ from hizumi.serving.access import Access, Caller
 from hizumi.serving.signing_in import COOKIE, SIGN_IN, sign_in_page
 
 WHO_ARE_YOU = "this station asks for a token: send it as 'Authorization: Bearer TOKEN', or sign in on its page"
+HEAD_BYTES = 8 * 2**10  # of all headers together
 BODY_SECONDS = 30.0  # for a whole body to come
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -73,6 +74,8 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host, length = headers.get("host", ""), headers.get("content-length", "0")
         origin = headers.get("origin")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEAD_BYTES:
+            return refusal(431, f"the headers are larger than {HEAD_BYTES >> 10} KiB, the most that is taken")
         if not self._is_own_host(host):
             return refusal(421, "the station does not go by that name; its start can allow it (--host-name)")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
