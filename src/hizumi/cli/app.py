@@ -25,6 +25,7 @@ from hizumi.cli import (
     model,
     reproduce,
     serve,
+    station,
 )
 from hizumi.errors import HizumiError, ShortageError, amount_wanted, is_shortage
 from hizumi.memory import keep_freed_memory
@@ -51,7 +52,7 @@ for command in (
     app.command()(command)
 app.add_typer(model.app, name="model")
 app.command()(serve.serve)
-app.add_typer(serve.app, name="station")
+app.add_typer(station.app, name="station")
 app.command("list")(catalogue.list_methods)
 app.command()(reproduce.reproduce)
 app.command()(figure.figure)
@@ -115,7 +116,9 @@ def _root(
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments in [[group.name] for group in app.registered_groups]:
+        arguments.append("--help")
     try:
         code = app(args=arguments, prog_name="hizumi", standalone_mode=False)
     except HizumiError as error:

@@ -21,7 +21,6 @@ SHEET_SAMPLES = 64
 LEAST_LIKELY_SHOWN = 10
 
 app = typer.Typer(
-    no_args_is_help=True,
     rich_markup_mode=None,
     help="Train generative models, and sample, reconstruct, translate or walk with them.",
 )

@@ -1,12 +1,12 @@
-"""`hizumi serve`: a station at a local address; `hizumi station`: who may reach it."""
+"""`hizumi serve`: a station at a local address."""
 
 import ipaddress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hizumi.cli.console import GOOD, QUIET, WARNING, coloured, console_beside, print_table
+from hizumi.cli.console import GOOD, QUIET, coloured, console_beside
 from hizumi.errors import MissingExtraError, UsageError
 from hizumi.storage.files import printable, refuse_unwritable_folder
 
@@ -16,23 +16,19 @@ if TYPE_CHECKING:
 
 TOKENS = "tokens.json"
 
-app = typer.Typer(help="A station's tokens.", no_args_is_help=True)
-
-Station = Annotated[
+StationPath = Annotated[
     Path, typer.Argument(metavar="STATION", show_default=False, help="A bundle, or a station file (.toml).")
 ]
 Folder = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Where log and pictures lie; NAME-station if not given, or as the file says."),
 ]
-
-
 Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")]
 Port = Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Where to listen; 0: any free one.")]
 
 
 def serve(
-    station: Station,
+    station: StationPath,
     folder: Folder = None,
     host: Host = "127.0.0.1",
     port: Port = 8000,
@@ -47,7 +43,7 @@ def serve(
 
     Listens on this machine alone, until there is a token: hizumi station token.
     """
-    settings = _settings(station, folder)
+    settings = settings_of(station, folder)
     refuse_missing_extra()
     refuse_unwritable_folder(settings.folder)
 
@@ -86,45 +82,8 @@ def open_station(settings: "StationSettings", host: str, port: int, limits: "Lim
     console.print("The station is closed.")
 
 
-@app.command()
-def token(
-    station: Station,
-    name: Annotated[str, typer.Argument(show_default=False, help="Whose it is, as the log is to name them.")],
-    role: Annotated[
-        Literal["read", "review", "admin"],
-        typer.Option(help="read: send pictures and look; review: also say what is right; admin: also change limits."),
-    ] = "review",
-    folder: Folder = None,
-    *,
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="Make an earlier one worthless instead.")] = False,
-) -> None:
-    """Give out a token, which is shown once; from the next start the station asks for one."""
-    from hizumi.serving.access import give_token, withdraw_token
-
-    settings, console = _settings(station, folder), console_beside(None)
-    path = settings.folder / TOKENS
-    if withdraw:
-        withdraw_token(path, name)
-        console.print(f"The token of {name} is worthless from the next start of the station on.")
-        return
-    secret = give_token(path, name, role)
-    console.print(f"The token of {name} ({role}), which is not shown again:")
-    console.print(coloured(secret, GOOD))
-
-
-@app.command()
-def tokens(station: Station, folder: Folder = None) -> None:
-    """Say who has a token."""
-    from hizumi.serving.access import Access
-
-    found = Access.read(_settings(station, folder).folder / TOKENS).tokens
-    if not found:
-        console_beside(None).print(coloured("Nobody has one: the station listens on its own machine alone.", WARNING))
-        return
-    print_table(console_beside(None), ["name", "role"], [[token.name, token.role] for token in found])
-
-
-def _settings(station: Path, folder: Path | None) -> "StationSettings":
+def settings_of(station: Path, folder: Path | None) -> "StationSettings":
+    """What a station file says, or what a bundle alone does; raises UsageError where there is no such file."""
     from dataclasses import replace
 
     from hizumi.station.station_file import read_station_file, station_of

@@ -76,8 +76,7 @@ class Station:
     def open(cls, settings: StationSettings) -> Self:
         """With the log and the pictures where the settings say, made where they are missing."""
         settings.folder.mkdir(parents=True, exist_ok=True)
-        url = settings.database or f"sqlite:///{settings.folder / 'station.sqlite'}"
-        return cls(settings, Log.open(url), Pictures(settings.folder / "pictures"))
+        return cls(settings, Log.open(settings.log_url), Pictures(settings.folder / "pictures"))
 
     def start(self) -> None:
         """Begin to take what the sources bring, to deliver, and to tidy up."""

@@ -85,6 +85,16 @@ class StationSettings:
         if count > 1:
             raise ValueError(f"two recipes are called {name}; rename one")
 
+    @property
+    def log_path(self) -> Path:
+        """The file of the log, where no database is named."""
+        return self.folder / "station.sqlite"
+
+    @property
+    def log_url(self) -> str:
+        """As `Log.open` takes it."""
+        return self.database or f"sqlite:///{self.log_path}"
+
 
 def read_station_file(path: Path) -> StationSettings:
     """The settings in a TOML file, in which relative paths start at the file's own folder.
