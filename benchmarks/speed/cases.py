@@ -12,6 +12,7 @@ from benchmarks.speed.pixels import pixel_sampling, recurrent
 from benchmarks.speed.scoring import score_agreement
 from benchmarks.speed.searching import anogan_equal, anogan_step
 from benchmarks.speed.serving import score_batch, score_files, score_one
+from benchmarks.speed.station import station
 from benchmarks.speed.training import train_agreement, train_all, train_ganomaly
 
 CASES: dict[str, Callable[[Setting], Report]] = {
@@ -33,5 +34,6 @@ CASES: dict[str, Callable[[Setting], Report]] = {
     "epoch": epoch,
     "memory": memory,
     "start": start,
+    "station": station,
     "growth": growth,
 }

@@ -66,6 +66,7 @@ LONGER = (
     "score-files",
     "score-cold",
     "score-one",
+    "station",
 )  # all models, processes, exports
 
 

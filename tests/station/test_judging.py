@@ -12,7 +12,7 @@ from hizumi import Inspector, bundles
 from hizumi.calibration import Verdict
 from hizumi.data.manifest import Failure
 from hizumi.errors import UsageError
-from hizumi.station.batching import Together
+from hizumi.station.batching import ClosedError, Together
 from hizumi.station.judging import Judge, Question
 from tests.station.plates import picture, plate, plates_bundle, png
 
@@ -119,3 +119,6 @@ def test_closing_answers_what_waits() -> None:
     answers = [together.submit(item) for item in range(9)]
     together.close()
     assert [answer.result(0) for answer in answers] == list(range(9))
+    together.close()  # again, which does nothing
+    with pytest.raises(ClosedError):
+        together.submit(1)

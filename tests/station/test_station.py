@@ -107,6 +107,38 @@ def test_a_verdict_is_given_where_nothing_can_be_kept(
     at_work(station_of(bundle, tmp_path / "station"), use)
 
 
+def test_a_picture_that_the_engine_fails_on_is_not_judged_and_ends_nothing(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(picture(number))
+    source = {"kind": "replay", "path": "incoming", "pictures_per_second": 100.0}
+    settings = replace(station_of(bundle, tmp_path / "station"), root=tmp_path, sources=(source,))
+    fails = iter([RuntimeError("engine"), RuntimeError("out of memory")])
+
+    async def use(station: Station) -> None:
+        judge = station.recipe(None).judge
+        scorer = judge._scorer.score
+
+        def score(*arguments: Any, **known: Any) -> Any:
+            if (error := next(fails, None)) is not None:
+                raise error
+            return scorer(*arguments, **known)
+
+        monkeypatch.setattr(type(judge._scorer), "score", lambda _, *a, **k: score(*a, **k))
+        async with asyncio.timeout(20):
+            while station.log.count() < 3:
+                await asyncio.sleep(0.05)
+        entries = {entry.name: entry for entry in station.log.find().entries}
+        assert "failed on it (RuntimeError)" in entries["0.png"].reason
+        assert entries["1.png"].reason == "memory ran out"
+        assert entries["2.png"].anomalous is False
+
+    at_work(settings, use)
+
+
 def test_more_than_may_wait_is_refused_and_nothing_after_the_close(bundle: Path, tmp_path: Path) -> None:
     async def use(station: Station) -> Station:
         answers = await asyncio.gather(*(station.inspect(arrival(n)) for n in range(12)), return_exceptions=True)

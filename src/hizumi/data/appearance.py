@@ -57,6 +57,11 @@ class Look(NamedTuple):
     warmth: float | None = None
     tint: float | None = None
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all measures are numbers: pixels far outside of the window have none."""
+        return all(math.isfinite(value) for value in self if isinstance(value, float))
+
 
 @dataclass(frozen=True)
 class Appearance:
@@ -171,12 +176,13 @@ def _readable(manifest: Manifest, window: Window, region: Region | None, indices
                 pixels = region.look(pixels, manifest.records[index].name).pixels
         except DataError:  # named where it is scored
             continue
-        if np.isfinite(pixels).all():
-            yield look_of(pixels, window, manifest.records[index].source)
+        if np.isfinite(pixels).all() and (look := look_of(pixels, window, manifest.records[index].source)).is_finite:
+            yield look
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def look_of(pixels: Shaped[np.ndarray, "h w c"], window: Window, source: Path | int) -> Look:
-    """The measures of one image, from some of its rows and columns."""
+    """The measures of one image, from some of its rows and columns; not finite where they overflow."""
     height, width = pixels.shape[:2]
     rows, columns = pixels[_spread(height, width)], pixels[:, _spread(width, height)]
     across, down = _sums(rows, window), np.ascontiguousarray(_sums(columns, window).T)

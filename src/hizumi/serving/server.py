@@ -78,8 +78,8 @@ async def serve(
     station: Station, *, host: str, port: int, access: Access, limits: Limits, say: Callable[[str], None]
 ) -> None:
     """Answer requests until SIGTERM or Ctrl-C; `say` is told the address. Raises UsageError where it is taken."""
-    station.start()
     listener = _listening(host, port)
+    station.start()
     say(f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}")
     config = uvicorn.Config(
         make_app(station, access, limits),

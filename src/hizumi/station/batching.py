@@ -10,6 +10,10 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
+class ClosedError(RuntimeError):
+    """Something was to be done by what had been closed."""
+
+
 @final
 class Together(Generic[Item, Answer]):
     """Does all items that wait at once, up to a limit, in a thread of its own; none waits for company.
@@ -21,18 +25,26 @@ class Together(Generic[Item, Answer]):
         self._work = work
         self._at_most = at_most
         self._waiting: queue.SimpleQueue[tuple[Item, Future[Answer]] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, item: Item) -> "Future[Answer]":
-        """The answer to come."""
+        """The answer to come; raises ClosedError after the close."""
         answer: Future[Answer] = Future()
-        self._waiting.put((item, answer))
+        with self._lock:
+            if self._is_closed:
+                raise ClosedError
+            self._waiting.put((item, answer))
         return answer
 
     def close(self) -> None:
-        """Answer what waits, then end; nothing may be submitted any more."""
-        self._waiting.put(None)
+        """Answer what waits, then end."""
+        with self._lock:
+            if not self._is_closed:
+                self._waiting.put(None)
+            self._is_closed = True
         self._thread.join()
 
     def _run(self) -> None:

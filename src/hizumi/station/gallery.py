@@ -12,6 +12,7 @@ from hizumi.data.decoding import decode_content
 from hizumi.data.images import Window
 from hizumi.errors import DataError
 from hizumi.shapes import Shaped, UInt8
+from hizumi.station.batching import ClosedError
 from hizumi.station.entry import Entry
 from hizumi.station.judging import Judge
 from hizumi.station.pictures import Pictures
@@ -69,7 +70,10 @@ class Gallery:
         judge, content = self._judge_of(entry), self._pictures.read(entry.picture_sha256)
         if judge is None or content is None:
             return None, None
-        outcome = judge.judge(content, entry.name, pictures=pictures)
+        try:
+            outcome = judge.judge(content, entry.name, pictures=pictures)
+        except ClosedError:  # another bundle has just taken its place
+            return None, None
         return (outcome, judge) if isinstance(outcome, Verdict) else (None, None)
 
 

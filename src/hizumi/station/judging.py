@@ -74,7 +74,8 @@ class Judge:
                 pixels = preprocessing.still_region.look(pixels, "it").pixels
             except DataError:
                 return None
-        return look_of(pixels, preprocessing.still_window, 0)
+        look = look_of(pixels, preprocessing.still_window, 0)
+        return look if look.is_finite else None
 
     def close(self) -> None:
         """Answer what waits, then end."""

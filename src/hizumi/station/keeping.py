@@ -86,4 +86,5 @@ class Keeper:
         except SaveError:
             self._losses.pictures += 1
             self._losses.reason = "there is no room for pictures, or their folder cannot be written"
-            return replace(item.entry, notes=(*item.entry.notes, PICTURE_NOT_KEPT))
+            notes = (*item.entry.notes, PICTURE_NOT_KEPT)
+            return replace(item.entry, notes=notes, pruned_at=item.entry.inspected_at)

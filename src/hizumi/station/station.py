@@ -14,7 +14,7 @@ from hizumi.calibration import Verdict
 from hizumi.data.appearance import Look
 from hizumi.data.images import Decoded
 from hizumi.data.manifest import Failure
-from hizumi.errors import BusyError, DataError, HizumiError, UsageError
+from hizumi.errors import BusyError, DataError, HizumiError, UsageError, is_shortage
 from hizumi.station.audit_sample import audit_sample, set_audit_sample
 from hizumi.station.drift import Drift
 from hizumi.station.entry import Entry
@@ -224,11 +224,7 @@ class Station:
     async def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge) -> tuple[ToKeep, Look | None]:
         started = time.perf_counter()
         opened = await asyncio.to_thread(_opened, judge, arrival)
-        outcome: Verdict | Failure
-        if isinstance(opened.image, Failure):
-            outcome = opened.image
-        else:
-            outcome = await asyncio.wrap_future(judge.submit(Question(opened.image, _called(arrival))))
+        outcome = await _outcome(judge, opened.image, _called(arrival))
         known = self._known(arrival, recipe.name, judge.sha256) | {
             "picture_sha256": opened.sha256,
             "latency_ms": (time.perf_counter() - started) * 1000,
@@ -274,6 +270,16 @@ def _opened(judge: Judge, arrival: Arrival) -> _Opened:
     except DataError as error:
         return _Opened(Failure.of(0, name, error), digest)
     return _Opened(image, digest, judge.look(image))
+
+
+async def _outcome(judge: Judge, image: Decoded | Failure, name: str) -> Verdict | Failure:
+    if isinstance(image, Failure):
+        return image
+    try:
+        return await asyncio.wrap_future(judge.submit(Question(image, name)))
+    except Exception as error:  # whatever an engine raises, the picture is not judged, which is never good
+        why = "memory ran out" if is_shortage(error) else f"the detector failed on it ({type(error).__name__})"
+        return Failure(0, name, why)
 
 
 async def _every(seconds: float, do: Callable[[], Awaitable[None]]) -> None:

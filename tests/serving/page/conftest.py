@@ -123,7 +123,7 @@ def _served(settings: Any, access: Access | None, listener: socket.socket, ready
     asyncio.run(run())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it drives a browser, no other test can run an event loop of its own
 def chromium() -> Iterator[Any]:
     """Debian's browser, without a window."""
     found = shutil.which("chromium")
