@@ -1,0 +1,104 @@
+"""The service of a station: what its document says holds, nothing is lost at its end, and long use costs no memory."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.serving.conftest import Process, plates as plates, start as start
+from tests.serving.test_sockets import ended_with_pictures_in_flight
+from tests.station.plates import picture
+
+CASES, ENDS, IN_FLIGHT = 5_000, 10, 30
+PICTURES, CLIENTS, WARM = 50_000, 8, 2_000
+MEBIBYTE = 2**20
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+def test_the_document_describes_what_is_answered(
+    start: Callable[[], Process], catalogue: Callable[..., None], tmp_path: Path
+) -> None:
+    pytest.importorskip("schemathesis", reason="cases are made by it: pip install schemathesis")
+    station = start()
+    address = f"http://127.0.0.1:{station.port}"
+    operations = sum(len(methods) for methods in _document(station.port)["paths"].values()) - 1
+    report = tmp_path / "events.ndjson"
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json", "--checks", CHECKS),
+        *("--exclude-path", "/events", "--phases", "fuzzing", "--max-examples", str(-(-CASES // operations))),
+        *("--continue-on-failure", "--seed", "0", "--no-color", "--request-timeout", "30"),
+        *("--report-ndjson-path", str(report)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    tried = report.read_text(encoding="utf-8").count('"status_code"')
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    catalogue(
+        "schemathesis on the station's OpenAPI document",
+        f"{tried:,} answers; no 5xx, nothing outside the document",
+        mark="5,000 cases: no 5xx, nothing outside the schema",
+        holds=tried >= CASES,
+    )
+
+
+def test_ends_with_pictures_in_flight(start: Callable[[], Process], catalogue: Callable[..., None]) -> None:
+    lost = sum(ended_with_pictures_in_flight(start(), IN_FLIGHT)[0] for _ in range(ENDS))
+    what = f"SIGTERM with {IN_FLIGHT} pictures in flight, {ENDS} times"
+    catalogue(what, f"{lost} lost", mark="0 lost", holds=lost == 0)
+
+
+def test_long_use(start: Callable[[], Process], catalogue: Callable[..., None]) -> None:
+    station = start()
+    contents = [picture(seed) for seed in range(50)]
+    _send(station.port, contents, WARM)
+    before, files = station.resident_bytes(), _descriptors(station)
+    _send(station.port, contents, PICTURES)
+    grown = (station.resident_bytes() - before) / MEBIBYTE * 10_000 / PICTURES
+    left = _descriptors(station) - files
+    catalogue(
+        f"{PICTURES:,} pictures over HTTP by {CLIENTS} clients",
+        f"{grown:+.2f} MiB of resident memory for 10,000, {left:+d} descriptors",
+        mark="+1 MB at most, no descriptors lost",
+        holds=grown <= 1 and left <= 0,
+    )
+
+
+def _document(port: int) -> dict:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/openapi.json")
+    document = json.loads(connection.getresponse().read())
+    connection.close()
+    return document
+
+
+def _send(port: int, contents: list[bytes], count: int) -> None:
+    left = iter(range(count))
+    lock = threading.Lock()
+
+    def send() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        while True:
+            with lock:
+                number = next(left, None)
+            if number is None:
+                break
+            connection.request("POST", "/inspect", contents[number % len(contents)])
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200
+        connection.close()
+
+    threads = [threading.Thread(target=send) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _descriptors(station: Process) -> int:
+    return len(os.listdir(f"/proc/{station.process.pid}/fd"))  # noqa: PTH208 - counted, not followed
