@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 PEERS := .venv-peers
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 .PHONY: demo test test-slow test-hard mutants check format docs ledger bench peers venv clean
 

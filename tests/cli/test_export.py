@@ -1,6 +1,7 @@
 import pytest
 
 
+@pytest.mark.slow
 def test_an_exported_bundle_inspects_as_the_first(hizumi, bundle, parts, tmp_path):
     outcome = hizumi("export", bundle, "--data", parts, "--json", "-")
     assert outcome.code == 0

@@ -60,6 +60,13 @@ def assert_close(first: torch.Tensor, second: torch.Tensor, tolerance: float) ->
     assert float((first - second).abs().max()) <= tolerance * scale
 
 
+LONG_TO_TRAIN = (
+    "grey",
+    "four channels",
+    "grey with flow",
+    *(f"{name}-colour odd" for name in ("alad", "anogan", "con_ad", "draem", "egbad")),
+    "cross_channel-colour with flow, odd",
+)
 LONG = [f"{name}-{shape}" for name in ("anogan", "deep_one_class") for shape in ("colour odd", "four channels")]
 
 
@@ -230,9 +237,7 @@ def test_kinds_that_a_detector_cannot_take_are_refused(name: str) -> None:
         detector.fit(items((6,)), options())
 
 
-@pytest.mark.parametrize(
-    ("name", "shape"), cases(DETECTORS, slow=("grey", "four channels", "grey with flow", "alad-colour odd"))
-)
+@pytest.mark.parametrize(("name", "shape"), cases(DETECTORS, slow=LONG_TO_TRAIN))
 def test_toy_anomaly_scores_higher_than_normal(name: str, shape: tuple[int, ...]) -> None:
     detector = small(name)
     steps = 150 if detector.phases() else 1

@@ -24,9 +24,11 @@ from .conftest import items, labelled_shapes, options, small
 
 DETECTORS = find_detectors()
 SLOW = {
+    "alad",
     "cross_channel",
     "deep_one_class",
     "distillation",
+    "draem",
     "gaussian_features",
     "nearest_features",
     "on_features",

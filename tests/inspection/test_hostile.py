@@ -83,7 +83,7 @@ def test_crafted_bundles_are_used_or_refused_in_one_line(path: Path) -> None:
     assert any(endings.values())
 
 
-@pytest.mark.parametrize("name", ["ganomaly", "mahalanobis_rows"])
+@pytest.mark.parametrize("name", [pytest.param("ganomaly", marks=pytest.mark.slow), "mahalanobis_rows"])
 def test_a_tensor_of_another_shape_is_refused(name: str, tmp_path: Path) -> None:
     # An empty running mean once passed, as a buffer that fits fill, and failed in a layer; so did statistics.
     source, path = BUNDLES / f"{name}.hizumi", tmp_path / "x.hizumi"

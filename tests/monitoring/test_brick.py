@@ -107,6 +107,7 @@ def test_long_good_streams_are_silent_and_every_dimming_is_found(
     assert max(delays) <= 15
 
 
+@pytest.mark.slow
 def test_bundles_hold_what_the_limits_need_exported_or_not(tmp_path: Path) -> None:
     colour = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 3), dtype=np.uint8)
     fitted = Inspector("pca").fit(colour)

@@ -30,6 +30,7 @@ def test_mnist_and_its_nine_to_one_splits() -> None:
     assert len(akcay.train) == round(0.8 * (70_000 - 6825))
 
 
+@pytest.mark.slow
 def test_kdd99_counts() -> None:
     kdd = pool("kdd99", "kddcup99_10pct.npz")
     assert kdd.items.shape == (494_021, 121)

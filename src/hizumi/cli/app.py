@@ -57,6 +57,7 @@ app.command("list")(catalogue.list_methods)
 app.command()(reproduce.reproduce)
 app.command()(figure.figure)
 app.command()(doctor.doctor)
+GROUPS = [[group.name] for group in app.registered_groups]  # which without a command of theirs show their help
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -117,7 +118,7 @@ def _root(
 
 def _run(arguments: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments in [[group.name] for group in app.registered_groups]:
+    if not arguments or arguments in GROUPS:
         arguments.append("--help")
     try:
         code = app(args=arguments, prog_name="hizumi", standalone_mode=False)

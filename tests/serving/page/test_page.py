@@ -12,7 +12,7 @@ import pytest
 from hizumi.serving.access import Access, give_token
 
 VIEWS = ["live", "review", "history", "calibration", "drift", "recipes", "system"]
-SIZES = [(1366, 768), (1024, 768), (768, 1024)]
+SIZES = [pytest.param(1366, 768, marks=pytest.mark.slow), (1024, 768), pytest.param(768, 1024, marks=pytest.mark.slow)]
 HOSTILE = "<img src=x onerror=document.title='owned'>&amp;.png"
 
 DRIFT_ALARM = {
