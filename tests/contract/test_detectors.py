@@ -184,7 +184,7 @@ def test_scores_are_each_by_itself_in_bfloat16(name: str) -> None:
     assert_close(together, alone, detector.tolerance_in_bf16)
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("precision", ["32-true", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", DETECTORS)
 def test_resumed_run_equals_straight_run(name: str, precision: str, tmp_path: Path) -> None:
     shape = shapes_of(DETECTORS[name])[0]

@@ -23,28 +23,18 @@ from hizumi.runtime.inspector import GraphScores
 from .conftest import items, labelled_shapes, options, small
 
 DETECTORS = find_detectors()
-SLOW = {
-    "alad",
-    "cross_channel",
-    "deep_one_class",
-    "distillation",
-    "draem",
-    "gaussian_features",
-    "nearest_features",
-    "on_features",
-    "reverse_distillation",
-}  # to trace
+QUICK = {"fused_features", "gaussian_mixture", "ganomaly", "mahalanobis", "one_class_svm", "pca", "reconstruction"}
 LEVELS = Window(0.0, 255.0, "uint8")
 
 
 def cases() -> list[object]:
-    """Every detector with every shape it takes; the quickest of them in each run, the others among the slow tests."""
+    """Every detector with every shape it takes; some of them in each run, the others among the slow tests."""
     found = []
     for name, detector in DETECTORS.items():
         shapes = labelled_shapes(detector)
         quick = "vectors" if "vectors" in shapes else list(shapes)[-1]
         for label, shape in shapes.items():
-            marks = [] if label == quick and name not in SLOW else [pytest.mark.slow]
+            marks = [] if label == quick and name in QUICK else [pytest.mark.slow]
             found.append(pytest.param(name, shape, id=f"{name}-{label}", marks=marks))
     return found
 

@@ -69,8 +69,11 @@ def test_each_update_moves_only_its_own_networks(name: str) -> None:
     assert all(moved[optimiser] <= owners[optimiser] and moved[optimiser] for optimiser in owners)
 
 
+LONGEST = ("row_lstm", "diagonal_bilstm", "pixel_cnn", "gated_pixel_cnn")  # in their image with colour
+
+
 @pytest.mark.parametrize(
-    ("name", "shape"), cases(MODELS, slow=("four channels", "row_lstm-colour odd", "diagonal_bilstm-colour odd"))
+    ("name", "shape"), cases(MODELS, slow=("four channels", *(f"{name}-colour odd" for name in LONGEST)))
 )
 def test_abilities_keep_shape_and_are_repeatable(name: str, shape: tuple[int, ...]) -> None:
     model = small(name)
