@@ -26,7 +26,8 @@ class Drift:
         self._recipes = recipes
         self._settings = settings
         self._learns_here = learns_here
-        self._fits = {name: fit_of(recipe.judge.inspector) for name, recipe in recipes.items()}
+        self._judges = {name: recipe.judge for name, recipe in recipes.items()}
+        self._fits = {name: fit_of(judge.inspector) for name, judge in self._judges.items()}
         self._watches = {name: self._watch(name) for name in recipes}
 
     @property
@@ -36,10 +37,12 @@ class Drift:
 
     def watch(self, recipe: str) -> DriftWatch:
         """The watch of a recipe; it is another one once another detector is loaded."""
-        fit = fit_of(self._recipes[recipe].judge.inspector)
-        if fit != self._fits[recipe]:
-            self._fits[recipe] = fit
-            self._watches[recipe] = self._new(recipe)
+        judge = self._recipes[recipe].judge
+        if judge is not self._judges[recipe]:
+            self._judges[recipe] = judge
+            if (fit := fit_of(judge.inspector)) != self._fits[recipe]:
+                self._fits[recipe] = fit
+                self._watches[recipe] = self._new(recipe)
         return self._watches[recipe]
 
     def observe(self, entry: Entry, look: Look | None) -> tuple[DriftAlarm, ...]:

@@ -1,7 +1,6 @@
 """A station in this process and a browser on its page; both are asked for by the tests of this folder alone."""
 
 import asyncio
-import io
 import shutil
 import socket
 import threading
@@ -12,37 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-from PIL import Image
 
-from hizumi import Inspector, bundles
 from hizumi.serving.access import Access
 from hizumi.serving.app import make_app
 from hizumi.station.station import Station
 from hizumi.station.station_file import station_of
+from tests.station.plates import picture as plate_file, plates_bundle
 
 SIDE = 64
 PATIENCE_MS = 10_000
 
 uvicorn = pytest.importorskip("uvicorn", reason="the service needs it: pip install 'hizumi[serve]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="a browser is driven by it: pip install playwright")
-
-
-def part(seed: int, *, defect: bool = False) -> np.ndarray:
-    """A ribbed plate, with a bright spot where it is defective."""
-    noise = np.random.default_rng(seed).normal(0, 3, (SIDE, SIDE))
-    pixels = 120 + 20 * np.sin(np.arange(SIDE) / 3)[None, :] + noise
-    if defect:
-        pixels[20:32, 34:44] += 90
-    return pixels.clip(0, 255).astype(np.uint8)
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """A picture as a file."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
 
 
 @dataclass
@@ -54,7 +35,7 @@ class Line:
 
     def send(self, *, defect: bool = False, name: str = "part.png", seed: int = 1000) -> dict[str, Any]:
         """Have one picture judged."""
-        answer = self.client.post("/inspect", files={"picture": (name, png(part(seed, defect=defect)))})
+        answer = self.client.post("/inspect", files={"picture": (name, plate_file(seed, defect=defect, side=SIDE))})
         answer.raise_for_status()
         entry: dict[str, Any] = answer.json()["inspections"][0]
         assert entry["anomalous"] is defect, entry["reason"]
@@ -64,14 +45,13 @@ class Line:
 @pytest.fixture(scope="session")
 def picture() -> Callable[..., bytes]:
     """Makes pictures of plates, as files."""
-    return lambda seed, *, defect: png(part(seed, defect=defect))
+    return lambda seed, *, defect: plate_file(seed, defect=defect, side=SIDE)
 
 
 @pytest.fixture(scope="session")
 def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that knows good plates."""
-    fitted = Inspector("pca", false_alarm_rate=0.05).fit(np.stack([part(seed) for seed in range(60)]))
-    return bundles.save(fitted, tmp_path_factory.mktemp("bundle") / "plates.hizumi")
+    return plates_bundle(tmp_path_factory.mktemp("bundle"), side=SIDE)
 
 
 @pytest.fixture
