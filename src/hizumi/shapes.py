@@ -19,4 +19,9 @@ else:
 
     Bool = Float = Integer = Shaped = UInt8 = _Plain
 
-__all__ = ["Bool", "Float", "Integer", "Shaped", "UInt8"]
+__all__ = ["Bool", "Float", "Integer", "Shaped", "UInt8", "is_series"]
+
+
+def is_series(shape: tuple[int, ...]) -> bool:
+    """Whether items of this shape are windows of time series, (c, 1, t): images one row high."""
+    return len(shape) == 3 and shape[1] == 1
