@@ -57,10 +57,9 @@ def breaks_of(readings: Readings, step: float) -> tuple[Breaks, list[str]]:
         _named(readings, found.repeated, "repeated time stamp", "repeated time stamps"),
         _named(readings, found.backward, "step back in time", "steps back in time"),
     ]
-    rounded = int(((differences > LARGEST_STEPS * step) & (differences <= allowed)).sum())
-    if rounded:
+    if ((differences > LARGEST_STEPS * step) & (differences <= allowed)).any():
         notes.append(
-            f"{readings.where}: {rounded} differences of up to {seconds(allowed)} are taken for rounding of stamps to "
+            f"differences of time stamps of up to {seconds(allowed)} are taken for their rounding to "
             f"{seconds(rounding)}, and not for gaps"
         )
     return found, [note for note in notes if note]
@@ -86,7 +85,7 @@ def _named(readings: Readings, rows: np.ndarray, one: str, several: str, most: i
         for row in rows[:most]
     )
     more = f"; and {len(rows) - most} more" if len(rows) > most else ""
-    return f"{readings.where}: split at {f'a {one}' if len(rows) == 1 else f'{len(rows)} {several}'} ({places}{more})"
+    return f"split at {f'a {one}' if len(rows) == 1 else f'{len(rows)} {several}'} ({places}{more})"
 
 
 def _rounding(times: np.ndarray) -> int:

@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from hizumi.data.breaks import breaks_of, step_of
 from hizumi.data.columns import named, refuse_unknown
 from hizumi.data.manifest import Unopened
 from hizumi.data.readings import Readings, SeriesTable
-from hizumi.data.resampling import is_same_step, resampled
+from hizumi.data.resampling import resampled
 from hizumi.data.series import Recording, SeriesForm
 from hizumi.data.series_choice import chosen_windows, refuse_other_windows
-from hizumi.data.series_columns import readings_of
-from hizumi.data.series_gaps import filled, refuse_missing
+from hizumi.data.series_gaps import filled
 from hizumi.data.series_options import SeriesOptions
 from hizumi.data.series_sources import Sources, sources_of
+from hizumi.data.stretches import Stretch, stretch_of
 from hizumi.data.time_stamps import SECOND
 from hizumi.errors import DataError, UsageError
 
@@ -61,9 +60,10 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
     failures += more
     if not stretches:
         raise failures[0][1]
+    windows: list[str] = []
     if form is None:
-        form, note = _form(stretches, options)
-        notes.append(note)
+        form, why = _form(stretches, options)
+        windows = [why]
     recordings, said, short = _cut(stretches, options, form)
     if not recordings:
         raise DataError(f"{sources.name}: {_too_short(short, form)}")
@@ -71,22 +71,19 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
         sources.name,
         tuple(recordings),
         form,
-        (*sources.notes, *notes, *said, *_notes_on_constants(recordings, form)),
+        (
+            *sources.notes,
+            *_merged([*notes, *said]),
+            *windows,
+            *_notes_on_short(short),
+            *_notes_on_constants(recordings, form),
+        ),
         (*sources.unopened, *(Unopened(name, str(error)) for name, error in failures), *short),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Stretch:
-    """The rows of one source, in pieces that are evenly stamped, with nanoseconds of a step, None where counted."""
-
-    name: str
-    where: str
-    pieces: tuple[Readings, ...]
-    step: float | None
-
-
 _Failures = list[tuple[str, DataError]]
+_Note = tuple[str, str]  # of which source, and what
 
 
 def _read(sources: Sources, tolerant: bool) -> tuple[list[SeriesTable], _Failures]:
@@ -117,89 +114,27 @@ def _refuse_unknown(tables: Sequence[SeriesTable], options: SeriesOptions, where
 
 def _understood(
     tables: Sequence[SeriesTable], options: SeriesOptions, form: SeriesForm | None, tolerant: bool
-) -> tuple[list[_Stretch], list[str], _Failures]:
-    stretches: list[_Stretch] = []
-    notes: list[str] = []
+) -> tuple[list[Stretch], list[_Note], _Failures]:
+    stretches: list[Stretch] = []
+    notes: list[_Note] = []
     failures: _Failures = []
     for table in tables:
         try:
             first = stretches[0] if stretches else None
-            stretch, said = _stretch(table, options, form, first)
-            said += _note_on_rate(stretch, first, options, form)
+            stretch, said = stretch_of(table, options, form, first)
         except DataError as error:
             if not tolerant:
                 raise
             failures.append((table.name, error))
         else:
             stretches.append(stretch)
-            notes += said
-    return stretches, list(dict.fromkeys(notes)), failures
+            notes += [(stretch.where, note) for note in said]
+    return stretches, notes, failures
 
 
-def _stretch(
-    table: SeriesTable, options: SeriesOptions, form: SeriesForm | None, first: _Stretch | None
-) -> tuple[_Stretch, list[str]]:
-    if form is not None:
-        readings, notes = readings_of(table, options, form.columns)
-    elif first is not None:
-        readings, notes = readings_of(table, options, first.pieces[0].columns, first.where)
-    else:
-        readings, notes = readings_of(table, options, None)
-    if len(readings) < 2:
-        raise DataError(f"{table.where}: holds one step only; a window takes many")
-    if options.missing == "refuse":
-        refuse_missing(readings)
-    if readings.times is None:
-        return _Stretch(table.name, table.where, (readings,), None), notes
-    step = step_of(readings)
-    if step < 0:
-        readings, step = readings.part(slice(None, None, -1)), -step
-        notes.append(f"{table.where}: its time stamps run backwards, so it is read from the last {table.row_is} on")
-    breaks, said = breaks_of(readings, step)
-    return _Stretch(table.name, table.where, tuple(readings.parts(breaks.starts)), step), [*notes, *said]
-
-
-def _note_on_rate(
-    stretch: _Stretch, first: _Stretch | None, options: SeriesOptions, form: SeriesForm | None
-) -> list[str]:
-    """A note where the rate is unknown; raises DataError where it is another than learned from, or than the first's."""
-    asked = options.resample_seconds
-    if asked is not None and stretch.step is None:
-        raise DataError(f"{stretch.where}: has no time stamps, and so no rate to resample from; leave out --resample")
-    if form is None and first is None:
-        return []
-    known = form.step_seconds if form is not None else _seconds(first.step if first else None)
-    origin = "was learned from" if form is not None or first is None else f"{first.where} has"
-    if form is not None and asked is not None and (known is None or not is_same_step(asked, known)):
-        other = "counted steps were" if known is None else f"steps of {known:g} s were"
-        raise UsageError(f"{other} learned from, and not of {asked:g} s; say --resample as at the fit, or leave it out")
-    if stretch.step is None or known is None:
-        if form is None and (stretch.step is None) != (known is None):
-            raise DataError(
-                f"{stretch.where}: {_stamped(stretch)}, unlike {first.where if first else ''}; read them apart"
-            )
-        without = stretch.step is None and known is not None
-        return [f"{stretch.where}: has no time stamps; its steps are taken for {known:g} s"] if without else []
-    own = stretch.step / SECOND
-    if asked is None and not is_same_step(own, known):
-        raise DataError(
-            f"{stretch.where}: a step takes {own:g} s, and a step of {known:g} s {origin}; "
-            f"--resample {known:g} brings it to that rate"
-        )
-    return []
-
-
-def _stamped(stretch: _Stretch) -> str:
-    return "has no time stamps" if stretch.step is None else "has time stamps"
-
-
-def _seconds(step: float | None) -> float | None:
-    return None if step is None else step / SECOND
-
-
-def _form(stretches: Sequence[_Stretch], options: SeriesOptions) -> tuple[SeriesForm, str]:
+def _form(stretches: Sequence[Stretch], options: SeriesOptions) -> tuple[SeriesForm, str]:
     """The form of these data, with windows as asked for or chosen, and a note on why."""
-    step = options.resample_seconds or _seconds(stretches[0].step)
+    step = options.resample_seconds or stretches[0].step_seconds
     whole = [
         part.values
         for stretch in stretches
@@ -220,34 +155,54 @@ def _at_rate(piece: Readings, step: float | None, options: SeriesOptions) -> Rea
 
 
 def _cut(
-    stretches: Sequence[_Stretch], options: SeriesOptions, form: SeriesForm
-) -> tuple[list[Recording], list[str], list[Unopened]]:
+    stretches: Sequence[Stretch], options: SeriesOptions, form: SeriesForm
+) -> tuple[list[Recording], list[_Note], list[Unopened]]:
     """Recordings without a gap or a missing value, notes, and the pieces that are shorter than a window."""
     recordings: list[Recording] = []
-    notes: list[str] = []
+    notes: list[_Note] = []
     short: list[Unopened] = []
     for stretch in stretches:
-        most = form.length
-        if options.resample_seconds is not None and stretch.step is not None:
-            most = max(1, round(form.length * options.resample_seconds * SECOND / stretch.step))
         pieces: list[Readings] = []
         for piece in stretch.pieces:
-            own, said = filled(piece, options.missing, most)
+            own, said = filled(piece, options.missing, _most_filled(stretch, options, form))
             pieces += own
-            notes += said
+            notes += [(stretch.where, note) for note in said]
         for number, piece in enumerate(pieces, 1):
             name = stretch.name if len(pieces) == 1 else f"{stretch.name}, part {number}"
             steps = _at_rate(piece, stretch.step, options)
             if len(steps) < form.length:
-                reason = f"has {len(steps)} steps, fewer than the {form.length} of a window ({piece.span()})"
-                short.append(Unopened(name, reason))
-            else:
-                recordings.append(Recording(name, steps.values, steps.times, steps.anomalous, steps.split, steps.kind))
-    if short and recordings:
-        notes.append(
-            f"{len(short)} pieces are shorter than a window and are left out: {named([each.name for each in short], 3)}"
-        )
+                count = "1 step" if len(steps) == 1 else f"{len(steps)} steps"
+                short.append(Unopened(name, f"has {count}, fewer than the {form.length} of a window ({piece.span()})"))
+                continue
+            recordings.append(Recording(name, steps.values, steps.times, steps.anomalous, steps.split, steps.kind))
     return recordings, notes, short
+
+
+def _most_filled(stretch: Stretch, options: SeriesOptions, form: SeriesForm) -> int:
+    """Rows in a window."""
+    if options.resample_seconds is None or stretch.step is None:
+        return form.length
+    return max(1, round(form.length * options.resample_seconds * SECOND / stretch.step))
+
+
+def _merged(notes: Sequence[_Note]) -> list[str]:
+    """Notes, those alike on several sources as one."""
+    sources: dict[str, list[str]] = {}
+    for where, note in notes:
+        sources.setdefault(note, []).append(where)
+    return [
+        f"{where[0]}: {note}" if len(where) == 1 else f"{where[0]} and {len(where) - 1} more: {note}"
+        for note, where in sources.items()
+    ]
+
+
+def _notes_on_short(short: Sequence[Unopened]) -> list[str]:
+    if not short:
+        return []
+    return [
+        f"{len(short)} pieces are shorter than a window and are left out: {named([each.name for each in short], 3)}; "
+        "where time stamps are merely uneven, leave out their column (--ignore), so that steps are counted"
+    ]
 
 
 def _too_short(short: Sequence[Unopened], form: SeriesForm) -> str:

@@ -10,21 +10,22 @@ from hizumi.errors import UsageError
 from hizumi.shapes import Float
 
 USUAL_LENGTH = 64  # steps, where no period is clear
-LENGTHS = (16, 32, 64, 128, 256)
+LENGTHS = (32, 64, 128, 256)
 PERIODS = 2  # in a window, about
 LEAST_WINDOWS = 40  # side by side, of a length above the usual
 CLEAR = 0.5  # autocorrelation of a clear period, and of values that are still alike
-FUNDAMENTAL = 0.9  # of the highest peak: the first that comes so near to it is the period, not its multiples
+FUNDAMENTAL = 0.75  # of the highest peak: the first that comes so near to it is the period, not its multiples
 MOST_LAGS, MOST_STEPS, MOST_RECORDINGS = 1024, 2**15, 8
 LARGEST_OVERLAP, SMALLEST_OVERLAP = 0.9, 0.5
 SHORTEST = 4  # steps of a window
 
 
-def chosen_windows(recordings: Sequence[Float[np.ndarray, "t c"]], options: SeriesOptions) -> tuple[int, int, str]:
+def chosen_windows(recordings: Sequence[Float[np.ndarray, "_ c"]], options: SeriesOptions) -> tuple[int, int, str]:
     """Length and hop of windows in steps, as the options say or the autocorrelation does, and why, in a sentence.
 
-    A window holds about two of the periods of a clear one, else 64 steps. Windows follow each other when values are no
-    longer alike, and share half to nine tenths of their steps. Raises UsageError for impossible lengths and overlaps.
+    A window holds about two of the periods of a clear one, from 32 to 256 steps; else 64. Windows follow each other
+    when values are no longer alike, and share half to nine tenths of their steps. Raises UsageError for impossible
+    lengths and overlaps.
     """
     length, overlap = options.length, options.overlap
     if length is not None and length < SHORTEST:
@@ -34,23 +35,20 @@ def chosen_windows(recordings: Sequence[Float[np.ndarray, "t c"]], options: Seri
             f"windows cannot overlap by {overlap:g}; give a part from 0 up to, not including, 1 (--overlap)"
         )
     correlation = autocorrelation(recordings)
-    period = _period(correlation)
     reasons = []
     if length is None:
-        length, reason = _length(period, correlation, sum(map(len, recordings)))
+        length, reason = _length(_period(correlation), correlation, sum(map(len, recordings)))
         reasons.append(reason)
     if overlap is None:
-        alike = _steps_alike(correlation)
-        hop = _hop(length, alike, options)
-        many = f"{alike} steps" if alike != 1 else "1 step"
-        reasons.append(f"values are alike (autocorrelation above {CLEAR:g}) for " + (many if alike else "no step"))
+        hop, reason = _hop(length, correlation)
+        reasons.append(reason)
     else:
         hop = min(_divisors(length), key=lambda divisor: abs(divisor - (1 - overlap) * length))
-    why = f", since {' and '.join(reasons)}; --length and --overlap say otherwise" if reasons else ""
+    why = f", since {', and '.join(reasons)}; --length and --overlap say otherwise" if reasons else ""
     return length, hop, f"windows of {length} steps, one every {hop}{why}"
 
 
-def autocorrelation(recordings: Sequence[Float[np.ndarray, "t c"]]) -> Float[np.ndarray, "lags"]:
+def autocorrelation(recordings: Sequence[Float[np.ndarray, "_ c"]]) -> Float[np.ndarray, "lags"]:
     """Median over all channels that vary, of the longest recordings, without their linear trend; from lag 0 on.
 
     Empty where nothing varies.
@@ -94,22 +92,33 @@ def _period(correlation: Float[np.ndarray, "lags"]) -> int | None:
 def _length(period: int | None, correlation: Float[np.ndarray, "lags"], steps: int) -> tuple[int, str]:
     if period is None:
         return USUAL_LENGTH, "no period is clear"
+
+    def distance(length: int) -> float:
+        return abs(float(np.log2(length / (PERIODS * period))))
+
     affordable = [length for length in LENGTHS if length <= max(USUAL_LENGTH, steps // LEAST_WINDOWS)]
-    length = min(affordable, key=lambda each: abs(np.log2(each / (PERIODS * period))))
-    return length, f"a period of {period} steps is clear (autocorrelation {correlation[period]:.2f})"
+    length = min(affordable, key=distance)
+    reason = f"a period of {period} steps is clear (autocorrelation {correlation[period]:.2f})"
+    return length, reason if length == min(LENGTHS, key=distance) else f"{reason}, but longer windows would be few"
 
 
-def _steps_alike(correlation: Float[np.ndarray, "lags"]) -> int:
-    """Lags up to which values are alike."""
+def _steps_until_unlike(correlation: Float[np.ndarray, "lags"]) -> int | None:
+    """The first lag at which values are no longer alike; None where there is none."""
     unlike = np.flatnonzero(correlation < CLEAR)
-    return max(0, int(unlike[0]) - 1) if len(unlike) else len(correlation)
+    return int(unlike[0]) if len(unlike) else None
 
 
-def _hop(length: int, alike: int, options: SeriesOptions) -> int:
+def _hop(length: int, correlation: Float[np.ndarray, "lags"]) -> tuple[int, str]:
     usual = [
         divisor for divisor in _divisors(length) if 1 - LARGEST_OVERLAP <= divisor / length <= 1 - SMALLEST_OVERLAP
     ]
-    return min(usual or _divisors(length)[:1], key=lambda divisor: abs(divisor - max(1, alike)))
+    until = _steps_until_unlike(correlation)
+    wanted = length if until is None else until
+    hop = min(usual or [1], key=lambda divisor: abs(divisor - wanted))
+    if until is None:
+        return hop, "values stay alike" if len(correlation) else "nothing varies"
+    after = "1 step" if until == 1 else f"{until} steps"
+    return hop, f"values are no longer alike after {after} (autocorrelation below {CLEAR:g})"
 
 
 def _divisors(length: int) -> list[int]:

@@ -18,6 +18,7 @@ from hizumi.storage.files import printable
 LABEL_NAMES = ("anomaly", "is_anomaly", "anomalous", "label", "labels", "outlier", "is_outlier", "target", "attack")
 CHANGE_NAMES = ("changepoint", "change_point", "is_changepoint")
 COUNTER_NAMES = ("", "index", "id", "no", "no.", "nr", "row", "unnamed: 0", "level_0", "__index_level_0__")
+MOST_CLASSES = 20  # distinct whole numbers of a column that may be labels
 TRUTH = {"true": 1.0, "false": 0.0}
 
 
@@ -48,14 +49,14 @@ def readings_of(
     table, notes = _with_whole_times(table)
     roles = _roles(table, options, learned)
     measured, more = _measured(table, roles, options, learned, first)
-    notes += [*table.notes, *(f"{table.where}: {note}" for note in (*roles.notes, *more))]
+    notes += [*table.notes, *roles.notes, *more]
     times = None
     if roles.time is not None:
         times, said = stamps_of(table, roles.time)
-        notes += [f"{table.where}: {note}" for note in said]
+        notes += said
     anomalous = _labels(table, roles.label, options)
     if roles.label is not None and anomalous is None:
-        notes.append(f"{table.where}: column {printable(roles.label)!r} holds no label")
+        notes.append(f"column {printable(roles.label)!r} holds no label")
     values = np.stack([_numbers(table, name) for name in measured], axis=1)
     _refuse_infinite(table, measured, values)
     columns = made_up(len(measured)) if learned is None and not table.has_names else learned or measured
@@ -78,13 +79,17 @@ def _roles(table: SeriesTable, options: SeriesOptions, learned: tuple[str, ...] 
     notes: list[str] = []
     explicit = {*(learned or ()), *options.columns}
     free = [name for name in table.columns if name not in options.ignore and name not in explicit]
-    time = options.time_column or _time_column(table, free, notes)
+    time = _present(options.time_column, table) or _time_column(table, free, notes)
     free = [name for name in free if name != time]
     label, others = _label_column(table, free, options, notes)
     rest = [name for name in table.columns if name not in {*options.ignore, time, label, *others}]
     if options.columns:
         rest = [name for name in rest if name in options.columns]
     return Roles(tuple(rest), time, label, tuple(notes))
+
+
+def _present(name: str | None, table: SeriesTable) -> str | None:
+    return name if name in table.columns else None
 
 
 def _time_column(table: SeriesTable, free: Sequence[str], notes: list[str]) -> str | None:
@@ -105,7 +110,7 @@ def _label_column(
         (name for name in free if name.lower() in LABEL_NAMES), key=lambda name: LABEL_NAMES.index(name.lower())
     )
     labels = [name for name in called_so if _are_labels(table, name, options)]
-    label = options.label_column or next(iter(labels), None)
+    label = _present(options.label_column, table) or next(iter(labels), None)
     if options.label_column is None:
         notes += [
             f"column {printable(name)!r} holds other numbers than 0 and 1, and is taken for a measurement; "
@@ -127,10 +132,15 @@ def _are_labels(table: SeriesTable, name: str, options: SeriesOptions) -> bool:
         return True
     if any(is_normal(word) or is_anomalous(word) for word in found):
         return True
-    if all(number_of(word, table.decimal_comma) is not None for word in found):
+    numbers = [number_of(word, table.decimal_comma) for word in found]
+    if None not in numbers and (name.lower() == "target" or not _are_few_and_whole(numbers)):
         return False
     refuse_other_labels(words, table.where, name)
     return True
+
+
+def _are_few_and_whole(numbers: Sequence[float | None]) -> bool:
+    return len(numbers) <= MOST_CLASSES and all(number is not None and number % 1 == 0 for number in numbers)
 
 
 def _measured(
@@ -249,4 +259,4 @@ def _with_whole_times(table: SeriesTable) -> tuple[SeriesTable, list[str]]:
     if not looks_like_times(whole):
         return table, []
     columns = {name: whole if name == time else values for name, values in table.columns.items() if name != date}
-    return replace(table, columns=columns), [f"{table.where}: columns 'date' and 'time' are read as one"]
+    return replace(table, columns=columns), ["columns 'date' and 'time' are read as one"]

@@ -37,17 +37,14 @@ def filled(readings: Readings, missing: Missing, most: int | None) -> tuple[list
     still = np.isnan(values)
     count = int(lacking.sum() - still.sum())
     how = "interpolated" if missing == "interpolate" else "taken from the row before"
-    notes = [f"{readings.where}: {count} missing values were {how}"] if count else []
+    notes = [f"{count} missing values were {how}"] if count else []
     whole = Readings(**{**vars(readings), "values": values})
     out = still.any(axis=1)
     if not out.any():
         return [whole], notes
     left_out = [whole.part(slice(start, end)).span() for start, end in runs(out)]
     shown = "; ".join(left_out[:3]) + (f"; and {len(left_out) - 3} more" if len(left_out) > 3 else "")
-    notes.append(
-        f"{readings.where}: {int(out.sum())} rows that lack values were left out, and the recording was split there "
-        f"({shown})"
-    )
+    notes.append(f"{int(out.sum())} rows that lack values were left out, and the recording was split there ({shown})")
     return [whole.part(slice(start, end)) for start, end in runs(~out)], notes
 
 

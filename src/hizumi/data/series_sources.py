@@ -10,7 +10,7 @@ import numpy as np
 from hizumi.data.arrays import is_tensor
 from hizumi.data.files import tables_beneath
 from hizumi.data.kinds import is_frame
-from hizumi.data.layouts import names_tell, understood
+from hizumi.data.layouts import counted, names_tell, understood
 from hizumi.data.manifest import Unopened
 from hizumi.data.options import SourceOptions
 from hizumi.data.places import refuse_absent
@@ -163,10 +163,11 @@ def _in_folder(root: Path, options: SeriesOptions) -> Sources:
     for record in understanding.records:
         assert record.path is not None, "a folder's record is a file"
         label = record.label if told and (parts or options.layout != "auto") else None
-        split = record.split or ("test" if told and label is None and options.layout != "unlabelled" else None)
+        split = record.split or ("test" if told and label != 0 and options.layout != "unlabelled" else None)
         kind = record.kind if label == 1 else None
         sources.append(_labelled(_file(record.path, record.name), split, label, kind))
-    note = f"{len(paths)} recordings, understood as {understanding.layout}" if told else f"{len(paths)} recordings"
+    what = f"by their folders {counted(understanding.records)}" if told else "whose folders say neither good nor bad"
+    note = f"{len(paths)} recordings, {what}" if parts else f"{len(paths)} recordings"
     return Sources(printable(root.resolve().name), tuple(sources), (note,), tuple(unopened))
 
 

@@ -99,9 +99,8 @@ def _of_text(path: Path, name: str) -> SeriesTable:
         column: np.array([line[place] for _, line in cells.lines], dtype=object)
         for place, column in enumerate(cells.names)
     }
-    notes = tuple(f"{cells.where}: {note}" for note in cells.notes)
     return SeriesTable(
-        name, cells.where, columns, np.array(lines), "line", cells.has_heading, cells.decimal_comma, notes=notes
+        name, cells.where, columns, np.array(lines), "line", cells.has_heading, cells.decimal_comma, notes=cells.notes
     )
 
 
@@ -136,7 +135,7 @@ def _of_archive(path: Path, name: str) -> list[SeriesTable]:
     if not tables:
         raise DataError(f"{where}: holds {', '.join(keys)}; name the steps value, or value_train and value_test")
     unread = sorted(set(map(str.lower, keys)) - arrays.keys())
-    notes = (f"{where}: arrays that are not read: {', '.join(unread)}",) if unread and len(keys) > 1 else ()
+    notes = (f"arrays that are not read: {', '.join(unread)}",) if unread and len(keys) > 1 else ()
     return [replace(tables[0], notes=notes), *tables[1:]]
 
 
@@ -197,14 +196,12 @@ def _bounds(lengths: np.ndarray | None, offsets: np.ndarray | None, count: int, 
 
 
 def _names(names: np.ndarray | None, count: int, name: str, split: str | None) -> list[str]:
-    if count == 1 and names is None:
-        return [name]
-    known = names is not None and names.shape == (count,)
-    own = (
-        [printable(each) for each in names]
-        if known and names is not None
-        else [f"{name}, recording {number}" for number in range(1, count + 1)]
-    )
+    if names is not None and names.shape == (count,):
+        own = [printable(each) for each in names]
+    elif count == 1:
+        own = [name]
+    else:
+        own = [f"{name}, recording {number}" for number in range(1, count + 1)]
     return [f"{split}/{each}" if split else each for each in own]
 
 
