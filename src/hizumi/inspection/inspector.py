@@ -43,6 +43,13 @@ from hizumi.training import TrainingOptions
 from hizumi.training.loop import make_fabric
 from hizumi.training.preset import made, preset_of
 
+NOT_IMAGES = {
+    "row": "rows of numbers",
+    "block": "series",
+    "frame": "frames with their motion",
+    "image": "frames of film",
+}
+
 
 class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Learns from normal images (or rows of numbers) alone, then scores, localises and decides.
@@ -403,14 +410,15 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def _chosen(self, manifest: Manifest) -> tuple[Detector, TrainingOptions]:
         """The unfitted detector for these data, and how it is trained."""
-        if self.variation is not None and (manifest.vectors or self.wants_motion):
+        if self.variation is not None and (manifest.vectors or manifest.series is not None or self.wants_motion):
             raise UsageError(
                 "--shifts, --turns, --flips and --brightness (`variation`) are for single images, and these are "
-                f"{'rows of numbers' if manifest.vectors else 'frames with their motion'}; leave them out"
+                f"{NOT_IMAGES[manifest.noun]}; leave them out"
             )
         options, preset = self._training(), self.preset
         if self.detector == STANDARD:
-            found, its_preset = standard(vectors=manifest.vectors, motion=self.wants_motion)
+            series = manifest.series is not None
+            found, its_preset = standard(vectors=manifest.vectors, motion=self.wants_motion, series=series)
             self._check_for(found)
             preset = its_preset or preset
             detector = made(found, preset)
@@ -421,8 +429,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     def _fold_count(self, manifest: Manifest, detector: Detector) -> int | None:
         """Folds to fit: as asked for; where nothing is said, for the standard detector, as the count of images asks."""
         is_said = self.folds is not None or self.calibration_share is not None
-        if is_said or self.detector != STANDARD or detector.phases():  # to train it again would take long
-            return self.folds
+        if is_said or self.detector != STANDARD or detector.phases() or manifest.series is not None:
+            return self.folds  # to train it again would take long, and windows of neighbouring folds overlap
         return folds_for(manifest, self.false_alarm_rate)
 
     def _dealt(self, usable: Manifest, fold_count: int, seed: int) -> list[list[int]]:
