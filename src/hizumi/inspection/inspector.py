@@ -22,6 +22,7 @@ from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.region import Region
+from hizumi.data.series_options import SeriesOptions
 from hizumi.data.variation import Variation
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.errors import DataError, UsageError
@@ -89,6 +90,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             as the image lies.
         region: Which pixels are looked at, such as `Region.of("mask.png")`; others neither train nor decide. With
             `align`, of the aligned image.
+        series: Tables and arrays (t, c) are recordings, whose rows follow one another in time: windows of them are
+            learned, and blocks of two windows' length judged. `SeriesOptions` say how they are read and cut.
 
     After `fit`: `detector_`, `preprocessing_`, `calibration_`, `findings_` (health check), `journal_`, `options_` (what
     was done, in full), `notes_`, `failures_` and `unopened_` (what was said about the data), `offset_`; of tables,
@@ -120,6 +123,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         variation: Variation | None = None,
         align: bool = False,
         region: Region | None = None,
+        series: SeriesOptions | bool = False,
     ) -> None:
         self.detector = detector
         self.image_size = image_size
@@ -140,6 +144,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.variation = variation
         self.align = align
         self.region = region
+        self.series = series
 
     def fit(
         self,
@@ -368,7 +373,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if not reset:
             check_is_fitted(self, "detector_")
         motion = self.wants_motion if reset else self.uses_motion
-        learned = {} if reset else self.preprocessing_.as_learned
+        learned = {"series": self.series or None} if reset else self.preprocessing_.as_learned
+        if any(learned.get(name) for name in ("series", "series_form")):
+            return open_source(X, motion=motion, **learned)
         if is_table(X) and not is_frame(X):
             # Rows that hold NaN are refused by name, one by one, or all at once by what a fit reads.
             X = self._validated(X, reset)

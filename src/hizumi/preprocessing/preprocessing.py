@@ -87,7 +87,7 @@ class Preprocessing:
     def as_learned(self) -> dict[str, Any]:
         """How columns and channels of new data are to be understood, by `open_source`'s names."""
         if self.series is not None:
-            return {"series": self.series}
+            return {"series_form": self.series}
         return {"table": self.table, "image_channels": self.channels if self.motion is None else self.motion.channels}
 
     @property
