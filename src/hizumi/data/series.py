@@ -16,7 +16,7 @@ class Recording:
     """Steps that follow one another at one rate without a gap, with one number for each channel.
 
     `times` are nanoseconds since 1970, None where steps are merely counted; `anomalous` is True at steps that are
-    labelled so, None without labels. `split` is "train", "calibration" or "test" where its place says so.
+    labelled so, None without labels. `split` is as a record's, and `kind` what its anomalies are, where a folder says.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Recording:
     times: Integer[np.ndarray, "t"] | None = None
     anomalous: Bool[np.ndarray, "t"] | None = None
     split: str | None = None
+    kind: str | None = None
 
     def __len__(self) -> int:
         return len(self.values)

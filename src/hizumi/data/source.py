@@ -32,7 +32,7 @@ from hizumi.data.places import refuse_absent
 from hizumi.data.recording_files import open_recordings
 from hizumi.data.series import SeriesForm
 from hizumi.data.series_options import SeriesOptions
-from hizumi.data.stretches import of_recordings
+from hizumi.data.blocks import of_recordings
 from hizumi.data.table_rows import SourceTable, as_learned, open_table
 from hizumi.data.tables import open_csv
 from hizumi.errors import DataError, UsageError

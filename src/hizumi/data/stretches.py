@@ -1,125 +1,107 @@
-"""Which stretches of recordings train, set the threshold, and are tested, and the blocks that these are judged in."""
+"""Sources of time series in evenly stamped pieces, and whether their rate is the one that is expected."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
-from hizumi.data.dealing_series import Stretch, deal_stretches
-from hizumi.data.manifest import GOOD, Manifest, Record
-from hizumi.data.series import Recording, SeriesForm, Steps
+from hizumi.data.breaks import breaks_of, step_of
+from hizumi.data.readings import Readings, SeriesTable
+from hizumi.data.resampling import is_same_step
+from hizumi.data.series import SeriesForm
+from hizumi.data.series_columns import readings_of
+from hizumi.data.series_gaps import refuse_missing
+from hizumi.data.series_options import SeriesOptions
+from hizumi.data.time_stamps import SECOND
 from hizumi.errors import DataError, UsageError
 
-ANOMALOUS = "anomalous"  # kind of a block with such a step
-WINDOWS_BEFORE = 3  # between what is learned from and an anomaly: a gap, and a block of what is tested as normal
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """The rows of one source, in pieces that are evenly stamped, with nanoseconds of a step, None where counted."""
+
+    name: str
+    where: str
+    pieces: tuple[Readings, ...]
+    step: float | None
+
+    @property
+    def step_seconds(self) -> float | None:
+        """Seconds of a step."""
+        return None if self.step is None else self.step / SECOND
 
 
-def of_recordings(recordings: tuple[Recording, ...], form: SeriesForm, name: str) -> Manifest:
-    """All blocks of recordings, those with a labelled step as anomalous; a recording's blocks are one group."""
-    records = tuple(
-        _record(recording, row, steps, recording.split)
-        for row, recording in enumerate(recordings)
-        for steps in form.blocks(Steps(0, len(recording)))
-    )
-    return Manifest(records, name=name, columns=form.columns, series=form, recordings=recordings)
+def stretch_of(
+    table: SeriesTable, options: SeriesOptions, form: SeriesForm | None, first: Stretch | None
+) -> tuple[Stretch, list[str]]:
+    """The rows of a table in evenly stamped pieces, and notes on what was assumed of it and on where it breaks off.
 
-
-def split_series(manifest: Manifest, calibration_share: float | None, seed: int) -> Manifest:
-    """The stretches to train on, and the blocks that set the threshold and that are tested.
-
-    Recordings keep the split that their place gives them. Of the others, and of training recordings where none is for
-    calibration, stretches are dealt to train and to calibrate, with a gap of a window or more between them. What is
-    labelled anomalous is tested, always: whole recordings where others without an anomaly are left to learn from, else
-    all that comes from shortly before the first anomaly on. Raises DataError where nothing is left to learn from, and
-    UsageError without a share for calibration, which only folds can do without.
+    Its columns and its rate are to be those of the `form` learned from, else those of the `first` source of several.
+    Raises DataError where they are not, and for rows that cannot be understood.
     """
-    if calibration_share is None:
-        raise UsageError("--folds (`folds`) are for single images and rows, and these are series; leave them out")
-    form, recordings = manifest.series, manifest.recordings
-    assert form is not None, "series have a form"
-    learned = _learned(recordings, form)
-    calibrated = any(each.split == "calibration" for each in recordings)
-    if calibrated:
-        dealt = [
-            [Stretch(0, length, "calibration" if each.split == "calibration" else "train")]
-            for each, length in zip(recordings, learned, strict=True)
-        ]
+    stretch, notes = _stretch_of(table, options, form, first)
+    if options.resample_seconds is not None and stretch.step is None:
+        raise DataError(f"{stretch.where}: has no time stamps, and so no rate to resample from; leave out --resample")
+    if form is not None:
+        return stretch, [*notes, *_notes_on_rate(stretch, form, options.resample_seconds)]
+    if first is not None:
+        _refuse_other_rate(stretch, first, options.resample_seconds)
+    return stretch, notes
+
+
+def _stretch_of(
+    table: SeriesTable, options: SeriesOptions, form: SeriesForm | None, first: Stretch | None
+) -> tuple[Stretch, list[str]]:
+    if form is not None:
+        readings, notes = readings_of(table, options, form.columns)
+    elif first is not None:
+        readings, notes = readings_of(table, options, first.pieces[0].columns, first.where)
     else:
-        try:
-            dealt = deal_stretches(learned, form.length, calibration_share, seed)
-        except DataError as error:
-            raise DataError(f"{manifest.name}: {error}") from error
-    records: list[Record] = []
-    for row, recording in enumerate(recordings):
-        for stretch in dealt[row]:
-            records += _of_stretch(recording, row, stretch, form)
-        start = learned[row] + form.length if learned[row] else 0
-        if learned[row] < len(recording):
-            records += (_record(recording, row, steps, "test") for steps in form.blocks(Steps(start, len(recording))))
-    _refuse_too_short(manifest, records, form)
-    return replace(manifest, records=tuple(records))
+        readings, notes = readings_of(table, options, None)
+    if len(readings) < 2:
+        raise DataError(f"{table.where}: holds one step only; a window takes many")
+    if options.missing == "refuse":
+        refuse_missing(readings)
+    if readings.times is None:
+        return Stretch(table.name, table.where, (readings,), None), notes
+    step = step_of(readings)
+    if step < 0:
+        readings, step = readings.part(slice(None, None, -1)), -step
+        notes.append(f"time stamps run backwards, so it is read from the last {table.row_is} on")
+    breaks, said = breaks_of(readings, step)
+    return Stretch(table.name, table.where, tuple(readings.parts(breaks.starts)), step), [*notes, *said]
 
 
-def refuse_copies(manifest: Manifest) -> None:
-    """Raise DataError where two recordings of different splits are equal."""
-    seen: dict[str, tuple[int, Record]] = {}
-    for record in manifest.records:
-        if record.row is None:
-            continue
-        row, first = seen.setdefault(manifest.recording_hash(record.row), (record.row, record))
-        if row != record.row and first.split != record.split:
+def _notes_on_rate(stretch: Stretch, form: SeriesForm, asked_seconds: float | None) -> list[str]:
+    """A note where the rate is not known to be the one learned from; raises DataError where it is another.
+
+    Raises UsageError where steps are to become as long as they were not when they were learned from.
+    """
+    learned, own = form.step_seconds, stretch.step_seconds
+    if asked_seconds is not None and (learned is None or not is_same_step(asked_seconds, learned)):
+        what = "counted steps were" if learned is None else f"steps of {learned:g} s were"
+        raise UsageError(f"{what} learned from, not of {asked_seconds:g} s; say --resample as then, or leave it out")
+    if learned is None:
+        return []
+    if own is None:
+        return [f"has no time stamps; its steps are taken for {learned:g} s, as learned from"]
+    if asked_seconds is None and not is_same_step(own, learned):
+        raise DataError(
+            f"{stretch.where}: a step takes {own:g} s, and steps of {learned:g} s were learned from; "
+            f"--resample {learned:g} brings it to that rate"
+        )
+    return []
+
+
+def _refuse_other_rate(stretch: Stretch, first: Stretch, asked_seconds: float | None) -> None:
+    """Raise DataError where two sources that are read at once have other rates."""
+    own, other = stretch.step_seconds, first.step_seconds
+    if own is None or other is None:
+        if own is not other:
+            stamped, without = (first, stretch) if own is None else (stretch, first)
             raise DataError(
-                f"{first.group} ({first.split}) and {record.group} ({record.split}) are equal; keep each recording in "
-                "one split, so that no detector is tested on what it has seen"
+                f"{without.where}: has no time stamps, and {stamped.where} has them; leave them out (--ignore their "
+                "column), so that steps are counted, or read both apart"
             )
-
-
-def _learned(recordings: Sequence[Recording], form: SeriesForm) -> list[int]:
-    """How many steps of each recording, from its beginning, may be learned from."""
-    firsts = [
-        len(each) if each.anomalous is None or not each.anomalous.any() else int(each.anomalous.argmax())
-        for each in recordings
-    ]
-    whole = [each.split != "test" and first == len(each) for each, first in zip(recordings, firsts, strict=True)]
-    if any(whole):
-        return [len(each) if is_whole else 0 for each, is_whole in zip(recordings, whole, strict=True)]
-    return [
-        0 if each.split == "test" else max(0, first - WINDOWS_BEFORE * form.length)
-        for each, first in zip(recordings, firsts, strict=True)
-    ]
-
-
-def _of_stretch(recording: Recording, row: int, stretch: Stretch, form: SeriesForm) -> Iterator[Record]:
-    """A stretch to train on as one record; one that sets the threshold in blocks, of which none is shorter."""
-    steps = Steps(stretch.start, stretch.stop)
-    if len(steps) < form.length:
-        return
-    if stretch.split == "train":
-        yield _record(recording, row, steps, stretch.split)
-        return
-    for block in form.blocks(steps):
-        if len(block) == form.block:
-            yield _record(recording, row, block, stretch.split)
-
-
-def _record(recording: Recording, row: int, steps: Steps, split: str | None) -> Record:
-    is_anomalous = recording.anomalous is not None and bool(recording.anomalous[steps.start : steps.stop].any())
-    return Record(
-        f"{recording.name} {steps.start}:{steps.stop}",
-        ANOMALOUS if is_anomalous else GOOD,
-        int(is_anomalous),
-        split,
-        recording.name,
-        row=row,
-        steps=steps,
-    )
-
-
-def _refuse_too_short(manifest: Manifest, records: Sequence[Record], form: SeriesForm) -> None:
-    splits = {record.split for record in records}
-    if {"train", "calibration"} <= splits:
-        return
-    longest = max(map(len, manifest.recordings))
-    missing = "learn from" if "train" not in splits else "set the threshold"
-    raise DataError(
-        f"{manifest.name}: nothing is left to {missing}: its longest recording has {longest} steps, a window "
-        f"{form.length} and a block of the threshold {form.block}; give longer ones, or shorter windows (--length)"
-    )
+    elif asked_seconds is None and not is_same_step(own, other):
+        raise DataError(
+            f"{stretch.where}: a step takes {own:g} s, and {other:g} s in {first.where}; "
+            f"--resample {max(own, other):g} brings both to one rate"
+        )
