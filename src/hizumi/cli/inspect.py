@@ -75,9 +75,7 @@ def inspect(
     given = paths[0] if len(paths) == 1 else paths
     is_series = inspector.preprocessing_.series is not None
     series = options.series_options(is_series, resample=resample, missing=missing)
-    manifest = inspector.compared(
-        inspector.to_inspect(given, recursive=recursive, channels=channels, series=series)
-    )
+    manifest = inspector.compared(inspector.to_inspect(given, recursive=recursive, channels=channels, series=series))
     inspection = _inspected(inspector, manifest, maps, strict)
     failures, unopened = unread(inspection.failures), unread(inspection.unopened)
     result = inspection_result(

@@ -91,18 +91,19 @@ def _cut(steps: int, length: int, blocks: int, generator: np.random.Generator) -
         yield Stretch(0, rest - length, "train")
         yield Stretch(rest, steps, "calibration")
     else:
-        trained = rest - 2 * count * length
-        # Equally far apart from a random first one on: no phase of the process that is recorded is preferred.
-        first = generator.uniform(length, trained / count - length)
-        edges = block * np.round((first + trained / count * np.arange(count)) / block).astype(int)
+        apart = (rest - 2 * count * length) / count
+        # Equally far apart, so that all of the time is sampled, from a random first one on: no phase is preferred.
+        edges = block * np.round(apart * (generator.random() + np.arange(count)) / block).astype(int)
+        sizes = generator.permutation(block * (blocks // count + (np.arange(count) < blocks % count)))
         start = 0
-        for index, piece in enumerate(np.diff(edges, prepend=0)):
-            here = blocks // count + (index < blocks % count)
-            stop = start + int(piece)
-            yield Stretch(start, stop, "train")
-            yield Stretch(stop + length, stop + length + here * block, "calibration")
-            start = stop + 2 * length + here * block
-        yield Stretch(start, steps, "train")
+        for trained, held_out in zip(np.diff(edges, prepend=0).tolist(), sizes.tolist(), strict=True):
+            if trained:
+                yield Stretch(start, start + trained, "train")
+                start += trained + length
+            yield Stretch(start, start + held_out, "calibration")
+            start += held_out + length
+        if steps - start >= length:
+            yield Stretch(start, steps, "train")
 
 
 def _held_out(lengths: Sequence[int], length: int, share: float, generator: np.random.Generator) -> set[int]:

@@ -105,7 +105,9 @@ def open_source(
         image_channels=image_channels,
     )
     if (series or series_form) and not isinstance(data, Manifest):
-        manifest = _series(data, SeriesOptions() if isinstance(series, bool) or series is None else series, options, series_form)
+        manifest = _series(
+            data, SeriesOptions() if isinstance(series, bool) or series is None else series, options, series_form
+        )
     else:
         manifest = _opened(data, options)
         _refuse_useless(data, options, manifest)

@@ -59,9 +59,7 @@ Channels = Annotated[
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first input that cannot be read.")]
 
-Resample = Annotated[
-    float | None, typer.Option(metavar="SECONDS", help="Bring a series to steps of so many seconds.")
-]
+Resample = Annotated[float | None, typer.Option(metavar="SECONDS", help="Bring a series to steps of so many seconds.")]
 Missing = Annotated[
     Literal["refuse", "interpolate", "hold"] | None,
     typer.Option(
@@ -134,13 +132,15 @@ class SourceArguments:
         ),
     ] = False
     length: Annotated[
-        int | None, typer.Option(metavar="N", min=2, help="Steps of a window of a series; chosen by the data if not given.")
+        int | None,
+        typer.Option(metavar="N", min=2, help="Steps of a window of a series; chosen by the data if not given."),
     ] = None
     overlap: Annotated[
         float | None, typer.Option(metavar="S", help="Share of a window that the next one shares, such as 0.75.")
     ] = None
     time_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of a series with time stamps, where its name does not say so.")
+        str | None,
+        typer.Option(metavar="NAME", help="Column of a series with time stamps, where its name does not say so."),
     ] = None
     resample: Resample = None
     missing: Missing = None
