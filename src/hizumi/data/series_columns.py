@@ -7,7 +7,9 @@ import numpy as np
 
 from hizumi.data.cells import MISSING_WORDS, number_of
 from hizumi.data.columns import in_order, named
+from hizumi.data.guard import LARGEST
 from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal, label_of_word, refuse_other_labels
+from hizumi.data.missing import not_finite
 from hizumi.data.readings import Readings, SeriesTable
 from hizumi.data.series_options import SeriesOptions
 from hizumi.data.time_stamps import is_time_name, joined, looks_like_times, stamps_of
@@ -239,12 +241,12 @@ def _numbers(table: SeriesTable, name: str) -> Float[np.ndarray, "t"]:
 
 
 def _refuse_infinite(table: SeriesTable, names: Sequence[str], values: Float[np.ndarray, "t c"]) -> None:
-    rows, places = np.nonzero(np.isinf(values))
+    rows, places = np.nonzero(np.abs(values) > LARGEST)
     if len(rows):
-        name = printable(names[places[0]])
+        name, number = printable(names[places[0]]), float(values[rows[0], places[0]])
         raise DataError(
-            f"{table.place(int(rows[0]))}, column {name!r}: is infinite ({len(rows)} values in all); correct the "
-            f"{table.row_is}s, leave them empty (--missing), or leave the column out (--ignore {name})"
+            f"{table.place(int(rows[0]))}, column {name!r}: is {not_finite(number)} ({len(rows)} such values in all); "
+            f"correct them, leave their cells empty (--missing), or leave the column out (--ignore {name})"
         )
 
 
