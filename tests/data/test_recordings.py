@@ -274,7 +274,7 @@ def test_places_are_lines_of_the_file(tmp_path: Path) -> None:
         opened(path)
     path.write_text(path.read_text().replace("oil", "1"))
     with pytest.raises(
-        DataError, match=r"log\.csv: line 13, column 'volt': the value is missing \(1 in all, in 1 lines\)"
+        DataError, match=r"log\.csv: line 13, column 'volt': the value is missing \(1 in all, in 1 line\)"
     ):
         opened(path)
     form = opened(path, missing="hold").form
