@@ -17,6 +17,7 @@ from hizumi.data.arrays import (
     open_npz,
     open_tensor,
 )
+from hizumi.data.blocks import of_recordings
 from hizumi.data.builtin_sets import builtin
 from hizumi.data.cells import is_table_file
 from hizumi.data.clips import open_clips, open_videos, with_neighbours
@@ -32,7 +33,6 @@ from hizumi.data.places import refuse_absent
 from hizumi.data.recording_files import open_recordings
 from hizumi.data.series import SeriesForm
 from hizumi.data.series_options import SeriesOptions
-from hizumi.data.blocks import of_recordings
 from hizumi.data.table_rows import SourceTable, as_learned, open_table
 from hizumi.data.tables import open_csv
 from hizumi.errors import DataError, UsageError

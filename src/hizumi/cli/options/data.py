@@ -64,8 +64,8 @@ Missing = Annotated[
     Literal["refuse", "interpolate", "hold"] | None,
     typer.Option(
         metavar="HOW",
-        help="What a value takes that a series lacks: interpolate, between its neighbours; hold, the one before; refuse, "
-        "if not given, names it and stops.",
+        help="What stands for a value that a series lacks: interpolate, between its neighbours; hold, the one before; "
+        "refuse, if not given, names it and stops.",
     ),
 ]
 OF_SERIES = ("series", "length", "overlap", "time_column", "resample", "missing")
