@@ -98,7 +98,7 @@ def _length(period: int | None, correlation: Float[np.ndarray, "lags"], steps: i
 
     affordable = [length for length in LENGTHS if length <= max(USUAL_LENGTH, steps // LEAST_WINDOWS)]
     length = min(affordable, key=distance)
-    reason = f"a period of {period} steps is clear (autocorrelation {correlation[period]:.2f})"
+    reason = f"a period of about {period} steps is clear (autocorrelation {correlation[period]:.2f})"
     return length, reason if length == min(LENGTHS, key=distance) else f"{reason}, but longer windows would be few"
 
 

@@ -165,7 +165,8 @@ def _measured(
         else:
             notes.append(f"column {printable(name or 'without a name')!r} {reason} and is left out")
     if not kept:
-        raise DataError(f"{table.where}: has no column of measured numbers; there are {named(list(table.columns))}")
+        found = "; ".join([f"there are {named(list(table.columns))}", *notes])
+        raise DataError(f"{table.where}: has no column of measured numbers; {found}")
     return tuple(kept), notes
 
 

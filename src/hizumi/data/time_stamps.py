@@ -15,7 +15,7 @@ SECOND = 10**9  # in nanoseconds
 UNITS = {"s": SECOND, "sec": SECOND, "seconds": SECOND, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}
 TIME_NAME = re.compile(
     r"(?:unix|epoch|utc|local)?[ _-]?(?:time|date|datetime|date[ _-]?time|time[ _-]?stamp|ts|epoch)"
-    r"(?:[ _-]?(?:utc|local|index))?[ _-]?[\[(]?(?P<unit>s|sec|seconds|ms|us|µs|ns)?[\])]?",
+    r"(?:[ _-]?[\[(]?(?:utc|gmt|jst|local|index)[\])]?)?[ _-]?[\[(]?(?P<unit>s|sec|seconds|ms|us|µs|ns)?[\])]?",
     re.IGNORECASE,
 )
 STAMP = re.compile(
