@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hizumi.data.readings import SeriesTable
-from hizumi.data.recording_files import Recordings, open_recordings
-from hizumi.data.series_options import SeriesOptions
-from hizumi.data.time_stamps import is_time_name, stamps_of
+from hizumi.data.series.files import Recordings, open_recordings
+from hizumi.data.series.options import SeriesOptions
+from hizumi.data.series.readings import SeriesTable
+from hizumi.data.series.time_stamps import is_time_name, stamps_of
 from hizumi.errors import DataError
 
 TEN_SECONDS = 10 * 10**9

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 import torch
 
-from hizumi.data.recording_files import Recordings, open_recordings
-from hizumi.data.series import SeriesForm
-from hizumi.data.series_options import SeriesOptions
+from hizumi.data.series.files import Recordings, open_recordings
+from hizumi.data.series.form import SeriesForm
+from hizumi.data.series.options import SeriesOptions
 from hizumi.errors import DataError, HizumiError, MissingExtraError, UsageError
 
 

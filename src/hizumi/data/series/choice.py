@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import fft
 
-from hizumi.data.series_options import SeriesOptions
+from hizumi.data.series.options import SeriesOptions
 from hizumi.errors import UsageError
 from hizumi.shapes import Float
 

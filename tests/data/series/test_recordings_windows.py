@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from hizumi.data.recording_files import open_recordings
-from hizumi.data.series_choice import autocorrelation, chosen_windows
-from hizumi.data.series_options import SeriesOptions
+from hizumi.data.series.choice import autocorrelation, chosen_windows
+from hizumi.data.series.files import open_recordings
+from hizumi.data.series.options import SeriesOptions
 from hizumi.errors import UsageError
 
 

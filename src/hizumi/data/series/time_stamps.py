@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from hizumi.data.cells import number_of
-from hizumi.data.readings import SeriesTable
+from hizumi.data.series.readings import SeriesTable
 from hizumi.errors import DataError
 from hizumi.shapes import Integer
 from hizumi.storage.files import printable

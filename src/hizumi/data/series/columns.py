@@ -8,9 +8,9 @@ import numpy as np
 from hizumi.data.cells import MISSING_WORDS, number_of
 from hizumi.data.columns import in_order, named
 from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal, label_of_word, refuse_other_labels
-from hizumi.data.readings import Readings, SeriesTable
-from hizumi.data.series_options import SeriesOptions
-from hizumi.data.time_stamps import is_time_name, joined, looks_like_times, stamps_of
+from hizumi.data.series.options import SeriesOptions
+from hizumi.data.series.readings import Readings, SeriesTable
+from hizumi.data.series.time_stamps import is_time_name, joined, looks_like_times, stamps_of
 from hizumi.errors import DataError
 from hizumi.shapes import Bool, Float
 from hizumi.storage.files import printable
