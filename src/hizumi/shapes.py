@@ -28,5 +28,5 @@ def is_series(shape: tuple[int, ...]) -> bool:
 
 
 def is_bounded(shape: tuple[int, ...]) -> bool:
-    """Whether items of this shape lie in [-1, 1], as images do; rows and windows of series have no bounds."""
+    """Whether items of this shape lie in [-1, 1], as those of images do; all others have no bounds."""
     return len(shape) == 3 and not is_series(shape)
