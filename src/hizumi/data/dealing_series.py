@@ -100,7 +100,7 @@ def _cut(steps: int, length: int, blocks: int, generator: np.random.Generator) -
         yield Stretch(0, rest, "train")
         yield from _blocks(rest + length, blocks, length)
     else:
-        # Equally far apart, so that all of the time is sampled, from a random first one on: no phase is preferred.
+        # Equally far apart, so that all of the time is sampled, from a random first one on.
         apart = (rest - groups * length) / groups
         edges = length * np.round(apart * (generator.random() + np.arange(groups)) / length).astype(int)
         sizes = generator.permutation(blocks // groups + (np.arange(groups) < blocks % groups))
