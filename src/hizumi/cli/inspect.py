@@ -58,6 +58,8 @@ def inspect(
     ] = False,
     recursive: options.Recursive = True,
     channels: options.Channels = None,
+    resample: options.Resample = None,
+    missing: options.Missing = None,
     strict: options.Strict = False,
 ) -> None:
     """Say of new inputs whether they are normal, and where not.
@@ -71,7 +73,9 @@ def inspect(
     if maps is not None and inspector.calibration_.pixel_threshold is None:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
     given = paths[0] if len(paths) == 1 else paths
-    manifest = inspector.compared(inspector.to_inspect(given, recursive=recursive, channels=channels))
+    is_series = inspector.preprocessing_.series is not None
+    series = options.series_options(is_series, resample=resample, missing=missing)
+    manifest = inspector.compared(inspector.to_inspect(given, recursive=recursive, channels=channels, series=series))
     inspection = _inspected(inspector, manifest, maps, strict)
     failures, unopened = unread(inspection.failures), unread(inspection.unopened)
     result = inspection_result(

@@ -6,7 +6,7 @@ import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BufferedReader
@@ -115,12 +115,31 @@ def open_images(images: Sequence[np.ndarray], name: str, options: SourceOptions)
 
 def open_npy(path: Path, options: SourceOptions) -> Manifest:
     """Manifest of the array in a .npy file, which is memory-mapped."""
+    return open_array(read_array(path), printable(path.stem), options)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The array in a .npy file, memory-mapped; raises DataError for a damaged one."""
     with _loading(path) as file:
         if zipfile.is_zipfile(file):
             raise DataError(f"{printable(path)}: holds several arrays; give it the ending .npz")
         file.seek(0)
-        array = read_npy(file, os.fstat(file.fileno()).st_size, mapped=True)
-    return open_array(array, printable(path.stem), options)
+        return read_npy(file, os.fstat(file.fileno()).st_size, mapped=True)
+
+
+def read_arrays(path: Path, wanted: Callable[[str], bool]) -> tuple[list[str], dict[str, np.ndarray]]:
+    """All names in a .npz file, and the arrays whose name is `wanted`, or the only one, by names in lower case.
+
+    Raises DataError for a damaged file, and for one without any array.
+    """
+    with _loading(path) as file, zipfile.ZipFile(file) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        arrays = {
+            key.lower(): _member(archive, info) for key, info in members.items() if wanted(key) or len(members) == 1
+        }
+    if not members:
+        raise DataError(f"{printable(path)}: holds no array")
+    return list(members), arrays
 
 
 def open_npz(path: Path, options: SourceOptions) -> Manifest:
@@ -130,14 +149,8 @@ def open_npz(path: Path, options: SourceOptions) -> Manifest:
     Masks are (n, h, w), or packed to bits along the last axis. Without labels, an image whose mask marks any pixel is
     anomalous. With `normal_class`, training rows of other classes are left out, with a note.
     """
-    with _loading(path) as file, zipfile.ZipFile(file) as archive:
-        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        keys = list(members)
-        wanted = [key for key in keys if key.lower().split("_")[0] in ARRAY_NAMES or len(keys) == 1]
-        arrays = {key.lower(): _member(archive, members[key]) for key in wanted}
+    keys, arrays = read_arrays(path, lambda key: key.lower().split("_")[0] in ARRAY_NAMES)
     name = printable(path.stem)
-    if not keys:
-        raise DataError(f"{printable(path)}: holds no array")
     if len(arrays) == 1:
         arrays = {"x": next(iter(arrays.values()))}
     parts = [split for split in SPLIT_NAMES if f"x_{split}" in arrays]

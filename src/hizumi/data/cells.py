@@ -8,6 +8,9 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from hizumi.errors import DataError
 from hizumi.storage.files import open_regular, printable
@@ -91,6 +94,12 @@ def number_of(cell: str, decimal_comma: bool = False) -> float | None:
         return float(cell)
     except ValueError:
         return None
+
+
+def is_nothing(cell: Any) -> bool:
+    """Whether an object is what Python, NumPy or pandas have for a missing value."""
+    # What pandas and NumPy have for a missing value is not equal to itself, or has no truth; neither have lists.
+    return cell is None or type(cell).__name__ in ("NAType", "NaTType") or bool(np.ndim(cell) == 0 and cell != cell)
 
 
 def _has_decimal_commas(rows: Sequence[Line]) -> bool:

@@ -1,12 +1,13 @@
 """Columns of a table: which of them are learned from, and how they become numbers, at the fit and ever after."""
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from hizumi.errors import DataError
+from hizumi.errors import DataError, UsageError
 from hizumi.shapes import Float
 from hizumi.storage.files import printable
 
@@ -79,11 +80,11 @@ class TableForm:
 
         Raises DataError naming those that are not there.
         """
-        return _order(self.names, names, {*self.left_out, self.label_column, self.id_column}, where)
+        return in_order(self.names, names, {*self.left_out, self.label_column, self.id_column}, where)
 
     def order_of_numbers(self, names: Sequence[str], where: str) -> tuple[list[int], list[str]]:
         """`order` for a table that has been made into numbers before."""
-        return _order(self.columns, names, {*self.left_out}, where)
+        return in_order(self.columns, names, {*self.left_out}, where)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
@@ -108,25 +109,48 @@ def named(names: Sequence[str], most: int = 10) -> str:
     return quoted if len(names) <= most else f"{quoted} and {len(names) - most} more"
 
 
+def refuse_doubles(names: Sequence[str], where: str) -> None:
+    """Raise DataError where several columns have one name."""
+    doubles = sorted({name for name in names if names.count(name) > 1})
+    if doubles:
+        raise DataError(f"{where}: several columns are called {named(doubles)}; rename them")
+
+
+def refuse_unknown(names: Sequence[str], given: Mapping[str, str | Sequence[str] | None], where: str) -> None:
+    """Raise UsageError for a column that an option names (`given`, by option) and that there is not."""
+    for option, value in given.items():
+        for name in (value,) if isinstance(value, str) else value or ():
+            if name not in names:
+                close = difflib.get_close_matches(name, names, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"there are {named(names)}"
+                raise UsageError(f"{where}: has no column {name!r} ({option}); {hint}")
+
+
+def in_order(
+    wanted: Sequence[str], found: Sequence[str], known: Set[str | None], where: str, first: str | None = None
+) -> tuple[list[int], list[str]]:
+    """Places of the wanted columns among those found, and notes on order and on columns neither wanted nor known.
+
+    `first` names the source that the wanted ones come from where it is one of several read at once, not the training
+    data. Raises DataError naming those that are not there.
+    """
+    missing = [name for name in wanted if name not in found]
+    extra = [name for name in found if name not in wanted and name not in known]
+    if missing:
+        instead = f"; instead there is {named(extra)}" if extra else ""
+        origin, advice = (f"{first} has", "alike") if first else ("was learned from", "as before")
+        raise DataError(f"{where}: has no column {named(missing)}, which {origin}{instead}; name the columns {advice}")
+    order = [found.index(name) for name in wanted]
+    notes = [f"columns left out, which {f'{first} lacks' if first else 'were not learned from'}: {named(extra)}"]
+    notes = notes if extra else []
+    if order != sorted(order):
+        other = f"{first} has them" if first else "was learned from"
+        notes.append(f"the columns come in another order than {other}, and were put into that order")
+    return order, notes
+
+
 def _numbers(column: Column, places: Sequence[str]) -> Float[np.ndarray, "n"]:
     if column.words is not None:
         raise DataError(f"{places[0]}, column {named([column.name])}: {named(column.words[:1])} is not a number")
     assert isinstance(column.values, np.ndarray)
     return column.values
-
-
-def _order(
-    wanted: Sequence[str], found: Sequence[str], known: set[str | None], where: str
-) -> tuple[list[int], list[str]]:
-    missing = [name for name in wanted if name not in found]
-    extra = [name for name in found if name not in wanted and name not in known]
-    if missing:
-        instead = f"; instead there is {named(extra)}" if extra else ""
-        raise DataError(
-            f"{where}: has no column {named(missing)}, which was learned from{instead}; name the columns as before"
-        )
-    order = [found.index(name) for name in wanted]
-    notes = [f"columns left out, which were not learned from: {named(extra)}"] if extra else []
-    if order != sorted(order):
-        notes.append("the columns come in another order than was learned from, and were put into that order")
-    return order, notes

@@ -1,6 +1,7 @@
 """Every file beneath a folder, sorted into what can be opened and what cannot, with the reason."""
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ PLAIN_SUFFIXES = frozenset(
     }
 )
 SYSTEM_FILES = frozenset({".ds_store", "desktop.ini", "license", "readme", "thumbs.db"})
+HIDDEN = "is hidden by the dot before its name"
 
 
 @dataclass
@@ -28,17 +30,38 @@ class Found:
     unopened: list[Unopened] = field(default_factory=list)
 
 
+_Sort = Callable[[Path, Path, Found], None]
+
+
 def found_beneath(root: Path, *, recursive: bool = True) -> Found:
     """All files of a folder, to any depth where `recursive`; names of those not opened are relative to the folder.
 
     A folder that is reached twice, through links, is read once. Raises DataError where the folder cannot be listed.
     """
     found = Found()
-    _collect(root, root, recursive, found, {root.resolve()})
+    _collect(root, root, recursive, found, _sort, {root.resolve()})
     return found
 
 
-def _collect(root: Path, folder: Path, recursive: bool, found: Found, seen: set[Path]) -> None:
+def tables_beneath(root: Path, suffixes: Sequence[str], *, recursive: bool = True) -> tuple[list[Path], list[Unopened]]:
+    """Files of a folder whose names end in one of these suffixes, and all others; else as `found_beneath`."""
+    tables: list[Path] = []
+
+    def sort(root: Path, path: Path, found: Found) -> None:
+        reason = _no_file(path) or (HIDDEN if _is_hidden(path) else None)
+        if reason is not None:
+            found.unopened.append(Unopened(_named(root, path), reason))
+        elif path.name.lower().endswith(tuple(suffixes)):
+            tables.append(path)
+        else:
+            found.unopened.append(Unopened(_named(root, path), "is no recording by its name", may_be_part=False))
+
+    found = Found()
+    _collect(root, root, recursive, found, sort, {root.resolve()})
+    return tables, found.unopened
+
+
+def _collect(root: Path, folder: Path, recursive: bool, found: Found, sort: _Sort, seen: set[Path]) -> None:
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -51,12 +74,12 @@ def _collect(root: Path, folder: Path, recursive: bool, found: Found, seen: set[
     inner = set(folders)
     for path in entries:
         if path not in inner:
-            _sort(root, path, found)
+            sort(root, path, found)
     for path in folders:
         passed_over = _reason_to_pass_over(path, recursive, seen)
         if passed_over is None:
             seen.add(path.resolve())
-            _collect(root, path, recursive, found, seen)
+            _collect(root, path, recursive, found, sort, seen)
         else:
             found.unopened.append(Unopened(_named(root, path, "/"), passed_over, may_be_part=not recursive))
 
@@ -69,17 +92,22 @@ def _reason_to_pass_over(folder: Path, recursive: bool, seen: set[Path]) -> str 
     return "is a link to a folder that is read already" if folder.resolve() in seen else None
 
 
+def _no_file(path: Path) -> str | None:
+    if path.is_file():
+        return None
+    return "is a link to nothing" if path.is_symlink() else "is not a regular file"
+
+
 def _sort(root: Path, path: Path, found: Found) -> None:
     suffix = path.suffix.lower()
-    if not path.is_file():
-        reason = "is a link to nothing" if path.is_symlink() else "is not a regular file"
+    if (reason := _no_file(path)) is not None:
         found.unopened.append(Unopened(_named(root, path), reason))
     elif path.name.lower() in SYSTEM_FILES or suffix in PLAIN_SUFFIXES:
         found.unopened.append(Unopened(_named(root, path), "is no image by its name", may_be_part=False))
     elif path.name.startswith("._"):
         found.unopened.append(Unopened(_named(root, path), "holds a file's attributes, not an image", False))
     elif _is_hidden(path):
-        found.unopened.append(Unopened(_named(root, path), "is hidden by the dot before its name"))
+        found.unopened.append(Unopened(_named(root, path), HIDDEN))
     elif suffix in IMAGE_SUFFIXES:
         found.images.append(path)
     elif suffix in VIDEO_SUFFIXES:

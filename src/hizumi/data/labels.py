@@ -13,7 +13,19 @@ from hizumi.storage.files import printable
 
 NORMAL_WORDS = frozenset(
     {
-        *("accept", "accepted", "defect free", "fine", "flawless", "good", "healthy", "intact", "io", "no defect"),
+        *(
+            "accept",
+            "accepted",
+            "anomaly free",
+            "defect free",
+            "fine",
+            "flawless",
+            "good",
+            "healthy",
+            "intact",
+            "io",
+            "no defect",
+        ),
         *("no defects", "non defective", "normal", "ok", "okay", "pass", "passed", "undamaged"),
     }
 )

@@ -62,6 +62,12 @@ def understood(root: Path, images: Sequence[Path], options: SourceOptions) -> Un
     return Understanding(records, _name(records, folders, reading), _notes_on_unlabelled(root, records))
 
 
+def names_tell(root: Path, files: Iterable[Path]) -> bool:
+    """Whether any folder that these files lie in says good or bad, or what it is for."""
+    names = _Names(frozenset(), "auto")
+    return any(names.split(parts) or names.tells(parts) for parts in (_folders(root, path) for path in files))
+
+
 @dataclass(frozen=True)
 class _Names:
     """What the names of folders say, `good` being those that the user has named."""

@@ -14,6 +14,7 @@ from hizumi.data.mask_pixels import Mask, read_mask, refuse_inverted
 from hizumi.data.missing import Filling
 from hizumi.data.motion import Motion
 from hizumi.data.rasters import PIXEL_LIMIT
+from hizumi.data.series import Recording, SeriesForm, Steps
 from hizumi.errors import DataError
 from hizumi.shapes import Bool
 from hizumi.storage.files import open_regular
@@ -42,12 +43,13 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """One image or table row, and what is known about it.
+    """One image, table row, or stretch of a recording, and what is known about it.
 
     `name` is printable and unique; `kind` is "good", a defect's name, or "unlabelled"; `label` is 0 normal, 1
     anomalous, None unknown; `split` is "train", "calibration", "test", or None where not yet assigned; records
     of one `group` show the same part. The pixels are in the file `path` or in row `row` of the manifest's arrays, the
-    mask in one or more files or in a row of the manifest's masks. A frame of video may have a neighbour.
+    mask in one or more files or in a row of the manifest's masks. A frame of video may have a neighbour. A stretch has
+    the `steps` of the manifest's recording number `row`.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Record:
     row: int | None = None
     mask: Path | tuple[Path, ...] | int | None = None
     neighbour: Neighbour | None = None
+    steps: Steps | None = None
 
     @property
     def mask_files(self) -> tuple[Path, ...]:
@@ -109,7 +112,7 @@ class Manifest:
     where the source has names or words. `notes` are sentences for the user on what was assumed while the source was
     read, `unopened` the files in it that are not among the records. With `motion`, each record is a frame together with
     its motion; missing pixels are filled as `filling` says, and files of more than `pixel_limit` pixels refused.
-    `source` is None for data in memory.
+    `source` is None for data in memory. Records of `series`, which say how, are stretches of `recordings`.
     """
 
     records: tuple[Record, ...]
@@ -124,6 +127,8 @@ class Manifest:
     table: TableForm | None = None
     filling: Filling | None = None
     pixel_limit: int = PIXEL_LIMIT
+    series: SeriesForm | None = None
+    recordings: tuple[Recording, ...] = ()
     _hashes: dict[Path | int, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -132,17 +137,19 @@ class Manifest:
         return self.arrays is not None and self.arrays.ndim == 2
 
     @property
-    def noun(self) -> Literal["row", "frame", "image"]:
+    def noun(self) -> Literal["row", "block", "frame", "image"]:
         """What one record is."""
         if self.vectors:
             return "row"
+        if self.series is not None:
+            return "block"
         return "frame" if any(record.neighbour for record in self.records) else "image"
 
     def __len__(self) -> int:
         return len(self.records)
 
     def read(self, index: int) -> Decoded:
-        """Pixels (h, w, c) of one image at full depth, or the (d,) numbers of one table row.
+        """Pixels (h, w, c) of one image at full depth, the (d,) numbers of a row, or the (1, t, c) of a stretch.
 
         With `motion`, (h, w, c + 3) float32 in [-1, 1]: a frame and its optical flow. Raises DataError, beginning with
         the record's name, when the file cannot be read.
@@ -158,9 +165,17 @@ class Manifest:
         return self.motion.join(image, self._decoded(source, beside), step, record.name)
 
     def read_still(self, index: int) -> Decoded:
-        """Pixels (h, w, c) of one image without its motion, or the (d,) numbers of one table row."""
+        """Pixels (h, w, c) of one image without its motion, or the numbers of a row or stretch, as for `read`."""
         record = self.records[index]
+        if record.steps is not None:
+            return Decoded(self.recording(index).values[np.newaxis, record.steps.start : record.steps.stop], ())
         return self._decoded(record.source, record.name)
+
+    def recording(self, index: int) -> Recording:
+        """The recording that a record of series is a stretch of."""
+        row = self.records[index].row
+        assert row is not None, "a stretch has a recording"
+        return self.recordings[row]
 
     def read_mask(self, index: int) -> Bool[np.ndarray, "h w"] | None:
         """True where the image is anomalous, at the image's size; None without a mask. Raises as `mask_with_notes`."""
@@ -173,6 +188,9 @@ class Manifest:
         Raises DataError when a mask cannot be read, is not of its image's size, or marks the background.
         """
         record = self.records[index]
+        if record.steps is not None:
+            labels = self.recording(index).anomalous
+            return None if labels is None else Mask(labels[np.newaxis, record.steps.start : record.steps.stop], ())
         if record.mask is None:
             return None
         name = f"mask of {record.name}"
@@ -208,10 +226,16 @@ class Manifest:
         """
         record = self.records[index]
         own = self._hash(record.source)
+        if record.steps is not None:  # a signal may stand still for long, and its stretches are no copies of each other
+            return hashlib.sha256(f"{own}{record.steps.start}:{record.steps.stop}".encode()).hexdigest()
         if record.neighbour is None:
             return own
         source, step = record.neighbour
         return hashlib.sha256(f"{own}{step:+d}{self._hash(source)}".encode()).hexdigest()
+
+    def recording_hash(self, row: int) -> str:
+        """SHA-256 (hex) of a recording's values."""
+        return self._hash(row)
 
     def data_hash(self) -> str:
         """One SHA-256 (hex) over names, labels, splits and contents of all records, in order."""
@@ -232,6 +256,8 @@ class Manifest:
         return self._hashes[source]
 
     def _row(self, row: int) -> np.ndarray:
+        if self.recordings:
+            return self.recordings[row].values
         assert self.arrays is not None, "a record points into arrays that the manifest lacks"
         return np.asarray(self.arrays[row])
 

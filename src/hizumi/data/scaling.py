@@ -49,7 +49,7 @@ class Scaler:
         """Everything, ready for JSON."""
         return {name: value.tolist() for name, value in vars(self).items()}
 
-    def standardise(self, rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+    def standardise(self, rows: Float[np.ndarray, "*n d"]) -> Float[np.ndarray, "*n d"]:
         """Rows in units of the standard deviation, as float32."""
         with np.errstate(over="ignore"):
             scaled = (rows.astype(np.float64) - self.mean) / self.scale
@@ -58,13 +58,13 @@ class Scaler:
             return np.where(self.constant, deviating, scaled).astype(np.float32)
 
     def _are_constants(
-        self, rows: Float[np.ndarray, "n d"], scaled: Float[np.ndarray, "n d"]
-    ) -> Bool[np.ndarray, "n d"]:
+        self, rows: Float[np.ndarray, "*n d"], scaled: Float[np.ndarray, "*n d"]
+    ) -> Bool[np.ndarray, "*n d"]:
         # A constant of 0.1 is another number where a source holds float32.
         single = rows.astype(np.float32)
         return (np.abs(scaled) <= 1) | ((single == rows) & (single == self.mean.astype(np.float32)))
 
-    def restore(self, rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+    def restore(self, rows: Float[np.ndarray, "*n d"]) -> Float[np.ndarray, "*n d"]:
         """Undo `standardise`."""
         return np.asarray(rows * np.where(self.constant, 0.0, self.scale) + self.mean)
 

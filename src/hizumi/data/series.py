@@ -1,8 +1,8 @@
 """Time series: recordings of sensors, and how they are cut into windows that are learned and blocks that are judged."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -16,16 +16,28 @@ class Recording:
     """Steps that follow one another at one rate without a gap, with one number for each channel.
 
     `times` are nanoseconds since 1970, None where steps are merely counted; `anomalous` is True at steps that are
-    labelled so, None without labels.
+    labelled so, None without labels. `split` is as a record's, and `kind` what its anomalies are, where a folder says.
     """
 
     name: str
     values: Float[np.ndarray, "t c"]
     times: Integer[np.ndarray, "t"] | None = None
     anomalous: Bool[np.ndarray, "t"] | None = None
+    split: str | None = None
+    kind: str | None = None
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+class Steps(NamedTuple):
+    """A stretch of a recording, [start, stop)."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,24 @@ class SeriesForm:
         """Of a window as networks take it: an image (channels, 1, length), one row high."""
         return self.channels, 1, self.length
 
+    def blocks(self, steps: Steps) -> Iterator[Steps]:
+        """A stretch in blocks, of which the last one may be shorter."""
+        for start in range(steps.start, steps.stop, self.block):
+            yield Steps(start, min(start + self.block, steps.stop))
+
+    def starts(self, steps: Steps, inside: Steps) -> Integer[np.ndarray, "w"]:
+        """First steps of the windows that score a stretch: all that cover any of it and lie inside of another.
+
+        They are `hop` steps apart, counted from the stretch's beginning; where the last of these would leave steps at
+        the end uncovered, one more ends there.
+        """
+        first = max(-((steps.start - inside.start) // self.hop), -(self.length // self.hop) + 1)
+        last = min(steps.stop - 1, inside.stop - self.length)
+        starts = np.arange(steps.start + first * self.hop, last + 1, self.hop)
+        if not len(starts) or starts[-1] + self.length < steps.stop:
+            starts = np.append(starts, inside.stop - self.length)
+        return starts
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
         return asdict(self)
@@ -64,3 +94,36 @@ class SeriesForm:
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """Undo `to_dict`."""
         return cls(**{**plain, "columns": tuple(plain["columns"])})
+
+
+class Windows(Sequence[np.ndarray]):
+    """Windows (1, length, c) of stretches of recordings, every `hop` steps, cut out only when they are asked for."""
+
+    def __init__(
+        self, recordings: Sequence[Recording], stretches: Sequence[tuple[int, Steps]], form: SeriesForm
+    ) -> None:
+        self._recordings = recordings
+        self._length = form.length
+        starts = [np.arange(steps.start, steps.stop - form.length + 1, form.hop) for _, steps in stretches]
+        self.stretch = np.repeat(np.arange(len(stretches)), [len(each) for each in starts])
+        self._recording = np.array([recording for recording, _ in stretches], dtype=np.int64)[self.stretch]
+        self._start = np.concatenate([np.empty(0, dtype=np.int64), *starts])
+
+    def __len__(self) -> int:
+        return len(self._start)
+
+    def __getitem__(self, index: Any) -> Any:
+        start = self._start[index]
+        return self._recordings[self._recording[index]].values[np.newaxis, start : start + self._length]
+
+
+def steps_scored(
+    scores: Float[np.ndarray, "w *others"], starts: Integer[np.ndarray, "w"], length: int, steps: Steps
+) -> Float[np.ndarray, "t *others"]:
+    """Each step's mean over the windows that cover it; every step of the stretch must be covered."""
+    total = np.zeros((len(steps), *scores.shape[1:]))
+    count = np.zeros((len(steps), *(1,) * (scores.ndim - 1)))
+    for start, score in zip(starts - steps.start, scores, strict=True):
+        total[max(start, 0) : start + length] += score
+        count[max(start, 0) : start + length] += 1
+    return total / count

@@ -17,6 +17,7 @@ from hizumi.data.arrays import (
     open_npz,
     open_tensor,
 )
+from hizumi.data.blocks import of_recordings
 from hizumi.data.builtin_sets import builtin
 from hizumi.data.cells import is_table_file
 from hizumi.data.clips import open_clips, open_videos, with_neighbours
@@ -29,6 +30,9 @@ from hizumi.data.manifest import Manifest, Record, Source, Unopened
 from hizumi.data.masks import without_contradictions
 from hizumi.data.options import Layout, SourceOptions
 from hizumi.data.places import refuse_absent
+from hizumi.data.recording_files import open_recordings
+from hizumi.data.series import SeriesForm
+from hizumi.data.series_options import SeriesOptions
 from hizumi.data.table_rows import SourceTable, as_learned, open_table
 from hizumi.data.tables import open_csv
 from hizumi.errors import DataError, UsageError
@@ -56,6 +60,8 @@ def open_source(
     table: TableForm | None = None,
     channels: Literal["first", "last"] | None = None,
     image_channels: int | None = None,
+    series: SeriesOptions | bool | None = None,
+    series_form: SeriesForm | None = None,
 ) -> Manifest:
     """Open images or numbers of any supported kind as a Manifest.
 
@@ -78,6 +84,9 @@ def open_source(
 
     `channels` says which axis of arrays holds the channels; None: the one with `image_channels`, where a fit has seen
     so many, else the last, unless the shape speaks for (n, c, h, w).
+
+    With `series`, tables and arrays (t, c) are recordings, whose rows follow one another in time; see
+    `open_recordings`. So they are in the form of those learned from, `series_form`.
     """
     options = SourceOptions(
         normal_class,
@@ -95,14 +104,31 @@ def open_source(
         channels=channels,
         image_channels=image_channels,
     )
-    manifest = _opened(data, options)
-    _refuse_useless(data, options, manifest)
+    if (series or series_form) and not isinstance(data, Manifest):
+        manifest = _series(
+            data, SeriesOptions() if isinstance(series, bool) or series is None else series, options, series_form
+        )
+    else:
+        manifest = _opened(data, options)
+        _refuse_useless(data, options, manifest)
     if isinstance(data, (str, Path)):
         path = Path(data).expanduser()
         place = str(path.resolve()) if path.exists() else str(data)
         manifest = replace(manifest, source=Source(printable(place), normal_class, options.good, layout, recursive))
     manifest = with_neighbours(manifest) if motion else manifest
     return manifest if normal_class == "all" else without_contradictions(manifest)  # "all": masked or not
+
+
+def _series(data: Any, series: SeriesOptions, options: SourceOptions, form: SeriesForm | None) -> Manifest:
+    """The blocks of recordings; what is said of columns and folders is said of theirs."""
+    useless = ("normal_class", "id_column", "one_hot", "impute", "channels", "motion")
+    for name in useless:
+        if getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} (`{name}`) is not for time series; leave it out")
+    shared = ("label_column", "ignore", "columns", "good", "layout", "recursive")
+    opened = open_recordings(data, replace(series, **{name: getattr(options, name) for name in shared}), form)
+    blocks = of_recordings(opened.recordings, opened.form, opened.name)
+    return replace(blocks, notes=opened.notes, unopened=opened.unopened)
 
 
 def _refuse_useless(data: Any, options: SourceOptions, manifest: Manifest) -> None:

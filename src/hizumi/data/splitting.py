@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from hizumi.data.blocks import refuse_copies, split_series
 from hizumi.data.manifest import Manifest, Record
 from hizumi.errors import DataError, UsageError
 
@@ -18,7 +19,7 @@ def split(
     has no calibration split. Anomalous and unlabelled records go to test, always. If there are anomalous records and no
     normal test records, a `test_share` of the normal ones is tested too. With `calibration_share` None there is no
     calibration split, and its records train. Records of one group, and byte-identical images, stay together. Raises
-    DataError when there are fewer different normal images than splits to fill.
+    DataError when there are fewer different normal images than splits to fill. Series: see `split_series`.
     """
     for name, share in (("calibration_share", calibration_share), ("test_share", test_share)):
         if share is not None and not 0 < share < 1:
@@ -26,6 +27,8 @@ def split(
     records = manifest.records
     if not records:
         raise DataError(f"{manifest.name}: holds no record; there is nothing to split")
+    if manifest.series is not None:
+        return split_series(manifest, calibration_share, seed)
     calibrated = any(record.split == "calibration" and record.label == 0 for record in records)
     splits = [_kept_split(record, calibrated) for record in records]
     units = _units(manifest)
@@ -69,6 +72,9 @@ def check_disjoint(manifest: Manifest) -> tuple[str, ...]:
 
     Raises DataError naming both images. Equal rows of a table occur by chance and only give a note.
     """
+    if manifest.series is not None:
+        refuse_copies(manifest)
+        return ()
     seen: dict[str, Record] = {}
     repeated = 0
     for index, record in enumerate(manifest.records):

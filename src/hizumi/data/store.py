@@ -19,17 +19,18 @@ from hizumi.data.manifest import Failure, Manifest
 from hizumi.data.missing import not_finite
 from hizumi.data.region import Region, frame_of
 from hizumi.data.scaling import Scaler
+from hizumi.data.series import Windows
 from hizumi.data.sizing import Sizing
 from hizumi.errors import DataError
 
 
 class Store:
-    """Images or vectors of a manifest, ready to be batched; made by `Store.build`.
+    """Images, vectors, or windows of series of a manifest, ready to be batched; made by `Store.build`.
 
     `shape` is (c, h, w) of a batch item or (d,); `kept` are the manifest's indices that can be used, in order;
     `failures` the others, with reasons; `notes` counts images by conversion; `decoded_count` is the
-    number of images that had to be decoded. `window` and `channels` are None for vectors,
-    `scaler` for images.
+    number of images that had to be decoded. `window` and `channels` are None for vectors and series,
+    `scaler` for images. Of series, an item is a window, and `kept` has the stretch that each one lies in.
     """
 
     def __init__(
@@ -88,16 +89,36 @@ class Store:
         """
         if not len(manifest):
             raise DataError(f"{manifest.name}: holds no record; there is nothing to read")
+        if manifest.series is not None:
+            return cls._of_series(manifest, scaler)
         if manifest.vectors:
             table = _checked_table(manifest)
             scaler = scaler or Scaler.of(table)
-            return cls(manifest, table, range(len(manifest)), scaler=scaler, notes=_notes_on_table(manifest, scaler))
+            return cls(manifest, table, range(len(manifest)), scaler=scaler, notes=_notes_on_columns(manifest, scaler))
         builder = _Builder(manifest, sizing, window, channels, alignment, region, strict, PixelCache(folder))
         return builder.build(on_progress)
+
+    @classmethod
+    def _of_series(cls, manifest: Manifest, scaler: Scaler | None) -> "Store":
+        assert manifest.series is not None, "series have a form"
+        stretches = [(r.row, r.steps) for r in manifest.records if r.row is not None and r.steps is not None]
+        windows = Windows(manifest.recordings, stretches, manifest.series)
+        if not len(windows):
+            longest = max(len(steps) for _, steps in stretches)
+            raise DataError(
+                f"{manifest.name}: no stretch of {manifest.series.length} steps, a window, is left to learn from, the "
+                f"longest has {longest}; give longer recordings, or shorter windows (--length)"
+            )
+        values = [manifest.read(index).pixels[0] for index in range(len(manifest))]
+        scaler = scaler or Scaler.of(np.concatenate(values))
+        notes = _notes_on_columns(manifest, scaler)
+        return cls(manifest, windows, windows.stretch.tolist(), scaler=scaler, notes=notes)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one item: (c, h, w) or (d,)."""
+        if self.manifest.series is not None:
+            return self.manifest.series.shape
         if self.channels is None:
             return tuple(self._items[0].shape)
         if self.sizing is not None:
@@ -133,7 +154,8 @@ class Store:
     def crop(self, index: int) -> Shaped[np.ndarray, "c h w"] | Float[np.ndarray, "d"]:
         """One item as it enters a batch, but in the source's dtype; in tile mode the middle of the image."""
         if self.window is None:
-            return np.asarray(self._items[index])
+            item = np.asarray(self._items[index])
+            return item if self.manifest.series is None else item.transpose(2, 0, 1)
         return np.ascontiguousarray(_crop(self.pixels(index), self.sizing, None).transpose(2, 0, 1))
 
     def batch(
@@ -146,7 +168,8 @@ class Store:
         chosen = torch.as_tensor(indices).tolist()
         if self.window is None:
             assert self.scaler is not None, "rows have a scaler"
-            return torch.from_numpy(self.scaler.standardise(np.stack([self._items[index] for index in chosen])))
+            scaled = torch.from_numpy(self.scaler.standardise(np.stack([self._items[index] for index in chosen])))
+            return scaled if self.manifest.series is None else scaled.permute(0, 3, 1, 2).contiguous()
         unit = self.window.to_unit(np.stack([_crop(self.pixels(index), self.sizing, generator) for index in chosen]))
         return torch.from_numpy(np.ascontiguousarray(unit.transpose(0, 3, 1, 2)))
 
@@ -328,17 +351,19 @@ def _checked_table(manifest: Manifest) -> Float[np.ndarray, "n d"]:
     return table
 
 
-def _notes_on_table(manifest: Manifest, scaler: Scaler) -> dict[str, int]:
+def _notes_on_columns(manifest: Manifest, scaler: Scaler) -> dict[str, int]:
     columns = _columns(manifest)
     return {
         f"column {columns[position]!r} never changes, so any other value in it lies far outside what was learned": len(
             manifest
         )
         for position in np.flatnonzero(scaler.constant)
-        if len(manifest) > 1 and not columns[position].endswith(f"={OTHER}")
+        if (len(manifest) > 1 or manifest.series is not None) and not columns[position].endswith(f"={OTHER}")
     }
 
 
 def _columns(manifest: Manifest) -> tuple[str, ...]:
+    if manifest.columns:
+        return manifest.columns
     assert manifest.arrays is not None, "vectors lie in an array"
-    return manifest.columns or tuple(f"column {position}" for position in range(manifest.arrays.shape[1]))
+    return tuple(f"column {position}" for position in range(manifest.arrays.shape[1]))

@@ -1,14 +1,13 @@
 """Manifests of tables: which columns are features, labels, names, counters or words."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from hizumi.data.cells import MISSING_WORDS, Cells, number_of
-from hizumi.data.columns import Column, TableForm, named
+from hizumi.data.cells import MISSING_WORDS, Cells, is_nothing, number_of
+from hizumi.data.columns import Column, TableForm, named, refuse_doubles, refuse_unknown
 from hizumi.data.labels import (
     are_classes,
     labelled_record,
@@ -19,7 +18,7 @@ from hizumi.data.labels import (
 )
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.options import SourceOptions
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
 ROLES = ("label", "split", "group", "kind")
@@ -82,7 +81,7 @@ def open_table(table: SourceTable, options: SourceOptions) -> Manifest:
     Raises UsageError for options that name no column, DataError for a table that cannot be understood without more of
     them.
     """
-    _refuse_doubles(table)
+    refuse_doubles([column.name for column in table.columns], table.where)
     form = options.table
     if form is None:
         form, notes = _understood(table, options)
@@ -321,14 +320,7 @@ def _column_of_array(name: str, values: np.ndarray) -> Column:
         raise DataError(f"table: two columns are called {name!r}; rename one")
     if values.dtype.kind in "biuf":
         return Column(name, values.astype(np.float64))
-    return _column(name, ["" if _is_nothing(value) else str(value) for value in values], decimal_comma=False)
-
-
-def _is_nothing(value: Any) -> bool:
-    # What pandas and NumPy have for a missing value is not equal to itself, or has no truth; neither have lists.
-    return (
-        value is None or type(value).__name__ in ("NAType", "NaTType") or bool(np.ndim(value) == 0 and value != value)
-    )
+    return _column(name, ["" if is_nothing(value) else str(value) for value in values], decimal_comma=False)
 
 
 def _as_words(column: Column) -> tuple[str, ...]:
@@ -363,24 +355,11 @@ def _are_distinct(column: Column) -> bool:
     return _are_whole(column) and len(set(_as_words(column))) == len(_as_words(column))
 
 
-def _refuse_doubles(table: SourceTable) -> None:
-    names = [column.name for column in table.columns]
-    doubles = sorted({name for name in names if names.count(name) > 1})
-    if doubles:
-        raise DataError(f"{table.where}: several columns are called {named(doubles)}; rename them")
-
-
 def _refuse_unknown(table: SourceTable, options: SourceOptions) -> None:
-    names = [column.name for column in table.columns]
     given = {
         "label_column": options.label_column,
         "id_column": options.id_column,
         "ignore": options.ignore,
         "columns": options.columns,
     }
-    for option, value in given.items():
-        for name in (value,) if isinstance(value, str) else value or ():
-            if name not in names:
-                close = difflib.get_close_matches(name, names, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"there are {named(names)}"
-                raise UsageError(f"{table.where}: has no column {name!r} ({option}); {hint}")
+    refuse_unknown([column.name for column in table.columns], given, table.where)

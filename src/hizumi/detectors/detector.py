@@ -93,6 +93,9 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     def check(self) -> None:
         """Raise UsageError where arguments, each of which is fine by itself, do not go together."""
 
+    def check_items(self, shape: tuple[int, ...]) -> None:
+        """Raise DataError where arguments do not go with items of this shape; called before anything is trained."""
+
     def build(self, shape: tuple[int, ...]) -> None:
         """Make what depends on the shape of the data, (c, h, w) or (d,), after the parts among the arguments."""
 
@@ -174,6 +177,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         called = type(self).__name__
         source = as_source(images, called)
         self.card.check_shape(source.shape, called)
+        _check_items(self, source.shape)
         self.shape = None  # not fitted until everything below has succeeded
         self._look_at(seen)
         with trusted(), torch.random.fork_rng():
@@ -295,6 +299,14 @@ def _enough_memory(name: str, source: Batches) -> Iterator[None]:
             raise
         what = f"fitting the statistics of {name} on {len(source)} items of {'x'.join(map(str, source.shape))}"
         raise ShortageError.of(error, what, "fit on fewer or smaller items") from error
+
+
+def _check_items(detector: Detector, shape: tuple[int, ...]) -> None:
+    """Of a detector and the detectors among its arguments."""
+    detector.check_items(shape)
+    for _, part in parts_of(detector):
+        if isinstance(part, Detector):
+            _check_items(part, detector.shape_within(shape))
 
 
 def _build(detector: Detector, shape: tuple[int, ...]) -> None:

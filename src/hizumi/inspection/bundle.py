@@ -84,6 +84,7 @@ def _inspector_of(loaded: LoadedInspector) -> Inspector:
     inspector.detector_ = loaded.detector
     inspector.preprocessing_ = loaded.preprocessing_
     inspector.region = loaded.preprocessing_.region
+    inspector.series = loaded.preprocessing_.series is not None
     inspector.calibration_ = loaded.calibration_
     inspector.options_ = dict(loaded.options_)
     inspector.findings_ = [Finding(**finding) for finding in header.findings]

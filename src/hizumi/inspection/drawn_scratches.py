@@ -32,7 +32,7 @@ class DrawnScratches:
     def add(self, scorer: Scorer, held_out: Manifest, count: int) -> None:
         """Draw on so many of the images, evenly spread, and score them; those that cannot be read are left out."""
         preprocessing = scorer.reader.preprocessing
-        if preprocessing.vectors or preprocessing.motion is not None:
+        if preprocessing.window is None or preprocessing.motion is not None:
             return  # of frames, a scratch would have to move as they do
         chosen = np.linspace(0, len(held_out) - 1, min(len(held_out), count)).astype(np.int64).tolist()
         some = replace(held_out, records=tuple(held_out.records[index] for index in chosen))

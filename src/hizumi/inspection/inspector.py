@@ -22,6 +22,7 @@ from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.region import Region
+from hizumi.data.series_options import SeriesOptions
 from hizumi.data.variation import Variation
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.errors import DataError, UsageError
@@ -42,6 +43,13 @@ from hizumi.runs.results import plan_result
 from hizumi.training import TrainingOptions
 from hizumi.training.loop import make_fabric
 from hizumi.training.preset import made, preset_of
+
+NOT_IMAGES = {
+    "row": "rows of numbers",
+    "block": "series",
+    "frame": "frames with their motion",
+    "image": "frames of film",
+}
 
 
 class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -82,6 +90,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             as the image lies.
         region: Which pixels are looked at, such as `Region.of("mask.png")`; others neither train nor decide. With
             `align`, of the aligned image.
+        series: Tables and arrays (t, c) are recordings, whose rows follow one another in time: windows of them are
+            learned, and blocks of two windows' length judged. `SeriesOptions` say how they are read and cut.
 
     After `fit`: `detector_`, `preprocessing_`, `calibration_`, `findings_` (health check), `journal_`, `options_` (what
     was done, in full), `notes_`, `failures_` and `unopened_` (what was said about the data), `offset_`; of tables,
@@ -113,6 +123,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         variation: Variation | None = None,
         align: bool = False,
         region: Region | None = None,
+        series: SeriesOptions | bool = False,
     ) -> None:
         self.detector = detector
         self.image_size = image_size
@@ -133,6 +144,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.variation = variation
         self.align = align
         self.region = region
+        self.series = series
 
     def fit(
         self,
@@ -361,7 +373,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if not reset:
             check_is_fitted(self, "detector_")
         motion = self.wants_motion if reset else self.uses_motion
-        learned = {} if reset else self.preprocessing_.as_learned
+        learned = {"series": self.series or None} if reset else self.preprocessing_.as_learned
+        if any(learned.get(name) for name in ("series", "series_form")):
+            return open_source(X, motion=motion, **learned)
         if is_table(X) and not is_frame(X):
             # Rows that hold NaN are refused by name, one by one, or all at once by what a fit reads.
             X = self._validated(X, reset)
@@ -403,14 +417,15 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def _chosen(self, manifest: Manifest) -> tuple[Detector, TrainingOptions]:
         """The unfitted detector for these data, and how it is trained."""
-        if self.variation is not None and (manifest.vectors or self.wants_motion):
+        if self.variation is not None and (manifest.vectors or manifest.series is not None or self.wants_motion):
             raise UsageError(
                 "--shifts, --turns, --flips and --brightness (`variation`) are for single images, and these are "
-                f"{'rows of numbers' if manifest.vectors else 'frames with their motion'}; leave them out"
+                f"{NOT_IMAGES[manifest.noun]}; leave them out"
             )
         options, preset = self._training(), self.preset
         if self.detector == STANDARD:
-            found, its_preset = standard(vectors=manifest.vectors, motion=self.wants_motion)
+            series = manifest.series is not None
+            found, its_preset = standard(vectors=manifest.vectors, motion=self.wants_motion, series=series)
             self._check_for(found)
             preset = its_preset or preset
             detector = made(found, preset)
@@ -421,8 +436,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     def _fold_count(self, manifest: Manifest, detector: Detector) -> int | None:
         """Folds to fit: as asked for; where nothing is said, for the standard detector, as the count of images asks."""
         is_said = self.folds is not None or self.calibration_share is not None
-        if is_said or self.detector != STANDARD or detector.phases():  # to train it again would take long
-            return self.folds
+        if is_said or self.detector != STANDARD or detector.phases() or manifest.series is not None:
+            return self.folds  # to train it again would take long, and windows of neighbouring folds overlap
         return folds_for(manifest, self.false_alarm_rate)
 
     def _dealt(self, usable: Manifest, fold_count: int, seed: int) -> list[list[int]]:

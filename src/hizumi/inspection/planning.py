@@ -80,5 +80,5 @@ def _looking(detector: Detector, preprocessing: Preprocessing, store: Store, hel
         for _ in in_batches(Scorer.of(detector, preprocessing).scores, stored_pieces(store, few)):
             pass
 
-    drawn_on = 0 if preprocessing.vectors or detector.phases() else len(LENGTHS) * min(held_out, IMAGES)
+    drawn_on = 0 if preprocessing.window is None or detector.phases() else len(LENGTHS) * min(held_out, IMAGES)
     return of_more(scored, min(len(store), TRAINING_ITEMS) + min(held_out, HELD_OUT_ITEMS) + drawn_on, SCORED_FIRST)

@@ -8,6 +8,7 @@ import numpy as np
 
 from hizumi.data import Manifest
 from hizumi.data.manifest import Failure
+from hizumi.data.series import Steps, steps_scored
 from hizumi.errors import DataError
 from hizumi.preprocessing.batching import BATCH_SIZE, Outputs, in_batches
 from hizumi.preprocessing.preprocessing import Preprocessing
@@ -49,7 +50,7 @@ def scores_of(detector: "Detector", preprocessing: Preprocessing) -> ScoresBatch
     def scored(crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
         anomaly = detector.score(torch.from_numpy(preprocessing.to_model(crops)), BATCH_SIZE)
         named = named_outputs(anomaly)
-        if preprocessing.vectors:
+        if preprocessing.window is None:
             named.pop(EXPECTED, None)  # only images are shown
         pictures = {name: named[name].float() for name in (MAP, EXPECTED) if name in named}
         return {name: values.cpu().numpy() for name, values in (named | pictures).items()}
@@ -112,6 +113,8 @@ class Scorer:
         return self._scored(piece, outputs, pictures)
 
     def _scored(self, piece: Piece, outputs: Outputs, pictures: bool) -> Scored:
+        if self.reader.preprocessing.series is not None:
+            return _scored_by_steps(piece, outputs, self.reader.preprocessing.series.length)
         # The worst tile decides.
         worst = int(outputs[SCORE].argmax())
         normal = None
@@ -128,6 +131,18 @@ class Scorer:
             piece.notes,
             piece.inside,
         )
+
+
+def _scored_by_steps(piece: Piece, outputs: Outputs, length: int) -> Scored:
+    """A stretch's score is that of its worst step; a step's, and its terms, the mean over the windows that cover it."""
+    assert piece.size is not None, "a stretch has a size"
+    assert piece.tiles is not None, "a stretch has windows"
+    starts, steps = np.array([left for _, left in piece.tiles]), Steps(0, piece.size[1])
+    by_step = steps_scored(outputs[SCORE].astype(np.float64), starts, length, steps)
+    worst = int(by_step.argmax())
+    covering = (starts <= worst) & (worst < starts + length)
+    terms = {name.removeprefix(TERM): float(v[covering].mean()) for name, v in outputs.items() if name.startswith(TERM)}
+    return Scored(piece.index, piece.name, float(by_step[worst]), terms, by_step[np.newaxis], None, None, piece.notes)
 
 
 def _refuse_not_finite(name: str, outputs: Outputs) -> None:

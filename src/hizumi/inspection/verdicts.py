@@ -15,6 +15,7 @@ from hizumi.data.images import is_partial
 from hizumi.data.kinds import is_frame, is_table
 from hizumi.data.manifest import Failure, Unopened
 from hizumi.data.progress import Observer, reporting
+from hizumi.data.series_options import SeriesOptions
 from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.preprocessing.preprocessing import Preprocessing
 
@@ -85,17 +86,29 @@ class InspectorBase(ABC):
 
     @final
     def to_inspect(
-        self, X: Any, *, recursive: bool = True, channels: Literal["first", "last"] | None = None
+        self,
+        X: Any,
+        *,
+        recursive: bool = True,
+        channels: Literal["first", "last"] | None = None,
+        series: SeriesOptions | None = None,
     ) -> Manifest:
         """The records of what a user gives: all images of a folder, whatever the folders in it are called.
 
         `channels` says which axis of the arrays in a file holds them; None: the one that has as many as were learned.
+        `series` says how recordings are to be read, beyond the form that was learned.
         """
         self.scorer()  # raises NotFittedError before anything is opened
         if isinstance(X, str | Path) or (isinstance(X, list | tuple) and not is_table(X)):
             learned = self.preprocessing_.as_learned
             return open_source(
-                X, motion=self.uses_motion, layout="unlabelled", recursive=recursive, channels=channels, **learned
+                X,
+                motion=self.uses_motion,
+                layout="unlabelled",
+                recursive=recursive,
+                channels=channels,
+                series=series,
+                **learned,
             )
         return self._manifest(X)
 
@@ -120,6 +133,8 @@ class InspectorBase(ABC):
 
 def opened(X: Any, *, motion: bool, **learned: Any) -> Manifest:
     """The records of what a user gives, by a preprocessing's `as_learned`; rows in memory become float64."""
+    if any(learned.get(name) for name in ("series", "series_form")):
+        return open_source(X, motion=motion, **learned)
     rows_in_memory = is_table(X) and not is_frame(X)
     return open_source(np.asarray(X, dtype=np.float64) if rows_in_memory else X, motion=motion, **learned)
 

@@ -68,13 +68,13 @@ class DriftWatch:
         """What is watched, and what is still being learned."""
         with self._lock:
             learned, needed = self._learned(), self.settings.learning_pictures
-            sentences = []
+            said = []
             if self._scores or self._looks:
                 tested = self._scores is not None and self._scores.exchangeable
-                sentences.append(words.armed(self.settings.run_length, self.settings.ever if tested else None))
+                said.append(words.armed(self.settings.run_length, self.settings.ever if tested else None))
             if learned is not None:
-                sentences.append(words.learning(learned, needed))
-            return WatchStatus(tuple(self._measures()), learned, needed, " ".join(sentences))
+                said.append(words.learning(learned, needed))
+            return WatchStatus(tuple(self._measures()), learned, needed, tuple(said))
 
     def observe(
         self, moment: datetime, score: float | None, p_value: float | None, look: Look | None

@@ -80,8 +80,8 @@ class ByPixels:
 
 def prepare(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> tuple[Preprocessing, Store]:
     """The preprocessing that training data and options ask for, and the training data read by it."""
-    if train.vectors:
-        _refuse_for_images(options)
+    if train.vectors or train.series is not None:
+        _refuse_for_images(options, "rows of numbers" if train.vectors else "series")
     train = replace(train, filling=options.filling, pixel_limit=options.pixel_limit)
     sizing = choose_sizing(train, options, chooses)
     if options.motion is not False and sizing is not None:
@@ -104,8 +104,8 @@ def prepare(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> tupl
     return Preprocessing.of(store), store
 
 
-def _refuse_for_images(options: DataOptions) -> None:
-    """Raise UsageError where rows of numbers are to be read as only images can be."""
+def _refuse_for_images(options: DataOptions, kind: str) -> None:
+    """Raise UsageError where numbers are to be read as only images can be."""
     wished = {
         "--nodata and --fill-nan are": options.filling is not None,
         "--image-size (`image_size`) is": options.image_size is not None,
@@ -116,7 +116,7 @@ def _refuse_for_images(options: DataOptions) -> None:
     }
     for option, is_given in wished.items():
         if is_given:
-            raise UsageError(f"{option} for images, and these are rows of numbers; leave that out")
+            raise UsageError(f"{option} for images, and these are {kind}; leave that out")
 
 
 def _refuse_for_motion(options: DataOptions) -> None:
@@ -147,8 +147,8 @@ def read(manifest: Manifest, preprocessing: Preprocessing, options: DataOptions)
 
 
 def choose_sizing(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> Sizing | None:
-    """The size asked for, or the one chosen for the first image's; None for rows."""
-    if train.vectors:
+    """The size asked for, or the one chosen for the first image's; None for rows and series."""
+    if train.vectors or train.series is not None:
         return None
     if options.image_size is not None:
         size = options.image_size
@@ -167,7 +167,7 @@ def choose_window(
     region: Region | None = None,
 ) -> Window | None:
     """The window asked for; None where the dtype decides, or the whole range of floats."""
-    if window is None or train.vectors:
+    if window is None or train.vectors or train.series is not None:
         return None
     dtype = first_readable(train).dtype.name
     if window == "auto":

@@ -15,6 +15,7 @@ from hizumi.data.missing import Filling
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.region import Region
 from hizumi.data.scaling import Scaler
+from hizumi.data.series import SeriesForm
 from hizumi.shapes import Float
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ class Preprocessing:
 
     `sizing` is None where images keep their size. `window` and `channels` are None for rows of numbers, which a
     `scaler` standardises (bundles of earlier versions have none), and whose columns `table` describes where they have
-    names or words. `motion` says how frames of video are joined with their optical flow. `target` describes
-    what images are translated into, and `enlarge` is how many times larger an image becomes on its way in, for models
-    that add detail. `filling` says which pixels are missing; files of more than `pixel_limit` pixels are refused. With
-    `alignment`, images are turned and shifted before anything else. `appearance` is what new images are compared with;
-    bundles of earlier versions have none. Of images, aligned or not, only what lies in the `region` is looked at.
+    names or words; and for `series`, whose channels a scaler standardises, too. `motion` says how frames of video are
+    joined with their optical flow. `target` describes what images are translated into, and `enlarge` is how many times
+    larger an image becomes on its way in, for models that add detail. `filling` says which pixels are missing; files of
+    more than `pixel_limit` pixels are refused. With `alignment`, images are turned and shifted before anything else.
+    `appearance` is what new images are compared with; bundles of earlier versions have none. Of images, aligned or not,
+    only what lies in the `region` is looked at.
     """
 
     sizing: Sizing | None = None
@@ -54,6 +56,7 @@ class Preprocessing:
     appearance: Appearance | None = None
     alignment: Alignment | None = None
     region: Region | None = None
+    series: SeriesForm | None = None
 
     @classmethod
     def of(cls, store: "Store", target: "Store | None" = None) -> Self:
@@ -69,6 +72,7 @@ class Preprocessing:
             pixel_limit=store.manifest.pixel_limit,
             alignment=store.alignment,
             region=store.region,
+            series=store.manifest.series,
         )
         if target is None or target.window is None or target.channels is None:
             return made
@@ -77,11 +81,13 @@ class Preprocessing:
     @property
     def vectors(self) -> bool:
         """Whether items are rows of numbers."""
-        return self.window is None
+        return self.window is None and self.series is None
 
     @property
     def as_learned(self) -> dict[str, Any]:
         """How columns and channels of new data are to be understood, by `open_source`'s names."""
+        if self.series is not None:
+            return {"series_form": self.series}
         return {"table": self.table, "image_channels": self.channels if self.motion is None else self.motion.channels}
 
     @property
@@ -121,19 +127,22 @@ class Preprocessing:
         """Crops (n, c, h, w) in the data's own values, or rows (n, d), as the fitted model takes them, float32."""
         if self.window is not None:
             return self.window.to_unit(crops)
+        if self.series is not None and self.scaler is not None:
+            return np.ascontiguousarray(np.moveaxis(self.scaler.standardise(np.moveaxis(crops, 1, -1)), -1, 1))
         return crops.astype(np.float32) if self.scaler is None else self.scaler.standardise(crops)
 
     def to_graph(self, crops: np.ndarray) -> Float[np.ndarray, "n ..."]:
-        """Crops as an exported graph takes them, float32: images in the data's own values, rows standardised."""
-        return self.to_model(crops) if self.vectors else np.ascontiguousarray(crops, dtype=np.float32)
+        """Crops as an exported graph takes them, float32: images in the data's own values, numbers standardised."""
+        return self.to_model(crops) if self.window is None else np.ascontiguousarray(crops, dtype=np.float32)
 
     def to_data(self, items: Float[np.ndarray, "n *shape"], *, translated: bool = False) -> np.ndarray:
-        """What a model made, as images (n, h, w, c) of the data's type, or as rows (n, d) in their units.
+        """What a model made, as images (n, h, w, c) of the data's type, or in units: rows (n, d), series (n, 1, t, c).
 
         With `translated`, images of the target's type. Warns where values do not fit into the type.
         """
         window = self.target.window if translated and self.target is not None else self.window
         if window is None:
+            items = items if self.series is None else items.transpose(0, 2, 3, 1)
             return items if self.scaler is None else self.scaler.restore(items)
         pixels, clipped = window.to_pixels(items.transpose(0, 2, 3, 1))
         if clipped:
@@ -145,14 +154,16 @@ class Preprocessing:
         windows = [part.window for part in (self, self.target, self.motion) if part is not None]
         if not all(window.low < window.high for window in windows if window is not None):
             raise ValueError("a window of pixel values is empty")
-        if (len(shape) == 1) != self.vectors or (self.channels is None) != self.vectors:
+        if (len(shape) == 1) != self.vectors or (self.channels is None) != (self.window is None):
             raise ValueError(f"items of shape {shape} are not what the preprocessing makes")
         if self.channels is not None:
             made = shape[1:] if self.sizing is None else (self.sizing.height, self.sizing.width)
             if shape != (self.channels, *made):
                 raise ValueError(f"images of shape {(self.channels, *made)} are made for a shape of {shape}")
+        if self.series is not None and (self.series.shape != shape or self.scaler is None):
+            raise ValueError(f"windows of shape {self.series.shape} with their scales are not items of shape {shape}")
         if self.scaler is not None and not (
-            self.scaler.mean.shape == self.scaler.scale.shape == shape and (self.scaler.scale > 0).all()
+            self.scaler.mean.shape == self.scaler.scale.shape == shape[:1] and (self.scaler.scale > 0).all()
         ):
             raise ValueError("the scales of columns do not fit the items")
         if self.region is not None and (self.vectors or self.region.colour is None):
@@ -176,6 +187,7 @@ class Preprocessing:
             "appearance": None if self.appearance is None else self.appearance.to_dict(),
             "alignment": None if self.alignment is None else self.alignment.to_dict(),
             "region": None if self.region is None else self.region.to_dict(),
+            "series": None if self.series is None else self.series.to_dict(),
         }
 
     @classmethod
@@ -199,6 +211,7 @@ class Preprocessing:
             appearance=None if plain.get("appearance") is None else Appearance.from_dict(plain["appearance"]),
             alignment=None if plain.get("alignment") is None else Alignment.from_dict(plain["alignment"]),
             region=None if plain.get("region") is None else Region.from_dict(plain["region"]),
+            series=None if plain.get("series") is None else SeriesForm.from_dict(plain["series"]),
         )
 
 

@@ -12,6 +12,7 @@ from hizumi.data.looking import seen_of
 from hizumi.data.manifest import Failure
 from hizumi.data.missing import not_finite
 from hizumi.data.pose import UPRIGHT, Pose
+from hizumi.data.series import Steps
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import Bool, Float, Shaped
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 class Piece:
     """One record at the working size: one crop, or one for each tile.
 
-    Crops of images have the values and dtype of the record; rows of numbers are float64, in their own units. `size` is
-    the (height, width) of the maps that belong to the record.
+    Crops of images have the values and dtype of the record; rows of numbers and windows of series are float64, in their
+    own units. `size` is the (height, width) of the maps that belong to the record. Of a stretch of a recording, crops
+    are the windows that cover any of it, and tiles their places, which may reach beyond either end.
     """
 
     index: int
@@ -62,6 +64,12 @@ class Reader:
     def piece(self, manifest: Manifest, index: int, pictures: bool) -> Piece:
         """One record; raises DataError where it cannot be read, or is unlike the training data."""
         name = manifest.records[index].name
+        if (manifest.series is None) != (self.preprocessing.series is None):
+            raise DataError(
+                f"{name}: is {'no series' if manifest.series is None else 'a series'}, unlike the training data"
+            )
+        if manifest.series is not None:
+            return self._stretch(manifest, index)
         pixels, notes = manifest.read(index)
         sizing, window = self.preprocessing.sizing, self.preprocessing.window
         if manifest.vectors != self.preprocessing.vectors:
@@ -130,6 +138,31 @@ class Reader:
         """An image in [-1, 1] as people see it, (h, w, 3) uint8: of a frame with its motion, the frame alone."""
         motion = self.preprocessing.motion
         return Window.to_display(image[np.newaxis, : None if motion is None else motion.channels])[0]
+
+    def _stretch(self, manifest: Manifest, index: int) -> Piece:
+        """All windows that cover any of a stretch, some of whose steps are those before and after it."""
+        form, record = self.preprocessing.series, manifest.records[index]
+        assert form is not None, "series have a form"
+        assert record.steps is not None, "a record of series is a stretch"
+        recording = manifest.recording(index)
+        if len(recording) < form.length:
+            raise DataError(
+                f"{record.name}: the recording has {len(recording)} steps, fewer than a window's {form.length}; "
+                "give a longer one"
+            )
+        starts = form.starts(record.steps, Steps(0, len(recording)))
+        windows = np.lib.stride_tricks.sliding_window_view(recording.values, form.length, axis=0)
+        crops = np.ascontiguousarray(windows[starts][:, :, np.newaxis], dtype=np.float64)
+        with np.errstate(over="ignore"):
+            wrong = ~np.isfinite(crops) | ~np.isfinite(self.preprocessing.to_model(crops))
+        if wrong.any():
+            window, channel, _, step = np.argwhere(wrong)[0]
+            raise DataError(
+                f"{record.name}: {printable(form.columns[channel])!r} is {not_finite(crops[window, channel, 0, step])} "
+                f"at step {starts[window] + step}; fill in such values, or leave the steps out"
+            )
+        places = tuple((0, start) for start in (starts - record.steps.start).tolist())
+        return Piece(index, record.name, crops, (1, len(record.steps)), places)
 
     def _row(self, row: np.ndarray, name: str) -> Float[np.ndarray, "1 d"]:
         if row.shape != self.shape:

@@ -18,16 +18,16 @@ UNTRAINED_NOTE = (
 )
 
 
-def standard(*, vectors: bool, motion: bool) -> "tuple[type[Detector], str | None]":
+def standard(*, vectors: bool, motion: bool, series: bool = False) -> "tuple[type[Detector], str | None]":
     """The detector for data of this kind, and the preset of it; None: its defaults.
 
     Images: nearest and Gaussian features of a small pre-trained network together, which no data set of ours has shown
-    far below the best, fitted in a minute or two. Rows: the Mahalanobis distance. Frames with their motion: the
-    autoencoder's reconstruction, since no pre-trained network has seen motion as a channel.
+    far below the best, fitted in a minute or two. Rows and windows of series: the Mahalanobis distance. Frames with
+    their motion: the autoencoder's reconstruction, since no pre-trained network has seen motion as a channel.
     """
     from hizumi.detectors import FusedFeatures, Mahalanobis, Reconstruction
 
-    if vectors:
+    if vectors or series:
         return Mahalanobis, None
     if motion:
         return Reconstruction, None

@@ -104,7 +104,7 @@ def _cases(
     inspector: Inspector, manifest: Manifest, content: ReportContent
 ) -> tuple[Mapping[int, Sequence[Tile]], Sequence[str]]:
     """Pictures of the verdicts that a report shows, by their places, and notes on those that are gone; none of rows."""
-    if manifest.vectors:
+    if manifest.vectors or manifest.series is not None:
         return {}, ()
     cases: dict[int, Sequence[Tile]] = {}
     notes = []

@@ -7,10 +7,12 @@ if TYPE_CHECKING:  # which needs numpy, and the command line starts without
     from hizumi.calibration import Calibration
 
 
-def noun_of(record: Mapping[str, Any]) -> Literal["row", "frame", "image"]:
-    """By the record of the fit: a row of a table, a frame of a film with its motion, or an image."""
+def noun_of(record: Mapping[str, Any]) -> Literal["row", "block", "frame", "image"]:
+    """By the record of a fit: row of a table, block of a series, frame of a film with its motion, or image."""
     if len(record.get("shape", ())) == 1:
         return "row"
+    if record.get("series") is not None:
+        return "block"
     return "image" if record.get("motion") is None else "frame"
 
 

@@ -16,7 +16,7 @@ from hizumi.training import Budget, TrainingOptions
 def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
     """The constructor's arguments for JSON, but for those that a bundle has elsewhere, and the cache."""
     parameters = estimator.get_params(deep=False)
-    left_out = ("detector", "model", "cache", "region")
+    left_out = ("detector", "model", "cache", "region", "series")
     kept = {name: value for name, value in parameters.items() if name not in left_out}
     return {
         name: asdict(value) if isinstance(value, TrainingOptions | Costs | Variation) else value

@@ -32,7 +32,7 @@ def run_record(
         "torch": torch.__version__,
         role: specify(part),
         "shape": list(store.shape),
-        **{name: plain[name] for name in ("sizing", "window", "motion")},
+        **{name: plain[name] for name in ("sizing", "window", "motion", "series")},
         "data": manifest.name,
         "source": None if manifest.source is None else manifest.source._asdict(),
         "data_sha256": manifest.data_hash(),

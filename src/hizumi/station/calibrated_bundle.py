@@ -66,7 +66,7 @@ class CalibratedBundle:
         return self.header["options"]
 
     @property
-    def noun(self) -> Literal["row", "frame", "image"]:
+    def noun(self) -> Literal["row", "block", "frame", "image"]:
         """What one item is called."""
         return noun_of(self.options)
 

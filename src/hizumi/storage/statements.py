@@ -19,6 +19,7 @@ from hizumi.storage.schema import (
 LARGEST_SIDE = 100_000  # pixels
 LARGEST_AREA = 100_000_000  # pixels; images of more are not decoded either
 LARGEST_CHANNELS = 10_000
+LONGEST_WINDOW = 1_000_000  # steps
 LARGEST_SEED = 2**64 - 1  # that torch takes
 LARGEST_MEMORY = 2**34  # bytes: what a graph may state that it takes for a batch
 
@@ -109,6 +110,14 @@ REGION = fields(
         "size": optional(items(SIDE, 2, 2)),
     }
 )
+SERIES = fields(
+    {
+        "columns": items(text, 1, LARGEST_CHANNELS),
+        "step_seconds": optional(number(0)),
+        "length": whole(2, LONGEST_WINDOW),
+        "hop": whole(1, LONGEST_WINDOW),
+    }
+)
 PREPROCESSING = fields(
     {
         "sizing": optional(SIZING),
@@ -126,6 +135,7 @@ PREPROCESSING = fields(
         "appearance": optional(APPEARANCE),
         "alignment": optional(ALIGNMENT),
         "region": optional(REGION),
+        "series": optional(SERIES),
     },
 )
 THRESHOLD = fields(
@@ -177,6 +187,7 @@ LATER_FITTED = {
     "variation": optional(VARIATION),
     "alignment": optional(fields({"typical": number(-1, 1), "least": number(-4, 1)})),
     "region": optional(fields({"looks_at": text, "key": text})),
+    "series": optional(SERIES),
     "drawn_scratches": items(fields({"pixels": whole(1), "scores": items(number(), 1, 1000)}), most=10),
     "known_defects": fields({"data": text, "data_sha256": text, "count": whole(1)}),
     "recalibrated": RECALIBRATED,

@@ -3,8 +3,10 @@
 from hizumi.cli.options.data import (
     Channels as Channels,
     Data as Data,
+    Missing as Missing,
     Recursive as Recursive,
     RegionArguments as RegionArguments,
+    Resample as Resample,
     SizingArguments as SizingArguments,
     SourceArguments as SourceArguments,
     Strict as Strict,
@@ -14,6 +16,7 @@ from hizumi.cli.options.data import (
     parsed_window as parsed_window,
     refuse_absent as refuse_absent,
     refuse_all_absent as refuse_all_absent,
+    series_options as series_options,
 )
 from hizumi.cli.options.files import (
     BundlePath as BundlePath,

@@ -11,6 +11,7 @@ from hizumi.errors import UsageError
 if TYPE_CHECKING:
     from hizumi.data import Manifest
     from hizumi.data.region import Region
+    from hizumi.data.series_options import SeriesOptions
     from hizumi.data.variation import Variation
 
 
@@ -58,6 +59,30 @@ Channels = Annotated[
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first input that cannot be read.")]
 
+Resample = Annotated[float | None, typer.Option(metavar="SECONDS", help="Bring a series to steps of so many seconds.")]
+Missing = Annotated[
+    Literal["refuse", "interpolate", "hold"] | None,
+    typer.Option(
+        metavar="HOW",
+        help="What stands for a value that a series lacks: interpolate, between its neighbours; hold, the one before; "
+        "refuse, if not given, names it and stops.",
+    ),
+]
+OF_SERIES = ("series", "length", "overlap", "time_column", "resample", "missing")
+
+
+def series_options(is_series: bool, **given: Any) -> "SeriesOptions | None":
+    """How recordings are to be understood; raises UsageError where that is said of what are none."""
+    said = {name: value for name, value in given.items() if value is not None}
+    if not is_series:
+        if said:
+            name = next(iter(said)).replace("_", "-")
+            raise UsageError(f"--{name} is for time series; say --series, or leave it out")
+        return None
+    from hizumi.data.series_options import SeriesOptions
+
+    return SeriesOptions(**{{"resample": "resample_seconds"}.get(name, name): value for name, value in said.items()})
+
 
 @dataclass(frozen=True)
 class SourceArguments:
@@ -99,6 +124,26 @@ class SourceArguments:
         bool, typer.Option("--impute", help="Put the mean for missing numbers of a table, and learn where they miss.")
     ] = False
     channels: Channels = None
+    series: Annotated[
+        bool,
+        typer.Option(
+            "--series",
+            help="Tables and arrays are recordings: their rows follow one another in time, and are judged in blocks.",
+        ),
+    ] = False
+    length: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=2, help="Steps of a window of a series; chosen by the data if not given."),
+    ] = None
+    overlap: Annotated[
+        float | None, typer.Option(metavar="S", help="Share of a window that the next one shares, such as 0.75.")
+    ] = None
+    time_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column of a series with time stamps, where its name does not say so."),
+    ] = None
+    resample: Resample = None
+    missing: Missing = None
 
     def open(self, data: str, *, motion: bool = False, all_classes: bool = False, **learned: Any) -> "Manifest":
         """The data, opened as these arguments say, and by a preprocessing's `as_learned`.
@@ -107,9 +152,12 @@ class SourceArguments:
         """
         from hizumi.data import open_source
 
-        given = {name: value for name, value in vars(self).items() if value is not None}
+        given = {name: value for name, value in vars(self).items() if value is not None and name not in OF_SERIES}
         classes = {"normal_class": "all"} if all_classes else {}
-        return open_source(data, **(classes | given), motion=motion, **learned)
+        of_series = {name: getattr(self, name) for name in OF_SERIES[1:]}
+        is_series = self.series or learned.get("series_form") is not None
+        series = series_options(is_series, **of_series)
+        return open_source(data, **(classes | given), motion=motion, series=series, **learned)
 
     def as_typed(self) -> list[str]:
         """These arguments as they are typed on a command line; those left out are left out."""

@@ -1,0 +1,32 @@
+"""What a user may say about time series that are about to be opened."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hizumi.data.options import Layout
+
+Missing = Literal["refuse", "interpolate", "hold"]
+"""What becomes of missing values: an error, a straight line between their neighbours, or the value before them."""
+
+
+@dataclass(frozen=True)
+class SeriesOptions:
+    """How recordings are to be understood, beyond what they show themselves; see `open_recordings`.
+
+    A window has `length` steps, and the next one shares the part `overlap` of it, from 0 up to but not 1; None chooses
+    both by the autocorrelation. `columns`, or all but those to `ignore`, are measured; `label_column` labels steps, the
+    words in `good` being normal, and `time_column` holds their time stamps. Steps become `resample_seconds` long; None
+    leaves them. Without `recursive`, folders in a folder are left out; `good` and `layout` also say what folders mean.
+    """
+
+    length: int | None = None
+    overlap: float | None = None
+    label_column: str | None = None
+    time_column: str | None = None
+    ignore: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    resample_seconds: float | None = None
+    missing: Missing = "refuse"
+    good: tuple[str, ...] = ()
+    layout: Layout = "auto"
+    recursive: bool = True

@@ -1,0 +1,35 @@
+"""Residuals of a model that rebuilds items, in units of what is usual for normal items."""
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hizumi.detectors.shrunk_gaussian import ShrunkGaussian
+
+
+class WhitenedResidual(nn.Module):
+    """W (x - x̂ - m), squared, number by number: 1 on average, and without correlation, for the items of the fit.
+
+    m and Σ are mean and Ledoit-Wolf covariance of their residuals, W the symmetric root of Σ⁻¹. The sum over an item
+    is the squared Mahalanobis distance of its residual, the mean is the score of the detectors that measure by it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gaussian = ShrunkGaussian()
+
+    def fit(self, rebuilt: Iterable[tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"]]]) -> None:
+        """Estimate the moments from batches of normal items and what the model makes of them."""
+        self.gaussian.fit(torch.cat([_rows(*pair) for pair in rebuilt]))
+
+    def forward(
+        self, items: Float[Tensor, "n *shape"], rebuilt: Float[Tensor, "n *shape"]
+    ) -> Float[Tensor, "n *shape"]:
+        """Squares of the whitened residuals, in double precision."""
+        return self.gaussian.contributions(_rows(items, rebuilt)).reshape(items.shape)
+
+
+def _rows(items: Tensor, rebuilt: Tensor) -> Tensor:
+    return (items.double() - rebuilt).flatten(1)
