@@ -11,6 +11,7 @@ from hizumi.data.manifest import Unopened
 from hizumi.data.series.choice import chosen_windows, refuse_other_windows
 from hizumi.data.series.form import Recording, SeriesForm
 from hizumi.data.series.gaps import filled
+from hizumi.data.series.groups import divided
 from hizumi.data.series.options import SeriesOptions
 from hizumi.data.series.readings import Readings, SeriesTable
 from hizumi.data.series.resampling import resampled
@@ -56,6 +57,8 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
     tolerant = form is not None and len(sources.each) > 1  # at an inspection, one bad file of many stops nothing
     tables, failures = _read(sources, tolerant)
     _refuse_unknown(tables, options, sources.name)
+    measured = frozenset({*options.columns, *options.ignore, *(form.columns if form else ())})
+    tables = [part for table in tables for part in divided(table, measured)]
     stretches, notes, more = _understood(tables, options, form, tolerant)
     failures += more
     if not stretches:
