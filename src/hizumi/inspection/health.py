@@ -54,7 +54,7 @@ def check_detector(
 
     training = gathered(stored_pieces(store, TRAINING_ITEMS))
     findings = check_window(store) + check_losses(journal.records)
-    if not preprocessing.tiled:  # a tile scores below the worst tile of an image
+    if not preprocessing.tiled and preprocessing.series is None:  # one scores below the worst of a record
         seen = scores if by_folds and not detector.phases() else training["score"]
         findings += check_scores(seen, scores, store.manifest.noun, by_folds=by_folds)
     if "reconstruction" in training:

@@ -8,7 +8,8 @@ import numpy as np
 
 from hizumi.data import Manifest
 from hizumi.data.manifest import Failure
-from hizumi.data.series import Steps, steps_scored
+from hizumi.data.series.form import Steps
+from hizumi.data.series.windows import steps_scored
 from hizumi.errors import DataError
 from hizumi.preprocessing.batching import BATCH_SIZE, Outputs, in_batches
 from hizumi.preprocessing.preprocessing import Preprocessing

@@ -12,7 +12,7 @@ from hizumi.data.looking import seen_of
 from hizumi.data.manifest import Failure
 from hizumi.data.missing import not_finite
 from hizumi.data.pose import UPRIGHT, Pose
-from hizumi.data.series import Steps
+from hizumi.data.series.form import Steps
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import Bool, Float, Shaped

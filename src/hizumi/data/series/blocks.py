@@ -1,0 +1,125 @@
+"""Which stretches of recordings train, set the threshold, and are tested, and the blocks that these are judged in."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from hizumi.data.manifest import GOOD, Manifest, Record
+from hizumi.data.series.dealing import Stretch, deal_stretches
+from hizumi.data.series.form import Recording, SeriesForm, Steps
+from hizumi.errors import DataError, UsageError
+
+ANOMALOUS = "anomalous"  # kind of a block with such a step
+WINDOWS_BEFORE = 3  # between what is learned from and an anomaly: a gap, and a block of what is tested as normal
+
+
+def of_recordings(recordings: tuple[Recording, ...], form: SeriesForm, name: str) -> Manifest:
+    """All blocks of recordings, those with a labelled step as anomalous; a recording's blocks are one group."""
+    records = tuple(
+        _record(recording, row, steps, recording.split)
+        for row, recording in enumerate(recordings)
+        for steps in form.blocks(Steps(0, len(recording)))
+    )
+    return Manifest(records, name=name, columns=form.columns, series=form, recordings=recordings)
+
+
+def split_series(manifest: Manifest, calibration_share: float | None, seed: int) -> Manifest:
+    """The stretches to train on, and the blocks that set the threshold and that are tested.
+
+    Recordings keep the split that their place gives them. Of the others, and of training recordings where none is for
+    calibration, stretches are dealt to train and to calibrate, with a gap of a window or more between them. What is
+    labelled anomalous is tested, always: whole recordings where others without an anomaly are left to learn from, else
+    all that comes from shortly before the first anomaly on. Raises DataError where nothing is left to learn from, and
+    UsageError without a share for calibration, which only folds can do without.
+    """
+    if calibration_share is None:
+        raise UsageError("--folds (`folds`) are for single images and rows, and these are series; leave them out")
+    form, recordings = manifest.series, manifest.recordings
+    assert form is not None, "series have a form"
+    learned = _learned(recordings, form)
+    calibrated = any(each.split == "calibration" for each in recordings)
+    if calibrated:
+        dealt = [
+            [Stretch(0, length, "calibration" if each.split == "calibration" else "train")]
+            for each, length in zip(recordings, learned, strict=True)
+        ]
+    else:
+        try:
+            dealt = deal_stretches(learned, form.length, calibration_share, seed)
+        except DataError as error:
+            raise DataError(f"{manifest.name}: {error}") from error
+    records: list[Record] = []
+    for row, recording in enumerate(recordings):
+        for stretch in dealt[row]:
+            records += _of_stretch(recording, row, stretch, form)
+        start = learned[row] + form.length if learned[row] else 0
+        if learned[row] < len(recording):
+            records += (_record(recording, row, steps, "test") for steps in form.blocks(Steps(start, len(recording))))
+    _refuse_too_short(manifest, records, form)
+    return replace(manifest, records=tuple(records))
+
+
+def refuse_copies(manifest: Manifest) -> None:
+    """Raise DataError where two recordings of different splits are equal."""
+    seen: dict[str, tuple[int, Record]] = {}
+    for record in manifest.records:
+        if record.row is None:
+            continue
+        row, first = seen.setdefault(manifest.recording_hash(record.row), (record.row, record))
+        if row != record.row and first.split != record.split:
+            raise DataError(
+                f"{first.group} ({first.split}) and {record.group} ({record.split}) are equal; keep each recording in "
+                "one split, so that no detector is tested on what it has seen"
+            )
+
+
+def _learned(recordings: Sequence[Recording], form: SeriesForm) -> list[int]:
+    """How many steps of each recording, from its beginning, may be learned from."""
+    firsts = [
+        len(each) if each.anomalous is None or not each.anomalous.any() else int(each.anomalous.argmax())
+        for each in recordings
+    ]
+    whole = [each.split != "test" and first == len(each) for each, first in zip(recordings, firsts, strict=True)]
+    if any(whole):
+        return [len(each) if is_whole else 0 for each, is_whole in zip(recordings, whole, strict=True)]
+    return [
+        0 if each.split == "test" else max(0, first - WINDOWS_BEFORE * form.length)
+        for each, first in zip(recordings, firsts, strict=True)
+    ]
+
+
+def _of_stretch(recording: Recording, row: int, stretch: Stretch, form: SeriesForm) -> Iterator[Record]:
+    """A stretch to train on as one record; one that sets the threshold in blocks, of which none is shorter."""
+    steps = Steps(stretch.start, stretch.stop)
+    if len(steps) < form.length:
+        return
+    if stretch.split == "train":
+        yield _record(recording, row, steps, stretch.split)
+        return
+    for block in form.blocks(steps):
+        if len(block) == form.block:
+            yield _record(recording, row, block, stretch.split)
+
+
+def _record(recording: Recording, row: int, steps: Steps, split: str | None) -> Record:
+    is_anomalous = recording.anomalous is not None and bool(recording.anomalous[steps.start : steps.stop].any())
+    return Record(
+        f"{recording.name} {steps.start}:{steps.stop}",
+        (recording.kind or ANOMALOUS) if is_anomalous else GOOD,
+        int(is_anomalous),
+        split,
+        recording.name,
+        row=row,
+        steps=steps,
+    )
+
+
+def _refuse_too_short(manifest: Manifest, records: Sequence[Record], form: SeriesForm) -> None:
+    splits = {record.split for record in records}
+    if {"train", "calibration"} <= splits:
+        return
+    longest = max(map(len, manifest.recordings))
+    missing = "learn from" if "train" not in splits else "set the threshold"
+    raise DataError(
+        f"{manifest.name}: nothing is left to {missing}: its longest recording has {longest} steps, a window "
+        f"{form.length} and a block of the threshold {form.block}; give longer ones, or shorter windows (--length)"
+    )

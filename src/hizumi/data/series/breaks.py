@@ -1,0 +1,93 @@
+"""Where the time stamps of a source break off: gaps, stamps that repeat, and stamps that step back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hizumi.data.series.readings import Readings
+from hizumi.data.series.time_stamps import SECOND
+from hizumi.errors import DataError
+from hizumi.shapes import Integer
+
+LARGEST_STEPS = 1.5  # a longer difference of stamps is a gap
+
+
+@dataclass(frozen=True, eq=False)
+class Breaks:
+    """Rows before which a source breaks off: after a gap, where a stamp repeats, and where stamps step back."""
+
+    gaps: Integer[np.ndarray, "g"]
+    repeated: Integer[np.ndarray, "r"]
+    backward: Integer[np.ndarray, "b"]
+
+    @property
+    def starts(self) -> list[int]:
+        """Rows at which pieces begin, the first of them 0."""
+        return sorted({0, *self.gaps.tolist(), *self.repeated.tolist(), *self.backward.tolist()})
+
+
+def step_of(readings: Readings) -> float:
+    """Nanoseconds of a step, the median difference of stamps; raises DataError where most of them repeat."""
+    assert readings.times is not None, "steps without stamps are counted"
+    step = float(np.median(np.diff(readings.times).astype(float)))
+    if step == 0:
+        raise DataError(
+            f"{readings.where}: most time stamps repeat the one before, as they are coarser than the steps; leave "
+            "them out (--ignore the column), so that steps are counted"
+        )
+    return step
+
+
+def breaks_of(readings: Readings, step: float) -> tuple[Breaks, list[str]]:
+    """Where stamps break off, for steps of so many nanoseconds, and notes that name each place.
+
+    Stamps in whole seconds may be off by one: with steps of 1 s, only more than 2.5 s are surely a gap.
+    """
+    assert readings.times is not None, "steps without stamps are counted"
+    differences = np.diff(readings.times)
+    rounding = _rounding(readings.times)
+    allowed = LARGEST_STEPS * step + (rounding if rounding <= step < 2 * rounding else 0)
+    found = Breaks(
+        np.flatnonzero(differences > allowed) + 1,
+        np.flatnonzero(differences == 0) + 1,
+        np.flatnonzero(differences < 0) + 1,
+    )
+    notes = [
+        _named(readings, found.gaps, "gap", "gaps"),
+        _named(readings, found.repeated, "repeated time stamp", "repeated time stamps"),
+        _named(readings, found.backward, "step back in time", "steps back in time"),
+    ]
+    if ((differences > LARGEST_STEPS * step) & (differences <= allowed)).any():
+        notes.append(
+            f"differences of time stamps of up to {seconds(allowed)} are taken for their rounding to "
+            f"{seconds(rounding)}, and not for gaps"
+        )
+    return found, [note for note in notes if note]
+
+
+def stamp(time: int) -> str:
+    """A time in ISO 8601, without trailing zeros."""
+    text = str(np.datetime64(time, "ns")).replace("T", " ")
+    return text.rstrip("0").rstrip(".")
+
+
+def seconds(nanoseconds: float) -> str:
+    """A duration in seconds for messages."""
+    return f"{nanoseconds / SECOND:.6g} s"
+
+
+def _named(readings: Readings, rows: np.ndarray, one: str, several: str, most: int = 3) -> str:
+    if not len(rows):
+        return ""
+    assert readings.times is not None, "only stamps break off"
+    places = "; ".join(
+        f"{readings.row_is} {readings.rows[row]}, from {stamp(int(before))} to {stamp(int(after))}"
+        for row, before, after in zip(rows[:most], readings.times[rows - 1], readings.times[rows], strict=False)
+    )
+    more = f"; and {len(rows) - most} more" if len(rows) > most else ""
+    return f"split at {f'a {one}' if len(rows) == 1 else f'{len(rows)} {several}'} ({places}{more})"
+
+
+def _rounding(times: np.ndarray) -> int:
+    """Nanoseconds of the coarsest unit, from seconds down, that all stamps are whole multiples of."""
+    return next(unit for unit in (SECOND, 10**6, 10**3, 1) if not (times % unit).any())

@@ -1,0 +1,295 @@
+"""Which columns of a series hold time stamps, labels and measurements, and the numbers in them."""
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hizumi.data.cells import MISSING_WORDS, number_of
+from hizumi.data.columns import in_order, named
+from hizumi.data.guard import LARGEST
+from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal, label_of_word, refuse_other_labels
+from hizumi.data.missing import not_finite
+from hizumi.data.series.options import SeriesOptions
+from hizumi.data.series.readings import Readings, SeriesTable, counted
+from hizumi.data.series.time_stamps import is_time_name, joined, looks_like_times, stamps_of
+from hizumi.errors import DataError
+from hizumi.shapes import Bool, Float
+from hizumi.storage.files import printable
+
+LABEL_NAMES = ("anomaly", "is_anomaly", "anomalous", "label", "labels", "outlier", "is_outlier", "target", "attack")
+CHANGE_NAMES = ("changepoint", "change_point", "is_changepoint")
+COUNTER_NAMES = ("", "index", "id", "no", "no.", "nr", "row", "unnamed: 0", "level_0", "__index_level_0__")
+MOST_CLASSES = 20  # distinct values of a column that may be labels
+LEAST_COUNTED = 5  # rows by which a counter is told from a measurement
+TRUTH = {"true": 1.0, "false": 0.0}
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns of a table by what they are for, and notes on what was assumed."""
+
+    measured: tuple[str, ...]
+    time: str | None
+    label: str | None
+    notes: tuple[str, ...] = ()
+
+
+def made_up(count: int) -> tuple[str, ...]:
+    """Names of channels whose source has none."""
+    return tuple(f"channel {number}" for number in range(1, count + 1))
+
+
+def readings_of(
+    table: SeriesTable, options: SeriesOptions, learned: tuple[str, ...] | None, first: str | None = None
+) -> tuple[Readings, list[str]]:
+    """The rows of a table: its measured columns, in the order of those learned from, its time stamps and labels.
+
+    `first` names the source that they come from where it is one of several read at once. Also notes on what was
+    assumed, none on what `options` say. Raises DataError for columns that are missing or hold
+    other than numbers.
+    """
+    table, notes = _with_whole_times(table)
+    roles = _roles(table, options, learned)
+    measured, more = _measured(table, roles, options, learned, first)
+    notes += [*table.notes, *roles.notes, *more]
+    times = None
+    if roles.time is not None:
+        times, said = stamps_of(table, roles.time)
+        notes += said
+    anomalous = _labels(table, roles.label, options)
+    if roles.label is not None and anomalous is None:
+        notes.append(f"column {printable(roles.label)!r} holds no label")
+    values = np.stack([_numbers(table, name) for name in measured], axis=1)
+    _refuse_infinite(table, measured, values)
+    columns = made_up(len(measured)) if learned is None and not table.has_names else learned or measured
+    readings = Readings(
+        table.name,
+        table.where,
+        tuple(map(printable, columns)),
+        values,
+        table.rows,
+        table.row_is,
+        times,
+        anomalous,
+        table.split,
+        table.kind,
+    )
+    return readings, notes
+
+
+def _roles(table: SeriesTable, options: SeriesOptions, learned: tuple[str, ...] | None) -> Roles:
+    notes: list[str] = []
+    explicit = {*(learned or ()), *options.columns}
+    free = [name for name in table.columns if name not in options.ignore and name not in explicit]
+    time, other_times = _time_column(table, free, options, notes)
+    free = [name for name in free if name != time]
+    label, other_labels = _label_column(table, free, options, notes)
+    away = {*options.ignore, time, label, *other_times, *other_labels}
+    rest = [name for name in table.columns if name not in away]
+    if options.columns:
+        rest = [name for name in rest if name in options.columns]
+    return Roles(tuple(rest), time, label, tuple(notes))
+
+
+def _present(name: str | None, table: SeriesTable) -> str | None:
+    return name if name in table.columns else None
+
+
+def _time_column(
+    table: SeriesTable, free: Sequence[str], options: SeriesOptions, notes: list[str]
+) -> tuple[str | None, set[str]]:
+    """The column of time stamps, by its name or by what is in it, and others that are not measured either."""
+    of_times = [name for name in free if looks_like_times(table.columns[name])]
+    called_so = [name for name in free if is_time_name(name)]
+    both = [name for name in called_so if name in of_times]
+    chosen = _present(options.time_column, table) or next(iter([*both, *called_so, *of_times]), None)
+    if chosen not in (None, options.time_column) and chosen not in called_so:
+        notes.append(f"column {printable(chosen)!r} holds times, and is taken for the time stamps")
+    others = {*called_so, *of_times} - {chosen}
+    if others:
+        notes.append(f"{named(sorted(others))} hold times too, and are left out; --columns says otherwise")
+    return chosen, others
+
+
+def _label_column(
+    table: SeriesTable, free: Sequence[str], options: SeriesOptions, notes: list[str]
+) -> tuple[str | None, set[str]]:
+    """The column of labels, and others that tell of anomalies and are not measured either."""
+    called_so = sorted(
+        (name for name in free if name.lower() in LABEL_NAMES), key=lambda name: LABEL_NAMES.index(name.lower())
+    )
+    labels = [name for name in called_so if _are_labels(table, name, options)]
+    label = _present(options.label_column, table) or next(iter(labels), None)
+    if options.label_column is None:
+        notes += [
+            f"column {printable(name)!r} holds more than 0 and 1, and is taken for a measurement; "
+            "--label-column says otherwise"
+            for name in called_so
+            if name not in labels
+        ]
+    others = {name for name in (*labels, *(n for n in free if n.lower() in CHANGE_NAMES)) if name != label}
+    if others:
+        notes.append(f"{named(sorted(others))} tell of anomalies too, and are left out; --columns says otherwise")
+    return label, others
+
+
+def _are_labels(table: SeriesTable, name: str, options: SeriesOptions) -> bool:
+    """Whether a column called like labels holds them: 0 and 1, or words of which one is known to mean normal."""
+    words = words_of(table, name)
+    found = {word.strip().lower() for word in words}
+    if found - UNKNOWN_WORDS <= {"0", "1", "true", "false"} or options.good:
+        return True
+    if any(is_normal(word) or is_anomalous(word) for word in found):
+        return True
+    if len(found) > MOST_CLASSES:
+        return False
+    numbers = [number_of(word, table.decimal_comma) for word in found]
+    if None not in numbers and (name.lower() == "target" or not _are_whole(numbers)):
+        return False
+    refuse_other_labels(words, table.where, name)
+    return True
+
+
+def _are_whole(numbers: Sequence[float | None]) -> bool:
+    return all(number is not None and number % 1 == 0 for number in numbers)
+
+
+def _measured(
+    table: SeriesTable, roles: Roles, options: SeriesOptions, learned: tuple[str, ...] | None, first: str | None
+) -> tuple[tuple[str, ...], list[str]]:
+    """The columns measured, in the order of those learned from, and notes."""
+    if learned is not None and (not table.has_names or learned == made_up(len(learned))):
+        if len(roles.measured) != len(learned):
+            raise DataError(
+                f"{table.where}: has {len(roles.measured)} channels, and "
+                f"{f'{first} has {len(learned)}' if first else f'{len(learned)} were learned from'}: {named(learned)}"
+            )
+        return roles.measured, ["channels are taken in the order that was learned from"] if table.has_names else []
+    if learned is not None:
+        order, notes = in_order(learned, roles.measured, set(), table.where, first)
+        return tuple(roles.measured[place] for place in order), notes
+    kept, notes = [], []
+    for name in roles.measured:
+        reason = None if name in options.columns else _reason_to_leave_out(table, name)
+        if reason is None:
+            kept.append(name)
+            notes += _note_on_counter(table, name)
+        else:
+            notes.append(f"column {printable(name or 'without a name')!r} {reason} and is left out")
+    if not kept:
+        found = "; ".join([f"there are {named(list(table.columns))}", *notes])
+        raise DataError(f"{table.where}: has no column of measured numbers; {found}")
+    return tuple(kept), notes
+
+
+def _reason_to_leave_out(table: SeriesTable, name: str) -> str | None:
+    if _is_empty(table.columns[name]):
+        return "is empty"
+    if name.strip().lower() in COUNTER_NAMES:
+        values = _numbers(table, name)
+        if bool((np.diff(values) == 1).all()):
+            return "counts the rows"
+    return None
+
+
+def _note_on_counter(table: SeriesTable, name: str) -> list[str]:
+    column = table.columns[name]
+    if column.dtype.kind == "b" or len(column) < LEAST_COUNTED:
+        return []
+    values = _numbers(table, name)
+    if not np.isfinite(values).all():
+        return []
+    rises = np.diff(values)
+    if rises[0] == 0 or not np.allclose(rises, rises[0], rtol=1e-6, atol=0):
+        return []
+    shown = printable(name)
+    return [
+        f"column {shown!r} counts the rows, so that later rows will lie outside what was learned: leave it out by "
+        f"--ignore {shown} if it is no measurement"
+    ]
+
+
+def _is_empty(column: np.ndarray) -> bool:
+    if column.dtype.kind == "O":
+        return all(word.strip().lower() in MISSING_WORDS for word in column)
+    return column.dtype.kind == "f" and bool(np.isnan(column).all())
+
+
+def words_of(table: SeriesTable, name: str) -> list[str]:
+    """The cells of a column as text, empty where a number is missing."""
+    column = table.columns[name]
+    if column.dtype.kind == "O":
+        return [str(word) for word in column]
+    if column.dtype.kind == "f":
+        return ["" if value != value else f"{value:.15g}" for value in column.tolist()]
+    return [str(value) for value in column.tolist()]
+
+
+def _numbers(table: SeriesTable, name: str) -> Float[np.ndarray, "t"]:
+    """A column's numbers, NaN where missing; 1 and 0 for true and false."""
+    column = table.columns[name]
+    if column.dtype.kind in "biuf":
+        return column.astype(np.float64)
+    words = words_of(table, name)
+    numbers = [number_of(word, table.decimal_comma) for word in words]
+    if None in numbers:
+        numbers = [TRUTH.get(word.strip().lower(), number) for word, number in zip(words, numbers, strict=True)]
+    if None in numbers:
+        row = numbers.index(None)
+        shown = printable(name)
+        raise DataError(
+            f"{table.place(row)}, column {shown!r}: {printable(words[row].strip())!r} is not a number; correct it, or "
+            f"leave the column out (--ignore {shown})"
+        )
+    return np.array(numbers, dtype=np.float64)
+
+
+def _refuse_infinite(table: SeriesTable, names: Sequence[str], values: Float[np.ndarray, "t c"]) -> None:
+    rows, places = np.nonzero(np.abs(values) > LARGEST)
+    if len(rows):
+        name, number = printable(names[places[0]]), float(values[rows[0], places[0]])
+        many = counted(len(rows), "such value")
+        raise DataError(
+            f"{table.place(int(rows[0]))}, column {name!r}: is {not_finite(number)} ({many} in all); correct them, "
+            f"leave their cells empty (--missing), or leave the column out (--ignore {name})"
+        )
+
+
+def _labels(table: SeriesTable, column: str | None, options: SeriesOptions) -> Bool[np.ndarray, "t"] | None:
+    """True where rows are labelled anomalous; None without labels. Raises DataError for rows that lack theirs."""
+    if column is None:
+        return None if table.label is None else np.full(len(table.rows), table.label == 1)
+    words = words_of(table, column)
+    good = {word.strip().lower() for word in options.good}
+    if not good:
+        refuse_other_labels(words, table.where, column)
+    labels = [_label(word, good) for word in words]
+    unknown = [row for row, label in enumerate(labels) if label is None]
+    if len(unknown) == len(labels):
+        return None
+    if unknown:
+        raise DataError(
+            f"{table.place(unknown[0])}, column {printable(column)!r}: has no label ({len(unknown)} in all); write 0 "
+            f"or 1, or leave the column out (--ignore {printable(column)})"
+        )
+    return np.array(labels) == 1
+
+
+def _label(word: str, good: Set[str]) -> int | None:
+    if not good or word.strip().lower() in UNKNOWN_WORDS - {"-1"}:
+        return label_of_word(word)[0]
+    return int(word.strip().lower() not in good)
+
+
+def _with_whole_times(table: SeriesTable) -> tuple[SeriesTable, list[str]]:
+    """The table with a column of dates and one of times of day joined into one."""
+    by_name = {name.strip().lower(): name for name in table.columns}
+    date, time = by_name.get("date"), by_name.get("time")
+    if date is None or time is None or any(table.columns[name].dtype.kind != "O" for name in (date, time)):
+        return table, []
+    whole = joined(table.columns[date], table.columns[time])
+    if not looks_like_times(whole):
+        return table, []
+    columns = {name: whole if name == time else values for name, values in table.columns.items() if name != date}
+    return replace(table, columns=columns), ["columns 'date' and 'time' are read as one"]

@@ -1,0 +1,182 @@
+"""Time stamps as tables hold them: ISO 8601, or numbers since 1970."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from hizumi.data.cells import number_of
+from hizumi.data.series.readings import SeriesTable
+from hizumi.errors import DataError
+from hizumi.shapes import Integer
+from hizumi.storage.files import printable
+
+SECOND = 10**9  # in nanoseconds
+UNITS = {"s": SECOND, "sec": SECOND, "seconds": SECOND, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}
+TIME_NAME = re.compile(
+    r"(?:unix|epoch|utc|local)?[ _-]?(?:time|date|datetime|date[ _-]?time|time[ _-]?stamp|ts|epoch)"
+    r"(?:[ _-]?[\[(]?(?:utc|gmt|jst|local|index)[\])]?)?[ _-]?[\[(]?(?P<unit>s|sec|seconds|ms|us|µs|ns)?[\])]?",
+    re.IGNORECASE,
+)
+STAMP = re.compile(
+    r"(?:(?P<year>\d{4})(?P<between>[-/.]?)(?P<month>\d\d?)(?P=between)(?P<day>\d\d?))?(?:(?:^|[T ] *)"
+    r"(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9})\d*)?)?"
+    r" *(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?",
+    re.IGNORECASE,
+)
+DAY_FIRST = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})(?!\d)")
+WHOLE_DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+LARGEST_SECONDS, LARGEST_MILLISECONDS, LARGEST_MICROSECONDS = 10**11, 10**14, 10**17  # each about the year 5138
+FIRST_YEAR, LAST_YEAR = 1678, 2261  # of nanoseconds in 64 bits
+ADVICE = (
+    "write ISO 8601 (2026-01-31 09:30:00) or seconds since 1970, or leave the column out (--ignore {}): steps count"
+)
+
+
+def is_time_name(name: str) -> bool:
+    """Whether a column of this name holds time stamps."""
+    return TIME_NAME.fullmatch(name.strip()) is not None
+
+
+def looks_like_times(column: np.ndarray) -> bool:
+    """Whether all of a column's cells are times or dates, by their type or as written, and none a plain number."""
+    if column.dtype.kind in "mM":
+        return True
+    if column.dtype.kind != "O" or not len(column):
+        return False
+    return all(_is_moment(_matched(word)) and number_of(word) is None for word in column)
+
+
+def stamps_of(table: SeriesTable, name: str) -> tuple[Integer[np.ndarray, "t"], list[str]]:
+    """Nanoseconds since 1970 for each row of a column, and a note on what was assumed of them.
+
+    Text is ISO 8601, with a zone in all rows or in none, a time of day, or a number; numbers are seconds, or what the
+    column's name or their size says. Raises DataError naming the row that cannot be understood.
+    """
+    column = table.columns[name]
+    if column.dtype.kind in "mM":
+        _refuse_missing(np.isnat(column), table, name)
+        return column.astype(f"{column.dtype.kind}8[ns]").astype(np.int64), []
+    if column.dtype.kind == "O":
+        words = [word.strip() for word in column]
+        _refuse_missing(np.array([word == "" for word in words]), table, name)
+        if not all(number_of(word, table.decimal_comma) is not None for word in words) or _are_dates(words, name):
+            return _of_words(words, table, name), []
+        numbers = np.array([number_of(word, table.decimal_comma) for word in words], dtype=float)
+    else:
+        words, numbers = [], column.astype(float)
+    _refuse_missing(~np.isfinite(numbers), table, name)
+    unit, note = _unit(numbers, name)
+    _refuse_beyond(numbers * unit, table, name)
+    if column.dtype.kind in "iu":
+        return column.astype(np.int64) * unit, note
+    if words:
+        return np.array([_exact(word.replace(",", "."), unit) for word in words], dtype=np.int64), note
+    return np.round(numbers * unit).astype(np.int64), note
+
+
+def joined(dates: Iterable[str], times: Iterable[str]) -> np.ndarray:
+    """Dates and times of day, which a table holds in two columns, as one."""
+    return np.array([f"{date.strip()} {time.strip()}" for date, time in zip(dates, times, strict=True)], dtype=object)
+
+
+def _refuse_missing(missing: np.ndarray, table: SeriesTable, name: str) -> None:
+    rows = np.flatnonzero(missing)
+    if len(rows):
+        raise DataError(
+            f"{table.place(int(rows[0]))}, column {printable(name)!r}: has no time stamp ({len(rows)} in all); fill it "
+            f"in or delete the {table.row_is}, or leave the column out (--ignore {printable(name)}): steps count"
+        )
+
+
+def _refuse_beyond(nanoseconds: np.ndarray, table: SeriesTable, name: str) -> None:
+    rows = np.flatnonzero(np.abs(nanoseconds) >= 2.0**63)
+    if len(rows):
+        raise DataError(
+            f"{table.place(int(rows[0]))}, column {printable(name)!r}: is no time stamp between the years {FIRST_YEAR} "
+            f"and {LAST_YEAR}; {ADVICE.format(printable(name))}"
+        )
+
+
+def _unit(numbers: np.ndarray, name: str) -> tuple[int, list[str]]:
+    """Nanoseconds of the unit of such numbers, and a note where it was not said."""
+    match = TIME_NAME.fullmatch(name.strip())
+    if match is not None and match["unit"]:
+        return UNITS[match["unit"].lower()], []
+    size = float(np.median(np.abs(numbers).clip(max=1e30)))
+    limits = {"s": LARGEST_SECONDS, "ms": LARGEST_MILLISECONDS, "us": LARGEST_MICROSECONDS}
+    unit = next((unit for unit, limit in limits.items() if size < limit), "ns")
+    return UNITS[unit], [f"numbers in column {printable(name)!r} are taken for times in {unit}"]
+
+
+def _exact(word: str, unit: int) -> int:
+    """A number of units as whole nanoseconds, without the rounding of a double."""
+    whole, _, fraction = word.partition(".")
+    digits = len(str(unit)) - 1
+    if not re.fullmatch(r"\d+", whole) or not re.fullmatch(r"\d*", fraction):
+        return round(float(word) * unit)
+    return int(whole) * unit + int(fraction[:digits].ljust(digits, "0") or 0)
+
+
+def _are_dates(words: Iterable[str], name: str) -> bool:
+    return "date" in name.lower() and all(WHOLE_DATE.fullmatch(word) for word in words)
+
+
+def _matched(word: str) -> re.Match[str] | None:
+    """The parts of a stamp; with points between them, the day comes first."""
+    return STAMP.fullmatch(DAY_FIRST.sub(r"\3-\2-\1", word.strip(), count=1))
+
+
+def _of_words(words: Sequence[str], table: SeriesTable, name: str) -> Integer[np.ndarray, "t"]:
+    matches = [_matched(word) for word in words]
+    zones = [match["zone"] if match else None for match in matches]
+    dated = [match is not None and match["year"] is not None for match in matches]
+    try:
+        times = np.array([_plain(match) for match in matches], dtype="datetime64[ns]").astype(np.int64)
+    except ValueError:
+        row = next(row for row, match in enumerate(matches) if not _is_moment(match))
+        raise DataError(
+            f"{table.place(row)}, column {printable(name)!r}: {printable(words[row])!r} is no time stamp; "
+            f"{ADVICE.format(printable(name))}"
+        ) from None
+    for part, has_it in (("zone", [zone is not None for zone in zones]), ("date", dated)):
+        if any(has_it) and not all(has_it):
+            row = has_it.index(not has_it[0])
+            raise DataError(
+                f"{table.place(row)}, column {printable(name)!r}: some time stamps have a {part} and others have none, "
+                f"such as {printable(words[0])!r} and {printable(words[row])!r}; write them alike"
+            )
+    return times - np.array([_offset(zone) for zone in zones], dtype=np.int64)
+
+
+def _plain(match: re.Match[str] | None) -> str:
+    """A stamp without its zone as NumPy reads it; a time of day is that of the first of January 1970.
+
+    Raises ValueError for what is none.
+    """
+    if match is None or not (match["year"] or match["hour"]) or not _is_in_range(match["year"]):
+        raise ValueError
+    year, month, day = int(match["year"] or 1970), int(match["month"] or 1), int(match["day"] or 1)
+    hour, minute, second = int(match["hour"] or 0), int(match["minute"] or 0), int(match["second"] or 0)
+    fraction = (match["fraction"] or "").ljust(9, "0")
+    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction}"
+
+
+def _is_in_range(year: str | None) -> bool:
+    return year is None or FIRST_YEAR <= int(year) <= LAST_YEAR
+
+
+def _is_moment(match: re.Match[str] | None) -> bool:
+    try:
+        np.datetime64(_plain(match), "ns")
+    except ValueError:
+        return False
+    return True
+
+
+def _offset(zone: str | None) -> int:
+    """Nanoseconds by which a zone's clock is ahead of UTC."""
+    if zone is None or zone[0] not in "+-":
+        return 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    return (1 if zone[0] == "+" else -1) * (int(digits[:2]) * 60 + int(digits[2:])) * 60 * SECOND

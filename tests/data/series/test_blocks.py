@@ -1,0 +1,115 @@
+"""Recordings cut into windows and blocks: which windows cover which steps, what a step scores, what trains."""
+
+import numpy as np
+import pytest
+
+from hizumi.data import Store, check_disjoint, split
+from hizumi.data.series.blocks import of_recordings
+from hizumi.data.series.form import Recording, SeriesForm, Steps
+from hizumi.data.series.windows import steps_scored
+from hizumi.errors import DataError, UsageError
+
+FORM = SeriesForm(("a", "b"), None, length=16, hop=4)
+
+
+def recording(
+    name: str, steps: int, *, anomalous: slice | None = None, seed: int = 0, split: str | None = None
+) -> Recording:
+    values = np.random.default_rng([seed, steps]).normal(size=(steps, 2)) * [1, 200]
+    marks = None
+    if anomalous is not None:
+        marks = np.zeros(steps, dtype=bool)
+        marks[anomalous] = True
+    return Recording(name, values, anomalous=marks, split=split)
+
+
+@pytest.mark.parametrize("total", [16, 17, 31, 32, 47, 64, 100, 129])
+def test_every_step_of_every_block_is_covered_by_windows_of_the_recording(total: int) -> None:
+    for block in FORM.blocks(Steps(0, total)):
+        starts = FORM.starts(block, Steps(0, total))
+        covered = np.zeros(total, dtype=bool)
+        for start in starts.tolist():
+            assert 0 <= start <= total - FORM.length
+            assert start < block.stop, "it covers a step of the block"
+            assert start + FORM.length > block.start, "it covers a step of the block"
+            covered[start : start + FORM.length] = True
+        assert covered[block.start : block.stop].all()
+        assert len(set(starts.tolist())) == len(starts)
+
+
+def test_windows_on_the_grid_that_touch_a_block_are_all_there() -> None:
+    total, block = 400, Steps(64, 96)
+    expected = [start for start in range(0, total - 15, 4) if start < block.stop and start + 16 > block.start]
+    assert FORM.starts(block, Steps(0, total)).tolist() == expected
+
+
+def test_a_step_scores_the_mean_of_the_windows_over_it() -> None:
+    generator = np.random.default_rng(1)
+    block = Steps(64, 96)
+    starts = FORM.starts(block, Steps(0, 200))
+    scores = generator.normal(size=(len(starts), 3))
+    found = steps_scored(scores, starts, 16, block)
+    for step in range(*block):
+        over = scores[[index for index, start in enumerate(starts.tolist()) if start <= step < start + 16]]
+        np.testing.assert_allclose(found[step - block.start], over.mean(0), rtol=1e-13)
+
+
+def test_the_store_serves_the_standardised_windows_of_each_stretch() -> None:
+    manifest = of_recordings((recording("x", 50), recording("y", 40, seed=3)), FORM, "both")
+    whole = [np.flatnonzero([record.row == row for record in manifest.records]) for row in (0, 1)]
+    store = Store.build(manifest, None)
+    both = np.concatenate([each.values for each in manifest.recordings])
+    mean, deviation = both.mean(0), both.std(0)
+    expected = [
+        ((manifest.recordings[record.row].values[start : start + 16] - mean) / deviation).T[:, None]
+        for record in manifest.records
+        for start in range(record.steps.start, record.steps.stop - 15, 4)
+    ]
+    assert store.shape == (2, 1, 16)
+    np.testing.assert_allclose(store.batch(range(len(store))).numpy(), np.stack(expected), rtol=1e-5, atol=1e-6)
+    assert len(whole[0]) == 2
+
+
+def test_what_trains_and_what_sets_the_threshold_lie_a_window_apart() -> None:
+    dealt = split(of_recordings((recording("x", 3000),), FORM, "x"), seed=4)
+    used = {name: np.zeros(3000, dtype=bool) for name in ("train", "calibration")}
+    for record in dealt.records:
+        used[record.split][record.steps.start : record.steps.stop] = True
+    for step in np.flatnonzero(used["calibration"]).tolist():
+        assert not used["train"][max(0, step - 16) : step + 17].any()
+    assert all(len(record.steps) == FORM.block for record in dealt.records if record.split == "calibration")
+    assert used["train"].sum() > 5 * used["calibration"].sum() / 2
+
+
+def test_recordings_with_an_anomaly_are_tested_whole_where_others_have_none() -> None:
+    good, bad = recording("good", 800), recording("bad", 500, anomalous=slice(300, 320), seed=5)
+    dealt = split(of_recordings((good, bad), FORM, "both"))
+    tested = [record for record in dealt.records if record.split == "test"]
+    assert {record.group for record in tested} == {"bad"}
+    assert sum(len(record.steps) for record in tested) == 500
+    assert [record.label for record in tested].count(1) == 1  # steps 288 to 320
+    assert check_disjoint(dealt) == ()
+
+
+def test_of_a_recording_with_an_anomaly_what_comes_well_before_it_is_learned_from() -> None:
+    dealt = split(of_recordings((recording("x", 900, anomalous=slice(700, 720)),), FORM, "x"))
+    learned = [record for record in dealt.records if record.split != "test"]
+    tested = [record for record in dealt.records if record.split == "test"]
+    assert max(record.steps.stop for record in learned) <= 700 - 3 * 16
+    assert min(record.steps.start for record in tested) == 700 - 2 * 16
+    assert tested[0].label == 0
+    assert tested[-1].steps.stop == 900
+
+
+def test_a_recording_that_stands_twice_in_two_splits_is_refused() -> None:
+    one = recording("one", 800, split="train")
+    copy = Recording("copy", one.values.copy(), split="test")
+    with pytest.raises(DataError, match=r"one \(.*\) and copy \(test\) are equal"):
+        check_disjoint(split(of_recordings((one, copy), FORM, "both")))
+
+
+def test_too_little_to_learn_from_is_said_in_one_line() -> None:
+    with pytest.raises(DataError, match=r"x: 1 recording.* of at most 40 steps are too short"):
+        split(of_recordings((recording("x", 40),), FORM, "x"))
+    with pytest.raises(UsageError, match="folds"):
+        split(of_recordings((recording("x", 4000),), FORM, "x"), calibration_share=None)
