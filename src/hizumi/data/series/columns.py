@@ -264,7 +264,8 @@ def _labels(table: SeriesTable, column: str | None, options: SeriesOptions) -> B
     good = {word.strip().lower() for word in options.good}
     if not good:
         refuse_other_labels(words, table.where, column)
-    labels = [_label(word, good) for word in words]
+    known = {word: _label(word, good) for word in set(words)}
+    labels = [known[word] for word in words]
     unknown = [row for row, label in enumerate(labels) if label is None]
     if len(unknown) == len(labels):
         return None
