@@ -7,9 +7,11 @@ import numpy as np
 
 from hizumi.data.cells import MISSING_WORDS, number_of
 from hizumi.data.columns import in_order, named
+from hizumi.data.guard import LARGEST
 from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal, label_of_word, refuse_other_labels
+from hizumi.data.missing import not_finite
 from hizumi.data.series.options import SeriesOptions
-from hizumi.data.series.readings import Readings, SeriesTable
+from hizumi.data.series.readings import Readings, SeriesTable, counted
 from hizumi.data.series.time_stamps import is_time_name, joined, looks_like_times, stamps_of
 from hizumi.errors import DataError
 from hizumi.shapes import Bool, Float
@@ -18,7 +20,7 @@ from hizumi.storage.files import printable
 LABEL_NAMES = ("anomaly", "is_anomaly", "anomalous", "label", "labels", "outlier", "is_outlier", "target", "attack")
 CHANGE_NAMES = ("changepoint", "change_point", "is_changepoint")
 COUNTER_NAMES = ("", "index", "id", "no", "no.", "nr", "row", "unnamed: 0", "level_0", "__index_level_0__")
-MOST_CLASSES = 20  # distinct whole numbers of a column that may be labels
+MOST_CLASSES = 20  # distinct values of a column that may be labels
 LEAST_COUNTED = 5  # rows by which a counter is told from a measurement
 TRUTH = {"true": 1.0, "false": 0.0}
 
@@ -121,7 +123,7 @@ def _label_column(
     label = _present(options.label_column, table) or next(iter(labels), None)
     if options.label_column is None:
         notes += [
-            f"column {printable(name)!r} holds other numbers than 0 and 1, and is taken for a measurement; "
+            f"column {printable(name)!r} holds more than 0 and 1, and is taken for a measurement; "
             "--label-column says otherwise"
             for name in called_so
             if name not in labels
@@ -140,15 +142,17 @@ def _are_labels(table: SeriesTable, name: str, options: SeriesOptions) -> bool:
         return True
     if any(is_normal(word) or is_anomalous(word) for word in found):
         return True
+    if len(found) > MOST_CLASSES:
+        return False
     numbers = [number_of(word, table.decimal_comma) for word in found]
-    if None not in numbers and (name.lower() == "target" or not _are_few_and_whole(numbers)):
+    if None not in numbers and (name.lower() == "target" or not _are_whole(numbers)):
         return False
     refuse_other_labels(words, table.where, name)
     return True
 
 
-def _are_few_and_whole(numbers: Sequence[float | None]) -> bool:
-    return len(numbers) <= MOST_CLASSES and all(number is not None and number % 1 == 0 for number in numbers)
+def _are_whole(numbers: Sequence[float | None]) -> bool:
+    return all(number is not None and number % 1 == 0 for number in numbers)
 
 
 def _measured(
@@ -193,7 +197,10 @@ def _note_on_counter(table: SeriesTable, name: str) -> list[str]:
     column = table.columns[name]
     if column.dtype.kind == "b" or len(column) < LEAST_COUNTED:
         return []
-    rises = np.diff(_numbers(table, name))
+    values = _numbers(table, name)
+    if not np.isfinite(values).all():
+        return []
+    rises = np.diff(values)
     if rises[0] == 0 or not np.allclose(rises, rises[0], rtol=1e-6, atol=0):
         return []
     shown = printable(name)
@@ -239,12 +246,13 @@ def _numbers(table: SeriesTable, name: str) -> Float[np.ndarray, "t"]:
 
 
 def _refuse_infinite(table: SeriesTable, names: Sequence[str], values: Float[np.ndarray, "t c"]) -> None:
-    rows, places = np.nonzero(np.isinf(values))
+    rows, places = np.nonzero(np.abs(values) > LARGEST)
     if len(rows):
-        name = printable(names[places[0]])
+        name, number = printable(names[places[0]]), float(values[rows[0], places[0]])
+        many = counted(len(rows), "such value")
         raise DataError(
-            f"{table.place(int(rows[0]))}, column {name!r}: is infinite ({len(rows)} values in all); correct the "
-            f"{table.row_is}s, leave them empty (--missing), or leave the column out (--ignore {name})"
+            f"{table.place(int(rows[0]))}, column {name!r}: is {not_finite(number)} ({many} in all); correct them, "
+            f"leave their cells empty (--missing), or leave the column out (--ignore {name})"
         )
 
 
@@ -256,7 +264,8 @@ def _labels(table: SeriesTable, column: str | None, options: SeriesOptions) -> B
     good = {word.strip().lower() for word in options.good}
     if not good:
         refuse_other_labels(words, table.where, column)
-    labels = [_label(word, good) for word in words]
+    known = {word: _label(word, good) for word in set(words)}
+    labels = [known[word] for word in words]
     unknown = [row for row, label in enumerate(labels) if label is None]
     if len(unknown) == len(labels):
         return None

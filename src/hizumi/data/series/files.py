@@ -13,7 +13,7 @@ from hizumi.data.series.form import Recording, SeriesForm
 from hizumi.data.series.gaps import filled
 from hizumi.data.series.groups import divided
 from hizumi.data.series.options import SeriesOptions
-from hizumi.data.series.readings import Readings, SeriesTable
+from hizumi.data.series.readings import Readings, SeriesTable, counted
 from hizumi.data.series.resampling import resampled
 from hizumi.data.series.sources import Sources, sources_of
 from hizumi.data.series.stretches import Stretch, stretch_of
@@ -174,8 +174,8 @@ def _cut(
             name = stretch.name if len(pieces) == 1 else f"{stretch.name}, part {number}"
             steps = _at_rate(piece, stretch.step, options)
             if len(steps) < form.length:
-                count = "1 step" if len(steps) == 1 else f"{len(steps)} steps"
-                short.append(Unopened(name, f"has {count}, fewer than the {form.length} of a window ({piece.span()})"))
+                reason = f"has {counted(len(steps), 'step')}, fewer than the {form.length} of a window ({piece.span()})"
+                short.append(Unopened(name, reason))
                 continue
             recordings.append(Recording(name, steps.values, steps.times, steps.anomalous, steps.split, steps.kind))
     return recordings, notes, short
@@ -203,7 +203,7 @@ def _notes_on_short(short: Sequence[Unopened]) -> list[str]:
     if not short:
         return []
     return [
-        f"{len(short)} pieces are shorter than a window and are left out: {named([each.name for each in short], 3)}; "
+        f"{counted(len(short), 'piece')} shorter than a window, left out: {named([each.name for each in short], 3)}; "
         "where time stamps are merely uneven, leave out their column (--ignore), so that steps are counted"
     ]
 

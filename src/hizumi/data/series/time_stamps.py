@@ -67,6 +67,7 @@ def stamps_of(table: SeriesTable, name: str) -> tuple[Integer[np.ndarray, "t"], 
         words, numbers = [], column.astype(float)
     _refuse_missing(~np.isfinite(numbers), table, name)
     unit, note = _unit(numbers, name)
+    _refuse_beyond(numbers * unit, table, name)
     if column.dtype.kind in "iu":
         return column.astype(np.int64) * unit, note
     if words:
@@ -88,12 +89,21 @@ def _refuse_missing(missing: np.ndarray, table: SeriesTable, name: str) -> None:
         )
 
 
+def _refuse_beyond(nanoseconds: np.ndarray, table: SeriesTable, name: str) -> None:
+    rows = np.flatnonzero(np.abs(nanoseconds) >= 2.0**63)
+    if len(rows):
+        raise DataError(
+            f"{table.place(int(rows[0]))}, column {printable(name)!r}: is no time stamp between the years {FIRST_YEAR} "
+            f"and {LAST_YEAR}; {ADVICE.format(printable(name))}"
+        )
+
+
 def _unit(numbers: np.ndarray, name: str) -> tuple[int, list[str]]:
     """Nanoseconds of the unit of such numbers, and a note where it was not said."""
     match = TIME_NAME.fullmatch(name.strip())
     if match is not None and match["unit"]:
         return UNITS[match["unit"].lower()], []
-    size = float(np.median(np.abs(numbers)))
+    size = float(np.median(np.abs(numbers).clip(max=1e30)))
     limits = {"s": LARGEST_SECONDS, "ms": LARGEST_MILLISECONDS, "us": LARGEST_MICROSECONDS}
     unit = next((unit for unit, limit in limits.items() if size < limit), "ns")
     return UNITS[unit], [f"numbers in column {printable(name)!r} are taken for times in {unit}"]
@@ -120,6 +130,7 @@ def _matched(word: str) -> re.Match[str] | None:
 def _of_words(words: Sequence[str], table: SeriesTable, name: str) -> Integer[np.ndarray, "t"]:
     matches = [_matched(word) for word in words]
     zones = [match["zone"] if match else None for match in matches]
+    dated = [match is not None and match["year"] is not None for match in matches]
     try:
         times = np.array([_plain(match) for match in matches], dtype="datetime64[ns]").astype(np.int64)
     except ValueError:
@@ -128,12 +139,13 @@ def _of_words(words: Sequence[str], table: SeriesTable, name: str) -> Integer[np
             f"{table.place(row)}, column {printable(name)!r}: {printable(words[row])!r} is no time stamp; "
             f"{ADVICE.format(printable(name))}"
         ) from None
-    if any(zones) and not all(zones):
-        row = next(row for row, zone in enumerate(zones) if bool(zone) != bool(zones[0]))
-        raise DataError(
-            f"{table.place(row)}, column {printable(name)!r}: some time stamps have a zone and others have none, such "
-            f"as {printable(words[0])!r} and {printable(words[row])!r}; write them alike"
-        )
+    for part, has_it in (("zone", [zone is not None for zone in zones]), ("date", dated)):
+        if any(has_it) and not all(has_it):
+            row = has_it.index(not has_it[0])
+            raise DataError(
+                f"{table.place(row)}, column {printable(name)!r}: some time stamps have a {part} and others have none, "
+                f"such as {printable(words[0])!r} and {printable(words[row])!r}; write them alike"
+            )
     return times - np.array([_offset(zone) for zone in zones], dtype=np.int64)
 
 
