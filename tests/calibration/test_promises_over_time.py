@@ -48,12 +48,11 @@ def realised(seed: int, detector: Callable[[np.ndarray], Scorer]) -> tuple[float
     """The rate promised on 25 blocks of 8,000 steps, and that of the 98 blocks that follow."""
     values = process(14_400, np.random.default_rng(seed))
     (stretches,) = deal_stretches([8_000], LENGTH, 0.2, seed)
-    scorer = detector(
-        np.concatenate([windows(values[each.start : each.stop]) for each in stretches if each.split == "train"])
+    learned, held_out = (
+        [(start, stop) for start, stop, split in stretches if split == name] for name in ("train", "calibration")
     )
-    held_out = [
-        block_scores(scorer, values, each.start, each.stop) for each in stretches if each.split == "calibration"
-    ]
+    scorer = detector(np.concatenate([windows(values[start:stop]) for start, stop in learned]))
+    scores = np.concatenate([block_scores(scorer, values, start, stop) for start, stop in held_out])
     calibration = Calibration.fit(scores, false_alarm_rate=0.05)
     assert calibration.threshold.promised_rate is not None
     alarms = calibration.is_anomalous(block_scores(scorer, values, 8_000 + LENGTH, 8_000 + LENGTH + 98 * BLOCK))
