@@ -8,7 +8,6 @@ import numpy as np
 
 from hizumi.data import Manifest
 from hizumi.data.manifest import Failure
-from hizumi.data.series import Steps, steps_scored
 from hizumi.errors import DataError
 from hizumi.preprocessing.batching import BATCH_SIZE, Outputs, in_batches
 from hizumi.preprocessing.preprocessing import Preprocessing
@@ -114,7 +113,7 @@ class Scorer:
 
     def _scored(self, piece: Piece, outputs: Outputs, pictures: bool) -> Scored:
         if self.reader.preprocessing.series is not None:
-            return _scored_by_steps(piece, outputs, self.reader.preprocessing.series.length)
+            return self._scored_by_steps(piece, outputs)
         # The worst tile decides.
         worst = int(outputs[SCORE].argmax())
         normal = None
@@ -132,17 +131,18 @@ class Scorer:
             piece.inside,
         )
 
-
-def _scored_by_steps(piece: Piece, outputs: Outputs, length: int) -> Scored:
-    """A stretch's score is that of its worst step; a step's, and its terms, the mean over the windows that cover it."""
-    assert piece.size is not None, "a stretch has a size"
-    assert piece.tiles is not None, "a stretch has windows"
-    starts, steps = np.array([left for _, left in piece.tiles]), Steps(0, piece.size[1])
-    by_step = steps_scored(outputs[SCORE].astype(np.float64), starts, length, steps)
-    worst = int(by_step.argmax())
-    covering = (starts <= worst) & (worst < starts + length)
-    terms = {name.removeprefix(TERM): float(v[covering].mean()) for name, v in outputs.items() if name.startswith(TERM)}
-    return Scored(piece.index, piece.name, float(by_step[worst]), terms, by_step[np.newaxis], None, None, piece.notes)
+    def _scored_by_steps(self, piece: Piece, outputs: Outputs) -> Scored:
+        """A stretch's score, and its terms, are those of its worst step."""
+        by_step = self.reader.by_step(piece, outputs[SCORE])
+        worst = int(by_step.argmax())
+        terms = {
+            name.removeprefix(TERM): float(self.reader.by_step(piece, values)[worst])
+            for name, values in outputs.items()
+            if name.startswith(TERM)
+        }
+        return Scored(
+            piece.index, piece.name, float(by_step[worst]), terms, by_step[np.newaxis], None, None, piece.notes
+        )
 
 
 def _refuse_not_finite(name: str, outputs: Outputs) -> None:

@@ -12,7 +12,8 @@ from hizumi.data.looking import seen_of
 from hizumi.data.manifest import Failure
 from hizumi.data.missing import not_finite
 from hizumi.data.pose import UPRIGHT, Pose
-from hizumi.data.series import Steps
+from hizumi.data.series.form import Steps
+from hizumi.data.series.windows import steps_scored
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import Bool, Float, Shaped
@@ -163,6 +164,15 @@ class Reader:
             )
         places = tuple((0, start) for start in (starts - record.steps.start).tolist())
         return Piece(index, record.name, crops, (1, len(record.steps)), places)
+
+    def by_step(self, piece: Piece, values: Float[np.ndarray, "w *others"]) -> Float[np.ndarray, "t *others"]:
+        """Of a stretch, each step's mean over the windows that cover it, of what is known of windows."""
+        form = self.preprocessing.series
+        assert form is not None, "series have a form"
+        assert piece.size is not None, "a stretch has a size"
+        assert piece.tiles is not None, "a stretch has windows"
+        starts = np.array([left for _, left in piece.tiles])
+        return steps_scored(values.astype(np.float64), starts, form.length, Steps(0, piece.size[1]))
 
     def _row(self, row: np.ndarray, name: str) -> Float[np.ndarray, "1 d"]:
         if row.shape != self.shape:

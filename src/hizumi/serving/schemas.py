@@ -160,6 +160,9 @@ class Health(BaseModel):
     version: str
 
 
+Backlog = Annotated[list[int], Field(min_length=2, max_length=2, description="Messages that wait, and abandoned ones.")]
+
+
 class Readiness(BaseModel):
     """Whether pictures are taken now, and what could not be kept since the start."""
 
@@ -169,7 +172,7 @@ class Readiness(BaseModel):
     entries_not_kept: int
     pictures_not_kept: int
     reason: str
-    deliveries: dict[str, tuple[int, int]]
+    deliveries: dict[str, Backlog]
     sources: dict[str, str]
 
 

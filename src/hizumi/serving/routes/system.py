@@ -97,6 +97,6 @@ def _readiness(context: Context) -> Readiness:
         entries_not_kept=station.losses.entries,
         pictures_not_kept=station.losses.pictures,
         reason=station.losses.reason,
-        deliveries=station.log.backlog(),
+        deliveries={sink: list(counts) for sink, counts in station.log.backlog().items()},
         sources={source.name: source.trouble for source in station.sources},
     )

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from hizumi.data.series import BLOCK_WINDOWS
+from hizumi.data.series.form import BLOCK_WINDOWS
 from hizumi.errors import DataError, UsageError
 
 MANY_RECORDINGS = 10  # from here on whole ones are dealt: calibration then meets recordings not trained on, as use does

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hizumi.data.dealing_series import MANY_RECORDINGS, Stretch, deal_stretches
+from hizumi.data.series.dealing import MANY_RECORDINGS, Stretch, deal_stretches
 from hizumi.errors import DataError, UsageError
 
 

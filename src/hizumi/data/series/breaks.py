@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hizumi.data.readings import Readings
-from hizumi.data.time_stamps import SECOND
+from hizumi.data.series.readings import Readings
+from hizumi.data.series.time_stamps import SECOND
 from hizumi.errors import DataError
 from hizumi.shapes import Integer
 

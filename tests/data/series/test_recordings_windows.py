@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from hizumi.data.recording_files import open_recordings
-from hizumi.data.series_choice import autocorrelation, chosen_windows
-from hizumi.data.series_options import SeriesOptions
+from hizumi.data.series.choice import autocorrelation, chosen_windows
+from hizumi.data.series.files import open_recordings
+from hizumi.data.series.options import SeriesOptions
 from hizumi.errors import UsageError
 
 
@@ -41,17 +41,18 @@ def test_autocorrelation_is_that_of_the_process() -> None:
     [
         (noise(), 64, 8),  # unlike at once: as many windows as can be
         (autoregressive(0.5), 64, 8),
-        (autoregressive(0.95), 64, 16),  # 0.95 to the 14th is a half
-        (autoregressive(0.995), 64, 32),
-        (np.cumsum(noise(), axis=0), 64, 32),
-        (np.ones((500, 2)), 64, 32),
-        (np.arange(500.0)[:, np.newaxis], 64, 32),
+        (autoregressive(0.95, 40_000), 64, 16),  # 0.95 to the 14th is a half
+        (autoregressive(0.995, 40_000), 64, 32),
+        (autoregressive(0.995), 64, 8),  # few windows, were they farther from each other
+        (np.cumsum(noise(40_000), axis=0), 64, 32),
+        (np.ones((40_000, 2)), 64, 32),
+        (np.arange(500.0)[:, np.newaxis], 64, 8),
         (periodic(7), 32, 4),
         (periodic(24), 64, 8),
         (periodic(48), 128, 16),
         (periodic(100), 256, 32),
         (periodic(300), 256, 32),
-        (periodic(100, steps=3000), 64, 16),  # longer windows would be few
+        (periodic(100, steps=3000), 64, 8),  # longer windows would be few
         (np.hstack([periodic(48), noise(20_000, 2)]), 64, 8),  # one channel of three
         (np.hstack([periodic(48), periodic(48), noise(20_000)]), 128, 16),
     ],

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hizumi.data.readings import SeriesTable
-from hizumi.data.recording_files import Recordings, open_recordings
-from hizumi.data.series_options import SeriesOptions
-from hizumi.data.time_stamps import is_time_name, stamps_of
+from hizumi.data.series.files import Recordings, open_recordings
+from hizumi.data.series.options import SeriesOptions
+from hizumi.data.series.readings import SeriesTable
+from hizumi.data.series.time_stamps import is_time_name, stamps_of
 from hizumi.errors import DataError
 
 TEN_SECONDS = 10 * 10**9
@@ -55,6 +55,7 @@ def cut_off(recordings: Recordings) -> list[int]:
         ("1769851800123456", "2026-01-31T09:30:00.123456"),
         ("1769851800123456789", "2026-01-31T09:30:00.123456789"),
         ("20260131", "2026-01-31T00:00:00"),
+        ("31.1.2026 09:30", "2026-01-31T09:30:00"),
     ],
 )
 def test_stamps_as_they_are_written(word: str, moment: str) -> None:
@@ -89,7 +90,7 @@ def test_a_recording_is_split_where_its_stamps_break_off() -> None:
     found = opened(stamped(START + np.concatenate([[0], np.cumsum(steps)])))
     assert rows_of(found) == [[*range(20)], [*range(20, 40)], [*range(40, 60)], [*range(60, 100)]]
     assert [each.name for each in found.recordings] == [f"table, part {part}" for part in range(1, 5)]
-    assert found.notes[:3] == (
+    assert found.notes[1:4] == (
         "table: split at a gap (row 20, from 2026-01-31 09:33:10 to 2026-01-31 09:33:26)",
         "table: split at a repeated time stamp (row 40, from 2026-01-31 09:36:36 to 2026-01-31 09:36:36)",
         "table: split at a step back in time (row 60, from 2026-01-31 09:39:46 to 2026-01-31 09:39:41)",
