@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from hizumi.calibration.ranks import SET_ASIDE
 from hizumi.calibration.spread import FEWEST_GROUPS, SUBGROUP
 from hizumi.data.appearance import Look
 from hizumi.errors import BundleError, DataError, UsageError
@@ -21,6 +20,7 @@ from hizumi.monitoring.drawing import ChartState
 from hizumi.monitoring.limits import CHARTS
 from hizumi.monitoring.looks import LookWatch
 from hizumi.monitoring.measure import MeasureCharts, Signal
+from hizumi.monitoring.ranks import SET_ASIDE
 from hizumi.monitoring.records import BaselineChange, Row, WatchStatus
 from hizumi.monitoring.scores import ScoreWatch
 from hizumi.monitoring.settings import WatchSettings
