@@ -198,6 +198,8 @@ def test_too_much_and_too_little_are_refused_with_a_reason(serve: Callable[..., 
         (400, post("/calibration/undo", json={"recipe": "plates", "why": "nothing there"})),
         (400, post("/recipes/plates/rollback")),
         (400, post("/drift/acknowledge", json={"recipe": "plates", "alarm_id": "none"})),
+        (400, service.client.get("/counts", params={"until": "0001-01-01T00:00:03+02:00"})),
+        (400, service.client.get("/inspections", params={"since": "9999-12-31T23:59:59-02:00"})),
         (405, service.client.delete("/inspections")),
     ):
         assert answer.status_code == status, answer.text

@@ -111,3 +111,12 @@ def armed(run_length: float, ever: float | None) -> str:
     if ever is None:
         return f"{charts}."
     return f"{charts}; of its test of p-values: none ever, with a probability of {100 * (1 - ever):.6g} %."
+
+
+def wandering(measures: Sequence[str]) -> str:
+    """A watch over what was not steady to begin with."""
+    names = " and ".join(TITLES[name] for name in measures)
+    return (
+        f"Among the good pictures learned from, {names} wandered too slowly to tell how far they go: "
+        "false alarms about that may come more often."
+    )
