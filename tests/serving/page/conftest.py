@@ -32,6 +32,7 @@ class Line:
 
     address: str
     client: httpx.Client
+    restart: Callable[[Callable[[], object]], None]  # with something to do while it is closed
 
     def send(self, *, defect: bool = False, name: str = "part.png", seed: int = 1000) -> dict[str, Any]:
         """Have one picture judged."""
@@ -57,27 +58,42 @@ def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def open_line(plates: Path, tmp_path: Path) -> Iterator[Callable[..., Line]]:
     """Opens stations, each in a thread of its own, and closes them in the end."""
-    with_thread: list[tuple[threading.Thread, Callable[[], None]]] = []
+    with_thread: dict[int, tuple[threading.Thread, Callable[[], None]]] = {}
     clients: list[httpx.Client] = []
 
+    def end(port: int) -> None:
+        thread, stop = with_thread.pop(port)
+        stop()
+        thread.join()
+
     def opened(access: Access | None = None, token: str | None = None) -> Line:
-        listener = socket.create_server(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        ready: Future[Callable[[], None]] = Future()
-        folder = tmp_path / f"station-{len(with_thread)}"
-        thread = threading.Thread(target=_served, args=(station_of(plates, folder), access, listener, ready))
-        thread.start()
-        with_thread.append((thread, ready.result(30)))
+        folder = tmp_path / f"station-{len(clients)}"
+
+        def start(port: int) -> int:
+            listener = socket.create_server(("127.0.0.1", port))
+            ready: Future[Callable[[], None]] = Future()
+            thread = threading.Thread(target=_served, args=(station_of(plates, folder), access, listener, ready))
+            thread.start()
+            port = listener.getsockname()[1]
+            with_thread[port] = (thread, ready.result(30))
+            return port
+
+        def restart(meanwhile: Callable[[], object]) -> None:
+            end(port)
+            meanwhile()
+            start(port)
+
+        port = start(0)
+        address = f"http://127.0.0.1:{port}"
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         clients.append(httpx.Client(base_url=address, headers=headers, timeout=30))
-        return Line(address, clients[-1])
+        return Line(address, clients[-1], restart)
 
     yield opened
     for client in clients:
         client.close()
-    for thread, stop in with_thread:
-        stop()
-        thread.join()
+    for port in list(with_thread):
+        end(port)
 
 
 @pytest.fixture
