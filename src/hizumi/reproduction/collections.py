@@ -218,7 +218,7 @@ def _notes(figures: Sequence[Mapping[str, float]], known: int) -> list[str]:
     if decided:
         kept = sum(each["realised_false_alarm_rate"] <= 2 * each["promised_rate"] for each in decided)
         notes.append(
-            f"in {kept} of {len(decided)} series at most twice the promised share of blocks without an anomaly was flagged"
+            f"in {kept} of {len(decided)} series at most twice the promised share of normal blocks was flagged"
         )
     if len(decided) < len(figures):
         notes.append(f"{len(figures) - len(decided)} series are too short to set a threshold, or have no block without")

@@ -116,6 +116,23 @@ def test_live_shows_what_comes_and_stops_on_an_alarm(line: Any, browse: Callable
     assert watched.hosts == {"127.0.0.1"}
 
 
+def test_a_station_that_starts_again_is_heard_again_and_nothing_is_missed(
+    line: Any, browse: Callable[..., Any]
+) -> None:
+    first = line.send()
+    watched = browse()
+    tab = watched.open(line.address)
+    shows(tab, first["id"])
+    tab.wait_for_selector("#link.open")
+    line.restart(lambda: tab.wait_for_selector("#link.lost"))
+    missed = line.send(defect=True)  # most likely before the page has found the station again
+    shows(tab, missed["id"])
+    tab.wait_for_selector("#link.open")
+    shows(tab, line.send(seed=1001)["id"])
+    assert all("ERR_" in trouble for trouble in watched.troubles), "a station that was away, and nothing else"
+    watched.troubles.clear()
+
+
 def test_a_picture_that_cannot_be_read_is_never_called_normal(line: Any, browse: Callable[..., Any]) -> None:
     watched = browse()
     tab = watched.open(line.address)
