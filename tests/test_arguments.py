@@ -53,7 +53,7 @@ REFUSED = {
     'EGBAD(discrimination="sigmoit").fit(None)': "EGBAD: discrimination is 'sigmoit'; it must be 'sigmoid', "
     "'features' or 'reconstruction'; did you mean 'sigmoid'?",
     'Reconstruction(difference="l3").fit(None)': "Reconstruction: difference is 'l3'; it must be 'contrast', 'ssim', "
-    "'l1' or 'l2'",
+    "'l1', 'l2', 'whitened' or None",
     'ALOCC(judged="refine").fit(None)': "ALOCC: judged is 'refine'; it must be 'refined', 'original' or 'residual'; "
     "did you mean 'refined'?",
     "DCGAN(learning_rate=-1).fit(None)": "DCGAN: learning_rate is -1; it must be a number above 0",

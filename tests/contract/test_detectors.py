@@ -151,6 +151,12 @@ def test_scores_are_whole_repeatable_and_each_by_itself(name: str, shape: tuple[
         assert torch.isfinite(anomaly.pixel).all()
     assert all(shown is None or shown.shape == data.shape for shown in (anomaly.normal, anomaly.reconstruction))
 
+    contributions = detector.contributions(data)
+    if contributions is not None:
+        assert contributions.shape == data.shape
+        assert contributions.min() >= 0
+        assert_close(contributions.flatten(1).sum(1), anomaly.image, 1e-5)
+
     alone = [detector.score(data[i : i + 1]) for i in range(13)]
     assert_close(anomaly.image, torch.cat([one.image for one in alone]), detector.tolerance)
     order = torch.randperm(13, generator=torch.Generator().manual_seed(3))

@@ -34,6 +34,27 @@ def test_mahalanobis_equals_scikit_learn() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=2e-5)
 
 
+def test_mahalanobis_of_windows_equals_scikit_learn_though_they_are_fewer_than_their_steps() -> None:
+    generator = torch.Generator().manual_seed(3)
+    windows = torch.randn(60, 3, 1, 40, generator=generator).cumsum(3) / 20
+    windows[:, 1] = 0.25  # a channel that never moves
+    new = torch.randn(9, 3, 1, 40, generator=generator).cumsum(3) / 20
+    detector = Mahalanobis().fit(windows)
+    scores = detector.score(new).image
+    reference = LedoitWolf().fit(windows.flatten(1).double().numpy())
+    np.testing.assert_allclose(scores, reference.mahalanobis(new.flatten(1).double().numpy()), rtol=1e-4)
+    assert detector.degrees_of_freedom is None
+    contributions = detector.contributions(new)
+    assert contributions is not None
+    np.testing.assert_allclose(contributions.sum((1, 2, 3)), scores, rtol=1e-9)
+    moved = windows[:1].clone()
+    moved[:, 1, 0, 7] += 0.6
+    contributions = detector.contributions(moved)
+    assert contributions is not None
+    assert int(contributions[0].flatten().argmax()) == 47
+    assert detector.score(moved).image > 3 * detector.score(windows).image.max()
+
+
 def test_mahalanobis_does_not_change_under_affine_maps() -> None:
     matrix, shift = torch.randn(5, 5, generator=RANDOM), torch.randn(5, generator=RANDOM)
     plain = Mahalanobis(covariance="empirical").fit(TRAIN).score(TEST).image
@@ -121,6 +142,27 @@ def test_pca_equals_scikit_learn_and_splits_the_distance() -> None:
     # Pythagoras: what the components leave and what they hold make up the distance from the mean.
     plain = Mahalanobis(covariance="identity").fit(TRAIN).score(TEST).image.numpy()
     np.testing.assert_allclose(5 * scores.image.numpy() + (coefficients**2).sum(1), plain, rtol=1e-4)
+
+
+@pytest.mark.parametrize("statistic", ["residual", "within", "combined"])
+def test_each_statistic_of_pca_is_the_sum_of_its_contributions(statistic: str) -> None:
+    generator = torch.Generator().manual_seed(3)
+    windows = torch.randn(60, 2, 1, 6, generator=generator) @ torch.randn(6, 6, generator=generator)
+    detector = PCA(variance_share=0.8, smoothing=0.0, statistic=statistic).fit(windows / 8)
+    scores, training = detector.score(windows[:9] / 4), detector.score(windows / 8)
+    assert torch.equal(scores.image, scores.terms[statistic])
+    contributions = detector.contributions(windows[:9] / 4)
+    assert contributions is not None
+    torch.testing.assert_close(contributions.flatten(1).sum(1), scores.image)
+    assert scores.pixel is not None
+    torch.testing.assert_close(scores.pixel, 12 * contributions.mean(1, keepdim=True).float())
+    # Of the training data, T² averages the number of axes, and each half of the combined index 1.
+    assert float(training.terms["within"].mean()) == pytest.approx(detector.axes.shape[1])
+    assert float(training.terms["combined"].mean()) == pytest.approx(2)
+    halves = scores.terms["residual"] / training.terms["residual"].mean() + scores.terms["within"] / len(
+        detector.variances
+    )
+    torch.testing.assert_close(scores.terms["combined"], halves)
 
 
 def test_pca_leaves_a_direction_out_however_much_it_is_to_hold() -> None:

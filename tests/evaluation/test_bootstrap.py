@@ -135,7 +135,7 @@ def test_histograms_give_what_the_pixels_of_the_same_resamples_give(monkeypatch,
     # Images are drawn in an order of their own, in which it does not matter how they came.
     images.sort(key=lambda image: bootstrap._Thinned.of(Histogram.of(*image)).order())
     maps, masks = [scores for scores, _ in images], [mask for _, mask in images]
-    (weights,) = bootstrap._resamples(np.array([int(mask.any()) for mask in masks]), seed=0, columns=1)
+    (weights,) = bootstrap.resamples(np.array([int(mask.any()) for mask in masks]), seed=0, columns=1)
     for estimate, metric in zip(
         pixel_estimates(maps, masks), (pixel_auroc, pixel_average_precision, aupro), strict=True
     ):

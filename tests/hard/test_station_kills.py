@@ -9,6 +9,7 @@ import pytest
 from hizumi.station.log import Log
 from tests.station.test_folder_crash import killed_while_files_come
 from tests.station.test_outbox import killed_before_marks
+from tests.station.test_views_crash import VIEWS, killed_while_views_come
 
 KILLS = 20
 
@@ -23,6 +24,19 @@ def test_files_of_a_watched_folder(after: str, tmp_path: Path, catalogue: Callab
         f"{lost} lost, {doubled} with a second entry, {astray} not where they belong",
         mark="0, 0, 0",
         holds=lost == doubled == astray == 0,
+    )
+
+
+def test_parts_that_wait_for_views(tmp_path: Path, catalogue: Callable[..., None]) -> None:
+    parts, told = killed_while_views_come(tmp_path, KILLS)
+    verdicts = Counter(each["part"] for each in told)
+    whole = sum({view["view"] for view in each["views"]} == set(VIEWS) for each in told)
+    lost, doubled = len(set(parts) - set(verdicts)), sum(count - 1 for count in verdicts.values())
+    catalogue(
+        f"kill -9 of a station {KILLS} times while the views of {len(parts)} parts come in any order",
+        f"{lost} parts without a verdict, {doubled} with a second one, {whole} of all views",
+        mark=f"0, 0, {len(parts)}",
+        holds=lost == doubled == 0 and whole == len(parts),
     )
 
 

@@ -36,7 +36,7 @@ def test_arguments_of_a_default_model_stand_beside_those_of_the_detector() -> No
     assert rows["model"][0] == "`Autoencoder()`"
     assert {f"model.{name}" for name in arguments_of(model)} <= rows.keys()
     assert rows["model.width"][0] == f"`{model.width}`"
-    assert rows["difference"][1] == "'contrast', 'ssim', 'l1' or 'l2'"
+    assert rows["difference"][1] == "'contrast', 'ssim', 'l1', 'l2', 'whitened' or None"
 
 
 def test_parts_of_parts_have_their_paths() -> None:

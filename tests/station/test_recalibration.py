@@ -71,8 +71,8 @@ def test_a_sample_that_is_not_reviewed_as_a_whole_promises_nothing() -> None:
         found = foreseen(plain(scores), Evidence((), np.empty(0), reviewed, waiting), Choice("sample"))
         assert (found.after.promised_rate is not None) == promised
         assert found.held_out_after == 59
-        assert any("wait for a review" in line for line in found.guarantee) == (not promised)
-        assert ("no rate is promised" in found.guarantee[0]) == (not promised)
+        assert any("wait for a review" in each.words for each in found.guarantee) == (not promised)
+        assert ("no rate is promised" in found.guarantee[0].words) == (not promised)
 
 
 def test_no_change_of_rule_or_rate_brings_a_lost_promise_back() -> None:
@@ -146,7 +146,7 @@ def test_a_picture_joins_once_by_its_newest_word_and_never_where_the_detector_ha
     bundle = replace(plain(np.zeros(9)), members={"seen.safetensors": seen})
     found = foreseen(bundle, evidence, Choice("reviewed"))
     assert dict(found.joining.good) == {shas["a"][:16]: [1.0]}
-    assert any("fitted on them" in line for line in found.guarantee)
+    assert any("fitted on them" in each.words for each in found.guarantee)
 
 
 def test_costs_set_the_threshold_by_reviewed_defects() -> None:

@@ -9,6 +9,7 @@ from hizumi.calibration.conformal import conformal_p_values, images_needed, uppe
 from hizumi.calibration.costs import Costs
 from hizumi.calibration.limits import best_f1_threshold
 from hizumi.calibration.rules import CHOSEN, COSTS, OF_IMAGES_ONLY, WITHOUT_RATE, check_rule, limit_by
+from hizumi.calibration.statement import Statement
 from hizumi.calibration.threshold import Threshold, good_images, percent
 from hizumi.errors import BundleError, DataError, UsageError
 from hizumi.shapes import Bool, Float, Integer
@@ -169,23 +170,42 @@ class Calibration:
 
     def promise(self, noun: str = "image") -> str:
         """Sentences on what the threshold promises and what this number of held-out images, or rows, can support."""
-        count, lines = len(self.scores), [self.threshold.words]
-        if self.threshold.rule == "conformal" and self.threshold.promised_rate is not None:
-            upper = percent(upper_rate(count, self.false_alarm_rate))
-            lines.append(f"The rate of this one calibration lies under {upper} with 95 % confidence.")
-        elif self.options.keys().isdisjoint({"folds", CHOSEN}) and self.rule != "cost":
-            lines.append(
-                f"Without assumptions, {good_images(count)} can promise {percent(1 / (count + 1))} at the lowest; "
-                f"{percent(self.false_alarm_rate)} takes {images_needed(self.false_alarm_rate)}."
-            )
-        if count > 1 and self.scores[0] == self.scores[-1]:
-            lines.append("All held-out scores are equal: the detector does not tell images apart, so check the fit.")
+        lines = [self.threshold.words, *(each.words for each in self._support())]
         return " ".join(lines).replace("image", noun)
+
+    def statements(self, noun: str = "image") -> tuple[Statement, ...]:
+        """The sentences of `promise` with their figures, worked out anew from the scores."""
+        threshold = limit_by(self.rule, self.scores, self.false_alarm_rate, self.options, self.defect_scores)
+        return tuple(
+            replace(each, words=each.words.replace("image", noun)) for each in (*threshold.said, *self._support())
+        )
+
+    def _support(self) -> list[Statement]:
+        """What this number of held-out images can support."""
+        count, said = len(self.scores), []
+        if self.threshold.rule == "conformal" and self.threshold.promised_rate is not None:
+            upper = upper_rate(count, self.false_alarm_rate)
+            words = f"The rate of this one calibration lies under {percent(upper)} with 95 % confidence."
+            said.append(Statement("of_this_one", {"upper_rate": upper}, words))
+        elif self.options.keys().isdisjoint({"folds", CHOSEN}) and self.rule != "cost":
+            least, needed = 1 / (count + 1), images_needed(self.false_alarm_rate)
+            words = (
+                f"Without assumptions, {good_images(count)} can promise {percent(least)} at the lowest; "
+                f"{percent(self.false_alarm_rate)} takes {needed}."
+            )
+            figures = {"count": count, "least_rate": least, "asked_rate": self.false_alarm_rate, "needed": needed}
+            said.append(Statement("without_assumptions", figures, words))
+        if count > 1 and self.scores[0] == self.scores[-1]:
+            words = "All held-out scores are equal: the detector does not tell images apart, so check the fit."
+            said.append(Statement("all_equal", {}, words))
+        return said
 
     def to_dict(self) -> tuple[dict[str, Any], dict[str, Float[np.ndarray, "..."]]]:
         """Fields for JSON, and float64 arrays by name: `scores`, and `pixel_maxima` and `defect_scores` where known."""
         fields = asdict(self)
         arrays = {name: fields.pop(name) for name in ("scores", "pixel_maxima", "defect_scores")}
+        thresholds = {"threshold": self.threshold, "pixel_threshold": self.pixel_threshold}
+        fields |= {name: None if limit is None else limit.to_dict() for name, limit in thresholds.items()}
         return fields, {name: array for name, array in arrays.items() if array is not None}
 
     @classmethod

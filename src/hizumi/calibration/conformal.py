@@ -6,10 +6,10 @@ exchangeable (same camera, same line, one score per part).
 """
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
+from hizumi.calibration.statement import Statement
 from hizumi.calibration.threshold import Threshold, good_images, percent
 from hizumi.shapes import Float
 
@@ -34,18 +34,22 @@ def conformal_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> 
     count = len(scores)
     rank = max(1, min(conformal_rank(count, false_alarm_rate), count))
     promised = (count + 1 - rank) / (count + 1)
+    figures = {"promised_rate": promised, "asked_rate": false_alarm_rate, "count": count}
     if promised <= false_alarm_rate + _ROUNDING:
         words = (
             f"At most {percent(promised)} of good images are flagged on average (asked: {percent(false_alarm_rate)}), "
             f"promised by {good_images(count, 'held-out')} whatever the distribution of their scores."
         )
+        said = Statement("conformal", figures, words)
     else:
+        needed = images_needed(false_alarm_rate)
         words = (
             f"A false-alarm rate of {percent(false_alarm_rate)} was asked, but with {good_images(count, 'held-out')} "
             f"no rule can promise less than 1/{count + 1} = {percent(promised)}: the threshold is their largest score. "
-            f"It takes {good_images(images_needed(false_alarm_rate))} to promise {percent(false_alarm_rate)}."
+            f"It takes {good_images(needed)} to promise {percent(false_alarm_rate)}."
         )
-    return Threshold(float(scores[rank - 1]), "conformal", false_alarm_rate, promised, words)
+        said = Statement("conformal_of_few", {**figures, "needed": needed}, words)
+    return Threshold.saying(float(scores[rank - 1]), "conformal", false_alarm_rate, said, promised_rate=promised)
 
 
 def cross_fitted(threshold: Threshold, count: int, folds: int) -> Threshold:
@@ -56,13 +60,16 @@ def cross_fitted(threshold: Threshold, count: int, folds: int) -> Threshold:
     jackknife+", 2021). Here one final fit scores it, so even that assumes that the fits are alike.
     """
     assert threshold.promised_rate is not None, "only a conformal threshold has a promise to lose"
+    expected = max(threshold.asked_rate, threshold.promised_rate)
     words = (
-        f"About {percent(max(threshold.asked_rate, threshold.promised_rate))} of good images are flagged "
+        f"About {percent(expected)} of good images are flagged "
         f"(asked: {percent(threshold.asked_rate)}), judging by {good_images(count)}, each scored by a fit on the other "
         f"{folds - 1} of {folds} folds. The last fit, on all of them, is taken to score new images alike: this is "
         "likely, and not promised."
     )
-    return replace(threshold, promised_rate=None, words=words)
+    figures = {"expected_rate": expected, "asked_rate": threshold.asked_rate, "count": count, "folds": folds}
+    said = Statement("cross_fitted", figures, words)
+    return Threshold.saying(threshold.value, threshold.rule, threshold.asked_rate, said)
 
 
 def partly_chosen(threshold: Threshold, count: int, chosen: int) -> Threshold:
@@ -76,7 +83,9 @@ def partly_chosen(threshold: Threshold, count: int, chosen: int) -> Threshold:
         "people chose to review and accept. What is chosen is not drawn at random, so no rate is promised: accept a "
         "random audit sample instead, and one is."
     )
-    return replace(threshold, promised_rate=None, words=words)
+    figures = {"asked_rate": threshold.asked_rate, "count": count, "chosen": chosen}
+    said = Statement("partly_chosen", figures, words)
+    return Threshold.saying(threshold.value, threshold.rule, threshold.asked_rate, said)
 
 
 def upper_rate(count: int, false_alarm_rate: float, confidence: float = 0.95) -> float:

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from hizumi.calibration.conformal import conformal_limit
+from hizumi.calibration.statement import Statement
 from hizumi.calibration.threshold import Threshold, good_images, parting, percent
 from hizumi.errors import UsageError
 from hizumi.shapes import Float
@@ -114,28 +115,49 @@ def cost_limit(
     chosen = cheapest(scores, defects, costs)
     other = at_threshold(conformal_limit(scores, false_alarm_rate).value, scores, defects, costs)
     nothing, everything = costs.expected(0, 1), costs.expected(1, 0)
-    words = [
+    words = (
         f"The threshold of the lowest expected cost, where a missed defect costs {costs.miss:g}, a false alarm "
         f"{costs.alarm:g}, and {percent(costs.defect_share)} of the parts are defective: "
         f"{chosen.false_alarms} of {good_images(len(scores), 'held-out')} above it, {chosen.missed} of {len(defects)} "
         f"known defects not. Counting one more of each, {chosen.expected_cost:.3g} is paid for each part, where the "
         f"conformal threshold at {percent(false_alarm_rate)} costs {other.expected_cost:.3g}, flagging none "
         f"{nothing:.3g} and flagging all {everything:.3g}."
-    ]
+    )
+    figures = {
+        "cost_miss": costs.miss,
+        "cost_alarm": costs.alarm,
+        "defect_rate": costs.defect_share,
+        "above": chosen.false_alarms,
+        "count": len(scores),
+        "missed": chosen.missed,
+        "defects": len(defects),
+        "cost": chosen.expected_cost,
+        "asked_rate": false_alarm_rate,
+        "cost_conformal": other.expected_cost,
+        "cost_none": nothing,
+        "cost_all": everything,
+    }
+    said = [Statement("cost", figures, words)]
     if min(nothing, everything) < chosen.expected_cost:
         cheaper = "none" if nothing < everything else "all"
-        words.append(f"So few scores cannot show that it pays to flag other than {cheaper}.")
+        words = f"So few scores cannot show that it pays to flag other than {cheaper}."
+        said.append(Statement(f"cost_{cheaper}_cheaper", {}, words))
+    said.append(_promise_of_costs(chosen, len(scores), len(defects), cross_fitted=cross_fitted, not_drawn=not_drawn))
+    return Threshold.saying(chosen.threshold, "cost", false_alarm_rate, *said)
+
+
+def _promise_of_costs(
+    chosen: WorkingPoint, good: int, defects: int, *, cross_fitted: bool, not_drawn: int
+) -> Statement:
     if not_drawn:
-        words.append(
-            f"People chose {not_drawn} of the good images, and did not draw them at random: no rate is promised."
-        )
-    elif cross_fitted:
-        words.append("It was chosen on scores of other fits and on these defects, and promises no rate.")
-    else:
-        alarms = percent(bound_of_chosen(chosen.false_alarms, len(scores)))
-        misses = percent(bound_of_chosen(chosen.missed, len(defects)))
-        words.append(
-            f"It was chosen on these scores, which counts: with 95 % confidence it flags at most {alarms} of good "
-            f"images, and with 95 % misses at most {misses} of defects like the known ones."
-        )
-    return Threshold(chosen.threshold, "cost", false_alarm_rate, None, " ".join(words))
+        words = f"People chose {not_drawn} of the good images, and did not draw them at random: no rate is promised."
+        return Statement("cost_partly_chosen", {"chosen": not_drawn}, words)
+    if cross_fitted:
+        words = "It was chosen on scores of other fits and on these defects, and promises no rate."
+        return Statement("cost_cross_fitted", {}, words)
+    alarms, misses = bound_of_chosen(chosen.false_alarms, good), bound_of_chosen(chosen.missed, defects)
+    words = (
+        f"It was chosen on these scores, which counts: with 95 % confidence it flags at most {percent(alarms)} of good "
+        f"images, and with 95 % misses at most {percent(misses)} of defects like the known ones."
+    )
+    return Statement("cost_bounded", {"alarm_rate": alarms, "miss_rate": misses}, words)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hizumi.calibration.conformal import conformal_limit
+from hizumi.calibration.statement import Statement
 from hizumi.calibration.threshold import Threshold, good_images, parting, percent
 from hizumi.errors import DataError, UsageError
 from hizumi.shapes import Float, Integer
@@ -26,7 +27,8 @@ def quantile_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> T
         f"Empirical quantile: {_above(scores, value)}. It aims at a false-alarm rate of {percent(false_alarm_rate)} "
         "and promises none; with few images it flags more than asked."
     )
-    return Threshold(value, "quantile", false_alarm_rate, None, words)
+    said = Statement("quantile", _figures(scores, value, false_alarm_rate), words)
+    return Threshold.saying(value, "quantile", false_alarm_rate, said)
 
 
 def k_sigma_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
@@ -37,12 +39,14 @@ def k_sigma_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Th
         raise DataError("k-sigma needs at least 2 held-out good items, got 1: add some or use the conformal rule")
     k = -float(ndtri(false_alarm_rate))
     value = float(scores.mean() + k * scores.std(ddof=1))
-    bound = f"; whatever their distribution at most {percent(1 / (1 + k * k))} (Cantelli)" if k > 0 else ""
+    figures = _figures(scores, value, false_alarm_rate) | {"deviations": k, "bound_rate": 1 / (1 + k * k)}
+    bound = f"; whatever their distribution at most {percent(figures['bound_rate'])} (Cantelli)" if k > 0 else ""
     words = (
         f"Mean + {k:.3g} standard deviations: {percent(false_alarm_rate)} of good images are flagged if their scores "
         f"are Gaussian{bound}, mean and deviation taken as known; {_above(scores, value)}."
     )
-    return Threshold(value, "k-sigma", false_alarm_rate, None, words)
+    said = Statement("k_sigma_bounded" if k > 0 else "k_sigma", figures, words)
+    return Threshold.saying(value, "k-sigma", false_alarm_rate, said)
 
 
 def chi_square_limit(
@@ -61,13 +65,16 @@ def chi_square_limit(
     value = float(chdtri(degrees_of_freedom, false_alarm_rate))
     alarms = int((scores > value).sum())
     by_chance = float(bdtrc(alarms - 1, len(scores), false_alarm_rate)) if alarms else 1.0
-    doubt = " That is too many to be chance: these scores are not chi-square, use the conformal rule."
     words = (
         f"Chi-square law with {degrees_of_freedom:g} degrees of freedom: {percent(false_alarm_rate)} of good images "
         f"are flagged if the features are Gaussian and their covariance is well estimated; {_above(scores, value)}."
-        f"{doubt if by_chance < 0.01 else ''}"
     )
-    return Threshold(value, "chi-square", false_alarm_rate, None, words)
+    figures = _figures(scores, value, false_alarm_rate) | {"degrees_of_freedom": degrees_of_freedom}
+    said = [Statement("chi_square", figures, words)]
+    if by_chance < 0.01:
+        doubt = "That is too many to be chance: these scores are not chi-square, use the conformal rule."
+        said.append(Statement("chi_square_doubted", {}, doubt))
+    return Threshold.saying(value, "chi-square", false_alarm_rate, *said)
 
 
 def peaks_over_threshold_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
@@ -100,7 +107,10 @@ def peaks_over_threshold_limit(scores: Float[np.ndarray, "n"], false_alarm_rate:
         "an upper confidence limit, which few calibrations put so low that more good images than asked are flagged; "
         f"{_above(scores, start + limit)}."
     )
-    return Threshold(start + limit, "peaks-over-threshold", false_alarm_rate, None, words)
+    figures = _figures(scores, start + limit, false_alarm_rate)
+    figures |= {"shape": shape, "scale": scale, "tail": len(excesses), "estimate": start + estimate}
+    said = Statement("peaks_over_threshold", figures, words)
+    return Threshold.saying(start + limit, "peaks-over-threshold", false_alarm_rate, said)
 
 
 def upper_tail_quantile(excesses: Float[np.ndarray, "n"], ratio: float, fitted: tuple[float, float]) -> float:
@@ -210,10 +220,18 @@ def _above(scores: Float[np.ndarray, "n"], value: float) -> str:
     return f"{int((scores > value).sum())} of {good_images(len(scores), 'held-out')} above it"
 
 
+def _figures(scores: Float[np.ndarray, "n"], value: float, false_alarm_rate: float) -> dict[str, float]:
+    return {"above": int((scores > value).sum()), "count": len(scores), "asked_rate": false_alarm_rate}
+
+
 def _conformal_instead(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
     limit = conformal_limit(scores, false_alarm_rate)
     words = (
         f"Peaks over threshold needs {FEWEST_EXCESSES} distinct scores in the upper tenth, and a rate of 5 % or less: "
         f"{len(scores)} held-out scores at {percent(false_alarm_rate)} do not give that, so the conformal rule is used."
     )
-    return Threshold(limit.value, "conformal", false_alarm_rate, limit.promised_rate, f"{words} {limit.words}")
+    figures = {"fewest": FEWEST_EXCESSES, "count": len(scores), "asked_rate": false_alarm_rate}
+    instead = Statement("conformal_instead", figures, words)
+    return Threshold.saying(
+        limit.value, "conformal", false_alarm_rate, instead, *limit.said, promised_rate=limit.promised_rate
+    )

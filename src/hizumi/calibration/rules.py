@@ -7,6 +7,7 @@ import numpy as np
 from hizumi.calibration.conformal import conformal_limit, cross_fitted, partly_chosen
 from hizumi.calibration.costs import Costs, cost_limit
 from hizumi.calibration.limits import chi_square_limit, k_sigma_limit, peaks_over_threshold_limit, quantile_limit
+from hizumi.calibration.statement import Statement
 from hizumi.calibration.threshold import Threshold, good_images, percent
 from hizumi.errors import UsageError
 from hizumi.shapes import Float
@@ -91,7 +92,8 @@ def _given_limit(scores: Float[np.ndarray, "n"], rate: float, options: dict[str,
         f"The threshold is the one that was given: {above} of {good_images(len(scores), 'held-out')} above it, "
         f"{percent(above / len(scores))}. No rate is promised."
     )
-    return Threshold(value, "given", rate, None, words)
+    figures = {"above": above, "count": len(scores), "above_rate": above / len(scores)}
+    return Threshold.saying(value, "given", rate, Statement("given", figures, words))
 
 
 def _cost_limit(
@@ -117,4 +119,5 @@ def _best_f1_limit(rate: float, options: dict[str, float]) -> Threshold:
         f"The threshold of the largest F1 ({options['best_f1']:.3f}) on the labelled images it was chosen on: it "
         "promises no false-alarm rate, and fits lines with the same share of anomalies."
     )
-    return Threshold(options["best_f1_threshold"], "best-f1", rate, None, words)
+    said = Statement("best_f1", {"f1": options["best_f1"]}, words)
+    return Threshold.saying(options["best_f1_threshold"], "best-f1", rate, said)

@@ -15,7 +15,7 @@ from hizumi.data.mask_pixels import Mask, read_mask, refuse_inverted
 from hizumi.data.missing import Filling
 from hizumi.data.motion import Motion
 from hizumi.data.rasters import PIXEL_LIMIT
-from hizumi.data.series import Recording, SeriesForm, Steps
+from hizumi.data.series.form import Recording, SeriesForm, Steps
 from hizumi.errors import DataError
 from hizumi.shapes import Bool
 from hizumi.storage.files import open_regular

@@ -17,7 +17,6 @@ from hizumi.data.arrays import (
     open_npz,
     open_tensor,
 )
-from hizumi.data.blocks import of_recordings
 from hizumi.data.builtin_sets import builtin
 from hizumi.data.cells import is_table_file
 from hizumi.data.clips import open_clips, open_videos, with_neighbours
@@ -30,9 +29,10 @@ from hizumi.data.manifest import Manifest, Record, Source, Unopened
 from hizumi.data.masks import without_contradictions
 from hizumi.data.options import Layout, SourceOptions
 from hizumi.data.places import refuse_absent
-from hizumi.data.recording_files import open_recordings
-from hizumi.data.series import SeriesForm
-from hizumi.data.series_options import SeriesOptions
+from hizumi.data.series.blocks import of_recordings
+from hizumi.data.series.files import open_recordings
+from hizumi.data.series.form import SeriesForm
+from hizumi.data.series.options import SeriesOptions
 from hizumi.data.table_rows import SourceTable, as_learned, open_table
 from hizumi.data.tables import open_csv
 from hizumi.errors import DataError, UsageError

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from hizumi.data.blocks import refuse_copies, split_series
 from hizumi.data.manifest import Manifest, Record
+from hizumi.data.series.blocks import refuse_copies, split_series
 from hizumi.errors import DataError, UsageError
 
 

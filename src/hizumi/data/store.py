@@ -19,7 +19,7 @@ from hizumi.data.manifest import Failure, Manifest
 from hizumi.data.missing import not_finite
 from hizumi.data.region import Region, frame_of
 from hizumi.data.scaling import Scaler
-from hizumi.data.series import Windows
+from hizumi.data.series.windows import Windows
 from hizumi.data.sizing import Sizing
 from hizumi.errors import DataError
 

@@ -32,7 +32,9 @@ from hizumi.detectors.gaussian_features import GaussianFeatures as GaussianFeatu
 from hizumi.detectors.gaussian_mixture import GaussianMixture as GaussianMixture
 from hizumi.detectors.likelihood import Background as Background, Likelihood as Likelihood
 from hizumi.detectors.mahalanobis import Mahalanobis as Mahalanobis
+from hizumi.detectors.moving_z_score import MovingZScore as MovingZScore
 from hizumi.detectors.nearest_features import NearestFeatures as NearestFeatures
+from hizumi.detectors.nearest_neighbour import NearestNeighbour as NearestNeighbour
 from hizumi.detectors.on_features import OnFeatures as OnFeatures, OnFeaturesTraining as OnFeaturesTraining
 from hizumi.detectors.one_class_svm import OneClassSVM as OneClassSVM
 from hizumi.detectors.pca import PCA as PCA

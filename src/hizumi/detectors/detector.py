@@ -137,6 +137,10 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         """What the detector sees of each image, (n, k), for drawing the data as a map of points."""
         return images.flatten(1)
 
+    def contribution_batch(self, images: Tensor) -> Tensor | None:
+        """What each number of an item adds to its score, (n, *shape), none below 0; None where it is no sum of such."""
+        return None
+
     @final
     def prepare(self, shape: tuple[int, ...]) -> Self:
         """Build everything, untrained, for data of this shape: what loading a saved detector starts from."""
@@ -236,6 +240,17 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         images = self.eval()._checked(images).to(self._device())
         with trusted():
             return self.embedding(self._standardise(images))
+
+    @final
+    @torch.no_grad()
+    def contributions(self, images: Any) -> Tensor | None:
+        """Shares of the score of images (n, c, h, w), windows (n, c, 1, t) or vectors (n, d), which add up to it.
+
+        They say which sensor, step or column makes an item anomalous; None where the score has no such shares.
+        """
+        images = self.eval()._checked(images).to(self._device())
+        with trusted():
+            return self.contribution_batch(self._standardise(images))
 
     def _checked(self, items: Any) -> Tensor:
         if self.shape is None:

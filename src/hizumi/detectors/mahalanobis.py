@@ -3,21 +3,28 @@
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.features import Features, FeatureSpace, VarianceShare, rows, rows_of
 from hizumi.detectors.gaussian import Gaussian
+from hizumi.detectors.shrunk_gaussian import ShrunkGaussian
 from hizumi.errors import DataError
+from hizumi.shapes import is_bounded, is_series
 from hizumi.training import Card
 
 
 class Mahalanobis(Detector):
     """A(x) = d² = (x - m)ᵀ S⁻¹ (x - m), m and S from normal data; chi-square distributed where that is Gaussian.
 
+    A window of a series is one vector, all steps of all channels; windows overlap, and follow no chi-square law. What
+    each number contributes to d² is the square of S^(-1/2) (x - m).
+
     Args:
-        features: "raw" pixels or columns, "pca", a model that encodes, or "auto": "pca" for images, "raw" for vectors.
+        features: "raw" pixels or columns, "pca", a model that encodes, or "auto": "pca" for images, "raw" for vectors
+            and windows of series.
         covariance: "ledoit-wolf" shrinkage, "empirical", "robust" (minimum covariance determinant) where some of the
             training data may be anomalous, or "identity": the plain distance from the mean, which is what anything
             that rebuilds every item as the mean would say; no chi-square law then.
@@ -44,29 +51,44 @@ class Mahalanobis(Detector):
         self.space = FeatureSpace(features, variance_share)
         self.covariance = covariance
         self.gaussian = Gaussian()
+        self.shrunk = ShrunkGaussian()
 
     def fit_statistics(self, batches: Batches) -> None:
-        from sklearn.covariance import EmpiricalCovariance, LedoitWolf, MinCovDet
-
-        training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu().numpy()
+        training_rows = self.space.fit(rows_of(batches, self.features), images=is_bounded(batches.shape))
         if len(training_rows) < 2:
             raise DataError("one item to learn from, besides those held out, has no covariance; give three or more")
+        count, columns = training_rows.shape
+        self.gaussian, self.shrunk = Gaussian(), ShrunkGaussian()
+        followed = self.covariance != "identity" and not is_series(batches.shape)
+        self.degrees_of_freedom = columns if followed else None
+        if self.covariance == "ledoit-wolf" and (is_series(batches.shape) or count < columns):
+            self.shrunk.fit(training_rows)
+        else:
+            self.gaussian.assign(*self._moments(training_rows))
+
+    def score_batch(self, images: Tensor) -> Anomaly:
+        gaussian = self.gaussian if self.shrunk.mean is None else self.shrunk
+        return Anomaly(gaussian.squared_distance(self.embedding(images)))
+
+    def contribution_batch(self, images: Tensor) -> Tensor | None:
+        if self.shrunk.mean is None or self.space.basis is not None:
+            return None
+        return self.shrunk.contributions(self.embedding(images)).reshape(images.shape)
+
+    def embedding(self, images: Tensor) -> Tensor:
+        return self.space(rows(images, self.features))
+
+    def _moments(self, training_rows: Float[Tensor, "n k"]) -> tuple[Tensor, Tensor]:
+        """Mean and covariance as scikit-learn estimates them."""
+        from sklearn.covariance import EmpiricalCovariance, LedoitWolf, MinCovDet
+
+        training_rows = training_rows.cpu()
         if self.covariance == "identity":
-            mean = torch.from_numpy(training_rows.mean(0))
-            self.gaussian.assign(mean, torch.eye(len(mean), dtype=mean.dtype))
-            self.degrees_of_freedom = None
-            return
+            return training_rows.mean(0), torch.eye(training_rows.shape[1], dtype=training_rows.dtype)
         estimators = {
             "ledoit-wolf": LedoitWolf(),
             "empirical": EmpiricalCovariance(),
             "robust": MinCovDet(random_state=0),
         }
-        estimate = estimators[self.covariance].fit(training_rows)
-        self.gaussian.assign(torch.from_numpy(estimate.location_), torch.from_numpy(estimate.covariance_))
-        self.degrees_of_freedom = training_rows.shape[1]
-
-    def score_batch(self, images: Tensor) -> Anomaly:
-        return Anomaly(self.gaussian.squared_distance(self.embedding(images)))
-
-    def embedding(self, images: Tensor) -> Tensor:
-        return self.space(rows(images, self.features))
+        estimate = estimators[self.covariance].fit(training_rows.numpy())
+        return torch.from_numpy(estimate.location_), torch.from_numpy(estimate.covariance_)

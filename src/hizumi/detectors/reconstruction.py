@@ -98,6 +98,19 @@ class Reconstruction(Detector):
         pixel = smooth(maps[self.measured].to(images), self.smoothing) if images.ndim == 4 else None
         return Anomaly(terms[self.measured], pixel, terms, reconstruction=rebuilt)
 
+    def contribution_batch(self, images: Tensor) -> Tensor | None:
+        rebuilt = self.model.reconstruct(images)
+        match self.measured:
+            case "l1":
+                errors = (images - rebuilt).abs()
+            case "l2":
+                errors = (images - rebuilt).square()
+            case "whitened":
+                errors = self.residuals(images, rebuilt)
+            case "contrast" | "ssim":  # which are of a pixel among its neighbours
+                return None
+        return errors / math.prod(images.shape[1:])
+
     def embedding(self, images: Tensor) -> Tensor:
         return self.model.encode(images).flatten(1) if isinstance(self.model, CanEncode) else images.flatten(1)
 

@@ -1,4 +1,4 @@
-"""Metrics of verdicts and of generated items: image and pixel metrics with intervals, distances between sets."""
+"""Metrics of verdicts, of time series and of generated items: with intervals, and distances between sets."""
 
 from hizumi.evaluation.bootstrap import (
     Estimate as Estimate,
@@ -11,6 +11,7 @@ from hizumi.evaluation.evaluation import (
     KindResult as KindResult,
     evaluate as evaluate,
 )
+from hizumi.evaluation.events import EventCounts as EventCounts
 from hizumi.evaluation.generation import (
     Agreement as Agreement,
     ModeCoverage as ModeCoverage,
@@ -36,4 +37,13 @@ from hizumi.evaluation.pixels import (
     aupro as aupro,
     pixel_auroc as pixel_auroc,
     pixel_average_precision as pixel_average_precision,
+)
+from hizumi.evaluation.series import (
+    SeriesMeasure as SeriesMeasure,
+    SeriesMeasures as SeriesMeasures,
+    series_measures as series_measures,
+)
+from hizumi.evaluation.volume import (
+    Volumes as Volumes,
+    volumes_under_surfaces as volumes_under_surfaces,
 )

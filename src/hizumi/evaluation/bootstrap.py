@@ -77,12 +77,12 @@ def image_estimates(
     _, first = np.unique(-scores[order], return_index=True)
     anomalous = labels[order] == 1
     samples = []
-    for weights in _resamples(labels[order], seed, columns=len(scores)):
+    for weights in resamples(labels[order], seed, columns=len(scores)):
         steps = [np.add.reduceat(weights * chosen, first, axis=1) for chosen in (~anomalous, anomalous)]
         samples.append(_areas(Counts(steps[0], steps[1], np.zeros_like(steps[0]))))
     roc, precision_recall = np.concatenate(samples, axis=1)
     values = _areas(exact)
-    return _percentiles(values[0], values[0], roc), _percentiles(values[1], values[1], precision_recall)
+    return percentiles(values[0], values[0], roc), percentiles(values[1], values[1], precision_recall)
 
 
 class PixelEstimator:
@@ -114,11 +114,11 @@ class PixelEstimator:
         strata = np.array([bool(len(image.anomalous.levels)) for image in images], dtype=np.int64)
         samples = [
             areas(Counts(*(weights @ histogram for histogram in histograms)))
-            for weights in _resamples(strata, seed, columns=histograms.normal.shape[1])
+            for weights in resamples(strata, seed, columns=histograms.normal.shape[1])
         ]
         columns = np.concatenate(samples, axis=1)
         rows = zip(steps.areas(), binned, columns, steps.errors(), strict=True)
-        return PixelEstimates(*(_percentiles(*row) for row in rows))
+        return PixelEstimates(*(percentiles(*row) for row in rows))
 
 
 def pixel_estimates(
@@ -136,13 +136,16 @@ def _areas(counts: Counts) -> Float[np.ndarray, "2 ..."]:
     return np.stack([area_under_roc(counts), area_under_precision_recall(counts)])
 
 
-def _percentiles(value: float, binned: float, samples: Float[np.ndarray, "r"], error: float = 0.0) -> Estimate:
+def percentiles(
+    value: float, binned: float, samples: Float[np.ndarray, "r"], error: float = 0.0, highest: float = 1.0
+) -> Estimate:
+    """Interval of a value, from 0 to `highest`, by resamples of bins, by which it would be `binned`."""
     low, high = np.quantile(samples, (0.025, 0.975)) + (value - binned)
-    low, high = np.clip([min(low, value) - error, max(high, value) + error], 0.0, 1.0)
+    low, high = np.clip([min(low, value) - error, max(high, value) + error], 0.0, highest)
     return Estimate(float(value), float(low), float(high), float(error))
 
 
-def _resamples(strata: Integer[np.ndarray, "n"], seed: int, columns: int) -> Iterator[Float[np.ndarray, "r n"]]:
+def resamples(strata: Integer[np.ndarray, "n"], seed: int, columns: int) -> Iterator[Float[np.ndarray, "r n"]]:
     """How often each image is drawn, in chunks of r resamples that keep r * columns small."""
     generator = np.random.default_rng(seed)
     most = max(1, _CHUNK // max(columns, len(strata)))

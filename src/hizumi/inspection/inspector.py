@@ -22,7 +22,7 @@ from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.region import Region
-from hizumi.data.series_options import SeriesOptions
+from hizumi.data.series.options import SeriesOptions
 from hizumi.data.variation import Variation
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.errors import DataError, UsageError

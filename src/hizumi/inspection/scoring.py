@@ -8,7 +8,6 @@ import numpy as np
 
 from hizumi.data import Manifest
 from hizumi.data.manifest import Failure
-from hizumi.data.series import Steps, overlap_mean, steps_scored
 from hizumi.errors import DataError
 from hizumi.preprocessing.batching import BATCH_SIZE, Outputs, in_batches
 from hizumi.preprocessing.preprocessing import Preprocessing
@@ -118,7 +117,7 @@ class Scorer:
 
     def _scored(self, piece: Piece, outputs: Outputs, pictures: bool) -> Scored:
         if self.reader.preprocessing.series is not None:
-            return _scored_by_steps(piece, outputs, self.reader.preprocessing, pictures)
+            return self._scored_by_steps(piece, outputs, pictures)
         # The worst tile decides.
         worst = int(outputs[SCORE].argmax())
         normal = None
@@ -136,36 +135,26 @@ class Scorer:
             piece.inside,
         )
 
-
-def _scored_by_steps(piece: Piece, outputs: Outputs, preprocessing: Preprocessing, pictures: bool) -> Scored:
-    """A stretch's score is that of its worst step; a step's, and its terms, the mean over the windows that cover it."""
-    assert piece.size is not None, "a stretch has a size"
-    assert piece.tiles is not None, "a stretch has windows"
-    assert preprocessing.series is not None, "a stretch is one of a series"
-    starts, steps, length = (
-        np.array([left for _, left in piece.tiles]),
-        Steps(0, piece.size[1]),
-        preprocessing.series.length,
-    )
-    by_step = steps_scored(outputs[SCORE].astype(np.float64), starts, length, steps)
-    worst = int(by_step.argmax())
-    covering = (starts <= worst) & (worst < starts + length)
-    terms = {name.removeprefix(TERM): float(v[covering].mean()) for name, v in outputs.items() if name.startswith(TERM)}
-    expected = None
-    if pictures and EXPECTED in outputs:
-        mean = overlap_mean(outputs[EXPECTED][:, :, 0].swapaxes(1, 2), starts, steps)
-        expected = preprocessing.to_data(mean.T[np.newaxis, :, np.newaxis])[0, 0]
-    return Scored(
-        piece.index,
-        piece.name,
-        float(by_step[worst]),
-        terms,
-        by_step[np.newaxis],
-        None,
-        None,
-        piece.notes,
-        expected=expected,
-    )
+    def _scored_by_steps(self, piece: Piece, outputs: Outputs, pictures: bool) -> Scored:
+        """A stretch's score, and its terms, are those of its worst step."""
+        by_step = self.reader.by_step(piece, outputs[SCORE])
+        worst = int(by_step.argmax())
+        terms = {
+            name.removeprefix(TERM): float(self.reader.by_step(piece, values)[worst])
+            for name, values in outputs.items()
+            if name.startswith(TERM)
+        }
+        return Scored(
+            piece.index,
+            piece.name,
+            float(by_step[worst]),
+            terms,
+            by_step[np.newaxis],
+            None,
+            None,
+            piece.notes,
+            expected=self.reader.stretch_made(piece, outputs[EXPECTED]) if pictures and EXPECTED in outputs else None,
+        )
 
 
 def _refuse_not_finite(name: str, outputs: Outputs) -> None:

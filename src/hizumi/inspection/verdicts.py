@@ -15,7 +15,7 @@ from hizumi.data.images import is_partial
 from hizumi.data.kinds import is_frame, is_table
 from hizumi.data.manifest import Failure, Unopened
 from hizumi.data.progress import Observer, reporting
-from hizumi.data.series_options import SeriesOptions
+from hizumi.data.series.options import SeriesOptions
 from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.preprocessing.preprocessing import Preprocessing
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
+from hizumi.calibration import Statement
 from hizumi.data.appearance import Look
 
 
@@ -48,9 +49,14 @@ class BaselineChange:
 
 @dataclass(frozen=True)
 class WatchStatus:
-    """What is watched, how many pictures of those needed have been learned from, and both in words."""
+    """What is watched, how many pictures of those needed have been learned from, and both in sentences."""
 
     watched: tuple[str, ...]
     learned: int | None
     needed: int
-    words: str
+    said: tuple[Statement, ...]
+
+    @property
+    def words(self) -> str:
+        """The sentences in English."""
+        return " ".join(each.words for each in self.said)

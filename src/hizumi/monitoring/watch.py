@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from hizumi.calibration.ranks import SET_ASIDE
 from hizumi.calibration.spread import FEWEST_GROUPS, SUBGROUP
 from hizumi.data.appearance import Look
 from hizumi.errors import BundleError, DataError, UsageError
@@ -20,7 +21,6 @@ from hizumi.monitoring.drawing import ChartState
 from hizumi.monitoring.limits import CHARTS
 from hizumi.monitoring.looks import LookWatch
 from hizumi.monitoring.measure import MeasureCharts, Signal
-from hizumi.monitoring.ranks import SET_ASIDE
 from hizumi.monitoring.records import BaselineChange, Row, WatchStatus
 from hizumi.monitoring.scores import ScoreWatch
 from hizumi.monitoring.settings import WatchSettings
@@ -68,13 +68,13 @@ class DriftWatch:
         """What is watched, and what is still being learned."""
         with self._lock:
             learned, needed = self._learned(), self.settings.learning_pictures
-            sentences = []
+            said = []
             if self._scores or self._looks:
                 tested = self._scores is not None and self._scores.exchangeable
-                sentences.append(words.armed(self.settings.run_length, self.settings.ever if tested else None))
+                said.append(words.armed(self.settings.run_length, self.settings.ever if tested else None))
             if learned is not None:
-                sentences.append(words.learning(learned, needed))
-            return WatchStatus(tuple(self._measures()), learned, needed, " ".join(sentences))
+                said.append(words.learning(learned, needed))
+            return WatchStatus(tuple(self._measures()), learned, needed, tuple(said))
 
     def observe(
         self, moment: datetime, score: float | None, p_value: float | None, look: Look | None

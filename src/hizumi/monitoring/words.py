@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hizumi.calibration import Statement
 from hizumi.data.appearance import IN_PERCENT, WORDS
 
 TITLES = {
@@ -97,17 +98,19 @@ def alarm(code: str, changes: Sequence[str]) -> str:
     return f"Pictures have become {changes[0]}.{others} Look at {LOOK_AT[measure]}."
 
 
-def learning(known: int, needed: int) -> str:
+def learning(known: int, needed: int) -> Statement:
     """A watch that learns what is normal."""
-    return (
+    words = (
         f"Learning what is normal at this station: {known} of {needed} pictures. Until then it does not watch "
         "what it does not know."
     )
+    return Statement("learning", {"known": known, "needed": needed}, words)
 
 
-def armed(run_length: float, ever: float | None) -> str:
+def armed(run_length: float, ever: float | None) -> Statement:
     """A watch at work, and what it promises; `ever` is None where p-values are not tested."""
     charts = f"Watching. False alarms of its charts: one in {run_length:,.0f} good pictures on average"
     if ever is None:
-        return f"{charts}."
-    return f"{charts}; of its test of p-values: none ever, with a probability of {100 * (1 - ever):.6g} %."
+        return Statement("watching", {"run_length": run_length}, f"{charts}.")
+    words = f"{charts}; of its test of p-values: none ever, with a probability of {100 * (1 - ever):.6g} %."
+    return Statement("watching_p_values", {"run_length": run_length, "ever_rate": ever}, words)

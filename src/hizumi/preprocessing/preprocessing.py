@@ -15,7 +15,7 @@ from hizumi.data.missing import Filling
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.region import Region
 from hizumi.data.scaling import Scaler
-from hizumi.data.series import SeriesForm
+from hizumi.data.series.form import SeriesForm
 from hizumi.shapes import Float
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 
-from hizumi.data.series import Steps
+from hizumi.data.series.form import Steps
 
 
 def envelope(values: Real[np.ndarray, "t"], bins: int) -> Int[np.ndarray, "k"]:

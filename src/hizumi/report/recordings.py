@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hizumi.data import Failure, Manifest
-from hizumi.data.series import Steps
+from hizumi.data.series.form import Steps
 from hizumi.inspection import Inspector
 from hizumi.report.cases import case_groups
 from hizumi.report.content import NORMAL, ReportContent

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from hizumi.data.series import Steps
+from hizumi.data.series.form import Steps
 from hizumi.report.envelopes import envelope, highest_in_bins
 from hizumi.report.style import DEFECT, GOOD, HEAT, HELD_OUT, INK, MUTED, new_figure, png, styled
 from hizumi.report.traces import Trace

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hizumi.data.series import Steps
+from hizumi.data.series.form import Steps
 from hizumi.report.traces import Trace
 from hizumi.report.words import count
 from hizumi.storage.files import printable

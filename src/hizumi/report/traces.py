@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Integer
 from hizumi.calibration import Verdict
 from hizumi.data import Failure, Manifest
 from hizumi.data.scaling import Scaler
-from hizumi.data.series import Steps
+from hizumi.data.series.form import Steps
 from hizumi.inspection.verdicts import InspectorBase
 from hizumi.report.envelopes import runs_of
 

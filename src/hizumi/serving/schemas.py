@@ -127,8 +127,16 @@ class NewReview(BaseModel):
     who: Annotated[str, StringConstraints(max_length=100)] = ""
 
 
+class Sentence(BaseModel):
+    """One thing that is said, and what it is made of; `words` are in the language that was asked for."""
+
+    code: str
+    figures: dict[str, float]
+    words: str
+
+
 class RecipeRecord(BaseModel):
-    """A recipe and what it judges by."""
+    """A recipe and what it judges by; `bundle_before` is what a rollback goes back to, null where there is nothing."""
 
     name: str
     bundle_sha256: str
@@ -138,8 +146,11 @@ class RecipeRecord(BaseModel):
     threshold: float
     rule: str
     false_alarm_rate: float
-    promise: str
+    promise: list[Sentence]
     held_out_images: int
+    bundle_before: str | None
+    has_region: bool
+    is_aligned: bool
 
 
 class Health(BaseModel):
@@ -147,6 +158,9 @@ class Health(BaseModel):
 
     status: Literal["ok"] = "ok"
     version: str
+
+
+Backlog = Annotated[list[int], Field(min_length=2, max_length=2, description="Messages that wait, and abandoned ones.")]
 
 
 class Readiness(BaseModel):
@@ -158,7 +172,7 @@ class Readiness(BaseModel):
     entries_not_kept: int
     pictures_not_kept: int
     reason: str
-    deliveries: dict[str, tuple[int, int]]
+    deliveries: dict[str, Backlog]
     sources: dict[str, str]
 
 

@@ -4,6 +4,8 @@ import asyncio
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
+from functools import partial
 from types import FrameType
 from typing import Any, final
 
@@ -51,11 +53,18 @@ class _Protocol(H11Protocol):
 class Server(uvicorn.Server):
     """Ends in steps: what had been sent is taken, then no more, then what waits is finished."""
 
-    def __init__(self, config: uvicorn.Config, station: Station) -> None:
+    def __init__(self, config: uvicorn.Config, station: Station, say_open: Callable[[], None]) -> None:
         super().__init__(config)
         self._station = station
+        self._say_open = say_open
         self._loop = asyncio.get_running_loop()
         self._ending: Future[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take pictures, now that signals are heard: nobody could send any before."""
+        self._station.start()
+        await super().startup(sockets)
+        self._say_open()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end; a second signal ends at once."""
@@ -78,9 +87,8 @@ async def serve(
     station: Station, *, host: str, port: int, access: Access, limits: Limits, say: Callable[[str], None]
 ) -> None:
     """Answer requests until SIGTERM or Ctrl-C; `say` is told the address. Raises UsageError where it is taken."""
-    listener = _listening(host, port)
-    station.start()
-    say(f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}")
+    listener = _bound(host, port)
+    address = f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
         make_app(station, access, limits),
         http=_Protocol,
@@ -91,22 +99,34 @@ async def serve(
         server_header=False,
         date_header=False,
         proxy_headers=False,
+        backlog=BACKLOG,
         h11_max_incomplete_event_size=HEAD_BYTES,
         timeout_graceful_shutdown=int(FINISHING_SECONDS),
     )
-    await Server(config, station).serve([listener])
+    await Server(config, station, partial(say, address)).serve([listener])
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that does not listen yet; raises UsageError where its address is taken."""
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-        # Connections inherit it. Without it an answer waits for 40 ms, as asyncio sets it on sockets alone that name
-        # their protocol.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listener
+        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return _socket_at(family, place)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(
             f"cannot listen on {printable(host)}, port {port}: {reason}; choose another (--port)"
         ) from error
+
+
+def _socket_at(family: int, place: Any) -> socket.socket:
+    with ExitStack() as unless_bound:
+        found = unless_bound.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it. Without it an answer waits for 40 ms, as asyncio sets it on sockets alone that name
+        # their protocol.
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family == socket.AF_INET6:
+            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        found.bind(place)
+        unless_bound.pop_all()
+        return found

@@ -9,6 +9,7 @@ from jinja2 import Environment
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hizumi.serving.access import Access
+from hizumi.station.languages import language_of
 
 SIGN_IN: Final = "/sign-in"
 COOKIE: Final = "hizumi_token"
@@ -70,7 +71,7 @@ POLICY = f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; form-action 'sel
 
 def sign_in_page(languages: str, *, wrong: bool = False) -> Response:
     """The page, with status 401; `languages` is what the browser says it wants."""
-    language = "ja" if languages.lower().startswith("ja") else "en"
+    language = language_of(languages)
     content = PAGE.render(language=language, words=WORDS[language], style=STYLE, mark=MARK, action=SIGN_IN, wrong=wrong)
     # Without a referrer browsers do not say which page a form was sent from either, and the guard refuses it.
     headers = {"Content-Security-Policy": POLICY, "WWW-Authenticate": "Bearer", "Referrer-Policy": "same-origin"}

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import final
+from threading import Lock
+from typing import Any, final
 
 from hizumi.data.appearance import Look
 from hizumi.errors import BundleError, UsageError
@@ -19,13 +20,14 @@ KEPT_AFTER = 200  # pictures, and at the end; a crash loses what the watch learn
 
 @final
 class Drift:
-    """One watch for each recipe. Used from one event loop, but for `keep`."""
+    """One watch for each recipe; safe to use from several threads."""
 
     def __init__(self, log: Log, recipes: Mapping[str, Recipe], settings: WatchSettings, *, learns_here: bool) -> None:
         self._log = log
         self._recipes = recipes
         self._settings = settings
         self._learns_here = learns_here
+        self._lock = Lock()
         self._judges = {name: recipe.judge for name, recipe in recipes.items()}
         self._fits = {name: fit_of(judge.inspector) for name, judge in self._judges.items()}
         self._watches = {name: self._watch(name) for name in recipes}
@@ -38,12 +40,13 @@ class Drift:
     def watch(self, recipe: str) -> DriftWatch:
         """The watch of a recipe; it is another one once another detector is loaded."""
         judge = self._recipes[recipe].judge
-        if judge is not self._judges[recipe]:
-            self._judges[recipe] = judge
-            if (fit := fit_of(judge.inspector)) != self._fits[recipe]:
-                self._fits[recipe] = fit
-                self._watches[recipe] = self._new(recipe)
-        return self._watches[recipe]
+        with self._lock:
+            if judge is not self._judges[recipe]:
+                self._judges[recipe] = judge
+                if (fit := fit_of(judge.inspector)) != self._fits[recipe]:
+                    self._fits[recipe] = fit
+                    self._watches[recipe] = self._new(recipe)
+            return self._watches[recipe]
 
     def observe(self, entry: Entry, look: Look | None) -> tuple[DriftAlarm, ...]:
         """Take in one inspection; gives the alarm that it raises."""
@@ -55,10 +58,15 @@ class Drift:
         """Whether enough has been seen since the watch was last kept."""
         return recipe in self._recipes and self._watches[recipe].pictures % KEPT_AFTER == 0
 
+    def state(self, recipe: str) -> dict[str, Any]:
+        """The watch of a recipe as the log keeps it, under its key."""
+        with self._lock:
+            fit, watch = self._fits[recipe], self._watches[recipe]
+        return {STATE.format(recipe): {"fit": fit, "watch": watch.to_dict()}}
+
     def keep(self, recipe: str) -> None:
         """Write the watch of a recipe into the log; raises LogError."""
-        state = {"fit": self._fits[recipe], "watch": self._watches[recipe].to_dict()}
-        self._log.keep_state(STATE.format(recipe), state)
+        self._log.add((), states=self.state(recipe))
 
     def _new(self, recipe: str) -> DriftWatch:
         inspector = self._recipes[recipe].judge.inspector

@@ -1,37 +1,43 @@
 """What a recalibrated threshold promises and what it does not, in sentences."""
 
-from hizumi.calibration import Calibration
+from hizumi.calibration import Calibration, Statement
 from hizumi.station.evidence import Evidence
 from hizumi.station.joining import Joining
 
 
-def guarantee(calibration: Calibration, joining: Joining, evidence: Evidence, noun: str) -> tuple[str, ...]:
+def guarantee(calibration: Calibration, joining: Joining, evidence: Evidence, noun: str) -> tuple[Statement, ...]:
     """The promise of the calibration, then what speaks for and against it here."""
-    lines = [calibration.promise(noun)]
+    said = list(calibration.statements(noun))
     drawn = len(joining.good) - joining.chosen
     if joining.chosen:
-        lines.append(
+        words = (
             f"{joining.chosen} of the accepted pictures were chosen to be reviewed, not drawn: if those near the limit "
             "were looked at first, or those that were easy to tell, the threshold moves with that choice."
         )
+        said.append(Statement("joined_chosen", {"chosen": joining.chosen}, words))
     elif drawn and calibration.threshold.promised_rate is not None:
-        lines.append(
+        words = (
             f"All {drawn} accepted pictures were drawn by the audit sample, and all of it was reviewed: the promise "
             "holds for parts like those of that time, whatever the distribution of their scores."
         )
+        said.append(Statement("joined_drawn", {"drawn": drawn}, words))
     if evidence.sample_waiting:
-        lines.append(
+        words = (
             f"{evidence.sample_waiting} inspections of the audit sample wait for a review, or somebody was unsure: "
             "until all are reviewed, what is reviewed of it is no random sample, and nothing is promised from it."
         )
+        said.append(Statement("sample_waiting", {"waiting": evidence.sample_waiting}, words))
     if joining.good and "folds" in calibration.options:
-        lines.append("The first scores come from fits on folds, so that none is promised in any case.")
+        words = "The first scores come from fits on folds, so that none is promised in any case."
+        said.append(Statement("joined_folds", {}, words))
     if joining.seen:
-        lines.append(f"{joining.seen} accepted pictures were left out, as the detector was fitted on them.")
+        words = f"{joining.seen} accepted pictures were left out, as the detector was fitted on them."
+        said.append(Statement("joined_seen", {"seen": joining.seen}, words))
     if joining.mapless:
-        lines.append(f"{joining.mapless} accepted pictures were left out, as nothing is known of their maps.")
-    lines.append(
+        words = f"{joining.mapless} accepted pictures were left out, as nothing is known of their maps."
+        said.append(Statement("joined_mapless", {"mapless": joining.mapless}, words))
+    words = (
         "Shares among all reviewed pictures speak of these alone, as people chose them, and those that joined set this "
         "threshold; shares in the audit sample speak of the line."
     )
-    return tuple(lines)
+    return (*said, Statement("shares_meaning", {}, words))

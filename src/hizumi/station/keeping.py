@@ -3,12 +3,17 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import NamedTuple, final
+from threading import Lock
+from typing import Any, NamedTuple, final
 
+from hizumi.data.appearance import Look
 from hizumi.errors import LogError, SaveError
 from hizumi.station.batching import Together
+from hizumi.station.consequences import Consequences, Following, Seen
 from hizumi.station.entry import Entry
-from hizumi.station.log import Delivery, Log, Taken
+from hizumi.station.entry_record import entry_record
+from hizumi.station.events import Event
+from hizumi.station.log import Log, Taken
 from hizumi.station.pictures import Pictures
 
 AT_MOST = 64  # entries in one commit
@@ -16,19 +21,22 @@ PICTURE_NOT_KEPT = "its picture could not be kept"
 
 
 class ToKeep(NamedTuple):
-    """An entry with the bytes that belong to it, and the file that it was taken from, to be taken once."""
+    """An entry with the bytes that belong to it, the file that it was taken from, to be taken once, and its look."""
 
     entry: Entry
     content: bytes
     overlay: bytes | None = None
     taken: Taken | None = None
+    look: Look | None = None
 
 
 class Kept(NamedTuple):
-    """The entry as it stands in the log, or would stand there."""
+    """The entry as it stands in the log, or would stand there; the record of it for JSON; what listeners are told."""
 
     entry: Entry
     is_kept: bool
+    record: dict[str, Any]
+    events: tuple[Event, ...]
 
 
 @dataclass
@@ -44,36 +52,56 @@ class Losses:
 class Keeper:
     """Writes to the log and the folder of pictures. Where they cannot be written, verdicts are given all the same."""
 
-    def __init__(
-        self, log: Log, pictures: Pictures, deliveries_for: Callable[[Entry], Sequence[Delivery]], losses: Losses
-    ) -> None:
+    def __init__(self, log: Log, pictures: Pictures, consequences: Consequences, losses: Losses) -> None:
         self._log = log
         self._pictures = pictures
-        self._deliveries_for = deliveries_for
+        self._consequences = consequences
         self._losses = losses
+        self._writing = Lock()  # what is decided first is written first
         self._together: Together[ToKeep, Kept] = Together(self._keep, at_most=AT_MOST, name="keeper")
 
     def submit(self, item: ToKeep) -> "Future[Kept]":
         """The kept entry to come."""
         return self._together.submit(item)
 
-    def close(self) -> None:
-        """Keep what waits, then end."""
+    def keep_late_views(self) -> list[Event]:
+        """Decide on parts of which a view did not come in time; gives what listeners are told."""
+        return self._beside(self._consequences.of_late_views)
+
+    def close(self) -> list[Event]:
+        """Keep what waits, decide on parts of which views are to come, then end; gives what listeners are told."""
         self._together.close()
+        return self._beside(self._consequences.of_the_end)
 
     def _keep(self, items: Sequence[ToKeep]) -> list[Kept]:
         entries = [self._with_pictures(item) for item in items]
+        seen = [Seen(entry, entry_record(entry), item.look) for entry, item in zip(entries, items, strict=True)]
+        with self._writing:
+            following = self._consequences.of(seen)
+            is_kept = self._write(entries, following, [item.taken for item in items if item.taken is not None])
+        kept = []
+        for (entry, record, _), events in zip(seen, following.events, strict=True):
+            answer = {**record, "kept": is_kept}
+            kept.append(Kept(entry, is_kept, answer, (Event("inspection", answer), *events)))
+        return kept
+
+    def _beside(self, following_from: Callable[[], Following]) -> list[Event]:
+        with self._writing:
+            following = following_from()
+            if following.states:
+                self._write((), following)
+        return [event for events in following.events for event in events]
+
+    def _write(self, entries: Sequence[Entry], following: Following, taken: Sequence[Taken] = ()) -> bool:
+        """Whether the log has taken all of it; where it has not, that is counted."""
+        deliveries, alarms, notes = following.deliveries, following.alarms, following.notes
         try:
-            self._log.add(
-                entries,
-                deliveries=[delivery for entry in entries for delivery in self._deliveries_for(entry)],
-                taken=[item.taken for item in items if item.taken is not None],
-            )
+            self._log.add(entries, deliveries, taken, alarms=alarms, notes=notes, states=following.states)
         except LogError as error:
-            self._losses.entries += len(entries)
+            self._losses.entries += len(entries) or 1
             self._losses.reason = str(error)
-            return [Kept(entry, is_kept=False) for entry in entries]
-        return [Kept(entry, is_kept=True) for entry in entries]
+            return False
+        return True
 
     def _with_pictures(self, item: ToKeep) -> Entry:
         """The entry, which names what is kept of its picture and map: nothing where there is no room for them."""

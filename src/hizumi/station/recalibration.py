@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hizumi.calibration import Calibration, Costs, Threshold
+from hizumi.calibration import Calibration, Costs, Statement, Threshold
 from hizumi.errors import UsageError
 from hizumi.station.calibrated_bundle import CalibratedBundle
 from hizumi.station.evidence import RECALIBRATED, UNDONE, Consequences, Evidence
@@ -70,14 +70,15 @@ class Preview:
     of_reviewed: tuple[Consequences, Consequences]
     of_sample: tuple[Consequences, Consequences]
     sample_waiting: int
-    guarantee: tuple[str, ...]
+    guarantee: tuple[Statement, ...]
     calibration: Calibration = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, with the intervals; without the scores."""
         plain = {name: value for name, value in vars(self).items() if name not in ("calibration", "joining")}
-        plain |= {name: asdict(plain[name]) for name in ("before", "after")}
+        plain |= {name: plain[name].to_dict() for name in ("before", "after")}
         plain |= {name: [_with_intervals(each) for each in plain[name]] for name in ("of_reviewed", "of_sample")}
+        plain["guarantee"] = [asdict(each) for each in self.guarantee]
         joined = {"good": len(self.joining.good), "chosen": self.joining.chosen, "defects": len(self.joining.defects)}
         return plain | {"joined": joined}
 
@@ -200,6 +201,7 @@ def _noted(
     after = CalibratedBundle.read(path)
     thresholds = (before.calibration.threshold, after.calibration.threshold)
     details |= {"before": before.sha256, "after": after.sha256, "words": thresholds[1].words}
+    details |= {"said": [asdict(each) for each in after.calibration.statements(after.noun)]}
     details |= {"threshold_before": thresholds[0].value, "threshold_after": thresholds[1].value}
     log.note(AuditEvent(who, what, why, details))
     return State(path, after.sha256, before.sha256)

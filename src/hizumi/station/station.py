@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from hizumi.data.images import Decoded
 from hizumi.data.manifest import Failure
 from hizumi.errors import BusyError, DataError, HizumiError, UsageError, is_shortage
 from hizumi.station.audit_sample import audit_sample, set_audit_sample
+from hizumi.station.consequences import Consequences
 from hizumi.station.drift import Drift
 from hizumi.station.entry import Entry
 from hizumi.station.events import Event, Events
@@ -23,6 +24,7 @@ from hizumi.station.gallery import Gallery, overlay_of
 from hizumi.station.judging import Judge, Question
 from hizumi.station.keeping import Keeper, Kept, Losses, ToKeep
 from hizumi.station.log import AuditEvent, Log, Taken
+from hizumi.station.outbox import Outbox
 from hizumi.station.pictures import Pictures
 from hizumi.station.recipe import Recipe, bundle_before, bundle_in_use, use_bundle
 from hizumi.station.retention import prune
@@ -30,7 +32,6 @@ from hizumi.station.shelf import Shelf
 from hizumi.station.sinks import sinks_from
 from hizumi.station.sources import Arrival, Source, sources_from
 from hizumi.station.station_file import StationSettings
-from hizumi.station.telling import Telling
 from hizumi.storage.files import printable
 
 LONGEST_NAME = 200  # characters kept of what a picture is called
@@ -56,21 +57,17 @@ class Station:
         self.losses = Losses()
         self.drift = Drift(log, self.recipes, settings.drift, learns_here=settings.drift_baseline == "station")
         sinks = sinks_from(settings.sinks, picture_of=pictures.read, root=settings.root)
-        self.telling = Telling(settings.name, log, sinks, self.drift, self.losses)
-        self.telling.expect_views(self.recipes.values())
+        self.events = Events()
+        self.outbox = Outbox(log, sinks)
         self.in_flight = 0
         self.is_closing = False
         self._samples = {name: audit_sample(log, name) for name in self.recipes}
-        self._keeper = Keeper(log, pictures, self.telling.messages, self.losses)
+        consequences = Consequences(settings.name, log, sinks, self.drift, settings.recipes)
+        self._keeper = Keeper(log, pictures, consequences, self.losses)
         self._told: list[Callable[[Entry], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._delivering: asyncio.Task[None] | None = None
         self._end = asyncio.Event()
-
-    @property
-    def events(self) -> Events:
-        """What happens, for whoever listens."""
-        return self.telling.events
 
     @classmethod
     def open(cls, settings: StationSettings) -> Self:
@@ -82,10 +79,10 @@ class Station:
         """Begin to take what the sources bring, to deliver, and to tidy up."""
         self._tasks = [asyncio.create_task(self._take_from(source), name=source.name) for source in self.sources]
         self._tasks += [
-            asyncio.create_task(_every(LATE_VIEWS_SECONDS, self.telling.look_for_late_views)),
+            asyncio.create_task(_every(LATE_VIEWS_SECONDS, self._look_for_late_views)),
             asyncio.create_task(_every(TIDYING_SECONDS, self._tidy)),
         ]
-        self._delivering = asyncio.create_task(self.telling.outbox.run(self._end))
+        self._delivering = asyncio.create_task(self.outbox.run(self._end))
 
     def recipe(self, name: str | None, part: str = "") -> Recipe:
         """The recipe of that name, or the one for a part code, or the only one; raises UsageError without one."""
@@ -111,8 +108,7 @@ class Station:
         """
         recipe = self.recipe(arrival.recipe, arrival.part)
         with self._admitted(), recipe.at_work() as judge:
-            item, look = await self._judged(arrival, recipe, judge)
-            return await self._kept(item, look)
+            return await self._kept(await self._judged(arrival, recipe, judge))
 
     def sample_share(self, recipe: str) -> float:
         """The random share of inspections that has to be reviewed."""
@@ -159,7 +155,8 @@ class Station:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         while self.in_flight:
             await asyncio.sleep(0.01)
-        await self.telling.end()
+        self._tell(await asyncio.to_thread(self._keeper.close))
+        self.events.end()
         self._end.set()
         if self._delivering is not None:
             await self._delivering
@@ -168,7 +165,6 @@ class Station:
     def _close(self) -> None:
         for recipe in self.recipes.values():
             recipe.close()
-        self._keeper.close()
         self.log.close()
 
     def refuse_where_busy(self, count: int = 1) -> None:
@@ -207,12 +203,20 @@ class Station:
                 known = self._known(arrival, "", "") | {"picture_sha256": digest}
                 return await self._kept(_unjudged(arrival, str(error), known))
 
-    async def _kept(self, item: ToKeep, look: Look | None = None) -> Kept:
+    async def _kept(self, item: ToKeep) -> Kept:
         kept = await asyncio.wrap_future(self._keeper.submit(item))
         for tell in self._told:
             tell(kept.entry)
-        await self.telling.kept(kept, look)
+        self._tell(kept.events)
         return kept
+
+    async def _look_for_late_views(self) -> None:
+        self._tell(await asyncio.to_thread(self._keeper.keep_late_views))
+
+    def _tell(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.events.tell(event)
+        self.outbox.wake()
 
     async def _tidy(self) -> None:
         """Remove pictures beyond the limits; what goes wrong is told, and tried again the next time."""
@@ -221,7 +225,7 @@ class Station:
         except HizumiError as error:
             self.losses.reason = f"old pictures could not be removed: {error}"
 
-    async def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge) -> tuple[ToKeep, Look | None]:
+    async def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge) -> ToKeep:
         started = time.perf_counter()
         opened = await asyncio.to_thread(_opened, judge, arrival)
         outcome = await _outcome(judge, opened.image, _called(arrival))
@@ -230,11 +234,11 @@ class Station:
             "latency_ms": (time.perf_counter() - started) * 1000,
         }
         if isinstance(outcome, Failure):
-            return _unjudged(arrival, outcome.reason, known), opened.look
+            return _unjudged(arrival, outcome.reason, known)._replace(look=opened.look)
         entry = Entry.of(replace(outcome, notes=(*arrival.notes, *outcome.notes)), **known)
         entry = replace(entry, sampled=self._samples[recipe.name].includes(entry.id))
         overlay = overlay_of(outcome, judge.inspector.calibration_) if outcome.anomalous else None
-        return ToKeep(entry, arrival.content, overlay, _taken(arrival, entry)), opened.look
+        return ToKeep(entry, arrival.content, overlay, _taken(arrival, entry), opened.look)
 
     def _known(self, arrival: Arrival, recipe: str, bundle_sha256: str) -> dict[str, Any]:
         """What an entry says of the picture beside the verdict."""

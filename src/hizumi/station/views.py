@@ -1,7 +1,7 @@
 """One verdict on a part from several views of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ class PartVerdict:
         anomalous: True where any view is; otherwise None where a view is missing or could not be judged.
         reason: Why the part could not be judged in full, "" where it was.
         entries: Of the views that came, in the order in which they came.
+        interrupted: Whether a view is missing of a part that was waited for when the station was cut off.
     """
 
     recipe: str
@@ -24,6 +25,7 @@ class PartVerdict:
     reason: str
     entries: tuple[Entry, ...]
     decided_at: datetime
+    interrupted: bool = False
     id: str = field(default_factory=new_id)
 
     def to_dict(self) -> dict[str, Any]:
@@ -43,10 +45,14 @@ class PartVerdict:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A part some of whose views are still to come, and the moment until which they are waited for."""
+    """A part some of whose views are still to come, and the moment until which they are waited for.
+
+    `interrupted` is whether the station was cut off meanwhile.
+    """
 
     until: datetime
     entries: tuple[Entry, ...]
+    interrupted: bool = False
 
 
 class Views:
@@ -82,7 +88,7 @@ class Views:
         entries = (*before.entries, entry)
         if len(entries) == len(self.views):
             return (*verdicts, self._verdict(entry.part, entries, now))
-        self._waiting[entry.part] = _Waiting(before.until, entries)
+        self._waiting[entry.part] = replace(before, entries=entries)
         return verdicts
 
     def expired(self, now: datetime) -> tuple[PartVerdict, ...]:
@@ -98,11 +104,32 @@ class Views:
         """When the time of the first part is over; None where none is waited for."""
         return min((waiting.until for waiting in self._waiting.values()), default=None)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The parts that are waited for, ready for JSON, by the ids of their views."""
+        return {
+            part: {"until": waiting.until.isoformat(), "entries": [entry.id for entry in waiting.entries]}
+            for part, waiting in self._waiting.items()
+        }
+
+    def restore(self, plain: Mapping[str, Any], entry_of: Callable[[str], Entry | None], now: datetime) -> None:
+        """Wait on for the parts of `to_dict`, no longer than before, as codes return on other parts.
+
+        Parts with a view that is none any more are not waited for.
+        """
+        for part, fields in plain.items():
+            entries = tuple(entry for each in fields["entries"] if (entry := entry_of(each)) is not None)
+            if entries:
+                are_known = {entry.view for entry in entries} <= set(self.views)
+                until = datetime.fromisoformat(fields["until"]) if are_known else now
+                self._waiting[part] = _Waiting(until, entries, interrupted=True)
+
     def _incomplete(self, part: str, now: datetime) -> PartVerdict:
-        entries = self._waiting.pop(part).entries
-        came = {entry.view for entry in entries}
-        missing = [view for view in self.views if view not in came]
-        return self._verdict(part, entries, now, f"no picture came of {', '.join(missing)}")
+        waiting = self._waiting.pop(part)
+        came = {entry.view for entry in waiting.entries}
+        missing = ", ".join(view for view in self.views if view not in came)
+        meanwhile = "; the station was cut off meanwhile" if waiting.interrupted else ""
+        verdict = self._verdict(part, waiting.entries, now, f"no picture came of {missing}{meanwhile}")
+        return replace(verdict, interrupted=waiting.interrupted)
 
     def _verdict(self, part: str, entries: tuple[Entry, ...], now: datetime, reason: str = "") -> PartVerdict:
         unjudged = [f"{entry.view}: {entry.reason}" for entry in entries if entry.anomalous is None]

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from hizumi.serving.app import make_app
 from hizumi.station.station import Station
 from hizumi.station.station_file import station_of
 from tests.station.plates import picture as plate_file, plates_bundle
+from tests.station.postgresql import emptied, postgresql
+
+__all__ = ["postgresql"]
 
 SIDE = 64
 PATIENCE_MS = 10_000
@@ -32,6 +35,8 @@ class Line:
 
     address: str
     client: httpx.Client
+    station: Station
+    loop: asyncio.AbstractEventLoop
 
     def send(self, *, defect: bool = False, name: str = "part.png", seed: int = 1000) -> dict[str, Any]:
         """Have one picture judged."""
@@ -60,17 +65,18 @@ def open_line(plates: Path, tmp_path: Path) -> Iterator[Callable[..., Line]]:
     with_thread: list[tuple[threading.Thread, Callable[[], None]]] = []
     clients: list[httpx.Client] = []
 
-    def opened(access: Access | None = None, token: str | None = None) -> Line:
+    def opened(access: Access | None = None, token: str | None = None, database: str | None = None) -> Line:
         listener = socket.create_server(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        ready: Future[Callable[[], None]] = Future()
-        folder = tmp_path / f"station-{len(with_thread)}"
-        thread = threading.Thread(target=_served, args=(station_of(plates, folder), access, listener, ready))
+        ready: Future[_Opened] = Future()
+        settings = replace(station_of(plates, tmp_path / f"station-{len(with_thread)}"), database=database)
+        thread = threading.Thread(target=_served, args=(settings, access, listener, ready))
         thread.start()
-        with_thread.append((thread, ready.result(30)))
+        station, loop, stop = ready.result(30)
+        with_thread.append((thread, stop))
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         clients.append(httpx.Client(base_url=address, headers=headers, timeout=30))
-        return Line(address, clients[-1])
+        return Line(address, clients[-1], station, loop)
 
     yield opened
     for client in clients:
@@ -80,13 +86,22 @@ def open_line(plates: Path, tmp_path: Path) -> Iterator[Callable[..., Line]]:
         thread.join()
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """URL of an empty database; None: SQLite in the station's folder."""
+    return None if request.param == "sqlite" else emptied(request.getfixturevalue("postgresql"))
+
+
 @pytest.fixture
-def line(open_line: Callable[..., Line]) -> Line:
+def line(open_line: Callable[..., Line], database: str | None) -> Line:
     """A station without tokens."""
-    return open_line()
+    return open_line(database=database)
 
 
-def _served(settings: Any, access: Access | None, listener: socket.socket, ready: "Future[Callable[[], None]]") -> None:
+_Opened = tuple[Station, asyncio.AbstractEventLoop, Callable[[], None]]
+
+
+def _served(settings: Any, access: Access | None, listener: socket.socket, ready: "Future[_Opened]") -> None:
     async def run() -> None:
         station, loop = Station.open(settings), asyncio.get_running_loop()
         station.start()
@@ -97,7 +112,7 @@ def _served(settings: Any, access: Access | None, listener: socket.socket, ready
             await station.close()
             server.should_exit = True
 
-        ready.set_result(lambda: loop.call_soon_threadsafe(lambda: loop.create_task(close())) and None)
+        ready.set_result((station, loop, lambda: loop.call_soon_threadsafe(lambda: loop.create_task(close())) and None))
         await server.serve([listener])
 
     asyncio.run(run())

@@ -11,7 +11,7 @@ from hizumi.errors import UsageError
 if TYPE_CHECKING:
     from hizumi.data import Manifest
     from hizumi.data.region import Region
-    from hizumi.data.series_options import SeriesOptions
+    from hizumi.data.series.options import SeriesOptions
     from hizumi.data.variation import Variation
 
 
@@ -79,7 +79,7 @@ def series_options(is_series: bool, **given: Any) -> "SeriesOptions | None":
             name = next(iter(said)).replace("_", "-")
             raise UsageError(f"--{name} is for time series; say --series, or leave it out")
         return None
-    from hizumi.data.series_options import SeriesOptions
+    from hizumi.data.series.options import SeriesOptions
 
     return SeriesOptions(**{{"resample": "resample_seconds"}.get(name, name): value for name, value in said.items()})
 

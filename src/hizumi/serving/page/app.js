@@ -12,10 +12,11 @@ import { drift } from "./views/drift.js";
 import { history } from "./views/history.js";
 import { live } from "./views/live.js";
 import { recipes } from "./views/recipes.js";
+import { region } from "./views/region.js";
 import { review } from "./views/review.js";
 import { system } from "./views/system.js";
 
-const VIEWS = { live, review, history, calibration, drift, recipes, system, inspection: detail };
+const VIEWS = { live, review, history, calibration, drift, recipes, system, inspection: detail, region };
 const TABS = ["live", "review", "history", "calibration", "drift", "recipes", "system"];
 const THEME = "hizumi.theme";
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -26,7 +27,7 @@ const main = document.getElementById("main");
 const station = {
   system: null,
   isOpen: false,
-  alarms: 0,
+  alarms: [], // of drift, that nobody has acknowledged, the oldest first
   listeners: new Map(),
   on(name, heard) {
     if (!this.listeners.has(name)) this.listeners.set(name, new Set());
@@ -67,7 +68,7 @@ function open() {
 function drawHead(current) {
   const tabs = TABS.map((name) =>
     h("a", { href: `#/${name}`, "aria-current": name === current && "page" }, t(`tab.${name}`),
-      name === "drift" && station.alarms > 0 && h("span", { class: "count" }, String(station.alarms))));
+      name === "drift" && station.alarms.length > 0 && h("span", { class: "count" }, String(station.alarms.length))));
   const other = language === "en" ? "ja" : "en";
   fill(head,
     h("button", { class: "skip", onclick: () => main.focus() }, t("head.skip")),
@@ -89,7 +90,9 @@ function drawLink() {
 
 async function change(chosen) {
   await speak(chosen, { remember: true });
+  await station.refresh();
   open();
+  findAlarms(); // which the station words in the language they are asked for
 }
 
 function turnLight() {
@@ -120,22 +123,24 @@ function pressed(event) {
   act();
 }
 
-async function countAlarms() {
+async function findAlarms() {
   const asked = station.system.recipes.map(({ name }) => get("/drift", { recipe: name }).catch(() => ({ alarms: [] })));
   const open = (await Promise.all(asked)).flatMap(({ alarms }) => alarms).filter((alarm) => !alarm.acknowledged);
-  if (open.length > station.alarms) station.say(t("drift.alarm"));
-  station.alarms = open.length;
+  if (open.length > station.alarms.length) station.say(t("drift.alarm"));
+  station.alarms = open.sort((a, b) => a.raised_at.localeCompare(b.raised_at));
   drawHead(main.className);
+  station.tell("alarms", station.alarms);
 }
 
 light();
 dark.addEventListener("change", light);
 addEventListener("hashchange", open);
 addEventListener("keydown", pressed);
-await Promise.all([speakFirst(), station.refresh()]);
+await speakFirst(); // in which language the station is asked
+await station.refresh();
 open();
-station.on("drift", countAlarms);
-countAlarms();
+station.on("drift", findAlarms);
+findAlarms();
 listen(
   (name, data) => station.tell(name, data),
   (isOpen) => {

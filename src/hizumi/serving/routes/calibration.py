@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from hizumi.calibration import Costs
 from hizumi.errors import UsageError
 from hizumi.serving.context import must_be, of
-from hizumi.serving.schemas import RecipeName
+from hizumi.serving.language import Asked, sentences
+from hizumi.serving.schemas import RecipeName, Sentence
 from hizumi.station.evidence import RECALIBRATED, UNDONE, Evidence
 from hizumi.station.recalibration import Choice, apply, preview, undo
 from hizumi.station.recipe import Recipe
@@ -84,7 +85,7 @@ class CalibrationState(BaseModel):
     threshold: float
     rule: str
     false_alarm_rate: float
-    promise: str
+    promise: list[Sentence]
     held_out_images: int
     scores: list[float]
     good: list[float]
@@ -102,7 +103,9 @@ class NowInUse(BaseModel):
 
 
 @router.get("/calibration", summary="The limit in use")
-def state(request: Request, recipe: Annotated[str | None, Query(max_length=64)] = None) -> CalibrationState:
+def state(
+    request: Request, wording: Asked, recipe: Annotated[str | None, Query(max_length=64)] = None
+) -> CalibrationState:
     """With the held-out scores it follows from, those of reviewed parts, and the audit trail of its changes."""
     station = of(request).station
     found = station.recipe(recipe)
@@ -116,7 +119,7 @@ def state(request: Request, recipe: Annotated[str | None, Query(max_length=64)] 
         threshold=calibration.threshold.value,
         rule=calibration.rule,
         false_alarm_rate=calibration.false_alarm_rate,
-        promise=calibration.promise(),
+        promise=sentences(calibration.statements(), wording),
         held_out_images=len(calibration.scores),
         scores=calibration.scores[:: -(-len(calibration.scores) // DRAWN)].tolist(),
         good=[each.score for each in reviewed if each.label == "good"][:DRAWN],
@@ -127,12 +130,13 @@ def state(request: Request, recipe: Annotated[str | None, Query(max_length=64)] 
 
 
 @router.post("/calibration/preview", summary="What another limit would do")
-def previewed(request: Request, wish: Wish) -> dict[str, Any]:
+def previewed(request: Request, wish: Wish, wording: Asked) -> dict[str, Any]:
     """Which past verdicts would change, what becomes of reviewed parts, and what the new limit promises."""
     must_be(request, "read")
     station = of(request).station
     recipe = station.recipe(wish.recipe)
-    return preview(station.log, recipe.judge.path, wish.choice(), recipe=recipe.name).to_dict()
+    found = preview(station.log, recipe.judge.path, wish.choice(), recipe=recipe.name)
+    return found.to_dict() | {"guarantee": sentences(found.guarantee, wording)}
 
 
 @router.post("/calibration/apply", summary="Move the limit")

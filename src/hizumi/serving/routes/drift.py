@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from hizumi.serving.context import must_be, of
+from hizumi.serving.language import Asked
 from hizumi.serving.schemas import RecipeName, Text
 from hizumi.station.events import Event
 
@@ -46,7 +47,7 @@ class Accepted(BaseModel):
 
 
 @router.get("/drift", summary="Charts and alarms")
-def state(request: Request, recipe: Annotated[str | None, Query(max_length=64)] = None) -> DriftState:
+def state(request: Request, wording: Asked, recipe: Annotated[str | None, Query(max_length=64)] = None) -> DriftState:
     """Of scores and pictures, with their limits."""
     station = of(request).station
     name = station.recipe(recipe).name
@@ -55,9 +56,9 @@ def state(request: Request, recipe: Annotated[str | None, Query(max_length=64)] 
     return DriftState(
         recipe=name,
         armed=bool(status.watched),
-        words=status.words,
+        words=wording.statements(status.said),
         charts=[chart.to_dict() for chart in watch.charts()],
-        alarms=[alarm.to_dict() for alarm in watch.alarms],
+        alarms=[alarm | {"words": wording.alarm(alarm)} for alarm in (each.to_dict() for each in watch.alarms)],
         changes=[change.to_dict() for change in watch.changes],
     )
 

@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse, Response
 
 from hizumi.serving.context import Context, of
 from hizumi.serving.schemas import Inspections
-from hizumi.station.entry_record import entry_record
 from hizumi.station.sources.source import Arrival
 
 IN_MEMORY = 2**20  # bytes of a body
@@ -59,7 +58,7 @@ async def inspect(
     context.station.refuse_where_busy(len(arrivals))
     kept = await asyncio.gather(*(context.station.inspect(arrival) for arrival in arrivals))
     # Written as it is: to check it against the schema again takes as long as everything else here.
-    return JSONResponse({"inspections": [{**entry_record(item.entry), "kept": item.is_kept} for item in kept]})
+    return JSONResponse({"inspections": [item.record for item in kept]})
 
 
 async def _pictures(request: Request, context: Context, name: str) -> AsyncIterator[tuple[str, bytes]]:

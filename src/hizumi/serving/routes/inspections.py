@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.exceptions import HTTPException
 
+from hizumi.errors import UsageError
 from hizumi.serving.context import of
 from hizumi.serving.schemas import InspectionDetail, InspectionPage, InspectionRecord, ReviewRecord
 from hizumi.station.entry import Entry
@@ -115,8 +116,13 @@ def review_record(review: Review) -> ReviewRecord:
 
 
 def in_utc(moment: datetime | None) -> datetime | None:
-    """A moment with a zone."""
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+    """A moment in UTC, in which it is meant where it has no zone; raises UsageError where UTC has no such moment."""
+    if moment is None or moment.tzinfo is None:
+        return moment and moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise UsageError("a moment lies before the year 1 or after 9999; give another") from error
 
 
 def _entry(station: Station, id: str) -> Entry:  # noqa: A002 - it is one

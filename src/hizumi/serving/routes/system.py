@@ -9,6 +9,7 @@ from starlette.responses import StreamingResponse
 
 from hizumi.serving.context import Context, must_be, of
 from hizumi.serving.guard import caller_of, refusal
+from hizumi.serving.language import Asked
 from hizumi.serving.routes.recipes import recipe_record
 from hizumi.serving.schemas import Health, Readiness, SystemState
 from hizumi.version import __version__
@@ -34,7 +35,7 @@ def ready(request: Request, response: Response) -> Readiness:
 
 
 @router.get("/system", summary="The station's state, and who you are to it")
-def system(request: Request) -> SystemState:
+def system(request: Request, wording: Asked) -> SystemState:
     """What a page needs to begin with."""
     context, caller = of(request), caller_of(request.scope)
     return SystemState(
@@ -43,7 +44,7 @@ def system(request: Request) -> SystemState:
         you=caller.name,
         role=caller.role,
         readiness=_readiness(context),
-        recipes=[recipe_record(recipe) for recipe in context.station.recipes.values()],
+        recipes=[recipe_record(context.station, recipe, wording) for recipe in context.station.recipes.values()],
     )
 
 
@@ -96,6 +97,6 @@ def _readiness(context: Context) -> Readiness:
         entries_not_kept=station.losses.entries,
         pictures_not_kept=station.losses.pictures,
         reason=station.losses.reason,
-        deliveries=station.log.backlog(),
+        deliveries={sink: list(counts) for sink, counts in station.log.backlog().items()},
         sources={source.name: source.trouble for source in station.sources},
     )

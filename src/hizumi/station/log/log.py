@@ -1,6 +1,6 @@
 """The log: every inspection, what people said of it, and what is still to be told to others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -18,7 +18,7 @@ from hizumi.station.log.filters import Filter, between, conditions, may_lose_pic
 from hizumi.station.log.migrating import migrate
 from hizumi.station.log.records import Alarm, AuditEvent, Delivery, Page, Review, Taken, now
 from hizumi.station.log.rows import entry_of_row, record, review_of, row_of
-from hizumi.station.log.writing import dialect, hashed, insert, take
+from hizumi.station.log.writing import hashed, insert, keep_state, take
 
 PATIENCE_SECONDS = 10.0
 
@@ -57,12 +57,20 @@ class Log:
         self.engine.dispose()
 
     def add(
-        self, entries: Sequence[Entry], deliveries: Sequence[Delivery] = (), taken: Sequence[Taken] = ()
+        self,
+        entries: Sequence[Entry],
+        deliveries: Sequence[Delivery] = (),
+        taken: Sequence[Taken] = (),
+        *,
+        alarms: Sequence[Alarm] = (),
+        notes: Sequence[AuditEvent] = (),
+        states: Mapping[str, Any] | None = None,
     ) -> tuple[str, ...]:
         """Keep inspections, with what is to be delivered of them and the files that they were made of; all or nothing.
 
-        Gives the ids of those that are new. An id that the log has is passed over, and so is an inspection whose file
-        was taken for another one, with its deliveries.
+        So with drift alarms, notes for the audit trail, and states by their keys. Gives the ids of those that are new.
+        An id that the log has is passed over, and so is an inspection whose file was taken for another one, with its
+        deliveries.
         """
         with self._writing() as connection:
             doubled = {file.inspection_id for file in taken if not take(connection, file)}
@@ -71,6 +79,11 @@ class Log:
             passed_over = {entry.id for entry in entries} - added
             messages = [asdict(message) for message in deliveries if message.inspection_id not in passed_over]
             insert(connection, tables.deliveries, messages)
+            insert(connection, tables.alarms, [asdict(alarm) for alarm in alarms])
+            if notes:
+                connection.execute(tables.audit.insert(), [asdict(note) for note in notes])
+            for key, value in (states or {}).items():
+                keep_state(connection, key, value)
         return tuple(entry.id for entry in entries if entry.id in added)
 
     def entry(self, id: str) -> Entry | None:  # noqa: A002 - it is one
@@ -256,9 +269,7 @@ class Log:
     def keep_state(self, key: str, value: Any) -> None:
         """Keep a value of JSON under a key, in place of what was there."""
         with self._writing() as connection:
-            statement = dialect(connection).insert(tables.states).values(key=key, value=value)
-            replaced = {"value": statement.excluded.value}
-            connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=replaced))
+            keep_state(connection, key, value)
 
     def _attempted(self, id: str, **values: Any) -> None:  # noqa: A002 - it is one
         query = update(tables.deliveries).where(tables.deliveries.c.id == id)

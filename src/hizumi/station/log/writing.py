@@ -33,6 +33,13 @@ def take(connection: Connection, file: Taken) -> bool:
     return connection.execute(query).scalar_one() == file.inspection_id
 
 
+def keep_state(connection: Connection, key: str, value: Any) -> None:
+    """Keep a value of JSON under a key, in place of what was there."""
+    statement = dialect(connection).insert(tables.states).values(key=key, value=value)
+    replaced = {"value": statement.excluded.value}
+    connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=replaced))
+
+
 def hashed(key: str) -> str:
     """A key of any length as the table has it."""
     return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()

@@ -1,4 +1,6 @@
-// Questions to the station. Whoever is no longer signed in is asked again by the station itself.
+// Questions to the station, which answers in the page's language. Whoever is no longer signed in is asked again by the station itself.
+
+import { language } from "./words.js";
 
 export class Refused extends Error {
   constructor(status, reason) {
@@ -11,11 +13,11 @@ export class Refused extends Error {
 export async function get(path, query = {}, signal = undefined) {
   const asked = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
   const search = new URLSearchParams(asked).toString();
-  return (await answered(fetch(search ? `${path}?${search}` : path, { signal }))).json();
+  return (await answered(fetch(search ? `${path}?${search}` : path, { headers: spoken(), signal }))).json();
 }
 
 export async function post(path, body, signal = undefined) {
-  const headers = { "Content-Type": "application/json" };
+  const headers = { ...spoken(), "Content-Type": "application/json" };
   return (await answered(fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal }))).json();
 }
 
@@ -29,6 +31,8 @@ export async function picture(path, signal = undefined) {
 export const pictureOf = (id, longest) => `/inspections/${id}/picture?longest=${longest}`;
 export const mapOf = (id) => `/inspections/${id}/map`;
 export const normalOf = (id) => `/inspections/${id}/normal`;
+
+const spoken = () => ({ "Accept-Language": language });
 
 async function answered(request) {
   const answer = await request;

@@ -1,4 +1,5 @@
-// Regions drawn on a picture: a line around a place makes one, its corners can be moved, a press on it with Delete or
+// Regions drawn on a picture: a line around a place makes one, or a drag from corner to corner a rectangle, as `tool` says
+// ("outline", "rectangle"); corners can be moved, a press on it with Delete or
 // Backspace takes it away. Coordinates are pixels of the picture as it was taken.
 
 import { svg } from "./dom.js";
@@ -10,7 +11,7 @@ const SMALLEST = 8; // screen pixels a region has to span
 /** Draws over `figure`, whose pictures fill it as `object-fit: contain` does. */
 export function drawing(figure, changed = () => {}) {
   const board = svg("svg", { class: "layer drawn", "aria-hidden": "true" });
-  let regions = [], size = null, line = null, moved = null;
+  let regions = [], size = null, line = null, moved = null, tool = "outline";
   figure.append(board);
 
   function at(event) {
@@ -36,16 +37,18 @@ export function drawing(figure, changed = () => {}) {
     draw();
   });
   board.addEventListener("pointerup", () => {
-    if (line && spans(line, pixels(SMALLEST))) regions.push(simplified(line, pixels(ROUGHNESS)));
+    if (line && spans(outlined(), pixels(SMALLEST))) regions.push(tool === "rectangle" ? outlined() : simplified(line, pixels(ROUGHNESS)));
     line = moved = null;
     draw();
     changed(regions);
   });
 
+  const outlined = () => (tool === "rectangle" ? cornersOf(line[0], line.at(-1)) : line);
+
   function draw() {
     const polygons = regions.map((region) => svg("polygon", { points: region.join(" ") }));
     const corners = regions.flat().map(([x, y]) => svg("circle", { cx: x, cy: y, r: pixels(4) }));
-    board.replaceChildren(...polygons, ...(line ? [svg("polyline", { points: line.join(" ") })] : []), ...corners);
+    board.replaceChildren(...polygons, ...(line ? [svg(tool === "rectangle" ? "polygon" : "polyline", { points: outlined().join(" ") })] : []), ...corners);
   }
 
   return {
@@ -64,12 +67,15 @@ export function drawing(figure, changed = () => {}) {
     },
     removeLast() { regions.pop(); draw(); changed(regions); },
     get regions() { return regions; },
+    set tool(chosen) { tool = chosen; },
   };
 }
 
 /** The frames that the detector found, as regions to begin with. */
 export const framesOf = (entry) =>
   entry.boxes.map(({ left, top, width, height }) => [[left, top], [left + width, top], [left + width, top + height], [left, top + height]]);
+
+const cornersOf = ([ax, ay], [bx, by]) => [[ax, ay], [bx, ay], [bx, by], [ax, by]];
 
 function cornerAt(regions, [x, y], near) {
   let best = null, least = near;

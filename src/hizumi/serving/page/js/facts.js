@@ -1,7 +1,7 @@
 // What a verdict rests on: the score beside its limit, the terms it is made of, and what else is known of the picture.
 
 import { h } from "./dom.js";
-import { clock, day, number, score, t } from "./words.js";
+import { clock, day, either, number, score, t } from "./words.js";
 
 const SHORT = 5; // terms shown; the largest first
 
@@ -38,7 +38,7 @@ export function facts(entry, { all = false } = {}) {
     ["notes", entry.notes.join("; ")],
   ];
   if (all) rows.push(["source", entry.source], ["latency", t("facts.milliseconds", { count: number(entry.latency_ms) })],
-    ["rule", entry.rule], ["sampled", entry.sampled ? t("facts.yes") : ""],
+    ["rule", either(`rule.${entry.rule}`, entry.rule)], ["sampled", entry.sampled ? t("facts.yes") : ""],
     ["picture", entry.picture_sha256.slice(0, 16)], ["bundle", entry.bundle_sha256.slice(0, 16)]);
   return h("dl", { class: "facts" }, rows.filter(([, value]) => value).map(([name, value]) =>
     [h("dt", {}, t(`facts.${name}`)), h("dd", { title: value }, value)]));

@@ -12,7 +12,7 @@ let running = 0;
 /** An image that shows an inspection's picture as soon as its turn comes. */
 export function thumbnail() {
   const image = h("img", { class: "thumbnail", alt: "", hidden: true });
-  return { image, show: (id) => want(image, id) };
+  return { element: image, show: (id) => want(image, id) };
 }
 
 function want(image, id) {

@@ -32,6 +32,9 @@ export function either(key, otherwise) {
   return words[key] ?? otherwise;
 }
 
+/** Sentences of the station, which it has worded in the page's language. */
+export const said = (sentences) => sentences.map(({ words: each }) => each).join(language === "ja" ? "" : " ");
+
 export const number = (value, digits = 0) =>
   Number.isFinite(value)
     ? new Intl.NumberFormat(locale, { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value)
@@ -58,6 +61,6 @@ export const day = (moment) =>
 export function unusual(pValue, held) {
   if (pValue === null || pValue === undefined) return "";
   if (held && pValue <= 1.5 / (held + 1)) return t("p.beyond", { count: number(held) });
-  if (pValue < 0.2) return t("p.one_in", { count: number(Math.round(1 / pValue)) });
+  if (pValue < 0.2) return t("p.one_in", { count: number(Number((1 / pValue).toPrecision(2))) });
   return t("p.ordinary", { count: number(Math.round(100 * pValue)) });
 }

@@ -7,7 +7,7 @@ import { recipeChoice } from "../js/recipe_choice.js";
 import { sized } from "../js/sized.js";
 import { thumbnail } from "../js/thumbnails.js";
 import { shape } from "../js/verdict.js";
-import { day, number, percent, score, t } from "../js/words.js";
+import { day, number, percent, said, score, t } from "../js/words.js";
 
 const SHOWN = 8; // of the pictures whose verdict would change
 const PATIENCE_MS = 150; // after the last move of the slider
@@ -26,13 +26,21 @@ export function calibration(station) {
   const apply = h("button", { class: "main", type: "submit", disabled: true }, t("calibration.apply"));
   const undo = h("button", { class: "quiet", type: "button", onclick: () => send("undo", {}) }, t("calibration.undo"));
   const form = h("form", { class: "apply", onsubmit: (event) => { event.preventDefault(); send("apply", { join: join.value, ...wish }); } }, why, h("div", { class: "row" }, apply, undo));
+  const drawn = h("p", { role: "status" });
+  const share = h("input", { name: "share", type: "number", min: 0, max: 100, step: "any", required: true });
+  const sampleWhy = h("input", { type: "text", maxlength: 2000, required: true, placeholder: t("calibration.sample_reason"), "aria-label": t("calibration.sample_reason") });
+  const setSample = h("button", {}, t("calibration.sample_set"));
+  const sample = h("form", { class: "sample", onsubmit: (event) => { event.preventDefault(); takeSample(); } },
+    h("label", { class: "field" }, h("span", {}, t("calibration.sample_share")), share), sampleWhy, setSample);
   const join = h("select", { onchange: () => wish && ask(wish) }, JOINS.map((each) => h("option", { value: each }, t(`calibration.join_${each}`))));
   const ways = chooser((next) => ask(next));
   const element = h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, t("tab.calibration")), recipe.element), problem,
     h("div", { class: "calibration-grid" },
       h("section", { class: "card", "aria-label": t("calibration.chart") }, legend(), chart.element, slider, h("div", { class: "row between" }, ways.element, h("label", { class: "field" }, h("span", {}, t("calibration.join")), join)), now),
       h("section", { class: "card", "aria-label": t("calibration.outcome") }, h("h2", {}, t("calibration.outcome")), outcome, form)),
-    h("section", { class: "card" }, h("h2", {}, t("calibration.past")), past));
+    h("div", { class: "calibration-grid" },
+      h("section", { class: "card" }, h("h2", {}, t("calibration.past")), past),
+      h("section", { class: "card" }, h("h2", {}, t("calibration.sample")), h("p", { class: "hint" }, t("calibration.sample_why")), drawn, sample)));
   const end = new AbortController();
   let state = { scores: [], good: [], defects: [], threshold: 0 }, proposed = null, wish = null, waiting = 0, question = new AbortController();
 
@@ -49,8 +57,9 @@ export function calibration(station) {
   }
 
   function draw() {
-    fill(now, h("p", {}, t("calibration.promise_now")), h("p", { class: "promise", lang: "en" }, state.promise));
+    fill(now, h("p", {}, t("calibration.promise_now")), h("p", { class: "promise" }, said(state.promise)));
     fill(past, state.changes.length ? state.changes.map(event) : h("li", { class: "hint" }, t("calibration.never")));
+    drawSample();
     undo.disabled = !state.parent_sha256 || !station.may("admin");
     chart.again();
     allow();
@@ -99,6 +108,25 @@ export function calibration(station) {
     } catch (error) {
       complain(error);
     }
+  }
+
+  /** From now on chance chooses another share of pictures for review. */
+  async function takeSample() {
+    try {
+      const set = await post("/calibration/sample", { recipe: recipe.name, share: Number(share.value) / 100, why: sampleWhy.value.trim() });
+      state.sample_share = set.share;
+      sampleWhy.value = "";
+      complain(null);
+      drawSample();
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  function drawSample() {
+    drawn.textContent = state.sample_share > 0 ? t("calibration.sample_now", { share: percent(state.sample_share, 2) }) : t("calibration.sample_off");
+    share.value = Number((100 * state.sample_share).toPrecision(6));
+    for (const field of [share, sampleWhy, setSample]) field.disabled = !station.may("admin");
   }
 
   function allow() {
@@ -157,14 +185,14 @@ function consequences(preview) {
     h("p", { class: "hint" }, changes ? t("calibration.of_past", { count: number(preview.past) }) : t("calibration.no_changes", { count: number(preview.past) })),
     preview.changed.length > 0 && h("div", { class: "changed" }, preview.changed.slice(0, SHOWN).map(example)),
     shares("of_sample", preview.of_sample), shares("of_reviewed", preview.of_reviewed),
-    h("h3", {}, t("calibration.promise")), h("ul", { class: "promise", lang: "en" }, preview.guarantee.map((line) => h("li", {}, line))),
+    h("h3", {}, t("calibration.promise")), h("ul", { class: "promise" }, preview.guarantee.map(({ words }) => h("li", {}, words))),
   ];
 }
 
 function example(id) {
-  const { image, show } = thumbnail();
+  const { element, show } = thumbnail();
   show(id);
-  return h("a", { href: `#/inspection/${id}`, "aria-label": t("calibration.example") }, image);
+  return h("a", { href: `#/inspection/${id}`, "aria-label": t("calibration.example") }, element);
 }
 
 /** How many good parts are flagged and how many defects missed, of those that somebody reviewed. */

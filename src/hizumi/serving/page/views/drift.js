@@ -3,7 +3,7 @@
 import { get, post } from "../js/api.js";
 import { fill, h } from "../js/dom.js";
 import { control } from "../js/control_chart.js";
-import { alarmWords, title } from "../js/drift_words.js";
+import { title } from "../js/drift_words.js";
 import { recipeChoice } from "../js/recipe_choice.js";
 import { shape } from "../js/verdict.js";
 import { day, number, t } from "../js/words.js";
@@ -30,7 +30,6 @@ export function drift(station) {
 
   function draw(state) {
     words.textContent = state.words;
-    words.lang = "en";
     if (!noting) fill(alarms, [...state.alarms].reverse().map(alarm));
     const alarmed = new Set(state.alarms.filter((each) => !each.acknowledged).flatMap((each) => each.charts).map((name) => measureOf({ name })));
     // What gave alarm comes first.
@@ -49,7 +48,7 @@ export function drift(station) {
     const seen = each.acknowledged;
     return h("article", { class: `card alarm ${seen ? "" : "anomalous"}` },
       h("h2", {}, shape(seen ? "good" : "anomalous"), seen ? t("drift.seen") : t("drift.alarm")),
-      h("p", {}, alarmWords(each)),
+      h("p", {}, each.words),
       h("p", { class: "hint" }, t("drift.when", { raised: day(each.raised_at), since: day(each.since), count: number(each.pictures) })),
       seen ? h("p", { class: "hint" }, `${seen.who}, ${day(seen.at)}${seen.note ? `: ${seen.note}` : ""}`)
         : station.may("review") && h("form", { class: "row", onsubmit: (event) => { event.preventDefault(); acknowledge(each.id, note.value); } }, note, h("button", { class: "main" }, t("drift.acknowledge")),

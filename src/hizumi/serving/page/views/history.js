@@ -63,10 +63,10 @@ const COLUMNS = ["picture", "time", "verdict", "review", "name", "recipe", "part
 const header = () => h("thead", {}, h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col", class: name }, t(`history.${name}`)))));
 
 function row(entry, review) {
-  const { image, show } = thumbnail();
+  const { element, show } = thumbnail();
   show(entry.id);
   return h("tr", { onclick: () => { location.hash = `#/inspection/${entry.id}`; } },
-    h("td", { class: "picture" }, image),
+    h("td", { class: "picture" }, element),
     h("td", {}, h("a", { href: `#/inspection/${entry.id}` }, day(entry.inspected_at))),
     h("td", {}, badge(verdictOf(entry))),
     h("td", {}, review?.label ? badge(review.label, [t(`label.${review.label}`), review.kind].filter(Boolean).join(": ")) : "–"),

@@ -23,6 +23,7 @@ export function live(station) {
   const shift = counters();
   const row = strip(({ entry }) => hold(entry));
   const banner = h("p", { class: "banner", hidden: true });
+  const warning = h("a", { class: "warning", href: "#/drift", hidden: true });
   const correct = reviewing(station, { after: () => release() });
   const release_ = h("button", { class: "release", hidden: true, onclick: () => release() });
   const end = new AbortController();
@@ -40,8 +41,9 @@ export function live(station) {
     h("label", { class: "slider" }, h("span", {}, t("live.map")), opacity), expect,
     h("label", { class: "switch" }, stop, h("span", {}, t("live.stop"))), release_);
   const stage = h("section", { class: "stage", "aria-label": t("live.picture") }, banner, picture.element, tools);
-  const element = h("div", { class: "live-grid" }, verdict, stage,
+  const grid = h("div", { class: "live-grid" }, verdict, stage,
     h("section", { class: "panel", "aria-label": t("live.facts") }, below, correct.element, shift.element), row.element);
+  const element = h("div", { class: "live-view" }, warning, grid);
 
   function laid() {
     picture.opacity(opacity.value / 100);
@@ -72,7 +74,7 @@ export function live(station) {
       row.draw(picture.shown?.id);
       release_.hidden = held === null;
       release_.textContent = passed ? t("live.release_passed", { count: passed }) : t("live.release");
-      element.classList.toggle("held", held !== null);
+      grid.classList.toggle("held", held !== null);
       correct.element.hidden = held === null;
     });
   }
@@ -150,6 +152,13 @@ export function live(station) {
     stage.classList.toggle("stale", !isOpen);
   }
 
+  /** Verdicts cannot be trusted while the lamp has drifted: say so above them. */
+  function warned(alarms) {
+    const latest = alarms.at(-1);
+    warning.hidden = !latest;
+    if (latest) fill(warning, shape("anomalous"), h("b", {}, t("drift.alarm")), h("span", { title: latest.words }, latest.words));
+  }
+
   async function begin() {
     const { inspections } = await get("/inspections", { limit: row.length }, end.signal);
     await shift.begin();
@@ -163,9 +172,11 @@ export function live(station) {
 
   laid();
   draw();
+  warned(station.alarms);
   begin().catch(() => {});
   const offs = [
     station.on("inspection", heard),
+    station.on("alarms", warned),
     station.on("link", (isOpen) => { linked(isOpen); if (isOpen) { newest = null; begin().catch(() => {}); } }),
   ];
   if (!station.isOpen) setTimeout(() => !end.signal.aborted && linked(station.isOpen), 1500);

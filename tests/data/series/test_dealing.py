@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hizumi.data.dealing_series import MANY_RECORDINGS, Stretch, deal_stretches
+from hizumi.data.series.dealing import MANY_RECORDINGS, Stretch, deal_stretches
 from hizumi.errors import DataError, UsageError
 
 
@@ -35,25 +35,30 @@ def test_no_window_is_shared_by_what_trains_and_what_calibrates(lengths, length,
         for stretch in stretches:
             assert 0 <= stretch.start < stretch.stop <= steps
             assert stretch.steps >= length
-            assert stretch.split == "train" or stretch.steps % (2 * length) == 0
+            assert stretch.split == "train" or stretch.steps == 2 * length
         for before, after in pairwise(stretches):
             assert before.stop + length == after.start
-            assert before.split != after.split
+            assert "calibration" in (before.split, after.split)
     assert steps_of(dealt, "train") > 0
     assert steps_of(dealt, "calibration") > 0
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(4_000, 20_000), min_size=1, max_size=30), st.floats(0.1, 0.4), st.integers(0, 99))
-def test_the_share_is_met_and_gaps_cost_a_tenth_at_most(lengths, share, seed):
+def test_the_share_is_met_and_little_is_lost(lengths, share, seed):
     dealt = deal_stretches(lengths, 32, share, seed)
     wanted = share * sum(lengths)
-    many = len(lengths) >= MANY_RECORDINGS and max(lengths) <= wanted
-    assert abs(steps_of(dealt, "calibration") - wanted) <= (max(lengths) / 2 + 64 * len(lengths) if many else 64)
-    for steps, stretches in zip(lengths, dealt, strict=True):
-        assert len({stretch.split for stretch in stretches}) == (1 if many else 2)
-        lost = steps - steps_of([stretches], "train") - steps_of([stretches], "calibration")
-        assert lost <= (64 if many else 32 + 0.1 * (steps - steps_of([stretches], "calibration")))
+    if len(lengths) >= MANY_RECORDINGS and max(lengths) <= wanted:
+        held_out = sum(steps for steps, each in zip(lengths, dealt, strict=True) if each[0].split == "calibration")
+        assert abs(held_out - wanted) <= max(lengths) / 2
+        assert steps_of(dealt, "calibration") == pytest.approx(2 / 3 * held_out, rel=0.02)
+        assert steps_of(dealt, "train") == sum(lengths) - held_out
+        return
+    calibrated = steps_of(dealt, "calibration")
+    assert abs(calibrated - wanted) <= 64
+    # Beside a window for each block, gaps cost one window and a twentieth of what is left.
+    lost = sum(lengths) - calibrated - steps_of(dealt, "train")
+    assert lost <= calibrated / 2 + len(lengths) * 32 + 0.05 * (sum(lengths) - calibrated)
 
 
 def test_calibration_is_spread_over_time_and_other_seeds_hold_out_other_times():
@@ -63,8 +68,8 @@ def test_calibration_is_spread_over_time_and_other_seeds_hold_out_other_times():
         for start, stop, _ in (stretch for stretch in stretches if stretch.split == "calibration"):
             thirds[3 * start // 10_000] += stop - start
             turns[start:stop] += 1
-    assert thirds == pytest.approx(np.full(3, 2000 * 100 / 3), rel=0.1)
-    assert np.quantile(turns, [0.1, 0.9]) == pytest.approx([20, 20], abs=15)
+    assert thirds == pytest.approx(np.full(3, 2000 * 100 / 3), rel=0.2)
+    assert np.quantile(turns, [0.25, 0.75]) == pytest.approx([20, 20], abs=15)
     assert turns.max() < 60
 
 

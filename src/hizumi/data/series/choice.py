@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import fft
 
-from hizumi.data.series_options import SeriesOptions
+from hizumi.data.series.options import SeriesOptions
 from hizumi.errors import UsageError
 from hizumi.shapes import Float
 
@@ -13,6 +13,7 @@ USUAL_LENGTH = 64  # steps, where no period is clear
 LENGTHS = (32, 64, 128, 256)
 PERIODS = 2  # in a window, about
 LEAST_WINDOWS = 40  # side by side, of a length above the usual
+ENOUGH_WINDOWS = 1000  # to learn from: fewer overlap more
 CLEAR = 0.5  # autocorrelation of a clear period, and of values that are still alike
 FUNDAMENTAL = 0.75  # of the highest peak: the first that comes so near to it is the period, not its multiples
 MOST_LAGS, MOST_STEPS, MOST_RECORDINGS = 1024, 2**15, 8
@@ -24,8 +25,8 @@ def chosen_windows(recordings: Sequence[Float[np.ndarray, "_ c"]], options: Seri
     """Length and hop of windows in steps, as the options say or the autocorrelation does, and why, in a sentence.
 
     A window holds about two of the periods of a clear one, from 32 to 256 steps; else 64. Windows follow each other
-    when values are no longer alike, and share half to nine tenths of their steps. Raises UsageError for impossible
-    lengths and overlaps.
+    when values are no longer alike, or sooner where there would be few, and share half to nine tenths of their steps.
+    Raises UsageError for impossible lengths and overlaps.
     """
     length, overlap = options.length, options.overlap
     if length is not None and length < SHORTEST:
@@ -40,7 +41,7 @@ def chosen_windows(recordings: Sequence[Float[np.ndarray, "_ c"]], options: Seri
         length, reason = _length(_period(correlation), correlation, sum(map(len, recordings)))
         reasons.append(reason)
     if overlap is None:
-        hop, reason = _hop(length, correlation)
+        hop, reason = _hop(length, correlation, sum(map(len, recordings)))
         reasons.append(reason)
     else:
         hop = min(_divisors(length), key=lambda divisor: abs(divisor - (1 - overlap) * length))
@@ -98,7 +99,7 @@ def _length(period: int | None, correlation: Float[np.ndarray, "lags"], steps: i
 
     affordable = [length for length in LENGTHS if length <= max(USUAL_LENGTH, steps // LEAST_WINDOWS)]
     length = min(affordable, key=distance)
-    reason = f"a period of {period} steps is clear (autocorrelation {correlation[period]:.2f})"
+    reason = f"a period of about {period} steps is clear (autocorrelation {correlation[period]:.2f})"
     return length, reason if length == min(LENGTHS, key=distance) else f"{reason}, but longer windows would be few"
 
 
@@ -108,13 +109,16 @@ def _steps_until_unlike(correlation: Float[np.ndarray, "lags"]) -> int | None:
     return int(unlike[0]) if len(unlike) else None
 
 
-def _hop(length: int, correlation: Float[np.ndarray, "lags"]) -> tuple[int, str]:
+def _hop(length: int, correlation: Float[np.ndarray, "lags"], steps: int) -> tuple[int, str]:
     usual = [
         divisor for divisor in _divisors(length) if 1 - LARGEST_OVERLAP <= divisor / length <= 1 - SMALLEST_OVERLAP
     ]
     until = _steps_until_unlike(correlation)
-    wanted = length if until is None else until
+    few = steps // ENOUGH_WINDOWS < min(until or length, length // 2)
+    wanted = steps // ENOUGH_WINDOWS if few else until or length
     hop = min(usual or [1], key=lambda divisor: abs(divisor - wanted))
+    if few:
+        return hop, f"less overlap would leave few windows of {steps:,} steps"
     if until is None:
         return hop, "values stay alike" if len(correlation) else "nothing varies"
     after = "1 step" if until == 1 else f"{until} steps"

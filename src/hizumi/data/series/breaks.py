@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hizumi.data.readings import Readings
-from hizumi.data.time_stamps import SECOND
+from hizumi.data.series.readings import Readings
+from hizumi.data.series.time_stamps import SECOND
 from hizumi.errors import DataError
 from hizumi.shapes import Integer
 
@@ -67,7 +67,7 @@ def breaks_of(readings: Readings, step: float) -> tuple[Breaks, list[str]]:
 
 def stamp(time: int) -> str:
     """A time in ISO 8601, without trailing zeros."""
-    text = str(np.datetime64(int(time), "ns")).replace("T", " ")
+    text = str(np.datetime64(time, "ns")).replace("T", " ")
     return text.rstrip("0").rstrip(".")
 
 
@@ -81,8 +81,8 @@ def _named(readings: Readings, rows: np.ndarray, one: str, several: str, most: i
         return ""
     assert readings.times is not None, "only stamps break off"
     places = "; ".join(
-        f"{readings.row_is} {readings.rows[row]}, from {stamp(readings.times[row - 1])} to {stamp(readings.times[row])}"
-        for row in rows[:most]
+        f"{readings.row_is} {readings.rows[row]}, from {stamp(int(before))} to {stamp(int(after))}"
+        for row, before, after in zip(rows[:most], readings.times[rows - 1], readings.times[rows], strict=False)
     )
     more = f"; and {len(rows) - most} more" if len(rows) > most else ""
     return f"split at {f'a {one}' if len(rows) == 1 else f'{len(rows)} {several}'} ({places}{more})"

@@ -14,9 +14,9 @@ from hizumi.data.layouts import counted, names_tell, understood
 from hizumi.data.manifest import Unopened
 from hizumi.data.options import SourceOptions
 from hizumi.data.places import refuse_absent
-from hizumi.data.readings import SeriesTable
-from hizumi.data.series_options import SeriesOptions
-from hizumi.data.series_tables import SERIES_SUFFIXES, in_stretches, of_array, of_frame, tables_in_file
+from hizumi.data.series.options import SeriesOptions
+from hizumi.data.series.readings import SeriesTable
+from hizumi.data.series.tables import SERIES_SUFFIXES, in_stretches, of_array, of_frame, tables_in_file
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from hizumi.data.breaks import breaks_of, step_of
-from hizumi.data.readings import Readings, SeriesTable
-from hizumi.data.resampling import is_same_step
-from hizumi.data.series import SeriesForm
-from hizumi.data.series_columns import readings_of
-from hizumi.data.series_gaps import refuse_missing
-from hizumi.data.series_options import SeriesOptions
-from hizumi.data.time_stamps import SECOND
+from hizumi.data.series.breaks import breaks_of, step_of
+from hizumi.data.series.columns import readings_of
+from hizumi.data.series.form import SeriesForm
+from hizumi.data.series.gaps import refuse_missing
+from hizumi.data.series.options import SeriesOptions
+from hizumi.data.series.readings import Readings, SeriesTable
+from hizumi.data.series.resampling import is_same_step
+from hizumi.data.series.time_stamps import SECOND
 from hizumi.errors import DataError, UsageError
 
 

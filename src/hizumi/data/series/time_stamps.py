@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from hizumi.data.cells import number_of
-from hizumi.data.readings import SeriesTable
+from hizumi.data.series.readings import SeriesTable
 from hizumi.errors import DataError
 from hizumi.shapes import Integer
 from hizumi.storage.files import printable
@@ -15,7 +15,7 @@ SECOND = 10**9  # in nanoseconds
 UNITS = {"s": SECOND, "sec": SECOND, "seconds": SECOND, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}
 TIME_NAME = re.compile(
     r"(?:unix|epoch|utc|local)?[ _-]?(?:time|date|datetime|date[ _-]?time|time[ _-]?stamp|ts|epoch)"
-    r"(?:[ _-]?(?:utc|local|index))?[ _-]?[\[(]?(?P<unit>s|sec|seconds|ms|us|µs|ns)?[\])]?",
+    r"(?:[ _-]?[\[(]?(?:utc|gmt|jst|local|index)[\])]?)?[ _-]?[\[(]?(?P<unit>s|sec|seconds|ms|us|µs|ns)?[\])]?",
     re.IGNORECASE,
 )
 STAMP = re.compile(
@@ -24,6 +24,7 @@ STAMP = re.compile(
     r" *(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?",
     re.IGNORECASE,
 )
+DAY_FIRST = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})(?!\d)")
 WHOLE_DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 LARGEST_SECONDS, LARGEST_MILLISECONDS, LARGEST_MICROSECONDS = 10**11, 10**14, 10**17  # each about the year 5138
 FIRST_YEAR, LAST_YEAR = 1678, 2261  # of nanoseconds in 64 bits
@@ -43,7 +44,7 @@ def looks_like_times(column: np.ndarray) -> bool:
         return True
     if column.dtype.kind != "O" or not len(column):
         return False
-    return all(":" in word or "-" in word or "/" in word for word in column) and all(map(_is_stamp, column))
+    return all(_is_moment(_matched(word)) and number_of(word) is None for word in column)
 
 
 def stamps_of(table: SeriesTable, name: str) -> tuple[Integer[np.ndarray, "t"], list[str]]:
@@ -111,13 +112,13 @@ def _are_dates(words: Iterable[str], name: str) -> bool:
     return "date" in name.lower() and all(WHOLE_DATE.fullmatch(word) for word in words)
 
 
-def _is_stamp(word: str) -> bool:
-    match = STAMP.fullmatch(word.strip())
-    return match is not None and bool(match["year"] or match["hour"])
+def _matched(word: str) -> re.Match[str] | None:
+    """The parts of a stamp; with points between them, the day comes first."""
+    return STAMP.fullmatch(DAY_FIRST.sub(r"\3-\2-\1", word.strip(), count=1))
 
 
 def _of_words(words: Sequence[str], table: SeriesTable, name: str) -> Integer[np.ndarray, "t"]:
-    matches = [STAMP.fullmatch(word) for word in words]
+    matches = [_matched(word) for word in words]
     zones = [match["zone"] if match else None for match in matches]
     try:
         times = np.array([_plain(match) for match in matches], dtype="datetime64[ns]").astype(np.int64)

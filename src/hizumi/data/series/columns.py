@@ -8,9 +8,9 @@ import numpy as np
 from hizumi.data.cells import MISSING_WORDS, number_of
 from hizumi.data.columns import in_order, named
 from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal, label_of_word, refuse_other_labels
-from hizumi.data.readings import Readings, SeriesTable
-from hizumi.data.series_options import SeriesOptions
-from hizumi.data.time_stamps import is_time_name, joined, looks_like_times, stamps_of
+from hizumi.data.series.options import SeriesOptions
+from hizumi.data.series.readings import Readings, SeriesTable
+from hizumi.data.series.time_stamps import is_time_name, joined, looks_like_times, stamps_of
 from hizumi.errors import DataError
 from hizumi.shapes import Bool, Float
 from hizumi.storage.files import printable
@@ -19,6 +19,7 @@ LABEL_NAMES = ("anomaly", "is_anomaly", "anomalous", "label", "labels", "outlier
 CHANGE_NAMES = ("changepoint", "change_point", "is_changepoint")
 COUNTER_NAMES = ("", "index", "id", "no", "no.", "nr", "row", "unnamed: 0", "level_0", "__index_level_0__")
 MOST_CLASSES = 20  # distinct whole numbers of a column that may be labels
+LEAST_COUNTED = 5  # rows by which a counter is told from a measurement
 TRUTH = {"true": 1.0, "false": 0.0}
 
 
@@ -79,10 +80,11 @@ def _roles(table: SeriesTable, options: SeriesOptions, learned: tuple[str, ...] 
     notes: list[str] = []
     explicit = {*(learned or ()), *options.columns}
     free = [name for name in table.columns if name not in options.ignore and name not in explicit]
-    time = _present(options.time_column, table) or _time_column(table, free, notes)
+    time, other_times = _time_column(table, free, options, notes)
     free = [name for name in free if name != time]
-    label, others = _label_column(table, free, options, notes)
-    rest = [name for name in table.columns if name not in {*options.ignore, time, label, *others}]
+    label, other_labels = _label_column(table, free, options, notes)
+    away = {*options.ignore, time, label, *other_times, *other_labels}
+    rest = [name for name in table.columns if name not in away]
     if options.columns:
         rest = [name for name in rest if name in options.columns]
     return Roles(tuple(rest), time, label, tuple(notes))
@@ -92,14 +94,20 @@ def _present(name: str | None, table: SeriesTable) -> str | None:
     return name if name in table.columns else None
 
 
-def _time_column(table: SeriesTable, free: Sequence[str], notes: list[str]) -> str | None:
-    """The column of time stamps, by its name or by what is in it."""
+def _time_column(
+    table: SeriesTable, free: Sequence[str], options: SeriesOptions, notes: list[str]
+) -> tuple[str | None, set[str]]:
+    """The column of time stamps, by its name or by what is in it, and others that are not measured either."""
     of_times = [name for name in free if looks_like_times(table.columns[name])]
     called_so = [name for name in free if is_time_name(name)]
-    chosen = next((name for name in called_so if name in of_times), None) or next(iter([*called_so, *of_times]), None)
-    if chosen is not None and not is_time_name(chosen):
+    both = [name for name in called_so if name in of_times]
+    chosen = _present(options.time_column, table) or next(iter([*both, *called_so, *of_times]), None)
+    if chosen not in (None, options.time_column) and chosen not in called_so:
         notes.append(f"column {printable(chosen)!r} holds times, and is taken for the time stamps")
-    return chosen
+    others = {*called_so, *of_times} - {chosen}
+    if others:
+        notes.append(f"{named(sorted(others))} hold times too, and are left out; --columns says otherwise")
+    return chosen, others
 
 
 def _label_column(
@@ -126,7 +134,7 @@ def _label_column(
 
 def _are_labels(table: SeriesTable, name: str, options: SeriesOptions) -> bool:
     """Whether a column called like labels holds them: 0 and 1, or words of which one is known to mean normal."""
-    words = _words(table, name)
+    words = words_of(table, name)
     found = {word.strip().lower() for word in words}
     if found - UNKNOWN_WORDS <= {"0", "1", "true", "false"} or options.good:
         return True
@@ -162,10 +170,12 @@ def _measured(
         reason = None if name in options.columns else _reason_to_leave_out(table, name)
         if reason is None:
             kept.append(name)
+            notes += _note_on_counter(table, name)
         else:
             notes.append(f"column {printable(name or 'without a name')!r} {reason} and is left out")
     if not kept:
-        raise DataError(f"{table.where}: has no column of measured numbers; there are {named(list(table.columns))}")
+        found = "; ".join([f"there are {named(list(table.columns))}", *notes])
+        raise DataError(f"{table.where}: has no column of measured numbers; {found}")
     return tuple(kept), notes
 
 
@@ -179,13 +189,28 @@ def _reason_to_leave_out(table: SeriesTable, name: str) -> str | None:
     return None
 
 
+def _note_on_counter(table: SeriesTable, name: str) -> list[str]:
+    column = table.columns[name]
+    if column.dtype.kind == "b" or len(column) < LEAST_COUNTED:
+        return []
+    rises = np.diff(_numbers(table, name))
+    if rises[0] == 0 or not np.allclose(rises, rises[0], rtol=1e-6, atol=0):
+        return []
+    shown = printable(name)
+    return [
+        f"column {shown!r} counts the rows, so that later rows will lie outside what was learned: leave it out by "
+        f"--ignore {shown} if it is no measurement"
+    ]
+
+
 def _is_empty(column: np.ndarray) -> bool:
     if column.dtype.kind == "O":
         return all(word.strip().lower() in MISSING_WORDS for word in column)
     return column.dtype.kind == "f" and bool(np.isnan(column).all())
 
 
-def _words(table: SeriesTable, name: str) -> list[str]:
+def words_of(table: SeriesTable, name: str) -> list[str]:
+    """The cells of a column as text, empty where a number is missing."""
     column = table.columns[name]
     if column.dtype.kind == "O":
         return [str(word) for word in column]
@@ -199,7 +224,7 @@ def _numbers(table: SeriesTable, name: str) -> Float[np.ndarray, "t"]:
     column = table.columns[name]
     if column.dtype.kind in "biuf":
         return column.astype(np.float64)
-    words = _words(table, name)
+    words = words_of(table, name)
     numbers = [number_of(word, table.decimal_comma) for word in words]
     if None in numbers:
         numbers = [TRUTH.get(word.strip().lower(), number) for word, number in zip(words, numbers, strict=True)]
@@ -227,7 +252,7 @@ def _labels(table: SeriesTable, column: str | None, options: SeriesOptions) -> B
     """True where rows are labelled anomalous; None without labels. Raises DataError for rows that lack theirs."""
     if column is None:
         return None if table.label is None else np.full(len(table.rows), table.label == 1)
-    words = _words(table, column)
+    words = words_of(table, column)
     good = {word.strip().lower() for word in options.good}
     if not good:
         refuse_other_labels(words, table.where, column)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from hizumi.data import Store, check_disjoint, split
-from hizumi.data.blocks import of_recordings
-from hizumi.data.series import Recording, SeriesForm, Steps, steps_scored
+from hizumi.data.series.blocks import of_recordings
+from hizumi.data.series.form import Recording, SeriesForm, Steps
+from hizumi.data.series.windows import steps_scored
 from hizumi.errors import DataError, UsageError
 
 FORM = SeriesForm(("a", "b"), None, length=16, hop=4)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from hizumi.data.readings import Readings
-from hizumi.data.series_options import Missing
+from hizumi.data.series.options import Missing
+from hizumi.data.series.readings import Readings
 from hizumi.errors import DataError
 from hizumi.shapes import Bool, Float
 

@@ -11,9 +11,9 @@ import numpy as np
 from hizumi.data.arrays import read_array, read_arrays
 from hizumi.data.cells import TABLE_SUFFIXES, is_nothing, read_cells
 from hizumi.data.columns import refuse_doubles
-from hizumi.data.readings import SeriesTable
-from hizumi.data.series_columns import made_up
-from hizumi.data.time_stamps import is_time_name, looks_like_times
+from hizumi.data.series.columns import made_up
+from hizumi.data.series.readings import SeriesTable
+from hizumi.data.series.time_stamps import is_time_name, looks_like_times
 from hizumi.errors import DataError, MissingExtraError
 from hizumi.storage.files import open_regular, printable
 

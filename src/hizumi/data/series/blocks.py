@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from hizumi.data.dealing_series import Stretch, deal_stretches
 from hizumi.data.manifest import GOOD, Manifest, Record
-from hizumi.data.series import Recording, SeriesForm, Steps
+from hizumi.data.series.dealing import Stretch, deal_stretches
+from hizumi.data.series.form import Recording, SeriesForm, Steps
 from hizumi.errors import DataError, UsageError
 
 ANOMALOUS = "anomalous"  # kind of a block with such a step

@@ -8,15 +8,16 @@ import numpy as np
 
 from hizumi.data.columns import named, refuse_unknown
 from hizumi.data.manifest import Unopened
-from hizumi.data.readings import Readings, SeriesTable
-from hizumi.data.resampling import resampled
-from hizumi.data.series import Recording, SeriesForm
-from hizumi.data.series_choice import chosen_windows, refuse_other_windows
-from hizumi.data.series_gaps import filled
-from hizumi.data.series_options import SeriesOptions
-from hizumi.data.series_sources import Sources, sources_of
-from hizumi.data.stretches import Stretch, stretch_of
-from hizumi.data.time_stamps import SECOND
+from hizumi.data.series.choice import chosen_windows, refuse_other_windows
+from hizumi.data.series.form import Recording, SeriesForm
+from hizumi.data.series.gaps import filled
+from hizumi.data.series.groups import divided
+from hizumi.data.series.options import SeriesOptions
+from hizumi.data.series.readings import Readings, SeriesTable
+from hizumi.data.series.resampling import resampled
+from hizumi.data.series.sources import Sources, sources_of
+from hizumi.data.series.stretches import Stretch, stretch_of
+from hizumi.data.series.time_stamps import SECOND
 from hizumi.errors import DataError, UsageError
 
 UNTOLD = SeriesOptions()
@@ -56,6 +57,8 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
     tolerant = form is not None and len(sources.each) > 1  # at an inspection, one bad file of many stops nothing
     tables, failures = _read(sources, tolerant)
     _refuse_unknown(tables, options, sources.name)
+    measured = frozenset({*options.columns, *options.ignore, *(form.columns if form else ())})
+    tables = [part for table in tables for part in divided(table, measured)]
     stretches, notes, more = _understood(tables, options, form, tolerant)
     failures += more
     if not stretches:

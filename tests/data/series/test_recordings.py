@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 import torch
 
-from hizumi.data.recording_files import Recordings, open_recordings
-from hizumi.data.series import SeriesForm
-from hizumi.data.series_options import SeriesOptions
+from hizumi.data.series.files import Recordings, open_recordings
+from hizumi.data.series.form import SeriesForm
+from hizumi.data.series.options import SeriesOptions
 from hizumi.errors import DataError, HizumiError, MissingExtraError, UsageError
 
 
@@ -162,12 +162,30 @@ def test_labels_are_no_measurements(tmp_path: Path) -> None:
 
 
 def test_columns_without_meaning_are_named() -> None:
-    found = opened(frame().assign(empty=np.nan, index=np.arange(80), constant=7.0))
-    assert found.form.columns == ("volt", "bar", "constant")
+    table = frame().assign(empty=np.nan, index=np.arange(80), constant=7.0, rising=np.arange(80) / 4)
+    found = opened(table.assign(received=table["time"], ts=np.arange(80)))
+    assert found.form.columns == ("volt", "bar", "constant", "rising")
     said = " ".join(found.notes)
     assert "'empty' is empty and is left out" in said
     assert "'index' counts the rows and is left out" in said
+    assert "'received', 'ts' hold times too, and are left out" in said
+    assert "'rising' counts the rows" in said
     assert "channels that never change: 'constant'" in said
+
+
+def test_recordings_in_one_table_are_told_apart() -> None:
+    first, second = frame(20), frame(30, seed=1)
+    both = pd.concat([first.assign(group="pump 1", split="train"), second.assign(group="pump 2", split="test")])
+    found = opened(both.sort_values("time", kind="stable").reset_index(drop=True))
+    assert [(each.name, each.split) for each in found.recordings] == [
+        ("table, pump 1, train", "train"),
+        ("table, pump 2, test", "test"),
+    ]
+    for recording, table in zip(found.recordings, (first, second), strict=True):
+        np.testing.assert_array_equal(recording.values, table[["volt", "bar"]])
+    with pytest.raises(DataError, match="row 0: split 'later' is not known"):
+        opened(both.assign(split="later"))
+    assert opened(first.assign(group=3.0), columns=("volt", "group")).form.columns == ("volt", "group")
 
 
 def test_new_data_take_the_form_learned_from(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from hizumi.monitoring.martingale import BETS, Martingale, after_bet, reserve
-from hizumi.monitoring.ranks import SequentialRanks
+from hizumi.calibration.martingale import BETS, Martingale, after_bet, reserve
+from hizumi.calibration.ranks import SequentialRanks
 
 EVER = 0.05
 

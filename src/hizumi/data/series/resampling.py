@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from hizumi.data.breaks import LARGEST_STEPS
-from hizumi.data.readings import Readings
-from hizumi.data.time_stamps import SECOND
+from hizumi.data.series.breaks import LARGEST_STEPS
+from hizumi.data.series.readings import Readings
+from hizumi.data.series.time_stamps import SECOND
 from hizumi.shapes import Bool, Float, Integer
 
 SAME_RATE = 0.01  # steps that differ by less are the same, as a part of them

@@ -1,0 +1,85 @@
+"""What the station says in sentences, in the language of whoever reads it; English is what the code itself says."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, cast, final, get_args
+
+from hizumi.calibration import Statement
+from hizumi.data.appearance import IN_PERCENT
+
+Language = Literal["en", "ja"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+WAYS = {1: "higher", -1: "lower", 0: "unsteady"}
+
+
+def language_of(wished: str) -> Language:
+    """The first language of an `Accept-Language` header that the station speaks; English where it speaks none."""
+    tags = (tag.strip().lower()[:2] for tag in wished.split(","))
+    return cast(Language, next((tag for tag in tags if tag in LANGUAGES), "en"))
+
+
+@final
+@dataclass(frozen=True)
+class Wording:
+    """Says things in one language; what there are no words for is said in English."""
+
+    language: Language = "en"
+
+    def statement(self, said: Statement) -> str:
+        """One statement."""
+        found = self._words("said").get(said.code)
+        return said.words if found is None else found.format(**_shown(said.figures))
+
+    def statements(self, said: Iterable[Statement]) -> str:
+        """Several, one after the other."""
+        return ("" if self.language == "ja" else " ").join(self.statement(each) for each in said)
+
+    def alarm(self, alarm: Mapping[str, Any]) -> str:
+        """What has drifted and where to look; `alarm` is what `DriftAlarm.to_dict` gives."""
+        words = self._words("alarm")
+        if not words or "code" not in alarm:
+            return str(alarm.get("words", ""))
+        changes = words["and"].join(self._change(**each) for each in alarm["moved"])
+        lead = words.get(alarm["code"], "")
+        changed = words["changed"].format(changes=changes) if changes else ""
+        look = self._words("look").get(alarm["code"]) or self._words("look")[alarm["code"].rpartition("_")[0]]
+        return lead + changed + words["look"].format(where=look)
+
+    def text(self, english: str) -> str:
+        """A text of a report, whose gaps are still to be filled."""
+        return self._words("report").get(english, english)
+
+    def _change(self, measure: str, way: int, before: float, now: float, **_: Any) -> str:
+        how = self._words("change")[f"{measure}_{WAYS[way]}"]
+        if way == 0:
+            return how
+        if measure in IN_PERCENT:
+            much = f"{before:.0%} → {now:.0%}"
+        elif measure == "score":
+            much = f"{now - before:+.1f}σ"
+        else:
+            much = self._words("alarm")["times"].format(factor=f"{2 ** (now - before):.2f}")
+        return self._words("alarm")["change"].format(how=how, much=much)
+
+    def _words(self, kind: str) -> Mapping[str, str]:
+        return _all_words(self.language)[kind] if self.language != "en" else {}
+
+
+def _shown(figures: Mapping[str, float]) -> dict[str, str]:
+    """Figures as people read them: shares in percent, counts with commas."""
+
+    def shown(name: str, value: float) -> str:
+        if name.endswith("rate"):
+            return f"{100 * value:.3g}%"
+        return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+    return {name: shown(name, value) for name, value in figures.items()}
+
+
+@cache
+def _all_words(language: Language) -> Mapping[str, Mapping[str, str]]:
+    content = files("hizumi.station").joinpath("words", f"{language}.json").read_text("utf-8")
+    return cast(Mapping[str, Mapping[str, str]], json.loads(content))
