@@ -13,10 +13,10 @@ from hizumi.data.manifest import Failure
 from hizumi.data.missing import not_finite
 from hizumi.data.pose import UPRIGHT, Pose
 from hizumi.data.series.form import Steps
-from hizumi.data.series.windows import steps_scored
+from hizumi.data.series.windows import overlap_mean, steps_scored
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
-from hizumi.shapes import Bool, Float, Shaped
+from hizumi.shapes import Bool, Float, Integer, Shaped
 from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
@@ -169,10 +169,13 @@ class Reader:
         """Of a stretch, each step's mean over the windows that cover it, of what is known of windows."""
         form = self.preprocessing.series
         assert form is not None, "series have a form"
-        assert piece.size is not None, "a stretch has a size"
-        assert piece.tiles is not None, "a stretch has windows"
-        starts = np.array([left for _, left in piece.tiles])
-        return steps_scored(values.astype(np.float64), starts, form.length, Steps(0, piece.size[1]))
+        return steps_scored(values.astype(np.float64), *_places(piece, form.length))
+
+    def stretch_made(self, piece: Piece, made: Float[np.ndarray, "w c 1 length"]) -> Float[np.ndarray, "t c"]:
+        """What was made of a stretch's windows, such as what is expected in their place, in the data's own units."""
+        starts, _, steps = _places(piece, made.shape[-1])
+        mean = overlap_mean(made[:, :, 0].swapaxes(1, 2), starts, steps)
+        return np.asarray(self.preprocessing.to_data(mean.T[np.newaxis, :, np.newaxis])[0, 0])
 
     def _row(self, row: np.ndarray, name: str) -> Float[np.ndarray, "1 d"]:
         if row.shape != self.shape:
@@ -188,6 +191,13 @@ class Reader:
             column = repr(printable(table.columns[place])) if table is not None else place
             raise DataError(f"{name}: column {column} is {not_finite(row[place])}; fill in or leave out the row")
         return row[np.newaxis]
+
+
+def _places(piece: Piece, length: int) -> tuple[Integer[np.ndarray, "w"], int, Steps]:
+    """Where the windows of a stretch begin, how long they are, and the steps of the stretch."""
+    assert piece.size is not None, "a stretch has a size"
+    assert piece.tiles is not None, "a stretch has windows"
+    return np.array([left for _, left in piece.tiles]), length, Steps(0, piece.size[1])
 
 
 def _with_something(
