@@ -19,9 +19,14 @@ else:
 
     Bool = Float = Integer = Shaped = UInt8 = _Plain
 
-__all__ = ["Bool", "Float", "Integer", "Shaped", "UInt8", "is_series"]
+__all__ = ["Bool", "Float", "Integer", "Shaped", "UInt8", "is_bounded", "is_series"]
 
 
 def is_series(shape: tuple[int, ...]) -> bool:
     """Whether items of this shape are windows of time series, (c, 1, t): images one row high."""
     return len(shape) == 3 and shape[1] == 1
+
+
+def is_bounded(shape: tuple[int, ...]) -> bool:
+    """Whether items of this shape lie in [-1, 1], as those of images do; all others have no bounds."""
+    return len(shape) == 3 and not is_series(shape)

@@ -8,11 +8,18 @@ import torch
 
 from hizumi.detectors import Detector
 from hizumi.registry import find_detectors, find_models
+from hizumi.shapes import is_bounded, is_series
 from hizumi.training import Budget, Trainable, TrainingOptions
 from hizumi.training.preset import preset_of
 
 CLASSES: dict[str, type[Detector] | type[Trainable]] = {**find_models(), **find_detectors()}
-SHAPES = {"grey": (1, 32, 32), "colour odd": (3, 21, 34), "four channels": (4, 24, 32), "vectors": (6,)}
+SHAPES = {
+    "grey": (1, 32, 32),
+    "colour odd": (3, 21, 34),
+    "four channels": (4, 24, 32),
+    "vectors": (6,),
+    "series": (2, 1, 32),
+}
 MOTION_SHAPES = {"grey with flow": (4, 24, 32), "colour with flow, odd": (6, 21, 34)}
 
 
@@ -32,7 +39,7 @@ def _exempted(request: pytest.FixtureRequest) -> None:
 
 
 def items(shape: tuple[int, ...], count: int = 24, seed: int = 0) -> torch.Tensor:
-    """Normal data: smooth images in [-1, 1] that vary in a few ways, or correlated vectors."""
+    """Normal data: smooth images in [-1, 1] that vary in a few ways, windows likewise, or correlated vectors."""
     generator = torch.Generator().manual_seed(seed)
     if len(shape) == 1:
         return torch.randn(count, 2, generator=generator) @ torch.randn(
@@ -42,7 +49,8 @@ def items(shape: tuple[int, ...], count: int = 24, seed: int = 0) -> torch.Tenso
     amplitude, phase = torch.rand(2, count, channels, 1, 1, generator=generator)
     rows, columns = torch.arange(height)[:, None] / 8, torch.arange(width)[None] / 8
     wave = torch.sin(rows + columns + phase) * (0.3 + 0.3 * amplitude)
-    return wave + 0.02 * torch.randn(count, *shape, generator=generator)
+    noisy = wave + 0.02 * torch.randn(count, *shape, generator=generator)
+    return 3 * noisy if is_series(shape) else noisy
 
 
 def batch_for(found: type[Trainable], shape: tuple[int, ...], count: int = 24, seed: int = 0) -> Any:
@@ -69,7 +77,7 @@ def wrong_for(data: torch.Tensor) -> list[tuple[Any, str]]:
         (None, "takes a tensor or array of numbers, not a NoneType"),
         (data.to(torch.complex64), "takes real numbers"),
     ]
-    if data.ndim == 2:
+    if not is_bounded(tuple(data.shape[1:])):
         return wrong
     pixels = (data.clamp(-1, 1) + 1) * 127.5
     return [*wrong, (pixels.byte().numpy(), "not uint8.*; scale pixels to"), (pixels, "not values from .*; scale pix")]
@@ -99,8 +107,8 @@ def labelled_shapes(found: type[Detector] | type[Trainable]) -> dict[str, tuple[
     """Shapes that a class says it takes, by the names that tests give them."""
     if "motion" in found.card.needs:
         return MOTION_SHAPES
-    kinds = {label: "images" if len(shape) == 3 else "vectors" for label, shape in SHAPES.items()}
-    return {label: shape for label, shape in SHAPES.items() if kinds[label] in found.card.inputs}
+    kinds = {(1, False): "vectors", (3, True): "images", (3, False): "series"}
+    return {label: shape for label, shape in SHAPES.items() if kinds[len(shape), is_bounded(shape)] in found.card.takes}
 
 
 def cases(classes: dict[str, Any], slow: Collection[str] = ()) -> list[Any]:

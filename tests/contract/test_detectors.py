@@ -16,6 +16,7 @@ from hizumi.detectors import Detector, Likelihood
 from hizumi.errors import DataError, NotFittedError, UsageError
 from hizumi.models import Flow, GatedPixelCNN, PixelCNN
 from hizumi.registry import construct, find_detectors, specify
+from hizumi.shapes import is_bounded, is_series
 from hizumi.training import Trainable
 
 from .conftest import CLASSES, cases, equal_states, items, options, shapes_of, small, wrong_for
@@ -60,12 +61,14 @@ def assert_close(first: torch.Tensor, second: torch.Tensor, tolerance: float) ->
     assert float((first - second).abs().max()) <= tolerance * scale
 
 
+ADVERSARIAL = ("alad", "anogan", "egbad", "f_anogan", "ganomaly", "skip_ganomaly")
 LONG_TO_TRAIN = (
     "grey",
     "four channels",
     "grey with flow",
     *(f"{name}-colour odd" for name in ("alad", "anogan", "con_ad", "draem", "egbad")),
     "cross_channel-colour with flow, odd",
+    *(f"{name}-series" for name in (*ADVERSARIAL, "con_ad", "deep_svdd")),
 )
 LONG = [f"{name}-{shape}" for name in ("anogan", "deep_one_class") for shape in ("colour odd", "four channels")]
 
@@ -237,6 +240,15 @@ def test_kinds_that_a_detector_cannot_take_are_refused(name: str) -> None:
         detector.fit(items((6,)), options())
 
 
+@pytest.mark.parametrize("name", [n for n, found in DETECTORS.items() if found.card.no_series])
+def test_series_are_refused_with_the_reason(name: str) -> None:
+    detector = small(name)
+    with pytest.raises(
+        DataError, match=f"^{type(detector).__name__} does not work on series: {detector.card.no_series}$"
+    ):
+        detector.fit(items((2, 1, 32)), options())
+
+
 @pytest.mark.parametrize(("name", "shape"), cases(DETECTORS, slow=LONG_TO_TRAIN))
 def test_toy_anomaly_scores_higher_than_normal(name: str, shape: tuple[int, ...]) -> None:
     detector = small(name)
@@ -248,12 +260,14 @@ def test_toy_anomaly_scores_higher_than_normal(name: str, shape: tuple[int, ...]
         anomalous = normal + 3 * torch.randn(normal.shape, generator=generator)
     else:
         anomalous = normal.clone()
-        anomalous[:, :, 4:12, 4:12] = torch.rand(24, shape[0], 8, 8, generator=generator) * 2 - 1
+        changed = anomalous[:, :, slice(None) if is_series(shape) else slice(4, 12), 4:12]
+        changed[:] = (torch.rand(changed.shape, generator=generator) * 2 - 1) * (3 if is_series(shape) else 1)
     good, bad = detector.score(normal), detector.score(anomalous)
     wins = (bad.image[:, None] > good.image[None]).float().mean()
     assert wins > 0.8, f"area under the ROC curve {wins:.3f}"
     if bad.pixel is not None:
-        inside, outside = bad.pixel[:, 0, 5:11, 5:11].mean(), bad.pixel[:, 0, -4:, -4:].mean()
+        rows = slice(None) if is_series(shape) else slice(5, 11)
+        inside, outside = bad.pixel[:, 0, rows, 5:11].mean(), bad.pixel[:, 0, -4:, -4:].mean()
         assert inside > outside
 
 
@@ -266,7 +280,7 @@ def test_absurd_values_are_never_normal_and_leave_their_batch_alone(
     data = items(shape, 3, seed=1)
     alone = detector.score(data[[0, 2]]).image
     data[1].view(-1)[7 % data[1].numel()] = value
-    if len(shape) == 3:
+    if is_bounded(shape):
         with pytest.raises(DataError, match="scale pixels to"):
             detector.score(data)
     with trusted():  # as Inspector scores what it has read

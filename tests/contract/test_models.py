@@ -205,6 +205,13 @@ def test_sampling_before_fit_refuses(name: str) -> None:
         MODELS[name]().sample(2)
 
 
+@pytest.mark.parametrize("name", [name for name, found in MODELS.items() if found.card.no_series])
+def test_series_are_refused_with_the_reason(name: str) -> None:
+    model = small(name)
+    with pytest.raises(DataError, match=f"^{type(model).__name__} does not work on series: {model.card.no_series}$"):
+        model.prepare((2, 1, 32))
+
+
 @pytest.mark.parametrize("name", [name for name, found in MODELS.items() if "vectors" not in found.card.inputs])
 def test_vectors_are_refused_where_the_method_has_none(name: str) -> None:
     with pytest.raises(DataError, match=f"{MODELS[name].__name__} works on images, not on vectors"):

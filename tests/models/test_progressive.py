@@ -75,7 +75,7 @@ def test_growth_is_even_in_its_phases() -> None:
 
 def test_equalised_rate_is_explicit_scaling() -> None:
     torch.manual_seed(0)
-    layer = progressive.EqualisedConv2d(6, 8, (3, 3), 1)
+    layer = progressive.EqualisedConv2d(6, 8, (3, 3), (1, 1))
     assert float(layer.weight.detach().std()) == pytest.approx(1, abs=0.1)
     maps = torch.randn(2, 6, 5, 7)
     torch.testing.assert_close(layer(maps), conv2d(maps, layer.weight * math.sqrt(2 / (6 * 9)), padding=1))

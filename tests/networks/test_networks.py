@@ -7,6 +7,7 @@ from torch import nn
 
 from hizumi import networks
 from hizumi.errors import DataError
+from hizumi.networks.axes import Axes
 from hizumi.networks.dcgan import Pyramid, widths
 
 
@@ -58,10 +59,18 @@ def test_first_and_last_layers_have_no_batch_norm() -> None:
 
 @pytest.mark.parametrize(
     ("size", "stages", "base"),
-    [((64, 64), 4, (4, 4)), ((32, 32), 3, (4, 4)), ((28, 28), 2, (7, 7)), ((8, 8), 1, (4, 4)), ((33, 100), 3, (5, 13))],
+    [
+        ((64, 64), 4, (4, 4)),
+        ((32, 32), 3, (4, 4)),
+        ((28, 28), 2, (7, 7)),
+        ((8, 8), 1, (4, 4)),
+        ((33, 100), 3, (5, 13)),
+        ((1, 64), 4, (1, 4)),
+        ((1, 21), 2, (1, 6)),
+    ],
 )
 def test_pyramids(size: tuple[int, int], stages: int, base: tuple[int, int]) -> None:
-    assert Pyramid.of(*size) == (stages, *base)
+    assert Pyramid.of(*size) == (stages, *base, Axes(rows=size[0] > 1))
 
 
 def test_widths_stop_growing() -> None:

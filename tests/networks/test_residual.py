@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from hizumi import networks
+from hizumi.networks.axes import Axes
 from hizumi.networks.residual import Resampling, layer_norm
 
 
@@ -25,7 +26,7 @@ def test_at_64_pixels_the_networks_are_the_published_ones() -> None:
 @pytest.mark.parametrize("grows", [True, False])
 def test_blocks_are_in_the_published_order(grows: bool) -> None:
     torch.manual_seed(0)
-    block, maps = Resampling(3, 5, layer_norm, grows), torch.randn(2, 3, 4, 6)
+    block, maps = Resampling(3, 5, layer_norm, grows, Axes()), torch.randn(2, 3, 4, 6)
     with torch.no_grad():
         if grows:
             small = interpolate(block.before(maps), scale_factor=2)

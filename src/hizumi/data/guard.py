@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hizumi.errors import DataError
+from hizumi.shapes import is_bounded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,23 +40,24 @@ def is_trusted() -> bool:
 
 
 def checked_items(items: Any, called: str, shape: tuple[int, ...] | None = None) -> "Tensor":
-    """Images (n, c, h, w) in [-1, 1] or rows (n, d) as a tensor of floating-point numbers.
+    """Images (n, c, h, w) in [-1, 1], windows (n, c, 1, t) or rows (n, d) as a tensor of floating-point numbers.
 
-    Arrays, lists and tensors are taken; those of `shape` alone where it is given. Raises DataError, which begins with
-    what the receiver is `called`.
+    Windows and rows have no range that they must lie in. Arrays, lists and tensors are taken; those of `shape` alone
+    where it is given. Raises DataError, which begins with what the receiver is `called`.
     """
     tensor = _tensor(items, called)
     if tensor.ndim not in (2, 4) or (shape is not None and tuple(tensor.shape[1:]) != shape):
         raise DataError(f"{called} {_expected(shape)}, not {_described(tensor)}{_shape_hint(tensor, shape)}")
     if 0 in tensor.shape:
         raise DataError(f"{called} was given no items: {_described(tensor)}; give one or more")
-    if tensor.ndim == 4 and not tensor.is_floating_point():
+    pictures = is_bounded(tuple(tensor.shape[1:]))
+    if pictures and not tensor.is_floating_point():
         raise DataError(
             f"{called} takes images as floating-point numbers in [-1, 1], not {_described(tensor)}; {REMEDY}"
         )
     tensor = _floating(tensor)
     lowest, highest = _range(tensor, called)
-    if tensor.ndim == 4 and max(-lowest, highest) > FURTHEST:
+    if pictures and max(-lowest, highest) > FURTHEST:
         raise DataError(f"{called} takes images in [-1, 1], not values from {lowest:g} to {highest:g}; {REMEDY}")
     return tensor
 

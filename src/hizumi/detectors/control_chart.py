@@ -111,6 +111,7 @@ class ControlChart(Detector):
         family="chart",
         idea="statistics of a picture against limits; over a stream, bad parts told from a drifting lamp or lens",
         paper="Shewhart 1931; Page, Continuous inspection schemes, 1954; Roberts, Control chart tests, 1959",
+        no_series="its statistics say how a picture was taken",
     )
     means: Tensor
     sigmas: Tensor

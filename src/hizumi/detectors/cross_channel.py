@@ -28,6 +28,7 @@ CARD = Card(
     inputs=("images",),
     localises=True,
     needs=("motion",),
+    no_series="it looks at frames of video with their motion",
 )
 
 

@@ -19,6 +19,7 @@ CARD = Card(
     inputs=("images",),
     localises=True,
     needs=("reference set",),
+    no_series="its reference set is of pictures",
 )
 
 

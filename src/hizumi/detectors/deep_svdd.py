@@ -12,6 +12,7 @@ from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Prope
 from hizumi.data.contrast import contrast_normalised
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.shapes import is_bounded
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions, drop_at
 
 CARD = Card(
@@ -31,7 +32,7 @@ class Pretraining(Trainable):
         code: Dimensions of φ(x).
         widths: Channels of the stages of the encoder, each halving the image; the last is kept for further stages.
         contrast: Bring every image to mean 0 and mean absolute value 1, then all by one map to [0, 1], which the
-            normal images fill.
+            normal images fill. Windows of series keep their level and scale, which tell as much as their shape.
         learning_rate: Of both Adam optimisers, this phase's and the ball's.
         weight_decay: In both phases.
     """
@@ -78,7 +79,7 @@ class Pretraining(Trainable):
 
     def begin(self, batches: Batches) -> None:
         """Find the range of normal images after contrast normalisation."""
-        if self.contrast and len(batches.shape) == 3:
+        if self.contrast and is_bounded(batches.shape):
             extremes = [contrast_normalised(batch).aminmax() for batch in in_order(batches)]
             self.lowest.copy_(torch.stack([extreme.min for extreme in extremes]).min())
             self.highest.copy_(torch.stack([extreme.max for extreme in extremes]).max())
@@ -91,8 +92,8 @@ class Pretraining(Trainable):
         return mse_loss(self.decoder(self.encoder(inputs)), inputs, reduction="sum") / len(batch)
 
     def inputs(self, items: Tensor) -> Tensor:
-        """Items as the networks take them: images with contrast normalised, training ones in [0, 1]."""
-        if items.ndim == 2:
+        """Items as the networks take them: images with contrast normalised, training ones in [0, 1], others as is."""
+        if not is_bounded(tuple(items.shape[1:])):
             return items
         images = contrast_normalised(items) if self.contrast else items
         return (images - self.lowest) / (self.highest - self.lowest).clamp(min=1e-6)

@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate, max_pool2d
 
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.fixed_features import FixedFeatures, check_levels
+from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, check_levels
 from hizumi.errors import UsageError
 from hizumi.networks.efficientnet import LEVEL_CHANNELS, LEVEL_HALVINGS
 from hizumi.objectives import direction_difference, position_difference, smooth, value_difference
@@ -22,6 +22,7 @@ CARD = Card(
     paper="Salehi et al., Multiresolution knowledge distillation for anomaly detection, CVPR 2021",
     inputs=("images",),
     localises=True,
+    no_series=NO_SERIES,
 )
 CLIPPED_SHARE = 0.01  # of a gradient map, its largest values
 

@@ -19,6 +19,7 @@ CARD = Card(
     paper="Zavrtanik, Kristan & Skočaj, DRAEM: a discriminatively trained reconstruction embedding, ICCV 2021",
     inputs=("images",),
     localises=True,
+    no_series="the defects that it makes up are those of pictures",
 )
 UNIT_RANGE = 1.0  # of brightness in [0, 1]
 

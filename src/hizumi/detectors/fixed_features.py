@@ -17,6 +17,7 @@ from hizumi.networks.wavelets import OrientedWavelets
 from hizumi.objectives import smooth
 
 PIXELS_PER_POSITION = 8  # of what the network sees
+NO_SERIES = "it sees through a network that is made for pictures"
 CONTRAST = 0.5  # standard deviation, in units of [-1, 1], of a photograph: what a flattened image is brought to
 
 NetworkKind = Literal["efficientnet", "wavelets"]

@@ -7,7 +7,7 @@ from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.fixed_features import FixedFeatures, NetworkKind, check_levels, check_odd
+from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.patch_memory import PatchMemory
 from hizumi.detectors.position_gaussians import PositionGaussians
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
@@ -50,6 +50,7 @@ class FusedFeatures(Detector):
         paper="Roth et al., PatchCore, CVPR 2022; Defard et al., PaDiM, ICPR 2021",
         inputs=("images",),
         localises=True,
+        no_series=NO_SERIES,
     )
     working_size = 224
     tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance

@@ -7,7 +7,7 @@ from hizumi.arguments import NonNegativeFloat, NonNegativeInt, PositiveFloat, Po
 from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.fixed_features import FixedFeatures, check_levels, check_odd
+from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, check_levels, check_odd
 from hizumi.detectors.patch_memory import PatchMemory
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
 from hizumi.errors import UsageError
@@ -50,6 +50,7 @@ class NearestFeatures(Detector):
         paper="Roth et al., Towards total recall in industrial anomaly detection (PatchCore), CVPR 2022",
         inputs=("images",),
         localises=True,
+        no_series=NO_SERIES,
     )
     working_size = 224
     tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance

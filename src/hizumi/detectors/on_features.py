@@ -10,7 +10,7 @@ from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.feature_front import FeatureFront
-from hizumi.detectors.fixed_features import NetworkKind, check_levels, check_odd
+from hizumi.detectors.fixed_features import NO_SERIES, NetworkKind, check_levels, check_odd
 from hizumi.detectors.likelihood import Likelihood
 from hizumi.detectors.nested import fit_references
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
@@ -27,6 +27,7 @@ CARD = Card(
     paper="Gudovskiy, Ishizaka & Kozuka, CFLOW-AD, WACV 2022 (a flow); Shi, Yang & Qi, DFR, 2021 (an autoencoder)",
     inputs=("images",),
     localises=True,
+    no_series=NO_SERIES,
 )
 
 

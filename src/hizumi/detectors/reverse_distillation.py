@@ -7,7 +7,7 @@ from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.fixed_features import FixedFeatures, check_levels
+from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, check_levels
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
 from hizumi.detectors.reach import within_reach
 from hizumi.errors import UsageError
@@ -22,6 +22,7 @@ CARD = Card(
     paper="Deng & Li, Anomaly detection via reverse distillation from one-class embedding, CVPR 2022",
     inputs=("images",),
     localises=True,
+    no_series=NO_SERIES,
 )
 MOST_HALVINGS = STRIDE.bit_length() - 2  # of a level: the embedding is halved once more
 

@@ -38,6 +38,7 @@ class CycleGAN(CanTranslateBack):
         "networks, ICCV 2017",
         inputs=("images",),
         needs=("two sets",),
+        no_series="it translates pictures",
     )
     default_budget = Budget(steps=5000)
     default_batch_size = 4

@@ -7,6 +7,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 from hizumi.arguments import PositiveFloat, PositiveInt, ShareBelowOne
 from hizumi.models.abilities import Autoencodes
 from hizumi.models.layer_by_layer import LayerByLayer
+from hizumi.shapes import is_bounded
 from hizumi.training import Budget, Card, Preset, cosine_to_zero
 
 
@@ -66,15 +67,16 @@ class DeepAutoencoder(LayerByLayer, Autoencodes):
         return {"reconstruction": self.update("autoencoder", self.validation_loss(batch))}
 
     def validation_loss(self, batch: Tensor) -> Tensor:
-        """Cross-entropy of grey values as chances, in nats an image; mean squared error of vectors."""
+        """Cross-entropy of grey values as chances, in nats an image; mean squared error of all but images."""
         rebuilt = self.decoder(self.encode(batch))
-        if batch.ndim == 2:
-            return mse_loss(rebuilt, batch)
-        return binary_cross_entropy_with_logits(rebuilt, self.units_of(batch), reduction="sum") / len(batch)
+        units = self.units_of(batch)
+        if not is_bounded(self.require_built()):
+            return mse_loss(rebuilt, units)
+        return binary_cross_entropy_with_logits(rebuilt, units, reduction="sum") / len(batch)
 
     def encode(self, images: Tensor) -> Tensor:
         return self.encoder(self.units_of(images))
 
     def decode(self, codes: Tensor) -> Tensor:
         rebuilt = self.decoder(codes)
-        return self.items_of(rebuilt if len(self.require_built()) == 1 else rebuilt.sigmoid())
+        return self.items_of(rebuilt.sigmoid() if is_bounded(self.require_built()) else rebuilt)

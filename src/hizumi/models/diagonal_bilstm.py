@@ -24,6 +24,7 @@ class DiagonalBiLSTM(Autoregressive):
         paper="van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, ICML 2016",
         inputs=("images",),
         localises=True,
+        no_series="its levels are those of brightness in [-1, 1]",
     )
     presets = {"small": Preset(lambda: DiagonalBiLSTM(levels=8, hidden=6, layers=1))}
 

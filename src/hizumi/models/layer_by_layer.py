@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hizumi.networks import BoltzmannStack, Units
+from hizumi.shapes import is_bounded
 from hizumi.training import Schedule, Trainable, constant
 
 MOMENTA = (0.5, 0.9)  # in the first and in the second half of a layer's training
@@ -35,7 +36,7 @@ class LayerByLayer(Trainable, ABC):
         schedule: Schedule = constant,
     ) -> None:
         """Make the machines and their optimisers; `sizes` are those of the layers above the items."""
-        visible_units: Units = "bernoulli" if len(shape) == 3 else "gaussian"
+        visible_units: Units = "bernoulli" if is_bounded(shape) else "gaussian"
         self.stack = BoltzmannStack([math.prod(shape), *sizes], visible_units, code_units)
         for layer in range(len(self.stack)):
             machine = self.stack[layer]
@@ -71,10 +72,10 @@ class LayerByLayer(Trainable, ABC):
     @final
     def units_of(self, items: Tensor) -> Tensor:
         """Items (n, *shape) as values of the visible units, (n, v)."""
-        return (items.flatten(1) + 1) / 2 if items.ndim == 4 else items
+        return (items.flatten(1) + 1) / 2 if is_bounded(self.require_built()) else items.flatten(1)
 
     @final
     def items_of(self, units: Tensor) -> Tensor:
         """Values of the visible units as items."""
         shape = self.require_built()
-        return (2 * units - 1).reshape(-1, *shape) if len(shape) == 3 else units
+        return (2 * units - 1 if is_bounded(shape) else units).reshape(-1, *shape)

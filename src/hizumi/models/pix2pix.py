@@ -35,6 +35,7 @@ class Pix2Pix(CanTranslate, HasTargetChannels):
         paper="Isola, Zhu, Zhou & Efros, Image-to-image translation with conditional adversarial networks, CVPR 2017",
         inputs=("images",),
         needs=("pairs",),
+        no_series="it translates pictures",
     )
     default_budget = Budget(steps=5000)
     default_batch_size = 8

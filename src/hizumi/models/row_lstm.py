@@ -22,6 +22,7 @@ class RowLSTM(Autoregressive):
         paper="van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, ICML 2016",
         inputs=("images",),
         localises=True,
+        no_series="its memory goes from row to row, of which a window has one; take DiagonalBiLSTM",
     )
     presets = {"small": Preset(lambda: RowLSTM(levels=8, hidden=6, layers=1))}
 

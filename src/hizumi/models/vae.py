@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from hizumi import networks, objectives
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from hizumi.data.stream import Batches, in_order
+from hizumi.errors import UsageError
 from hizumi.models.abilities import Autoencodes, HasLikelihood, HasPrior, LogLikelihood
 from hizumi.networks.precision import at_least_single
+from hizumi.shapes import is_series
 from hizumi.training import Budget, Card, Preset, TrainingOptions, drop_at
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)
@@ -30,7 +32,7 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
         latent: Dimensions of the code; its prior is N(0, I).
         width: Channels of the first convolution.
         density: Of each pixel given the code: "gaussian" with one variance for all pixels, or "bernoulli" on grey
-            values brought to [0, 1]. Vectors are always Gaussian.
+            values brought to [0, 1]. Vectors are always Gaussian, and so must windows of series be.
         variance: Of the Gaussian density: "optimal", or "learned" as one more of Adam's parameters, which is the plain
             VAE.
         beta: Weight of the divergence from the prior; 1 is the VAE.
@@ -78,6 +80,10 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
         self.variance = variance
 
     def build(self, shape: tuple[int, ...]) -> None:
+        if self._is_bernoulli(shape) and is_series(shape):
+            raise UsageError(
+                'density "bernoulli" is for grey values, which series have none of; set density="gaussian"'
+            )
         self.encoder = networks.encoder(shape, 2 * self.latent, self.width)
         self.decoder = networks.generator(shape, self.latent, self.width, bounded=not self._is_bernoulli(shape))
         self.log_variance = nn.Parameter(torch.zeros(()))

@@ -2,7 +2,8 @@
 
 LeNet-like convolutions (Ruff et al. 2018): 5x5 kernels, batch norm without scale or shift, LeakyReLU,
 max-pooling. With widths (32, 64, 128) and 128 outputs the encoder is the published one for 32 pixels, with widths
-(8, 4) and 32 outputs the one for 28; other sizes are halved until the smaller side has 4 to 7 pixels.
+(8, 4) and 32 outputs the one for 28; other sizes are halved until the smaller side has 4 to 7 pixels. Windows of
+series have 1x5 kernels, and are halved along time alone.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,9 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from hizumi.networks.axes import Axes
 from hizumi.networks.dcgan import Pyramid
+from hizumi.shapes import is_bounded
 
 SLOPE = 0.01
 
@@ -23,7 +26,9 @@ class BiasFreeEncoder(nn.Module):
         super().__init__()
         self.pyramid = Pyramid.of(*shape[1:])
         stages = [shape[0], *_stages(widths, self.pyramid.stages)]
-        self.body = nn.Sequential(*(layer for pair in pairwise(stages) for layer in _stage(*pair, nn.MaxPool2d(2))))
+        axes = self.pyramid.axes
+        halving = nn.MaxPool2d(axes.size(2))
+        self.body = nn.Sequential(*(layer for pair in pairwise(stages) for layer in _stage(*pair, axes, halving)))
         base = stages[-1] * self.pyramid.base_height * self.pyramid.base_width
         self.head = nn.Linear(base, outputs, bias=False)
 
@@ -32,7 +37,7 @@ class BiasFreeEncoder(nn.Module):
 
 
 class BiasFreeDecoder(nn.Module):
-    """Code (n, latent) to image (n, c, h, w) in [0, 1]: the mirror image of the encoder."""
+    """Code (n, latent) to image (n, c, h, w) in [0, 1], or to a window without bounds: the encoder's mirror image."""
 
     def __init__(self, shape: tuple[int, ...], latent: int, widths: Sequence[int]) -> None:
         super().__init__()
@@ -44,11 +49,14 @@ class BiasFreeDecoder(nn.Module):
             nn.Linear(latent, base[0] * base[1] * base[2], bias=False), nn.Unflatten(1, base), nn.LeakyReLU(SLOPE)
         )
         pairs = pairwise([stages[0], *stages])
-        self.body = nn.Sequential(*(layer for pair in pairs for layer in _stage(*pair, nn.Upsample(scale_factor=2))))
-        self.last = nn.Conv2d(stages[-1], channels, 5, padding=2, bias=False)
+        axes = pyramid.axes
+        doubling = nn.Upsample(scale_factor=axes.size(2))
+        self.body = nn.Sequential(*(layer for pair in pairs for layer in _stage(*pair, axes, doubling)))
+        self.last = nn.Conv2d(stages[-1], channels, *axes.convolution(5, 1, 2), bias=False)
+        self.bound = nn.Sigmoid() if is_bounded(shape) else nn.Identity()
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
-        return self.last(self.body(self.foot(codes)))[:, :, : self.height, : self.width].sigmoid()
+        return self.bound(self.last(self.body(self.foot(codes)))[:, :, : self.height, : self.width])
 
 
 def bias_free_mlp(inputs: int, outputs: int, hidden: Sequence[int]) -> nn.Sequential:
@@ -59,9 +67,9 @@ def bias_free_mlp(inputs: int, outputs: int, hidden: Sequence[int]) -> nn.Sequen
     return nn.Sequential(*layers, nn.Linear([inputs, *hidden][-1], outputs, bias=False))
 
 
-def _stage(inputs: int, outputs: int, resizing: nn.Module) -> tuple[nn.Module, ...]:
+def _stage(inputs: int, outputs: int, axes: Axes, resizing: nn.Module) -> tuple[nn.Module, ...]:
     return (
-        nn.Conv2d(inputs, outputs, 5, padding=2, bias=False),
+        nn.Conv2d(inputs, outputs, *axes.convolution(5, 1, 2), bias=False),
         nn.BatchNorm2d(outputs, eps=1e-4, affine=False),
         nn.LeakyReLU(SLOPE),
         resizing,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from hizumi.networks.axes import bound
 from hizumi.networks.dcgan import Critic, Encoder, Generator
 from hizumi.networks.mlp import HIDDEN, VectorCritic, mlp
 from hizumi.networks.residual import ResidualCritic, ResidualEncoder, ResidualGenerator
@@ -32,7 +33,7 @@ def generator(
     hidden: Sequence[int] = HIDDEN,
     residual: bool = False,
 ) -> nn.Module:
-    """Codes (n, latent) to items: images in [-1, 1], or logits where `bounded` is off; vectors are unbounded."""
+    """Codes (n, latent) to items: images in [-1, 1], or logits where `bounded` is off; all others are unbounded."""
     if len(shape) == 1:
         return flat_generator(shape, latent, hidden)
     if residual:
@@ -54,12 +55,12 @@ def critic(
 
 
 def flat_generator(shape: tuple[int, ...], latent: int, hidden: Sequence[int], batch_norm: bool = False) -> nn.Module:
-    """Codes (n, latent) to items, fully connected for images too, which lie in [-1, 1].
+    """Codes (n, latent) to items, fully connected for images too, which lie in [-1, 1], and for windows of series.
 
     ReLU, as in DCGAN's generator: it is flat on one side, so samples gather at modes instead of between them.
     """
     body = mlp(latent, math.prod(shape), hidden[::-1], batch_norm, slope=0.0)
-    return body if len(shape) == 1 else nn.Sequential(body, nn.Unflatten(1, shape), nn.Tanh())
+    return body if len(shape) == 1 else nn.Sequential(body, nn.Unflatten(1, shape), bound(shape))
 
 
 def flat_critic(shape: tuple[int, ...], hidden: Sequence[int], batch_norm: bool = False) -> VectorCritic:

@@ -2,7 +2,7 @@
 
 At 32 and 64 pixels they are the published networks: 4x4 kernels, stride 2, up from a 4x4 map or down to one. Other
 sizes are halved until the smaller side has 4 to 7 pixels; sides that do not divide evenly are padded at the input and
-cropped at the output.
+cropped at the output. Windows of series, one row high, have the same networks with 1x4 kernels, halved along time.
 """
 
 from typing import NamedTuple
@@ -12,35 +12,48 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from hizumi.errors import DataError
+from hizumi.networks.axes import Axes, bound
+
+LEAST_SIDE = 4  # pixels or steps
 
 
 class Pyramid(NamedTuple):
-    """How often an image is halved, and the size of the base map that is left."""
+    """How often an image is halved, along which sides, and the size of the base map that is left."""
 
     stages: int
     base_height: int
     base_width: int
+    axes: Axes = Axes()
 
     @classmethod
     def of(cls, height: int, width: int, stages: int | None = None) -> "Pyramid":
         """The pyramid of an image size, with `stages` halvings, or as many as leave 4 to 7 pixels."""
-        if min(height, width) < 4:
-            raise DataError(
-                f"images of {width}x{height} pixels are too small: convolutional networks need 4x4 or more; "
-                "give a larger --image-size (image_size)"
-            )
+        axes = Axes(rows=height > 1)
+        smaller = min(height, width) if axes.rows else width
+        if smaller < LEAST_SIDE:
+            raise DataError(_too_small(height, width))
         if stages is None:
-            stages = max(1, (min(height, width) // 4).bit_length() - 1)
-        step = 2**stages
-        return cls(stages, -(-height // step), -(-width // step))
+            stages = max(1, (smaller // LEAST_SIDE).bit_length() - 1)
+        rows, columns = axes.size(2**stages)
+        return cls(stages, -(-height // rows), -(-width // columns), axes)
 
     def pad(self, images: Tensor) -> Tensor:
         """Repeat the last row and column until the halvings divide evenly."""
-        extra_rows = self.base_height * 2**self.stages - images.shape[2]
-        extra_columns = self.base_width * 2**self.stages - images.shape[3]
+        rows, columns = self.axes.size(2**self.stages)
+        extra_rows = self.base_height * rows - images.shape[2]
+        extra_columns = self.base_width * columns - images.shape[3]
         return (
             pad(images, (0, extra_columns, 0, extra_rows), mode="replicate") if extra_rows or extra_columns else images
         )
+
+
+def _too_small(height: int, width: int) -> str:
+    if height == 1:
+        return f"windows of {width} steps are too short: convolutional networks need {LEAST_SIDE} or more"
+    return (
+        f"images of {width}x{height} pixels are too small: convolutional networks need {LEAST_SIDE}x{LEAST_SIDE} or "
+        "more; give a larger --image-size (image_size)"
+    )
 
 
 def widths(first: int, stages: int) -> list[int]:
@@ -66,7 +79,7 @@ def down(pyramid: Pyramid, channels: int, width: int, batch_norm: bool = True) -
     layers: list[nn.Module] = []
     for stage, outputs in enumerate(widths(width, pyramid.stages)):
         normalised = batch_norm and stage > 0
-        layers.append(nn.Conv2d(channels, outputs, 4, 2, 1, bias=not normalised))
+        layers.append(nn.Conv2d(channels, outputs, *pyramid.axes.convolution(4, 2, 1), bias=not normalised))
         layers += [nn.BatchNorm2d(outputs)] if normalised else []
         layers.append(nn.LeakyReLU(0.2))
         channels = outputs
@@ -77,12 +90,13 @@ def up(pyramid: Pyramid, channels: int, width: int, batch_norm: bool = True) -> 
     """Transposed convolutions from the base map to the image, without an output activation."""
     layers: list[nn.Module] = []
     inputs, *outputs = reversed(widths(width, pyramid.stages))
+    doubling = pyramid.axes.convolution(4, 2, 1)
     for output in outputs:
-        layers.append(nn.ConvTranspose2d(inputs, output, 4, 2, 1, bias=not batch_norm))
+        layers.append(nn.ConvTranspose2d(inputs, output, *doubling, bias=not batch_norm))
         layers += [nn.BatchNorm2d(output)] if batch_norm else []
         layers.append(nn.ReLU())
         inputs = output
-    return nn.Sequential(*layers, nn.ConvTranspose2d(inputs, channels, 4, 2, 1, bias=not batch_norm))
+    return nn.Sequential(*layers, nn.ConvTranspose2d(inputs, channels, *doubling, bias=not batch_norm))
 
 
 class Encoder(nn.Module):
@@ -101,7 +115,7 @@ class Encoder(nn.Module):
 
 
 class Generator(nn.Module):
-    """Code (n, latent) to image (n, c, h, w) in [-1, 1], or to logits where `bounded` is off."""
+    """Code (n, latent) to image (n, c, h, w) in [-1, 1], or to numbers without bounds where `bounded` is off."""
 
     def __init__(
         self, shape: tuple[int, ...], latent: int, width: int = 64, batch_norm: bool = True, bounded: bool = True
@@ -117,7 +131,7 @@ class Generator(nn.Module):
             nn.ReLU(),
         )
         self.body = up(pyramid, channels, width, batch_norm)
-        self.last = nn.Tanh() if bounded else nn.Identity()
+        self.last = bound(shape) if bounded else nn.Identity()
         initialise(self)
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
@@ -133,10 +147,11 @@ class Hourglass(nn.Module):
         channels, self.height, self.width = shape
         self.pyramid = Pyramid.of(self.height, self.width)
         self.body = nn.Sequential(down(self.pyramid, channels, width), up(self.pyramid, channels, width))
+        self.last = bound(shape)
         initialise(self)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        return self.body(self.pyramid.pad(images))[:, :, : self.height, : self.width].tanh()
+        return self.last(self.body(self.pyramid.pad(images))[:, :, : self.height, : self.width])
 
 
 class Critic(nn.Module):

@@ -1,11 +1,13 @@
 """Critics of pairs: an item and its code (Donahue et al. 2017, Dumoulin et al. 2017), or two items."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from hizumi.networks.axes import Axes
 from hizumi.networks.dcgan import Encoder
 from hizumi.networks.mlp import HIDDEN, VectorCritic, hidden_layers
 
@@ -60,8 +62,9 @@ class JointCritic(nn.Module):
 class PairCritic(nn.Module):
     """Two items of the same shape, (n, *shape) each, to logit (n,), positive for pairs of the kind labelled real.
 
-    Images are stacked as channels and pass through two 5x5 convolutions of stride 2, to `width` and 2 * width maps;
-    vectors are concatenated and pass through layers of the `hidden` sizes. Dropout follows every layer.
+    Images are stacked as channels and pass through two 5x5 convolutions of stride 2, to `width` and 2 * width maps
+    (1x5, along time, for windows of series); vectors are concatenated and pass through layers of the `hidden` sizes.
+    Dropout follows every layer.
     """
 
     def __init__(
@@ -72,12 +75,13 @@ class PairCritic(nn.Module):
             layers = hidden_layers(2 * shape[0], hidden, dropout=dropout)
             features = hidden[-1]
         else:
-            channels, height, wide = shape
+            channels, *sides = shape
+            axes = Axes.of(shape)
             layers, maps = [], 2 * channels
             for outputs in (width, 2 * width):
-                layers += [nn.Conv2d(maps, outputs, 5, 2, 2), nn.LeakyReLU(0.2), nn.Dropout(dropout)]
+                layers += [nn.Conv2d(maps, outputs, *axes.convolution(5, 2, 2)), nn.LeakyReLU(0.2), nn.Dropout(dropout)]
                 maps = outputs
-            features = maps * -(-height // 4) * -(-wide // 4)
+            features = maps * math.prod(-(-side // 4) for side in sides)
         self.body = nn.Sequential(*layers, nn.Flatten())
         self.head = nn.Linear(features, 1, bias=False)
 

@@ -9,9 +9,11 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, interpolate, leaky_relu
+from torch.nn.functional import conv2d, leaky_relu
 
+from hizumi.networks.axes import Axes, Pair
 from hizumi.networks.dcgan import Pyramid, widths
+from hizumi.shapes import is_bounded
 
 GROUP = 4  # items over which the minibatch deviation is taken
 
@@ -24,7 +26,7 @@ class EqualisedConv2d(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: tuple[int, int] = (1, 1), padding: int = 0, gain: float = math.sqrt(2)
+        self, inputs: int, outputs: int, kernel: Pair = (1, 1), padding: Pair = (0, 0), gain: float = math.sqrt(2)
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, *kernel))
@@ -64,18 +66,12 @@ def with_minibatch_deviation(maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n
     return torch.cat([maps, deviation.repeat(group)[:, None, None, None].expand(-1, 1, *rest[1:])], dim=1)
 
 
-def double(images: Float[Tensor, "n c h w"], times: int = 1) -> Float[Tensor, "n c h2 w2"]:
-    """Repeat each pixel, `times` times over."""
-    return interpolate(images, scale_factor=2**times, mode="nearest") if times else images
+def _three(inputs: int, outputs: int, axes: Axes) -> EqualisedConv2d:
+    return EqualisedConv2d(inputs, outputs, axes.size(3), axes.padding(1))
 
 
-def halve(images: Float[Tensor, "n c h w"], times: int = 1) -> Float[Tensor, "n c h2 w2"]:
-    """Average 2x2 pixels, `times` times over."""
-    return avg_pool2d(images, 2**times) if times else images
-
-
-def _pair(inputs: int, middle: int, outputs: int, normalise: bool) -> nn.Sequential:
-    first, second = EqualisedConv2d(inputs, middle, (3, 3), 1), EqualisedConv2d(middle, outputs, (3, 3), 1)
+def _pair(inputs: int, middle: int, outputs: int, axes: Axes, normalise: bool) -> nn.Sequential:
+    first, second = _three(inputs, middle, axes), _three(middle, outputs, axes)
     return nn.Sequential(first, Activation(normalise), second, Activation(normalise))
 
 
@@ -94,11 +90,13 @@ class ProgressiveGenerator(nn.Module):
         super().__init__()
         channels, self.height, self.width = shape
         self.pyramid = Pyramid.of(self.height, self.width)
+        self.axes = self.pyramid.axes
+        self.is_bounded = is_bounded(shape)
         base, levels = (self.pyramid.base_height, self.pyramid.base_width), self.pyramid.stages + 1
         first, *others = outputs = widths(width, levels)[::-1]
         self.foot = EqualisedConv2d(latent, first * math.prod(base), gain=math.sqrt(2) / 4)
-        self.base = nn.Sequential(Activation(True), EqualisedConv2d(first, first, (3, 3), 1), Activation(True))
-        self.blocks = nn.ModuleList(_pair(i, o, o, True) for i, o in zip(outputs, others, strict=False))
+        self.base = nn.Sequential(Activation(True), _three(first, first, self.axes), Activation(True))
+        self.blocks = nn.ModuleList(_pair(i, o, o, self.axes, True) for i, o in zip(outputs, others, strict=False))
         self.to_images = nn.ModuleList(EqualisedConv2d(output, channels, gain=1.0) for output in outputs)
         self.register_buffer("growth", torch.tensor(float(self.pyramid.stages)))
 
@@ -113,17 +111,18 @@ class ProgressiveGenerator(nn.Module):
         maps = self.base(maps.reshape(len(codes), -1, self.pyramid.base_height, self.pyramid.base_width))
         below = maps
         for block in self.blocks[:level]:
-            below, maps = maps, block(double(maps))
+            below, maps = maps, block(self.axes.enlarged(maps))
         images = self.to_images[level](maps)
         if level == 0 or fade == 1:
             return images
-        return torch.lerp(double(self.to_images[level - 1](below)), images, fade)
+        return torch.lerp(self.axes.enlarged(self.to_images[level - 1](below)), images, fade)
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
-        """Full-size images in [-1, 1] with the detail of the current `growth`."""
+        """Full-size items, images in [-1, 1], with the detail of the current `growth`."""
         level, fade = level_and_fade(float(self.growth))
-        images = double(self.at(codes, level, fade), self.pyramid.stages - level)
-        return images[:, :, : self.height, : self.width].clamp(-1, 1)
+        images = self.axes.enlarged(self.at(codes, level, fade), self.pyramid.stages - level)
+        images = images[:, :, : self.height, : self.width]
+        return images.clamp(-1, 1) if self.is_bounded else images
 
 
 class ProgressiveCritic(nn.Module):
@@ -137,11 +136,12 @@ class ProgressiveCritic(nn.Module):
     def __init__(self, shape: tuple[int, ...], width: int = 16) -> None:
         super().__init__()
         self.pyramid = Pyramid.of(*shape[1:])
+        self.axes = self.pyramid.axes
         base, levels = (self.pyramid.base_height, self.pyramid.base_width), self.pyramid.stages + 1
         last, *others = inputs = widths(width, levels)[::-1]
         self.from_images = nn.ModuleList(nn.Sequential(EqualisedConv2d(shape[0], i), Activation(False)) for i in inputs)
-        self.blocks = nn.ModuleList(_pair(i, i, o, False) for o, i in zip(inputs, others, strict=False))
-        self.base = nn.Sequential(EqualisedConv2d(last + 1, last, (3, 3), 1), Activation(False))
+        self.blocks = nn.ModuleList(_pair(i, i, o, self.axes, False) for o, i in zip(inputs, others, strict=False))
+        self.base = nn.Sequential(_three(last + 1, last, self.axes), Activation(False))
         self.head = nn.Sequential(
             EqualisedConv2d(last, last, base), Activation(False), EqualisedConv2d(last, 1, gain=1.0)
         )
@@ -155,15 +155,17 @@ class ProgressiveCritic(nn.Module):
         """Scores of images of a level's size."""
         maps = self.from_images[level](images)
         for number in range(level, 0, -1):
-            maps = halve(self.blocks[number - 1](maps))
+            maps = self.axes.averaged(self.blocks[number - 1](maps))
             if number == level and fade < 1:
-                maps = torch.lerp(self.from_images[level - 1](halve(images)), maps, fade)
+                maps = torch.lerp(self.from_images[level - 1](self.axes.averaged(images)), maps, fade)
         return self.head(self.base(with_minibatch_deviation(maps))).flatten()
 
     def shown(self, images: Float[Tensor, "n c h w"], level: int, fade: float = 1.0) -> Float[Tensor, "n c p q"]:
         """Full-size images reduced to a level's size, the detail that it adds faded in."""
-        images = halve(self.pyramid.pad(images), self.pyramid.stages - level)
-        return images if level == 0 or fade == 1 else torch.lerp(double(halve(images)), images, fade)
+        images = self.axes.averaged(self.pyramid.pad(images), self.pyramid.stages - level)
+        if level == 0 or fade == 1:
+            return images
+        return torch.lerp(self.axes.enlarged(self.axes.averaged(images)), images, fade)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """Scores of full-size images."""

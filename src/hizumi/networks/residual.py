@@ -8,10 +8,9 @@ from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
 
+from hizumi.networks.axes import Axes, bound
 from hizumi.networks.dcgan import Pyramid, widths
-from hizumi.networks.progressive import double
 
 Norm = Callable[[int], nn.Module]
 """Makes a normalisation layer for a number of channels."""
@@ -28,24 +27,25 @@ class Resampling(nn.Module):
     The convolutional branch doubles before its first convolution, or halves after its second.
     """
 
-    def __init__(self, inputs: int, outputs: int, norm: Norm, grows: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, norm: Norm, grows: bool, axes: Axes) -> None:
         super().__init__()
         hidden = outputs if grows else inputs
+        self.axes = axes
         self.grows = grows
         self.before = nn.Sequential(norm(inputs), nn.ReLU())
         self.change = nn.Sequential(
-            nn.Conv2d(inputs, hidden, 3, padding=1, bias=False),
+            nn.Conv2d(inputs, hidden, *axes.convolution(3, 1, 1), bias=False),
             norm(hidden),
             nn.ReLU(),
-            nn.Conv2d(hidden, outputs, 3, padding=1),
+            nn.Conv2d(hidden, outputs, *axes.convolution(3, 1, 1)),
         )
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d p q"]:
         if self.grows:
             # A 1x1 convolution commutes with doubling: in this order it costs a quarter.
-            return self.change(double(self.before(maps))) + double(self.shortcut(maps))
-        return avg_pool2d(self.change(self.before(maps)), 2) + self.shortcut(avg_pool2d(maps, 2))
+            return self.change(self.axes.enlarged(self.before(maps))) + self.axes.enlarged(self.shortcut(maps))
+        return self.axes.averaged(self.change(self.before(maps))) + self.shortcut(self.axes.averaged(maps))
 
 
 class ResidualGenerator(nn.Module):
@@ -59,9 +59,10 @@ class ResidualGenerator(nn.Module):
         base = pyramid.base_height, pyramid.base_width
         self.foot = nn.ConvTranspose2d(latent, outputs[0], base)
         self.body = nn.Sequential(
-            *(Resampling(i, o, nn.BatchNorm2d, grows=True) for i, o in pairwise(outputs[:1] + outputs))
+            *(Resampling(i, o, nn.BatchNorm2d, True, pyramid.axes) for i, o in pairwise(outputs[:1] + outputs))
         )
-        self.head = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, channels, 3, padding=1), nn.Tanh())
+        last = nn.Conv2d(width, channels, *pyramid.axes.convolution(3, 1, 1))
+        self.head = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), last, bound(shape))
         _initialise(self)
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
@@ -82,8 +83,9 @@ class ResidualEncoder(nn.Module):
         super().__init__()
         self.pyramid = Pyramid.of(*shape[1:])
         sizes = widths(width, self.pyramid.stages + 1)
-        blocks = (Resampling(above, below, norm, grows=False) for above, below in pairwise(sizes))
-        self.body = nn.Sequential(nn.Conv2d(shape[0], width, 3, padding=1), *blocks)
+        axes = self.pyramid.axes
+        blocks = (Resampling(above, below, norm, False, axes) for above, below in pairwise(sizes))
+        self.body = nn.Sequential(nn.Conv2d(shape[0], width, *axes.convolution(3, 1, 1)), *blocks)
         base = self.pyramid.base_height, self.pyramid.base_width
         self.head = nn.Conv2d(sizes[-1], outputs, base, bias=bias)
         _initialise(self)
@@ -118,10 +120,10 @@ class ResidualCritic(nn.Module):
 
 
 def _initialise(network: nn.Module) -> None:
-    """As released: He initialisation of 3x3 convolutions, Glorot of all others, biases 0."""
+    """As released: He initialisation of 3x3 convolutions (1x3 along time), Glorot of all others, biases 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            if module.kernel_size == (3, 3):
+            if module.kernel_size[1] == 3:
                 nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
             else:
                 nn.init.xavier_uniform_(module.weight)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from hizumi.networks.axes import Axes, bound
 from hizumi.networks.dcgan import Pyramid, initialise, widths
 from hizumi.networks.normalisation import Normalisation, norm
 
@@ -37,7 +38,8 @@ class UNet(nn.Module):
         super().__init__()
         self.closed_skips = closed_skips
         inputs, self.height, self.width = shape
-        levels = min(self.height, self.width).bit_length() - 1
+        axes = Axes.of(shape)
+        levels = (min(self.height, self.width) if axes.rows else self.width).bit_length() - 1
         self.pyramid = Pyramid.of(self.height, self.width, levels)
         outputs = widths(width, levels)
         self.down = nn.ModuleList()
@@ -45,14 +47,16 @@ class UNet(nn.Module):
         for level, (above, below) in enumerate(zip([inputs, *outputs], outputs, strict=False)):
             innermost, outermost = level == levels - 1, level == 0
             self.down.append(
-                _down(above, below, None if innermost or outermost else normalisation, activated=level > 0)
+                _down(above, below, axes, None if innermost or outermost else normalisation, activated=level > 0)
             )
             incoming = below if innermost or level < closed_skips else 2 * below
             if outermost:
-                self.up.append(nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(incoming, channels, 4, 2, 1)))
+                doubling = nn.ConvTranspose2d(incoming, channels, *axes.convolution(4, 2, 1))
+                self.up.append(nn.Sequential(nn.ReLU(), doubling))
             else:
                 drops = dropout if levels - 1 - level < DROPOUT_LEVELS else 0.0
-                self.up.append(_up(incoming, above, normalisation, drops))
+                self.up.append(_up(incoming, above, axes, normalisation, drops))
+        self.last = bound(shape)
         initialise(self)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
@@ -63,15 +67,16 @@ class UNet(nn.Module):
         for level in reversed(range(len(self.up) - 1)):
             seen = rising if level < self.closed_skips else torch.cat([rising, maps[level + 1]], 1)
             rising = self.up[level](seen)
-        return rising[:, :, : self.height, : self.width].tanh()
+        return self.last(rising[:, :, : self.height, : self.width])
 
 
-def _down(inputs: int, outputs: int, kind: Normalisation | None, activated: bool) -> nn.Sequential:
+def _down(inputs: int, outputs: int, axes: Axes, kind: Normalisation | None, activated: bool) -> nn.Sequential:
     layers: list[nn.Module] = [nn.LeakyReLU(0.2)] if activated else []
-    layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=kind is None))
+    layers.append(nn.Conv2d(inputs, outputs, *axes.convolution(4, 2, 1), bias=kind is None))
     return nn.Sequential(*layers, *([] if kind is None else [norm(kind, outputs)]))
 
 
-def _up(inputs: int, outputs: int, kind: Normalisation, dropout: float) -> nn.Sequential:
-    layers = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), norm(kind, outputs)]
+def _up(inputs: int, outputs: int, axes: Axes, kind: Normalisation, dropout: float) -> nn.Sequential:
+    doubling = nn.ConvTranspose2d(inputs, outputs, *axes.convolution(4, 2, 1), bias=False)
+    layers = [nn.ReLU(), doubling, norm(kind, outputs)]
     return nn.Sequential(*layers, *([nn.Dropout(dropout)] if dropout else []))

@@ -46,7 +46,7 @@ def _page(name: str, method: Any, kind: str) -> str:
         "Family": card.family,
         "Idea": card.idea,
         "Paper": card.paper,
-        "Takes": ", ".join(card.inputs),
+        "Takes": ", ".join(card.takes),
         "Needs": ", ".join(card.needs) or "nothing else",
     }
     if kind == "model":

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hizumi.errors import DataError
+from hizumi.shapes import is_series
 
 FAMILIES = ("explicit, tractable", "explicit, approximate", "implicit", "codes", "image to image")
 """Families of generative models, by how they treat the density of the data, in the order of catalogues."""
@@ -17,6 +18,7 @@ class Card:
     of two sets, unpaired), "motion" (frames with their optical flow), "reference set" (labelled images of other
     things; a built-in set by default), or the extra that must be installed.
     `one_pass` names detectors that compute in one pass what a method of cost "search" searches for.
+    `no_series` says why windows of series, (c, 1, t), are not taken; it is empty where they are.
     """
 
     family: str
@@ -27,6 +29,12 @@ class Card:
     cost: Literal["one pass", "search"] = "one pass"
     needs: tuple[str, ...] = ()
     one_pass: tuple[str, ...] = ()
+    no_series: str = ""
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The kinds of items that it works on."""
+        return self.inputs if self.no_series else (*self.inputs, "series")
 
     @property
     def profile(self) -> dict[str, bool]:
@@ -40,6 +48,10 @@ class Card:
 
     def check_shape(self, shape: tuple[int, ...], name: str) -> None:
         """Raise DataError where the method `name` does not work on items of this shape."""
+        if is_series(shape):
+            if self.no_series:
+                raise DataError(f"{name} does not work on series: {self.no_series}")
+            return
         kind = "vectors" if len(shape) == 1 else "images"
         if kind not in self.inputs:
             raise DataError(f"{name} works on {' and '.join(self.inputs)}, not on {kind}")
