@@ -12,7 +12,7 @@ from hizumi.data.looking import seen_of
 from hizumi.data.manifest import Failure
 from hizumi.data.missing import not_finite
 from hizumi.data.pose import UPRIGHT, Pose
-from hizumi.data.series import Steps
+from hizumi.data.series import Steps, steps_scored
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import Bool, Float, Shaped
@@ -105,7 +105,10 @@ class Reader:
         return Piece(index, name, crops, size, tiles, picture, notes, pose, _as_it_lies(inside, pose, name))
 
     def restored(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
-        """Planes of a record's crops, such as maps, at the size of the record and as it lies."""
+        """Planes of a record's crops, such as maps, at the size of the record and as it lies.
+
+        Of a stretch, each step's mean over the windows that cover it.
+        """
         assert piece.size is not None, "only images have planes"
         return np.stack([piece.pose.back(plane) for plane in self._whole(piece, planes)])
 
@@ -118,7 +121,12 @@ class Reader:
 
     def _whole(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
         assert piece.size is not None, "only images have planes"
-        sizing = self.preprocessing.sizing
+        sizing, series = self.preprocessing.sizing, self.preprocessing.series
+        if series is not None:
+            assert piece.tiles is not None, "a stretch has windows"
+            starts = np.array([left for _, left in piece.tiles])
+            by_step = steps_scored(planes[:, :, 0].swapaxes(1, 2), starts, series.length, Steps(0, piece.size[1]))
+            return np.ascontiguousarray(by_step.T[:, np.newaxis], dtype=planes.dtype)
         if sizing is None:
             restored: np.ndarray = planes[0]
             return restored
