@@ -13,11 +13,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hizumi import objectives
+from hizumi.data.stream import Batches, in_order
 from hizumi.errors import DataError, UsageError
 from hizumi.models.abilities import CanSample, HasLikelihood, LogLikelihood
+from hizumi.models.value_range import ValueRange
 from hizumi.networks import AutoregressiveNetwork, Incremental
 from hizumi.networks.parts import in_parts
 from hizumi.networks.precision import at_least_single
+from hizumi.shapes import is_series
 from hizumi.training import Budget, WeightAverage, cosine_to_zero
 
 Levels = Annotated[int, Interval(ge=2, le=256)]
@@ -32,6 +35,9 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
     Brightness in [-1, 1] is rounded to `levels` equal steps, and likelihoods are those of the rounded image. Scores
     and samples come from a running average of the weights. With `classes`, all of it is conditional on a label: batches
     are (images, labels), and where no labels are given, classes are equally likely.
+
+    The levels of a series are spread over the range of its training data, with a margin, channel by channel. A value
+    beyond it counts as the outermost level, and costs another nat for each level that it lies beyond.
     """
 
     default_budget = Budget(steps=3000)
@@ -40,6 +46,7 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
     levels: int
     learning_rate: float
     classes: int | None = None
+    value_range: ValueRange | None  # None for images
 
     @abstractmethod
     def network(self, shape: tuple[int, ...]) -> AutoregressiveNetwork:
@@ -49,9 +56,18 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
     def build(self, shape: tuple[int, ...]) -> None:
         self.body = self.network(shape)
         self.average = WeightAverage(self.body, AVERAGE_DECAY)
+        self.value_range = ValueRange(shape[0]) if is_series(shape) else None
         self.optimise(
             "body", self.body.parameters(), learning_rate=self.learning_rate, schedule=cosine_to_zero, clip_norm=1.0
         )
+
+    @final
+    def begin(self, batches: Batches) -> None:
+        """Learn the range of a series' values."""
+        if self.value_range is not None:
+            extremes = [_extremes(self._parts(batch)[0]) for batch in in_order(batches)]
+            lowest, highest = (torch.stack(each) for each in zip(*extremes, strict=True))
+            self.value_range.learn(lowest.amin(0), highest.amax(0))
 
     @final
     def step(self, batch: Any) -> dict[str, Tensor]:
@@ -77,8 +93,11 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
             given = [None] * len(parts) if labels is None else in_parts(labels, len(parts[0]))
             densities = [self._log_density(self._averaged(), *part) for part in zip(parts, given, strict=True)]
         pixel = torch.cat(densities).sum(1, keepdim=True)
-        image = pixel.flatten(1).sum(1)
-        return LogLikelihood(image, pixel, {"likelihood": image})
+        terms = {"likelihood": pixel.flatten(1).sum(1)}
+        if self.value_range is not None:
+            beyond = -self._levels_beyond(images).sum(1, keepdim=True)
+            pixel, terms["beyond the range"] = pixel + beyond, beyond.flatten(1).sum(1)
+        return LogLikelihood(torch.stack([*terms.values()]).sum(0), pixel, terms)
 
     @final
     def sample(self, count: int, seed: int = 0, labels: Tensor | None = None) -> Tensor:
@@ -94,7 +113,8 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
             some = uniforms[chosen].to(self.device)
             condition = self._condition(None if labels is None else labels[chosen], some)
             parts.append(draw(network.incremental(len(some), height, width, *condition), some, self.levels))
-        return torch.cat(parts)
+        drawn = torch.cat(parts)
+        return drawn if self.value_range is None else self.value_range.from_unit(drawn)
 
     def _over_classes(self, images: Tensor, classes: int) -> Tensor:
         # By the chain rule, each pixel is predicted by all classes, weighted by what earlier pixels say of the class.
@@ -105,12 +125,17 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
         return (earlier.log_softmax(0) + given_class).logsumexp(0).view_as(densities[0])
 
     def _log_density(self, network: AutoregressiveNetwork, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        levels = to_levels(images, self.levels)
+        levels = to_levels(images if self.value_range is None else self.value_range.to_unit(images), self.levels)
         brightness = from_levels(levels, self.levels, images.dtype)
         logits = at_least_single(network(brightness, *self._condition(labels, images)))
         if self.levels == 2:
             return objectives.bernoulli_log_density(levels.to(logits.dtype), logits[:, 0])
         return objectives.categorical_log_density(levels, logits)
+
+    def _levels_beyond(self, windows: Tensor) -> Tensor:
+        """How many levels a value lies beyond the range that was learned, elementwise."""
+        assert self.value_range is not None, "only series have a range"
+        return (self.value_range.to_unit(windows).abs() - 1).clamp(min=0) * ((self.levels - 1) / 2)
 
     def _averaged(self) -> AutoregressiveNetwork:
         self.require_built()
@@ -133,6 +158,10 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
         if labels.shape != (count,) or not bool(((labels >= 0) & (labels < self.classes)).all()):
             raise DataError(f"{name} needs {count} labels of 0 to {self.classes - 1}, one for each image")
         return (labels.to(self.device),)
+
+
+def _extremes(items: Tensor) -> tuple[Tensor, Tensor]:
+    return items.amin((0, 2, 3))[:, None, None], items.amax((0, 2, 3))[:, None, None]
 
 
 def to_levels(images: Float[Tensor, "*shape"], levels: int) -> Int[Tensor, "*shape"]:
