@@ -127,3 +127,16 @@ def steps_scored(
         total[max(start, 0) : start + length] += score
         count[max(start, 0) : start + length] += 1
     return total / count
+
+
+def steps_joined(
+    windows: Float[np.ndarray, "w c 1 length"], starts: Integer[np.ndarray, "w"], steps: Steps
+) -> Float[np.ndarray, "c 1 t"]:
+    """A stretch put together from the windows that begin at `starts`: each step's mean over those that cover it."""
+    _, channels, _, length = windows.shape
+    total, count = np.zeros((channels, 1, len(steps))), np.zeros(len(steps))
+    for start, window in zip((starts - steps.start).tolist(), windows, strict=True):
+        covered = slice(max(start, 0), min(start + length, len(steps)))
+        total[..., covered] += window[..., covered.start - start : covered.stop - start]
+        count[covered] += 1
+    return total / count

@@ -12,7 +12,7 @@ from hizumi.data.looking import seen_of
 from hizumi.data.manifest import Failure
 from hizumi.data.missing import not_finite
 from hizumi.data.pose import UPRIGHT, Pose
-from hizumi.data.series import Steps, steps_scored
+from hizumi.data.series import Steps, steps_joined
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import Bool, Float, Shaped
@@ -121,12 +121,11 @@ class Reader:
 
     def _whole(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
         assert piece.size is not None, "only images have planes"
-        sizing, series = self.preprocessing.sizing, self.preprocessing.series
-        if series is not None:
+        sizing = self.preprocessing.sizing
+        if self.preprocessing.series is not None:
             assert piece.tiles is not None, "a stretch has windows"
             starts = np.array([left for _, left in piece.tiles])
-            by_step = steps_scored(planes[:, :, 0].swapaxes(1, 2), starts, series.length, Steps(0, piece.size[1]))
-            return np.ascontiguousarray(by_step.T[:, np.newaxis], dtype=planes.dtype)
+            return steps_joined(planes, starts, Steps(0, piece.size[1])).astype(planes.dtype)
         if sizing is None:
             restored: np.ndarray = planes[0]
             return restored
