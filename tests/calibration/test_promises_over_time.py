@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hizumi.data.dealing_series import deal_stretches
 from scipy.signal import lfilter
 
 from hizumi.calibration import Calibration
+from hizumi.data.series.dealing import deal_stretches
 
 LENGTH, BLOCK, HOP = 32, 64, 4
 Scorer = Callable[[np.ndarray], np.ndarray]

@@ -15,7 +15,7 @@ from torch import Tensor
 from hizumi import objectives
 from hizumi.data.stream import Batches, in_order
 from hizumi.errors import DataError, UsageError
-from hizumi.models.abilities import CanSample, HasLikelihood, LogLikelihood
+from hizumi.models.abilities import CanContinue, HasLikelihood, LogLikelihood
 from hizumi.models.value_range import ValueRange
 from hizumi.networks import AutoregressiveNetwork, Incremental
 from hizumi.networks.parts import in_parts
@@ -29,7 +29,7 @@ SAMPLES_AT_ONCE = 256
 LOGITS_AT_ONCE = 2**26  # a quarter of a gibibyte
 
 
-class Autoregressive(CanSample, HasLikelihood, ABC):
+class Autoregressive(CanContinue, HasLikelihood, ABC):
     """A network that predicts every pixel's level from the earlier ones; subclasses make it.
 
     Brightness in [-1, 1] is rounded to `levels` equal steps, and likelihoods are those of the rounded image. Scores
@@ -102,17 +102,30 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
     @final
     def sample(self, count: int, seed: int = 0, labels: Tensor | None = None) -> Tensor:
         """Images drawn pixel by pixel; a conditional model's of the classes `labels` (count,), or of all in turn."""
-        channels, height, width = self.require_built()
-        uniforms = torch.rand(count, channels, height, width, generator=torch.Generator().manual_seed(seed))
+        channels, height, _ = self.require_built()
         if self.classes is not None and labels is None:
             labels = torch.arange(count) % self.classes
+        return self._drawn(torch.empty(count, channels, height, 0, device=self.device), seed, labels)
+
+    @final
+    def continued(self, start: Tensor, seed: int = 0) -> Tensor:
+        """Windows that begin with these steps, which are rounded to levels to draw the others one by one."""
+        return torch.cat([start, self._drawn(start, seed)[..., start.shape[3] :]], dim=3)
+
+    def _drawn(self, start: Tensor, seed: int, labels: Tensor | None = None) -> Tensor:
+        """Images whose first columns are given; more than one row has none given."""
+        count, (channels, height, width) = len(start), self.require_built()
+        given = start if self.value_range is None else self.value_range.to_unit(start)
+        given = from_levels(to_levels(given, self.levels), self.levels, start.dtype)
+        uniforms = torch.rand(count, channels, height, width, generator=torch.Generator().manual_seed(seed))
         network = self._averaged()
         parts = []
-        for start in range(0, count, SAMPLES_AT_ONCE):
-            chosen = slice(start, start + SAMPLES_AT_ONCE)
+        for first in range(0, count, SAMPLES_AT_ONCE):
+            chosen = slice(first, first + SAMPLES_AT_ONCE)
             some = uniforms[chosen].to(self.device)
             condition = self._condition(None if labels is None else labels[chosen], some)
-            parts.append(draw(network.incremental(len(some), height, width, *condition), some, self.levels))
+            predictions = network.incremental(len(some), height, width, *condition)
+            parts.append(draw(predictions, some, self.levels, given[chosen]))
         drawn = torch.cat(parts)
         return drawn if self.value_range is None else self.value_range.from_unit(drawn)
 
@@ -177,14 +190,24 @@ def from_levels(
 
 
 @torch.no_grad()
-def draw(predictions: Incremental, uniforms: Float[Tensor, "n c h w"], levels: int) -> Float[Tensor, "n c h w"]:
-    """Images in [-1, 1] whose levels are the quantiles of their predictions at `uniforms` in [0, 1)."""
+def draw(
+    predictions: Incremental, uniforms: Float[Tensor, "n c h w"], levels: int, given: Float[Tensor, "n c h k"]
+) -> Float[Tensor, "n c h w"]:
+    """Images in [-1, 1] whose levels are the quantiles of their predictions at `uniforms` in [0, 1).
+
+    The first columns are those `given`, of which there may be none.
+    """
     images = torch.zeros_like(uniforms)
     _, channels, _, width = uniforms.shape
     # Views of single pixels, made together: what is drawn stays in the image.
     pixels = zip(images.flatten(2).unbind(2), uniforms.flatten(2).unbind(2), strict=True)
     for place, (values, chances) in enumerate(pixels):
         row, column = divmod(place, width)
+        if column < given.shape[3]:
+            values.copy_(given[:, :, row, column])
+            predictions.logits(row, column, values)  # which layers keep for the pixels that follow
+            predictions.set(row, column, values)
+            continue
         for channel in range(channels):
             logits = predictions.logits(row, column, values)[..., channel].float()
             values[:, channel] = from_levels(_quantiles(logits, chances[:, channel], levels), levels)

@@ -106,7 +106,10 @@ class Reader:
         return Piece(index, name, crops, size, tiles, picture, notes, pose, _as_it_lies(inside, pose, name))
 
     def restored(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
-        """Planes of a record's crops, such as maps, at the size of the record and as it lies."""
+        """Planes of a record's crops, such as maps, at the size of the record and as it lies.
+
+        Of a stretch, each step's mean over the windows that cover it.
+        """
         assert piece.size is not None, "only images have planes"
         return np.stack([piece.pose.back(plane) for plane in self._whole(piece, planes)])
 
@@ -120,6 +123,9 @@ class Reader:
     def _whole(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
         assert piece.size is not None, "only images have planes"
         sizing = self.preprocessing.sizing
+        if self.preprocessing.series is not None:
+            starts, _, steps = _places(piece, planes.shape[-1])
+            return overlap_mean(planes[:, :, 0].swapaxes(1, 2), starts, steps).T[:, np.newaxis].astype(planes.dtype)
         if sizing is None:
             restored: np.ndarray = planes[0]
             return restored
@@ -173,9 +179,7 @@ class Reader:
 
     def stretch_made(self, piece: Piece, made: Float[np.ndarray, "w c 1 length"]) -> Float[np.ndarray, "t c"]:
         """What was made of a stretch's windows, such as what is expected in their place, in the data's own units."""
-        starts, _, steps = _places(piece, made.shape[-1])
-        mean = overlap_mean(made[:, :, 0].swapaxes(1, 2), starts, steps)
-        return np.asarray(self.preprocessing.to_data(mean.T[np.newaxis, :, np.newaxis])[0, 0])
+        return np.asarray(self.preprocessing.to_data(self._whole(piece, made)[np.newaxis])[0, 0])
 
     def _row(self, row: np.ndarray, name: str) -> Float[np.ndarray, "1 d"]:
         if row.shape != self.shape:
