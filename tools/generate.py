@@ -6,7 +6,7 @@
 import ast
 from pathlib import Path
 
-from tools import reliability
+from tools import point_adjustment, reliability
 from tools.rooms import arrows
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +45,7 @@ def generated() -> dict[Path, str]:
     return (
         lists
         | {ROOT / "docs" / path: text for path, text in pages().items()}
-        | {contributing: _with_arrows(contributing)}
+        | {contributing: _with_arrows(contributing), ROOT / "docs" / "point-adjustment.md": point_adjustment.page()}
         | measured
     )
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import ndtr
 
 from hizumi.calibration.martingale import BETS, Martingale, after_bet, reserve
-from hizumi.calibration.ranks import SequentialRanks
+from hizumi.monitoring.ranks import SequentialRanks
 
 EVER = 0.05
 

@@ -1,7 +1,7 @@
 """`hizumi inspect`: verdicts on new images."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,7 +46,7 @@ def inspect(
             "--maps",
             metavar="DIR",
             callback=options.writable_folder,
-            help="Write a picture of what is wrong for each image into this folder.",
+            help="Write a picture of what is wrong for each image, or recording, into this folder.",
         ),
     ] = None,
     fail_on_anomaly: Annotated[
@@ -70,10 +70,10 @@ def inspect(
     """
     options.refuse_two_on_standard_output(json_to, csv_to)
     inspector = _loaded(bundle)
-    if maps is not None and inspector.calibration_.pixel_threshold is None:
+    is_series = inspector.preprocessing_.series is not None
+    if maps is not None and inspector.calibration_.pixel_threshold is None and not is_series:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
     given = paths[0] if len(paths) == 1 else paths
-    is_series = inspector.preprocessing_.series is not None
     series = options.series_options(is_series, resample=resample, missing=missing)
     manifest = inspector.compared(inspector.to_inspect(given, recursive=recursive, channels=channels, series=series))
     inspection = _inspected(inspector, manifest, maps, strict)
@@ -86,7 +86,7 @@ def inspect(
     refuse_nothing(len(inspection), failures)
     _show(console, inspection)
     if maps is not None:
-        console.print(f"Maps are in {maps}.")
+        console.print(f"{'Pictures of the recordings' if is_series else 'Maps'} are in {maps}.")
     if fail_on_anomaly and any(verdict.anomalous for verdict in inspection):
         raise typer.Exit(ANOMALOUS_FOUND)
     if fail_on_anomaly and inspection.has_unjudged:
@@ -106,25 +106,42 @@ def _loaded(bundle: Path) -> "InspectorBase":
 
 
 def _inspected(inspector: "InspectorBase", manifest: "Manifest", maps: Path | None, strict: bool) -> "Inspection":
-    """All verdicts; maps go to their folder one by one, since together they might not fit into memory."""
+    """All verdicts; pictures go to their folder one by one, since together they might not fit into memory."""
     from dataclasses import replace
 
     from hizumi.calibration import Verdict
     from hizumi.inspection.verdicts import Inspection
 
     items: list[Verdict | Failure] = []
-    drawn: set[Path] = set()
     with shown_progress() as observe:
-        for item in inspector.inspect_each(manifest, pictures=maps is not None, strict=strict, observe=observe):
-            if not isinstance(item, Verdict):
-                items.append(item)
-                continue
-            if maps is not None:
-                from hizumi.report.panels import save_map  # draws with matplotlib, which takes a second to load
-
-                save_map(item, inspector.calibration_, _map_path(maps, item.name, drawn))
-            items.append(replace(item, map=None, picture=None, normal=None))
+        each = inspector.inspect_each(manifest, pictures=maps is not None, strict=strict, observe=observe)
+        for item in each if maps is None else _drawn(each, inspector, manifest, maps):
+            if isinstance(item, Verdict):
+                item = replace(item, map=None, picture=None, normal=None, expected=None)
+            items.append(item)
     return Inspection.of(items, manifest)
+
+
+def _drawn(
+    items: "Iterable[Verdict | Failure]", inspector: "InspectorBase", manifest: "Manifest", folder: Path
+) -> "Iterator[Verdict | Failure]":
+    """What was said of each record, in turn, once its picture is drawn: of an image its map, of series a recording."""
+    from hizumi.calibration import Verdict
+    from hizumi.report.panels import save_map  # draws with matplotlib, which takes a second to load
+    from hizumi.report.series_figures import save_recording
+    from hizumi.report.traces import finished_traces
+
+    drawn: set[Path] = set()
+    if manifest.series is None:
+        for item in items:
+            if isinstance(item, Verdict):
+                save_map(item, inspector.calibration_, _map_path(folder, item.name, drawn))
+            yield item
+        return
+    for said, trace in finished_traces(items, manifest, inspector):
+        if trace is not None:
+            save_recording(trace, _map_path(folder, trace.name, drawn))
+        yield from said
 
 
 def _map_path(folder: Path, name: str, drawn: set[Path]) -> Path:

@@ -99,6 +99,7 @@ def _revived(header: ModelHeader, members: Mapping[str, bytes]) -> Modeller:
     revive(model, shape, unpacked(members[WEIGHTS]))
     modeller.model_ = model.eval()
     modeller.preprocessing_ = preprocessing
+    modeller.series = preprocessing.series is not None
     modeller.classes_ = tuple(header.classes)
     modeller.options_ = header.options
     modeller.findings_ = [Finding(**finding) for finding in header.findings]

@@ -8,8 +8,6 @@ import numpy as np
 
 from hizumi.data import Manifest
 from hizumi.data.manifest import Failure
-from hizumi.data.series.form import Steps
-from hizumi.data.series.windows import steps_scored
 from hizumi.errors import DataError
 from hizumi.preprocessing.batching import BATCH_SIZE, Outputs, in_batches
 from hizumi.preprocessing.preprocessing import Preprocessing
@@ -32,8 +30,8 @@ class ScoresBatches(Protocol):
     def __call__(self, crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
         """Outputs for crops (n, c, h, w) in the data's own values and dtype, or for rows (n, d) of float32.
 
-        "score" (n,), higher is more anomalous; "map" (n, 1, h, w), "normal" (n, c, h, w) in [-1, 1] and terms (n,)
-        where the detector has them.
+        "score" (n,), higher is more anomalous; "map" (n, 1, h, w), "normal" (n, c, h, w), of images in [-1, 1] and of
+        series standardised, and terms (n,) where the detector has them.
         """
 
 
@@ -51,8 +49,8 @@ def scores_of(detector: "Detector", preprocessing: Preprocessing) -> ScoresBatch
     def scored(crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
         anomaly = detector.score(torch.from_numpy(preprocessing.to_model(crops)), BATCH_SIZE)
         named = named_outputs(anomaly)
-        if preprocessing.window is None:
-            named.pop(EXPECTED, None)  # only images are shown
+        if preprocessing.vectors:
+            named.pop(EXPECTED, None)  # only images and series are shown
         pictures = {name: named[name].float() for name in (MAP, EXPECTED) if name in named}
         return {name: values.cpu().numpy() for name, values in (named | pictures).items()}
 
@@ -61,7 +59,10 @@ def scores_of(detector: "Detector", preprocessing: Preprocessing) -> ScoresBatch
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A record's score and what it is made of; arrays have the record's size, `normal` that at which it was scored."""
+    """A record's score and what it is made of; arrays have the record's size, `normal` that at which it was scored.
+
+    A stretch of a recording has no pictures, but the values that the detector expects of it, in the data's own units.
+    """
 
     index: int
     name: str
@@ -72,6 +73,7 @@ class Scored:
     normal: UInt8[np.ndarray, "h2 w2 3"] | None
     notes: tuple[str, ...] = ()
     inside: Bool[np.ndarray, "h w"] | None = None  # its region of interest; None: all of it
+    expected: Float[np.ndarray, "t c"] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Scorer:
 
     def _scored(self, piece: Piece, outputs: Outputs, pictures: bool) -> Scored:
         if self.reader.preprocessing.series is not None:
-            return _scored_by_steps(piece, outputs, self.reader.preprocessing.series.length)
+            return self._scored_by_steps(piece, outputs, pictures)
         # The worst tile decides.
         worst = int(outputs[SCORE].argmax())
         normal = None
@@ -133,17 +135,26 @@ class Scorer:
             piece.inside,
         )
 
-
-def _scored_by_steps(piece: Piece, outputs: Outputs, length: int) -> Scored:
-    """A stretch's score is that of its worst step; a step's, and its terms, the mean over the windows that cover it."""
-    assert piece.size is not None, "a stretch has a size"
-    assert piece.tiles is not None, "a stretch has windows"
-    starts, steps = np.array([left for _, left in piece.tiles]), Steps(0, piece.size[1])
-    by_step = steps_scored(outputs[SCORE].astype(np.float64), starts, length, steps)
-    worst = int(by_step.argmax())
-    covering = (starts <= worst) & (worst < starts + length)
-    terms = {name.removeprefix(TERM): float(v[covering].mean()) for name, v in outputs.items() if name.startswith(TERM)}
-    return Scored(piece.index, piece.name, float(by_step[worst]), terms, by_step[np.newaxis], None, None, piece.notes)
+    def _scored_by_steps(self, piece: Piece, outputs: Outputs, pictures: bool) -> Scored:
+        """A stretch's score, and its terms, are those of its worst step."""
+        by_step = self.reader.by_step(piece, outputs[SCORE])
+        worst = int(by_step.argmax())
+        terms = {
+            name.removeprefix(TERM): float(self.reader.by_step(piece, values)[worst])
+            for name, values in outputs.items()
+            if name.startswith(TERM)
+        }
+        return Scored(
+            piece.index,
+            piece.name,
+            float(by_step[worst]),
+            terms,
+            by_step[np.newaxis],
+            None,
+            None,
+            piece.notes,
+            expected=self.reader.stretch_made(piece, outputs[EXPECTED]) if pictures and EXPECTED in outputs else None,
+        )
 
 
 def _refuse_not_finite(name: str, outputs: Outputs) -> None:

@@ -9,10 +9,10 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from hizumi.calibration import Calibration
-from hizumi.calibration.ranks import FEWEST_SCORES
 from hizumi.calibration.spread import Spread
 from hizumi.data.appearance import Appearance, Look, spreads_of
 from hizumi.errors import BundleError
+from hizumi.monitoring.ranks import FEWEST_SCORES
 
 
 class Sizes(NamedTuple):

@@ -19,12 +19,12 @@ import numpy as np
 from scipy.special import ndtri
 
 from hizumi.calibration.martingale import Martingale
-from hizumi.calibration.ranks import SequentialRanks
 from hizumi.monitoring.baseline import Baseline
 from hizumi.monitoring.drawing import ChartState, chart, charts_of, in_powers_of_ten
 from hizumi.monitoring.limits import Limits, Scale
 from hizumi.monitoring.majority import Majority, majority_limit
 from hizumi.monitoring.measure import REMEMBERED, MeasureCharts, Point, Signal
+from hizumi.monitoring.ranks import SequentialRanks
 from hizumi.monitoring.settings import WatchSettings
 
 

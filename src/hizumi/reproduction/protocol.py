@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Integer, Shaped
 
 from hizumi.errors import DataError, UsageError
+from hizumi.reproduction.collections import Collection
 from hizumi.reproduction.published_forms import Pool
 
 Mode = Literal["honest", "paper"]
@@ -61,21 +62,22 @@ class Protocol:
     `cases` are measured one by one and averaged, such as the class that is normal. The first of `figures`, names of
     metrics with their headings, is the one that is compared. `known_share` of the test set is flagged where authors
     knew it. `leaks` of the paper mode are those of each detector whose authors used the protocol, and of `ANY`;
-    `honest_splitter` stands in where the paper's own split cannot be kept honest. What is in the pool, `items`, and
-    what comes with it, `offers`, says which detectors can enter; `variants` are entries that run besides them.
+    `honest_splitter` stands in where the paper's own split cannot be kept honest. Collections of series come split, and
+    have none. What is in the pool, `items`, and what comes with it, `offers`, says which detectors can enter;
+    `variants` are entries that run besides them.
     """
 
     name: str
     about: str
-    read: Callable[[Path], Pool]
-    splitter: Splitter
+    read: Callable[[Path], Pool | Collection]
+    splitter: Splitter | None
     figures: Mapping[str, str]
     cases: tuple[str, ...] = ("all",)
     case_titles: Mapping[str, str] = field(default_factory=dict)
     known_share: float | None = None
     leaks: Mapping[str, tuple[Leak, ...]] = field(default_factory=dict)
     honest_splitter: Splitter | None = None
-    items: Literal["images", "vectors"] = "images"
+    items: Literal["images", "vectors", "series"] = "images"
     offers: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
 
@@ -101,6 +103,7 @@ class Protocol:
     def split(self, pool: Pool, case: str, seed: int, mode: Mode, detector: str) -> Split:
         """Who trains, calibrates and tests; nobody calibrates in the paper mode."""
         self.refuse_unknown_case(case)
+        assert self.splitter is not None, "a pool is to be split"
         if mode == "honest":
             split = (self.honest_splitter or self.splitter)(pool, case, seed, frozenset())
             return with_calibration(pool, without_copies(pool, split), seed)

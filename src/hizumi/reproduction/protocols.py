@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from hizumi.errors import UsageError
-from hizumi.reproduction import published_data
+from hizumi.reproduction import collections, published_data
 from hizumi.reproduction.protocol import ANY, Leak, Protocol, Split, as_bytes
 from hizumi.reproduction.published_data import CIFAR10
 from hizumi.reproduction.published_forms import Pool
@@ -116,6 +116,14 @@ _DENSITIES = (
     "likelihood(pixel_cnn, complexity)",
     "likelihood(flow)",
 )
+_SERIES = {
+    "vus_pr": "VUS-PR",
+    "average_precision": "AP of steps",
+    "event_recall": "events found",
+    "false_alarms_per_1000": "false alarms per 1,000 normal steps",
+    "vus_pr_by_chance": "VUS-PR of random scores",
+}
+_OF_SERIES = ("reconstruction(plain)",)
 _ON_FEATURES = ("on_features(autoencoder)",)
 _FLATTENED = (
     "gaussian_features(flattened)",
@@ -246,6 +254,37 @@ PROTOCOLS: dict[str, Protocol] = {
             _PIXELS,
             leaks={"cross_channel": (Leak.CLIP_SCALING,)},
             offers=("motion",),
+        ),
+        Protocol(
+            "nab",
+            "Each of 58 series by itself: the first 15 % trains, up to a window before an anomaly in it; the rest "
+            "tests. The benchmark's own combined windows, about a tenth of each series, are the events. Medians.",
+            collections.read_nab,
+            None,
+            _SERIES,
+            items="series",
+            variants=_OF_SERIES,
+        ),
+        Protocol(
+            "skab",
+            "Each of 34 experiments of a water loop with 8 sensors by itself: the recording without an anomaly trains, "
+            "or the experiment's own first 400 steps, and the rest tests. Medians.",
+            collections.read_skab,
+            None,
+            _SERIES,
+            ("anomaly-free file", "first 400 steps"),
+            items="series",
+            variants=_OF_SERIES,
+        ),
+        Protocol(
+            "smap-msl",
+            "Each of 81 channels of telemetry by itself, without the commands: its training part trains, its test part "
+            "tests. The labels are known to be flawed. Medians.",
+            collections.read_smap_msl,
+            None,
+            _SERIES,
+            items="series",
+            variants=_OF_SERIES,
         ),
     )
 }

@@ -19,6 +19,7 @@ from hizumi.errors import UsageError
 from hizumi.evaluation.bootstrap import number
 from hizumi.evaluation.metrics import auroc, average_precision, confusion_at
 from hizumi.evaluation.pixels import aupro, pixel_auroc, pixel_average_precision
+from hizumi.reproduction.collections import Collection, measured
 from hizumi.reproduction.entrants import Entrant
 from hizumi.reproduction.ledger import Row, add_run, begin_row, row_path
 from hizumi.reproduction.protocol import FALSE_ALARM_RATE, SIZES, BudgetName, Leak, Mode, Protocol, Split, thinned
@@ -30,7 +31,7 @@ from hizumi.version import __version__
 
 def run_row(
     protocol: Protocol,
-    pool: Pool,
+    pool: Pool | Collection,
     entrant: Entrant,
     mode: Mode,
     budget: BudgetName,
@@ -66,7 +67,7 @@ def run_row(
 
 def run(
     protocol: Protocol,
-    pool: Pool,
+    pool: Pool | Collection,
     entrant: Entrant,
     case: str,
     seed: int,
@@ -77,6 +78,10 @@ def run(
     """Sizes, figures, times, versions and notes of one run, ready for JSON."""
     leaks = protocol.leaks_of(entrant.detector, mode)
     detector, options = entrant.make(), replace(entrant.options, seed=seed)
+    if isinstance(pool, Collection):
+        began = time.process_time()
+        run = measured(pool.tasks[case], entrant.make, options, FALSE_ALARM_RATE, observe)
+        return {"case": case, "seed": seed, **run, **_circumstances(began, options.accelerator)}
     whole = protocol.split(pool, case, seed, mode, entrant.detector)
     search = detector.card.cost == "search"
     split = thinned(pool, whole, SIZES[budget], seed, search=search, balanced=protocol.only_ranks)
@@ -112,10 +117,16 @@ def run(
         "notes": [*split.notes, *(epochs.notes() if epochs else ())],
         "fit_seconds": round(fitted - began, 1),
         "score_seconds": round(scored - fitted, 1),
+        **_circumstances(processor_began, options.accelerator),
+    }
+
+
+def _circumstances(processor_began: float, accelerator: str) -> dict[str, Any]:
+    return {
         "cpu_seconds": round(time.process_time() - processor_began, 1),
         "hizumi": __version__,
         "torch": torch.__version__,
-        "processor": processor_name(options.accelerator),
+        "processor": processor_name(accelerator),
         "threads": torch.get_num_threads(),
     }
 

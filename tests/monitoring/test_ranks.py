@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import kstest
 
 from hizumi.calibration.conformal import conformal_p_values
-from hizumi.calibration.ranks import SequentialRanks
 from hizumi.errors import DataError
+from hizumi.monitoring.ranks import SequentialRanks
 
 STREAMS, PICTURES = 300, 400
 

@@ -1,0 +1,245 @@
+"""Published collections of time series: what of each series is learned from, what is tested, and how it is measured.
+
+A detector is fitted on each series by itself; figures are medians over the series, since a few of them are trivially
+easy and a few labelled wrongly. Windows have 64 steps, one every 8, and each channel is standardised by what is learned
+from. Scores of steps are measured as they are: no alarm is moved or widened, and no threshold is chosen on the test.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from hizumi.calibration import Calibration
+from hizumi.data import Failure, Manifest, Record, Store
+from hizumi.data.progress import Observer, reporting
+from hizumi.data.series.blocks import of_recordings, split_series
+from hizumi.data.series.form import BLOCK_WINDOWS, Recording, SeriesForm, Steps
+from hizumi.detectors import Detector
+from hizumi.errors import DataError
+from hizumi.evaluation.bootstrap import number
+from hizumi.evaluation.events import counted_events
+from hizumi.evaluation.metrics import average_precision
+from hizumi.evaluation.volume import volumes_under_surfaces
+from hizumi.preprocessing import Preprocessing, Reader, in_batches
+from hizumi.preprocessing.batching import Outputs
+from hizumi.preprocessing.reading import Piece
+from hizumi.storage.files import printable
+from hizumi.training import TrainingOptions
+
+LENGTH, HOP = 64, 8
+PROBATION = 0.15  # of a NAB series, which its authors let a detector learn from
+FIRST_STEPS = 400  # of a SKAB experiment
+CALIBRATION_SHARE = 0.2
+DRAWS = 3  # of random scores
+SCORED_AT_ONCE = 512  # windows
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One series: what is learned from, and what is tested, with its labels."""
+
+    name: str
+    train: Float[np.ndarray, "t c"]
+    test: Float[np.ndarray, "s c"]
+    anomalous: Bool[np.ndarray, "s"]
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """The series of a data set, by the cases of its protocol."""
+
+    tasks: Mapping[str, tuple[Task, ...]]
+
+
+def read_nab(folder: Path) -> Collection:
+    """Numenta Anomaly Benchmark: 58 series of one value, of which the first 15 % are learned from."""
+    arrays = _arrays(folder, "nab.npz", "the Numenta Anomaly Benchmark")
+    tasks = []
+    for index, values in enumerate(_pieces(arrays["value"][:, np.newaxis], arrays["offset"])):
+        windows = arrays["window"][arrays["window"][:, 0] == index, 1:]
+        marks = _marked(len(values), windows)
+        cut = int(PROBATION * len(values))
+        learned = int(marks[:cut].argmax()) - LENGTH if marks[:cut].any() else cut
+        tasks.append(Task(str(arrays["name"][index]), values[:learned], values[cut:], marks[cut:]))
+    return Collection({"all": tuple(tasks)})
+
+
+def read_skab(folder: Path) -> Collection:
+    """SKAB: a water loop with 8 sensors; a long recording without an anomaly, and 34 experiments with one."""
+    arrays = _arrays(folder, "skab.npz", "SKAB")
+    pieces = list(_pieces(arrays["value"], arrays["offset"]))
+    labels = list(_pieces(arrays["anomaly"] == 1, arrays["offset"]))
+    names = [f"{group}/{name}" for group, name in zip(arrays["group"], arrays["name"], strict=True)]
+    free = pieces[int(arrays["anomaly_free"].argmax())]
+    experiments = np.flatnonzero(~arrays["anomaly_free"]).tolist()
+    return Collection(
+        {
+            "anomaly-free file": tuple(Task(names[i], free, pieces[i], labels[i]) for i in experiments),
+            "first 400 steps": tuple(
+                Task(names[i], pieces[i][:FIRST_STEPS], pieces[i][FIRST_STEPS:], labels[i][FIRST_STEPS:])
+                for i in experiments
+                if not labels[i][:FIRST_STEPS].any()
+            ),
+        }
+    )
+
+
+def read_smap_msl(folder: Path) -> Collection:
+    """NASA's SMAP and MSL: 81 channels of telemetry, each with a part to learn from; commands are left out."""
+    arrays = _arrays(folder, "smap_msl.npz", "SMAP and MSL")
+    train = list(_pieces(arrays["value_train"][:, np.newaxis], arrays["offset_train"]))
+    test = list(_pieces(arrays["value_test"][:, np.newaxis], arrays["offset_test"]))
+    tasks = [
+        Task(str(name), train[i], test[i], _marked(len(test[i]), arrays["window"][arrays["window"][:, 0] == i, 1:]))
+        for i, name in enumerate(arrays["name"])
+    ]
+    return Collection({"all": tuple(tasks)})
+
+
+def measured(
+    tasks: tuple[Task, ...],
+    make: Callable[[], Detector],
+    options: TrainingOptions,
+    false_alarm_rate: float,
+    observe: Observer | None = None,
+) -> dict[str, Any]:
+    """Sizes, figures and times over all series, each with a detector of its own."""
+    figures, fit_seconds, score_seconds = [], 0.0, 0.0
+    progress = reporting(observe, "series")
+    for place, task in enumerate(tasks, 1):
+        detector, began = make(), time.monotonic()
+        store, held_out = _learned(task, options.seed)
+        detector.fit(store, options)
+        reader, fitted = Reader(Preprocessing.of(store), store.shape), time.monotonic()
+        scores = np.concatenate(_scored(detector, reader, _blocks(task.test, task.name)))
+        figures.append(_ranked(task, scores, options.seed))
+        if held_out is not None:
+            maxima = [float(each.max()) for each in _scored(detector, reader, held_out)]
+            figures[-1] |= _decided(task, scores, maxima, false_alarm_rate)
+        fit_seconds, score_seconds = fit_seconds + fitted - began, score_seconds + time.monotonic() - fitted
+        if progress is not None:
+            progress(place, len(tasks))
+    known = [each for each in figures if not np.isnan(each["vus_pr"])]
+    return {
+        "training": sum(len(task.train) for task in tasks),
+        "calibration": sum("promised_rate" in each for each in figures),
+        "tested": sum(len(task.test) for task in tasks),
+        "training_there": sum(len(task.train) for task in tasks),
+        "tested_there": sum(len(task.test) for task in tasks),
+        "anomalous": int(sum(task.anomalous.sum() for task in tasks)),
+        "figures": _medians(figures),
+        "notes": _notes(figures, len(known)),
+        "fit_seconds": round(fit_seconds, 1),
+        "score_seconds": round(score_seconds, 1),
+    }
+
+
+def _learned(task: Task, seed: int) -> tuple[Store, Manifest | None]:
+    """Windows to learn from, and blocks that set the threshold; where the series is too short for both, all windows."""
+    manifest = _blocks(task.train, task.name)
+    try:
+        manifest = split_series(manifest, CALIBRATION_SHARE, seed)
+    except DataError:
+        whole = Record(task.name, row=0, steps=Steps(0, len(task.train)))
+        return Store.build(replace(manifest, records=(whole,)), None), None
+    return Store.build(manifest.select(split="train"), None), manifest.select(split="calibration")
+
+
+def _blocks(values: Float[np.ndarray, "t c"], name: str) -> Manifest:
+    form = SeriesForm(tuple(f"channel {index}" for index in range(values.shape[1])), None, LENGTH, HOP)
+    return of_recordings((Recording(name, values.astype(np.float64)),), form, name)
+
+
+def _scored(detector: Detector, reader: Reader, blocks: Manifest) -> list[Float[np.ndarray, "_"]]:
+    """Scores of the steps of each block."""
+
+    def scores(crops: np.ndarray) -> Outputs:
+        items = torch.from_numpy(reader.preprocessing.to_model(crops))
+        return {"score": detector.score(items).image.double().cpu().numpy()}
+
+    done = in_batches(scores, reader.pieces(blocks, strict=True), batch_size=SCORED_AT_ONCE)
+    return [reader.by_step(*_of_piece(item)) for item in done]
+
+
+def _of_piece(item: tuple[Piece, Outputs] | Failure) -> tuple[Piece, np.ndarray]:
+    assert not isinstance(item, Failure), "a strict reader raises errors"
+    return item[0], item[1]["score"]
+
+
+def _ranked(task: Task, scores: Float[np.ndarray, "s"], seed: int) -> dict[str, float]:
+    """How scores rank the steps, and how random ones do; NaN where no step or all of them are anomalous."""
+    if task.anomalous.all() or not task.anomalous.any():
+        return dict.fromkeys(("vus_pr", "average_precision", "vus_pr_by_chance"), np.nan)
+    by_chance = np.random.default_rng(seed).random((DRAWS, len(scores)))
+    return {
+        "vus_pr": float(volumes_under_surfaces(scores, task.anomalous, LENGTH).precision_recall),
+        "average_precision": average_precision(scores, task.anomalous.astype(np.int64)),
+        "vus_pr_by_chance": float(
+            np.mean([volumes_under_surfaces(each, task.anomalous, LENGTH).precision_recall for each in by_chance])
+        ),
+    }
+
+
+def _decided(
+    task: Task, scores: Float[np.ndarray, "s"], held_out: Sequence[float], false_alarm_rate: float
+) -> dict[str, float]:
+    """Events and false alarms at the calibrated threshold; of blocks, those without an anomaly."""
+    threshold = Calibration.fit(np.array(held_out), false_alarm_rate=false_alarm_rate).threshold
+    counts = counted_events(scores > threshold.value, task.anomalous, LENGTH)
+    starts = range(0, len(scores), BLOCK_WINDOWS * LENGTH)
+    blocks = [slice(start, start + BLOCK_WINDOWS * LENGTH) for start in starts]
+    flagged = [scores[block].max() > threshold.value for block in blocks if not task.anomalous[block].any()]
+    return {
+        "event_recall": counts.event_recall,
+        "false_alarms_per_1000": counts.false_alarms_per_1000,
+        "realised_false_alarm_rate": float(np.mean(flagged)) if flagged else np.nan,
+        "promised_rate": threshold.promised_rate or np.nan,
+    }
+
+
+def _medians(figures: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
+    """Of each figure over the series that have it."""
+    names = dict.fromkeys(name for each in figures for name in each)
+    columns = {name: np.array([each[name] for each in figures if name in each]) for name in names}
+    known = {name: values[~np.isnan(values)] for name, values in columns.items()}
+    return {name: number(float(np.median(values))) if len(values) else None for name, values in known.items()}
+
+
+def _notes(figures: Sequence[Mapping[str, float]], known: int) -> list[str]:
+    notes = [f"medians over the {known} of {len(figures)} series in which some steps are anomalous and some not"]
+    decided = [each for each in figures if not np.isnan(each.get("realised_false_alarm_rate", np.nan))]
+    if decided:
+        kept = sum(each["realised_false_alarm_rate"] <= 2 * each["promised_rate"] for each in decided)
+        notes.append(
+            f"in {kept} of {len(decided)} series at most twice the promised share of normal blocks was flagged"
+        )
+    if len(decided) < len(figures):
+        notes.append(f"{len(figures) - len(decided)} series are too short to set a threshold, or have no block without")
+    return notes
+
+
+def _arrays(folder: Path, file: str, what: str) -> dict[str, np.ndarray]:
+    path = folder / file
+    if not path.exists():
+        raise DataError(f"{printable(folder)}: holds no {what}; looked for {file}")
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _pieces(values: np.ndarray, offset: np.ndarray) -> Iterator[np.ndarray]:
+    for start, stop in pairwise(offset.tolist()):
+        yield values[start:stop]
+
+
+def _marked(length: int, windows: np.ndarray) -> Bool[np.ndarray, "t"]:
+    marks = np.zeros(length, dtype=bool)
+    for start, stop in windows.tolist():
+        marks[start:stop] = True
+    return marks
