@@ -7,12 +7,12 @@ import numpy as np
 
 from hizumi.data.cells import number_of
 from hizumi.data.columns import in_order, named
-from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal, label_of_word, refuse_other_labels
+from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal, label_of_word, refuse_other_labels, words_in
 from hizumi.data.series.numbers import is_empty, numbers_of, refuse_infinite, words_of
 from hizumi.data.series.options import SeriesOptions
 from hizumi.data.series.readings import Readings, SeriesTable
 from hizumi.data.series.time_stamps import is_time_name, joined, looks_like_times, stamps_of
-from hizumi.errors import DataError
+from hizumi.errors import DataError, UsageError
 from hizumi.shapes import Bool, Float
 from hizumi.storage.files import printable
 
@@ -75,6 +75,20 @@ def readings_of(
         table.kind,
     )
     return readings, notes
+
+
+def refuse_unknown_good(tables: Sequence[SeriesTable], options: SeriesOptions, where: str) -> None:
+    """Raise UsageError for a word that is to mean good and that labels no row."""
+
+    def labels(name: str) -> bool:
+        return name == options.label_column if options.label_column else name.lower() in LABEL_NAMES
+
+    columns = [(table, name) for table in tables for name in table.columns if options.good and labels(name)]
+    words = [word.strip() for table, name in columns for word in dict.fromkeys(words_of(table, name))]
+    for good in options.good:
+        if good.strip().lower() not in map(str.lower, words):
+            found = f"labels are {words_in(words)}" if words else "there are no labels"
+            raise UsageError(f"{where}: no folder or label is called {good!r}; {found}")
 
 
 def _roles(table: SeriesTable, options: SeriesOptions, learned: tuple[str, ...] | None) -> Roles:
