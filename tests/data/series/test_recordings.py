@@ -130,6 +130,7 @@ def test_folders_say_what_recordings_are_for(tmp_path: Path) -> None:
         ("train/good/1.csv", "train", None, 0),
         ("train/good/2.csv", "train", None, 0),
     ]
+    assert any("4.csv: has no labels, so that all of its steps are anomalous" in note for note in found.notes)
     assert {each.name: each.may_be_part for each in found.unopened} == {".hidden.csv": True, "notes.txt": False}
     judged = opened(tmp_path, found.form, layout="unlabelled")
     assert [each.anomalous is None for each in judged.recordings] == [True, True, False, True, True]

@@ -55,6 +55,8 @@ def readings_of(
         times, said = stamps_of(table, roles.time)
         notes += said
     anomalous = _labels(table, roles.label, options)
+    if roles.label is None and table.label == 1:
+        notes.append("has no labels, so that all of its steps are anomalous, as its folder says")
     if roles.label is not None and anomalous is None:
         notes.append(f"column {printable(roles.label)!r} holds no label")
     values = np.stack([numbers_of(table, name) for name in measured], axis=1)

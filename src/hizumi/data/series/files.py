@@ -139,17 +139,16 @@ def _understood(
 
 
 def _form(stretches: Sequence[Stretch], options: SeriesOptions) -> tuple[SeriesForm, str]:
-    """The form of these data, with windows as asked for or chosen, and a note on why."""
-    step = options.resample_seconds or stretches[0].step_seconds
+    """The form of these data, with windows as asked for or as chosen from what is not only for tests, and why."""
+    pieces = [(piece, stretch.step) for stretch in stretches for piece in stretch.pieces]
+    learned = [(piece, step) for piece, step in pieces if piece.split != "test"] or pieces
     whole = [
-        part.values
-        for stretch in stretches
-        for piece in stretch.pieces
-        for filled_piece in filled(piece, "interpolate", None)[0]
-        for part in [_at_rate(filled_piece, stretch.step, options)]
-        if len(part) > 1
+        _at_rate(part, step, options).values
+        for piece, step in learned
+        for part in filled(piece, "interpolate", None)[0]
     ]
-    length, hop, why = chosen_windows(whole, options)
+    length, hop, why = chosen_windows([values for values in whole if len(values) > 1], options)
+    step = options.resample_seconds or stretches[0].step_seconds
     return SeriesForm(stretches[0].pieces[0].columns, step, length, hop), why
 
 
