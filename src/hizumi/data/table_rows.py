@@ -61,7 +61,7 @@ class SourceTable:
         index = [str(value) for value in getattr(frame, "index", range(len(frame)))]
         plain = index == [str(number) for number in range(len(index))]
         rows = tuple(f"row {value}" if plain else printable(value) for value in index)
-        return cls("table", "table", columns, _unique(rows), tuple(f"table: {row}" for row in rows))
+        return cls("table", "table", columns, unique(rows), tuple(f"table: {row}" for row in rows))
 
     @classmethod
     def of_array(cls, array: np.ndarray, name: str) -> "SourceTable":
@@ -289,10 +289,10 @@ def _row_names(table: SourceTable, identity: str | None) -> tuple[str, ...]:
     column = next((column for column in table.columns if column.name == identity), None)
     if column is None:
         return table.rows
-    return _unique([printable(word) or row for word, row in zip(_as_words(column), table.rows, strict=True)])
+    return unique([printable(word) or row for word, row in zip(_as_words(column), table.rows, strict=True)])
 
 
-def _unique(names: Sequence[str]) -> tuple[str, ...]:
+def unique(names: Sequence[str]) -> tuple[str, ...]:
     """Names, each once: the second "A" becomes "A (2)"."""
     seen: dict[str, int] = {}
     unique = []

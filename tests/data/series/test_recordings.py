@@ -143,6 +143,8 @@ def test_folders_whose_names_say_nothing(tmp_path: Path) -> None:
     assert [each.name for each in found.recordings] == ["pump 1/a.csv", "pump 2/a.csv"]
     assert [each.split for each in found.recordings] == [None, None]
     assert found.notes[0] == "2 recordings, whose folders say neither good nor bad"
+    twice = opened([tmp_path / "pump 1" / "a.csv"] * 2)
+    assert [each.name for each in twice.recordings] == [f"{tmp_path}/pump 1/a.csv{end}" for end in ("", " (2)")]
     good = opened(tmp_path, good=("pump 1",))
     assert [each.split for each in good.recordings] == [None, "test"]
     assert [int(each.anomalous.sum()) for each in good.recordings if each.anomalous is not None] == [8, 8]

@@ -198,5 +198,10 @@ def test_gaps_stay_gaps_at_another_rate() -> None:
         ("recording 1, part 2", 30),
         ("recording 2", 60),
     ]
+    faster = stamped(START + TEN_SECONDS // 2 * np.arange(80))
+    (new,) = open_recordings(faster, SeriesOptions(resample_seconds=20.0), found.form).recordings
+    np.testing.assert_array_equal(new.values[:, 0], np.arange(20) * 4 + 1.5)  # means of four
+    with pytest.raises(DataError, match="a step takes 5 s, and steps of 20 s were learned from; --resample 20 brings"):
+        open_recordings(faster, SeriesOptions(), found.form)
     with pytest.raises(DataError, match="has no time stamps, and so no rate to resample from"):
         opened(np.zeros((20, 2)), resample_seconds=20.0)

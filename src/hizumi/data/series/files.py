@@ -19,6 +19,7 @@ from hizumi.data.series.resampling import resampled
 from hizumi.data.series.sources import Sources, sources_of
 from hizumi.data.series.stretches import Stretch, stretch_of
 from hizumi.data.series.time_stamps import SECOND
+from hizumi.data.table_rows import unique
 from hizumi.errors import DataError, UsageError
 
 UNTOLD = SeriesOptions()
@@ -135,7 +136,8 @@ def _understood(
         else:
             stretches.append(stretch)
             notes += [(stretch.where, note) for note in said]
-    return stretches, notes, failures
+    names = unique([stretch.name for stretch in stretches])
+    return [replace(stretch, name=name) for stretch, name in zip(stretches, names, strict=True)], notes, failures
 
 
 def _form(stretches: Sequence[Stretch], options: SeriesOptions) -> tuple[SeriesForm, str]:
