@@ -6,7 +6,7 @@ import numpy as np
 
 from hizumi.data.columns import named
 from hizumi.data.labels import split_of_word
-from hizumi.data.series.columns import words_of
+from hizumi.data.series.numbers import words_of
 from hizumi.data.series.readings import SeriesTable, counted
 from hizumi.storage.files import printable
 

@@ -24,6 +24,7 @@ STAMP = re.compile(
     r" *(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?",
     re.IGNORECASE,
 )
+USUAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})(?!\d)")
 WHOLE_DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 LARGEST_SECONDS, LARGEST_MILLISECONDS, LARGEST_MICROSECONDS = 10**11, 10**14, 10**17  # each about the year 5138
@@ -44,7 +45,9 @@ def looks_like_times(column: np.ndarray) -> bool:
         return True
     if column.dtype.kind != "O" or not len(column):
         return False
-    return all(_is_moment(_matched(word)) and number_of(word) is None for word in column)
+    if _usual(column.tolist()) is not None:
+        return True
+    return all(number_of(word) is None and _is_moment(_matched(word)) for word in column)
 
 
 def stamps_of(table: SeriesTable, name: str) -> tuple[Integer[np.ndarray, "t"], list[str]]:
@@ -59,6 +62,9 @@ def stamps_of(table: SeriesTable, name: str) -> tuple[Integer[np.ndarray, "t"], 
         return column.astype(f"{column.dtype.kind}8[ns]").astype(np.int64), []
     if column.dtype.kind == "O":
         words = [word.strip() for word in column]
+        usual = _usual(words)
+        if usual is not None:
+            return usual, []
         _refuse_missing(np.array([word == "" for word in words]), table, name)
         if not all(number_of(word, table.decimal_comma) is not None for word in words) or _are_dates(words, name):
             return _of_words(words, table, name), []
@@ -120,6 +126,21 @@ def _exact(word: str, unit: int) -> int:
 
 def _are_dates(words: Iterable[str], name: str) -> bool:
     return "date" in name.lower() and all(WHOLE_DATE.fullmatch(word) for word in words)
+
+
+def _usual(words: Sequence[str]) -> Integer[np.ndarray, "t"] | None:
+    """Nanoseconds of stamps that are all written as most are, without a zone or in UTC; None for others.
+
+    NumPy reads these a dozen times as fast as `_of_words` does.
+    """
+    if all(word.endswith("Z") for word in words):
+        words = [word[:-1] for word in words]
+    if not all(map(USUAL.fullmatch, words)) or not (_is_in_range(min(words)[:4]) and _is_in_range(max(words)[:4])):
+        return None
+    try:
+        return np.array(words, dtype="datetime64[ns]").astype(np.int64)
+    except ValueError:
+        return None
 
 
 def _matched(word: str) -> re.Match[str] | None:
