@@ -137,7 +137,7 @@ def rows_of(protocol: Protocol) -> tuple[str, ...]:
 
 def _can_enter(name: str, found: type[Detector], protocol: Protocol) -> bool:
     needs = {need for need in found.card.needs if not need.startswith("hizumi[")}  # an extra can be installed
-    return name not in LEFT_OUT and protocol.items in found.card.inputs and needs <= set(protocol.offers)
+    return name not in LEFT_OUT and protocol.items in found.card.takes and needs <= set(protocol.offers)
 
 
 def entrant(name: str, protocol: Protocol, mode: Mode, budget: BudgetName, accelerator: str = "cpu") -> Entrant:
