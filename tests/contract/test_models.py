@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -17,7 +18,7 @@ from hizumi.registry import construct, find_models, specify
 from hizumi.training import Trainable
 from hizumi.training.checkpoint import load_training_state, training_state
 
-from .conftest import batch_for, cases, equal_states, items, options, small, take_steps, wrong_for
+from .conftest import CLASSES, batch_for, cases, equal_states, items, options, small, take_steps, wrong_for
 
 MODELS = find_models()
 STEPS = 6  # enough for everyone's turn
@@ -203,6 +204,21 @@ def test_accumulation_takes_as_many_optimiser_steps(name: str) -> None:
 def test_sampling_before_fit_refuses(name: str) -> None:
     with pytest.raises(NotFittedError, match="call fit first"):
         MODELS[name]().sample(2)
+
+
+@pytest.mark.parametrize("name", [name for name, found in CLASSES.items() if not found.card.no_series])
+def test_networks_of_windows_work_along_time_alone_and_have_no_bounds(name: str) -> None:
+    made = small(name).prepare((2, 1, 32))
+    for part in made.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            assert isinstance(part.padding, tuple)
+            assert (part.kernel_size[0], part.stride[0], part.padding[0]) == (1, 1, 0)
+        assert not isinstance(part, nn.Tanh)
+    if isinstance(made, HasPrior):
+        with torch.no_grad():
+            for parameter in made.parameters():
+                parameter.mul_(20)
+            assert float(made.sample(4).abs().max()) > 10
 
 
 @pytest.mark.parametrize("name", [name for name, found in MODELS.items() if found.card.no_series])
