@@ -28,7 +28,7 @@ from hizumi.report.series_figures import (
     windows_figure,
 )
 from hizumi.report.trace_words import describe_trace
-from hizumi.report.traces import Trace
+from hizumi.report.traces import Trace, with_usual
 from hizumi.report.words import facts, few_held_out
 
 FORM = SeriesForm(("bar", "rpm", "noise"), None, length=16, hop=4)
@@ -114,6 +114,22 @@ def test_contributions_are_distances_from_what_is_expected_in_standard_deviation
     assert drawn.by_distance == [7, 6, 5, 4, 3, 2, 1, 0]
     assert drawn.cut(Steps(50, 60)).start == 150
     assert trace(expected=None).contributions is None
+
+
+def test_a_channel_that_is_always_off_says_less_than_one_that_is_off_in_the_alarm() -> None:
+    plain = trace()
+    assert plain.expected is not None
+    expected = plain.expected.copy()
+    expected[50:60, 1] -= 2.0 * 3  # channel 1 is off by 4 standard deviations there, by 1 elsewhere
+    (drawn,) = with_usual([trace(expected=expected)])
+    assert drawn.usual is not None
+    np.testing.assert_allclose(drawn.usual[1:], np.arange(1.0, 8.0), atol=1e-4)
+    assert drawn.contributions is not None
+    np.testing.assert_allclose(drawn.contributions[50:60, 1], 4, atol=1e-4)
+    np.testing.assert_allclose(drawn.contributions[50:60, 7], 1, atol=1e-4)
+    assert drawn.cut(Steps(0, 399)).by_distance[0] == 1
+    (alone,) = with_usual([trace(expected=expected).cut(Steps(40, 80))])
+    assert alone.usual is None
 
 
 def test_a_recording_is_shaded_at_labelled_steps_and_barred_at_alarms() -> None:
