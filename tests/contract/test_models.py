@@ -12,9 +12,19 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hizumi.errors import DataError, NotFittedError, UsageError
-from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood, HasPrior
+from hizumi.models import (
+    CanContinue,
+    CanDecode,
+    CanEncode,
+    CanReconstruct,
+    CanSample,
+    CanTranslate,
+    HasLikelihood,
+    HasPrior,
+)
 from hizumi.models.guarded import GUARDS
 from hizumi.registry import construct, find_models, specify
+from hizumi.shapes import is_series
 from hizumi.training import Trainable
 from hizumi.training.checkpoint import load_training_state, training_state
 
@@ -88,6 +98,13 @@ def test_abilities_keep_shape_and_are_repeatable(name: str, shape: tuple[int, ..
             assert samples.shape == (5, *shape)
             assert torch.equal(samples, model.sample(5, seed=1))
             assert not torch.equal(samples, model.sample(5, seed=2))
+        if isinstance(model, CanContinue) and is_series(shape):
+            start = 2 * samples[..., :7]  # beyond what the model makes, too
+            continued = model.continued(start, seed=1)
+            assert continued.shape == samples.shape
+            assert torch.equal(continued[..., :7], start)
+            assert torch.equal(continued, model.continued(start, seed=1))
+            assert not torch.equal(continued, model.continued(start, seed=2))
         if isinstance(model, CanReconstruct):
             assert model.reconstruct(data).shape == data.shape
         if isinstance(model, CanEncode):
@@ -127,6 +144,9 @@ def test_what_a_model_cannot_take_is_refused_in_words(name: str) -> None:
             for wrong in ((0,), (2.5,), (True,), ("2",), (1, -1), (1, 0.5)):
                 with pytest.raises(UsageError, match=rf"^{called}.sample: (count|seed) is .*whole number"):
                     method(*wrong)
+        elif ability == "continued":
+            with pytest.raises(UsageError, match=rf"^{called}.continued goes on with series"):
+                method(data[..., :2])
         elif ability != "decode":
             for given, words in wrong_for(data):
                 with pytest.raises(DataError, match=f"^{called}.{ability} .*{words}"):
