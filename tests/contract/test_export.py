@@ -25,7 +25,7 @@ from .conftest import items, labelled_shapes, options, small
 
 DETECTORS = find_detectors()
 QUICK = {"fused_features", "gaussian_mixture", "ganomaly", "mahalanobis", "one_class_svm", "pca", "reconstruction"}
-QUICK |= {"reconstruction-series", "pca-series"}
+QUICK |= {"reconstruction-series"}
 LEVELS = Window(0.0, 255.0, "uint8")
 
 

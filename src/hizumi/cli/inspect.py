@@ -84,7 +84,7 @@ def inspect(
     rows = inspection_rows(inspection.verdicts, [*failures, *unopened])
     console = answer({"bundle": str(bundle)} | result, json_to, rows, csv_to)
     refuse_nothing(len(inspection), failures)
-    _show(console, inspection)
+    _show(console, inspection, is_series=is_series)
     if maps is not None:
         console.print(f"{'Pictures of the recordings' if is_series else 'Maps'} are in {maps}.")
     if fail_on_anomaly and any(verdict.anomalous for verdict in inspection):
@@ -135,23 +135,23 @@ def _drawn(
     if manifest.series is None:
         for item in items:
             if isinstance(item, Verdict):
-                save_map(item, inspector.calibration_, _map_path(folder, item.name, drawn))
+                save_map(item, inspector.calibration_, _picture_path(folder, item.name, "map", drawn))
             yield item
         return
     for said, trace in finished_traces(items, manifest, inspector):
         if trace is not None:
-            save_recording(trace, _map_path(folder, trace.name, drawn))
+            save_recording(trace, _picture_path(folder, trace.name, "scores", drawn))
         yield from said
 
 
-def _map_path(folder: Path, name: str, drawn: set[Path]) -> Path:
-    """Under the folder whatever the name, and apart from all maps that were drawn before, to which it is added.
+def _picture_path(folder: Path, name: str, what: str, drawn: set[Path]) -> Path:
+    """Under the folder whatever the name, and apart from all pictures that were drawn before, to which it is added.
 
-    Maps differ in more than case, which not every file system tells apart.
+    Names differ in more than case, which not every file system tells apart.
     """
     parts = [part for part in Path(name).parts if part not in ("..", Path(name).anchor)]
     for number in count(1):
-        stem, ending = parts[-1], f"-map{'' if number == 1 else f'-{number}'}.png"
+        stem, ending = parts[-1], f"-{what}{'' if number == 1 else f'-{number}'}.png"
         while len(os.fsencode(stem + ending)) > LONGEST_NAME:
             stem = stem[:-1]
         path = folder.joinpath(*parts[:-1], stem + ending)
@@ -161,12 +161,12 @@ def _map_path(folder: Path, name: str, drawn: set[Path]) -> Path:
     return path
 
 
-def _show(console: "Console", inspection: "Inspection") -> None:
+def _show(console: "Console", inspection: "Inspection", *, is_series: bool) -> None:
     verdicts, failures = inspection.verdicts, unread(inspection.failures)
     anomalous = [verdict for verdict in verdicts if verdict.anomalous]
     shown = sorted(verdicts if len(verdicts) <= ROWS_SHOWN else anomalous, key=lambda verdict: -verdict.score)
     if shown:
-        columns = ["", "Name", ">Score", ">p-value", ">Regions"]
+        columns = ["", "Name", ">Score", ">p-value", ">Alarms" if is_series else ">Regions"]
         print_table(console, columns, _rows(shown[:ROWS_SHOWN]))
     if len(shown) > ROWS_SHOWN:
         console.print(f"... and {len(shown) - ROWS_SHOWN} more that are anomalous; --csv FILE lists all.")

@@ -125,6 +125,9 @@ def _cases(
 def _with_recordings(inspector: Inspector, manifest: Manifest, content: ReportContent) -> ReportContent:
     traces, notes = shown_recordings(inspector, manifest, content)
     windows = compared_windows(inspector, manifest, content)
+    if windows is not None and traces:
+        typical, worst = (replace(window, usual=traces[0].usual) for window in windows)
+        windows = typical, worst
     return replace(content, traces=traces, windows=windows, data_notes=(*content.data_notes, *notes))
 
 

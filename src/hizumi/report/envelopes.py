@@ -35,5 +35,5 @@ def runs_of(marks: Bool[np.ndarray, "t"]) -> list[Steps]:
     return [Steps(start, stop) for start, stop in changes.reshape(-1, 2).tolist()]
 
 
-def _edges(steps: int, bins: int) -> Int[np.ndarray, "bins+1"]:
+def _edges(steps: int, bins: int) -> Int[np.ndarray, "edges"]:
     return np.linspace(0, steps, bins + 1).astype(np.int64)

@@ -23,7 +23,7 @@ from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent, Tile
 from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles_of
 from hizumi.report.rates import at_rates
 from hizumi.report.style import colours, png, svg
-from hizumi.report.tables import MEASURES, folds_of, noun_in, summarise, wasted_rankings
+from hizumi.report.tables import folds_of, measures_of, noun_in, summarise, wasted_rankings
 from hizumi.report.trace_words import describe_trace, describe_windows
 from hizumi.report.traces import Trace
 from hizumi.runs.known_defects import FoundAmongKnown
@@ -74,7 +74,7 @@ def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequen
     context = _frame(f"Comparison of {words.count(len(names), 'detector')}", ", ".join(names)) | {
         "summary": summary,
         "wasted": wasted_rankings(summary, folds_of(rows), noun_in(rows)),
-        "measures": MEASURES,
+        "measures": measures_of(noun_in(rows)),
         "runs": len(rows),
         "chart": _figure(chart, "AUROC of each run by detector"),
         "reports": [_report(content, EXAMPLES_IN_A_COMPARED_GROUP) for content in contents],
@@ -143,8 +143,8 @@ def _figures(content: ReportContent) -> dict[str, Markup | None]:
         "scores": _figure(figures.score_histogram(content.calibration, scores, labels), words.describe_scores(content)),
         "curves": None,
         "training": _figure(
-            figures.training_curves(content.journal, content.noun),
-            f"Each loss over the {content.noun}s seen in training",
+            figures.training_curves(content.journal, learned := "window" if content.noun == "block" else content.noun),
+            f"Each loss over the {learned}s seen in training",
         ),
         "embedding": None,
         "windows": None,

@@ -9,7 +9,7 @@ from hizumi.data.series.form import Steps
 from hizumi.inspection import Inspector
 from hizumi.report.cases import case_groups
 from hizumi.report.content import NORMAL, ReportContent
-from hizumi.report.traces import Trace, by_recording, finished_traces
+from hizumi.report.traces import Trace, by_recording, finished_traces, with_usual
 
 RECORDINGS_SHOWN = 6
 
@@ -23,7 +23,7 @@ def shown_recordings(inspector: Inspector, manifest: Manifest, content: ReportCo
         trace, said = _trace(inspector, manifest, places[row])
         traces += [] if trace is None else [trace]
         notes += said
-    return traces, notes
+    return with_usual(traces), notes
 
 
 def compared_windows(inspector: Inspector, manifest: Manifest, content: ReportContent) -> tuple[Trace, Trace] | None:

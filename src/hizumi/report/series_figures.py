@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from hizumi.data.series.form import Steps
 from hizumi.report.envelopes import envelope, highest_in_bins
 from hizumi.report.style import DEFECT, GOOD, HEAT, HELD_OUT, INK, MUTED, new_figure, png, styled
-from hizumi.report.traces import Trace
+from hizumi.report.traces import Trace, with_usual
 from hizumi.storage.files import printable, write_atomically
 
 WIDTH = 10.5  # inches: all of a page
@@ -26,6 +26,7 @@ CHANNELS_IN_LINES = 6
 CHANNELS_IN_A_MAP = 24
 CHANNELS_IN_A_WINDOW = 4
 LEAST_SCALE = 1.0  # standard deviations at the bright end of a map of contributions, so that noise stays dark
+LEAST_MULTIPLE = 4.0  # of what is usual, likewise
 BRIGHT_SHARE = 0.999  # of the contributions, which lie below that end
 STEPS_IN_DASHES = 300  # beyond, dashes and what swings could not be told apart
 DASHES = (0, (3, 1.5))
@@ -65,7 +66,8 @@ def recording_figure(trace: Trace, brightest: float | None = None) -> Figure:
 
 def save_recording(trace: Trace, path: Path) -> Path:
     """Write the figure of a recording as PNG."""
-    write_atomically(path, png(recording_figure(trace)))
+    (drawn,) = with_usual([trace])
+    write_atomically(path, png(recording_figure(drawn)))
     return path
 
 
@@ -116,9 +118,10 @@ def _draw_channel(axes: Axes, trace: Trace, channel: int, *, is_named: bool = Tr
 
 
 def brightest_of(traces: Sequence[Trace]) -> float:
-    """Where a scale of contributions ends that these recordings share, in standard deviations."""
+    """Where a scale of contributions ends that these recordings share, in the unit of these."""
     found = [each for trace in traces if (each := trace.contributions) is not None]
-    return max([LEAST_SCALE, *(float(np.nanquantile(each, BRIGHT_SHARE)) for each in found)])
+    least = LEAST_SCALE if any(trace.usual is None for trace in traces) else LEAST_MULTIPLE
+    return max([least, *(float(np.nanquantile(each, BRIGHT_SHARE)) for each in found)])
 
 
 def _draw_contributions(axes: Axes, trace: Trace, channels: Sequence[int], brightest: float) -> None:
@@ -140,7 +143,7 @@ def _draw_contributions(axes: Axes, trace: Trace, channels: Sequence[int], brigh
     axes.grid(visible=False)
     bar = axes.figure.colorbar(image, ax=axes, pad=0.01, aspect=12, extend="max")
     bar.ax.tick_params(labelsize=7.5)
-    bar.set_label("off by (sd)", fontsize=8, color=MUTED)
+    bar.set_label("off by (sd)" if trace.usual is None else "off, × usual", fontsize=8, color=MUTED)
 
 
 def _draw_score(axes: Axes, trace: Trace) -> None:
@@ -215,8 +218,9 @@ def _of_many(trace: Trace, shown: int, mapped: int = 0) -> str:
     total = len(trace.columns)
     if shown == total:
         return ""
-    from_what = "its mean in the training data" if trace.expected is None else "what is expected"
-    sentence = f"{shown} of {total} channels are drawn, which lie farthest from {from_what}"
+    from_what = "their mean in the training data" if trace.expected is None else "what is expected"
+    usually = "" if trace.usual is None else ", as a multiple of what is usual"
+    sentence = f"{shown} of {total} channels are drawn, those that lie farthest from {from_what}{usually}"
     return sentence if mapped in (0, total) else f"{sentence}; the map has {mapped}"
 
 

@@ -54,4 +54,5 @@ def _of_alarm(trace: Trace, alarm: Steps, worst: int) -> str:
         f"{printable(trace.columns[channel])} ({means[channel]:.3g})"
         for channel in np.argsort(-means, kind="stable")[:CHANNELS_NAMED].tolist()
     ]
-    return f"{sentence}. In it, these channels are off most, in standard deviations: {', '.join(named)}."
+    unit = "standard deviations" if run.usual is None else "multiples of what is usual for them"
+    return f"{sentence}. In it, these channels are off most, in {unit}: {', '.join(named)}."

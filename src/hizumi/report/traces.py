@@ -1,6 +1,6 @@
 """Recordings as pictures show them: the values, what was expected of them, and the scores, step by step."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple, Self
@@ -14,6 +14,9 @@ from hizumi.data.scaling import Scaler
 from hizumi.data.series.form import Steps
 from hizumi.inspection.verdicts import InspectorBase
 from hizumi.report.envelopes import runs_of
+
+FEWEST_QUIET = 50  # steps from which follows what is usual
+SMALLEST_USUAL = 1e-3  # standard deviations: what is rebuilt better is not told apart
 
 
 class Judged(NamedTuple):
@@ -34,7 +37,8 @@ class Trace:
     """A stretch of a recording, from step `start` on, with its scores.
 
     Scores and expected values are NaN at steps that were not judged; `expected` is None where the detector expects
-    nothing. `scaler` gives the channels' units: a standard deviation of the training data.
+    nothing. `scaler` gives the channels' units: a standard deviation of the training data. `usual` is how many of these
+    each channel usually lies from what is expected, None where that is not known.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Trace:
     times: Integer[np.ndarray, "t"] | None = None  # nanoseconds since 1970
     labelled: Bool[np.ndarray, "t"] | None = None
     expected: Float[np.ndarray, "t c"] | None = None
+    usual: Float[np.ndarray, "c"] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -68,13 +73,14 @@ class Trace:
 
     @property
     def contributions(self) -> Float[np.ndarray, "t c"] | None:
-        """How far each channel lies from what is expected, in standard deviations of the training data.
+        """How far each channel lies from what is expected, as a multiple of what is usual for it.
 
-        None where the detector expects nothing.
+        In standard deviations of the training data where what is usual is not known; None where nothing is expected.
         """
         if self.expected is None:
             return None
-        return np.abs(self.scaler.standardise(self.values) - self._standardised(self.expected))
+        found = np.abs(self.scaler.standardise(self.values) - self._standardised(self.expected))
+        return found if self.usual is None else found / self.usual
 
     @property
     def distances(self) -> Float[np.ndarray, "t c"]:
@@ -106,6 +112,23 @@ class Trace:
     def _standardised(self, values: Float[np.ndarray, "t c"]) -> Float[np.ndarray, "t c"]:
         """With NaN kept, which the scaler fills by the mean."""
         return np.where(np.isnan(values), np.nan, self.scaler.standardise(values))
+
+
+def with_usual(traces: Sequence[Trace]) -> list[Trace]:
+    """Recordings that know what is usual for a channel: its mean distance at steps of them all without alarm or label.
+
+    A channel that is noise lies far from what is expected at any time, and says nothing of an alarm. As they are where
+    there are few such steps.
+    """
+    quiet = [
+        each[np.isfinite(trace.scores) & ~trace.over & ~(False if trace.labelled is None else trace.labelled)]
+        for trace in traces
+        if (each := trace.contributions) is not None
+    ]
+    if sum(map(len, quiet)) < FEWEST_QUIET:
+        return list(traces)
+    usual = np.maximum(np.concatenate(quiet).mean(0), SMALLEST_USUAL)
+    return [replace(trace, usual=usual) for trace in traces]
 
 
 def trace_of(manifest: Manifest, judged: Mapping[int, Judged], scaler: Scaler, threshold: float) -> Trace:

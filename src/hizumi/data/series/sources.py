@@ -172,7 +172,8 @@ def _in_folder(root: Path, options: SeriesOptions) -> Sources:
         kind = record.kind if label == 1 else None
         sources.append(_labelled(_file(record.path, record.name), split, label, kind))
     what = f"by their folders {counted(understanding.records)}" if told else "whose folders say neither good nor bad"
-    note = f"{len(paths)} recordings, {what}" if parts else f"{len(paths)} recordings"
+    recordings = f"{len(paths)} recording{'' if len(paths) == 1 else 's'}"
+    note = f"{recordings}, {what}" if parts else recordings
     good_folders = frozenset(name.lower() for name in good)
     return Sources(printable(root.resolve().name), tuple(sources), (note,), tuple(unopened), good_folders)
 

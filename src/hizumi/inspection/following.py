@@ -1,0 +1,181 @@
+"""A recording that is still growing, judged while its rows arrive: what `inspect` would say of it once it is whole.
+
+A step's score is the mean over the windows that cover it, so it is known when the last of them is complete: at most a
+window's length later. No window ends beyond the newest row, and what has been said of a step does not change. The
+threshold is that of blocks: with a promise of one alarm in so many blocks, it holds here as it does for a whole file.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from hizumi.data.missing import not_finite
+from hizumi.data.series.form import SeriesForm, Steps
+from hizumi.data.series.windows import steps_scored
+from hizumi.errors import DataError, UsageError
+from hizumi.inspection.scoring import SCORE, ScoresBatches
+from hizumi.inspection.verdicts import InspectorBase
+from hizumi.preprocessing.preprocessing import Preprocessing
+from hizumi.shapes import Float, Integer
+from hizumi.storage.files import printable
+
+WINDOWS_AT_ONCE = 1024  # bounds the memory where many rows arrive together
+
+
+class FollowedEvent(NamedTuple):
+    """Steps over the threshold, none a window's length after the one before it.
+
+    `start` and `stop` count the rows of the stream from 0; `stop` is None while the event may go on. The peak is the
+    highest score so far, and the step that has it.
+    """
+
+    start: int
+    stop: int | None
+    peak: float
+    peak_step: int
+
+
+@dataclass(eq=False)
+class FollowedEvents:
+    """Opens and closes events over step scores that come one after another."""
+
+    threshold: float
+    window: int
+    _open: FollowedEvent | None = None
+    _last: int = 0
+
+    def observe(self, first: int, scores: Float[np.ndarray, "m"]) -> Iterator[FollowedEvent]:
+        """Events that open with the next steps, of which the first is given, and those that close."""
+        for step in (np.flatnonzero(scores > self.threshold)).tolist():
+            yield from self.close(before=first + step)
+            score = float(scores[step])
+            self._last = first + step
+            if self._open is None:
+                self._open = FollowedEvent(self._last, None, score, self._last)
+                yield self._open
+            elif score > self._open.peak:
+                self._open = self._open._replace(peak=score, peak_step=self._last)
+        yield from self.close(before=first + len(scores))
+
+    def close(self, before: int | None = None) -> Iterator[FollowedEvent]:
+        """The open event, if it ended a window or more before this step; None: in any case."""
+        if self._open is not None and (before is None or before - self._last > self.window):
+            yield self._open._replace(stop=self._last + 1)
+            self._open = None
+
+
+@dataclass(eq=False)
+class Follower:
+    """Judges rows of a recording as they arrive; whatever number of them is fed at a time, it says the same.
+
+    `on_scores`, where given, gets the scores of steps as soon as they are known, with the number of the first.
+    """
+
+    scores: ScoresBatches
+    preprocessing: Preprocessing
+    threshold: float
+    on_scores: Callable[[int, Float[np.ndarray, "m"]], None] | None = None
+    fed: int = field(default=0, init=False)
+    _rows: Float[np.ndarray, "n c"] = field(init=False)  # the newest, a window's or more
+    _starts: list[int] = field(default_factory=list, init=False)  # of windows that cover steps still to be known
+    _scores: list[float] = field(default_factory=list, init=False)
+    _first: int = field(default=0, init=False)  # of the recording
+    _next: int = field(default=0, init=False)  # first step still unknown, where the window to score next begins
+    _events: FollowedEvents = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rows = np.empty((0, self._form.channels))
+        self._events = FollowedEvents(self.threshold, self._form.length)
+
+    @classmethod
+    def of(
+        cls, inspector: InspectorBase, on_scores: Callable[[int, Float[np.ndarray, "m"]], None] | None = None
+    ) -> Self:
+        """With a fitted or loaded inspector of series, by its threshold; raises UsageError for one of other data."""
+        scorer, preprocessing = inspector.scorer(), inspector.preprocessing_
+        if preprocessing.series is None:
+            raise UsageError(
+                "this inspector judges single items, and only series grow: fit one with --series (`series`)"
+            )
+        return cls(scorer.scores, preprocessing, inspector.calibration_.threshold.value, on_scores)
+
+    @property
+    def _form(self) -> SeriesForm:
+        assert self.preprocessing.series is not None, "only series are followed"
+        return self.preprocessing.series
+
+    def feed(self, rows: Float[np.ndarray, "n c"]) -> list[FollowedEvent]:
+        """The rows that come next, in the learned order of columns; gives events that open or close by them.
+
+        Raises DataError for a row with a number that is missing, infinite or too large: nothing of these rows is then
+        judged. After `finish`, rows begin a new recording.
+        """
+        self._refuse_unusable(rows)
+        self._rows = np.concatenate([self._rows, rows])
+        self.fed += len(rows)
+        events: list[FollowedEvent] = []
+        while self._next + self._form.length <= self.fed:
+            complete = (self.fed - self._form.length - self._next) // self._form.hop + 1
+            starts = self._next + self._form.hop * np.arange(min(complete, WINDOWS_AT_ONCE))
+            self._score(starts)
+            events += self._judge(int(starts[-1]) + self._form.hop)  # what the next window does not cover
+        needed = min(self._next, max(self._first, self.fed - self._form.length))
+        self._rows = self._rows[needed - self.fed :] if needed < self.fed else self._rows[:0]
+        return events
+
+    def finish(self) -> list[FollowedEvent]:
+        """The recording ends here, or has a gap: judge its last steps, and close what is open.
+
+        Raises DataError where it has ended without one whole window.
+        """
+        events: list[FollowedEvent] = []
+        steps = self.fed - self._first
+        short = 0 < steps < self._form.length
+        if steps and not short:
+            if self._next - self._form.hop + self._form.length < self.fed:  # the last window leaves steps uncovered
+                self._score(np.array([self.fed - self._form.length]))
+            events += self._judge(self.fed)
+        self._rows, self._first, self._next = self._rows[:0], self.fed, self.fed
+        self._starts, self._scores = [], []
+        if short:
+            raise DataError(
+                f"the recording has {steps} steps, fewer than a window's {self._form.length}: it cannot be judged"
+            )
+        return [*events, *self._events.close()]
+
+    def _score(self, starts: Integer[np.ndarray, "w"]) -> None:
+        windows = np.lib.stride_tricks.sliding_window_view(self._rows, self._form.length, axis=0)
+        crops = np.ascontiguousarray(windows[starts - self.fed + len(self._rows)][:, :, np.newaxis])
+        scores = self.scores(crops)[SCORE]
+        if not np.isfinite(scores).all():
+            row = int(starts[~np.isfinite(scores)][0])
+            raise DataError(f"the window from row {row} on has a score that is not finite: it cannot be judged")
+        self._starts += starts.tolist()
+        self._scores += scores.tolist()
+
+    def _judge(self, until: int) -> Iterator[FollowedEvent]:
+        """Steps that no window to come covers."""
+        first, length = self._next, self._form.length
+        scores, starts = np.array(self._scores, dtype=np.float64), np.array(self._starts, dtype=np.int64)
+        steps = steps_scored(scores, starts, length, Steps(first, until))
+        kept = next((place for place, start in enumerate(self._starts) if start + length > until), len(self._starts))
+        self._next, self._starts, self._scores = until, self._starts[kept:], self._scores[kept:]
+        if self.on_scores is not None:
+            self.on_scores(first, steps)
+        return self._events.observe(first, steps)
+
+    def _refuse_unusable(self, rows: Float[np.ndarray, "n c"]) -> None:
+        columns = self._form.columns
+        if rows.ndim != 2 or rows.shape[1] != len(columns):
+            raise DataError(f"a row has {rows.shape[-1]} numbers, and {len(columns)} columns were learned: {columns}")
+        with np.errstate(over="ignore"):
+            scaled = self.preprocessing.to_model(rows.T[np.newaxis, :, np.newaxis])[0, :, 0].T
+        wrong = np.argwhere(~np.isfinite(rows) | ~np.isfinite(scaled))
+        if len(wrong):
+            row, column = wrong[0]
+            what = not_finite(rows[row, column])
+            raise DataError(
+                f"row {self.fed + row}: {printable(columns[column])!r} is {what}; fill it in or leave it out"
+            )
