@@ -252,4 +252,4 @@ def _is_number(word: str, number: int) -> bool:
     try:
         return float(word) == number
     except ValueError:
-        return word.lower() == str(bool(number)).lower()
+        return word.lower() == {0: "false", 1: "true"}.get(int(number))

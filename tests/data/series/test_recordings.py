@@ -84,6 +84,8 @@ def test_one_recording_however_it_is_kept(tmp_path: Path) -> None:
         ),
         *(written(tmp_path / f"{unit}.csv", table.assign(time=values)) for unit, values in numbers.items()),
         *(tmp_path / name for name in ("a.csv.gz", "a.parquet", "indexed.parquet", "a.npz")),
+        table.assign(anomaly=table["anomaly"] == 1),
+        written(tmp_path / "truth.csv", table.assign(anomaly=table["anomaly"] == 1)),
         *(table, table.set_index("time"), zoned.set_index("time"), pl.from_pandas(table)),
         *(table.rename(columns={"time": "Timestamp (UTC)"}), table.assign(time=numbers["ms"])),
     ]
