@@ -8,7 +8,7 @@ import pytest
 from scipy.signal import lfilter
 
 from hizumi.calibration import Calibration
-from hizumi.data.dealing_series import deal_stretches
+from hizumi.data.series.dealing import deal_stretches
 
 LENGTH, BLOCK, HOP = 32, 64, 4
 Scorer = Callable[[np.ndarray], np.ndarray]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hizumi.cli.inspect import _map_path
+from hizumi.cli.inspect import _picture_path
 from hizumi.inspection import load
 
 
@@ -190,7 +190,7 @@ def test_an_inspection_in_python_says_what_has_no_verdict(bundle, parts, tmp_pat
 def test_maps_of_the_longest_names_are_written_apart(tmp_path):
     drawn = set()
     names = [f"{'歪' * 83}{end}.png" for end in ("a", "b")]  # 254 bytes each
-    paths = [_map_path(tmp_path, name, drawn) for name in names]
+    paths = [_picture_path(tmp_path, name, "map", drawn) for name in names]
     assert len({*paths}) == 2
     for path in paths:
         path.write_bytes(b"")

@@ -270,3 +270,78 @@ def test_list_shows_families_and_abilities(hizumi):
         "codes",
         "image to image",
     ]
+
+
+@pytest.fixture(scope="session")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sensors, a measurement every ten seconds."""
+    path = tmp_path_factory.mktemp("plant") / "plant.csv"
+    phase = np.arange(600) / 3
+    stamps = np.datetime_as_string(np.datetime64("2026-01-31T09:00:00") + np.arange(600) * np.timedelta64(10, "s"))
+    rows = zip(stamps, 230 + 3 * np.sin(phase), 0.05 + 0.002 * np.cos(phase), strict=True)
+    path.write_text("\n".join(["time,volts,bars", *(f"{time},{volts:.5f},{bars:.7f}" for time, volts, bars in rows)]))
+    return path
+
+
+def test_series_in_series_out(hizumi, plant, tmp_path):
+    path = tmp_path / "made.hizumi"
+    series = ["--series", "--length", "32", "--overlap", "0.5"]
+    model = ["--steps", "3", "--batch-size", "8", "--set", "width=4", "--set", "layers=0", "--set", "levels=16"]
+    outcome = hizumi("model", "train", "gated_pixel_cnn", plant, *series, *model, "-o", path)
+    assert outcome.code == 0
+    assert np.asarray(Image.open(path.with_suffix(".run") / "step-000003.png")).ndim == 3
+    assert hizumi("model", "sample", path, "-n", "2", "--seed", "3", "-o", tmp_path / "out").code == 0
+    assert sorted(each.name for each in (tmp_path / "out").glob("*")) == [
+        "fan.png",
+        "sample-00000.csv",
+        "sample-00001.csv",
+    ]
+    # What is written reads back as recordings of that rate, in the form that was learned.
+    expected, form = load(path).sample(2, seed=3), load(path).preprocessing_.series
+    (tmp_path / "out" / "fan.png").unlink()
+    made = open_source(tmp_path / "out", series_form=form)
+    assert (made.series.step_seconds, made.series.columns) == (10.0, ("volts", "bars"))
+    np.testing.assert_allclose([recording.values for recording in made.recordings], expected)
+    assert hizumi("model", "sample", path, "-n", "1", "--steps", "50", "-o", tmp_path / "long").code == 0
+    lines = (tmp_path / "long" / "sample-00000.csv").read_text().splitlines()
+    assert (lines[0], len(lines), lines[-1].split(",")[0]) == ("time_s,volts,bars", 51, "490.0")
+    outcome = hizumi("model", "evaluate", path, plant, "--json", "-")
+    assert outcome.json["series"]["spectral_distance"]["worst_channel"] in ("volts", "bars")
+    assert "classifier two sample test: of samples: accuracy" not in outcome.err  # too few windows for it
+    assert "spectral distance: of other real windows" in outcome.err
+    outcome = hizumi("model", "likelihood", path, plant, "--json", "-")
+    assert outcome.json["items"][0]["name"] == "plant.csv 0:64"
+    for wrong, said in (
+        (["sample", path, "-o", tmp_path / "one.csv"], "name a folder for series, which are one table each"),
+        (["sample", path, "--kind", "a", "--steps", "9"], "--kind is for models that know classes"),
+        (["walk", path], "was trained on series, whose walks cannot be drawn"),
+    ):
+        outcome = hizumi("model", *wrong)
+        assert outcome.code == 2
+        assert said in outcome.err
+
+
+def test_series_are_reconstructed_with_their_own_time_stamps(hizumi, plant, tmp_path):
+    path = tmp_path / "vae.hizumi"
+    series = ["--series", "--length", "32", "--overlap", "0.5", "--steps", "3", "--set", "width=4", "--set", "latent=2"]
+    assert hizumi("model", "train", "vae", plant, *series, "-o", path).code == 0
+    assert hizumi("model", "reconstruct", path, plant, tmp_path / "out").code == 0
+    made, given = open_source(tmp_path / "out" / "plant.csv", series=True), open_source(plant, series=True)
+    np.testing.assert_array_equal(made.recordings[0].times, given.recordings[0].times)
+    np.testing.assert_allclose(made.recordings[0].values, np.concatenate(load(path).reconstruct(plant)))
+
+
+def test_series_and_images_are_not_mistaken(hizumi, trained, plant, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Modeller, "fit", lambda *_, **__: pytest.fail("the training began"))
+    for arguments, said in (
+        (["sample", trained, "--steps", "50"], "VAE was trained on images, which have no steps"),
+        (["train", "pix2pix", plant, "--series"], "Pix2Pix does not work on series: it translates pictures"),
+        (["train", "conditional_gan", plant, "--series"], "is to learn classes, of which series have none"),
+        (["train", "vae", plant, "--length", "32"], "--length is for time series; say --series"),
+        (["train", "vae", plant, "--series", "--length", "5000"], "5000"),
+    ):
+        outcome = hizumi("model", *arguments)
+        assert outcome.code == 2
+        assert said in outcome.err
+        assert outcome.err.splitlines()[-1].startswith("Error: ")

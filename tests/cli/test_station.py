@@ -59,6 +59,10 @@ def test_the_log_is_written_as_a_table_a_report_and_a_labelled_set(
     page = (tmp_path / "shift.html").read_text(encoding="utf-8")
     assert "3 pictures inspected" in page
     assert "&lt;b&gt;Shift" in page
+    assert run("station", "report", bundle, "-o", tmp_path / "shift.html", "--language", "ja", *at) == 0
+    page = (tmp_path / "shift.html").read_text(encoding="utf-8")
+    assert "3枚を検査" in page
+    assert "監査レポート</h1>" in page
     assert run("station", "labelled", bundle, "-o", tmp_path / "set", *at) == 0
     assert len(list((tmp_path / "set").glob("*/good/*.png"))) == 1
     assert len(list((tmp_path / "set" / "test" / "spot").iterdir())) == 1

@@ -19,11 +19,13 @@ from hizumi.preprocessing.batching import Outputs
 from hizumi.registry import find_detectors
 from hizumi.runtime.engines import EngineName, start
 from hizumi.runtime.inspector import GraphScores
+from hizumi.shapes import is_bounded
 
 from .conftest import items, labelled_shapes, options, small
 
 DETECTORS = find_detectors()
 QUICK = {"fused_features", "gaussian_mixture", "ganomaly", "mahalanobis", "one_class_svm", "pca", "reconstruction"}
+QUICK |= {"reconstruction-series"}
 LEVELS = Window(0.0, 255.0, "uint8")
 
 
@@ -34,7 +36,7 @@ def cases() -> list[object]:
         shapes = labelled_shapes(detector)
         quick = "vectors" if "vectors" in shapes else list(shapes)[-1]
         for label, shape in shapes.items():
-            marks = [] if label == quick and name in QUICK else [pytest.mark.slow]
+            marks = [] if (label == quick and name in QUICK) or f"{name}-{label}" in QUICK else [pytest.mark.slow]
             found.append(pytest.param(name, shape, id=f"{name}-{label}", marks=marks))
     return found
 
@@ -45,8 +47,8 @@ def fitted(name: str, shape: tuple[int, ...]) -> Detector:
 
 
 def both(detector: Detector, shape: tuple[int, ...], engine: EngineName = "onnxruntime") -> tuple[Outputs, Outputs]:
-    """Outputs for the same 8-bit images, or of rows, by torch and by the graph, in batches of several sizes."""
-    window = LEVELS if len(shape) == 3 else None
+    """Outputs for the same 8-bit images, windows or rows, by torch and by the graph, in batches of several sizes."""
+    window = LEVELS if is_bounded(shape) else None
     data = items(shape, 13, seed=1)
     crops = data.numpy() if window is None else ((data.clamp(-1, 1) + 1) * 127.5).byte().numpy()
     preprocessing = Preprocessing(window=window)

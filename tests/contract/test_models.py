@@ -7,17 +7,28 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hizumi.errors import DataError, NotFittedError, UsageError
-from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood, HasPrior
+from hizumi.models import (
+    CanContinue,
+    CanDecode,
+    CanEncode,
+    CanReconstruct,
+    CanSample,
+    CanTranslate,
+    HasLikelihood,
+    HasPrior,
+)
 from hizumi.models.guarded import GUARDS
 from hizumi.registry import construct, find_models, specify
+from hizumi.shapes import is_series
 from hizumi.training import Trainable
 from hizumi.training.checkpoint import load_training_state, training_state
 
-from .conftest import batch_for, cases, equal_states, items, options, small, take_steps, wrong_for
+from .conftest import CLASSES, batch_for, cases, equal_states, items, options, small, take_steps, wrong_for
 
 MODELS = find_models()
 STEPS = 6  # enough for everyone's turn
@@ -87,6 +98,13 @@ def test_abilities_keep_shape_and_are_repeatable(name: str, shape: tuple[int, ..
             assert samples.shape == (5, *shape)
             assert torch.equal(samples, model.sample(5, seed=1))
             assert not torch.equal(samples, model.sample(5, seed=2))
+        if isinstance(model, CanContinue) and is_series(shape):
+            start = 2 * samples[..., :7]  # beyond what the model makes, too
+            continued = model.continued(start, seed=1)
+            assert continued.shape == samples.shape
+            assert torch.equal(continued[..., :7], start)
+            assert torch.equal(continued, model.continued(start, seed=1))
+            assert not torch.equal(continued, model.continued(start, seed=2))
         if isinstance(model, CanReconstruct):
             assert model.reconstruct(data).shape == data.shape
         if isinstance(model, CanEncode):
@@ -126,6 +144,9 @@ def test_what_a_model_cannot_take_is_refused_in_words(name: str) -> None:
             for wrong in ((0,), (2.5,), (True,), ("2",), (1, -1), (1, 0.5)):
                 with pytest.raises(UsageError, match=rf"^{called}.sample: (count|seed) is .*whole number"):
                     method(*wrong)
+        elif ability == "continued":
+            with pytest.raises(UsageError, match=rf"^{called}.continued goes on with series"):
+                method(data[..., :2])
         elif ability != "decode":
             for given, words in wrong_for(data):
                 with pytest.raises(DataError, match=f"^{called}.{ability} .*{words}"):
@@ -203,6 +224,21 @@ def test_accumulation_takes_as_many_optimiser_steps(name: str) -> None:
 def test_sampling_before_fit_refuses(name: str) -> None:
     with pytest.raises(NotFittedError, match="call fit first"):
         MODELS[name]().sample(2)
+
+
+@pytest.mark.parametrize("name", [name for name, found in CLASSES.items() if not found.card.no_series])
+def test_networks_of_windows_work_along_time_alone_and_have_no_bounds(name: str) -> None:
+    made = small(name).prepare((2, 1, 32))
+    for part in made.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            assert isinstance(part.padding, tuple)
+            assert (part.kernel_size[0], part.stride[0], part.padding[0]) == (1, 1, 0)
+        assert not isinstance(part, nn.Tanh)
+    if isinstance(made, HasPrior):
+        with torch.no_grad():
+            for parameter in made.parameters():
+                parameter.mul_(20)
+            assert float(made.sample(4).abs().max()) > 10
 
 
 @pytest.mark.parametrize("name", [name for name, found in MODELS.items() if found.card.no_series])

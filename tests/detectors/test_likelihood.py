@@ -198,6 +198,23 @@ def test_plain_map_is_each_pixels_share() -> None:
     torch.testing.assert_close(detector.score(TEST).pixel, smooth(nats(detector.model, TEST)[1], 1.5))
 
 
+@pytest.mark.parametrize("name", ["diagonal_bilstm", "flow", "gated_pixel_cnn", "pixel_cnn", "vae"])
+def test_windows_of_series(name: str) -> None:
+    start = 6.3 * torch.rand(48, 1, 1, 1, generator=RANDOM)
+    windows = torch.sin(start + torch.arange(16) / 2) * torch.tensor([3.0, 1.0])[:, None, None] + 2
+    windows = windows + 0.1 * torch.randn(windows.shape, generator=RANDOM)
+    detector = Likelihood(small_model(name), smoothing=0.0).fit(windows, SHORT)
+    again = construct(specify(detector)).prepare((2, 1, 16))
+    load_fitted(again, detector.state_dict())
+    changed = windows[:8].clone()
+    changed[1::2, 0, 0, 5] = 60.0
+    anomaly = detector.score(changed)
+    assert torch.equal(anomaly.image, again.score(changed).image)
+    assert anomaly.pixel is not None
+    torch.testing.assert_close(anomaly.pixel.flatten(1).sum(1), nats(detector.model, changed)[1].flatten(1).sum(1))
+    assert anomaly.image[1::2].min() > anomaly.image[::2].max()
+
+
 def test_vectors() -> None:
     rows = torch.randn(60, 4, generator=RANDOM)
     for score in ("plain", "typicality", "ratio"):
@@ -209,6 +226,10 @@ def test_vectors() -> None:
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(UsageError, match="compresses images"):
         Likelihood(vae(), image_score="complexity").fit(torch.randn(20, 4, generator=RANDOM), SHORT)
+    with pytest.raises(UsageError, match="compresses images"):
+        Likelihood(vae(), image_score="complexity").fit(torch.randn(20, 2, 1, 8, generator=RANDOM), SHORT)
+    with pytest.raises(UsageError, match=r'density "bernoulli" is for grey values.*set density="gaussian"'):
+        Likelihood(VAE(density="bernoulli")).fit(torch.randn(20, 2, 1, 8, generator=RANDOM), SHORT)
     for argument in ("model", "background"):
         detector = Likelihood(vae(), image_score="ratio")
         setattr(detector, argument, Autoencoder(code=2, width=4))  # the tests' type checker refuses it as an argument

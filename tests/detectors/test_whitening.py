@@ -9,7 +9,7 @@ from scipy.linalg import sqrtm
 from sklearn.covariance import LedoitWolf
 from torch import Tensor, nn
 
-from hizumi.detectors import Reconstruction
+from hizumi.detectors import PCA, Reconstruction, SkipGANomaly, WhitenedResidual
 from hizumi.detectors.shrunk_gaussian import ShrunkGaussian
 from hizumi.errors import DataError
 from hizumi.models.abilities import CanReconstruct
@@ -111,3 +111,26 @@ def test_items_too_large_for_a_covariance_are_refused_before_training() -> None:
     with pytest.raises(DataError, match=r"at most 8,192 numbers, and these are 1x100x100; give .*difference='l2'"):
         Reconstruction(Damping(), difference="whitened").fit(torch.zeros(4, 1, 100, 100), observe=trained.append)
     assert not trained
+
+
+def test_what_a_detector_rebuilds_is_whitened_by_the_same_rule() -> None:
+    data, new = correlated(128, (2, 1, 16), 1), correlated(5, (2, 1, 16), 2)
+    inner = PCA(variance_share=0.7).fit(data)
+    detector = WhitenedResidual(PCA(variance_share=0.7), smoothing=0.0).fit(data)
+    rebuilt = [inner.score(each).reconstruction for each in (data, new)]
+    assert rebuilt[0] is not None
+    assert rebuilt[1] is not None
+    residuals, those_of_new = (
+        (items - theirs).flatten(1).double().numpy() for items, theirs in zip((data, new), rebuilt, strict=True)
+    )
+    reference = LedoitWolf().fit(residuals)
+    anomaly = detector.score(new)
+    np.testing.assert_allclose(anomaly.image, reference.mahalanobis(those_of_new) / 32, rtol=1e-4)
+    torch.testing.assert_close(anomaly.terms["PCA"], inner.score(new).image)
+    assert anomaly.pixel is not None
+    np.testing.assert_allclose(anomaly.pixel.mean((1, 2, 3)), anomaly.image, rtol=1e-5)
+
+
+def test_items_that_the_detector_within_cannot_take_are_refused() -> None:
+    with pytest.raises(DataError, match="WhitenedResidual of SkipGANomaly works on images, not on vectors"):
+        WhitenedResidual(SkipGANomaly()).fit(correlated(9, (6,), 1))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hizumi.errors import DataError, UsageError
-from hizumi.models import GatedPixelCNN, PixelCNN
+from hizumi.models import DiagonalBiLSTM, GatedPixelCNN, PixelCNN
 from hizumi.models.autoregressive import Autoregressive, draw, from_levels, to_levels
 from hizumi.networks import AutoregressiveNetwork, Incremental, Recomputed
 from hizumi.objectives import categorical_log_density
@@ -22,9 +22,13 @@ SMALL: dict[str, dict[str, Any]] = {
     "row_lstm": {"hidden": 12, "layers": 2},
     "diagonal_bilstm": {"hidden": 12, "layers": 2},
 }
+WINDOWS = ("pixel_cnn", "gated_pixel_cnn", "diagonal_bilstm")
+"""Those that take windows of series."""
 EVERY = pytest.mark.parametrize(
     "model", [pytest.param(found(**SMALL[name]), id=name) for name, found in MODELS.items()]
 )
+
+ON_WINDOWS = pytest.mark.parametrize("model", [pytest.param(MODELS[name](**SMALL[name]), id=name) for name in WINDOWS])
 
 
 def prepared(model: Autoregressive, shape: tuple[int, ...], levels: int, seed: int = 0) -> Autoregressive:
@@ -32,6 +36,8 @@ def prepared(model: Autoregressive, shape: tuple[int, ...], levels: int, seed: i
     model.levels = levels
     torch.manual_seed(seed)
     model.prepare(shape).eval()
+    if model.value_range is not None:
+        model.value_range.reach.fill_(1)  # as brightness
     for parameter in model.average.network.parameters():
         parameter.mul_(2)
     return model
@@ -64,9 +70,20 @@ def dependence(model: Autoregressive, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 @EVERY
-@pytest.mark.parametrize(("shape", "levels"), [((1, 2, 2), 2), ((1, 2, 3), 2), ((2, 1, 3), 2), ((1, 2, 2), 3)])
+@pytest.mark.parametrize(("shape", "levels"), [((1, 2, 2), 2), ((1, 2, 3), 2), ((2, 2, 2), 2), ((1, 2, 2), 3)])
 @torch.no_grad()
 def test_probabilities_of_all_images_sum_to_one(model: Autoregressive, shape: tuple[int, ...], levels: int) -> None:
+    assert_sums_to_one(model, shape, levels)
+
+
+@ON_WINDOWS
+@pytest.mark.parametrize(("shape", "levels"), [((1, 1, 4), 4), ((2, 1, 3), 3)])
+@torch.no_grad()
+def test_probabilities_of_all_windows_sum_to_one(model: Autoregressive, shape: tuple[int, ...], levels: int) -> None:
+    assert_sums_to_one(model, shape, levels)
+
+
+def assert_sums_to_one(model: Autoregressive, shape: tuple[int, ...], levels: int) -> None:
     likelihood = prepared(model, shape, levels).log_likelihood(every_image(shape, levels))
     assert likelihood.image.exp().sum() == pytest.approx(1, abs=1e-5)
     assert likelihood.image.std() > 0.1
@@ -88,6 +105,15 @@ def test_no_logit_depends_on_its_own_or_a_later_value(
 
 
 @pytest.mark.parametrize(
+    "model", [PixelCNN(width=48, blocks=2), GatedPixelCNN(width=16, layers=2), DiagonalBiLSTM(hidden=12, layers=2)]
+)
+@torch.no_grad()
+def test_every_earlier_value_of_a_window_is_seen_and_no_later_one(model: Autoregressive) -> None:
+    depends = dependence(prepared(model, (2, 1, 12), 3), (2, 1, 12))
+    assert torch.equal(depends, torch.ones_like(depends).triu(1))
+
+
+@pytest.mark.parametrize(
     ("model", "unseen"), [(GatedPixelCNN(width=16, layers=5), 0), (PixelCNN(width=32, blocks=5), 55)]
 )
 @torch.no_grad()
@@ -103,6 +129,17 @@ def test_blind_spot_is_in_the_plain_network_and_not_in_the_gated_one(model: Auto
 @pytest.mark.parametrize(("shape", "levels"), [((1, 6, 7), 2), ((1, 5, 4), 7), ((3, 4, 5), 4)])
 @torch.no_grad()
 def test_cached_sampling_is_naive_sampling(model: Autoregressive, shape: tuple[int, ...], levels: int) -> None:
+    assert_cached_is_naive(model, shape, levels)
+
+
+@ON_WINDOWS
+@torch.no_grad()
+def test_cached_sampling_of_windows_is_naive_sampling(model: Autoregressive) -> None:
+    # Beyond the 24 values that the first convolution reaches back to; slow where it is computed step by step.
+    assert_cached_is_naive(model, (2, 1, 12 if isinstance(model, DiagonalBiLSTM) else 30), 5)
+
+
+def assert_cached_is_naive(model: Autoregressive, shape: tuple[int, ...], levels: int) -> None:
     network = averaged(prepared(model, shape, levels))
     uniforms = torch.rand(3, *shape, generator=torch.Generator().manual_seed(2))
     cached = draw(network.incremental(3, *shape[1:]), uniforms, levels)
@@ -223,3 +260,41 @@ def test_categorical_log_density_against_torch_distributions() -> None:
 def test_levels_out_of_range_are_refused(levels: int) -> None:
     with pytest.raises(UsageError, match=f"levels is {levels}; it must be a whole number from 2 to 256"):
         PixelCNN(levels=levels).fit(torch.zeros(2, 1, 4, 4))
+
+
+@ON_WINDOWS
+def test_levels_of_a_series_lie_in_the_range_that_was_seen(model: Autoregressive) -> None:
+    scales = torch.tensor([1.0, 30.0])[:, None, None]
+    windows = scales * torch.randn(64, 2, 1, 8, generator=torch.Generator().manual_seed(0)) + 5
+    model.levels = 16
+    model.fit(windows, TrainingOptions(budget=Budget(steps=2), batch_size=16))
+    lowest, highest = windows.amin((0, 2, 3)), windows.amax((0, 2, 3))
+    width = 1.2 * (highest - lowest)  # a tenth more at either end
+    step = width / 15
+    with torch.no_grad():
+        drawn = model.sample(200, seed=1)
+        given = model.log_likelihood(windows)
+        # Values move to their level's centre, and no likelihood with them.
+        start = (lowest - width / 12)[:, None, None]
+        levels = ((windows - start) / step[:, None, None]).round()
+        rounded = model.log_likelihood(start + levels * step[:, None, None])
+    places = (drawn - start) / step[:, None, None]
+    torch.testing.assert_close(places, places.round(), atol=1e-3, rtol=0)
+    assert places.amin() >= -1e-3
+    assert places.amax() <= 15 + 1e-3
+    torch.testing.assert_close(given.image, rounded.image, rtol=1e-5, atol=1e-4)
+
+
+@ON_WINDOWS
+@torch.no_grad()
+def test_a_value_beyond_the_range_costs_a_nat_for_each_level(model: Autoregressive) -> None:
+    prepared(model, (1, 1, 6), 5)  # levels at -1, -0.5, 0, 0.5 and 1
+    inside = torch.tensor([0.0, 0.5, -1.0, 1.0, 0.0, 0.5])[None, None, None]
+    beyond = inside + torch.tensor([0.0, 0, -1.5, 10, 0, 0])  # 3 levels below, 20 above
+    first, second = model.log_likelihood(inside), model.log_likelihood(beyond)
+    assert float(first.terms["beyond the range"]) == 0
+    assert float(second.terms["beyond the range"]) == pytest.approx(-23)
+    assert float(first.image - second.image) == pytest.approx(23, rel=1e-5)
+    assert first.pixel is not None
+    assert second.pixel is not None
+    torch.testing.assert_close((first.pixel - second.pixel).flatten(), torch.tensor([0.0, 0, 3, 20, 0, 0]))

@@ -18,6 +18,9 @@ CASES = {
     "one level": (Flow(levels=1, steps=2, width=8), (1, 4, 6)),
     "two levels": (Flow(levels=5, steps=2, width=8), (3, 4, 8)),
     "odd sides": (Flow(steps=3, width=8), (1, 3, 5)),
+    "windows": (Flow(levels=5, steps=2, width=8), (2, 1, 12)),
+    "windows, odd": (Flow(steps=3, width=8), (1, 1, 7)),
+    "windows by place": (Flow("positions", steps=2, width=8), (2, 1, 5)),
     "by place": (Flow("positions", steps=2, width=8), (4, 3, 3)),
     "by place, one channel": (Flow("positions", steps=2, width=8), (1, 4, 4)),
 }

@@ -46,6 +46,16 @@ def test_a_rectangle_of_half_of_either_side_is_cut_out_and_nothing_else_changes(
     assert int(sizes.max()) == 8 * 12
 
 
+def test_of_a_window_half_of_the_time_is_cut_out_in_all_channels() -> None:
+    torch.manual_seed(0)
+    windows = pictures(100, 2, 1, 24)
+    gone = augmented(windows, ["cutout"])[:, :, 0] == 0
+    assert torch.equal(gone[:, 0], gone[:, 1])
+    lengths = gone[:, 0].sum(1)
+    assert (int(lengths.min()), int(lengths.max())) == (6, 12)  # its centre may be a window's end
+    assert all(bool((row.diff() != 0).sum() <= 2) for row in gone[:, 0].int())
+
+
 def test_colour_changes_brightness_saturation_and_contrast_alone() -> None:
     torch.manual_seed(0)
     images = pictures(300)

@@ -114,6 +114,20 @@ def test_smoothing_against_scipy(sigma: float) -> None:
     np.testing.assert_allclose(objectives.smooth(image, sigma).numpy(), expected, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "of_maps",
+    [
+        lambda a, b: objectives.smooth(a, 2.0),
+        objectives.structural_dissimilarity,
+        objectives.contrast_difference,
+    ],
+)
+def test_a_window_is_an_image_all_of_whose_rows_are_the_same(of_maps: Callable[..., torch.Tensor]) -> None:
+    pair = torch.randn(2, 3, 2, 1, 40, generator=RANDOM, dtype=torch.float64)
+    of_images = of_maps(*pair.expand(-1, -1, -1, 9, -1))
+    torch.testing.assert_close(of_maps(*pair), of_images[:, :, 4:5])
+
+
 def test_smoothing_works_where_the_window_is_wider_than_the_image() -> None:
     image = torch.full((1, 1, 5, 3), 0.3)
     torch.testing.assert_close(objectives.smooth(image, 9.0), image)

@@ -145,6 +145,7 @@ def test_mqtt_verifies_the_certificate_of_the_broker(tmp_path: Path) -> None:
         ({"user": "u"}, "user and password_file or password_variable go together"),
         ({"port": 70000}, "port is 70000; it must be a whole number from 1 to 65535"),
         ({"ca_file": "a"}, "ca_file means nothing without tls = true"),
+        ({"user": "u", "password_variable": "P"}, "would be sent to x in the clear: set tls = true"),
     ],
 )
 def test_wrong_keys_of_mqtt_give_one_line(keys: dict[str, Any], words: str) -> None:
@@ -152,6 +153,38 @@ def test_wrong_keys_of_mqtt_give_one_line(keys: dict[str, Any], words: str) -> N
         sink_from({"kind": "mqtt", "host": "x", **keys})
     assert str(caught.value).startswith("[[sinks]] mqtt: ")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "host", "encrypted"),
+    [
+        ({"kind": "mqtt"}, "host", {"tls": True}),
+        (
+            {"kind": "opcua", "nodes": {"reject": "ns=2;s=R"}},
+            "url",
+            dict.fromkeys(("certificate_file", "key_file", "server_certificate_file"), "a.pem"),
+        ),
+    ],
+)
+def test_no_password_crosses_a_network_in_the_clear_unless_the_file_says_so(
+    table: dict[str, Any], host: str, encrypted: dict[str, Any]
+) -> None:
+    login = {"user": "u", "password_variable": "P"}
+    for place, is_own in {
+        "plant": False,
+        "10.0.0.2": False,
+        "localhost": True,
+        "127.0.0.2": True,
+        "[::1]": True,
+    }.items():
+        address = f"opc.tcp://{place}:4840" if host == "url" else place.strip("[]")
+        for allowing in ({}, encrypted, {"password_in_the_clear": True}):
+            whole = {**table, host: address, **login, **allowing}
+            if is_own or allowing:
+                sink_from(whole)
+            else:
+                with pytest.raises(UsageError, match="in the clear"):
+                    sink_from(whole)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from hizumi.shapes import Float
 SUBGROUP = 5  # consecutive items
 FEWEST_GROUPS = 6  # fewer say too little about what varies between them
 FEWEST_INDEPENDENT = 4  # what varies more slowly than over a quarter of the items cannot be told from a drift
+WANDERING = 3  # times fewer independent groups than groups
 STRAY = 0.01  # of the values on either side that are drawn in to the others: one stray item in a hundred sets no limit
 
 
@@ -73,6 +74,11 @@ class Spread:
 
         freedom = self.groups - 1, self.groups * (SUBGROUP - 1)
         return self.within**2 + SUBGROUP * self.slow**2 > float(fdtri(*freedom, 0.99)) * self.within**2
+
+    @property
+    def wanders(self) -> bool:
+        """Whether it varies so slowly that the items show only a few of its ups and downs, and not how far it goes."""
+        return self.varies_slowly and self.independent_groups * WANDERING < self.groups
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""

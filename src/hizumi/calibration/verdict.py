@@ -29,7 +29,8 @@ class Verdict:
     detector expects in its place, at the size it was scored at, None where it expects none; `notes` say what was
     converted or left out in reading; `rule` says how the threshold came about, where the p-value is by held-out good
     images whatever the rule. `inside` is True where the image was looked at, None: everywhere; outside, the map has its
-    least value.
+    least value. A stretch of a recording has no pictures: `map` is (1, steps), and `expected` what the detector expects
+    of it, in the data's own units.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     rule: str = ""
     inside: Bool[np.ndarray, "h w"] | None = None
+    expected: Float[np.ndarray, "t c"] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The decision without its arrays, for JSON."""

@@ -63,7 +63,7 @@ def _row(method: Mapping[str, Any]) -> dict[str, str]:
     else:
         row["Can"] = ", ".join(method["can"])
     about = f"{method['idea']}\n{method['paper']}"
-    return row | {"Takes": ", ".join(method["inputs"]), "Idea, paper": about, "Needs": ", ".join(method["needs"])}
+    return row | {"Takes": ", ".join(method["takes"]), "Idea, paper": about, "Needs": ", ".join(method["needs"])}
 
 
 def _told(row: Mapping[str, str]) -> str:
@@ -92,4 +92,4 @@ def _methods() -> list[dict[str, Any]]:
 def _facts(card: "Card") -> dict[str, Any]:
     from dataclasses import asdict
 
-    return asdict(card) | {"profile": card.profile}
+    return asdict(card) | {"takes": card.takes, "profile": card.profile}

@@ -101,7 +101,8 @@ def compare(
     without = verdict_rows((), (), (), [each for each in (*failures, *unopened) if each[0] not in in_runs])
     write_csv(output / "verdicts.csv", [*runs.verdicts, *without])
     console = answer(result, json_to)
-    _show(console, summary, wasted_rankings(summary, folds_of(runs.rows), noun_in(runs.rows)), runs.failed)
+    noun = noun_in(runs.rows)
+    _show(console, summary, noun, wasted_rankings(summary, folds_of(runs.rows), noun), runs.failed)
     show_remarks(console, manifest.notes, failures, unopened)
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
     console.print(f"The bundles are in {output / 'bundles'}.")
@@ -160,17 +161,19 @@ def _file_name(detector: str) -> str:
 def _show(
     console: "Console",
     summary: Sequence[Mapping[str, Any]],
+    noun: str,
     wasted: Sequence[str],
     failed: Mapping[str, HizumiError],
 ) -> None:
-    from hizumi.report.tables import MEASURES
+    from hizumi.report.tables import measures_of
 
+    measures = measures_of(noun)
     rows: list[list[str]] = []
     for line in summary:
         rows.append([line["detector"], *(_amount(key, line.get(key, {}).get("mean")) for key in SHOWN)])
         rows.append(["", *(_spread(key, line.get(key, {})) for key in SHOWN)])
     title = "Best AUROC first; below, the 95 % interval, or the deviation of several runs"
-    print_table(console, ["Detector", *(f">{MEASURES[key]}" for key in SHOWN)], rows, title)
+    print_table(console, ["Detector", *(f">{measures[key]}" for key in SHOWN)], rows, title)
     for sentence in wasted:
         console.print(coloured(f"- {sentence}.", WARNING))
     for name, error in failed.items():

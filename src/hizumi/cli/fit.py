@@ -107,6 +107,12 @@ def _show_result(
     console = answer(result_of_fit(inspector) | {"bundle": str(output)}, json_to)
     show_fit(console, inspector)
     console.print(coloured(f"Wrote {output}.", GOOD))
-    console.print(f"Next: hizumi inspect {shlex.quote(str(output))} NEW_{noun_of(inspector.options_).upper()}S")
+    console.print(f"Next: hizumi inspect {shlex.quote(str(output))} {_placeholder(inspector)}")
     evaluate = ["hizumi", "evaluate", str(output), data, *source.as_typed()]
     console.print(f"or, where defects are labelled: {shlex.join(evaluate)}")
+
+
+def _placeholder(inspector: "Inspector") -> str:
+    """What stands for new data: blocks are cut out of recordings."""
+    noun = noun_of(inspector.options_)
+    return f"NEW_{'recording' if noun == 'block' else noun}S".upper()

@@ -1,7 +1,7 @@
 """`hizumi inspect`: verdicts on new images."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,7 +47,7 @@ def inspect(
             "--maps",
             metavar="DIR",
             callback=options.writable_folder,
-            help="Write a picture of what is wrong for each image into this folder.",
+            help="Write a picture of what is wrong for each image, or recording, into this folder.",
         ),
     ] = None,
     fail_on_anomaly: Annotated[
@@ -83,10 +83,10 @@ def inspect(
         if followed(inspector, paths) and fail_on_anomaly:
             raise typer.Exit(ANOMALOUS_FOUND)
         return
-    if maps is not None and inspector.calibration_.pixel_threshold is None:
+    is_series = inspector.preprocessing_.series is not None
+    if maps is not None and inspector.calibration_.pixel_threshold is None and not is_series:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
     given = paths[0] if len(paths) == 1 else paths
-    is_series = inspector.preprocessing_.series is not None
     series = options.series_options(is_series, resample=resample, missing=missing)
     manifest = inspector.compared(inspector.to_inspect(given, recursive=recursive, channels=channels, series=series))
     inspection = _inspected(inspector, manifest, maps, strict)
@@ -97,9 +97,9 @@ def inspect(
     rows = inspection_rows(inspection.verdicts, [*failures, *unopened])
     console = answer({"bundle": str(bundle)} | result, json_to, rows, csv_to)
     refuse_nothing(len(inspection), failures)
-    _show(console, inspection)
+    _show(console, inspection, is_series=is_series)
     if maps is not None:
-        console.print(f"Maps are in {maps}.")
+        console.print(f"{'Pictures of the recordings' if is_series else 'Maps'} are in {maps}.")
     if fail_on_anomaly and any(verdict.anomalous for verdict in inspection):
         raise typer.Exit(ANOMALOUS_FOUND)
     if fail_on_anomaly and inspection.has_unjudged:
@@ -126,35 +126,52 @@ def _loaded(bundle: Path) -> "InspectorBase":
 
 
 def _inspected(inspector: "InspectorBase", manifest: "Manifest", maps: Path | None, strict: bool) -> "Inspection":
-    """All verdicts; maps go to their folder one by one, since together they might not fit into memory."""
+    """All verdicts; pictures go to their folder one by one, since together they might not fit into memory."""
     from dataclasses import replace
 
     from hizumi.calibration import Verdict
     from hizumi.inspection.verdicts import Inspection
 
     items: list[Verdict | Failure] = []
-    drawn: set[Path] = set()
     with shown_progress() as observe:
-        for item in inspector.inspect_each(manifest, pictures=maps is not None, strict=strict, observe=observe):
-            if not isinstance(item, Verdict):
-                items.append(item)
-                continue
-            if maps is not None:
-                from hizumi.report.panels import save_map  # draws with matplotlib, which takes a second to load
-
-                save_map(item, inspector.calibration_, _map_path(maps, item.name, drawn))
-            items.append(replace(item, map=None, picture=None, normal=None))
+        each = inspector.inspect_each(manifest, pictures=maps is not None, strict=strict, observe=observe)
+        for item in each if maps is None else _drawn(each, inspector, manifest, maps):
+            if isinstance(item, Verdict):
+                item = replace(item, map=None, picture=None, normal=None, expected=None)
+            items.append(item)
     return Inspection.of(items, manifest)
 
 
-def _map_path(folder: Path, name: str, drawn: set[Path]) -> Path:
-    """Under the folder whatever the name, and apart from all maps that were drawn before, to which it is added.
+def _drawn(
+    items: "Iterable[Verdict | Failure]", inspector: "InspectorBase", manifest: "Manifest", folder: Path
+) -> "Iterator[Verdict | Failure]":
+    """What was said of each record, in turn, once its picture is drawn: of an image its map, of series a recording."""
+    from hizumi.calibration import Verdict
+    from hizumi.report.panels import save_map  # draws with matplotlib, which takes a second to load
+    from hizumi.report.series_figures import save_recording
+    from hizumi.report.traces import finished_traces
 
-    Maps differ in more than case, which not every file system tells apart.
+    drawn: set[Path] = set()
+    if manifest.series is None:
+        for item in items:
+            if isinstance(item, Verdict):
+                save_map(item, inspector.calibration_, _picture_path(folder, item.name, "map", drawn))
+            yield item
+        return
+    for said, trace in finished_traces(items, manifest, inspector):
+        if trace is not None:
+            save_recording(trace, _picture_path(folder, trace.name, "scores", drawn))
+        yield from said
+
+
+def _picture_path(folder: Path, name: str, what: str, drawn: set[Path]) -> Path:
+    """Under the folder whatever the name, and apart from all pictures that were drawn before, to which it is added.
+
+    Names differ in more than case, which not every file system tells apart.
     """
     parts = [part for part in Path(name).parts if part not in ("..", Path(name).anchor)]
     for number in count(1):
-        stem, ending = parts[-1], f"-map{'' if number == 1 else f'-{number}'}.png"
+        stem, ending = parts[-1], f"-{what}{'' if number == 1 else f'-{number}'}.png"
         while len(os.fsencode(stem + ending)) > LONGEST_NAME:
             stem = stem[:-1]
         path = folder.joinpath(*parts[:-1], stem + ending)
@@ -164,12 +181,12 @@ def _map_path(folder: Path, name: str, drawn: set[Path]) -> Path:
     return path
 
 
-def _show(console: "Console", inspection: "Inspection") -> None:
+def _show(console: "Console", inspection: "Inspection", *, is_series: bool) -> None:
     verdicts, failures = inspection.verdicts, unread(inspection.failures)
     anomalous = [verdict for verdict in verdicts if verdict.anomalous]
     shown = sorted(verdicts if len(verdicts) <= ROWS_SHOWN else anomalous, key=lambda verdict: -verdict.score)
     if shown:
-        columns = ["", "Name", ">Score", ">p-value", ">Regions"]
+        columns = ["", "Name", ">Score", ">p-value", ">Alarms" if is_series else ">Regions"]
         print_table(console, columns, _rows(shown[:ROWS_SHOWN]))
     if len(shown) > ROWS_SHOWN:
         console.print(f"... and {len(shown) - ROWS_SHOWN} more that are anomalous; --csv FILE lists all.")

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
+    from hizumi.data import Manifest
+    from hizumi.data.series.form import SeriesForm
     from hizumi.generation import Made
 
 SHEET_COLUMNS = 8
 SHOWN = 8  # items on the sheet that compares before and after
+SECOND = 10**9  # in nanoseconds
+TIME, TIME_OF_MADE = "time", "time_s"  # columns of time stamps, and of seconds since the beginning
 
 
 @dataclass
@@ -88,6 +92,64 @@ def write_rows(path: Path, name: str, rows: "Iterable[np.ndarray]", columns: Seq
 
     path = path if path.suffix.lower() == ".csv" else folder_for(path) / name
     write_csv(path, (dict(zip(columns, row.tolist(), strict=True)) for row in rows))
+    return path
+
+
+def write_samples(folder: Path, recordings: "np.ndarray", form: "SeriesForm") -> None:
+    """One table for each series (n, t, c), with the seconds since its beginning where a step takes a known time."""
+    for number, values in enumerate(recordings):
+        times = None
+        if form.step_seconds is not None:
+            times = [round(step * form.step_seconds * SECOND) / SECOND for step in range(len(values))]
+        _write_steps(folder / f"sample-{number:05d}.csv", values, form, TIME_OF_MADE, times)
+
+
+def write_recordings(folder: Path, made: Iterable[Any], manifest: "Manifest") -> Outcome:
+    """What was made of a series' blocks, one table for each recording, with its own time stamps."""
+    import numpy as np
+
+    outcome = Outcome()
+    parts: dict[int, list[Made]] = {}
+    for item in made:
+        if not hasattr(item, "data"):
+            outcome.failures.append((item.name, item.reason))
+            continue
+        outcome.count += 1
+        row = manifest.records[item.index].row
+        assert row is not None, "a block has a recording"
+        parts.setdefault(row, []).append(item)
+    taken: set[Path] = set()
+    for row, blocks in parts.items():
+        recording, steps = manifest.recordings[row], [manifest.records[block.index].steps for block in blocks]
+        chosen = np.concatenate([np.arange(each.start, each.stop) for each in steps if each is not None])
+        times = None
+        if recording.times is not None:
+            times = np.datetime_as_string(recording.times[chosen].astype("datetime64[ns]")).tolist()
+        place = _place(folder_for(folder), recording.name, taken)
+        values, form = np.concatenate([block.data for block in blocks]), manifest.series
+        assert form is not None, "series have a form"
+        _write_steps(folder_for(place.parent) / f"{place.name}.csv", values, form, TIME, times)
+    return outcome
+
+
+def _write_steps(
+    path: Path, values: "np.ndarray", form: "SeriesForm", time: str, times: Sequence[float | str] | None
+) -> None:
+    from hizumi.storage.tables import write_csv
+
+    rows = [dict(zip(form.columns, row, strict=True)) for row in values.tolist()]
+    if times is not None:
+        rows = [{time: stamp, **row} for stamp, row in zip(times, rows, strict=True)]
+    write_csv(path, rows)
+
+
+def write_fan(path: Path, form: "SeriesForm", *, made: "np.ndarray", real: "np.ndarray | None" = None) -> Path:
+    """Many series (n, t, c) drawn over one another, channel by channel, beside real ones where they are given."""
+    from hizumi.report.fans import fan
+    from hizumi.report.style import png
+    from hizumi.storage.files import write_atomically
+
+    write_atomically(path, png(fan(made, real, form.columns, form.step_seconds)))
     return path
 
 

@@ -7,11 +7,23 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured, console_beside, print_table
-from hizumi.cli.making import SHEET_COLUMNS, folder_for, noted, write_made, write_rows, write_sheet, write_singly
+from hizumi.cli.making import (
+    SHEET_COLUMNS,
+    folder_for,
+    noted,
+    write_fan,
+    write_made,
+    write_recordings,
+    write_rows,
+    write_samples,
+    write_sheet,
+    write_singly,
+)
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import refuse_nothing, show_remarks, unread
 from hizumi.cli.train import train
 from hizumi.cli.walk import walk
+from hizumi.errors import UsageError
 from hizumi.runs.results import likelihood_result
 
 if TYPE_CHECKING:
@@ -50,6 +62,12 @@ app.command()(train)
 def sample(
     model: options.ModelPath,
     count: Annotated[int, typer.Option("--count", "-n", metavar="N", min=1, help="How many.")] = 64,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Of each series, where that is more or less than a window of what was learned."
+        ),
+    ] = None,
     seed: options.Seed = 0,
     kinds: Annotated[
         list[str] | None, typer.Option("--kind", metavar="CLASS", help="Only of this class; may be repeated.")
@@ -65,20 +83,41 @@ def sample(
         ),
     ] = Path("samples"),
 ) -> None:
-    """Make new items: one file each and all on one sheet, or one table of rows."""
+    """Make new items: one file each and all on one sheet, or one table of rows.
+
+    Series come as one table each, and all in one picture; with --steps, by models that continue what they have made.
+    """
     from hizumi.generation import load
 
     modeller = load(model)
     chosen = [kinds[number % len(kinds)] for number in range(count)] if kinds else None
     console = console_beside(None)
     with noted(console):
-        items = modeller.sample(count, seed, chosen)
-    if modeller.preprocessing_.vectors:
+        items = (
+            modeller.sample(count, seed, chosen) if steps is None else _recordings(modeller, count, steps, seed, kinds)
+        )
+    form = modeller.preprocessing_.series
+    if form is not None:
+        _refuse_table(output)
+        write_samples(folder_for(output), items, form)
+        path = write_fan(output / "fan.png", form, made=items)
+    elif modeller.preprocessing_.vectors:
         path = write_rows(output, "samples.csv", items, modeller.options_["columns"])
     else:
         write_singly(folder_for(output), [f"sample-{number:05d}" for number in range(count)], items)
         path = write_sheet(output / "sheet.png", modeller.pictures(items[:SHEET_SAMPLES]), SHEET_COLUMNS)
     console.print(coloured(f"Made {count} with seed {seed}; see {path}.", GOOD))
+
+
+def _recordings(modeller: "Modeller", count: int, steps: int, seed: int, kinds: list[str] | None) -> Any:
+    if kinds:
+        raise UsageError("--kind is for models that know classes, and series have none; leave it out")
+    return modeller.sample_recordings(count, steps=steps, seed=seed)
+
+
+def _refuse_table(path: Path) -> None:
+    if path.suffix:
+        raise UsageError(f"{path} is a file; name a folder for series, which are one table each")
 
 
 @app.command()
@@ -127,7 +166,7 @@ def likelihood(
 
     options.refuse_two_on_standard_output(json_to, csv_to)
     modeller = load(model)
-    manifest = open_examples(data, everything=True)
+    manifest = open_examples(data, everything=True, **_form(modeller))
     with shown_progress() as observe:
         items = list(modeller.likelihood_each(manifest, strict=strict, observe=observe))
     rows = [item for item in items if not isinstance(item, Failure)]
@@ -199,6 +238,12 @@ def _rounded(result: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
+def _form(modeller: "Modeller") -> dict[str, Any]:
+    """For `open_examples`: that data are series, as those learned from were, where they were."""
+    preprocessing = modeller.preprocessing_
+    return {} if preprocessing.series is None else preprocessing.as_learned
+
+
 def _make(
     modeller: "Modeller", data: str, output: Path, made: Any, *, translated: bool, backwards: bool = False
 ) -> None:
@@ -206,7 +251,13 @@ def _make(
     from hizumi.generation.examples import open_examples
 
     console = console_beside(None)
-    manifest = open_examples(data, everything=True)
+    manifest = open_examples(data, everything=True, **_form(modeller))
+    if manifest.series is not None:
+        _refuse_table(output)
+        outcome = write_recordings(output, made, manifest)
+        show_remarks(console, manifest.notes, outcome.failures, unread(manifest.unopened))
+        console.print(coloured(f"Made {outcome.count} blocks; see {output}.", GOOD))
+        return
     with noted(console):
         outcome = write_made(output, made, vectors=manifest.vectors, columns=modeller.options_["columns"])
     refuse_nothing(outcome.count, outcome.failures)

@@ -1,6 +1,5 @@
 """`hizumi serve`: a station at a local address."""
 
-import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,10 +58,11 @@ def open_station(settings: "StationSettings", host: str, port: int, limits: "Lim
     from hizumi.serving.access import Access
     from hizumi.serving.guard import Limits
     from hizumi.serving.server import serve as served
+    from hizumi.station.settings import is_loopback
     from hizumi.station.station import Station as Opened
 
     access, console = Access.read(settings.folder / TOKENS), console_beside(None)
-    if not access.tokens and not _is_loopback(host):
+    if not access.tokens and not is_loopback(host):
         raise UsageError(
             f"whoever reaches {printable(host)} could do everything: give out a token first (hizumi station token), "
             "or listen on 127.0.0.1"
@@ -102,10 +102,3 @@ def refuse_missing_extra() -> None:
 
     if any(find_spec(name) is None for name in ("fastapi", "uvicorn", "sqlalchemy", "alembic", "prometheus_client")):
         raise MissingExtraError("a station needs further packages: pip install 'hizumi[serve]'")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -68,7 +68,10 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="An HTML file, to read or print.")],
     *,
     chosen: Chosen,
-    title: Annotated[str, typer.Option(metavar="TEXT", help="What stands above it.")] = "Audit report",
+    title: Annotated[
+        str | None, typer.Option(metavar="TEXT", show_default=False, help="What stands above it; Audit report.")
+    ] = None,
+    language: Annotated[Literal["en", "ja"], typer.Option(help="What it is written in: English or Japanese.")] = "en",
     folder: Folder = None,
 ) -> None:
     """Write the audit report of a shift or a lot: verdicts, reviews, changes of limits, alarms, losses."""
@@ -77,7 +80,7 @@ def report(
     with _log(settings_of(station, folder)) as log:
         from hizumi.station.audit import write_audit_report
 
-        write_audit_report(log, output, title=title, **filters)
+        write_audit_report(log, output, title=title, language=language, **filters)
     console_beside(None).print(coloured(f"The report is {output}.", GOOD))
 
 

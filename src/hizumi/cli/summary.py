@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
 from hizumi.errors import DataError
-from hizumi.runs.nouns import noun_of
+from hizumi.runs.nouns import learned_in_words, noun_of
 from hizumi.runs.results import assessment_result, fit_result, model_result
 from hizumi.storage.files import printable
 
@@ -72,14 +72,13 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
     from hizumi.report.words import few_held_out, scratches_found
 
     options, calibration = inspector.options_, inspector.calibration_
-    sizes = options["shape"]
-    shape = f"of {sizes[0]} columns" if len(sizes) == 1 else f"as {'x'.join(map(str, sizes))}"
-    calibrated_on = f"{options['calibration_images']} others"
+    is_series = options.get("series") is not None
+    calibrated_on = f"{options['calibration_images']} other{' blocks' if is_series else 's'}"
     if options["folds"] is not None:
         calibrated_on = f"the same, each scored by one of {options['folds']} fits that had not seen it"
     rows = [
         ["Detector", options["detector"]["name"]],
-        ["Learned from", f"{options['training_images']} normal inputs of {options['data']}, {shape}"],
+        ["Learned from", _learned_from(options)],
         ["Calibrated on", calibrated_on],
         *([["Looks at", printable(region["looks_at"])]] if (region := options.get("region")) else []),
         ["Threshold", f"{calibration.threshold.value:.6g} ({calibration.rule})"],
@@ -95,6 +94,14 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
     _show_found(console, inspector)
 
 
+def _learned_from(options: Mapping[str, Any]) -> str:
+    normal, data, sizes = f"{options['training_images']} normal", options["data"], options["shape"]
+    if options.get("series") is not None:
+        return f"{normal} {learned_in_words(options)}, of {data}"
+    shape = f"of {sizes[0]} columns" if len(sizes) == 1 else f"as {'x'.join(map(str, sizes))}"
+    return f"{normal} inputs of {data}, {shape}"
+
+
 def show_promise(console: "Console", calibration: "Calibration", noun: str) -> None:
     """How the threshold came about and what it promises; apart from it, what it finds among known defects."""
     from hizumi.runs.known_defects import FoundAmongKnown
@@ -107,11 +114,13 @@ def show_promise(console: "Console", calibration: "Calibration", noun: str) -> N
 def show_model(console: "Console", modeller: "Modeller") -> None:
     """What was trained, in a table, and everything that a person should know about it."""
     options = modeller.options_
-    shape = "x".join(str(size) for size in options["shape"])
+    learned = f"{options['training_images']} items of {options['data']}, as {'x'.join(map(str, options['shape']))}"
+    if options.get("series") is not None:
+        learned = f"{options['training_images']} {learned_in_words(options)}, of {options['data']}"
     rows = [
         ["Model", options["model"]["name"]],
         ["Family", modeller.model_.card.family],
-        ["Learned from", f"{options['training_images']} items of {options['data']}, as {shape}"],
+        ["Learned from", learned],
         ["Classes", ", ".join(options["classes"]) or "-"],
         ["Time", f"{options['fit_seconds']:.1f} s"],
     ]
@@ -153,8 +162,9 @@ def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
         f"The {what} would take about {estimate['seconds']:.0f} s and {gib:.1f} GiB of memory. Nothing was written."
     )
     if free is not None and estimate["memory_bytes"] > free:
-        size = "" if noun_of(plan) == "row" else "--image-size or "
-        advice = f"take a smaller {size}--batch-size, or fewer {noun_of(plan)}s"
+        noun = noun_of(plan)
+        size = {"row": "", "block": "--length or "}.get(noun, "--image-size or ")
+        advice = f"take a smaller {size}--batch-size, or fewer {'steps' if noun == 'block' else f'{noun}s'}"
         console.print(coloured(f"Only {free / 2**30:.1f} GiB of memory are free: {advice}.", WARNING))
 
 

@@ -8,7 +8,7 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured
-from hizumi.cli.making import SHEET_COLUMNS, write_sheet
+from hizumi.cli.making import SHEET_COLUMNS, write_fan, write_sheet
 from hizumi.cli.progress import foretelling, resumable
 from hizumi.cli.summary import result_of_training, show_model, show_plan
 from hizumi.registry.names import refuse_unknown_preset
@@ -66,7 +66,14 @@ def train(
     from hizumi.registry import specify
 
     training_options = run.options(training)
-    modeller = Modeller(model, **sizing.keywords(), pairing=chosen_pairing, preset=preset, training=training_options)
+    modeller = Modeller(
+        model,
+        **sizing.keywords(),
+        series=source.series,
+        pairing=chosen_pairing,
+        preset=preset,
+        training=training_options,
+    )
     modeller.check()  # refuses wrong arguments before data are read
     needs_two = bool({"pairs", "two sets"} & set(model.card.needs)) and pairing is None
     own, other = split_in_two(data) if needs_two and targets is None else (data, targets)
@@ -88,8 +95,12 @@ def train(
         "data": [part.data_hash() for part in (first, second) if part is not None],
     }
 
-    def preview(step: int, pictures: "np.ndarray") -> None:
-        write_sheet(folder / f"step-{step:06d}.png", list(pictures), SHEET_COLUMNS)
+    def preview(step: int, shown: "np.ndarray") -> None:
+        path = folder / f"step-{step:06d}.png"
+        if first.series is None:
+            write_sheet(path, list(shown), SHEET_COLUMNS)
+        else:
+            write_fan(path, first.series, made=shown[1], real=shown[0])
 
     with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
         observe = observe if preset else foretelling(observe, model.default_budget.steps)

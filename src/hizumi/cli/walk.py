@@ -65,8 +65,9 @@ def walk(
     from hizumi.generation import load
 
     modeller = load(model)
-    if modeller.preprocessing_.vectors:
-        raise UsageError(f"{model}: was trained on rows of numbers, whose walks cannot be drawn; use it from Python")
+    if modeller.preprocessing_.window is None:
+        kind = "rows of numbers" if modeller.preprocessing_.vectors else "series"
+        raise UsageError(f"{model}: was trained on {kind}, whose walks cannot be drawn; use it from Python")
     console = console_beside(None)
     if axis is not None and (add or subtract):
         raise UsageError("--axis and --add are two different walks; give one of them")

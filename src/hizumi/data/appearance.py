@@ -184,10 +184,11 @@ def _readable(manifest: Manifest, window: Window, region: Region | None, indices
 def look_of(pixels: Shaped[np.ndarray, "h w c"], window: Window, source: Path | int) -> Look:
     """The measures of one image, from some of its rows and columns; not finite where they overflow."""
     height, width = pixels.shape[:2]
-    rows, columns = pixels[_spread(height, width)], pixels[:, _spread(width, height)]
+    rows = pixels[_spread(height, width)]
+    columns = pixels.take(_spread(width, height), axis=1)  # in the order of rows, unlike indexing, which is slower
     across, down = _sums(rows, window), np.ascontiguousarray(_sums(columns, window).T)
     share = 1 / (window.high - window.low) / pixels.shape[2]
-    sample = across.ravel()[:: -(-across.size // PIXELS_FOR_QUANTILES)]
+    sample = np.sort(across.ravel()[:: -(-across.size // PIXELS_FOR_QUANTILES)])  # for quantiles half of the time
     low, middle, high = np.quantile(sample, (0.05, 0.5, 0.95))
     ending = source.suffix.lower() if isinstance(source, Path) else ""
     first, second, between, within = np.sum([_steps(across), _steps(down)], axis=0) * 255 * share + FAINTEST

@@ -1,6 +1,7 @@
 """Manifest of a data source: one record per image or table row."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
@@ -217,6 +218,10 @@ class Manifest:
             if (split is None or record.split == split) and (label is None or record.label == label)
         )
         return replace(self, records=chosen)
+
+    def only(self, places: Sequence[int]) -> "Manifest":
+        """The records in some places, in the order of these; the arrays are shared, not copied."""
+        return replace(self, records=tuple(self.records[place] for place in places))
 
     def content_hash(self, index: int) -> str:
         """SHA-256 (hex) of the file's bytes, or of the row's values, shape and dtype.

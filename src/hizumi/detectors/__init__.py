@@ -44,3 +44,4 @@ from hizumi.detectors.reverse_distillation import (
     ReverseDistillationTraining as ReverseDistillationTraining,
 )
 from hizumi.detectors.skip_ganomaly import SkipGANomaly as SkipGANomaly, SkipGANomalyTraining as SkipGANomalyTraining
+from hizumi.detectors.whitened_residual import WhitenedResidual as WhitenedResidual

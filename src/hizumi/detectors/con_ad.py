@@ -11,6 +11,7 @@ from hizumi import networks, objectives
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.networks.precision import at_least_single
+from hizumi.shapes import is_bounded
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)  # of codes
@@ -104,12 +105,13 @@ class ConADTraining(Trainable):
     def hypothesise(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Each head's mean and log-variance of every number, (n, hypotheses, *shape) each."""
         mean, log_variance = at_least_single(self.decoder(codes)).chunk(2, dim=1)
-        shape = (self.hypotheses, *self.require_built())
-        mean, log_variance = mean.reshape(-1, *shape), log_variance.reshape(-1, *shape)
+        shape = self.require_built()
+        several = (-1, self.hypotheses, *shape)
+        mean, log_variance = mean.reshape(several), log_variance.reshape(several)
         # Bounded softly: a variance near its bound still has a gradient to leave it by.
         least = 2 * math.log(self.least_deviation)
         log_variance = least + softplus(log_variance - least)
-        return mean.tanh() if len(shape) == 4 else mean, log_variance
+        return mean.tanh() if is_bounded(shape) else mean, log_variance
 
 
 def surprise(items: Tensor, means: Tensor, log_variances: Tensor) -> Tensor:

@@ -181,7 +181,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         called = type(self).__name__
         source = as_source(images, called)
         self.card.check_shape(source.shape, called)
-        _check_items(self, source.shape)
+        self.check_items(source.shape)
         self.shape = None  # not fitted until everything below has succeeded
         self._look_at(seen)
         with trusted(), torch.random.fork_rng():
@@ -316,16 +316,9 @@ def _enough_memory(name: str, source: Batches) -> Iterator[None]:
         raise ShortageError.of(error, what, "fit on fewer or smaller items") from error
 
 
-def _check_items(detector: Detector, shape: tuple[int, ...]) -> None:
-    """Of a detector and the detectors among its arguments."""
-    detector.check_items(shape)
-    for _, part in parts_of(detector):
-        if isinstance(part, Detector):
-            _check_items(part, detector.shape_within(shape))
-
-
 def _build(detector: Detector, shape: tuple[int, ...]) -> None:
     """Build the detectors among the arguments of a detector, then itself."""
+    detector.check_items(shape)
     for _, part in parts_of(detector):
         if isinstance(part, Detector):
             part.shape = detector.shape_within(shape)

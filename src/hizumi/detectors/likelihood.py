@@ -18,6 +18,7 @@ from hizumi.models.autoregressive import Autoregressive, to_levels
 from hizumi.models.vae import VAE
 from hizumi.networks.parts import is_traced
 from hizumi.objectives import smooth
+from hizumi.shapes import is_bounded
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 REFERENCE_SHARE = 0.2  # of the normal data, for the likelihood that is typical of items the model has not seen
@@ -59,8 +60,9 @@ class Background(Trainable):
         return self.model.step(self.mutated(batch))
 
     def mutated(self, items: Tensor) -> Tensor:
-        """Items with some pixels uniform in [-1, 1], or columns from N(0, 1), the law of columns one by one."""
-        anew = torch.randn_like(items) if items.ndim == 2 else 2 * torch.rand_like(items) - 1
+        """Items with some pixels uniform in [-1, 1], or numbers without bounds from N(0, 1), their law one by one."""
+        pictures = is_bounded(tuple(items.shape[1:]))
+        anew = 2 * torch.rand_like(items) - 1 if pictures else torch.randn_like(items)
         return torch.where(torch.rand_like(items) < self.mutation, anew, items)
 
 
@@ -123,8 +125,8 @@ class Likelihood(Detector):
         return (self.model, *self._second)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        if self.image_score == "complexity" and len(shape) == 1:
-            raise UsageError("image_score complexity compresses images; vectors have plain, typicality and ratio")
+        if self.image_score == "complexity" and not is_bounded(shape):
+            raise UsageError("image_score complexity compresses images; all else has plain, typicality and ratio")
 
     def fit_reference(self, batches: Batches) -> None:
         likelihoods = [self.model.log_likelihood(batch) for batch in in_order(batches)]

@@ -10,7 +10,7 @@ from hizumi.arguments import NonNegativeFloat
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.shrunk_gaussian import LARGEST
-from hizumi.detectors.whitening import WhitenedResidual
+from hizumi.detectors.whitening import ResidualWhitening
 from hizumi.errors import DataError
 from hizumi.models.abilities import CanEncode, CanReconstruct
 from hizumi.models.autoencoder import Autoencoder
@@ -74,7 +74,7 @@ class Reconstruction(Detector):
         self.model = Autoencoder() if model is None else model
         self.difference = difference
         self.smoothing = smoothing
-        self.residuals = WhitenedResidual()
+        self.residuals = ResidualWhitening()
 
     def check_items(self, shape: tuple[int, ...]) -> None:
         if self.difference == "whitened" and math.prod(shape) > LARGEST:
@@ -87,7 +87,7 @@ class Reconstruction(Detector):
         self.measured = self._measured(shape)
 
     def fit_statistics(self, batches: Batches) -> None:
-        self.residuals = WhitenedResidual()
+        self.residuals = ResidualWhitening()
         if self.measured == "whitened":
             self.residuals.fit((batch, self.model.reconstruct(batch)) for batch in in_order(batches))
 

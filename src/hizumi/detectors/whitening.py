@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from hizumi.detectors.shrunk_gaussian import ShrunkGaussian
 
 
-class WhitenedResidual(nn.Module):
+class ResidualWhitening(nn.Module):
     """W (x - x̂ - m), squared, number by number: 1 on average, and without correlation, for the items of the fit.
 
     m and Σ are mean and Ledoit-Wolf covariance of their residuals, W the symmetric root of Σ⁻¹. The sum over an item

@@ -12,7 +12,7 @@ from hizumi.calibration import Calibration, Verdict
 from hizumi.errors import DataError, UsageError
 from hizumi.evaluation.bootstrap import Estimate, PixelEstimator, image_estimates, number
 from hizumi.evaluation.metrics import auroc, best_f1, binomial_interval, confusion_at
-from hizumi.evaluation.pixels import LEVELS
+from hizumi.evaluation.pixels import LEVELS, part_of
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Evaluation:
     unknown and never counted. `false_alarm_rate` is the requested rate, `promised_rate` the one that the rule promises,
     or None. Numbers that need a class the test set lacks are NaN, and `image_note` says so; pixel estimates are None
     where they cannot be computed, and `pixel_note` says why or what was left out. `defective_share` is that of the
-    pixels measured, the average precision of a map that knows nothing. `best_f1` is an oracle: its threshold is chosen
-    on the test labels.
+    pixels measured, the average precision of a map that knows nothing. Of series, pixels are steps, and there is no
+    AUPRO, which is about regions. `best_f1` is an oracle: its threshold is chosen on the test labels.
     """
 
     names: tuple[str, ...]
@@ -125,7 +125,7 @@ class Evaluator:
     """
 
     def __init__(self, most_levels: int = LEVELS, noun: str = "image") -> None:
-        self._noun = noun
+        self._noun, self._part = noun, part_of(noun)
         self._names: list[str] = []
         self._scores: list[float] = []
         self._labels: list[int] = []
@@ -195,7 +195,7 @@ class Evaluator:
             kinds_table=_by_kind(scores, labels, self._kinds, threshold),
             pixel_auroc=pixels[0],
             pixel_average_precision=pixels[1],
-            aupro=pixels[2],
+            aupro=None if self._part == "step" else pixels[2],
             image_note=" ".join(
                 filter(
                     None,
@@ -237,17 +237,21 @@ class Evaluator:
         """The three pixel estimates, and a note on why there are none, what they leave out, or how exact they are."""
         nothing = (None, None, None)
         if not self._has_maps:
-            return nothing, "This detector draws no maps, so there are no pixel metrics."
+            return nothing, f"This detector draws no maps, so there are no {self._part} metrics."
         if refused and not self._has_masks:
-            return nothing, f"None of the {refused} masks of the test set can be used, so there are no pixel metrics."
+            unusable = f"None of the {refused} masks of the test set can be used"
+            return nothing, f"{unusable}, so there are no {self._part} metrics."
         if not self._has_masks:
-            return nothing, "The test set has no masks, so there are no pixel metrics."
+            missing = "masks" if self._part == "pixel" else "labelled steps"
+            return nothing, f"The test set has no {missing}, so there are no {self._part} metrics."
         notes = []
         if not self._marked:
-            notes.append("No mask marks a defect, so there are no pixel metrics.")
+            what = "mask marks a defect" if self._part == "pixel" else "step is labelled anomalous"
+            notes.append(f"No {what}, so there are no {self._part} metrics.")
         if self._unmarked:
             notes.append(
-                f"{self._unmarked} anomalous {self._noun}s without a marked defect are left out of the pixel metrics."
+                f"{self._unmarked} anomalous {self._noun}s without a marked defect are left out of the {self._part} "
+                "metrics."
             )
         if not self._marked:
             return nothing, " ".join(notes)
@@ -256,8 +260,8 @@ class Evaluator:
         if coarsest.error > 0:
             counts = self._pixels.counts
             notes.append(
-                f"The {counts.pixels:,} pixels were counted at {counts.most_levels:,} levels of their scores at most, "
-                f"so each pixel metric is within {coarsest.error_bound} of the exact one."
+                f"The {counts.pixels:,} {self._part}s were counted at {counts.most_levels:,} levels of their scores at "
+                f"most, so each {self._part} metric is within {coarsest.error_bound} of the exact one."
             )
         return estimates, " ".join(notes)
 

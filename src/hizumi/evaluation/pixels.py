@@ -29,6 +29,11 @@ _SIZE_BITS = np.uint64(32)
 _SIZE = np.uint64(2**32 - 1)
 
 
+def part_of(noun: str) -> str:
+    """What the map of one such record scores one by one: steps of a "block" of series, else pixels."""
+    return "step" if noun == "block" else "pixel"
+
+
 class Histogram(NamedTuple):
     """Pixels counted by (level of score << 32 | size of the true region around them, 0 for none), ascending."""
 

@@ -17,6 +17,7 @@ from hizumi.evaluation.extractors import extractor
 from hizumi.evaluation.generation import class_agreement, frechet_distance, similarity
 from hizumi.generation.examples import classes_of, labels_of, open_examples, to_judge_on
 from hizumi.generation.modeller import Modeller
+from hizumi.generation.series_assessment import series_measures, windows_of_blocks
 from hizumi.generation.training_data import counterparts
 from hizumi.models import (
     CanReconstruct,
@@ -29,6 +30,7 @@ from hizumi.models import (
 from hizumi.preprocessing import DataOptions
 from hizumi.preprocessing.choosing import read
 from hizumi.runs.record import notes_on
+from hizumi.shapes import is_bounded
 from hizumi.training import Trainable
 
 ITEMS = 2000  # at most so many are compared with as many samples
@@ -62,18 +64,21 @@ def assess(
         return _translations(modeller, X, y, strict)
     preprocessing = modeller.preprocessing_
     manifest = to_judge_on(open_examples(X, y, **preprocessing.as_learned))
-    if manifest.vectors != preprocessing.vectors:
-        raise DataError(
-            f"{manifest.name}: holds {'rows' if manifest.vectors else 'images'}, unlike what was learned from"
-        )
+    if (manifest.vectors, manifest.series is None) != (preprocessing.vectors, preprocessing.series is None):
+        raise DataError(f"{manifest.name}: holds {manifest.noun}s, unlike what was learned from")
     store = read(manifest, preprocessing, DataOptions(strict=strict))
     if store.shape != model.shape:
         raise DataError(f"{manifest.name}: items are of shape {store.shape}, the model learned ones of {model.shape}")
     chosen = torch.linspace(0, len(store) - 1, min(ITEMS, len(store))).long()
+    blocks = None if manifest.series is None else windows_of_blocks(store, ITEMS)
+    if blocks is not None:
+        chosen = torch.from_numpy(blocks.places)
     crops = torch.Generator().manual_seed(seed) if store.views > 1 else None
     items = store.batch(chosen, crops)
     result: dict[str, Any] = {"data": manifest.name, "items": len(store)} | _remarks(manifest, store)
-    if isinstance(model, CanSample):
+    if isinstance(model, CanSample) and blocks is not None:
+        result["series"] = series_measures(modeller, items[:, :, 0].numpy(), blocks.block, seed)
+    elif isinstance(model, CanSample):
         samples = model.sample(len(items), seed)
         result["samples"] = _samples(items, samples, features)
         if modeller.classes_ and set(classes_of(manifest)) <= set(modeller.classes_):
@@ -150,7 +155,7 @@ def _likelihood(modeller: Modeller, manifest: Manifest, strict: bool, observe: O
 
 def _error(items: Tensor, made: Tensor) -> dict[str, Any]:
     """Squared errors, for images with pixels in [0, 1]."""
-    scale = 2.0 if items.ndim == 4 else 1.0
+    scale = 2.0 if is_bounded(tuple(items.shape[1:])) else 1.0
     squares = ((items - made) / scale).square().flatten(1).double()
     return {
         "mean_squared_error": float(squares.mean()),

@@ -18,7 +18,8 @@ from hizumi.generation.modeller import Modeller
 from hizumi.preprocessing import Preprocessing
 from hizumi.preprocessing.preprocessing import upgraded
 from hizumi.registry import find_models, of_bundle
-from hizumi.runs.card import model_card, shape_in_words
+from hizumi.runs.card import model_card
+from hizumi.runs.nouns import learned_in_words
 from hizumi.runs.parameters import constructor_arguments, plain_parameters
 from hizumi.runs.record import without_place
 from hizumi.storage.explained import explained
@@ -79,7 +80,7 @@ def card_of(modeller: Modeller) -> str:
     record = modeller.options_
     classes = [f"Classes: {', '.join(record['classes'])}."] if record["classes"] else []
     facts = [
-        f"Learned from {record['training_images']} items of shape {shape_in_words(record)}.",
+        f"Learned from {record['training_images']} {learned_in_words(record)}.",
         *classes,
         "What it makes was never seen: use it to study, to augment or to repair data, not as evidence.",
     ]
@@ -99,6 +100,7 @@ def _revived(header: ModelHeader, members: Mapping[str, bytes]) -> Modeller:
     revive(model, shape, unpacked(members[WEIGHTS]))
     modeller.model_ = model.eval()
     modeller.preprocessing_ = preprocessing
+    modeller.series = preprocessing.series is not None
     modeller.classes_ = tuple(header.classes)
     modeller.options_ = header.options
     modeller.findings_ = [Finding(**finding) for finding in header.findings]

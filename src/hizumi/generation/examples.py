@@ -10,15 +10,17 @@ import torch
 
 from hizumi.data import Manifest, Record, Store, open_source
 from hizumi.data.manifest import UNLABELLED
+from hizumi.data.series.blocks import joined
 from hizumi.errors import DataError
 
 
 def open_examples(X: Any, y: Any = None, *, everything: bool = False, **learned: Any) -> Manifest:
     """Anything that `open_source` takes, without what is labelled anomalous unless `everything` is wanted.
 
-    `y` (n,) names each item's class; `learned` is a preprocessing's `as_learned`.
+    `y` (n,) names each item's class; `learned` is a preprocessing's `as_learned`, or says that X is a `series`.
     """
-    manifest = open_source(X, normal_class="all", **learned)
+    is_series = any(learned.get(name) for name in ("series", "series_form"))
+    manifest = open_source(X, normal_class=None if is_series else "all", **learned)
     if y is not None:
         manifest = replace(manifest, records=_with_classes(manifest, y))
     kept = tuple(record for record in manifest.records if everything or record.label != 1)
@@ -28,11 +30,11 @@ def open_examples(X: Any, y: Any = None, *, everything: bool = False, **learned:
 
 
 def to_learn_from(manifest: Manifest) -> Manifest:
-    """All but what the data mark as test."""
+    """All but what the data mark as test; blocks of a series that follow one another as one stretch."""
     kept = tuple(replace(record, split="train") for record in manifest.records if record.split != "test")
     if not kept:
         raise DataError(f"{manifest.name}: all of it is marked as test; there is nothing to learn from")
-    return replace(manifest, records=kept)
+    return joined(replace(manifest, records=kept))
 
 
 def to_judge_on(manifest: Manifest) -> Manifest:

@@ -21,14 +21,16 @@ from hizumi.data.missing import Filling
 from hizumi.data.pairs import Pairing
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
+from hizumi.data.series.options import SeriesOptions
 from hizumi.errors import DataError, RunError, UsageError
 from hizumi.generation.examples import open_examples
 from hizumi.generation.health import check_model
+from hizumi.generation.long_samples import long_samples
 from hizumi.generation.preview import Preview, previewing
-from hizumi.generation.training_data import TrainingData, training_data_for
+from hizumi.generation.training_data import TrainingData, refuse_series_for, training_data_for
 from hizumi.generation.walks import along_axis, around_mean, between
 from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
-from hizumi.models.abilities import ABILITIES, CanSampleClasses, CanTranslateBack, HasPrior
+from hizumi.models.abilities import ABILITIES, CanContinue, CanSampleClasses, CanTranslateBack, HasPrior
 from hizumi.preprocessing import DataOptions, Preprocessing, Reader, in_batches
 from hizumi.preprocessing.batching import Outputs
 from hizumi.preprocessing.choosing import with_validation
@@ -51,7 +53,7 @@ AnyAbility = TypeVar("AnyAbility", bound=Trainable)
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """What a model made of a record: pixels (h, w, c) of the data's type, or numbers (d,)."""
+    """What a model made of a record: pixels (h, w, c) of the data's type, numbers (d,), or steps (t, c) in units."""
 
     index: int
     name: str
@@ -62,7 +64,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     """Learns how data are distributed; then makes more of them, rebuilds or translates them, or weighs them.
 
     What it can do depends on the model (`hizumi list`): asking for something else raises a UsageError that names the
-    models that can. Images come back in the type and range of the training images, rows of numbers in their units.
+    models that can. Images come back in the type and range of the training images, rows of numbers and steps of series
+    in their units.
 
     Args:
         model: A name (`hizumi list` shows them) or an unfitted model, which is copied. Its number of classes, and of
@@ -75,6 +78,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         nodata: The pixel value that stands for no measurement: such pixels take the value of the nearest one.
         fill_nan: Pixels that are NaN take the value of the nearest one, instead of making the image unreadable.
         pixel_limit: Files of more pixels are refused, since a small file can expand to fill the memory.
+        series: Tables and arrays (t, c) are recordings, whose rows follow one another in time, and windows of them are
+            learned: True, or how they are to be understood.
         pairing: For models that learn from pairs, how plain images make them: "denoise", "super-resolve", "colour",
             "inpaint", or one of `hizumi.data.pairs` with settings; "side-by-side" for images that hold both halves.
         preset: One of the model's ready-made settings, such as "fast": its arguments, where the model is named, and its
@@ -103,6 +108,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         nodata: float | None = None,
         fill_nan: bool = False,
         pixel_limit: PositiveInt = PIXEL_LIMIT,
+        series: SeriesOptions | bool = False,
         pairing: str | Pairing | None = None,
         preset: str | None = None,
         training: TrainingOptions | None = None,
@@ -115,6 +121,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self.nodata = nodata
         self.fill_nan = fill_nan
         self.pixel_limit = pixel_limit
+        self.series = series
         self.pairing = pairing
         self.preset = preset
         self.training = training
@@ -139,7 +146,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
                 it needs no y.
             run_folder: Where checkpoints and the journal go, so that a killed run resumes from them.
             observe: Called with the record of every step.
-            preview: Called every few hundred steps with the step and pictures of what the model makes so far.
+            preview: Called every few hundred steps with the step and pictures of what the model makes so far; of
+                series, with windows of the data and of the model.
             strict: Stop at the first image that cannot be read, instead of passing it over.
         """
         started = time.monotonic()
@@ -150,10 +158,10 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         # Every process trains, the first one reports.
         observe, preview = (observe, preview) if fabric.is_global_zero else (None, None)
         data_options = self._data_options(strict=strict, observe=observe)
-        model, data = training_data_for(self._new_model(), X, y, data_options, self.pairing)
+        model, data = training_data_for(self._new_model(), X, y, data_options, self.pairing, self.series)
         training, validation = with_validation(data.batches, options)
         if preview is not None and not data.preprocessing.vectors:
-            observe = previewing(model, data.items, observe, preview)
+            observe = previewing(model, data.items, data.preprocessing, observe, preview)
         self.journal_ = fit(
             [model],
             training,
@@ -186,7 +194,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         options = self._training_options()
         data_options = replace(self._data_options(strict=strict), cache=None)
         started = time.monotonic()
-        model, data = training_data_for(self._new_model(), X, y, data_options, self.pairing)
+        model, data = training_data_for(self._new_model(), X, y, data_options, self.pairing, self.series)
         reading_seconds = time.monotonic() - started
         record, findings = self._record(model, data, options), check_window(data.store)
         cost = TrainingCost.measured([model], data.batches, options)
@@ -208,7 +216,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         )
 
     def sample(self, count: int = 1, seed: int = 0, kinds: str | Sequence[str] | None = None) -> np.ndarray:
-        """New items, images (count, h, w, c) or rows (count, d), the same for the same seed.
+        """New items, images (count, h, w, c), rows (count, d) or windows (count, t, c), the same for the same seed.
 
         A model that knows classes makes items of all in turn, or of `kinds`: one for all, or one for each.
         """
@@ -218,6 +226,15 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             return self._as_data(model.sample(count, seed))
         labels = self._labels(kinds, count)
         return self._as_data(self.able(CanSampleClasses).sample(count, seed, labels=labels))
+
+    def sample_recordings(self, count: int = 1, *, steps: int, seed: int = 0) -> Float[np.ndarray, "count steps c"]:
+        """New series of any length: each window continues the last one from its middle on."""
+        check_is_fitted(self, "model_")
+        if self.preprocessing_.series is None:
+            kind = "rows of numbers" if self.preprocessing_.vectors else "images"
+            raise UsageError(f"{self._name()} was trained on {kind}, which have no steps; leave steps out")
+        check_value(PositiveInt, steps, "steps")
+        return self._as_data(long_samples(self.able(CanContinue), count, steps, seed))
 
     def reconstruct(self, X: Any) -> list[np.ndarray]:
         """Each item as the model would have it, at its own size."""
@@ -262,12 +279,14 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     ) -> Iterator[dict[str, Any] | Failure]:
         """Name, nats, bits for each dimension, and the terms it is made of, one by one.
 
-        Of rows it is the density in their own units; of images, at the working size, what the model defines.
+        Of rows it is the density in their own units; of images, at the working size, and of windows of standardised
+        series, what the model defines: of a block the mean over the windows that cover it.
         """
         model, preprocessing = self.able(HasLikelihood), self.preprocessing_
         if preprocessing.tiled:
             raise UsageError("the tiles of an image overlap, so that it has no likelihood; fit the model without tiles")
-        log_volume = 0.0 if preprocessing.scaler is None else preprocessing.scaler.log_volume
+        rows = preprocessing.vectors and preprocessing.scaler is not None
+        log_volume = preprocessing.scaler.log_volume if rows and preprocessing.scaler else 0.0
 
         def measured(items: Tensor) -> dict[str, Tensor]:
             likelihood = model.log_likelihood(items)
@@ -282,18 +301,19 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
                 yield item
                 continue
             piece, outputs = item
-            nats, *terms = (float(values[0]) for values in outputs.values())
+            nats, *terms = (float(values.mean()) for values in outputs.values())
             named = dict(zip([*outputs][1:], terms, strict=True))
             yield {"name": piece.name, "nats": nats, "bits_per_dimension": -nats / bits, **named}
 
     def encode(self, X: Any) -> Shaped[np.ndarray, "n ..."]:
-        """Codes of all items."""
+        """Codes of all items; of series, of all windows that cover their blocks."""
         encode = self.able(CanEncode).encode
         encoded = self._applied(X, lambda items: {"code": encode(items)}, self._reader(), strict=True)
-        return np.stack([item[1]["code"][0] for item in encoded if not isinstance(item, Failure)])
+        codes = [item[1]["code"] for item in encoded if not isinstance(item, Failure)]
+        return np.concatenate([each if self.preprocessing_.series is not None else each[:1] for each in codes])
 
     def decode(self, codes: Shaped[np.ndarray, "n ..."]) -> np.ndarray:
-        """Items of codes, images (n, h, w, c) or rows (n, d)."""
+        """Items of codes, images (n, h, w, c), rows (n, d) or windows (n, t, c)."""
         with torch.no_grad():
             decode = self.able(CanDecode).decode
             return self._as_data(decode(checked_codes(codes, f"{self._name()}.decode")))
@@ -344,7 +364,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         preprocessing = self.preprocessing_
         window = preprocessing.target.window if translated and preprocessing.target else preprocessing.window
         if window is None:
-            raise UsageError("rows of numbers have no pictures; write them as a table")
+            kind = "rows of numbers" if preprocessing.vectors else "series"
+            raise UsageError(f"{kind} have no pictures; write them as a table")
         return [Window.to_display(window.to_unit(image).transpose(2, 0, 1)[np.newaxis])[0] for image in images]
 
     def able(self, ability: type[AnyAbility]) -> AnyAbility:
@@ -365,6 +386,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         """Raise UsageError where an argument, its own or the model's, is wrong; `fit` does so before it reads."""
         check_arguments(self)
         self._preset()  # refuses one that there is not
+        if self.series:
+            refuse_series_for(self._new_model())
 
     def _new_model(self) -> Trainable:
         if isinstance(self.model, Trainable):
@@ -418,7 +441,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         made = items.detach().float().cpu().numpy()
         if broken := int((~np.isfinite(made)).reshape(len(made), -1).any(1).sum()):
             raise RunError(f"{self._name()}: {broken} of {len(made)} items that it made hold {NOT_FINITE}")
-        return self.preprocessing_.to_data(made)
+        data = self.preprocessing_.to_data(made)
+        return data if self.preprocessing_.series is None else data[:, 0]
 
     def _name(self) -> str:
         return type(self.model_).__name__
@@ -443,8 +467,8 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             piece, items = item[0], item[1]["made"]
             if piece.size is not None:
                 items = reader.restored(piece, items)[np.newaxis]
-            data = reader.preprocessing.to_data(items, translated=translated)
-            yield Made(piece.index, piece.name, data[0])
+            data = reader.preprocessing.to_data(items, translated=translated)[0]
+            yield Made(piece.index, piece.name, data if reader.preprocessing.series is None else data[0])
 
     def _applied(
         self,

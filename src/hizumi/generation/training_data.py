@@ -10,6 +10,7 @@ import torch
 from hizumi.arguments import clone
 from hizumi.data import Manifest, Sizing, Store
 from hizumi.data.pairs import PAIRINGS, Pairing, ReadyMade, SideBySide, SuperResolve, Unpaired, paired
+from hizumi.data.series.options import SeriesOptions
 from hizumi.data.stream import Batches, TensorSource, Together, View
 from hizumi.errors import DataError, UsageError
 from hizumi.generation.examples import (
@@ -27,6 +28,7 @@ from hizumi.training import Trainable
 
 WORKING_SIZE = ByPixels(64)  # unless the user says otherwise
 SIDE_BY_SIDE = "side-by-side"
+ANY_IMAGE, ANY_WINDOW = (1, 2, 2), (1, 1, 2)  # shapes that stand for all of their kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +43,18 @@ class TrainingData:
 
 
 def training_data_for(
-    model: Trainable, X: Any, y: Any, options: DataOptions, pairing: str | Pairing | None
+    model: Trainable,
+    X: Any,
+    y: Any,
+    options: DataOptions,
+    pairing: str | Pairing | None,
+    series: SeriesOptions | bool = False,
 ) -> tuple[Trainable, TrainingData]:
     """Read the data; the model comes back with as many classes and target channels as they have."""
     needs = model.card.needs
+    series = series or (isinstance(X, Manifest) and X.series is not None)
+    if series:
+        refuse_series_for(model, y)
     if "pairs" in needs or "two sets" in needs:
         data = counterparts(X, y, options, pairing, in_pairs="pairs" in needs)
         target = data.preprocessing.target
@@ -56,18 +66,32 @@ def training_data_for(
     labelled = isinstance(model, LearnsClasses) and ("labels" in needs or model.classes is not None)
     if y is not None and (not labelled or isinstance(y, str | Path | Manifest)):
         raise UsageError(f"{type(model).__name__} does not learn what things turn into; leave the second data out")
-    manifest = to_learn_from(open_examples(X, y))
+    manifest = to_learn_from(open_examples(X, y, series=series))
     classes: tuple[str, ...] = ()
     if labelled:
         manifest = with_classes_only(manifest)
         classes = _classes_for(model, manifest)
         model = clone(model, classes=len(classes))
-    model.card.check_shape((1,) if manifest.vectors else (1, 1, 1), type(model).__name__)
+    model.card.check_shape(_any_shape(manifest), type(model).__name__)
     preprocessing, store = prepare(manifest, options, WORKING_SIZE)
     if not labelled:
         return model, TrainingData(store, store, store, preprocessing)
     batches = Together(store, TensorSource(labels_of(store, classes)))
     return model, TrainingData(store, batches, store, preprocessing, classes)
+
+
+def _any_shape(manifest: Manifest) -> tuple[int, ...]:
+    if manifest.series is not None:
+        return ANY_WINDOW
+    return (1,) if manifest.vectors else ANY_IMAGE
+
+
+def refuse_series_for(model: Trainable, y: Any = None) -> None:
+    """Raise DataError, or UsageError for classes, where a model does not learn from windows of series."""
+    name = type(model).__name__
+    model.card.check_shape(ANY_WINDOW, name)
+    if y is not None or (isinstance(model, LearnsClasses) and ("labels" in model.card.needs or model.classes)):
+        raise UsageError(f"{name} is to learn classes, of which series have none; train a model without classes")
 
 
 def _classes_for(model: Trainable, manifest: Manifest) -> tuple[str, ...]:

@@ -18,9 +18,9 @@ from hizumi.inspection.inspector import Inspector
 from hizumi.inspection.loaded import DetectorHeader, LoadedInspector, restore
 from hizumi.inspection.members import CARD, FORMAT, JOURNAL, SCORES, SEEN, WEIGHTS
 from hizumi.inspection.seen import Seen
-from hizumi.runs.card import model_card, shape_in_words
+from hizumi.runs.card import model_card
 from hizumi.runs.known_defects import FoundAmongKnown
-from hizumi.runs.nouns import noun_of, threshold_fact
+from hizumi.runs.nouns import learned_in_words, noun_of, threshold_fact
 from hizumi.runs.parameters import constructor_arguments, plain_parameters
 from hizumi.runs.record import without_place
 from hizumi.storage.explained import explained
@@ -66,11 +66,12 @@ def load(path: str | Path) -> Inspector:
 def card_of(inspector: Inspector) -> str:
     """The model card."""
     record = inspector.options_
+    seen_by = "camera, light" if record.get("series") is None else "sensors, rate"
     facts = [
-        f"Fitted on {record['training_images']} normal items of shape {shape_in_words(record)}.",
+        f"Fitted on {record['training_images']} normal {learned_in_words(record)}.",
         threshold_fact(record, inspector.calibration_),
         *([known.words(noun_of(record))] if (known := FoundAmongKnown.of(inspector.calibration_)) else []),
-        "Valid for the same camera, light and preprocessing as the normal items it was fitted on.",
+        f"Valid for the same {seen_by} and preprocessing as the normal items it was fitted on.",
     ]
     detector = inspector.detector_
     name = type(detector).__name__

@@ -30,8 +30,8 @@ class ScoresBatches(Protocol):
     def __call__(self, crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
         """Outputs for crops (n, c, h, w) in the data's own values and dtype, or for rows (n, d) of float32.
 
-        "score" (n,), higher is more anomalous; "map" (n, 1, h, w), "normal" (n, c, h, w) in [-1, 1] and terms (n,)
-        where the detector has them.
+        "score" (n,), higher is more anomalous; "map" (n, 1, h, w), "normal" (n, c, h, w), of images in [-1, 1] and of
+        series standardised, and terms (n,) where the detector has them.
         """
 
 
@@ -49,8 +49,8 @@ def scores_of(detector: "Detector", preprocessing: Preprocessing) -> ScoresBatch
     def scored(crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
         anomaly = detector.score(torch.from_numpy(preprocessing.to_model(crops)), BATCH_SIZE)
         named = named_outputs(anomaly)
-        if preprocessing.window is None:
-            named.pop(EXPECTED, None)  # only images are shown
+        if preprocessing.vectors:
+            named.pop(EXPECTED, None)  # only images and series are shown
         pictures = {name: named[name].float() for name in (MAP, EXPECTED) if name in named}
         return {name: values.cpu().numpy() for name, values in (named | pictures).items()}
 
@@ -59,7 +59,10 @@ def scores_of(detector: "Detector", preprocessing: Preprocessing) -> ScoresBatch
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A record's score and what it is made of; arrays have the record's size, `normal` that at which it was scored."""
+    """A record's score and what it is made of; arrays have the record's size, `normal` that at which it was scored.
+
+    A stretch of a recording has no pictures, but the values that the detector expects of it, in the data's own units.
+    """
 
     index: int
     name: str
@@ -70,6 +73,7 @@ class Scored:
     normal: UInt8[np.ndarray, "h2 w2 3"] | None
     notes: tuple[str, ...] = ()
     inside: Bool[np.ndarray, "h w"] | None = None  # its region of interest; None: all of it
+    expected: Float[np.ndarray, "t c"] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class Scorer:
 
     def _scored(self, piece: Piece, outputs: Outputs, pictures: bool) -> Scored:
         if self.reader.preprocessing.series is not None:
-            return self._scored_by_steps(piece, outputs)
+            return self._scored_by_steps(piece, outputs, pictures)
         # The worst tile decides.
         worst = int(outputs[SCORE].argmax())
         normal = None
@@ -131,7 +135,7 @@ class Scorer:
             piece.inside,
         )
 
-    def _scored_by_steps(self, piece: Piece, outputs: Outputs) -> Scored:
+    def _scored_by_steps(self, piece: Piece, outputs: Outputs, pictures: bool) -> Scored:
         """A stretch's score, and its terms, are those of its worst step."""
         by_step = self.reader.by_step(piece, outputs[SCORE])
         worst = int(by_step.argmax())
@@ -141,7 +145,15 @@ class Scorer:
             if name.startswith(TERM)
         }
         return Scored(
-            piece.index, piece.name, float(by_step[worst]), terms, by_step[np.newaxis], None, None, piece.notes
+            piece.index,
+            piece.name,
+            float(by_step[worst]),
+            terms,
+            by_step[np.newaxis],
+            None,
+            None,
+            piece.notes,
+            expected=self.reader.stretch_made(piece, outputs[EXPECTED]) if pictures and EXPECTED in outputs else None,
         )
 
 

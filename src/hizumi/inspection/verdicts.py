@@ -171,4 +171,5 @@ def verdict_on(item: Scored, calibration: Calibration) -> Verdict:
         normal=item.normal,
         notes=item.notes,
         inside=item.inside,
+        expected=item.expected,
     )

@@ -4,6 +4,7 @@
 
 from hizumi.models.abilities import (
     Autoencodes as Autoencodes,
+    CanContinue as CanContinue,
     CanDecode as CanDecode,
     CanEncode as CanEncode,
     CanReconstruct as CanReconstruct,

@@ -28,6 +28,16 @@ class CanSample(Guarded, ABC):
         """New items (count, *shape), determined by the seed."""
 
 
+class CanContinue(CanSample, ABC):
+    """Goes on with a series."""
+
+    needed: ClassVar[str] = "a model that continues series"
+
+    @abstractmethod
+    def continued(self, start: Tensor, seed: int = 0) -> Tensor:
+        """Windows (n, c, 1, t) that begin with the steps (n, c, 1, k), k < t, and go on as the seed determines."""
+
+
 class CanEncode(Guarded, ABC):
     """Maps items to codes."""
 
@@ -173,6 +183,7 @@ class HasLikelihood(Guarded, ABC):
 
 ABILITIES: dict[type, str] = {
     CanSample: "sample",
+    CanContinue: "continue series",
     CanReconstruct: "reconstruct",
     CanTranslate: "translate",
     HasLikelihood: "give likelihoods",

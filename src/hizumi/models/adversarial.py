@@ -10,6 +10,7 @@ from hizumi import objectives
 from hizumi.errors import UsageError
 from hizumi.models.abilities import HasPrior
 from hizumi.networks.parts import in_parts
+from hizumi.shapes import is_bounded
 from hizumi.training import Schedule, WeightAverage, constant
 
 SAMPLES_AT_ONCE = 256
@@ -51,6 +52,8 @@ class Adversarial(HasPrior, ABC):
             return items
         if items.ndim == 2:
             raise UsageError(f"{type(self).__name__}: augmentation changes images; leave it out for rows of numbers")
+        if "colour" in self.augmentation and not is_bounded(tuple(items.shape[1:])):
+            raise UsageError(f"{type(self).__name__}: series have no colour to change; leave it out of augmentation")
         return objectives.augmented(items, self.augmentation)
 
     @final

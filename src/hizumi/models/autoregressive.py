@@ -13,11 +13,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hizumi import objectives
+from hizumi.data.stream import Batches, in_order
 from hizumi.errors import DataError, UsageError
-from hizumi.models.abilities import CanSample, HasLikelihood, LogLikelihood
+from hizumi.models.abilities import CanContinue, HasLikelihood, LogLikelihood
+from hizumi.models.value_range import ValueRange
 from hizumi.networks import AutoregressiveNetwork, Incremental
 from hizumi.networks.parts import in_parts
 from hizumi.networks.precision import at_least_single
+from hizumi.shapes import is_series
 from hizumi.training import Budget, WeightAverage, cosine_to_zero
 
 Levels = Annotated[int, Interval(ge=2, le=256)]
@@ -26,12 +29,15 @@ SAMPLES_AT_ONCE = 256
 LOGITS_AT_ONCE = 2**26  # a quarter of a gibibyte
 
 
-class Autoregressive(CanSample, HasLikelihood, ABC):
+class Autoregressive(CanContinue, HasLikelihood, ABC):
     """A network that predicts every pixel's level from the earlier ones; subclasses make it.
 
     Brightness in [-1, 1] is rounded to `levels` equal steps, and likelihoods are those of the rounded image. Scores
     and samples come from a running average of the weights. With `classes`, all of it is conditional on a label: batches
     are (images, labels), and where no labels are given, classes are equally likely.
+
+    The levels of a series are spread over the range of its training data, with a margin, channel by channel. A value
+    beyond it counts as the outermost level, and costs another nat for each level that it lies beyond.
     """
 
     default_budget = Budget(steps=3000)
@@ -40,6 +46,7 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
     levels: int
     learning_rate: float
     classes: int | None = None
+    value_range: ValueRange | None  # None for images
 
     @abstractmethod
     def network(self, shape: tuple[int, ...]) -> AutoregressiveNetwork:
@@ -49,9 +56,18 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
     def build(self, shape: tuple[int, ...]) -> None:
         self.body = self.network(shape)
         self.average = WeightAverage(self.body, AVERAGE_DECAY)
+        self.value_range = ValueRange(shape[0]) if is_series(shape) else None
         self.optimise(
             "body", self.body.parameters(), learning_rate=self.learning_rate, schedule=cosine_to_zero, clip_norm=1.0
         )
+
+    @final
+    def begin(self, batches: Batches) -> None:
+        """Learn the range of a series' values."""
+        if self.value_range is not None:
+            extremes = [_extremes(self._parts(batch)[0]) for batch in in_order(batches)]
+            lowest, highest = (torch.stack(each) for each in zip(*extremes, strict=True))
+            self.value_range.learn(lowest.amin(0), highest.amax(0))
 
     @final
     def step(self, batch: Any) -> dict[str, Tensor]:
@@ -77,24 +93,41 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
             given = [None] * len(parts) if labels is None else in_parts(labels, len(parts[0]))
             densities = [self._log_density(self._averaged(), *part) for part in zip(parts, given, strict=True)]
         pixel = torch.cat(densities).sum(1, keepdim=True)
-        image = pixel.flatten(1).sum(1)
-        return LogLikelihood(image, pixel, {"likelihood": image})
+        terms = {"likelihood": pixel.flatten(1).sum(1)}
+        if self.value_range is not None:
+            beyond = -self._levels_beyond(images).sum(1, keepdim=True)
+            pixel, terms["beyond the range"] = pixel + beyond, beyond.flatten(1).sum(1)
+        return LogLikelihood(torch.stack([*terms.values()]).sum(0), pixel, terms)
 
     @final
     def sample(self, count: int, seed: int = 0, labels: Tensor | None = None) -> Tensor:
         """Images drawn pixel by pixel; a conditional model's of the classes `labels` (count,), or of all in turn."""
-        channels, height, width = self.require_built()
-        uniforms = torch.rand(count, channels, height, width, generator=torch.Generator().manual_seed(seed))
+        channels, height, _ = self.require_built()
         if self.classes is not None and labels is None:
             labels = torch.arange(count) % self.classes
+        return self._drawn(torch.empty(count, channels, height, 0, device=self.device), seed, labels)
+
+    @final
+    def continued(self, start: Tensor, seed: int = 0) -> Tensor:
+        """Windows that begin with these steps, which are rounded to levels to draw the others one by one."""
+        return torch.cat([start, self._drawn(start, seed)[..., start.shape[3] :]], dim=3)
+
+    def _drawn(self, start: Tensor, seed: int, labels: Tensor | None = None) -> Tensor:
+        """Images whose first columns are given; more than one row has none given."""
+        count, (channels, height, width) = len(start), self.require_built()
+        given = start if self.value_range is None else self.value_range.to_unit(start)
+        given = from_levels(to_levels(given, self.levels), self.levels, start.dtype)
+        uniforms = torch.rand(count, channels, height, width, generator=torch.Generator().manual_seed(seed))
         network = self._averaged()
         parts = []
-        for start in range(0, count, SAMPLES_AT_ONCE):
-            chosen = slice(start, start + SAMPLES_AT_ONCE)
+        for first in range(0, count, SAMPLES_AT_ONCE):
+            chosen = slice(first, first + SAMPLES_AT_ONCE)
             some = uniforms[chosen].to(self.device)
             condition = self._condition(None if labels is None else labels[chosen], some)
-            parts.append(draw(network.incremental(len(some), height, width, *condition), some, self.levels))
-        return torch.cat(parts)
+            predictions = network.incremental(len(some), height, width, *condition)
+            parts.append(draw(predictions, some, self.levels, given[chosen]))
+        drawn = torch.cat(parts)
+        return drawn if self.value_range is None else self.value_range.from_unit(drawn)
 
     def _over_classes(self, images: Tensor, classes: int) -> Tensor:
         # By the chain rule, each pixel is predicted by all classes, weighted by what earlier pixels say of the class.
@@ -105,12 +138,17 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
         return (earlier.log_softmax(0) + given_class).logsumexp(0).view_as(densities[0])
 
     def _log_density(self, network: AutoregressiveNetwork, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        levels = to_levels(images, self.levels)
+        levels = to_levels(images if self.value_range is None else self.value_range.to_unit(images), self.levels)
         brightness = from_levels(levels, self.levels, images.dtype)
         logits = at_least_single(network(brightness, *self._condition(labels, images)))
         if self.levels == 2:
             return objectives.bernoulli_log_density(levels.to(logits.dtype), logits[:, 0])
         return objectives.categorical_log_density(levels, logits)
+
+    def _levels_beyond(self, windows: Tensor) -> Tensor:
+        """How many levels a value lies beyond the range that was learned, elementwise."""
+        assert self.value_range is not None, "only series have a range"
+        return (self.value_range.to_unit(windows).abs() - 1).clamp(min=0) * ((self.levels - 1) / 2)
 
     def _averaged(self) -> AutoregressiveNetwork:
         self.require_built()
@@ -135,6 +173,10 @@ class Autoregressive(CanSample, HasLikelihood, ABC):
         return (labels.to(self.device),)
 
 
+def _extremes(items: Tensor) -> tuple[Tensor, Tensor]:
+    return items.amin((0, 2, 3))[:, None, None], items.amax((0, 2, 3))[:, None, None]
+
+
 def to_levels(images: Float[Tensor, "*shape"], levels: int) -> Int[Tensor, "*shape"]:
     """The nearest level, 0 to levels - 1, of brightness in [-1, 1]; what lies outside counts as its end."""
     return ((images + 1) / 2 * (levels - 1)).round().clamp(0, levels - 1).long()
@@ -148,14 +190,24 @@ def from_levels(
 
 
 @torch.no_grad()
-def draw(predictions: Incremental, uniforms: Float[Tensor, "n c h w"], levels: int) -> Float[Tensor, "n c h w"]:
-    """Images in [-1, 1] whose levels are the quantiles of their predictions at `uniforms` in [0, 1)."""
+def draw(
+    predictions: Incremental, uniforms: Float[Tensor, "n c h w"], levels: int, given: Float[Tensor, "n c h k"]
+) -> Float[Tensor, "n c h w"]:
+    """Images in [-1, 1] whose levels are the quantiles of their predictions at `uniforms` in [0, 1).
+
+    The first columns are those `given`, of which there may be none.
+    """
     images = torch.zeros_like(uniforms)
     _, channels, _, width = uniforms.shape
     # Views of single pixels, made together: what is drawn stays in the image.
     pixels = zip(images.flatten(2).unbind(2), uniforms.flatten(2).unbind(2), strict=True)
     for place, (values, chances) in enumerate(pixels):
         row, column = divmod(place, width)
+        if column < given.shape[3]:
+            values.copy_(given[:, :, row, column])
+            predictions.logits(row, column, values)  # which layers keep for the pixels that follow
+            predictions.set(row, column, values)
+            continue
         for channel in range(channels):
             logits = predictions.logits(row, column, values)[..., channel].float()
             values[:, channel] = from_levels(_quantiles(logits, chances[:, channel], levels), levels)

@@ -2,14 +2,16 @@
 
 from hizumi.arguments import PositiveFloat, PositiveInt
 from hizumi.models.autoregressive import Autoregressive, Levels
-from hizumi.networks import DiagonalBiLSTMLayer, RecurrentNetwork
+from hizumi.networks import DiagonalBiLSTMLayer, LSTMLayer, RecurrentNetwork
+from hizumi.shapes import is_series
 from hizumi.training import Card, Preset
 
 
 class DiagonalBiLSTM(Autoregressive):
     """PixelRNN with Diagonal BiLSTM layers: two sweeps along diagonals, each pixel seeing all before it.
 
-    Only the last pixel of the row above stays unseen, where the first convolution does not reach it.
+    Only the last pixel of the row above stays unseen, where the first convolution does not reach it. Windows of series,
+    which have one row, leave of both sweeps an LSTM along time.
 
     Args:
         levels: Of each value, 2 to 256; brightness is rounded to them.
@@ -24,7 +26,6 @@ class DiagonalBiLSTM(Autoregressive):
         paper="van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, ICML 2016",
         inputs=("images",),
         localises=True,
-        no_series="its levels are those of brightness in [-1, 1]",
     )
     presets = {"small": Preset(lambda: DiagonalBiLSTM(levels=8, hidden=6, layers=1))}
 
@@ -42,4 +43,5 @@ class DiagonalBiLSTM(Autoregressive):
         self.learning_rate = learning_rate
 
     def network(self, shape: tuple[int, ...]) -> RecurrentNetwork:
-        return RecurrentNetwork(shape, self.levels, self.hidden, self.layers, DiagonalBiLSTMLayer)
+        layer = LSTMLayer if is_series(shape) else DiagonalBiLSTMLayer
+        return RecurrentNetwork(shape, self.levels, self.hidden, self.layers, layer)

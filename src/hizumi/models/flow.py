@@ -33,7 +33,8 @@ class Flow(HasPrior, CanEncode, HasLikelihood):
         steps: Of each level: a scale and shift, a mix of channels, and a coupling each.
         width: Channels of the hidden layers of a coupling.
         dequantisation: Width of the uniform noise on images in training, in units of [-1, 1], without which the density
-            of discrete brightness has no upper bound: 2/255 is the step of 8 bits.
+            of discrete brightness has no upper bound: 2/255 is the step of 8 bits. Windows of series have it too, in
+            standard deviations: sensors have steps, and stand still.
         learning_rate: Of Adam; decays to 0.
     """
 
@@ -117,7 +118,7 @@ class Flow(HasPrior, CanEncode, HasLikelihood):
         if images.ndim == 2:
             return LogLikelihood(image, None, terms)
         shares = [density + volume for density, volume in zip(densities, volumes, strict=True)]
-        pixel = torch.stack([_spread(share, images.shape[2] // share.shape[2]) for share in shares]).sum(0)
+        pixel = torch.stack([_spread(share, images) for share in shares]).sum(0)
         return LogLikelihood(image, pixel, terms)
 
 
@@ -130,6 +131,7 @@ def _log_density(latents: Tensor) -> Tensor:
     return objectives.gaussian_log_density(latents, zero, zero).sum(1, keepdim=True)
 
 
-def _spread(shares: Tensor, side: int) -> Tensor:
-    """Each place's share, divided evenly over `side` x `side` pixels."""
-    return shares.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2
+def _spread(shares: Tensor, images: Tensor) -> Tensor:
+    """Each place's share, divided evenly over the pixels of the images that it stands for."""
+    rows, columns = (images.shape[side] // shares.shape[side] for side in (2, 3))
+    return shares.repeat_interleave(rows, 2).repeat_interleave(columns, 3) / (rows * columns)

@@ -24,7 +24,6 @@ class GatedPixelCNN(Autoregressive, CanSampleClasses):
         paper="van den Oord et al., Conditional image generation with PixelCNN decoders, NeurIPS 2016",
         inputs=("images",),
         localises=True,
-        no_series="its levels are those of brightness in [-1, 1]",
     )
     presets = {"small": Preset(lambda: GatedPixelCNN(levels=8, width=8, layers=1))}
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from hizumi.arguments import NonNegativeInt, PositiveInt, check_value
 from hizumi.data.guard import as_computed, checked_codes, checked_items, is_trusted, trusted
 from hizumi.errors import DataError, UsageError
+from hizumi.shapes import is_series
 from hizumi.training import Trainable
 
 Method = Callable[..., Any]
@@ -91,6 +92,27 @@ def of_count(method: Method) -> Method:
     return guarded
 
 
+def of_start(method: Method) -> Method:
+    """Guard a method that goes on with windows of series."""
+
+    @wraps(method)
+    def guarded(self: Guarded, start: Any, seed: Any = 0) -> Any:
+        shape, called = self.require_built(), self._called(method)
+        if not is_series(shape):
+            raise UsageError(f"{called} goes on with series, and the model was fitted on items of shape {shape}")
+        check_value(NonNegativeInt, seed, f"{called}: seed")
+        steps = as_computed(checked_items(start, called), self).to(self.device)
+        if steps.ndim != 4 or steps.shape[1:3] != shape[:2] or steps.shape[3] >= shape[2]:
+            raise DataError(
+                f"{called} takes the first steps of windows, (n, {shape[0]}, 1, k) with k below {shape[2]}, not ones "
+                f"of shape {tuple(steps.shape)}"
+            )
+        with trusted():
+            return method(self, steps, int(seed))
+
+    return guarded
+
+
 def _labels(labels: Any, called: str) -> Tensor:
     given = labels if isinstance(labels, Tensor) else torch.from_numpy(np.array(labels))
     if given.ndim != 1 or given.is_floating_point() or given.dtype == torch.bool:
@@ -108,4 +130,5 @@ GUARDS: dict[str, Callable[[Method], Method]] = {
     "log_likelihood": of_items,
     "decode": of_codes,
     "sample": of_count,
+    "continued": of_start,
 }

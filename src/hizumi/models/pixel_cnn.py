@@ -24,7 +24,6 @@ class PixelCNN(Autoregressive):
         paper="van den Oord, Kalchbrenner & Kavukcuoglu, Pixel recurrent neural networks, ICML 2016",
         inputs=("images",),
         localises=True,
-        no_series="its levels are those of brightness in [-1, 1]",
     )
     presets = {"small": Preset(lambda: PixelCNN(levels=8, width=8, blocks=1))}
 

@@ -10,7 +10,9 @@ quite steady; scores need none (`ranks`):
 - Slow variation, which the good pictures had between subgroups, belongs to the process (Woodall and Thomas,
   "Statistical process control with several components of common cause variability", IIE Transactions 27, 1995). As it
   may stay the same for as long as a chart remembers, it widens limits of means in full, and CUSUMs begin to add only
-  beyond three of its standard deviations.
+  beyond three of its standard deviations. Its size is known only where it went up and down often enough: what forgets
+  itself within a twentieth of the good pictures keeps the run length, what takes a quarter of them does not, and no
+  limits that still find a drift would mend that (`Spread.wanders`).
 - Laws that are not Gaussian: spreads of subgroups have a law as wide as the kurtosis of the measure makes it. One
   value counts as no farther than 3 sigma, so that no single picture raises an alarm, and means of five and moving
   averages are nearly Gaussian.

@@ -36,8 +36,10 @@ class DriftWatch:
     False alarms come once in `settings.run_length` good pictures on average, of all charts together (`limits` says
     how); the test of p-values (`martingale`) beside them never gives any with a probability of 1 - `settings.ever`,
     counted from each start: that of the watch, of a new baseline, and after its own alarms. Both take good scores to
-    be exchangeable. What the baseline lacks is learned from the first pictures, and not watched until then; pictures
-    that are very unusual are not learned from unless most of them are.
+    be exchangeable, and measures of pictures to wander no more slowly than over a twentieth of the good pictures that
+    were learned from, in the order of time; `status` names those that did. What the baseline lacks is learned from the
+    first pictures, and not watched until then; pictures that are very unusual are not learned from unless most of them
+    are.
     """
 
     def __init__(self, baseline: Baseline, settings: WatchSettings | None = None) -> None:
@@ -72,6 +74,8 @@ class DriftWatch:
             if self._scores or self._looks:
                 tested = self._scores is not None and self._scores.exchangeable
                 said.append(words.armed(self.settings.run_length, self.settings.ever if tested else None))
+            if unsteady := [name for name, spread in self.baseline.measures.items() if spread.wanders]:
+                said.append(words.wandering(unsteady))
             if learned is not None:
                 said.append(words.learning(learned, needed))
             return WatchStatus(tuple(self._measures()), learned, needed, tuple(said))

@@ -114,3 +114,13 @@ def armed(run_length: float, ever: float | None) -> Statement:
         return Statement("watching", {"run_length": run_length}, f"{charts}.")
     words = f"{charts}; of its test of p-values: none ever, with a probability of {100 * (1 - ever):.6g} %."
     return Statement("watching_p_values", {"run_length": run_length, "ever_rate": ever}, words)
+
+
+def wandering(measures: Sequence[str]) -> Statement:
+    """A watch over what was not steady to begin with."""
+    names = " and ".join(TITLES[name] for name in measures)
+    words = (
+        f"Among the good pictures learned from, {names} wandered too slowly to tell how far they go: "
+        "false alarms about that may come more often."
+    )
+    return Statement("wandering", {"measures": len(measures)}, words)

@@ -44,6 +44,7 @@ from hizumi.networks.rbm import (
 )
 from hizumi.networks.recurrent import (
     DiagonalBiLSTMLayer as DiagonalBiLSTMLayer,
+    LSTMLayer as LSTMLayer,
     RecurrentNetwork as RecurrentNetwork,
     RowLSTMLayer as RowLSTMLayer,
 )

@@ -1,7 +1,7 @@
 """Invertible networks whose volume change is known: actnorm, invertible 1x1 convolutions, affine couplings.
 
 After Dinh et al., Density estimation using Real NVP, 2017, and Kingma & Dhariwal, Glow, 2018. A map (n, c, h, w) keeps
-its number of values throughout; rows are maps of one place.
+its number of values throughout; rows are maps of one place, and windows of series are maps one place high.
 """
 
 import math
@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pixel_shuffle, pixel_unshuffle
 
+from hizumi.networks.axes import Axes
 from hizumi.networks.precision import at_least_single
 
 LARGEST_LOG_SCALE = 2.0  # of one coupling: beyond it a step could make values overflow
@@ -98,15 +99,16 @@ class ChannelCoupling(Bijection):
         width: Of the hidden layers.
         kernel: Pixels across that the first half is seen at; 1 for each place by itself.
         code: A positional code (1, k, h, w), seen along with the first half; k may be 0.
+        axes: Of the items.
     """
 
     code: Tensor
 
-    def __init__(self, channels: int, width: int, kernel: int, code: Float[Tensor, "1 k h w"]) -> None:
+    def __init__(self, channels: int, width: int, kernel: int, code: Float[Tensor, "1 k h w"], axes: Axes) -> None:
         super().__init__()
         self.kept = channels // 2
         self.register_buffer("code", code, persistent=False)
-        self.body = _conditioner(self.kept + code.shape[1], 2 * (channels - self.kept), width, kernel)
+        self.body = _conditioner(self.kept + code.shape[1], 2 * (channels - self.kept), width, kernel, axes)
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         kept, changed = maps.tensor_split([self.kept], 1)
@@ -128,12 +130,12 @@ class CheckerboardCoupling(Bijection):
 
     white: Tensor
 
-    def __init__(self, shape: tuple[int, int, int], width: int, parity: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int, parity: int, axes: Axes) -> None:
         super().__init__()
         channels, height, columns = shape
         white = (torch.arange(height)[:, None] + torch.arange(columns) + parity) % 2
         self.register_buffer("white", white.float()[None, None], persistent=False)
-        self.body = _conditioner(channels + 1, 2 * channels, width, 3)
+        self.body = _conditioner(channels + 1, 2 * channels, width, 3, axes)
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         log_scale, shift = self._said_by(maps)
@@ -152,7 +154,8 @@ class CheckerboardCoupling(Bijection):
 class FlowNetwork(nn.Module):
     """Items (c, h, w) to latents, level by level: each halves the sides, takes its steps, and sets half aside.
 
-    A level whose sides are odd cannot be halved; where that is the first, all steps are checkerboard couplings.
+    Of a window one row high, time alone is halved. A level whose sides are odd cannot be halved; where that is the
+    first, all steps are checkerboard couplings.
 
     Args:
         shape: Of the items.
@@ -164,15 +167,18 @@ class FlowNetwork(nn.Module):
     def __init__(self, shape: tuple[int, int, int], levels: int, steps: int, width: int) -> None:
         super().__init__()
         channels, *sides = shape
-        self.halvings = min([levels, *(_twos_in(side) for side in sides)])
+        self.axes = axes = Axes.of(shape)
+        self.halvings = min([levels, *(_twos_in(side) for side in (sides if axes.rows else sides[1:]))])
         self.levels = nn.ModuleList()
         self.latent_shapes: list[tuple[int, int, int]] = []
         for level in range(max(1, self.halvings)):
             if self.halvings:
-                channels, sides = 4 * channels, [side // 2 for side in sides]
+                factors = axes.size(2)
+                channels *= math.prod(factors)
+                sides = [side // factor for side, factor in zip(sides, factors, strict=True)]
             here = (channels, sides[0], sides[1])
             self.levels.append(
-                nn.ModuleList(_steps(here, steps, width, by_place=levels == 0, halved=level < self.halvings))
+                nn.ModuleList(_steps(here, steps, width, axes, by_place=levels == 0, halved=level < self.halvings))
             )
             if level < self.halvings - 1:
                 channels //= 2
@@ -184,7 +190,7 @@ class FlowNetwork(nn.Module):
         volumes: list[Tensor] = []
         maps = items
         for level in self.levels:
-            maps = pixel_unshuffle(maps, 2) if self.halvings else maps
+            maps = self._squeezed(maps) if self.halvings else maps
             volume = maps.new_zeros(1, 1, 1, 1)
             for step in _bijections(level):
                 maps, change = step(maps)
@@ -203,7 +209,7 @@ class FlowNetwork(nn.Module):
                 maps = torch.cat([maps, aside[number]], 1)
             for step in reversed(_bijections(level)):
                 maps = step.inverse(maps)
-            maps = pixel_shuffle(maps, 2) if self.halvings else maps
+            maps = self._enlarged(maps) if self.halvings else maps
         return maps
 
     @torch.no_grad()
@@ -218,6 +224,18 @@ class FlowNetwork(nn.Module):
         for handle in handles:
             handle.remove()
 
+    def _squeezed(self, maps: Tensor) -> Tensor:
+        """Halved sides: neighbours along them become channels."""
+        if self.axes.rows:
+            return pixel_unshuffle(maps, 2)
+        return torch.stack([maps[..., 0::2], maps[..., 1::2]], 2).flatten(1, 2)
+
+    def _enlarged(self, maps: Tensor) -> Tensor:
+        """What `_squeezed` would turn into these maps."""
+        if self.axes.rows:
+            return pixel_shuffle(maps, 2)
+        return torch.stack([maps[:, 0::2], maps[:, 1::2]], 4).flatten(3)
+
 
 def positional_code(height: int, width: int, channels: int = CODE_CHANNELS) -> Float[Tensor, "1 k h w"]:
     """Sines and cosines of rows and columns, of wavelengths that halve, so that each place has a code of its own."""
@@ -231,7 +249,9 @@ def positional_code(height: int, width: int, channels: int = CODE_CHANNELS) -> F
     return torch.cat(codes, 1)
 
 
-def _steps(shape: tuple[int, int, int], count: int, width: int, *, by_place: bool, halved: bool) -> list[Bijection]:
+def _steps(
+    shape: tuple[int, int, int], count: int, width: int, axes: Axes, *, by_place: bool, halved: bool
+) -> list[Bijection]:
     channels, height, columns = shape
     several = height * columns > 1
     code = positional_code(height, columns) if by_place and several else torch.zeros(1, 0, 1, 1)
@@ -241,9 +261,9 @@ def _steps(shape: tuple[int, int, int], count: int, width: int, *, by_place: boo
         if channels > 1:
             steps.append(Mixing(channels))
         if several and not by_place and not halved:
-            steps.append(CheckerboardCoupling(shape, width, number % 2))
+            steps.append(CheckerboardCoupling(shape, width, number % 2, axes))
         elif channels > 1 or code.shape[1]:
-            steps.append(ChannelCoupling(channels, width, 1 if by_place or not several else 3, code))
+            steps.append(ChannelCoupling(channels, width, 1 if by_place or not several else 3, code, axes))
     return steps
 
 
@@ -251,11 +271,11 @@ def _bijections(level: nn.Module) -> list[Bijection]:
     return [step for step in level.children() if isinstance(step, Bijection)]
 
 
-def _conditioner(inputs: int, outputs: int, width: int, kernel: int) -> nn.Sequential:
+def _conditioner(inputs: int, outputs: int, width: int, kernel: int, axes: Axes) -> nn.Sequential:
     sizes, kernels = (inputs, width, width, outputs), (kernel, 1, kernel)
     layers: list[nn.Module] = []
     for (above, below), side in zip(pairwise(sizes), kernels, strict=True):
-        layers += [nn.Conv2d(above, below, side, 1, side // 2), nn.ReLU()]
+        layers += [nn.Conv2d(above, below, *axes.convolution(side, 1, side // 2)), nn.ReLU()]
     last = layers[-2]
     assert isinstance(last, nn.Conv2d)
     assert last.bias is not None

@@ -14,6 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad, relu
 
+from hizumi.shapes import is_series
+
 Labels = Int[Tensor, " n"] | None
 
 
@@ -63,6 +65,11 @@ class Recomputed:
 def owners(maps: int, channels: int) -> Int[Tensor, " maps"]:
     """The channel that each map belongs to: `channels` runs of nearly equal length."""
     return torch.arange(maps) * channels // maps
+
+
+def earlier_half(side: int, shape: tuple[int, ...]) -> tuple[int, Literal["raster", "row"]]:
+    """Kernel and context that see as much as the earlier half of a square of odd `side`: on one row, as many values."""
+    return (side**2, "row") if is_series(shape) else (side, "raster")
 
 
 class CausalConv2d(nn.Module):
@@ -193,14 +200,20 @@ class PointwiseHead:
 
 
 class MaskedBlock(nn.Module):
-    """PixelCNN's residual block: 1x1 to half the maps, masked 3x3, 1x1 back, with a ReLU before each."""
+    """PixelCNN's residual block: 1x1 to half the maps, masked `kernel`, 1x1 back, with a ReLU before each."""
 
-    def __init__(self, maps: Int[Tensor, " i"], channels: int) -> None:
+    def __init__(
+        self,
+        maps: Int[Tensor, " i"],
+        channels: int,
+        kernel: int = 3,
+        context: Literal["raster", "row"] = "raster",
+    ) -> None:
         super().__init__()
         half = owners(max(len(maps) // 2, channels), channels)
         self.narrow = CausalConv2d(maps, half)
         self.wide = CausalConv2d(half, maps)
-        self.masked = CausalConv2d(half, half, 3)
+        self.masked = CausalConv2d(half, half, kernel, context=context)
 
     def forward(self, maps: Float[Tensor, "n i h w"]) -> Float[Tensor, "n i h w"]:
         return maps + self.wide(relu(self.masked(relu(self.narrow(relu(maps))))))
@@ -224,7 +237,7 @@ class RememberingBlock:
 
 
 class MaskedNetwork(AutoregressiveNetwork):
-    """PixelCNN: a 7x7 convolution of mask A, then residual blocks of mask B.
+    """PixelCNN: a 7x7 convolution of mask A, then residual blocks of mask B; on one row, kernels of as many values.
 
     Args:
         shape: (c, h, w) of images.
@@ -237,8 +250,10 @@ class MaskedNetwork(AutoregressiveNetwork):
         super().__init__()
         channels = shape[0]
         maps = owners(max(width, channels), channels)
-        self.first = CausalConv2d(torch.arange(channels), maps, 7, "A")
-        self.blocks = nn.ModuleList(MaskedBlock(maps, channels) for _ in range(blocks))
+        kernel, context = earlier_half(7, shape)
+        self.first = CausalConv2d(torch.arange(channels), maps, kernel, "A", context)
+        within = earlier_half(3, shape)
+        self.blocks = nn.ModuleList(MaskedBlock(maps, channels, *within) for _ in range(blocks))
         self.head = Head(maps, channels, levels, width)
 
     def forward(self, images: Float[Tensor, "n c h w"], labels: Labels = None) -> Float[Tensor, "n k c h w"]:
@@ -299,6 +314,8 @@ def gate(maps: Float[Tensor, "n gates *place"]) -> Float[Tensor, "n maps *place"
 class GatedLayer(nn.Module):
     """Two stacks: a vertical one over the rows above, and a horizontal one over the row so far and the vertical stack.
 
+    Where there is one row, the horizontal stack is all there is.
+
     Args:
         inputs: Owners of the maps that come in.
         maps: Owners of the maps that go out.
@@ -306,6 +323,7 @@ class GatedLayer(nn.Module):
         mask: "A" for the first layer, which must not see the pixel itself; "B" for later ones.
         classes: Of the labels that bias the gates, or None.
         last: Whether the vertical stack ends here.
+        rows: Whether there are any above.
     """
 
     def __init__(
@@ -316,32 +334,37 @@ class GatedLayer(nn.Module):
         mask: Literal["A", "B"],
         classes: int | None,
         last: bool,
+        rows: bool,
     ) -> None:
         super().__init__()
         gates = maps.repeat(2)
         self.residual = mask == "B"  # in the first layer it would leak the pixel itself
         self.last = last
-        self.vertical = CausalConv2d(inputs, gates, kernel, mask, "rows")
+        self.vertical = CausalConv2d(inputs, gates, kernel, mask, "rows") if rows else None
         self.horizontal = CausalConv2d(inputs, gates, kernel, mask, "row")
-        self.link = nn.Conv2d(len(gates), len(gates), 1)  # from the rows above, which every owner may see
+        self.link = (
+            nn.Conv2d(len(gates), len(gates), 1) if rows else None
+        )  # from the rows above, which every owner may see
         self.mix = CausalConv2d(maps, maps)
-        self.vertical_label = nn.Embedding(classes, len(gates)) if classes and not last else None
+        self.vertical_label = nn.Embedding(classes, len(gates)) if classes and rows and not last else None
         self.horizontal_label = nn.Embedding(classes, len(gates)) if classes else None
 
     def forward(
-        self, above: Float[Tensor, "n i h w"], here: Float[Tensor, "n i h w"], labels: Labels
-    ) -> tuple[Float[Tensor, "n j h w"], Float[Tensor, "n o h w"]]:
-        rows = self.vertical(above)
+        self, above: Float[Tensor, "n i h w"] | None, here: Float[Tensor, "n i h w"], labels: Labels
+    ) -> tuple[Float[Tensor, "n j h w"] | None, Float[Tensor, "n o h w"]]:
+        rows = None if self.vertical is None else self.vertical(above)
         mixed = self.mix(gate(self.horizontal(here) + self.linked(rows, labels)))
         return self.passed_down(rows, labels), mixed + here if self.residual else mixed
 
-    def linked(self, rows: Float[Tensor, "n g h w"], labels: Labels) -> Float[Tensor, "n g h w"]:
+    def linked(self, rows: Float[Tensor, "n g h w"] | None, labels: Labels) -> Float[Tensor, "#n g #h #w"]:
         """What the vertical stack and the label add to the horizontal gates."""
-        return _biased(self.link(rows), self.horizontal_label, labels)
+        weight = self.horizontal.weight
+        added = weight.new_zeros(1, len(weight), 1, 1) if self.link is None else self.link(rows)
+        return _biased(added, self.horizontal_label, labels)
 
-    def passed_down(self, rows: Float[Tensor, "n g h w"], labels: Labels) -> Float[Tensor, "n j h w"]:
+    def passed_down(self, rows: Float[Tensor, "n g h w"] | None, labels: Labels) -> Float[Tensor, "n j h w"] | None:
         """What the vertical stack passes to the next layer; unused in the last."""
-        return rows if self.last else gate(_biased(rows, self.vertical_label, labels))
+        return rows if rows is None or self.last else gate(_biased(rows, self.vertical_label, labels))
 
 
 def _biased(maps: Tensor, embedding: nn.Embedding | None, labels: Tensor | None) -> Tensor:
@@ -363,8 +386,10 @@ class GatedNetwork(AutoregressiveNetwork):
         super().__init__()
         channels = shape[0]
         image, maps = torch.arange(channels), owners(max(width, channels), channels)
-        first = GatedLayer(image, maps, 7, "A", classes, last=layers == 0)
-        rest = [GatedLayer(maps, maps, 3, "B", classes, last=n == layers - 1) for n in range(layers)]
+        rows = not is_series(shape)
+        wide, narrow = (earlier_half(side, shape)[0] for side in (7, 3))
+        first = GatedLayer(image, maps, wide, "A", classes, last=layers == 0, rows=rows)
+        rest = [GatedLayer(maps, maps, narrow, "B", classes, last=n == layers - 1, rows=rows) for n in range(layers)]
         self.layers = nn.ModuleList([first, *rest])
         self.head = Head(maps, channels, levels, width)
 
@@ -386,6 +411,8 @@ class _GatedIncremental:
         self.labels = labels
         layers = [layer for layer in network.layers if isinstance(layer, GatedLayer)]
         self.layers = [RememberingGatedLayer(layer, count, width) for layer in layers]
+        first = self.layers[0]
+        self.above = [] if first.vertical is None else [first.vertical]
         self.row = -1
 
     def logits(self, row: int, column: int, values: Tensor) -> Tensor:
@@ -394,15 +421,15 @@ class _GatedIncremental:
             above = None
             for layer in self.layers:
                 above = layer.next_row(above, self.labels)
-            self.layers[0].vertical.next_row()  # the rows above have been used: make room for this one
+            for stack in self.above:  # the rows above have been used: make room for this one
+                stack.next_row()
         here = values
         for layer in self.layers:
             here = layer.pixel(column, here)
         return self.head(here)
 
     def set(self, row: int, column: int, values: Tensor) -> None:
-        first = self.layers[0]
-        for stack in (first.vertical, first.horizontal):
+        for stack in (*self.above, self.layers[0].horizontal):
             stack.newest[column].copy_(values)
 
 
@@ -412,16 +439,17 @@ class RememberingGatedLayer:
     def __init__(self, layer: GatedLayer, count: int, width: int) -> None:
         self.layer = layer
         self.mix = Pointwise(layer.mix)
-        self.vertical = RememberingConv2d(layer.vertical, count, width)
+        self.vertical = None if layer.vertical is None else RememberingConv2d(layer.vertical, count, width)
         self.horizontal = RememberingConv2d(layer.horizontal, count, width)
 
-    def next_row(self, above: Float[Tensor, "n i 1 w"] | None, labels: Labels) -> Tensor:
+    def next_row(self, above: Float[Tensor, "n i 1 w"] | None, labels: Labels) -> Tensor | None:
         """The vertical stack over the rows above, the last of which is `above`; returns what the next layer takes."""
-        if above is not None:
+        if self.vertical is not None and above is not None:
             self.vertical.next_row(above[:, :, 0])
         self.horizontal.next_row()
-        rows = self.vertical.row()
-        self.linked = self.layer.linked(rows, labels)[:, :, 0].unbind(2)
+        rows = None if self.vertical is None else self.vertical.row()
+        linked = self.layer.linked(rows, labels)[:, :, 0]
+        self.linked = linked.expand(-1, -1, len(self.horizontal.newest)).unbind(2)
         return self.layer.passed_down(rows, labels)
 
     def pixel(self, column: int, here: Float[Tensor, "n i"]) -> Float[Tensor, "n o"]:

@@ -28,12 +28,14 @@ from hizumi.networks.pixel import (
     LayeredIncremental,
     Pointwise,
     RememberingConv2d,
+    earlier_half,
     owners,
 )
 
 Taps = tuple[tuple[int, int], ...]
 """Neighbours (rows down, columns right) whose states a pixel takes; the cell comes from the first."""
 
+LEFT: Taps = ((0, -1),)
 THREE_ABOVE: Taps = ((-1, 0), (-1, -1), (-1, 1))
 LEFT_AND_ABOVE: Taps = ((0, -1), (-1, 0))
 
@@ -324,6 +326,42 @@ class RememberingDiagonalBiLSTMLayer:
         return self.widen(self.first.pixel(column, first) + self.moved_down[column]).add_(maps)
 
 
+class LSTMLayer(nn.Module):
+    """LSTM along a single row, with a residual: states from the left alone.
+
+    Args:
+        maps: Owner of each map.
+        hidden: Owner of each map of the state.
+    """
+
+    def __init__(self, maps: Int[Tensor, " i"], hidden: Int[Tensor, " h"]) -> None:
+        super().__init__()
+        self.input_to_state = CausalConv2d(maps, hidden.repeat(4))
+        self.recurrence = Recurrence(len(hidden), LEFT)
+        self.widen = CausalConv2d(hidden, maps)
+
+    def forward(self, maps: Float[Tensor, "i 1 w n"]) -> Float[Tensor, "i 1 w n"]:
+        return maps + _mixed(self.widen, self.recurrence(_mixed(self.input_to_state, maps)))
+
+    def remembering(self, count: int, width: int) -> "RememberingLSTMLayer":
+        return RememberingLSTMLayer(self, count, width)
+
+
+class RememberingLSTMLayer:
+    """An LSTM along a row with its state from the pixels so far."""
+
+    def __init__(self, layer: LSTMLayer, count: int, width: int) -> None:
+        self.input_to_state = Pointwise(layer.input_to_state)
+        self.recurrence = RememberingRecurrence(layer.recurrence, count, width)
+        self.widen = Pointwise(layer.widen)
+
+    def next_row(self) -> None:
+        self.recurrence.next_row()
+
+    def pixel(self, column: int, maps: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
+        return self.widen(self.recurrence.pixel(column, self.input_to_state(maps))).add_(maps)
+
+
 def _mixed(convolution: CausalConv2d, maps: Tensor) -> Tensor:
     # The convolution as a matrix product, on maps (i, h, w, n) already unfolded over its kernel.
     assert convolution.bias is not None
@@ -340,7 +378,7 @@ class RecurrentNetwork(AutoregressiveNetwork):
         levels: Of each value.
         hidden: Maps of a layer's state; between the layers there are twice as many.
         layers: Number of recurrent layers.
-        layer: `RowLSTMLayer` or `DiagonalBiLSTMLayer`.
+        layer: `RowLSTMLayer` or `DiagonalBiLSTMLayer`, or `LSTMLayer` where there is one row.
     """
 
     def __init__(
@@ -349,13 +387,14 @@ class RecurrentNetwork(AutoregressiveNetwork):
         levels: int,
         hidden: int,
         layers: int,
-        layer: type[RowLSTMLayer | DiagonalBiLSTMLayer],
+        layer: type[RowLSTMLayer | DiagonalBiLSTMLayer | LSTMLayer],
     ) -> None:
         super().__init__()
         channels = shape[0]
         states = owners(max(hidden, channels), channels)
         maps = owners(2 * len(states), channels)
-        self.first = CausalConv2d(torch.arange(channels), maps, 7, "A")
+        kernel, context = earlier_half(7, shape)
+        self.first = CausalConv2d(torch.arange(channels), maps, kernel, "A", context)
         self.layers = nn.ModuleList(layer(maps, states) for _ in range(layers))
         self.head = Head(maps, channels, levels, len(maps))
 

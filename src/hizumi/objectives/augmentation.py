@@ -48,14 +48,13 @@ def _moved(images: Tensor) -> Tensor:
 
 
 def _cut(images: Tensor) -> Tensor:
-    """A rectangle of half of either side is 0, wherever its centre lies."""
+    """A rectangle of half of either side is 0, wherever its centre lies; of one row, half of its columns."""
     count, _, height, width = images.shape
+    tall = CUT * height / 2 if height > 1 else height
     middle = torch.rand(2, count, 1, 1, 1, device=images.device)
     rows = torch.arange(height, device=images.device)[:, None]
     columns = torch.arange(width, device=images.device)
-    inside = ((rows - middle[0] * height).abs() < CUT * height / 2) & (
-        (columns - middle[1] * width).abs() < CUT * width / 2
-    )
+    inside = ((rows - middle[0] * height).abs() < tall) & ((columns - middle[1] * width).abs() < CUT * width / 2)
     return images.masked_fill(inside, 0.0)
 
 

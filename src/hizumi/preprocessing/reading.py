@@ -13,10 +13,10 @@ from hizumi.data.manifest import Failure
 from hizumi.data.missing import not_finite
 from hizumi.data.pose import UPRIGHT, Pose
 from hizumi.data.series.form import Steps
-from hizumi.data.series.windows import steps_scored
+from hizumi.data.series.windows import overlap_mean, steps_scored
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
-from hizumi.shapes import Bool, Float, Shaped
+from hizumi.shapes import Bool, Float, Integer, Shaped
 from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
@@ -106,7 +106,10 @@ class Reader:
         return Piece(index, name, crops, size, tiles, picture, notes, pose, _as_it_lies(inside, pose, name))
 
     def restored(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
-        """Planes of a record's crops, such as maps, at the size of the record and as it lies."""
+        """Planes of a record's crops, such as maps, at the size of the record and as it lies.
+
+        Of a stretch, each step's mean over the windows that cover it.
+        """
         assert piece.size is not None, "only images have planes"
         return np.stack([piece.pose.back(plane) for plane in self._whole(piece, planes)])
 
@@ -120,6 +123,9 @@ class Reader:
     def _whole(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
         assert piece.size is not None, "only images have planes"
         sizing = self.preprocessing.sizing
+        if self.preprocessing.series is not None:
+            starts, _, steps = _places(piece, planes.shape[-1])
+            return overlap_mean(planes[:, :, 0].swapaxes(1, 2), starts, steps).T[:, np.newaxis].astype(planes.dtype)
         if sizing is None:
             restored: np.ndarray = planes[0]
             return restored
@@ -169,10 +175,11 @@ class Reader:
         """Of a stretch, each step's mean over the windows that cover it, of what is known of windows."""
         form = self.preprocessing.series
         assert form is not None, "series have a form"
-        assert piece.size is not None, "a stretch has a size"
-        assert piece.tiles is not None, "a stretch has windows"
-        starts = np.array([left for _, left in piece.tiles])
-        return steps_scored(values.astype(np.float64), starts, form.length, Steps(0, piece.size[1]))
+        return steps_scored(values.astype(np.float64), *_places(piece, form.length))
+
+    def stretch_made(self, piece: Piece, made: Float[np.ndarray, "w c 1 length"]) -> Float[np.ndarray, "t c"]:
+        """What was made of a stretch's windows, such as what is expected in their place, in the data's own units."""
+        return np.asarray(self.preprocessing.to_data(self._whole(piece, made)[np.newaxis])[0, 0])
 
     def _row(self, row: np.ndarray, name: str) -> Float[np.ndarray, "1 d"]:
         if row.shape != self.shape:
@@ -188,6 +195,13 @@ class Reader:
             column = repr(printable(table.columns[place])) if table is not None else place
             raise DataError(f"{name}: column {column} is {not_finite(row[place])}; fill in or leave out the row")
         return row[np.newaxis]
+
+
+def _places(piece: Piece, length: int) -> tuple[Integer[np.ndarray, "w"], int, Steps]:
+    """Where the windows of a stretch begin, how long they are, and the steps of the stretch."""
+    assert piece.size is not None, "a stretch has a size"
+    assert piece.tiles is not None, "a stretch has windows"
+    return np.array([left for _, left in piece.tiles]), length, Steps(0, piece.size[1])
 
 
 def _with_something(

@@ -13,23 +13,27 @@ def check_constants(preprocessing: Preprocessing, held_out: Manifest) -> list[Fi
     scaler = preprocessing.scaler
     if scaler is None or not scaler.constant.any() or not len(held_out):
         return []
-    # Of a stretch, its steps.
-    read = [held_out.read(place).pixels for place in range(len(held_out))]
-    rows = np.stack(read) if held_out.series is None else np.concatenate([each[0] for each in read])
+    read = [np.atleast_2d(held_out.read(place).pixels) for place in range(len(held_out))]
+    read = [each[0] if each.ndim == 3 else each for each in read]  # of a stretch, its steps
+    rows = np.concatenate(read)
     changed = (scaler.standardise(rows) != 0) & scaler.constant
     if not changed.any():
         return []
     columns = [held_out.columns[place] for place in np.flatnonzero(changed.any(0))]
-    first = held_out.records[int(changed.any(1).argmax())].name
+    record_of_row = np.repeat(np.arange(len(read)), [len(each) for each in read])
+    first = held_out.records[record_of_row[changed.any(1).argmax()]].name
     count = int(changed.any(1).sum())
+    column, row, or_else = "column", "row", ", or let all rows train (--folds 5)"
+    if held_out.series is not None:
+        column, row, or_else = "channel", "step", ""
     return [
         Finding(
             "constants that change",
             "problem",
-            f"column {named(columns)} never changes in the rows learned from, and does in {count} of {len(rows)} good "
-            f"rows held out for the threshold, such as {first}: these lie so far outside that with their scores the "
-            "threshold lets nearly everything pass",
-            "leave the column out (--ignore), give more rows in which it changes, or let all rows train (--folds 5); "
-            "if these rows are not good, take them out",
+            f"{column} {named(columns)} never changes in the {row}s learned from, and does in {count} of {len(rows)} "
+            f"good {row}s held out for the threshold, such as {first}: these lie so far outside that with their scores "
+            "the threshold lets nearly everything pass",
+            f"leave the {column} out (--ignore), give more {row}s in which it changes{or_else}; if these {row}s are "
+            "not good, take them out",
         )
     ]

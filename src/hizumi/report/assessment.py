@@ -17,6 +17,7 @@ from hizumi.report.cases import case_groups
 from hizumi.report.content import ReportContent, Tile
 from hizumi.report.figures import POINTS_IN_AN_EMBEDDING
 from hizumi.report.panels import thumbnail, tiles
+from hizumi.report.recordings import compared_windows, shown_recordings
 
 NUMBERS_IN_AN_EMBEDDING = 2**25
 """Features of all inputs together, of which images have many: 128 MiB."""
@@ -34,7 +35,7 @@ def assess(
     manifest = with_usable_masks(manifest, strict=strict)  # before the scoring, which takes much longer
     refused = masked - sum(record.mask is not None for record in manifest.records)
     measured = _measured(inspector, manifest, strict, observe)
-    manifest = replace(manifest, records=tuple(manifest.records[index] for index in measured.read))
+    manifest = manifest.only(measured.read)
     is_labelled = any(record.label is not None for record in manifest.records)
     detector = inspector.options_["detector"]["name"]
     featured, features = _features(inspector, manifest)
@@ -57,6 +58,8 @@ def assess(
         unopened=[(each.name, each.reason) for each in manifest.unopened],
         differences=inspector.preprocessing_.differences(_good_ones(manifest)),
     )
+    if manifest.series is not None:
+        return _with_recordings(inspector, manifest, content)
     cases, notes = _cases(inspector, manifest, content)
     return replace(content, cases=cases, data_notes=(*content.data_notes, *notes))
 
@@ -91,25 +94,25 @@ def _measured(inspector: Inspector, manifest: Manifest, strict: bool, observe: O
 
 def _features(inspector: Inspector, manifest: Manifest) -> tuple[Sequence[int], np.ndarray]:
     """The places whose features are drawn, and their features: of a few where there are many."""
-    width = inspector.embed(_only(manifest, [0])).shape[1]
+    width = inspector.embed(manifest.only([0])).shape[1]
     most = min(POINTS_IN_AN_EMBEDDING, max(2, NUMBERS_IN_AN_EMBEDDING // max(1, width)))
     chosen = np.arange(len(manifest))
     if len(chosen) > most:
         chosen = np.sort(np.random.default_rng(0).choice(chosen, most, replace=False))
     places = chosen.tolist()
-    return places, inspector.embed(_only(manifest, places))
+    return places, inspector.embed(manifest.only(places))
 
 
 def _cases(
     inspector: Inspector, manifest: Manifest, content: ReportContent
 ) -> tuple[Mapping[int, Sequence[Tile]], Sequence[str]]:
     """Pictures of the verdicts that a report shows, by their places, and notes on those that are gone; none of rows."""
-    if manifest.vectors or manifest.series is not None:
+    if manifest.vectors:
         return {}, ()
     cases: dict[int, Sequence[Tile]] = {}
     notes = []
     for place in dict.fromkeys(place for group in case_groups(content) for place in group.places):
-        (item,) = inspector.inspect_each(_only(manifest, [place]))
+        (item,) = inspector.inspect_each(manifest.only([place]))
         if isinstance(item, Failure):
             notes.append(f"{item.name} was scored, but its picture could not be read again: {item.reason}")
             continue
@@ -119,11 +122,16 @@ def _cases(
     return cases, notes
 
 
+def _with_recordings(inspector: Inspector, manifest: Manifest, content: ReportContent) -> ReportContent:
+    traces, notes = shown_recordings(inspector, manifest, content)
+    windows = compared_windows(inspector, manifest, content)
+    if windows is not None and traces:
+        typical, worst = (replace(window, usual=traces[0].usual) for window in windows)
+        windows = typical, worst
+    return replace(content, traces=traces, windows=windows, data_notes=(*content.data_notes, *notes))
+
+
 def _good_ones(manifest: Manifest) -> Manifest:
     """The records labelled good; all of them where none is."""
     good = tuple(record for record in manifest.records if record.label == 0)
     return replace(manifest, records=good or manifest.records)
-
-
-def _only(manifest: Manifest, places: Sequence[int]) -> Manifest:
-    return replace(manifest, records=tuple(manifest.records[place] for place in places))

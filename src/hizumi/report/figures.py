@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from hizumi.calibration import Calibration
+from hizumi.evaluation.pixels import part_of
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN
 from hizumi.report.style import DEFECT, GOOD, HELD_OUT, INK, MUTED, legend_above, new_figure, styled
+from hizumi.report.tables import noun_in
 
 WIDTH = 5.3  # inches: readable on a phone too
 BINS = 36
@@ -153,10 +155,11 @@ def embedding(
 
 @styled
 def comparison_chart(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
-    """Image and pixel AUROC: a dot for each run, in one line for each detector, and a bar at the mean."""
+    """AUROC of items and of their pixels or steps: a dot for each run, a line for each detector, a bar at the mean."""
+    noun = noun_in(rows)
     measures = [
-        (key, title)
-        for key, title in (("image_auroc", "Image AUROC"), ("pixel_auroc", "Pixel AUROC"))
+        (key, f"{what.capitalize()} AUROC")
+        for key, what in (("image_auroc", noun), ("pixel_auroc", part_of(noun)))
         if any(_is_number(row.get(key)) for row in rows)
     ]
     if not measures:

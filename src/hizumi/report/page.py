@@ -17,13 +17,15 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hizumi.calibration import Verdict
-from hizumi.report import figures, words
+from hizumi.report import figures, series_figures, words
 from hizumi.report.cases import EXAMPLES_IN_A_GROUP, CaseGroup, case_groups
 from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent, Tile
 from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles_of
 from hizumi.report.rates import at_rates
-from hizumi.report.style import colours, svg
-from hizumi.report.tables import MEASURES, folds_of, noun_in, summarise, wasted_rankings
+from hizumi.report.style import colours, png, svg
+from hizumi.report.tables import folds_of, measures_of, noun_in, summarise, wasted_rankings
+from hizumi.report.trace_words import describe_trace, describe_windows
+from hizumi.report.traces import Trace
 from hizumi.runs.known_defects import FoundAmongKnown
 from hizumi.runs.record import without_place
 from hizumi.storage.files import printable, write_atomically
@@ -72,7 +74,7 @@ def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequen
     context = _frame(f"Comparison of {words.count(len(names), 'detector')}", ", ".join(names)) | {
         "summary": summary,
         "wasted": wasted_rankings(summary, folds_of(rows), noun_in(rows)),
-        "measures": MEASURES,
+        "measures": measures_of(noun_in(rows)),
         "runs": len(rows),
         "chart": _figure(chart, "AUROC of each run by detector"),
         "reports": [_report(content, EXAMPLES_IN_A_COMPARED_GROUP) for content in contents],
@@ -121,7 +123,9 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
         "figures": _figures(content),
         "groups": groups,
         "data": (list(content.data_notes), list(content.failures), list(content.unopened)),
-        "has_pictures": content.noun != "row",
+        "recordings": _recordings(content.traces),
+        "has_pictures": content.noun in ("image", "frame"),
+        "has_steps": content.noun == "block",
         "has_normals": content.has_normals,
         "has_masks": content.has_masks,
         "has_regions": content.has_regions,
@@ -139,11 +143,15 @@ def _figures(content: ReportContent) -> dict[str, Markup | None]:
         "scores": _figure(figures.score_histogram(content.calibration, scores, labels), words.describe_scores(content)),
         "curves": None,
         "training": _figure(
-            figures.training_curves(content.journal, content.noun),
-            f"Each loss over the {content.noun}s seen in training",
+            figures.training_curves(content.journal, learned := "window" if content.noun == "block" else content.noun),
+            f"Each loss over the {learned}s seen in training",
         ),
         "embedding": None,
+        "windows": None,
     }
+    if content.windows is not None:
+        windows = series_figures.windows_figure(*content.windows)
+        drawn["windows"] = _figure(windows, describe_windows(*content.windows), "figure broad")
     if content.evaluation is not None and {NORMAL, ANOMALOUS} <= set(labels.tolist()):
         curves = figures.roc_and_precision_recall(scores, labels, alarmed)
         drawn["curves"] = _figure(curves, words.describe_curves(content.evaluation))
@@ -151,6 +159,17 @@ def _figures(content: ReportContent) -> dict[str, Markup | None]:
         shown = np.array(content.places_of_features, dtype=np.int64)
         places = figures.embedding(content.features, labels[shown], alarmed[shown])
         drawn["embedding"] = _figure(places, "t-SNE of the detector's features, one mark for each input")
+    return drawn
+
+
+def _recordings(traces: Sequence[Trace]) -> list[dict[str, Any]]:
+    brightest = series_figures.brightest_of(traces)
+    drawn = []
+    for trace in traces:
+        words_of_it = describe_trace(trace)
+        url = _data_url("image/png", png(series_figures.recording_figure(trace, brightest)))  # as SVG, far larger
+        figure = _shown_figure(url, words_of_it, "figure broad")
+        drawn.append({"name": trace.name, "words": words_of_it, "figure": figure})
     return drawn
 
 
@@ -190,11 +209,14 @@ def _path(line: Float[np.ndarray, "2 2"]) -> str:
     return f"M{x1:.5g} {y1:.5g}L{x2:.5g} {y2:.5g}"
 
 
-def _figure(figure: Figure | None, description: str) -> Markup | None:
+def _figure(figure: Figure | None, description: str, style: str = "figure") -> Markup | None:
     if figure is None:
         return None
-    url = _data_url("image/svg+xml", svg(figure))
-    return Markup('<img class="figure" src="{}" alt="{}">').format(url, printable(description))
+    return _shown_figure(_data_url("image/svg+xml", svg(figure)), description, style)
+
+
+def _shown_figure(url: str, description: str, style: str) -> Markup:
+    return Markup('<img class="{}" src="{}" alt="{}">').format(style, url, printable(description))
 
 
 def _data_url(media_type: str, content: bytes) -> str:

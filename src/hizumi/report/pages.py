@@ -49,6 +49,8 @@ def _page(name: str, method: Any, kind: str) -> str:
         "Takes": ", ".join(card.takes),
         "Needs": ", ".join(card.needs) or "nothing else",
     }
+    if card.no_series:
+        facts["No series"] = card.no_series
     if kind == "model":
         abilities = [word for ability, word in ABILITIES.items() if issubclass(method, ability)]
         facts |= {"Can": ", ".join(abilities) or "classify", "Trains for": _budget(method)}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hizumi.evaluation.pixels import part_of
 from hizumi.runs.nouns import noun_of
 
 MEASURES = {
@@ -17,6 +18,14 @@ MEASURES = {
     "realised_false_alarm_rate": "False alarms",
     "fit_seconds": "Fit (s)",
 }
+
+
+def measures_of(noun: str) -> dict[str, str]:
+    """The measures' names for such items: those of series have steps in place of pixels, and no regions."""
+    if part_of(noun) == "pixel":
+        return MEASURES
+    return {key: title.replace("Pixel", "Step") for key, title in MEASURES.items() if key != "aupro"}
+
 
 GOOD_RANKING, FEW_FOUND = 0.9, 0.5  # an AUROC, and the share of defects found at the threshold
 
@@ -49,6 +58,8 @@ def wasted_rankings(summary: Sequence[Mapping[str, Any]], folds: int | None = No
     `folds` is how often each was fitted for its threshold, where it was cross-fitted.
     """
     remedy = f"fit with --folds, by which all good {noun}s set the threshold"
+    if noun == "block":
+        remedy = "shorten the windows (--length), which makes more of them"
     if folds is not None:
         remedy = f"leave --folds out, since fits on fewer {noun}s score those left out higher than the last fit would"
     sentences = []

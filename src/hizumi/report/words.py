@@ -12,6 +12,7 @@ from hizumi.calibration.conformal import images_needed
 from hizumi.calibration.rules import WITHOUT_RATE
 from hizumi.evaluation import Estimate, Evaluation
 from hizumi.evaluation.metrics import PRO_LIMIT
+from hizumi.evaluation.pixels import part_of
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN, ReportContent
 from hizumi.report.rates import at_rates
 from hizumi.storage.files import printable
@@ -20,6 +21,10 @@ SPACE = "\u00a0"  # a number and its unit stay in one line
 CHANCE = 0.5  # AUROC of scores that know nothing
 WELL_RANKED = 0.9  # AUROC from which on a missed defect is the threshold's fault
 MOST = 0.5  # of the anomalous ones
+PERHAPS_IN = dict.fromkeys(("image", "frame"), ", perhaps in light, focus or place")
+"""In what good items may differ from those learned from, by what an item is called."""
+LARGER = dict.fromkeys(("image", "frame"), "a larger image size or ") | {"block": "longer windows (--length) or "}
+"""What may help beside another detector where the scores are not in order, likewise."""
 OF_RULE = {
     "best-f1": "The threshold is that of the largest F1 on labelled data, and no rate was asked for.",
     "given": "The threshold was given, and no rate was asked for.",
@@ -83,18 +88,19 @@ def facts(evaluation: Evaluation, noun: str) -> list[Fact]:
         ("False alarms", evaluation.false_alarms, evaluation.normal_count, "good, but flagged"),
     )
     found = [Fact(name, f"{amount} / {total}", note) for name, amount, total, note in counts if total]
+    part = part_of(noun).capitalize()
     estimates = (
         ("AUROC" if noun == "row" else f"{noun.capitalize()} AUROC", evaluation.image_auroc),
         ("Average precision", evaluation.average_precision),
-        ("Pixel AUROC", evaluation.pixel_auroc),
-        ("Pixel average precision", evaluation.pixel_average_precision),
+        (f"{part} AUROC", evaluation.pixel_auroc),
+        (f"{part} average precision", evaluation.pixel_average_precision),
         ("AUPRO (to 0.3)", evaluation.aupro),
     )
     known = [(name, estimate) for name, estimate in estimates if estimate is not None and is_known(estimate.value)]
     anomalous = evaluation.anomalous_count / max(evaluation.anomalous_count + evaluation.normal_count, 1)
     chance = {
         "Average precision": anomalous,
-        "Pixel average precision": evaluation.defective_share,
+        f"{part} average precision": evaluation.defective_share,
         "AUPRO (to 0.3)": PRO_LIMIT / 2,
     }
     for name, each in known:
@@ -186,8 +192,8 @@ def _ranking(result: Evaluation, noun: str) -> list[Consequence]:
     if auroc.high < CHANCE:
         sentence = (
             f"The scores run backwards: good {noun}s score higher than anomalous ones. These good {noun}s then differ "
-            "from those it learned from, perhaps in light, focus or place: compare the two, and learn from good "
-            f"{noun}s like these."
+            f"from those it learned from{PERHAPS_IN.get(noun, '')}: compare the two, and learn from good {noun}s like "
+            "these."
         )
     else:
         sentence = (
@@ -219,8 +225,9 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
     """What helps where most defects pass: another threshold where the scores are in order, other scores where not."""
     noun = content.noun
     if not result.image_auroc.value >= WELL_RANKED:
-        size = "" if noun == "row" else "a larger image size or "
-        return f"The scores hardly tell them from good ones: try {size}another detector (hizumi compare)."
+        return (
+            f"The scores hardly tell them from good ones: try {LARGER.get(noun, '')}another detector (hizumi compare)."
+        )
     gain = _found_at_another_rate(content)
     if reason := few_held_out(content.calibration, noun):
         return f"The scores are in order, but the threshold is too high. {reason}{gain}"
@@ -237,6 +244,11 @@ def few_held_out(calibration: Calibration, noun: str) -> str:
     if "folds" in calibration.options:
         unseen = f"{count(held_out, 'good ' + noun)}, each scored by a fit that had not seen it"
         return f"With {unseen}, {decides}: give {needed} or more, or accept a higher --false-alarm-rate."
+    if noun == "block":
+        return (
+            f"With {count(held_out, 'held-out good block')}, {decides}: give longer recordings or shorter windows "
+            f"(--length), so that {needed} or more blocks are held out, or accept a higher --false-alarm-rate."
+        )
     return (
         f"With {count(held_out, 'held-out good ' + noun)}, {decides}: fit with --folds 5, which lets all good {noun}s "
         f"set the threshold, hold out {needed} or more, or accept a higher --false-alarm-rate."
@@ -304,10 +316,11 @@ def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
         measured += f", and {few} can promise {percent(expected)} at the lowest"
     if expected < realised.low:
         advice = (
-            f"These good {noun}s differ from those it was calibrated on: calibrate again with good {noun}s like them, "
-            "and if one part was recorded several times, name it in the group column of a CSV manifest."
+            f"These good {noun}s differ from those it was calibrated on: calibrate again with good {noun}s like them"
         )
-        return Consequence(f"{measured}: more than chance explains. {advice}", is_pressing=True)
+        if noun != "block":
+            advice += ", and if one part was recorded several times, name it in the group column of a CSV manifest"
+        return Consequence(f"{measured}: more than chance explains. {advice}.", is_pressing=True)
     if asked > realised.high:
         return Consequence(f"{measured}: fewer than chance explains, so a lower threshold would find more.")
     return Consequence(f"{measured}: the difference is within chance.")

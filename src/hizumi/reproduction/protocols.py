@@ -257,7 +257,7 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             "nab",
-            "Each of 58 series by itself: the first 15 % trains, up to a window before an anomaly in it; the rest "
+            "Each of 50 series by itself: what comes more than two windows before the first event trains, the rest "
             "tests. The benchmark's own combined windows, about a tenth of each series, are the events. Medians.",
             collections.read_nab,
             None,

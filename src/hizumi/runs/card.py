@@ -27,8 +27,3 @@ def model_card(
             "",
         ]
     )
-
-
-def shape_in_words(record: Mapping[str, Any]) -> str:
-    """The shape of an item, such as 1x64x64."""
-    return "x".join(str(size) for size in record["shape"])

@@ -16,6 +16,14 @@ def noun_of(record: Mapping[str, Any]) -> Literal["row", "block", "frame", "imag
     return "image" if record.get("motion") is None else "frame"
 
 
+def learned_in_words(record: Mapping[str, Any]) -> str:
+    """What was learned from: items of shape 1x64x64, and of series windows of 3 channels and 50 steps."""
+    if record.get("series") is None:
+        return f"items of shape {'x'.join(map(str, record['shape']))}"
+    channels, _, steps = record["shape"]
+    return f"windows of {channels} channel{'' if channels == 1 else 's'} and {steps} steps"
+
+
 def threshold_fact(record: Mapping[str, Any], calibration: "Calibration") -> str:
     """For the model card: what the threshold comes from, and what it promises."""
     held_out = "other" if record["folds"] is None else "cross-fitted"

@@ -21,7 +21,7 @@ BATCH_SIZE = 16  # what a graph needs in between lies in memory for all of them 
 
 @dataclass(frozen=True)
 class GraphScores:
-    """Scores batches by a graph that takes images in their own values, and gives the expected image in them."""
+    """Scores batches by a graph that takes images in their own values, and series and rows standardised."""
 
     engine: Engine
     preprocessing: Preprocessing
@@ -30,9 +30,9 @@ class GraphScores:
         """As for `hizumi.inspection.scoring.ScoresBatches`."""
         outputs = self.engine(self.preprocessing.to_graph(crops))
         expected, window = outputs.pop(EXPECTED, None), self.preprocessing.window
-        if expected is None or window is None:  # only images are shown
+        if expected is None or self.preprocessing.vectors:  # only images and series are shown
             return outputs
-        return outputs | {EXPECTED: window.unit_of(expected)}
+        return outputs | {EXPECTED: expected if window is None else window.unit_of(expected)}
 
 
 @dataclass(frozen=True, eq=False)

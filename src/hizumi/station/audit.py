@@ -9,9 +9,11 @@ from typing import Any, Unpack
 
 import jinja2
 
+from hizumi.calibration import Statement
 from hizumi.station.audit_sample import EVENT
 from hizumi.station.evidence import RECALIBRATED, UNDONE
-from hizumi.station.log import Filter, Log
+from hizumi.station.languages import Language, Wording
+from hizumi.station.log import Alarm, Filter, Log
 from hizumi.station.log.records import now
 from hizumi.station.shift import LISTED, Rate, Shift, Tally
 from hizumi.storage.files import printable, write_atomically
@@ -35,55 +37,91 @@ class Bar:
 
 
 def write_audit_report(
-    log: Log, path: Path, *, title: str = "Audit report", zone: tzinfo | None = None, **filters: Unpack[Filter]
+    log: Log,
+    path: Path,
+    *,
+    title: str | None = None,
+    zone: tzinfo | None = None,
+    language: Language = "en",
+    **filters: Unpack[Filter],
 ) -> Path:
     """Write the report into a file; raises SaveError where that cannot be written."""
-    write_atomically(path, audit_report(log, title=title, zone=zone, **filters).encode())
+    write_atomically(path, audit_report(log, title=title, zone=zone, language=language, **filters).encode())
     return path
 
 
 def audit_report(
-    log: Log, *, title: str = "Audit report", zone: tzinfo | None = None, **filters: Unpack[Filter]
+    log: Log,
+    *,
+    title: str | None = None,
+    zone: tzinfo | None = None,
+    language: Language = "en",
+    **filters: Unpack[Filter],
 ) -> str:
     """The report in HTML, of the inspections that the filters choose: a time is a shift, a part or a text a lot.
 
     Times are shown in `zone`, None: that of this computer. Everything that people or files name is escaped.
     """
-    shift = Shift.of(log, filters)
+    shift, wording = Shift.of(log, filters), Wording(language)
+    step, bars = _chart(shift, zone, wording)
+    return (
+        _environment(wording, zone)
+        .get_template("audit.html.jinja")
+        .render(
+            language=language,
+            title=wording.text("Audit report") if title is None else title,
+            subtitle="; ".join(_scope(filters, zone, wording)),
+            version=importlib.metadata.version("hizumi"),
+            written=now().astimezone(zone).strftime("%Y-%m-%d %H:%M %Z"),
+            shift=shift,
+            headline=_headline(shift, wording),
+            bundles=_bundles(shift),
+            bars=bars,
+            step=_length(step, wording),
+            highest=max((tally.total for _, tally in shift.bars()[1]), default=0),
+            width=CHART_WIDTH,
+            height=CHART_HEIGHT,
+            changes=[event for event in shift.events if event.what in CHANGES],
+            others=[event for event in shift.events if event.what not in CHANGES],
+            listed=LISTED,
+        )
+    )
 
-    def shown(moment: datetime) -> str:
-        return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
 
+def _environment(wording: Wording, zone: tzinfo | None) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader("hizumi.station"), jinja2.PackageLoader("hizumi.report")]),
+        extensions=["jinja2.ext.i18n"],
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
+    environment.install_gettext_callables(wording.text, wording.of_count, newstyle=True)  # type: ignore[attr-defined]
+
+    def shown(moment: datetime) -> str:
+        return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+
+    def said(details: Mapping[str, Any]) -> str:
+        """Of a change of a threshold; events of earlier versions have English words alone."""
+        statements = [Statement(**each) for each in details.get("said", ())]
+        return wording.statements(statements) or str(details["words"])
+
+    def alarmed(alarm: Alarm) -> str:
+        return wording.alarm({"words": alarm.words, **alarm.details})
+
     environment.filters |= {"rate": _rate, "interval": _interval, "number": _number, "time": shown}
-    step, bars = _chart(shift, zone)
-    return environment.get_template("audit.html.jinja").render(
-        title=title,
-        subtitle="; ".join(_scope(filters, zone)),
-        version=importlib.metadata.version("hizumi"),
-        written=now().astimezone(zone).strftime("%Y-%m-%d %H:%M %Z"),
-        shift=shift,
-        headline=_headline(shift),
-        bundles=_bundles(shift),
-        bars=bars,
-        step=f"{step} minutes" if step < 60 else f"{step // 60} hour{'s' if step > 60 else ''}",
-        highest=max((tally.total for _, tally in shift.bars()[1]), default=0),
-        width=CHART_WIDTH,
-        height=CHART_HEIGHT,
-        changes=[event for event in shift.events if event.what in CHANGES],
-        others=[event for event in shift.events if event.what not in CHANGES],
-        listed=LISTED,
-    )
+    environment.filters |= {"said": said, "alarmed": alarmed, "happened": wording.text, "printable": printable}
+    return environment
 
 
-def _scope(filters: Mapping[str, Any], zone: tzinfo | None) -> list[str]:
+def _length(minutes: int, wording: Wording) -> str:
+    count, unit = (minutes, "minute") if minutes < 60 else (minutes // 60, "hour")
+    return wording.of_count(f"%(num)s {unit}", f"%(num)s {unit}s", count) % {"num": count}
+
+
+def _scope(filters: Mapping[str, Any], zone: tzinfo | None, wording: Wording) -> list[str]:
     """What the report is about, in words."""
     times = {name: filters.get(name) for name in ("since", "until")}
     shown = {
@@ -91,22 +129,33 @@ def _scope(filters: Mapping[str, Any], zone: tzinfo | None) -> list[str]:
         for name, moment in times.items()
         if moment is not None
     }
-    words = [f"{'from' if name == 'since' else 'until'} {moment}" for name, moment in shown.items()]
-    others = [f"{name} {value}" for name, value in filters.items() if name not in times and value is not None]
-    return [*words, *others] or ["everything in the log"]
+    words = [
+        wording.text("from %(time)s" if name == "since" else "until %(time)s") % {"time": moment}
+        for name, moment in shown.items()
+    ]
+    others = [
+        f"{wording.text(name)} {value}" for name, value in filters.items() if name not in times and value is not None
+    ]
+    return [*words, *others] or [wording.text("everything in the log")]
 
 
-def _headline(shift: Shift) -> str:
-    whole = shift.whole
+def _headline(shift: Shift, wording: Wording) -> str:
+    whole, missed = shift.whole, shift.reviewed.missed
     if not whole.total:
-        return "Nothing was inspected."
-    parts = [f"{_count(whole.total, 'picture')} inspected", f"{whole.anomalous:,} flagged as anomalous"]
+        return wording.text("Nothing was inspected.")
+
+    def counted(one: str, several: str, count: int) -> str:
+        return wording.of_count(one, several, count) % {"num": f"{count:,}"}
+
+    parts = [counted("%(num)s picture inspected", "%(num)s pictures inspected", whole.total)]
+    parts.append(wording.text("%(num)s flagged as anomalous") % {"num": f"{whole.anomalous:,}"})
     if whole.unjudged:
-        parts.append(f"{whole.unjudged:,} could not be judged")
-    missed = (
-        f" Reviewers found {_count(shift.reviewed.missed, 'defect')} that had passed." if shift.reviewed.missed else ""
-    )
-    return f"{', '.join(parts)}.{missed}"
+        parts.append(wording.text("%(num)s could not be judged") % {"num": f"{whole.unjudged:,}"})
+    sentences = [wording.text(", ").join(parts) + wording.text(".")]
+    if missed:
+        found = "Reviewers found %(num)s defect that had passed.", "Reviewers found %(num)s defects that had passed."
+        sentences.append(counted(*found, missed))
+    return wording.joined(sentences)
 
 
 def _bundles(shift: Shift) -> list[tuple[tuple[str, str], Tally]]:
@@ -116,7 +165,7 @@ def _bundles(shift: Shift) -> list[tuple[tuple[str, str], Tally]]:
     return sorted(found, key=lambda item: item[0][0])
 
 
-def _chart(shift: Shift, zone: tzinfo | None) -> tuple[int, list[Bar]]:
+def _chart(shift: Shift, zone: tzinfo | None, wording: Wording) -> tuple[int, list[Bar]]:
     step, found = shift.bars()
     highest = max((tally.total for _, tally in found), default=1)
     width = CHART_WIDTH / max(1, len(found))
@@ -134,14 +183,11 @@ def _chart(shift: Shift, zone: tzinfo | None) -> tuple[int, list[Bar]]:
                 anomalous=(CHART_HEIGHT - good - anomalous, anomalous),
                 unjudged=(CHART_HEIGHT - good - anomalous - unjudged, unjudged),
                 label="" if number % labelled else time,
-                words=f"{time}: {tally.good} good, {tally.anomalous} anomalous, {tally.unjudged} not judged",
+                words=wording.text("%(time)s: %(good)s normal, %(anomalous)s anomalous, %(unjudged)s not judged")
+                % {"time": time, "good": tally.good, "anomalous": tally.anomalous, "unjudged": tally.unjudged},
             )
         )
     return step, bars
-
-
-def _count(amount: int, noun: str) -> str:
-    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
 
 
 def _percent(share: float) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -12,18 +12,17 @@ from hizumi.station.entry import Entry
 from hizumi.storage.files import encodable
 
 TIMES = ("inspected_at", "pruned_at")
+FIELDS = tuple(field.name for field in fields(Entry))
 
 
 def entry_record(entry: Entry) -> dict[str, Any]:
     """All fields of an entry: times as ISO 8601, boxes as objects; numbers that are not finite become null."""
-    record = _plain(asdict(entry))
-    return record | {name: moment.isoformat() for name in TIMES if (moment := getattr(entry, name)) is not None}
+    return {name: _plain(getattr(entry, name)) for name in FIELDS}
 
 
 def entry_of(record: Mapping[str, Any]) -> Entry:
     """The inverse of `entry_record`; raises DataError where a field is missing, unknown or wrong."""
-    known = {field.name for field in fields(Entry)}
-    if unknown := record.keys() - known:
+    if unknown := record.keys() - set(FIELDS):
         raise DataError(f"an inspection has no field {min(unknown)!r}; it was written by another version, or is none")
     try:
         times = {name: datetime.fromisoformat(record[name]) for name in TIMES if record.get(name) is not None}
@@ -43,4 +42,8 @@ def _plain(value: Any) -> Any:
             return encodable(value)
         case float():
             return value if math.isfinite(value) else None
+        case Box():
+            return {name: _plain(each) for name, each in vars(value).items()}
+        case datetime():
+            return value.isoformat()
     return value

@@ -35,7 +35,11 @@ class Wording:
 
     def statements(self, said: Iterable[Statement]) -> str:
         """Several, one after the other."""
-        return ("" if self.language == "ja" else " ").join(self.statement(each) for each in said)
+        return self.joined(self.statement(each) for each in said)
+
+    def joined(self, sentences: Iterable[str]) -> str:
+        """Sentences, one after the other."""
+        return ("" if self.language == "ja" else " ").join(sentences)
 
     def alarm(self, alarm: Mapping[str, Any]) -> str:
         """What has drifted and where to look; `alarm` is what `DriftAlarm.to_dict` gives."""
@@ -51,6 +55,10 @@ class Wording:
     def text(self, english: str) -> str:
         """A text of a report, whose gaps are still to be filled."""
         return self._words("report").get(english, english)
+
+    def of_count(self, one: str, several: str, count: int) -> str:
+        """A text of a report that speaks of so many; translations stand under that of several."""
+        return self._words("report").get(several, one if count == 1 else several)
 
     def _change(self, measure: str, way: int, before: float, now: float, **_: Any) -> str:
         how = self._words("change")[f"{measure}_{WAYS[way]}"]
@@ -74,7 +82,7 @@ def _shown(figures: Mapping[str, float]) -> dict[str, str]:
     def shown(name: str, value: float) -> str:
         if name.endswith("rate"):
             return f"{100 * value:.3g}%"
-        return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+        return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.4g}"
 
     return {name: shown(name, value) for name, value in figures.items()}
 

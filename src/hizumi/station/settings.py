@@ -1,5 +1,6 @@
 """Tables of the station file as frozen settings, checked key by key; and secrets, which the file only points to."""
 
+import ipaddress
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -137,3 +138,20 @@ def check_address(called: str, url: str, schemes: tuple[str, ...]) -> None:
         raise ValueError(f"{called} holds a user or password; name them by keys of their own")
     if parts.scheme not in schemes or not host or printable(url) != url or " " in url:
         raise ValueError(f"{called} must be an address that begins with {' or '.join(f'{s}://' for s in schemes)}")
+
+
+def refuse_clear_password(host: str, encrypt: str, *, allowed: bool) -> None:
+    """Raise ValueError for a password that would cross a network unencrypted; `encrypt` says how to encrypt it."""
+    if not (allowed or is_loopback(host)):
+        raise ValueError(
+            f"the password would be sent to {printable(host)} in the clear: {encrypt}, or, on a network that nobody "
+            "else reaches, password_in_the_clear = true"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine's own, which no network sees."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

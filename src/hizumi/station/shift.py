@@ -120,7 +120,7 @@ class Shift:
 
     @classmethod
     def of(cls, log: Log, filters: Filter) -> Self:
-        """Counted from the log, of which few entries lie in memory; events and alarms are those of the time."""
+        """Counted from the log, of which few entries lie in memory; events are of the time, alarms of recipe too."""
         shift = cls()
         for entries in batches(log.every(**filters)):
             reviews = log.newest_reviews([entry.id for entry in entries])
@@ -128,7 +128,7 @@ class Shift:
                 shift._add(Case(entry, reviews.get(entry.id)))
         since, until = filters.get("since"), filters.get("until")
         shift.events = log.audit(since=since, until=until, limit=LISTED)
-        shift.alarms = log.alarms(since=since, until=until)
+        shift.alarms = log.alarms(recipe=filters.get("recipe"), since=since, until=until)
         shift.abandoned = {sink: abandoned for sink, (_, abandoned) in log.backlog().items() if abandoned}
         return shift
 

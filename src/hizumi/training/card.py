@@ -54,4 +54,4 @@ class Card:
             return
         kind = "vectors" if len(shape) == 1 else "images"
         if kind not in self.inputs:
-            raise DataError(f"{name} works on {' and '.join(self.inputs)}, not on {kind}")
+            raise DataError(f"{name} works on {' and '.join(self.inputs) or 'series'}, not on {kind}")

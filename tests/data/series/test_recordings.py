@@ -130,6 +130,7 @@ def test_folders_say_what_recordings_are_for(tmp_path: Path) -> None:
         ("train/good/1.csv", "train", None, 0),
         ("train/good/2.csv", "train", None, 0),
     ]
+    assert any("4.csv: has no labels, so that all of its steps are anomalous" in note for note in found.notes)
     assert {each.name: each.may_be_part for each in found.unopened} == {".hidden.csv": True, "notes.txt": False}
     judged = opened(tmp_path, found.form, layout="unlabelled")
     assert [each.anomalous is None for each in judged.recordings] == [True, True, False, True, True]
@@ -144,6 +145,7 @@ def test_folders_whose_names_say_nothing(tmp_path: Path) -> None:
     assert found.notes[0] == "2 recordings, whose folders say neither good nor bad"
     good = opened(tmp_path, good=("pump 1",))
     assert [each.split for each in good.recordings] == [None, "test"]
+    assert [int(each.anomalous.sum()) for each in good.recordings if each.anomalous is not None] == [8, 8]
 
 
 def test_labels_are_no_measurements(tmp_path: Path) -> None:
@@ -210,7 +212,12 @@ WRONG: list[tuple[str, pd.DataFrame, dict[str, Any], str]] = [
     ("resampled elsewhere", frame(), {"resample_seconds": 60.0}, "steps of 10 s were learned from, not of 60 s"),
     ("other length", frame(), {"length": 16}, "windows have 8 steps, one every 1"),
     ("text", frame().assign(bar=["0.1"] * 70 + ["open"] * 10), {}, "row 70, column 'bar': 'open' is not a number"),
-    ("infinite", frame().assign(bar=np.where(np.arange(80) > 77, np.inf, 1)), {}, r"row 78.*'bar': is infinite \(2"),
+    (
+        "infinite",
+        frame().assign(bar=np.where(np.arange(80) > 77, np.inf, 1)),
+        {},
+        r"row 78, column 'bar': is infinity \(2",
+    ),
     (
         "missing",
         frame().assign(bar=np.where(np.arange(80) > 77, np.nan, 1)),
@@ -224,6 +231,7 @@ WRONG: list[tuple[str, pd.DataFrame, dict[str, Any], str]] = [
     ("coarse stamps", frame().assign(time="2026-01-31 09:30"), {}, "most time stamps repeat"),
     ("half labelled", frame().assign(anomaly=[0.0, np.nan] * 40), {}, r"row 1, column 'anomaly': has no label \(40"),
     ("other labels", frame().assign(anomaly=[1, -1] * 40), {}, "'anomaly' labels rows as 1, -1.*--good 1"),
+    ("unknown good", frame(), {"good": ("fine",)}, "no folder or label is called 'fine'; labels are 0, 1"),
     ("unknown option", frame(), {"ignore": ("volts",)}, "has no column 'volts' .ignore.; did you mean 'volt'"),
 ]
 
@@ -269,7 +277,7 @@ def test_places_are_lines_of_the_file(tmp_path: Path) -> None:
         opened(path)
     path.write_text(path.read_text().replace("oil", "1"))
     with pytest.raises(
-        DataError, match=r"log\.csv: line 13, column 'volt': the value is missing \(1 in all, in 1 lines\)"
+        DataError, match=r"log\.csv: line 13, column 'volt': the value is missing \(1 in all, in 1 line\)"
     ):
         opened(path)
     form = opened(path, missing="hold").form

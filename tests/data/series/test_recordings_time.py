@@ -65,12 +65,19 @@ def test_stamps_as_they_are_written(word: str, moment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["31/01/2026 09:30", "2026-13-01", "2026-02-30", "2026-01-31 25:00", "noon", "9999-01-01", "today"]
+    "word", ["31/01/2026 09:30", "2026-13-01", "2026-02-30", "2026-01-31 25:00", "noon", "9999-01-01", "today", "1e30"]
 )
 def test_what_is_no_stamp(word: str) -> None:
     table = SeriesTable("a", "a.csv", {"time": np.array(["2026-01-31", word], dtype=object)}, np.array([2, 3]), "line")
     with pytest.raises(DataError, match=rf"a\.csv: line 3, column 'time': '{word}' is no time stamp; write ISO 8601"):
         stamps_of(table, "time")
+
+
+@pytest.mark.parametrize(("other", "part"), [("2026-01-31 09:30Z", "zone"), ("09:30", "date")])
+def test_stamps_are_written_alike(other: str, part: str) -> None:
+    words = np.array(["2026-01-31 09:30", "2026-01-31 09:31", other], dtype=object)
+    with pytest.raises(DataError, match=f"row 2, column 'time': some time stamps have a {part} and others have none"):
+        stamps_of(SeriesTable("a", "a", {"time": words}, np.arange(3)), "time")
 
 
 def test_names_of_columns_of_times() -> None:
@@ -130,7 +137,7 @@ def test_no_row_is_lost_whatever_is_wrong_with_the_stamps() -> None:
             ]
             expected += [stays] if len(stays) >= 8 else []
             dropped = len(piece) - len(stays)
-            assert dropped == 0 or any("rows that lack values were left out" in note for note in found.notes)
+            assert dropped == 0 or any("left out for lack of values" in note for note in found.notes)
         assert rows_of(found) == [list(map(int, piece)) for piece in expected]
         in_use = [row for rows in rows_of(found) for row in rows]
         left_out = sorted(set(range(len(times))) - set(in_use) - set(cut_off(found)))
@@ -151,10 +158,10 @@ def test_missing_values_are_filled_up_to_a_window(missing: str) -> None:
     for recording, part in zip(found.recordings, expected, strict=True):
         np.testing.assert_allclose(recording.values[:, 0], part, rtol=1e-12)
     left_out = 2 + 9 + 60 - end
-    assert f"{left_out} rows that lack values were left out, and the recording was split there (rows 0 to 1; " in (
+    assert f"{left_out} rows left out for lack of values, and the recording split there (rows 0 to 1; " in (
         " ".join(found.notes)
     )
-    assert f"{7 - (left_out - 9)} missing values were " in " ".join(found.notes)
+    assert f"{7 - (left_out - 9)} missing values " in " ".join(found.notes)
 
 
 @pytest.mark.parametrize("seconds", [30.0, 60.0, 25.0, 17.0])

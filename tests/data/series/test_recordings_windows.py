@@ -1,6 +1,7 @@
 """Windows chosen from the autocorrelation of series whose autocorrelation is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
@@ -72,6 +73,12 @@ def test_the_reason_is_said() -> None:
     (short,) = open_recordings(periodic(100, steps=3000)).notes
     assert "a period of about 99 steps is clear" in short
     assert "but longer windows would be few" in short
+
+
+def test_windows_are_not_chosen_from_what_is_for_tests() -> None:
+    learned, tested = noise(3000)[:, 0], periodic(48)[:, 0]
+    table = pd.DataFrame({"value": np.concatenate([learned, tested]), "split": ["train"] * 3000 + ["test"] * 20_000})
+    assert (open_recordings(table).form.length, open_recordings(tested).form.length) == (64, 128)
 
 
 def test_windows_as_asked_for() -> None:

@@ -37,6 +37,7 @@ class Line:
     client: httpx.Client
     station: Station
     loop: asyncio.AbstractEventLoop
+    restart: Callable[[Callable[[], object]], None]  # with something to do while it is closed
 
     def send(self, *, defect: bool = False, name: str = "part.png", seed: int = 1000) -> dict[str, Any]:
         """Have one picture judged."""
@@ -62,28 +63,45 @@ def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def open_line(plates: Path, tmp_path: Path) -> Iterator[Callable[..., Line]]:
     """Opens stations, each in a thread of its own, and closes them in the end."""
-    with_thread: list[tuple[threading.Thread, Callable[[], None]]] = []
+    with_thread: dict[int, tuple[threading.Thread, Callable[[], None]]] = {}
     clients: list[httpx.Client] = []
 
+    def end(port: int) -> None:
+        thread, stop = with_thread.pop(port)
+        stop()
+        thread.join()
+
     def opened(access: Access | None = None, token: str | None = None, database: str | None = None) -> Line:
-        listener = socket.create_server(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        ready: Future[_Opened] = Future()
-        settings = replace(station_of(plates, tmp_path / f"station-{len(with_thread)}"), database=database)
-        thread = threading.Thread(target=_served, args=(settings, access, listener, ready))
-        thread.start()
-        station, loop, stop = ready.result(30)
-        with_thread.append((thread, stop))
+        settings = replace(station_of(plates, tmp_path / f"station-{len(clients)}"), database=database)
+        opened_at: dict[int, tuple[Station, asyncio.AbstractEventLoop]] = {}
+
+        def start(port: int) -> int:
+            listener = socket.create_server(("127.0.0.1", port))
+            ready: Future[_Opened] = Future()
+            thread = threading.Thread(target=_served, args=(settings, access, listener, ready))
+            thread.start()
+            port = listener.getsockname()[1]
+            station, loop, stop = ready.result(30)
+            with_thread[port] = (thread, stop)
+            opened_at[port] = (station, loop)
+            return port
+
+        def restart(meanwhile: Callable[[], object]) -> None:
+            end(port)
+            meanwhile()
+            start(port)
+
+        port = start(0)
+        address = f"http://127.0.0.1:{port}"
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         clients.append(httpx.Client(base_url=address, headers=headers, timeout=30))
-        return Line(address, clients[-1], station, loop)
+        return Line(address, clients[-1], *opened_at[port], restart)
 
     yield opened
     for client in clients:
         client.close()
-    for thread, stop in with_thread:
-        stop()
-        thread.join()
+    for port in list(with_thread):
+        end(port)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

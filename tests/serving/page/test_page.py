@@ -3,17 +3,18 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from hizumi import bundles
+from hizumi.data.region import Region
 from hizumi.serving.access import Access, give_token
-from tests.station.plates import plate, png
+from tests.serving.page.flows import dim, shows, verdict
 
-VIEWS = ["live", "review", "history", "calibration", "drift", "recipes", "system"]
+VIEWS = ["live", "review", "history", "calibration", "drift", "recipes", "region/plates", "system"]
 SIZES = [pytest.param(1366, 768, marks=pytest.mark.slow), (1024, 768), pytest.param(768, 1024, marks=pytest.mark.slow)]
 HOSTILE = "<img src=x onerror=document.title='owned'>&amp;.png"
 
@@ -50,14 +51,6 @@ SMALL_TARGETS = """
 """
 
 
-def verdict(tab: Any) -> str:
-    return str(tab.locator(".live-grid .verdict strong").inner_text())
-
-
-def shows(tab: Any, inspection_id: str) -> None:
-    tab.wait_for_selector(f'.layers[data-id="{inspection_id}"]')
-
-
 def stand_in(tab: Any, place: str, answer: Callable[[Any], Any]) -> list[Any]:
     """Let a function answer in the station's place; the list takes what it was sent."""
     sent: list[Any] = []
@@ -69,16 +62,6 @@ def stand_in(tab: Any, place: str, answer: Callable[[Any], Any]) -> list[Any]:
 
     tab.route(re.compile(place), fulfil)
     return sent
-
-
-def dim(station: Any) -> None:
-    """Let the station's watch see good plates, and then the same under a lamp that has dimmed."""
-    watch, judge = station.drift.watch("plates"), station.recipes["plates"].judge
-    for number in range(120):
-        light = 1 if number < 40 else 0.75
-        content = png((light * plate(1000 + number, side=64)).astype(np.uint8))
-        look = judge.look(judge.decode(content, "part.png"))
-        watch.observe(datetime(2026, 1, 5, 9, tzinfo=UTC) + timedelta(seconds=number), None, None, look)
 
 
 def is_in_overview(chart: Any, charts: list[Any]) -> bool:
@@ -114,6 +97,23 @@ def test_live_shows_what_comes_and_stops_on_an_alarm(line: Any, browse: Callable
     assert verdict(tab) == "Normal"
     assert tab.title().startswith("Live")
     assert watched.hosts == {"127.0.0.1"}
+
+
+def test_a_station_that_starts_again_is_heard_again_and_nothing_is_missed(
+    line: Any, browse: Callable[..., Any]
+) -> None:
+    first = line.send()
+    watched = browse()
+    tab = watched.open(line.address)
+    shows(tab, first["id"])
+    tab.wait_for_selector("#link.open")
+    line.restart(lambda: tab.wait_for_selector("#link.lost"))
+    missed = line.send(defect=True)  # most likely before the page has found the station again
+    shows(tab, missed["id"])
+    tab.wait_for_selector("#link.open")
+    shows(tab, line.send(seed=1001)["id"])
+    assert all("ERR_" in trouble for trouble in watched.troubles), "a station that was away, and nothing else"
+    watched.troubles.clear()
 
 
 def test_a_picture_that_cannot_be_read_is_never_called_normal(line: Any, browse: Callable[..., Any]) -> None:
@@ -209,7 +209,7 @@ def test_the_limit_is_previewed_applied_with_a_reason_and_undone(line: Any, brow
     assert limit < before["threshold"]
     turned = sum(score > limit for score in scores)
     assert turned > 0
-    tab.wait_for_function(f"document.querySelectorAll('.turns b')[1].textContent === '{turned}'")
+    tab.locator(".turns .anomalous b").get_by_text(str(turned), exact=True).wait_for()
     assert tab.locator(".changed a").count() == turned
     missed = tab.locator(".shares tr", has_text="Defects missed").inner_text().split()
     assert missed[2:6] == ["0", "0", "/", "2"]
@@ -240,7 +240,8 @@ def test_a_drift_alarm_is_counted_shown_on_the_live_view_and_acknowledged(
     tab.locator("nav .count", has_text="1").wait_for()
     tab.locator(".warning", has_text=alarm["words"]).click()
     tab.locator(".alarm", has_text=alarm["words"]).wait_for()
-    tab.get_by_text("監視中です。管理図の誤報は、良品で平均50,000枚に1回です。").wait_for()
+    assert before["words"].startswith("監視中です。管理図の誤報は、良品で平均50,000枚に1回です。")
+    tab.get_by_text(before["words"]).wait_for()
     shown = [chart for chart in before["charts"] if is_in_overview(chart, before["charts"])]
     out = sum(point["alarmed"] for chart in shown for point in chart["points"])
     assert tab.locator(".chart .out").count() == out > 0
@@ -249,7 +250,7 @@ def test_a_drift_alarm_is_counted_shown_on_the_live_view_and_acknowledged(
     tab.get_by_text("確認済み").wait_for()
     (alarm,) = line.client.get("/drift").json()["alarms"]
     assert (alarm["acknowledged"]["who"], alarm["acknowledged"]["note"]) == ("local", "ランプ交換")
-    tab.wait_for_function("document.querySelector('nav .count') === null")
+    tab.locator("nav .count").wait_for(state="detached")
 
 
 def test_language_and_light_are_the_browsers_until_somebody_chooses(line: Any, browse: Callable[..., Any]) -> None:
@@ -300,7 +301,7 @@ def test_views_are_accessible(line: Any, browse: Callable[..., Any], theme: str)
     found = {}
     for view in [*VIEWS, f"inspection/{entry['id']}"]:
         tab = watched.open(f"{line.address}/#/{view}")
-        tab.wait_for_function("document.querySelector('main').innerText.trim() !== ''")
+        tab.locator("main > *").wait_for()
         tab.wait_for_timeout(250)  # for what is drawn once answers are there
         results = axe.Axe().run(tab).response["violations"]
         serious = [
@@ -330,3 +331,84 @@ def test_live_fits_the_screen(line: Any, browse: Callable[..., Any], width: int,
     assert tab.evaluate(over) == [0] * 6, "held too"
     picture = tab.locator(".layers").bounding_box()
     assert min(picture["width"], picture["height"]) >= 300
+
+
+def test_a_recipe_is_loaded_anew_and_taken_back_once_somebody_agrees(
+    line: Any, browse: Callable[..., Any], plates: Path
+) -> None:
+    before = line.client.get("/recipes").json()[0]
+    named = line.station.recipes["plates"].settings.bundle
+    original = named.read_bytes()
+    try:
+        bundles.save(bundles.load(plates).calibrate(false_alarm_rate=0.2), named)
+        watched = browse()
+        tab = watched.open(f"{line.address}/#/recipes")
+        assert tab.get_by_role("button", name="Go back").is_disabled(), "there is nothing to go back to"
+        tab.get_by_role("button", name="Load anew").click()
+        tab.get_by_role("button", name="Cancel").click()
+        tab.locator("dialog").wait_for(state="detached")
+        assert line.client.get("/recipes").json()[0]["bundle_sha256"] == before["bundle_sha256"], "nobody agreed"
+        tab.get_by_role("button", name="Load anew").click()
+        tab.locator("dialog .main").click()
+        tab.locator(".done", has_text="Now judging by").wait_for()
+        after = line.client.get("/recipes").json()[0]
+        assert after["false_alarm_rate"] == 0.2
+        assert after["bundle_sha256"][:12] in tab.locator(".done").inner_text()
+        tab.get_by_role("button", name="Go back").click()
+        tab.locator("dialog .main").click()
+        tab.locator(".done", has_text=before["bundle_sha256"][:12]).wait_for()
+        assert line.client.get("/recipes").json()[0]["bundle_sha256"] == before["bundle_sha256"]
+        named.write_bytes(b"torn")
+        tab.get_by_role("button", name="Load anew").click()
+        tab.locator("dialog .main").click()
+        tab.locator(".problem", has_text="Not done; the bundle before is still at work.").wait_for()
+        assert all("400" in trouble for trouble in watched.troubles), "the browser notes what was refused"
+        watched.troubles.clear()
+    finally:
+        named.write_bytes(original)
+
+
+def test_a_region_is_drawn_and_taken_along_as_a_mask_that_a_fit_takes(
+    line: Any, browse: Callable[..., Any], tmp_path: Path
+) -> None:
+    line.send()
+    tab = browse().open(f"{line.address}/#/recipes")
+    tab.get_by_role("link", name="Draw a region").click()
+    tab.wait_for_selector(".layers[data-id]")
+    box = tab.locator(".drawn").bounding_box()
+    scale = min(box["width"], box["height"]) / 64  # a picture of 64 pixels lies in the middle
+    left, top = box["x"] + (box["width"] - 64 * scale) / 2, box["y"] + (box["height"] - 64 * scale) / 2
+    tab.mouse.move(left + 10 * scale, top + 20 * scale)
+    tab.mouse.down()
+    tab.mouse.move(left + 40 * scale, top + 52 * scale, steps=4)
+    tab.mouse.up()
+    tab.get_by_text("Rectangle by numbers").click()
+    for side, value in (("Left", 50), ("Top", 4), ("Width", 8), ("Height", 16)):
+        tab.get_by_label(side).fill(str(value))
+    tab.get_by_role("button", name="Add").click()
+    expected = np.zeros((64, 64), bool)
+    expected[20:52, 10:40] = expected[4:20, 50:58] = True
+    tab.get_by_text(f"{100 * expected.mean():.1f}% of the picture would be looked at.").wait_for()
+    with tab.expect_download() as downloading:
+        tab.get_by_role("button", name="Download the mask").click()
+    mask = tmp_path / downloading.value.suggested_filename
+    downloading.value.save_as(mask)
+    assert f"--roi {mask.name}" in tab.locator("code").inner_text()
+    assert (Region.of(mask).drawn(np.zeros((64, 64, 1))) == expected).all()
+    tab.get_by_role("button", name="Ignore this").click()
+    tab.get_by_text(f"{100 - 100 * expected.mean():.1f}% of the picture would be looked at.").wait_for()
+    assert "--ignore-region plates-ignore.png" in tab.locator("code").inner_text()
+
+
+def test_the_audit_sample_is_set_with_a_reason(line: Any, browse: Callable[..., Any]) -> None:
+    tab = browse(language="ja-JP").open(f"{line.address}/#/calibration")
+    tab.get_by_text("現在、抜き取りは行っていません。").wait_for()
+    tab.get_by_label("抜き取り率（%）").fill("2.5")
+    tab.get_by_role("button", name="設定", exact=True).click()
+    assert line.station.sample_share("plates") == 0, "nobody has said why"
+    tab.get_by_label("設定の理由（氏名とともに記録されます）").fill("新ロット")
+    tab.keyboard.press("Enter")
+    tab.get_by_text("現在の抜き取り率は2.5%です。").wait_for()
+    assert line.station.sample_share("plates") == 0.025
+    (event,) = line.station.log.audit(what="audit sample set")
+    assert (event.who, event.why) == ("local", "新ロット")

@@ -153,9 +153,9 @@ class SourceArguments:
         from hizumi.data import open_source
 
         given = {name: value for name, value in vars(self).items() if value is not None and name not in OF_SERIES}
-        classes = {"normal_class": "all"} if all_classes else {}
         of_series = {name: getattr(self, name) for name in OF_SERIES[1:]}
         is_series = self.series or learned.get("series_form") is not None
+        classes = {"normal_class": "all"} if all_classes and not is_series else {}
         series = series_options(is_series, **of_series)
         return open_source(data, **(classes | given), motion=motion, series=series, **learned)
 

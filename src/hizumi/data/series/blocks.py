@@ -58,6 +58,30 @@ def split_series(manifest: Manifest, calibration_share: float | None, seed: int)
     return replace(manifest, records=tuple(records))
 
 
+def joined(manifest: Manifest) -> Manifest:
+    """Blocks of a series that follow one another in one recording and split as one stretch; other data as they are.
+
+    Cut apart, the windows that cover the end of one and the beginning of the next would be lost.
+    """
+    records: list[Record] = []
+    for record in manifest.records:
+        last = records[-1] if records else None
+        steps = None if last is None else _together(last, record)
+        if last is None or steps is None:
+            records.append(record)
+        else:
+            records[-1] = replace(last, name=f"{last.group} {steps.start}:{steps.stop}", steps=steps)
+    return replace(manifest, records=tuple(records))
+
+
+def _together(last: Record, record: Record) -> Steps | None:
+    """The steps of two stretches of which the second begins where the first ends; None where it does not."""
+    if last.steps is None or record.steps is None or last.steps.stop != record.steps.start:
+        return None
+    is_alike = (record.row, record.split, record.kind) == (last.row, last.split, last.kind)
+    return Steps(last.steps.start, record.steps.stop) if is_alike else None
+
+
 def refuse_copies(manifest: Manifest) -> None:
     """Raise DataError where two recordings of different splits are equal."""
     seen: dict[str, tuple[int, Record]] = {}

@@ -29,7 +29,7 @@ class Breaks:
 def step_of(readings: Readings) -> float:
     """Nanoseconds of a step, the median difference of stamps; raises DataError where most of them repeat."""
     assert readings.times is not None, "steps without stamps are counted"
-    step = float(np.median(np.diff(readings.times)))
+    step = float(np.median(np.diff(readings.times).astype(float)))
     if step == 0:
         raise DataError(
             f"{readings.where}: most time stamps repeat the one before, as they are coarser than the steps; leave "

@@ -54,6 +54,8 @@ def autocorrelation(recordings: Sequence[Float[np.ndarray, "_ c"]]) -> Float[np.
 
     Empty where nothing varies.
     """
+    if not recordings:
+        return np.zeros(0)
     longest = sorted(recordings, key=len, reverse=True)[:MOST_RECORDINGS]
     longest = [values[:MOST_STEPS] for values in longest if 2 * len(values) >= len(longest[0])]
     lags = min(MOST_LAGS, min(map(len, longest)) // 3)

@@ -5,22 +5,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hizumi.data.cells import MISSING_WORDS, number_of
+from hizumi.data.cells import number_of
 from hizumi.data.columns import in_order, named
-from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal, label_of_word, refuse_other_labels
+from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal, label_of_word, refuse_other_labels, words_in
+from hizumi.data.series.numbers import is_empty, numbers_of, refuse_infinite, words_of
 from hizumi.data.series.options import SeriesOptions
 from hizumi.data.series.readings import Readings, SeriesTable
 from hizumi.data.series.time_stamps import is_time_name, joined, looks_like_times, stamps_of
-from hizumi.errors import DataError
+from hizumi.errors import DataError, UsageError
 from hizumi.shapes import Bool, Float
 from hizumi.storage.files import printable
 
 LABEL_NAMES = ("anomaly", "is_anomaly", "anomalous", "label", "labels", "outlier", "is_outlier", "target", "attack")
 CHANGE_NAMES = ("changepoint", "change_point", "is_changepoint")
 COUNTER_NAMES = ("", "index", "id", "no", "no.", "nr", "row", "unnamed: 0", "level_0", "__index_level_0__")
-MOST_CLASSES = 20  # distinct whole numbers of a column that may be labels
+MOST_CLASSES = 20  # distinct values of a column that may be labels
 LEAST_COUNTED = 5  # rows by which a counter is told from a measurement
-TRUTH = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,7 @@ def readings_of(
     """The rows of a table: its measured columns, in the order of those learned from, its time stamps and labels.
 
     `first` names the source that they come from where it is one of several read at once. Also notes on what was
-    assumed, none on what `options` say. Raises DataError for columns that are missing or hold
-    other than numbers.
+    assumed, none on what `options` say. Raises DataError for columns that are missing or hold other than numbers.
     """
     table, notes = _with_whole_times(table)
     roles = _roles(table, options, learned)
@@ -56,10 +55,14 @@ def readings_of(
         times, said = stamps_of(table, roles.time)
         notes += said
     anomalous = _labels(table, roles.label, options)
+    if roles.label is None and table.label == 1:
+        notes.append("has no labels, so that all of its steps are anomalous, as its folder says")
     if roles.label is not None and anomalous is None:
         notes.append(f"column {printable(roles.label)!r} holds no label")
-    values = np.stack([_numbers(table, name) for name in measured], axis=1)
-    _refuse_infinite(table, measured, values)
+    values = np.stack([numbers_of(table, name) for name in measured], axis=1)
+    refuse_infinite(table, measured, values)
+    if learned is None:
+        notes += _notes_on_counters(measured, values)
     columns = made_up(len(measured)) if learned is None and not table.has_names else learned or measured
     readings = Readings(
         table.name,
@@ -74,6 +77,20 @@ def readings_of(
         table.kind,
     )
     return readings, notes
+
+
+def refuse_unknown_good(tables: Sequence[SeriesTable], options: SeriesOptions, where: str) -> None:
+    """Raise UsageError for a word that is to mean good and that labels no row."""
+
+    def labels(name: str) -> bool:
+        return name == options.label_column if options.label_column else name.lower() in LABEL_NAMES
+
+    columns = [(table, name) for table in tables for name in table.columns if options.good and labels(name)]
+    words = [word.strip() for table, name in columns for word in dict.fromkeys(words_of(table, name))]
+    for good in options.good:
+        if good.strip().lower() not in map(str.lower, words):
+            found = f"labels are {words_in(words)}" if words else "there are no labels"
+            raise UsageError(f"{where}: no folder or label is called {good!r}; {found}")
 
 
 def _roles(table: SeriesTable, options: SeriesOptions, learned: tuple[str, ...] | None) -> Roles:
@@ -121,7 +138,7 @@ def _label_column(
     label = _present(options.label_column, table) or next(iter(labels), None)
     if options.label_column is None:
         notes += [
-            f"column {printable(name)!r} holds other numbers than 0 and 1, and is taken for a measurement; "
+            f"column {printable(name)!r} holds more than 0 and 1, and is taken for a measurement; "
             "--label-column says otherwise"
             for name in called_so
             if name not in labels
@@ -140,15 +157,17 @@ def _are_labels(table: SeriesTable, name: str, options: SeriesOptions) -> bool:
         return True
     if any(is_normal(word) or is_anomalous(word) for word in found):
         return True
+    if len(found) > MOST_CLASSES:
+        return False
     numbers = [number_of(word, table.decimal_comma) for word in found]
-    if None not in numbers and (name.lower() == "target" or not _are_few_and_whole(numbers)):
+    if None not in numbers and (name.lower() == "target" or not _are_whole(numbers)):
         return False
     refuse_other_labels(words, table.where, name)
     return True
 
 
-def _are_few_and_whole(numbers: Sequence[float | None]) -> bool:
-    return len(numbers) <= MOST_CLASSES and all(number is not None and number % 1 == 0 for number in numbers)
+def _are_whole(numbers: Sequence[float | None]) -> bool:
+    return all(number is not None and number % 1 == 0 for number in numbers)
 
 
 def _measured(
@@ -170,7 +189,6 @@ def _measured(
         reason = None if name in options.columns else _reason_to_leave_out(table, name)
         if reason is None:
             kept.append(name)
-            notes += _note_on_counter(table, name)
         else:
             notes.append(f"column {printable(name or 'without a name')!r} {reason} and is left out")
     if not kept:
@@ -180,72 +198,26 @@ def _measured(
 
 
 def _reason_to_leave_out(table: SeriesTable, name: str) -> str | None:
-    if _is_empty(table.columns[name]):
+    if is_empty(table.columns[name]):
         return "is empty"
     if name.strip().lower() in COUNTER_NAMES:
-        values = _numbers(table, name)
+        values = numbers_of(table, name)
         if bool((np.diff(values) == 1).all()):
             return "counts the rows"
     return None
 
 
-def _note_on_counter(table: SeriesTable, name: str) -> list[str]:
-    column = table.columns[name]
-    if column.dtype.kind == "b" or len(column) < LEAST_COUNTED:
+def _notes_on_counters(names: Sequence[str], values: Float[np.ndarray, "t c"]) -> list[str]:
+    if len(values) < LEAST_COUNTED:
         return []
-    rises = np.diff(_numbers(table, name))
-    if rises[0] == 0 or not np.allclose(rises, rises[0], rtol=1e-6, atol=0):
-        return []
-    shown = printable(name)
+    rises = np.diff(values, axis=0)
+    steady = (rises[0] != 0) & np.isclose(rises, rises[0], rtol=1e-6, atol=0).all(axis=0)
     return [
-        f"column {shown!r} counts the rows, so that later rows will lie outside what was learned: leave it out by "
-        f"--ignore {shown} if it is no measurement"
+        f"column {printable(name)!r} counts the rows, so that later rows will lie outside what was learned: leave it "
+        f"out by --ignore {printable(name)} if it is no measurement"
+        for name, is_steady in zip(names, steady, strict=True)
+        if is_steady
     ]
-
-
-def _is_empty(column: np.ndarray) -> bool:
-    if column.dtype.kind == "O":
-        return all(word.strip().lower() in MISSING_WORDS for word in column)
-    return column.dtype.kind == "f" and bool(np.isnan(column).all())
-
-
-def words_of(table: SeriesTable, name: str) -> list[str]:
-    """The cells of a column as text, empty where a number is missing."""
-    column = table.columns[name]
-    if column.dtype.kind == "O":
-        return [str(word) for word in column]
-    if column.dtype.kind == "f":
-        return ["" if value != value else f"{value:.15g}" for value in column.tolist()]
-    return [str(value) for value in column.tolist()]
-
-
-def _numbers(table: SeriesTable, name: str) -> Float[np.ndarray, "t"]:
-    """A column's numbers, NaN where missing; 1 and 0 for true and false."""
-    column = table.columns[name]
-    if column.dtype.kind in "biuf":
-        return column.astype(np.float64)
-    words = words_of(table, name)
-    numbers = [number_of(word, table.decimal_comma) for word in words]
-    if None in numbers:
-        numbers = [TRUTH.get(word.strip().lower(), number) for word, number in zip(words, numbers, strict=True)]
-    if None in numbers:
-        row = numbers.index(None)
-        shown = printable(name)
-        raise DataError(
-            f"{table.place(row)}, column {shown!r}: {printable(words[row].strip())!r} is not a number; correct it, or "
-            f"leave the column out (--ignore {shown})"
-        )
-    return np.array(numbers, dtype=np.float64)
-
-
-def _refuse_infinite(table: SeriesTable, names: Sequence[str], values: Float[np.ndarray, "t c"]) -> None:
-    rows, places = np.nonzero(np.isinf(values))
-    if len(rows):
-        name = printable(names[places[0]])
-        raise DataError(
-            f"{table.place(int(rows[0]))}, column {name!r}: is infinite ({len(rows)} values in all); correct the "
-            f"{table.row_is}s, leave them empty (--missing), or leave the column out (--ignore {name})"
-        )
 
 
 def _labels(table: SeriesTable, column: str | None, options: SeriesOptions) -> Bool[np.ndarray, "t"] | None:
@@ -256,7 +228,8 @@ def _labels(table: SeriesTable, column: str | None, options: SeriesOptions) -> B
     good = {word.strip().lower() for word in options.good}
     if not good:
         refuse_other_labels(words, table.where, column)
-    labels = [_label(word, good) for word in words]
+    known = {word: _label(word, good) for word in set(words)}
+    labels = [known[word] for word in words]
     unknown = [row for row, label in enumerate(labels) if label is None]
     if len(unknown) == len(labels):
         return None

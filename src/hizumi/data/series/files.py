@@ -1,7 +1,7 @@
 """`open_recordings`, which opens time series of every kind."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,12 @@ import numpy as np
 from hizumi.data.columns import named, refuse_unknown
 from hizumi.data.manifest import Unopened
 from hizumi.data.series.choice import chosen_windows, refuse_other_windows
+from hizumi.data.series.columns import refuse_unknown_good
 from hizumi.data.series.form import Recording, SeriesForm
 from hizumi.data.series.gaps import filled
 from hizumi.data.series.groups import divided
 from hizumi.data.series.options import SeriesOptions
-from hizumi.data.series.readings import Readings, SeriesTable
+from hizumi.data.series.readings import Readings, SeriesTable, counted
 from hizumi.data.series.resampling import resampled
 from hizumi.data.series.sources import Sources, sources_of
 from hizumi.data.series.stretches import Stretch, stretch_of
@@ -54,6 +55,7 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
     if options.resample_seconds is not None and options.resample_seconds <= 0:
         raise UsageError(f"steps cannot take {options.resample_seconds:g} s; give a time above 0 (--resample)")
     sources = sources_of(data, options)
+    options = replace(options, good=tuple(word for word in options.good if word.lower() not in sources.good_folders))
     tolerant = form is not None and len(sources.each) > 1  # at an inspection, one bad file of many stops nothing
     tables, failures = _read(sources, tolerant)
     _refuse_unknown(tables, options, sources.name)
@@ -103,7 +105,7 @@ def _read(sources: Sources, tolerant: bool) -> tuple[list[SeriesTable], _Failure
 
 
 def _refuse_unknown(tables: Sequence[SeriesTable], options: SeriesOptions, where: str) -> None:
-    """Raise UsageError for a column that an option names and that is in no table."""
+    """Raise UsageError for a column, or a word that means good, that an option names and that is in no table."""
     names = list(dict.fromkeys(name for table in tables for name in table.columns))
     given = {
         "label_column": options.label_column,
@@ -113,6 +115,7 @@ def _refuse_unknown(tables: Sequence[SeriesTable], options: SeriesOptions, where
     }
     if names:
         refuse_unknown(names, given, where)
+        refuse_unknown_good(tables, options, where)
 
 
 def _understood(
@@ -136,17 +139,16 @@ def _understood(
 
 
 def _form(stretches: Sequence[Stretch], options: SeriesOptions) -> tuple[SeriesForm, str]:
-    """The form of these data, with windows as asked for or chosen, and a note on why."""
-    step = options.resample_seconds or stretches[0].step_seconds
+    """The form of these data, with windows as asked for or as chosen from what is not only for tests, and why."""
+    pieces = [(piece, stretch.step) for stretch in stretches for piece in stretch.pieces]
+    learned = [(piece, step) for piece, step in pieces if piece.split != "test"] or pieces
     whole = [
-        part.values
-        for stretch in stretches
-        for piece in stretch.pieces
-        for filled_piece in filled(piece, "interpolate", None)[0]
-        for part in [_at_rate(filled_piece, stretch.step, options)]
-        if len(part) > 1
+        _at_rate(part, step, options).values
+        for piece, step in learned
+        for part in filled(piece, "interpolate", None)[0]
     ]
-    length, hop, why = chosen_windows(whole, options)
+    length, hop, why = chosen_windows([values for values in whole if len(values) > 1], options)
+    step = options.resample_seconds or stretches[0].step_seconds
     return SeriesForm(stretches[0].pieces[0].columns, step, length, hop), why
 
 
@@ -174,8 +176,8 @@ def _cut(
             name = stretch.name if len(pieces) == 1 else f"{stretch.name}, part {number}"
             steps = _at_rate(piece, stretch.step, options)
             if len(steps) < form.length:
-                count = "1 step" if len(steps) == 1 else f"{len(steps)} steps"
-                short.append(Unopened(name, f"has {count}, fewer than the {form.length} of a window ({piece.span()})"))
+                reason = f"has {counted(len(steps), 'step')}, fewer than the {form.length} of a window ({piece.span()})"
+                short.append(Unopened(name, reason))
                 continue
             recordings.append(Recording(name, steps.values, steps.times, steps.anomalous, steps.split, steps.kind))
     return recordings, notes, short
@@ -203,7 +205,7 @@ def _notes_on_short(short: Sequence[Unopened]) -> list[str]:
     if not short:
         return []
     return [
-        f"{len(short)} pieces are shorter than a window and are left out: {named([each.name for each in short], 3)}; "
+        f"{counted(len(short), 'piece')} shorter than a window, left out: {named([each.name for each in short], 3)}; "
         "where time stamps are merely uneven, leave out their column (--ignore), so that steps are counted"
     ]
 

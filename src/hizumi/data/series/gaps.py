@@ -3,7 +3,7 @@
 import numpy as np
 
 from hizumi.data.series.options import Missing
-from hizumi.data.series.readings import Readings
+from hizumi.data.series.readings import Readings, counted
 from hizumi.errors import DataError
 from hizumi.shapes import Bool, Float
 
@@ -14,9 +14,10 @@ def refuse_missing(readings: Readings) -> None:
     if missing.any():
         row, column = (int(place) for place in np.argwhere(missing)[0])
         count = int(missing.sum())
+        rows = counted(int(missing.any(axis=1).sum()), readings.row_is)
         raise DataError(
-            f"{readings.place(row)}, column {readings.columns[column]!r}: the value is missing ({count} in all, in "
-            f"{int(missing.any(axis=1).sum())} {readings.row_is}s); say --missing interpolate (a straight line over at "
+            f"{readings.place(row)}, column {readings.columns[column]!r}: the value is missing ({count:,} in all, in "
+            f"{rows}); say --missing interpolate (a straight line over at "
             "most a window) or --missing hold (the value before), or leave the column out (--ignore)"
         )
 
@@ -37,14 +38,15 @@ def filled(readings: Readings, missing: Missing, most: int | None) -> tuple[list
     still = np.isnan(values)
     count = int(lacking.sum() - still.sum())
     how = "interpolated" if missing == "interpolate" else "taken from the row before"
-    notes = [f"{count} missing values were {how}"] if count else []
+    notes = [f"{counted(count, 'missing value')} {how}"] if count else []
     whole = Readings(**{**vars(readings), "values": values})
     out = still.any(axis=1)
     if not out.any():
         return [whole], notes
     left_out = [whole.part(slice(start, end)).span() for start, end in runs(out)]
     shown = "; ".join(left_out[:3]) + (f"; and {len(left_out) - 3} more" if len(left_out) > 3 else "")
-    notes.append(f"{int(out.sum())} rows that lack values were left out, and the recording was split there ({shown})")
+    rows = counted(int(out.sum()), "row")
+    notes.append(f"{rows} left out for lack of values, and the recording split there ({shown})")
     return [whole.part(slice(start, end)) for start, end in runs(~out)], notes
 
 

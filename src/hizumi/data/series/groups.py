@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from hizumi.data.columns import named
 from hizumi.data.labels import split_of_word
-from hizumi.data.series.columns import words_of
-from hizumi.data.series.readings import SeriesTable
+from hizumi.data.series.numbers import words_of
+from hizumi.data.series.readings import SeriesTable, counted
 from hizumi.storage.files import printable
 
 GROUP, SPLIT = "group", "split"
@@ -38,5 +39,5 @@ def _part(table: SeriesTable, said: dict[str, str], roles: dict[str, str], rows:
         columns={name: cells[chosen] for name, cells in table.columns.items() if name not in roles.values()},
         rows=table.rows[chosen],
         split=split or table.split,
-        notes=(*table.notes, f"{parts} recordings, told apart by {' and '.join(sorted(roles.values()))}"),
+        notes=(*table.notes, f"{counted(parts, 'recording')}, told apart by {named(sorted(roles.values()))}"),
     )

@@ -32,12 +32,16 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Sources:
-    """All that was given, in its order; `unopened` are files that are no recordings."""
+    """All that was given, in its order; `unopened` are files that are no recordings.
+
+    `good_folders` are those words, in lower case, that the user calls good and that name a folder.
+    """
 
     name: str
     each: tuple[Source, ...]
     notes: tuple[str, ...] = ()
     unopened: tuple[Unopened, ...] = ()
+    good_folders: frozenset[str] = frozenset()
 
 
 def sources_of(data: Any, options: SeriesOptions) -> Sources:
@@ -123,6 +127,7 @@ def _in_list(items: Sequence[Any], options: SeriesOptions) -> Sources:
         tuple(source for part in parts for source in part.each),
         tuple(note for part in parts for note in part.notes),
         tuple(each for part in parts for each in part.unopened),
+        frozenset(word for part in parts for word in part.good_folders),
     )
 
 
@@ -167,8 +172,10 @@ def _in_folder(root: Path, options: SeriesOptions) -> Sources:
         kind = record.kind if label == 1 else None
         sources.append(_labelled(_file(record.path, record.name), split, label, kind))
     what = f"by their folders {counted(understanding.records)}" if told else "whose folders say neither good nor bad"
-    note = f"{len(paths)} recordings, {what}" if parts else f"{len(paths)} recordings"
-    return Sources(printable(root.resolve().name), tuple(sources), (note,), tuple(unopened))
+    recordings = f"{len(paths)} recording{'' if len(paths) == 1 else 's'}"
+    note = f"{recordings}, {what}" if parts else recordings
+    good_folders = frozenset(name.lower() for name in good)
+    return Sources(printable(root.resolve().name), tuple(sources), (note,), tuple(unopened), good_folders)
 
 
 def _labelled(source: Source, split: str | None, label: int | None, kind: str | None) -> Source:

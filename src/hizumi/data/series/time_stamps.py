@@ -24,6 +24,7 @@ STAMP = re.compile(
     r" *(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?",
     re.IGNORECASE,
 )
+USUAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})(?!\d)")
 WHOLE_DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 LARGEST_SECONDS, LARGEST_MILLISECONDS, LARGEST_MICROSECONDS = 10**11, 10**14, 10**17  # each about the year 5138
@@ -44,7 +45,9 @@ def looks_like_times(column: np.ndarray) -> bool:
         return True
     if column.dtype.kind != "O" or not len(column):
         return False
-    return all(_is_moment(_matched(word)) and number_of(word) is None for word in column)
+    if _usual(column.tolist()) is not None:
+        return True
+    return all(number_of(word) is None and _is_moment(_matched(word)) for word in column)
 
 
 def stamps_of(table: SeriesTable, name: str) -> tuple[Integer[np.ndarray, "t"], list[str]]:
@@ -59,6 +62,9 @@ def stamps_of(table: SeriesTable, name: str) -> tuple[Integer[np.ndarray, "t"], 
         return column.astype(f"{column.dtype.kind}8[ns]").astype(np.int64), []
     if column.dtype.kind == "O":
         words = [word.strip() for word in column]
+        usual = _usual(words)
+        if usual is not None:
+            return usual, []
         _refuse_missing(np.array([word == "" for word in words]), table, name)
         if not all(number_of(word, table.decimal_comma) is not None for word in words) or _are_dates(words, name):
             return _of_words(words, table, name), []
@@ -67,6 +73,7 @@ def stamps_of(table: SeriesTable, name: str) -> tuple[Integer[np.ndarray, "t"], 
         words, numbers = [], column.astype(float)
     _refuse_missing(~np.isfinite(numbers), table, name)
     unit, note = _unit(numbers, name)
+    _refuse_beyond(numbers * unit, table, name)
     if column.dtype.kind in "iu":
         return column.astype(np.int64) * unit, note
     if words:
@@ -88,12 +95,21 @@ def _refuse_missing(missing: np.ndarray, table: SeriesTable, name: str) -> None:
         )
 
 
+def _refuse_beyond(nanoseconds: np.ndarray, table: SeriesTable, name: str) -> None:
+    rows = np.flatnonzero(np.abs(nanoseconds) >= 2.0**63)
+    if len(rows):
+        raise DataError(
+            f"{table.place(int(rows[0]))}, column {printable(name)!r}: is no time stamp between the years {FIRST_YEAR} "
+            f"and {LAST_YEAR}; {ADVICE.format(printable(name))}"
+        )
+
+
 def _unit(numbers: np.ndarray, name: str) -> tuple[int, list[str]]:
     """Nanoseconds of the unit of such numbers, and a note where it was not said."""
     match = TIME_NAME.fullmatch(name.strip())
     if match is not None and match["unit"]:
         return UNITS[match["unit"].lower()], []
-    size = float(np.median(np.abs(numbers)))
+    size = float(np.median(np.abs(numbers).clip(max=1e30)))
     limits = {"s": LARGEST_SECONDS, "ms": LARGEST_MILLISECONDS, "us": LARGEST_MICROSECONDS}
     unit = next((unit for unit, limit in limits.items() if size < limit), "ns")
     return UNITS[unit], [f"numbers in column {printable(name)!r} are taken for times in {unit}"]
@@ -112,6 +128,21 @@ def _are_dates(words: Iterable[str], name: str) -> bool:
     return "date" in name.lower() and all(WHOLE_DATE.fullmatch(word) for word in words)
 
 
+def _usual(words: Sequence[str]) -> Integer[np.ndarray, "t"] | None:
+    """Nanoseconds of stamps that are all written as most are, without a zone or in UTC; None for others.
+
+    NumPy reads these a dozen times as fast as `_of_words` does.
+    """
+    if all(word.endswith("Z") for word in words):
+        words = [word[:-1] for word in words]
+    if not all(map(USUAL.fullmatch, words)) or not (_is_in_range(min(words)[:4]) and _is_in_range(max(words)[:4])):
+        return None
+    try:
+        return np.array(words, dtype="datetime64[ns]").astype(np.int64)
+    except ValueError:
+        return None
+
+
 def _matched(word: str) -> re.Match[str] | None:
     """The parts of a stamp; with points between them, the day comes first."""
     return STAMP.fullmatch(DAY_FIRST.sub(r"\3-\2-\1", word.strip(), count=1))
@@ -120,6 +151,7 @@ def _matched(word: str) -> re.Match[str] | None:
 def _of_words(words: Sequence[str], table: SeriesTable, name: str) -> Integer[np.ndarray, "t"]:
     matches = [_matched(word) for word in words]
     zones = [match["zone"] if match else None for match in matches]
+    dated = [match is not None and match["year"] is not None for match in matches]
     try:
         times = np.array([_plain(match) for match in matches], dtype="datetime64[ns]").astype(np.int64)
     except ValueError:
@@ -128,12 +160,13 @@ def _of_words(words: Sequence[str], table: SeriesTable, name: str) -> Integer[np
             f"{table.place(row)}, column {printable(name)!r}: {printable(words[row])!r} is no time stamp; "
             f"{ADVICE.format(printable(name))}"
         ) from None
-    if any(zones) and not all(zones):
-        row = next(row for row, zone in enumerate(zones) if bool(zone) != bool(zones[0]))
-        raise DataError(
-            f"{table.place(row)}, column {printable(name)!r}: some time stamps have a zone and others have none, such "
-            f"as {printable(words[0])!r} and {printable(words[row])!r}; write them alike"
-        )
+    for part, has_it in (("zone", [zone is not None for zone in zones]), ("date", dated)):
+        if any(has_it) and not all(has_it):
+            row = has_it.index(not has_it[0])
+            raise DataError(
+                f"{table.place(row)}, column {printable(name)!r}: some time stamps have a {part} and others have none, "
+                f"such as {printable(words[0])!r} and {printable(words[row])!r}; write them alike"
+            )
     return times - np.array([_offset(zone) for zone in zones], dtype=np.int64)
 
 

@@ -33,10 +33,19 @@ class Windows(Sequence[np.ndarray]):
 def steps_scored(
     scores: Float[np.ndarray, "w *others"], starts: Integer[np.ndarray, "w"], length: int, steps: Steps
 ) -> Float[np.ndarray, "t *others"]:
-    """Each step's mean over the windows that cover it; every step of the stretch must be covered."""
-    total = np.zeros((len(steps), *scores.shape[1:]))
-    count = np.zeros((len(steps), *(1,) * (scores.ndim - 1)))
-    for start, score in zip(starts - steps.start, scores, strict=True):
-        total[max(start, 0) : start + length] += score
-        count[max(start, 0) : start + length] += 1
+    """Each step's mean over the scores of the windows that cover it, as for `overlap_mean`."""
+    windows = np.broadcast_to(scores[:, np.newaxis], (len(scores), length, *scores.shape[1:]))
+    return overlap_mean(windows, starts, steps)
+
+
+def overlap_mean(
+    windows: Float[np.ndarray, "w length *others"], starts: Integer[np.ndarray, "w"], steps: Steps
+) -> Float[np.ndarray, "t *others"]:
+    """Each step's mean over what the windows that cover it have there; every step of the stretch must be covered."""
+    total = np.zeros((len(steps), *windows.shape[2:]))
+    count = np.zeros((len(steps), *(1,) * (windows.ndim - 2)))
+    for start, window in zip((starts - steps.start).tolist(), windows, strict=True):
+        first, stop = max(start, 0), min(start + len(window), len(steps))
+        total[first:stop] += window[first - start : stop - start]
+        count[first:stop] += 1
     return total / count

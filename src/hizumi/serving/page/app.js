@@ -17,6 +17,7 @@ import { review } from "./views/review.js";
 import { system } from "./views/system.js";
 
 const VIEWS = { live, review, history, calibration, drift, recipes, system, inspection: detail, region };
+const UNDER = { region: "recipes", inspection: "history" }; // views without a tab of their own
 const TABS = ["live", "review", "history", "calibration", "drift", "recipes", "system"];
 const THEME = "hizumi.theme";
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -67,7 +68,7 @@ function open() {
 
 function drawHead(current) {
   const tabs = TABS.map((name) =>
-    h("a", { href: `#/${name}`, "aria-current": name === current && "page" }, t(`tab.${name}`),
+    h("a", { href: `#/${name}`, "aria-current": name === (UNDER[current] ?? current) && "page" }, t(`tab.${name}`),
       name === "drift" && station.alarms.length > 0 && h("span", { class: "count" }, String(station.alarms.length))));
   const other = language === "en" ? "ja" : "en";
   fill(head,

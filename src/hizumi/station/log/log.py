@@ -243,14 +243,21 @@ class Log:
             insert(connection, tables.alarms, [asdict(alarm)])
 
     def alarms(
-        self, *, acknowledged: bool | None = None, since: datetime | None = None, until: datetime | None = None
+        self,
+        *,
+        recipe: str | None = None,
+        acknowledged: bool | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> tuple[Alarm, ...]:
         """Drift alarms, the newest first."""
         rows = tables.alarms.c
-        query = select(tables.alarms).where(*between(rows.raised_at, since, until))
-        query = query.order_by(rows.raised_at.desc(), rows.id.desc())
+        chosen = between(rows.raised_at, since, until)
+        if recipe is not None:
+            chosen.append(rows.recipe == recipe)
         if acknowledged is not None:
-            query = query.where(rows.acknowledged_at.is_not(None) == acknowledged)
+            chosen.append(rows.acknowledged_at.is_not(None) == acknowledged)
+        query = select(tables.alarms).where(*chosen).order_by(rows.raised_at.desc(), rows.id.desc())
         return tuple(record(Alarm, row) for row in self._rows(query))
 
     def acknowledge(self, alarm_id: str, who: str, note: str = "") -> bool:

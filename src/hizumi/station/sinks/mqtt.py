@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hizumi.arguments import PositiveFloat
 from hizumi.errors import MissingExtraError, UsageError
-from hizumi.station.settings import Port, Secret
+from hizumi.station.settings import Port, Secret, refuse_clear_password
 from hizumi.station.sinks.sink import Connection, DeliveryError, Payload, Sink, SinkSettings, as_json, verdict_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class MqttSettings(SinkSettings):
             unjudged, drift) are replaced, "-" standing for what is not known and "_" for characters that topics
             reserve.
         user: With password_file or password_variable, which say where the password is found.
+        password_in_the_clear: Send it unencrypted to another machine, where whoever shares the network can read it.
         tls: Encrypt, and verify the broker's certificate by the system's or those of `ca_file`.
         total_seconds: Time limit for connecting and for each event.
     """
@@ -40,6 +41,7 @@ class MqttSettings(SinkSettings):
     user: str | None = None
     password_file: Path | None = None
     password_variable: str | None = None
+    password_in_the_clear: bool = False
     tls: bool = False
     ca_file: Path | None = None
     total_seconds: PositiveFloat = 15.0
@@ -57,6 +59,8 @@ class MqttSettings(SinkSettings):
         secret = Secret.named("password", self.password_file, self.password_variable)
         if (secret is None) != (self.user is None):
             raise ValueError("user and password_file or password_variable go together; set both or neither")
+        if secret is not None and not self.tls:
+            refuse_clear_password(self.host, "set tls = true", allowed=self.password_in_the_clear)
         if self.ca_file is not None and not self.tls:
             raise ValueError("ca_file means nothing without tls = true")
 

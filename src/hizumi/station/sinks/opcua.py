@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from hizumi.arguments import PositiveFloat
 from hizumi.errors import MissingExtraError, UsageError
-from hizumi.station.settings import Secret, check_address
+from hizumi.station.settings import Secret, check_address, refuse_clear_password
 from hizumi.station.sinks.sink import Beating, Connection, DeliveryError, Payload, Sink, SinkSettings, verdict_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class OpcuaSettings(SinkSettings):
             begins again at 0) to whole numbers, name, id, recipe, part, view and verdict to String.
         heartbeat_node: A whole number that grows by one every `heartbeat_seconds` while the station is alive.
         user: With password_file or password_variable, which say where the password is found.
+        password_in_the_clear: Send it unencrypted to another machine, where whoever shares the network can read it.
         certificate_file, key_file: Of the station, to sign and encrypt by Basic256Sha256.
         server_certificate_file: The one certificate that the server must have then; all three or none.
         total_seconds: Time limit for connecting and for each request.
@@ -52,6 +54,7 @@ class OpcuaSettings(SinkSettings):
     user: str | None = None
     password_file: Path | None = None
     password_variable: str | None = None
+    password_in_the_clear: bool = False
     certificate_file: Path | None = None
     key_file: Path | None = None
     server_certificate_file: Path | None = None
@@ -67,6 +70,9 @@ class OpcuaSettings(SinkSettings):
             raise ValueError("user and password_file or password_variable go together; set both or neither")
         if len({each is None for each in (self.certificate_file, self.key_file, self.server_certificate_file)}) > 1:
             raise ValueError("certificate_file, key_file and server_certificate_file go together; set all or none")
+        if secret is not None and self.certificate_file is None:
+            host = urlsplit(self.url).hostname or ""
+            refuse_clear_password(host, "set certificate_file and those with it", allowed=self.password_in_the_clear)
 
     @property
     def encryption(self) -> tuple[Path, Path, Path]:

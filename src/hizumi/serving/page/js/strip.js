@@ -19,10 +19,10 @@ export function strip(chosen) {
   function add(entry) {
     if (shown.some((each) => each.entry.id === entry.id)) return;
     const image = shown.length < LENGTH ? images[shown.length] : shown.pop().image;
-    image.show(entry.id);
+    image.show(entry.id, { isNew: true });
     shown.unshift({ entry, image });
     if (!entry.anomalous) return;
-    lastImage.show(entry.id);
+    lastImage.show(entry.id, { isNew: true });
     alarm = { entry, image: lastImage };
   }
 

@@ -6,20 +6,22 @@ import { put } from "./layers.js";
 
 const AT_ONCE = 2;
 const LONGEST = 160;
-const waiting = new Map();
+let waiting = new Map();
 let running = 0;
 
-/** An image that shows an inspection's picture as soon as its turn comes. */
+/** An image that shows an inspection's picture as soon as its turn comes, which for `isNew` ones is the next. */
 export function thumbnail() {
   const image = h("img", { class: "thumbnail", alt: "", hidden: true });
-  return { element: image, show: (id) => want(image, id) };
+  return { element: image, show: (id, { isNew = false } = {}) => want(image, id, isNew) };
 }
 
-function want(image, id) {
+function want(image, id, isNew) {
   if (image.dataset.id === id) return;
   image.dataset.id = id;
   image.hidden = true;
-  waiting.set(image, id);
+  waiting.delete(image);
+  if (isNew) waiting = new Map([[image, id], ...waiting]);
+  else waiting.set(image, id);
   turn();
 }
 

@@ -20,6 +20,7 @@ export function region(station, name) {
   picture.element.append(shade);
   const board = drawing(picture.element, drawn);
   let meaning = "roi";
+  [board.tool] = TOOLS;
   const end = new AbortController();
 
   const share = h("p", { class: "share", role: "status" }), command = h("code", {});

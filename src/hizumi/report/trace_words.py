@@ -1,0 +1,58 @@
+"""A recording in words: its alarms, and which channel is off where they are worst, since when."""
+
+import numpy as np
+
+from hizumi.data.series.form import Steps
+from hizumi.report.traces import Trace
+from hizumi.report.words import count
+from hizumi.storage.files import printable
+
+CHANNELS_NAMED = 3
+
+
+def describe_trace(trace: Trace) -> str:
+    """How many alarms and labelled events a recording has, and what is off at the worst of its alarms."""
+    parts = [f"{count(len(trace.alarms), 'alarm')} in {count(len(trace), 'step')}"]
+    if trace.labelled is not None:
+        found = sum(bool(trace.over[slice(*event)].any()) for event in trace.events)
+        events = f"{found} of {count(len(trace.events), 'labelled event')} within an alarm"
+        parts.append(events if trace.events else "nothing in it labelled anomalous")
+    worst = int(np.nanargmax(trace.scores))
+    alarm = next((run for run in trace.alarms if run.start <= worst < run.stop), None)
+    sentence = f"{', '.join(parts)}."
+    if alarm is None:
+        return f"{sentence} The highest score, {trace.scores[worst]:.4g}, is at {moment(trace, worst)}."
+    return f"{sentence} {_of_alarm(trace, alarm, worst)}"
+
+
+def describe_windows(typical: Trace, worst: Trace) -> str:
+    """Text alternative of the two windows side by side."""
+    return f"A typical normal window, {_span(typical)}, beside the worst, {_span(worst)}."
+
+
+def moment(trace: Trace, step: int) -> str:
+    """When a step of a trace was, for people: a date, else its number in the recording."""
+    if trace.times is None:
+        return f"step {trace.start + step:,}"
+    stamp = np.datetime64(int(trace.times[step]), "ns")
+    return str(stamp.astype("datetime64[s]")).replace("T", " ")
+
+
+def _span(trace: Trace) -> str:
+    return f"of {printable(trace.name)} from {moment(trace, 0)} to {moment(trace, len(trace) - 1)}"
+
+
+def _of_alarm(trace: Trace, alarm: Steps, worst: int) -> str:
+    run = trace.cut(alarm)
+    sentence = f"The worst alarm lasts from {moment(trace, alarm.start)} to {moment(trace, alarm.stop - 1)}"
+    sentence += f", and is highest at {moment(trace, worst)}"
+    contributions = run.contributions
+    if contributions is None:
+        return f"{sentence}."
+    means = contributions.mean(0)
+    named = [
+        f"{printable(trace.columns[channel])} ({means[channel]:.3g})"
+        for channel in np.argsort(-means, kind="stable")[:CHANNELS_NAMED].tolist()
+    ]
+    unit = "standard deviations" if run.usual is None else "multiples of what is usual for them"
+    return f"{sentence}. In it, these channels are off most, in {unit}: {', '.join(named)}."

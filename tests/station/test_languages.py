@@ -1,0 +1,127 @@
+"""Japanese has words for all that the station says, with the same figures; English says what it always said."""
+
+import json
+import re
+from importlib.resources import files
+
+import jinja2
+import numpy as np
+import pytest
+from jinja2.ext import extract_from_ast
+
+from hizumi.calibration import Calibration, Costs, Statement
+from hizumi.monitoring.words import LOOK_AT, WAYS, armed, learning
+from hizumi.station.audit import audit_report
+from hizumi.station.evidence import Evidence
+from hizumi.station.guarantee import guarantee
+from hizumi.station.joining import Joining
+from hizumi.station.languages import WAYS as WAYS_OF_CHANGES, Wording, language_of
+from hizumi.station.log import Alarm, AuditEvent, Log
+from tests.station.entries import entry
+
+JAPANESE = json.loads(files("hizumi.station").joinpath("words", "ja.json").read_text("utf-8"))
+SCORES, DEFECTS = np.random.default_rng(7).gamma(2, 1, 400), np.linspace(3, 9, 30)
+
+
+def calibrations() -> list[Calibration]:
+    plain = Calibration.fit(
+        SCORES, degrees_of_freedom=4.0, labelled=(np.r_[SCORES, DEFECTS], np.r_[SCORES < 0, DEFECTS > 0] * 1)
+    )
+    rules = ("quantile", "k-sigma", "chi-square", "peaks-over-threshold", "best-f1")
+    few = Calibration.fit(np.zeros(9))
+    costs = [Costs(100, 1, 0.01), Costs(1e-3, 1, 1e-6), Costs(1e6, 1, 0.9)]
+    no_distances = Calibration.fit(SCORES, rule="chi-square", degrees_of_freedom=0.5)
+    by_folds = Calibration.fit(SCORES, folds=5)
+    return [
+        plain, few, few.with_(rule="peaks-over-threshold"), plain.with_(threshold=2.5), by_folds,
+        no_distances, plain.with_(rule="k-sigma", false_alarm_rate=0.6), plain.joined(SCORES, None, chosen=7),
+        *(plain.with_(rule=rule) for rule in rules),
+        *(plain.with_(costs=each, defect_scores=DEFECTS) for each in costs),
+        by_folds.with_(costs=costs[0], defect_scores=DEFECTS),
+        plain.joined(SCORES, None, chosen=7).with_(costs=costs[0], defect_scores=DEFECTS),
+    ]  # fmt: skip
+
+
+def guarantees() -> list[Statement]:
+    good = {"a": [1.0], "b": [2.0]}
+    joinings = [Joining(good, {}, 1, seen=2, mapless=3), Joining(good, {}, 0)]
+    found: list[Statement] = []
+    for calibration in (Calibration.fit(SCORES), Calibration.fit(SCORES, folds=5)):
+        for joining in joinings:
+            found += guarantee(calibration, joining, Evidence((), np.empty(0), (), 4), "image")
+    return found
+
+
+def everything_said() -> list[Statement]:
+    promised = [each for calibration in calibrations() for each in calibration.statements()]
+    return [*promised, *guarantees(), armed(50_000.0, None), armed(50_000.0, 0.001), learning(3, 100)]
+
+
+def test_sentences_are_those_of_the_promise_and_all_are_known_in_japanese() -> None:
+    for calibration in calibrations():
+        assert " ".join(each.words for each in calibration.statements("row")) == calibration.promise("row")
+        again = Calibration.from_dict(*calibration.to_dict())
+        assert again.statements() == calibration.statements(), "a bundle that was read says the same"
+    assert {each.code for each in everything_said()} == JAPANESE["said"].keys()
+
+
+@pytest.mark.parametrize("said", everything_said(), ids=lambda said: said.code)
+def test_japanese_gives_the_figures_that_english_gives(said: Statement) -> None:
+    words = Wording("ja").statement(said)
+    assert words.endswith("。")
+    assert not re.search("[{}]", words)
+
+    def numbers(text: str) -> set[float]:
+        return {float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?:\.\d+)?(?:e-?\d+)?", text)}
+
+    known = {value * (100 if name.endswith("rate") else 1) for name, value in said.figures.items()}
+    own = {5.0, 95.0, 1.0, 0.0}  # of the sentences themselves
+    for number in numbers(re.sub("F1|1/", "", words)) - own:
+        assert any(abs(number - abs(value)) <= 0.005 * abs(value) for value in known), (number, words)
+    assert Wording().statement(said) == said.words
+
+
+def test_alarms_have_words_for_every_measure_and_way() -> None:
+    for measure in WAYS:
+        assert {f"{measure}_{way}" for way in WAYS_OF_CHANGES.values()} <= JAPANESE["change"].keys()
+    assert JAPANESE["look"].keys() == LOOK_AT.keys() | {"many_anomalous", "size_changed"}
+    moved = [{"measure": "brightness", "way": -1, "before": 0.61, "now": 0.52, "sure": 9.0}]
+    moved.append({"measure": "noise", "way": 1, "before": 1.0, "now": 2.0, "sure": 5.0})
+    words = Wording("ja").alarm({"code": "many_anomalous", "moved": moved, "words": "Many"})
+    assert words == (
+        "一部ではなく、多くの画像が極端に外れています。画像の変化：暗くなった（61% → 52%）、"
+        "ノイズが増えた（従来の2.00倍）。照明、レンズ、カメラ、次に部品を確認してください。"
+    )
+    assert Wording("en").alarm({"code": "many_anomalous", "moved": moved, "words": "Many"}) == "Many"
+
+
+def test_the_report_is_japanese_through_and_through(lite: Log) -> None:
+    ids = set()
+    template = files("hizumi.station").joinpath("templates", "audit.html.jinja").read_text("utf-8")
+    tree = jinja2.Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
+    tree.newstyle_gettext = True  # type: ignore[attr-defined]
+    for _, _, message in extract_from_ast(tree.parse(template)):
+        texts = [text for text in (message if isinstance(message, tuple) else (message,)) if text is not None]
+        ids.add(texts[-1])
+    assert ids - JAPANESE["report"].keys() == set()
+    for english, japanese in JAPANESE["report"].items():
+        assert sorted(re.findall(r"%\(\w+\)s", english)) == sorted(re.findall(r"%\(\w+\)s", japanese)), english
+    lite.add([entry(number, anomalous=[False, True, None][number % 3], reason="") for number in range(9)])
+    said = [vars(each) for each in Calibration.fit(SCORES).statements()]
+    details = {"before": "b" * 64, "after": "c" * 64, "threshold_before": 1.0, "threshold_after": 0.5, "words": "In"}
+    lite.note(AuditEvent("安藤", "bundle recalibrated", "誤報が多い", details | {"said": said}))
+    moved = [{"measure": "brightness", "way": -1, "before": 0.61, "now": 0.52, "sure": 9.0}]
+    lite.alarm(Alarm("bracket", "darker", {"code": "brightness_lower", "moved": moved}))
+    page = audit_report(lite, language="ja")
+    assert '<html lang="ja">' in page
+    assert "9枚を検査、異常判定3枚、判定不能3枚。" in page
+    assert "暗くなった（61% → 52%）" in page
+    body = re.sub(r"<style>.*?</style>|<[^>]*>|&[a-z]+;", " ", page, flags=re.DOTALL)
+    assert "しきい値設定用の良品400枚により" in body
+    left = set(re.findall(r"[A-Za-z]{3,}", body)) - {"hizumi", "bracket", "UTC", 12 * "b", 12 * "c"}
+    assert left <= {word for each in lite.every() for word in re.findall("[A-Za-z]+", f"{each}")}
+
+
+def test_the_first_language_that_the_station_speaks() -> None:
+    wished = {"ja-JP,ja;q=0.9,en;q=0.8": "ja", "de, en-GB;q=0.9, ja;q=0.1": "en", "": "en", "fr": "en", "*": "en"}
+    assert {each: language_of(each) for each in wished} == wished
