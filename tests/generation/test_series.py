@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hizumi.data import open_source
-from hizumi.data.series_options import SeriesOptions
+from hizumi.data.series.options import SeriesOptions
 from hizumi.errors import DataError, UsageError
 from hizumi.evaluation.series_samples import distances
 from hizumi.generation import Modeller, load, save

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from hizumi.data import Store
-from hizumi.data.series import SeriesForm
+from hizumi.data.series.form import SeriesForm
 from hizumi.errors import DataError
 from hizumi.evaluation.series_samples import (
     FEWEST_WINDOWS,
