@@ -10,6 +10,7 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, answer, coloured, print_table
+from hizumi.cli.follow import follow as followed
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import refuse_nothing, show_remarks, unread
 from hizumi.errors import UsageError
@@ -61,6 +62,13 @@ def inspect(
     resample: options.Resample = None,
     missing: options.Missing = None,
     strict: options.Strict = False,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="Judge one recording while it is written: a text table that grows, or standard input (-).",
+        ),
+    ] = False,
 ) -> None:
     """Say of new inputs whether they are normal, and where not.
 
@@ -70,6 +78,11 @@ def inspect(
     """
     options.refuse_two_on_standard_output(json_to, csv_to)
     inspector = _loaded(bundle)
+    if follow:
+        _refuse_beside_follow(json_to, csv_to, maps, resample, missing)
+        if followed(inspector, paths) and fail_on_anomaly:
+            raise typer.Exit(ANOMALOUS_FOUND)
+        return
     is_series = inspector.preprocessing_.series is not None
     if maps is not None and inspector.calibration_.pixel_threshold is None and not is_series:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
@@ -91,6 +104,13 @@ def inspect(
         raise typer.Exit(ANOMALOUS_FOUND)
     if fail_on_anomaly and inspection.has_unjudged:
         raise typer.Exit(NOT_JUDGED)
+
+
+def _refuse_beside_follow(*others: object) -> None:
+    if any(other is not None for other in others):
+        raise UsageError(
+            "--follow prints events as they come; leave --json, --csv, --maps, --resample and --missing out"
+        )
 
 
 def _loaded(bundle: Path) -> "InspectorBase":

@@ -1,8 +1,9 @@
-"""A recording that is still growing, judged while its rows arrive: what `inspect` would say of it once it is whole.
+"""A recording that is still growing, judged while its rows arrive, as `inspect` would judge it once it is whole.
 
 A step's score is the mean over the windows that cover it, so it is known when the last of them is complete: at most a
-window's length later. No window ends beyond the newest row, and what has been said of a step does not change. The
-threshold is that of blocks: with a promise of one alarm in so many blocks, it holds here as it does for a whole file.
+window's length later. What has been said of a step does not change. So the held-out blocks' threshold fits, and what it
+promises holds. The score of the newest window alone would be known at once, but scatters more than means of windows do:
+by the same threshold it would raise more alarms than were promised.
 """
 
 from collections.abc import Callable, Iterator

@@ -25,8 +25,8 @@ def refuse_absent(data: str | None) -> str | None:
 
 
 def refuse_all_absent(paths: list[str]) -> list[str]:
-    """Make sure that one of several is there; each of the others is a failure of its own."""
-    if not any(Path(path).expanduser().exists() for path in paths):
+    """Make sure that one of several is there, or standard input (-); each of the others is a failure of its own."""
+    if paths != ["-"] and not any(Path(path).expanduser().exists() for path in paths):
         refuse_absent(paths[0])
     return paths
 

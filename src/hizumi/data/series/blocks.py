@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hizumi.data.manifest import GOOD, Manifest, Record
-from hizumi.data.series.dealing import Stretch, deal_stretches
+from hizumi.data.series.dealing import Stretch, deal_stretches, whole_stretches
 from hizumi.data.series.form import Recording, SeriesForm, Steps
 from hizumi.errors import DataError, UsageError
 
@@ -39,7 +39,7 @@ def split_series(manifest: Manifest, calibration_share: float | None, seed: int)
     calibrated = any(each.split == "calibration" for each in recordings)
     if calibrated:
         dealt = [
-            [Stretch(0, length, "calibration" if each.split == "calibration" else "train")]
+            list(whole_stretches(length, form.length, held_out=each.split == "calibration"))
             for each, length in zip(recordings, learned, strict=True)
         ]
     else:

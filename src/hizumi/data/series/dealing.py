@@ -52,7 +52,7 @@ def deal_stretches(lengths: Sequence[int], length: int, share: float, seed: int)
         dealt = [list(_cut(steps, length, wanted, generator)) for steps, wanted in zip(lengths, blocks, strict=True)]
     else:
         held_out = _held_out(lengths, length, share, generator)
-        dealt = [list(_whole(steps, length, index in held_out)) for index, steps in enumerate(lengths)]
+        dealt = [list(whole_stretches(steps, length, index in held_out)) for index, steps in enumerate(lengths)]
     if {stretch.split for stretches in dealt for stretch in stretches} != {"train", "calibration"}:
         raise DataError(
             f"{len(lengths)} recording(s) of at most {max(lengths, default=0)} steps are too short to train on windows "
@@ -92,7 +92,7 @@ def _cut(steps: int, length: int, blocks: int, generator: np.random.Generator) -
     rest = steps - blocks * stride
     groups = min(blocks, int(GAP_SHARE * rest / (2 * length)))
     if not blocks:
-        yield from _whole(steps, length, held_out=False)
+        yield from whole_stretches(steps, length, held_out=False)
     elif not groups and generator.integers(2):  # one group, at an end, where it costs one gap only
         yield from _blocks(0, blocks, length)
         yield Stretch(steps - rest, steps, "train")
@@ -128,7 +128,8 @@ def _held_out(lengths: Sequence[int], length: int, share: float, generator: np.r
     return set(order[: nearest if others else min(nearest, len(order) - 1)])
 
 
-def _whole(steps: int, length: int, held_out: bool) -> Iterator[Stretch]:
+def whole_stretches(steps: int, length: int, held_out: bool) -> Iterator[Stretch]:
+    """Of a recording that is not cut: itself to train on, or where it is held out, its blocks that calibrate."""
     if held_out:
         yield from _blocks(0, (steps + length) // _stride(length), length)
     elif steps >= length:

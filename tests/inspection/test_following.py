@@ -1,0 +1,113 @@
+"""Following a recording says what inspecting the whole of it says, however its rows arrive."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from hizumi.data.series.form import SeriesForm
+from hizumi.errors import DataError
+from hizumi.evaluation.events import runs
+from hizumi.inspection.following import FollowedEvent, Follower
+from hizumi.preprocessing import Preprocessing
+
+LENGTH = 6
+
+
+def scores(crops: np.ndarray) -> dict[str, np.ndarray]:
+    return {"score": np.abs(crops).sum((1, 2)).max(-1)}
+
+
+def follower(hop: int, threshold: float = 3.0, length: int = LENGTH) -> tuple[Follower, list[np.ndarray]]:
+    found: list[np.ndarray] = []
+
+    def on_scores(first: int, values: np.ndarray) -> None:
+        assert first == sum(map(len, found))
+        found.append(values)
+
+    form = SeriesForm(("a", "b"), None, length, hop)
+    return Follower(scores, Preprocessing(series=form), threshold, on_scores), found
+
+
+def whole(rows: np.ndarray, hop: int) -> np.ndarray:
+    """Scores of all steps at once, by windows every `hop` steps, and by one that ends with the recording."""
+    windows = np.lib.stride_tricks.sliding_window_view(rows, LENGTH, axis=0)
+    each = scores(windows[:, :, np.newaxis])["score"]
+    starts = list(range(0, len(each), hop))
+    total = []
+    for step in range(len(rows)):
+        covering = [start for start in starts if start <= step < start + LENGTH]
+        # The last one tells nothing of steps that were known without it.
+        covering += [len(each) - 1] if step >= starts[-1] + hop and starts[-1] != len(each) - 1 else []
+        total.append(np.mean(each[covering]))
+    return np.array(total)
+
+
+def merged(steps: np.ndarray, threshold: float) -> list[FollowedEvent]:
+    """Closed events, by joining the runs over the threshold that are no more than a window apart."""
+    joined: list[list[int]] = []
+    for start, stop in runs(steps > threshold).tolist():
+        if joined and start - (joined[-1][1] - 1) <= LENGTH:
+            joined[-1][1] = stop
+        else:
+            joined.append([start, stop])
+    peaks = [start + int(steps[start:stop].argmax()) for start, stop in joined]
+    return [FollowedEvent(*span, float(steps[peak]), peak) for span, peak in zip(joined, peaks, strict=True)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(LENGTH, 60),
+    st.sampled_from([1, 2, 3, 6]),
+    st.lists(st.integers(0, 30), max_size=10),
+    st.integers(0, 999),
+)
+def test_following_says_what_inspecting_the_whole_says(steps, hop, pieces, seed):
+    rows = np.random.default_rng(seed).normal(size=(steps, 2))
+    following, found = follower(hop)
+    events, fed = [], 0
+    for piece in [*pieces, steps]:
+        events += following.feed(rows[fed : fed + piece])
+        fed = min(fed + piece, steps)
+        assert steps - sum(map(len, found)) >= 0
+        assert sum(map(len, found)) >= fed - LENGTH - hop  # known a window later
+    events += following.finish()
+    expected = whole(rows, hop)
+    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-12)
+    closed = [event for event in events if event.stop is not None]
+    assert [event._replace(peak=0.0) for event in closed] == [
+        event._replace(peak=0.0) for event in merged(np.concatenate(found), 3.0)
+    ]
+    assert [event.start for event in events if event.stop is None] == [event.start for event in closed]
+
+
+def test_rows_after_the_end_are_a_recording_of_their_own():
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    following, found = follower(2)
+    following.feed(rows[:21])
+    following.finish()
+    following.feed(rows[21:])
+    following.finish()
+    np.testing.assert_allclose(np.concatenate(found), np.concatenate([whole(rows[:21], 2), whole(rows[21:], 2)]))
+    short, found = follower(2)
+    short.feed(rows[:3])
+    with pytest.raises(DataError, match="has 3 steps, fewer than a window's 6"):
+        short.finish()
+    short.on_scores = lambda first, values: found.append(values)
+    short.feed(rows[3:20])
+    short.finish()
+    np.testing.assert_allclose(np.concatenate(found), whole(rows[3:20], 2))
+
+
+def test_a_row_that_cannot_be_used_is_named_and_nothing_of_it_is_kept():
+    following, found = follower(2)
+    following.feed(np.zeros((4, 2)))
+    bad = np.zeros((3, 2))
+    bad[1, 1] = np.nan
+    with pytest.raises(DataError, match="row 5: 'b' is"):
+        following.feed(bad)
+    with pytest.raises(DataError, match="a row has 3 numbers"):
+        following.feed(np.zeros((1, 3)))
+    assert following.fed == 4
+    following.feed(np.zeros((2, 2)))
+    following.finish()
+    assert np.concatenate(found).tolist() == [0.0] * 6
