@@ -1,6 +1,7 @@
 """A station under load: pictures over HTTP beside the same bundle in the same process, and a plain service around it.
 
-Every server has a process of its own, whose CPU time the kernel counts; clients are threads of this one, which keep
+The station's bundle is exported to OpenVINO in fp32, and so is the one that it is compared with in this process. Every
+server has a process of its own, whose CPU time the kernel counts; clients are threads of this one, which keep
 their connections. The plain service is the one that a page of documentation shows: FastAPI, an upload, Pillow, and a
 detector in torch, one picture at a time. The station keeps all that it is sent meanwhile; the others keep nothing.
 """
@@ -25,6 +26,7 @@ from PIL import Image
 
 from benchmarks.speed.measuring import Figure, Report, Setting
 from hizumi.detectors import FusedFeatures
+from hizumi.export import export
 from hizumi.inspection import Inspector, save
 from hizumi.station.judging import Judge, Question
 
@@ -107,10 +109,10 @@ def station(setting: Setting) -> Report:
     """One picture over HTTP, many clients, and a plain service."""
     pictures = setting.pick(192, 8)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
-        bundle, picture = _fitted(setting, Path(folder)), _picture(setting, seed=1)
-        ours = opened.enter_context(_served("hizumi", bundle, Path(folder), picture))
-        plain = opened.enter_context(_served("plain", bundle, Path(folder), picture))
-        judge = Judge(bundle)
+        (exported, in_torch), picture = _fitted(setting, Path(folder)), _picture(setting, seed=1)
+        ours = opened.enter_context(_served("hizumi", exported, Path(folder), picture))
+        plain = opened.enter_context(_served("plain", in_torch, Path(folder), picture))
+        judge = Judge(exported)
         alone, together, loads, others = [], [], {clients: [] for clients in CLIENTS}, []
         for counts in [False] + [True] * max(setting.rounds // 2, 1):
             found_alone, found_together = _one_by_one(judge, picture, pictures), _batches(judge, picture, pictures)
@@ -143,11 +145,14 @@ def station(setting: Setting) -> Report:
     return report
 
 
-def _fitted(setting: Setting, folder: Path) -> Path:
+def _fitted(setting: Setting, folder: Path) -> tuple[Path, Path]:
+    """The bundle as a station runs it, and as torch does."""
     detector = setting.pick(FusedFeatures(), FusedFeatures((3,), input_size=None, memory=50))
     side = setting.pick(SIDE, 32)
     normal = np.random.default_rng(0).integers(0, 255, (setting.pick(40, 8), side, side, 3), dtype=np.uint8)
-    return save(Inspector(detector, folds=2).fit(normal), folder / "station.hizumi")
+    inspector = Inspector(detector, folds=2).fit(normal)
+    exported = export(inspector, folder / "station.hizumi", normal, engine="openvino").path
+    return exported, save(inspector, folder / "torch.hizumi")
 
 
 def _picture(setting: Setting, seed: int) -> bytes:

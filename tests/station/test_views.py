@@ -89,3 +89,14 @@ def test_no_view_is_lost_or_counted_twice_among_many_parts() -> None:
         assert verdict.anomalous is (True if True in judged else (False if whole and None not in judged else None))
     record = verdicts[0].to_dict()
     assert json.loads(json.dumps(record)) == record
+
+
+def test_a_view_that_is_none_any_more_after_a_restart_stands_in_for_no_other() -> None:
+    before = Views("r", ("top", "side"), 5)
+    side = view("side", False)
+    before.add(side, START)
+    after = Views("r", ("top", "left"), 5)
+    after.restore(json.loads(json.dumps(before.to_dict())), {side.id: side}.get, START)
+    told = after.add(view("left", False, number=1), START)
+    assert [(each.anomalous, each.interrupted) for each in told] == [(None, True)]
+    assert [each.anomalous for each in after.close(START)] == [None]

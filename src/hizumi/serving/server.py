@@ -11,7 +11,7 @@ from typing import Any, final
 
 import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from hizumi.errors import UsageError
 from hizumi.serving.access import Access
@@ -22,7 +22,9 @@ from hizumi.storage.files import printable
 
 HEAD_BYTES = 16 * 2**10  # of a request line and its headers
 HEAD_SECONDS = 10.0  # for them to come
-LAST_CALL_SECONDS = 0.5  # after SIGTERM, in which what was sent before it is still taken
+LAST_CALL_SECONDS = 0.5  # after SIGTERM, in which connections are still taken
+UNDER_WAY_SECONDS = 5.0  # more, for requests to come on those that are open, and to be answered
+MOMENT_SECONDS = 0.02
 FINISHING_SECONDS = 30.0
 BACKLOG = 2048  # connections that wait to be taken
 
@@ -51,7 +53,7 @@ class _Protocol(H11Protocol):
 
 @final
 class Server(uvicorn.Server):
-    """Ends in steps: what had been sent is taken, then no more, then what waits is finished."""
+    """Ends in steps: who has connected is heard, then nobody else, then what waits is finished."""
 
     def __init__(self, config: uvicorn.Config, station: Station, say_open: Callable[[], None]) -> None:
         super().__init__(config)
@@ -79,8 +81,25 @@ class Server(uvicorn.Server):
         # Clients that connected before the signal have their requests read and answered. Stock servers close such
         # connections unread.
         await asyncio.sleep(LAST_CALL_SECONDS)
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(MOMENT_SECONDS)  # for those just accepted to be known
+        await self._wait_for_what_is_under_way()
         await self._station.close()
         self.should_exit = True
+
+    async def _wait_for_what_is_under_way(self) -> None:
+        """For requests begun by now, and the first ones on connections that have had none yet."""
+        deadline = self._loop.time() + UNDER_WAY_SECONDS
+        begun = [(each, each.cycle) for each in self.server_state.connections if isinstance(each, _Protocol)]
+        while self._loop.time() < deadline and any(
+            each in self.server_state.connections and _may_bring_a_picture(cycle or each.cycle) for each, cycle in begun
+        ):
+            await asyncio.sleep(MOMENT_SECONDS)
+
+
+def _may_bring_a_picture(cycle: RequestResponseCycle | None) -> bool:
+    return cycle is None or (cycle.scope["method"] == "POST" and not cycle.response_complete)
 
 
 async def serve(
