@@ -132,6 +132,7 @@ def _served(settings: Any, access: Access | None, listener: socket.socket, ready
 
         ready.set_result((station, loop, lambda: loop.call_soon_threadsafe(lambda: loop.create_task(close())) and None))
         await server.serve([listener])
+        station.log.close()  # answers that came after the first close have opened it again
 
     asyncio.run(run())
 
