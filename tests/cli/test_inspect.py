@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -195,3 +196,23 @@ def test_maps_of_the_longest_names_are_written_apart(tmp_path):
     for path in paths:
         path.write_bytes(b"")
         assert path.name.endswith(".png")
+
+
+def test_of_series_a_picture_is_drawn_for_each_recording(hizumi, tmp_path):
+    turns = np.arange(1200) / 3
+    values = np.stack([np.sin(turns), 200 + np.cos(turns)], axis=1)
+    values += 0.01 * np.random.default_rng(0).normal(size=values.shape)
+    bundle, new = tmp_path / "pump.hizumi", tmp_path / "new"
+    new.mkdir()
+    for name, stretch in (("a", slice(0, 100)), ("b", slice(300, 340))):
+        pd.DataFrame(values[stretch], columns=["bar", "rpm"]).to_csv(new / f"{name}.csv", index=False)
+    pd.DataFrame(values, columns=["bar", "rpm"]).to_csv(tmp_path / "train.csv", index=False)
+    fit = hizumi("fit", tmp_path / "train.csv", "--series", "--length", 16, "-d", "pca", "-o", bundle)
+    assert fit.code == 0
+    assert "NEW_RECORDINGS" in fit.out
+    assert "windows of 2 channels and 16 steps" in fit.out
+    assert "--folds" not in fit.out
+    found = hizumi("inspect", bundle, new, "--maps", tmp_path / "maps")
+    assert found.code == 0
+    assert "Pictures of the recordings" in found.out
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["a.csv-scores.png", "b.csv-scores.png"]
