@@ -24,6 +24,7 @@ from hizumi.models.ada_gan import AdaGAN as AdaGAN, Mixture as Mixture
 from hizumi.models.autoencoder import Autoencoder as Autoencoder
 from hizumi.models.bigan import BiGAN as BiGAN
 from hizumi.models.conditional_gan import ConditionalGAN as ConditionalGAN
+from hizumi.models.continuation_gan import ContinuationGAN as ContinuationGAN
 from hizumi.models.cycle_gan import CycleGAN as CycleGAN
 from hizumi.models.dcgan import DCGAN as DCGAN
 from hizumi.models.deep_autoencoder import DeepAutoencoder as DeepAutoencoder

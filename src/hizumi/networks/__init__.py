@@ -12,6 +12,7 @@ from hizumi.networks.build import (
     flat_generator as flat_generator,
     generator as generator,
 )
+from hizumi.networks.continuation import ContinuationGenerator as ContinuationGenerator
 from hizumi.networks.dcgan import (
     CodeCritic as CodeCritic,
     Critic as Critic,
