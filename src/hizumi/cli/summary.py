@@ -56,6 +56,7 @@ def result_of_training(modeller: "Modeller") -> dict[str, Any]:
 def result_of_assessment(content: "ReportContent") -> dict[str, Any]:
     """What `hizumi evaluate` and `hizumi compare` tell other programs."""
     measures = {} if content.evaluation is None else content.evaluation.to_dict()
+    measures |= {} if content.measures is None else {"series": content.measures.to_dict()}
     return assessment_result(
         content.detector,
         measures,
@@ -175,7 +176,7 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
     show_remarks(console, content.data_notes, content.failures, content.unopened)
     evaluation = content.evaluation
     if evaluation is not None:
-        measures = [[fact.name, fact.value, fact.note] for fact in facts(evaluation, content.noun)]
+        measures = [[fact.name, fact.value, fact.note] for fact in facts(evaluation, content.noun, content.measures)]
         print_table(console, ["Measure", ">Value", "Interval or remark"], measures, content.title)
         kinds = [
             [kind.kind, kind.count, kind.found, kind.missed, f"{kind.image_auroc:.3f}"]

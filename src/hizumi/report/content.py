@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int, Real, UInt8
 from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.errors import UsageError
 from hizumi.evaluation import Evaluation
+from hizumi.evaluation.series import SeriesMeasures
 from hizumi.report.borders import Lines
 from hizumi.report.traces import Trace
 from hizumi.runs.nouns import noun_of
@@ -44,7 +45,8 @@ class ReportContent:
     is defective, None where that is not known. Verdicts may come without their pictures, of which `cases` then has
     those of a few, by place. `journal` holds the records of training, `failures` the (name, reason) of unreadable
     inputs, `unopened` that of other files. `differences` say in what most of the good inputs look unlike those learned
-    from. Of series, `traces` are the recordings that are drawn, and `windows` a typical normal window and the worst.
+    from. Of series, `measures` are those of steps and events, `traces` the recordings that are drawn, and `windows` a
+    typical normal window and the worst.
     """
 
     title: str
@@ -64,6 +66,7 @@ class ReportContent:
     differences: Sequence[str] = ()
     cases: Mapping[int, Sequence[Tile]] = field(default_factory=dict)
     featured: Sequence[int] | None = None
+    measures: SeriesMeasures | None = None
     traces: Sequence[Trace] = ()
     windows: tuple[Trace, Trace] | None = None
 

@@ -13,6 +13,7 @@ from hizumi.calibration.rules import WITHOUT_RATE
 from hizumi.evaluation import Estimate, Evaluation
 from hizumi.evaluation.metrics import PRO_LIMIT
 from hizumi.evaluation.pixels import part_of
+from hizumi.evaluation.series import SeriesMeasures
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN, ReportContent
 from hizumi.report.rates import at_rates
 from hizumi.storage.files import printable
@@ -81,8 +82,8 @@ def consequences(content: ReportContent) -> list[Consequence]:
     return sorted(found, key=lambda consequence: not consequence.is_pressing)
 
 
-def facts(evaluation: Evaluation, noun: str) -> list[Fact]:
-    """The numbers of the summary, without those that could not be measured."""
+def facts(evaluation: Evaluation, noun: str, measures: SeriesMeasures | None = None) -> list[Fact]:
+    """The numbers of the summary, without those that could not be measured; of series with those of events."""
     counts = (
         ("Missed", evaluation.missed_defects, evaluation.anomalous_count, "anomalous, not flagged"),
         ("False alarms", evaluation.false_alarms, evaluation.normal_count, "good, but flagged"),
@@ -109,6 +110,26 @@ def facts(evaluation: Evaluation, noun: str) -> list[Fact]:
     if is_known(evaluation.f1):
         note = f"best possible {number(evaluation.best_f1)}; flagging all {number(2 * anomalous / (1 + anomalous))}"
         found.append(Fact("F1 at the threshold", number(evaluation.f1), note))
+    return found if measures is None else [*found, *_facts_on_steps(measures)]
+
+
+def _facts_on_steps(measures: SeriesMeasures) -> list[Fact]:
+    """How scores rank steps, and which events the alarms find, beside what chance gives."""
+    found = []
+    for name, each in (("VUS-PR", measures.vus_pr), ("VUS-ROC", measures.vus_roc)):
+        if is_known(each.pooled.value):
+            median = f"; median of {measures.recordings} recordings {number(each.median.value)}"
+            note = f"{interval(each.pooled)}; chance {number(each.pooled_by_chance)}"
+            found.append(Fact(name, number(each.pooled.value), note + (median if measures.recordings > 1 else "")))
+    events = measures.events
+    if events.events:
+        chance = f"the same alarms at another time: {100 * measures.event_recall.pooled_by_chance:.3g} %"
+        found.append(Fact("Events found", f"{events.found:.0f} / {events.events}", chance))
+    if is_known(delay := measures.mean_delay.pooled.value):
+        found.append(Fact("Delay of the first alarm", f"{delay:.3g} steps", "mean over the events found"))
+    if is_known(rate := measures.false_alarms_per_1000.pooled.value):
+        note = f"{events.false_alarms:.0f} alarms; those less than a window apart are one"
+        found.append(Fact("False alarms per 1,000 normal steps", f"{rate:.3g}", note))
     return found
 
 
