@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hizumi.cli.console import BAD, GOOD, QUIET, WARNING, coloured, console_beside
+from hizumi.cli.summary import show_promise_over_time
 from hizumi.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def follow(inspector: "InspectorBase", paths: list[str]) -> bool:
     columns = inspector.preprocessing_.series.columns if inspector.preprocessing_.series else ()
     rows = GrowingRows(columns, "standard input" if paths[0] == STANDARD_INPUT else paths[0])
     text = piped_text(sys.stdin.fileno()) if paths[0] == STANDARD_INPUT else growing_text(Path(paths[0]).expanduser())
-    console.print(inspector.calibration_.threshold.words)
+    show_promise_over_time(console, inspector)
     console.print(
         coloured("Rows are taken to follow one another at the rate learned; time stamps are not read.", QUIET)
     )

@@ -139,7 +139,7 @@ def _inspected(inspector: "InspectorBase", manifest: "Manifest", maps: Path | No
             if isinstance(item, Verdict):
                 item = replace(item, map=None, picture=None, normal=None, expected=None)
             items.append(item)
-    return Inspection.of(items, manifest)
+    return Inspection.of(items, manifest, inspector.calibration_)
 
 
 def _drawn(

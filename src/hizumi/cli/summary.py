@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hizumi.data import Failure
     from hizumi.data.manifest import Unopened
     from hizumi.generation import Modeller
-    from hizumi.inspection import Inspector
+    from hizumi.inspection import Inspector, InspectorBase
     from hizumi.report import ReportContent
 
 FAILURES_SHOWN = 10
@@ -88,6 +88,7 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
     print_table(console, ["Fit", ""], rows)
     noun = noun_of(options)
     show_promise(console, calibration, noun)
+    show_promise_over_time(console, inspector)
     if advice := few_held_out(calibration, noun):
         console.print(coloured(advice, WARNING))
     if check := scratches_found(options.get("drawn_scratches", ()), calibration):
@@ -110,6 +111,18 @@ def show_promise(console: "Console", calibration: "Calibration", noun: str) -> N
     console.print(printable(calibration.promise(noun)))
     if known := FoundAmongKnown.of(calibration):
         console.print(printable(known.words(noun)))
+
+
+def show_promise_over_time(console: "Console", inspector: "InspectorBase") -> None:
+    """Of series, how often a block without an anomaly may raise an alarm."""
+    from hizumi.calibration import promise_over_blocks
+
+    form, calibration = inspector.preprocessing_.series, inspector.calibration_
+    if form is None:
+        return
+    held_out = len(calibration.scores)
+    if words := promise_over_blocks(calibration.threshold, held_out, form.block, form.step_seconds):
+        console.print(words)
 
 
 def show_model(console: "Console", modeller: "Modeller") -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, final
 
 import numpy as np
 
-from hizumi.calibration import Box, Calibration, Verdict, boxes_over
+from hizumi.calibration import BlockWatch, Box, Calibration, Verdict, boxes_over
 from hizumi.data import Manifest, open_source
 from hizumi.data.images import is_partial
 from hizumi.data.kinds import is_frame, is_table
@@ -33,15 +33,15 @@ class Inspection(Sequence[Verdict]):
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, items: Iterable[Verdict | Failure], manifest: Manifest) -> Self:
-        """Sorted out of a mixture of both, with what the manifest that they come from says."""
+    def of(cls, items: Iterable[Verdict | Failure], manifest: Manifest, calibration: Calibration) -> Self:
+        """Sorted out of a mixture of both, with what their manifest says; of series, whether they drift."""
         items = list(items)
         verdicts = tuple(item for item in items if isinstance(item, Verdict))
         return cls(
             verdicts,
             tuple(item for item in items if isinstance(item, Failure)),
             manifest.unopened,
-            (*manifest.notes, *counted_notes(verdicts)),
+            (*manifest.notes, *counted_notes(verdicts), *_notes_on_drift(verdicts, manifest, calibration)),
         )
 
     @property
@@ -82,7 +82,8 @@ class InspectorBase(ABC):
     def inspect(self, X: Any, *, strict: bool = False, observe: Observer | None = None) -> Inspection:
         """Verdicts on a folder, file, array, table, or a list of them; what cannot be read is in `failures`."""
         manifest = self.compared(self.to_inspect(X))
-        return Inspection.of(self.inspect_each(manifest, strict=strict, observe=observe), manifest)
+        each = self.inspect_each(manifest, strict=strict, observe=observe)
+        return Inspection.of(each, manifest, self.calibration_)
 
     @final
     def to_inspect(
@@ -148,6 +149,17 @@ def counted_notes(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
     """Each note on reading once, with the number of inputs that it is about."""
     counts = Counter(note for verdict in verdicts for note in verdict.notes)
     return tuple(f"{note}: {count} inputs" for note, count in counts.items())
+
+
+def _notes_on_drift(verdicts: Sequence[Verdict], manifest: Manifest, calibration: Calibration) -> tuple[str, ...]:
+    """What the first blocks say that rank otherwise among those held out than chance allows."""
+    if manifest.series is None:
+        return ()
+    watch = BlockWatch.after(calibration.scores)
+    for verdict in verdicts:
+        if (drift := watch.observe(verdict.score)) is not None:
+            return (f"up to {verdict.name}: {drift.words}",)
+    return ()
 
 
 def verdict_on(item: Scored, calibration: Calibration) -> Verdict:
