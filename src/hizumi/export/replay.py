@@ -85,15 +85,17 @@ class Replay:
     errors: dict[str, Errors] = field(default_factory=dict)
 
     def add(self, piece: Piece, outputs: Outputs, reader: Reader) -> None:
-        """One item, whose score is that of its worst crop."""
+        """One item, whose map is that of its steps where it is a stretch of a series."""
         double, single, graph = (
             {name.removeprefix(f"{form} "): v for name, v in outputs.items() if name.startswith(f"{form} ")}
             for form in FORMS
         )
         self.kept.append(piece.index)
-        self.torch_scores.append(float(single[SCORE].max()))
-        self.graph_scores.append(float(graph[SCORE].max()))
-        if MAP in graph:
+        self.torch_scores.append(reader.record_score(piece, single[SCORE]))
+        self.graph_scores.append(reader.record_score(piece, graph[SCORE]))
+        if reader.preprocessing.series is not None:
+            self.graph_maxima.append(self.graph_scores[-1])
+        elif MAP in graph:
             self.graph_maxima.append(float(reader.restored_map(piece, graph[MAP]).max()))
         for name in double.keys() - {EXPECTED}:
             self.errors.setdefault(name, Errors()).add(double[name], single[name], graph[name])

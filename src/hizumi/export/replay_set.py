@@ -24,7 +24,7 @@ class ReplaySet:
     @classmethod
     def of(cls, inspector: Inspector, data: Any) -> "ReplaySet":
         """From what a user gives; None: from where the data of the fit lay then."""
-        manifest = _found(inspector) if data is None else opened(data, motion=inspector.uses_motion)
+        manifest = _found(inspector) if data is None else _opened(inspector, data)
         fitted = _as_fitted(inspector, manifest)
         if fitted is not None:
             held_out = "calibration" if inspector.options_["folds"] is None else "train"
@@ -35,6 +35,10 @@ class ReplaySet:
             raise DataError(f"{manifest.name}: holds no good pictures or rows to check the export on; give some")
         some = replace(manifest, records=tuple(unseen))
         return cls(some, _labelled(manifest), some, as_fitted=False)
+
+
+def _opened(inspector: Inspector, data: Any) -> Manifest:
+    return opened(data, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
 
 
 def _as_fitted(inspector: Inspector, manifest: Manifest) -> Manifest | None:

@@ -337,7 +337,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         from hizumi.inspection.planning import cost_of_fit
 
         self.check()
-        manifest = opened(X, motion=self.wants_motion)
+        manifest = opened(X, motion=self.wants_motion, series=self.series or None)
         detector, options = self._chosen(manifest)
         started = time.monotonic()
         data = self._prepared(manifest, detector, options, replace(self._data_options(strict=strict), cache=None))

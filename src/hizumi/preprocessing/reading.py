@@ -171,6 +171,10 @@ class Reader:
         places = tuple((0, start) for start in (starts - record.steps.start).tolist())
         return Piece(index, record.name, crops, (1, len(record.steps)), places)
 
+    def record_score(self, piece: Piece, scores: Float[np.ndarray, " crops"]) -> float:
+        """Of a stretch the score of its worst step, of other records that of the worst crop."""
+        return float((scores if self.preprocessing.series is None else self.by_step(piece, scores)).max())
+
     def by_step(self, piece: Piece, values: Float[np.ndarray, "w *others"]) -> Float[np.ndarray, "t *others"]:
         """Of a stretch, each step's mean over the windows that cover it, of what is known of windows."""
         form = self.preprocessing.series

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import fft
 
 from hizumi.data.series.options import SeriesOptions
 from hizumi.errors import UsageError
@@ -65,6 +64,8 @@ def autocorrelation(recordings: Sequence[Float[np.ndarray, "_ c"]]) -> Float[np.
 
 def _correlations(values: Float[np.ndarray, "t c"], lags: int) -> Float[np.ndarray, "lags v"]:
     """Of each channel that varies, at lags 0 to `lags` - 1."""
+    from scipy import fft  # which exported bundles do without
+
     count = len(values)
     spread = values.std(axis=0)
     values = values[:, spread > 1e-9 * np.abs(values).max(axis=0, initial=0)]
