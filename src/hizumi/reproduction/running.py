@@ -19,9 +19,10 @@ from hizumi.errors import UsageError
 from hizumi.evaluation.bootstrap import number
 from hizumi.evaluation.metrics import auroc, average_precision, confusion_at
 from hizumi.evaluation.pixels import aupro, pixel_auroc, pixel_average_precision
-from hizumi.reproduction.collections import Collection, measured
+from hizumi.reproduction.collections import Collection
 from hizumi.reproduction.entrants import Entrant
 from hizumi.reproduction.ledger import Row, add_run, begin_row, row_path
+from hizumi.reproduction.measuring_series import measured
 from hizumi.reproduction.protocol import FALSE_ALARM_RATE, SIZES, BudgetName, Leak, Mode, Protocol, Split, thinned
 from hizumi.reproduction.published_forms import Pool
 from hizumi.reproduction.views import PoolView
