@@ -10,7 +10,7 @@ demo: $(VENV)/run.stamp
 	$(VENV)/bin/hizumi demo
 
 test: $(VENV)/dev.stamp
-	$(PYTEST)
+	$(PYTEST) $(CHECKED)
 
 test-slow: $(VENV)/dev.stamp
 	$(PYTEST) -m slow
