@@ -142,8 +142,9 @@ def test_cached_sampling_of_windows_is_naive_sampling(model: Autoregressive) -> 
 def assert_cached_is_naive(model: Autoregressive, shape: tuple[int, ...], levels: int) -> None:
     network = averaged(prepared(model, shape, levels))
     uniforms = torch.rand(3, *shape, generator=torch.Generator().manual_seed(2))
-    cached = draw(network.incremental(3, *shape[1:]), uniforms, levels)
-    assert torch.equal(cached, draw(Recomputed(network, (3, *shape)), uniforms, levels))
+    nothing = uniforms[..., :0]
+    cached = draw(network.incremental(3, *shape[1:]), uniforms, levels, nothing)
+    assert torch.equal(cached, draw(Recomputed(network, (3, *shape)), uniforms, levels, nothing))
     assert len(cached.unique()) > levels // 2
     torch.testing.assert_close(
         one_by_one(network.incremental(3, *shape[1:]), cached), network(cached), atol=1e-4, rtol=0
@@ -234,7 +235,7 @@ def test_drawn_levels_are_as_frequent_as_predicted() -> None:
         def set(self, row: int, column: int, values: torch.Tensor) -> None: ...
 
     uniforms = (torch.arange(10_000) + 0.5).view(-1, 1, 1, 1) / 10_000
-    counts = to_levels(draw(Fixed(), uniforms, 4), 4).flatten().bincount()
+    counts = to_levels(draw(Fixed(), uniforms, 4, uniforms[..., :0]), 4).flatten().bincount()
     torch.testing.assert_close(counts / 10_000, logits.softmax(0), atol=2e-4, rtol=0)
 
 

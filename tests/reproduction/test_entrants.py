@@ -15,9 +15,10 @@ from hizumi.training import Budget
 
 def test_every_row_of_every_protocol_is_a_detector_of_its_kind() -> None:
     for protocol in PROTOCOLS.values():
-        kind = "vectors" if protocol.name in ("kdd99", "arrhythmia") else "images"
+        tables, series = ("kdd99", "arrhythmia"), ("nab", "skab", "smap-msl")
+        kind = "vectors" if protocol.name in tables else "series" if protocol.name in series else "images"
         for row in rows_of(protocol):
-            assert kind in detector_class(detector_of(row)).card.inputs, row
+            assert kind in detector_class(detector_of(row)).card.takes, row
 
 
 def test_every_detector_enters_a_protocol_or_there_is_a_reason() -> None:

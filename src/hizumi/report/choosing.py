@@ -24,6 +24,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     ),
     "Rows of numbers": ("kdd99", "arrhythmia"),
     "Film": ("ped2",),
+    "Time series": ("nab", "skab", "smap-msl"),
 }
 INTRODUCTION = f"""# Choosing a detector
 
@@ -34,14 +35,15 @@ have defects that are labelled, `hizumi compare` measures several on your own da
 
 What follows are the {MOST} best of those that were run on each public set of data, from the honest runs of the
 [ledger](ledger.md): fitted and calibrated on good data alone. In brackets stand AUROC, which is 0.5 for scores that
-know nothing, and seconds of CPU on one core for the fit and for all scores of the test set. Where settings were chosen
-on the test set, or only some of a protocol's cases were run, a row does not count.
+know nothing (of time series VUS-PR, whose chance the ledger gives), and seconds of CPU on one core for the fit and for
+all scores of the test set. Where settings were chosen on the test set, or only some of a protocol's cases were run, a
+row does not count.
 """
 
 
 class _Candidate(NamedTuple):
     name: str
-    auroc: float
+    rank: float
     seconds: float
 
 
@@ -70,15 +72,15 @@ def _counts(row: Row) -> bool:
 
 
 def _candidate(row: Row) -> _Candidate:
-    summary = summarise_figure(row.runs, "image_auroc")
-    assert summary is not None, "every run has an AUROC"
+    summary = summarise_figure(row.runs, PROTOCOLS[row.request["protocol"]].ranking)
+    assert summary is not None, "every run has a measure of its ranking"
     budget = ", paper's budget" if row.request["budget"] == "paper" else ""
     return _Candidate(f"{row.request['name']}{budget}", summary.mean, fmean(run["cpu_seconds"] for run in row.runs))
 
 
 def _named(candidates: Sequence[_Candidate], above: float, at_most: float) -> str:
     """The best of those that take so long and beat all that take less; "-" where there is none."""
-    quicker = max((each.auroc for each in candidates if each.seconds <= above), default=0.0)
-    own = [each for each in candidates if above < each.seconds <= at_most and each.auroc > quicker]
-    best = sorted(own, key=lambda each: -each.auroc)[:MOST]
-    return ", ".join(f"{each.name} ({each.auroc:.3f}, {each.seconds:.0f} s)" for each in best) or "-"
+    quicker = max((each.rank for each in candidates if each.seconds <= above), default=0.0)
+    own = [each for each in candidates if above < each.seconds <= at_most and each.rank > quicker]
+    best = sorted(own, key=lambda each: -each.rank)[:MOST]
+    return ", ".join(f"{each.name} ({each.rank:.3f}, {each.seconds:.0f} s)" for each in best) or "-"

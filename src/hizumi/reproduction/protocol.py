@@ -87,6 +87,11 @@ class Protocol:
         return next(iter(self.figures))
 
     @property
+    def ranking(self) -> str:
+        """The metric of how scores rank items, or the steps of series, whatever the threshold."""
+        return self.figure if self.items == "series" else "image_auroc"
+
+    @property
     def only_ranks(self) -> bool:
         """Whether no figure depends on the share of anomalies in the test set."""
         return self.known_share is None and "average_precision" not in self.figures
