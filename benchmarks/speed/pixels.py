@@ -36,7 +36,7 @@ def pixel_sampling(setting: Setting) -> Report:
         report.seconds |= {f"{count} samples, {way}": timing for way, timing in seconds.items()}
     uniforms = torch.rand(2, 1, side, side, device=setting.device)
     drawn = [
-        draw(way, uniforms, 2) for way in (Recomputed(plain, tuple(uniforms.shape)), network.incremental(2, side, side))
+        draw(way, uniforms, 2, uniforms[..., :0]) for way in (Recomputed(plain, tuple(uniforms.shape)), network.incremental(2, side, side))
     ]
     report.figures.append(Figure("pixels that differ of 2 samples", float((drawn[0] != drawn[1]).sum()), "", at_most=0))
 

@@ -10,7 +10,7 @@ import pytest
 from jinja2.ext import extract_from_ast
 
 from hizumi.calibration import Calibration, Costs, Statement
-from hizumi.monitoring.words import LOOK_AT, WAYS, armed, learning
+from hizumi.monitoring.words import LOOK_AT, WAYS, armed, learning, wandering
 from hizumi.station.audit import audit_report
 from hizumi.station.evidence import Evidence
 from hizumi.station.guarantee import guarantee
@@ -54,7 +54,7 @@ def guarantees() -> list[Statement]:
 
 def everything_said() -> list[Statement]:
     promised = [each for calibration in calibrations() for each in calibration.statements()]
-    return [*promised, *guarantees(), armed(50_000.0, None), armed(50_000.0, 0.001), learning(3, 100)]
+    return [*promised, *guarantees(), armed(50_000.0, None), armed(50_000.0, 0.001), learning(3, 100), wandering(["noise"])]
 
 
 def test_sentences_are_those_of_the_promise_and_all_are_known_in_japanese() -> None:
