@@ -35,9 +35,8 @@ def pixel_sampling(setting: Setting) -> Report:
         report.figures.append(Figure(f"{count} samples", times, at_least=350.0))
         report.seconds |= {f"{count} samples, {way}": timing for way, timing in seconds.items()}
     uniforms = torch.rand(2, 1, side, side, device=setting.device)
-    drawn = [
-        draw(way, uniforms, 2, uniforms[..., :0]) for way in (Recomputed(plain, tuple(uniforms.shape)), network.incremental(2, side, side))
-    ]
+    ways = Recomputed(plain, tuple(uniforms.shape)), network.incremental(2, side, side)
+    drawn = [draw(way, uniforms, 2, uniforms[..., :0]) for way in ways]
     report.figures.append(Figure("pixels that differ of 2 samples", float((drawn[0] != drawn[1]).sum()), "", at_most=0))
 
     images = drawn[0].repeat(setting.pick(32, 1), 1, 1, 1)

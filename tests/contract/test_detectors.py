@@ -3,6 +3,7 @@
 import copy
 import inspect
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,13 @@ LONG_TO_TRAIN = (
     "cross_channel-colour with flow, odd",
     *(f"{name}-series" for name in (*ADVERSARIAL, "con_ad", "deep_svdd")),
 )
+
+
+def slowly(names: Iterable[str], *slow: str) -> list[Any]:
+    """Names, of which some wait for the slow tests."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]
+
+
 LONG = [f"{name}-{shape}" for name in ("anogan", "deep_one_class") for shape in ("colour odd", "four channels")]
 
 
@@ -182,7 +190,7 @@ def test_saved_state_gives_equal_scores(name: str, shape: tuple[int, ...]) -> No
     assert first.pixel is None or torch.equal(first.pixel, second.pixel)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", slowly(DETECTORS, "anogan", "deep_one_class"))
 def test_scores_are_each_by_itself_in_bfloat16(name: str) -> None:
     shape = shapes_of(DETECTORS[name])[0]
     detector = fitted(name, shape)
@@ -194,7 +202,7 @@ def test_scores_are_each_by_itself_in_bfloat16(name: str) -> None:
 
 
 @pytest.mark.parametrize("precision", ["32-true", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", slowly(DETECTORS, "deep_one_class"))
 def test_resumed_run_equals_straight_run(name: str, precision: str, tmp_path: Path) -> None:
     shape = shapes_of(DETECTORS[name])[0]
 
@@ -217,7 +225,7 @@ def test_resumed_run_equals_straight_run(name: str, precision: str, tmp_path: Pa
     assert equal_states(straight, resumed)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", slowly(DETECTORS, "deep_one_class"))
 def test_what_cannot_be_scored_is_refused_in_words(name: str) -> None:
     shape = shapes_of(DETECTORS[name])[0]
     detector = fitted(name, shape)

@@ -25,7 +25,7 @@ from .conftest import items, labelled_shapes, options, small
 
 DETECTORS = find_detectors()
 QUICK = {"fused_features", "gaussian_mixture", "ganomaly", "mahalanobis", "one_class_svm", "pca", "reconstruction"}
-QUICK |= {"reconstruction-series"}
+QUICK |= {"pca-series"}
 LEVELS = Window(0.0, 255.0, "uint8")
 
 
@@ -112,7 +112,7 @@ def test_rows_come_back_in_their_own_units() -> None:
     "model",
     [
         lambda: GatedPixelCNN(levels=4, width=8, layers=1),
-        lambda: Flow(levels=2, steps=1, width=4),
+        pytest.param(lambda: Flow(levels=2, steps=1, width=4), marks=pytest.mark.slow),
         pytest.param(lambda: Flow("positions", steps=1, width=4), marks=pytest.mark.slow),
     ],
 )

@@ -84,7 +84,8 @@ LONGEST = ("row_lstm", "diagonal_bilstm", "pixel_cnn", "gated_pixel_cnn")  # in 
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"), cases(MODELS, slow=("four channels", *(f"{name}-colour odd" for name in LONGEST)))
+    ("name", "shape"),
+    cases(MODELS, slow=("four channels", "diagonal_bilstm-grey", *(f"{name}-colour odd" for name in LONGEST))),
 )
 def test_abilities_keep_shape_and_are_repeatable(name: str, shape: tuple[int, ...]) -> None:
     model = small(name)

@@ -198,6 +198,7 @@ def test_maps_are_the_mean_of_standardised_ones() -> None:
     assert len(ensemble.phases()) == 2
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_with_other_ensembles_inside(tmp_path: Path) -> None:
     inner = Ensemble((Mahalanobis(), OneClassSVM()), "minimum")
     outer = Ensemble((inner, Reconstruction(Autoencoder(code=2, width=4)), inner_again()), "cauchy")

@@ -148,6 +148,7 @@ def test_histograms_give_what_the_pixels_of_the_same_resamples_give(monkeypatch,
         assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=tolerance)
 
 
+@pytest.mark.slow
 def test_pixel_intervals_cover_the_truth(monkeypatch):
     monkeypatch.setattr(bootstrap, "_RESAMPLES", 300)
     truths = (0.8071, 0.2010, 0.5319)  # measured on 20,000 good and 20,000 defective images

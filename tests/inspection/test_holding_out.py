@@ -89,6 +89,7 @@ def test_what_was_fitted_by_folds_is_not_evaluated_on() -> None:
         held_out(Inspector().fit(manifest), manifest)
 
 
+@pytest.mark.slow
 def test_false_alarms_by_folds_are_about_those_asked_for() -> None:
     # Of a fifth of 60 rows the largest of 12 would decide, at 1 / 13 on average whatever was asked.
     shares = []

@@ -93,6 +93,7 @@ def test_a_scene_in_which_nothing_moves_is_refused() -> None:
         Inspector("mahalanobis", motion=True).fit((np.full((30, SIZE, SIZE), 100) * lights).astype(np.uint8))
 
 
+@pytest.mark.slow
 def test_through_the_command_line(frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from hizumi.cli import main
 

@@ -96,6 +96,7 @@ class TestDeepAutoencoder:
 
 
 class TestDeepBeliefNetwork:
+    @pytest.mark.slow
     def test_samples_are_like_the_data(self) -> None:
         # 30 of 65,536 images are bars: of samples by chance, one in 2,000. Over seven seeds, 56 to 71 % are, and 19 to
         # 30 of them different; at the default rate the chains cannot follow so few units.

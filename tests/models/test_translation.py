@@ -197,6 +197,7 @@ def test_pix2pix_learns_to_invert_and_recolour() -> None:
     assert float(error) < 0.12
 
 
+@pytest.mark.slow
 def test_cycle_gan_learns_from_unpaired_sets_to_shift_the_brightness_there_and_back() -> None:
     # X is dark, Y bright; only the sets say so, no pair does.
     dark, bright = 0.4 * striped(64, 0) - 0.5, 0.4 * striped(48, 5) + 0.5

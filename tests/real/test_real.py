@@ -12,7 +12,7 @@ from hizumi.training import TrainingOptions
 from .conftest import Arrays
 
 
-@pytest.mark.parametrize(("name", "low"), [("thyroid", 0.90), ("arrhythmia", 0.75)])
+@pytest.mark.parametrize(("name", "low"), [pytest.param("thyroid", 0.90, marks=pytest.mark.slow), ("arrhythmia", 0.75)])
 def test_tables(real: Arrays, name: str, low: float) -> None:
     arrays = real(name)
     rows, outlier = arrays["X"].astype(np.float64), arrays["y"].ravel() == 1

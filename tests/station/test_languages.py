@@ -54,7 +54,8 @@ def guarantees() -> list[Statement]:
 
 def everything_said() -> list[Statement]:
     promised = [each for calibration in calibrations() for each in calibration.statements()]
-    return [*promised, *guarantees(), armed(50_000.0, None), armed(50_000.0, 0.001), learning(3, 100), wandering(["noise"])]
+    watched = [armed(50_000.0, None), armed(50_000.0, 0.001), learning(3, 100), wandering(["noise"])]
+    return [*promised, *guarantees(), *watched]
 
 
 def test_sentences_are_those_of_the_promise_and_all_are_known_in_japanese() -> None:

@@ -54,6 +54,7 @@ def shift(random: np.random.Generator, looks_at, held_out: int = 19, parts: int 
     return 1 - found.after.value
 
 
+@pytest.mark.slow
 def test_the_promise_is_kept_where_the_audit_sample_joins_and_not_where_people_choose() -> None:
     """Over many shifts: the mean of the exact rates behind the thresholds, within three standard errors."""
     random = np.random.default_rng(7)

@@ -123,6 +123,7 @@ def test_each_part_has_one_verdict_from_all_its_views_however_often_the_station_
         assert (each["anomalous"], {view["view"] for view in each["views"]}) == (False, set(VIEWS))
 
 
+@pytest.mark.slow
 def test_a_part_cut_off_for_longer_than_views_are_waited_for_is_not_judged_and_noted(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     with station_at_work(tmp_path, view_seconds=1.0):
