@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hizumi.data.series.form import growing
+from hizumi.data.series import growing
 
 STEPS = 1500
 
