@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hizumi.station.consequences import INTERRUPTED
 from hizumi.station.log import Log
 
