@@ -55,7 +55,7 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing hizumi and its development tools into $(VENV) (a minute or two) ..."
-	$(PIP) --editable '.[dev,export,openvino,video,serve,postgresql,mqtt,modbus,opcua]'
+	$(PIP) --editable '.[dev,export,openvino,video,serve,postgresql,mqtt,modbus,opcua,scale,tune,mlflow,tensorboard]'
 	@touch $@ $(VENV)/run.stamp
 
 # Tools that the benchmark of speed measures beside hizumi; they ask for other packages, so they live apart.
