@@ -101,10 +101,11 @@ def _explained(on: str, error: Exception) -> UsageError | RunError:
         return UsageError(f"--on {on}: {_versions()} here, and others there; install the same on both ({reason})")
     if re.search("token|unauthenticated|authentication", text, re.IGNORECASE):
         return UsageError(
-            f"--on {on}: the cluster asks for its token; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+            f"--on {on}: the cluster asks for its token; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
+            "RAY_AUTH_TOKEN_PATH"
         )
     if on == RUNNING and isinstance(error, ConnectionError):
-        return UsageError("--on auto: no cluster runs on this machine; start one (ray start --head), or give --on local")
+        return UsageError("--on auto: no cluster runs here; start one (ray start --head), or give --on local")
     return UsageError(f"--on {on}: the cluster cannot be used ({reason})")
 
 
