@@ -26,6 +26,7 @@ from hizumi.cli import (
     reproduce,
     serve,
     station,
+    tune,
 )
 from hizumi.errors import HizumiError, ShortageError, amount_wanted, is_shortage
 from hizumi.memory import keep_freed_memory
@@ -45,6 +46,7 @@ for command in (
     inspect.inspect,
     evaluate.evaluate,
     compare.compare,
+    tune.tune,
     bundle.calibrate,
     export.export,
     bundle.info,
