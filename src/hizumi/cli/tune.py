@@ -146,10 +146,12 @@ def _show(console: "Console", tuning: "Tuning", study: "Study") -> None:
         [path, begun.settings[path], value, f"{study.importances[path]:.0%}" if path in study.importances else "-"]
         for path, value in best.settings.items()
     ]
-    print_table(console, ["Setting", ">At first", ">Best", ">Importance"], rows, study.objective)
+    print_table(console, ["Setting", ">At first", ">Best", ">Importance"], rows)
     before = "failed" if begun.value is None else f"{begun.value:.4f}"
     counts = ", ".join(f"{count} {state}" for state, count in study.counts().items())
-    console.print(f"{len(study.trials)} trials ({counts}): {best.value:.4f} at best, {before} at first.")
+    console.print(
+        f"{len(study.trials)} trials ({counts}): {best.value:.4f} at best, {before} at first, as {study.objective}."
+    )
     if tuning.data.validation is not None:
         count, noun = len(tuning.data.validation), tuning.data.validation.noun
         console.print(f"{count} labelled {noun}s have chosen the settings; hizumi evaluate leaves them out.")

@@ -137,7 +137,7 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
     }
 
 
-def showns(content: ReportContent) -> dict[str, Markup | None]:
+def _figures(content: ReportContent) -> dict[str, Markup | None]:
     scores = np.array([verdict.score for verdict in content.verdicts], dtype=np.float64)
     alarmed = np.array([verdict.anomalous for verdict in content.verdicts], dtype=bool)
     labels = content.labels
@@ -158,8 +158,8 @@ def showns(content: ReportContent) -> dict[str, Markup | None]:
         curves = figures.roc_and_precision_recall(scores, labels, alarmed)
         drawn["curves"] = shown(curves, words.describe_curves(content.evaluation))
     if content.features is not None:
-        shown = np.array(content.places_of_features, dtype=np.int64)
-        places = figures.embedding(content.features, labels[shown], alarmed[shown])
+        chosen = np.array(content.places_of_features, dtype=np.int64)
+        places = figures.embedding(content.features, labels[chosen], alarmed[chosen])
         drawn["embedding"] = shown(places, "t-SNE of the detector's features, one mark for each input")
     return drawn
 

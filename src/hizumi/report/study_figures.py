@@ -23,10 +23,10 @@ def history(study: Study) -> Figure:
     for state, (colour, mark) in MARKS.items():
         some = _valued(study, state)
         if some:
-            axes.plot([each.number for each in some], [each.value for each in some], mark, color=colour, label=state)
+            axes.plot([each.number for each, _ in some], [v for _, v in some], mark, color=colour, label=state)
     complete = _valued(study, "complete")
-    best = np.maximum.accumulate([each.value or 0.0 for each in complete])
-    axes.step([each.number for each in complete], best, where="post", color=INK, linewidth=1.2, label="best so far")
+    best = np.maximum.accumulate([value for _, value in complete])
+    axes.step([each.number for each, _ in complete], best, where="post", color=INK, linewidth=1.2, label="best so far")
     if study.begun.value is not None:
         axes.axhline(study.begun.value, color=DEFECT, linewidth=1, linestyle=(0, (2, 3)), label="at first")
     axes.set(xlabel="trial", ylabel="objective")
@@ -74,8 +74,8 @@ def _slice(axes: Axes, study: Study, name: str) -> None:
 
     for state, (colour, mark) in MARKS.items():
         some = _valued(study, state)
-        axes.plot([at(each.settings[name]) for each in some], [each.value for each in some], mark, color=colour)
-    if (best := study.best) is not None:
+        axes.plot([at(each.settings[name]) for each, _ in some], [value for _, value in some], mark, color=colour)
+    if (best := study.best) is not None and best.value is not None:
         axes.plot([at(best.settings[name])], [best.value], "o", color=DEFECT, markersize=9, fillstyle="none")
     if in_words:
         axes.set_xticks(list(places.values()), [str(value) for value in places])
@@ -85,5 +85,6 @@ def _slice(axes: Axes, study: Study, name: str) -> None:
     axes.set_xlabel(name)
 
 
-def _valued(study: Study, state: str) -> list[Trial]:
-    return [trial for trial in study.trials if trial.state == state and trial.value is not None]
+def _valued(study: Study, state: str) -> list[tuple[Trial, float]]:
+    """Trials in this state that have a value, with it."""
+    return [(trial, trial.value) for trial in study.trials if trial.state == state and trial.value is not None]

@@ -73,5 +73,6 @@ def tuned_fact(tuned: Mapping[str, Any]) -> str:
     begun = "" if tuned["begun"] is None else f", against {tuned['begun']:.3f} before"
     return (
         f"Settings chosen among {tuned['trials']} trials by the {tuned['objective']}: {tuned['value']:.3f}{begun} "
-        f"({changed}); being the best of many, it is too good to be expected again. No trial saw what set the threshold."
+        f"({changed}); being the best of many, it is too good to be expected again. No trial saw what set the "
+        "threshold."
     )
