@@ -52,9 +52,10 @@ def importances(study: Study) -> Figure | None:
 def slices(study: Study) -> Figure:
     """The value of each trial against each setting."""
     names = list(study.begun.settings)
-    rows = -(-len(names) // COLUMNS)
-    figure = new_figure(2 * WIDTH, 2.4 * rows)
-    grid = figure.subplots(rows, COLUMNS, sharey=True, squeeze=False)
+    columns = min(COLUMNS, len(names))
+    rows = -(-len(names) // columns)
+    figure = new_figure(2 * WIDTH * columns / COLUMNS, 2.4 * rows)
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, name in zip(grid.flat, names, strict=False):
         _slice(axes, study, name)
     for axes in grid.flat[len(names) :]:
