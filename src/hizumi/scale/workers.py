@@ -51,26 +51,11 @@ class Cluster(Workplace):
 
     def do(self, jobs: Iterable[Job | None]) -> Iterator[Done]:
         """See `Workplace`."""
-        coming = iter(jobs)
         out: dict[Any, Job | _Waiting] = {}
-        is_more, count = True, 0
-        while is_more or out:
-            while is_more and self._held(out) < self._room():
-                try:
-                    job = next(coming)
-                except StopIteration:
-                    is_more = False
-                    break
-                if job is None:
-                    assert out, "nothing is on its way that the next job could follow from"
-                    break
-                yield from self._begun(job, out)
-            if not out:
-                continue  # what was begun could not be sent off
-            for done in self._next(out):
-                count += 1
-                self._tell(done, count, self._held(out))
-                yield done
+        for count, done in enumerate(self._done(jobs, out), 1):
+            how = "failed" if done.error is not None else "done"
+            self.say(f"{done.job.title}: {how}  ({count} done, {self._held(out)} on their way)")
+            yield done
 
     def refuse_unseen(self, paths: Sequence[Path]) -> None:
         """Have every node look."""
@@ -88,6 +73,22 @@ class Cluster(Workplace):
                     f"--on {self.on}: {printable(host)} does not see {printable(path)}; put the data where all nodes "
                     "have them under the same path"
                 )
+
+    def _done(self, jobs: Iterable[Job | None], out: dict[Any, Job | _Waiting]) -> Iterator[Done]:
+        coming, is_more = iter(jobs), True
+        while is_more or out:
+            while is_more and self._held(out) < self._room():
+                try:
+                    job = next(coming)
+                except StopIteration:
+                    is_more = False
+                    break
+                if job is None:
+                    assert out, "nothing is on its way that the next job could follow from"
+                    break
+                yield from self._begun(job, out)
+            if out:  # else what was begun could not be sent off
+                yield from self._next(out)
 
     def _begun(self, job: Job, out: dict[Any, Job | _Waiting]) -> Iterator[Done]:
         """Send a job off, or an estimate of its memory first."""
@@ -149,10 +150,6 @@ class Cluster(Workplace):
     @staticmethod
     def _held(out: Mapping[Any, Job | _Waiting]) -> int:
         return sum(1 if isinstance(each, Job) else len(each.jobs) for each in out.values())
-
-    def _tell(self, done: Done, count: int, left: int) -> None:
-        how = "failed" if done.error is not None else "done"
-        self.say(f"{done.job.title}: {how}  ({count} done, {left} on their way)")
 
 
 def _done_there(threads: int, work: Callable[..., Any], *arguments: Any) -> Any:
