@@ -104,6 +104,7 @@ OPTIONS = {
     | TRAINING
     | WORKPLACE,
     "tune": {
+        "--detector": None,
         "--output": "best.hizumi",
         "--trials": 30,
         "--rounds": 3,
