@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hizumi.inspection import Inspector, InspectorBase
     from hizumi.report import ReportContent
 
+ANOMALOUS_FOUND, NOT_JUDGED = 3, 4  # exit codes with --fail-on-anomaly
 FAILURES_SHOWN = 10
 NOT_OPTIONS = ("estimate", "findings", "notes", "failures", "unopened")  # of a plan
 
