@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.scale.archives import make_bundle, make_pictures
+
 ROOT = Path(__file__).parents[2]
 SCALE = Path(__file__).parent
 CORES = 2
@@ -90,3 +92,21 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """PCA on good stripes."""
+    return make_bundle(tmp_path_factory.mktemp("bundle") / "parts.hizumi")
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two folders of stripes, of which some are defective and one is damaged, with a mask and a text beside them."""
+    folder = tmp_path_factory.mktemp("pictures")
+    make_pictures(folder / "a", 70)
+    make_pictures(folder / "b" / "c", 50, seed=2)
+    make_pictures(folder / "ground_truth", 2, seed=3)
+    (folder / "b" / "damaged.png").write_bytes(b"no picture")
+    (folder / "readme.txt").write_text("no picture")
+    return folder

@@ -19,6 +19,7 @@ ADDRESS = re.compile(r"(?P<client>ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s/:\[\]]
 PATIENCE_SECONDS = 5.0  # for a head to take a connection
 SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_USAGE_STATS_PROMPT_ENABLED": "0"}
 """Ray reports its use to its makers unless it is told not to."""
+LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 
 
 def refuse_no_address(on: str) -> None:
@@ -44,6 +45,7 @@ def cluster(on: str, workers: int | None = None) -> Iterator[ModuleType]:
     """
     refuse_no_address(on)
     os.environ.update(SILENT)
+    os.environ.setdefault(LOG_LEVEL, "fatal")  # what its servers say of workers that come and go is not for users
     local = on == LOCAL
     if local:
         # Without it Ray's servers listen on every address of this machine. Ray reads both once, when it is imported.
@@ -55,7 +57,7 @@ def cluster(on: str, workers: int | None = None) -> Iterator[ModuleType]:
         raise UsageError("this process is connected to a cluster already; leave it first, with ray.shutdown()")
     how: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
     if local:
-        how |= {"num_cpus": workers or len(os.sched_getaffinity(0)), "include_dashboard": False}
+        how |= {"num_cpus": workers or _cores(), "include_dashboard": False}
     elif on != RUNNING:
         _refuse_unanswering(on)
     try:
@@ -68,6 +70,11 @@ def cluster(on: str, workers: int | None = None) -> Iterator[ModuleType]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _cores() -> int:
+    """Of those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _imported() -> ModuleType:

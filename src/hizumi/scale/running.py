@@ -1,5 +1,6 @@
 """The blocks of an archive that wait, completed: here one after another, or by the workers of a cluster."""
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -78,10 +79,8 @@ def _results(ray: Any, archive: Archive, blocks: list[int], workers: int) -> Ite
     """
     import ray.data as ray_data
 
-    context = ray_data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    context.actor_prefetcher_enabled = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of each beginning and end
+    ray_data.DataContext.get_current().enable_progress_bars = False
     data = ray_data.from_items(
         [{"block": block} for block in blocks], override_num_blocks=min(len(blocks), TASKS_AT_MOST)
     )

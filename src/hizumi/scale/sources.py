@@ -90,7 +90,7 @@ def _items(place: str, before: str, recursive: bool) -> Found:
         return _in_parquet(place)
     if name.endswith(LISTS):
         return _listed(place, _rows_of_csv(place))
-    return iter([_file(place, printable(place) if before else printable(Path(place).name))])
+    return iter([Item(printable(place if before else Path(place).name), _absolute(place), _stamp_of(place))])
 
 
 def _in_folder(root: Path, before: str, recursive: bool) -> Found:
@@ -187,15 +187,15 @@ def _listed(place: str, paths: Iterable[str]) -> Found:
             raise DataError(f"{printable(place)}: row {number} has no path")
         slashed = path.strip().replace("\\", "/")
         whole = slashed if is_url(slashed) or slashed.startswith("/") else f"{base}/{slashed}"
-        yield _file(whole, printable(slashed))
+        yield Item(printable(slashed), whole, _stamp_if_there(whole))
 
 
-def _file(place: str, name: str) -> Item:
-    """One file; that it is not there is found when it is read, and said in its row."""
+def _stamp_if_there(place: str) -> str:
+    """That a listed file is not there is found when it is read, and said in its row."""
     try:
-        return Item(name, _absolute(place), _stamp_of(place))
+        return _stamp_of(place)
     except FileNotFoundError:
-        return Item(name, _absolute(place), "absent")
+        return "absent"
 
 
 def _stamp_of(place: str) -> str:
