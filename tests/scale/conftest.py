@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hard.conftest import catalogue as catalogue  # a fixture
 from tests.scale.archives import make_bundle, make_pictures
 
 ROOT = Path(__file__).parents[2]
@@ -32,11 +33,11 @@ os.environ.update(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Ray leaves sockets and files to the garbage collector, and warns of its own future."""
+    """Ray leaves sockets and files to the garbage collector, and warns of its own past and future."""
     for item in items:
         if SCALE in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
-            item.add_marker(pytest.mark.filterwarnings("ignore::FutureWarning:ray"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::Warning:ray"))
 
 
 @pytest.fixture(scope="session")

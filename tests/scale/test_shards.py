@@ -16,7 +16,8 @@ from hizumi.errors import RunError, SaveError, UsageError
 from hizumi.export import export
 from hizumi.inspection import load
 from hizumi.scale.archive import Shard, open_archive
-from hizumi.scale.items import Item
+from hizumi.scale.attempts import DEATHS, WHOLE_TRIES
+from hizumi.scale.items import Contents, Item
 from hizumi.scale.listing import LARGEST, SHARE, SMALLEST, in_blocks, read_block
 from hizumi.scale.merging import prove
 from hizumi.scale.parts import path_of
@@ -139,6 +140,33 @@ def test_killed_at_any_moment_and_gone_on_with(bundle: Path, tmp_path: Path) -> 
     rows = merged(out)
     assert [row["name"] for row in rows] == [f"{number:05d}.png" for number in range(400)]
     refuse_other_rows(rows, bundle, data)
+
+
+def test_an_image_that_ends_processes_is_one_row(
+    pictures: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, fetch = tmp_path / "out", Contents.fetch
+    open_archive(out, bundle, [str(pictures)])
+    scorer = BlockScorer(out)
+
+    def deadly(contents: Contents, row: int) -> bytes:
+        if contents.items[row].name == "a/00040.png":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return fetch(contents, row)
+
+    monkeypatch.setattr(Contents, "fetch", deadly)
+    forks = multiprocessing.get_context("fork")
+    died = 0
+    for _ in range(6):
+        process = forks.Process(target=score_shard, args=(scorer, Shard()))
+        process.start()
+        process.join()
+        died += process.exitcode == -signal.SIGKILL
+    assert died == WHOLE_TRIES + DEATHS
+    rows = merged(out)
+    assert [row["name"] for row in rows if row["reason"] and "died" in row["reason"]] == ["a/00040.png"]
+    assert len(rows) == IMAGES
+    assert not list((out / "at-work").glob("*.json"))
 
 
 def test_a_disk_that_is_full_ends_in_one_line_and_loses_nothing(

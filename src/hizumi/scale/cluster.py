@@ -4,7 +4,9 @@ import os
 import platform
 import re
 import secrets
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -19,7 +21,6 @@ ADDRESS = re.compile(r"(?P<client>ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s/:\[\]]
 PATIENCE_SECONDS = 5.0  # for a head to take a connection
 SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_USAGE_STATS_PROMPT_ENABLED": "0"}
 """Ray reports its use to its makers unless it is told not to."""
-LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 
 
 def refuse_no_address(on: str) -> None:
@@ -45,7 +46,6 @@ def cluster(on: str, workers: int | None = None) -> Iterator[ModuleType]:
     """
     refuse_no_address(on)
     os.environ.update(SILENT)
-    os.environ.setdefault(LOG_LEVEL, "fatal")  # what its servers say of workers that come and go is not for users
     local = on == LOCAL
     if local:
         # Without it Ray's servers listen on every address of this machine. Ray reads both once, when it is imported.
@@ -60,11 +60,14 @@ def cluster(on: str, workers: int | None = None) -> Iterator[ModuleType]:
         how |= {"num_cpus": workers or _cores(), "include_dashboard": False}
     elif on != RUNNING:
         _refuse_unanswering(on)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=on, **how)
     except Exception as error:
         raise _explained(on, error) from error
     try:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own would end this process on the spot
         if not local:
             _refuse_other_versions(on, ray)
         yield ray

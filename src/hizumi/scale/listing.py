@@ -79,11 +79,16 @@ def in_blocks(items: Iterable[Item]) -> Iterator[list[Item]]:
     before = 0
     for item in items:
         block.append(item)
-        if len(block) >= min(max(before // SHARE, SMALLEST), LARGEST):
+        if len(block) >= block_size(before):
             yield block
             before, block = before + len(block), []
     if block:
         yield block
+
+
+def block_size(before: int) -> int:
+    """Images of the block that comes after so many."""
+    return min(max(before // SHARE, SMALLEST), LARGEST)
 
 
 def digest_of(block: Sequence[Item]) -> str:

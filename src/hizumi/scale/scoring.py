@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hizumi.calibration import Verdict
+from hizumi.data import Failure
 from hizumi.errors import UsageError
 from hizumi.runs.results import archive_row
 from hizumi.runtime.any_bundle import load_inspector
 from hizumi.runtime.inspector import ExportedInspector
 from hizumi.scale.archive import Archive, read_archive
-from hizumi.scale.items import Contents
+from hizumi.scale.attempts import Attempts
+from hizumi.scale.items import Contents, Item
 from hizumi.scale.listing import read_block
 from hizumi.scale.parts import Tally, is_done, write_part
 from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
-    from hizumi.data import Failure
     from hizumi.inspection import InspectorBase
 
 
@@ -38,14 +39,28 @@ class BlockScorer:
         identity = self.archive.identity(block)
         if is_done(self.archive.folder, identity):
             return Tally()
-        contents = Contents(read_block(self.archive.folder, block))
-        rows = list(self._rows(contents, block))
-        contents.refuse_unreached()
-        return write_part(self.archive.folder, identity, rows)
+        items = read_block(self.archive.folder, block)
+        attempts = Attempts.begin(self.archive.folder, block)
+        if attempts.is_careful:
+            rows = [self._row(items[image], block, attempts.blames(image)) for image in attempts.one_by_one(len(items))]
+        else:
+            contents = Contents(items)
+            rows = list(self._rows(contents, block))
+            contents.refuse_unreached()
+        tally = write_part(self.archive.folder, identity, rows)
+        attempts.end()
+        return tally
 
     def notes(self) -> tuple[str, ...]:
         """What is to be said before the work about how the first images look, beside those learned from."""
         return self.inspector.compared(Contents(read_block(self.archive.folder, 0)).manifest()).notes
+
+    def _row(self, item: Item, block: int, is_blamed: bool) -> dict[str, Any]:
+        if is_blamed:
+            reason = "the processes that scored it died, again and again; look at it apart from the others"
+            return archive_row(Failure(0, item.name, reason), None)
+        (row,) = self._rows(Contents([item]), block)
+        return row
 
     def _rows(self, contents: Contents, block: int) -> Iterator[dict[str, Any]]:
         maps = None if self.archive.maps is None else Path(self.archive.maps) / f"{block:08d}"
@@ -53,7 +68,7 @@ class BlockScorer:
         for row, item in enumerate(items if maps is None else self._drawn(items, maps)):
             yield archive_row(item, contents.sha256.get(row))
 
-    def _drawn(self, items: "Iterable[Verdict | Failure]", folder: Path) -> "Iterator[Verdict | Failure]":
+    def _drawn(self, items: Iterable[Verdict | Failure], folder: Path) -> Iterator[Verdict | Failure]:
         from hizumi.report.panels import save_map  # draws with matplotlib, which takes a second to load
         from hizumi.report.picture_paths import picture_path
 
