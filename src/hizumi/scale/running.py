@@ -1,6 +1,7 @@
 """The blocks of an archive that wait, completed: here one after another, or by the workers of a cluster."""
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from hizumi.storage.files import printable
 
 TASKS_AT_MOST = 4096  # that Ray keeps account of; each takes its blocks one after another
 SECONDS_FOR_A_NODE = 120
+SECONDS_BETWEEN_QUESTIONS = 0.5
+CLIENT = "ray://"
 
 
 @dataclass
@@ -65,14 +68,15 @@ def score_on(archive: Archive, on: str, workers: int | None = None, observe: Obs
     with cluster(on, workers) as ray:
         _refuse_unseen(ray, archive)
         count = min(workers or max(int(ray.cluster_resources().get("CPU", 1)), 1), len(waiting))
-        for row in _results(ray, archive, waiting, count):
+        rows = _results_from_afar if on.startswith(CLIENT) else _results
+        for row in rows(archive.folder.absolute(), waiting, count):
             if row["error"]:
                 raise RunError(f"{row['error']}; what is done is kept: give the same command again to go on")
             progress.add(Tally(*(int(row[name]) for name in ("images", "alarms", "failures"))))
     return progress.tally
 
 
-def _results(ray: Any, archive: Archive, blocks: list[int], workers: int) -> Iterator[dict[str, Any]]:
+def _results(folder: Path, blocks: list[int], workers: int) -> Iterator[dict[str, Any]]:
     """One row for each block, as they are completed.
 
     Blocks are numbers, and results are counts: nothing large travels, and each worker reads as far ahead as one batch.
@@ -86,13 +90,49 @@ def _results(ray: Any, archive: Archive, blocks: list[int], workers: int) -> Ite
     )
     scored = data.map_batches(
         _Worker,
-        fn_constructor_args=(str(archive.folder.absolute()),),
+        fn_constructor_args=(str(folder),),
         batch_size=1,
         batch_format="numpy",
         compute=ray_data.ActorPoolStrategy(size=workers),
         num_cpus=1,
     )
     yield from scored.iter_rows()
+
+
+def _results_from_afar(folder: Path, blocks: list[int], workers: int) -> Iterator[dict[str, Any]]:
+    """As `_results`, which works inside of a cluster alone: there by an actor, which is asked from here."""
+    import ray
+
+    inside = ray.remote(num_cpus=0)(_Inside).remote(str(folder), blocks, workers)
+    told, is_done = 0, False
+    while not is_done:
+        rows, is_done = ray.get(inside.since.remote(told))
+        yield from rows
+        told += len(rows)
+        time.sleep(0 if is_done else SECONDS_BETWEEN_QUESTIONS)
+
+
+class _Inside:
+    """Gathers results in a cluster for a client outside of it, and ends with that client."""
+
+    def __init__(self, folder: str, blocks: list[int], workers: int) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.is_done = False
+        threading.Thread(target=self._gather, args=(Path(folder), blocks, workers), daemon=True).start()
+
+    def since(self, told: int) -> tuple[list[dict[str, Any]], bool]:
+        """Results after so many, and whether there will be no more."""
+        is_done = self.is_done  # read first: what comes between belongs to the next answer
+        return self.rows[told:], is_done
+
+    def _gather(self, folder: Path, blocks: list[int], workers: int) -> None:
+        try:
+            for row in _results(folder, blocks, workers):
+                self.rows.append(row)
+        except Exception as error:  # nobody else would say it
+            self.rows.append({"error": next(iter(str(error).splitlines()), type(error).__name__)})
+        finally:
+            self.is_done = True
 
 
 class _Worker:
