@@ -1,6 +1,9 @@
 """How a run goes: how long, on what machine, from which seed, and whether it goes on with an earlier one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,6 +16,7 @@ from hizumi.storage.files import refuse_unwritable
 from hizumi.storage.statements import LARGEST_SEED
 
 if TYPE_CHECKING:
+    from hizumi.scale.jobs import Workplace
     from hizumi.training import TrainingOptions
 
 
@@ -21,6 +25,56 @@ Seed = Annotated[int, typer.Option(metavar="N", min=0, max=LARGEST_SEED, help="W
 Accelerator = Annotated[
     Literal["cpu", "cuda", "mps", "auto"], typer.Option(metavar="A", help="Where to train: cpu, cuda, mps or auto.")
 ]
+
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="ADDRESS",
+        help="Work on a cluster of Ray: local starts one on this machine, auto is the one that runs on it, HOST:PORT "
+        "and ray://HOST:PORT are others.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class WorkplaceArguments:
+    """Where many fits are done: one after another in this process, or each by a worker of a cluster."""
+
+    on: On = None
+    cores: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Threads of each fit, of which equal numbers give equal results; those that torch takes here if not "
+            "given.",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.on is not None:
+            from hizumi.scale.cluster import refuse_no_address
+
+            refuse_no_address(self.on)
+
+    @contextmanager
+    def workplace(self) -> "Iterator[Workplace]":
+        """Connected to, and left at the end."""
+        import torch
+
+        from hizumi.cli.progress import shown_progress
+        from hizumi.scale.jobs import Here
+
+        threads = self.cores or torch.get_num_threads()
+        if self.on is None:
+            yield Here(threads, shown_progress)
+            return
+        from hizumi.scale.cluster import cluster
+        from hizumi.scale.workers import Cluster
+
+        with cluster(self.on) as ray:
+            yield Cluster(ray, self.on, threads, partial(typer.echo, err=True))
 
 
 @dataclass(frozen=True)
