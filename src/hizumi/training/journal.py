@@ -13,7 +13,8 @@ class Journal:
     """Records of a run in memory and, where a path is given, as lines of a file after one with the run's identity.
 
     A record describes a step: {"phase", "step", "images_seen", "seconds", "losses": {name: value}}, and "validation"
-    where the loss on held-out normal data was measured. Raises UsageError, naming what differs, where the file is of
+    where the loss on held-out normal data was measured; "processes" where fewer trained than the run was begun with.
+    Raises UsageError, naming what differs, where the file is of
     another run than the one given.
     """
 
