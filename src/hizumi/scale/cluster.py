@@ -48,7 +48,8 @@ def cluster(on: str, workers: int | None = None) -> Iterator[ModuleType]:
     if local:
         # Without it Ray's servers listen on every address of this machine. Ray reads both once, when it is imported.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray = _imported()
     if ray.is_initialized():
         raise UsageError("this process is connected to a cluster already; leave it first, with ray.shutdown()")
@@ -111,15 +112,8 @@ def _explained(on: str, error: Exception) -> UsageError | RunError:
 
 def _refuse_other_versions(on: str, ray: ModuleType) -> None:
     """Workers compute what this process would only where their hizumi is the same."""
-
-    def of_worker() -> str:
-        try:
-            return _versions()
-        except ImportError:
-            return "no hizumi"
-
     try:
-        there = ray.get(ray.remote(num_cpus=0)(of_worker).remote(), timeout=60)
+        there = ray.get(ray.remote(num_cpus=0)(_versions).remote(), timeout=60)
     except Exception as error:
         if "No module named 'hizumi'" not in str(error):
             raise _explained(on, error) from error
