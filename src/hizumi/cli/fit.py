@@ -18,6 +18,7 @@ from hizumi.runs.folder import open_run_folder, remove_run_folder
 from hizumi.runs.nouns import noun_of
 
 if TYPE_CHECKING:
+    from hizumi.data.progress import Observer
     from hizumi.detectors import Detector
     from hizumi.inspection import Inspector
 
@@ -90,10 +91,14 @@ def fit(
         "training": asdict(training_options),
         "data": manifest.data_hash(),
     }
-    with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
-        inspector.fit(
+
+    def work(observe: "Observer") -> "Inspector":
+        return inspector.fit(
             manifest, known_defects=known.known_defects, run_folder=folder, observe=observe, strict=run.strict
         )
+
+    with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
+        inspector = run.done(training_options, folder, work, observe)
         if inspector.is_main_process_:  # of several processes, one writes and speaks
             save(inspector, output)
             remove_run_folder(folder)

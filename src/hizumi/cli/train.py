@@ -17,6 +17,7 @@ from hizumi.runs.folder import discard_checkpoints, open_run_folder
 if TYPE_CHECKING:
     import numpy as np
 
+    from hizumi.data.progress import Observer
     from hizumi.generation import Modeller
 
 
@@ -102,9 +103,12 @@ def train(
         else:
             write_fan(path, first.series, made=shown[1], real=shown[0])
 
+    def work(observe: "Observer") -> "Modeller":
+        return modeller.fit(first, second, run_folder=folder, observe=observe, preview=preview, strict=run.strict)
+
     with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
         observe = observe if preset else foretelling(observe, model.default_budget.steps)
-        modeller.fit(first, second, run_folder=folder, observe=observe, preview=preview, strict=run.strict)
+        modeller = run.done(training_options, folder, work, observe)
         if modeller.is_main_process_:  # of several processes, one writes and speaks
             save(modeller, output)
             discard_checkpoints(folder)

@@ -2,7 +2,7 @@
 
 import os
 
-from lightning_fabric.plugins.environments import ClusterEnvironment
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from torch import distributed
 
 LOCAL_COUNT = "LOCAL_WORLD_SIZE"  # set by Ray and torchrun, and not by Fabric's own launcher
@@ -58,4 +58,4 @@ class JoinedGroup(ClusterEnvironment):
 
     def node_rank(self) -> int:
         """Number of this machine."""
-        return int(os.environ.get("NODE_RANK") or os.environ.get("GROUP_RANK", 0))
+        return int(os.environ.get("NODE_RANK") or os.environ.get("GROUP_RANK") or 0)

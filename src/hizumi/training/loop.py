@@ -86,6 +86,7 @@ def fit(
     """
     source = as_source(images)
     fabric = fabric or _launched(options)
+    _refuse_other_items(len(source), fabric)
     kept = run_folder if fabric.is_global_zero else None
     budgets = options.budgets([model.default_budget for model in phases])
     with nullcontext() if kept is None else held(kept), torch.random.fork_rng():
@@ -298,6 +299,18 @@ def make_stream(
 def _parts(batch: Any, count: int) -> Iterable[Any]:
     """Split a batch, a tensor or a tuple of tensors, into equal parts."""
     return zip(*(each.chunk(count) for each in batch), strict=True) if isinstance(batch, tuple) else batch.chunk(count)
+
+
+def _refuse_other_items(count: int, fabric: "Fabric") -> None:
+    """Raise UsageError, in all processes, where machines do not read as many items as the others."""
+    if fabric.world_size == 1:
+        return
+    gathered = fabric.all_gather(torch.tensor(count, device=fabric.device))
+    assert isinstance(gathered, torch.Tensor)
+    counts = gathered.tolist()
+    if len(set(counts)) > 1:
+        found = ", ".join(f"{count:,}" for count in counts)
+        raise UsageError(f"the processes read {found} items; put the data where all machines read the same files")
 
 
 def _shared_out(options: TrainingOptions, world_size: int) -> TrainingOptions:

@@ -1,8 +1,9 @@
 """How a run goes: how long, on what machine, from which seed, and whether it goes on with an earlier one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -13,13 +14,33 @@ from hizumi.storage.files import refuse_unwritable
 from hizumi.storage.statements import LARGEST_SEED
 
 if TYPE_CHECKING:
+    from hizumi.data.progress import Observer
     from hizumi.training import TrainingOptions
+
+Fitted = TypeVar("Fitted")
+
+
+def refuse_no_cluster(on: str | None) -> str | None:
+    """Refuse what is no address of a cluster."""
+    if on is not None:
+        from hizumi.scale.cluster import refuse_no_address
+
+        refuse_no_address(on)
+    return on
 
 
 Steps = Annotated[int | None, typer.Option(metavar="N", min=1, help="Training ends after so many steps.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, max=LARGEST_SEED, help="Where every random choice starts from.")]
 Accelerator = Annotated[
     Literal["cpu", "cuda", "mps", "auto"], typer.Option(metavar="A", help="Where to train: cpu, cuda, mps or auto.")
+]
+On = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Work on a Ray cluster: local, auto, HOST:6379 or ray://HOST:10001.",
+        callback=refuse_no_cluster,
+    ),
 ]
 
 
@@ -79,6 +100,7 @@ class RunArguments:
     seed: Seed = 0
     devices: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on each machine.")] = 1
     num_nodes: Annotated[int, typer.Option(metavar="N", min=1, help="Machines that train together.")] = 1
+    on: On = None
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run of the same command.")] = (
         False
     )
@@ -93,6 +115,16 @@ class RunArguments:
     def options(self, training: TrainingArguments) -> "TrainingOptions":
         """Training options for this run."""
         return training.options(seed=self.seed, devices=self.devices, num_nodes=self.num_nodes)
+
+    def done(
+        self, training: "TrainingOptions", folder: Path, work: "Callable[[Observer], Fitted]", observe: "Observer"
+    ) -> Fitted:
+        """Do the work here, or in the processes of a group on the cluster, which then sends back what it fitted."""
+        if self.on is None:
+            return work(observe)
+        from hizumi.scale.group import train_on
+
+        return train_on(self.on, training, folder, work, observe, lambda note: typer.echo(f"Note: {note}.", err=True))
 
     def folder_beside(self, output: Path, what: str, example: str) -> Path:
         """The run folder of a file to be written; what stands in the way is found before the work, not after it."""
