@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,6 @@ from hizumi.runs.folder import open_run_folder, remove_run_folder
 from hizumi.runs.nouns import noun_of
 
 if TYPE_CHECKING:
-    from hizumi.data.progress import Observer
     from hizumi.detectors import Detector
     from hizumi.inspection import Inspector
 
@@ -92,11 +92,7 @@ def fit(
         "data": manifest.data_hash(),
     }
 
-    def work(observe: "Observer") -> "Inspector":
-        return inspector.fit(
-            manifest, known_defects=known.known_defects, run_folder=folder, observe=observe, strict=run.strict
-        )
-
+    work = partial(inspector.fit, manifest, known_defects=known.known_defects, run_folder=folder, strict=run.strict)
     with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
         inspector = run.done(training_options, folder, work, observe)
         if inspector.is_main_process_:  # of several processes, one writes and speaks

@@ -1,6 +1,7 @@
 """`hizumi model train`: from data to a generative model."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ from hizumi.runs.folder import discard_checkpoints, open_run_folder
 if TYPE_CHECKING:
     import numpy as np
 
-    from hizumi.data.progress import Observer
+    from hizumi.data.series.form import SeriesForm
     from hizumi.generation import Modeller
 
 
@@ -96,16 +97,8 @@ def train(
         "data": [part.data_hash() for part in (first, second) if part is not None],
     }
 
-    def preview(step: int, shown: "np.ndarray") -> None:
-        path = folder / f"step-{step:06d}.png"
-        if first.series is None:
-            write_sheet(path, list(shown), SHEET_COLUMNS)
-        else:
-            write_fan(path, first.series, made=shown[1], real=shown[0])
-
-    def work(observe: "Observer") -> "Modeller":
-        return modeller.fit(first, second, run_folder=folder, observe=observe, preview=preview, strict=run.strict)
-
+    preview = _Pictures(folder, first.series)
+    work = partial(modeller.fit, first, second, run_folder=folder, preview=preview, strict=run.strict)
     with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
         observe = observe if preset else foretelling(observe, model.default_budget.steps)
         modeller = run.done(training_options, folder, work, observe)
@@ -114,6 +107,21 @@ def train(
             discard_checkpoints(folder)
     if modeller.is_main_process_:
         _show_trained(modeller, output, json_to)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Draws what the model makes so far into the run folder."""
+
+    folder: Path
+    series: "SeriesForm | None"
+
+    def __call__(self, step: int, shown: "np.ndarray") -> None:
+        path = self.folder / f"step-{step:06d}.png"
+        if self.series is None:
+            write_sheet(path, list(shown), SHEET_COLUMNS)
+        else:
+            write_fan(path, self.series, made=shown[1], real=shown[0])
 
 
 def _show_trained(modeller: "Modeller", output: Path, json_to: str | None) -> None:

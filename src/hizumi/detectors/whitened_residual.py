@@ -5,7 +5,7 @@ import math
 from torch import Tensor
 
 from hizumi.arguments import NonNegativeFloat
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.alad import ALAD
 from hizumi.detectors.alocc import ALOCC
 from hizumi.detectors.anogan import AnoGAN
@@ -70,7 +70,7 @@ class WhitenedResidual(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         self.detector.fit_statistics(batches)
-        self.whitening.fit((batch, self._rebuilt(self.detector.score_batch(batch))) for batch in in_order(batches))
+        self.whitening.fit(batches, lambda batch: self._rebuilt(self.detector.score_batch(batch)))
 
     def fit_reference(self, batches: Batches) -> None:
         self.detector.fit_reference(batches)

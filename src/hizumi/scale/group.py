@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from hizumi.data.progress import Observer
 from hizumi.errors import HizumiError, RunError, UsageError
@@ -24,9 +24,15 @@ SECONDS_BETWEEN_RECORDS = 0.25
 BROKEN = ("gloo", "nccl", "connection reset", "connection closed")  # in what torch says when a peer has gone
 RAYS_OWN = ".hizumi-ray"  # in the run folder, for what Ray Train writes
 
-Fitted = TypeVar("Fitted")
-Work = Callable[[Observer], Fitted]
-"""Called in every process of the group with an observer; what the first process returns is the result."""
+Fitted = TypeVar("Fitted", covariant=True)
+
+
+@runtime_checkable
+class Work(Protocol[Fitted]):
+    """What every process of a group does, to which it is sent by pickle."""
+
+    def __call__(self, *, observe: Observer) -> Fitted:
+        """Give, in the first process, the result."""
 
 
 def train_on(
@@ -232,7 +238,7 @@ class _Part(Generic[Fitted]):
 
         try:
             with self._in_same_place():
-                fitted = self.work(_Sent(self.relay))
+                fitted = self.work(observe=_Sent(self.relay))
             return fitted if distributed.get_rank() == 0 else None
         except Exception as error:
             ray.get(self.relay.failed.remote(error))

@@ -1,6 +1,5 @@
 """How a run goes: how long, on what machine, from which seed, and whether it goes on with an earlier one."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -15,6 +14,7 @@ from hizumi.storage.statements import LARGEST_SEED
 
 if TYPE_CHECKING:
     from hizumi.data.progress import Observer
+    from hizumi.scale.group import Work
     from hizumi.training import TrainingOptions
 
 Fitted = TypeVar("Fitted")
@@ -116,12 +116,10 @@ class RunArguments:
         """Training options for this run."""
         return training.options(seed=self.seed, devices=self.devices, num_nodes=self.num_nodes)
 
-    def done(
-        self, training: "TrainingOptions", folder: Path, work: "Callable[[Observer], Fitted]", observe: "Observer"
-    ) -> Fitted:
+    def done(self, training: "TrainingOptions", folder: Path, work: "Work[Fitted]", observe: "Observer") -> Fitted:
         """Do the work here, or in the processes of a group on the cluster, which then sends back what it fitted."""
         if self.on is None:
-            return work(observe)
+            return work(observe=observe)
         from hizumi.scale.group import train_on
 
         return train_on(self.on, training, folder, work, observe, lambda note: typer.echo(f"Note: {note}.", err=True))
