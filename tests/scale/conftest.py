@@ -35,6 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if SCALE in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
             item.add_marker(pytest.mark.filterwarnings("ignore::FutureWarning:ray"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"))
 
 
 @pytest.fixture(scope="session")

@@ -93,10 +93,16 @@ def fit(
     }
 
     work = partial(inspector.fit, manifest, known_defects=known.known_defects, run_folder=folder, strict=run.strict)
-    with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
-        inspector = run.done(training_options, folder, work, observe)
+    with (
+        open_run_folder(folder, request, resume=run.resume, restart=run.restart),
+        run.tracked(folder, output, request) as tracking,
+        resumable(folder) as observe,
+    ):
+        inspector = run.done(training_options, folder, work, tracking.beside(observe))
         if inspector.is_main_process_:  # of several processes, one writes and speaks
             save(inspector, output)
+            threshold = inspector.calibration_.threshold
+            tracking.keep(output, {"threshold": threshold.value, "promised_rate": threshold.promised_rate})
             remove_run_folder(folder)
     if inspector.is_main_process_:
         _show_result(inspector, output, data, source, json_to)

@@ -99,11 +99,16 @@ def train(
 
     preview = _Pictures(folder, first.series)
     work = partial(modeller.fit, first, second, run_folder=folder, preview=preview, strict=run.strict)
-    with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
+    with (
+        open_run_folder(folder, request, resume=run.resume, restart=run.restart),
+        run.tracked(folder, output, request) as tracking,
+        resumable(folder) as observe,
+    ):
         observe = observe if preset else foretelling(observe, model.default_budget.steps)
-        modeller = run.done(training_options, folder, work, observe)
+        modeller = run.done(training_options, folder, work, tracking.beside(observe))
         if modeller.is_main_process_:  # of several processes, one writes and speaks
             save(modeller, output)
+            tracking.keep(output, {"fit_seconds": modeller.options_["fit_seconds"]})
             discard_checkpoints(folder)
     if modeller.is_main_process_:
         _show_trained(modeller, output, json_to)

@@ -24,7 +24,7 @@ class Journal:
         self._heading = b"" if run is None else _line({"run": dict(run)})
         if path is not None and path.exists():
             check_journal(path, run or {})
-            self.records = [line for line in _lines(path) if "run" not in line]
+            self.records = self.read(path)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Append one record."""
@@ -48,6 +48,11 @@ class Journal:
         journal = cls()
         journal.records = [json.loads(line) for line in content.decode().splitlines()]
         return journal
+
+    @staticmethod
+    def read(path: Path) -> list[dict[str, Any]]:
+        """All records of a file, which may be growing."""
+        return [line for line in _lines(path) if "run" not in line]
 
     def rewind(self, phase: str, step: int) -> None:
         """Drop records of a phase that are later than the checkpoint from which a killed run resumes."""

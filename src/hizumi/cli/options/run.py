@@ -1,5 +1,7 @@
 """How a run goes: how long, on what machine, from which seed, and whether it goes on with an earlier one."""
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -14,6 +16,7 @@ from hizumi.storage.statements import LARGEST_SEED
 
 if TYPE_CHECKING:
     from hizumi.data.progress import Observer
+    from hizumi.runs.tracking.tracker import Tracking
     from hizumi.scale.group import Work
     from hizumi.training import TrainingOptions
 
@@ -29,6 +32,15 @@ def refuse_no_cluster(on: str | None) -> str | None:
     return on
 
 
+def refuse_no_program(targets: list[str] | None) -> list[str] | None:
+    """Refuse what names no program that shows runs."""
+    from hizumi.runs.tracking.targets import split_target
+
+    for target in targets or ():
+        split_target(target)
+    return targets
+
+
 Steps = Annotated[int | None, typer.Option(metavar="N", min=1, help="Training ends after so many steps.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, max=LARGEST_SEED, help="Where every random choice starts from.")]
 Accelerator = Annotated[
@@ -40,6 +52,16 @@ On = Annotated[
         metavar="ADDRESS",
         help="Work on a Ray cluster: local, auto, HOST:6379 or ray://HOST:10001.",
         callback=refuse_no_cluster,
+    ),
+]
+
+
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PROGRAM",
+        help="Show the run in mlflow:URI or tensorboard:FOLDER, too; may be repeated.",
+        callback=refuse_no_program,
     ),
 ]
 
@@ -101,6 +123,7 @@ class RunArguments:
     devices: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on each machine.")] = 1
     num_nodes: Annotated[int, typer.Option(metavar="N", min=1, help="Machines that train together.")] = 1
     on: On = None
+    track: Track = None
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run of the same command.")] = (
         False
     )
@@ -117,12 +140,18 @@ class RunArguments:
         return training.options(seed=self.seed, devices=self.devices, num_nodes=self.num_nodes)
 
     def done(self, training: "TrainingOptions", folder: Path, work: "Work[Fitted]", observe: "Observer") -> Fitted:
-        """Do the work here, or in the processes of a group on the cluster, which then sends back what it fitted."""
+        """Do the work here, or in a group of processes on the cluster, the first of which sends what it fitted back."""
         if self.on is None:
             return work(observe=observe)
         from hizumi.scale.group import train_on
 
-        return train_on(self.on, training, folder, work, observe, lambda note: typer.echo(f"Note: {note}.", err=True))
+        return train_on(self.on, training, folder, work, observe, _say)
+
+    def tracked(self, folder: Path, output: Path, request: Mapping[str, Any]) -> "AbstractContextManager[Tracking]":
+        """Show the run that makes this file, from this folder, in the programs asked for."""
+        from hizumi.runs.tracking.tracker import tracked
+
+        return tracked(self.track or (), folder, output.stem, request, _say)
 
     def folder_beside(self, output: Path, what: str, example: str) -> Path:
         """The run folder of a file to be written; what stands in the way is found before the work, not after it."""
@@ -136,6 +165,10 @@ class RunArguments:
             refuse_unwritable(output)
             check_run_folder(folder, resume=self.resume, restart=self.restart)
         return folder
+
+
+def _say(note: str) -> None:
+    typer.echo(f"Note: {note}.", err=True)
 
 
 def refuse_missing(accelerator: str) -> None:
