@@ -54,6 +54,12 @@ class Moments:
         """Of each place."""
         return self.sum / self.count + self.point
 
+    @property
+    def covariance(self) -> Float[Tensor, "*places k k"]:
+        """Of each place, over the number of items."""
+        apart = self.sum / self.count
+        return self.products / self.count - apart[..., :, None] * apart[..., None, :]
+
     def variance(self) -> Float[Tensor, " k"]:
         """Of each number, over all items and places together."""
         squares = self.products.diagonal(dim1=-2, dim2=-1) if self.crossed else self.products
