@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from hizumi.scale.group import Room
+from hizumi.scale.room import Room
 
 
 def fits(machines: list[dict[str, float]], processes: int, cores: int, gpus: bool) -> bool:

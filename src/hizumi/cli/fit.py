@@ -43,6 +43,7 @@ def fit(
     source: options.SourceArguments,
     training: options.TrainingArguments,
     run: options.RunArguments,
+    on: options.On = None,
     json_to: options.JsonTo = None,
 ) -> None:
     """Learn from normal data and write a bundle.
@@ -98,7 +99,7 @@ def fit(
         run.tracked(folder, output, request) as tracking,
         resumable(folder) as observe,
     ):
-        inspector = run.done(training_options, folder, work, tracking.beside(observe))
+        inspector = options.done_on(on, training_options, folder, work, tracking.beside(observe))
         if inspector.is_main_process_:  # of several processes, one writes and speaks
             save(inspector, output)
             threshold = inspector.calibration_.threshold

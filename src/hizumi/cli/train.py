@@ -49,6 +49,7 @@ def train(
     preset: options.Preset = None,
     training: options.TrainingArguments,
     run: options.RunArguments,
+    on: options.On = None,
     json_to: options.JsonTo = None,
 ) -> None:
     """Train a generative model and write it to a file.
@@ -105,7 +106,7 @@ def train(
         resumable(folder) as observe,
     ):
         observe = observe if preset else foretelling(observe, model.default_budget.steps)
-        modeller = run.done(training_options, folder, work, tracking.beside(observe))
+        modeller = options.done_on(on, training_options, folder, work, tracking.beside(observe))
         if modeller.is_main_process_:  # of several processes, one writes and speaks
             save(modeller, output)
             tracking.keep(output, {"fit_seconds": modeller.options_["fit_seconds"]})

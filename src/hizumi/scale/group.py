@@ -1,13 +1,12 @@
 """One training by a group of processes on a cluster, which goes on with fewer of them where some are lost."""
 
 import os
+import platform
 import shutil
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -15,12 +14,17 @@ from hizumi.data.progress import Observer
 from hizumi.errors import HizumiError, RunError, UsageError
 from hizumi.runs.folder import REQUEST
 from hizumi.scale.cluster import LOCAL, cluster
+from hizumi.scale.relay import SECONDS_BETWEEN_RECORDS, Relay, Sent
+from hizumi.scale.room import Room
 from hizumi.storage.files import printable
 from hizumi.storage.locks import entrusted
 from hizumi.training import TrainingOptions
 
 MOST_RESTARTS = 10
-SECONDS_BETWEEN_RECORDS = 0.25
+START_SECONDS = {
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300"
+}  # for processes to be placed and import what they need
+SECONDS_TO_ANSWER = 60.0  # for a machine, once others were lost
 BROKEN = ("gloo", "nccl", "connection reset", "connection closed")  # in what torch says when a peer has gone
 RAYS_OWN = ".hizumi-ray"  # in the run folder, for what Ray Train writes
 
@@ -53,6 +57,8 @@ def train_on(
         observe: Called here with records of the first process.
         say: Told in a sentence of every loss.
     """
+    for name, value in START_SECONDS.items():
+        os.environ.setdefault(name, value)
     with cluster(on, max(options.processes, len(os.sched_getaffinity(0))) if on == LOCAL else None) as ray:
         group = _Group(ray, on, options, folder.resolve(), work, observe)
         for _ in range(MOST_RESTARTS):
@@ -71,28 +77,6 @@ class _LostError(Exception):
     """Processes died, or no longer reached one another."""
 
 
-@dataclass(frozen=True)
-class Room:
-    """How many processes a cluster takes, and with how many cores each."""
-
-    processes: int
-    cores: int
-
-    @classmethod
-    def on(cls, machines: Sequence[Mapping[str, float]], wanted: int, gpus: bool) -> "Room | None":
-        """For the largest number of processes that divides the wanted one, as many cores as each can have.
-
-        Machines are what Ray says of each: {"CPU": 8.0, "GPU": 1.0}. None where there is room for no process.
-        """
-        cores = [int(machine.get("CPU", 0)) for machine in machines]
-        limits = [int(machine.get("GPU", 0)) if gpus else wanted for machine in machines]
-        for processes in (count for count in range(wanted, 0, -1) if wanted % count == 0):
-            for each in range(max(cores, default=0), 0, -1):
-                if sum(min(of // each, limit) for of, limit in zip(cores, limits, strict=True)) >= processes:
-                    return cls(processes, each)
-        return None
-
-
 class _Group(Generic[Fitted]):
     """The processes of one training, made anew for each attempt."""
 
@@ -105,14 +89,14 @@ class _Group(Generic[Fitted]):
         self.folder = folder
         self.work = work
         self.observe = observe
-        self.began = False
+        self.began = False  # once it has, machines may be lost that the cluster still counts
         # Here, where no lost machine takes it along.
         here = {ray._raylet.RAY_NODE_ID_KEY: ray.get_runtime_context().get_node_id()}
-        self.relay = ray.remote(num_cpus=0, label_selector=here)(_Relay).remote()
+        self.relay = ray.remote(num_cpus=0, label_selector=here)(Relay).remote()
 
     def room(self) -> Room:
         """What the cluster has room for now; raises UsageError where it never had room for all."""
-        machines = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+        machines = self._machines()
         wanted = self.options.processes
         room = Room.on(machines, wanted, self._on_gpus(machines))
         if room is None or (not self.began and room.processes < wanted):
@@ -141,13 +125,12 @@ class _Group(Generic[Fitted]):
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
 
-        gpus = self._on_gpus([node["Resources"] for node in self.ray.nodes() if node["Alive"]])
         return TorchTrainer(
             part,
             scaling_config=ScalingConfig(
                 num_workers=room.processes,
-                use_gpu=gpus,
-                resources_per_worker={"CPU": room.cores} | ({"GPU": 1} if gpus else {}),
+                use_gpu=room.gpus,
+                resources_per_worker={"CPU": room.cores} | ({"GPU": 1} if room.gpus else {}),
             ),
             run_config=RunConfig(
                 name="fit",
@@ -188,38 +171,32 @@ class _Group(Generic[Fitted]):
             return _LostError(f"{max(1, died)} of {room.processes} processes were lost")
         return others[0]
 
+    def _machines(self) -> list[Mapping[str, float]]:
+        """What each machine of the cluster has."""
+        nodes = [node for node in self.ray.nodes() if node["Alive"]]
+        if self.began:
+            asked = [self._asked(node["NodeID"]) for node in nodes]
+            answered, _ = self.ray.wait(asked, num_returns=len(asked), timeout=SECONDS_TO_ANSWER)
+            nodes = [
+                node
+                for node, answer in zip(nodes, asked, strict=True)
+                if answer in answered and _is_sound(self.ray, answer)
+            ]
+        return [node["Resources"] for node in nodes]
+
+    def _asked(self, machine: str) -> Any:
+        """A sign of life that a machine is to give."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        there = NodeAffinitySchedulingStrategy(machine, soft=False)
+        return self.ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(platform.node).remote()
+
     def _on_gpus(self, machines: Sequence[Mapping[str, float]]) -> bool:
         asked = self.options.accelerator
         return asked == "cuda" or (asked == "auto" and any(machine.get("GPU", 0) for machine in machines))
 
     def _unit(self, machines: Sequence[Mapping[str, float]]) -> str:
         return "GPU" if self._on_gpus(machines) else "core"
-
-
-class _Relay:
-    """Brings records and errors of processes to the one that waits for them."""
-
-    def __init__(self) -> None:
-        self._records: list[Mapping[str, Any]] = []
-        self._errors: list[Exception] = []
-
-    def record(self, record: Mapping[str, Any]) -> None:
-        """Keep one until it is fetched."""
-        self._records.append(record)
-
-    def records(self) -> list[Mapping[str, Any]]:
-        """Those that are new."""
-        fetched, self._records = self._records, []
-        return fetched
-
-    def failed(self, error: Exception) -> None:
-        """Keep the error that ended a process."""
-        self._errors.append(error)
-
-    def errors(self) -> list[Exception]:
-        """Those that are new."""
-        fetched, self._errors = self._errors, []
-        return fetched
 
 
 @dataclass(frozen=True)
@@ -238,7 +215,7 @@ class _Part(Generic[Fitted]):
 
         try:
             with self._in_same_place():
-                fitted = self.work(observe=_Sent(self.relay))
+                fitted = self.work(observe=Sent(self.relay))
             return fitted if distributed.get_rank() == 0 else None
         except Exception as error:
             ray.get(self.relay.failed.remote(error))
@@ -253,26 +230,18 @@ class _Part(Generic[Fitted]):
             seen = (self.folder / REQUEST).read_bytes()
         if seen != self.request:
             raise UsageError(
-                f"{printable(socket.gethostname())} does not see {printable(self.folder)} as this machine does; write "
+                f"{printable(platform.node())} does not see {printable(self.folder)} as this machine does; write "
                 "into a folder that all machines share"
             )
         with entrusted(self.folder):
             yield
 
 
-@dataclass(eq=False)
-class _Sent:
-    """Sends records to a relay: of each phase the first and the last, and between them not too many."""
-
-    relay: Any
-    sent_at: float = field(default=0.0, init=False)
-    phase: str = field(default="", init=False)
-
-    def __call__(self, record: Mapping[str, Any]) -> None:
-        now = time.monotonic()
-        if record["phase"] != self.phase or record["share"] >= 1 or now - self.sent_at >= SECONDS_BETWEEN_RECORDS:
-            self.phase, self.sent_at = record["phase"], now
-            self.relay.record.remote(record)
+def _is_sound(ray: Any, answer: Any) -> bool:
+    with suppress(ray.exceptions.RayError):
+        ray.get(answer)
+        return True
+    return False
 
 
 def _first_line(error: Exception) -> str:

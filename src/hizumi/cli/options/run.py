@@ -49,6 +49,7 @@ Accelerator = Annotated[
 On = Annotated[
     str | None,
     typer.Option(
+        "--on",
         metavar="ADDRESS",
         help="Work on a Ray cluster: local, auto, HOST:6379 or ray://HOST:10001.",
         callback=refuse_no_cluster,
@@ -122,7 +123,6 @@ class RunArguments:
     seed: Seed = 0
     devices: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on each machine.")] = 1
     num_nodes: Annotated[int, typer.Option(metavar="N", min=1, help="Machines that train together.")] = 1
-    on: On = None
     track: Track = None
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run of the same command.")] = (
         False
@@ -138,14 +138,6 @@ class RunArguments:
     def options(self, training: TrainingArguments) -> "TrainingOptions":
         """Training options for this run."""
         return training.options(seed=self.seed, devices=self.devices, num_nodes=self.num_nodes)
-
-    def done(self, training: "TrainingOptions", folder: Path, work: "Work[Fitted]", observe: "Observer") -> Fitted:
-        """Do the work here, or in a group of processes on the cluster, the first of which sends what it fitted back."""
-        if self.on is None:
-            return work(observe=observe)
-        from hizumi.scale.group import train_on
-
-        return train_on(self.on, training, folder, work, observe, _say)
 
     def tracked(self, folder: Path, output: Path, request: Mapping[str, Any]) -> "AbstractContextManager[Tracking]":
         """Show the run that makes this file, from this folder, in the programs asked for."""
@@ -165,6 +157,17 @@ class RunArguments:
             refuse_unwritable(output)
             check_run_folder(folder, resume=self.resume, restart=self.restart)
         return folder
+
+
+def done_on(
+    on: str | None, training: "TrainingOptions", folder: Path, work: "Work[Fitted]", observe: "Observer"
+) -> Fitted:
+    """Do the work here, or in a group of processes on a cluster, the first of which sends back what it fitted."""
+    if on is None:
+        return work(observe=observe)
+    from hizumi.scale.group import train_on
+
+    return train_on(on, training, folder, work, observe, _say)
 
 
 def _say(note: str) -> None:
