@@ -43,6 +43,7 @@ class Sent:
     phase: str = field(default="", init=False)
 
     def __call__(self, record: Mapping[str, Any]) -> None:
+        """Send this one, or leave it out."""
         now = time.monotonic()
         if record["phase"] != self.phase or record["share"] >= 1 or now - self.sent_at >= SECONDS_BETWEEN_RECORDS:
             self.phase, self.sent_at = record["phase"], now
