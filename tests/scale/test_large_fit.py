@@ -172,7 +172,6 @@ def test_a_lost_machine_leaves_the_rest_to_the_other(tmp_path: Path, monkeypatch
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT / "src", ROOT))))
-    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "120")
     machines = Cluster(True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         machines.add_node(num_cpus=1, include_dashboard=False)
