@@ -57,6 +57,7 @@ def result_of_assessment(content: "ReportContent") -> dict[str, Any]:
     """What `hizumi evaluate` and `hizumi compare` tell other programs."""
     measures = {} if content.evaluation is None else content.evaluation.to_dict()
     measures |= {} if content.measures is None else {"series": content.measures.to_dict()}
+    measures |= {} if content.causal is None else {"series_causal": content.causal.to_dict()}
     return assessment_result(
         content.detector,
         measures,
@@ -189,7 +190,8 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
     show_remarks(console, content.data_notes, content.failures, content.unopened)
     evaluation = content.evaluation
     if evaluation is not None:
-        measures = [[fact.name, fact.value, fact.note] for fact in facts(evaluation, content.noun, content.measures)]
+        found = facts(evaluation, content.noun, content.measures, content.causal)
+        measures = [[fact.name, fact.value, fact.note] for fact in found]
         print_table(console, ["Measure", ">Value", "Interval or remark"], measures, content.title)
         kinds = [
             [kind.kind, kind.count, kind.found, kind.missed, f"{kind.image_auroc:.3f}"]
