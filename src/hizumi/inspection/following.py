@@ -105,18 +105,20 @@ class Follower:
         *,
         adaptive: bool = False,
     ) -> Self:
-        """With a fitted or loaded inspector of series, by its threshold or an adaptive one for the rate it asked for.
+        """With a fitted or loaded inspector of series, by its threshold or an adaptive one that starts there.
 
-        Raises UsageError for an inspector of other data.
+        That is for the rate asked, or the lowest that so few held-out blocks can promise: for less no alarm would be
+        due. Raises UsageError for an inspector of other data.
         """
         scorer, preprocessing = inspector.scorer(), inspector.preprocessing_
         if preprocessing.series is None:
             raise UsageError(
                 "this inspector judges single items, and only series grow: fit one with --series (`series`)"
             )
-        calibration = inspector.calibration_
-        follows = AdaptiveThreshold.after(calibration.scores, calibration.threshold.asked_rate) if adaptive else None
-        return cls(scorer.scores, preprocessing, calibration.threshold.value, on_scores, follows)
+        held_out, threshold = inspector.calibration_.scores, inspector.calibration_.threshold
+        rate = max(threshold.asked_rate, threshold.promised_rate or 0.0)
+        follows = AdaptiveThreshold.after(held_out, rate) if adaptive else None
+        return cls(scorer.scores, preprocessing, threshold.value, on_scores, follows)
 
     @property
     def _form(self) -> SeriesForm:
