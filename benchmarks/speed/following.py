@@ -19,7 +19,7 @@ LINES_AT_ONCE = 100
 
 def follow(setting: Setting) -> Report:
     """Rows of 8 numbers and a time stamp, a hundred at a time: parsed, cut into windows of 64 steps, and scored."""
-    learned, count = setting.pick((5000, 20_000), (600, 300))
+    learned, count = setting.pick((5000, 10_000), (600, 300))
     values = np.random.default_rng(0).normal(size=(learned + count, CHANNELS))
     text = _lines(values[learned:])
     detectors: dict[str, tuple[Detector, float]] = {
