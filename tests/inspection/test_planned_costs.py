@@ -18,7 +18,7 @@ from hizumi.errors import ShortageError
 from hizumi.inspection import Inspector
 from hizumi.models import Autoencoder
 from hizumi.runs import planning
-from hizumi.runs.planning import cost_of_statistics, of_more
+from hizumi.runs.planning import Trial, cost_of_statistics, of_more
 from hizumi.training import Budget, TrainingOptions
 
 ATTEMPTS = 3
@@ -109,6 +109,25 @@ def test_trials_of_few_items_are_extrapolated_without_what_happens_once(monkeypa
     assert of_more(work(lambda count: 1e-4 * count**2), 1000, 16).seconds == pytest.approx(100)
     assert of_more(work(lambda count: 0.001 * count), 60, 16).seconds == pytest.approx(0.06)
     assert done == [16, 16, 32, 60]
+
+
+@pytest.mark.parametrize(
+    ("extra_mib", "foretold_mib"),
+    [
+        ({16: 0.01, 32: 20.0}, 20 + (20 - 0.01) / 16 * 968),  # a buffer that came in the second trial: a straight line
+        ({16: 100.0, 32: 400.0}, 400 * (1000 / 32) ** 2),  # a matrix of all pairs
+    ],
+)
+def test_memory_grows_by_a_power_only_where_there_is_enough_to_tell(
+    extra_mib: dict[int, float], foretold_mib: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mib, before = 2**20, 10**9
+    monkeypatch.setattr(planning, "resident_bytes", lambda: before)
+    monkeypatch.setattr(
+        planning, "tried", lambda work: Trial(work.args[0] / 16, before + int(extra_mib[work.args[0]] * mib))
+    )
+    estimate = of_more(lambda _: None, 1000, 16)
+    assert estimate.peak_bytes - before == pytest.approx(foretold_mib * mib, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def calibrations() -> list[Calibration]:
     by_folds = Calibration.fit(SCORES, folds=5)
     return [
         plain, few, few.with_(rule="peaks-over-threshold"), plain.with_(threshold=2.5), by_folds,
+        Calibration.fit(SCORES, rule="cross-conformal", folds=5),
         no_distances, plain.with_(rule="k-sigma", false_alarm_rate=0.6), plain.joined(SCORES, None, chosen=7),
         *(plain.with_(rule=rule) for rule in rules),
         *(plain.with_(costs=each, defect_scores=DEFECTS) for each in costs),

@@ -8,7 +8,16 @@ import numpy as np
 from hizumi.calibration.conformal import conformal_p_values, images_needed, upper_rate
 from hizumi.calibration.costs import Costs
 from hizumi.calibration.limits import best_f1_threshold
-from hizumi.calibration.rules import CHOSEN, COSTS, OF_IMAGES_ONLY, WITHOUT_RATE, check_rule, limit_by
+from hizumi.calibration.rules import (
+    CHOSEN,
+    COSTS,
+    CROSS_CONFORMAL,
+    OF_IMAGES_ONLY,
+    RANKS,
+    WITHOUT_RATE,
+    check_rule,
+    limit_by,
+)
 from hizumi.calibration.statement import Statement
 from hizumi.calibration.threshold import Threshold, good_images, percent
 from hizumi.errors import BundleError, DataError, UsageError
@@ -57,7 +66,8 @@ class Calibration:
         `degrees_of_freedom` is for the chi-square rule, `labelled` (scores, labels 0 or 1) for best-f1; they are kept,
         so that `with_` can switch to these rules later. `folds` is the number of folds where each score comes from a
         fit on the others, `chosen` the number of scores whose images were not drawn at random; with either, the
-        conformal rule promises nothing. Raises DataError for scores that cannot be used and UsageError for an unknown
+        conformal rule promises nothing. Of the cross-conformal rule, whose detector answers with ranks among all of
+        them, only their number counts. Raises DataError for scores that cannot be used and UsageError for an unknown
         rule or a rate that is not in (0, 1).
         """
         options: dict[str, float] = {}
@@ -71,6 +81,11 @@ class Calibration:
             options["folds"] = float(folds)
         if chosen:
             options[CHOSEN] = float(chosen)
+        if rule == CROSS_CONFORMAL:
+            if folds is None:
+                raise UsageError("the cross-conformal rule goes by folds (`folds`): say how many there are")
+            options[RANKS] = 1.0
+            scores = np.arange(1.0, len(_ascending(scores, GOOD_SCORES)) + 1)
         return cls._decide(
             _ascending(scores, GOOD_SCORES),
             rule,
@@ -97,7 +112,8 @@ class Calibration:
         if pixel_maxima is None:
             return cls(scores, rule, false_alarm_rate, options, threshold, defect_scores=defect_scores)
         pixel_rule = "conformal" if rule in OF_IMAGES_ONLY else rule
-        pixel_threshold = limit_by(pixel_rule, pixel_maxima, false_alarm_rate, options)
+        of_maps = {name: value for name, value in options.items() if name != RANKS}
+        pixel_threshold = limit_by(pixel_rule, pixel_maxima, false_alarm_rate, of_maps)
         map_range = None
         if pixel_median is not None:
             half = max(pixel_threshold.value - pixel_median, float(np.finfo(np.float32).eps) * abs(pixel_median), 1e-12)
@@ -141,7 +157,8 @@ class Calibration:
     def from_good_images(self) -> Threshold:
         """The threshold that held-out good images alone set: the one in use, or else the conformal one at its rate."""
         if self.rule in WITHOUT_RATE:
-            return limit_by("conformal", self.scores, self.false_alarm_rate, self.options, None)
+            rule = CROSS_CONFORMAL if RANKS in self.options else "conformal"
+            return limit_by(rule, self.scores, self.false_alarm_rate, self.options, None)
         return self.threshold
 
     def rescored(self, scores: Float[np.ndarray, "n"], pixel_maxima: Float[np.ndarray, "n"] | None) -> Self:
@@ -154,8 +171,11 @@ class Calibration:
     ) -> Self:
         """Recalibrate by this rule and rate on other good images, of which `chosen` were not drawn at random.
 
-        With any such, the conformal rule promises nothing.
+        With any such, the conformal rule promises nothing. Raises UsageError where scores are ranks among those of the
+        fit, which others cannot join.
         """
+        if RANKS in self.options and len(scores) != len(self.scores):
+            raise UsageError("this one judges by ranks among the images of its fit: to let others join them, fit anew")
         options = {name: value for name, value in self.options.items() if name != CHOSEN}
         options |= {CHOSEN: float(chosen)} if chosen else {}
         return replace(self, options=options).rescored(scores, pixel_maxima)

@@ -72,6 +72,38 @@ def cross_fitted(threshold: Threshold, count: int, folds: int) -> Threshold:
     return Threshold.saying(threshold.value, threshold.rule, threshold.asked_rate, said)
 
 
+def cross_conformal(threshold: Threshold, count: int, folds: int) -> Threshold:
+    """Restate a conformal threshold on the ranks 1 to n, for scores that are ranks among those of all folds.
+
+    A new image passes a held-out one where it scores higher by that fold's own fit. Whatever the distribution, at most
+    2 a + min(2 (1 - 1/K) / (m + 1), (1 - 1/m) / (K + 1)) of good images pass so many that a share a of all n = K m and
+    the new one is left (Vovk, "Cross-conformal predictors", 2015; Barber, Candes, Ramdas and Tibshirani, "Predictive
+    inference with the jackknife+", 2021, theorem 4; for any score Gupta, Kuchibhotla and Ramdas, "Nested conformal
+    prediction", 2022). Folds are taken to be as large as the smallest can be; of one image each, they promise 2 a.
+    """
+    assert threshold.promised_rate is not None, "a conformal threshold has one"
+    reached, smallest = threshold.promised_rate, count // folds
+    excess = min(2 * (1 - 1 / folds) / (smallest + 1), (1 - 1 / max(smallest, 1)) / (folds + 1))
+    promised = min(1.0, 2 * reached + excess)
+    words = (
+        f"About {percent(reached)} of good images are flagged (asked: {percent(threshold.asked_rate)}), and at most "
+        f"{percent(promised)} on average, promised by {good_images(count)} in {folds} folds, each of which has a "
+        "fit of its own that has not seen it, whatever the distribution of their scores."
+    )
+    figures = {"expected_rate": reached, "asked_rate": threshold.asked_rate, "promised_rate": promised}
+    said = [Statement("cross_conformal", {**figures, "count": count, "folds": folds}, words)]
+    if excess > 0:
+        words = f"With as many folds as images it would be {percent(2 * reached)}."
+        said.append(Statement("cross_conformal_of_one", {"lowest_rate": 2 * reached}, words))
+    return Threshold.saying(
+        threshold.value,
+        "cross-conformal",
+        threshold.asked_rate,
+        *said,
+        promised_rate=promised if promised < 1 else None,
+    )
+
+
 def partly_chosen(threshold: Threshold, count: int, chosen: int) -> Threshold:
     """Restate a conformal threshold for scores of which some are not exchangeable with those to come.
 

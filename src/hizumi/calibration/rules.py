@@ -4,7 +4,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from hizumi.calibration.conformal import conformal_limit, cross_fitted, partly_chosen
+from hizumi.calibration.conformal import conformal_limit, cross_conformal, cross_fitted, partly_chosen
 from hizumi.calibration.costs import Costs, cost_limit
 from hizumi.calibration.limits import chi_square_limit, k_sigma_limit, peaks_over_threshold_limit, quantile_limit
 from hizumi.calibration.statement import Statement
@@ -14,6 +14,7 @@ from hizumi.shapes import Float
 
 RULES = {
     "conformal": "keeps the rate on average, whatever the distribution of the scores (default)",
+    "cross-conformal": "by folds whose fits are all kept, which promises little more than twice the rate",
     "quantile": "the empirical quantile of the held-out scores",
     "k-sigma": "mean + k standard deviations, for Gaussian scores",
     "chi-square": "the chi-square law, for Mahalanobis scores of Gaussian features",
@@ -24,13 +25,26 @@ RULES = {
 }
 WITHOUT_RATE = ("best-f1", "given", "cost")
 """Rules whose threshold does not follow from a false-alarm rate; that of maps keeps to the rate all the same."""
-OF_IMAGES_ONLY = ("chi-square", *WITHOUT_RATE)
+OF_IMAGES_ONLY = ("chi-square", "cross-conformal", *WITHOUT_RATE)
 """Rules that say nothing of the maxima of maps."""
+CROSS_CONFORMAL = "cross-conformal"
+"""The rule whose scores are ranks already, of which no other rule makes anything."""
+RANKS = "ranks"
+"""The option that says that they are."""
 COSTS = ("miss", "alarm", "defect_share")
 """Names of the options that hold the costs, as `Costs` has them."""
 
 CHOSEN = "chosen"
 """The option that says how many of the scores are of images that somebody chose, and did not draw at random."""
+
+
+_NO_RANKS = (
+    "the cross-conformal rule needs a fit for each fold: fit anew with --rule cross-conformal (`rule`), and --folds"
+)
+_OTHER_RULE = (
+    "this one judges by ranks among its folds, of which the cross-conformal rule alone makes a threshold; for another "
+    "rule fit anew"
+)
 
 
 def check_rule(rule: str, false_alarm_rate: float) -> None:
@@ -57,6 +71,10 @@ def limit_by(
     """
     if rule == "cost":
         return _cost_limit(scores, rate, options, defect_scores)
+    if (rule == CROSS_CONFORMAL) != (RANKS in options) and rule != "given":
+        raise UsageError(_OTHER_RULE if RANKS in options else _NO_RANKS)
+    if rule == CROSS_CONFORMAL:
+        return cross_conformal(conformal_limit(scores, rate), len(scores), int(options["folds"]))
     threshold = _by_rule(rule, scores, rate, options)
     if CHOSEN in options and threshold.promised_rate is not None:
         return partly_chosen(threshold, len(scores), int(options[CHOSEN]))

@@ -9,6 +9,7 @@ from hizumi.detectors.con_ad import ConAD as ConAD, ConADTraining as ConADTraini
 from hizumi.detectors.control_chart import ControlChart as ControlChart, Drift as Drift, Part as Part, Watch as Watch
 from hizumi.detectors.conv_ae_one_class_svm import ConvAEOneClassSVM as ConvAEOneClassSVM
 from hizumi.detectors.cross_channel import CrossChannel as CrossChannel, CrossTranslation as CrossTranslation
+from hizumi.detectors.cross_conformal import CrossConformal as CrossConformal, HeldOutScores as HeldOutScores
 from hizumi.detectors.dbn_one_class_svm import DBNOneClassSVM as DBNOneClassSVM
 from hizumi.detectors.deep_one_class import DeepOneClass as DeepOneClass, DeepOneClassTraining as DeepOneClassTraining
 from hizumi.detectors.deep_svdd import (

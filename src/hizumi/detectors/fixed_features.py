@@ -11,8 +11,10 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
 from hizumi.data.contrast import flattened
 from hizumi.detectors.kept_maps import maps_of
 from hizumi.errors import UsageError
-from hizumi.networks import efficientnet, wavelets
+from hizumi.networks import efficientnet, residual_network, vision_transformer, wavelets
 from hizumi.networks.efficientnet import EfficientNetLite, as_multiples
+from hizumi.networks.residual_network import ResidualKind, ResidualNetwork
+from hizumi.networks.vision_transformer import TransformerKind, VisionTransformer
 from hizumi.networks.wavelets import OrientedWavelets
 from hizumi.objectives import smooth
 
@@ -20,10 +22,12 @@ PIXELS_PER_POSITION = 8  # of what the network sees
 NO_SERIES = "it sees through a network that is made for pictures"
 CONTRAST = 0.5  # standard deviation, in units of [-1, 1], of a photograph: what a flattened image is brought to
 
-NetworkKind = Literal["efficientnet", "wavelets"]
-LEVEL_CHANNELS: dict[NetworkKind, tuple[int, ...]] = {
+NetworkKind = Literal["efficientnet", "wavelets"] | ResidualKind | TransformerKind
+LEVEL_CHANNELS: Mapping[NetworkKind, tuple[int, ...]] = {
     "efficientnet": efficientnet.LEVEL_CHANNELS,
     "wavelets": wavelets.LEVEL_CHANNELS,
+    **{kind: form.channels for kind, form in residual_network.FORMS.items()},
+    **{kind: (form.width,) * vision_transformer.BLOCKS for kind, form in vision_transformer.FORMS.items()},
 }
 
 
@@ -47,12 +51,12 @@ class FixedFeatures(nn.Module):
     Args:
         shape: Of the images, (c, h, w).
         levels: Which levels: of EfficientNet-Lite0 1 is the stem, 2 to 8 the seven stages, 9 the head; of the wavelets
-            1 to 3 are scales.
+            1 to 3 are scales; of residual networks 1 to 4 are the stages, of transformers 1 to 12 the blocks.
         input_size: Images whose shorter side is below it are enlarged to it. None: never.
         flatten: Standard deviation, in pixels of the images, of the blur that is taken off. None: nothing is.
-        weights: A file of weights in place of the installed package's.
+        weights: A file of weights, for "efficientnet" in place of the installed package's.
         sha256: The hash that file must have.
-        kind: "efficientnet", pre-trained, or "wavelets", which nothing has trained.
+        kind: "efficientnet", pre-trained; "wavelets", which nothing has trained; or a network with weights of yours.
     """
 
     def __init__(
@@ -69,12 +73,8 @@ class FixedFeatures(nn.Module):
         self.identity = (tuple(shape), tuple(sorted({*levels})), input_size, flatten, weights, sha256, kind)
         self.flatten = flatten
         self.levels = tuple(sorted({*levels}))
-        self.network: nn.Module
-        match kind:
-            case "efficientnet":
-                self.network = EfficientNetLite(self.levels, None if weights is None else Path(weights), sha256)
-            case "wavelets":
-                self.network = OrientedWavelets(self.levels)
+        self.network = _network(kind, self.levels, None if weights is None else Path(weights), sha256)
+        self.stride = vision_transformer.PATCH if kind in vision_transformer.FORMS else efficientnet.STRIDE
         self.channels = {level: LEVEL_CHANNELS[kind][level - 1] for level in self.levels}
         enlargement = 1.0 if input_size is None else max(1.0, input_size / min(shape[1:]))
         sides = [round(enlargement * side) for side in shape[1:]]
@@ -87,7 +87,7 @@ class FixedFeatures(nn.Module):
             images = flattened(images, self.flatten) * CONTRAST
         if tuple(images.shape[2:]) != self.sides:
             images = interpolate(images, self.sides, mode="bilinear", align_corners=False)
-        return as_multiples(images)
+        return as_multiples(images, self.stride)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> dict[int, Tensor]:
         maps = maps_of(self.identity, images, lambda new: self.network(self.prepared(new)))
@@ -121,3 +121,18 @@ class FixedFeatures(nn.Module):
     ) -> Float[Tensor, "n 1 h w"]:
         """One value for each position, brought to the size of the images."""
         return interpolate(values.reshape(-1, 1, *self.grid), images.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _network(kind: NetworkKind, levels: tuple[int, ...], weights: Path | None, sha256: str | None) -> nn.Module:
+    match kind:
+        case "efficientnet":
+            return EfficientNetLite(levels, weights, sha256)
+        case "wavelets":
+            return OrientedWavelets(levels)
+    if weights is None or sha256 is None:
+        raise UsageError(f"{kind} comes without weights: give a file of its own (`weights`), and its hash (`sha256`)")
+    match kind:
+        case "dinov2_small" | "dinov2_base":
+            return VisionTransformer(kind, levels, weights, sha256)
+        case _:
+            return ResidualNetwork(kind, levels, weights, sha256)

@@ -32,7 +32,8 @@ class FusedFeatures(Detector):
 
     Args:
         levels: Of the network: 1 is the stem, 2 to 8 the seven stages, 9 the head.
-        network: "efficientnet", pre-trained, or "wavelets", fixed filters with levels 1 to 3, which need no extra.
+        network: "efficientnet", pre-trained, "wavelets", fixed filters with levels 1 to 3, or one with weights of
+            your own (docs/backbones.md).
         input_size: Images whose shorter side is below it are enlarged to it for the network. None: never.
         flatten: Background lighting to take off first: standard deviation of its blur in pixels. None: leave it.
         neighbourhood: Features are averaged over so many by so many positions of their level.

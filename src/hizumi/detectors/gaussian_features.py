@@ -36,7 +36,8 @@ class GaussianFeatures(Detector):
         image_score: Which of the two is the image's score.
         levels: Of the paper's score: 1 is the stem, 2 to 8 the seven stages, 9 the head.
         map_levels: Of the map.
-        network: "efficientnet", pre-trained, or "wavelets", fixed filters with levels 1 to 3, which need no extra.
+        network: "efficientnet", pre-trained, "wavelets", fixed filters with levels 1 to 3, or one with weights of
+            your own (docs/backbones.md).
         channels: How many of the map's channels are drawn, the same at all positions.
         neighbourhood: Features of the map are averaged over so many by so many positions of their level.
         around: A position's moments are taken over so many by so many positions around it.

@@ -7,7 +7,7 @@ from hizumi.arguments import NonNegativeFloat, NonNegativeInt, PositiveFloat, Po
 from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, check_levels, check_odd
+from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.patch_memory import PatchMemory
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
 from hizumi.errors import UsageError
@@ -30,6 +30,8 @@ class NearestFeatures(Detector):
 
     Args:
         levels: Of the network: 1 is the stem, 2 to 8 the seven stages, 9 the head.
+        network: "efficientnet", pre-trained, "wavelets", fixed filters with levels 1 to 3, or one with weights of
+            your own (docs/backbones.md).
         input_size: Images whose shorter side is below it are enlarged to it for the network. None: never.
         flatten: Background lighting to take off first: standard deviation of its blur in pixels. None: leave it.
         neighbourhood: Features are averaged over so many by so many positions of their level.
@@ -65,6 +67,7 @@ class NearestFeatures(Detector):
     def __init__(
         self,
         levels: tuple[int, ...] = (4, 6),
+        network: NetworkKind = "efficientnet",
         input_size: PositiveInt | None = 224,
         flatten: PositiveFloat | None = None,
         neighbourhood: PositiveInt = 3,
@@ -80,6 +83,7 @@ class NearestFeatures(Detector):
     ) -> None:
         super().__init__()
         self.levels = levels
+        self.network = network
         self.input_size = input_size
         self.flatten = flatten
         self.neighbourhood = neighbourhood
@@ -97,7 +101,7 @@ class NearestFeatures(Detector):
         self.scale = PositionScale()
 
     def check(self) -> None:
-        check_levels(self.levels)
+        check_levels(self.levels, self.network)
         if not self.neighbours <= self.memory <= self.candidates:
             raise UsageError(
                 f"neighbours {self.neighbours}, memory {self.memory} and candidates {self.candidates}: "
@@ -111,7 +115,9 @@ class NearestFeatures(Detector):
         return Sizing.by_shorter_side(height, width, self.working_size)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        self.features = FixedFeatures(shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256)
+        self.features = FixedFeatures(
+            shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256, self.network
+        )
 
     def fit_statistics(self, batches: Batches) -> None:
         for batch in in_order(batches):

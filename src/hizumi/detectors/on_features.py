@@ -85,7 +85,8 @@ class OnFeatures(Detector):
         detector: The one that is given features; a likelihood of a flow by position where not given. Its own settings
             in pixels, such as `smoothing`, count positions of the grid.
         levels: Of the network: 1 is the stem, 2 to 8 the seven stages, 9 the head.
-        network: "efficientnet", pre-trained, or "wavelets", fixed filters with levels 1 to 3, which need no weights.
+        network: "efficientnet", pre-trained, "wavelets", fixed filters with levels 1 to 3, or one with weights of
+            your own (docs/backbones.md).
         input_size: Images whose shorter side is below it are enlarged to it for the network. None: never.
         neighbourhood: Features are averaged over so many by so many positions of their level.
         image_score: "map" is the largest z(p); "detector" is the score that the other detector itself gives.

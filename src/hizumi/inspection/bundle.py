@@ -8,7 +8,9 @@ journal.jsonl              the training curves
 model-card.md              a summary for people
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -78,9 +80,15 @@ def card_of(inspector: Inspector) -> str:
     return model_card("An anomaly detector", name, detector.card, record, facts, inspector.findings_)
 
 
+def _named_in(detector: Mapping[str, Any]) -> str:
+    """What was asked for: of a detector for each fold, each of them."""
+    crossed = detector["name"] == "cross_conformal"
+    return str((detector["arguments"]["detectors"][0] if crossed else detector)["name"])
+
+
 def _inspector_of(loaded: LoadedInspector) -> Inspector:
     header = loaded.header
-    inspector = Inspector(detector=header.detector["name"], **constructor_arguments(header.parameters))
+    inspector = Inspector(detector=_named_in(header.detector), **constructor_arguments(header.parameters))
     check_arguments(inspector)
     inspector.detector_ = loaded.detector
     inspector.preprocessing_ = loaded.preprocessing_

@@ -14,7 +14,7 @@ from hizumi.data import Failure, Manifest, Store
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.stream import Batches, View
 from hizumi.data.variation import Variation, Varied
-from hizumi.detectors import Detector
+from hizumi.detectors import CrossConformal, Detector
 from hizumi.detectors.kept_maps import maps_are_kept
 from hizumi.errors import DataError
 from hizumi.inspection.drawn_scratches import IMAGES, DrawnScratches
@@ -83,9 +83,20 @@ class PreparedData:
         return self.usable if self.folds else self.manifest.select(split="calibration")
 
 
+class Fitted(NamedTuple):
+    """A fitted detector, what held-out items score, and what scratches do that were drawn on them."""
+
+    detector: Detector
+    held_out: HeldOut
+    drawn: DrawnScratches
+
+
 @dataclass(frozen=True, eq=False)
 class Fitting:
-    """How a detector is fitted on such data; see `Inspector.fit` for the rest."""
+    """How a detector is fitted on such data; see `Inspector.fit` for the rest.
+
+    Where it `keeps_folds`, the fits for these are the members of a detector, and there is none on all.
+    """
 
     data: PreparedData
     options: TrainingOptions
@@ -94,21 +105,24 @@ class Fitting:
     run_folder: Path | None
     observe: Observer | None
     strict: bool
+    keeps_folds: bool = False
 
-    def run(self, detector: Detector) -> tuple[HeldOut, DrawnScratches]:
+    def run(self, detector: Detector) -> Fitted:
         """Fit the detector on all training data, and score what is held out of it, or of its fits for the folds."""
         drawn = DrawnScratches(self.options.seed)
         shares_maps = self.data.folds and self.variation is None  # no two varied images are equal
         with maps_are_kept() if shares_maps else nullcontext():
+            if self.keeps_folds:
+                return self._crossed(detector, drawn)
             scorer = self._fitted(detector, self.data.store, self.run_folder, self.observe)
             if self.data.folds:
-                return HeldOut.gathered(self._cross_scored(detector, drawn)), drawn
+                return Fitted(detector, HeldOut.gathered(self._cross_scored(detector, drawn)), drawn)
             progress = reporting(self.observe, "scoring")
             scored = scorer.score(self.data.held_out, pictures=False, strict=self.strict, on_progress=progress)
             held_out = HeldOut.gathered(scored)
             if not detector.phases():  # whose scoring costs little
                 drawn.add(scorer, self.data.held_out, IMAGES)
-        return held_out, drawn
+        return Fitted(detector, held_out, drawn)
 
     def findings(self, detector: Detector, held_out: HeldOut) -> list[Finding]:
         """What the health check says of the fitted detector."""
@@ -145,17 +159,49 @@ class Fitting:
 
     def _cross_scored(self, detector: Detector, drawn: DrawnScratches) -> Iterator[Scored | Failure]:
         """Scores of all training images, each by a detector fitted on the other folds."""
+        folds = len(self.data.folds)
+        for number, (_, scorer, images) in enumerate(self._fits_of_folds(detector), 1):
+            yield from self._scored(scorer, images, number)
+            if not detector.phases():
+                drawn.add(scorer, images, IMAGES * number // folds - IMAGES * (number - 1) // folds)
+
+    def _crossed(self, detector: Detector, drawn: DrawnScratches) -> Fitted:
+        """The fits of the folds as one detector, on which nothing is drawn: most of them have seen each image."""
+        members: list[Detector] = []
+        scores: list[list[float]] = []
+
+        def each_scored() -> Iterator[Scored | Failure]:
+            for number, (member, scorer, images) in enumerate(self._fits_of_folds(detector), 1):
+                members.append(member)
+                scores.append([])
+                for item in self._scored(scorer, images, number):
+                    if isinstance(item, Scored):
+                        scores[-1].append(item.score)
+                    yield item
+
+        held_out = HeldOut.gathered(each_scored())
+        if empty := sum(not of_fold for of_fold in scores):
+            raise DataError(f"{empty} of {len(scores)} folds hold nothing that can be scored; give fewer --folds")
+        crossed = CrossConformal(tuple(members))
+        crossed.know([torch.tensor(of_fold, dtype=torch.float64) for of_fold in scores])
+        return Fitted(crossed.eval(), held_out, drawn)
+
+    def _scored(self, scorer: Scorer, images: Manifest, number: int) -> Iterator[Scored | Failure]:
+        observe = _prefixed(self.observe, f"fold {number} of {len(self.data.folds)}, ")
+        return scorer.score(images, pictures=False, on_progress=reporting(observe, "scoring"))
+
+    def _fits_of_folds(self, detector: Detector) -> Iterator[tuple[Detector, Scorer, Manifest]]:
+        """For each fold a fit on the others, and the images that it has not seen."""
         store, usable, folds = self.data.store, self.data.usable, self.data.folds
         for number, fold in enumerate(folds, 1):
             held_out = np.isin(np.arange(len(store)), fold)
             others = View(store, indices=torch.from_numpy(np.flatnonzero(~held_out)))
             observe = _prefixed(self.observe, f"fold {number} of {len(folds)}, ")
             folder = self.run_folder / f"fold-{number}" if self.run_folder else None
-            scorer = self._fitted(clone(detector), others, folder, observe)
+            member = clone(detector)
+            scorer = self._fitted(member, others, folder, observe)
             images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
-            yield from scorer.score(images, pictures=False, on_progress=reporting(observe, "scoring"))
-            if not detector.phases():
-                drawn.add(scorer, images, IMAGES * number // len(folds) - IMAGES * (number - 1) // len(folds))
+            yield member, scorer, images
 
 
 def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:

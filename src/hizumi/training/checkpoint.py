@@ -1,7 +1,6 @@
 """Checkpoints without pickle: one safetensors file with numbers in its header, replaced atomically."""
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 
 from hizumi.arguments import check_arguments, clone
 from hizumi.errors import BundleError
+from hizumi.networks.weight_files import weights_follow
 from hizumi.storage.files import write_atomically
 from hizumi.storage.weights import refuse_unfit
 from hizumi.training.identity import refuse_other
@@ -41,10 +41,10 @@ def revive(part: Any, shape: tuple[int, ...], state: Mapping[str, Tensor]) -> bo
     ValueError in words, where arguments, shape and state do not belong together.
     """
     check_arguments(part)
-    with torch.device("meta"), warnings.catch_warnings(), _at_most(MODULES_PER_TENSOR * len(state) + FEWEST_MODULES):
-        warnings.simplefilter("ignore")  # weights of pretrained parts cannot be copied there, and are not looked at
+    with torch.device("meta"), weights_follow(), _at_most(MODULES_PER_TENSOR * len(state) + FEWEST_MODULES):
         refuse_unfit(clone(part).prepare(shape), state)
-    part.prepare(shape)
+    with weights_follow():
+        part.prepare(shape)
     of_any_shape = not part.state_dict().keys() >= state.keys()
     load_fitted(part, state)
     return of_any_shape

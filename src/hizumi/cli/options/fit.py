@@ -86,7 +86,8 @@ class InspectorArguments:
         str,
         typer.Option(
             metavar="RULE",
-            help="How the threshold follows: conformal, quantile, k-sigma, chi-square or peaks-over-threshold.",
+            help="How the threshold follows: conformal, cross-conformal, quantile, k-sigma, chi-square or "
+            "peaks-over-threshold.",
         ),
     ] = "conformal"
     calibration_share: Annotated[

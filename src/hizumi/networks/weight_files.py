@@ -1,0 +1,90 @@
+"""Weights of pre-trained networks, from files that are known by their hash."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from hizumi.errors import DataError
+
+WRAPPERS = ("state_dict", "model", "teacher")  # keys under which training scripts store a state
+PREFIXES = ("module.", "backbone.")  # that they put before its names
+
+_FOLLOW: ContextVar[bool] = ContextVar("_FOLLOW", default=False)
+
+
+@contextmanager
+def weights_follow() -> Iterator[None]:
+    """Inside, networks are made without their weights, which are loaded afterwards from a bundle: no file is read."""
+    token = _FOLLOW.set(True)
+    try:
+        yield
+    finally:
+        _FOLLOW.reset(token)
+
+
+def load_weights(
+    network: nn.Module,
+    path: Path,
+    sha256: str,
+    called: str,
+    renamed: Callable[[str], str | None] = lambda name: name,
+) -> None:
+    """Load a file of PyTorch or safetensors whose hash is this into a network, which takes all of its own weights.
+
+    `renamed` gives the network's own name for one in the file, None for what it does not have. Raises DataError where
+    the file cannot be read, has another hash, or holds other weights than the network, `called` so, has.
+    """
+    if _FOLLOW.get():
+        return
+    found = {renamed(name): tensor for name, tensor in _state_of(path, sha256).items()}
+    wanted = network.state_dict()
+    state = {name: found.get(name, tensor) for name, tensor in wanted.items()}
+    for name, tensor in wanted.items():
+        if name not in found and not name.endswith("num_batches_tracked"):  # which inference has no use for
+            raise DataError(f"the weights {path} are not those of {called}: they have no {name!r}")
+        if state[name].shape != tensor.shape:
+            has, needs = ("x".join(map(str, each.shape)) for each in (state[name], tensor))
+            raise DataError(f"the weights {path} are not those of {called}: {name!r} is {has} and not {needs}")
+    network.load_state_dict(state)
+
+
+def _state_of(path: Path, sha256: str) -> Mapping[str, Tensor]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read the weights {path}: {error.strerror}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256.lower():
+        raise DataError(f"the weights {path} have sha256 {found}, not {sha256}; they are damaged or other ones")
+    try:
+        state: Any = (
+            safetensors.torch.load(content)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(
+            f"the weights {path} are no safetensors file and no plain state dictionary of PyTorch ({reason})"
+        ) from error
+    for wrapper in WRAPPERS:
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise DataError(f"the weights {path} are no state dictionary: names and tensors, as state_dict() gives them")
+    return {_without_prefix(name): tensor for name, tensor in state.items()}
+
+
+def _without_prefix(name: str) -> str:
+    for prefix in PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
