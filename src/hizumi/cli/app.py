@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from hizumi.cli import (
+    archive,
     bundle,
     catalogue,
     compare,
@@ -44,6 +45,7 @@ for command in (
     demo.demo,
     fit.fit,
     inspect.inspect,
+    archive.merge,
     evaluate.evaluate,
     compare.compare,
     tune.tune,

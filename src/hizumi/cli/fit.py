@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,8 +70,8 @@ def fit(
         raise UsageError(f"--set {next(iter(parsed))} is for a detector that is named: give -d NAME with it")
     if seeds > 1:
         refuse_for_seeds(run, output, seeds)
-    elif where.on is not None or where.cores is not None:
-        raise UsageError("--on and --cores are for many fits: give --seeds N with them, or leave them out")
+    elif where.cores is not None:
+        raise UsageError("--cores is for many fits: give --seeds N with it, or leave it out")
     folder = run.folder_beside(output, "bundle", "parts.hizumi") if seeds == 1 else Path()
 
     from hizumi.registry import make_detector, specify
@@ -113,12 +114,18 @@ def fit(
         "training": asdict(training_options),
         "data": manifest.data_hash(),
     }
-    with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
-        inspector.fit(
-            manifest, known_defects=known.known_defects, run_folder=folder, observe=observe, strict=run.strict
-        )
+
+    work = partial(inspector.fit, manifest, known_defects=known.known_defects, run_folder=folder, strict=run.strict)
+    with (
+        open_run_folder(folder, request, resume=run.resume, restart=run.restart),
+        run.tracked(folder, output, request) as tracking,
+        resumable(folder) as observe,
+    ):
+        inspector = options.done_on(where.on, training_options, folder, work, tracking.beside(observe))
         if inspector.is_main_process_:  # of several processes, one writes and speaks
             save(inspector, output)
+            threshold = inspector.calibration_.threshold
+            tracking.keep(output, {"threshold": threshold.value, "promised_rate": threshold.promised_rate})
             remove_run_folder(folder)
     if inspector.is_main_process_:
         _show_result(inspector, output, data, source, json_to)

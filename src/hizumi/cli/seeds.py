@@ -24,6 +24,8 @@ def refuse_for_seeds(run: options.RunArguments, output: Path, seeds: int) -> Non
         raise UsageError("--seeds fits each seed in one process; leave --devices and --num-nodes out")
     if run.restart:
         raise UsageError("--restart is for one fit, which has checkpoints; without --resume, all seeds are fitted anew")
+    if run.track:
+        raise UsageError("--track shows one fit; leave it out with --seeds")
     for seed in range(run.seed, run.seed + seeds):
         path = path_of_seed(output, seed)
         options.refuse_other_file(path)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hizumi.inspection import Inspector, InspectorBase
     from hizumi.report import ReportContent
 
+ANOMALOUS_FOUND, NOT_JUDGED = 3, 4  # exit codes with --fail-on-anomaly
 FAILURES_SHOWN = 10
 NOT_OPTIONS = ("estimate", "findings", "notes", "failures", "unopened")  # of a plan
 
@@ -174,7 +175,8 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
     show_remarks(console, content.data_notes, content.failures, content.unopened)
     evaluation = content.evaluation
     if evaluation is not None:
-        measures = [[fact.name, fact.value, fact.note] for fact in facts(evaluation, content.noun, content.measures)]
+        found = facts(evaluation, content.noun, content.measures, content.causal)
+        measures = [[fact.name, fact.value, fact.note] for fact in found]
         print_table(console, ["Measure", ">Value", "Interval or remark"], measures, content.title)
         kinds = [
             [kind.kind, kind.count, kind.found, kind.missed, f"{kind.image_auroc:.3f}"]

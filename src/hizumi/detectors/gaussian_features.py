@@ -7,12 +7,13 @@ from torch import Tensor, nn
 
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.data.sizing import Sizing
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.gaussian import Gaussian
 from hizumi.detectors.position_gaussians import PositionGaussians
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
+from hizumi.detectors.shard import Shard
 from hizumi.training import Card, Preset
 
 MIRRORS = ((), (3,), (2,), (2, 3))  # axes of (n, c, h, w) that are flipped
@@ -133,18 +134,19 @@ class GaussianFeatures(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         pooled: list[list[Tensor]] = []
-        for batch in in_order(batches):
+        shard = Shard.of(batches)
+        for _, batch in shard.batches():
             for axes in MIRRORS if self.flips else ((),):
                 maps = self.features(batch.flip(axes))
                 pooled.append(self._pooled(maps))
                 self.gaussians.add(self._placed(maps))
-        self.gaussians.fit(self.features.grid)
+        self.gaussians.fit(self.features.grid, shard)
         for gaussian, values in zip(self._level_gaussians(), zip(*pooled, strict=True), strict=True):
-            _assign_shrunk(gaussian, torch.cat(values))
+            _assign_shrunk(gaussian, shard.in_turn(values))
 
     def fit_reference(self, batches: Batches) -> None:
-        maps = [self._map(self.features(batch)) for batch in in_order(batches)]
-        self.scale.fit(torch.cat(maps), self.features.grid)
+        maps = Shard.of(batches).of_all(lambda batch: self._map(self.features(batch)))
+        self.scale.fit(maps, self.features.grid)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         maps = self.features(images)

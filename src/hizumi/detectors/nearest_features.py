@@ -7,11 +7,12 @@ from torch import Tensor
 
 from hizumi.arguments import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Searched, Share
 from hizumi.data.sizing import Sizing
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.patch_memory import PatchMemory
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
+from hizumi.detectors.shard import Shard
 from hizumi.errors import UsageError
 from hizumi.training import Card, Preset
 
@@ -122,12 +123,14 @@ class NearestFeatures(Detector):
         )
 
     def fit_statistics(self, batches: Batches) -> None:
-        for batch in in_order(batches):
-            self.patches.add(self._placed(batch))
-        self.patches.fit()
+        shard = Shard.of(batches)
+        for first, batch in shard.batches():
+            self.patches.add(self._placed(batch), first)
+        self.patches.fit(shard)
 
     def fit_reference(self, batches: Batches) -> None:
-        self.scale.fit(torch.cat([self._map(self._placed(batch)) for batch in in_order(batches)]), self.features.grid)
+        maps = Shard.of(batches).of_all(lambda batch: self._map(self._placed(batch)))
+        self.scale.fit(maps, self.features.grid)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         placed = self._placed(images)

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from hizumi.arguments import NonNegativeFloat, PositiveInt, Searched
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.core_set import Reservoir, core_set, nearest, projected
 from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.detectors.shard import Shard
 from hizumi.errors import DataError
 from hizumi.objectives import smooth
 from hizumi.training import Card
@@ -62,10 +63,10 @@ class NearestNeighbour(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         sample = Reservoir(CANDIDATES_PER_ITEM * self.memory)
-        for batch in in_order(batches):
-            sample.add(self._compared(batch).flatten(1))
-        assert sample.rows is not None
-        self.items = sample.rows
+        shard = Shard.of(batches)
+        for first, batch in shard.batches():
+            sample.add(self._compared(batch).flatten(1), first)
+        self.items = sample.of_all(shard)
         if len(self.items) > self.memory:
             self.items = self.items[core_set(projected(self.items, PROJECTED_DIMENSIONS), self.memory)]
 

@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.data.sizing import Sizing
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, check_levels
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
 from hizumi.detectors.reach import within_reach
+from hizumi.detectors.shard import Shard
 from hizumi.errors import UsageError
 from hizumi.networks.efficientnet import LEVEL_HALVINGS, STRIDE
 from hizumi.networks.embedding import FusedEmbedding, ReverseDecoder
@@ -145,8 +146,8 @@ class ReverseDistillation(Detector):
         return Sizing.by_shorter_side(height, width, self.working_size)
 
     def fit_reference(self, batches: Batches) -> None:
-        maps = [self._map(self.model.differences(batch)) for batch in in_order(batches)]
-        self.scale.fit(torch.cat(maps), self.model.teacher.grid)
+        maps = Shard.of(batches).of_all(lambda batch: self._map(self.model.differences(batch)))
+        self.scale.fit(maps, self.model.teacher.grid)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         items, excess = within_reach(images)

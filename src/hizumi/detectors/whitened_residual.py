@@ -6,7 +6,7 @@ from typing import Annotated
 from torch import Tensor
 
 from hizumi.arguments import NonNegativeFloat, Searched
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.alad import ALAD
 from hizumi.detectors.alocc import ALOCC
 from hizumi.detectors.anogan import AnoGAN
@@ -73,7 +73,7 @@ class WhitenedResidual(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         self.detector.fit_statistics(batches)
-        self.whitening.fit((batch, self._rebuilt(self.detector.score_batch(batch))) for batch in in_order(batches))
+        self.whitening.fit(batches, lambda batch: self._rebuilt(self.detector.score_batch(batch)))
 
     def fit_reference(self, batches: Batches) -> None:
         self.detector.fit_reference(batches)

@@ -118,7 +118,7 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
         "headline": words.headline(content),
         "consequences": words.consequences(content),
         "rates": at_rates(content),
-        "facts": [] if evaluation is None else words.facts(evaluation, content.noun, content.measures),
+        "facts": [] if evaluation is None else words.facts(evaluation, content.noun, content.measures, content.causal),
         "calibration": calibration,
         "promise": calibration.promise(content.noun),
         "known_defects": known.words(content.noun) if (known := FoundAmongKnown.of(calibration)) else "",

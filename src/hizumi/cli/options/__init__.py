@@ -48,5 +48,6 @@ from hizumi.cli.options.run import (
     Steps as Steps,
     TrainingArguments as TrainingArguments,
     WorkplaceArguments as WorkplaceArguments,
+    done_on as done_on,
     refuse_missing as refuse_missing,
 )
