@@ -69,6 +69,7 @@ def test_no_trial_sees_what_calibrates_or_tests(parts: Path, tmp_path: Path, fit
     assert "No trial saw the images that set the bundle" in page
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_goes_on_to_the_same_end(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
