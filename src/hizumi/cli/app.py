@@ -27,6 +27,7 @@ from hizumi.cli import (
     reproduce,
     serve,
     station,
+    tune,
 )
 from hizumi.errors import HizumiError, ShortageError, amount_wanted, is_shortage
 from hizumi.memory import keep_freed_memory
@@ -47,6 +48,7 @@ for command in (
     archive.merge,
     evaluate.evaluate,
     compare.compare,
+    tune.tune,
     bundle.calibrate,
     export.export,
     bundle.info,

@@ -97,6 +97,14 @@ def inspect(
             help="Judge one recording while it is written: a text table that grows, or standard input (-).",
         ),
     ] = False,
+    adaptive: Annotated[
+        bool,
+        typer.Option(
+            "--adaptive",
+            help="With --follow, a threshold that follows what comes: the rate of alarms holds in the long run, "
+            "however the data drift, and nothing else is promised.",
+        ),
+    ] = False,
 ) -> None:
     """Say of new inputs whether they are normal, and where not.
 
@@ -128,9 +136,11 @@ def inspect(
     inspector = load_inspector(bundle)
     if follow:
         _refuse_beside_follow(json_to, csv_to, maps, resample, missing)
-        if followed(inspector, paths) and fail_on_anomaly:
+        if followed(inspector, paths, adaptive=adaptive) and fail_on_anomaly:
             raise typer.Exit(ANOMALOUS_FOUND)
         return
+    if adaptive:
+        raise UsageError("--adaptive is for recordings that are followed: give --follow too, or leave it out")
     is_series = inspector.preprocessing_.series is not None
     if maps is not None and inspector.calibration_.pixel_threshold is None and not is_series:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
@@ -173,7 +183,7 @@ def _inspected(inspector: "InspectorBase", manifest: "Manifest", maps: Path | No
         each = inspector.inspect_each(manifest, pictures=maps is not None, strict=strict, observe=observe)
         for item in each if maps is None else _drawn(each, inspector, manifest, maps):
             if isinstance(item, Verdict):
-                item = replace(item, map=None, picture=None, normal=None, expected=None)
+                item = replace(item, map=None, picture=None, normal=None, expected=None, shares=None, newest=None)
             items.append(item)
     return Inspection.of(items, manifest, inspector.calibration_)
 

@@ -46,11 +46,8 @@ def locked(folder: Path, on_wait: Callable[[str], None] | None = None) -> Iterat
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         holder = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
         write_atomically(folder / HOLDER, json.dumps(holder).encode())
-        token = _OURS.set(_OURS.get() | {folder.resolve()})
-        try:
+        with entrusted(folder):
             yield
-        finally:
-            _OURS.reset(token)
     finally:
         for name in (HOLDER, LOCK):  # both or neither: an unlinked lock is never taken for a held one
             with suppress(OSError):
@@ -66,6 +63,16 @@ def held(folder: Path) -> Iterator[None]:
     else:
         with locked(folder):
             yield
+
+
+@contextmanager
+def entrusted(folder: Path) -> Iterator[None]:
+    """Write into a folder that another process holds, which has started this one and waits for it."""
+    token = _OURS.set(_OURS.get() | {folder.resolve()})
+    try:
+        yield
+    finally:
+        _OURS.reset(token)
 
 
 def refuse_locked(folder: Path) -> None:
