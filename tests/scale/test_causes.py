@@ -9,7 +9,7 @@ from hizumi.scale.group import _Group, _LostError
 from hizumi.scale.room import Room
 
 
-class Died(Exception):
+class DiedError(Exception):
     pass
 
 
@@ -19,10 +19,10 @@ GLOO = RuntimeError("[../gloo/transport/tcp/pair.cc:547] Connection closed by pe
 @pytest.mark.parametrize(
     ("failures", "raised", "kind", "said"),
     [
-        ({1: Died(), 0: GLOO}, [GLOO], _LostError, "1 of 2 processes were lost"),
-        ({0: Died(), 1: Died()}, [], _LostError, "2 of 2 processes were lost"),
+        ({1: DiedError(), 0: GLOO}, [GLOO], _LostError, "1 of 2 processes were lost"),
+        ({0: DiedError(), 1: DiedError()}, [], _LostError, "2 of 2 processes were lost"),
         ({0: GLOO}, [GLOO], _LostError, "1 of 2 processes were lost"),
-        ({0: Died(), 1: KeyError("x")}, [KeyError("x")], _LostError, "1 of 2 processes were lost"),
+        ({0: DiedError(), 1: KeyError("x")}, [KeyError("x")], _LostError, "1 of 2 processes were lost"),
         ({0: DataError("no image"), 1: GLOO}, [GLOO, DataError("no image")], DataError, "no image"),
         ({0: KeyError("x"), 1: GLOO}, [KeyError("x"), GLOO], KeyError, "'x'"),
         ({0: ValueError("Traceback\n  no tensors\n")}, [], RunError, "could not carry out the training (no tensors)"),
@@ -32,7 +32,7 @@ GLOO = RuntimeError("[../gloo/transport/tcp/pair.cc:547] Connection closed by pe
 def test_causes(failures: dict[int, Exception], raised: list[Exception], kind: type[Exception], said: str) -> None:
     group = object.__new__(_Group)
     group.on = "local"
-    group.ray = SimpleNamespace(get=lambda given: given, exceptions=SimpleNamespace(RayActorError=Died))
+    group.ray = SimpleNamespace(get=lambda given: given, exceptions=SimpleNamespace(RayActorError=DiedError))
     group.relay = SimpleNamespace(errors=SimpleNamespace(remote=lambda: raised))
     cause = group._cause(failures, Room(2, 1, gpus=False))
     assert type(cause) is kind
