@@ -53,7 +53,7 @@ clean:
 # A stamp is younger than what it was installed from, so nothing is installed twice.
 $(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing hizumi into $(VENV) (a minute or two) ..."
-	$(PIP) --editable .
+	$(PIP) --editable '.[serve]'
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python

@@ -15,10 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.hard.conftest import catalogue as catalogue  # a fixture
+from tests.scale.archives import make_bundle, make_pictures
+
 ROOT = Path(__file__).parents[2]
 SCALE = Path(__file__).parent
 CORES = 2
 SECONDS_TO_START = 120
+TRIALS = 3  # on a machine that has other things to do
 # Before anything imports Ray, which reads them once. A local cluster of the product then takes this token, too.
 os.environ.update(
     RAY_AUTH_MODE="token",
@@ -30,12 +34,11 @@ os.environ.update(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Ray leaves sockets and files to the garbage collector, and warns of its own future."""
+    """Ray leaves sockets and files to the garbage collector, and warns of its own past and future."""
     for item in items:
         if SCALE in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
-            item.add_marker(pytest.mark.filterwarnings("ignore::FutureWarning:ray"))
-            item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::Warning:ray"))
 
 
 @pytest.fixture(scope="session")
@@ -50,11 +53,15 @@ def head() -> Iterator[str]:
     ]
     paths = os.pathsep.join(map(str, (ROOT / "src", ROOT)))  # workers find what tests pickle by name
     with (folder / "head.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=os.environ | {"PYTHONPATH": paths}, stdout=log, stderr=log, start_new_session=True
-        )
+        for trial in range(TRIALS):
+            process = subprocess.Popen(
+                command, env=os.environ | {"PYTHONPATH": paths}, stdout=log, stderr=log, start_new_session=True
+            )
+            if _listens(port, process) and _listens(port + 1, process):
+                break
+            _end(process)
+            assert trial + 1 < TRIALS, (folder / "head.log").read_text()
         try:
-            _wait_for(port, process, folder / "head.log")
             yield f"127.0.0.1:{port}"
         finally:
             _end(process)
@@ -72,15 +79,14 @@ def _free_pair() -> int:
                 return port
 
 
-def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for place in (port, port + 1):
-        until = time.monotonic() + SECONDS_TO_START
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", place), 1):
-                break
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < until, f"the head does not listen on {place}\n{log.read_text()}"
-            time.sleep(0.1)
+def _listens(port: int, process: "subprocess.Popen[bytes]") -> bool:
+    """Whether a head does that, once it does or has given up: Ray waits 30 s for parts of itself."""
+    until = time.monotonic() + SECONDS_TO_START
+    while process.poll() is None and time.monotonic() < until:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -91,3 +97,21 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """PCA on good stripes."""
+    return make_bundle(tmp_path_factory.mktemp("bundle") / "parts.hizumi")
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two folders of stripes, of which some are defective and one is damaged, with a mask and a text beside them."""
+    folder = tmp_path_factory.mktemp("pictures")
+    make_pictures(folder / "a", 70)
+    make_pictures(folder / "b" / "c", 50, seed=2)
+    make_pictures(folder / "ground_truth", 2, seed=3)
+    (folder / "b" / "damaged.png").write_bytes(b"no picture")
+    (folder / "readme.txt").write_text("no picture")
+    return folder

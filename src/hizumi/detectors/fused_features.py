@@ -1,9 +1,11 @@
 """Fused features: nearest and Gaussian features on one pass of the network, added place by place."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
@@ -66,13 +68,13 @@ class FusedFeatures(Detector):
         self,
         levels: tuple[int, ...] = (4, 6),
         network: NetworkKind = "efficientnet",
-        input_size: PositiveInt | None = 224,
+        input_size: Annotated[PositiveInt | None, Searched(choices=(160, 192, 224, 256, 320))] = 224,
         flatten: PositiveFloat | None = None,
-        neighbourhood: PositiveInt = 3,
+        neighbourhood: Annotated[PositiveInt, Searched(choices=(1, 3, 5))] = 3,
         memory: PositiveInt = 4000,
         candidates: PositiveInt = 40_000,
-        channels: PositiveInt = 100,
-        blur: NonNegativeFloat = 1.0,
+        channels: Annotated[PositiveInt, Searched(20, 200, log=True)] = 100,
+        blur: Annotated[NonNegativeFloat, Searched(0, 4)] = 1.0,
         weights: str | None = None,
         sha256: str | None = None,
     ) -> None:

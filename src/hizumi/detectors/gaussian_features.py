@@ -1,11 +1,11 @@
 """Gaussian features: how far the features of a pre-trained network lie from where normal images put them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
@@ -78,15 +78,15 @@ class GaussianFeatures(Detector):
         levels: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8),
         map_levels: tuple[int, ...] = (4, 6),
         network: NetworkKind = "efficientnet",
-        channels: PositiveInt = 100,
-        neighbourhood: PositiveInt = 3,
-        around: PositiveInt = 3,
-        ridge: PositiveFloat = 0.1,
-        standardised: bool = True,
+        channels: Annotated[PositiveInt, Searched(20, 200, log=True)] = 100,
+        neighbourhood: Annotated[PositiveInt, Searched(choices=(1, 3, 5))] = 3,
+        around: Annotated[PositiveInt, Searched(choices=(1, 3, 5))] = 3,
+        ridge: Annotated[PositiveFloat, Searched(0.001, 1, log=True)] = 0.1,
+        standardised: Annotated[bool, Searched(choices=(False, True))] = True,
         flips: bool = False,
-        input_size: PositiveInt | None = 224,
+        input_size: Annotated[PositiveInt | None, Searched(choices=(160, 192, 224, 256, 320))] = 224,
         flatten: PositiveFloat | None = None,
-        blur: NonNegativeFloat = 1.0,
+        blur: Annotated[NonNegativeFloat, Searched(0, 4)] = 1.0,
         weights: str | None = None,
         sha256: str | None = None,
     ) -> None:

@@ -1,11 +1,12 @@
 """Mahalanobis: distance from the mean in units of the training data's own spread."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hizumi.arguments import Searched
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.features import Features, FeatureSpace, VarianceShare, rows, rows_of
@@ -44,8 +45,10 @@ class Mahalanobis(Detector):
     def __init__(
         self,
         features: Features = "auto",
-        covariance: Literal["ledoit-wolf", "empirical", "robust", "identity"] = "ledoit-wolf",
-        variance_share: VarianceShare = 0.95,
+        covariance: Annotated[
+            Literal["ledoit-wolf", "empirical", "robust", "identity"], Searched(choices=("ledoit-wolf", "empirical"))
+        ] = "ledoit-wolf",
+        variance_share: Annotated[VarianceShare, Searched(0.5, 0.995)] = 0.95,
     ) -> None:
         super().__init__()
         self.features = features

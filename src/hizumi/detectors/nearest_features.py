@@ -1,9 +1,11 @@
 """Nearest features: how far each patch of an image is from the most similar patch of any normal image."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
-from hizumi.arguments import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share
+from hizumi.arguments import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Searched, Share
 from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
@@ -69,16 +71,16 @@ class NearestFeatures(Detector):
         self,
         levels: tuple[int, ...] = (4, 6),
         network: NetworkKind = "efficientnet",
-        input_size: PositiveInt | None = 224,
+        input_size: Annotated[PositiveInt | None, Searched(choices=(160, 192, 224, 256, 320))] = 224,
         flatten: PositiveFloat | None = None,
-        neighbourhood: PositiveInt = 3,
+        neighbourhood: Annotated[PositiveInt, Searched(choices=(1, 3, 5))] = 3,
         memory: PositiveInt = 4000,
         candidates: PositiveInt = 40_000,
-        neighbours: PositiveInt = 1,
-        blur: NonNegativeFloat = 1.0,
+        neighbours: Annotated[PositiveInt, Searched(choices=(1, 3, 5))] = 1,
+        blur: Annotated[NonNegativeFloat, Searched(0, 4)] = 1.0,
         standardised: bool = True,
         reweighting: NonNegativeInt = 0,
-        top_share: Share = 0.0,
+        top_share: Annotated[Share, Searched(0, 0.1)] = 0.0,
         weights: str | None = None,
         sha256: str | None = None,
     ) -> None:

@@ -1,11 +1,12 @@
 """Nearest neighbour: how far an item, or a window of a series, is from the most similar of all normal ones."""
 
 import math
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from hizumi.arguments import NonNegativeFloat, PositiveInt
+from hizumi.arguments import NonNegativeFloat, PositiveInt, Searched
 from hizumi.data.stream import Batches
 from hizumi.detectors.core_set import Reservoir, core_set, nearest, projected
 from hizumi.detectors.detector import Anomaly, Detector
@@ -45,7 +46,10 @@ class NearestNeighbour(Detector):
     items: Tensor | None  # (m, d), as they are compared
 
     def __init__(
-        self, memory: PositiveInt = 20_000, normalised: bool = False, smoothing: NonNegativeFloat = 2.0
+        self,
+        memory: PositiveInt = 20_000,
+        normalised: Annotated[bool, Searched(choices=(False, True))] = False,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 2.0,
     ) -> None:
         super().__init__()
         self.memory = memory

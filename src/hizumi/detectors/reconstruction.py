@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 
-from hizumi.arguments import NonNegativeFloat
+from hizumi.arguments import NonNegativeFloat, Searched
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.shrunk_gaussian import LARGEST
@@ -68,7 +68,7 @@ class Reconstruction(Detector):
         self,
         model: CanReconstruct | None = None,
         difference: Difference | None = None,
-        smoothing: NonNegativeFloat = 4.0,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 4.0,
     ) -> None:
         super().__init__()
         self.model = Autoencoder() if model is None else model

@@ -4,7 +4,9 @@ import os
 import platform
 import re
 import secrets
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -55,19 +57,27 @@ def cluster(on: str, workers: int | None = None) -> Iterator[ModuleType]:
         raise UsageError("this process is connected to a cluster already; leave it first, with ray.shutdown()")
     how: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
     if local:
-        how |= {"num_cpus": workers or len(os.sched_getaffinity(0)), "include_dashboard": False}
+        how |= {"num_cpus": workers or _cores(), "include_dashboard": False}
     elif on != RUNNING:
         _refuse_unanswering(on)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=on, **how)
     except Exception as error:
         raise _explained(on, error) from error
     try:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own would end this process on the spot
         if not local:
             _refuse_other_versions(on, ray)
         yield ray
     finally:
         ray.shutdown()
+
+
+def _cores() -> int:
+    """Of those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _imported() -> ModuleType:

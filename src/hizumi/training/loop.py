@@ -15,7 +15,7 @@ import torch
 from hizumi.data.guard import trusted
 from hizumi.data.progress import Observer
 from hizumi.data.seeds import seed_for
-from hizumi.data.stream import Batches, Stream, View, as_source, in_order, moved
+from hizumi.data.stream import Batches, Stream, View, as_source, dealt, in_order, moved
 from hizumi.errors import DataError, ShortageError, UsageError, is_shortage
 from hizumi.networks import lay_out
 from hizumi.storage.locks import held
@@ -280,9 +280,7 @@ def deal(source: Batches, held_out_share: float, options: TrainingOptions) -> tu
         return source, None
     if len(source) == 1:
         return source, source
-    order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed_for("held out", options.seed)))
-    held_out = max(1, round(held_out_share * len(source)))
-    return View(source, indices=order[held_out:]), View(source, indices=order[:held_out])
+    return dealt(source, max(1, round(held_out_share * len(source))), seed_for("held out", options.seed))
 
 
 def make_stream(

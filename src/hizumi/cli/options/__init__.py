@@ -47,6 +47,7 @@ from hizumi.cli.options.run import (
     Seed as Seed,
     Steps as Steps,
     TrainingArguments as TrainingArguments,
+    WorkplaceArguments as WorkplaceArguments,
     done_on as done_on,
     refuse_missing as refuse_missing,
 )

@@ -1,8 +1,9 @@
 """How a run goes: how long, on what machine, from which seed, and whether it goes on with an earlier one."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hizumi.data.progress import Observer
     from hizumi.runs.tracking.tracker import Tracking
     from hizumi.scale.group import Work
+    from hizumi.scale.jobs import Workplace
     from hizumi.training import TrainingOptions
 
 Fitted = TypeVar("Fitted")
@@ -65,6 +67,40 @@ Track = Annotated[
         callback=refuse_no_program,
     ),
 ]
+
+
+@dataclass(frozen=True)
+class WorkplaceArguments:
+    """Where many fits are done: one after another in this process, or each by a worker of a cluster."""
+
+    on: On = None
+    cores: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Threads of each fit, of which equal numbers give equal results; those that torch takes here if not "
+            "given.",
+        ),
+    ] = None
+
+    @contextmanager
+    def workplace(self) -> "Iterator[Workplace]":
+        """Connected to, and left at the end."""
+        import torch
+
+        from hizumi.cli.progress import shown_progress
+        from hizumi.scale.jobs import Here
+
+        threads = self.cores or torch.get_num_threads()
+        if self.on is None:
+            yield Here(threads, shown_progress)
+            return
+        from hizumi.scale.cluster import cluster
+        from hizumi.scale.workers import Cluster
+
+        with cluster(self.on) as ray:
+            yield Cluster(ray, self.on, threads, partial(typer.echo, err=True))
 
 
 @dataclass(frozen=True)
