@@ -4,7 +4,7 @@ PEERS := .venv-peers
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-slow test-hard mutants check format docs ledger bench peers venv clean
+.PHONY: demo test test-slow test-hard test-scale mutants check format docs ledger bench peers venv clean
 
 demo: $(VENV)/run.stamp
 	$(VENV)/bin/hizumi demo
@@ -17,6 +17,9 @@ test-slow: $(VENV)/dev.stamp
 
 test-hard: $(VENV)/dev.stamp
 	$(PYTEST) -m hard; status=$$?; $(VENV)/bin/python -m tools.generate; exit $$status
+
+test-scale: $(VENV)/dev.stamp
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 0 -m "scale or not hard and not slow" tests/scale
 
 mutants: $(VENV)/dev.stamp
 	$(VENV)/bin/python -m tools.mutants
@@ -50,7 +53,7 @@ clean:
 # A stamp is younger than what it was installed from, so nothing is installed twice.
 $(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing hizumi into $(VENV) (a minute or two) ..."
-	$(PIP) --editable .
+	$(PIP) --editable '.[serve]'
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python

@@ -263,7 +263,7 @@ def test_station_files_are_read_and_wrong_ones_refused_in_one_line(tmp_path: Pat
     path.write_text('name = "line-3"\n[[recipes]]\nname = "nuts"\nbundle = "nuts.hizumi"\nparts = ["N*"]\n')
     settings = read_station_file(path)
     assert settings.recipes[0].bundle == tmp_path / "nuts.hizumi"
-    assert settings.folder == tmp_path / "hizumi-station"
+    assert settings.folder == tmp_path / "line-station"
     recipe = '[[recipes]]\nname = "nuts"\nbundle = "nuts.hizumi"\n'
     for text, reason in {
         "": "no \\[\\[recipes\\]\\]",

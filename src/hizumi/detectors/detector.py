@@ -18,6 +18,7 @@ from hizumi.data.stream import Batches, View, as_source, dealt, in_order
 from hizumi.data.variation import as_photographed
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
+from hizumi.detectors.shard import sharded_over
 from hizumi.detectors.view import positions_on
 from hizumi.errors import DataError, NotFittedError, ShortageError, is_shortage
 from hizumi.objectives import absolute_difference
@@ -184,7 +185,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         self.check_items(source.shape)
         self.shape = None  # not fitted until everything below has succeeded
         self._look_at(seen)
-        with trusted(), torch.random.fork_rng():
+        with trusted(), torch.random.fork_rng(), sharded_over(fabric):
             torch.manual_seed(seed_for("statistics", options.seed))
             source = self._standardised(source)
             training, reference = self._dealt(source, options.seed)

@@ -15,6 +15,7 @@ from hizumi.evaluation.series import SeriesMeasures
 from hizumi.report.borders import Lines
 from hizumi.report.traces import Trace
 from hizumi.runs.nouns import noun_of
+from hizumi.runs.results import assessment_result
 from hizumi.training.health import Finding
 
 NORMAL, ANOMALOUS, UNKNOWN = 0, 1, -1
@@ -132,6 +133,15 @@ class ReportContent:
             return noun_of(self.options)
         has_pictures = any(verdict.picture is not None or verdict.map is not None for verdict in self.verdicts)
         return "image" if has_pictures or any(self.cases.values()) else "row"
+
+    def result(self) -> dict[str, Any]:
+        """What was measured, and on what, for JSON."""
+        measures = {} if self.evaluation is None else self.evaluation.to_dict()
+        measures |= {} if self.measures is None else {"series": self.measures.to_dict()}
+        measures |= {} if self.causal is None else {"series_causal": self.causal.to_dict()}
+        return assessment_result(
+            self.detector, measures, self.options, self.findings, self.failures, self.unopened, self.data_notes
+        )
 
     def _is_shown(self, caption: str) -> bool:
         return any(tile.caption == caption for tiles in self.cases.values() for tile in tiles)

@@ -53,7 +53,7 @@ class StationSettings:
 
     Attributes:
         name: As the log and the payloads of sinks name the station.
-        folder: Where the log, pictures and recalibrated bundles lie.
+        folder: Where the log, pictures and recalibrated bundles lie; of line.toml, "line-station" where it names none.
         database: URL of a PostgreSQL database for the log; None: an SQLite file in the folder.
         waiting: Pictures accepted at once, after which more are refused until some are judged.
         drift: Of the watch for drift, in the table [drift].
@@ -66,8 +66,8 @@ class StationSettings:
     """
 
     recipes: tuple[RecipeSettings, ...]
+    folder: Path
     name: str = "station"
-    folder: Path = Path("hizumi-station")
     database: str | None = None
     waiting: Annotated[int, Interval(ge=1, le=10_000)] = 256
     drift: WatchSettings = field(default_factory=WatchSettings)
@@ -119,15 +119,23 @@ def read_station_file(path: Path) -> StationSettings:
         for number, table in enumerate(tables["recipes"], 1)
     )
     tables["sources"], tables["sinks"] = tuple(tables["sources"]), tuple(tables["sinks"])
-    return settings_from(StationSettings, {"folder": "hizumi-station", **tables, "root": "."}, name, path.parent)
+    given = {"folder": _folder_beside(path), **tables, "root": "."}
+    return settings_from(StationSettings, given, name, path.parent)
 
 
 def station_of(bundle: Path, folder: Path | None = None) -> StationSettings:
     """A station with one recipe, named after its bundle."""
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", bundle.name.split(".")[0]).strip("-")[:64] or "parts"
-    return StationSettings(
-        recipes=(RecipeSettings(name=stem, bundle=bundle),), folder=folder or Path(f"{stem}-station")
-    )
+    recipe = RecipeSettings(name=_stem(bundle) or "parts", bundle=bundle)
+    return StationSettings(recipes=(recipe,), folder=folder or Path(_folder_beside(bundle)))
+
+
+def _folder_beside(named: Path) -> str:
+    """What a station's folder is called where nobody says: after its file, so that each file has a log of its own."""
+    return f"{_stem(named) or 'hizumi'}-station"
+
+
+def _stem(named: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", named.name.split(".")[0]).strip("-")[:64]
 
 
 def check_name(name: str) -> None:

@@ -1,6 +1,5 @@
 """The live view at ten pictures a second: told of by the station, so that no judge sets the pace."""
 
-import asyncio
 import itertools
 import re
 import threading
@@ -13,7 +12,8 @@ from typing import Any
 import pytest
 
 from hizumi.station.entry import new_id
-from hizumi.station.keeping import Kept
+from hizumi.station.entry_record import entry_record
+from hizumi.station.events import Event
 
 PICTURES_A_SECOND = 10
 WARM, SENT = 100, 400  # pictures
@@ -65,8 +65,8 @@ def _telling(line: Any, normal: Any, defect: Any) -> tuple[list[int], Callable[[
             kind = defect if number % 17 == 16 else normal
             entry = replace(kind, id=new_id(), inspected_at=datetime.now(UTC), name=f"{number}.png")
             line.station.log.add([entry])
-            telling = line.station.telling.kept(Kept(entry, is_kept=True), None)
-            asyncio.run_coroutine_threadsafe(telling, line.loop).result()
+            event = Event("inspection", {**entry_record(entry), "kept": True})
+            line.loop.call_soon_threadsafe(line.station.events.tell, event)
             told[0] += 1
 
     thread = threading.Thread(target=tell)
