@@ -4,7 +4,7 @@ PEERS := .venv-peers
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-slow test-hard mutants check format docs ledger bench peers venv clean
+.PHONY: demo test test-slow test-hard test-scale mutants check format docs ledger bench peers venv clean
 
 demo: $(VENV)/run.stamp
 	$(VENV)/bin/hizumi demo
@@ -17,6 +17,9 @@ test-slow: $(VENV)/dev.stamp
 
 test-hard: $(VENV)/dev.stamp
 	$(PYTEST) -m hard; status=$$?; $(VENV)/bin/python -m tools.generate; exit $$status
+
+test-scale: $(VENV)/dev.stamp
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 0 -m "scale or not hard and not slow" tests/scale
 
 mutants: $(VENV)/dev.stamp
 	$(VENV)/bin/python -m tools.mutants

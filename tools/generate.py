@@ -6,7 +6,7 @@
 import ast
 from pathlib import Path
 
-from tools import point_adjustment, reliability
+from tools import point_adjustment, reliability, scale_costs
 from tools.rooms import arrows
 
 ROOT = Path(__file__).parents[1]
@@ -42,10 +42,15 @@ def generated() -> dict[Path, str]:
     measured = {ROOT / "docs" / "reliability.md": reliability.page()} if reliability.RESULTS.exists() else {}
     if LEDGER.exists():
         measured[ROOT / "docs" / "choosing.md"] = choosing_page(read_ledger(LEDGER))
+    if scale_costs.RESULTS.exists():
+        measured[scale_costs.PAGE] = _with_block(scale_costs.PAGE, scale_costs.MARKERS, scale_costs.tables())
     return (
         lists
         | {ROOT / "docs" / path: text for path, text in pages().items()}
-        | {contributing: _with_arrows(contributing), ROOT / "docs" / "point-adjustment.md": point_adjustment.page()}
+        | {
+            contributing: _with_block(contributing, MARKERS, f"```text\n{arrows()}\n```"),
+            ROOT / "docs" / "point-adjustment.md": point_adjustment.page(),
+        }
         | measured
     )
 
@@ -87,10 +92,11 @@ def _import_lines(module: str, names: list[str]) -> list[str]:
     return [f"from {module} import (", *(f"    {name}," for name in names), ")"]
 
 
-def _with_arrows(path: Path) -> str:
-    before, first, rest = path.read_text(encoding="utf-8").partition(MARKERS[0])
-    _, last, after = rest.partition(MARKERS[1])
-    return "\n".join([before + first, "", "```text", arrows(), "```", "", last + after])
+def _with_block(path: Path, markers: tuple[str, str], text: str) -> str:
+    """A page as it is, with this text between two lines of it."""
+    before, first, rest = path.read_text(encoding="utf-8").partition(markers[0])
+    _, last, after = rest.partition(markers[1])
+    return "\n".join([before + first, "", text, "", last + after])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from benchmarks.speed.ceilings import ceilings
 from benchmarks.speed.commands import score_cold, start
 from benchmarks.speed.features import features_files, features_fit
 from benchmarks.speed.files import epoch, memory
+from benchmarks.speed.following import follow
 from benchmarks.speed.growth import growth
 from benchmarks.speed.measuring import Report, Setting
 from benchmarks.speed.pixels import pixel_sampling, recurrent
@@ -35,5 +36,6 @@ CASES: dict[str, Callable[[Setting], Report]] = {
     "memory": memory,
     "start": start,
     "station": station,
+    "follow": follow,
     "growth": growth,
 }

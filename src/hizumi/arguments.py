@@ -9,6 +9,7 @@ import inspect
 from abc import ABCMeta
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from itertools import islice
@@ -32,6 +33,31 @@ Momentum = Annotated[float, Interval(ge=0, lt=1)]
 """From 0 to below 1: a first or second momentum, or the decay of a running average."""
 ShareBelowOne = Annotated[float, Interval(ge=0, lt=1)]
 """From 0 to below 1: what a dropout leaves out, or a phase takes of the budget, which must leave something."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What tuning tries of an argument, within what the rest of its annotation allows.
+
+    From `low` to `high`, both included, evenly or in equal ratios (`log`); or one of some `choices`. An argument that
+    is None where a search begins is off, and is left alone.
+    """
+
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+
+    def has(self, value: Any) -> bool:
+        """Whether it would try this value."""
+        return value in self.choices if self.choices else self.low <= value <= self.high
+
+    def words(self) -> str:
+        """For people."""
+        if self.choices:
+            return f"tuned among {', '.join(map(repr, self.choices))}"
+        return f"tuned from {self.low:g} to {self.high:g}{' in equal ratios' if self.log else ''}"
+
 
 LONGEST_SHOWN = 60  # characters of a wrong value in an error
 
@@ -200,7 +226,22 @@ def plain(value: Any) -> Any:
 
 @cache
 def annotation_of(owner: type, name: str) -> Any:
-    """The annotation of the constructor's parameter of that name."""
+    """The annotation of the constructor's parameter of that name: what values it may have."""
+    whole = _whole_annotation(owner, name)
+    kind, *further = get_args(whole) if get_origin(whole) is Annotated else (whole,)
+    ranges = tuple(each for each in further if not isinstance(each, Searched))
+    return Annotated[(kind, *ranges)] if ranges else kind
+
+
+@cache
+def searched_of(owner: type, name: str) -> Searched | None:
+    """What tuning tries of the constructor's parameter of that name; None where it leaves it alone."""
+    whole = _whole_annotation(owner, name)
+    further = get_args(whole)[1:] if get_origin(whole) is Annotated else ()
+    return next((each for each in further if isinstance(each, Searched)), None)
+
+
+def _whole_annotation(owner: type, name: str) -> Any:
     return get_type_hints(owner.__init__, include_extras=True).get(name, Any)  # type: ignore[misc]  # each class has its own
 
 

@@ -85,3 +85,22 @@ def test_a_bundle_of_other_data_or_two_files_are_refused(
     lacking = hizumi("inspect", bundle, tmp_path / "one.csv", "--follow")
     assert lacking.code == 2
     assert "does not name pressure once" in lacking.err
+
+
+def test_an_adaptive_threshold_states_its_claim_and_is_for_recordings_that_are_followed(
+    hizumi: Callable[..., Any], pump: tuple[Path, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    bundle, values = pump
+    path = tmp_path / "live.csv"
+    values = values[:400].copy()
+    values[200:220, 1] += 30
+    path.write_text("step,vibration,pressure\n" + text_of(values))
+    monkeypatch.setattr(growing, "growing_text", lambda path: iter([path.read_text()]))
+    outcome = hizumi("inspect", bundle, path, "--follow", "--adaptive")
+    assert outcome.code == 0, outcome.err
+    claim, _, found = " ".join(outcome.out.split()).partition("whatever comes")
+    assert claim.startswith("The threshold adapts: in the long run ")
+    assert "anomalous since row" in found  # few blocks were held out, and yet an alarm is due
+    alone = hizumi("inspect", bundle, path, "--adaptive")
+    assert alone.code == 2
+    assert "--adaptive is for recordings that are followed" in alone.err

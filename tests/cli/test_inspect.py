@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hizumi.cli.inspect import _picture_path
 from hizumi.inspection import load
+from hizumi.report.picture_paths import picture_path
 
 
 def test_verdicts_for_programs(hizumi, bundle, parts, tmp_path):
@@ -191,7 +191,7 @@ def test_an_inspection_in_python_says_what_has_no_verdict(bundle, parts, tmp_pat
 def test_maps_of_the_longest_names_are_written_apart(tmp_path):
     drawn = set()
     names = [f"{'歪' * 83}{end}.png" for end in ("a", "b")]  # 254 bytes each
-    paths = [_picture_path(tmp_path, name, "map", drawn) for name in names]
+    paths = [picture_path(tmp_path, name, "map", drawn) for name in names]
     assert len({*paths}) == 2
     for path in paths:
         path.write_bytes(b"")

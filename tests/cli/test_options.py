@@ -63,6 +63,7 @@ SOURCE = {
 }
 VARIATION = dict.fromkeys(["--shifts", "--turns", "--flips", "--brightness"])
 REGION = dict.fromkeys(["--roi", "--ignore-region"])
+WORKPLACE = dict.fromkeys(["--on", "--cores"])
 COSTS = dict.fromkeys(["--known-defects", "--cost-miss", "--cost-alarm", "--defect-share"])
 OPTIONS = {
     "fit": {"--detector": "standard", "--output": "parts.hizumi", "--set": None}
@@ -73,7 +74,9 @@ OPTIONS = {
     | VARIATION
     | REGION
     | TRAINING
-    | RUN,
+    | RUN
+    | WORKPLACE
+    | {"--seeds": 1},
     "train": {
         "--output": "model.hizumi",
         "--set": None,
@@ -89,6 +92,7 @@ OPTIONS = {
         "--detectors": "reconstruction,ganomaly,mahalanobis",
         "--output": "hizumi-compare",
         "--seeds": 1,
+        "--resume": False,
         "--strict": False,
         "--json": None,
     }
@@ -97,7 +101,28 @@ OPTIONS = {
     | INSPECTOR
     | VARIATION
     | REGION
-    | TRAINING,
+    | TRAINING
+    | WORKPLACE,
+    "tune": {
+        "--detector": None,
+        "--output": "best.hizumi",
+        "--trials": 30,
+        "--rounds": 3,
+        "--objective": "drawn",
+        "--search": None,
+        "--storage": None,
+        "--study": None,
+        "--set": None,
+        "--seed": 0,
+        "--json": None,
+    }
+    | SOURCE
+    | SIZING
+    | INSPECTOR
+    | VARIATION
+    | REGION
+    | TRAINING
+    | WORKPLACE,
     "reproduce": {
         "--list": False,
         "--data": None,
@@ -110,7 +135,8 @@ OPTIONS = {
         "--page": None,
         "--accelerator": "cpu",
         "--json": None,
-    },
+    }
+    | WORKPLACE,
 }
 
 

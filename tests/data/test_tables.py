@@ -250,12 +250,24 @@ class TestScaler:
         scaler = Scaler.of(np.full((300, 1), constant))
         step = 1e-8 * abs(constant) or 1e-30
         new = np.array([[constant], [constant + step], [constant - step]])
-        assert scaler.standardise(new).ravel().tolist() == [0, FAR, -FAR]
+        np.testing.assert_allclose(scaler.standardise(new).ravel(), [0, FAR, -FAR], rtol=1e-7)
         np.testing.assert_allclose(scaler.restore(np.array([[0.3]])), constant)
+
+    @pytest.mark.parametrize("constant", [-3.0, 0.0, 1e-30])
+    def test_the_farther_from_a_constant_the_farther_it_is(self, constant: float) -> None:
+        scaler, unit = Scaler.of(np.full((300, 1), constant)), abs(constant) or 1.0
+        above = scaler.standardise(constant + unit * np.array([[1e-6], [0.1], [1.0], [1e6], [1e300]])).ravel()
+        below = scaler.standardise(constant - unit * np.array([[1e-6], [0.1], [1.0], [1e6], [1e300]])).ravel()
+        np.testing.assert_allclose(above[1:3], [FAR * (1 + np.log(1.1)), FAR * (1 + np.log(2))], rtol=1e-6)
+        assert np.isfinite(above).all()
+        assert (np.diff([0, *above]) > 0).all()
+        np.testing.assert_array_equal(below, -above)
 
     def test_a_constant_in_single_precision_is_the_same(self) -> None:
         scaler = Scaler.of(np.full((300, 1), 0.1))
-        assert scaler.standardise(np.array([[0.1], [0.2]], np.float32)).ravel().tolist() == [0, FAR]
+        same, other = scaler.standardise(np.array([[0.1], [0.2]], np.float32)).ravel()
+        assert same == 0
+        assert other == pytest.approx(FAR * (1 + np.log(2)))
 
     def test_numbers_as_large_as_there_are(self) -> None:
         scaled = Scaler.of(np.array([[1e307], [-1e307]])).standardise(np.array([[1e307], [0.0]]))

@@ -31,6 +31,10 @@ def commands(folder: Path) -> dict[str, tuple[str, ...]]:
         "doctor": ("doctor",),
         "fit": ("fit", good, *trained, "-o", bundle),
         "fit rows": ("fit", str(folder / "rows.csv"), "-d", "mahalanobis", "-o", str(folder / "rows.hizumi")),
+        "fit, tracked": (
+            *("fit", str(folder / "rows.csv"), "-d", "mahalanobis", "-o", str(folder / "tracked.hizumi")),
+            *("--track", f"mlflow:sqlite:///{folder}/runs.db", "--track", f"tensorboard:{folder}/curves"),
+        ),
         "model train": ("model", "train", "vae", good, "--steps", "3", "--image-size", "32", "-o", bundle + ".model"),
         "info": ("info", bundle),
         "inspect": ("inspect", bundle, new, *told),

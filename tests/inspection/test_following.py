@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hizumi.data.series.form import SeriesForm
+from hizumi.calibration import AdaptiveThreshold
+from hizumi.data.series.form import BLOCK_WINDOWS, SeriesForm
 from hizumi.errors import DataError
 from hizumi.evaluation.events import runs
 from hizumi.inspection.following import FollowedEvent, Follower
@@ -17,7 +18,9 @@ def scores(crops: np.ndarray) -> dict[str, np.ndarray]:
     return {"score": np.abs(crops).sum((1, 2)).max(-1)}
 
 
-def follower(hop: int, threshold: float = 3.0, length: int = LENGTH) -> tuple[Follower, list[np.ndarray]]:
+def follower(
+    hop: int, threshold: float = 3.0, length: int = LENGTH, adaptive: AdaptiveThreshold | None = None
+) -> tuple[Follower, list[np.ndarray]]:
     found: list[np.ndarray] = []
 
     def on_scores(first: int, values: np.ndarray) -> None:
@@ -25,7 +28,7 @@ def follower(hop: int, threshold: float = 3.0, length: int = LENGTH) -> tuple[Fo
         found.append(values)
 
     form = SeriesForm(("a", "b"), None, length, hop)
-    return Follower(scores, Preprocessing(series=form), threshold, on_scores), found
+    return Follower(scores, Preprocessing(series=form), threshold, on_scores, adaptive), found
 
 
 def whole(rows: np.ndarray, hop: int) -> np.ndarray:
@@ -78,6 +81,29 @@ def test_following_says_what_inspecting_the_whole_says(steps, hop, pieces, seed)
         event._replace(peak=0.0) for event in merged(np.concatenate(found), 3.0)
     ]
     assert [event.start for event in events if event.stop is None] == [event.start for event in closed]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 200])
+def test_an_adaptive_threshold_is_set_for_a_block_and_moves_by_its_highest_step(piece: int) -> None:
+    rows = np.random.default_rng(1).normal(size=(200, 2)) * np.linspace(1, 4, 200)[:, np.newaxis]
+    held_out = np.linspace(2, 4, 30)
+
+    def adaptive() -> AdaptiveThreshold:
+        return AdaptiveThreshold.after(held_out, 0.2, step=0.1, memory=20)
+
+    following, _ = follower(2, adaptive=adaptive())
+    events = [event for first in range(0, 200, piece) for event in following.feed(rows[first : first + piece])]
+    events += following.finish()
+    steps, apart, limits = whole(rows, 2), adaptive(), np.empty(200)
+    for start in range(0, 200, BLOCK_WINDOWS * LENGTH):
+        block = slice(start, start + BLOCK_WINDOWS * LENGTH)
+        limits[block] = apart.value
+        apart.judge(float(steps[block].max()))
+    assert len(np.unique(limits)) > 5
+    closed = [(event.start, event.stop) for event in events if event.stop is not None]
+    assert closed == [(event.start, event.stop) for event in merged(steps - limits, 0.0)]
+    assert following.adaptive is not None
+    assert following.adaptive.level == apart.level
 
 
 def test_rows_after_the_end_are_a_recording_of_their_own():

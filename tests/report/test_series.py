@@ -14,6 +14,7 @@ from hizumi.data import Manifest
 from hizumi.data.scaling import Scaler
 from hizumi.data.series.blocks import of_recordings
 from hizumi.data.series.form import Recording, SeriesForm, Steps
+from hizumi.data.series.options import SeriesOptions
 from hizumi.inspection import Inspector
 from hizumi.report import write_report
 from hizumi.report.assessment import assess
@@ -28,7 +29,7 @@ from hizumi.report.series_figures import (
     windows_figure,
 )
 from hizumi.report.trace_words import describe_trace
-from hizumi.report.traces import Trace, with_usual
+from hizumi.report.traces import Trace, finished_traces, with_usual
 from hizumi.report.words import facts, few_held_out
 
 FORM = SeriesForm(("bar", "rpm", "noise"), None, length=16, hop=4)
@@ -130,6 +131,53 @@ def test_a_channel_that_is_always_off_says_less_than_one_that_is_off_in_the_alar
     assert drawn.cut(Steps(0, 399)).by_distance[0] == 1
     (alone,) = with_usual([trace(expected=expected).cut(Steps(40, 80))])
     assert alone.usual is None
+
+
+def test_shares_of_the_score_come_before_distances_and_say_since_when() -> None:
+    shares = np.full((400, 8), 1e-6) * np.arange(1, 9)
+    shares[54:60, 2] *= 1000
+    plain = trace(shares=shares)
+    np.testing.assert_array_equal(plain.contributions, shares)
+    assert plain.unit == "shares of the score"
+    (drawn,) = with_usual([plain])
+    np.testing.assert_allclose(drawn.usual, np.arange(1, 9) * 1e-6)
+    assert drawn.cut(Steps(0, 399)).by_distance[0] == 2
+    words = describe_trace(drawn.cut(Steps(0, 399)))
+    assert "multiples of what is usual for them: channel 2 (600 since step 154), " in words
+    assert brightest_of([plain]) == pytest.approx(3e-3)  # whatever the score's scale
+
+
+def test_the_sensor_of_an_alarm_is_named_where_nothing_is_expected() -> None:
+    generator = np.random.default_rng(0)
+    good, new = generator.normal(size=(4000, 3)), generator.normal(size=(1000, 3))
+    new[500:540, 1] += 6
+    fitted = Inspector("mahalanobis", series=SeriesOptions(length=16, overlap=0.75)).fit(good)
+    manifest = fitted.to_inspect(new)
+    ((_, found),) = finished_traces(fitted.inspect_each(manifest), manifest, fitted)
+    assert found.expected is None
+    (known,) = with_usual([found])
+    alarm = next(run for run in known.alarms if run.start <= 520 < run.stop)
+    assert alarm.start < 500  # windows that reach into what is wrong cover steps before it
+    assert known.by_distance[0] == 1
+    named = describe_trace(known).partition("what is usual for them: ")[2]
+    assert named.startswith(f"{manifest.columns[1]} (")
+    assert named.partition(",")[0].endswith("since step 500)")
+    # Shares of a window's numbers add up to its score: over whole windows, so do those of steps.
+    scorer = fitted.scorer()
+    crops = generator.normal(size=(5, 3, 1, 16))
+    np.testing.assert_allclose(scorer.shares(crops).sum((1, 2, 3)), scorer.scores(crops)["score"], rtol=1e-6)
+
+
+def test_the_newest_windows_scores_are_those_that_end_at_each_step(inspector: Inspector, tested: Manifest) -> None:
+    blocks = list(inspector.inspect_each(tested.only(range(4)), pictures=False))
+    newest = np.concatenate([each.newest for each in blocks if isinstance(each, Verdict)])
+    values = tested.recordings[0].values[: len(newest)]
+    scorer = inspector.scorer()
+    ends = np.arange(FORM.length - 1, len(values), FORM.hop)
+    windows = np.stack([values[end - FORM.length + 1 : end + 1].T[:, np.newaxis] for end in ends])
+    np.testing.assert_allclose(newest[ends], scorer.scores(windows)["score"], rtol=1e-6)
+    assert np.isnan(newest[: FORM.length - 1]).all()
+    assert np.isfinite(newest[FORM.length - 1 :: FORM.hop]).all()
 
 
 def test_a_recording_is_shaded_at_labelled_steps_and_barred_at_alarms() -> None:

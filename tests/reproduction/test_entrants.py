@@ -59,6 +59,17 @@ def test_entries_are_made_as_they_are_named() -> None:
             assert isinstance(made, detector_class(entry.detector))
 
 
+def test_series_have_short_settings_of_their_own() -> None:
+    series, images = find_protocol("smap-msl"), find_protocol("magnetic-tile")
+    for name in entrants.ON_SERIES:
+        assert name in rows_of(series)
+        chosen = settled(name, series, "honest", "short")
+        assert isinstance(chosen.make(), detector_class(entrants.detector_of(name)))
+        assert chosen.options.budget != settled(name, images, "honest", "short").options.budget
+    assert settled("reconstruction(plain)", series, "honest", "short").make().difference == "l2"
+    assert settled("reconstruction", series, "honest", "paper").options.budget is None
+
+
 def test_remarks_are_on_rows_that_there_are() -> None:
     for protocol, name in CHOSEN_ON_TEST:
         assert name in rows_of(PROTOCOLS[protocol])

@@ -11,7 +11,7 @@ from hizumi.registry import find_detectors
 from hizumi.reproduction.protocol import ANY, Leak, Protocol, Sizes, Split, thinned, with_calibration
 from hizumi.reproduction.protocols import PROTOCOLS, find_protocol
 from hizumi.reproduction.published_forms import Pool
-from hizumi.reproduction.published_numbers import PUBLISHED
+from hizumi.reproduction.published_numbers import NOT_COMPARABLE, PUBLISHED
 from hizumi.reproduction.running import share_threshold
 
 DIGITS = np.repeat(np.arange(10), 70)
@@ -191,6 +191,14 @@ def test_published_numbers_are_of_protocols_and_cases_that_exist() -> None:
     assert means["cifar10-one-class-normal", "deep_svdd"] == 64.8
     assert means["cifar10-one-class-anomalous", "ganomaly"] == 61.0
     assert means["cifar10-one-class-anomalous", "skip_ganomaly"] == 73.1
+
+
+def test_what_is_not_comparable_is_named_beside_protocols_that_exist() -> None:
+    for entry in NOT_COMPARABLE:
+        assert entry.why
+        assert all(find_protocol(name).items == "series" for name in entry.protocols)
+    systems = {entry.system for entry in NOT_COMPARABLE}
+    assert systems == {"LSTM-VAE", "OmniAnomaly", "USAD", "TadGAN", "Donut"}
 
 
 def test_unknown_names_are_answered_with_known_ones() -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 RUN = """
     import sys, torch
     from pathlib import Path
-    from hizumi.detectors import GANomaly
+    from hizumi.detectors import GANomaly, Mahalanobis, NearestNeighbour
     from hizumi.detectors.ganomaly import GANomalyTraining
     from hizumi.models import Autoencoder, CycleGAN, DCGAN
     from hizumi.training import Budget, TrainingOptions
@@ -37,6 +37,10 @@ RUN = """
         fit([model], data, options, fabric=fabric)
         state |= {f"{name}.{key}": value for key, value in model.state_dict().items()}
     detector = GANomaly(GANomalyTraining(latent=4, width=8)).fit(images, options, fabric=fabric)
+    rows = torch.randn(300, 5, generator=torch.Generator().manual_seed(2))
+    for name, plain in (("mahalanobis", Mahalanobis("raw")), ("nearest", NearestNeighbour(memory=8))):
+        fitted = plain.fit(rows, options, fabric=fabric).state_dict()
+        state |= {f"statistics.{name}.{key}": value.contiguous() for key, value in fitted.items()}
     mine = images.chunk(processes)[fabric.global_rank]
     state["scores"] = detector.score(mine).image.contiguous()
     state["all_scores"] = detector.score(images).image.contiguous()
@@ -69,6 +73,10 @@ def test_two_processes_agree_with_each_other_and_with_one(tmp_path: Path) -> Non
     (alone,) = launch(tmp_path, 1, 8)
     for key in (key for key in shared if key.startswith("mlp.")):
         torch.testing.assert_close(first[key], alone[key], rtol=1e-4, atol=1e-6)
+
+    # Statistics from parts of the data are those of all.
+    for key in (key for key in shared if key.startswith("statistics.")):
+        torch.testing.assert_close(first[key], alone[key], rtol=1e-10, atol=1e-12)
 
     # Scores do not depend on how many processes share the work.
     parts = torch.cat([first["scores"], second["scores"]])

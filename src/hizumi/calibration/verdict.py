@@ -30,7 +30,9 @@ class Verdict:
     converted or left out in reading; `rule` says how the threshold came about, where the p-value is by held-out good
     images whatever the rule. `inside` is True where the image was looked at, None: everywhere; outside, the map has its
     least value. A stretch of a recording has no pictures: `map` is (1, steps), and `expected` what the detector expects
-    of it, in the data's own units.
+    of it, in the data's own units; `shares` is what each channel at each step adds to the scores of the windows that
+    cover it, on average, None where the score has no such shares or the bundle was exported; `newest` is the score of
+    the last window that has ended at each step, which is known at once, NaN where none has within the stretch.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Verdict:
     rule: str = ""
     inside: Bool[np.ndarray, "h w"] | None = None
     expected: Float[np.ndarray, "t c"] | None = None
+    shares: Float[np.ndarray, "t c"] | None = None
+    newest: Float[np.ndarray, "t"] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The decision without its arrays, for JSON."""

@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from hizumi.cli import (
+    archive,
     bundle,
     catalogue,
     compare,
@@ -26,6 +27,7 @@ from hizumi.cli import (
     reproduce,
     serve,
     station,
+    tune,
 )
 from hizumi.errors import HizumiError, ShortageError, amount_wanted, is_shortage
 from hizumi.memory import keep_freed_memory
@@ -43,8 +45,10 @@ for command in (
     demo.demo,
     fit.fit,
     inspect.inspect,
+    archive.merge,
     evaluate.evaluate,
     compare.compare,
+    tune.tune,
     bundle.calibrate,
     export.export,
     bundle.info,

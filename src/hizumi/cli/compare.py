@@ -1,9 +1,7 @@
 """`hizumi compare`: several detectors on the same data."""
 
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +9,7 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
-from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import result_of_assessment, show_remarks, unread
+from hizumi.cli.summary import show_remarks, unread
 from hizumi.errors import DataError, HizumiError
 from hizumi.registry.names import refuse_unknown_preset
 from hizumi.runs.results import comparison_result, comparison_rows, verdict_rows
@@ -20,10 +17,6 @@ from hizumi.storage.files import refuse_unwritable, refuse_unwritable_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from hizumi.data import Manifest
-    from hizumi.inspection import Inspector
-    from hizumi.report import ReportContent
 
 SHOWN = ("image_auroc", "recall", "realised_false_alarm_rate", "pixel_auroc", "fit_seconds")
 IN_PERCENT = ("recall", "realised_false_alarm_rate")
@@ -46,13 +39,17 @@ def compare(
     looked_at: options.RegionArguments,
     source: options.SourceArguments,
     training: options.TrainingArguments,
+    where: options.WorkplaceArguments,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Take over the runs that the same command has finished earlier.")
+    ] = False,
     strict: options.Strict = False,
     json_to: options.JsonTo = None,
 ) -> None:
     """Fit and evaluate several detectors on the same data.
 
     Writes one report.html, result.json, runs.csv, verdicts.csv with the score of each image in each run, and the bundle
-    of each run, in bundles/.
+    of each run, in bundles/. An interrupted comparison goes on with --resume.
     """
     names = list(dict.fromkeys(options.names_between_commas(detectors)))
     for name in names:
@@ -64,6 +61,7 @@ def compare(
     from hizumi.data.masks import with_usable_masks
     from hizumi.report import summarise, write_comparison
     from hizumi.report.tables import folds_of, noun_in, wasted_rankings
+    from hizumi.scale.comparing import Comparing
     from hizumi.storage.tables import write_csv, write_json
 
     region = looked_at.region()
@@ -73,7 +71,7 @@ def compare(
                 name,
                 sizing,
                 training.options(seed=seed),
-                cache,
+                cache if where.on is None else None,  # which other machines do not see
                 variation=declared.variation(),
                 region=region,
             )
@@ -88,74 +86,30 @@ def compare(
             )
         if strict:
             with_usable_masks(manifest, strict=True)  # before the first fit
-        runs = _run_all(inspectors, manifest, output, strict)
-    if not runs.rows:
-        raise next(iter(runs.failed.values()))
-    summary = summarise(runs.rows)
-    failures, unopened = list(runs.unread.items()), unread(manifest.unopened)
-    result = comparison_result(manifest.name, summary, runs.rows, runs.failed, manifest.notes, failures, unopened)
-    write_comparison(output / "report.html", list(runs.contents.values()), runs.rows)
+        comparing = Comparing(inspectors, manifest, output / "bundles", strict)
+        with where.workplace() as workplace:
+            found = comparing.compared(workplace, resume=resume)
+    if not found.runs:
+        raise next(iter(found.failed.values()))
+    rows, summary = found.rows, summarise(found.rows)
+    verdicts = [verdict for run in found.runs.values() for verdict in run.verdicts]
+    failures = list({name: reason for run in found.runs.values() for name, reason in run.unread.items()}.items())
+    unopened = unread(manifest.unopened)
+    result = comparison_result(manifest.name, summary, rows, found.failed, manifest.notes, failures, unopened)
+    write_comparison(output / "report.html", list(found.contents.values()), rows)
     write_json(output / "result.json", result)
-    write_csv(output / "runs.csv", comparison_rows(runs.rows))
-    in_runs = {row["name"] for row in runs.verdicts}
+    write_csv(output / "runs.csv", comparison_rows(rows))
+    in_runs = {verdict["name"] for verdict in verdicts}
     without = verdict_rows((), (), (), [each for each in (*failures, *unopened) if each[0] not in in_runs])
-    write_csv(output / "verdicts.csv", [*runs.verdicts, *without])
+    write_csv(output / "verdicts.csv", [*verdicts, *without])
     console = answer(result, json_to)
-    noun = noun_in(runs.rows)
-    _show(console, summary, noun, wasted_rankings(summary, folds_of(runs.rows), noun), runs.failed)
+    noun = noun_in(rows)
+    _show(console, summary, noun, wasted_rankings(summary, folds_of(rows), noun), found.failed)
     show_remarks(console, manifest.notes, failures, unopened)
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
     console.print(f"The bundles are in {output / 'bundles'}.")
-    if runs.failed:
+    if found.failed:
         raise typer.Exit(1)
-
-
-@dataclass
-class _Runs:
-    """Contents of each detector's first run, rows of every run and of every verdict, and what failed.
-
-    A failure stops none of the others.
-    """
-
-    contents: "dict[str, ReportContent]" = field(default_factory=dict)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
-    failed: dict[str, HizumiError] = field(default_factory=dict)
-    unread: dict[str, str] = field(default_factory=dict)  # names and reasons, from training and test alike
-
-
-def _run_all(
-    inspectors: Mapping[tuple[str, int], "Inspector"], manifest: "Manifest", output: Path, strict: bool
-) -> "_Runs":
-    from hizumi.inspection import held_out, save
-    from hizumi.report.assessment import assess
-
-    runs = _Runs()
-    for (name, seed), inspector in inspectors.items():
-        if name in runs.failed:
-            continue
-        try:
-            with shown_progress(f"{name}, seed {seed}") as observe:
-                inspector.fit(manifest, observe=observe, strict=strict)
-                content = assess(inspector, held_out(inspector, manifest), strict=strict, observe=observe)
-        except HizumiError as error:
-            if strict:
-                raise
-            runs.failed[name] = error
-            continue
-        run = {"detector": name, "seed": seed}
-        bundle = save(inspector, output / "bundles" / f"{_file_name(name)}-{seed}.hizumi")
-        runs.rows.append(run | {"bundle": str(bundle)} | result_of_assessment(content))
-        runs.unread |= dict([*unread(inspector.failures_), *content.failures])
-        each = verdict_rows(content.verdicts, content.kinds, content.labels.tolist(), content.failures)
-        runs.verdicts += [run | row for row in each]
-        runs.contents.setdefault(name, content)
-    return runs
-
-
-def _file_name(detector: str) -> str:
-    """A detector's name without what file names cannot hold everywhere."""
-    return re.sub(r"[^\w.-]+", "_", detector).strip("_")
 
 
 def _show(

@@ -8,7 +8,7 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import result_of_assessment, show_assessment
+from hizumi.cli.summary import show_assessment
 from hizumi.errors import DataError
 from hizumi.runs.results import verdict_rows
 from hizumi.storage.files import refuse_unwritable
@@ -65,7 +65,7 @@ def write_assessment(folder: Path, content: "ReportContent", origin: dict[str, s
     from hizumi.report import write_report
     from hizumi.storage.tables import write_csv, write_json
 
-    result = origin | result_of_assessment(content)
+    result = origin | content.result()
     write_report(folder / "report.html", content)
     write_json(folder / "result.json", result)
     without = [*content.failures, *content.unopened]

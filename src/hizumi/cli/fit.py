@@ -1,7 +1,8 @@
 """`hizumi fit`: from normal data to a bundle."""
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.progress import resumable
+from hizumi.cli.seeds import fit_seeds, refuse_for_seeds
 from hizumi.cli.summary import result_of_fit, show_fit, show_plan
 from hizumi.errors import UsageError
 from hizumi.registry.names import refuse_unknown_preset
@@ -42,6 +44,17 @@ def fit(
     source: options.SourceArguments,
     training: options.TrainingArguments,
     run: options.RunArguments,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            "--seeds",
+            metavar="N",
+            min=1,
+            help="Fits with N seeds from --seed on, one bundle each, parts-0.hizumi and so on, and how much they "
+            "differ.",
+        ),
+    ] = 1,
+    where: options.WorkplaceArguments,
     json_to: options.JsonTo = None,
 ) -> None:
     """Learn from normal data and write a bundle.
@@ -55,7 +68,11 @@ def fit(
         refuse_unknown_preset(inspection.preset, detector, "detector")
     elif parsed:
         raise UsageError(f"--set {next(iter(parsed))} is for a detector that is named: give -d NAME with it")
-    folder = run.folder_beside(output, "bundle", "parts.hizumi")
+    if seeds > 1:
+        refuse_for_seeds(run, output, seeds)
+    elif where.cores is not None:
+        raise UsageError("--cores is for many fits: give --seeds N with it, or leave it out")
+    folder = run.folder_beside(output, "bundle", "parts.hizumi") if seeds == 1 else Path()
 
     from hizumi.registry import make_detector, specify
 
@@ -66,12 +83,19 @@ def fit(
     training_options = run.options(training)
     variation = declared.variation()
     region = looked_at.region()
-    inspector = inspection.inspector(
-        chosen, sizing, training_options, costs=known.costs(), variation=variation, region=region
-    )
+
+    def made(seed: int) -> "Inspector":
+        with_seed = replace(training_options, seed=seed)
+        return inspection.inspector(chosen, sizing, with_seed, costs=known.costs(), variation=variation, region=region)
+
+    inspector = made(run.seed)
     manifest = source.open(data, motion=inspector.wants_motion)
     if run.dry_run:
         show_plan(inspector.plan(manifest, strict=run.strict), json_to, "fit")
+        return
+    if seeds > 1:
+        inspectors = {seed: made(seed) for seed in range(run.seed, run.seed + seeds)}
+        fit_seeds(inspectors, manifest, known.known_defects, output, run, where, json_to)
         return
     request = {
         "detector": chosen if isinstance(chosen, str) else specify(chosen),
@@ -90,12 +114,18 @@ def fit(
         "training": asdict(training_options),
         "data": manifest.data_hash(),
     }
-    with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
-        inspector.fit(
-            manifest, known_defects=known.known_defects, run_folder=folder, observe=observe, strict=run.strict
-        )
+
+    work = partial(inspector.fit, manifest, known_defects=known.known_defects, run_folder=folder, strict=run.strict)
+    with (
+        open_run_folder(folder, request, resume=run.resume, restart=run.restart),
+        run.tracked(folder, output, request) as tracking,
+        resumable(folder) as observe,
+    ):
+        inspector = options.done_on(where.on, training_options, folder, work, tracking.beside(observe))
         if inspector.is_main_process_:  # of several processes, one writes and speaks
             save(inspector, output)
+            threshold = inspector.calibration_.threshold
+            tracking.keep(output, {"threshold": threshold.value, "promised_rate": threshold.promised_rate})
             remove_run_folder(folder)
     if inspector.is_main_process_:
         _show_result(inspector, output, data, source, json_to)

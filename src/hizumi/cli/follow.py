@@ -11,47 +11,57 @@ from hizumi.cli.summary import show_promise_over_time
 from hizumi.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
     from rich.console import Console
     from rich.text import Text
 
-    from hizumi.data.series.growing import GrowingRows
+    from hizumi.data.series.growing import GrowingRows, Rows
+    from hizumi.data.series.stamp_watch import RowTimes
     from hizumi.inspection import InspectorBase
     from hizumi.inspection.following import FollowedEvent, Follower
 
 STANDARD_INPUT = "-"
 
 
-def follow(inspector: "InspectorBase", paths: list[str]) -> bool:
+def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool) -> bool:
     """Print events as they open and close, until the input ends or Ctrl-C is pressed; whether there was any."""
     from hizumi.data.series.growing import GrowingRows, growing_text, piped_text
+    from hizumi.data.series.stamp_watch import RowTimes
     from hizumi.inspection.following import Follower
 
     if len(paths) != 1:
         raise UsageError(f"--follow reads one file, or standard input (-), and {len(paths)} were given")
-    follower, console = Follower.of(inspector), console_beside(None)
+    follower, console = Follower.of(inspector, adaptive=adaptive), console_beside(None)
     columns = inspector.preprocessing_.series.columns if inspector.preprocessing_.series else ()
-    rows = GrowingRows(columns, "standard input" if paths[0] == STANDARD_INPUT else paths[0])
+    step_seconds = inspector.preprocessing_.series.step_seconds if inspector.preprocessing_.series else None
+    rows = GrowingRows(columns, "standard input" if paths[0] == STANDARD_INPUT else paths[0], step_seconds)
     text = piped_text(sys.stdin.fileno()) if paths[0] == STANDARD_INPUT else growing_text(Path(paths[0]).expanduser())
-    show_promise_over_time(console, inspector)
-    console.print(
-        coloured("Rows are taken to follow one another at the rate learned; time stamps are not read.", QUIET)
-    )
-    events = 0
-    for event in _events(follower, rows, text, console):
+    if follower.adaptive is None:
+        show_promise_over_time(console, inspector)
+    else:
+        console.print(follower.adaptive.promise)
+    console.print(coloured(_on_time(step_seconds), QUIET))
+    events, clock = 0, RowTimes()
+    for event in _events(follower, rows, text, console, clock):
         events += event.stop is None
-        console.print(_shown(event))
+        clock.open_since = event.start if event.stop is None else None
+        console.print(_shown(event, clock))
     style = BAD if events else GOOD
     console.print(coloured(f"{events} event{'' if events == 1 else 's'} in {follower.fed:,} rows.", style))
     return events > 0
 
 
+def _on_time(step_seconds: float | None) -> str:
+    if step_seconds is None:
+        return "Rows are taken to follow one another; time stamps are not read."
+    return f"A row every {step_seconds:g} s; time stamps, where there are any, say where rows break off."
+
+
 def _events(
-    follower: "Follower", rows: "GrowingRows", text: Iterable[str], console: "Console"
+    follower: "Follower", rows: "GrowingRows", text: Iterable[str], console: "Console", clock: "RowTimes"
 ) -> Iterator["FollowedEvent"]:
     for piece in _until_interrupted(text):
-        yield from _fed(follower, rows.feed(piece), console)
-    yield from _fed(follower, rows.feed("", last=True), console)
+        yield from _fed(follower, rows.feed(piece), console, clock)
+    yield from _fed(follower, rows.feed("", last=True), console, clock)
     yield from _ended(follower, console)
 
 
@@ -61,7 +71,7 @@ def _until_interrupted(text: Iterable[str]) -> Iterator[str]:
 
 
 def _fed(
-    follower: "Follower", items: "Iterable[np.ndarray | DataError]", console: "Console"
+    follower: "Follower", items: "Iterable[Rows | DataError]", console: "Console", clock: "RowTimes"
 ) -> Iterator["FollowedEvent"]:
     """Rows that cannot be used are named, and end the recording: windows across them would hold a gap."""
     for item in items:
@@ -69,10 +79,13 @@ def _fed(
         try:
             if isinstance(item, DataError):
                 raise item
-            yield from follower.feed(item)
+            events = follower.feed(item.values)
+            clock.note(before, item.times, kept=2 * follower.delay)
+            yield from events
         except DataError as error:
             if not isinstance(item, DataError) and len(item) > 1 and follower.fed == before:
-                yield from _fed(follower, (item[row : row + 1] for row in range(len(item))), console)
+                each = (item.part(slice(row, row + 1)) for row in range(len(item)))
+                yield from _fed(follower, each, console, clock)
                 continue
             console.print(coloured(f"{error}; a new recording begins after it", WARNING))
             yield from _ended(follower, console)
@@ -85,8 +98,12 @@ def _ended(follower: "Follower", console: "Console") -> Iterator["FollowedEvent"
         console.print(coloured(str(error), WARNING))
 
 
-def _shown(event: "FollowedEvent") -> "Text":
+def _shown(event: "FollowedEvent", clock: "RowTimes") -> "Text":
+    def named(row: int) -> str:
+        time = clock.at(row)
+        return f"{row:,}{time and f' ({time})'}"
+
     if event.stop is None:
-        return coloured(f"anomalous since row {event.start:,}: score {event.peak:.6g}", BAD)
-    rows = f"rows {event.start:,} to {event.stop - 1:,}"
-    return coloured(f"anomalous in {rows}: highest score {event.peak:.6g}, in row {event.peak_step:,}", BAD)
+        return coloured(f"anomalous since row {named(event.start)}: score {event.peak:.6g}", BAD)
+    rows = f"rows {named(event.start)} to {named(event.stop - 1)}"
+    return coloured(f"anomalous in {rows}: highest score {event.peak:.6g}, in row {named(event.peak_step)}", BAD)

@@ -1,18 +1,17 @@
 """`hizumi inspect`: verdicts on new images."""
 
-import os
 from collections.abc import Iterable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hizumi.cli import options
+from hizumi.cli.archive import ArchiveRequest, inspect_archive, refuse_beside_output
 from hizumi.cli.console import BAD, GOOD, answer, coloured, print_table
 from hizumi.cli.follow import follow as followed
 from hizumi.cli.progress import shown_progress
-from hizumi.cli.summary import refuse_nothing, show_remarks, unread
+from hizumi.cli.summary import ANOMALOUS_FOUND, NOT_JUDGED, refuse_nothing, show_remarks, unread
 from hizumi.errors import UsageError
 from hizumi.runs.results import inspection_result, inspection_rows
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from hizumi.inspection import Inspection, InspectorBase
 
 ROWS_SHOWN = 20
-LONGEST_NAME = 255  # bytes that a file system takes
-ANOMALOUS_FOUND, NOT_JUDGED = 3, 4
 
 
 def inspect(
@@ -36,9 +33,40 @@ def inspect(
             metavar="PATHS...",
             show_default=False,
             callback=options.refuse_all_absent,
-            help="Images, folders, or one file that holds arrays or a table.",
+            help="Images, folders, or one file that holds arrays or a table; with --output, see below.",
         ),
     ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            callback=options.writable_folder,
+            help="Score an archive, however large, into this folder: Parquet files with a row for each image. The same "
+            "command goes on where it was interrupted; hizumi merge makes one table.",
+        ),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on",
+            metavar="ADDRESS",
+            help="With --output: share the work among the workers of a Ray cluster: local (all cores of this machine), "
+            "auto (the cluster that runs on it), HOST:6379 or ray://HOST:10001.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", min=1, help="With --on: so many; else one for each core.")
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="With --output: do one of N shares alone, 0/N to N-1/N, as jobs of any scheduler do in one folder.",
+        ),
+    ] = None,
     json_to: options.JsonTo = None,
     csv_to: options.CsvTo = None,
     maps: Annotated[
@@ -69,20 +97,50 @@ def inspect(
             help="Judge one recording while it is written: a text table that grows, or standard input (-).",
         ),
     ] = False,
+    adaptive: Annotated[
+        bool,
+        typer.Option(
+            "--adaptive",
+            help="With --follow, a threshold that follows what comes: the rate of alarms holds in the long run, "
+            "however the data drift, and nothing else is promised.",
+        ),
+    ] = False,
 ) -> None:
     """Say of new inputs whether they are normal, and where not.
 
     Folders are read to any depth; masks in them are left out. Exits with 0 whatever the verdicts, unless
     --fail-on-anomaly is given, and names what could not be read; with 2 where nothing could, or with --strict where one
     could not.
+
+    With --output, PATHS are folders, patterns, .csv or .parquet files with a column `path`, .parquet files with the
+    bytes of images, .tar files such as shards of WebDataset, and any of these behind URLs such as s3://.
     """
+    if output is not None:
+        refuse_beside_output(
+            json=json_to,
+            csv=csv_to,
+            fail_on_anomaly=fail_on_anomaly or None,
+            channels=channels,
+            resample=resample,
+            missing=missing,
+            strict=strict or None,
+            follow=follow or None,
+        )
+        inspect_archive(ArchiveRequest(bundle, paths, output, recursive, maps), on, workers, shard)
+        return
+    if any(given is not None for given in (on, workers, shard)):
+        raise UsageError("--on, --workers and --shard share out an archive; name the folder for it with --output")
     options.refuse_two_on_standard_output(json_to, csv_to)
-    inspector = _loaded(bundle)
+    from hizumi.runtime.any_bundle import load_inspector
+
+    inspector = load_inspector(bundle)
     if follow:
         _refuse_beside_follow(json_to, csv_to, maps, resample, missing)
-        if followed(inspector, paths) and fail_on_anomaly:
+        if followed(inspector, paths, adaptive=adaptive) and fail_on_anomaly:
             raise typer.Exit(ANOMALOUS_FOUND)
         return
+    if adaptive:
+        raise UsageError("--adaptive is for recordings that are followed: give --follow too, or leave it out")
     is_series = inspector.preprocessing_.series is not None
     if maps is not None and inspector.calibration_.pixel_threshold is None and not is_series:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
@@ -113,18 +171,6 @@ def _refuse_beside_follow(*others: object) -> None:
         )
 
 
-def _loaded(bundle: Path) -> "InspectorBase":
-    from hizumi.storage.archive import kind_of
-
-    if kind_of(bundle) == "exported":
-        from hizumi import runtime
-
-        return runtime.load(bundle)
-    from hizumi import inspection
-
-    return inspection.restore(bundle)
-
-
 def _inspected(inspector: "InspectorBase", manifest: "Manifest", maps: Path | None, strict: bool) -> "Inspection":
     """All verdicts; pictures go to their folder one by one, since together they might not fit into memory."""
     from dataclasses import replace
@@ -137,7 +183,7 @@ def _inspected(inspector: "InspectorBase", manifest: "Manifest", maps: Path | No
         each = inspector.inspect_each(manifest, pictures=maps is not None, strict=strict, observe=observe)
         for item in each if maps is None else _drawn(each, inspector, manifest, maps):
             if isinstance(item, Verdict):
-                item = replace(item, map=None, picture=None, normal=None, expected=None)
+                item = replace(item, map=None, picture=None, normal=None, expected=None, shares=None, newest=None)
             items.append(item)
     return Inspection.of(items, manifest, inspector.calibration_)
 
@@ -148,6 +194,7 @@ def _drawn(
     """What was said of each record, in turn, once its picture is drawn: of an image its map, of series a recording."""
     from hizumi.calibration import Verdict
     from hizumi.report.panels import save_map  # draws with matplotlib, which takes a second to load
+    from hizumi.report.picture_paths import picture_path
     from hizumi.report.series_figures import save_recording
     from hizumi.report.traces import finished_traces
 
@@ -155,30 +202,13 @@ def _drawn(
     if manifest.series is None:
         for item in items:
             if isinstance(item, Verdict):
-                save_map(item, inspector.calibration_, _picture_path(folder, item.name, "map", drawn))
+                save_map(item, inspector.calibration_, picture_path(folder, item.name, "map", drawn))
             yield item
         return
     for said, trace in finished_traces(items, manifest, inspector):
         if trace is not None:
-            save_recording(trace, _picture_path(folder, trace.name, "scores", drawn))
+            save_recording(trace, picture_path(folder, trace.name, "scores", drawn))
         yield from said
-
-
-def _picture_path(folder: Path, name: str, what: str, drawn: set[Path]) -> Path:
-    """Under the folder whatever the name, and apart from all pictures that were drawn before, to which it is added.
-
-    Names differ in more than case, which not every file system tells apart.
-    """
-    parts = [part for part in Path(name).parts if part not in ("..", Path(name).anchor)]
-    for number in count(1):
-        stem, ending = parts[-1], f"-{what}{'' if number == 1 else f'-{number}'}.png"
-        while len(os.fsencode(stem + ending)) > LONGEST_NAME:
-            stem = stem[:-1]
-        path = folder.joinpath(*parts[:-1], stem + ending)
-        if (key := Path(str(path).casefold())) not in drawn:
-            drawn.add(key)
-            break
-    return path
 
 
 def _show(console: "Console", inspection: "Inspection", *, is_series: bool) -> None:

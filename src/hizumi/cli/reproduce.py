@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hizumi.cli.console import BAD, GOOD, answer, coloured, console_beside, print_table
-from hizumi.cli.options import Accelerator, JsonTo, names_between_commas, refuse_missing
-from hizumi.cli.progress import shown_progress
+from hizumi.cli.options import (
+    Accelerator,
+    JsonTo,
+    WorkplaceArguments,
+    grouped,
+    names_between_commas,
+    refuse_missing,
+)
 from hizumi.errors import HizumiError, UsageError
 from hizumi.registry.names import refuse_unknown
 from hizumi.storage.files import refuse_unwritable_folder
@@ -21,8 +27,10 @@ if TYPE_CHECKING:
 LEDGER = Path("benchmarks/results/ledger")
 
 
+@grouped
 def reproduce(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A protocol; --list shows them.")] = None,
+    *,
     list_them: Annotated[bool, typer.Option("--list", help="Show the protocols and stop.")] = False,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FOLDER", help="Folder with the published files.")
@@ -51,6 +59,7 @@ def reproduce(
         Path | None, typer.Option("--page", metavar="FILE", help="Write the table of all results in DIR, and stop.")
     ] = None,
     accelerator: Accelerator = "cpu",
+    where: WorkplaceArguments,
     json_to: JsonTo = None,
 ) -> None:
     """Run published experiments again, beside what was published.
@@ -92,22 +101,24 @@ def reproduce(
     from hizumi.registry import detector_class
     from hizumi.reproduction.entrants import detector_of, entrant, rows_of
     from hizumi.reproduction.protocol import MODES
-    from hizumi.reproduction.running import run_row
+    from hizumi.reproduction.rows import RowToRun
+    from hizumi.scale.reproducing import reproduced
 
     names = names or rows_of(found)
     modes = MODES if protocol == "both" else (protocol,)
     for row in names:
         detector_class(detector_of(row))  # refuses a name that is none
     pool = found.read(data)
-    rows: list[Row] = []
-    failed: dict[str, HizumiError] = {}
+    asked: list[RowToRun] = []
+    refused: dict[str, HizumiError] = {}
     for row, mode in product(names, modes):
         try:
-            entering = entrant(row, found, mode, budget, accelerator)
-            rows.append(run_row(found, pool, entering, mode, budget, cases, seeds, output, shown_progress))
+            asked.append(RowToRun(found, entrant(row, found, mode, budget, accelerator), mode, budget, output))
         except HizumiError as error:
-            failed[f"{row}, {mode}"] = error
-    _report(found, rows, failed, output, json_to)
+            refused[f"{row}, {mode}"] = error
+    with where.workplace() as workplace:
+        rows, failed = reproduced(asked, pool, cases, seeds, workplace)
+    _report(found, rows, refused | failed, output, json_to)
 
 
 def _report(

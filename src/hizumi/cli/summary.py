@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
 from hizumi.errors import DataError
 from hizumi.runs.nouns import learned_in_words, noun_of
-from hizumi.runs.results import assessment_result, fit_result, model_result
+from hizumi.runs.results import fit_result, model_result
 from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hizumi.inspection import Inspector, InspectorBase
     from hizumi.report import ReportContent
 
+ANOMALOUS_FOUND, NOT_JUDGED = 3, 4  # exit codes with --fail-on-anomaly
 FAILURES_SHOWN = 10
 NOT_OPTIONS = ("estimate", "findings", "notes", "failures", "unopened")  # of a plan
 
@@ -51,21 +52,6 @@ def result_of_training(modeller: "Modeller") -> dict[str, Any]:
     """What `hizumi model train` and `hizumi info` tell other programs."""
     failures, unopened = unread(modeller.failures_), unread(modeller.unopened_)
     return model_result(modeller.options_, modeller.findings_, modeller.notes_, failures, unopened)
-
-
-def result_of_assessment(content: "ReportContent") -> dict[str, Any]:
-    """What `hizumi evaluate` and `hizumi compare` tell other programs."""
-    measures = {} if content.evaluation is None else content.evaluation.to_dict()
-    measures |= {} if content.measures is None else {"series": content.measures.to_dict()}
-    return assessment_result(
-        content.detector,
-        measures,
-        content.options,
-        content.findings,
-        content.failures,
-        content.unopened,
-        content.data_notes,
-    )
 
 
 def show_fit(console: "Console", inspector: "Inspector") -> None:
@@ -189,7 +175,8 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
     show_remarks(console, content.data_notes, content.failures, content.unopened)
     evaluation = content.evaluation
     if evaluation is not None:
-        measures = [[fact.name, fact.value, fact.note] for fact in facts(evaluation, content.noun, content.measures)]
+        found = facts(evaluation, content.noun, content.measures, content.causal)
+        measures = [[fact.name, fact.value, fact.note] for fact in found]
         print_table(console, ["Measure", ">Value", "Interval or remark"], measures, content.title)
         kinds = [
             [kind.kind, kind.count, kind.found, kind.missed, f"{kind.image_auroc:.3f}"]

@@ -1,6 +1,7 @@
 """`hizumi model train`: from data to a generative model."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from hizumi.runs.folder import discard_checkpoints, open_run_folder
 if TYPE_CHECKING:
     import numpy as np
 
+    from hizumi.data.series.form import SeriesForm
     from hizumi.generation import Modeller
 
 
@@ -47,6 +49,7 @@ def train(
     preset: options.Preset = None,
     training: options.TrainingArguments,
     run: options.RunArguments,
+    on: options.On = None,
     json_to: options.JsonTo = None,
 ) -> None:
     """Train a generative model and write it to a file.
@@ -95,21 +98,36 @@ def train(
         "data": [part.data_hash() for part in (first, second) if part is not None],
     }
 
-    def preview(step: int, shown: "np.ndarray") -> None:
-        path = folder / f"step-{step:06d}.png"
-        if first.series is None:
-            write_sheet(path, list(shown), SHEET_COLUMNS)
-        else:
-            write_fan(path, first.series, made=shown[1], real=shown[0])
-
-    with open_run_folder(folder, request, resume=run.resume, restart=run.restart), resumable(folder) as observe:
+    preview = _Pictures(folder, first.series)
+    work = partial(modeller.fit, first, second, run_folder=folder, preview=preview, strict=run.strict)
+    with (
+        open_run_folder(folder, request, resume=run.resume, restart=run.restart),
+        run.tracked(folder, output, request) as tracking,
+        resumable(folder) as observe,
+    ):
         observe = observe if preset else foretelling(observe, model.default_budget.steps)
-        modeller.fit(first, second, run_folder=folder, observe=observe, preview=preview, strict=run.strict)
+        modeller = options.done_on(on, training_options, folder, work, tracking.beside(observe))
         if modeller.is_main_process_:  # of several processes, one writes and speaks
             save(modeller, output)
+            tracking.keep(output, {"fit_seconds": modeller.options_["fit_seconds"]})
             discard_checkpoints(folder)
     if modeller.is_main_process_:
         _show_trained(modeller, output, json_to)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Draws what the model makes so far into the run folder."""
+
+    folder: Path
+    series: "SeriesForm | None"
+
+    def __call__(self, step: int, shown: "np.ndarray") -> None:
+        path = self.folder / f"step-{step:06d}.png"
+        if self.series is None:
+            write_sheet(path, list(shown), SHEET_COLUMNS)
+        else:
+            write_fan(path, self.series, made=shown[1], real=shown[0])
 
 
 def _show_trained(modeller: "Modeller", output: Path, json_to: str | None) -> None:

@@ -3,7 +3,7 @@
 import io
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -75,7 +75,14 @@ def decode_content(
     content: bytes, *, name: str, pixel_limit: int = PIXEL_LIMIT, filling: Filling | None = None
 ) -> Decoded:
     """As `decode`, of the content of an image file, whose name need not say what kind it is."""
-    with _explained(name), io.BytesIO(content) as file:
+    return decode_fetched(lambda: content, name=name, pixel_limit=pixel_limit, filling=filling)
+
+
+def decode_fetched(
+    fetch: Callable[[], bytes], *, name: str, pixel_limit: int = PIXEL_LIMIT, filling: Filling | None = None
+) -> Decoded:
+    """As `decode_content`, of content that is fetched first; what goes wrong with that is a DataError likewise."""
+    with _explained(name), io.BytesIO(fetch()) as file:
         _refuse_empty(file, name)
         return _decoded(file, name, pixel_limit, filling)
 

@@ -22,29 +22,59 @@ def draw(
     return painted, opacity > 0
 
 
+CONTRAST = 0.25  # of the range that most pixels of an image use
+
+
 def scratched(
     crop: Shaped[np.ndarray, "c h w"],
     length: int,
     limits: tuple[float, float],
     generator: np.random.Generator,
     inside: Bool[np.ndarray, "h w"] | None = None,
+    contrast: float = CONTRAST,
 ) -> Shaped[np.ndarray, "c h w"]:
     """An image of any type with one straight scratch of this many pixels at a random place, darker or lighter.
 
-    It differs from what it crosses by a quarter of the range that most of the image's pixels use, within `limits`.
+    It differs from what it crosses by a share of the range that most of the image's pixels use, within `limits`.
     Where only some pixels are to be drawn on, its middle lies `inside`, if there is room, and nothing of it outside.
     """
     side, angle = length + 4, generator.uniform(0, np.pi)
     along = np.linspace(-0.5, 0.5, 2 * length)[:, np.newaxis] * (length - 1)
     line = (side - 1) / 2 + along * np.array([np.sin(angle), np.cos(angle)])
-    opacity = _stroke((side, side), line, 2.0, np.ones(len(line)))
+    return _painted(crop, _stroke((side, side), line, 2.0, np.ones(len(line))), contrast, limits, generator, inside)
+
+
+def spotted(
+    crop: Shaped[np.ndarray, "c h w"],
+    diameter: int,
+    limits: tuple[float, float],
+    generator: np.random.Generator,
+    inside: Bool[np.ndarray, "h w"] | None = None,
+    contrast: float = CONTRAST,
+) -> Shaped[np.ndarray, "c h w"]:
+    """As `scratched`, with one round spot, whose edge is soft."""
+    side = diameter + 4
+    centre = np.full((1, 2), (side - 1) / 2)
+    return _painted(crop, _stroke((side, side), centre, diameter, np.ones(1)), contrast, limits, generator, inside)
+
+
+def _painted(
+    crop: np.ndarray,
+    opacity: np.ndarray,
+    contrast: float,
+    limits: tuple[float, float],
+    generator: np.random.Generator,
+    inside: np.ndarray | None,
+) -> np.ndarray:
+    """The image with a square of this opacity at a random place."""
+    side = len(opacity)
     top, left = (int(generator.integers(0, size - side + 1)) for size in crop.shape[1:])
     if inside is not None and (middles := np.argwhere(inside[side // 2 : -(side // 2), side // 2 : -(side // 2)])).size:
         top, left = middles[generator.integers(len(middles))].tolist()
     place = np.s_[:, top : top + side, left : left + side]
     crossed = crop[place].astype(np.float64)
     darkest, lightest = np.percentile(crop, (1, 99))
-    shift = 0.25 * (lightest - darkest)
+    shift = contrast * (lightest - darkest)
     level = crossed.mean()
     if level + shift > limits[1] or (level - shift >= limits[0] and generator.random() < 0.5):
         shift = -shift

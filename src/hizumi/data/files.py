@@ -1,9 +1,9 @@
 """Every file beneath a folder, sorted into what can be opened and what cannot, with the reason."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hizumi.data.decoding import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from hizumi.data.manifest import Unopened
@@ -38,9 +38,17 @@ def found_beneath(root: Path, *, recursive: bool = True) -> Found:
 
     A folder that is reached twice, through links, is read once. Raises DataError where the folder cannot be listed.
     """
-    found = Found()
-    _collect(root, root, recursive, found, _sort, {root.resolve()})
-    return found
+    all_found = Found()
+    for found in by_folder(root, recursive=recursive):
+        all_found.images += found.images
+        all_found.videos += found.videos
+        all_found.unopened += found.unopened
+    return all_found
+
+
+def by_folder(root: Path, *, recursive: bool = True) -> Iterator[Found]:
+    """As `found_beneath`, one folder after another: memory holds the files of one, and the names of the folders."""
+    return _walk(root, root, recursive, _sort, {root.resolve()})
 
 
 def tables_beneath(root: Path, suffixes: Sequence[str], *, recursive: bool = True) -> tuple[list[Path], list[Unopened]]:
@@ -56,12 +64,13 @@ def tables_beneath(root: Path, suffixes: Sequence[str], *, recursive: bool = Tru
         else:
             found.unopened.append(Unopened(_named(root, path), "is no recording by its name", may_be_part=False))
 
+    unopened = [each for found in _walk(root, root, recursive, sort, {root.resolve()}) for each in found.unopened]
+    return tables, unopened
+
+
+def _walk(root: Path, folder: Path, recursive: bool, sort: _Sort, seen: set[Path]) -> Iterator[Found]:
+    """What lies in a folder itself, then, of each folder in it, what lies beneath that."""
     found = Found()
-    _collect(root, root, recursive, found, sort, {root.resolve()})
-    return tables, found.unopened
-
-
-def _collect(root: Path, folder: Path, recursive: bool, found: Found, sort: _Sort, seen: set[Path]) -> None:
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -69,19 +78,21 @@ def _collect(root: Path, folder: Path, recursive: bool, found: Found, sort: _Sor
         if folder == root:
             raise DataError(f"{printable(folder)}: {reason}") from error
         found.unopened.append(Unopened(_named(root, folder, "/"), reason))
+        yield found
         return
     folders = [entry for entry in entries if entry.is_dir()]
     inner = set(folders)
     for path in entries:
         if path not in inner:
             sort(root, path, found)
+    yield found
     for path in folders:
         passed_over = _reason_to_pass_over(path, recursive, seen)
         if passed_over is None:
             seen.add(path.resolve())
-            _collect(root, path, recursive, found, sort, seen)
+            yield from _walk(root, path, recursive, sort, seen)
         else:
-            found.unopened.append(Unopened(_named(root, path, "/"), passed_over, may_be_part=not recursive))
+            yield Found(unopened=[Unopened(_named(root, path, "/"), passed_over, may_be_part=not recursive)])
 
 
 def _reason_to_pass_over(folder: Path, recursive: bool, seen: set[Path]) -> str | None:
@@ -99,24 +110,31 @@ def _no_file(path: Path) -> str | None:
 
 
 def _sort(root: Path, path: Path, found: Found) -> None:
-    suffix = path.suffix.lower()
+    name = _named(root, path)
     if (reason := _no_file(path)) is not None:
-        found.unopened.append(Unopened(_named(root, path), reason))
-    elif path.name.lower() in SYSTEM_FILES or suffix in PLAIN_SUFFIXES:
-        found.unopened.append(Unopened(_named(root, path), "is no image by its name", may_be_part=False))
-    elif path.name.startswith("._"):
-        found.unopened.append(Unopened(_named(root, path), "holds a file's attributes, not an image", False))
-    elif _is_hidden(path):
-        found.unopened.append(Unopened(_named(root, path), HIDDEN))
-    elif suffix in IMAGE_SUFFIXES:
+        found.unopened.append(Unopened(name, reason))
+    elif (unopened := no_picture(name, path.name)) is not None:
+        found.unopened.append(unopened)
+    elif path.suffix.lower() in IMAGE_SUFFIXES:
         found.images.append(path)
-    elif suffix in VIDEO_SUFFIXES:
-        found.videos.append(path)
     else:
-        reason = (
-            f"files of the kind {printable(suffix)} are not read" if suffix else "has no suffix that names its kind"
-        )
-        found.unopened.append(Unopened(_named(root, path), reason))
+        found.videos.append(path)
+
+
+def no_picture(name: str, file_name: str) -> Unopened | None:
+    """Why a file called so is neither an image nor a video; None where it is one by its name."""
+    suffix = PurePosixPath(file_name).suffix.lower()
+    if file_name.lower() in SYSTEM_FILES or suffix in PLAIN_SUFFIXES:
+        return Unopened(name, "is no image by its name", may_be_part=False)
+    if file_name.startswith("._"):
+        return Unopened(name, "holds a file's attributes, not an image", may_be_part=False)
+    if file_name.startswith("."):
+        return Unopened(name, HIDDEN)
+    if suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES:
+        return None
+    return Unopened(
+        name, f"files of the kind {printable(suffix)} are not read" if suffix else "has no suffix that names its kind"
+    )
 
 
 def _is_hidden(path: Path) -> bool:

@@ -1,15 +1,16 @@
 """Manifest of a data source: one record per image or table row."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
 from hizumi.data.columns import TableForm
-from hizumi.data.decoding import Outline, decode, outline_of
+from hizumi.data.decoding import Outline, decode, decode_fetched, outline_of
 from hizumi.data.images import Decoded, as_pixels
 from hizumi.data.mask_pixels import Mask, read_mask, refuse_inverted
 from hizumi.data.missing import Filling
@@ -113,7 +114,8 @@ class Manifest:
     where the source has names or words. `notes` are sentences for the user on what was assumed while the source was
     read, `unopened` the files in it that are not among the records. With `motion`, each record is a frame together with
     its motion; missing pixels are filled as `filling` says, and files of more than `pixel_limit` pixels refused.
-    `source` is None for data in memory. Records of `series`, which say how, are stretches of `recordings`.
+    `source` is None for data in memory. Records of `series`, which say how, are stretches of `recordings`. Where there
+    is `fetch`, it gives the content of a row's image file, which lies neither in arrays nor at a path.
     """
 
     records: tuple[Record, ...]
@@ -130,6 +132,7 @@ class Manifest:
     pixel_limit: int = PIXEL_LIMIT
     series: SeriesForm | None = None
     recordings: tuple[Recording, ...] = ()
+    fetch: Callable[[int], bytes] | None = None
     _hashes: dict[Path | int, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -252,13 +255,21 @@ class Manifest:
     def _decoded(self, source: Path | int, name: str) -> Decoded:
         if isinstance(source, Path):
             return decode(source, name=name, pixel_limit=self.pixel_limit, filling=self.filling)
+        if self.fetch is not None:
+            content = partial(self.fetch, source)
+            return decode_fetched(content, name=name, pixel_limit=self.pixel_limit, filling=self.filling)
         row = self._row(source)
         return Decoded(row, ()) if self.vectors else as_pixels(row, name, self.filling)
 
     def _hash(self, source: Path | int) -> str:
         if source not in self._hashes:
-            self._hashes[source] = _file_hash(source) if isinstance(source, Path) else _row_hash(self._row(source))
+            self._hashes[source] = self._hash_anew(source)
         return self._hashes[source]
+
+    def _hash_anew(self, source: Path | int) -> str:
+        if isinstance(source, Path):
+            return _file_hash(source)
+        return _row_hash(self._row(source)) if self.fetch is None else hashlib.sha256(self.fetch(source)).hexdigest()
 
     def _row(self, row: int) -> np.ndarray:
         if self.recordings:

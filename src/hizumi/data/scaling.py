@@ -9,15 +9,16 @@ import numpy as np
 from hizumi.shapes import Bool, Float
 
 ROUNDING = 1e-12  # of a column's largest value: what varies less is rounding
-FAR = 1e3  # standard deviations at which a column that never changed lies when it does
+FAR = 1e3  # standard deviations away from which a column that never changed lies when it does
 
 
 @dataclass(frozen=True, eq=False)
 class Scaler:
     """Standardises each column of a table by the training data's mean and standard deviation.
 
-    A `constant` column never changed in the training data, so that a deviation has no unit: any other value lies FAR
-    away. A missing number (NaN) becomes the mean.
+    A `constant` column never changed in the training data, so that a deviation has no unit of its own: any other value
+    lies FAR away or more, the more the larger its difference is beside the constant itself, or beside 1 where that is
+    0; by the logarithm, so that no difference is too large. A missing number (NaN) becomes the mean.
     """
 
     mean: Float[np.ndarray, "d"]
@@ -54,8 +55,16 @@ class Scaler:
         with np.errstate(over="ignore"):
             scaled = (rows.astype(np.float64) - self.mean) / self.scale
             scaled[np.isnan(rows)] = 0.0
-            deviating = np.where(self._are_constants(rows, scaled), 0.0, np.sign(scaled) * FAR)
-            return np.where(self.constant, deviating, scaled).astype(np.float32)
+            return np.where(self.constant, self._deviating(rows, scaled), scaled).astype(np.float32)
+
+    def _deviating(
+        self, rows: Float[np.ndarray, "*n d"], scaled: Float[np.ndarray, "*n d"]
+    ) -> Float[np.ndarray, "*n d"]:
+        """What other values than a constant become, in order of size."""
+        unit = np.where(self.mean == 0, 1.0, np.abs(self.mean))
+        difference = np.abs(rows.astype(np.float64) / unit - self.mean / unit)  # of largest doubles overflows otherwise
+        far = np.sign(scaled) * FAR * (1 + np.log1p(difference))
+        return np.where(self._are_constants(rows, scaled), 0.0, far)
 
     def _are_constants(
         self, rows: Float[np.ndarray, "*n d"], scaled: Float[np.ndarray, "*n d"]

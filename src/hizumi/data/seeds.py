@@ -4,7 +4,17 @@ import hashlib
 from typing import Literal
 
 Purpose = Literal[
-    "batch order", "views", "pairs", "networks", "step", "statistics", "reference", "held out", "drawn scratches"
+    "batch order",
+    "views",
+    "pairs",
+    "networks",
+    "step",
+    "statistics",
+    "reference",
+    "held out",
+    "drawn scratches",
+    "drawn defects",
+    "tuning",
 ]
 """What random numbers are drawn for."""
 

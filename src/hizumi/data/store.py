@@ -134,6 +134,11 @@ class Store:
         return len(self.sizing.tiles(int(np.median(heights)), int(np.median(widths))))
 
     @property
+    def reach(self) -> int:
+        """Places from a window of a series to the next that surely shares no step with it; 1 for other items."""
+        return 1 if self.manifest.series is None else self.manifest.series.length // self.manifest.series.hop
+
+    @property
     def mapped_bytes(self) -> int:
         """Size of the decoded images in the cache, which count as memory once they have been looked at."""
         return 0 if self._cache is None else sum(item.nbytes for item in self._items if not item.flags.writeable)

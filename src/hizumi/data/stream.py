@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from hizumi.data.guard import checked_items
@@ -26,6 +26,10 @@ class Batches(Protocol):
     def views(self) -> int:
         """Number of views of an item: 1, or the number of crops that cover an image."""
 
+    @property
+    def reach(self) -> int:
+        """Places from an item to the next that surely has nothing of it: 1, or more for windows that overlap."""
+
     def __len__(self) -> int: ...
 
     def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Any:
@@ -39,6 +43,7 @@ class TensorSource:
     """Batches from a tensor in memory."""
 
     views = 1
+    reach = 1
 
     def __init__(self, items: Shaped[Tensor, "n *shape"]) -> None:
         self.items = items
@@ -63,6 +68,11 @@ class Wrapped(ABC):
     def views(self) -> int:
         """Views of the source."""
         return self.source.views
+
+    @property
+    def reach(self) -> int:
+        """Reach of the source."""
+        return self.source.reach
 
     def __len__(self) -> int:
         return len(self.source)
@@ -110,6 +120,39 @@ class View(Wrapped):
         """Batch of the selected items after the function."""
         batch = self.source.batch(indices if self.indices is None else self.indices[indices], generator)
         return batch if self.function is None else self.function(batch)
+
+
+def dealt(source: Batches, held_out: int, seed: int) -> tuple[View, View]:
+    """All items but so many that are held out, and these, at random.
+
+    Of windows that overlap, runs are held out, one in each equal part of the source, or at its end where there is room
+    for one alone, and windows that overlap with them are in neither. Where none would be left, they are dealt like
+    other items.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    gap = source.reach - 1
+    if gap and len(source) > held_out + gap:
+        chosen, beside = _runs(len(source), held_out, gap, generator)
+        return View(source, indices=(~beside).nonzero()[:, 0]), View(source, indices=chosen.nonzero()[:, 0])
+    order = torch.randperm(len(source), generator=generator)
+    return View(source, indices=order[held_out:]), View(source, indices=order[:held_out])
+
+
+def _runs(
+    length: int, held_out: int, gap: int, generator: torch.Generator
+) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " n"]]:
+    """Which items are held out, in runs twice as long as both gaps beside them, and which are these or in a gap."""
+    count = max(1, held_out // (4 * gap))
+    chosen, beside = torch.zeros(2, length, dtype=torch.bool)
+    edges = torch.linspace(0, length, count + 1).long().tolist()
+    shares = torch.linspace(0, held_out, count + 1).long().tolist()
+    for part in range(count):
+        size = shares[part + 1] - shares[part]
+        room = edges[part + 1] - edges[part] - size
+        start = edges[part] + (room if count == 1 else int(torch.randint(room + 1, (), generator=generator)))
+        chosen[start : start + size] = True
+        beside[max(0, start - gap) : start + size + gap] = True
+    return chosen, beside
 
 
 def as_source(data: Any, called: str = "fitting") -> Batches:

@@ -112,6 +112,11 @@ class Varied:
         """Views of the source, each as it is and in changed copies."""
         return self.source.views * (COPIES + 1)
 
+    @property
+    def reach(self) -> int:
+        """Reach of the source."""
+        return self.source.reach
+
     def __len__(self) -> int:
         return len(self.source)
 

@@ -1,13 +1,13 @@
 """ALAD: a critic that tells an item twice from an item with its reconstruction sees an anomaly's differ."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from hizumi import networks, objectives
-from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt, Share
+from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt, Searched, Share
 from hizumi.detectors.batch_statistics import batch_norm
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
 from hizumi.models.abilities import Autoencodes, JudgesPairs
@@ -52,18 +52,18 @@ class ALADTraining(Adversarial, JudgesPairs, Autoencodes):
 
     def __init__(
         self,
-        latent: PositiveInt = 100,
-        width: PositiveInt = 128,
+        latent: Annotated[PositiveInt, Searched(16, 256, log=True)] = 100,
+        width: Annotated[PositiveInt, Searched(16, 128, log=True)] = 128,
         encoder_hidden: tuple[PositiveInt, ...] = (64,),
         generator_hidden: tuple[PositiveInt, ...] = (128, 64),
         item_critic_hidden: tuple[PositiveInt, ...] = (128,),
         code_critic_hidden: tuple[PositiveInt, ...] = (64, 32),
         spectral_norm: bool = True,
-        learning_rate: PositiveFloat = 2e-4,
+        learning_rate: Annotated[PositiveFloat, Searched(5e-5, 2e-3, log=True)] = 2e-4,
         decay_start: Share = 0.5,
         beta1: Momentum = 0.5,
         average_decay: Momentum = 0.999,
-        cycle_weight: NonNegativeFloat = 0.0,
+        cycle_weight: Annotated[NonNegativeFloat, Searched(0, 1)] = 0.0,
         code_norm: bool = False,
     ) -> None:
         super().__init__()

@@ -1,13 +1,13 @@
 """ALOCC: a refiner cleans what is normal and spoils what is not; the critic that taught it judges the result."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from hizumi import networks, objectives
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
@@ -50,11 +50,11 @@ class ALOCCTraining(Trainable):
 
     def __init__(
         self,
-        width: PositiveInt = 64,
-        noise: NonNegativeFloat = 0.155,
+        width: Annotated[PositiveInt, Searched(8, 128, log=True)] = 64,
+        noise: Annotated[NonNegativeFloat, Searched(0.05, 1)] = 0.155,
         refinement_weight: NonNegativeFloat = 0.4,
         stop_error: NonNegativeFloat = 0.1,
-        learning_rate: PositiveFloat = 2e-3,
+        learning_rate: Annotated[PositiveFloat, Searched(2e-4, 1e-2, log=True)] = 2e-3,
     ) -> None:
         super().__init__()
         self.width = width

@@ -1,12 +1,12 @@
 """AnoGAN: search a GAN's latent space for the item nearest to this one; what cannot be made there is anomalous."""
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched, Share
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
 from hizumi.detectors.frozen_gan import features_of, small_gan
 from hizumi.detectors.latent_search import search_codes
@@ -95,8 +95,8 @@ class AnoGAN(Detector):
         discrimination_weight: Share = 0.1,
         discrimination: Literal["features", "sigmoid"] = "features",
         latent_search: Literal["z", "mapping_layer"] = "z",
-        learning_rate: PositiveFloat = 0.01,
-        prior_weight: NonNegativeFloat = 0.0,
+        learning_rate: Annotated[PositiveFloat, Searched(0.003, 0.3, log=True)] = 0.01,
+        prior_weight: Annotated[NonNegativeFloat, Searched(0, 20)] = 0.0,
         starts: PositiveInt = 1,
         start: Literal["auto", "encoder", "random"] = "auto",
         patience: PositiveInt | None = None,

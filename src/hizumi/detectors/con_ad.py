@@ -1,14 +1,14 @@
 """ConAD: several hypotheses of what the image should be, of which one has to be right."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from hizumi import networks, objectives
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched, Share
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.networks.precision import at_least_single
 from hizumi.shapes import is_bounded
@@ -43,13 +43,13 @@ class ConADTraining(Trainable):
 
     def __init__(
         self,
-        hypotheses: PositiveInt = 8,
-        latent: PositiveInt = 32,
-        width: PositiveInt = 32,
+        hypotheses: Annotated[PositiveInt, Searched(2, 16)] = 8,
+        latent: Annotated[PositiveInt, Searched(8, 128, log=True)] = 32,
+        width: Annotated[PositiveInt, Searched(8, 64, log=True)] = 32,
         least_deviation: PositiveFloat = 0.3,
         loser_share: Share = 0.05,
         adversarial_weight: NonNegativeFloat = 1.0,
-        learning_rate: PositiveFloat = 1e-3,
+        learning_rate: Annotated[PositiveFloat, Searched(2e-4, 5e-3, log=True)] = 1e-3,
         discriminator_learning_rate: PositiveFloat = 2e-4,
     ) -> None:
         super().__init__()

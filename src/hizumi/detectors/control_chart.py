@@ -17,6 +17,7 @@ from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.image_statistics import COLOURS, image_statistics, statistic_names
 from hizumi.detectors.nested import fit_references
 from hizumi.detectors.p_values import ReferenceScores
+from hizumi.detectors.shard import Shard
 from hizumi.errors import DataError
 from hizumi.training import Card
 
@@ -148,7 +149,8 @@ class ControlChart(Detector):
     def fit_reference(self, batches: Batches) -> None:
         assert self.detector is not None, "without a detector no share is held out as reference"
         unseen = fit_references([self.detector], batches)
-        self.scores.fit(torch.cat([self.detector.score_batch(batch).image for batch in in_order(unseen)]))
+        score = self.detector.score_batch
+        self.scores.fit(Shard.of(unseen).of_all(lambda batch: score(batch).image))
         self._estimate(unseen)
 
     def score_batch(self, images: Tensor) -> Anomaly:

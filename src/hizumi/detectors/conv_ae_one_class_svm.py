@@ -2,13 +2,13 @@
 
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from hizumi.arguments import ProperShare
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.features import MAX_WHITENED, FeatureSpace, rows
+from hizumi.detectors.shard import Shard
 from hizumi.detectors.support import Kernel, SupportVectorMachine
 from hizumi.models.autoencoder import Autoencoder
 from hizumi.training import Budget, Card, Preset, TrainingOptions
@@ -55,7 +55,7 @@ class ConvAEOneClassSVM(Detector):
         self.model.double()
 
     def fit_statistics(self, batches: Batches) -> None:
-        codes = torch.cat([rows(batch.double(), self.model) for batch in in_order(batches)])
+        codes = Shard.of(batches).of_all(lambda batch: rows(batch.double(), self.model))
         self.machine.fit(self.space.fit(codes, images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:

@@ -6,31 +6,61 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
+from hizumi.detectors.shard import Shard
 from hizumi.networks.parts import in_parts
 
 BLOCK = 64  # rows that are compared with at once
+NUMBERS_AT_ONCE = 10_000_000  # that are drawn for rows which others see
 CHUNK = 256  # rows at a time in a search: their distances to a whole memory then stay in the processor's cache
 
 
 class Reservoir:
     """An even random sample of a stream of rows, in bounded memory, determined by the seed.
 
-    Each row draws a number, and those with the lowest numbers stay.
+    Each row has a number, drawn for its place in the stream, and those with the lowest numbers stay: whoever sees which
+    part of the stream, all together keep the same rows.
     """
 
     def __init__(self, size: int, seed: int = 0) -> None:
         self.size = size
         self.generator = torch.Generator().manual_seed(seed)
+        self.drawn = 0  # numbers, of the stream's first rows
         self.rows: Tensor | None = None
-        self._numbers = torch.empty(0)
+        self._numbers = torch.empty(0, dtype=torch.float64)
+        self._places = torch.empty(0, dtype=torch.int64)
 
-    def add(self, rows: Float[Tensor, "n d"]) -> None:
-        """Add rows of the stream to the sample."""
-        numbers = torch.rand(len(rows), generator=self.generator, dtype=torch.float64)
+    def add(self, rows: Float[Tensor, "n d"], first: int | None = None) -> None:
+        """Add rows of the stream: those that follow, or those from place `first` on, which is none passed before."""
+        first = self.drawn if first is None else first
+        assert first >= self.drawn, "the stream has passed these rows"
+        while self.drawn < first:
+            self._draw(min(first - self.drawn, NUMBERS_AT_ONCE))
+        places = torch.arange(first, first + len(rows))
+        self._keep(rows, self._draw(len(rows)), places)
+
+    def of_all(self, shard: Shard) -> Float[Tensor, "n d"]:
+        """The sample of the whole stream, which processes have each seen a part of, in the stream's order."""
+        assert self.rows is not None, "nothing was added"
+        if shard.fabric is None:
+            return self.rows
+        device, whole = self.rows.device, Reservoir(self.size)
+        others = (shard.from_all(part.to(device)) for part in (self.rows, self._numbers, self._places))
+        for rows, numbers, places in zip(*others, strict=True):
+            whole._keep(rows, numbers.cpu(), places.cpu())
+        assert whole.rows is not None, "somebody has seen something"
+        return whole.rows
+
+    def _draw(self, count: int) -> Float[Tensor, " n"]:
+        self.drawn += count
+        return torch.rand(count, generator=self.generator, dtype=torch.float64)
+
+    def _keep(self, rows: Float[Tensor, "n d"], numbers: Float[Tensor, " n"], places: Int[Tensor, " n"]) -> None:
         if self.rows is not None:
-            rows, numbers = torch.cat([self.rows, rows]), torch.cat([self._numbers, numbers])
-        kept = numbers.argsort()[: self.size].sort().values
-        self.rows, self._numbers = rows[kept.to(rows.device)], numbers[kept]
+            rows = torch.cat([self.rows, rows])
+            numbers, places = torch.cat([self._numbers, numbers]), torch.cat([self._places, places])
+        kept = numbers.argsort()[: self.size]
+        kept = kept[places[kept].argsort()]
+        self.rows, self._numbers, self._places = rows[kept.to(rows.device)], numbers[kept], places[kept]
 
 
 def core_set(rows: Float[Tensor, "n d"], size: int) -> Int[Tensor, " m"]:

@@ -9,9 +9,10 @@ from torch.nn.functional import interpolate
 
 from hizumi.arguments import NonNegativeFloat, ProperShare
 from hizumi.data.motion import FLOW_CHANNELS
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.reach import within_reach
+from hizumi.detectors.shard import Shard
 from hizumi.errors import DataError
 from hizumi.models.pix2pix import Pix2Pix
 from hizumi.objectives import smooth
@@ -135,7 +136,7 @@ class CrossChannel(Detector):
         return self.to_flow, self.to_frame
 
     def fit_reference(self, batches: Batches) -> None:
-        raw = torch.cat([self._raw(batch, self._translated(batch)) for batch in in_order(batches)])
+        raw = Shard.of(batches).of_all(lambda batch: self._raw(batch, self._translated(batch)))
         match self.normalisation:
             case "maximum":
                 likeness, errors = -raw[:, :1].amin((0, 2, 3)), raw[:, 1:].amax((0, 2, 3))

@@ -3,14 +3,14 @@
 from functools import partial
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from hizumi.arguments import ProperShare
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.features import MAX_WHITENED, FeatureSpace
 from hizumi.detectors.reach import within_reach
+from hizumi.detectors.shard import Shard
 from hizumi.detectors.support import SupportVectorBall, SupportVectorMachine
 from hizumi.models.deep_belief_network import DeepBeliefNetwork
 from hizumi.training import Budget, Card, Preset, TrainingOptions
@@ -68,7 +68,7 @@ class DBNOneClassSVM(Detector):
         self.model.double()
 
     def fit_statistics(self, batches: Batches) -> None:
-        codes = torch.cat([self.model.encode(batch.double()) for batch in in_order(batches)])
+        codes = Shard.of(batches).of_all(lambda batch: self.model.encode(batch.double()))
         self.machine.fit(codes if self.boundary == "linear" else self.space.fit(codes, images=len(batches.shape) == 3))
 
     def score_batch(self, images: Tensor) -> Anomaly:

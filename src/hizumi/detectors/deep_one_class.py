@@ -1,11 +1,13 @@
 """Deep one-class features (DOC): compact on normal images, and still able to tell other things apart."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from hizumi import data, objectives
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.data.stream import Batches, Stream, View, as_source
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.errors import DataError
@@ -43,11 +45,11 @@ class DeepOneClassTraining(Trainable):
     def __init__(
         self,
         reference: str = "photographs",
-        compactness_weight: NonNegativeFloat = 0.1,
+        compactness_weight: Annotated[NonNegativeFloat, Searched(0.01, 10, log=True)] = 0.1,
         features: PositiveInt = 128,
         classes: PositiveInt = 20,
-        width: PositiveInt = 32,
-        learning_rate: PositiveFloat = 1e-3,
+        width: Annotated[PositiveInt, Searched(8, 64, log=True)] = 32,
+        learning_rate: Annotated[PositiveFloat, Searched(1e-4, 1e-2, log=True)] = 1e-3,
     ) -> None:
         super().__init__()
         self.reference = reference
@@ -137,8 +139,8 @@ class DeepOneClass(Detector):
     def __init__(
         self,
         model: DeepOneClassTraining | None = None,
-        templates: PositiveInt = 40,
-        smoothing: NonNegativeFloat = 4.0,
+        templates: Annotated[PositiveInt, Searched(10, 100, log=True)] = 40,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 4.0,
     ) -> None:
         super().__init__()
         self.model = DeepOneClassTraining() if model is None else model

@@ -1,14 +1,14 @@
 """Deep SVDD: a network that maps normal items into a small ball; what lands far from its centre is anomalous."""
 
 import copy
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from hizumi import networks
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, ProperShare, Share
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, ProperShare, Searched, Share
 from hizumi.data.contrast import contrast_normalised
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
@@ -45,11 +45,11 @@ class Pretraining(Trainable):
 
     def __init__(
         self,
-        code: PositiveInt = 128,
+        code: Annotated[PositiveInt, Searched(8, 256, log=True)] = 128,
         widths: tuple[PositiveInt, ...] = (32, 64, 128),
         contrast: bool = True,
-        learning_rate: PositiveFloat = 1e-4,
-        weight_decay: NonNegativeFloat = 5e-7,
+        learning_rate: Annotated[PositiveFloat, Searched(5e-5, 5e-3, log=True)] = 1e-4,
+        weight_decay: Annotated[NonNegativeFloat, Searched(1e-8, 1e-3, log=True)] = 5e-7,
     ) -> None:
         super().__init__()
         self.code = code

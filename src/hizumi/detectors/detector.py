@@ -14,10 +14,11 @@ from hizumi.data.guard import as_computed, checked_items, is_trusted, trusted
 from hizumi.data.progress import Observer
 from hizumi.data.seeds import seed_for
 from hizumi.data.sizing import Sizing
-from hizumi.data.stream import Batches, View, as_source, in_order
+from hizumi.data.stream import Batches, View, as_source, dealt, in_order
 from hizumi.data.variation import as_photographed
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
+from hizumi.detectors.shard import sharded_over
 from hizumi.detectors.view import positions_on
 from hizumi.errors import DataError, NotFittedError, ShortageError, is_shortage
 from hizumi.objectives import absolute_difference
@@ -184,7 +185,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         self.check_items(source.shape)
         self.shape = None  # not fitted until everything below has succeeded
         self._look_at(seen)
-        with trusted(), torch.random.fork_rng():
+        with trusted(), torch.random.fork_rng(), sharded_over(fabric):
             torch.manual_seed(seed_for("statistics", options.seed))
             source = self._standardised(source)
             training, reference = self._dealt(source, options.seed)
@@ -283,9 +284,9 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             return source, None
         if len(source) < 2:
             raise DataError(f"one normal item is too few for {type(self).__name__}, which holds some out as reference")
-        order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed_for("reference", seed)))
         held_out = min(max(1, round(self.reference_share * len(source))), len(source) - 1)
-        return View(source, indices=order[held_out:]), View(as_photographed(source), indices=order[:held_out])
+        training, reference = dealt(source, held_out, seed_for("reference", seed))
+        return training, View(as_photographed(source), indices=reference.indices)
 
     def _standardised(self, source: Batches) -> Batches:
         self.vector_mean = self.vector_scale = None

@@ -1,14 +1,14 @@
 """Distillation: a student that was taught a network's features of normal images fails on others."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, check_levels
 from hizumi.errors import UsageError
@@ -75,9 +75,9 @@ class DistillationTraining(Trainable):
     def __init__(
         self,
         levels: tuple[int, ...] = (3, 4, 6, 8),
-        width: PositiveInt = 16,
-        value_weight: NonNegativeFloat = 0.01,
-        learning_rate: PositiveFloat = 1e-3,
+        width: Annotated[PositiveInt, Searched(8, 64, log=True)] = 16,
+        value_weight: Annotated[NonNegativeFloat, Searched(0, 0.1)] = 0.01,
+        learning_rate: Annotated[PositiveFloat, Searched(1e-4, 1e-2, log=True)] = 1e-3,
         input_size: PositiveInt | None = None,
         flatten: PositiveFloat | None = None,
         weights: str | None = None,
@@ -143,7 +143,7 @@ class Distillation(Detector):
         model: DistillationTraining | None = None,
         score_levels: tuple[int, ...] = (4, 6, 8),
         map_kind: Literal["features", "gradient"] = "features",
-        smoothing: NonNegativeFloat = 4.0,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 4.0,
     ) -> None:
         super().__init__()
         self.model = DistillationTraining() if model is None else model

@@ -1,11 +1,13 @@
 """DRAEM: two networks learn to restore and to mark made-up defects, and then mark real ones."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, mse_loss
 
 from hizumi import objectives
-from hizumi.arguments import Halvings, PositiveFloat, PositiveInt
+from hizumi.arguments import Halvings, PositiveFloat, PositiveInt, Searched
 from hizumi.data.sizing import Sizing
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import check_odd
@@ -41,11 +43,11 @@ class DRAEMTraining(Trainable):
 
     def __init__(
         self,
-        width: PositiveInt = 128,
-        marking_width: PositiveInt = 64,
+        width: Annotated[PositiveInt, Searched(8, 128, log=True)] = 128,
+        marking_width: Annotated[PositiveInt, Searched(8, 128, log=True)] = 64,
         halvings: Halvings = 4,
         gamma: PositiveFloat = 2.0,
-        learning_rate: PositiveFloat = 1e-4,
+        learning_rate: Annotated[PositiveFloat, Searched(1e-4, 4e-3, log=True)] = 1e-4,
     ) -> None:
         super().__init__()
         self.width = width
@@ -116,7 +118,11 @@ class DRAEM(Detector):
         ),
     }
 
-    def __init__(self, model: DRAEMTraining | None = None, averaged: PositiveInt = 21) -> None:
+    def __init__(
+        self,
+        model: DRAEMTraining | None = None,
+        averaged: Annotated[PositiveInt, Searched(choices=(5, 11, 21, 31))] = 21,
+    ) -> None:
         super().__init__()
         self.model = DRAEMTraining() if model is None else model
         self.averaged = averaged

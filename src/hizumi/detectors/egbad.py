@@ -1,12 +1,12 @@
 """EGBAD: what a BiGAN rebuilds badly from its own code, or takes for a generated pair, is anomalous."""
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from hizumi.arguments import Share
+from hizumi.arguments import Searched, Share
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
 from hizumi.models.bigan import BiGAN
 from hizumi.training import Budget, Card, Preset, TrainingOptions
@@ -60,8 +60,10 @@ class EGBAD(Detector):
     def __init__(
         self,
         model: BiGAN | None = None,
-        weight: Share = 0.1,
-        discrimination: Literal["sigmoid", "features", "reconstruction"] = "sigmoid",
+        weight: Annotated[Share, Searched(0, 1)] = 0.1,
+        discrimination: Annotated[
+            Literal["sigmoid", "features", "reconstruction"], Searched(choices=("sigmoid", "features"))
+        ] = "sigmoid",
     ) -> None:
         super().__init__()
         self.model = published_bigan(latent=200, dropout=0.5) if model is None else model

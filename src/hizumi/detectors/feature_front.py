@@ -7,8 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hizumi.data.stream import Batches, Wrapped, in_order
+from hizumi.data.stream import Batches, Wrapped
 from hizumi.detectors.fixed_features import FixedFeatures, NetworkKind
+from hizumi.detectors.moments import Moments
+from hizumi.detectors.shard import Shard
 from hizumi.errors import NotFittedError
 
 DEVIATIONS = 3.0  # of a channel, that are brought to 1: normal features then lie in [-1, 1], as pixels do
@@ -66,18 +68,12 @@ class FeatureFront(nn.Module):
 
     def fit(self, batches: Batches) -> None:
         """Take each channel's moments over normal images and positions."""
-        count, shift = 0, None
-        for batch in in_order(batches):
-            rows = self._placed(batch).flatten(0, 1).double()
-            if shift is None:  # against rounding
-                shift = rows.mean(0)
-                total, squares = torch.zeros_like(shift), torch.zeros_like(shift)
-            count += len(rows)
-            total += (rows - shift).sum(0)
-            squares += (rows - shift).square().sum(0)
-        assert shift is not None, "there is at least one batch"
-        deviation = (squares / count - (total / count).square()).clamp(min=LEAST_DEVIATION**2).sqrt()
-        self.mean = (shift + total / count).float()[:, None, None]
+        shard, moments = Shard.of(batches), Moments(crossed=False)
+        for _, batch in shard.batches():
+            moments.add(self._placed(batch).flatten(0, 1))
+        moments = moments.of_all(shard)
+        deviation = moments.variance().clamp(min=LEAST_DEVIATION**2).sqrt()
+        self.mean = moments.mean.float()[:, None, None]
         self.scale = (1 / (DEVIATIONS * deviation)).float()[:, None, None]
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k rows columns"]:

@@ -7,7 +7,8 @@ from annotated_types import Interval
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
+from hizumi.detectors.shard import Shard
 from hizumi.models.abilities import CanEncode
 
 Features = Literal["auto", "raw", "pca"] | CanEncode
@@ -25,8 +26,9 @@ def rows(images: Tensor, features: Features) -> Float[Tensor, "n d"]:
 
 
 def rows_of(batches: Batches, features: Features) -> Float[Tensor, "n d"]:
-    """Rows of all training items."""
-    return torch.cat([rows(batch, features) for batch in in_order(batches)])
+    """Rows of all training items; what takes computing is shared out among the processes that fit together."""
+    shard = Shard(batches) if isinstance(features, str) else Shard.of(batches)
+    return shard.of_all(lambda batch: rows(batch, features))
 
 
 class FeatureSpace(nn.Module):

@@ -1,16 +1,19 @@
 """Fused features: nearest and Gaussian features on one pass of the network, added place by place."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.data.sizing import Sizing
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.patch_memory import PatchMemory
 from hizumi.detectors.position_gaussians import PositionGaussians
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
+from hizumi.detectors.shard import Shard
 from hizumi.errors import UsageError
 from hizumi.training import Card, Preset
 
@@ -65,13 +68,13 @@ class FusedFeatures(Detector):
         self,
         levels: tuple[int, ...] = (4, 6),
         network: NetworkKind = "efficientnet",
-        input_size: PositiveInt | None = 224,
+        input_size: Annotated[PositiveInt | None, Searched(choices=(160, 192, 224, 256, 320))] = 224,
         flatten: PositiveFloat | None = None,
-        neighbourhood: PositiveInt = 3,
+        neighbourhood: Annotated[PositiveInt, Searched(choices=(1, 3, 5))] = 3,
         memory: PositiveInt = 4000,
         candidates: PositiveInt = 40_000,
-        channels: PositiveInt = 100,
-        blur: NonNegativeFloat = 1.0,
+        channels: Annotated[PositiveInt, Searched(20, 200, log=True)] = 100,
+        blur: Annotated[NonNegativeFloat, Searched(0, 4)] = 1.0,
         weights: str | None = None,
         sha256: str | None = None,
     ) -> None:
@@ -112,16 +115,18 @@ class FusedFeatures(Detector):
         )
 
     def fit_statistics(self, batches: Batches) -> None:
-        for batch in in_order(batches):
+        shard = Shard.of(batches)
+        for first, batch in shard.batches():
             placed = self._placed(batch)
-            self.patches.add(placed)
+            self.patches.add(placed, first)
             self.gaussians.add(placed)
-        self.patches.fit()
-        self.gaussians.fit(self.features.grid)
+        self.patches.fit(shard)
+        self.gaussians.fit(self.features.grid, shard)
 
     def fit_reference(self, batches: Batches) -> None:
-        both = [self._distances(batch) for batch in in_order(batches)]
-        nearest, gaussian = (torch.cat(maps) for maps in zip(*both, strict=True))
+        shard = Shard.of(batches)
+        both = [self._distances(batch) for _, batch in shard.batches()]
+        nearest, gaussian = (shard.in_turn(maps) for maps in zip(*both, strict=True))
         self.nearest_scale.fit(nearest, self.features.grid)
         self.gaussian_scale.fit(gaussian, self.features.grid)
         self.map_units = torch.stack([maps.amax(1).mean() for maps in (nearest, gaussian)])

@@ -1,13 +1,13 @@
 """GANomaly: an anomaly's code and the code of its reconstruction disagree."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 
 from hizumi import networks, objectives
-from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
 from hizumi.detectors.revival import revive
@@ -38,11 +38,11 @@ class GANomalyTraining(Trainable):
 
     def __init__(
         self,
-        latent: PositiveInt = 100,
-        width: PositiveInt = 64,
+        latent: Annotated[PositiveInt, Searched(16, 256, log=True)] = 100,
+        width: Annotated[PositiveInt, Searched(8, 128, log=True)] = 64,
         weights: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = (1.0, 50.0, 1.0),
         adversarial: Literal["features", "bce"] = "features",
-        learning_rate: PositiveFloat = 2e-4,
+        learning_rate: Annotated[PositiveFloat, Searched(5e-5, 2e-3, log=True)] = 2e-4,
         beta1: Momentum = 0.5,
     ) -> None:
         super().__init__()

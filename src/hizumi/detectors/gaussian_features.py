@@ -1,18 +1,19 @@
 """Gaussian features: how far the features of a pre-trained network lie from where normal images put them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.data.sizing import Sizing
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.gaussian import Gaussian
 from hizumi.detectors.position_gaussians import PositionGaussians
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
+from hizumi.detectors.shard import Shard
 from hizumi.training import Card, Preset
 
 MIRRORS = ((), (3,), (2,), (2, 3))  # axes of (n, c, h, w) that are flipped
@@ -77,15 +78,15 @@ class GaussianFeatures(Detector):
         levels: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8),
         map_levels: tuple[int, ...] = (4, 6),
         network: NetworkKind = "efficientnet",
-        channels: PositiveInt = 100,
-        neighbourhood: PositiveInt = 3,
-        around: PositiveInt = 3,
-        ridge: PositiveFloat = 0.1,
-        standardised: bool = True,
+        channels: Annotated[PositiveInt, Searched(20, 200, log=True)] = 100,
+        neighbourhood: Annotated[PositiveInt, Searched(choices=(1, 3, 5))] = 3,
+        around: Annotated[PositiveInt, Searched(choices=(1, 3, 5))] = 3,
+        ridge: Annotated[PositiveFloat, Searched(0.001, 1, log=True)] = 0.1,
+        standardised: Annotated[bool, Searched(choices=(False, True))] = True,
         flips: bool = False,
-        input_size: PositiveInt | None = 224,
+        input_size: Annotated[PositiveInt | None, Searched(choices=(160, 192, 224, 256, 320))] = 224,
         flatten: PositiveFloat | None = None,
-        blur: NonNegativeFloat = 1.0,
+        blur: Annotated[NonNegativeFloat, Searched(0, 4)] = 1.0,
         weights: str | None = None,
         sha256: str | None = None,
     ) -> None:
@@ -133,18 +134,19 @@ class GaussianFeatures(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         pooled: list[list[Tensor]] = []
-        for batch in in_order(batches):
+        shard = Shard.of(batches)
+        for _, batch in shard.batches():
             for axes in MIRRORS if self.flips else ((),):
                 maps = self.features(batch.flip(axes))
                 pooled.append(self._pooled(maps))
                 self.gaussians.add(self._placed(maps))
-        self.gaussians.fit(self.features.grid)
+        self.gaussians.fit(self.features.grid, shard)
         for gaussian, values in zip(self._level_gaussians(), zip(*pooled, strict=True), strict=True):
-            _assign_shrunk(gaussian, torch.cat(values))
+            _assign_shrunk(gaussian, shard.in_turn(values))
 
     def fit_reference(self, batches: Batches) -> None:
-        maps = [self._map(self.features(batch)) for batch in in_order(batches)]
-        self.scale.fit(torch.cat(maps), self.features.grid)
+        maps = Shard.of(batches).of_all(lambda batch: self._map(self.features(batch)))
+        self.scale.fit(maps, self.features.grid)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         maps = self.features(images)

@@ -2,13 +2,13 @@
 
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hizumi.arguments import PositiveInt
+from hizumi.arguments import PositiveInt, Searched
 from hizumi.data.stream import Batches
 from hizumi.detectors.abridged import is_abridged, leave_out
 from hizumi.detectors.detector import Anomaly, Detector
@@ -41,7 +41,10 @@ class GaussianMixture(Detector):
     precision_factors: Tensor  # upper triangular P with P Pᵀ = S⁻¹, one for each Gaussian
 
     def __init__(
-        self, features: Features = "auto", max_components: PositiveInt = 5, variance_share: VarianceShare = 0.95
+        self,
+        features: Features = "auto",
+        max_components: Annotated[PositiveInt, Searched(1, 20, log=True)] = 5,
+        variance_share: Annotated[VarianceShare, Searched(0.5, 0.995)] = 0.95,
     ) -> None:
         super().__init__()
         self.features = features

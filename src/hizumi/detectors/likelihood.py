@@ -2,14 +2,14 @@
 
 import io
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from hizumi.arguments import NonNegativeFloat, Share, clone
+from hizumi.arguments import NonNegativeFloat, Searched, Share, clone
 from hizumi.data.stream import Batches, View, in_order
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.errors import UsageError
@@ -100,7 +100,7 @@ class Likelihood(Detector):
     def __init__(
         self,
         model: HasLikelihood | None = None,
-        smoothing: NonNegativeFloat = 2.0,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 2.0,
         image_score: Literal["plain", "typicality", "ratio", "complexity"] = "plain",
         background: HasLikelihood | None = None,
         mutation: Share = 0.2,

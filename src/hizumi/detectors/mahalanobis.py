@@ -1,16 +1,19 @@
 """Mahalanobis: distance from the mean in units of the training data's own spread."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hizumi.arguments import Searched
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.features import Features, FeatureSpace, VarianceShare, rows, rows_of
 from hizumi.detectors.gaussian import Gaussian
-from hizumi.detectors.shrunk_gaussian import ShrunkGaussian
+from hizumi.detectors.moments import Moments
+from hizumi.detectors.shard import Shard
+from hizumi.detectors.shrunk_gaussian import ShrunkGaussian, shrinkage
 from hizumi.errors import DataError
 from hizumi.shapes import is_bounded, is_series
 from hizumi.training import Card
@@ -42,8 +45,10 @@ class Mahalanobis(Detector):
     def __init__(
         self,
         features: Features = "auto",
-        covariance: Literal["ledoit-wolf", "empirical", "robust", "identity"] = "ledoit-wolf",
-        variance_share: VarianceShare = 0.95,
+        covariance: Annotated[
+            Literal["ledoit-wolf", "empirical", "robust", "identity"], Searched(choices=("ledoit-wolf", "empirical"))
+        ] = "ledoit-wolf",
+        variance_share: Annotated[VarianceShare, Searched(0.5, 0.995)] = 0.95,
     ) -> None:
         super().__init__()
         self.features = features
@@ -63,6 +68,8 @@ class Mahalanobis(Detector):
         self.degrees_of_freedom = columns if followed else None
         if self.covariance == "ledoit-wolf" and (is_series(batches.shape) or count < columns):
             self.shrunk.fit(training_rows)
+        elif self.covariance in ("ledoit-wolf", "empirical") and (shard := Shard.of(batches)).fabric is not None:
+            self.gaussian.assign(*self._moments_of_all(shard))
         else:
             self.gaussian.assign(*self._moments(training_rows))
 
@@ -77,6 +84,21 @@ class Mahalanobis(Detector):
 
     def embedding(self, images: Tensor) -> Tensor:
         return self.space(rows(images, self.features))
+
+    def _moments_of_all(self, shard: Shard) -> tuple[Tensor, Tensor]:
+        """What `_moments` gives, from each process's part of the rows."""
+        moments = Moments()
+        for _, batch in shard.batches():
+            moments.add(self.embedding(batch))
+        moments = moments.of_all(shard)
+        mean, covariance = moments.mean, moments.covariance
+        if self.covariance == "empirical":
+            return mean, covariance
+        squared_lengths = shard.of_all(lambda batch: (self.embedding(batch) - mean).square().sum(1))
+        columns = len(mean)
+        share = shrinkage(torch.linalg.eigvalsh(covariance), squared_lengths, columns)
+        spread = covariance.trace() / columns
+        return mean, (1 - share) * covariance + share * spread * torch.eye(columns).to(covariance)
 
     def _moments(self, training_rows: Float[Tensor, "n k"]) -> tuple[Tensor, Tensor]:
         """Mean and covariance as scikit-learn estimates them."""

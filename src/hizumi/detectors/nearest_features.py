@@ -1,15 +1,18 @@
 """Nearest features: how far each patch of an image is from the most similar patch of any normal image."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
-from hizumi.arguments import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share
+from hizumi.arguments import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Searched, Share
 from hizumi.data.sizing import Sizing
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.patch_memory import PatchMemory
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
+from hizumi.detectors.shard import Shard
 from hizumi.errors import UsageError
 from hizumi.training import Card, Preset
 
@@ -68,16 +71,16 @@ class NearestFeatures(Detector):
         self,
         levels: tuple[int, ...] = (4, 6),
         network: NetworkKind = "efficientnet",
-        input_size: PositiveInt | None = 224,
+        input_size: Annotated[PositiveInt | None, Searched(choices=(160, 192, 224, 256, 320))] = 224,
         flatten: PositiveFloat | None = None,
-        neighbourhood: PositiveInt = 3,
+        neighbourhood: Annotated[PositiveInt, Searched(choices=(1, 3, 5))] = 3,
         memory: PositiveInt = 4000,
         candidates: PositiveInt = 40_000,
-        neighbours: PositiveInt = 1,
-        blur: NonNegativeFloat = 1.0,
+        neighbours: Annotated[PositiveInt, Searched(choices=(1, 3, 5))] = 1,
+        blur: Annotated[NonNegativeFloat, Searched(0, 4)] = 1.0,
         standardised: bool = True,
         reweighting: NonNegativeInt = 0,
-        top_share: Share = 0.0,
+        top_share: Annotated[Share, Searched(0, 0.1)] = 0.0,
         weights: str | None = None,
         sha256: str | None = None,
     ) -> None:
@@ -120,12 +123,14 @@ class NearestFeatures(Detector):
         )
 
     def fit_statistics(self, batches: Batches) -> None:
-        for batch in in_order(batches):
-            self.patches.add(self._placed(batch))
-        self.patches.fit()
+        shard = Shard.of(batches)
+        for first, batch in shard.batches():
+            self.patches.add(self._placed(batch), first)
+        self.patches.fit(shard)
 
     def fit_reference(self, batches: Batches) -> None:
-        self.scale.fit(torch.cat([self._map(self._placed(batch)) for batch in in_order(batches)]), self.features.grid)
+        maps = Shard.of(batches).of_all(lambda batch: self._map(self._placed(batch)))
+        self.scale.fit(maps, self.features.grid)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         placed = self._placed(images)

@@ -1,14 +1,16 @@
 """Nearest neighbour: how far an item, or a window of a series, is from the most similar of all normal ones."""
 
 import math
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from hizumi.arguments import NonNegativeFloat, PositiveInt
-from hizumi.data.stream import Batches, in_order
+from hizumi.arguments import NonNegativeFloat, PositiveInt, Searched
+from hizumi.data.stream import Batches
 from hizumi.detectors.core_set import Reservoir, core_set, nearest, projected
 from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.detectors.shard import Shard
 from hizumi.errors import DataError
 from hizumi.objectives import smooth
 from hizumi.training import Card
@@ -44,7 +46,10 @@ class NearestNeighbour(Detector):
     items: Tensor | None  # (m, d), as they are compared
 
     def __init__(
-        self, memory: PositiveInt = 20_000, normalised: bool = False, smoothing: NonNegativeFloat = 2.0
+        self,
+        memory: PositiveInt = 20_000,
+        normalised: Annotated[bool, Searched(choices=(False, True))] = False,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 2.0,
     ) -> None:
         super().__init__()
         self.memory = memory
@@ -58,10 +63,10 @@ class NearestNeighbour(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         sample = Reservoir(CANDIDATES_PER_ITEM * self.memory)
-        for batch in in_order(batches):
-            sample.add(self._compared(batch).flatten(1))
-        assert sample.rows is not None
-        self.items = sample.rows
+        shard = Shard.of(batches)
+        for first, batch in shard.batches():
+            sample.add(self._compared(batch).flatten(1), first)
+        self.items = sample.of_all(shard)
         if len(self.items) > self.memory:
             self.items = self.items[core_set(projected(self.items, PROJECTED_DIMENSIONS), self.memory)]
 

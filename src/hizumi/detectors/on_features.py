@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from hizumi.arguments import NonNegativeFloat, PositiveInt
 from hizumi.data.sizing import Sizing
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.feature_front import FeatureFront
 from hizumi.detectors.fixed_features import NO_SERIES, NetworkKind, check_levels, check_odd
@@ -16,6 +15,7 @@ from hizumi.detectors.nested import fit_references
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
 from hizumi.detectors.reach import within_reach
 from hizumi.detectors.reconstruction import Reconstruction
+from hizumi.detectors.shard import Shard
 from hizumi.errors import UsageError
 from hizumi.models.autoencoder import Autoencoder
 from hizumi.models.flow import Flow
@@ -181,8 +181,8 @@ class OnFeatures(Detector):
             self.detector.fit_reference(seen)
             return
         unseen = fit_references([self.detector], seen)
-        maps = [self._map(self.detector.score_batch(batch)) for batch in in_order(unseen)]
-        self.scale.fit(torch.cat(maps), self.front.features.grid)
+        maps = Shard.of(unseen).of_all(lambda batch: self._map(self.detector.score_batch(batch)))
+        self.scale.fit(maps, self.front.features.grid)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         items, excess = within_reach(images)

@@ -1,8 +1,10 @@
 """One-class SVM: the smallest region that holds most of the normal data."""
 
+from typing import Annotated
+
 from torch import Tensor
 
-from hizumi.arguments import ProperShare
+from hizumi.arguments import ProperShare, Searched
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.features import Features, FeatureSpace, VarianceShare, rows, rows_of
@@ -29,7 +31,10 @@ class OneClassSVM(Detector):
     working_size = 32
 
     def __init__(
-        self, features: Features = "auto", nu: ProperShare = 0.05, variance_share: VarianceShare = 0.95
+        self,
+        features: Features = "auto",
+        nu: Annotated[ProperShare, Searched(0.005, 0.5, log=True)] = 0.05,
+        variance_share: Annotated[VarianceShare, Searched(0.5, 0.995)] = 0.95,
     ) -> None:
         super().__init__()
         self.features = features

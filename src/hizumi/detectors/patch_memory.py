@@ -4,6 +4,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hizumi.detectors.core_set import Reservoir, core_set, nearest, projected
+from hizumi.detectors.shard import Shard
 from hizumi.errors import NotFittedError
 
 PROJECTED_DIMENSIONS = 64  # in which the core-set is chosen
@@ -31,15 +32,15 @@ class PatchMemory(nn.Module):
         self.register_buffer("patches", None)
         self._sample: Reservoir | None = None
 
-    def add(self, placed: Float[Tensor, "n positions k"]) -> None:
-        """Add normal images' patches to those that `fit` chooses from."""
+    def add(self, placed: Float[Tensor, "n positions k"], first: int) -> None:
+        """Add normal images' patches to those that `fit` chooses from; `first` is the first one's position."""
         self._sample = self._sample or Reservoir(self.candidates)
-        self._sample.add(placed.flatten(0, 1))
+        self._sample.add(placed.flatten(0, 1), first * placed.shape[1])
 
-    def fit(self) -> None:
-        """Choose the memory from all that was added, and forget the rest."""
-        rows, self._sample = None if self._sample is None else self._sample.rows, None
-        assert rows is not None, "nothing was added"
+    def fit(self, shard: Shard) -> None:
+        """Choose the memory from all that was added, by whoever shares, and forget the rest."""
+        assert self._sample is not None, "nothing was added"
+        rows, self._sample = self._sample.of_all(shard), None
         self.patches = rows[core_set(projected(rows, PROJECTED_DIMENSIONS), self.size)]
 
     def forward(

@@ -1,10 +1,10 @@
 """PCA: what a few principal components cannot rebuild is anomalous."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 
-from hizumi.arguments import NonNegativeFloat
+from hizumi.arguments import NonNegativeFloat, Searched
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.features import VarianceShare, principal_axes, rows, rows_of
@@ -42,8 +42,8 @@ class PCA(Detector):
 
     def __init__(
         self,
-        variance_share: VarianceShare = 0.95,
-        smoothing: NonNegativeFloat = 2.0,
+        variance_share: Annotated[VarianceShare, Searched(0.5, 0.995)] = 0.95,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 2.0,
         statistic: Literal["residual", "within", "combined"] = "residual",
     ) -> None:
         super().__init__()

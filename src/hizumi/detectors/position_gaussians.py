@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from hizumi.detectors.gaussian import Gaussian
+from hizumi.detectors.moments import Moments
+from hizumi.detectors.shard import Shard
 from hizumi.errors import NotFittedError
 
 LEAST_VARIANCE = 1e-12  # of a channel that never varies
@@ -35,23 +37,26 @@ class PositionGaussians(nn.Module):
         self.gaussian = Gaussian()
         self.register_buffer("drawn", None)
         self.register_buffer("scale", None)
-        self._moments: _Moments | None = None
+        self._moments: Moments | None = None
 
     def add(self, placed: Float[Tensor, "n positions c"]) -> None:
         """Add normal images' features to those that `fit` takes moments of."""
         if self._moments is None:
             order = torch.randperm(placed.shape[2], generator=torch.Generator().manual_seed(0))
             self.drawn = order[: self.channels].sort().values.to(placed.device)
-            self._moments = _Moments()
+            self._moments = Moments()
         self._moments.add(placed[:, :, self.drawn])
 
-    def fit(self, grid: tuple[int, int]) -> None:
-        """Estimate the Gaussians from all that was added, and forget it; `grid` is rows and columns of positions."""
+    def fit(self, grid: tuple[int, int], shard: Shard) -> None:
+        """Estimate the Gaussians from all that was added, by whoever shares, and forget it.
+
+        `grid` is rows and columns of positions.
+        """
         assert self._moments is not None, "nothing was added"
-        moments, self._moments = self._moments, None
+        moments, self._moments = self._moments.of_all(shard), None
         variance = moments.variance()
         self.scale = variance.clamp(min=LEAST_VARIANCE).rsqrt().float()
-        mean, covariance = moments.around(grid, self.around)
+        mean, covariance = _around(moments, grid, self.around)
         scale = self.scale.double()
         covariance *= scale[:, None] * scale
         covariance.diagonal(dim1=1, dim2=2).add_(self.ridge)
@@ -64,34 +69,12 @@ class PositionGaussians(nn.Module):
         return self.gaussian.squared_distance(placed[:, :, self.drawn] * self.scale).sqrt()
 
 
-class _Moments:
-    """Sums and products of (n, positions, k), shifted by the first batch's mean against rounding."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def add(self, values: Tensor) -> None:
-        values = values.double()
-        if self.count == 0:
-            self.shift = values.mean((0, 1))
-            self.sum = values.new_zeros(values.shape[1:])
-            self.products = values.new_zeros(*values.shape[1:], values.shape[2])
-        shifted = (values - self.shift).transpose(0, 1)  # (positions, n, k)
-        self.count += len(values)
-        self.sum += shifted.sum(1)
-        self.products += shifted.transpose(1, 2) @ shifted
-
-    def variance(self) -> Float[Tensor, " k"]:
-        """Of each channel, over all images and positions."""
-        squares = self.products.diagonal(dim1=1, dim2=2).mean(0)
-        return (squares / self.count) - (self.sum.mean(0) / self.count).square()
-
-    def around(self, grid: tuple[int, int], side: int) -> tuple[Tensor, Tensor]:
-        """Mean (positions, k) and covariance (positions, k, k) over the square around each position."""
-        mean = _averaged(self.sum / self.count, grid, side)
-        covariance = _averaged(self.products / self.count, grid, side)
-        covariance -= mean[:, :, None] * mean[:, None, :]
-        return mean + self.shift, covariance
+def _around(moments: Moments, grid: tuple[int, int], side: int) -> tuple[Tensor, Tensor]:
+    """Mean (positions, k) and covariance (positions, k, k) over the square around each position."""
+    mean = _averaged(moments.sum / moments.count, grid, side)
+    covariance = _averaged(moments.products / moments.count, grid, side)
+    covariance -= mean[:, :, None] * mean[:, None, :]
+    return mean + moments.point, covariance
 
 
 def _averaged(values: Float[Tensor, "positions *k"], grid: tuple[int, int], side: int) -> Float[Tensor, "positions *k"]:

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 
-from hizumi.arguments import NonNegativeFloat
-from hizumi.data.stream import Batches, in_order
+from hizumi.arguments import NonNegativeFloat, Searched
+from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.shrunk_gaussian import LARGEST
 from hizumi.detectors.whitening import ResidualWhitening
@@ -68,7 +68,7 @@ class Reconstruction(Detector):
         self,
         model: CanReconstruct | None = None,
         difference: Difference | None = None,
-        smoothing: NonNegativeFloat = 4.0,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 4.0,
     ) -> None:
         super().__init__()
         self.model = Autoencoder() if model is None else model
@@ -89,7 +89,7 @@ class Reconstruction(Detector):
     def fit_statistics(self, batches: Batches) -> None:
         self.residuals = ResidualWhitening()
         if self.measured == "whitened":
-            self.residuals.fit((batch, self.model.reconstruct(batch)) for batch in in_order(batches))
+            self.residuals.fit(batches, self.model.reconstruct)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         rebuilt = self.model.reconstruct(images)

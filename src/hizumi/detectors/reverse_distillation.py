@@ -1,15 +1,18 @@
 """Reverse distillation: a student rebuilds a network's features of normal images from a narrow embedding of them."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.data.sizing import Sizing
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, check_levels
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
 from hizumi.detectors.reach import within_reach
+from hizumi.detectors.shard import Shard
 from hizumi.errors import UsageError
 from hizumi.networks.efficientnet import LEVEL_HALVINGS, STRIDE
 from hizumi.networks.embedding import FusedEmbedding, ReverseDecoder
@@ -47,9 +50,9 @@ class ReverseDistillationTraining(Trainable):
     def __init__(
         self,
         levels: tuple[int, ...] = (3, 4, 6),
-        embedding: PositiveInt = 256,
+        embedding: Annotated[PositiveInt, Searched(64, 512, log=True)] = 256,
         widening: PositiveInt = 2,
-        learning_rate: PositiveFloat = 5e-3,
+        learning_rate: Annotated[PositiveFloat, Searched(5e-4, 2e-2, log=True)] = 5e-3,
         input_size: PositiveInt | None = 224,
         weights: str | None = None,
         sha256: str | None = None,
@@ -129,8 +132,8 @@ class ReverseDistillation(Detector):
     def __init__(
         self,
         model: ReverseDistillationTraining | None = None,
-        standardised: bool = True,
-        blur: NonNegativeFloat = 1.0,
+        standardised: Annotated[bool, Searched(choices=(False, True))] = True,
+        blur: Annotated[NonNegativeFloat, Searched(0, 4)] = 1.0,
     ) -> None:
         super().__init__()
         self.model = ReverseDistillationTraining() if model is None else model
@@ -143,8 +146,8 @@ class ReverseDistillation(Detector):
         return Sizing.by_shorter_side(height, width, self.working_size)
 
     def fit_reference(self, batches: Batches) -> None:
-        maps = [self._map(self.model.differences(batch)) for batch in in_order(batches)]
-        self.scale.fit(torch.cat(maps), self.model.teacher.grid)
+        maps = Shard.of(batches).of_all(lambda batch: self._map(self.model.differences(batch)))
+        self.scale.fit(maps, self.model.teacher.grid)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         items, excess = within_reach(images)

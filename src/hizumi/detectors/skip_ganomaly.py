@@ -1,13 +1,13 @@
 """Skip-GANomaly: a U-Net rebuilds the image, and a discriminator's features say how well."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import l1_loss, mse_loss
 
 from hizumi import networks, objectives
-from hizumi.arguments import Momentum, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share
+from hizumi.arguments import Momentum, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Searched, Share
 from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.revival import revive
@@ -44,11 +44,11 @@ class SkipGANomalyTraining(Trainable):
 
     def __init__(
         self,
-        width: PositiveInt = 64,
+        width: Annotated[PositiveInt, Searched(8, 128, log=True)] = 64,
         closed_skips: NonNegativeInt = 0,
         weights: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = (1.0, 50.0, 1.0),
         noise: NonNegativeFloat = 0.0,
-        learning_rate: PositiveFloat = 2e-4,
+        learning_rate: Annotated[PositiveFloat, Searched(5e-5, 2e-3, log=True)] = 2e-4,
         beta1: Momentum = 0.5,
     ) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class SkipGANomaly(Detector):
     def __init__(
         self,
         model: SkipGANomalyTraining | None = None,
-        residual_share: Share = 0.9,
+        residual_share: Annotated[Share, Searched(0.5, 1)] = 0.9,
         difference: Literal["l1", "l2"] = "l2",
         bn_mode: BatchNormMode = "eval",
     ) -> None:

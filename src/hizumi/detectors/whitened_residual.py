@@ -1,11 +1,12 @@
 """Whitened residual: what another detector rebuilds, judged by how unusual its error is among those of normal items."""
 
 import math
+from typing import Annotated
 
 from torch import Tensor
 
-from hizumi.arguments import NonNegativeFloat
-from hizumi.data.stream import Batches, in_order
+from hizumi.arguments import NonNegativeFloat, Searched
+from hizumi.data.stream import Batches
 from hizumi.detectors.alad import ALAD
 from hizumi.detectors.alocc import ALOCC
 from hizumi.detectors.anogan import AnoGAN
@@ -53,7 +54,9 @@ class WhitenedResidual(Detector):
         "small": Preset(lambda: WhitenedResidual(GANomaly.presets["small"].make())),
     }
 
-    def __init__(self, detector: Rebuilding | None = None, smoothing: NonNegativeFloat = 2.0) -> None:
+    def __init__(
+        self, detector: Rebuilding | None = None, smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 2.0
+    ) -> None:
         super().__init__()
         self.detector = GANomaly() if detector is None else detector
         self.smoothing = smoothing
@@ -70,7 +73,7 @@ class WhitenedResidual(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         self.detector.fit_statistics(batches)
-        self.whitening.fit((batch, self._rebuilt(self.detector.score_batch(batch))) for batch in in_order(batches))
+        self.whitening.fit(batches, lambda batch: self._rebuilt(self.detector.score_batch(batch)))
 
     def fit_reference(self, batches: Batches) -> None:
         self.detector.fit_reference(batches)

@@ -1,11 +1,12 @@
 """Residuals of a model that rebuilds items, in units of what is usual for normal items."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from hizumi.data.stream import Batches
+from hizumi.detectors.shard import Shard
 from hizumi.detectors.shrunk_gaussian import ShrunkGaussian
 
 
@@ -20,9 +21,9 @@ class ResidualWhitening(nn.Module):
         super().__init__()
         self.gaussian = ShrunkGaussian()
 
-    def fit(self, rebuilt: Iterable[tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"]]]) -> None:
-        """Estimate the moments from batches of normal items and what the model makes of them."""
-        self.gaussian.fit(torch.cat([_rows(*pair) for pair in rebuilt]))
+    def fit(self, batches: Batches, rebuild: Callable[[Tensor], Tensor]) -> None:
+        """Estimate the moments from normal items and what the model makes of them."""
+        self.gaussian.fit(Shard.of(batches).of_all(lambda batch: _rows(batch, rebuild(batch))))
 
     def forward(
         self, items: Float[Tensor, "n *shape"], rebuilt: Float[Tensor, "n *shape"]

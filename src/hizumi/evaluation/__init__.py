@@ -5,6 +5,10 @@ from hizumi.evaluation.bootstrap import (
     image_estimates as image_estimates,
     pixel_estimates as pixel_estimates,
 )
+from hizumi.evaluation.causal import (
+    CausalMeasures as CausalMeasures,
+    causal_measures as causal_measures,
+)
 from hizumi.evaluation.evaluation import (
     Evaluation as Evaluation,
     Evaluator as Evaluator,

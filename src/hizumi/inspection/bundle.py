@@ -25,6 +25,7 @@ from hizumi.runs.known_defects import FoundAmongKnown
 from hizumi.runs.nouns import learned_in_words, noun_of, threshold_fact
 from hizumi.runs.parameters import constructor_arguments, plain_parameters
 from hizumi.runs.record import without_place
+from hizumi.runs.study import tuned_fact
 from hizumi.storage.explained import explained
 from hizumi.storage.headers import write_bundle
 from hizumi.storage.safe_arrays import unpacked_arrays
@@ -73,6 +74,7 @@ def card_of(inspector: Inspector) -> str:
         f"Fitted on {record['training_images']} normal {learned_in_words(record)}.",
         threshold_fact(record, inspector.calibration_),
         *([known.words(noun_of(record))] if (known := FoundAmongKnown.of(inspector.calibration_)) else []),
+        *([tuned_fact(record["tuned"])] if "tuned" in record else []),
         f"Valid for the same {seen_by} and preprocessing as the normal items it was fitted on.",
     ]
     detector = inspector.detector_

@@ -1,7 +1,8 @@
 """A sanity check of a fit: is a scratch found that is drawn onto normal images?"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hizumi.data import Manifest
 from hizumi.data.defects import scratched
 from hizumi.data.seeds import seed_for
 from hizumi.inspection.scoring import SCORE, Scorer
+from hizumi.preprocessing import Preprocessing
 from hizumi.preprocessing.batching import in_batches
 from hizumi.preprocessing.reading import Piece
 
@@ -34,12 +36,13 @@ class DrawnScratches:
         preprocessing = scorer.reader.preprocessing
         if preprocessing.window is None or preprocessing.motion is not None:
             return  # of frames, a scratch would have to move as they do
-        chosen = np.linspace(0, len(held_out) - 1, min(len(held_out), count)).astype(np.int64).tolist()
-        some = replace(held_out, records=tuple(held_out.records[index] for index in chosen))
-        pieces = [piece for piece in scorer.reader.pieces(some) if isinstance(piece, Piece)]
+        pieces = [piece for piece in scorer.reader.pieces(spread(held_out, count)) if isinstance(piece, Piece)]
         self.times_shrunk += [_times_shrunk(piece) for piece in pieces]
         for length, scores in self.scores.items():
-            for item in in_batches(scorer.scores, self._drawn(pieces, length, scorer)):
+            drawn = drawn_on(
+                pieces, length, scratched, preprocessing, partial(seed_for, "drawn scratches", self.seed, length)
+            )
+            for item in in_batches(scorer.scores, drawn):
                 assert isinstance(item, tuple), "all that is handed in are pieces"
                 scores.append(float(item[1][SCORE][0]))
 
@@ -49,16 +52,32 @@ class DrawnScratches:
         finite = {length: [score for score in scores if np.isfinite(score)] for length, scores in self.scores.items()}
         return [{"pixels": round(length * times), "scores": scores} for length, scores in finite.items() if scores]
 
-    def _drawn(self, pieces: list[Piece], length: int, scorer: Scorer) -> Iterator[Piece]:
-        window, region = scorer.reader.preprocessing.window, scorer.reader.preprocessing.region
-        assert window is not None, "only images are drawn on"
-        for piece in pieces:
-            crop = piece.crops[len(piece.crops) // 2]
-            if min(crop.shape[1:]) >= 2 * length:
-                seed = seed_for("drawn scratches", self.seed, length, piece.index)
-                inside = None if region is None else (crop != region.colour_of(crop)).any(axis=0)
-                drawn = scratched(crop, length, (window.low, window.high), np.random.default_rng(seed), inside)
-                yield replace(piece, crops=drawn[np.newaxis])
+
+Draw = Callable[[np.ndarray, int, tuple[float, float], np.random.Generator, np.ndarray | None], np.ndarray]
+"""Such as `scratched`."""
+
+
+def drawn_on(
+    pieces: Iterable[Piece], size: int, draw: Draw, preprocessing: Preprocessing, seed: Callable[[int], int]
+) -> Iterator[Piece]:
+    """Images, of tiled ones the middle tile, with one defect of so many pixels; small ones are left out.
+
+    `seed` gives that of the record in a place.
+    """
+    window, region = preprocessing.window, preprocessing.region
+    assert window is not None, "only images are drawn on"
+    for piece in pieces:
+        crop = piece.crops[len(piece.crops) // 2]
+        if min(crop.shape[1:]) >= 2 * size:
+            generator = np.random.default_rng(seed(piece.index))
+            inside = None if region is None else (crop != region.colour_of(crop)).any(axis=0)
+            drawn = draw(crop, size, (window.low, window.high), generator, inside)
+            yield replace(piece, crops=drawn[np.newaxis])
+
+
+def spread(manifest: Manifest, count: int) -> Manifest:
+    """So many of the records, evenly spread."""
+    return manifest.only(np.linspace(0, len(manifest) - 1, min(len(manifest), count)).astype(np.int64).tolist())
 
 
 def _times_shrunk(piece: Piece) -> float:

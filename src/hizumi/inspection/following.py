@@ -4,14 +4,18 @@ A step's score is the mean over the windows that cover it, so it is known when t
 window's length later. What has been said of a step does not change. So the held-out blocks' threshold fits, and what it
 promises holds. The score of the newest window alone would be known at once, but scatters more than means of windows do:
 by the same threshold it would raise more alarms than were promised.
+
+An adaptive threshold is set anew for every block, and moves once the block is known. What has been said stays, too.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 import numpy as np
 
+from hizumi.calibration import AdaptiveThreshold
 from hizumi.data.missing import not_finite
 from hizumi.data.series.form import SeriesForm, Steps
 from hizumi.data.series.windows import steps_scored
@@ -71,13 +75,15 @@ class FollowedEvents:
 class Follower:
     """Judges rows of a recording as they arrive; whatever number of them is fed at a time, it says the same.
 
-    `on_scores`, where given, gets the scores of steps as soon as they are known, with the number of the first.
+    `on_scores`, where given, gets the scores of steps as soon as they are known, with the number of the first. With
+    `adaptive`, that threshold, which follows what comes, stands in place of the fixed one, and judges block by block.
     """
 
     scores: ScoresBatches
     preprocessing: Preprocessing
     threshold: float
     on_scores: Callable[[int, Float[np.ndarray, "m"]], None] | None = None
+    adaptive: AdaptiveThreshold | None = None
     fed: int = field(default=0, init=False)
     _rows: Float[np.ndarray, "n c"] = field(init=False)  # the newest, a window's or more
     _starts: list[int] = field(default_factory=list, init=False)  # of windows that cover steps still to be known
@@ -85,6 +91,7 @@ class Follower:
     _first: int = field(default=0, init=False)  # of the recording
     _next: int = field(default=0, init=False)  # first step still unknown, where the window to score next begins
     _events: FollowedEvents = field(init=False)
+    _peak: float = field(default=-math.inf, init=False)  # of the block that is not complete yet
 
     def __post_init__(self) -> None:
         self._rows = np.empty((0, self._form.channels))
@@ -92,20 +99,36 @@ class Follower:
 
     @classmethod
     def of(
-        cls, inspector: InspectorBase, on_scores: Callable[[int, Float[np.ndarray, "m"]], None] | None = None
+        cls,
+        inspector: InspectorBase,
+        on_scores: Callable[[int, Float[np.ndarray, "m"]], None] | None = None,
+        *,
+        adaptive: bool = False,
     ) -> Self:
-        """With a fitted or loaded inspector of series, by its threshold; raises UsageError for one of other data."""
+        """With a fitted or loaded inspector of series, by its threshold or an adaptive one that starts there.
+
+        That is for the rate asked, or the lowest that so few held-out blocks can promise: for less no alarm would be
+        due. Raises UsageError for an inspector of other data.
+        """
         scorer, preprocessing = inspector.scorer(), inspector.preprocessing_
         if preprocessing.series is None:
             raise UsageError(
                 "this inspector judges single items, and only series grow: fit one with --series (`series`)"
             )
-        return cls(scorer.scores, preprocessing, inspector.calibration_.threshold.value, on_scores)
+        held_out, threshold = inspector.calibration_.scores, inspector.calibration_.threshold
+        rate = max(threshold.asked_rate, threshold.promised_rate or 0.0)
+        follows = AdaptiveThreshold.after(held_out, rate) if adaptive else None
+        return cls(scorer.scores, preprocessing, threshold.value, on_scores, follows)
 
     @property
     def _form(self) -> SeriesForm:
         assert self.preprocessing.series is not None, "only series are followed"
         return self.preprocessing.series
+
+    @property
+    def delay(self) -> int:
+        """Rows after which everything is known of one, at the latest."""
+        return self._form.length + self._form.hop
 
     def feed(self, rows: Float[np.ndarray, "n c"]) -> list[FollowedEvent]:
         """The rows that come next, in the learned order of columns; gives events that open or close by them.
@@ -138,6 +161,7 @@ class Follower:
             if self._next - self._form.hop + self._form.length < self.fed:  # the last window leaves steps uncovered
                 self._score(np.array([self.fed - self._form.length]))
             events += self._judge(self.fed)
+        self._end_block()
         self._rows, self._first, self._next = self._rows[:0], self.fed, self.fed
         self._starts, self._scores = [], []
         if short:
@@ -165,7 +189,28 @@ class Follower:
         self._next, self._starts, self._scores = until, self._starts[kept:], self._scores[kept:]
         if self.on_scores is not None:
             self.on_scores(first, steps)
-        return self._events.observe(first, steps)
+        return self._observed(first, steps)
+
+    def _observed(self, first: int, scores: Float[np.ndarray, "m"]) -> Iterator[FollowedEvent]:
+        """The next steps, by the threshold of the block that each is in."""
+        if self.adaptive is None:
+            yield from self._events.observe(first, scores)
+            return
+        block = self._form.block
+        while len(scores):
+            part = scores[: block - (first - self._first) % block]
+            self._events.threshold = self.adaptive.value
+            yield from self._events.observe(first, part)
+            self._peak = max(self._peak, float(part.max()))
+            first, scores = first + len(part), scores[len(part) :]
+            if (first - self._first) % block == 0:
+                self._end_block()
+
+    def _end_block(self) -> None:
+        """Move an adaptive threshold by what it said of a block."""
+        if self.adaptive is not None and self._peak > -math.inf:
+            self.adaptive.judge(self._peak)
+        self._peak = -math.inf
 
     def _refuse_unusable(self, rows: Float[np.ndarray, "n c"]) -> None:
         columns = self._form.columns

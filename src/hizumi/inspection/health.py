@@ -58,7 +58,7 @@ def check_detector(
         seen = scores if by_folds and not detector.phases() else training["score"]
         findings += check_scores(seen, scores, store.manifest.noun, by_folds=by_folds)
     if "reconstruction" in training:
-        unseen = gathered(_middles(held_out))
+        unseen = gathered(middles(held_out))
         findings += check_reconstructions(_rebuilt(training), _rebuilt(unseen) if unseen else None)
     for model in detector.phases():
         if isinstance(model, JudgesPairs):
@@ -72,7 +72,7 @@ def some_of(held_out: Manifest, reader: Reader) -> Iterator[Piece | Failure]:
     return reader.pieces(replace(held_out, records=tuple(held_out.records[index] for index in chosen)))
 
 
-def _middles(pieces: Iterable[Piece | Failure]) -> Iterator[Piece]:
+def middles(pieces: Iterable[Piece | Failure]) -> Iterator[Piece]:
     """Of tiled images the middle tile, as of those that were trained on."""
     for piece in pieces:
         if isinstance(piece, Piece):

@@ -56,21 +56,6 @@ def scores_of_defects(
     return np.array(scores), unread
 
 
-def without_known_defects(manifest: Manifest, seen: Seen) -> Manifest:
-    """The records of a test set that are no known defects, with a note on those left out."""
-    is_known = np.isin(contents(manifest), seen.known_defects)
-    if not is_known.any():
-        return manifest
-    note = (
-        f"{is_known.sum()} {manifest.noun}s are known defects, which set the threshold, and are left out: what it "
-        "finds among them says nothing of new ones"
-    )
-    records = tuple(record for record, known in zip(manifest.records, is_known, strict=True) if not known)
-    if not records:
-        raise DataError(f"{manifest.name}: all of it are known defects, which set the threshold; evaluate on others")
-    return replace(manifest, records=records, notes=(*manifest.notes, note))
-
-
 def _only_defects(manifest: Manifest) -> Manifest:
     says = any(record.label == 1 for record in manifest.records) or (
         manifest.table is not None and manifest.table.label_column is not None

@@ -57,11 +57,28 @@ def scores_of(detector: "Detector", preprocessing: Preprocessing) -> ScoresBatch
     return scored
 
 
+SharesOfScores = Callable[[Shaped[np.ndarray, "n c 1 t"]], Float[np.ndarray, "n c 1 t"] | None]
+"""What each number of windows adds to their scores; None where a score has no such shares."""
+
+
+def shares_of(detector: "Detector", preprocessing: Preprocessing) -> SharesOfScores:
+    """By a fitted detector in torch."""
+    import torch
+
+    def shared(crops: Shaped[np.ndarray, "n c 1 t"]) -> Float[np.ndarray, "n c 1 t"] | None:
+        shares = detector.contributions(torch.from_numpy(preprocessing.to_model(crops)))
+        return None if shares is None else shares.double().cpu().numpy()
+
+    return shared
+
+
 @dataclass(frozen=True, eq=False)
 class Scored:
     """A record's score and what it is made of; arrays have the record's size, `normal` that at which it was scored.
 
-    A stretch of a recording has no pictures, but the values that the detector expects of it, in the data's own units.
+    A stretch of a recording has no pictures, but the values that the detector expects of it, in the data's own units,
+    `shares`, what each channel at each step adds to the scores of the windows that cover it, on average, and `newest`,
+    the score of the last window that has ended at each step.
     """
 
     index: int
@@ -74,20 +91,27 @@ class Scored:
     notes: tuple[str, ...] = ()
     inside: Bool[np.ndarray, "h w"] | None = None  # its region of interest; None: all of it
     expected: Float[np.ndarray, "t c"] | None = None
+    shares: Float[np.ndarray, "t c"] | None = None
+    newest: Float[np.ndarray, "t"] | None = None
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """Scores records with a fitted detector, read as its training data were."""
+    """Scores records with a fitted detector, read as its training data were.
+
+    `shares` of scores are for pictures of series; None where they are not known, as in an exported graph.
+    """
 
     scores: ScoresBatches
     reader: Reader
     batch_size: int = BATCH_SIZE
+    shares: SharesOfScores | None = None
 
     @classmethod
     def of(cls, detector: "Detector", preprocessing: Preprocessing) -> Self:
         """From a fitted detector in torch."""
-        return cls(scores_of(detector, preprocessing), Reader(preprocessing, detector.shape))
+        reader = Reader(preprocessing, detector.shape)
+        return cls(scores_of(detector, preprocessing), reader, shares=shares_of(detector, preprocessing))
 
     def score(
         self,
@@ -154,7 +178,14 @@ class Scorer:
             None,
             piece.notes,
             expected=self.reader.stretch_made(piece, outputs[EXPECTED]) if pictures and EXPECTED in outputs else None,
+            shares=self._shares(piece) if pictures else None,
+            newest=self.reader.newest(piece, outputs[SCORE]),
         )
+
+    def _shares(self, piece: Piece) -> Float[np.ndarray, "t c"] | None:
+        """What each channel of a stretch adds to scores at each step, the mean over the windows that cover it."""
+        shares = None if self.shares is None else self.shares(piece.crops)
+        return None if shares is None else self.reader.restored(piece, shares)[:, 0].T
 
 
 def _refuse_not_finite(name: str, outputs: Outputs) -> None:

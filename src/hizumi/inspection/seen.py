@@ -1,12 +1,13 @@
-"""What an inspector has seen, by content: the good images of its fit, and known defects."""
+"""What an inspector has seen, by content: the good images of its fit, known defects, and what chose its settings."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 
 from hizumi.data import Manifest
+from hizumi.errors import DataError
 from hizumi.shapes import Integer
 
 DIGITS = 16  # of a SHA-256 in hex, 8 bytes: of a million images two are taken for one in one of 10^7 cases
@@ -18,10 +19,14 @@ def _none() -> Integer[np.ndarray, "0"]:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """The first 8 bytes of the SHA-256 of each record's content, as numbers; bundles of earlier versions have none."""
+    """The first 8 bytes of the SHA-256 of each record's content, as numbers; bundles of earlier versions have none.
+
+    `tuned_on` are labelled records that settings were chosen by.
+    """
 
     good: Integer[np.ndarray, "n"] = field(default_factory=_none)
     known_defects: Integer[np.ndarray, "m"] = field(default_factory=_none)
+    tuned_on: Integer[np.ndarray, "k"] = field(default_factory=_none)
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
@@ -30,7 +35,23 @@ class Seen:
 
     def arrays(self) -> dict[str, Integer[np.ndarray, "n"]]:
         """For a bundle; `Seen(**arrays)` is the way back."""
-        return {"good": self.good, "known_defects": self.known_defects}
+        always = {"good": self.good, "known_defects": self.known_defects}
+        return always | ({"tuned_on": self.tuned_on} if len(self.tuned_on) else {})
+
+
+def without(manifest: Manifest, seen: Integer[np.ndarray, "n"], what: str, why: str) -> Manifest:
+    """The records of a test set whose content is none of these, with a note on what those left out are, and why.
+
+    Raises DataError where nothing is left.
+    """
+    is_seen = np.isin(contents(manifest), seen)
+    if not is_seen.any():
+        return manifest
+    if is_seen.all():
+        raise DataError(f"{manifest.name}: all of it {what}; evaluate on others")
+    note = f"{is_seen.sum()} {manifest.noun}s {what}, and are left out: {why}"
+    left = manifest.only(np.flatnonzero(~is_seen).tolist())
+    return replace(left, notes=(*manifest.notes, note))
 
 
 def contents(manifest: Manifest) -> Integer[np.ndarray, "n"]:

@@ -3,17 +3,23 @@
 from hizumi.data import Manifest, split
 from hizumi.errors import DataError
 from hizumi.inspection.inspector import Inspector
-from hizumi.inspection.known_defects import without_known_defects
+from hizumi.inspection.seen import without
 
 
 def held_out(inspector: Inspector, manifest: Manifest) -> Manifest:
     """The records that the fit has not seen.
 
     Those marked as test where the data say so; of the very data it was fitted on, the rest; of other data, all. Known
-    defects are left out where they have set the threshold.
+    defects are left out where they have set the threshold, and labelled records that settings were chosen by.
     """
-    unseen = _not_learned_from(inspector, manifest)
-    return without_known_defects(unseen, inspector.seen_) if inspector.calibration_.rule == "cost" else unseen
+    unseen, seen = _not_learned_from(inspector, manifest), inspector.seen_
+    if inspector.calibration_.rule == "cost":
+        what = "are known defects, which set the threshold"
+        unseen = without(unseen, seen.known_defects, what, "what it finds among them says nothing of new ones")
+    if len(seen.tuned_on):
+        what = "have chosen the settings, in tuning"
+        unseen = without(unseen, seen.tuned_on, what, "what was chosen by them says nothing of new ones")
+    return unseen
 
 
 def _not_learned_from(inspector: Inspector, manifest: Manifest) -> Manifest:

@@ -184,4 +184,6 @@ def verdict_on(item: Scored, calibration: Calibration) -> Verdict:
         notes=item.notes,
         inside=item.inside,
         expected=item.expected,
+        shares=item.shares,
+        newest=item.newest,
     )

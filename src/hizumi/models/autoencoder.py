@@ -1,13 +1,13 @@
 """Autoencoder: an encoder squeezes an item into a small code, a decoder rebuilds it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from hizumi import networks
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.models.abilities import Autoencodes
 from hizumi.training import Budget, Card, Preset, TrainingOptions, drop_at
 
@@ -39,11 +39,11 @@ class Autoencoder(Autoencodes):
 
     def __init__(
         self,
-        code: PositiveInt = 4,
-        layout: Literal["spatial", "flat"] = "spatial",
-        width: PositiveInt = 16,
-        learning_rate: PositiveFloat = 4e-3,
-        noise: NonNegativeFloat = 0.0,
+        code: Annotated[PositiveInt, Searched(2, 64, log=True)] = 4,
+        layout: Annotated[Literal["spatial", "flat"], Searched(choices=("spatial", "flat"))] = "spatial",
+        width: Annotated[PositiveInt, Searched(8, 64, log=True)] = 16,
+        learning_rate: Annotated[PositiveFloat, Searched(3e-4, 1e-2, log=True)] = 4e-3,
+        noise: Annotated[NonNegativeFloat, Searched(0, 0.5)] = 0.0,
         sparsity: NonNegativeFloat = 0.0,
     ) -> None:
         super().__init__()

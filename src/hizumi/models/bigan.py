@@ -1,6 +1,6 @@
 """BiGAN: a generator and its inverse learn in one game; ALI is the same with a stochastic encoder."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from hizumi.arguments import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Searched,
     Share,
     ShareBelowOne,
 )
@@ -65,10 +66,10 @@ class BiGAN(Adversarial, HasOpponent, JudgesPairs, Autoencodes):
 
     def __init__(
         self,
-        latent: PositiveInt = 50,
-        width: PositiveInt = 64,
+        latent: Annotated[PositiveInt, Searched(8, 256, log=True)] = 50,
+        width: Annotated[PositiveInt, Searched(16, 128, log=True)] = 64,
         encoder: Literal["deterministic", "stochastic"] = "deterministic",
-        learning_rate: PositiveFloat = 2e-4,
+        learning_rate: Annotated[PositiveFloat, Searched(5e-5, 2e-3, log=True)] = 2e-4,
         decay_start: Share = 0.5,
         beta1: Momentum = 0.5,
         weight_decay: NonNegativeFloat = 2.5e-5,
@@ -82,7 +83,7 @@ class BiGAN(Adversarial, HasOpponent, JudgesPairs, Autoencodes):
         dropout: ShareBelowOne = 0.0,
         instance_noise: NonNegativeFloat = 0.0,
         spectral_norm: bool = False,
-        cycle_weight: NonNegativeFloat = 0.0,
+        cycle_weight: Annotated[NonNegativeFloat, Searched(0, 20)] = 0.0,
     ) -> None:
         super().__init__()
         self.latent = latent

@@ -1,9 +1,11 @@
 """DCGAN: a generator and a discriminator, convolutional all the way."""
 
+from typing import Annotated
+
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
-from hizumi.arguments import Momentum, NonNegativeInt, PositiveFloat, PositiveInt, ShareBelowOne
+from hizumi.arguments import Momentum, NonNegativeInt, PositiveFloat, PositiveInt, Searched, ShareBelowOne
 from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
 from hizumi.training import Budget, Card, Preset, TrainingOptions
@@ -51,10 +53,10 @@ class DCGAN(Adversarial, HasOpponent):
 
     def __init__(
         self,
-        latent: PositiveInt = 100,
-        width: PositiveInt = 64,
+        latent: Annotated[PositiveInt, Searched(16, 256, log=True)] = 100,
+        width: Annotated[PositiveInt, Searched(16, 128, log=True)] = 64,
         game: objectives.GameName = "non-saturating",
-        learning_rate: PositiveFloat = 2e-4,
+        learning_rate: Annotated[PositiveFloat, Searched(5e-5, 2e-3, log=True)] = 2e-4,
         beta1: Momentum = 0.5,
         discriminator_steps: PositiveInt = 1,
         pretraining_steps: NonNegativeInt = 0,

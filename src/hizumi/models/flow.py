@@ -1,13 +1,13 @@
 """Flow: an invertible network turns items into independent Gaussian numbers, so that their density is known exactly."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from hizumi import objectives
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched
 from hizumi.data.stream import Batches
 from hizumi.models.abilities import CanEncode, HasLikelihood, HasPrior, LogLikelihood
 from hizumi.networks.flow import FlowNetwork
@@ -55,10 +55,10 @@ class Flow(HasPrior, CanEncode, HasLikelihood):
         self,
         layout: Literal["multiscale", "positions"] = "multiscale",
         levels: PositiveInt = 3,
-        steps: PositiveInt = 8,
-        width: PositiveInt = 64,
+        steps: Annotated[PositiveInt, Searched(2, 12)] = 8,
+        width: Annotated[PositiveInt, Searched(16, 256, log=True)] = 64,
         dequantisation: NonNegativeFloat = 2 / 255,
-        learning_rate: PositiveFloat = 1e-3,
+        learning_rate: Annotated[PositiveFloat, Searched(1e-4, 5e-3, log=True)] = 1e-3,
     ) -> None:
         super().__init__()
         self.layout = layout

@@ -1,6 +1,8 @@
 """Gated PixelCNN: two stacks of gated convolutions that together see every earlier pixel; labels may bias the gates."""
 
-from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt
+from typing import Annotated
+
+from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt, Searched
 from hizumi.models.abilities import CanSampleClasses
 from hizumi.models.autoregressive import Autoregressive, Levels
 from hizumi.networks import GatedNetwork
@@ -30,10 +32,10 @@ class GatedPixelCNN(Autoregressive, CanSampleClasses):
     def __init__(
         self,
         levels: Levels = 256,
-        width: PositiveInt = 32,
+        width: Annotated[PositiveInt, Searched(16, 96, log=True)] = 32,
         layers: NonNegativeInt = 6,
         classes: PositiveInt | None = None,
-        learning_rate: PositiveFloat = 2e-3,
+        learning_rate: Annotated[PositiveFloat, Searched(3e-4, 1e-2, log=True)] = 2e-3,
     ) -> None:
         super().__init__()
         self.levels = levels

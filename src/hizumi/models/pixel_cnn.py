@@ -1,6 +1,8 @@
 """PixelCNN: masked convolutions predict each pixel from those above it and to its left."""
 
-from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt
+from typing import Annotated
+
+from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt, Searched
 from hizumi.models.autoregressive import Autoregressive, Levels
 from hizumi.networks import MaskedNetwork
 from hizumi.training import Card, Preset
@@ -30,9 +32,9 @@ class PixelCNN(Autoregressive):
     def __init__(
         self,
         levels: Levels = 256,
-        width: PositiveInt = 64,
-        blocks: NonNegativeInt = 8,
-        learning_rate: PositiveFloat = 2e-3,
+        width: Annotated[PositiveInt, Searched(16, 96, log=True)] = 64,
+        blocks: Annotated[NonNegativeInt, Searched(2, 12)] = 8,
+        learning_rate: Annotated[PositiveFloat, Searched(3e-4, 1e-2, log=True)] = 2e-3,
     ) -> None:
         super().__init__()
         self.levels = levels

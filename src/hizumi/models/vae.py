@@ -1,13 +1,13 @@
 """VAE: an autoencoder whose code is a distribution, trained on the evidence lower bound."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 from hizumi import networks, objectives
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Share
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searched, Share
 from hizumi.data.stream import Batches, in_order
 from hizumi.errors import UsageError
 from hizumi.models.abilities import Autoencodes, HasLikelihood, HasPrior, LogLikelihood
@@ -58,13 +58,13 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
 
     def __init__(
         self,
-        latent: PositiveInt = 32,
-        width: PositiveInt = 32,
+        latent: Annotated[PositiveInt, Searched(4, 128, log=True)] = 32,
+        width: Annotated[PositiveInt, Searched(8, 64, log=True)] = 32,
         density: Literal["gaussian", "bernoulli"] = "gaussian",
-        beta: NonNegativeFloat = 1.0,
+        beta: Annotated[NonNegativeFloat, Searched(0.1, 10, log=True)] = 1.0,
         bound: Literal["elbo", "reconstruction", "importance"] = "elbo",
         draws: PositiveInt = 16,
-        learning_rate: PositiveFloat = 1e-3,
+        learning_rate: Annotated[PositiveFloat, Searched(3e-4, 1e-2, log=True)] = 1e-3,
         warmup: Share = 0.0,
         variance: Literal["optimal", "learned"] = "optimal",
     ) -> None:

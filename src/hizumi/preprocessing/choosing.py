@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 
 from hizumi.data import Decoded, Manifest, Motion, Sizing, Store, Window, check_disjoint, split
 from hizumi.data.alignment import Alignment
@@ -16,7 +15,7 @@ from hizumi.data.missing import Filling
 from hizumi.data.motion import UNIT_WINDOW
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.region import Region
-from hizumi.data.stream import Batches, View
+from hizumi.data.stream import Batches, dealt
 from hizumi.errors import DataError, UsageError
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.training import TrainingOptions
@@ -214,11 +213,10 @@ def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, 
     """What to train on, and what to hold out of it for early stopping where the budget has patience."""
     if not options.has_patience:
         return store, None
-    order = torch.randperm(len(store), generator=torch.Generator().manual_seed(options.seed))
     held_out = max(1, round(VALIDATION_SHARE * len(store)))
     if held_out >= len(store):
         raise DataError("one training item is too few for early stopping; leave patience out")
-    return View(store, indices=order[held_out:]), View(store, indices=order[:held_out])
+    return dealt(store, held_out, options.seed)
 
 
 def _choose_alignment(train: Manifest, region: Region | None) -> Alignment:

@@ -181,6 +181,14 @@ class Reader:
         assert form is not None, "series have a form"
         return steps_scored(values.astype(np.float64), *_places(piece, form.length))
 
+    def newest(self, piece: Piece, values: Float[np.ndarray, "w"]) -> Float[np.ndarray, "t"]:
+        """Of a stretch, what is known of the last window that has ended at each step; NaN before the first one has."""
+        form = self.preprocessing.series
+        assert form is not None, "series have a form"
+        starts, length, steps = _places(piece, form.length)
+        place = np.searchsorted(starts + length - 1, np.arange(*steps), side="right") - 1
+        return np.where(place < 0, np.nan, values.astype(np.float64)[place])
+
     def stretch_made(self, piece: Piece, made: Float[np.ndarray, "w c 1 length"]) -> Float[np.ndarray, "t c"]:
         """What was made of a stretch's windows, such as what is expected in their place, in the data's own units."""
         return np.asarray(self.preprocessing.to_data(self._whole(piece, made)[np.newaxis])[0, 0])

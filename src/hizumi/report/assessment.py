@@ -11,6 +11,7 @@ from hizumi.data.masks import with_usable_masks
 from hizumi.data.progress import Observer
 from hizumi.errors import DataError
 from hizumi.evaluation import Evaluator
+from hizumi.evaluation.causal import CausalMeasures, causal_measures
 from hizumi.evaluation.series import SeriesMeasures, series_measures
 from hizumi.inspection import Inspector
 from hizumi.inspection.verdicts import counted_notes
@@ -60,7 +61,8 @@ def assess(
         differences=inspector.preprocessing_.differences(_good_ones(manifest)),
     )
     if manifest.series is not None:
-        content = replace(content, measures=measured.of_steps(inspector.calibration_, manifest.series.length))
+        measures, causal = measured.of_steps(inspector.calibration_, manifest.series.length)
+        content = replace(content, measures=measures, causal=causal)
         return _with_recordings(inspector, manifest, content)
     cases, notes = _cases(inspector, manifest, content)
     return replace(content, cases=cases, data_notes=(*content.data_notes, *notes))
@@ -73,17 +75,19 @@ class _Measured:
     evaluator: Evaluator
     verdicts: list[Verdict] = field(default_factory=list)
     read: list[int] = field(default_factory=list)
-    steps: dict[int, list[tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)  # of recordings: scores, labels
+    # Of recordings, block by block: scores of steps, labels, and scores of the newest windows.
+    steps: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
 
-    def of_steps(self, calibration: Calibration, length: int) -> SeriesMeasures | None:
-        """Measures of steps and events; None without labels of steps."""
+    def of_steps(self, calibration: Calibration, length: int) -> tuple[SeriesMeasures | None, CausalMeasures | None]:
+        """Measures of steps and events, and of what is known at once; None without labels of steps."""
         if not self.steps:
-            return None
-        scores, labels = (
-            [np.concatenate([block[part] for block in blocks]) for blocks in self.steps.values()] for part in (0, 1)
+            return None, None
+        scores, labels, newest = (
+            [np.concatenate([block[part] for block in blocks]) for blocks in self.steps.values()] for part in range(3)
         )
-        return series_measures(scores, labels, calibration.threshold.value, length)
+        threshold = calibration.threshold.value
+        return series_measures(scores, labels, threshold, length), causal_measures(newest, labels, threshold, length)
 
 
 def _measured(inspector: Inspector, manifest: Manifest, strict: bool, observe: Observer | None) -> _Measured:
@@ -95,10 +99,10 @@ def _measured(inspector: Inspector, manifest: Manifest, strict: bool, observe: O
             continue
         record = manifest.records[index]
         mask = None if item.map is None and item.inside is None else manifest.read_mask(index)
-        if manifest.series is not None and record.row is not None and item.map is not None and mask is not None:
-            measured.steps.setdefault(record.row, []).append((item.map[0], mask[0]))
+        if record.row is not None and item.map is not None and item.newest is not None and mask is not None:
+            measured.steps.setdefault(record.row, []).append((item.map[0], mask[0], item.newest))
         measured.evaluator.add(item, label=record.label, kind=record.kind, mask=mask)
-        measured.verdicts.append(replace(item, map=None, inside=None))
+        measured.verdicts.append(replace(item, map=None, inside=None, newest=None))
         measured.read.append(index)
     if not measured.verdicts:
         first = ": ".join(measured.failures[0])

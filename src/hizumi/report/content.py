@@ -10,10 +10,12 @@ from jaxtyping import Bool, Int, Real, UInt8
 from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.errors import UsageError
 from hizumi.evaluation import Evaluation
+from hizumi.evaluation.causal import CausalMeasures
 from hizumi.evaluation.series import SeriesMeasures
 from hizumi.report.borders import Lines
 from hizumi.report.traces import Trace
 from hizumi.runs.nouns import noun_of
+from hizumi.runs.results import assessment_result
 from hizumi.training.health import Finding
 
 NORMAL, ANOMALOUS, UNKNOWN = 0, 1, -1
@@ -45,8 +47,8 @@ class ReportContent:
     is defective, None where that is not known. Verdicts may come without their pictures, of which `cases` then has
     those of a few, by place. `journal` holds the records of training, `failures` the (name, reason) of unreadable
     inputs, `unopened` that of other files. `differences` say in what most of the good inputs look unlike those learned
-    from. Of series, `measures` are those of steps and events, `traces` the recordings that are drawn, and `windows` a
-    typical normal window and the worst.
+    from. Of series, `measures` are those of steps and events, `causal` those of what is known of a step at once,
+    `traces` the recordings that are drawn, and `windows` a typical normal window and the worst.
     """
 
     title: str
@@ -67,6 +69,7 @@ class ReportContent:
     cases: Mapping[int, Sequence[Tile]] = field(default_factory=dict)
     featured: Sequence[int] | None = None
     measures: SeriesMeasures | None = None
+    causal: CausalMeasures | None = None
     traces: Sequence[Trace] = ()
     windows: tuple[Trace, Trace] | None = None
 
@@ -130,6 +133,15 @@ class ReportContent:
             return noun_of(self.options)
         has_pictures = any(verdict.picture is not None or verdict.map is not None for verdict in self.verdicts)
         return "image" if has_pictures or any(self.cases.values()) else "row"
+
+    def result(self) -> dict[str, Any]:
+        """What was measured, and on what, for JSON."""
+        measures = {} if self.evaluation is None else self.evaluation.to_dict()
+        measures |= {} if self.measures is None else {"series": self.measures.to_dict()}
+        measures |= {} if self.causal is None else {"series_causal": self.causal.to_dict()}
+        return assessment_result(
+            self.detector, measures, self.options, self.findings, self.failures, self.unopened, self.data_notes
+        )
 
     def _is_shown(self, caption: str) -> bool:
         return any(tile.caption == caption for tiles in self.cases.values() for tile in tiles)

@@ -14,6 +14,7 @@ LINES = 24  # drawn one by one; more would cover one another
 CHANNELS = 8  # drawn at most, evenly chosen
 STANDING_OUT = 2  # lines drawn darker, to be followed by eye
 BAND = (0.05, 0.95)  # quantiles of all series at each step
+STEPS = 600  # drawn at most: more swings than a plot has room for would be a bar
 WIDTH, HEIGHT = 3.3, 1.25  # inches of one plot
 
 
@@ -26,8 +27,10 @@ def fan(
 ) -> Figure:
     """A row of plots for each channel, real series on the left where there are any, with the same axes.
 
-    Each shows some of the series, two of them darker, over the band that 90 % of all lie in.
+    Each shows some of them, two darker, over the band that 90 % of all lie in; of long ones, the beginning.
     """
+    steps = made.shape[1]
+    made, real = made[:, :STEPS], None if real is None else real[:, :STEPS]
     shown = np.unique(np.linspace(0, len(columns) - 1, min(CHANNELS, len(columns))).round().astype(int))
     sets = [("made", made, DEFECT)] if real is None else [("real", real, GOOD), ("made", made, DEFECT)]
     figure = new_figure(WIDTH * max(len(sets), 1.6), 0.5 + HEIGHT * len(shown))
@@ -41,7 +44,8 @@ def fan(
         axes.set_title(f"{name} ({len(series)})")
     left_out = len(columns) - len(shown)
     more = f"; {left_out} more channels are not shown" if left_out else ""
-    figure.supxlabel(f"{unit}{more}", fontsize=9, color=MUTED)
+    cut = f"; the first {STEPS} of {steps:,} steps" if steps > STEPS else ""
+    figure.supxlabel(f"{unit}{cut}{more}", fontsize=9, color=MUTED)
     return figure
 
 

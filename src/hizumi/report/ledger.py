@@ -11,7 +11,7 @@ from hizumi.reproduction.entrants import CHOSEN_ON_TEST, departure_of, differenc
 from hizumi.reproduction.ledger import Row, summarise_figure
 from hizumi.reproduction.protocol import FALSE_ALARM_RATE, Protocol
 from hizumi.reproduction.protocols import PROTOCOLS
-from hizumi.reproduction.published_numbers import ELSEWHERE, PUBLISHED, Published, published_for
+from hizumi.reproduction.published_numbers import ELSEWHERE, NOT_COMPARABLE, PUBLISHED, Published, published_for
 
 FALSE_ALARMS = "realised_false_alarm_rate"
 COLUMNS = (
@@ -82,6 +82,13 @@ def _section(protocol: Protocol, rows: Sequence[Row]) -> str:
     others = [entry for entry in PUBLISHED if entry.protocol == protocol.name]
     if others:
         lines += ["", "Published:", "", *(_published_line(entry) for entry in others)]
+    apart = [entry for entry in NOT_COMPARABLE if protocol.name in entry.protocols]
+    if apart:
+        lines += ["", "Published, and not comparable with the figures above:", ""]
+        lines += [
+            f"- {each.system}: {each.numbers}, {each.source} [{each.trust}]; not comparable, for it is {each.why}"
+            for each in apart
+        ]
     return "\n".join([*lines, ""])
 
 

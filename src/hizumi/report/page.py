@@ -55,8 +55,8 @@ class Group:
 
 def write_report(path: Path, content: ReportContent) -> Path:
     """Write the report of one detector as one self-contained HTML file."""
-    page = _environment().get_template("report.html.jinja")
-    context = _frame(content.title, content.subtitle) | {"report": _report(content)}
+    page = environment().get_template("report.html.jinja")
+    context = frame(content.title, content.subtitle) | {"report": _report(content)}
     write_atomically(path, page.render(context).encode())
     return path
 
@@ -66,25 +66,26 @@ def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequen
 
     A row is one run: "detector", "seed", and the keys of `Evaluation.to_dict()`.
     """
-    page = _environment().get_template("comparison.html.jinja")
+    page = environment().get_template("comparison.html.jinja")
     names = [content.detector for content in contents]
     summary = summarise(rows)
     order = [line["detector"] for line in summary]
     chart = figures.comparison_chart(sorted(rows, key=lambda row: order.index(row["detector"])))
-    context = _frame(f"Comparison of {words.count(len(names), 'detector')}", ", ".join(names)) | {
+    context = frame(f"Comparison of {words.count(len(names), 'detector')}", ", ".join(names)) | {
         "summary": summary,
         "wasted": wasted_rankings(summary, folds_of(rows), noun_in(rows)),
         "measures": measures_of(noun_in(rows)),
         "runs": len(rows),
-        "chart": _figure(chart, "AUROC of each run by detector"),
+        "chart": shown(chart, "AUROC of each run by detector"),
         "reports": [_report(content, EXAMPLES_IN_A_COMPARED_GROUP) for content in contents],
     }
     write_atomically(path, page.render(context).encode())
     return path
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """The templates of this room, and what they can do."""
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("hizumi.report"),
         autoescape=True,
         trim_blocks=True,
@@ -92,11 +93,12 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    environment.filters |= {"percent": words.percent, "number": words.number, "interval": words.interval}
-    return environment
+    made.filters |= {"percent": words.percent, "number": words.number, "interval": words.interval}
+    return made
 
 
-def _frame(title: str, subtitle: str) -> dict[str, Any]:
+def frame(title: str, subtitle: str) -> dict[str, Any]:
+    """What every page shows."""
     return {
         "title": title,
         "subtitle": subtitle,
@@ -116,7 +118,7 @@ def _report(content: ReportContent, examples: int = EXAMPLES_IN_A_GROUP) -> dict
         "headline": words.headline(content),
         "consequences": words.consequences(content),
         "rates": at_rates(content),
-        "facts": [] if evaluation is None else words.facts(evaluation, content.noun, content.measures),
+        "facts": [] if evaluation is None else words.facts(evaluation, content.noun, content.measures, content.causal),
         "calibration": calibration,
         "promise": calibration.promise(content.noun),
         "known_defects": known.words(content.noun) if (known := FoundAmongKnown.of(calibration)) else "",
@@ -140,9 +142,9 @@ def _figures(content: ReportContent) -> dict[str, Markup | None]:
     alarmed = np.array([verdict.anomalous for verdict in content.verdicts], dtype=bool)
     labels = content.labels
     drawn: dict[str, Markup | None] = {
-        "scores": _figure(figures.score_histogram(content.calibration, scores, labels), words.describe_scores(content)),
+        "scores": shown(figures.score_histogram(content.calibration, scores, labels), words.describe_scores(content)),
         "curves": None,
-        "training": _figure(
+        "training": shown(
             figures.training_curves(content.journal, learned := "window" if content.noun == "block" else content.noun),
             f"Each loss over the {learned}s seen in training",
         ),
@@ -151,14 +153,14 @@ def _figures(content: ReportContent) -> dict[str, Markup | None]:
     }
     if content.windows is not None:
         windows = series_figures.windows_figure(*content.windows)
-        drawn["windows"] = _figure(windows, describe_windows(*content.windows), "figure broad")
+        drawn["windows"] = shown(windows, describe_windows(*content.windows), "figure broad")
     if content.evaluation is not None and {NORMAL, ANOMALOUS} <= set(labels.tolist()):
         curves = figures.roc_and_precision_recall(scores, labels, alarmed)
-        drawn["curves"] = _figure(curves, words.describe_curves(content.evaluation))
+        drawn["curves"] = shown(curves, words.describe_curves(content.evaluation))
     if content.features is not None:
-        shown = np.array(content.places_of_features, dtype=np.int64)
-        places = figures.embedding(content.features, labels[shown], alarmed[shown])
-        drawn["embedding"] = _figure(places, "t-SNE of the detector's features, one mark for each input")
+        chosen = np.array(content.places_of_features, dtype=np.int64)
+        places = figures.embedding(content.features, labels[chosen], alarmed[chosen])
+        drawn["embedding"] = shown(places, "t-SNE of the detector's features, one mark for each input")
     return drawn
 
 
@@ -209,7 +211,8 @@ def _path(line: Float[np.ndarray, "2 2"]) -> str:
     return f"M{x1:.5g} {y1:.5g}L{x2:.5g} {y2:.5g}"
 
 
-def _figure(figure: Figure | None, description: str, style: str = "figure") -> Markup | None:
+def shown(figure: Figure | None, description: str, style: str = "figure") -> Markup | None:
+    """A figure within a page, described for those who do not see it; None where there is none."""
     if figure is None:
         return None
     return _shown_figure(_data_url("image/svg+xml", svg(figure)), description, style)

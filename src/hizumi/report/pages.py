@@ -4,9 +4,9 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any, get_type_hints
+from typing import Any
 
-from hizumi.arguments import arguments_of, described, is_part, parts_of
+from hizumi.arguments import annotation_of, arguments_of, described, is_part, parts_of, searched_of
 from hizumi.models.abilities import ABILITIES
 from hizumi.registry import find_detectors, find_models
 from hizumi.training.card import FAMILIES
@@ -73,16 +73,20 @@ def _page(name: str, method: Any, kind: str) -> str:
 
 
 def _arguments(part: Any, prefix: str) -> list[str]:
-    annotations = get_type_hints(type(part).__init__, include_extras=True)
     meanings = _docstring(type(part))[1]
     rows = [
-        (f"`{prefix}{name}`", f"`{_shown(value)}`", described(annotations[name]), meanings.get(name, ""))
+        (f"`{prefix}{name}`", f"`{_shown(value)}`", _allowed(type(part), name), meanings.get(name, ""))
         for name, value in arguments_of(part).items()
     ]
     if not rows:
         return ["None."]
     cells = [[cell.replace("|", r"\|") for cell in row] for row in rows]
     return ["| Name | Default | Must be | Meaning |", "|---|---|---|---|", *(f"| {' | '.join(row)} |" for row in cells)]
+
+
+def _allowed(owner: type, name: str) -> str:
+    allowed, searched = described(annotation_of(owner, name)), searched_of(owner, name)
+    return allowed if searched is None else f"{allowed}; {searched.words()}"
 
 
 def _all_parts(part: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -120,7 +120,9 @@ def _draw_channel(axes: Axes, trace: Trace, channel: int, *, is_named: bool = Tr
 def brightest_of(traces: Sequence[Trace]) -> float:
     """Where a scale of contributions ends that these recordings share, in the unit of these."""
     found = [each for trace in traces if (each := trace.contributions) is not None]
-    least = LEAST_SCALE if any(trace.usual is None for trace in traces) else LEAST_MULTIPLE
+    least = LEAST_MULTIPLE
+    if any(trace.usual is None for trace in traces):
+        least = LEAST_SCALE if traces[0].shares is None else np.finfo(float).tiny  # a score has a scale of its own
     return max([least, *(float(np.nanquantile(each, BRIGHT_SHARE)) for each in found)])
 
 
@@ -143,7 +145,8 @@ def _draw_contributions(axes: Axes, trace: Trace, channels: Sequence[int], brigh
     axes.grid(visible=False)
     bar = axes.figure.colorbar(image, ax=axes, pad=0.01, aspect=12, extend="max")
     bar.ax.tick_params(labelsize=7.5)
-    bar.set_label("off by (sd)" if trace.usual is None else "off, × usual", fontsize=8, color=MUTED)
+    plain = "off by (sd)" if trace.shares is None else "share of score"
+    bar.set_label(plain if trace.usual is None else "off, × usual", fontsize=8, color=MUTED)
 
 
 def _draw_score(axes: Axes, trace: Trace) -> None:
@@ -219,8 +222,9 @@ def _of_many(trace: Trace, shown: int, mapped: int = 0) -> str:
     if shown == total:
         return ""
     from_what = "their mean in the training data" if trace.expected is None else "what is expected"
+    which = f"lie farthest from {from_what}" if trace.shares is None else "add most to the score"
     usually = "" if trace.usual is None else ", as a multiple of what is usual"
-    sentence = f"{shown} of {total} channels are drawn, those that lie farthest from {from_what}{usually}"
+    sentence = f"{shown} of {total} channels are drawn, those that {which}{usually}"
     return sentence if mapped in (0, total) else f"{sentence}; the map has {mapped}"
 
 

@@ -8,6 +8,7 @@ from hizumi.report.words import count
 from hizumi.storage.files import printable
 
 CHANNELS_NAMED = 3
+UNUSUAL = 4.0  # times how far a channel usually lies from what is expected; shares of scores grow as the square
 
 
 def describe_trace(trace: Trace) -> str:
@@ -50,9 +51,21 @@ def _of_alarm(trace: Trace, alarm: Steps, worst: int) -> str:
     if contributions is None:
         return f"{sentence}."
     means = contributions.mean(0)
-    named = [
-        f"{printable(trace.columns[channel])} ({means[channel]:.3g})"
-        for channel in np.argsort(-means, kind="stable")[:CHANNELS_NAMED].tolist()
-    ]
-    unit = "standard deviations" if run.usual is None else "multiples of what is usual for them"
-    return f"{sentence}. In it, these channels are off most, in {unit}: {', '.join(named)}."
+    named = []
+    for channel in np.argsort(-means, kind="stable")[:CHANNELS_NAMED].tolist():
+        since = first_unusual(run, channel)
+        when = "" if since is None else f" since {moment(run, since)}"
+        named.append(f"{printable(trace.columns[channel])} ({means[channel]:.3g}{when})")
+    return f"{sentence}. In it, these channels are off most, in {run.unit}: {', '.join(named)}."
+
+
+def first_unusual(alarm: Trace, channel: int) -> int | None:
+    """The first step of an alarm at which a channel contributes many times what is usual for it; None of no step.
+
+    An alarm begins earlier than what is wrong: the windows that reach into it cover steps before it, too.
+    """
+    contributions = alarm.contributions
+    if contributions is None or alarm.usual is None:
+        return None
+    unusual = np.flatnonzero(contributions[:, channel] > (UNUSUAL if alarm.shares is None else UNUSUAL**2))
+    return int(unusual[0]) if len(unusual) else None

@@ -16,29 +16,30 @@ from hizumi.inspection.verdicts import InspectorBase
 from hizumi.report.envelopes import runs_of
 
 FEWEST_QUIET = 50  # steps from which follows what is usual
-SMALLEST_USUAL = 1e-3  # standard deviations: what is rebuilt better is not told apart
+SMALLEST_USUAL = 1e-3  # standard deviations, or of the channels' mean share: what is less is not told apart
 
 
 class Judged(NamedTuple):
-    """What was said of one block: its steps' scores, and what the detector expects of them, in the data's units."""
+    """What was said of one block: its steps' scores, what the detector expects, in the data's units, and the shares."""
 
     scores: Float[np.ndarray, "t"]
     expected: Float[np.ndarray, "t c"] | None = None
+    shares: Float[np.ndarray, "t c"] | None = None
 
     @classmethod
     def of(cls, verdict: Verdict) -> Self:
         """From the verdict on a block."""
         assert verdict.map is not None, "a block has scores of its steps"
-        return cls(verdict.map[0], verdict.expected)
+        return cls(verdict.map[0], verdict.expected, verdict.shares)
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
     """A stretch of a recording, from step `start` on, with its scores.
 
-    Scores and expected values are NaN at steps that were not judged; `expected` is None where the detector expects
-    nothing. `scaler` gives the channels' units: a standard deviation of the training data. `usual` is how many of these
-    each channel usually lies from what is expected, None where that is not known.
+    Scores, expected values and shares are NaN at steps that were not judged; `expected` is None where the detector
+    expects nothing, `shares` of the score where it has none. `scaler` gives the channels' units: a standard deviation
+    of the training data. `usual` is what each channel usually contributes, None where that is not known.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Trace:
     times: Integer[np.ndarray, "t"] | None = None  # nanoseconds since 1970
     labelled: Bool[np.ndarray, "t"] | None = None
     expected: Float[np.ndarray, "t c"] | None = None
+    shares: Float[np.ndarray, "t c"] | None = None
     usual: Float[np.ndarray, "c"] | None = None
 
     def __len__(self) -> int:
@@ -73,14 +75,25 @@ class Trace:
 
     @property
     def contributions(self) -> Float[np.ndarray, "t c"] | None:
-        """How far each channel lies from what is expected, as a multiple of what is usual for it.
+        """Each channel's share of the score, as a multiple of what is usual for it, or as it is where that is unknown.
 
-        In standard deviations of the training data where what is usual is not known; None where nothing is expected.
+        Where the score has no shares, how far the channel lies from what is expected, in standard deviations of the
+        training data, or as such a multiple; None where nothing is expected.
         """
-        if self.expected is None:
+        if self.shares is not None:
+            found = self.shares
+        elif self.expected is not None:
+            found = np.abs(self.scaler.standardise(self.values) - self._standardised(self.expected))
+        else:
             return None
-        found = np.abs(self.scaler.standardise(self.values) - self._standardised(self.expected))
         return found if self.usual is None else found / self.usual
+
+    @property
+    def unit(self) -> str:
+        """Of the contributions, in words."""
+        if self.usual is not None:
+            return "multiples of what is usual for them"
+        return "standard deviations" if self.shares is None else "shares of the score"
 
     @property
     def distances(self) -> Float[np.ndarray, "t c"]:
@@ -107,6 +120,7 @@ class Trace:
             times=None if self.times is None else self.times[own],
             labelled=None if self.labelled is None else self.labelled[own],
             expected=None if self.expected is None else self.expected[own],
+            shares=None if self.shares is None else self.shares[own],
         )
 
     def _standardised(self, values: Float[np.ndarray, "t c"]) -> Float[np.ndarray, "t c"]:
@@ -115,7 +129,7 @@ class Trace:
 
 
 def with_usual(traces: Sequence[Trace]) -> list[Trace]:
-    """Recordings that know what is usual for a channel: its mean distance at steps of them all without alarm or label.
+    """Recordings that know what is usual for a channel: its mean contribution at their steps without alarm or label.
 
     A channel that is noise lies far from what is expected at any time, and says nothing of an alarm. As they are where
     there are few such steps.
@@ -127,7 +141,9 @@ def with_usual(traces: Sequence[Trace]) -> list[Trace]:
     ]
     if sum(map(len, quiet)) < FEWEST_QUIET:
         return list(traces)
-    usual = np.maximum(np.concatenate(quiet).mean(0), SMALLEST_USUAL)
+    usual = np.concatenate(quiet).mean(0)
+    unit = 1.0 if traces[0].shares is None else max(float(usual.mean()), np.finfo(float).tiny)
+    usual = np.maximum(usual, SMALLEST_USUAL * unit)
     return [replace(trace, usual=usual) for trace in traces]
 
 
@@ -137,14 +153,9 @@ def trace_of(manifest: Manifest, judged: Mapping[int, Judged], scaler: Scaler, t
     blocks = {_steps(manifest, place): said for place, said in judged.items()}
     first, last = min(steps.start for steps in blocks), max(steps.stop for steps in blocks)
     values = recording.values[first:last]
-    scores = np.full(len(values), np.nan)
-    has_expected = any(said.expected is not None for said in judged.values())
-    expected = np.full(values.shape, np.nan) if has_expected else None
-    for steps, said in blocks.items():
-        own = slice(steps.start - first, steps.stop - first)
-        scores[own] = said.scores
-        if expected is not None and said.expected is not None:
-            expected[own] = said.expected
+    scores = _joined({steps: said.scores for steps, said in blocks.items()}, values.shape[:1], first)
+    expected = {steps: said.expected for steps, said in blocks.items() if said.expected is not None}
+    shares = {steps: said.shares for steps, said in blocks.items() if said.shares is not None}
     return Trace(
         recording.name,
         manifest.columns,
@@ -155,8 +166,17 @@ def trace_of(manifest: Manifest, judged: Mapping[int, Judged], scaler: Scaler, t
         scaler,
         times=None if recording.times is None else recording.times[first:last],
         labelled=None if recording.anomalous is None else recording.anomalous[first:last],
-        expected=expected,
+        expected=_joined(expected, values.shape, first) if expected else None,
+        shares=_joined(shares, values.shape, first) if shares else None,
     )
+
+
+def _joined(parts: Mapping[Steps, np.ndarray], shape: tuple[int, ...], first: int) -> np.ndarray:
+    """What is known of stretches, one after the other from step `first` on; NaN elsewhere."""
+    whole = np.full(shape, np.nan)
+    for steps, part in parts.items():
+        whole[steps.start - first : steps.stop - first] = part
+    return whole
 
 
 def finished_traces(

@@ -11,6 +11,7 @@ from hizumi.calibration import Calibration
 from hizumi.calibration.conformal import images_needed
 from hizumi.calibration.rules import WITHOUT_RATE
 from hizumi.evaluation import Estimate, Evaluation
+from hizumi.evaluation.causal import CausalMeasures
 from hizumi.evaluation.metrics import PRO_LIMIT
 from hizumi.evaluation.pixels import part_of
 from hizumi.evaluation.series import SeriesMeasures
@@ -82,7 +83,9 @@ def consequences(content: ReportContent) -> list[Consequence]:
     return sorted(found, key=lambda consequence: not consequence.is_pressing)
 
 
-def facts(evaluation: Evaluation, noun: str, measures: SeriesMeasures | None = None) -> list[Fact]:
+def facts(
+    evaluation: Evaluation, noun: str, measures: SeriesMeasures | None = None, causal: CausalMeasures | None = None
+) -> list[Fact]:
     """The numbers of the summary, without those that could not be measured; of series with those of events."""
     counts = (
         ("Missed", evaluation.missed_defects, evaluation.anomalous_count, "anomalous, not flagged"),
@@ -110,7 +113,8 @@ def facts(evaluation: Evaluation, noun: str, measures: SeriesMeasures | None = N
     if is_known(evaluation.f1):
         note = f"best possible {number(evaluation.best_f1)}; flagging all {number(2 * anomalous / (1 + anomalous))}"
         found.append(Fact("F1 at the threshold", number(evaluation.f1), note))
-    return found if measures is None else [*found, *_facts_on_steps(measures)]
+    found += [] if measures is None else _facts_on_steps(measures)
+    return found if causal is None else [*found, *_facts_at_once(causal)]
 
 
 def _facts_on_steps(measures: SeriesMeasures) -> list[Fact]:
@@ -130,6 +134,19 @@ def _facts_on_steps(measures: SeriesMeasures) -> list[Fact]:
     if is_known(rate := measures.false_alarms_per_1000.pooled.value):
         note = f"{events.false_alarms:.0f} alarms; those less than a window apart are one"
         found.append(Fact("False alarms per 1,000 normal steps", f"{rate:.3g}", note))
+    return found
+
+
+def _facts_at_once(causal: CausalMeasures) -> list[Fact]:
+    """What is known without waiting for the windows over a step that have not ended yet."""
+    found, events = [], causal.events
+    if is_known(causal.vus_pr):
+        note = f"score of the newest window alone; average precision of steps {number(causal.average_precision)}"
+        found.append(Fact("At once: VUS-PR", number(causal.vus_pr), note))
+    if events.events:
+        late = f"{events.mean_delay:.3g} steps late, " if events.found else ""
+        note = f"{late}{events.false_alarms_per_1000:.3g} false alarms per 1,000 normal steps; nothing is promised"
+        found.append(Fact("At once: events found", f"{events.found:.0f} / {events.events}", note))
     return found
 
 

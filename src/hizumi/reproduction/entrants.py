@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeGuard
 
 from hizumi.arguments import clone
-from hizumi.detectors import ALAD, EGBAD, Detector, Likelihood
+from hizumi.detectors import ALAD, EGBAD, Detector, GANomaly, Likelihood, Reconstruction, WhitenedResidual
 from hizumi.detectors.alad import ALADTraining
-from hizumi.models import BiGAN, Flow, GatedPixelCNN
+from hizumi.detectors.ganomaly import GANomalyTraining
+from hizumi.models import VAE, Autoencoder, BiGAN, Flow, GatedPixelCNN
 from hizumi.registry import construct, detector_class, find_detectors, specify
 from hizumi.reproduction.protocol import BudgetName, Leak, Mode, Protocol
 from hizumi.training import Budget, TrainingOptions
@@ -67,8 +68,25 @@ ENTRIES: Mapping[str, Entry] = {
     "gaussian_features(untrained)": Entry("gaussian_features", preset="untrained"),
     "ensemble(flattened)": Entry("ensemble", preset="flattened"),
     "reconstruction(plain)": Entry("reconstruction", lambda: {"difference": "l2"}),
+    "reconstruction(vae)": Entry("reconstruction", lambda: {"model": VAE()}),
     "on_features(autoencoder)": Entry("on_features", preset="autoencoder"),
 }
+
+
+def _ganomaly_of_series() -> GANomaly:
+    return GANomaly(GANomalyTraining(latent=16, width=8, learning_rate=2e-3))
+
+
+_OF_SERIES = TrainingOptions(budget=Budget(steps=200), batch_size=16)
+ON_SERIES: Mapping[str, Preset] = {
+    "reconstruction": Preset(lambda: Reconstruction(Autoencoder()), _OF_SERIES),
+    "reconstruction(plain)": Preset(lambda: Reconstruction(Autoencoder(), difference="l2"), _OF_SERIES),
+    "reconstruction(vae)": Preset(lambda: Reconstruction(VAE(latent=16, width=16, learning_rate=4e-3)), _OF_SERIES),
+    "ganomaly": Preset(_ganomaly_of_series, _OF_SERIES),
+    "whitened_residual": Preset(lambda: WhitenedResidual(_ganomaly_of_series()), _OF_SERIES),
+    "likelihood(pixel_cnn)": Preset(lambda: Likelihood(GatedPixelCNN(levels=32, width=16, layers=4)), _OF_SERIES),
+}
+"""By row: the short settings on collections of series, each of which is fitted twice: a second or two a fit."""
 
 LEFT_OUT: Mapping[str, str] = {
     "control_chart": "it looks for drift from one item to the next, and items of a pool have no order",
@@ -189,6 +207,8 @@ def settled(name: str, protocol: Protocol, mode: Mode, budget: BudgetName) -> Pr
     found = detector_class(entry.detector)
     if entry.preset is not None:
         return preset_of(found, entry.preset)
+    if budget == "short" and protocol.items == "series" and name in ON_SERIES:
+        return ON_SERIES[name]
     if budget == "short" and entry.short is not None:
         return entry.short
     own = ON_DATA.get((protocol.name, entry.detector), Preset(found))

@@ -123,7 +123,7 @@ _SERIES = {
     "false_alarms_per_1000": "false alarms per 1,000 normal steps",
     "vus_pr_by_chance": "VUS-PR of random scores",
 }
-_OF_SERIES = ("reconstruction(plain)",)
+_OF_SERIES = ("reconstruction(plain)", "reconstruction(vae)", "likelihood(pixel_cnn)")
 _ON_FEATURES = ("on_features(autoencoder)",)
 _FLATTENED = (
     "gaussian_features(flattened)",

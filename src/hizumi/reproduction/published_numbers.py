@@ -31,6 +31,17 @@ class Elsewhere(NamedTuple):
     trust: Trust = "memory"
 
 
+class NotComparable(NamedTuple):
+    """A result published on a protocol's data that its figures cannot be held against, and why."""
+
+    protocols: tuple[str, ...]
+    system: str
+    numbers: str
+    source: str
+    why: str
+    trust: Trust = "memory"
+
+
 RUFF = "Ruff et al., Deep one-class classification, ICML 2018, table 1"
 SKIP = "Akçay et al., Skip-GANomaly, IJCNN 2019, table 3"
 ZENATI = "Zenati et al., Efficient GAN-based anomaly detection, 2018, table 1"
@@ -185,6 +196,48 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     Elsewhere("DRAEM", "MVTec AD, image / pixel / pixel AP", "AUROC", ".981 / .975 / .689", "code"),
     Elsewhere("Multiresolution distillation", "MVTec AD, image / pixel", "AUROC", ".8774 / .9071"),
     Elsewhere("DBN-1SVM", "UCI sets, speed against a deep autoencoder", "train / test", "3 x / 1000 x", "paper"),
+)
+
+
+_ADJUSTED = "F1 after point adjustment, at the threshold that is best on the test set: random scores reach as much"
+
+NOT_COMPARABLE: tuple[NotComparable, ...] = (
+    NotComparable(
+        ("smap-msl",),
+        "OmniAnomaly",
+        "F1 .843 (SMAP), .899 (MSL)",
+        "Su et al., KDD 2019",
+        f"{_ADJUSTED}; all channels of a spacecraft are joined, with the commands",
+    ),
+    NotComparable(
+        ("smap-msl",),
+        "USAD",
+        "F1 .819 (SMAP), .911 (MSL)",
+        "Audibert et al., KDD 2020",
+        f"{_ADJUSTED}; all channels of a spacecraft are joined, with the commands",
+    ),
+    NotComparable(
+        ("smap-msl", "nab"),
+        "TadGAN",
+        "F1 .704 (SMAP), .623 (MSL)",
+        "Geiger et al., IEEE Big Data 2020",
+        "F1 of events, each found by any overlap with an alarm; the signals that are tested are those learned from",
+    ),
+    NotComparable(
+        ("smap-msl",),
+        "LSTM-VAE",
+        "AUC .871 (its own data)",
+        "Park et al., RA-L 2018",
+        "published on signals of a robot that feeds people, which are not at hand; what others report of it on SMAP "
+        "and MSL is F1 after point adjustment",
+    ),
+    NotComparable(
+        ("nab",),
+        "Donut",
+        "F1 .75 to .90 (its own data)",
+        "Xu et al., WWW 2018",
+        "published on an operator's own indicators, which are not at hand, as F1 after point adjustment",
+    ),
 )
 
 

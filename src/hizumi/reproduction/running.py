@@ -2,8 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,49 +20,12 @@ from hizumi.evaluation.metrics import auroc, average_precision, confusion_at
 from hizumi.evaluation.pixels import aupro, pixel_auroc, pixel_average_precision
 from hizumi.reproduction.collections import Collection
 from hizumi.reproduction.entrants import Entrant
-from hizumi.reproduction.ledger import Row, add_run, begin_row, row_path
 from hizumi.reproduction.measuring_series import measured
 from hizumi.reproduction.protocol import FALSE_ALARM_RATE, SIZES, BudgetName, Leak, Mode, Protocol, Split, thinned
 from hizumi.reproduction.published_forms import Pool
 from hizumi.reproduction.views import PoolView
 from hizumi.training.checkpoint import load_fitted
 from hizumi.version import __version__
-
-
-def run_row(
-    protocol: Protocol,
-    pool: Pool | Collection,
-    entrant: Entrant,
-    mode: Mode,
-    budget: BudgetName,
-    cases: Sequence[str],
-    seeds: int,
-    folder: Path,
-    progress: Callable[[str], AbstractContextManager[Observer]],
-) -> Row:
-    """Make the runs that a row of the ledger lacks, each of them kept as soon as it is done.
-
-    `progress` gives an observer for a run of this title.
-    """
-    path = row_path(folder, protocol.name, entrant.name, mode, budget)
-    request = {
-        "protocol": protocol.name,
-        "name": entrant.name,
-        "detector": entrant.detector,
-        "mode": mode,
-        "budget": budget,
-        "leaks": sorted(protocol.leaks_of(entrant.detector, mode)),
-        "options": entrant.specification,
-        "changes": entrant.changes,
-    }
-    row = begin_row(path, request)
-    for seed in range(seeds):
-        for case in cases:
-            if row.done(case, seed):
-                continue
-            with progress(f"{entrant.name}, {mode}, {case}, seed {seed}") as observe:
-                row = add_run(path, request, run(protocol, pool, entrant, case, seed, mode, budget, observe))
-    return row
 
 
 def run(
@@ -83,9 +45,7 @@ def run(
         began = time.process_time()
         run = measured(pool.tasks[case], entrant.make, options, FALSE_ALARM_RATE, observe)
         return {"case": case, "seed": seed, **run, **_circumstances(began, options.accelerator)}
-    whole = protocol.split(pool, case, seed, mode, entrant.detector)
-    search = detector.card.cost == "search"
-    split = thinned(pool, whole, SIZES[budget], seed, search=search, balanced=protocol.only_ranks)
+    whole, split = dealt(protocol, pool, entrant, case, seed, mode, budget)
     view = PoolView(pool, detector, split.train)
 
     # Fit.
@@ -120,6 +80,15 @@ def run(
         "score_seconds": round(scored - fitted, 1),
         **_circumstances(processor_began, options.accelerator),
     }
+
+
+def dealt(
+    protocol: Protocol, pool: Pool, entrant: Entrant, case: str, seed: int, mode: Mode, budget: BudgetName
+) -> tuple[Split, Split]:
+    """Who trains, calibrates and tests in a run: of all items, and of those that the budget leaves."""
+    whole = protocol.split(pool, case, seed, mode, entrant.detector)
+    search = entrant.make().card.cost == "search"
+    return whole, thinned(pool, whole, SIZES[budget], seed, search=search, balanced=protocol.only_ranks)
 
 
 def _circumstances(processor_began: float, accelerator: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ REQUEST = "request.json"
 
 def check_run_folder(folder: Path, *, resume: bool, restart: bool) -> None:
     """Raise UsageError where a run cannot go on or begin in this folder, or would cost another one its checkpoints."""
-    if not _is_first_process():
+    if not is_first_process():
         return
     if resume and restart:
         raise UsageError("--resume and --restart exclude each other; give one of them")
@@ -28,7 +28,7 @@ def check_run_folder(folder: Path, *, resume: bool, restart: bool) -> None:
 @contextmanager
 def open_run_folder(folder: Path, request: Mapping[str, Any], *, resume: bool, restart: bool) -> Iterator[None]:
     """Hold the folder for one run: made anew for this request, or left by an interrupted run of the same request."""
-    if not _is_first_process():
+    if not is_first_process():
         yield
         return
     _check_content(folder, resume=resume, restart=restart)
@@ -108,7 +108,7 @@ def _clear(folder: Path) -> None:
 
 def _refuse_changed(folder: Path, asked: Mapping[str, Any]) -> None:
     """Raise UsageError, naming every option that differs, where the run was begun with others."""
-    before, now = _flat(_begun(folder)), _flat(asked)
+    before, now = flat(_begun(folder)), flat(asked)
     changed = [
         f"{name} ({_worded(before.get(name))}, now {_worded(now.get(name))})"
         for name in dict.fromkeys((*before, *now))
@@ -121,12 +121,12 @@ def _refuse_changed(folder: Path, asked: Mapping[str, Any]) -> None:
         )
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested options by names such as training.seed."""
-    flat: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {f"{prefix}{name}": value}
-    return flat
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {f"{prefix}{name}": value}
+    return found
 
 
 def _worded(value: Any) -> str:
@@ -134,7 +134,7 @@ def _worded(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _is_first_process() -> bool:
+def is_first_process() -> bool:
     """Of all processes that train together, the one that sees to the folder."""
     return all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "LOCAL_RANK", "NODE_RANK"))
 

@@ -8,6 +8,7 @@ from hizumi.runs.nouns import noun_of
 
 if TYPE_CHECKING:
     from hizumi.calibration import Calibration, Verdict
+    from hizumi.data import Failure
 
 Options = Mapping[str, Any]
 Unread = Iterable[tuple[str, str]]
@@ -132,6 +133,16 @@ def inspection_rows(verdicts: Iterable["Verdict"], without: Unread) -> Iterator[
     """One flat row for each verdict, for CSV; then one for each name without a verdict, with the reason."""
     yield from (verdict.to_row() for verdict in verdicts)
     yield from ({"name": name, "anomalous": None, "reason": reason} for name, reason in without)
+
+
+def archive_row(item: "Verdict | Failure", sha256: str | None) -> dict[str, Any]:
+    """A verdict, or why there is none, under the names of `inspection_rows`, with its boxes; of an archive's part."""
+    from hizumi.calibration import Verdict
+
+    if not isinstance(item, Verdict):
+        return {"name": item.name, "sha256": sha256, "anomalous": None, "reason": item.reason}
+    fields = item.to_dict()
+    return {**fields, "sha256": sha256, "regions": len(fields["boxes"]), "reason": None}
 
 
 def assessment_result(

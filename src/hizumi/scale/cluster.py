@@ -4,7 +4,9 @@ import os
 import platform
 import re
 import secrets
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -48,25 +50,34 @@ def cluster(on: str, workers: int | None = None) -> Iterator[ModuleType]:
     if local:
         # Without it Ray's servers listen on every address of this machine. Ray reads both once, when it is imported.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray = _imported()
     if ray.is_initialized():
         raise UsageError("this process is connected to a cluster already; leave it first, with ray.shutdown()")
     how: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
     if local:
-        how |= {"num_cpus": workers or len(os.sched_getaffinity(0)), "include_dashboard": False}
+        how |= {"num_cpus": workers or _cores(), "include_dashboard": False}
     elif on != RUNNING:
         _refuse_unanswering(on)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=on, **how)
     except Exception as error:
         raise _explained(on, error) from error
     try:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own would end this process on the spot
         if not local:
             _refuse_other_versions(on, ray)
         yield ray
     finally:
         ray.shutdown()
+
+
+def _cores() -> int:
+    """Of those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _imported() -> ModuleType:
@@ -111,15 +122,8 @@ def _explained(on: str, error: Exception) -> UsageError | RunError:
 
 def _refuse_other_versions(on: str, ray: ModuleType) -> None:
     """Workers compute what this process would only where their hizumi is the same."""
-
-    def of_worker() -> str:
-        try:
-            return _versions()
-        except ImportError:
-            return "no hizumi"
-
     try:
-        there = ray.get(ray.remote(num_cpus=0)(of_worker).remote(), timeout=60)
+        there = ray.get(ray.remote(num_cpus=0)(_versions).remote(), timeout=60)
     except Exception as error:
         if "No module named 'hizumi'" not in str(error):
             raise _explained(on, error) from error

@@ -17,8 +17,8 @@ from hizumi.data.manifest import UNLABELLED, Failure, Manifest, Record
 from hizumi.errors import BundleError, DataError, UsageError
 from hizumi.inspection.scoring import Scored
 from hizumi.inspection.verdicts import InspectorBase, verdict_on
+from hizumi.runtime.any_bundle import load_inspector
 from hizumi.station.batching import Together
-from hizumi.storage.archive import kind_of
 
 BATCH_SIZE = 16  # pictures scored in one pass; more wait no longer for each other than they would alone
 
@@ -105,24 +105,10 @@ def _manifest(questions: Sequence[Question]) -> Manifest:
 
 def _loaded(bundle: Path) -> InspectorBase:
     try:
-        inspector = _inspector(bundle)
+        inspector = load_inspector(bundle)
     except BundleError as error:  # whoever asks from afar is told no paths
         raise BundleError(str(error).replace(str(bundle), bundle.name)) from error
     if inspector.preprocessing_.vectors or inspector.uses_motion:
         what = "rows of numbers" if inspector.preprocessing_.vectors else "frames with their motion"
         raise UsageError(f"{bundle.name} judges {what}, and a station takes single pictures; give another bundle")
     return inspector
-
-
-def _inspector(bundle: Path) -> InspectorBase:
-    match kind_of(bundle):
-        case "exported":
-            from hizumi import runtime
-
-            return runtime.load(bundle)
-        case "detector":
-            from hizumi.inspection.loaded import restore
-
-            return restore(bundle)
-        case _:
-            raise UsageError(f"{bundle.name} holds a generative model, which gives no verdicts; fit a detector")

@@ -3,7 +3,7 @@
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import datetime
@@ -15,19 +15,27 @@ from hizumi.errors import UsageError
 from hizumi.storage.files import printable, save_error, write_atomically
 
 LOCK, HOLDER = "lock", "holder.json"
+SECONDS_BETWEEN_TRIES = 0.5
 _OURS: ContextVar[frozenset[Path]] = ContextVar("folders that the code around holds", default=frozenset())
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """Hold a folder, which is made where it is missing, for this block; the system frees it if the process dies.
 
-    Raises UsageError, naming the holder, while another block holds it, in this process or another.
+    While another block holds it, in this process or another, raises UsageError, naming the holder; or, with `on_wait`,
+    which is told the holder once, waits until it has ended.
     """
     lock = FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(blocking=False)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            if on_wait is None:
+                raise
+            on_wait(_holder(folder))
+            lock.acquire(poll_interval=SECONDS_BETWEEN_TRIES)
     except Timeout:
         raise UsageError(
             f"{printable(folder)} is in use by {_holder(folder)}; wait until it has ended, or name another output"
@@ -38,11 +46,8 @@ def locked(folder: Path) -> Iterator[None]:
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         holder = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
         write_atomically(folder / HOLDER, json.dumps(holder).encode())
-        token = _OURS.set(_OURS.get() | {folder.resolve()})
-        try:
+        with entrusted(folder):
             yield
-        finally:
-            _OURS.reset(token)
     finally:
         for name in (HOLDER, LOCK):  # both or neither: an unlinked lock is never taken for a held one
             with suppress(OSError):
@@ -58,6 +63,16 @@ def held(folder: Path) -> Iterator[None]:
     else:
         with locked(folder):
             yield
+
+
+@contextmanager
+def entrusted(folder: Path) -> Iterator[None]:
+    """Write into a folder that another process holds, which has started this one and waits for it."""
+    token = _OURS.set(_OURS.get() | {folder.resolve()})
+    try:
+        yield
+    finally:
+        _OURS.reset(token)
 
 
 def refuse_locked(folder: Path) -> None:

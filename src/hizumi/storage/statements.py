@@ -183,7 +183,11 @@ VARIATION = fields(
 )
 JOINED = mapping(items(number(), 1, 2))  # by the beginning of a picture's SHA-256: its score, and its map's maximum
 RECALIBRATED = fields({"parent": text, "at": text, "chosen": whole(), "good": JOINED, "defects": JOINED})
+TUNED = fields(
+    {"objective": text, "trials": whole(1), "value": RATE, "begun": optional(RATE), "changed": mapping(anything)}
+)
 LATER_FITTED = {
+    "tuned": TUNED,
     "variation": optional(VARIATION),
     "alignment": optional(fields({"typical": number(-1, 1), "least": number(-4, 1)})),
     "region": optional(fields({"looks_at": text, "key": text})),

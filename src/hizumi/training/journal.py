@@ -13,7 +13,8 @@ class Journal:
     """Records of a run in memory and, where a path is given, as lines of a file after one with the run's identity.
 
     A record describes a step: {"phase", "step", "images_seen", "seconds", "losses": {name: value}}, and "validation"
-    where the loss on held-out normal data was measured. Raises UsageError, naming what differs, where the file is of
+    where the loss on held-out normal data was measured; "processes" where fewer trained than the run was begun with.
+    Raises UsageError, naming what differs, where the file is of
     another run than the one given.
     """
 
@@ -23,7 +24,7 @@ class Journal:
         self._heading = b"" if run is None else _line({"run": dict(run)})
         if path is not None and path.exists():
             check_journal(path, run or {})
-            self.records = [line for line in _lines(path) if "run" not in line]
+            self.records = self.read(path)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Append one record."""
@@ -47,6 +48,11 @@ class Journal:
         journal = cls()
         journal.records = [json.loads(line) for line in content.decode().splitlines()]
         return journal
+
+    @staticmethod
+    def read(path: Path) -> list[dict[str, Any]]:
+        """All records of a file, which may be growing."""
+        return [line for line in _lines(path) if "run" not in line]
 
     def rewind(self, phase: str, step: int) -> None:
         """Drop records of a phase that are later than the checkpoint from which a killed run resumes."""

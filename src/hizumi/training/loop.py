@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import torch
 from hizumi.data.guard import trusted
 from hizumi.data.progress import Observer
 from hizumi.data.seeds import seed_for
-from hizumi.data.stream import Batches, Stream, View, as_source, in_order, moved
+from hizumi.data.stream import Batches, Stream, View, as_source, dealt, in_order, moved
 from hizumi.errors import DataError, ShortageError, UsageError, is_shortage
 from hizumi.networks import lay_out
 from hizumi.storage.locks import held
@@ -44,18 +44,25 @@ class _Position:
 
 
 def make_fabric(options: TrainingOptions) -> "Fabric":
-    """A Fabric for these options; call `launch` on it before computing anything."""
+    """A Fabric for these options; call `launch` on it before computing anything.
+
+    In a process that is in a group already, such as one that Ray or torchrun has made, it joins that.
+    """
     from lightning_fabric import Fabric
 
+    from hizumi.training.joined import JoinedGroup, in_group, processes_here
+
+    joins = in_group()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # no greetings
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # raised by its start-up code; users can do nothing about them
         return Fabric(
             accelerator=options.accelerator,
-            devices=options.devices,
+            devices=processes_here() if joins else options.devices,
             num_nodes=options.num_nodes,
             precision=options.precision,
-            strategy="ddp" if options.devices * options.num_nodes > 1 else "auto",
+            strategy="ddp" if joins or options.processes > 1 else "auto",
+            plugins=[JoinedGroup()] if joins else None,
         )
 
 
@@ -73,13 +80,18 @@ def fit(
 
     Random numbers depend on seed, step and process alone; the caller's random state is left unchanged. Raises
     UsageError, naming the holder, where another run has the folder.
+
+    Where the Fabric has fewer processes than the options ask for, each takes the batches of several, one after the
+    other: every step still sees the same items, and checkpoints of the whole group are gone on from, and the reverse.
     """
     source = as_source(images)
     fabric = fabric or _launched(options)
+    _refuse_other_items(len(source), fabric)
     kept = run_folder if fabric.is_global_zero else None
     budgets = options.budgets([model.default_budget for model in phases])
     with nullcontext() if kept is None else held(kept), torch.random.fork_rng():
-        run = identity_of(phases, source, options, fabric.world_size)
+        run = identity_of(phases, source, options, max(options.processes, fabric.world_size))
+        options = _shared_out(options, fabric.world_size)
         if run_folder is not None:
             check_journal(run_folder / JOURNAL, run)  # in all processes, so that none waits for one that was refused
         journal = Journal(None if kept is None else kept / JOURNAL, run)
@@ -119,6 +131,7 @@ class _Phase:
         self.observe = observe
         training, self.held_out = deal(source, model.held_out_share, options)
         self.stream = make_stream(model, training, options, fabric.world_size, fabric.global_rank)
+        self.processes = max(options.processes, fabric.world_size)  # whose batches make a step
         self.position = _Position()
         self.losses = Losses(type(model).__name__)
 
@@ -185,9 +198,9 @@ class _Phase:
             "phase": self.name,
             "seed": self.options.seed,
             "batch_size": self.stream.batch_size // self.options.accumulation,
-            "accumulation": self.options.accumulation,
+            "accumulation": self.options.accumulation * self.stream.world_size // self.processes,
             "precision": self.options.precision,
-            "processes": self.stream.world_size,
+            "processes": self.processes,
             "items": len(self.stream.source),
             "shape": list(self.stream.source.shape),
         }
@@ -235,7 +248,7 @@ class _Phase:
             "images_seen": self.model.images_seen,
             "seconds": round(self.position.seconds, 3),
             "losses": self.losses.latest,
-        }
+        } | ({} if self.stream.world_size == self.processes else {"processes": self.stream.world_size})
 
     @torch.no_grad()
     def _validate(self, validation: Batches, record: dict[str, Any]) -> None:
@@ -267,9 +280,7 @@ def deal(source: Batches, held_out_share: float, options: TrainingOptions) -> tu
         return source, None
     if len(source) == 1:
         return source, source
-    order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed_for("held out", options.seed)))
-    held_out = max(1, round(held_out_share * len(source)))
-    return View(source, indices=order[held_out:]), View(source, indices=order[:held_out])
+    return dealt(source, max(1, round(held_out_share * len(source))), seed_for("held out", options.seed))
 
 
 def make_stream(
@@ -286,6 +297,28 @@ def make_stream(
 def _parts(batch: Any, count: int) -> Iterable[Any]:
     """Split a batch, a tensor or a tuple of tensors, into equal parts."""
     return zip(*(each.chunk(count) for each in batch), strict=True) if isinstance(batch, tuple) else batch.chunk(count)
+
+
+def _refuse_other_items(count: int, fabric: "Fabric") -> None:
+    """Raise UsageError, in all processes, where machines do not read as many items as the others."""
+    if fabric.world_size == 1:
+        return
+    gathered = fabric.all_gather(torch.tensor(count, device=fabric.device))
+    assert isinstance(gathered, torch.Tensor)
+    counts = gathered.tolist()
+    if len(set(counts)) > 1:
+        found = ", ".join(f"{count:,}" for count in counts)
+        raise UsageError(f"the processes read {found} items; put the data where all machines read the same files")
+
+
+def _shared_out(options: TrainingOptions, world_size: int) -> TrainingOptions:
+    """What each process does where there are fewer than were asked for."""
+    if options.processes % world_size and world_size < options.processes:
+        raise UsageError(
+            f"the batches of {options.processes} processes cannot be shared out evenly among {world_size}; "
+            "train with a number that divides it"
+        )
+    return replace(options, accumulation=options.accumulation * max(1, options.processes // world_size))
 
 
 def _launched(options: TrainingOptions) -> "Fabric":

@@ -88,6 +88,11 @@ class TrainingOptions:
         return list(self.budget)
 
     @property
+    def processes(self) -> int:
+        """Processes that are to train together."""
+        return self.devices * self.num_nodes
+
+    @property
     def has_patience(self) -> bool:
         """Whether any phase may end early."""
         budgets = (self.budget,) if isinstance(self.budget, Budget) else self.budget or ()

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hizumi.data.series.growing import GrowingRows, growing_text, piped_text
+from hizumi.data.series.growing import GrowingRows, Rows, growing_text, piped_text
+from hizumi.data.series.stamp_watch import RowTimes
 from hizumi.errors import DataError
 
 TEXT = "time;b;a\n0;1,5;2\n1;-3;4e1\n\n2;x;0\n3;;1\n4;5\n5;6;7\n6;8;9"
@@ -21,13 +22,72 @@ def test_pieces_give_the_rows_of_the_whole(cuts):
     for start, stop in zip([0, *cuts], [*cuts, len(TEXT)], strict=True):
         items += growing.feed(TEXT[start:stop])
     items += growing.feed("", last=True)
-    rows = np.concatenate([item for item in items if not isinstance(item, DataError)])
+    rows = np.concatenate([item.values for item in items if not isinstance(item, DataError)])
     assert rows.tolist() == [[2, 1.5], [40, -3], [7, 6], [9, 8]]
     assert [str(item) for item in items if isinstance(item, DataError)] == [
         "pump.csv: line 5, column 'b': x is no number",
         "pump.csv: line 6, column 'b': missing is no number",
         "pump.csv: line 7 has 2 cells, the first one 3",
     ]
+
+
+def stamped(seconds: list[float], pieces: int, step_seconds: float = 10.0) -> list[Rows | DataError]:
+    """What comes of rows with these times, several at once."""
+    growing = GrowingRows(("a",), "pump.csv", step_seconds)
+    start = np.datetime64("2026-01-31T09:00:00", "ms")
+    lines = [f"{start + int(1000 * each)},{number}\n" for number, each in enumerate(seconds)]
+    found = list(growing.feed("time,a\n"))
+    for first in range(0, len(lines), pieces):
+        found += growing.feed("".join(lines[first : first + pieces]))
+    return found
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 100])
+def test_rows_break_off_where_their_time_stamps_do(pieces: int) -> None:
+    found = stamped([0, 10, 20.1, 29.9, 60, 70, 70, 80, 50, 60], pieces)
+    errors = [str(item) for item in found if isinstance(item, DataError)]
+    assert errors == [
+        "pump.csv: line 6: a gap, from 2026-01-31 09:00:29.9 to 2026-01-31 09:01:00",
+        "pump.csv: line 8: a repeated time stamp, from 2026-01-31 09:01:10 to 2026-01-31 09:01:10",
+        "pump.csv: line 10: a step back in time, from 2026-01-31 09:01:20 to 2026-01-31 09:00:50",
+    ]
+    together: list[list[float]] = [[]]
+    for item in found:
+        if isinstance(item, DataError):
+            together.append([])
+        else:
+            together[-1] += item.values[:, 0].tolist()
+    assert together == [[0, 1, 2, 3], [4, 5], [6, 7], [8, 9]]
+    times = np.concatenate([item.times for item in found if isinstance(item, Rows) and item.times is not None])
+    assert np.diff(times)[:3].tolist() == [10_000_000_000, 10_100_000_000, 9_800_000_000]
+
+
+def test_rows_at_another_rate_are_refused_once_it_is_known() -> None:
+    with pytest.raises(DataError, match="a step takes 2 s, and steps of 1 s were learned from"):
+        stamped([2.0 * number for number in range(30)], 1, step_seconds=1.0)
+    assert len(stamped([number + 0.004 for number in range(30)], 1, step_seconds=1.0)) == 30
+
+
+def test_a_stamp_that_cannot_be_read_is_named_and_the_rows_beside_it_are_kept() -> None:
+    growing = GrowingRows(("a",), "pump.csv", 10.0)
+    found = list(growing.feed("time,a\n2026-01-31 09:00:00,1\nnoon,2\n2026-01-31 09:00:20,3\n"))
+    assert isinstance(found[0], Rows)
+    assert found[0].values.tolist() == [[1]]
+    assert "line 3, column 'time': 'noon' is no time stamp" in str(found[1])
+    assert "line 4: a gap" in str(found[2])
+    unstamped = GrowingRows(("a",), "pump.csv").feed("time,a\nnoon,2\n")
+    assert [item.times for item in unstamped if isinstance(item, Rows)] == [None]
+
+
+def test_times_of_rows_are_kept_as_long_as_they_may_be_named() -> None:
+    clock = RowTimes()
+    assert clock.at(5) == ""
+    second = 10**9
+    for row in range(100):
+        clock.open_since = 40 if row > 45 else None
+        clock.note(row, np.array([row * second]), kept=10)
+    assert clock.at(40) == "1970-01-01 00:00:40"
+    assert clock.at(99) == "1970-01-01 00:01:39"
 
 
 def test_a_first_line_without_the_learned_columns_is_refused():

@@ -42,9 +42,12 @@ from hizumi.cli.options.fit import (
 from hizumi.cli.options.groups import grouped as grouped
 from hizumi.cli.options.run import (
     Accelerator as Accelerator,
+    On as On,
     RunArguments as RunArguments,
     Seed as Seed,
     Steps as Steps,
     TrainingArguments as TrainingArguments,
+    WorkplaceArguments as WorkplaceArguments,
+    done_on as done_on,
     refuse_missing as refuse_missing,
 )

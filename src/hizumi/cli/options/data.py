@@ -25,8 +25,12 @@ def refuse_absent(data: str | None) -> str | None:
 
 
 def refuse_all_absent(paths: list[str]) -> list[str]:
-    """Make sure that one of several is there, or standard input (-); each of the others is a failure of its own."""
-    if paths != ["-"] and not any(Path(path).expanduser().exists() for path in paths):
+    """Make sure that one of several is there, or standard input (-); each of the others is a failure of its own.
+
+    Whether anything is behind URLs and patterns is found when they are listed.
+    """
+    found_later = any("://" in path or any(sign in path for sign in "*?[") for path in paths)
+    if paths != ["-"] and not found_later and not any(Path(path).expanduser().exists() for path in paths):
         refuse_absent(paths[0])
     return paths
 

@@ -1,9 +1,9 @@
 """What is fitted: detectors and models by name, their settings, and an inspector's own arguments."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -144,20 +144,21 @@ class InspectorArguments:
         region: "Region | None" = None,
     ) -> "Inspector":
         """An unfitted inspector; wrong arguments are refused here, before data are read."""
+        making = self.inspector_of(sizing, training, cache=cache, costs=costs, variation=variation, region=region)
+        return making(detector)
+
+    def inspector_of(
+        self, sizing: SizingArguments, training: "TrainingOptions", **others: Any
+    ) -> "Callable[[str | Detector], Inspector]":
+        """What makes an unfitted inspector of a detector, and refuses wrong arguments."""
         from hizumi.inspection import Inspector
 
-        inspector = Inspector(
-            detector,
-            **vars(self),
-            **sizing.keywords(),
-            training=training,
-            cache=cache,
-            costs=costs,
-            variation=variation,
-            region=region,
-        )
-        inspector.check()
-        return inspector
+        def made(detector: "str | Detector") -> Inspector:
+            inspector = Inspector(detector, **vars(self), **sizing.keywords(), training=training, **others)
+            inspector.check()
+            return inspector
+
+        return made
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 """How a run goes: how long, on what machine, from which seed, and whether it goes on with an earlier one."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -13,7 +16,31 @@ from hizumi.storage.files import refuse_unwritable
 from hizumi.storage.statements import LARGEST_SEED
 
 if TYPE_CHECKING:
+    from hizumi.data.progress import Observer
+    from hizumi.runs.tracking.tracker import Tracking
+    from hizumi.scale.group import Work
+    from hizumi.scale.jobs import Workplace
     from hizumi.training import TrainingOptions
+
+Fitted = TypeVar("Fitted")
+
+
+def refuse_no_cluster(on: str | None) -> str | None:
+    """Refuse what is no address of a cluster."""
+    if on is not None:
+        from hizumi.scale.cluster import refuse_no_address
+
+        refuse_no_address(on)
+    return on
+
+
+def refuse_no_program(targets: list[str] | None) -> list[str] | None:
+    """Refuse what names no program that shows runs."""
+    from hizumi.runs.tracking.targets import split_target
+
+    for target in targets or ():
+        split_target(target)
+    return targets
 
 
 Steps = Annotated[int | None, typer.Option(metavar="N", min=1, help="Training ends after so many steps.")]
@@ -21,6 +48,59 @@ Seed = Annotated[int, typer.Option(metavar="N", min=0, max=LARGEST_SEED, help="W
 Accelerator = Annotated[
     Literal["cpu", "cuda", "mps", "auto"], typer.Option(metavar="A", help="Where to train: cpu, cuda, mps or auto.")
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="ADDRESS",
+        help="Work on a Ray cluster: local, auto, HOST:6379 or ray://HOST:10001.",
+        callback=refuse_no_cluster,
+    ),
+]
+
+
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PROGRAM",
+        help="Show the run in mlflow:URI or tensorboard:FOLDER, too; may be repeated.",
+        callback=refuse_no_program,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class WorkplaceArguments:
+    """Where many fits are done: one after another in this process, or each by a worker of a cluster."""
+
+    on: On = None
+    cores: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Threads of each fit, of which equal numbers give equal results; those that torch takes here if not "
+            "given.",
+        ),
+    ] = None
+
+    @contextmanager
+    def workplace(self) -> "Iterator[Workplace]":
+        """Connected to, and left at the end."""
+        import torch
+
+        from hizumi.cli.progress import shown_progress
+        from hizumi.scale.jobs import Here
+
+        threads = self.cores or torch.get_num_threads()
+        if self.on is None:
+            yield Here(threads, shown_progress)
+            return
+        from hizumi.scale.cluster import cluster
+        from hizumi.scale.workers import Cluster
+
+        with cluster(self.on) as ray:
+            yield Cluster(ray, self.on, threads, partial(typer.echo, err=True))
 
 
 @dataclass(frozen=True)
@@ -79,6 +159,7 @@ class RunArguments:
     seed: Seed = 0
     devices: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on each machine.")] = 1
     num_nodes: Annotated[int, typer.Option(metavar="N", min=1, help="Machines that train together.")] = 1
+    track: Track = None
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run of the same command.")] = (
         False
     )
@@ -94,6 +175,12 @@ class RunArguments:
         """Training options for this run."""
         return training.options(seed=self.seed, devices=self.devices, num_nodes=self.num_nodes)
 
+    def tracked(self, folder: Path, output: Path, request: Mapping[str, Any]) -> "AbstractContextManager[Tracking]":
+        """Show the run that makes this file, from this folder, in the programs asked for."""
+        from hizumi.runs.tracking.tracker import tracked
+
+        return tracked(self.track or (), folder, output.stem, request, _say)
+
     def folder_beside(self, output: Path, what: str, example: str) -> Path:
         """The run folder of a file to be written; what stands in the way is found before the work, not after it."""
         from hizumi.runs.folder import check_run_folder
@@ -106,6 +193,21 @@ class RunArguments:
             refuse_unwritable(output)
             check_run_folder(folder, resume=self.resume, restart=self.restart)
         return folder
+
+
+def done_on(
+    on: str | None, training: "TrainingOptions", folder: Path, work: "Work[Fitted]", observe: "Observer"
+) -> Fitted:
+    """Do the work here, or in a group of processes on a cluster, the first of which sends back what it fitted."""
+    if on is None:
+        return work(observe=observe)
+    from hizumi.scale.group import train_on
+
+    return train_on(on, training, folder, work, observe, _say)
+
+
+def _say(note: str) -> None:
+    typer.echo(f"Note: {note}.", err=True)
 
 
 def refuse_missing(accelerator: str) -> None:

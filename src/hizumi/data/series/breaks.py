@@ -45,8 +45,7 @@ def breaks_of(readings: Readings, step: float) -> tuple[Breaks, list[str]]:
     """
     assert readings.times is not None, "steps without stamps are counted"
     differences = np.diff(readings.times)
-    rounding = _rounding(readings.times)
-    allowed = LARGEST_STEPS * step + (rounding if rounding <= step < 2 * rounding else 0)
+    allowed = largest_difference(readings.times, step)
     found = Breaks(
         np.flatnonzero(differences > allowed) + 1,
         np.flatnonzero(differences == 0) + 1,
@@ -60,9 +59,15 @@ def breaks_of(readings: Readings, step: float) -> tuple[Breaks, list[str]]:
     if ((differences > LARGEST_STEPS * step) & (differences <= allowed)).any():
         notes.append(
             f"differences of time stamps of up to {seconds(allowed)} are taken for their rounding to "
-            f"{seconds(rounding)}, and not for gaps"
+            f"{seconds(_rounding(readings.times))}, and not for gaps"
         )
     return found, [note for note in notes if note]
+
+
+def largest_difference(times: Integer[np.ndarray, "t"], step: float) -> float:
+    """Nanoseconds from such a stamp to the next beyond which there is a gap, for steps of so many nanoseconds."""
+    rounding = _rounding(times)
+    return LARGEST_STEPS * step + (rounding if rounding <= step < 2 * rounding else 0)
 
 
 def stamp(time: int) -> str:

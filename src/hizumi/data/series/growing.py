@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from hizumi.data.cells import DECIMAL_COMMA, SEPARATORS, number_of
+from hizumi.data.series.stamp_watch import StampWatch
+from hizumi.data.series.time_stamps import is_time_name
 from hizumi.errors import DataError
-from hizumi.shapes import Float
+from hizumi.shapes import Float, Integer
 from hizumi.storage.files import printable
 
 SECONDS_BETWEEN_LOOKS = 0.1
@@ -20,31 +23,50 @@ CHARACTERS_AT_ONCE = 2**20
 BYTES_AT_ONCE = 2**16
 
 
+class Rows(NamedTuple):
+    """Rows that follow one another, and their time stamps, in nanoseconds since 1970, where these are read."""
+
+    values: Float[np.ndarray, "n c"]
+    times: Integer[np.ndarray, "n"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def part(self, rows: slice) -> "Rows":
+        """Some of them."""
+        return Rows(self.values[rows], None if self.times is None else self.times[rows])
+
+
 @dataclass(eq=False)
 class GrowingRows:
     """Numbers of the learned columns, by the names in the first line, from text that comes in pieces.
 
-    Other columns are left out. `where` is the source in messages.
+    Other columns are left out, but for one whose name is that of time stamps, where a step is known to take
+    `step_seconds`: rows follow one another as long as these do. `where` is the source in messages.
     """
 
     columns: Sequence[str]
     where: str
+    step_seconds: float | None = None
     line: int = field(default=0, init=False)
     _rest: str = field(default="", init=False)
     _separator: str = field(default=",", init=False)
     _places: list[int] = field(default_factory=list, init=False)
     _width: int = field(default=0, init=False)
+    _stamps: StampWatch | None = field(default=None, init=False)
+    _time_place: int = field(default=0, init=False)
 
-    def feed(self, text: str, *, last: bool = False) -> Iterator[Float[np.ndarray, "n c"] | DataError]:
+    def feed(self, text: str, *, last: bool = False) -> Iterator[Rows | DataError]:
         """Rows of all lines that are complete now, or of all that are left where it is the last piece.
 
-        An error stands where a line cannot be used, and the rows after it follow. Raises DataError where the first line
-        does not name the learned columns.
+        An error stands where a line cannot be used, or where time stamps break off, and the rows after it follow.
+        Raises DataError where the first line does not name the learned columns, and where the rate is another.
         """
         *lines, self._rest = (self._rest + text).split("\n")
         if last:
             lines, self._rest = [*lines, self._rest], ""
         rows: list[list[float]] = []
+        stamps: list[tuple[int, str]] = []
         for line in lines:
             self.line += 1
             if not line.strip():
@@ -54,14 +76,31 @@ class GrowingRows:
                 continue
             row = self._row(line)
             if isinstance(row, DataError):
-                if rows:
-                    yield np.array(rows)
-                rows = []
+                yield from self._stamped(rows, stamps)
+                rows, stamps = [], []
                 yield row
             else:
-                rows.append(row)
-        if rows:
-            yield np.array(rows)
+                numbers, word = row
+                rows.append(numbers)
+                stamps.append((self.line, word))
+        yield from self._stamped(rows, stamps)
+
+    def _stamped(
+        self, rows: Sequence[Sequence[float]], stamps: Sequence[tuple[int, str]]
+    ) -> Iterator[Rows | DataError]:
+        """Rows with their stamps, parted where these break off."""
+        if not rows:
+            return
+        values = np.array(rows)
+        if self._stamps is None:
+            yield Rows(values)
+            return
+        for found in self._stamps.observe(stamps):
+            if isinstance(found, DataError):
+                yield found
+            else:
+                places, times = found
+                yield Rows(values[places], times)
 
     def _understand(self, heading: str) -> None:
         self._separator = max(SEPARATORS, key=heading.count)
@@ -73,8 +112,11 @@ class GrowingRows:
                 "all columns that were learned from are needed there"
             )
         self._places, self._width = [names.index(name) for name in self.columns], len(names)
+        of_time = next((name for name in names if is_time_name(name) and name not in self.columns), None)
+        if of_time is not None and self.step_seconds is not None:
+            self._stamps, self._time_place = StampWatch(self.where, of_time, self.step_seconds), names.index(of_time)
 
-    def _row(self, line: str) -> list[float] | DataError:
+    def _row(self, line: str) -> tuple[list[float], str] | DataError:
         cells = self._cells(line)
         if len(cells) != self._width:
             return DataError(f"{self.where}: line {self.line} has {len(cells)} cells, the first one {self._width}")
@@ -87,7 +129,7 @@ class GrowingRows:
                 what = printable(cells[place].strip()) or "missing"
                 return DataError(f"{self.where}: line {self.line}, column {printable(name)!r}: {what} is no number")
             row.append(number)
-        return row
+        return row, cells[self._time_place]
 
     def _cells(self, line: str) -> list[str]:
         return next(csv.reader([line], delimiter=self._separator))

@@ -1,0 +1,131 @@
+"""`hizumi inspect --output` and `hizumi merge`: archives of images, scored into a folder and proved complete."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hizumi.cli import options
+from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, console_beside
+from hizumi.cli.progress import shown_progress
+from hizumi.cli.summary import ANOMALOUS_FOUND, NOT_JUDGED
+from hizumi.errors import UsageError
+from hizumi.storage.files import printable, refuse_unwritable
+
+if TYPE_CHECKING:
+    from hizumi.scale.archive import Archive, Shard
+    from hizumi.scale.merging import Proof
+    from hizumi.scale.parts import Tally
+
+
+@dataclass(frozen=True)
+class ArchiveRequest:
+    """What is to be scored into which folder, as it was typed."""
+
+    bundle: Path
+    data: Sequence[str]
+    output: Path
+    recursive: bool
+    maps: Path | None
+
+
+def refuse_beside_output(**others: object) -> None:
+    """Raise UsageError for options of `inspect` that mean nothing for an archive."""
+    for name, given in others.items():
+        if given is not None:
+            raise UsageError(f"--{name.replace('_', '-')} does not go with --output; leave one of them out")
+
+
+def inspect_archive(request: ArchiveRequest, on: str | None, workers: int | None, shard_text: str | None) -> None:
+    """Score whatever of an archive has not been scored: here, as one shard of several, or on a cluster."""
+    from hizumi.scale.archive import Shard, open_archive
+    from hizumi.scale.cluster import refuse_no_address
+    from hizumi.scale.running import score_on, score_shard
+    from hizumi.scale.scoring import BlockScorer
+
+    if on is not None and shard_text is not None:
+        raise UsageError("--on shares the whole archive out by itself; leave --shard out")
+    if on is None and workers is not None:
+        raise UsageError("--workers are those of a cluster; name it with --on")
+    if on is not None:
+        refuse_no_address(on)
+    shard = Shard() if shard_text is None else Shard.parse(shard_text)
+    console = console_beside(None)
+    archive = open_archive(
+        request.output,
+        request.bundle,
+        request.data,
+        recursive=request.recursive,
+        maps=request.maps,
+        trust_listing=shard_text is not None,
+        on_wait=lambda holder: typer.echo(f"Waiting for {holder}, which lists the data.", err=True),
+    )
+    scorer = BlockScorer(request.output)
+    for note in scorer.notes():
+        console.print(coloured(f"Note: {note}.", WARNING))
+    with archive.held(shard), shown_progress() as observe:
+        tally = score_shard(scorer, shard, observe) if on is None else score_on(archive, on, workers, observe)
+    _show_run(archive, shard, tally)
+
+
+def merge(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", show_default=False, help="The folder that inspect --output has filled.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write all rows as one table, .parquet or .csv."),
+    ] = None,
+    json_to: options.JsonTo = None,
+    fail_on_anomaly: Annotated[
+        bool,
+        typer.Option(
+            "--fail-on-anomaly",
+            help="Exit with 3 where something is anomalous, and else with 4 where something could not be judged.",
+        ),
+    ] = False,
+) -> None:
+    """Prove that each image of an archive has one row, and make one table of them.
+
+    Reads all of it, byte by byte. Exits with 1 where anything is missing, and names the command that completes it.
+    """
+    from hizumi.scale.merging import merge as merged, prove, refuse_no_table
+
+    if output is not None:
+        refuse_no_table(output)
+        refuse_unwritable(output)
+    proof = prove(folder)
+    if output is not None:
+        merged(proof, output)
+    answer(proof.to_dict(), json_to)
+    _show_proof(proof, output, json_to)
+    if fail_on_anomaly and proof.tally.alarms:
+        raise typer.Exit(ANOMALOUS_FOUND)
+    if fail_on_anomaly and proof.tally.failures:
+        raise typer.Exit(NOT_JUDGED)
+
+
+def _show_run(archive: "Archive", shard: "Shard", tally: "Tally") -> None:
+    console = console_beside(None)
+    whole = "" if shard.of == 1 else f" of shard {shard}"
+    before = "" if tally.images else ": all had been done before"
+    line = f"{tally.images:,} images{whole} scored into {printable(archive.folder)}{before}, {tally.alarms:,} anomalous"
+    line += f", {tally.failures:,} without a verdict." if tally.failures else "."
+    console.print(coloured(line, BAD if tally.alarms else GOOD))
+    if archive.listed.unopened:
+        console.print(f"{archive.listed.unopened:,} files are no images; {archive.folder / 'unopened.csv'} names them.")
+    console.print(f"hizumi merge {printable(archive.folder)} proves that nothing is missing.")
+
+
+def _show_proof(proof: "Proof", output: Path | None, json_to: str | None) -> None:
+    console = console_beside(json_to)
+    tally, listed = proof.tally, proof.archive.listed
+    console.print(f"Complete: {tally.images:,} images, one row each, in {listed.blocks:,} parts whose hashes hold.")
+    line = f"{tally.alarms:,} of {tally.images - tally.failures:,} anomalous."
+    if tally.failures:
+        line += f" {tally.failures:,} have no verdict; column `reason` says why."
+    console.print(coloured(line, BAD if tally.alarms else GOOD))
+    if output is not None:
+        console.print(f"The table is {printable(output)}.")

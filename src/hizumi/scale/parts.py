@@ -1,0 +1,122 @@
+"""Parts of an archive's result: Parquet files with a row for each image of a block, whole or not there at all."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hizumi.errors import DataError
+from hizumi.scale.items import pyarrow
+from hizumi.storage.files import atomic_file, encodable, printable
+
+FOLDER, ASIDE = "parts", ".damaged"
+IDENTITY = b"hizumi.part"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a part is the result of: a block of a listing, by hash, and a bundle, by hash."""
+
+    block: int
+    digest: str
+    bundle: str
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a part holds."""
+
+    images: int = 0
+    alarms: int = 0
+    failures: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.images + other.images, self.alarms + other.alarms, self.failures + other.failures)
+
+
+def schema() -> Any:
+    """Columns of a part, and of what parts are merged into.
+
+    `sha256` is that of the image file's content, None where it could not be fetched; `anomalous` and what follows it
+    are None where `reason` says why there is no verdict.
+    """
+    arrow = pyarrow()
+    text, whole, real = arrow.string(), arrow.int64(), arrow.float64()
+    box = [(name, whole) for name in ("left", "top", "width", "height", "area")]
+    return arrow.schema(
+        [
+            ("name", text),
+            ("sha256", text),
+            ("anomalous", arrow.bool_()),
+            ("score", real),
+            ("p_value", real),
+            ("threshold", real),
+            ("rule", text),
+            ("terms", arrow.map_(text, real)),
+            ("regions", whole),
+            ("boxes", arrow.list_(arrow.struct([*box, ("peak", real)]))),
+            ("notes", arrow.list_(text)),
+            ("reason", text),
+        ]
+    )
+
+
+def write_part(folder: Path, identity: Identity, rows: Iterable[Mapping[str, Any]]) -> Tally:
+    """Write one part: it is there whole, or not at all."""
+    arrow = pyarrow()
+    stated = {IDENTITY: json.dumps(asdict(identity)).encode()}
+    table = arrow.Table.from_pylist([_encodable(row) for row in rows], schema().with_metadata(stated))
+    with atomic_file(path_of(folder, identity.block)) as file:
+        arrow.parquet.write_table(table, file, compression="zstd", write_page_checksum=True)
+    return tally_of(table)
+
+
+def is_done(folder: Path, identity: Identity) -> bool:
+    """Whether this part has been written, by its end alone."""
+    try:
+        metadata = pyarrow().parquet.read_schema(path_of(folder, identity.block)).metadata
+        return bool(json.loads(metadata[IDENTITY]) == asdict(identity))
+    except (OSError, KeyError, TypeError, ValueError, pyarrow().ArrowException):
+        return False
+
+
+def read_part(folder: Path, identity: Identity, names: list[str]) -> Any:
+    """The rows of a part, all of whose bytes are as they were written; raises DataError where it is not what it should.
+
+    `names` are those that the block lists.
+    """
+    path = path_of(folder, identity.block)
+    try:
+        table = pyarrow().parquet.read_table(path, page_checksum_verification=True)
+        stated = json.loads(table.schema.metadata[IDENTITY])
+    except (OSError, KeyError, TypeError, ValueError, pyarrow().ArrowException) as error:
+        reason = printable(next(iter(str(error).splitlines()), type(error).__name__))
+        raise DataError(f"{printable(path)}: is damaged ({reason})") from error
+    if stated != asdict(identity):
+        raise DataError(f"{printable(path)}: belongs to another archive")
+    if table.column("name").to_pylist() != names:
+        raise DataError(f"{printable(path)}: its rows are not the images that were listed")
+    return table
+
+
+def set_aside(folder: Path, block: int) -> Path:
+    """Rename a damaged part, so that the next run makes it anew."""
+    path = path_of(folder, block)
+    return path.replace(path.with_name(path.name + ASIDE))
+
+
+def tally_of(table: Any) -> Tally:
+    """Counts of a part's rows."""
+    anomalous = table.column("anomalous")
+    alarms = pyarrow().compute.sum(anomalous).as_py() or 0
+    return Tally(table.num_rows, int(alarms), anomalous.null_count)
+
+
+def path_of(folder: Path, block: int) -> Path:
+    """Where the part of a block lies."""
+    return folder / FOLDER / f"{block:08d}.parquet"
+
+
+def _encodable(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: encodable(value) if isinstance(value, str) else value for name, value in row.items()}

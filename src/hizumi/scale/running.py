@@ -1,0 +1,184 @@
+"""The blocks of an archive that wait, completed: here one after another, or by the workers of a cluster."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hizumi.data.progress import Observer
+from hizumi.errors import HizumiError, RunError, UsageError
+from hizumi.memory import keep_freed_memory
+from hizumi.scale.archive import Archive, Shard, read_archive
+from hizumi.scale.cluster import cluster
+from hizumi.scale.items import is_url
+from hizumi.scale.listing import read_block
+from hizumi.scale.parts import Tally
+from hizumi.scale.scoring import BlockScorer
+from hizumi.storage.files import printable
+
+TASKS_AT_MOST = 4096  # that Ray keeps account of; each takes its blocks one after another
+SECONDS_FOR_A_NODE = 120
+SECONDS_BETWEEN_QUESTIONS = 0.5
+CLIENT = "ray://"
+
+
+@dataclass
+class Progress:
+    """Tells an observer, after each block, how far it is: images a second and alarms stand in place of losses."""
+
+    blocks: int
+    observe: Observer | None = None
+    tally: Tally = field(default_factory=Tally)
+    done: int = 0
+    began_at: float = field(default_factory=time.monotonic)
+
+    def add(self, tally: Tally, blocks: int = 1) -> None:
+        """Count what has been completed."""
+        self.tally += tally
+        self.done += blocks
+        if self.observe is None:
+            return
+        rate = self.tally.images / max(time.monotonic() - self.began_at, 1e-9)
+        counts = {"images/s": rate, "images": self.tally.images, "alarms": self.tally.alarms}
+        self.observe({"phase": "scoring", "step": self.done, "share": self.done / self.blocks, "losses": counts})
+
+
+def score_shard(scorer: BlockScorer, shard: Shard, observe: Observer | None = None) -> Tally:
+    """Complete the waiting blocks of a shard in this process; what was new."""
+    waiting = list(scorer.archive.waiting(shard))
+    progress = Progress(len(waiting), observe)
+    for block in waiting:
+        progress.add(scorer.complete(block))
+    return progress.tally
+
+
+def score_on(archive: Archive, on: str, workers: int | None = None, observe: Observer | None = None) -> Tally:
+    """Complete all waiting blocks by the workers of a cluster, each with a bundle of its own; what was new.
+
+    Every node sees the archive's folder, and its images, under the same paths. A worker or node that is lost has its
+    blocks done again by others. Raises UsageError where a node sees them not, and RunError where the run cannot go on.
+    """
+    waiting = list(archive.waiting())
+    if not waiting:
+        return Tally()
+    progress = Progress(len(waiting), observe)
+    with cluster(on, workers) as ray:
+        _refuse_unseen(ray, archive)
+        count = min(workers or max(int(ray.cluster_resources().get("CPU", 1)), 1), len(waiting))
+        rows = _results_from_afar if on.startswith(CLIENT) else _results
+        for row in rows(archive.folder.absolute(), waiting, count):
+            if row["error"]:
+                raise RunError(f"{row['error']}; what is done is kept: give the same command again to go on")
+            progress.add(Tally(*(int(row[name]) for name in ("images", "alarms", "failures"))))
+    return progress.tally
+
+
+def _results(folder: Path, blocks: list[int], workers: int) -> Iterator[dict[str, Any]]:
+    """One row for each block, as they are completed.
+
+    Blocks are numbers, and results are counts: nothing large travels, and each worker reads as far ahead as one batch.
+    """
+    import ray.data as ray_data
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of each beginning and end
+    ray_data.DataContext.get_current().enable_progress_bars = False
+    data = ray_data.from_items(
+        [{"block": block} for block in blocks], override_num_blocks=min(len(blocks), TASKS_AT_MOST)
+    )
+    scored = data.map_batches(
+        _Worker,
+        fn_constructor_args=(str(folder),),
+        batch_size=1,
+        batch_format="numpy",
+        compute=ray_data.ActorPoolStrategy(size=workers),
+        num_cpus=1,
+    )
+    yield from scored.iter_rows()
+
+
+def _results_from_afar(folder: Path, blocks: list[int], workers: int) -> Iterator[dict[str, Any]]:
+    """As `_results`, which works inside of a cluster alone: there by an actor, which is asked from here."""
+    import ray
+
+    inside = ray.remote(num_cpus=0)(_Inside).remote(str(folder), blocks, workers)
+    told, is_done = 0, False
+    while not is_done:
+        rows, is_done = ray.get(inside.since.remote(told))
+        yield from rows
+        told += len(rows)
+        time.sleep(0 if is_done else SECONDS_BETWEEN_QUESTIONS)
+
+
+class _Inside:
+    """Gathers results in a cluster for a client outside of it, and ends with that client."""
+
+    def __init__(self, folder: str, blocks: list[int], workers: int) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.is_done = False
+        threading.Thread(target=self._gather, args=(Path(folder), blocks, workers), daemon=True).start()
+
+    def since(self, told: int) -> tuple[list[dict[str, Any]], bool]:
+        """Results after so many, and whether there will be no more."""
+        is_done = self.is_done  # read first: what comes between belongs to the next answer
+        return self.rows[told:], is_done
+
+    def _gather(self, folder: Path, blocks: list[int], workers: int) -> None:
+        try:
+            for row in _results(folder, blocks, workers):
+                self.rows.append(row)
+        except Exception as error:  # nobody else would say it
+            self.rows.append({"error": next(iter(str(error).splitlines()), type(error).__name__)})
+        finally:
+            self.is_done = True
+
+
+class _Worker:
+    """One actor: a bundle that stays loaded. Errors are results, as Ray would try again, and end in its own words."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self.scorer: BlockScorer | None = None
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
+        try:
+            if self.scorer is None:
+                keep_freed_memory()
+                self.scorer = BlockScorer(self.folder, threads=1)  # on the one core that a worker has
+            tallies, error = [self.scorer.complete(int(block)) for block in batch["block"]], ""
+        except HizumiError as raised:
+            tallies, error = [Tally()] * len(batch["block"]), str(raised)
+        counts = {name: [getattr(each, name) for each in tallies] for name in ("images", "alarms", "failures")}
+        return {"block": list(batch["block"]), "error": [error] * len(tallies), **counts}
+
+
+def _refuse_unseen(ray: Any, archive: Archive) -> None:
+    """Raise UsageError, naming a node that sees the archive's folder or images not as this process does."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    first = read_block(archive.folder, 0)[0].place
+    looked_at = str(archive.folder.absolute()), archive.listed.digest, "" if is_url(first) else first
+    here = _unseen(*looked_at)
+    for node in ray.nodes():
+        if not node["Alive"]:
+            continue
+        on_it = NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)  # it may be lost meanwhile
+        asked = ray.remote(num_cpus=0, scheduling_strategy=on_it)(_unseen).remote(*looked_at)
+        unseen = ray.get(asked, timeout=SECONDS_FOR_A_NODE)
+        if unseen != here:
+            raise UsageError(
+                f"the node {node['NodeManagerAddress']} does not see {printable(unseen)}, as this one does; share the "
+                "folder among all nodes under the same path, or use object storage"
+            )
+
+
+def _unseen(folder: str, digest: str, first: str) -> str:
+    """The first of these that is not seen from here; empty where all are."""
+    try:
+        if read_archive(Path(folder)).listed.digest != digest:
+            return folder
+    except HizumiError:
+        return folder
+    return first if first and not Path(first).exists() else ""

@@ -1,0 +1,97 @@
+"""A warm bundle that turns one block of an archive after another into parts."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hizumi.calibration import Verdict
+from hizumi.data import Failure
+from hizumi.errors import UsageError
+from hizumi.runs.results import archive_row
+from hizumi.runtime.any_bundle import load_inspector
+from hizumi.runtime.inspector import ExportedInspector
+from hizumi.scale.archive import Archive, read_archive
+from hizumi.scale.attempts import Attempts
+from hizumi.scale.items import Contents, Item
+from hizumi.scale.listing import read_block
+from hizumi.scale.parts import Tally, is_done, write_part
+from hizumi.storage.files import printable
+
+if TYPE_CHECKING:
+    from hizumi.inspection import InspectorBase
+
+
+class BlockScorer:
+    """Scores blocks of the archive in a folder; the bundle is loaded once.
+
+    `threads` compute one operation; None: as many as torch, or the runtime of an exported bundle, chooses.
+    """
+
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
+        self.archive = read_archive(folder)
+        self.inspector = archive_inspector(self.archive, threads)
+
+    def complete(self, block: int) -> Tally:
+        """Write the part of a block, unless it is there: a task may be given twice after a worker was lost.
+
+        Raises SaveError where it cannot be written, and RunError where the images' storage is gone.
+        """
+        identity = self.archive.identity(block)
+        if is_done(self.archive.folder, identity):
+            return Tally()
+        items = read_block(self.archive.folder, block)
+        attempts = Attempts.begin(self.archive.folder, block)
+        if attempts.is_careful:
+            rows = [self._row(items[image], block, attempts.blames(image)) for image in attempts.one_by_one(len(items))]
+        else:
+            contents = Contents(items)
+            rows = list(self._rows(contents, block))
+            contents.refuse_unreached()
+        tally = write_part(self.archive.folder, identity, rows)
+        attempts.end()
+        return tally
+
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said before the work about how the first images look, beside those learned from."""
+        return self.inspector.compared(Contents(read_block(self.archive.folder, 0)).manifest()).notes
+
+    def _row(self, item: Item, block: int, is_blamed: bool) -> dict[str, Any]:
+        if is_blamed:
+            reason = "the processes that scored it died, again and again; look at it apart from the others"
+            return archive_row(Failure(0, item.name, reason), None)
+        (row,) = self._rows(Contents([item]), block)
+        return row
+
+    def _rows(self, contents: Contents, block: int) -> Iterator[dict[str, Any]]:
+        maps = None if self.archive.maps is None else Path(self.archive.maps) / f"{block:08d}"
+        items = self.inspector.inspect_each(contents.manifest(), pictures=maps is not None)
+        for row, item in enumerate(items if maps is None else self._drawn(items, maps)):
+            yield archive_row(item, contents.sha256.get(row))
+
+    def _drawn(self, items: Iterable[Verdict | Failure], folder: Path) -> Iterator[Verdict | Failure]:
+        from hizumi.report.panels import save_map  # draws with matplotlib, which takes a second to load
+        from hizumi.report.picture_paths import picture_path
+
+        drawn: set[Path] = set()
+        for item in items:
+            if isinstance(item, Verdict):
+                save_map(item, self.inspector.calibration_, picture_path(folder, item.name, "map", drawn))
+            yield item
+
+
+def archive_inspector(archive: Archive, threads: int | None = None) -> "InspectorBase":
+    """The archive's bundle at work; raises UsageError for one that does not judge single images."""
+    path = archive.loaded_bundle()
+    inspector = load_inspector(path, threads=threads)
+    if threads is not None and not isinstance(inspector, ExportedInspector):
+        import torch
+
+        torch.set_num_threads(threads)
+    preprocessing = inspector.preprocessing_
+    if preprocessing.window is None or inspector.uses_motion:
+        what = "frames with their motion" if inspector.uses_motion else "no images"
+        name = printable(Path(archive.bundle[0]).name)
+        raise UsageError(f"{name} judges {what}, and an archive holds single images; leave --output out")
+    if archive.maps is not None and inspector.calibration_.pixel_threshold is None:
+        raise UsageError("its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
+    return inspector

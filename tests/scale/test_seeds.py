@@ -1,0 +1,59 @@
+"""`hizumi fit --seeds`: bundles beside each other, each as a fit of its own, and how much they differ."""
+
+from pathlib import Path
+from statistics import stdev
+from typing import Any
+
+import pytest
+
+from hizumi.errors import DivergedError
+from hizumi.inspection import Inspector, load
+
+from .parts import command, write_parts
+
+
+def test_each_seed_is_a_fit_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = write_parts(tmp_path / "parts.npz")
+    fit = ["fit", parts, "-d", "pca", "-o", tmp_path / "parts.hizumi"]
+    outcome = command(*fit, "--seeds", 3, "--seed", 4, "--json", "-")
+    assert outcome.code == 0
+    thresholds = [each["threshold"] for each in outcome.json["seeds"]]
+    assert [Path(each["bundle"]).name for each in outcome.json["seeds"]] == [f"parts-{n}.hizumi" for n in (4, 5, 6)]
+    assert outcome.json["threshold"]["deviation"] == pytest.approx(stdev(thresholds))
+    assert command(*fit, "--seed", 5).code == 0
+    assert load(tmp_path / "parts.hizumi").calibration_.threshold.value == thresholds[1]
+
+    fitted: list[int] = []
+    whole = Inspector.fit
+
+    def failing(self: Inspector, *given: Any, **named: Any) -> Any:
+        assert self.training is not None
+        fitted.append(self.training.seed)
+        if self.training.seed == 7:
+            raise DivergedError("the loss became NaN")
+        return whole(self, *given, **named)
+
+    monkeypatch.setattr(Inspector, "fit", failing)
+    again = command(*fit, "--seeds", 5, "--seed", 4, "--resume", "--json", "-")
+    assert again.code == 1
+    assert fitted == [7, 8]
+    assert again.json["failed"] == {"7": "the loss became NaN"}
+    assert [each["threshold"] for each in again.json["seeds"]][:3] == thresholds
+    other = command(*fit, "--seeds", 2, "--seed", 4, "--resume", "--false-alarm-rate", 0.2)
+    assert other.code == 0
+    assert fitted[2:] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seeds", "2", "--devices", "2"], "--seeds fits each seed in one process"),
+        (["--seeds", "2", "--restart"], "--restart is for one fit"),
+        (["--cores", "2"], "are for many fits: give --seeds N"),
+        (["--seeds", "2", "--on", "nowhere"], "no address of a cluster"),
+    ],
+)
+def test_what_several_fits_cannot_be_asked_for(tmp_path: Path, arguments: list[str], said: str) -> None:
+    outcome = command("fit", "digits", "-d", "pca", "-o", tmp_path / "parts.hizumi", *arguments)
+    assert outcome.code == 2
+    assert said in outcome.err
