@@ -19,7 +19,7 @@ def test_short_series_are_drawn_whole_beside_real_ones() -> None:
     made = np.random.default_rng(0).normal(size=(3, 64, 1))
     figure = fan(made, made + 1, ("volt",), step_seconds=10.0)
     real, own = figure.axes
-    assert [real.get_title(), own.get_title()] == ["real (3)", "made (3)"]
+    assert [axes.get_title(loc="left") for axes in (real, own)] == ["real (3)", "made (3)"]
     np.testing.assert_array_equal(real.lines[0].get_ydata(), made[0, :, 0] + 1)
     assert own.lines[0].get_xdata()[-1] == 63 * 10 / 60
     assert figure.get_supxlabel() == "minutes"

@@ -86,7 +86,7 @@ def _section(protocol: Protocol, rows: Sequence[Row]) -> str:
     if apart:
         lines += ["", "Published, and not comparable with the figures above:", ""]
         lines += [
-            f"- {each.system}: {each.numbers}, {each.source} [{each.trust}]; not comparable, for it is {each.why}"
+            f"- {each.system}: {each.numbers}, {each.source} [{each.trust}]; not comparable: {each.why}"
             for each in apart
         ]
     return "\n".join([*lines, ""])

@@ -86,7 +86,11 @@ ON_SERIES: Mapping[str, Preset] = {
     "whitened_residual": Preset(lambda: WhitenedResidual(_ganomaly_of_series()), _OF_SERIES),
     "likelihood(pixel_cnn)": Preset(lambda: Likelihood(GatedPixelCNN(levels=32, width=16, layers=4)), _OF_SERIES),
 }
-"""By row: the short settings on collections of series, each of which is fitted twice: a second or two a fit."""
+"""By row: the short settings on collections of series, each of which is fitted twice: a second or two a fit.
+
+Chosen by time, not by figures: after 200 steps an autoencoder's training error still falls, by two fifths to a half
+until 400 on a series of each collection.
+"""
 
 LEFT_OUT: Mapping[str, str] = {
     "control_chart": "it looks for drift from one item to the next, and items of a pool have no order",
