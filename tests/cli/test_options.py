@@ -33,6 +33,7 @@ TRAINING = dict.fromkeys(
     ["--steps", "--epochs", "--max-time", "--patience", "--batch-size", "--accumulation"], None
 ) | {"--precision": "32-true", "--accelerator": "cpu"}
 RUN = {
+    "--track": None,
     "--seed": 0,
     "--devices": 1,
     "--num-nodes": 1,
@@ -87,7 +88,8 @@ OPTIONS = {
     | SOURCE
     | SIZING
     | TRAINING
-    | RUN,
+    | RUN
+    | {"--on": None},
     "compare": {
         "--detectors": "reconstruction,ganomaly,mahalanobis",
         "--output": "hizumi-compare",

@@ -139,6 +139,7 @@ def test_other_programs_are_refused(target: str) -> None:
     assert split_target("mlflow:sqlite:///runs.db") == ("mlflow", "sqlite:///runs.db")
 
 
+@pytest.mark.slow
 def test_mlflow_and_tensorboard_show_what_the_journal_holds_and_nobody_is_called(tmp_path: Path) -> None:
     """Read back from MLflow's tables and TensorBoard's files; every attempt at the network is counted."""
     pytest.importorskip("mlflow", reason="the extra mlflow is not installed")

@@ -49,7 +49,8 @@ def test_each_seed_is_a_fit_of_its_own(tmp_path: Path, monkeypatch: pytest.Monke
     [
         (["--seeds", "2", "--devices", "2"], "--seeds fits each seed in one process"),
         (["--seeds", "2", "--restart"], "--restart is for one fit"),
-        (["--cores", "2"], "are for many fits: give --seeds N"),
+        (["--cores", "2"], "--cores is for many fits: give --seeds N"),
+        (["--seeds", "2", "--track", "tensorboard:runs"], "--track shows one fit"),
         (["--seeds", "2", "--on", "nowhere"], "no address of a cluster"),
     ],
 )

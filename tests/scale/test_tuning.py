@@ -1,6 +1,7 @@
 """Tuning: what trials see, what they are judged by, and that an interrupted search is as one that was not."""
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hizumi.errors import DataError, DivergedError, UsageError
 from hizumi.inspection import Inspector, held_out, load
 from hizumi.inspection.seen import contents
 from hizumi.preprocessing.choosing import split_for_fit
+from hizumi.scale.jobs import Done, Here, Job, done_with
 from hizumi.scale.tuning import TuningData
 
 from .parts import Outcome, command, write_parts
@@ -92,6 +94,35 @@ def test_an_interrupted_search_goes_on_to_the_same_end(
     other = tune(*call, "--seed", 1)
     assert other.code == 2
     assert "the study 'pca' was begun with another seed, data; give another --study" in other.err
+
+
+class TwoAtOnce(Here):
+    """Two places, of which the one that has begun last is done first, as on a cluster."""
+
+    def do(self, jobs: Iterable[Job | None]) -> Iterator[Done]:
+        coming, out, is_more = iter(jobs), list[Job](), True
+        while is_more or out:
+            while is_more and len(out) < 2:
+                job = next(coming, out)
+                if isinstance(job, list):
+                    is_more = False
+                elif job is None:
+                    break
+                else:
+                    out.append(job)
+            if out:
+                yield done_with(self.threads, out.pop())
+
+
+def test_trials_that_end_out_of_order(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_by_one = tune(parts, tmp_path / "here.hizumi", "--trials", 1)
+    monkeypatch.setattr("hizumi.scale.jobs.Here", TwoAtOnce)
+    outcome = tune(parts, tmp_path / "there.hizumi", "--trials", 6)
+    assert outcome.code == 0
+    trials = tried(outcome)[0]
+    assert [trial["number"] for trial in trials] == list(range(6))
+    assert {trial["state"] for trial in trials} <= {"complete", "ended early"}
+    assert trials[0] == tried(one_by_one)[0][0]
 
 
 def test_a_failing_trial_is_kept_with_its_reason(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from hizumi.version import __version__
 LOCAL, RUNNING = "local", "auto"
 ADDRESS = re.compile(r"(?P<client>ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s/:\[\]]+):(?P<port>\d{1,5})")
 PATIENCE_SECONDS = 5.0  # for a head to take a connection
+TRIES = 3  # of a local cluster: Ray waits 30 s for its own servers, whatever else the machine has to do
 SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_USAGE_STATS_PROMPT_ENABLED": "0"}
 """Ray reports its use to its makers unless it is told not to."""
 
@@ -61,10 +62,7 @@ def cluster(on: str, workers: int | None = None) -> Iterator[ModuleType]:
     elif on != RUNNING:
         _refuse_unanswering(on)
     on_sigterm = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(address=on, **how)
-    except Exception as error:
-        raise _explained(on, error) from error
+    _join(ray, on, how)
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own would end this process on the spot
@@ -73,6 +71,17 @@ def cluster(on: str, workers: int | None = None) -> Iterator[ModuleType]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _join(ray: ModuleType, on: str, how: dict[str, Any]) -> None:
+    for tries_left in reversed(range(TRIES if on == LOCAL else 1)):
+        try:
+            ray.init(address=on, **how)
+            return
+        except Exception as error:
+            ray.shutdown()  # what has started of it
+            if not tries_left or "timed out during startup" not in str(error):
+                raise _explained(on, error) from error
 
 
 def _cores() -> int:

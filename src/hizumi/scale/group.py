@@ -1,6 +1,7 @@
 """One training by a group of processes on a cluster, which goes on with fewer of them where some are lost."""
 
 import os
+import pickle
 import platform
 import shutil
 import threading
@@ -113,13 +114,15 @@ class _Group(Generic[Fitted]):
         self.began = True
         part = _Part(self.work, self.relay, Path.cwd(), self.folder, (self.folder / REQUEST).read_bytes())
         try:
-            return self._while_observed(lambda: self._trainer(room, part).fit().return_value)
+            sent = self._while_observed(lambda: self._trainer(room, part).fit().return_value)
         except ControllerError as error:
             raise _LostError(f"{room.processes} processes did not start ({_first_line(error)})") from error
         except WorkerGroupError as error:
             raise self._cause(error.worker_failures, room) from error
         finally:
             shutil.rmtree(self.folder / RAYS_OWN, ignore_errors=True)
+        fitted: Fitted = pickle.loads(sent)  # noqa: S301 - made by a process of this group, moments ago
+        return fitted
 
     def _trainer(self, room: Room, part: "_Part[Fitted]") -> Any:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -139,13 +142,13 @@ class _Group(Generic[Fitted]):
             ),
         )
 
-    def _while_observed(self, fit: Callable[[], Fitted]) -> Fitted:
+    def _while_observed(self, fit: Callable[[], bytes]) -> bytes:
         """Fit in a thread, for Ray Train would take Ctrl-C away from the main one; pass records on meanwhile."""
         outcome: dict[str, Any] = {}
 
         def run() -> None:
             try:
-                outcome["fitted"] = fit()
+                outcome["sent"] = fit()
             except BaseException as error:
                 outcome["error"] = error
 
@@ -157,7 +160,8 @@ class _Group(Generic[Fitted]):
                 self.observe(record)
         if "error" in outcome:
             raise outcome["error"]
-        return outcome["fitted"]
+        sent: bytes = outcome["sent"]
+        return sent
 
     def _cause(self, failures: Mapping[int, Exception], room: Room) -> Exception:
         """What to raise for what became of each process."""
@@ -167,9 +171,12 @@ class _Group(Generic[Fitted]):
         others = [error for error in raised if not any(word in str(error).lower() for word in BROKEN)]
         if ours:
             return ours[0]
-        if died or not others:
+        if others and not died:
+            return others[0]
+        if died or raised:
             return _LostError(f"{max(1, died)} of {room.processes} processes were lost")
-        return others[0]
+        said = "; ".join(dict.fromkeys(_last_line(error) for error in failures.values()))
+        return RunError(f"--on {self.on}: Ray could not carry out the training ({said})")
 
     def _machines(self) -> list[Mapping[str, float]]:
         """What each machine of the cluster has."""
@@ -209,14 +216,15 @@ class _Part(Generic[Fitted]):
     folder: Path
     request: bytes
 
-    def __call__(self) -> Fitted | None:
+    def __call__(self) -> bytes | None:
         import ray
         from torch import distributed
 
         try:
             with self._in_same_place():
                 fitted = self.work(observe=Sent(self.relay))
-            return fitted if distributed.get_rank() == 0 else None
+            # As bytes, for Ray refuses tensors that are returned.
+            return ray.cloudpickle.dumps(fitted) if distributed.get_rank() == 0 else None
         except Exception as error:
             ray.get(self.relay.failed.remote(error))
             raise
@@ -242,6 +250,10 @@ def _is_sound(ray: Any, answer: Any) -> bool:
         ray.get(answer)
         return True
     return False
+
+
+def _last_line(error: Exception) -> str:
+    return printable([type(error).__name__, *filter(None, map(str.strip, str(error).splitlines()))][-1])
 
 
 def _first_line(error: Exception) -> str:

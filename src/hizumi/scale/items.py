@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hizumi.data.manifest import UNLABELLED, Manifest, Record
-from hizumi.errors import MissingExtraError, RunError
+from hizumi.errors import MissingExtraError
 from hizumi.storage.files import open_regular, printable
 
 ROWS_AHEAD = 32  # of a Parquet file, decoded together
-TOO_MANY_UNREACHED = 8  # images of a block, none of which could be fetched: the storage is gone, not they
 BYTES_COLUMNS = ("bytes", "image", "content", "data", "jpg", "png")
 
 
@@ -43,7 +42,6 @@ class Contents:
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
         self.sha256: dict[int, str] = {}
-        self._unreached: dict[int, str] = {}
         self._rows: tuple[str, int, Iterator[bytes | None]] | None = None
 
     def manifest(self) -> Manifest:
@@ -53,21 +51,9 @@ class Contents:
 
     def fetch(self, row: int) -> bytes:
         """The content of an image file; raises whatever its storage raises."""
-        try:
-            content = self._fetched(self.items[row])
-        except Exception as error:
-            self._unreached[row] = printable(error).strip() or type(error).__name__
-            raise
+        content = self._fetched(self.items[row])
         self.sha256[row] = hashlib.sha256(content).hexdigest()
         return content
-
-    def refuse_unreached(self) -> None:
-        """Raise RunError where nothing could be fetched: then these are no verdicts that could be kept."""
-        if len(self._unreached) == len(self.items) >= TOO_MANY_UNREACHED:
-            raise RunError(
-                f"none of {len(self.items)} images from {printable(self.items[0].name)} on can be fetched "
-                f"({self._unreached[0]}); give the same command again once their storage is back"
-            )
 
     def _fetched(self, item: Item) -> bytes:
         if item.row is not None:

@@ -166,7 +166,11 @@ def _refuse_unseen(ray: Any, archive: Archive) -> None:
             continue
         on_it = NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)  # it may be lost meanwhile
         asked = ray.remote(num_cpus=0, scheduling_strategy=on_it)(_unseen).remote(*looked_at)
-        unseen = ray.get(asked, timeout=SECONDS_FOR_A_NODE)
+        try:
+            unseen = ray.get(asked, timeout=SECONDS_FOR_A_NODE)
+        except Exception as error:  # Ray's own types, of nodes that are lost or busy
+            reason = printable(next(iter(str(error).splitlines()), type(error).__name__))
+            raise RunError(f"the node {node['NodeManagerAddress']} does not answer ({reason}); try again") from error
         if unseen != here:
             raise UsageError(
                 f"the node {node['NodeManagerAddress']} does not see {printable(unseen)}, as this one does; share the "

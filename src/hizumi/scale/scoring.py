@@ -1,12 +1,12 @@
 """A warm bundle that turns one block of an archive after another into parts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hizumi.calibration import Verdict
 from hizumi.data import Failure
-from hizumi.errors import UsageError
+from hizumi.errors import RunError, UsageError
 from hizumi.runs.results import archive_row
 from hizumi.runtime.any_bundle import load_inspector
 from hizumi.runtime.inspector import ExportedInspector
@@ -19,6 +19,9 @@ from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
     from hizumi.inspection import InspectorBase
+
+
+TOO_MANY_UNREACHED = 8  # images of a block, none of which could be fetched: the storage is gone, not they
 
 
 class BlockScorer:
@@ -41,15 +44,16 @@ class BlockScorer:
             return Tally()
         items = read_block(self.archive.folder, block)
         attempts = Attempts.begin(self.archive.folder, block)
-        if attempts.is_careful:
-            rows = [self._row(items[image], block, attempts.blames(image)) for image in attempts.one_by_one(len(items))]
-        else:
-            contents = Contents(items)
-            rows = list(self._rows(contents, block))
-            contents.refuse_unreached()
-        tally = write_part(self.archive.folder, identity, rows)
-        attempts.end()
-        return tally
+        try:
+            if attempts.is_careful:
+                places = attempts.one_by_one(len(items))
+                rows = [self._row(items[image], block, attempts.blames(image)) for image in places]
+            else:
+                rows = list(self._rows(Contents(items), block))
+            _refuse_unreached(rows)
+            return write_part(self.archive.folder, identity, rows)
+        finally:  # an error is no death
+            attempts.end()
 
     def notes(self) -> tuple[str, ...]:
         """What is to be said before the work about how the first images look, beside those learned from."""
@@ -77,6 +81,15 @@ class BlockScorer:
             if isinstance(item, Verdict):
                 save_map(item, self.inspector.calibration_, picture_path(folder, item.name, "map", drawn))
             yield item
+
+
+def _refuse_unreached(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise RunError where no content could be fetched: then these are no verdicts that could be kept."""
+    if len(rows) >= TOO_MANY_UNREACHED and all(row["sha256"] is None for row in rows):
+        raise RunError(
+            f"none of {len(rows)} images from {rows[0]['name']} on can be fetched ({rows[0]['reason']}); give the same "
+            "command again once their storage is back"
+        )
 
 
 def archive_inspector(archive: Archive, threads: int | None = None) -> "InspectorBase":

@@ -1,5 +1,6 @@
 """Runs in MLflow: options as parameters, the journal as metrics, bundles as versions of a registered model."""
 
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ class MLflowWriter(Writer):
             from mlflow.tracking import MlflowClient
         except ImportError as error:
             raise MissingExtraError("--track mlflow needs more packages: pip install 'hizumi[mlflow]'") from error
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # no word on tables that it makes
         self.address = address
         self.client: Any = MlflowClient(tracking_uri=address)
         self.name = ""

@@ -154,7 +154,7 @@ class Log:
         rows, found = tables.inspections.c, set()
         with self._reading() as connection:
             for column in (rows.picture_sha256, rows.map_key, rows.normal_key):
-                query = select(column).where(column.in_(keys), rows.pruned_at.is_(None))
+                query = select(column).distinct().where(column.in_(keys), rows.pruned_at.is_(None))
                 found |= set(connection.execute(query).scalars())
         return found
 
