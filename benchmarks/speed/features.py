@@ -37,7 +37,9 @@ DETECTORS: dict[str, Callable[[Setting], Detector]] = {
     "gaussian_features": lambda setting: setting.pick(
         GaussianFeatures(), GaussianFeatures(map_levels=(3,), input_size=None)
     ),
-    "nearest_features": lambda setting: setting.pick(NearestFeatures(), NearestFeatures((3,), input_size=None, memory=50)),
+    "nearest_features": lambda setting: setting.pick(
+        NearestFeatures(), NearestFeatures((3,), input_size=None, memory=50)
+    ),
     "fused_features": lambda setting: setting.pick(FusedFeatures(), FusedFeatures((3,), input_size=None, memory=50)),
 }
 
