@@ -6,7 +6,7 @@
 import ast
 from pathlib import Path
 
-from tools import point_adjustment, reliability, scale_costs
+from tools import point_adjustment, reliability, scale_costs, tuning_gains
 from tools.rooms import arrows
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +44,8 @@ def generated() -> dict[Path, str]:
         measured[ROOT / "docs" / "choosing.md"] = choosing_page(read_ledger(LEDGER))
     if scale_costs.RESULTS.exists():
         measured[scale_costs.PAGE] = _with_block(scale_costs.PAGE, scale_costs.MARKERS, scale_costs.tables())
+    if tuning_gains.RESULTS.exists():
+        measured[tuning_gains.PAGE] = _with_block(tuning_gains.PAGE, tuning_gains.MARKERS, tuning_gains.table())
     return (
         lists
         | {ROOT / "docs" / path: text for path, text in pages().items()}
