@@ -13,8 +13,8 @@ def table() -> str:
     """One row for each set of data and detector, means over seeds."""
     found = json.loads(RESULTS.read_text(encoding="utf-8"))
     lines = [
-        f"Measured on {found['processor']} with {found['trials']} trials of {found['rounds']} rounds: AUROC on the true",
-        "test, which no trial saw, and over the seeds the mean and deviation of what it gains.",
+        f"Measured on {found['processor']} with {found['trials']} trials of {found['rounds']} rounds: AUROC on the",
+        "true test, which no trial saw, and over the seeds the mean and deviation of what it gains.",
         "",
         "| Data | Detector | Seeds | Preset `fast` | Best by drawn defects | Gain |",
         "|---|---|---|---|---|---|",

@@ -58,7 +58,7 @@ def cluster(on: str, workers: int | None = None) -> Iterator[ModuleType]:
         raise UsageError("this process is connected to a cluster already; leave it first, with ray.shutdown()")
     how: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
     if local:
-        how |= {"num_cpus": workers or _cores(), "include_dashboard": False}
+        how |= {"num_cpus": workers or own_cores(), "include_dashboard": False}
     elif on != RUNNING:
         _refuse_unanswering(on)
     on_sigterm = signal.getsignal(signal.SIGTERM)
@@ -84,8 +84,8 @@ def _join(ray: ModuleType, on: str, how: dict[str, Any]) -> None:
                 raise _explained(on, error) from error
 
 
-def _cores() -> int:
-    """Of those that this process may use, where the system tells."""
+def own_cores() -> int:
+    """How many this process may use, where the system tells; else how many there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from hizumi.data.progress import Observer
 from hizumi.errors import HizumiError, RunError, UsageError
 from hizumi.runs.folder import REQUEST
-from hizumi.scale.cluster import LOCAL, cluster
+from hizumi.scale.cluster import LOCAL, cluster, own_cores
 from hizumi.scale.relay import SECONDS_BETWEEN_RECORDS, Relay, Sent
 from hizumi.scale.room import Room
 from hizumi.storage.files import printable
@@ -60,7 +60,7 @@ def train_on(
     """
     for name, value in START_SECONDS.items():
         os.environ.setdefault(name, value)
-    with cluster(on, max(options.processes, len(os.sched_getaffinity(0))) if on == LOCAL else None) as ray:
+    with cluster(on, max(options.processes, own_cores()) if on == LOCAL else None) as ray:
         group = _Group(ray, on, options, folder.resolve(), work, observe)
         for _ in range(MOST_RESTARTS):
             room = group.room()
