@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ from PIL import Image
 from hizumi.inspection import Inspector, save
 from hizumi.runtime.any_bundle import load_inspector
 from hizumi.scale.archive import open_archive
+from hizumi.scale.listing import read_block
 from hizumi.scale.merging import prove
+from hizumi.scale.parts import path_of
 from hizumi.scale.running import score_on
 from tests.hard.conftest import stripes
 
@@ -74,19 +75,13 @@ def _inspect_rate(bundle: Path, data: Path, images: int) -> float:
 
 def _rate_on(out: Path, bundle: Path, data: Path, count: int) -> dict[str, float]:
     archive = open_archive(out, bundle, [str(data)])
-    told: list[tuple[float, float]] = []
-
-    def observe(record: Mapping[str, Any]) -> None:
-        told.append((time.perf_counter(), record["losses"]["images"]))
-
-    began = time.perf_counter()
-    tally = score_on(archive, "local", workers=count, observe=observe)
+    began = time.time()
+    tally = score_on(archive, "local", workers=count)
     assert tally.images == archive.listed.images
-    first, last = told[count - 1], told[-1]  # each worker has its bundle by then
-    return {
-        "images_per_second": (last[1] - first[1]) / (last[0] - first[0]),
-        "seconds_to_first_part": told[0][0] - began,
-    }
+    written = sorted((path_of(out, block).stat().st_mtime, block) for block in range(archive.listed.blocks))
+    warm, last = written[count - 1][0], written[-1][0]  # each worker has its bundle by then
+    images = sum(len(read_block(out, block)) for _, block in written[count:])
+    return {"images_per_second": images / (last - warm), "seconds_to_first_part": written[0][0] - began}
 
 
 def _bundle(folder: Path, side: int) -> Path:

@@ -20,6 +20,7 @@ from hizumi.scale.scoring import BlockScorer
 from hizumi.storage.files import printable
 
 TASKS_AT_MOST = 4096  # that Ray keeps account of; each takes its blocks one after another
+BLOCKS_OF_A_TASK, TASKS_OF_A_WORKER = 8, 16  # a task costs as much as scoring some 20 small images
 SECONDS_FOR_A_NODE = 120
 SECONDS_BETWEEN_QUESTIONS = 0.5
 CLIENT = "ray://"
@@ -85,9 +86,8 @@ def _results(folder: Path, blocks: list[int], workers: int) -> Iterator[dict[str
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of each beginning and end
     ray_data.DataContext.get_current().enable_progress_bars = False
-    data = ray_data.from_items(
-        [{"block": block} for block in blocks], override_num_blocks=min(len(blocks), TASKS_AT_MOST)
-    )
+    tasks = min(max(len(blocks) // BLOCKS_OF_A_TASK, TASKS_OF_A_WORKER * workers), len(blocks), TASKS_AT_MOST)
+    data = ray_data.from_items([{"block": block} for block in blocks], override_num_blocks=tasks)
     scored = data.map_batches(
         _Worker,
         fn_constructor_args=(str(folder),),
