@@ -25,10 +25,10 @@ RULES = {
 }
 WITHOUT_RATE = ("best-f1", "given", "cost")
 """Rules whose threshold does not follow from a false-alarm rate; that of maps keeps to the rate all the same."""
-OF_IMAGES_ONLY = ("chi-square", "cross-conformal", *WITHOUT_RATE)
-"""Rules that say nothing of the maxima of maps."""
 CROSS_CONFORMAL = "cross-conformal"
 """The rule whose scores are ranks already, of which no other rule makes anything."""
+OF_IMAGES_ONLY = ("chi-square", CROSS_CONFORMAL, *WITHOUT_RATE)
+"""Rules that say nothing of the maxima of maps."""
 RANKS = "ranks"
 """The option that says that they are."""
 COSTS = ("miss", "alarm", "defect_share")

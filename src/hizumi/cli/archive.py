@@ -79,13 +79,7 @@ def merge(
         typer.Option("--output", "-o", metavar="FILE", help="Write all rows as one table, .parquet or .csv."),
     ] = None,
     json_to: options.JsonTo = None,
-    fail_on_anomaly: Annotated[
-        bool,
-        typer.Option(
-            "--fail-on-anomaly",
-            help="Exit with 3 where something is anomalous, and else with 4 where something could not be judged.",
-        ),
-    ] = False,
+    fail_on_anomaly: options.FailOnAnomaly = False,
 ) -> None:
     """Prove that each image of an archive has one row, and make one table of them.
 

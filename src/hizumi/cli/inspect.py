@@ -78,13 +78,7 @@ def inspect(
             help="Write a picture of what is wrong for each image, or recording, into this folder.",
         ),
     ] = None,
-    fail_on_anomaly: Annotated[
-        bool,
-        typer.Option(
-            "--fail-on-anomaly",
-            help="Exit with 3 where something is anomalous, and else with 4 where something could not be judged.",
-        ),
-    ] = False,
+    fail_on_anomaly: options.FailOnAnomaly = False,
     recursive: options.Recursive = True,
     channels: options.Channels = None,
     resample: options.Resample = None,

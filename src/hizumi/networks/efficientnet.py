@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from hizumi.errors import DataError, MissingExtraError
-from hizumi.networks.parts import in_parts
+from hizumi.networks.frozen import FrozenNetwork
 from hizumi.networks.photographs import in_colour
 from hizumi.networks.weight_files import load_weights
 
@@ -18,10 +18,9 @@ WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77
 LEVEL_CHANNELS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)  # stem, seven stages, head
 LEVEL_HALVINGS = (1, 1, 2, 3, 4, 4, 5, 5, 5)  # of the image's sides
 STRIDE = 32
-CHUNK = 16  # images at a time: the early maps are large, and leave the processor's cache where there are more
 
 
-class EfficientNetLite(nn.Module):
+class EfficientNetLite(FrozenNetwork):
     """Images (n, 1 or 3, h, w) in [-1, 1] to a list of feature maps, lowest level first; 1 is the stem, 9 the head.
 
     The weights are frozen. Images that do not have three channels are replaced by three copies of their channel mean.
@@ -34,8 +33,7 @@ class EfficientNetLite(nn.Module):
     """
 
     def __init__(self, levels: tuple[int, ...], weights: Path | None = None, sha256: str | None = None) -> None:
-        super().__init__()
-        self.levels = levels
+        super().__init__(levels)
         body = _body()
         if weights is not None or sha256 is not None:
             if weights is None or sha256 is None:
@@ -47,19 +45,9 @@ class EfficientNetLite(nn.Module):
         self.stages = nn.ModuleList(_stages(body)[: max(0, min(max(levels), 8) - 1)])
         head = nn.Sequential(*_convolution(body._conv_head), body._bn1, nn.ReLU6(inplace=True))
         self.head = head if 9 in levels else nn.Identity()
-        self.requires_grad_(False).eval()
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.frozen(torch.channels_last)
 
-    def train(self, mode: bool = True) -> "EfficientNetLite":
-        """Stay in evaluation mode: the batch-norm statistics are those of ImageNet."""
-        super().train(False)
-        return self
-
-    def forward(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n k p q"]]:
-        few = [self._maps(chunk) for chunk in in_parts(images, CHUNK)]
-        return [torch.cat(level) for level in zip(*few, strict=True)]
-
-    def _maps(self, images: Tensor) -> list[Tensor]:
+    def maps(self, images: Tensor) -> list[Tensor]:
         images = _as_input(images).contiguous(memory_format=torch.channels_last)
         maps = [self.stem(images)]
         for stage in self.stages:

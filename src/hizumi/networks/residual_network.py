@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
-from hizumi.networks.parts import in_parts
+from hizumi.networks.frozen import FrozenNetwork
 from hizumi.networks.photographs import standardised
 from hizumi.networks.weight_files import load_weights
 
 STEM = 64
 STRIDE = 32
-CHUNK = 16  # images at a time, as the early maps are large
 
 ResidualKind = Literal["resnet18", "resnet50", "wide_resnet50"]
 
@@ -40,7 +38,7 @@ FORMS: dict[ResidualKind, _Form] = {
 }
 
 
-class ResidualNetwork(nn.Module):
+class ResidualNetwork(FrozenNetwork):
     """Images (n, c, h, w) in [-1, 1] to a list of feature maps, lowest level first; levels 1 to 4 are the stages.
 
     The weights are frozen. Sides are multiples of 32.
@@ -53,27 +51,16 @@ class ResidualNetwork(nn.Module):
     """
 
     def __init__(self, kind: ResidualKind, levels: tuple[int, ...], weights: Path, sha256: str) -> None:
-        super().__init__()
+        super().__init__(levels)
         form = FORMS[kind]
-        self.levels = levels
         self.stem = nn.Sequential(
             nn.Conv2d(3, STEM, 7, 2, 3, bias=False), nn.BatchNorm2d(STEM), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)
         )
         self.stages = nn.ModuleList(_stage(form, stage) for stage in range(max(levels)))
         load_weights(self, weights, sha256, kind, _renamed)
-        self.requires_grad_(False).eval()
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.frozen(torch.channels_last)
 
-    def train(self, mode: bool = True) -> "ResidualNetwork":
-        """Stay in evaluation mode: the batch-norm statistics are those of the weights."""
-        super().train(False)
-        return self
-
-    def forward(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n k p q"]]:
-        few = [self._maps(chunk) for chunk in in_parts(images, CHUNK)]
-        return [torch.cat(level) for level in zip(*few, strict=True)]
-
-    def _maps(self, images: Tensor) -> list[Tensor]:
+    def maps(self, images: Tensor) -> list[Tensor]:
         maps = [self.stem(standardised(images).contiguous(memory_format=torch.channels_last))]
         for stage in self.stages:
             maps.append(stage(maps[-1]))

@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
-from hizumi.networks.parts import in_parts
+from hizumi.networks.frozen import FrozenNetwork
 from hizumi.networks.photographs import standardised
 from hizumi.networks.weight_files import load_weights
 
 PATCH = 14  # pixels
 BLOCKS = 12
 SIDE = 37  # patches of the images that positions were learned on, 518 pixels
-CHUNK = 16  # images at a time: attention grows with the square of the number of patches
 
 TransformerKind = Literal["dinov2_small", "dinov2_base"]
 
@@ -32,7 +30,7 @@ class _Form(NamedTuple):
 FORMS: dict[TransformerKind, _Form] = {"dinov2_small": _Form(384, 6), "dinov2_base": _Form(768, 12)}
 
 
-class VisionTransformer(nn.Module):
+class VisionTransformer(FrozenNetwork):
     """Images (n, c, h, w) in [-1, 1] to a list of maps of patches, lowest level first; levels 1 to 12 are the blocks.
 
     A patch has 14 by 14 pixels, and so sides are multiples of 14. Every level is normalised by the last layer, as its
@@ -46,22 +44,17 @@ class VisionTransformer(nn.Module):
     """
 
     def __init__(self, kind: TransformerKind, levels: tuple[int, ...], weights: Path, sha256: str) -> None:
-        super().__init__()
+        super().__init__(levels)
         form = FORMS[kind]
-        self.levels = levels
         self.cls_token = nn.Parameter(torch.zeros(1, 1, form.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + SIDE**2, form.width))
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, form.width, PATCH, PATCH)})
         self.blocks = nn.ModuleList(_Block(form) for _ in range(max(levels)))
         self.norm = nn.LayerNorm(form.width, eps=1e-6)
         load_weights(self, weights, sha256, kind)
-        self.requires_grad_(False).eval()
+        self.frozen()
 
-    def forward(self, images: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n k p q"]]:
-        few = [self._maps(chunk) for chunk in in_parts(images, CHUNK)]
-        return [torch.cat(level) for level in zip(*few, strict=True)]
-
-    def _maps(self, images: Tensor) -> list[Tensor]:
+    def maps(self, images: Tensor) -> list[Tensor]:
         patches = self.patch_embed["proj"](standardised(images))
         grid = patches.shape[2:]
         tokens = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches.flatten(2).transpose(1, 2)], 1)

@@ -208,9 +208,9 @@ def _has_date(trace: Trace) -> bool:
 def _time_axis(axes: Axes, trace: Trace) -> None:
     axes.tick_params(axis="x", labelsize=8)
     if _has_date(trace):
-        locator = AutoDateLocator(maxticks=9)  # type: ignore[no-untyped-call]
+        locator = AutoDateLocator(maxticks=9)  # type: ignore[no-untyped-call]  # matplotlib has no types here
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # matplotlib has no types here
         return
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.set_xlabel("step" if trace.times is None else "time (s)", fontsize=9)

@@ -21,6 +21,7 @@ from hizumi.cli.options.data import (
 from hizumi.cli.options.files import (
     BundlePath as BundlePath,
     CsvTo as CsvTo,
+    FailOnAnomaly as FailOnAnomaly,
     JsonTo as JsonTo,
     ModelPath as ModelPath,
     refuse_other_file as refuse_other_file,

@@ -38,6 +38,13 @@ def writable_folder_or_table(place: Path) -> Path:
     return place
 
 
+FailOnAnomaly = Annotated[
+    bool,
+    typer.Option(
+        "--fail-on-anomaly",
+        help="Exit with 3 where something is anomalous, and else with 4 where something could not be judged.",
+    ),
+]
 BundlePath = Annotated[
     Path,
     typer.Argument(
