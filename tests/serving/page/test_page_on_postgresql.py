@@ -10,6 +10,7 @@ from tests.serving.page.flows import dim, shows, verdict
 from tests.station.postgresql import emptied
 
 
+@pytest.mark.slow
 def test_a_shift_on_postgresql(
     open_line: Callable[..., Any], browse: Callable[..., Any], request: pytest.FixtureRequest
 ) -> None:
