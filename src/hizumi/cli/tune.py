@@ -85,11 +85,14 @@ def tune(
     Writes the bundle, and beside it a page on what mattered and the study itself. An interrupted search goes on with
     the same command.
     """
+    from hizumi.calibration.rules import CROSS_CONFORMAL
+
     parsed = options.parsed_settings(settings or ())
     if detector == STANDARD:
         raise UsageError("the standard detector is chosen by the data and has no settings: name one, such as -d pca")
-    if inspection.folds is not None:
-        raise UsageError("--folds would calibrate on images that trials have seen; leave it out")
+    if inspection.folds is not None or inspection.rule == CROSS_CONFORMAL:
+        given = "--folds" if inspection.folds is not None else f"--rule {CROSS_CONFORMAL}"
+        raise UsageError(f"{given} would calibrate on images that trials have seen; leave it out")
     refuse_unknown_preset(inspection.preset, detector, "detector")
     options.refuse_other_file(output)
     page = output.with_suffix(".study.html")

@@ -74,7 +74,7 @@ class Comparing:
 
         Raises UsageError where a run that is there was asked for otherwise; with `strict`, the first error of a run.
         """
-        workplace.refuse_unseen([record.path for record in self.manifest.records[:1] if record.path is not None])
+        workplace.refuse_unseen(self.manifest)
         runs = {key: run for key in self.inspectors if resume and (run := self._earlier(key)) is not None}
         failed: dict[str, HizumiError] = {}
         contents: dict[str, ReportContent] = {}

@@ -74,7 +74,7 @@ def fitted_with_seeds(
 
     Raises the first error with `strict`.
     """
-    workplace.refuse_unseen([record.path for record in manifest.records[:1] if record.path is not None])
+    workplace.refuse_unseen(manifest)
     there = {seed for seed, each in inspectors.items() if resume and _is_made(bundles[seed], each, manifest)}
     jobs = [
         Job(

@@ -101,7 +101,7 @@ class Tuning:
 
     def searched(self, workplace: Workplace) -> Study:
         """Make the trials that the study lacks; raises the first error where no trial comes to its end."""
-        workplace.refuse_unseen([record.path for record in self.data.whole.records[:1] if record.path is not None])
+        workplace.refuse_unseen(self.data.whole)
         with explained(self.storage):
             study = open_study(self.storage, self.name, self._request(), self._begun)
             waiting = [_Running(*each) for each in unfinished_trials(study)]

@@ -1,12 +1,13 @@
 """Jobs on a cluster, one by one worker: each asks for its cores, and for the memory that its first trial shows."""
 
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hizumi.data import Manifest
 from hizumi.errors import HizumiError, RunError, UsageError
 from hizumi.scale.jobs import Done, Job, Workplace, with_threads
 from hizumi.storage.files import printable
@@ -57,18 +58,20 @@ class Cluster(Workplace):
             self.say(f"{done.job.title}: {how}  ({count} done, {self._held(out)} on their way)")
             yield done
 
-    def refuse_unseen(self, paths: Sequence[Path]) -> None:
-        """Have every node look."""
+    def refuse_unseen(self, manifest: Manifest) -> None:
+        """Have every node look; what is sent along is seen anyway."""
+        path = next((record.path for record in manifest.records if record.path is not None), None)
+        if path is None:
+            return
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         for node in self.ray.nodes():
             if not node["Alive"]:
                 continue
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            look = self.ray.remote(_unseen).options(num_cpus=0, scheduling_strategy=there)
-            found = self.ray.get(look.remote([str(path) for path in paths]), timeout=PATIENCE_SECONDS)
-            if found is not None:
-                host, path = found
+            look = self.ray.remote(_looked).options(num_cpus=0, scheduling_strategy=there)
+            host, is_seen = self.ray.get(look.remote(str(path)), timeout=PATIENCE_SECONDS)
+            if not is_seen:
                 raise UsageError(
                     f"--on {self.on}: {printable(host)} does not see {printable(path)}; put the data where all nodes "
                     "have them under the same path"
@@ -160,6 +163,6 @@ def _done_there(threads: int, work: Callable[..., Any], *arguments: Any) -> Any:
         return _Failed(error)
 
 
-def _unseen(paths: Sequence[str]) -> tuple[str, str] | None:
-    """In a worker: its host, and the first of the files that is not there."""
-    return next(((socket.gethostname(), path) for path in paths if not Path(path).exists()), None)
+def _looked(path: str) -> tuple[str, bool]:
+    """In a worker: its host, and whether the file is there."""
+    return socket.gethostname(), Path(path).exists()
