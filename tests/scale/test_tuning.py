@@ -175,7 +175,11 @@ def test_what_has_chosen_settings_is_no_test_any_more(parts: Path, tmp_path: Pat
         (["-d", "pca", "--search", "latent"], "pca has no setting 'latent'"),
         (["-d", "pca", "--storage", "mysql://x"], "--storage is no database"),
         (["-d", "pca", "--rounds", "80"], "different good images train, too few for 80 rounds"),
-        (["-d", "pca", "--storage", "sqlite:////nowhere/at/all.db"], "the study could not be kept in sqlite"),
+        (
+            ["-d", "pca", "--storage", "sqlite:////nowhere/at/all.db"],
+            "--storage: there is no folder /nowhere/at; make it",
+        ),
+        (["-d", "pca", "--storage", "sqlite:////dev/null"], "the study could not be kept in sqlite"),
     ],
 )
 def test_wrong_searches_are_refused_in_one_line(parts: Path, tmp_path: Path, arguments: list[str], said: str) -> None:

@@ -105,6 +105,7 @@ def tune(
     from hizumi.registry import make_detector
     from hizumi.registry.searching import chosen_spaces
     from hizumi.report.study import write_study
+    from hizumi.scale.holding_studies import held_study
     from hizumi.scale.tuning import Tuning, TuningData
     from hizumi.storage.files import write_atomically
 
@@ -127,7 +128,7 @@ def tune(
         storage or f"sqlite:///{output.with_suffix('.study.db')}",
         study or detector,
     )
-    with where.workplace() as workplace:
+    with held_study(tuning.storage, tuning.name), where.workplace() as workplace:
         found = tuning.searched(workplace)
         write_study(page, found)
         write_atomically(output, tuning.best_bundle(found, workplace))

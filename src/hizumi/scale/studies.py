@@ -44,24 +44,41 @@ def explained(url: str) -> Iterator[None]:
         raise RunError(f"--storage: the study could not be kept in {kept_in} ({said}); look after it") from error
 
 
+def url_with_driver(url: str) -> str:
+    """The URL of a database as SQLAlchemy takes it; raises UsageError where studies are not kept in such.
+
+    Raises MissingExtraError without what PostgreSQL needs.
+    """
+    if url.partition(":")[0] not in DRIVERS or "://" not in url:
+        raise UsageError("--storage is no database; give sqlite:///study.db or postgresql://host/name")
+    if url.startswith("sqlite"):
+        return url
+    try:
+        import psycopg  # noqa: F401 - SQLAlchemy imports it
+    except ImportError as error:
+        raise MissingExtraError(
+            "--storage in PostgreSQL needs one more package: pip install 'hizumi[postgresql]'"
+        ) from error
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
 def open_study(url: str, name: str, request: Mapping[str, Any], begun: Settings) -> Any:
     """The study to go on with, or a new one whose first trial has the settings that the search begins with.
 
     Raises UsageError where it was begun for something else, or its database is none that can be used.
     """
+    from sqlalchemy import NullPool
+
     package = optuna()
-    _refuse_no_storage(url)
-    try:
-        with explained(url):
-            study = package.create_study(
-                storage=url.replace("postgresql://", "postgresql+psycopg://", 1),
-                study_name=name,
-                direction="maximize",
-                load_if_exists=True,
-                pruner=package.pruners.MedianPruner(n_startup_trials=UNPRUNED),
-            )
-    except ImportError as error:
-        raise UsageError("--storage in PostgreSQL needs one more package: pip install 'hizumi[postgresql]'") from error
+    with explained(url):
+        study = package.create_study(
+            # A connection for each question: one that waits for hours while a trial runs may have been cut meanwhile.
+            storage=package.storages.RDBStorage(url_with_driver(url), engine_kwargs={"poolclass": NullPool}),
+            study_name=name,
+            direction="maximize",
+            load_if_exists=True,
+            pruner=package.pruners.MedianPruner(n_startup_trials=UNPRUNED),
+        )
     kept = study.user_attrs.get(REQUEST)
     if kept is None:
         study.set_user_attr(REQUEST, dict(request))
@@ -144,8 +161,3 @@ def _importances(study: Any, trials: list[Trial]) -> dict[str, float]:
             study, evaluator=package.importance.PedAnovaImportanceEvaluator()
         )
     return {path: float(share) for path, share in found.items()}
-
-
-def _refuse_no_storage(url: str) -> None:
-    if url.partition(":")[0] not in DRIVERS or "://" not in url:
-        raise UsageError("--storage is no database; give sqlite:///study.db or postgresql://host/name")
