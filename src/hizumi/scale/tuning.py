@@ -25,7 +25,7 @@ from hizumi.inspection.seen import contents
 from hizumi.registry import specify
 from hizumi.registry.searching import values_of
 from hizumi.runs.study import Settings, Study
-from hizumi.scale.comparing import bundle_bytes, bytes_planned
+from hizumi.scale.fits import bundle_bytes, bytes_planned
 from hizumi.scale.jobs import Done, Job, Workplace
 from hizumi.scale.studies import REASON, ROUNDS, explained, next_trial, open_study, read_study, unfinished_trials
 from hizumi.version import __version__

@@ -188,6 +188,7 @@ TUNED = fields(
 )
 LATER_FITTED = {
     "calibration_marked": boolean,
+    "asked_for": text,
     "tuned": TUNED,
     "variation": optional(VARIATION),
     "alignment": optional(fields({"typical": number(-1, 1), "least": number(-4, 1)})),
