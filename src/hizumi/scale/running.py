@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ BLOCKS_OF_A_TASK, TASKS_OF_A_WORKER = 8, 16  # a task costs as much as scoring s
 SECONDS_FOR_A_NODE = 120
 SECONDS_BETWEEN_QUESTIONS = 0.5
 CLIENT = "ray://"
+COUNTS = tuple(each.name for each in fields(Tally))
 
 
 @dataclass
@@ -73,7 +74,7 @@ def score_on(archive: Archive, on: str, workers: int | None = None, observe: Obs
         for row in rows(archive.folder.absolute(), waiting, count):
             if row["error"]:
                 raise RunError(f"{row['error']}; what is done is kept: give the same command again to go on")
-            progress.add(Tally(*(int(row[name]) for name in ("images", "alarms", "failures"))))
+            progress.add(Tally(*(int(row[name]) for name in COUNTS)))
     return progress.tally
 
 
@@ -150,7 +151,7 @@ class _Worker:
             tallies, error = [self.scorer.complete(int(block)) for block in batch["block"]], ""
         except HizumiError as raised:
             tallies, error = [Tally()] * len(batch["block"]), str(raised)
-        counts = {name: [getattr(each, name) for each in tallies] for name in ("images", "alarms", "failures")}
+        counts = {name: [getattr(each, name) for each in tallies] for name in COUNTS}
         return {"block": list(batch["block"]), "error": [error] * len(tallies), **counts}
 
 

@@ -15,7 +15,7 @@ from hizumi.data.image_lists import PATH_COLUMNS
 from hizumi.data.manifest import Unopened
 from hizumi.data.masks import is_mask_folder, without_masks
 from hizumi.errors import DataError, HizumiError, UsageError
-from hizumi.scale.items import Item, bytes_column, file_system, is_url, opened_parquet
+from hizumi.scale.items import ABSENT, Item, bytes_column, file_system, is_url, opened_parquet
 from hizumi.storage.files import printable
 
 Found = Iterator[Item | Unopened]
@@ -195,7 +195,7 @@ def _stamp_if_there(place: str) -> str:
     try:
         return _stamp_of(place)
     except FileNotFoundError:
-        return "absent"
+        return ABSENT
 
 
 def _stamp_of(place: str) -> str:
