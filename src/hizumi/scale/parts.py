@@ -8,7 +8,7 @@ from typing import Any
 
 from hizumi.errors import DataError
 from hizumi.scale.items import pyarrow
-from hizumi.storage.files import atomic_file, encodable, printable
+from hizumi.storage.files import atomic_file, encodable, first_line, printable
 
 FOLDER, ASIDE = "parts", ".damaged"
 IDENTITY, UNREACHED = b"hizumi.part", b"hizumi.unreached"
@@ -100,7 +100,7 @@ def read_part(folder: Path, identity: Identity, names: list[str]) -> Any:
         table = pyarrow().parquet.read_table(path, page_checksum_verification=True)
         stated = json.loads(table.schema.metadata[IDENTITY])
     except (OSError, KeyError, TypeError, ValueError, pyarrow().ArrowException) as error:
-        reason = printable(next(iter(str(error).splitlines()), type(error).__name__))
+        reason = first_line(error)
         raise DataError(f"{printable(path)}: is damaged ({reason})") from error
     if stated != asdict(identity):
         raise DataError(f"{printable(path)}: belongs to another archive")

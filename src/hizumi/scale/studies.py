@@ -11,7 +11,7 @@ from hizumi.arguments import Searched
 from hizumi.data.seeds import seed_for
 from hizumi.errors import MissingExtraError, RunError, UsageError
 from hizumi.runs.study import Settings, Study, Trial
-from hizumi.storage.files import printable
+from hizumi.storage.files import first_line, printable
 
 FIRST_TRIALS = 8  # drawn at random, before a model of the objective says where to look
 UNPRUNED = 4  # complete trials before one may end early
@@ -40,7 +40,7 @@ def explained(url: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, optuna().exceptions.StorageInternalError) as error:
-        said = printable(next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__))
+        said = first_line(error.__cause__ or error)
         raise RunError(f"--storage: the study could not be kept in {kept_in} ({said}); look after it") from error
 
 
