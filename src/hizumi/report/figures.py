@@ -13,7 +13,8 @@ from hizumi.calibration import Calibration
 from hizumi.evaluation.pixels import part_of
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN
 from hizumi.report.style import DEFECT, GOOD, HELD_OUT, INK, MUTED, legend_above, new_figure, styled
-from hizumi.report.tables import noun_in
+from hizumi.report.tables import record_in
+from hizumi.runs.nouns import noun_of
 
 WIDTH = 5.3  # inches: readable on a phone too
 BINS = 36
@@ -156,7 +157,7 @@ def embedding(
 @styled
 def comparison_chart(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
     """AUROC of items and of their pixels or steps: a dot for each run, a line for each detector, a bar at the mean."""
-    noun = noun_in(rows)
+    noun = noun_of(record_in(rows))
     measures = [
         (key, f"{what.capitalize()} AUROC")
         for key, what in (("image_auroc", noun), ("pixel_auroc", part_of(noun)))
