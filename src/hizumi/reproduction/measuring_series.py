@@ -89,7 +89,7 @@ def _scored(detector: Detector, reader: Reader, blocks: Manifest) -> list[Float[
 
     def scores(crops: np.ndarray) -> Outputs:
         items = torch.from_numpy(reader.preprocessing.to_model(crops))
-        return {"score": detector.score(items).image.double().cpu().numpy()}
+        return {"score": detector.score(items, SCORED_AT_ONCE).image.double().cpu().numpy()}
 
     done = in_batches(scores, reader.pieces(blocks, strict=True), batch_size=SCORED_AT_ONCE)
     return [reader.by_step(*_of_piece(item)) for item in done]
