@@ -128,7 +128,7 @@ def _show(
     for line in summary:
         rows.append([line["detector"], *(_amount(key, line.get(key, {}).get("mean")) for key in shown)])
         rows.append(["", *(_spread(key, line.get(key, {})) for key in shown)])
-    title = f"Best {RANKINGS[best_by]} first; below, the 95 % interval, or the deviation of several runs"
+    title = f"Best {RANKINGS[best_by]} first; below, the 95% interval, or the deviation of several runs"
     print_table(console, ["Detector", *(f">{measures[key]}" for key in shown)], rows, title)
     for sentence in wasted:
         console.print(coloured(f"- {sentence}.", WARNING))
