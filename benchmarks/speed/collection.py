@@ -1,4 +1,4 @@
-"""A published collection of time series through the plain methods: each series learned from, and scored step by step."""
+"""A published collection of time series through the plain methods: each series learned from, and each step scored."""
 
 import os
 from collections.abc import Callable, Sequence
