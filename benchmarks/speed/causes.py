@@ -2,12 +2,12 @@
 
 CAUSES = {
     "train-ganomaly": (
-        "Convolutions are nine tenths of a step. Those of the plain step reach some 60 % of the ceiling, those of ours "
-        "some 70 to 85 %, the less the smaller their maps; the rest of the gain is a sixth of the arithmetic, which "
+        "Convolutions are nine tenths of a step. Those of the plain step reach some 60% of the ceiling, those of ours "
+        "some 70 to 85%, the less the smaller their maps; the rest of the gain is a sixth of the arithmetic, which "
         "shared passes save."
     ),
     "score-batch": (
-        "Convolutions are 95 % of the time in either precision. Eager scoring reaches 60 to 70 % of the fp32 ceiling "
+        "Convolutions are 95% of the time in either precision. Eager scoring reaches 60 to 70% of the fp32 ceiling "
         "by itself, so that little is left to gain above it without other arithmetic; where what was asked in bf16 is "
         "above the last column, no way of doing this arithmetic here is so fast."
     ),

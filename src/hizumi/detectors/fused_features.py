@@ -117,6 +117,8 @@ class FusedFeatures(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         shard = Shard.of(batches)
+        self.patches.begin()
+        self.gaussians.begin()
         for first, batch in shard.batches():
             placed = self._placed(batch)
             self.patches.add(placed, first)

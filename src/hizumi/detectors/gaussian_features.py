@@ -136,6 +136,7 @@ class GaussianFeatures(Detector):
     def fit_statistics(self, batches: Batches) -> None:
         pooled: list[list[Tensor]] = []
         shard = Shard.of(batches)
+        self.gaussians.begin()
         for _, batch in shard.batches():
             for axes in MIRRORS if self.flips else ((),):
                 maps = self.features(batch.flip(axes))

@@ -125,6 +125,7 @@ class NearestFeatures(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         shard = Shard.of(batches)
+        self.patches.begin()
         for first, batch in shard.batches():
             self.patches.add(self._placed(batch), first)
         self.patches.fit(shard)

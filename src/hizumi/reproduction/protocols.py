@@ -24,7 +24,7 @@ def _one_class_normal(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) 
 
 
 def _one_class_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
-    """GANomaly, EGBAD: 80 % of nine classes train; the other 20 %, then all of the tenth, test."""
+    """GANomaly, EGBAD: 80% of nine classes train; the other 20%, then all of the tenth, test."""
     generator = np.random.default_rng([seed, 0])
     normal = generator.permutation(np.flatnonzero(pool.kinds != case))
     cut = round(TRAINING_SHARE_OF_POOL * len(normal))
@@ -62,13 +62,13 @@ def _elpv(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
 
 
 def _attacks_are_normal(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
-    """EGBAD's KDD99: four in five rows are attacks, so they count as normal; 20 % of the test rows are anomalous."""
+    """EGBAD's KDD99: four in five rows are attacks, so they count as normal; 20% of the test rows are anomalous."""
     anomalous = pool.kinds == "normal."
     return _with_share(_halves(np.arange(len(pool)), anomalous, seed, leaks), 0.2, seed)
 
 
 def _attacks_are_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
-    """KDD99 with each row once: half of the normal connections train, 20 % of the test rows are attacks."""
+    """KDD99 with each row once: half of the normal connections train, 20% of the test rows are attacks."""
     anomalous = pool.kinds != "normal."
     rows = _each_once(pool, anomalous)
     split = _with_share(_halves(rows, anomalous, seed, leaks), 0.2, seed)
@@ -154,7 +154,7 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             "mnist-one-class-anomalous",
-            "Nine digits are normal: 80 % of their images, training and test files pooled, train; the other 20 % and "
+            "Nine digits are normal: 80% of their images, training and test files pooled, train; the other 20% and "
             "all of the tenth digit test (GANomaly, EGBAD).",
             published_data.read_mnist,
             _one_class_anomalous,
@@ -174,7 +174,7 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             "cifar10-one-class-anomalous",
-            "Nine classes are normal: 80 % of their images, training and test files pooled, train; the other 20 % and "
+            "Nine classes are normal: 80% of their images, training and test files pooled, train; the other 20% and "
             "all of the tenth class test (GANomaly, Skip-GANomaly).",
             published_data.read_cifar10,
             _one_class_anomalous,
@@ -195,9 +195,9 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             "kdd99",
-            "Paper: attacks are normal, for they are 80 % of the rows; one half of the rows trains, the other, cut to "
-            "20 % anomalies, tests; the top 20 % of the scores are flagged (EGBAD, ALAD). Honest: each different row "
-            "once, normal connections are normal, half of them train, 20 % of the test rows are attacks.",
+            "Paper: attacks are normal, for they are 80% of the rows; one half of the rows trains, the other, cut to "
+            "20% anomalies, tests; the top 20% of the scores are flagged (EGBAD, ALAD). Honest: each different row "
+            "once, normal connections are normal, half of them train, 20% of the test rows are attacks.",
             published_data.read_kdd99,
             _attacks_are_normal,
             _AT_SHARE,
@@ -209,8 +209,8 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             "arrhythmia",
-            "Rare classes, 15 % of the patients, are anomalous; one half of the patients trains, the other tests; the "
-            "top 15 % of the scores are flagged (ALAD).",
+            "Rare classes, 15% of the patients, are anomalous; one half of the patients trains, the other tests; the "
+            "top 15% of the scores are flagged (ALAD).",
             published_data.read_arrhythmia,
             _rare_are_anomalous,
             _AT_SHARE,

@@ -47,7 +47,7 @@ def read_cifar10(folder: Path) -> Pool:
 
 
 def read_kdd99(folder: Path) -> Pool:
-    """KDD Cup 1999, the 10 % set: 494,021 connections; 41 columns become 121, seven of them one column a value."""
+    """KDD Cup 1999, the 10% set: 494,021 connections; 41 columns become 121, seven of them one column a value."""
     table = file_form([f"kddcup.data_10_percent{ending}" for ending in ("", ".gz", "_corrected")], forms.kdd_table)
     return read_first(folder, "KDD Cup 1999", table, npz_form("kddcup99_10pct.npz", forms.from_kdd_arrays))
 
