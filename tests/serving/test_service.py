@@ -155,7 +155,13 @@ def test_without_a_token_every_route_is_closed(serve: Callable[..., Service], tm
     with pytest.raises(UsageError, match="there is no token"):
         withdraw_token(path, "one-who-may-read")
     path.write_text("[1]", encoding="utf-8")
-    with pytest.raises(DataError, match=r"tokens\.json"):
+    with pytest.raises(DataError, match=r"^tokens\.json is damaged \(.*\): delete it and give out new tokens$"):
+        Access.read(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(
+        DataError, match=r"^tokens\.json cannot be read: is a directory; let the station's user read it$"
+    ):
         Access.read(path)
 
 

@@ -173,10 +173,12 @@ def test_bundles_are_exchanged_while_pictures_come_and_gone_back_to(bundle: Path
         assert recipe.judge.sha256 == first
         assert [event.what for event in station.log.audit()] == ["bundle rolled back", "bundle loaded"]
         own.write_bytes(b"damaged")
-        with pytest.raises(BundleError, match="is not a hizumi bundle") as raised:
+        with pytest.raises(BundleError, match=r"^own\.hizumi: is not a hizumi bundle") as raised:
             await station.exchange.reload(recipe, "somebody")
         assert "/" not in str(raised.value)
         assert (await station.inspect(arrival(2))).entry.bundle_sha256 == first
+        with pytest.raises(BundleError, match=r"^own\.hizumi: is not a hizumi bundle"):
+            Station.open(station_of(own, tmp_path / "another"))
         own.write_bytes(bundle.read_bytes())
         return first, second
 

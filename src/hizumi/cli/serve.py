@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hizumi.cli.console import GOOD, QUIET, coloured, console_beside
+from hizumi.cli.console import GOOD, QUIET, WARNING, coloured, console_beside
 from hizumi.errors import MissingExtraError, UsageError
 from hizumi.storage.files import printable, refuse_unwritable_folder
 
@@ -71,6 +71,8 @@ def open_station(settings: "StationSettings", host: str, port: int, limits: "Lim
     def say(address: str) -> None:
         console.print(coloured(f"The station is open at {address}", GOOD))
         console.print(f"Its log and pictures lie in {printable(settings.folder)}. Ctrl-C closes it.")
+        for missing in _missing(settings):
+            console.print(coloured(f"{printable(missing)} is not there; pictures come from it once it is.", WARNING))
 
     async def run() -> None:
         opened = Opened.open(settings)
@@ -80,6 +82,12 @@ def open_station(settings: "StationSettings", host: str, port: int, limits: "Lim
 
     asyncio.run(run())
     console.print("The station is closed.")
+
+
+def _missing(settings: "StationSettings") -> list[Path]:
+    """Folders and films that sources name and that are not there, yet or any more, such as shares on a network."""
+    places = [settings.root / Path(table["path"]).expanduser() for table in settings.sources if "path" in table]
+    return [place for place in places if not place.exists()]
 
 
 def settings_of(station: Path, folder: Path | None) -> "StationSettings":

@@ -53,6 +53,6 @@ class Exchange:
         """Judge by another bundle from now on, after the next start too."""
         before = recipe.judge.sha256
         in_use = await asyncio.to_thread(self._shelf.put, bundle)
-        await recipe.load(self._shelf.path(in_use))
+        await recipe.load(self._shelf.path(in_use), bundle.name)
         await asyncio.to_thread(use_bundle, self._log, recipe.settings, in_use, before)
         self._events.tell(Event("calibration", {"recipe": recipe.name, "bundle_sha256": in_use}))

@@ -26,7 +26,7 @@ from hizumi.station.keeping import Keeper, Kept, Losses, ToKeep
 from hizumi.station.log import Log, Taken
 from hizumi.station.outbox import Outbox
 from hizumi.station.pictures import Pictures
-from hizumi.station.recipe import Recipe, bundle_in_use
+from hizumi.station.recipe import Recipe, recipe_at_work
 from hizumi.station.retention import prune
 from hizumi.station.shelf import Shelf
 from hizumi.station.sinks import sinks_from
@@ -49,9 +49,7 @@ class Station:
         self.log = log
         self.pictures = pictures
         self.shelf = Shelf(settings.folder / "bundles")
-        self.recipes = {
-            recipe.name: Recipe(recipe, bundle_in_use(log, self.shelf, recipe)) for recipe in settings.recipes
-        }
+        self.recipes = {recipe.name: recipe_at_work(log, self.shelf, recipe) for recipe in settings.recipes}
         self.sources = sources_from(settings.sources, taken_for=log.taken_for, root=settings.root)
         self.gallery = Gallery(pictures, self._judge_of)
         self.losses = Losses()
