@@ -60,6 +60,7 @@ def open_station(settings: "StationSettings", host: str, port: int, limits: "Lim
     from hizumi.serving.server import serve as served
     from hizumi.station.settings import is_loopback
     from hizumi.station.station import Station as Opened
+    from hizumi.storage.locks import locked
 
     access, console = Access.read(settings.folder / TOKENS), console_beside(None)
     if not access.tokens and not is_loopback(host):
@@ -71,8 +72,8 @@ def open_station(settings: "StationSettings", host: str, port: int, limits: "Lim
     def say(address: str) -> None:
         console.print(coloured(f"The station is open at {address}", GOOD))
         console.print(f"Its log and pictures lie in {printable(settings.folder)}. Ctrl-C closes it.")
-        for missing in _missing(settings):
-            console.print(coloured(f"{printable(missing)} is not there; pictures come from it once it is.", WARNING))
+        for missing, user in settings.missing:
+            console.print(coloured(f"{printable(missing)} is not there; {printable(user)} needs it.", WARNING))
 
     async def run() -> None:
         opened = Opened.open(settings)
@@ -80,14 +81,9 @@ def open_station(settings: "StationSettings", host: str, port: int, limits: "Lim
             console.print(coloured(f"{name}: {recipe.judge.inspector.options_['detector']['name']}", QUIET))
         await served(opened, host=host, port=port, access=access, limits=limits or Limits(), say=say)
 
-    asyncio.run(run())
+    with locked(settings.folder):  # a second station would deliver everything once more
+        asyncio.run(run())
     console.print("The station is closed.")
-
-
-def _missing(settings: "StationSettings") -> list[Path]:
-    """Folders and films that sources name and that are not there, yet or any more, such as shares on a network."""
-    places = [settings.root / Path(table["path"]).expanduser() for table in settings.sources if "path" in table]
-    return [place for place in places if not place.exists()]
 
 
 def settings_of(station: Path, folder: Path | None) -> "StationSettings":

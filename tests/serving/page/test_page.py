@@ -463,6 +463,31 @@ def test_a_region_is_drawn_and_taken_along_as_a_mask_that_a_fit_takes(
     assert "--ignore-region plates-ignore.png" in tab.locator("code").inner_text()
 
 
+def test_what_is_asked_of_the_limit_outlives_a_late_answer_and_follows_others(
+    line: Any, browse: Callable[..., Any]
+) -> None:
+    line.send()
+    tab = browse().open(line.address)
+    present = Gate(tab, "/calibration[?]recipe")
+    tab.get_by_role("link", name="Calibration").click()
+    tab.get_by_role("button", name="By false alarms").click()
+    tab.get_by_label("False alarms, % at most").fill("60")
+    tab.get_by_role("button", name="Show what it would do").click()
+    tab.locator(".outcome .step").wait_for()
+    tab.get_by_label("Reason (kept with your name)").fill("more alarms")
+    present.open()
+    tab.locator(".promise").wait_for()
+    elsewhere = {"recipe": "plates", "threshold": 40.0, "why": "somebody else"}
+    line.client.post("/calibration/apply", json=elsewhere).raise_for_status()
+    tab.locator(".outcome .step", has_text="40").wait_for()
+    tab.get_by_role("button", name="Apply").click()
+    tab.locator(".past p", has_text="more alarms").wait_for()
+    assert [change["why"] for change in line.client.get("/calibration").json()["changes"]] == [
+        "more alarms",
+        "somebody else",
+    ]
+
+
 def test_the_audit_sample_is_set_with_a_reason(line: Any, browse: Callable[..., Any]) -> None:
     tab = browse(language="ja-JP").open(f"{line.address}/#/calibration")
     tab.get_by_text("現在、抜き取りは行っていません。").wait_for()
