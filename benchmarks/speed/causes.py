@@ -46,4 +46,8 @@ CAUSES = {
         "than `python -m hizumi.runtime`, for the parser and printer of its command line; the rest is NumPy, the "
         "engine, and 43 MB of weights, which are read, checked and unpacked."
     ),
+    "archives": (
+        "There are two cores for two workers, Ray's own processes, and the one that lists and writes down what is "
+        "done; and a task of Ray costs as much as some twenty of these small images."
+    ),
 }

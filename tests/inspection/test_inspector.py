@@ -333,7 +333,7 @@ def test_an_interrupted_fit_in_folds_resumes_to_the_same(tmp_path: Path):
 
 
 def test_folds_where_the_data_mark_their_calibration_images():
-    with pytest.raises(UsageError, match="brick: marks its own calibration images; leave folds out"):
+    with pytest.raises(UsageError, match="brick: marks its own calibration images; leave --folds"):
         Inspector("mahalanobis", folds=5).fit("brick")
 
 

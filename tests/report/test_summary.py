@@ -1,4 +1,5 @@
 import statistics
+from typing import Any
 
 import pytest
 
@@ -23,13 +24,20 @@ def test_summary_is_mean_and_deviation_of_the_runs() -> None:
 
 def test_a_threshold_that_wastes_a_good_ranking_is_said() -> None:
     line = {"detector": "pca", "image_auroc": {"mean": 0.989}, "recall": {"mean": 0.025}}
-    (sentence,) = wasted_rankings([line, line | {"recall": {"mean": 0.8}}, line | {"image_auroc": {"mean": 0.7}}])
+    others = [line | {"recall": {"mean": 0.8}}, line | {"image_auroc": {"mean": 0.7}}]
+    (sentence,) = wasted_rankings([line, *others], {})
     assert sentence.startswith(
         "pca tells defects from good images (AUROC 0.989), but its threshold finds 2% of them: accept"
     )
     assert "fit with --folds" in sentence
-    assert "leave --folds out" in wasted_rankings([line], folds=5)[0]
-    assert wasted_rankings([{"detector": "pca"}]) == []
+    assert "leave --folds out" in wasted_rankings([line], {"folds": 5})[0]
+    assert wasted_rankings([{"detector": "pca"}], {}) == []
+
+
+@pytest.mark.parametrize("record", [{"calibration_marked": True}, {"series": {}, "shape": (1, 1, 8)}])
+def test_folds_are_no_remedy_where_they_would_be_refused(record: dict[str, Any]) -> None:
+    line = {"detector": "pca", "image_auroc": {"mean": 0.989}, "recall": {"mean": 0.025}}
+    assert "--folds" not in wasted_rankings([line], record)[0]
 
 
 def test_series_are_ranked_by_the_volume_of_their_steps_where_these_are_labelled() -> None:

@@ -12,6 +12,7 @@ from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
 from hizumi.cli.summary import show_remarks, unread
 from hizumi.errors import DataError, HizumiError
 from hizumi.registry.names import refuse_unknown_preset
+from hizumi.runs.nouns import noun_of
 from hizumi.runs.results import comparison_result, comparison_rows, verdict_rows
 from hizumi.storage.files import refuse_unwritable, refuse_unwritable_folder
 
@@ -60,7 +61,7 @@ def compare(
 
     from hizumi.data.masks import with_usable_masks
     from hizumi.report import summarise, write_comparison
-    from hizumi.report.tables import folds_of, noun_in, ranked_by, wasted_rankings
+    from hizumi.report.tables import ranked_by, record_in, wasted_rankings
     from hizumi.scale.comparing import Comparing
     from hizumi.storage.tables import write_csv, write_json
 
@@ -103,8 +104,8 @@ def compare(
     without = verdict_rows((), (), (), [each for each in (*failures, *unopened) if each[0] not in in_runs])
     write_csv(output / "verdicts.csv", [*verdicts, *without])
     console = answer(result, json_to)
-    noun = noun_in(rows)
-    _show(console, summary, best_by, noun, wasted_rankings(summary, folds_of(rows), noun), found.failed)
+    record = record_in(rows)
+    _show(console, summary, best_by, noun_of(record), wasted_rankings(summary, record), found.failed)
     show_remarks(console, manifest.notes, failures, unopened)
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
     console.print(f"The bundles are in {output / 'bundles'}.")

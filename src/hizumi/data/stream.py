@@ -128,6 +128,26 @@ class View(Wrapped):
         return batch if self.function is None else self.function(batch)
 
 
+class FewerViews(Wrapped):
+    """Items of a source with several views, of which only so many pass that all items together have `most`.
+
+    At least two do, for the first by itself need not be drawn at random.
+    """
+
+    def __init__(self, source: Batches, most: int) -> None:
+        super().__init__(source)
+        self.most = most
+
+    @property
+    def views(self) -> int:
+        """Views that are drawn of each item."""
+        return min(self.source.views, max(2, -(-self.most // max(1, len(self.source)))))
+
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Any:
+        """Of the source."""
+        return self.source.batch(indices, generator)
+
+
 def dealt(source: Batches, held_out: int, seed: int) -> tuple[View, View]:
     """All items but so many that are held out, and these, at random.
 

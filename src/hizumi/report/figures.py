@@ -13,7 +13,8 @@ from hizumi.calibration import Calibration
 from hizumi.evaluation.pixels import part_of
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN
 from hizumi.report.style import DEFECT, GOOD, HELD_OUT, INK, MUTED, legend_above, new_figure, styled
-from hizumi.report.tables import noun_in
+from hizumi.report.tables import record_in
+from hizumi.runs.nouns import noun_of
 
 WIDTH = 5.3  # inches: readable on a phone too
 BINS = 36
@@ -159,7 +160,7 @@ def comparison_chart(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
 
     A dotted line is at chance.
     """
-    noun = noun_in(rows)
+    noun = noun_of(record_in(rows))
     rankings = (
         ("vus_pr", "VUS-PR, median", next((_vus_by_chance(row) for row in rows if _is_number(row.get("vus_pr"))), 0)),
         ("image_auroc", f"{noun.capitalize()} AUROC", 0.5),

@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from hizumi.errors import UsageError
 from hizumi.reproduction import collections, published_data
 from hizumi.reproduction.protocol import ANY, Leak, Protocol, Split, as_bytes
-from hizumi.reproduction.published_data import CIFAR10
+from hizumi.reproduction.published_data import CIFAR10, MVTEC_AD
 from hizumi.reproduction.published_forms import Pool
 
 TRAINING_SHARE_OF_POOL = 0.8  # GANomaly and EGBAD, of the nine normal classes
@@ -41,6 +41,14 @@ def _official(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split
     assert pool.tested is not None, "the set has an official split"
     good, test = pool.kinds == "good", np.flatnonzero(pool.tested)
     return Split(np.flatnonzero(good & ~pool.tested), test, ~good[test])
+
+
+def _official_of_section(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
+    """As `_official`, of one kind of parts."""
+    assert pool.sections is not None, "parts are of several kinds"
+    here, whole = pool.sections == case, _official(pool, case, seed, leaks)
+    tested = here[whole.test]
+    return Split(whole.train[here[whole.train]], whole.test[tested], whole.anomalous[tested])
 
 
 def _elpv(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
@@ -245,6 +253,35 @@ PROTOCOLS: dict[str, Protocol] = {
             _official,
             _AUROC,
             variants=_SOFT,
+        ),
+        Protocol(
+            "mvtec",
+            "Photographs of good parts of one kind train; good and defective ones test, as the set is split (MVTec "
+            "AD), all at 256 pixels. The kinds that the folder holds are measured.",
+            published_data.read_mvtec,
+            _official_of_section,
+            _PIXELS,
+            MVTEC_AD,
+            variants=_ON_FEATURES,
+        ),
+        Protocol(
+            "cookies",
+            "Photographs of whole biscuits train; others of the same few biscuits, whole and cracked, test. An easy "
+            "set: good for trying things out, not for ranking.",
+            published_data.read_cookies,
+            _official,
+            _PIXELS,
+            variants=_ON_FEATURES,
+        ),
+        Protocol(
+            "battery-weld",
+            "Height maps of good welds train; good and defective ones of other welds test. As published their "
+            "height alone tells much, for every defective one has 256 rows: here only images of 256 rows test, 15 good "
+            "ones among them, and what trains is cut or mirrored to that.",
+            published_data.read_welds,
+            _official,
+            _PIXELS,
+            variants=_ON_FEATURES,
         ),
         Protocol(
             "ped2",
