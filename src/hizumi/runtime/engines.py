@@ -12,7 +12,7 @@ import numpy as np
 from hizumi.errors import BundleError, MissingExtraError, ShortageError, is_shortage
 from hizumi.runtime.graph_bytes import OUTSIDE, refuse_unusual
 from hizumi.shapes import Float, Shaped
-from hizumi.storage.files import printable
+from hizumi.storage.files import first_line
 
 EngineName = Literal["onnxruntime", "openvino"]
 Precision = Literal["fp32", "bf16", "int8"]
@@ -156,7 +156,7 @@ def _running(engine: str) -> Iterator[None]:
 
 
 def _in_short(error: Exception) -> str:
-    return printable(next(iter(str(error).splitlines()), type(error).__name__))
+    return first_line(error)
 
 
 def start(
