@@ -104,9 +104,16 @@ def test_a_detector_on_a_graph_is_saved_with_it(network: str, tmp_path: Path) ->
     loaded = load(bundle)
     assert [each.score for each in loaded.inspect(images[:5])] == scores
     assert [each.score for each in loaded.inspect(images[2:3])] == pytest.approx(scores[2:3], rel=1e-5)
-    if network == "nearest":
-        with pytest.raises(UsageError, match="its network is an ONNX graph, and none is exported within another"):
-            export(loaded, tmp_path / "parts.onnx.hizumi", images)
+
+
+@pytest.mark.slow
+def test_a_graph_within_a_graph_is_not_exported(tmp_path: Path) -> None:
+    path, sha256 = written(tmp_path / "body.onnx")
+    images = np.random.default_rng(0).integers(0, 256, (24, 48, 48), np.uint8)
+    detector = NearestFeatures((2,), "onnx", None, memory=9, candidates=9, weights=path, sha256=sha256)
+    inspector = Inspector(detector, image_size=48, false_alarm_rate=0.2).fit(images)
+    with pytest.raises(UsageError, match="its network is an ONNX graph, and none is exported within another"):
+        export(inspector, tmp_path / "parts.onnx.hizumi", images)
 
 
 def second_input(model: Any) -> None:
