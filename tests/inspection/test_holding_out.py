@@ -79,7 +79,7 @@ def test_folds_are_the_cure_of_what_an_untrained_detector_knows_by_heart() -> No
     by_folds = Inspector("pca", folds=5).fit(X)
     assert by_folds.findings_ == []
     assert "With 100 good rows, each scored by a fit that had not seen it, " in few_held_out(
-        by_folds.calibration_.with_(false_alarm_rate=0.001), "row"
+        by_folds.calibration_.with_(false_alarm_rate=0.001), "row", takes_folds=True
     )
 
 

@@ -279,6 +279,6 @@ def test_a_report_on_series_has_pictures_and_no_word_of_images(content: ReportCo
 
 
 def test_more_held_out_blocks_come_from_longer_recordings_and_not_from_folds() -> None:
-    few = few_held_out(Calibration.fit(np.arange(9.0), false_alarm_rate=0.01), "block")
+    few = few_held_out(Calibration.fit(np.arange(9.0), false_alarm_rate=0.01), "block", takes_folds=False)
     assert "--length" in few
     assert "folds" not in few

@@ -3,11 +3,15 @@
 import hashlib
 import json
 import os
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ import pytest
 from hizumi.errors import RunError, UsageError
 from hizumi.runs.tracking import targets, tracker
 from hizumi.runs.tracking.targets import split_target
+from hizumi.runs.tracking.to_mlflow import SILENT
 from hizumi.runs.tracking.tracker import tracked
 from hizumi.runs.tracking.writer import Made, Metric, Outcome, Writer
 from hizumi.training.journal import Journal
@@ -163,6 +168,46 @@ def test_mlflow_and_tensorboard_show_what_the_journal_holds_and_nobody_is_called
     assert _in_mlflow(tmp_path / "runs.db", sha256) == expected
     assert _in_tensorboard(tmp_path / "curves") == {(step, float(np.float32(value))) for step, value in expected}
     assert len(list((tmp_path / "runs.files").rglob("rows.hizumi"))) == 1
+
+
+@pytest.mark.slow
+def test_a_server_of_mlflow_holds_what_the_journal_holds(tmp_path: Path) -> None:
+    for package in ("mlflow", "flask", "uvicorn"):
+        pytest.importorskip(package, reason=f"MLflow's server needs {package}")
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(40, 3)))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serve = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    serve += ["--backend-store-uri", "sqlite:///runs.db", "--artifacts-destination", "kept"]
+    environment = os.environ | SILENT | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (tmp_path / "server.log").open("wb") as log:
+        server = subprocess.Popen(serve, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        _wait_for(port, server)
+        fit = ["fit", "rows.npy", "-d", "reconstruction", "--steps", "5", "--batch-size", "8", "-o", "rows.hizumi"]
+        tracked_at = ["--track", f"mlflow:http://127.0.0.1:{port}"]
+        subprocess.run([sys.executable, "-m", "hizumi", *fit, *tracked_at], cwd=tmp_path, check=True, timeout=600)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    with zipfile.ZipFile(tmp_path / "rows.hizumi") as bundle:
+        records = [json.loads(line) for line in bundle.read("journal.jsonl").splitlines()]
+    sha256 = hashlib.sha256((tmp_path / "rows.hizumi").read_bytes()).hexdigest()
+    expected = {(step["step"], value) for step in records for value in step["losses"].values()}
+    assert _in_mlflow(tmp_path / "runs.db", sha256) == expected
+    [kept] = (tmp_path / "kept").rglob("rows.hizumi")
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == sha256
+
+
+def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + 120
+    while True:
+        assert server.poll() is None
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def _in_mlflow(database: Path, sha256: str) -> set[tuple[int, float]]:

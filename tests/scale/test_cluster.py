@@ -32,6 +32,16 @@ def test_a_running_cluster_is_joined_and_left(head: str) -> None:
     assert not ray.is_initialized()
 
 
+def test_the_cluster_of_this_machine_is_found_by_the_address_that_ray_has_left(
+    head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text(head)
+    with cluster("auto") as ray:
+        assert ray.get_runtime_context().gcs_address == head
+
+
 def test_other_versions_are_refused(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "__version__", "9.9")
     with pytest.raises(UsageError, match=r"hizumi 9\.9, Python .* here, and hizumi .* there; install"), cluster(head):

@@ -58,6 +58,20 @@ def test_finished_runs_are_taken_over(parts: Path, tmp_path: Path, monkeypatch: 
     assert "pca-0.json is no run of a comparison" in damaged.err
 
 
+def test_detectors_by_folds_are_told_apart_by_the_names_they_were_asked_for(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare = ["compare", parts, "-d", "pca,mahalanobis", "--rule", "cross-conformal", "--folds", 3, "--cores", 1]
+    call = [*compare, "-o", tmp_path / "out", "--false-alarm-rate", 0.1, "--json", "-"]
+    first = command(*call)
+    assert {line["detector"] for line in first.json["summary"]} == {"pca", "mahalanobis"}
+    monkeypatch.setattr(Inspector, "fit", None)  # nothing is left to fit
+    resumed = command(*call, "--resume")
+    assert resumed.code == 0
+    assert resumed.json["runs"] == first.json["runs"]
+    assert "pca, mahalanobis" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_a_failing_seed_leaves_the_others(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = Inspector.fit
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load as arrays_of
 
+from hizumi.data import Manifest, Record
 from hizumi.errors import DivergedError, UsageError
 from hizumi.scale.cluster import cluster
 from hizumi.scale.jobs import Job
@@ -45,7 +46,7 @@ def test_jobs_come_back_whatever_becomes_of_the_others(head: str) -> None:
         workplace = Cluster(ray, head, 1, said.append)
         done = {each.job.of: each for each in workplace.do(jobs)}
         with pytest.raises(UsageError, match=r"does not see /nowhere; put the data where all nodes have them"):
-            workplace.refuse_unseen([Path("/nowhere")])
+            workplace.refuse_unseen(Manifest((Record("0.png", path=Path("/nowhere")),), name="parts"))
         with pytest.raises(
             UsageError, match=r"each fit asks for 64 cores, and no node has more than 2; give --cores 2"
         ):
@@ -67,6 +68,17 @@ def test_a_comparison_is_equal_bit_for_bit(head: str, parts: Path, tmp_path: Pat
         for member in ("weights.safetensors", "calibration.safetensors", "seen.safetensors"):
             assert here.read(member) == there.read(member), member
         assert arrays_of(here.read("weights.safetensors"))
+
+
+@pytest.mark.scale
+def test_seeds_by_a_client_outside_of_the_cluster(head: str, parts: Path, tmp_path: Path) -> None:
+    host, port = head.split(":")
+    fit = ["fit", parts, "-d", "pca", "--seeds", 2, "--cores", 1, "--json", "-", "-o"]
+    there = command(*fit, tmp_path / "there.hizumi", "--on", f"ray://{host}:{int(port) + 1}")
+    assert there.code == 0
+    here = command(*fit, tmp_path / "here.hizumi")
+    assert there.json["threshold"] == here.json["threshold"]
+    assert there.json["held_out_median"] == here.json["held_out_median"]
 
 
 @pytest.mark.scale

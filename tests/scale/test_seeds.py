@@ -4,12 +4,18 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hizumi.errors import DivergedError
 from hizumi.inspection import Inspector, load
 
 from .parts import command, write_parts
+
+
+def write_rows(path: Path, count: int, mean: float = 0) -> None:
+    rows = np.random.default_rng(count).normal(mean, 1, (count, 3))
+    np.savetxt(path, rows, delimiter=",", header="a,b,c", comments="")
 
 
 def test_each_seed_is_a_fit_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,6 +48,35 @@ def test_each_seed_is_a_fit_of_its_own(tmp_path: Path, monkeypatch: pytest.Monke
     other = command(*fit, "--seeds", 2, "--seed", 4, "--resume", "--false-alarm-rate", 0.2)
     assert other.code == 0
     assert fitted[2:] == [4, 5]
+
+
+@pytest.mark.parametrize("detector", [["-d", "mahalanobis", "--rule", "cross-conformal", "--folds", "3"], []])
+def test_what_is_fitted_under_another_name_is_not_fitted_again(
+    detector: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The fits of folds are one detector of another name, and the standard one is chosen by the data.
+    write_rows(tmp_path / "rows.csv", 60)
+    write_rows(tmp_path / "defects.csv", 5, mean=9)
+    fit = ["fit", tmp_path / "rows.csv", *detector, "-o", tmp_path / "rows.hizumi", "--seeds", 2, "--cores", 1]
+    assert command(*fit).code == 0
+
+    fitted: list[object] = []
+    whole = Inspector.fit
+    monkeypatch.setattr(
+        Inspector, "fit", lambda self, *given, **named: fitted.append(self) or whole(self, *given, **named)
+    )
+    assert command(*fit, "--resume").code == 0
+    assert fitted == []
+    known = [*fit, "--known-defects", tmp_path / "defects.csv", "--resume"]
+    assert command(*known).code == 0
+    assert len(fitted) == 2
+    assert command(*known).code == 0
+    assert len(fitted) == 2
+    write_rows(tmp_path / "defects.csv", 6, mean=9)
+    assert command(*known).code == 0
+    assert len(fitted) == 4
+    assert command(*fit, "--resume").code == 0  # now without them
+    assert len(fitted) == 6
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from hizumi.data.manifest import Unopened
 from hizumi.errors import DataError, HizumiError, MissingExtraError, UsageError
-from hizumi.scale.items import Contents, Item
+from hizumi.scale.items import Contents, Item, rows_of
 from hizumi.scale.sources import items_of
 from tests.scale.archives import inspect_into, make_pictures, merged
+from tests.scale.parts import command
 
 COUNT = 75
 
@@ -153,6 +155,75 @@ def test_memory_and_file_urls(folder: Path, bundle: Path, expected: list[tuple[s
     for number, url in enumerate(("memory://new", f"file://{folder}")):
         inspect_into(tmp_path / str(number), bundle, url)
         assert _scores(tmp_path / str(number)) == expected
+
+
+def test_what_could_not_be_fetched_is_tried_again_and_what_is_damaged_is_not(
+    folder: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cat_file, out_of_reach, fetched = MemoryFileSystem.cat_file, {"00003.png", "00040.png"}, list[str]()
+
+    def failing(self: MemoryFileSystem, path: str, **part: object) -> bytes:
+        name = path.rpartition("/")[2]
+        fetched.append(name)
+        if name in out_of_reach:
+            raise ConnectionResetError("the storage hung up")
+        return cat_file(self, path, **part)
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", failing)
+    system = fsspec.filesystem("memory")
+    for path in folder.iterdir():
+        system.pipe_file(f"/flaky/{path.name}", path.read_bytes())
+    system.pipe_file("/flaky/damaged.png", b"no picture")
+    inspect = ("inspect", bundle, "memory://flaky", "-o", tmp_path / "out")
+    begun = command(*inspect)
+    assert "3 without a verdict" in begun.out
+    assert "2 could not be fetched; to try these again: hizumi inspect" in begun.out
+    proved = command("merge", tmp_path / "out", "--json", "-")  # a row an image is there all the same
+    assert (proved.code, proved.json["failures"], proved.json["unreached"]) == (0, 3, 2)
+    before = {row["name"]: row for row in merged(tmp_path / "out")}
+    assert sorted(name for name, row in before.items() if row["sha256"] is None) == sorted(out_of_reach)
+    assert "hung up" in before["00003.png"]["reason"]
+
+    out_of_reach.remove("00003.png")
+    again = command(*inspect)
+    assert "2 images scored" in again.out
+    assert "1 could not be fetched" in again.out
+    out_of_reach.clear()
+    fetched.clear()
+    inspect_into(tmp_path / "out", bundle, "memory://flaky")
+    assert fetched == ["00040.png"]
+    rows = merged(tmp_path / "out")
+    assert [row["name"] for row in rows if row["reason"]] == ["damaged.png"]
+    inspect_into(tmp_path / "whole", bundle, "memory://flaky")
+    whole = merged(tmp_path / "whole")
+    assert [(row["name"], row["sha256"]) for row in rows] == [(row["name"], row["sha256"]) for row in whole]
+    for row, undisturbed in zip(rows, whole, strict=True):  # in other batches, whose last digits differ
+        expected = undisturbed["score"]
+        assert row["score"] == (None if expected is None else pytest.approx(expected, rel=1e-5))
+    assert "all had been done before" in command(*inspect).out
+
+
+def test_rows_after_one_that_could_not_be_fetched(
+    folder: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = [path.read_bytes() for path in sorted(folder.iterdir())]
+    pq.write_table(pa.table({"bytes": [*contents[:9], None, *contents[9:]]}), tmp_path / "data.parquet")
+
+    def failing(place: str, first: int) -> Iterator[bytes | None]:
+        for row, content in enumerate(rows_of(place, first), first):
+            if row == 5:
+                raise ConnectionResetError("the storage hung up")
+            yield content
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hizumi.scale.items.rows_of", failing)
+        inspect_into(tmp_path / "out", bundle, tmp_path / "data.parquet")
+    reasons = {row["name"]: row["reason"] for row in merged(tmp_path / "out") if row["reason"]}
+    assert list(reasons) == ["data.parquet/5", "data.parquet/9"]
+    inspect_into(tmp_path / "out", bundle, tmp_path / "data.parquet")
+    (empty,) = [row for row in merged(tmp_path / "out") if row["reason"]]
+    assert empty["name"] == "data.parquet/9"
+    assert "holds no bytes" in empty["reason"]
 
 
 def test_the_same_twice_is_refused(folder: Path, tmp_path: Path) -> None:

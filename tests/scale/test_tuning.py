@@ -64,6 +64,8 @@ def test_no_trial_sees_what_calibrates_or_tests(parts: Path, tmp_path: Path, fit
     assert tuned["value"] == outcome.json["study"]["trials"][outcome.json["study"]["best"]]["value"]
     assert best.options_["calibration_images"] == len(calibration)
     assert set(contents(held_out(best, open_source(str(parts)))).tolist()) == test
+    assert "hold out 99 or more" in outcome.err
+    assert "--folds" not in outcome.err  # which the command refuses
     page = (tmp_path / "best.study.html").read_text()
     assert page.count("<img") == 2  # three trials are too few to say what mattered
     assert "No trial saw the images that set the bundle" in page
@@ -168,11 +170,16 @@ def test_what_has_chosen_settings_is_no_test_any_more(parts: Path, tmp_path: Pat
     ("arguments", "said"),
     [
         (["-d", "standard"], "the standard detector is chosen by the data"),
+        (["-d", "pca", "--rule", "cross-conformal"], "--rule cross-conformal would calibrate on images"),
         (["-d", "pca", "--folds", "3"], "--folds would calibrate on images that trials have seen"),
         (["-d", "pca", "--search", "latent"], "pca has no setting 'latent'"),
         (["-d", "pca", "--storage", "mysql://x"], "--storage is no database"),
         (["-d", "pca", "--rounds", "80"], "different good images train, too few for 80 rounds"),
-        (["-d", "pca", "--storage", "sqlite:////nowhere/at/all.db"], "the study could not be kept in sqlite"),
+        (
+            ["-d", "pca", "--storage", "sqlite:////nowhere/at/all.db"],
+            "--storage: there is no folder /nowhere/at; make it",
+        ),
+        (["-d", "pca", "--storage", "sqlite:////dev/null"], "the study could not be kept in sqlite"),
     ],
 )
 def test_wrong_searches_are_refused_in_one_line(parts: Path, tmp_path: Path, arguments: list[str], said: str) -> None:

@@ -15,6 +15,8 @@ from hizumi.errors import UsageError
 from hizumi.storage.files import printable, refuse_unwritable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hizumi.scale.archive import Archive, Shard
     from hizumi.scale.merging import Proof
     from hizumi.scale.parts import Tally
@@ -108,9 +110,16 @@ def _show_run(archive: "Archive", shard: "Shard", tally: "Tally") -> None:
     line = f"{tally.images:,} images{whole} scored into {printable(archive.folder)}{before}, {tally.alarms:,} anomalous"
     line += f", {tally.failures:,} without a verdict." if tally.failures else "."
     console.print(coloured(line, BAD if tally.alarms else GOOD))
+    _show_unreached(console, archive, tally)
     if archive.listed.unopened:
         console.print(f"{archive.listed.unopened:,} files are no images; {archive.folder / 'unopened.csv'} names them.")
     console.print(f"hizumi merge {printable(archive.folder)} proves that nothing is missing.")
+
+
+def _show_unreached(console: "Console", archive: "Archive", tally: "Tally") -> None:
+    if tally.unreached:
+        line = f"{tally.unreached:,} could not be fetched; to try these again: {archive.command()}"
+        console.print(coloured(line, WARNING))
 
 
 def _show_proof(proof: "Proof", output: Path | None, json_to: str | None) -> None:
@@ -121,5 +130,6 @@ def _show_proof(proof: "Proof", output: Path | None, json_to: str | None) -> Non
     if tally.failures:
         line += f" {tally.failures:,} have no verdict; column `reason` says why."
     console.print(coloured(line, BAD if tally.alarms else GOOD))
+    _show_unreached(console, proof.archive, tally)
     if output is not None:
         console.print(f"The table is {printable(output)}.")

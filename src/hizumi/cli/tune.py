@@ -85,11 +85,14 @@ def tune(
     Writes the bundle, and beside it a page on what mattered and the study itself. An interrupted search goes on with
     the same command.
     """
+    from hizumi.calibration.rules import CROSS_CONFORMAL
+
     parsed = options.parsed_settings(settings or ())
     if detector == STANDARD:
         raise UsageError("the standard detector is chosen by the data and has no settings: name one, such as -d pca")
-    if inspection.folds is not None:
-        raise UsageError("--folds would calibrate on images that trials have seen; leave it out")
+    if inspection.folds is not None or inspection.rule == CROSS_CONFORMAL:
+        given = "--folds" if inspection.folds is not None else f"--rule {CROSS_CONFORMAL}"
+        raise UsageError(f"{given} would calibrate on images that trials have seen; leave it out")
     refuse_unknown_preset(inspection.preset, detector, "detector")
     options.refuse_other_file(output)
     page = output.with_suffix(".study.html")
@@ -102,6 +105,7 @@ def tune(
     from hizumi.registry import make_detector
     from hizumi.registry.searching import chosen_spaces
     from hizumi.report.study import write_study
+    from hizumi.scale.holding_studies import held_study
     from hizumi.scale.tuning import Tuning, TuningData
     from hizumi.storage.files import write_atomically
 
@@ -124,7 +128,7 @@ def tune(
         storage or f"sqlite:///{output.with_suffix('.study.db')}",
         study or detector,
     )
-    with where.workplace() as workplace:
+    with held_study(tuning.storage, tuning.name), where.workplace() as workplace:
         found = tuning.searched(workplace)
         write_study(page, found)
         write_atomically(output, tuning.best_bundle(found, workplace))

@@ -65,12 +65,16 @@ class HeldOut(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PreparedData:
-    """The records of a fit with their splits, those that train as a store, and the folds they are dealt in, if any."""
+    """The records of a fit with their splits, those that train as a store, and the folds they are dealt in, if any.
+
+    `marked` says whether the data came with their calibration records marked.
+    """
 
     manifest: Manifest
     preprocessing: Preprocessing
     store: Store
     folds: Sequence[Sequence[int]]
+    marked: bool
 
     @property
     def usable(self) -> Manifest:
@@ -140,7 +144,9 @@ class Fitting:
                 unseen,
                 by_folds=by_folds,
             ),
-            *check_constants(data.preprocessing, data.manifest.select(split="calibration")),
+            *check_constants(
+                data.preprocessing, data.manifest.select(split="calibration"), takes_folds=not data.marked
+            ),
         ]
 
     def _fitted(self, detector: Detector, images: Batches, folder: Path | None, observe: Observer | None) -> Scorer:

@@ -366,9 +366,10 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     ) -> PreparedData:
         """The data as they are fitted on, read and dealt."""
         fold_count = self._fold_count(manifest, detector)
+        marked = any(record.split == "calibration" for record in manifest.records)
         manifest = split_for_fit(manifest, self._share_beside(fold_count), options.seed)
         preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
-        data = PreparedData(manifest, preprocessing, store, ())
+        data = PreparedData(manifest, preprocessing, store, (), marked)
         return data if fold_count is None else replace(data, folds=self._dealt(data.usable, fold_count, options.seed))
 
     def _manifest(self, X: Any, reset: bool = False) -> Manifest:
@@ -504,6 +505,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             **run_record("detector", detector, detector.phases(), manifest, store, data.preprocessing, options),
             "calibration_images": len(data.held_out),
             "folds": len(data.folds) or None,
+            "calibration_marked": data.marked,
             "variation": None if self.variation is None else asdict(self.variation),
             "alignment": None if store.alignment is None else store.alignment.agreement,
             "region": None if store.region is None else {"looks_at": store.region.words, "key": store.region.key},

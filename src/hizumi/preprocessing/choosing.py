@@ -202,7 +202,7 @@ def split_for_fit(manifest: Manifest, calibration_share: float | None, seed: int
     With `calibration_share` None everything that may be learned from is for training.
     """
     if calibration_share is None and any(record.split == "calibration" for record in manifest.records):
-        raise UsageError(f"{manifest.name}: marks its own calibration {manifest.noun}s; leave folds out")
+        raise UsageError(f"{manifest.name}: marks its own calibration {manifest.noun}s; leave --folds (`folds`) out")
     if manifest.vectors and len(manifest) < 2:
         raise DataError(f"{manifest.name}: n_samples=1; a detector needs at least two rows")
     manifest = split(manifest, calibration_share=calibration_share, seed=seed)

@@ -8,8 +8,11 @@ from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.training.health import Finding
 
 
-def check_constants(preprocessing: Preprocessing, held_out: Manifest) -> list[Finding]:
-    """A finding on held-out rows whose scores set the threshold where nearly everything passes."""
+def check_constants(preprocessing: Preprocessing, held_out: Manifest, *, takes_folds: bool) -> list[Finding]:
+    """A finding on held-out rows whose scores set the threshold where nearly everything passes.
+
+    `takes_folds` says whether the fit could have been by folds.
+    """
     scaler = preprocessing.scaler
     if scaler is None or not scaler.constant.any() or not len(held_out):
         return []
@@ -23,9 +26,8 @@ def check_constants(preprocessing: Preprocessing, held_out: Manifest) -> list[Fi
     record_of_row = np.repeat(np.arange(len(read)), [len(each) for each in read])
     first = held_out.records[record_of_row[changed.any(1).argmax()]].name
     count = int(changed.any(1).sum())
-    column, row, or_else = "column", "row", ", or let all rows train (--folds 5)"
-    if held_out.series is not None:
-        column, row, or_else = "channel", "step", ""
+    column, row = ("column", "row") if held_out.series is None else ("channel", "step")
+    or_else = ", or let all rows train (--folds 5)" if takes_folds and held_out.series is None else ""
     return [
         Finding(
             "constants that change",

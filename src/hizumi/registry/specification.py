@@ -22,6 +22,7 @@ from hizumi.arguments import (
 from hizumi.detectors.detector import Detector
 from hizumi.errors import BundleError, UsageError
 from hizumi.registry.finding import detector_class, find_parts, model_class, part_class
+from hizumi.storage.files import first_line
 from hizumi.training.preset import made
 from hizumi.training.trainable import Trainable
 
@@ -44,7 +45,7 @@ def construct(specification: Mapping[str, Any]) -> Any:
     try:
         return found(**arguments)
     except (TypeError, UsageError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise UsageError(f"{specification['name']} does not take these settings: {reason}") from error
 
 

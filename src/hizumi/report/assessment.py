@@ -26,11 +26,17 @@ NUMBERS_IN_AN_EMBEDDING = 2**25
 
 
 def assess(
-    inspector: Inspector, manifest: Manifest, *, strict: bool = False, observe: Observer | None = None
+    inspector: Inspector,
+    manifest: Manifest,
+    *,
+    called: str | None = None,
+    strict: bool = False,
+    observe: Observer | None = None,
 ) -> ReportContent:
     """Inspect all records of a manifest and gather what a report shows; measured where records have labels.
 
-    One map and one mask are in memory at a time: a few images are looked at once more, for their pictures.
+    One map and one mask are in memory at a time: a few images are looked at once more, for their pictures. The detector
+    is `called` by its own name where none is given.
     """
     masked = sum(record.mask is not None for record in manifest.records)
     manifest = inspector.preprocessing_.decoding(manifest)
@@ -39,7 +45,7 @@ def assess(
     measured = _measured(inspector, manifest, strict, observe)
     manifest = manifest.only(measured.read)
     is_labelled = any(record.label is not None for record in manifest.records)
-    detector = inspector.options_["detector"]["name"]
+    detector = called or inspector.options_["detector"]["name"]
     featured, features = _features(inspector, manifest)
     content = ReportContent(
         title=f"{detector} on {manifest.name}",

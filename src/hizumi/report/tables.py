@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hizumi.evaluation.pixels import part_of
-from hizumi.runs.nouns import noun_of
+from hizumi.runs.nouns import noun_of, takes_folds
 
 MEASURES = {
     "image_auroc": "AUROC",
@@ -24,23 +24,33 @@ def measures_of(noun: str) -> dict[str, str]:
     """The measures' names for such items: those of series have steps in place of pixels, and no regions."""
     if part_of(noun) == "pixel":
         return MEASURES
-    return {key: title.replace("Pixel", "Step") for key, title in MEASURES.items() if key != "aupro"}
+    of_steps = {key: title.replace("Pixel", "Step") for key, title in MEASURES.items() if key != "aupro"}
+    return {"vus_pr": "VUS-PR", **of_steps, "image_auroc": f"{noun.capitalize()} AUROC"}
+
+
+RANKINGS = {"vus_pr": "VUS-PR per recording (median)", "image_auroc": "AUROC"}
+
+
+def ranked_by(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The key of the measure that orders detectors: VUS-PR of series whose steps are labelled, else AUROC of items."""
+    return "vus_pr" if any(row.get("vus_pr") is not None for row in rows) else "image_auroc"
 
 
 GOOD_RANKING, FEW_FOUND = 0.9, 0.5  # an AUROC, and the share of defects found at the threshold
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One row for each detector, best image AUROC first: its runs, and {"mean", "deviation", "interval"} of measures.
+    """One row for each detector, best first (`ranked_by`): its runs, and {"mean", "deviation", "interval"} of measures.
 
-    `rows` holds one run each, "detector" and the keys of `MEASURES`. The deviation is None for a single run, which
+    `rows` holds one run each, "detector" and the keys of `measures_of`. The deviation is None for a single run, which
     has the interval of its own test set instead.
     """
     table = []
+    first, measures = ranked_by(rows), measures_of(noun_of(record_in(rows)))
     for detector in dict.fromkeys(row["detector"] for row in rows):
         runs = [row for row in rows if row["detector"] == detector]
         line: dict[str, Any] = {"detector": detector, "runs": len(runs)}
-        for key in MEASURES:
+        for key in measures:
             values = [float(run[key]) for run in runs if run.get(key) is not None and math.isfinite(run[key])]
             if values:
                 line[key] = {
@@ -49,37 +59,36 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "interval": runs[0].get(f"{key}_interval") if len(runs) == 1 else None,
                 }
         table.append(line)
-    return sorted(table, key=lambda line: -line.get("image_auroc", {"mean": -math.inf})["mean"])
+    return sorted(table, key=lambda line: -line.get(first, {"mean": -math.inf})["mean"])
 
 
-def wasted_rankings(summary: Sequence[Mapping[str, Any]], folds: int | None = None, noun: str = "image") -> list[str]:
+def wasted_rankings(summary: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> list[str]:
     """A sentence for each detector that ranks defects above good items, and whose threshold lets most of them pass.
 
-    `folds` is how often each was fitted for its threshold, where it was cross-fitted.
+    `record` is that of one of the fits, which were all asked for alike.
     """
-    remedy = f"fit with --folds, by which all good {noun}s set the threshold"
+    noun = noun_of(record)
+    remedies = ["accept a higher --false-alarm-rate (the report says what others find)", f"give more good {noun}s"]
     if noun == "block":
-        remedy = "shorten the windows (--length), which makes more of them"
-    if folds is not None:
-        remedy = f"leave --folds out, since fits on fewer {noun}s score those left out higher than the last fit would"
+        remedies.append("shorten the windows (--length), which makes more of them")
+    if record.get("folds") is not None:
+        remedies.append(
+            f"leave --folds out, since fits on fewer {noun}s score those left out higher than the last fit would"
+        )
+    elif takes_folds(record):
+        remedies.append(f"fit with --folds, by which all good {noun}s set the threshold")
     sentences = []
     for line in summary:
         area, found = (line.get(key, {}).get("mean", math.nan) for key in ("image_auroc", "recall"))
         if area >= GOOD_RANKING and found < FEW_FOUND:
             sentences.append(
                 f"{line['detector']} tells defects from good {noun}s (AUROC {area:.3f}), but its threshold finds "
-                f"{found:.0%} of them: accept a higher --false-alarm-rate (the report says what others find), give "
-                f"more good {noun}s, or {remedy}"
+                f"{found:.0%} of them: {', '.join(remedies[:-1])}, or {remedies[-1]}"
             )
     return sentences
 
 
-def folds_of(rows: Sequence[Mapping[str, Any]]) -> int | None:
-    """How many folds set the thresholds of these runs; None where images were held out."""
-    folds: int | None = rows[0].get("options", {}).get("folds")
-    return folds
-
-
-def noun_in(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What one item of these runs' data is called."""
-    return noun_of(rows[0].get("options", {}))
+def record_in(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The record of the first of these runs' fits, as far as it is known."""
+    record: Mapping[str, Any] = rows[0].get("options", {})
+    return record

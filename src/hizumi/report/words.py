@@ -17,6 +17,7 @@ from hizumi.evaluation.pixels import part_of
 from hizumi.evaluation.series import SeriesMeasures
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN, ReportContent
 from hizumi.report.rates import at_rates
+from hizumi.runs.nouns import takes_folds
 from hizumi.storage.files import printable
 
 SPACE = "\u00a0"  # a number and its unit stay in one line
@@ -127,7 +128,7 @@ def _facts_on_steps(measures: SeriesMeasures) -> list[Fact]:
             found.append(Fact(name, number(each.pooled.value), note + (median if measures.recordings > 1 else "")))
     events = measures.events
     if events.events:
-        chance = f"the same alarms at another time: {100 * measures.event_recall.pooled_by_chance:.3g} %"
+        chance = f"the same alarms at another time: {100 * measures.event_recall.pooled_by_chance:.3g}%"
         found.append(Fact("Events found", f"{events.found:.0f} / {events.events}", chance))
     if is_known(delay := measures.mean_delay.pooled.value):
         found.append(Fact("Delay of the first alarm", f"{delay:.3g} steps", "mean over the events found"))
@@ -182,7 +183,7 @@ def count(amount: int, noun: str) -> str:
 
 def percent(share: float) -> str:
     """A share in percent, with three digits at most, two below one percent."""
-    return f"{100 * share:{'.3g' if share >= 0.01 else '.2g'}}{SPACE}%"
+    return f"{100 * share:{'.3g' if share >= 0.01 else '.2g'}}%"
 
 
 def number(value: float | None) -> str:
@@ -191,7 +192,7 @@ def number(value: float | None) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """The 95 % interval of a measure."""
+    """The 95% interval of a measure."""
     return f"95{SPACE}%: {number(estimate.low)}{SPACE}–{SPACE}{number(estimate.high)}"
 
 
@@ -267,13 +268,16 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
             f"The scores hardly tell them from good ones: try {LARGER.get(noun, '')}another detector (hizumi compare)."
         )
     gain = _found_at_another_rate(content)
-    if reason := few_held_out(content.calibration, noun):
+    if reason := few_held_out(content.calibration, noun, takes_folds=takes_folds(content.options)):
         return f"The scores are in order, but the threshold is too high. {reason}{gain}"
     return f"The scores are in order, but the threshold is too high: accept a higher false-alarm rate.{gain}"
 
 
-def few_held_out(calibration: Calibration, noun: str) -> str:
-    """What follows where the threshold is the largest score that set it, and what to do; "" where it is not."""
+def few_held_out(calibration: Calibration, noun: str, *, takes_folds: bool) -> str:
+    """What follows where the threshold is the largest score that set it, and what to do; "" where it is not.
+
+    `takes_folds` says whether the fit could have been by folds.
+    """
     threshold, held_out = calibration.threshold, len(calibration.scores)
     needed = images_needed(threshold.asked_rate)
     if threshold.rule != "conformal" or held_out >= needed:
@@ -287,9 +291,10 @@ def few_held_out(calibration: Calibration, noun: str) -> str:
             f"With {count(held_out, 'held-out good block')}, {decides}: give longer recordings or shorter windows "
             f"(--length), so that {needed} or more blocks are held out, or accept a higher --false-alarm-rate."
         )
+    by_folds = f"fit with --folds 5, which lets all good {noun}s set the threshold, " if takes_folds else ""
     return (
-        f"With {count(held_out, 'held-out good ' + noun)}, {decides}: fit with --folds 5, which lets all good {noun}s "
-        f"set the threshold, hold out {needed} or more, or accept a higher --false-alarm-rate."
+        f"With {count(held_out, 'held-out good ' + noun)}, {decides}: {by_folds}hold out {needed} or more, or accept a "
+        "higher --false-alarm-rate."
     )
 
 

@@ -24,6 +24,11 @@ def learned_in_words(record: Mapping[str, Any]) -> str:
     return f"windows of {channels} channel{'' if channels == 1 else 's'} and {steps} steps"
 
 
+def takes_folds(record: Mapping[str, Any]) -> bool:
+    """Whether it could have been by folds: not of series, nor where the data, or a search, say what is held out."""
+    return record.get("series") is None and not record.get("calibration_marked", False)
+
+
 def threshold_fact(record: Mapping[str, Any], calibration: "Calibration") -> str:
     """For the model card: what the threshold comes from, and what it promises."""
     held_out = "other" if record["folds"] is None else "cross-fitted"

@@ -12,7 +12,7 @@ from hizumi.errors import BundleError, MissingExtraError, ShortageError, is_shor
 from hizumi.graphs.graph_bytes import OUTSIDE, unusual_part
 from hizumi.graphs.onnx_session import MemoryLimitError, OnnxSession
 from hizumi.shapes import Float, Shaped
-from hizumi.storage.files import printable
+from hizumi.storage.files import first_line
 
 EngineName = Literal["onnxruntime", "openvino"]
 Precision = Literal["fp32", "bf16", "int8"]
@@ -131,7 +131,7 @@ def _running(engine: str) -> Iterator[None]:
 
 
 def _in_short(error: Exception) -> str:
-    return printable(next(iter(str(error).splitlines()), type(error).__name__))
+    return first_line(error)
 
 
 def refuse_unusual(model: bytes) -> None:

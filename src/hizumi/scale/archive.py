@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from hizumi.errors import BundleError, UsageError
 from hizumi.scale.listing import FOLDER as LISTING, Listed, block_digest, refuse_other_listing, write_listing
-from hizumi.scale.parts import Identity, is_done, path_of
+from hizumi.scale.parts import Identity, left_in, path_of
 from hizumi.scale.sources import items_of
 from hizumi.storage.files import printable, write_atomically
 from hizumi.storage.locks import locked
@@ -70,9 +70,9 @@ class Archive:
         return Identity(block, block_digest(self.folder, block), self.bundle[1])
 
     def waiting(self, shard: Shard = Shard()) -> Iterator[int]:
-        """Blocks of a shard whose part is not there."""
+        """Blocks of a shard whose part is not there, or has rows that are to be tried again."""
         for block in range(shard.index, self.listed.blocks, shard.of):
-            if not (path_of(self.folder, block).exists() and is_done(self.folder, self.identity(block))):
+            if not path_of(self.folder, block).exists() or left_in(self.folder, self.identity(block)) != []:
                 yield block
 
     @contextmanager

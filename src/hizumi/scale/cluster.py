@@ -7,19 +7,22 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from hizumi.errors import MissingExtraError, RunError, UsageError
-from hizumi.storage.files import printable
+from hizumi.storage.files import first_line, printable
 from hizumi.version import __version__
 
 LOCAL, RUNNING = "local", "auto"
+Answer = TypeVar("Answer")
 ADDRESS = re.compile(r"(?P<client>ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s/:\[\]]+):(?P<port>\d{1,5})")
 PATIENCE_SECONDS = 5.0  # for a head to take a connection
+SECONDS_FOR_A_NODE = 120
 TRIES = 3  # of a local cluster: Ray waits 30 s for its own servers, whatever else the machine has to do
+HOW_TO_BE_TAKEN = "RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
 SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_USAGE_STATS_PROMPT_ENABLED": "0"}
 """Ray reports its use to its makers unless it is told not to."""
 
@@ -84,6 +87,24 @@ def _join(ray: ModuleType, on: str, how: dict[str, Any]) -> None:
                 raise _explained(on, error) from error
 
 
+def on_each_node(ray: Any, work: Callable[..., Answer], *arguments: Any) -> Iterator[tuple[str, Answer]]:
+    """Addresses of the nodes, each with what a function of a module answers there; raises RunError where none comes."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    for node in ray.nodes():
+        if not node["Alive"]:
+            continue
+        address = node["NodeManagerAddress"]
+        on_it = NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)  # it may be lost meanwhile
+        asked = ray.remote(num_cpus=0, scheduling_strategy=on_it)(work).remote(*arguments)
+        try:
+            answer = ray.get(asked, timeout=SECONDS_FOR_A_NODE)
+        except Exception as error:  # Ray's own types, of nodes that are lost or busy
+            reason = first_line(error)
+            raise RunError(f"the node {address} does not answer ({reason}); try again") from error
+        yield address, answer
+
+
 def own_cores() -> int:
     """How many this process may use, where the system tells; else how many there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -114,18 +135,18 @@ def _refuse_unanswering(on: str) -> None:
 def _explained(on: str, error: Exception) -> UsageError | RunError:
     """One line for what Ray raises where it cannot connect, or start."""
     text = str(error)
-    reason = printable(next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__))
+    reason = first_line(error)
     if on == LOCAL:
         return RunError(f"--on {on}: Ray did not start a cluster on this machine ({reason})")
     if "version" in text.lower() and "mismatch" in text.lower():
         return UsageError(f"--on {on}: {_versions()} here, and others there; install the same on both ({reason})")
     if re.search("token|unauthenticated|authentication", text, re.IGNORECASE):
-        return UsageError(
-            f"--on {on}: the cluster asks for its token; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
-            "RAY_AUTH_TOKEN_PATH"
-        )
+        return UsageError(f"--on {on}: the cluster asks for its token; set {HOW_TO_BE_TAKEN}")
     if on == RUNNING and isinstance(error, ConnectionError):
-        return UsageError("--on auto: no cluster runs here; start one (ray start --head), or give --on local")
+        return UsageError(
+            "--on auto: no cluster runs here that takes this process; start one (ray start --head), set "
+            f"{HOW_TO_BE_TAKEN} where it asks for its token, or give --on local"
+        )
     return UsageError(f"--on {on}: the cluster cannot be used ({reason})")
 
 

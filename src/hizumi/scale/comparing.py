@@ -2,7 +2,6 @@
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,16 +11,14 @@ from typing import Any
 from hizumi.data import Manifest
 from hizumi.data.progress import Observer
 from hizumi.errors import DataError, HizumiError, UsageError
-from hizumi.inspection import Inspector, held_out, load, save
-from hizumi.registry import specify
+from hizumi.inspection import Inspector, held_out, load
 from hizumi.report import ReportContent
 from hizumi.report.assessment import assess
-from hizumi.runs.parameters import plain_parameters
 from hizumi.runs.results import verdict_rows
+from hizumi.scale.fits import bundle_bytes, bytes_planned, request_of
 from hizumi.scale.jobs import Job, Workplace
 from hizumi.storage.files import printable, write_atomically
 from hizumi.storage.tables import write_json
-from hizumi.version import __version__
 
 Key = tuple[str, int]
 """A detector's name and a seed."""
@@ -74,7 +71,7 @@ class Comparing:
 
         Raises UsageError where a run that is there was asked for otherwise; with `strict`, the first error of a run.
         """
-        workplace.refuse_unseen([record.path for record in self.manifest.records[:1] if record.path is not None])
+        workplace.refuse_unseen(self.manifest)
         runs = {key: run for key in self.inspectors if resume and (run := self._earlier(key)) is not None}
         failed: dict[str, HizumiError] = {}
         contents: dict[str, ReportContent] = {}
@@ -129,7 +126,7 @@ class Comparing:
             begun, run = kept["request"], Run(kept["row"], kept["verdicts"], kept["unread"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{printable(path)} is no run of a comparison ({error}); delete it") from error
-        asked = json.loads(json.dumps(self._request(key)))
+        asked = self._request(key)
         if changed := [name for name in asked if begun.get(name) != asked[name]]:
             raise UsageError(
                 f"{printable(path)} was made with another {', '.join(changed)}; name another --output, or leave "
@@ -138,17 +135,9 @@ class Comparing:
         return run
 
     def _request(self, key: Key) -> dict[str, Any]:
-        inspector = self.inspectors[key]
-        detector, region = inspector.detector, inspector.region
         if not self._hashes:
             self._hashes.append(self.manifest.data_hash())
-        return {
-            "hizumi": __version__,
-            "detector": detector if isinstance(detector, str) else specify(detector),
-            **plain_parameters(inspector),
-            "region": None if region is None else region.key,
-            "data": self._hashes[0],
-        }
+        return request_of(self.inspectors[key], self._hashes[0])
 
     def _record(self, key: Key) -> Path:
         return self.bundle(key).with_suffix(".json")
@@ -156,18 +145,7 @@ class Comparing:
     def _content(self, name: str, seed: int) -> ReportContent:
         """Of a run that was made earlier, or whose first seed failed: scored once more."""
         inspector = load(self.bundle((name, seed)))
-        return assess(inspector, held_out(inspector, self.manifest), strict=self.strict)
-
-
-def bytes_planned(inspector: Inspector, manifest: Manifest) -> int:
-    """Memory that a fit needs, as its plan says."""
-    return int(inspector.plan(manifest)["estimate"]["memory_bytes"])
-
-
-def bundle_bytes(inspector: Inspector) -> bytes:
-    """A fitted inspector as the content of its bundle: whoever fits it may have no disk in common with who keeps it."""
-    with tempfile.TemporaryDirectory(prefix="hizumi-") as folder:
-        return save(inspector, Path(folder) / "fitted.hizumi").read_bytes()
+        return assess(inspector, held_out(inspector, self.manifest), called=name, strict=self.strict)
 
 
 def _made(
@@ -181,7 +159,8 @@ def _made(
 ) -> _Made:
     """Fit and evaluate."""
     inspector.fit(manifest, observe=observe, strict=strict)
-    content = assess(inspector, held_out(inspector, manifest), strict=strict, observe=observe)
+    # By the name that it was asked for: fits of folds are one detector of another name.
+    content = assess(inspector, held_out(inspector, manifest), called=key[0], strict=strict, observe=observe)
     run: dict[str, Any] = dict(zip(("detector", "seed"), key, strict=True))
     each = verdict_rows(content.verdicts, content.kinds, content.labels.tolist(), content.failures)
     unread = {failure.name: failure.reason for failure in inspector.failures_} | dict(content.failures)

@@ -17,7 +17,7 @@ from hizumi.runs.folder import REQUEST
 from hizumi.scale.cluster import LOCAL, cluster, own_cores
 from hizumi.scale.relay import SECONDS_BETWEEN_RECORDS, Relay, Sent
 from hizumi.scale.room import Room
-from hizumi.storage.files import printable
+from hizumi.storage.files import first_line, printable
 from hizumi.storage.locks import entrusted
 from hizumi.training import TrainingOptions
 
@@ -116,7 +116,7 @@ class _Group(Generic[Fitted]):
         try:
             sent = self._while_observed(lambda: self._trainer(room, part).fit().return_value)
         except ControllerError as error:
-            raise _LostError(f"{room.processes} processes did not start ({_first_line(error)})") from error
+            raise _LostError(f"{room.processes} processes did not start ({first_line(error)})") from error
         except WorkerGroupError as error:
             raise self._cause(error.worker_failures, room) from error
         finally:
@@ -254,7 +254,3 @@ def _is_sound(ray: Any, answer: Any) -> bool:
 
 def _last_line(error: Exception) -> str:
     return printable([type(error).__name__, *filter(None, map(str.strip, str(error).splitlines()))][-1])
-
-
-def _first_line(error: Exception) -> str:
-    return printable(next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__))

@@ -10,6 +10,7 @@ from hizumi.errors import MissingExtraError
 from hizumi.storage.files import open_regular, printable
 
 ROWS_AHEAD = 32  # of a Parquet file, decoded together
+ABSENT = "absent"  # the stamp of a listed file that is not there
 BYTES_COLUMNS = ("bytes", "image", "content", "data", "jpg", "png")
 
 
@@ -33,8 +34,14 @@ class Item(NamedTuple):
         return "\0".join("" if value is None else str(value) for value in self).encode(errors="surrogatepass") + b"\n"
 
 
+class NoContentError(ValueError):
+    """An image's place was reached, and does not hold it."""
+
+
 class Contents:
-    """The contents of some images, fetched one after another; their hashes are kept.
+    """The contents of some images, fetched one after another; their hashes are kept, and which were not reached.
+
+    What was not reached may be another time: that says nothing of the image, as what it holds, or lacks, does.
 
     Rows of one Parquet file come a few at a time, so that memory holds those, and neither the file nor a row group.
     """
@@ -42,6 +49,7 @@ class Contents:
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
         self.sha256: dict[int, str] = {}
+        self.unreached: set[int] = set()
         self._rows: tuple[str, int, Iterator[bytes | None]] | None = None
 
     def manifest(self) -> Manifest:
@@ -51,7 +59,13 @@ class Contents:
 
     def fetch(self, row: int) -> bytes:
         """The content of an image file; raises whatever its storage raises."""
-        content = self._fetched(self.items[row])
+        try:
+            content = self._fetched(self.items[row])
+        except Exception as error:  # of any file system
+            is_known = isinstance(error, FileNotFoundError) and self.items[row].stamp == ABSENT
+            if not (is_known or isinstance(error, NoContentError)):
+                self.unreached.add(row)
+            raise
         self.sha256[row] = hashlib.sha256(content).hexdigest()
         return content
 
@@ -61,26 +75,26 @@ class Contents:
         if is_url(item.place):
             system, path = file_system(item.place)
             end = None if item.offset is None or item.size is None else item.offset + item.size
-            return system.cat_file(path, start=item.offset, end=end)
-        with open_regular(Path(item.place)) as file:
-            if item.offset is None:
-                return file.read()
-            file.seek(item.offset)
-            content = file.read(item.size)
-        if len(content) != item.size:
-            raise EOFError("its tar file is cut short")
+            content: bytes = system.cat_file(path, start=item.offset, end=end)
+        else:
+            with open_regular(Path(item.place)) as file:
+                file.seek(item.offset or 0)
+                content = file.read(-1 if item.size is None else item.size)
+        if item.size is not None and len(content) != item.size:
+            raise NoContentError("its tar file is cut short")
         return content
 
     def _row(self, place: str, row: int) -> bytes:
         if self._rows is None or self._rows[0] != place or self._rows[1] > row:
             self._rows = (place, row, rows_of(place, row))
         _, at, rows = self._rows
+        self._rows = None  # after an error there is nothing more to come of these
         content = None
         for _ in range(row + 1 - at):
             content = next(rows, None)
         self._rows = (place, row + 1, rows)
         if content is None:
-            raise ValueError("the row holds no bytes")
+            raise NoContentError("the row holds no bytes")
         return content
 
 

@@ -1,15 +1,15 @@
 """Where fits run: one after another in this process, or each by a worker of a cluster, with equal numbers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
 
+from hizumi.data import Manifest
 from hizumi.data.progress import Observer
 from hizumi.errors import HizumiError
 
@@ -55,8 +55,8 @@ class Workplace(ABC):
         """
 
     @abstractmethod
-    def refuse_unseen(self, paths: Sequence[Path]) -> None:
-        """Raise UsageError, in one line, where not every place that does jobs sees these files."""
+    def refuse_unseen(self, manifest: Manifest) -> None:
+        """Raise UsageError, in one line, where not every place that does jobs sees the first file of the data."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Here(Workplace):
                 done = done_with(self.threads, job, observe)
             yield done
 
-    def refuse_unseen(self, paths: Sequence[Path]) -> None:
+    def refuse_unseen(self, manifest: Manifest) -> None:
         """This process sees what it has opened."""
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from hizumi.data.manifest import Unopened
 from hizumi.errors import BundleError, DataError, UsageError
 from hizumi.scale.items import Item, pyarrow
-from hizumi.storage.files import atomic_file, printable
+from hizumi.storage.files import atomic_file, first_line, printable
 from hizumi.storage.tables import csv_line
 
 SMALLEST, LARGEST, SHARE = 32, 8192, 100
@@ -174,5 +174,5 @@ def _other(folder: Path, difference: str) -> UsageError:
 
 
 def _damaged(folder: Path, block: int, error: Exception) -> BundleError:
-    reason = printable(next(iter(str(error).splitlines()), type(error).__name__))
+    reason = first_line(error)
     return BundleError(f"{printable(_path(folder, block))}: cannot be read ({reason}); begin anew in another folder")

@@ -1,17 +1,19 @@
 """Parts of an archive's result: Parquet files with a row for each image of a block, whole or not there at all."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from hizumi.errors import DataError
 from hizumi.scale.items import pyarrow
-from hizumi.storage.files import atomic_file, encodable, printable
+from hizumi.storage.files import atomic_file, encodable, first_line, printable
 
 FOLDER, ASIDE = "parts", ".damaged"
-IDENTITY = b"hizumi.part"
+IDENTITY, UNREACHED = b"hizumi.part", b"hizumi.unreached"
+
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,21 @@ class Identity:
 
 @dataclass(frozen=True)
 class Tally:
-    """What a part holds."""
+    """What rows say; of the failures, `unreached` counts images that could not be fetched and are tried again."""
 
     images: int = 0
     alarms: int = 0
     failures: int = 0
+    unreached: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(self.images + other.images, self.alarms + other.alarms, self.failures + other.failures)
+        return Tally(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "Tally":
+        """Counts of rows as they are given to `write_part`."""
+        each = [(1, row["anomalous"] is True, row["anomalous"] is None, row.get("unreached", False)) for row in rows]
+        return cls(*map(sum, zip(*each, strict=True))) if each else cls()
 
 
 def schema() -> Any:
@@ -62,23 +71,23 @@ def schema() -> Any:
     )
 
 
-def write_part(folder: Path, identity: Identity, rows: Iterable[Mapping[str, Any]]) -> Tally:
-    """Write one part: it is there whole, or not at all."""
+def write_part(folder: Path, identity: Identity, rows: Sequence[Row]) -> None:
+    """Write one part: it is there whole, or not at all. A row that is `unreached` is to be tried again."""
     arrow = pyarrow()
-    stated = {IDENTITY: json.dumps(asdict(identity)).encode()}
+    again = [place for place, row in enumerate(rows) if row.get("unreached", False)]
+    stated = {IDENTITY: json.dumps(asdict(identity)).encode(), UNREACHED: json.dumps(again).encode()}
     table = arrow.Table.from_pylist([_encodable(row) for row in rows], schema().with_metadata(stated))
     with atomic_file(path_of(folder, identity.block)) as file:
         arrow.parquet.write_table(table, file, compression="zstd", write_page_checksum=True)
-    return tally_of(table)
 
 
-def is_done(folder: Path, identity: Identity) -> bool:
-    """Whether this part has been written, by its end alone."""
+def left_in(folder: Path, identity: Identity) -> list[int] | None:
+    """Rows of a part that are to be tried again; None where it has not been written. Looks at its end alone."""
     try:
         metadata = pyarrow().parquet.read_schema(path_of(folder, identity.block)).metadata
-        return bool(json.loads(metadata[IDENTITY]) == asdict(identity))
+        return _unreached(metadata) if json.loads(metadata[IDENTITY]) == asdict(identity) else None
     except (OSError, KeyError, TypeError, ValueError, pyarrow().ArrowException):
-        return False
+        return None
 
 
 def read_part(folder: Path, identity: Identity, names: list[str]) -> Any:
@@ -91,7 +100,7 @@ def read_part(folder: Path, identity: Identity, names: list[str]) -> Any:
         table = pyarrow().parquet.read_table(path, page_checksum_verification=True)
         stated = json.loads(table.schema.metadata[IDENTITY])
     except (OSError, KeyError, TypeError, ValueError, pyarrow().ArrowException) as error:
-        reason = printable(next(iter(str(error).splitlines()), type(error).__name__))
+        reason = first_line(error)
         raise DataError(f"{printable(path)}: is damaged ({reason})") from error
     if stated != asdict(identity):
         raise DataError(f"{printable(path)}: belongs to another archive")
@@ -110,7 +119,7 @@ def tally_of(table: Any) -> Tally:
     """Counts of a part's rows."""
     anomalous = table.column("anomalous")
     alarms = pyarrow().compute.sum(anomalous).as_py() or 0
-    return Tally(table.num_rows, int(alarms), anomalous.null_count)
+    return Tally(table.num_rows, int(alarms), anomalous.null_count, len(_unreached(table.schema.metadata)))
 
 
 def path_of(folder: Path, block: int) -> Path:
@@ -118,5 +127,10 @@ def path_of(folder: Path, block: int) -> Path:
     return folder / FOLDER / f"{block:08d}.parquet"
 
 
-def _encodable(row: Mapping[str, Any]) -> dict[str, Any]:
+def _unreached(metadata: Mapping[bytes, bytes]) -> list[int]:
+    places: list[int] = json.loads(metadata.get(UNREACHED, b"[]"))
+    return places
+
+
+def _encodable(row: Row) -> dict[str, Any]:
     return {name: encodable(value) if isinstance(value, str) else value for name, value in row.items()}

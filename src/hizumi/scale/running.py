@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,18 @@ from hizumi.data.progress import Observer
 from hizumi.errors import HizumiError, RunError, UsageError
 from hizumi.memory import keep_freed_memory
 from hizumi.scale.archive import Archive, Shard, read_archive
-from hizumi.scale.cluster import cluster
+from hizumi.scale.cluster import cluster, on_each_node
 from hizumi.scale.items import is_url
 from hizumi.scale.listing import read_block
 from hizumi.scale.parts import Tally
 from hizumi.scale.scoring import BlockScorer
-from hizumi.storage.files import printable
+from hizumi.storage.files import first_line, printable
 
 TASKS_AT_MOST = 4096  # that Ray keeps account of; each takes its blocks one after another
 BLOCKS_OF_A_TASK, TASKS_OF_A_WORKER = 8, 16  # a task costs as much as scoring some 20 small images
-SECONDS_FOR_A_NODE = 120
 SECONDS_BETWEEN_QUESTIONS = 0.5
 CLIENT = "ray://"
+COUNTS = tuple(each.name for each in fields(Tally))
 
 
 @dataclass
@@ -73,7 +73,7 @@ def score_on(archive: Archive, on: str, workers: int | None = None, observe: Obs
         for row in rows(archive.folder.absolute(), waiting, count):
             if row["error"]:
                 raise RunError(f"{row['error']}; what is done is kept: give the same command again to go on")
-            progress.add(Tally(*(int(row[name]) for name in ("images", "alarms", "failures"))))
+            progress.add(Tally(*(int(row[name]) for name in COUNTS)))
     return progress.tally
 
 
@@ -130,7 +130,7 @@ class _Inside:
             for row in _results(folder, blocks, workers):
                 self.rows.append(row)
         except Exception as error:  # nobody else would say it
-            self.rows.append({"error": next(iter(str(error).splitlines()), type(error).__name__)})
+            self.rows.append({"error": first_line(error)})
         finally:
             self.is_done = True
 
@@ -150,31 +150,20 @@ class _Worker:
             tallies, error = [self.scorer.complete(int(block)) for block in batch["block"]], ""
         except HizumiError as raised:
             tallies, error = [Tally()] * len(batch["block"]), str(raised)
-        counts = {name: [getattr(each, name) for each in tallies] for name in ("images", "alarms", "failures")}
+        counts = {name: [getattr(each, name) for each in tallies] for name in COUNTS}
         return {"block": list(batch["block"]), "error": [error] * len(tallies), **counts}
 
 
 def _refuse_unseen(ray: Any, archive: Archive) -> None:
     """Raise UsageError, naming a node that sees the archive's folder or images not as this process does."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
     first = read_block(archive.folder, 0)[0].place
     looked_at = str(archive.folder.absolute()), archive.listed.digest, "" if is_url(first) else first
     here = _unseen(*looked_at)
-    for node in ray.nodes():
-        if not node["Alive"]:
-            continue
-        on_it = NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)  # it may be lost meanwhile
-        asked = ray.remote(num_cpus=0, scheduling_strategy=on_it)(_unseen).remote(*looked_at)
-        try:
-            unseen = ray.get(asked, timeout=SECONDS_FOR_A_NODE)
-        except Exception as error:  # Ray's own types, of nodes that are lost or busy
-            reason = printable(next(iter(str(error).splitlines()), type(error).__name__))
-            raise RunError(f"the node {node['NodeManagerAddress']} does not answer ({reason}); try again") from error
+    for address, unseen in on_each_node(ray, _unseen, *looked_at):
         if unseen != here:
             raise UsageError(
-                f"the node {node['NodeManagerAddress']} does not see {printable(unseen)}, as this one does; share the "
-                "folder among all nodes under the same path, or use object storage"
+                f"the node {address} does not see {printable(unseen)}, as this one does; share the folder among all "
+                "nodes under the same path, or use object storage"
             )
 
 

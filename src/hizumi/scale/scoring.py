@@ -1,12 +1,12 @@
 """A warm bundle that turns one block of an archive after another into parts."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hizumi.calibration import Verdict
 from hizumi.data import Failure
-from hizumi.errors import RunError, UsageError
+from hizumi.errors import DataError, RunError, UsageError
 from hizumi.runs.results import archive_row
 from hizumi.runtime.any_bundle import load_inspector
 from hizumi.runtime.inspector import ExportedInspector
@@ -14,7 +14,7 @@ from hizumi.scale.archive import Archive, read_archive
 from hizumi.scale.attempts import Attempts
 from hizumi.scale.items import Contents, Item
 from hizumi.scale.listing import read_block
-from hizumi.scale.parts import Tally, is_done, write_part
+from hizumi.scale.parts import Identity, Row, Tally, left_in, read_part, write_part
 from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
@@ -37,21 +37,24 @@ class BlockScorer:
     def complete(self, block: int) -> Tally:
         """Write the part of a block, unless it is there: a task may be given twice after a worker was lost.
 
+        Of a part that is there, images that could not be fetched are tried again. What was new is counted.
         Raises SaveError where it cannot be written, and RunError where the images' storage is gone.
         """
         identity = self.archive.identity(block)
-        if is_done(self.archive.folder, identity):
+        left = left_in(self.archive.folder, identity)
+        if left == []:
             return Tally()
         items = read_block(self.archive.folder, block)
+        standing = self._standing(identity, items) if left else []
+        places = left if left and standing else range(len(items))
         attempts = Attempts.begin(self.archive.folder, block)
         try:
-            if attempts.is_careful:
-                places = attempts.one_by_one(len(items))
-                rows = [self._row(items[image], block, attempts.blames(image)) for image in places]
-            else:
-                rows = list(self._rows(Contents(items), block))
-            _refuse_unreached(rows)
-            return write_part(self.archive.folder, identity, rows)
+            fresh = self._fresh([items[place] for place in places], block, attempts)
+            if not standing:
+                _refuse_unreached(fresh)
+            rows = dict(enumerate(standing)) | dict(zip(places, fresh, strict=True))
+            write_part(self.archive.folder, identity, list(rows.values()))
+            return Tally.of(fresh)
         finally:  # an error is no death
             attempts.end()
 
@@ -59,18 +62,31 @@ class BlockScorer:
         """What is to be said before the work about how the first images look, beside those learned from."""
         return self.inspector.compared(Contents(read_block(self.archive.folder, 0)).manifest()).notes
 
-    def _row(self, item: Item, block: int, is_blamed: bool) -> dict[str, Any]:
+    def _standing(self, identity: Identity, items: Sequence[Item]) -> list[Row]:
+        """The rows that an earlier call has written; none where they are damaged."""
+        try:
+            return read_part(self.archive.folder, identity, [item.name for item in items]).to_pylist()
+        except DataError:
+            return []
+
+    def _fresh(self, items: Sequence[Item], block: int, attempts: Attempts) -> list[Row]:
+        if not attempts.is_careful:
+            return list(self._rows(Contents(items), block))
+        places = attempts.one_by_one(len(items))
+        return [self._row(items[image], block, attempts.blames(image)) for image in places]
+
+    def _row(self, item: Item, block: int, is_blamed: bool) -> Row:
         if is_blamed:
             reason = "the processes that scored it died, again and again; look at it apart from the others"
             return archive_row(Failure(0, item.name, reason), None)
         (row,) = self._rows(Contents([item]), block)
         return row
 
-    def _rows(self, contents: Contents, block: int) -> Iterator[dict[str, Any]]:
+    def _rows(self, contents: Contents, block: int) -> Iterator[Row]:
         maps = None if self.archive.maps is None else Path(self.archive.maps) / f"{block:08d}"
         items = self.inspector.inspect_each(contents.manifest(), pictures=maps is not None)
         for row, item in enumerate(items if maps is None else self._drawn(items, maps)):
-            yield archive_row(item, contents.sha256.get(row))
+            yield archive_row(item, contents.sha256.get(row)) | {"unreached": row in contents.unreached}
 
     def _drawn(self, items: Iterable[Verdict | Failure], folder: Path) -> Iterator[Verdict | Failure]:
         from hizumi.report.panels import save_map  # draws with matplotlib, which takes a second to load
@@ -83,7 +99,7 @@ class BlockScorer:
             yield item
 
 
-def _refuse_unreached(rows: Sequence[Mapping[str, Any]]) -> None:
+def _refuse_unreached(rows: Sequence[Row]) -> None:
     """Raise RunError where no content could be fetched: then these are no verdicts that could be kept."""
     if len(rows) >= TOO_MANY_UNREACHED and all(row["sha256"] is None for row in rows):
         raise RunError(

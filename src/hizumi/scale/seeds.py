@@ -13,10 +13,9 @@ from hizumi.data import Manifest
 from hizumi.data.progress import Observer
 from hizumi.errors import HizumiError
 from hizumi.inspection import Inspector, load
-from hizumi.inspection.seen import Seen
-from hizumi.registry import specify
-from hizumi.runs.parameters import plain_parameters
-from hizumi.scale.comparing import bundle_bytes, bytes_planned
+from hizumi.inspection.known_defects import open_defects
+from hizumi.inspection.seen import contents
+from hizumi.scale.fits import bundle_bytes, bytes_planned, digest_of_request, request_of
 from hizumi.scale.jobs import Job, Workplace
 from hizumi.storage.files import write_atomically
 
@@ -74,12 +73,14 @@ def fitted_with_seeds(
 
     Raises the first error with `strict`.
     """
-    workplace.refuse_unseen([record.path for record in manifest.records[:1] if record.path is not None])
-    there = {seed for seed, each in inspectors.items() if resume and _is_made(bundles[seed], each, manifest)}
+    workplace.refuse_unseen(manifest)
+    data_sha256 = manifest.data_hash()
+    asked_for = {seed: digest_of_request(request_of(each, data_sha256)) for seed, each in inspectors.items()}
+    there = {seed for seed in inspectors if resume and _is_made(bundles[seed], asked_for[seed], known_defects)}
     jobs = [
         Job(
             f"seed {seed}",
-            partial(_made, inspector, known_defects, strict),
+            partial(_made, inspector, asked_for[seed], known_defects, strict),
             manifest,
             memory=partial(bytes_planned, inspector),
             of=seed,
@@ -99,19 +100,30 @@ def fitted_with_seeds(
 
 
 def _made(
-    inspector: Inspector, known_defects: Any, strict: bool, manifest: Manifest, observe: Observer | None
+    inspector: Inspector,
+    asked_for: str,
+    known_defects: Any,
+    strict: bool,
+    manifest: Manifest,
+    observe: Observer | None,
 ) -> bytes:
     inspector.fit(manifest, known_defects=known_defects, observe=observe, strict=strict)
+    inspector.options_ = {**inspector.options_, "asked_for": asked_for}
     return bundle_bytes(inspector)
 
 
-def _is_made(path: Path, asked: Inspector, manifest: Manifest) -> bool:
+def _is_made(path: Path, asked_for: str, known_defects: Any) -> bool:
     """Whether a bundle holds this very fit."""
     if not path.is_file():
         return False
     made = load(path)
-    detector = asked.detector if isinstance(asked.detector, str) else specify(asked.detector)
-    found = made.options_["detector"]
-    same = detector == (found["name"] if isinstance(detector, str) else found)
-    own = Seen.of(manifest).good
-    return same and plain_parameters(made) == plain_parameters(asked) and np.array_equal(made.seen_.good, own)
+    return made.options_.get("asked_for") == asked_for and _knows(made, known_defects)
+
+
+def _knows(made: Inspector, known_defects: Any) -> bool:
+    """Whether these are the defects that it was told of."""
+    if known_defects is None:
+        return not len(made.seen_.known_defects)
+    form = made.preprocessing_
+    defects = open_defects(known_defects, made.seen_, motion=form.motion is not None, **form.as_learned)
+    return np.array_equal(made.seen_.known_defects, contents(defects))

@@ -15,8 +15,8 @@ from hizumi.data.image_lists import PATH_COLUMNS
 from hizumi.data.manifest import Unopened
 from hizumi.data.masks import is_mask_folder, without_masks
 from hizumi.errors import DataError, HizumiError, UsageError
-from hizumi.scale.items import Item, bytes_column, file_system, is_url, opened_parquet
-from hizumi.storage.files import printable
+from hizumi.scale.items import ABSENT, Item, bytes_column, file_system, is_url, opened_parquet
+from hizumi.storage.files import first_line, printable
 
 Found = Iterator[Item | Unopened]
 NAME_COLUMNS = ("name", "filename", "file_name", "key", "id")
@@ -195,7 +195,7 @@ def _stamp_if_there(place: str) -> str:
     try:
         return _stamp_of(place)
     except FileNotFoundError:
-        return "absent"
+        return ABSENT
 
 
 def _stamp_of(place: str) -> str:
@@ -224,7 +224,7 @@ def _opened(place: str) -> Any:
 
 
 def _unlistable(place: str, error: Exception) -> DataError:
-    reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "") or type(error).__name__
+    reason = getattr(error, "strerror", None) or first_line(error)
     if isinstance(error, FileNotFoundError):
         reason = "there is no such file or folder"
     hint = (

@@ -11,7 +11,7 @@ from hizumi.arguments import Searched
 from hizumi.data.seeds import seed_for
 from hizumi.errors import MissingExtraError, RunError, UsageError
 from hizumi.runs.study import Settings, Study, Trial
-from hizumi.storage.files import printable
+from hizumi.storage.files import first_line, printable
 
 FIRST_TRIALS = 8  # drawn at random, before a model of the objective says where to look
 UNPRUNED = 4  # complete trials before one may end early
@@ -40,8 +40,26 @@ def explained(url: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, optuna().exceptions.StorageInternalError) as error:
-        said = printable(next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__))
+        said = first_line(error.__cause__ or error)
         raise RunError(f"--storage: the study could not be kept in {kept_in} ({said}); look after it") from error
+
+
+def url_with_driver(url: str) -> str:
+    """The URL of a database as SQLAlchemy takes it; raises UsageError where studies are not kept in such.
+
+    Raises MissingExtraError without what PostgreSQL needs.
+    """
+    if url.partition(":")[0] not in DRIVERS or "://" not in url:
+        raise UsageError("--storage is no database; give sqlite:///study.db or postgresql://host/name")
+    if url.startswith("sqlite"):
+        return url
+    try:
+        import psycopg  # noqa: F401 - SQLAlchemy imports it
+    except ImportError as error:
+        raise MissingExtraError(
+            "--storage in PostgreSQL needs one more package: pip install 'hizumi[postgresql]'"
+        ) from error
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def open_study(url: str, name: str, request: Mapping[str, Any], begun: Settings) -> Any:
@@ -49,19 +67,18 @@ def open_study(url: str, name: str, request: Mapping[str, Any], begun: Settings)
 
     Raises UsageError where it was begun for something else, or its database is none that can be used.
     """
+    from sqlalchemy import NullPool
+
     package = optuna()
-    _refuse_no_storage(url)
-    try:
-        with explained(url):
-            study = package.create_study(
-                storage=url.replace("postgresql://", "postgresql+psycopg://", 1),
-                study_name=name,
-                direction="maximize",
-                load_if_exists=True,
-                pruner=package.pruners.MedianPruner(n_startup_trials=UNPRUNED),
-            )
-    except ImportError as error:
-        raise UsageError("--storage in PostgreSQL needs one more package: pip install 'hizumi[postgresql]'") from error
+    with explained(url):
+        study = package.create_study(
+            # A connection for each question: one that waits for hours while a trial runs may have been cut meanwhile.
+            storage=package.storages.RDBStorage(url_with_driver(url), engine_kwargs={"poolclass": NullPool}),
+            study_name=name,
+            direction="maximize",
+            load_if_exists=True,
+            pruner=package.pruners.MedianPruner(n_startup_trials=UNPRUNED),
+        )
     kept = study.user_attrs.get(REQUEST)
     if kept is None:
         study.set_user_attr(REQUEST, dict(request))
@@ -144,8 +161,3 @@ def _importances(study: Any, trials: list[Trial]) -> dict[str, float]:
             study, evaluator=package.importance.PedAnovaImportanceEvaluator()
         )
     return {path: float(share) for path, share in found.items()}
-
-
-def _refuse_no_storage(url: str) -> None:
-    if url.partition(":")[0] not in DRIVERS or "://" not in url:
-        raise UsageError("--storage is no database; give sqlite:///study.db or postgresql://host/name")

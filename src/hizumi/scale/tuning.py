@@ -25,7 +25,7 @@ from hizumi.inspection.seen import contents
 from hizumi.registry import specify
 from hizumi.registry.searching import values_of
 from hizumi.runs.study import Settings, Study
-from hizumi.scale.comparing import bundle_bytes, bytes_planned
+from hizumi.scale.fits import bundle_bytes, bytes_planned
 from hizumi.scale.jobs import Done, Job, Workplace
 from hizumi.scale.studies import REASON, ROUNDS, explained, next_trial, open_study, read_study, unfinished_trials
 from hizumi.version import __version__
@@ -101,7 +101,7 @@ class Tuning:
 
     def searched(self, workplace: Workplace) -> Study:
         """Make the trials that the study lacks; raises the first error where no trial comes to its end."""
-        workplace.refuse_unseen([record.path for record in self.data.whole.records[:1] if record.path is not None])
+        workplace.refuse_unseen(self.data.whole)
         with explained(self.storage):
             study = open_study(self.storage, self.name, self._request(), self._begun)
             waiting = [_Running(*each) for each in unfinished_trials(study)]

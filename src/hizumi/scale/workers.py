@@ -1,18 +1,18 @@
 """Jobs on a cluster, one by one worker: each asks for its cores, and for the memory that its first trial shows."""
 
-import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hizumi.data import Manifest
 from hizumi.errors import HizumiError, RunError, UsageError
+from hizumi.scale.cluster import on_each_node
 from hizumi.scale.jobs import Done, Job, Workplace, with_threads
-from hizumi.storage.files import printable
+from hizumi.storage.files import first_line, printable
 
 GIB = 2**30
-PATIENCE_SECONDS = 60.0  # for a node to look at a file
 
 
 @dataclass(frozen=True)
@@ -57,21 +57,16 @@ class Cluster(Workplace):
             self.say(f"{done.job.title}: {how}  ({count} done, {self._held(out)} on their way)")
             yield done
 
-    def refuse_unseen(self, paths: Sequence[Path]) -> None:
-        """Have every node look."""
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        for node in self.ray.nodes():
-            if not node["Alive"]:
-                continue
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            look = self.ray.remote(_unseen).options(num_cpus=0, scheduling_strategy=there)
-            found = self.ray.get(look.remote([str(path) for path in paths]), timeout=PATIENCE_SECONDS)
-            if found is not None:
-                host, path = found
+    def refuse_unseen(self, manifest: Manifest) -> None:
+        """Have every node look; what is sent along is seen anyway."""
+        path = next((record.path for record in manifest.records if record.path is not None), None)
+        if path is None:
+            return
+        for address, is_seen in on_each_node(self.ray, _is_there, str(path)):
+            if not is_seen:
                 raise UsageError(
-                    f"--on {self.on}: {printable(host)} does not see {printable(path)}; put the data where all nodes "
-                    "have them under the same path"
+                    f"--on {self.on}: {address} does not see {printable(path)}; put the data where all nodes have them "
+                    "under the same path"
                 )
 
     def _done(self, jobs: Iterable[Job | None], out: dict[Any, Job | _Waiting]) -> Iterator[Done]:
@@ -120,7 +115,7 @@ class Cluster(Workplace):
         except self.ray.exceptions.RayTaskError as error:
             raise error.as_instanceof_cause() from None
         except self.ray.exceptions.RayError as error:
-            reason = printable(next(iter(str(error).splitlines()), type(error).__name__))
+            reason = first_line(error)
             result = _Failed(RunError(f"its worker was lost, and others that tried ({type(error).__name__}: {reason})"))
         if isinstance(what, Job):
             failed = isinstance(result, _Failed)
@@ -160,6 +155,6 @@ def _done_there(threads: int, work: Callable[..., Any], *arguments: Any) -> Any:
         return _Failed(error)
 
 
-def _unseen(paths: Sequence[str]) -> tuple[str, str] | None:
-    """In a worker: its host, and the first of the files that is not there."""
-    return next(((socket.gethostname(), path) for path in paths if not Path(path).exists()), None)
+def _is_there(path: str) -> bool:
+    """In a worker."""
+    return Path(path).exists()

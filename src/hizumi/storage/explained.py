@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hizumi.errors import BundleError, MissingExtraError
-from hizumi.storage.files import printable
+from hizumi.storage.files import first_line
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def explained(path: Path, writer: str, remedy: str) -> Iterator[None]:
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
     except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        reason = printable(next(iter(str(error).splitlines()), type(error).__name__))
+        reason = first_line(error)
         raise BundleError(
             f"{path}: was written by hizumi {writer}, and its parts do not fit each other ({reason}); {remedy}"
         ) from error

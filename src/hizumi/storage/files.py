@@ -105,6 +105,12 @@ def printable(text: object) -> str:
     return _INVISIBLE.sub(_escape, str(text))
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says first, printable; its type where it says nothing."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return printable(next(filter(None, lines), type(error).__name__))
+
+
 def encodable(text: str) -> str:
     """Escape the surrogates in a text, which UTF-8 cannot encode."""
     return _SURROGATES.sub(_escape, text)

@@ -187,6 +187,8 @@ TUNED = fields(
     {"objective": text, "trials": whole(1), "value": RATE, "begun": optional(RATE), "changed": mapping(anything)}
 )
 LATER_FITTED = {
+    "calibration_marked": boolean,
+    "asked_for": text,
     "tuned": TUNED,
     "variation": optional(VARIATION),
     "alignment": optional(fields({"typical": number(-1, 1), "least": number(-4, 1)})),

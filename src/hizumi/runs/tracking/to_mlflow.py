@@ -13,6 +13,8 @@ from hizumi.runs.tracking.writer import Made, Metric, Outcome, Writer
 EXPERIMENT = "hizumi"
 SILENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 """MLflow reports its use to its makers unless it is told not to."""
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+"""MLflow tries a server that does not answer seven times, ever more slowly: minutes, in which the training waits."""
 AT_ONCE = 1000  # metrics that MLflow takes in one call
 LONGEST = 6000  # characters of a parameter
 STATUS: dict[Outcome, str] = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
@@ -29,6 +31,8 @@ class MLflowWriter(Writer):
 
     def __init__(self, address: str) -> None:
         os.environ.update(SILENT)
+        for name, value in PATIENCE.items():
+            os.environ.setdefault(name, value)
         try:
             from mlflow.tracking import MlflowClient
         except ImportError as error:

@@ -15,7 +15,7 @@ from hizumi.errors import HizumiError, RunError
 from hizumi.runs.folder import flat, is_first_process
 from hizumi.runs.tracking.targets import WRITERS, split_target
 from hizumi.runs.tracking.writer import Made, Metric, Outcome, Writer
-from hizumi.storage.files import printable, write_atomically
+from hizumi.storage.files import first_line, printable, write_atomically
 from hizumi.training.journal import Journal
 from hizumi.training.loop import JOURNAL
 
@@ -69,7 +69,7 @@ class Tracking:
             except HizumiError:
                 raise
             except Exception as error:  # libraries of several kinds, each with errors of its own
-                raise RunError(f"--track {printable(target)}: it cannot be written to ({_reason(error)})") from error
+                raise RunError(f"--track {printable(target)}: it cannot be written to ({first_line(error)})") from error
             self.writers[target] = writer
             self.state[target] = {"run": run, "steps": before.get("steps", {})}
             self._remember()
@@ -126,8 +126,8 @@ class Tracking:
         except Exception as error:  # libraries of several kinds, each with errors of its own
             del self.writers[target]
             self.say(
-                f"--track {printable(target)}: it can no longer be written to ({_reason(error)}); the run goes on, and "
-                "the bundle's journal holds all"
+                f"--track {printable(target)}: it can no longer be written to ({first_line(error)}); the run goes on, "
+                "and the bundle's journal holds all"
             )
             return False
         return True
@@ -155,7 +155,3 @@ def _metrics(within: str, record: Mapping[str, Any]) -> Iterator[Metric]:
     for name, value in numbers.items():
         if value is not None and math.isfinite(value):
             yield Metric(f"{place}/{name}", step, float(value))
-
-
-def _reason(error: Exception) -> str:
-    return printable(next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__))
