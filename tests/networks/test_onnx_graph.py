@@ -1,6 +1,8 @@
 """ONNX graphs as bodies: against the same layers in torch; what is no such graph is refused in words."""
 
+import copy
 import hashlib
+import pickle
 import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -114,6 +116,17 @@ def test_a_graph_within_a_graph_is_not_exported(tmp_path: Path) -> None:
     inspector = Inspector(detector, image_size=48, false_alarm_rate=0.2).fit(images)
     with pytest.raises(UsageError, match="its network is an ONNX graph, and none is exported within another"):
         export(inspector, tmp_path / "parts.onnx.hizumi", images)
+
+
+def test_copies_have_one_session_and_are_sent_whole(tmp_path: Path) -> None:
+    path, sha256 = written(tmp_path / "body.onnx")
+    body = OnnxGraph((2,), Path(path), sha256)
+    copied = copy.deepcopy(body)
+    assert copied._session is body._session
+    sent = pickle.dumps(body)  # as Ray does between processes
+    expected = body(IMAGES)
+    del body, copied
+    torch.testing.assert_close(pickle.loads(sent)(IMAGES), expected, rtol=0, atol=0)
 
 
 def second_input(model: Any) -> None:

@@ -57,9 +57,6 @@ class OnnxSession:
         self.inputs = tuple(Value(each.name, tuple(each.shape), each.type) for each in self._session.get_inputs())
         self.outputs = tuple(Value(each.name, tuple(each.shape), each.type) for each in self._session.get_outputs())
 
-    def __deepcopy__(self, memo: dict[int, object]) -> "OnnxSession":
-        return self  # nothing about it changes
-
     def __call__(self, items: Float[np.ndarray, "n ..."]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
         """All outputs by name, of a graph with one input."""
         names = [output.name for output in self.outputs]

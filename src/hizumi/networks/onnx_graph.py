@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -18,6 +20,8 @@ from hizumi.shapes import Float
 
 TRIED_SIDE = 224  # pixels, of the image by which a graph is tried that takes any size
 MEMORY_BYTES = 2**32  # that a graph may take for an image, beside its own
+
+_SESSIONS: WeakValueDictionary[tuple[str, int, int], OnnxSession] = WeakValueDictionary()  # of all copies of a network
 
 
 class OnnxGraph(FrozenNetwork):
@@ -39,9 +43,10 @@ class OnnxGraph(FrozenNetwork):
     def __init__(self, levels: tuple[int, ...], weights: Path, sha256: str) -> None:
         super().__init__(levels)
         self.called = f"the network {weights}"
+        self.sha256 = sha256.lower()
         content = content_of(weights, sha256)
         self.register_buffer("graph", torch.from_numpy(np.frombuffer(content, np.uint8).copy()))
-        self._session = _started(content, self.called)
+        self._session = _session(content, self.sha256, self.called)
         self.sides = _sides(self._session.inputs, self.called)
         outputs = self._session.outputs
         if max(levels) > len(outputs):
@@ -50,6 +55,13 @@ class OnnxGraph(FrozenNetwork):
         tried = self._outputs(np.zeros((1, 3, *(self.sides or (TRIED_SIDE, TRIED_SIDE))), np.float32))
         self.channels = {level: maps.shape[1] for level, maps in zip(sorted(levels), tried, strict=True)}
         self.frozen()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_session"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # missing in torch's stubs
+        self._session = _session(self.graph.cpu().numpy().tobytes(), self.sha256, self.called)
 
     def maps(self, images: Tensor) -> list[Tensor]:
         if is_traced(images):
@@ -75,6 +87,15 @@ class OnnxGraph(FrozenNetwork):
                     "(n, k, h, w) of float32; tokens are reshaped to maps within the graph"
                 )
         return [found[output.name] for output in self._chosen]
+
+
+def _session(content: bytes, sha256: str, called: str) -> OnnxSession:
+    """The one that copies and fits of a network have in common."""
+    key = sha256, torch.get_num_threads(), MEMORY_BYTES
+    session = _SESSIONS.get(key)
+    if session is None:
+        session = _SESSIONS[key] = _started(content, called)
+    return session
 
 
 def _started(content: bytes, called: str) -> OnnxSession:
