@@ -22,6 +22,7 @@ LEVELS = [
 FREE = {
     "arguments",
     "errors",
+    "graphs",
     "lazy",
     "memory",
     "shapes",

@@ -20,8 +20,7 @@ from hizumi.inspection import Inspector
 from hizumi.preprocessing.batching import in_batches
 from hizumi.preprocessing.reading import Piece
 from hizumi.runs.planning import peak_memory
-from hizumi.runtime.engines import start
-from hizumi.runtime.graph_bytes import refuse_unusual
+from hizumi.runtime.engines import refuse_unusual, start
 
 from .crafted import read, sealed
 from .test_earlier import BUNDLES, images

@@ -13,6 +13,7 @@ from hizumi.detectors.kept_maps import maps_of
 from hizumi.errors import UsageError
 from hizumi.networks import efficientnet, residual_network, vision_transformer, wavelets
 from hizumi.networks.efficientnet import EfficientNetLite, as_multiples
+from hizumi.networks.onnx_graph import OnnxGraph
 from hizumi.networks.residual_network import ResidualKind, ResidualNetwork
 from hizumi.networks.vision_transformer import TransformerKind, VisionTransformer
 from hizumi.networks.wavelets import OrientedWavelets
@@ -23,8 +24,8 @@ NO_SERIES = "it sees through a network that is made for pictures"
 MOST_CROPS = 512  # of 784 places each, of which a memory takes a tenth: hundreds of whole images have as many
 CONTRAST = 0.5  # standard deviation, in units of [-1, 1], of a photograph: what a flattened image is brought to
 
-NetworkKind = Literal["efficientnet", "wavelets"] | ResidualKind | TransformerKind
-LEVEL_CHANNELS: Mapping[NetworkKind, tuple[int, ...]] = {
+NetworkKind = Literal["efficientnet", "wavelets", "onnx"] | ResidualKind | TransformerKind
+LEVEL_CHANNELS: Mapping[NetworkKind, tuple[int, ...]] = {  # an ONNX graph says its own
     "efficientnet": efficientnet.LEVEL_CHANNELS,
     "wavelets": wavelets.LEVEL_CHANNELS,
     **{kind: form.channels for kind, form in residual_network.FORMS.items()},
@@ -33,8 +34,8 @@ LEVEL_CHANNELS: Mapping[NetworkKind, tuple[int, ...]] = {
 
 
 def check_levels(levels: Sequence[int], kind: NetworkKind = "efficientnet") -> None:
-    """Raise UsageError where these are not some of the network's levels."""
-    highest = len(LEVEL_CHANNELS[kind])
+    """Raise UsageError where these are not some of the network's levels; how many a graph has, its file will say."""
+    highest = len(LEVEL_CHANNELS[kind]) if kind in LEVEL_CHANNELS else max(levels, default=1)
     if not levels or not {*levels} <= {*range(1, highest + 1)}:
         raise UsageError(f"levels {tuple(levels)} must be numbers from 1 to {highest}, at least one")
 
@@ -52,8 +53,10 @@ class FixedFeatures(nn.Module):
     Args:
         shape: Of the images, (c, h, w).
         levels: Which levels: of EfficientNet-Lite0 1 is the stem, 2 to 8 the seven stages, 9 the head; of the wavelets
-            1 to 3 are scales; of residual networks 1 to 4 are the stages, of transformers 1 to 12 the blocks.
-        input_size: Images whose shorter side is below it are enlarged to it. None: never.
+            1 to 3 are scales; of residual networks 1 to 4 are the stages, of transformers 1 to 12 the blocks; of ONNX
+            graphs they are the outputs.
+        input_size: Images whose shorter side is below it are enlarged to it. None: never. A graph that takes one size
+            gets that.
         flatten: Standard deviation, in pixels of the images, of the blur that is taken off. None: nothing is.
         weights: A file of weights, for "efficientnet" in place of the installed package's.
         sha256: The hash that file must have.
@@ -76,11 +79,16 @@ class FixedFeatures(nn.Module):
         self.levels = tuple(sorted({*levels}))
         self.network = _network(kind, self.levels, None if weights is None else Path(weights), sha256)
         self.stride = vision_transformer.PATCH if kind in vision_transformer.FORMS else efficientnet.STRIDE
-        self.channels = {level: LEVEL_CHANNELS[kind][level - 1] for level in self.levels}
         enlargement = 1.0 if input_size is None else max(1.0, input_size / min(shape[1:]))
-        sides = [round(enlargement * side) for side in shape[1:]]
-        self.sides = (sides[0], sides[1])
-        self.grid = (max(1, round(sides[0] / PIXELS_PER_POSITION)), max(1, round(sides[1] / PIXELS_PER_POSITION)))
+        self.sides = (round(enlargement * shape[1]), round(enlargement * shape[2]))
+        if isinstance(self.network, OnnxGraph):
+            self.channels = self.network.channels
+            if self.network.sides is not None:
+                self.sides, self.stride = self.network.sides, 1
+        else:
+            self.channels = {level: LEVEL_CHANNELS[kind][level - 1] for level in self.levels}
+        rows, columns = (max(1, round(side / PIXELS_PER_POSITION)) for side in self.sides)
+        self.grid = (rows, columns)
 
     def prepared(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c y x"]:
         """Images as the network sees them: enlarged, of sides that its strides divide."""
@@ -135,5 +143,7 @@ def _network(kind: NetworkKind, levels: tuple[int, ...], weights: Path | None, s
     match kind:
         case "dinov2_small" | "dinov2_base":
             return VisionTransformer(kind, levels, weights, sha256)
+        case "onnx":
+            return OnnxGraph(levels, weights, sha256)
         case _:
             return ResidualNetwork(kind, levels, weights, sha256)

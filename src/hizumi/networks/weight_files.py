@@ -18,17 +18,17 @@ from hizumi.errors import DataError
 WRAPPERS = ("state_dict", "model", "teacher")  # keys under which training scripts store a state
 PREFIXES = ("module.", "backbone.")  # that they put before its names
 
-_FOLLOW: ContextVar[bool] = ContextVar("_FOLLOW", default=False)
+_FOLLOWING: ContextVar[Mapping[str, Tensor] | None] = ContextVar("_FOLLOWING", default=None)
 
 
 @contextmanager
-def weights_follow() -> Iterator[None]:
-    """Inside, networks are made without their weights, which are loaded afterwards from a bundle: no file is read."""
-    token = _FOLLOW.set(True)
+def weights_follow(state: Mapping[str, Tensor]) -> Iterator[None]:
+    """Inside, networks are made without their weights, which this state, of a bundle, has: no file is read."""
+    token = _FOLLOWING.set(state)
     try:
         yield
     finally:
-        _FOLLOW.reset(token)
+        _FOLLOWING.reset(token)
 
 
 def load_weights(
@@ -43,7 +43,7 @@ def load_weights(
     `renamed` gives the network's own name for one in the file, None for what it does not have. Raises DataError where
     the file cannot be read, has another hash, or holds other weights than the network, `called` so, has.
     """
-    if _FOLLOW.get():
+    if _FOLLOWING.get() is not None:
         return
     found = {renamed(name): tensor for name, tensor in _state_of(path, sha256).items()}
     wanted = network.state_dict()
@@ -57,7 +57,23 @@ def load_weights(
     network.load_state_dict(state)
 
 
-def _state_of(path: Path, sha256: str) -> Mapping[str, Tensor]:
+def content_of(path: Path, sha256: str) -> bytes:
+    """The bytes of a file that has this hash; where weights follow, of the tensor of bytes that has it.
+
+    For networks that are files as a whole, without which not even their shapes are known. Raises DataError.
+    """
+    state = _FOLLOWING.get()
+    if state is None:
+        return _read(path, sha256)
+    for tensor in state.values():
+        if tensor.dtype == torch.uint8 and tensor.ndim == 1:
+            content = tensor.cpu().numpy().tobytes()
+            if hashlib.sha256(content).hexdigest() == sha256.lower():
+                return content
+    raise DataError(f"its weights hold no file of sha256 {sha256}, which {path.name} had; use an unchanged copy")
+
+
+def _read(path: Path, sha256: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -65,6 +81,11 @@ def _state_of(path: Path, sha256: str) -> Mapping[str, Tensor]:
     found = hashlib.sha256(content).hexdigest()
     if found != sha256.lower():
         raise DataError(f"the weights {path} have sha256 {found}, not {sha256}; they are damaged or other ones")
+    return content
+
+
+def _state_of(path: Path, sha256: str) -> Mapping[str, Tensor]:
+    content = _read(path, sha256)
     try:
         state: Any = (
             safetensors.torch.load(content)

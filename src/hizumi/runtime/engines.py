@@ -4,13 +4,13 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from threading import Lock
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from hizumi.errors import BundleError, MissingExtraError, ShortageError, is_shortage
-from hizumi.runtime.graph_bytes import OUTSIDE, refuse_unusual
+from hizumi.graphs.graph_bytes import OUTSIDE, unusual_part
+from hizumi.graphs.onnx_session import MemoryLimitError, OnnxSession
 from hizumi.shapes import Float, Shaped
 from hizumi.storage.files import first_line
 
@@ -18,7 +18,6 @@ EngineName = Literal["onnxruntime", "openvino"]
 Precision = Literal["fp32", "bf16", "int8"]
 ONNX, XML, WEIGHTS = "graph.onnx", "graph.xml", "graph.bin"
 UNSTATED_BYTES = 200 * 2**20  # for a graph of which nothing was measured when it was exported
-_LIMITED = Lock()  # the limit is the engine's own until a session has taken it
 
 
 @runtime_checkable
@@ -37,39 +36,15 @@ class OnnxRuntime:
     """
 
     def __init__(self, members: Mapping[str, bytes], threads: int | None, memory_bytes: int) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingExtraError("this bundle runs in ONNX Runtime: pip install onnxruntime") from error
-        self.memory_bytes = memory_bytes
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # errors are raised, and need not be printed as well
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.load_model_format", "ONNX")
-        options.add_session_config_entry("session.use_env_allocators", "1")
-        kind, place = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
-        settings = {"max_mem": memory_bytes + 2 * len(members[ONNX]), "arena_extend_strategy": 1}
-        with _LIMITED:
-            onnxruntime.create_and_register_allocator(
-                onnxruntime.OrtMemoryInfo("Cpu", kind, 0, place), onnxruntime.OrtArenaCfg(settings)
-            )
-            # Constants would be computed while loading, beyond any limit.
-            self._session = onnxruntime.InferenceSession(
-                members[ONNX], options, providers=["CPUExecutionProvider"], disabled_optimizers=["ConstantFolding"]
-            )
-        self._input = self._session.get_inputs()[0].name
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._session = OnnxSession(members[ONNX], threads, memory_bytes)
 
     def __call__(self, items: Float[np.ndarray, "n ..."]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
         """All outputs by name."""
         with _running("onnxruntime"):
             try:
-                return dict(zip(self._outputs, self._session.run(self._outputs, {self._input: items}), strict=True))
-            except Exception as error:  # its types are not public
-                if "is smaller than requested bytes" not in str(error):
-                    raise
-                raise _too_large(len(items), self.memory_bytes) from error
+                return self._session(items)
+            except MemoryLimitError as error:
+                raise _too_large(len(items), self._session.memory_bytes) from error
 
 
 class OpenVino:
@@ -157,6 +132,18 @@ def _running(engine: str) -> Iterator[None]:
 
 def _in_short(error: Exception) -> str:
     return first_line(error)
+
+
+def refuse_unusual(model: bytes) -> None:
+    """Raise BundleError where a model reads other files, or has functions, inner graphs or sparse tensors."""
+    if OUTSIDE.search(model):
+        raise BundleError("its graph reads files outside the bundle, which no export does; use an unchanged copy")
+    try:
+        found = unusual_part(model)
+    except IndexError:
+        raise BundleError("its graph is cut short; use an unchanged copy") from None
+    if found is not None:
+        raise BundleError(f"its graph has {found}, which no export has; use an unchanged copy")
 
 
 def start(

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from hizumi.errors import BundleError, MissingExtraError
+from hizumi.graphs.graph_bytes import GRAPH, fields_of
 from hizumi.runtime.engines import ONNX, WEIGHTS, XML, refuse_telemetry
-from hizumi.runtime.graph_bytes import GRAPH, fields_of
 from hizumi.shapes import Shaped
 
 THRESHOLD, VERDICT = "threshold", "anomalous"

@@ -41,9 +41,9 @@ def revive(part: Any, shape: tuple[int, ...], state: Mapping[str, Tensor]) -> bo
     ValueError in words, where arguments, shape and state do not belong together.
     """
     check_arguments(part)
-    with torch.device("meta"), weights_follow(), _at_most(MODULES_PER_TENSOR * len(state) + FEWEST_MODULES):
+    with torch.device("meta"), weights_follow(state), _at_most(MODULES_PER_TENSOR * len(state) + FEWEST_MODULES):
         refuse_unfit(clone(part).prepare(shape), state)
-    with weights_follow():
+    with weights_follow(state):
         part.prepare(shape)
     of_any_shape = not part.state_dict().keys() >= state.keys()
     load_fitted(part, state)

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterator
 
-from hizumi.errors import BundleError
-
 OUTSIDE = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
 """The key of ONNX's external data as protobuf writes it, in every way that it can write tag and length."""
 
@@ -15,16 +13,9 @@ ATTRIBUTE = 5  # of a node
 INNER = {6: "graphs within it", 11: "graphs within it", 22: "sparse tensors", 23: "sparse tensors"}  # of an attribute
 
 
-def refuse_unusual(model: bytes) -> None:
-    """Raise BundleError where a model reads other files, or has functions, inner graphs or sparse tensors."""
-    if OUTSIDE.search(model):
-        raise BundleError("its graph reads files outside the bundle, which no export does; use an unchanged copy")
-    try:
-        found = next(_unusual(memoryview(model)), None)
-    except IndexError:
-        raise BundleError("its graph is cut short; use an unchanged copy") from None
-    if found is not None:
-        raise BundleError(f"its graph has {found}, which no export has; use an unchanged copy")
+def unusual_part(model: bytes) -> str | None:
+    """What a model has that none needs, functions, inner graphs or sparse tensors; IndexError where it is cut short."""
+    return next(_unusual(memoryview(model)), None)
 
 
 def _unusual(model: memoryview) -> Iterator[str]:
