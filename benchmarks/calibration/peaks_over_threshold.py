@@ -52,8 +52,8 @@ LAWS = {
     "uniform": stats.uniform(),
     "Pareto, shape 0.2": stats.genpareto(0.2),
     "Student, 3 degrees": stats.t(3),
-    "5 % spread three times as widely": Mixture(0.05, stats.norm(scale=3), stats.norm()),
-    "0.3 % far beyond all others": Mixture(0.003, stats.norm(12, 2), stats.norm()),
+    "5% spread three times as widely": Mixture(0.05, stats.norm(scale=3), stats.norm()),
+    "0.3% far beyond all others": Mixture(0.003, stats.norm(12, 2), stats.norm()),
 }
 
 

@@ -48,7 +48,7 @@ def cyclegan_digits(seed: int, smoke: bool) -> dict[str, Any]:
 
     Nothing says which image belongs to which. That the digit is kept is owed to generators that begin with one learned
     affine map, which holds the true turn, and find small changes easiest. Networks without that map did not learn the
-    turn in short runs (43 % kept at 45 degrees), nor did any learn a quarter of a turn. What inverting alone would keep
+    turn in short runs (43% kept at 45 degrees), nor did any learn a quarter of a turn. What inverting alone would keep
     is reported beside the figures.
     """
     images, _ = mnist("train")

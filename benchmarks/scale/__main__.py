@@ -4,7 +4,7 @@
     python -m benchmarks.scale workers   one worker and two, beside `hizumi inspect`: workers.json
     python -m benchmarks.scale memory    of a process that scores ten and a hundred thousand images: memory.json
 
-`python -m tools.generate` then makes the tables of docs/scale.md.
+`python -m tools.generate` then makes the tables of docs/scale.md, `python -m benchmarks.speed --page` docs/speed.md.
 """
 
 import argparse

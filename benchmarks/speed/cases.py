@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from benchmarks.speed.ceilings import ceilings
+from benchmarks.speed.collection import series
 from benchmarks.speed.commands import score_cold, start
 from benchmarks.speed.features import features_files, features_fit
 from benchmarks.speed.files import epoch, memory
@@ -38,4 +39,5 @@ CASES: dict[str, Callable[[Setting], Report]] = {
     "station": station,
     "follow": follow,
     "growth": growth,
+    "series": series,
 }

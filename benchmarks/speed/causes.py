@@ -2,12 +2,12 @@
 
 CAUSES = {
     "train-ganomaly": (
-        "Convolutions are nine tenths of a step. Those of the plain step reach some 60 % of the ceiling, those of ours "
-        "some 70 to 85 %, the less the smaller their maps; the rest of the gain is a sixth of the arithmetic, which "
+        "Convolutions are nine tenths of a step. Those of the plain step reach some 60% of the ceiling, those of ours "
+        "some 70 to 85%, the less the smaller their maps; the rest of the gain is a sixth of the arithmetic, which "
         "shared passes save."
     ),
     "score-batch": (
-        "Convolutions are 95 % of the time in either precision. Eager scoring reaches 60 to 70 % of the fp32 ceiling "
+        "Convolutions are 95% of the time in either precision. Eager scoring reaches 60 to 70% of the fp32 ceiling "
         "by itself, so that little is left to gain above it without other arithmetic; where what was asked in bf16 is "
         "above the last column, no way of doing this arithmetic here is so fast."
     ),
@@ -45,5 +45,9 @@ CAUSES = {
         "With torch, three quarters are the import of torch. By the runtime, `hizumi inspect` takes some .2 s longer "
         "than `python -m hizumi.runtime`, for the parser and printer of its command line; the rest is NumPy, the "
         "engine, and 43 MB of weights, which are read, checked and unpacked."
+    ),
+    "archives": (
+        "There are two cores for two workers, Ray's own processes, and the one that lists and writes down what is "
+        "done; and a task of Ray costs as much as some twenty of these small images."
     ),
 }

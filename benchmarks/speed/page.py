@@ -11,6 +11,7 @@ from benchmarks.speed.measuring import Figure
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "speed"
+OF_ARCHIVES = ROOT / "benchmarks" / "results" / "scale"
 PAGE = ROOT / "docs" / "speed.md"
 INTRODUCTION = """# Speed
 
@@ -32,6 +33,7 @@ def speed_page() -> str:
     results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
     devices = sorted({result["device"] for result in results})
     lines = [INTRODUCTION, *(line for device in devices for line in _section(device, results))]
+    lines += _archives()
     if any(result["case"] == "growth" for result in results):
         lines += ["## How time grows", "", f"![Time against images, pixels and size of the code]({DRAWING.name})", ""]
     return "\n".join(lines) + "\n"
@@ -64,6 +66,32 @@ def _section(device: str, results: list[dict[str, Any]]) -> Iterator[str]:
             yield f"- {way}: " + ", ".join(f"{name} {part:.0%}" for name, part in shares.items())
     versions = sorted({f"hizumi {result['hizumi']}, torch {result['torch']}" for result in own})
     yield from ("", f"Made with {'; '.join(versions)}.", "")
+
+
+def _archives() -> Iterator[str]:
+    """What `python -m benchmarks.scale` found of workers and of memory."""
+    workers, memory = (json.loads((OF_ARCHIVES / f"{name}.json").read_text()) for name in ("workers", "memory"))
+    fewest, most = (f"{count:,}" for count in sorted(map(int, memory["peak_bytes"])))
+    started = max(workers[name]["seconds_to_first_part"] for name in ("one_worker", "two_workers"))
+    figures = [
+        Figure(f"two workers against one, {workers['images']:,} images", workers["two_by_one"], at_least=1.8),
+        Figure("one worker, warm, against hizumi inspect", workers["one_by_inspect"], at_least=0.9),
+        Figure("until the first part is there, at most", started, "s"),
+        Figure(f"memory for {most} images against {fewest}", memory["many_by_few"], at_most=1.1),
+    ]
+    yield from (
+        "## Beyond one machine",
+        "",
+        f"Archives scored on Ray, {workers['machine']}, wall time (docs/scale.md).",
+        "",
+    )
+    yield from (_row(("What", "Asked", "Got")), _row(["---"] * 3))
+    for figure in figures:
+        got = f"{_number(figure.value)} {figure.unit}{' (short)' if figure.reached is False else ''}"
+        yield _row([figure.what, _asked(figure), got])
+    if not all(figure.reached for figure in figures if figure.reached is not None):
+        yield from ("", f"What is short, and why: {CAUSES['archives']}")
+    yield ""
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -40,7 +40,7 @@ def test_it_begins_as_the_conformal_threshold_and_follows_a_drift():
     assert fixed.is_anomalous(drifting).mean() > 0.8
     assert alarms[:2000].mean() == pytest.approx(0.05, abs=0.02)
     assert alarms[2000:].mean() == pytest.approx(0.05, abs=0.02)
-    assert "5 % of blocks raise an alarm whatever comes" in threshold.promise
+    assert "5% of blocks raise an alarm whatever comes" in threshold.promise
 
 
 def test_what_it_cannot_start_from_is_refused():

@@ -11,7 +11,7 @@ def test_a_promise_over_blocks_counts_alarms_blocks_and_time():
     ten = Calibration.fit(np.arange(10.0), false_alarm_rate=0.01).threshold
     assert promise_over_blocks(ten, 10, 128, 1.0) == (
         "10 blocks: at most 1 alarm in 11 blocks on average, or one in 23.5 min, as long as what comes is like what "
-        "was held out. A promise of 1 % takes 99 blocks, of 128 steps each."
+        "was held out. A promise of 1% takes 99 blocks, of 128 steps each."
     )
     many = Calibration.fit(np.arange(399.0), false_alarm_rate=0.01).threshold
     assert promise_over_blocks(many, 399, 128, None) == (

@@ -135,7 +135,7 @@ def test_promise_of_40_images_is_one_in_41():
 
 def test_promise_of_other_rules_says_what_could_be_promised(scores):
     promise = Calibration.fit(scores[:40], rule="quantile").promise()
-    assert "40 good images can promise 2.44 % at the lowest; 1 % takes 99" in promise
+    assert "40 good images can promise 2.44% at the lowest; 1% takes 99" in promise
 
 
 def test_constant_scores_are_said_in_words():
@@ -147,7 +147,7 @@ def test_constant_scores_are_said_in_words():
 
 def test_one_image_is_enough_to_say_how_little_it_promises():
     promise = Calibration.fit(np.array([1.0])).promise()
-    assert "with 1 held-out good image no rule can promise less than 1/2 = 50 %" in promise
+    assert "with 1 held-out good image no rule can promise less than 1/2 = 50%" in promise
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_threshold_of_ones_own_is_kept_and_promises_nothing() -> None:
     given = Calibration.fit(scores, pixel_maxima=scores + 1, pixel_median=0.0).with_(threshold=89.5)
     assert given.threshold.value == 89.5
     assert given.threshold.promised_rate is None
-    assert "10 of 100 held-out good images above it, 10 %" in given.promise()
+    assert "10 of 100 held-out good images above it, 10%" in given.promise()
     assert given.pixel_threshold.rule == "conformal"
     assert given.is_anomalous(np.array([89.5, 89.6])).tolist() == [False, True]
     fields, arrays = given.to_dict()

@@ -107,7 +107,7 @@ def test_too_few_images_are_said_in_words():
     limit = conformal_limit(np.arange(40.0), 0.01)
     assert limit.value == 39.0
     assert limit.promised_rate == pytest.approx(1 / 41)
-    for words in ("40 held-out good images", "1/41 = 2.44 %", "It takes 99 good images to promise 1 %"):
+    for words in ("40 held-out good images", "1/41 = 2.44%", "It takes 99 good images to promise 1%"):
         assert words in limit.words
 
 

@@ -82,7 +82,7 @@ def test_a_calibration_keeps_known_defects_and_says_how_its_threshold_came_about
     assert chosen.threshold.value == cheapest(np.sort(good), np.sort(bad), costs).threshold
     assert chosen.threshold.promised_rate is None
     assert chosen.from_good_images == before.threshold
-    for words in ("a missed defect costs 50", "2 % of the parts", "of 200 held-out good images", "95 % confidence"):
+    for words in ("a missed defect costs 50", "2% of the parts", "of 200 held-out good images", "95% confidence"):
         assert words in chosen.promise()
     fields, arrays = chosen.to_dict()
     again = Calibration.from_dict(fields, arrays)

@@ -33,7 +33,7 @@ def test_k_sigma_is_the_gaussian_quantile_of_the_sample(rate):
 
 def test_k_sigma_says_cantellis_bound_only_where_there_is_one():
     scores = np.arange(10.0)
-    assert "10 % (Cantelli)" in k_sigma_limit(scores, float(stats.norm.sf(3))).words
+    assert "10% (Cantelli)" in k_sigma_limit(scores, float(stats.norm.sf(3))).words
     assert "Cantelli" not in k_sigma_limit(scores, 0.7).words
 
 
@@ -125,11 +125,11 @@ def test_peaks_over_threshold_keeps_its_rate_as_often_as_its_docstring_says():
     assert len({row["law"] for row in rows}) == 14
     kept = {(row["scores"], row["rate"]): [] for row in rows}
     for row in rows:
-        if row["law"] != "0.3 % far beyond all others":
+        if row["law"] != "0.3% far beyond all others":
             kept[row["scores"], row["rate"]].append(row["kept"])
-    quoted = {(1000, 1e-3): "95 %", (1000, 1e-4): "95 %", (250, 1e-3): "92 %"}
-    assert {case: f"{100 * math.floor(100 * min(shares)) / 100:.0f} %" for case, shares in kept.items()} == quoted
-    far = {(r["scores"], r["rate"]): r["kept"] for r in rows if r["law"] == "0.3 % far beyond all others"}
+    quoted = {(1000, 1e-3): "95%", (1000, 1e-4): "95%", (250, 1e-3): "92%"}
+    assert {case: f"{100 * math.floor(100 * min(shares)) / 100:.0f}%" for case, shares in kept.items()} == quoted
+    far = {(r["scores"], r["rate"]): r["kept"] for r in rows if r["law"] == "0.3% far beyond all others"}
     assert {case: f"{share:.0%}" for case, share in far.items()} == {
         (1000, 1e-4): "95%",
         (1000, 1e-3): "92%",
@@ -147,7 +147,7 @@ def test_peaks_over_threshold_agrees_with_scipys_tail():
     shape, _, scale = stats.genpareto.fit(excesses, floc=0)
     expected = scores[-61] + stats.genpareto.isf(0.001 * 3000 / 60, shape, scale=scale)
     limit = peaks_over_threshold_limit(scores, 0.001)
-    assert f"its best guess for 0.1 % is {expected:.3g}"[:-1] in limit.words
+    assert f"its best guess for 0.1% is {expected:.3g}"[:-1] in limit.words
     assert limit.value > expected
 
 

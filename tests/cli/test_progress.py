@@ -24,12 +24,12 @@ def test_lines_tell_the_phase_the_losses_and_the_time_left(capsys, clock):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        "ganomaly: training   0 %  generator 0.5  discriminator 0.3333",
-        "ganomaly: training  25 %  generator 0.5  discriminator 0.3333  30 s left",
-        "ganomaly: training  50 %  generator 0.5  discriminator 0.3333  20 s left",
-        "ganomaly: training  75 %  generator 0.5  discriminator 0.3333  10 s left",
-        "ganomaly: training 100 %  generator 0.5  discriminator 0.3333",
-        "ganomaly: scoring 100 %",
+        "ganomaly: training   0%  generator 0.5  discriminator 0.3333",
+        "ganomaly: training  25%  generator 0.5  discriminator 0.3333  30 s left",
+        "ganomaly: training  50%  generator 0.5  discriminator 0.3333  20 s left",
+        "ganomaly: training  75%  generator 0.5  discriminator 0.3333  10 s left",
+        "ganomaly: training 100%  generator 0.5  discriminator 0.3333",
+        "ganomaly: scoring 100%",
     ]
 
 

@@ -7,19 +7,19 @@ import pytest
 import torch
 
 from hizumi.data import Window
-from hizumi.detectors import ControlChart, Detector, Likelihood
+from hizumi.detectors import ControlChart, Detector, GaussianMixture, Likelihood
 from hizumi.errors import UsageError
 from hizumi.export.exporting import _members
 from hizumi.export.graph import Graph
 from hizumi.export.tracing import traced
-from hizumi.inspection.scoring import EXPECTED, MAP, SCORE, scores_of
+from hizumi.inspection.scoring import EXPECTED, MAP, SCORE, SHARES, scores_of, shares_of
 from hizumi.models import Flow, GatedPixelCNN, HasLikelihood, PixelCNN, RowLSTM
 from hizumi.preprocessing import Preprocessing
 from hizumi.preprocessing.batching import Outputs
 from hizumi.registry import find_detectors
 from hizumi.runtime.engines import EngineName, start
 from hizumi.runtime.inspector import GraphScores
-from hizumi.shapes import is_bounded
+from hizumi.shapes import is_bounded, is_series
 
 from .conftest import items, labelled_shapes, options, small
 
@@ -55,7 +55,9 @@ def both(detector: Detector, shape: tuple[int, ...], engine: EngineName = "onnxr
     graph = GraphScores(start(engine, _members(traced(Graph(detector, window)), engine)), preprocessing)
     parts = [graph(crops[:12]), graph(crops[12:])]
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return scores_of(detector, preprocessing)(crops), joined
+    ours = scores_of(detector, preprocessing)(crops)
+    shares = shares_of(detector, preprocessing)(crops) if is_series(shape) else None
+    return ours | ({} if shares is None else {SHARES: shares}), joined
 
 
 def assert_equal(ours: Outputs, theirs: Outputs, tolerance: float = 1e-5) -> None:
@@ -79,6 +81,13 @@ def test_graph_gives_the_numbers_of_the_detector(name: str, shape: tuple[int, ..
 )
 def test_openvino_gives_them_too(name: str, shape: tuple[int, ...]) -> None:
     assert_equal(*both(fitted(name, shape), shape, "openvino"))
+
+
+def test_openvino_tells_the_gaussians_of_a_mixture_apart() -> None:
+    narrow, wide = items((6,), 60), 8 + 3 * items((6,), 60, seed=1)
+    detector = GaussianMixture().fit(torch.cat([narrow, wide]), options())
+    assert len(detector.means) > 1
+    assert_equal(*both(detector, (6,), "openvino"))
 
 
 @pytest.mark.slow

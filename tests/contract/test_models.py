@@ -43,6 +43,16 @@ def test_constructible_and_arguments_kept(name: str) -> None:
     assert MODELS[name].card.paper
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_presets_are_whole(name: str) -> None:
+    for preset in MODELS[name].presets.values():
+        made = preset.make()
+        assert type(made) is MODELS[name]
+        assert specify(construct(specify(made))) == specify(made)
+        (budget,) = preset.options.budgets([made.default_budget])
+        assert budget.total_steps(1) is not None
+
+
 @pytest.mark.parametrize(("name", "shape"), cases(MODELS))
 def test_step_is_finite_and_moves_every_parameter(name: str, shape: tuple[int, ...]) -> None:
     model = small(name)

@@ -7,7 +7,7 @@ import torch
 from hizumi.data import Store
 from hizumi.data.series.blocks import of_recordings
 from hizumi.data.series.form import Recording, SeriesForm
-from hizumi.data.stream import TensorSource, dealt
+from hizumi.data.stream import FewerViews, TensorSource, dealt, in_order
 
 LENGTH = 16
 
@@ -56,3 +56,27 @@ def test_other_items_and_too_few_windows_are_dealt_at_random() -> None:
         assert kept.indices is not None
         assert len(kept) == count
         assert sorted([*training.indices.tolist(), *kept.indices.tolist()]) == list(range(len(source)))
+
+
+class _Counted(TensorSource):
+    """Says how many items were asked for, and whether their views were drawn."""
+
+    views = 100
+
+    def __init__(self, items: torch.Tensor) -> None:
+        super().__init__(items)
+        self.drawn: list[bool] = []
+
+    def batch(self, indices: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        self.drawn += [generator is not None] * len(indices)
+        return super().batch(indices)
+
+
+@pytest.mark.parametrize(("count", "most", "passed"), [(4, 50, 52), (4, 1000, 400), (300, 50, 600), (1, 1, 2)])
+def test_of_tiled_images_so_many_random_views_pass(count: int, most: int, passed: int) -> None:
+    source = _Counted(torch.zeros(count, 2))
+    assert sum(len(batch) for batch in in_order(FewerViews(source, most))) == passed
+    assert len(source.drawn) == passed
+    assert all(source.drawn)
+    whole = TensorSource(torch.zeros(count, 2))
+    assert sum(len(batch) for batch in in_order(FewerViews(whole, most))) == count  # whose only view is the item

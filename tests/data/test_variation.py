@@ -96,10 +96,10 @@ def test_what_cannot_be_declared_is_refused(wrong: dict[str, float]) -> None:
 def test_what_is_assumed_is_said() -> None:
     said = " ".join(Variation(shifts=0.05, turns=180, flips="horizontal", brightness=0.1).assumptions)
     for words in (
-        "5 % of the image's sides",
+        "5% of the image's sides",
         "turned by any angle",
         "mirrored left to right",
-        "10 % brighter or darker",
+        "10% brighter or darker",
     ):
         assert words in said
     assert Variation(turns=5).assumptions == (

@@ -17,7 +17,7 @@ from hizumi.training import TrainingOptions
 
 
 def pictures(count: int, seed: int, channels: int = 1) -> Tensor:
-    """Textured parts under a lamp that flickers by 2 %, with sensor noise."""
+    """Textured parts under a lamp that flickers by 2%, with sensor noise."""
     generator = torch.Generator().manual_seed(seed)
     rows, columns = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij")
     phase = torch.rand(count, channels, 1, 1, generator=generator)

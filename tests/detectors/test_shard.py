@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hizumi.data.stream import TensorSource, View
+from hizumi.data.stream import BATCH_SIZE, TensorSource, View
 from hizumi.detectors import (
     ConvAEOneClassSVM,
     Detector,
@@ -21,7 +21,7 @@ from hizumi.detectors import (
 )
 from hizumi.detectors.core_set import Reservoir
 from hizumi.detectors.moments import Moments
-from hizumi.detectors.shard import BATCH_SIZE, Shard, sharded_over
+from hizumi.detectors.shard import Shard, sharded_over
 from hizumi.models import Autoencoder
 
 ITEMS = torch.rand(3 * BATCH_SIZE + 9, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1

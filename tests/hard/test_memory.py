@@ -100,6 +100,6 @@ def test_no_more_memory_is_taken_for_more_pictures(
     catalogue(
         f"{what} of {few} and of {many} pictures of one megapixel, with masks",
         f"{peaks[few]:,.0f} and {peaks[many]:,.0f} MiB at most",
-        mark="at most 15 % more for four times as many",
+        mark="at most 15% more for four times as many",
         holds=peaks[many] <= 1.15 * peaks[few],
     )

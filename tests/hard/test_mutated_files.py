@@ -98,7 +98,7 @@ def _measured(what: str, path: Path, count: int, read: Callable[[Path], None], c
         except Exception as error:  # whatever it is, it should have been one of ours
             foreign.append(f"{type(error).__name__}: {error}")
         slowest = max(slowest, time.monotonic() - began)
-    kinds = "".join(f" {kind}" for kind in sorted({error.partition(":")[0] for error in foreign}))
+    kinds = f" ({', '.join(sorted({error.partition(':')[0] for error in foreign}))})" if foreign else ""
     catalogue(
         what,
         f"{refused:,} refused, {len(foreign)} foreign errors{kinds}, slowest {slowest:.2f} s",

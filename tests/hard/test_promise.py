@@ -28,7 +28,7 @@ def test_conformal_promise_through_the_inspector(catalogue: Callable[..., None])
     mean, error = float(np.mean(rates)), float(np.std(rates, ddof=1) / math.sqrt(RUNS))
     promised = float(np.mean(promises))
     catalogue(
-        "Conformal promise through Inspector, 500 fits of 120 heavy-tailed rows, 5 % asked",
+        "Conformal promise through Inspector, 500 fits of 120 heavy-tailed rows, 5% asked",
         f"{mean:.2%} ± {error:.2%} of new good rows flagged; {promised:.2%} promised",
         mark="the promise, within three standard errors",
         holds=abs(mean - promised) <= 3 * error and promised <= RATE,

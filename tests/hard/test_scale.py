@@ -38,7 +38,7 @@ def test_many_pictures_with_broken_ones(many: Path, tmp_path: Path, catalogue: C
     broken = {path.name for path in sorted(many.iterdir())[:: COUNT // BROKEN]}
     good = len(judged["verdicts"])
     catalogue(
-        "20,000 pictures, 1 % of them broken: fit and inspect",
+        "20,000 pictures, 1% of them broken: fit and inspect",
         f"{good:,} verdicts, {len(named)} named, {len(learned['failures'])} in the fit; {used:.0f} MB of memory",
         mark="19,800 verdicts, 200 named in both",
         holds=good == COUNT - BROKEN and named == broken and len(learned["failures"]) == BROKEN,

@@ -52,7 +52,7 @@ ESTIMATOR_CHECKS = """
     from sklearn.utils.estimator_checks import check_estimator
     from hizumi import Inspector
 
-    # At 1 % the sixty held-out rows of these checks' data would flag nobody, and they want to see both answers.
+    # At 1% the sixty held-out rows of these checks' data would flag nobody, and they want to see both answers.
     for check in check_estimator(Inspector("mahalanobis", false_alarm_rate=0.05), on_skip=None, on_fail=None):
         print(check["status"], check["check_name"], check["exception"] or "")
 """
@@ -314,7 +314,7 @@ def test_folds_keep_groups_apart_and_promise_nothing(tmp_path: Path):
     assert len(inspector.calibration_.pixel_maxima) == 60
     save(inspector, tmp_path / "parts.hizumi")
     loaded = load(tmp_path / "parts.hizumi").calibrate(false_alarm_rate=0.1)
-    assert "About 10 %" in loaded.calibration_.promise()
+    assert "About 10%" in loaded.calibration_.promise()
     assert loaded.calibration_.threshold.promised_rate is None
 
 

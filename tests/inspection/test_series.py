@@ -81,6 +81,8 @@ def test_an_export_has_the_threshold_of_its_own_steps(inspector: Inspector, tmp_
     ours, theirs = inspector.inspect(broken()), exported.inspect(broken())
     assert [block.anomalous for block in theirs] == [block.anomalous for block in ours]
     np.testing.assert_allclose([b.score for b in theirs], [b.score for b in ours], rtol=1e-6)
+    for mine, its in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(its.shares, mine.shares, rtol=1e-5, atol=1e-6 * mine.shares.max())
 
 
 def test_what_is_for_images_is_refused_for_series() -> None:

@@ -90,7 +90,7 @@ def test_the_alarm_comes_after_the_lamp_dims_and_not_before(stream: dict[str, Ju
         delay, alarm = replay.run(30, "dim", defects=0.1)[0]
         assert delay <= 12
         assert alarm.code == "brightness_lower"
-        assert "level 39 % → 33 %" in alarm.words or "level 39 % → 32 %" in alarm.words
+        assert "level 39% → 33%" in alarm.words or "level 39% → 32%" in alarm.words
 
 
 @pytest.mark.slow

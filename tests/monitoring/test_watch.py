@@ -59,7 +59,7 @@ def test_a_dimmed_lamp_is_named_with_its_numbers_and_where_to_look() -> None:
     assert delay <= 8
     assert alarm.code == "brightness_lower"
     assert {each.measure: each.way for each in alarm.moved}["contrast"] == -1
-    now = re.search(r"Pictures have become darker: level 31 % → (\d+) %", alarm.words)
+    now = re.search(r"Pictures have become darker: level 31% → (\d+)%", alarm.words)
     assert now is not None
     assert int(now[1]) in (23, 24, 25)  # seven sigma of 1 % below 31 %
     assert "Look at the lamp" in alarm.words

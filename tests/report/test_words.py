@@ -38,7 +38,7 @@ def test_headline_counts(parts: dict[str, Any]) -> None:
     [
         (
             (0.003, 0.043),
-            "2 % of the good images were flagged, where 1 % was asked for: the difference is within chance",
+            "2% of the good images were flagged, where 1% was asked for: the difference is within chance",
             False,
         ),
         ((0.015, 0.043), "more than chance explains", True),
@@ -58,7 +58,7 @@ def test_a_rate_that_few_images_cannot_promise_is_no_broken_promise(parts: dict[
     realised = Estimate(1 / 7, 0.03, 0.4)
     now = {"false_alarm_rate": 0.01, "realised_false_alarm_rate": realised}
     (found,) = [s for s in sentences(changed(parts | {"calibration": calibration}, **now)) if "were flagged" in s]
-    assert "where 1 % was asked for, and 6 held-out good images can promise 14.3 % at the lowest" in found
+    assert "where 1% was asked for, and 6 held-out good images can promise 14.3% at the lowest" in found
     assert found.endswith("within chance.")
     differences = ["less sharp"]
     content = replace(changed(parts, **now), differences=differences)
@@ -76,7 +76,7 @@ def test_a_threshold_without_a_rate_is_measured_by_none(parts: dict[str, Any]) -
         (known.with_(threshold=0.12), "was given, and no rate was asked for"),
     ):
         content = changed(parts | {"calibration": calibration}, realised_false_alarm_rate=realised)
-        (found,) = [c for c in consequences(content) if "30 % of the good images" in c.text.replace("\u00a0", " ")]
+        (found,) = [c for c in consequences(content) if "30% of the good images" in c.text.replace("\u00a0", " ")]
         assert words in found.text
         assert not found.is_pressing
         (unknown,) = [c for c in consequences(replace(content, evaluation=None)) if "nothing here has" in c.text]
@@ -170,11 +170,11 @@ def test_unmeasured_facts_are_left_out(parts: dict[str, Any]) -> None:
 
 def test_numbers_as_people_write_them() -> None:
     assert [percent(share).replace("\u00a0", " ") for share in (0.0, 0.0005, 0.01, 0.165, 1.0)] == [
-        "0 %",
-        "0.05 %",
-        "1 %",
-        "16.5 %",
-        "100 %",
+        "0%",
+        "0.05%",
+        "1%",
+        "16.5%",
+        "100%",
     ]
     assert (count(1, "image"), count(12000, "image")) == ("1 image", "12,000 images")
     assert (number(0.98765), number(float("nan"))) == ("0.988", "–")

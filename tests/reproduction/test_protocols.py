@@ -24,7 +24,7 @@ def digits() -> Pool:
 
 
 def table(copies: int = 3) -> Pool:
-    """Rows of which 20 % are "normal.", each different row there several times."""
+    """Rows of which 20% are "normal.", each different row there several times."""
     rows = np.random.default_rng(0).normal(size=(1000, 5)).astype(np.float32)
     return Pool(np.tile(rows, (copies, 1)), np.tile(np.where(np.arange(1000) % 5, "smurf.", "normal."), copies))
 

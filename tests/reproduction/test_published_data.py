@@ -1,6 +1,7 @@
 """Each published form is written out by hand here, and must give what a plain form of the same items gives."""
 
 import gzip
+import io
 import struct
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 from hizumi.errors import DataError
 from hizumi.reproduction import published_data, published_forms
+from hizumi.reproduction.protocols import find_protocol
 from hizumi.reproduction.published_forms import Pool
 
 GENERATOR = np.random.default_rng(0)
@@ -150,3 +152,80 @@ def test_medmnist_leaves_validation_out(tmp_path: Path) -> None:
     pool = published_data.read_pneumoniamnist(tmp_path)
     assert len(pool) == 8
     assert pool.kinds.tolist() == 2 * ["good", "pneumonia", "good", "pneumonia"]
+
+
+def test_kinds_of_parts_are_read_from_folders_and_files_alike(tmp_path: Path) -> None:
+    smooth = [np.kron(grey(16, 16), np.ones((32, 32), np.uint8)) for _ in range(3)]  # 512 pixels, in blocks of 32
+    mask = np.zeros((512, 512), np.uint8)
+    mask[64:128, 32:64] = 255
+    for name, image in zip(("train/good/a", "test/good/b", "test/cut/c"), smooth, strict=True):
+        save(tmp_path / "mvtec" / "screw" / f"{name}.png", image)
+    save(tmp_path / "mvtec" / "screw" / "ground_truth" / "cut" / "c_mask.png", mask)
+    files = [png(np.repeat(grey(256, 256)[..., None], 3, 2)) for _ in range(2)]
+    np.savez(
+        tmp_path / "mvtec_bottle_256.npz",
+        **one_after_another(files),
+        split=np.array(["train", "test"]),
+        kind=np.array(["good", "broken"]),
+        mask=np.packbits(mask[None, ::2, ::2] > 0, axis=-1),
+        mask_of=np.array([1]),
+    )
+    pool = published_data.read_mvtec(tmp_path)
+    protocol = find_protocol("mvtec")
+    assert protocol.cases_in(pool) == ("bottle", "screw")
+    assert pool.items.shape == (5, 256, 256, 3)
+    assert pool.sections is not None
+    assert pool.masks is not None
+    cut, broken = pool.kinds == "cut", pool.kinds == "broken"
+    inside = slice(2, -2)  # of a block, where nothing of its neighbours is averaged in
+    assert np.array_equal(pool.items[cut][0][:16, :16, 0][inside, inside], smooth[2][:32:2, :32:2][inside, inside])
+    assert np.array_equal(pool.masks[cut][0], mask[::2, ::2] > 0)
+    assert np.array_equal(pool.masks[broken][0], mask[::2, ::2] > 0)
+    assert not pool.masks[~cut & ~broken].any()
+    split = protocol.split(pool, "bottle", 0, "paper", "pca")
+    assert set(pool.sections[split.test]) == set(pool.sections[split.train]) == {"bottle"}
+    with pytest.raises(DataError, match="holds nothing of cable; it holds bottle, screw"):
+        protocol.split(pool, "cable", 0, "honest", "pca")
+    with pytest.raises(DataError, match=r"holds no MVTec AD; looked for folders such as bottle/train/good"):
+        published_data.read_mvtec(tmp_path / "mvtec" / "screw")
+
+
+def test_the_height_of_a_weld_tells_nothing(tmp_path: Path) -> None:
+    heights, splits = (100, 300, 256, 256, 256, 200), ("train", "train", "test", "test", "test", "test")
+    images = [grey(height, 400) for height in heights]
+    kinds = np.array(["good", "good", "good", "defective", "good", "good"])
+    marked = np.zeros((1, 256, 400), bool)
+    marked[0, 10:20, 30:50] = True
+    np.savez(
+        tmp_path / "battery_weld.npz",
+        **one_after_another([png(image) for image in images]),
+        split=np.array(splits),
+        kind=kinds,
+        group=np.arange(6).astype(str),
+        leak=np.arange(6) == 4,
+        mask=np.packbits(marked, axis=-1),
+        mask_of=np.array([3]),
+    )
+    pool = published_data.read_welds(tmp_path)
+    assert pool.groups is not None
+    assert pool.tested is not None
+    assert pool.masks is not None
+    # The short one is mirrored at its lower edge, the tall one cut; another height and a leak do not test.
+    assert pool.groups.tolist() == ["0", "1", "2", "3"]
+    assert pool.tested.tolist() == [False, False, True, True]
+    assert np.array_equal(pool.items[0, :, :, 0], np.concatenate([images[0], images[0][::-1], images[0][:56]]))
+    assert np.array_equal(pool.items[1, :, :, 0], images[1][22:278])
+    assert np.array_equal(pool.masks, np.concatenate([np.zeros((3, 256, 400), bool), marked]))
+
+
+def png(image: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def one_after_another(files: list[bytes]) -> dict[str, np.ndarray]:
+    return {
+        "image": np.frombuffer(b"".join(files), np.uint8),
+        "offset": np.cumsum([0, *(len(file) for file in files)]),
+    }

@@ -205,7 +205,7 @@ class Calibration:
         count, said = len(self.scores), []
         if self.threshold.rule == "conformal" and self.threshold.promised_rate is not None:
             upper = upper_rate(count, self.false_alarm_rate)
-            words = f"The rate of this one calibration lies under {percent(upper)} with 95 % confidence."
+            words = f"The rate of this one calibration lies under {percent(upper)} with 95% confidence."
             said.append(Statement("of_this_one", {"upper_rate": upper}, words))
         elif self.options.keys().isdisjoint({"folds", CHOSEN}) and self.rule != "cost":
             least, needed = 1 / (count + 1), images_needed(self.false_alarm_rate)

@@ -22,7 +22,7 @@ def conformal_rank(count: int, false_alarm_rate: float) -> int:
 
 
 def images_needed(false_alarm_rate: float) -> int:
-    """How many held-out good images it takes to promise a rate: 99 for 1 %."""
+    """How many held-out good images it takes to promise a rate: 99 for 1%."""
     return max(1, math.ceil(1 / false_alarm_rate - _ROUNDING) - 1)
 
 

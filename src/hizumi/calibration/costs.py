@@ -157,7 +157,7 @@ def _promise_of_costs(
         return Statement("cost_cross_fitted", {}, words)
     alarms, misses = bound_of_chosen(chosen.false_alarms, good), bound_of_chosen(chosen.missed, defects)
     words = (
-        f"It was chosen on these scores, which counts: with 95 % confidence it flags at most {percent(alarms)} of good "
-        f"images, and with 95 % misses at most {percent(misses)} of defects like the known ones."
+        f"It was chosen on these scores, which counts: with 95% confidence it flags at most {percent(alarms)} of good "
+        f"images, and with 95% misses at most {percent(misses)} of defects like the known ones."
     )
     return Statement("cost_bounded", {"alarm_rate": alarms, "miss_rate": misses}, words)

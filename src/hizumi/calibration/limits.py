@@ -32,7 +32,7 @@ def quantile_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> T
 
 
 def k_sigma_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
-    """Mean + k standard deviations, k the normal deviate of the rate: 3 for 0.135 %."""
+    """Mean + k standard deviations, k the normal deviate of the rate: 3 for 0.135%."""
     from scipy.special import ndtri
 
     if len(scores) < 2:
@@ -85,10 +85,10 @@ def peaks_over_threshold_limit(scores: Float[np.ndarray, "n"], false_alarm_rate:
     it. Pickands, "Statistical inference using extreme order statistics" (1975); the limit is that of the profile
     likelihood, Coles, "An introduction to statistical modeling of extreme values" (2001), 4.3.3.
 
-    Of 300 simulated calibrations on each of 13 laws, from uniform to Student's with 3 degrees of freedom, 95 % or more
-    keep rates of 1e-3 and 1e-4 with 1,000 scores, and 92 % a rate of 1e-3 with 250
+    Of 300 simulated calibrations on each of 13 laws, from uniform to Student's with 3 degrees of freedom, 95% or more
+    keep rates of 1e-3 and 1e-4 with 1,000 scores, and 92% a rate of 1e-3 with 250
     (`benchmarks/calibration/peaks_over_threshold.py`). What the held-out scores hardly show no rule can know: where
-    0.3 % of good images score far beyond all others, 95 % keep 1e-4 and 92 % 1e-3 with 1,000 scores, 62 % with 250.
+    0.3% of good images score far beyond all others, 95% keep 1e-4 and 92% 1e-3 with 1,000 scores, 62% with 250.
     """
     count = len(scores)
     tail = max(FEWEST_EXCESSES, math.ceil(count * max(_TAIL_SHARE, 2 * false_alarm_rate)))
@@ -227,7 +227,7 @@ def _figures(scores: Float[np.ndarray, "n"], value: float, false_alarm_rate: flo
 def _conformal_instead(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
     limit = conformal_limit(scores, false_alarm_rate)
     words = (
-        f"Peaks over threshold needs {FEWEST_EXCESSES} distinct scores in the upper tenth, and a rate of 5 % or less: "
+        f"Peaks over threshold needs {FEWEST_EXCESSES} distinct scores in the upper tenth, and a rate of 5% or less: "
         f"{len(scores)} held-out scores at {percent(false_alarm_rate)} do not give that, so the conformal rule is used."
     )
     figures = {"fewest": FEWEST_EXCESSES, "count": len(scores), "asked_rate": false_alarm_rate}

@@ -69,7 +69,7 @@ class Spread:
 
     @property
     def varies_slowly(self) -> bool:
-        """Whether subgroups differ by more than chance, by an F test at 1 %."""
+        """Whether subgroups differ by more than chance, by an F test at 1%."""
         from scipy.special import fdtri
 
         freedom = self.groups - 1, self.groups * (SUBGROUP - 1)

@@ -50,8 +50,8 @@ def parting(values: Float[np.ndarray, "k"], place: int) -> float:
 
 
 def percent(rate: float) -> str:
-    """A share in (0, 1) in words: 0.01 is "1 %"."""
-    return f"{100 * rate:.3g} %"
+    """A share in (0, 1) in words: 0.01 is "1%"."""
+    return f"{100 * rate:.3g}%"
 
 
 def good_images(count: int, kind: str = "") -> str:

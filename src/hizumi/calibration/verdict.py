@@ -31,8 +31,8 @@ class Verdict:
     images whatever the rule. `inside` is True where the image was looked at, None: everywhere; outside, the map has its
     least value. A stretch of a recording has no pictures: `map` is (1, steps), and `expected` what the detector expects
     of it, in the data's own units; `shares` is what each channel at each step adds to the scores of the windows that
-    cover it, on average, None where the score has no such shares or the bundle was exported; `newest` is the score of
-    the last window that has ended at each step, which is known at once, NaN where none has within the stretch.
+    cover it, on average, None where the score has no such shares; `newest` is the score of the last window that has
+    ended at each step, which is known at once, NaN where none has within the stretch.
     """
 
     name: str

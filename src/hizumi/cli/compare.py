@@ -61,7 +61,7 @@ def compare(
 
     from hizumi.data.masks import with_usable_masks
     from hizumi.report import summarise, write_comparison
-    from hizumi.report.tables import record_in, wasted_rankings
+    from hizumi.report.tables import ranked_by, record_in, wasted_rankings
     from hizumi.scale.comparing import Comparing
     from hizumi.storage.tables import write_csv, write_json
 
@@ -92,11 +92,11 @@ def compare(
             found = comparing.compared(workplace, resume=resume)
     if not found.runs:
         raise next(iter(found.failed.values()))
-    rows, summary = found.rows, summarise(found.rows)
+    rows, summary, best_by = found.rows, summarise(found.rows), ranked_by(found.rows)
     verdicts = [verdict for run in found.runs.values() for verdict in run.verdicts]
     failures = list({name: reason for run in found.runs.values() for name, reason in run.unread.items()}.items())
     unopened = unread(manifest.unopened)
-    result = comparison_result(manifest.name, summary, rows, found.failed, manifest.notes, failures, unopened)
+    result = comparison_result(manifest.name, best_by, summary, rows, found.failed, manifest.notes, failures, unopened)
     write_comparison(output / "report.html", list(found.contents.values()), rows)
     write_json(output / "result.json", result)
     write_csv(output / "runs.csv", comparison_rows(rows))
@@ -105,7 +105,7 @@ def compare(
     write_csv(output / "verdicts.csv", [*verdicts, *without])
     console = answer(result, json_to)
     record = record_in(rows)
-    _show(console, summary, noun_of(record), wasted_rankings(summary, record), found.failed)
+    _show(console, summary, best_by, noun_of(record), wasted_rankings(summary, record), found.failed)
     show_remarks(console, manifest.notes, failures, unopened)
     console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
     console.print(f"The bundles are in {output / 'bundles'}.")
@@ -116,19 +116,21 @@ def compare(
 def _show(
     console: "Console",
     summary: Sequence[Mapping[str, Any]],
+    best_by: str,
     noun: str,
     wasted: Sequence[str],
     failed: Mapping[str, HizumiError],
 ) -> None:
-    from hizumi.report.tables import measures_of
+    from hizumi.report.tables import RANKINGS, measures_of
 
     measures = measures_of(noun)
+    shown = list(dict.fromkeys((best_by, *SHOWN)))
     rows: list[list[str]] = []
     for line in summary:
-        rows.append([line["detector"], *(_amount(key, line.get(key, {}).get("mean")) for key in SHOWN)])
-        rows.append(["", *(_spread(key, line.get(key, {})) for key in SHOWN)])
-    title = "Best AUROC first; below, the 95 % interval, or the deviation of several runs"
-    print_table(console, ["Detector", *(f">{measures[key]}" for key in SHOWN)], rows, title)
+        rows.append([line["detector"], *(_amount(key, line.get(key, {}).get("mean")) for key in shown)])
+        rows.append(["", *(_spread(key, line.get(key, {})) for key in shown)])
+    title = f"Best {RANKINGS[best_by]} first; below, the 95% interval, or the deviation of several runs"
+    print_table(console, ["Detector", *(f">{measures[key]}" for key in shown)], rows, title)
     for sentence in wasted:
         console.print(coloured(f"- {sentence}.", WARNING))
     for name, error in failed.items():

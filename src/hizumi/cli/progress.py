@@ -129,7 +129,7 @@ class _Lines:
         self.said_at = now
         elapsed = now - self.began_at
         left = f"{elapsed * (1 - share) / share:.0f} s left" if 0 < share < 1 and elapsed > 1 else ""
-        parts = [f"{self.prefix}{record['phase']} {int(100 * share):3d} %", _losses(record), left]
+        parts = [f"{self.prefix}{record['phase']} {int(100 * share):3d}%", _losses(record), left]
         self.say("  ".join(part for part in parts if part))
 
 

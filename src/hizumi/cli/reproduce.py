@@ -93,8 +93,8 @@ def reproduce(
     from hizumi.reproduction.protocols import find_protocol
 
     found = find_protocol(name)
-    cases = names_between_commas(classes or "") or found.cases
-    for case in cases:
+    chosen = names_between_commas(classes or "")
+    for case in chosen:
         found.refuse_unknown_case(case)
     refuse_unwritable_folder(output)
     refuse_missing(accelerator)
@@ -117,7 +117,7 @@ def reproduce(
         except HizumiError as error:
             refused[f"{row}, {mode}"] = error
     with where.workplace() as workplace:
-        rows, failed = reproduced(asked, pool, cases, seeds, workplace)
+        rows, failed = reproduced(asked, pool, chosen or found.cases_in(pool), seeds, workplace)
     _report(found, rows, refused | failed, output, json_to)
 
 

@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,6 +14,10 @@ from torch import Tensor
 from hizumi.data.guard import checked_items
 from hizumi.data.seeds import seed_for
 from hizumi.errors import DataError
+
+BATCH_SIZE = 64  # items that are read in order at a time
+
+_AT_ONCE: ContextVar[int] = ContextVar("items read at a time", default=BATCH_SIZE)
 
 
 @runtime_checkable
@@ -122,6 +128,26 @@ class View(Wrapped):
         return batch if self.function is None else self.function(batch)
 
 
+class FewerViews(Wrapped):
+    """Items of a source with several views, of which only so many pass that all items together have `most`.
+
+    At least two do, for the first by itself need not be drawn at random.
+    """
+
+    def __init__(self, source: Batches, most: int) -> None:
+        super().__init__(source)
+        self.most = most
+
+    @property
+    def views(self) -> int:
+        """Views that are drawn of each item."""
+        return min(self.source.views, max(2, -(-self.most // max(1, len(self.source)))))
+
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> Any:
+        """Of the source."""
+        return self.source.batch(indices, generator)
+
+
 def dealt(source: Batches, held_out: int, seed: int) -> tuple[View, View]:
     """All items but so many that are held out, and these, at random.
 
@@ -174,11 +200,21 @@ def moved(batch: Any, device: torch.device) -> Any:
     return tuple(part.to(device) for part in batch) if isinstance(batch, tuple) else batch.to(device)
 
 
-def in_order(source: Batches, batch_size: int = 64) -> Iterator[Any]:
-    """Every item of a source once per view, in order and repeatably."""
+@contextmanager
+def at_once(items: int) -> Iterator[None]:
+    """Inside, `in_order` gives so many items at a time."""
+    token = _AT_ONCE.set(items)
+    try:
+        yield
+    finally:
+        _AT_ONCE.reset(token)
+
+
+def in_order(source: Batches) -> Iterator[Any]:
+    """Every item of a source once per view, in order and repeatably, 64 at a time but `at_once`."""
     generator = torch.Generator().manual_seed(0) if source.views > 1 else None
     for _ in range(source.views):
-        for indices in torch.split(torch.arange(len(source)), batch_size):
+        for indices in torch.split(torch.arange(len(source)), _AT_ONCE.get()):
             yield source.batch(indices, generator)
 
 

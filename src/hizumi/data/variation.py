@@ -58,10 +58,10 @@ class Variation:
         turned = "by any angle" if self.turns == HALF_A_TURN else f"by up to {self.turns:g} degrees"
         sides = {"horizontal": "left to right", "vertical": "top to bottom", "both": "left to right and top to bottom"}
         declared = {
-            f"parts may lie up to {100 * self.shifts:g} % of the image's sides elsewhere": self.shifts,
+            f"parts may lie up to {100 * self.shifts:g}% of the image's sides elsewhere": self.shifts,
             f"parts may lie turned {turned}": self.turns,
             f"parts may be mirrored {sides.get(self.flips or '')}": self.flips,
-            f"the light may be up to {100 * self.brightness:g} % brighter or darker": self.brightness,
+            f"the light may be up to {100 * self.brightness:g}% brighter or darker": self.brightness,
         }
         return tuple(
             f"declared that {what}: one like this will not be found" for what, is_so in declared.items() if is_so

@@ -40,7 +40,7 @@ class AnoGAN(Detector):
     moments of its own, and keeping the best z of all steps. f is the discriminator's last hidden map.
 
     Differences from the paper: the best z instead of the last; codes from N(0, I); the learning rate, of which the
-    paper says nothing, falls to 0.3 of itself at 60 % of the steps. A discriminator of pairs (BiGAN, VEEGAN) sees both
+    paper says nothing, falls to 0.3 of itself at 60% of the steps. A discriminator of pairs (BiGAN, VEEGAN) sees both
     x and G(z) with E(x). Vectors get fully connected networks.
 
     The preset "fast" is another method: 60 long steps, which a weight on |z|² holds near the codes' mean, rebuild

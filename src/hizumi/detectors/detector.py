@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 
@@ -14,13 +13,14 @@ from hizumi.data.guard import as_computed, checked_items, is_trusted, trusted
 from hizumi.data.progress import Observer
 from hizumi.data.seeds import seed_for
 from hizumi.data.sizing import Sizing
-from hizumi.data.stream import Batches, View, as_source, dealt, in_order
+from hizumi.data.stream import Batches, FewerViews, View, as_source, dealt, in_order
 from hizumi.data.variation import as_photographed
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
 from hizumi.detectors.shard import sharded_over
+from hizumi.detectors.statistics_reading import estimated
 from hizumi.detectors.view import positions_on
-from hizumi.errors import DataError, NotFittedError, ShortageError, is_shortage
+from hizumi.errors import DataError, NotFittedError
 from hizumi.objectives import absolute_difference
 from hizumi.training import loop
 from hizumi.training.card import Card
@@ -64,6 +64,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     card: ClassVar[Card]
     presets: ClassVar[Mapping[str, Preset]] = {}  # "fast" where there is something to train
     working_size: int = 64  # pixels: the side of a tile, and of a square of as many pixels as other images have
+    most_crops: ClassVar[int | None] = None  # of tiled images, that statistics are estimated from; None: all
     exemptions: ClassVar[Mapping[str, str]] = {}  # contract checks that it cannot meet, each with the reason
     tolerance: ClassVar[float] = 1e-6  # by which an image's score may differ in another batch, relative to the scores
     tolerance_in_bf16: ClassVar[float] = 0.01  # likewise, where convolutions keep 8 significant bits
@@ -203,11 +204,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             _build(self, source.shape)
             device = fabric.device if fabric is not None else torch.device("cpu")
             self.to(device).eval()
-            with torch.no_grad(), _enough_memory(type(self).__name__, source):
-                self.fit_statistics(View(training, function=lambda batch: batch.to(device)))
-                self.to(device)  # buffers that it has just made
-                if reference is not None:
-                    self.fit_reference(View(reference, function=lambda batch: batch.to(device)))
+            estimated(lambda: self._take_statistics(training, reference, device), called, source, fabric)
         self.to(device)
         self.shape = source.shape
         return self
@@ -299,22 +296,21 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         self.vector_scale = torch.where(deviation > 1e-12 * rows.abs().amax(0).clamp(min=1), deviation, 1.0).float()
         return View(source, function=self._standardise)
 
+    @torch.no_grad()
+    def _take_statistics(self, training: Batches, reference: Batches | None, device: torch.device) -> None:
+        def read(source: Batches) -> View:
+            fewer = source if self.most_crops is None else FewerViews(source, self.most_crops)
+            return View(fewer, function=lambda batch: batch.to(device))
+
+        self.fit_statistics(read(training))
+        self.to(device)  # buffers that it has just made
+        if reference is not None:
+            self.fit_reference(read(reference))
+
     def _standardise(self, items: Tensor) -> Tensor:
         if self.vector_mean is None or self.vector_scale is None:
             return items
         return (items - self.vector_mean.to(items.device)) / self.vector_scale.to(items.device)
-
-
-@contextmanager
-def _enough_memory(name: str, source: Batches) -> Iterator[None]:
-    """Say what was being estimated where memory runs out."""
-    try:
-        yield
-    except Exception as error:  # libraries raise their own types where memory runs out
-        if not is_shortage(error):
-            raise
-        what = f"fitting the statistics of {name} on {len(source)} items of {'x'.join(map(str, source.shape))}"
-        raise ShortageError.of(error, what, "fit on fewer or smaller items") from error
 
 
 def _build(detector: Detector, shape: tuple[int, ...]) -> None:

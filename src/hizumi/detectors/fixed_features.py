@@ -20,6 +20,7 @@ from hizumi.objectives import smooth
 
 PIXELS_PER_POSITION = 8  # of what the network sees
 NO_SERIES = "it sees through a network that is made for pictures"
+MOST_CROPS = 512  # of 784 places each, of which a memory takes a tenth: hundreds of whole images have as many
 CONTRAST = 0.5  # standard deviation, in units of [-1, 1], of a photograph: what a flattened image is brought to
 
 NetworkKind = Literal["efficientnet", "wavelets"] | ResidualKind | TransformerKind

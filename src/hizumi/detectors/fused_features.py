@@ -9,7 +9,7 @@ from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searc
 from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
+from hizumi.detectors.fixed_features import MOST_CROPS, NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.patch_memory import PatchMemory
 from hizumi.detectors.position_gaussians import PositionGaussians
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
@@ -57,6 +57,7 @@ class FusedFeatures(Detector):
         no_series=NO_SERIES,
     )
     working_size = 224
+    most_crops = MOST_CROPS
     tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance
     presets = {
         "untrained": Preset(lambda: FusedFeatures(levels=(1, 2, 3), network="wavelets", input_size=None, flatten=16.0)),
@@ -116,6 +117,8 @@ class FusedFeatures(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         shard = Shard.of(batches)
+        self.patches.begin()
+        self.gaussians.begin()
         for first, batch in shard.batches():
             placed = self._placed(batch)
             self.patches.add(placed, first)

@@ -9,7 +9,7 @@ from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searc
 from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
+from hizumi.detectors.fixed_features import MOST_CROPS, NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.gaussian import Gaussian
 from hizumi.detectors.position_gaussians import PositionGaussians
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
@@ -61,6 +61,7 @@ class GaussianFeatures(Detector):
         no_series=NO_SERIES,
     )
     working_size = 224
+    most_crops = MOST_CROPS
     tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance
     presets = {
         "padim": Preset(lambda: GaussianFeatures(neighbourhood=1, around=1, ridge=0.01, standardised=False, blur=0.5)),
@@ -135,6 +136,7 @@ class GaussianFeatures(Detector):
     def fit_statistics(self, batches: Batches) -> None:
         pooled: list[list[Tensor]] = []
         shard = Shard.of(batches)
+        self.gaussians.begin()
         for _, batch in shard.batches():
             for axes in MIRRORS if self.flips else ((),):
                 maps = self.features(batch.flip(axes))

@@ -70,11 +70,13 @@ class GaussianMixture(Detector):
         self.precision_factors = torch.from_numpy(best.precisions_cholesky_)
 
     def score_batch(self, images: Tensor) -> Anomaly:
-        whitened = torch.einsum("nkd,kde->nke", self.embedding(images)[:, None] - self.means, self.precision_factors)
+        # By Gaussian first, (k, n, ...): to sums over the last side of (n, k, d), OpenVINO adds the numbers of the k
+        # Gaussians by item, and reads on beyond the last of them.
+        whitened = (self.embedding(images) - self.means[:, None]) @ self.precision_factors
         log_scale = self.precision_factors.diagonal(dim1=1, dim2=2).log().sum(1)
         constant = 0.5 * self.means.shape[1] * math.log(2 * math.pi)
-        log_density = self.log_weights + log_scale - 0.5 * whitened.square().sum(2) - constant
-        return Anomaly(-log_density.logsumexp(1))
+        log_peak = self.log_weights + log_scale - constant
+        return Anomaly(-(log_peak[:, None] - 0.5 * whitened.square().sum(2)).logsumexp(0))
 
     def embedding(self, images: Tensor) -> Tensor:
         return self.space(rows(images, self.features))

@@ -22,7 +22,7 @@ def statistic_names(channels: int) -> list[str]:
 def image_statistics(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
     """Robust statistics of images in [-1, 1], all but the first independent of the lamp.
 
-    Brightness is the trimmed mean of all pixels. In units of it: contrast, between the 5 % and 95 % quantiles;
+    Brightness is the trimmed mean of all pixels. In units of it: contrast, between the 5% and 95% quantiles;
     sharpness, the mean size of second differences; background, the median of the border; and each channel's mean. All
     but brightness and background are logarithms.
     """

@@ -9,7 +9,7 @@ from hizumi.arguments import NonNegativeFloat, NonNegativeInt, PositiveFloat, Po
 from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
+from hizumi.detectors.fixed_features import MOST_CROPS, NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.patch_memory import PatchMemory
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
 from hizumi.detectors.shard import Shard
@@ -58,6 +58,7 @@ class NearestFeatures(Detector):
         no_series=NO_SERIES,
     )
     working_size = 224
+    most_crops = MOST_CROPS
     tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance
     presets = {
         "patchcore": Preset(lambda: NearestFeatures(standardised=False, reweighting=9, blur=0.5)),
@@ -124,6 +125,7 @@ class NearestFeatures(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         shard = Shard.of(batches)
+        self.patches.begin()
         for first, batch in shard.batches():
             self.patches.add(self._placed(batch), first)
         self.patches.fit(shard)

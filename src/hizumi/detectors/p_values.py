@@ -106,7 +106,7 @@ def minimum(log_p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     """The smallest p-value, corrected for having been chosen: 1 - (1 - p)^k (Šidák 1967).
 
     Exact where they are independent, on the safe side where they rise and fall together; at worst it is too small by
-    the factor -log(1 - p) / p: 1.005 at p = 1 %.
+    the factor -log(1 - p) / p: 1.005 at p = 1%.
     """
     smallest, count = log_p.amin(1), log_p.shape[1]
     return torch.where(smallest < -30, smallest + math.log(count), _log1mexp(count * _log1mexp(smallest)))

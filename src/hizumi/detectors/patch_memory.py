@@ -32,6 +32,10 @@ class PatchMemory(nn.Module):
         self.register_buffer("patches", None)
         self._sample: Reservoir | None = None
 
+    def begin(self) -> None:
+        """Forget what an attempt that broke off has added."""
+        self._sample = None
+
     def add(self, placed: Float[Tensor, "n positions k"], first: int) -> None:
         """Add normal images' patches to those that `fit` chooses from; `first` is the first one's position."""
         self._sample = self._sample or Reservoir(self.candidates)

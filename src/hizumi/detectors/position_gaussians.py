@@ -39,6 +39,10 @@ class PositionGaussians(nn.Module):
         self.register_buffer("scale", None)
         self._moments: Moments | None = None
 
+    def begin(self) -> None:
+        """Forget what an attempt that broke off has added."""
+        self._moments = None
+
     def add(self, placed: Float[Tensor, "n positions c"]) -> None:
         """Add normal images' features to those that `fit` takes moments of."""
         if self._moments is None:

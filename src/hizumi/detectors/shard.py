@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hizumi.data.stream import Batches, in_order
+from hizumi.data.stream import BATCH_SIZE, Batches, in_order
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-BATCH_SIZE = 64
 
 _FABRIC: ContextVar["Fabric | None"] = ContextVar("processes that fit together", default=None)
 
@@ -56,7 +54,7 @@ class Shard:
         """This process's batches, each with the position of its first item among those of all."""
         if self.fabric is None:
             first = 0
-            for batch in in_order(self.source, BATCH_SIZE):
+            for batch in in_order(self.source):
                 yield first, batch
                 first += len(batch)
             return

@@ -1,4 +1,4 @@
-"""95 % intervals by resampling good and anomalous images apart (Efron, 1979); pixels of an image stay together."""
+"""95% intervals by resampling good and anomalous images apart (Efron, 1979); pixels of an image stay together."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ _CHUNK = 2_000_000  # numbers held in memory at a time while resampling
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval; all three are NaN where it cannot be computed.
+    """A number and its 95% interval; all three are NaN where it cannot be computed.
 
     `error` is how far the number may lie from the exact one, at most; the interval contains it.
     """

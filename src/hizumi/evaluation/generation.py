@@ -45,7 +45,7 @@ class Similarity:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Share of samples that a classifier assigns to the requested class, with a 95 % interval."""
+    """Share of samples that a classifier assigns to the requested class, with a 95% interval."""
 
     share: float
     interval: tuple[float, float]

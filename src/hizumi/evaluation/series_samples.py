@@ -41,7 +41,7 @@ class Distances:
 class TwoSample:
     """Accuracy of a classifier that tells two kinds of windows apart, on windows that it has not seen.
 
-    One half of its training and test windows are of either kind. `interval` is that of 95 %.
+    One half of its training and test windows are of either kind. `interval` is that of 95%.
     """
 
     accuracy: float

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from hizumi.data import Window
 from hizumi.data.guard import trusted
 from hizumi.detectors import Detector
-from hizumi.inspection.scoring import EXPECTED, MAP, SCORE, named_outputs
+from hizumi.inspection.scoring import EXPECTED, MAP, SCORE, SHARES, named_outputs
 
 PIXELS, ROWS = "pixels", "rows"
 
@@ -19,6 +19,7 @@ MEANINGS = {
     "anomalous": "whether the score lies above the threshold",
     MAP: "how anomalous each pixel is, at the working size",
     EXPECTED: "what each item would be if it were normal, in the values of the input",
+    SHARES: "what each number of a window adds to its score",
     "term": "a part of the score, or another view of it",
 }
 
@@ -72,11 +73,16 @@ class Graph(nn.Module):
         """All outputs by name; pictures and maps in the precision of the items."""
         with trusted():
             named = named_outputs(self.detector(self._in_window(items)))
+            if self._is_of_series() and (shares := self.detector.contributions(items)) is not None:
+                named[SHARES] = shares.to(items.dtype)
         if MAP in named:
             named[MAP] = named[MAP].to(items.dtype)
         if EXPECTED in named:
             named[EXPECTED] = self._in_own_values(named[EXPECTED].to(items.dtype))
         return named
+
+    def _is_of_series(self) -> bool:
+        return self.window is None and len(self.detector.shape or ()) == 3
 
     def _in_window(self, items: Tensor) -> Tensor:
         # As `Window.to_unit`, operation by operation: the same rounding.

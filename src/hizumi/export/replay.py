@@ -12,7 +12,7 @@ from hizumi.data import Failure, Manifest
 from hizumi.errors import DataError
 from hizumi.export.graph import Graph
 from hizumi.inspection import Inspector
-from hizumi.inspection.scoring import EXPECTED, MAP, SCORE, ScoresBatches
+from hizumi.inspection.scoring import EXPECTED, MAP, SCORE, SHARES, Scorer, ScoresBatches
 from hizumi.preprocessing.batching import Outputs, in_batches
 from hizumi.preprocessing.reading import Piece, Reader
 from hizumi.runtime.inspector import BATCH_SIZE, ExportedInspector
@@ -33,7 +33,7 @@ class Forms:
     def of(cls, inspector: Inspector, exported: ExportedInspector) -> Self:
         """Of a fitted inspector and what is to replace it."""
         scorer = inspector.scorer()
-        scores = {DOUBLE: in_double(inspector), SINGLE: scorer.scores, GRAPH: exported.scorer().scores}
+        scores = {DOUBLE: in_double(inspector), SINGLE: with_shares(scorer), GRAPH: exported.scorer().scores}
         return cls(scores, scorer.reader)
 
     def __call__(self, crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
@@ -54,6 +54,18 @@ def in_double(inspector: Inspector) -> ScoresBatches:
         with torch.no_grad(), torch.random.fork_rng():
             named = graph.outputs(torch.from_numpy(inspector.preprocessing_.to_graph(crops).astype(np.float64)))
         return {name: values.numpy() for name, values in named.items()}
+
+    return scored
+
+
+def with_shares(scorer: Scorer) -> ScoresBatches:
+    """The detector in torch, with all that a graph gives."""
+
+    def scored(crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
+        shares = None
+        if scorer.shares is not None and scorer.reader.preprocessing.series is not None:
+            shares = scorer.shares(crops)
+        return scorer.scores(crops) | ({} if shares is None else {SHARES: shares})
 
     return scored
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hizumi.detectors import Anomaly, Detector
 
-SCORE, MAP, EXPECTED, TERM = "score", "map", "normal", "term:"
+SCORE, MAP, EXPECTED, SHARES, TERM = "score", "map", "normal", "shares", "term:"
 """Names of a batch's outputs, in torch and in an exported graph; a term has its own name behind the prefix."""
 
 
@@ -31,7 +31,7 @@ class ScoresBatches(Protocol):
         """Outputs for crops (n, c, h, w) in the data's own values and dtype, or for rows (n, d) of float32.
 
         "score" (n,), higher is more anomalous; "map" (n, 1, h, w), "normal" (n, c, h, w), of images in [-1, 1] and of
-        series standardised, and terms (n,) where the detector has them.
+        series standardised, and terms (n,) where the detector has them. Of windows, a graph also gives their "shares".
         """
 
 
@@ -99,7 +99,7 @@ class Scored:
 class Scorer:
     """Scores records with a fitted detector, read as its training data were.
 
-    `shares` of scores are for pictures of series; None where they are not known, as in an exported graph.
+    `shares` of scores are for pictures of series; None where a graph gives them with the scores, or not at all.
     """
 
     scores: ScoresBatches
@@ -178,19 +178,19 @@ class Scorer:
             None,
             piece.notes,
             expected=self.reader.stretch_made(piece, outputs[EXPECTED]) if pictures and EXPECTED in outputs else None,
-            shares=self._shares(piece) if pictures else None,
+            shares=self._shares(piece, outputs) if pictures else None,
             newest=self.reader.newest(piece, outputs[SCORE]),
         )
 
-    def _shares(self, piece: Piece) -> Float[np.ndarray, "t c"] | None:
+    def _shares(self, piece: Piece, outputs: Outputs) -> Float[np.ndarray, "t c"] | None:
         """What each channel of a stretch adds to scores at each step, the mean over the windows that cover it."""
-        shares = None if self.shares is None else self.shares(piece.crops)
+        shares = outputs.get(SHARES) if self.shares is None else self.shares(piece.crops)
         return None if shares is None else self.reader.restored(piece, shares)[:, 0].T
 
 
 def _refuse_not_finite(name: str, outputs: Outputs) -> None:
     for output, values in outputs.items():
-        if output == EXPECTED or np.isfinite(values).all():
+        if output in (EXPECTED, SHARES) or np.isfinite(values).all():
             continue
         broken = values[~np.isfinite(values)][0]
         what = {SCORE: "score", MAP: "anomaly map"}.get(output, f"score's term {output.removeprefix(TERM)!r}")

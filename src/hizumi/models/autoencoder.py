@@ -20,7 +20,7 @@ class Autoencoder(Autoencodes):
         layout: A spatial code keeps texture in its place; a flat one describes the item as a whole. Vectors have
             fully connected networks and a flat code either way.
         width: Channels of the first convolution.
-        learning_rate: Of Adam; a tenth of it for the last 30 % of the budget.
+        learning_rate: Of Adam; a tenth of it for the last 30% of the budget.
         noise: Standard deviation of Gaussian noise on the encoder's input in training; the target is the clean item.
         sparsity: Weight of the mean |code| beside the squared error.
     """

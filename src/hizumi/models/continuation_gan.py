@@ -8,7 +8,7 @@ from hizumi.arguments import Momentum, PositiveFloat, PositiveInt
 from hizumi.models.abilities import CanContinue
 from hizumi.models.adversarial import SAMPLES_AT_ONCE
 from hizumi.networks.parts import in_parts
-from hizumi.training import Budget, Card, Preset, WeightAverage
+from hizumi.training import Budget, Card, Preset, TrainingOptions, WeightAverage
 
 UNTOLD = 0.25  # share of the items whose beginning the generator is not told, so that it makes whole ones too
 
@@ -35,7 +35,13 @@ class ContinuationGAN(CanContinue):
     )
     default_budget = Budget(steps=3000)
     default_batch_size = 64
-    presets = {"small": Preset(lambda: ContinuationGAN(width=8, latent=4))}
+    presets = {
+        "fast": Preset(
+            lambda: ContinuationGAN(width=16, learning_rate=1e-3),
+            TrainingOptions(budget=Budget(steps=2000), batch_size=32),
+        ),
+        "small": Preset(lambda: ContinuationGAN(width=8, latent=4)),
+    }
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
             draws, An & Cho 2015) or "importance" (importance-weighted, Burda et al. 2016). The evidence lower bound
             in its strict sense is "reconstruction" and the term "divergence", added up.
         draws: Codes drawn per item for the latter two; the same noise for every item.
-        learning_rate: Of Adam; a tenth of it for the last 30 % of the budget.
+        learning_rate: Of Adam; a tenth of it for the last 30% of the budget.
     """
 
     card = Card(

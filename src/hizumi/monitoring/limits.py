@@ -6,7 +6,7 @@ together.
 
 Three allowances are made for measures of pictures, whose centre and spread are estimates and whose lamp is never
 quite steady; scores need none (`ranks`):
-- Centre: limits are farther by a 95 % bound on its error in either direction, and spreads larger by theirs.
+- Centre: limits are farther by a 95% bound on its error in either direction, and spreads larger by theirs.
 - Slow variation, which the good pictures had between subgroups, belongs to the process (Woodall and Thomas,
   "Statistical process control with several components of common cause variability", IIE Transactions 27, 1995). As it
   may stay the same for as long as a chart remembers, it widens limits of means in full, and CUSUMs begin to add only
@@ -54,7 +54,7 @@ class Scale:
 
     @classmethod
     def of(cls, spread: Spread, least_sigma: float) -> Self:
-        """With 95 % bounds on what was estimated; sigma is not taken to be smaller than what matters."""
+        """With 95% bounds on what was estimated; sigma is not taken to be smaller than what matters."""
         sigma = max(spread.within, least_sigma)
         free = spread.independent_groups - 1
         largest_slow = spread.slow * math.sqrt(free / float(chdtri(free, 0.95)))

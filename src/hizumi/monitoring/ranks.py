@@ -10,7 +10,7 @@ shows.
 
 Two fixed rules keep that exact, as they come from a random half of the calibration scores that is used for nothing
 else:
-- Scores over a cut, its 95 % quantile, are set aside, on both sides of the comparison. Whatever defects do there, the
+- Scores over a cut, its 95% quantile, are set aside, on both sides of the comparison. Whatever defects do there, the
   others do not notice: a few very unusual pictures are not a drift.
 - Scores count as equal between two neighbours of that half, so that counts of so many bins are all there is to
   remember.

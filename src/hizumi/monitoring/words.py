@@ -76,7 +76,7 @@ def change(measure: str, way: int, before: float, now: float) -> str:
         return f"less steady: {title} flickers"
     how = WAYS[measure][way > 0]
     if measure in IN_PERCENT:
-        return f"{how}: {title} {before:.0%} → {now:.0%}".replace("%", " %")
+        return f"{how}: {title} {before:.0%} → {now:.0%}"
     if measure == "score":
         return f"{how}: typically by {now:+.1f} sigma"
     return f"{how}: {title} {2 ** (now - before):.2f} times what it was"
@@ -112,7 +112,7 @@ def armed(run_length: float, ever: float | None) -> Statement:
     charts = f"Watching. False alarms of its charts: one in {run_length:,.0f} good pictures on average"
     if ever is None:
         return Statement("watching", {"run_length": run_length}, f"{charts}.")
-    words = f"{charts}; of its test of p-values: none ever, with a probability of {100 * (1 - ever):.6g} %."
+    words = f"{charts}; of its test of p-values: none ever, with a probability of {100 * (1 - ever):.6g}%."
     return Statement("watching_p_values", {"run_length": run_length, "ever_rate": ever}, words)
 
 

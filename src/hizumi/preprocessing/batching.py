@@ -37,7 +37,7 @@ def in_batches(
     """
     function = _Shrinking(function, batch_size)
     done = 0
-    for batch in _ahead(_filled(pieces, batch_size)):
+    for batch in _ahead(_filled(pieces, batch_size), lambda batch: _crops(batch) < batch_size):
         outputs = _by_piece(function, [item for item in batch if isinstance(item, Piece)])
         for item in batch:
             yield item if isinstance(item, Failure) else (item, next(outputs))
@@ -47,16 +47,20 @@ def in_batches(
 
 
 def _filled(pieces: Iterable[Piece | Failure], batch_size: int) -> Iterator[list[Piece | Failure]]:
-    """Records until their crops fill a batch; the last batch may be smaller."""
+    """Records until their crops fill a batch; the last batch, and it alone, is smaller."""
     waiting: list[Piece | Failure] = []
     crops = 0
     for item in pieces:
         waiting.append(item)
-        crops += len(item.crops) if isinstance(item, Piece) else 0
+        crops += _crops([item])
         if crops >= batch_size:
             yield waiting
             waiting, crops = [], 0
     yield waiting
+
+
+def _crops(batch: Iterable[Piece | Failure]) -> int:
+    return sum(len(item.crops) for item in batch if isinstance(item, Piece))
 
 
 @dataclass
@@ -97,10 +101,16 @@ def _by_piece(function: Callable[[Shaped[np.ndarray, "n ..."]], Outputs], pieces
         start = rows.stop
 
 
-def _ahead(items: Iterator[AnyItem]) -> Iterator[AnyItem]:
-    """The items, each made in another thread while the one before it is in use."""
+def _ahead(items: Iterator[AnyItem], is_last: Callable[[AnyItem], bool]) -> Iterator[AnyItem]:
+    """The items, at least one, each made in another thread while the one before it is in use."""
+    item = next(items)
+    if is_last(item):  # a station's pictures come one by one, and a thread for each would have memory of its own
+        yield item
+        return
     with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = thread.submit(next, items, None)
+        while True:
+            coming = None if is_last(item) else thread.submit(next, items)
             yield item
+            if coming is None:
+                return
+            item = coming.result()

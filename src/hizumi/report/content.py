@@ -1,5 +1,6 @@
 """Content of a report: plain data, gathered by the caller."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from jaxtyping import Bool, Int, Real, UInt8
 from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.errors import UsageError
 from hizumi.evaluation import Evaluation
+from hizumi.evaluation.bootstrap import number
 from hizumi.evaluation.causal import CausalMeasures
 from hizumi.evaluation.series import SeriesMeasures
 from hizumi.report.borders import Lines
@@ -137,7 +139,7 @@ class ReportContent:
     def result(self) -> dict[str, Any]:
         """What was measured, and on what, for JSON."""
         measures = {} if self.evaluation is None else self.evaluation.to_dict()
-        measures |= {} if self.measures is None else {"series": self.measures.to_dict()}
+        measures |= {} if self.measures is None else _of_steps(self.measures)
         measures |= {} if self.causal is None else {"series_causal": self.causal.to_dict()}
         return assessment_result(
             self.detector, measures, self.options, self.findings, self.failures, self.unopened, self.data_notes
@@ -145,3 +147,14 @@ class ReportContent:
 
     def _is_shown(self, caption: str) -> bool:
         return any(tile.caption == caption for tiles in self.cases.values() for tile in tiles)
+
+
+def _of_steps(measures: SeriesMeasures) -> dict[str, Any]:
+    """All measures of series, and first the one that ranks detectors: VUS-PR of each recording, the median of them."""
+    median = measures.vus_pr.median
+    known = not math.isnan(median.value)
+    return {
+        "vus_pr": number(median.value),
+        "vus_pr_interval": [median.low, median.high] if known else None,
+        "series": measures.to_dict(),
+    }

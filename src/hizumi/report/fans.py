@@ -27,7 +27,7 @@ def fan(
 ) -> Figure:
     """A row of plots for each channel, real series on the left where there are any, with the same axes.
 
-    Each shows some of them, two darker, over the band that 90 % of all lie in; of long ones, the beginning.
+    Each shows some of them, two darker, over the band that 90% of all lie in; of long ones, the beginning.
     """
     steps = made.shape[1]
     made, real = made[:, :STEPS], None if real is None else real[:, :STEPS]

@@ -156,28 +156,36 @@ def embedding(
 
 @styled
 def comparison_chart(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
-    """AUROC of items and of their pixels or steps: a dot for each run, a line for each detector, a bar at the mean."""
+    """Rankings of items, and of their pixels or steps: a dot for each run, a line for each detector, a bar at the mean.
+
+    A dotted line is at chance.
+    """
     noun = noun_of(record_in(rows))
-    measures = [
-        (key, f"{what.capitalize()} AUROC")
-        for key, what in (("image_auroc", noun), ("pixel_auroc", part_of(noun)))
-        if any(_is_number(row.get(key)) for row in rows)
-    ]
+    rankings = (
+        ("vus_pr", "VUS-PR, median", next((_vus_by_chance(row) for row in rows if _is_number(row.get("vus_pr"))), 0)),
+        ("image_auroc", f"{noun.capitalize()} AUROC", 0.5),
+        ("pixel_auroc", f"{part_of(noun).capitalize()} AUROC", 0.5),
+    )
+    measures = [each for each in rankings if any(_is_number(row.get(each[0])) for row in rows)]
     if not measures:
         return None
     detectors = list(dict.fromkeys(str(row["detector"]) for row in rows))
     figure = new_figure(WIDTH, 1.1 + 0.42 * len(detectors))
     grid = figure.subplots(1, len(measures), sharey=True, squeeze=False)
-    for axes, (key, title) in zip(grid.flat, measures, strict=True):
+    for axes, (key, title, chance) in zip(grid.flat, measures, strict=True):
         for line, detector in enumerate(detectors):
             values = [row[key] for row in rows if row["detector"] == detector and _is_number(row.get(key))]
             if values:
                 axes.plot([np.mean(values)] * 2, [line - 0.3, line + 0.3], color=INK, linewidth=2)
                 axes.plot(values, [line] * len(values), "o", color=GOOD, alpha=0.75, markeredgewidth=0)
-        axes.axvline(0.5, color=HELD_OUT, linewidth=1, linestyle=(0, (2, 3)))
+        axes.axvline(chance, color=HELD_OUT, linewidth=1, linestyle=(0, (2, 3)))
         axes.set(title=title, yticks=range(len(detectors)), yticklabels=detectors, ylim=(len(detectors) - 0.5, -0.5))
-        axes.set_xlim(min(0.48, axes.get_xlim()[0]), 1.02)
+        axes.set_xlim(min(chance - 0.02, axes.get_xlim()[0]), 1.02)
     return figure
+
+
+def _vus_by_chance(row: Mapping[str, Any]) -> float:
+    return float(row["series"]["vus_pr"]["median_by_chance"])
 
 
 def _score_axis(axes: Axes, values: Float[np.ndarray, "n"], typical: float) -> Float[np.ndarray, "edges"]:

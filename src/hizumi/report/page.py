@@ -23,7 +23,7 @@ from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent, Tile
 from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles_of
 from hizumi.report.rates import at_rates
 from hizumi.report.style import colours, png, svg
-from hizumi.report.tables import measures_of, record_in, summarise, wasted_rankings
+from hizumi.report.tables import RANKINGS, measures_of, ranked_by, record_in, summarise, wasted_rankings
 from hizumi.report.trace_words import describe_trace, describe_windows
 from hizumi.report.traces import Trace
 from hizumi.runs.known_defects import FoundAmongKnown
@@ -74,10 +74,11 @@ def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequen
     chart = figures.comparison_chart(sorted(rows, key=lambda row: order.index(row["detector"])))
     context = frame(f"Comparison of {words.count(len(names), 'detector')}", ", ".join(names)) | {
         "summary": summary,
+        "ranking": RANKINGS[ranked_by(rows)],
         "wasted": wasted_rankings(summary, record_in(rows)),
         "measures": measures_of(noun_of(record_in(rows))),
         "runs": len(rows),
-        "chart": shown(chart, "AUROC of each run by detector"),
+        "chart": shown(chart, "How each run of each detector ranks what is anomalous"),
         "reports": [_report(content, EXAMPLES_IN_A_COMPARED_GROUP) for content in contents],
     }
     write_atomically(path, page.render(context).encode())

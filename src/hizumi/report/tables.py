@@ -24,23 +24,33 @@ def measures_of(noun: str) -> dict[str, str]:
     """The measures' names for such items: those of series have steps in place of pixels, and no regions."""
     if part_of(noun) == "pixel":
         return MEASURES
-    return {key: title.replace("Pixel", "Step") for key, title in MEASURES.items() if key != "aupro"}
+    of_steps = {key: title.replace("Pixel", "Step") for key, title in MEASURES.items() if key != "aupro"}
+    return {"vus_pr": "VUS-PR", **of_steps, "image_auroc": f"{noun.capitalize()} AUROC"}
+
+
+RANKINGS = {"vus_pr": "VUS-PR per recording (median)", "image_auroc": "AUROC"}
+
+
+def ranked_by(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The key of the measure that orders detectors: VUS-PR of series whose steps are labelled, else AUROC of items."""
+    return "vus_pr" if any(row.get("vus_pr") is not None for row in rows) else "image_auroc"
 
 
 GOOD_RANKING, FEW_FOUND = 0.9, 0.5  # an AUROC, and the share of defects found at the threshold
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One row for each detector, best image AUROC first: its runs, and {"mean", "deviation", "interval"} of measures.
+    """One row for each detector, best first (`ranked_by`): its runs, and {"mean", "deviation", "interval"} of measures.
 
-    `rows` holds one run each, "detector" and the keys of `MEASURES`. The deviation is None for a single run, which
+    `rows` holds one run each, "detector" and the keys of `measures_of`. The deviation is None for a single run, which
     has the interval of its own test set instead.
     """
     table = []
+    first, measures = ranked_by(rows), measures_of(noun_of(record_in(rows)))
     for detector in dict.fromkeys(row["detector"] for row in rows):
         runs = [row for row in rows if row["detector"] == detector]
         line: dict[str, Any] = {"detector": detector, "runs": len(runs)}
-        for key in MEASURES:
+        for key in measures:
             values = [float(run[key]) for run in runs if run.get(key) is not None and math.isfinite(run[key])]
             if values:
                 line[key] = {
@@ -49,7 +59,7 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "interval": runs[0].get(f"{key}_interval") if len(runs) == 1 else None,
                 }
         table.append(line)
-    return sorted(table, key=lambda line: -line.get("image_auroc", {"mean": -math.inf})["mean"])
+    return sorted(table, key=lambda line: -line.get(first, {"mean": -math.inf})["mean"])
 
 
 def wasted_rankings(summary: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> list[str]:

@@ -128,7 +128,7 @@ def _facts_on_steps(measures: SeriesMeasures) -> list[Fact]:
             found.append(Fact(name, number(each.pooled.value), note + (median if measures.recordings > 1 else "")))
     events = measures.events
     if events.events:
-        chance = f"the same alarms at another time: {100 * measures.event_recall.pooled_by_chance:.3g} %"
+        chance = f"the same alarms at another time: {100 * measures.event_recall.pooled_by_chance:.3g}%"
         found.append(Fact("Events found", f"{events.found:.0f} / {events.events}", chance))
     if is_known(delay := measures.mean_delay.pooled.value):
         found.append(Fact("Delay of the first alarm", f"{delay:.3g} steps", "mean over the events found"))
@@ -183,7 +183,7 @@ def count(amount: int, noun: str) -> str:
 
 def percent(share: float) -> str:
     """A share in percent, with three digits at most, two below one percent."""
-    return f"{100 * share:{'.3g' if share >= 0.01 else '.2g'}}{SPACE}%"
+    return f"{100 * share:{'.3g' if share >= 0.01 else '.2g'}}%"
 
 
 def number(value: float | None) -> str:
@@ -192,7 +192,7 @@ def number(value: float | None) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """The 95 % interval of a measure."""
+    """The 95% interval of a measure."""
     return f"95{SPACE}%: {number(estimate.low)}{SPACE}–{SPACE}{number(estimate.high)}"
 
 

@@ -89,7 +89,7 @@ def _scored(detector: Detector, reader: Reader, blocks: Manifest) -> list[Float[
 
     def scores(crops: np.ndarray) -> Outputs:
         items = torch.from_numpy(reader.preprocessing.to_model(crops))
-        return {"score": detector.score(items).image.double().cpu().numpy()}
+        return {"score": detector.score(items, SCORED_AT_ONCE).image.double().cpu().numpy()}
 
     done = in_batches(scores, reader.pieces(blocks, strict=True), batch_size=SCORED_AT_ONCE)
     return [reader.by_step(*_of_piece(item)) for item in done]
@@ -100,14 +100,19 @@ def _of_piece(item: tuple[Piece, Outputs] | Failure) -> tuple[Piece, np.ndarray]
     return item[0], item[1]["score"]
 
 
+def scores_of_test(task: Task, detector: Detector, options: TrainingOptions) -> Float[np.ndarray, "s"]:
+    """Fit on all that is learned from, and score each step of what is tested."""
+    manifest = _blocks(task.train, task.name)
+    whole = replace(manifest, records=(Record(task.name, row=0, steps=Steps(0, len(task.train))),))
+    reader = _fitted(detector, whole, options)
+    return np.concatenate(_scored(detector, reader, _blocks(task.test, task.name)))
+
+
 def _ranked(task: Task, detector: Detector, options: TrainingOptions) -> dict[str, float]:
     """How scores rank the steps, and how random ones do; NaN where no step or all of them are anomalous."""
     if task.anomalous.all() or not task.anomalous.any():
         return dict.fromkeys(("vus_pr", "average_precision", "vus_pr_by_chance"), np.nan)
-    manifest = _blocks(task.train, task.name)
-    whole = replace(manifest, records=(Record(task.name, row=0, steps=Steps(0, len(task.train))),))
-    reader = _fitted(detector, whole, options)
-    scores = np.concatenate(_scored(detector, reader, _blocks(task.test, task.name)))
+    scores = scores_of_test(task, detector, options)
     by_chance = np.random.default_rng(options.seed).random((DRAWS, len(scores)))
     return {
         "vus_pr": _volume(scores, task),

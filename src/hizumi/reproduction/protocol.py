@@ -105,9 +105,17 @@ class Protocol:
         if case not in self.cases:
             raise UsageError(f"{self.name} has no class {case!r}; it has {', '.join(self.cases)}")
 
+    def cases_in(self, pool: Pool | Collection) -> tuple[str, ...]:
+        """Its cases, and of one whose cases are sections of a pool those that are there."""
+        if isinstance(pool, Collection) or pool.sections is None:
+            return self.cases
+        return tuple(case for case in self.cases if case in pool.sections)
+
     def split(self, pool: Pool, case: str, seed: int, mode: Mode, detector: str) -> Split:
         """Who trains, calibrates and tests; nobody calibrates in the paper mode."""
         self.refuse_unknown_case(case)
+        if case not in self.cases_in(pool):
+            raise DataError(f"the folder holds nothing of {case}; it holds {', '.join(self.cases_in(pool))}")
         assert self.splitter is not None, "a pool is to be split"
         if mode == "honest":
             split = (self.honest_splitter or self.splitter)(pool, case, seed, frozenset())

@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from hizumi.errors import UsageError
 from hizumi.reproduction import collections, published_data
 from hizumi.reproduction.protocol import ANY, Leak, Protocol, Split, as_bytes
-from hizumi.reproduction.published_data import CIFAR10
+from hizumi.reproduction.published_data import CIFAR10, MVTEC_AD
 from hizumi.reproduction.published_forms import Pool
 
 TRAINING_SHARE_OF_POOL = 0.8  # GANomaly and EGBAD, of the nine normal classes
@@ -24,7 +24,7 @@ def _one_class_normal(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) 
 
 
 def _one_class_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
-    """GANomaly, EGBAD: 80 % of nine classes train; the other 20 %, then all of the tenth, test."""
+    """GANomaly, EGBAD: 80% of nine classes train; the other 20%, then all of the tenth, test."""
     generator = np.random.default_rng([seed, 0])
     normal = generator.permutation(np.flatnonzero(pool.kinds != case))
     cut = round(TRAINING_SHARE_OF_POOL * len(normal))
@@ -43,6 +43,14 @@ def _official(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split
     return Split(np.flatnonzero(good & ~pool.tested), test, ~good[test])
 
 
+def _official_of_section(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
+    """As `_official`, of one kind of parts."""
+    assert pool.sections is not None, "parts are of several kinds"
+    here, whole = pool.sections == case, _official(pool, case, seed, leaks)
+    tested = here[whole.test]
+    return Split(whole.train[here[whole.train]], whole.test[tested], whole.anomalous[tested])
+
+
 def _elpv(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
     """Two thirds of one kind's functional cells train; the rest, and all that may be defective, test."""
     assert pool.sections is not None, "cells are mono- or polycrystalline"
@@ -54,13 +62,13 @@ def _elpv(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
 
 
 def _attacks_are_normal(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
-    """EGBAD's KDD99: four in five rows are attacks, so they count as normal; 20 % of the test rows are anomalous."""
+    """EGBAD's KDD99: four in five rows are attacks, so they count as normal; 20% of the test rows are anomalous."""
     anomalous = pool.kinds == "normal."
     return _with_share(_halves(np.arange(len(pool)), anomalous, seed, leaks), 0.2, seed)
 
 
 def _attacks_are_anomalous(pool: Pool, case: str, seed: int, leaks: frozenset[Leak]) -> Split:
-    """KDD99 with each row once: half of the normal connections train, 20 % of the test rows are attacks."""
+    """KDD99 with each row once: half of the normal connections train, 20% of the test rows are attacks."""
     anomalous = pool.kinds != "normal."
     rows = _each_once(pool, anomalous)
     split = _with_share(_halves(rows, anomalous, seed, leaks), 0.2, seed)
@@ -146,7 +154,7 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             "mnist-one-class-anomalous",
-            "Nine digits are normal: 80 % of their images, training and test files pooled, train; the other 20 % and "
+            "Nine digits are normal: 80% of their images, training and test files pooled, train; the other 20% and "
             "all of the tenth digit test (GANomaly, EGBAD).",
             published_data.read_mnist,
             _one_class_anomalous,
@@ -166,7 +174,7 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             "cifar10-one-class-anomalous",
-            "Nine classes are normal: 80 % of their images, training and test files pooled, train; the other 20 % and "
+            "Nine classes are normal: 80% of their images, training and test files pooled, train; the other 20% and "
             "all of the tenth class test (GANomaly, Skip-GANomaly).",
             published_data.read_cifar10,
             _one_class_anomalous,
@@ -187,9 +195,9 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             "kdd99",
-            "Paper: attacks are normal, for they are 80 % of the rows; one half of the rows trains, the other, cut to "
-            "20 % anomalies, tests; the top 20 % of the scores are flagged (EGBAD, ALAD). Honest: each different row "
-            "once, normal connections are normal, half of them train, 20 % of the test rows are attacks.",
+            "Paper: attacks are normal, for they are 80% of the rows; one half of the rows trains, the other, cut to "
+            "20% anomalies, tests; the top 20% of the scores are flagged (EGBAD, ALAD). Honest: each different row "
+            "once, normal connections are normal, half of them train, 20% of the test rows are attacks.",
             published_data.read_kdd99,
             _attacks_are_normal,
             _AT_SHARE,
@@ -201,8 +209,8 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             "arrhythmia",
-            "Rare classes, 15 % of the patients, are anomalous; one half of the patients trains, the other tests; the "
-            "top 15 % of the scores are flagged (ALAD).",
+            "Rare classes, 15% of the patients, are anomalous; one half of the patients trains, the other tests; the "
+            "top 15% of the scores are flagged (ALAD).",
             published_data.read_arrhythmia,
             _rare_are_anomalous,
             _AT_SHARE,
@@ -245,6 +253,35 @@ PROTOCOLS: dict[str, Protocol] = {
             _official,
             _AUROC,
             variants=_SOFT,
+        ),
+        Protocol(
+            "mvtec",
+            "Photographs of good parts of one kind train; good and defective ones test, as the set is split (MVTec "
+            "AD), all at 256 pixels. The kinds that the folder holds are measured.",
+            published_data.read_mvtec,
+            _official_of_section,
+            _PIXELS,
+            MVTEC_AD,
+            variants=_ON_FEATURES,
+        ),
+        Protocol(
+            "cookies",
+            "Photographs of whole biscuits train; others of the same few biscuits, whole and cracked, test. An easy "
+            "set: good for trying things out, not for ranking.",
+            published_data.read_cookies,
+            _official,
+            _PIXELS,
+            variants=_ON_FEATURES,
+        ),
+        Protocol(
+            "battery-weld",
+            "Height maps of good welds train; good and defective ones of other welds test. As published their "
+            "height alone tells much, for every defective one has 256 rows: here only images of 256 rows test, 15 good "
+            "ones among them, and what trains is cut or mirrored to that.",
+            published_data.read_welds,
+            _official,
+            _PIXELS,
+            variants=_ON_FEATURES,
         ),
         Protocol(
             "ped2",

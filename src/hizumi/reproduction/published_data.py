@@ -6,9 +6,15 @@ from pathlib import Path
 from hizumi.errors import DataError
 from hizumi.reproduction import published_forms as forms
 from hizumi.reproduction.published_forms import Form, Pool, file_form, npz_form, parts_form
+from hizumi.reproduction.published_photographs import from_welds, photographs_form, read_categories
 from hizumi.storage.files import printable
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+MVTEC_AD = (
+    *("bottle", "cable", "capsule", "carpet", "grid", "hazelnut", "leather", "metal_nut", "pill", "screw", "tile"),
+    *("toothbrush", "transistor", "wood", "zipper"),
+)
 
 
 def read_first(folder: Path, what: str, *known: Form) -> Pool:
@@ -41,7 +47,7 @@ def read_cifar10(folder: Path) -> Pool:
 
 
 def read_kdd99(folder: Path) -> Pool:
-    """KDD Cup 1999, the 10 % set: 494,021 connections; 41 columns become 121, seven of them one column a value."""
+    """KDD Cup 1999, the 10% set: 494,021 connections; 41 columns become 121, seven of them one column a value."""
     table = file_form([f"kddcup.data_10_percent{ending}" for ending in ("", ".gz", "_corrected")], forms.kdd_table)
     return read_first(folder, "KDD Cup 1999", table, npz_form("kddcup99_10pct.npz", forms.from_kdd_arrays))
 
@@ -74,6 +80,21 @@ def read_pneumoniamnist(folder: Path) -> Pool:
     own = npz_form("pneumoniamnist.npz", forms.from_medmnist)
     arrays = npz_form("pneumoniamnist_ad.npz", partial(forms.from_arrays, defect="pneumonia"))
     return read_first(folder, "PneumoniaMNIST", own, arrays)
+
+
+def read_mvtec(folder: Path) -> Pool:
+    """MVTec AD: 15 kinds of parts and textures, of which those that are there are read, at 256 pixels."""
+    return read_categories(folder, "MVTec AD", MVTEC_AD, ("mvtec", "mvtec_ad", "mvtec_anomaly_detection"))
+
+
+def read_cookies(folder: Path) -> Pool:
+    """Biscuits photographed again and again, whole and cracked."""
+    return read_first(folder, "the biscuits", photographs_form("cookie_256.npz"), parts_form("cookies"))
+
+
+def read_welds(folder: Path) -> Pool:
+    """Height maps of battery welds; the group is the weld."""
+    return read_first(folder, "the battery welds", npz_form("battery_weld.npz", from_welds))
 
 
 def read_ped2(folder: Path) -> Pool:

@@ -10,7 +10,7 @@ from itertools import count, pairwise
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Integer, Shaped, UInt8
 
 from hizumi.data import IMAGE_SUFFIXES, Manifest, decode, open_source
 from hizumi.errors import DataError
@@ -19,6 +19,7 @@ from hizumi.storage.files import printable
 KDD_COLUMNS = 41
 KDD_WORDS = (1, 2, 3)
 KDD_SYMBOLIC = (1, 2, 3, 6, 11, 20, 21)  # protocol, service, flag, land, logged in, host login, guest login
+PARTS = ("train", "test")
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -130,20 +131,24 @@ def from_arrays(arrays: Mapping[str, np.ndarray], defect: str = "defect") -> Poo
 def from_clips(arrays: Mapping[str, np.ndarray]) -> Pool:
     """As `from_arrays`, with the clip of each frame in clip_train and clip_test."""
     pool = from_arrays(arrays)
-    clips = [f"{part} {clip}" for part in ("train", "test") for clip in arrays[f"clip_{part}"]]
+    clips = [f"{part} {clip}" for part in PARTS for clip in arrays[f"clip_{part}"]]
     return Pool(pool.items, pool.kinds, pool.tested, groups=np.array(clips), masks=pool.masks)
 
 
 def from_jpegs(arrays: Mapping[str, np.ndarray]) -> Pool:
     """JPEG files one after another in jpeg_train and jpeg_test, and where each begins."""
+    images = {f"x_{part}": np.stack(decoded(arrays[f"jpeg_{part}"], arrays[f"offset_{part}"])) for part in PARTS}
+    return from_arrays({**images, **arrays})
+
+
+def decoded(
+    stream: UInt8[np.ndarray, "bytes"], starts: Integer[np.ndarray, "n"], mode: str = "RGB"
+) -> list[np.ndarray]:
+    """Pictures, in a mode of Pillow's, from files one after another; `starts` ends with where the last one ends."""
     from PIL import Image
 
-    def images(part: str) -> np.ndarray:
-        stream, starts = arrays[f"jpeg_{part}"].tobytes(), arrays[f"offset_{part}"]
-        files = (stream[start:end] for start, end in pairwise(starts))
-        return np.stack([np.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files])
-
-    return from_arrays({"x_train": images("train"), "x_test": images("test"), **arrays})
+    content = stream.tobytes()
+    return [np.asarray(Image.open(io.BytesIO(content[start:end])).convert(mode)) for start, end in pairwise(starts)]
 
 
 def cifar_binary(folder: Path) -> Pool | None:
@@ -218,8 +223,8 @@ def _probabilities(shares: np.ndarray) -> np.ndarray:
 
 def from_medmnist(arrays: Mapping[str, np.ndarray]) -> Pool:
     """MedMNIST's own form: train, val and test, label 1 being pneumonia; validation images are left out."""
-    kinds = [np.where(arrays[f"{part}_labels"].ravel() == 1, "pneumonia", "good") for part in ("train", "test")]
-    images = [_channels_last(arrays[f"{part}_images"]) for part in ("train", "test")]
+    kinds = [np.where(arrays[f"{part}_labels"].ravel() == 1, "pneumonia", "good") for part in PARTS]
+    images = [_channels_last(arrays[f"{part}_images"]) for part in PARTS]
     return Pool(np.concatenate(images), np.concatenate(kinds), _last(*map(len, images)))
 
 

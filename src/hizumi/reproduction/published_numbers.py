@@ -82,7 +82,7 @@ _NOTES = {
     (SKIP, "anogan"): "run by Akçay et al.",
     (SKIP, "egbad"): "run by Akçay et al.",
 }
-_KDD = "top 20 % flagged; with 20 % anomalies that makes precision = recall = F1, which the printed ones are not"
+_KDD = "top 20% flagged; with 20% anomalies that makes precision = recall = F1, which the printed ones are not"
 _UNSCALED = (
     "its code in effect leaves the columns unscaled, where EGBAD's F1 swings from epoch to epoch and comes near the "
     "printed one in some (benchmarks/detectors/kdd_scaling.py); ours standardises them and takes the last epoch"
@@ -138,7 +138,7 @@ PUBLISHED: tuple[Published, ...] = (
         "alad",
         0.6072,
         ALAD,
-        note="another split: training and test files pooled, 60 % train, 20 % validate, 20 % test",
+        note="another split: training and test files pooled, 60% train, 20% validate, 20% test",
     ),
     Published("mnist-one-class-normal", "distillation", 0.9871, SALEHI),
     Published("fashion-mnist", "distillation", 0.9449, SALEHI),
@@ -166,7 +166,7 @@ PUBLISHED: tuple[Published, ...] = (
         "cross_channel",
         0.955,
         "Ravanbakhsh et al., Training adversarial discriminators, WACV 2019",
-        note="256 pixels, every frame, Brox's flow; EER 11 %, which ALOCC's paper quotes as 13 %",
+        note="256 pixels, every frame, Brox's flow; EER 11%, which ALOCC's paper quotes as 13%",
     ),
 )
 
@@ -185,14 +185,14 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     ),
     Elsewhere("GANomaly", "MVTec AD, mean of 15", "AUROC", ".421", "third party"),
     Elsewhere("ALAD", "SVHN, mean of 10", "AUROC", ".5753"),
-    Elsewhere("ALOCC", "UCSD Ped2, D(X) / D(R(X))", "frame EER", "16 % / 13 %", "paper"),
+    Elsewhere("ALOCC", "UCSD Ped2, D(X) / D(R(X))", "frame EER", "16% / 13%", "paper"),
     Elsewhere("ALOCC", "Caltech-256, 1 / 3 / 5 inlier classes, D(R(X))", "AUC", ".942 / .938 / .923", "paper"),
     Elsewhere("Cross channel", "UCSD Ped1 / UMN", "frame AUC", ".968 / .99"),
     Elsewhere("DOC", "Caltech-256 VGG16 / AlexNet; 1001 Abnormal; UMDAA-02", "AUC", ".981 / .959; .956; .810"),
     Elsewhere("Deep SVDD, PyTorch port", "CIFAR-10, horse normal (paper .673)", "AUROC", ".606", "code"),
     Elsewhere("Gaussian on EfficientNet-B4", "MVTec AD, mean of 15", "AUROC", ".958 ± .012", "paper"),
     Elsewhere("Gaussian on EfficientNet-B4", "MVTec AD, mean of 15", "AUROC", ".947", "third party"),
-    Elsewhere("ConAD", "CIFAR-10, gain; metal anomaly, error", "AUROC; error", "up to +.039; 6.8 % to 1.5 %", "paper"),
+    Elsewhere("ConAD", "CIFAR-10, gain; metal anomaly, error", "AUROC; error", "up to +.039; 6.8% to 1.5%", "paper"),
     Elsewhere("DRAEM", "MVTec AD, image / pixel / pixel AP", "AUROC", ".981 / .975 / .689", "code"),
     Elsewhere("Multiresolution distillation", "MVTec AD, image / pixel", "AUROC", ".8774 / .9071"),
     Elsewhere("DBN-1SVM", "UCI sets, speed against a deep autoencoder", "train / test", "3 x / 1000 x", "paper"),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class FoundAmongKnown:
     """How many of `count` known defects lie above the threshold from good images alone, and above the one in use.
 
-    (`low`, `high`) is the 95 % interval of the share that the former finds, which no defect has touched. Those in use
+    (`low`, `high`) is the 95% interval of the share that the former finds, which no defect has touched. Those in use
     may be one and the same.
     """
 
@@ -42,7 +42,7 @@ class FoundAmongKnown:
 
         finds = (
             f"Known defects: the threshold from good {noun}s alone ({self.rule}) finds {self.found} of {self.count}, "
-            f"{percent(self.found / self.count)} (95 % interval {percent(self.low)} to {percent(self.high)})"
+            f"{percent(self.found / self.count)} (95% interval {percent(self.low)} to {percent(self.high)})"
         )
         if self.rule_in_use == self.rule:
             return f"{finds}. Nothing was trained on them, and they set nothing."

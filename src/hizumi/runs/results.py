@@ -193,6 +193,7 @@ def likelihood_result(
 
 def comparison_result(
     data: str,
+    ranked_by: str,
     summary: Sequence[Options],
     runs: Sequence[Options],
     failed: Mapping[str, Exception],
@@ -200,9 +201,13 @@ def comparison_result(
     unread: Unread,
     unopened: Unread,
 ) -> dict[str, Any]:
-    """A summary of each detector's runs, every run, why detectors failed, and what was said about the data."""
+    """A summary of each detector's runs, best first by the measure `ranked_by`, every run, why detectors failed.
+
+    And what was said about the data.
+    """
     return {
         "data": data,
+        "ranked_by": ranked_by,
         "summary": summary,
         "runs": runs,
         "failed": {name: str(error) for name, error in failed.items()},

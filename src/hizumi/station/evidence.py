@@ -46,12 +46,12 @@ class Consequences:
 
     @property
     def missed_interval(self) -> tuple[float, float]:
-        """Clopper-Pearson interval, at 95 %, of the share of such defects that are missed."""
+        """Clopper-Pearson interval, at 95%, of the share of such defects that are missed."""
         return binomial_interval(self.missed, self.defects)
 
     @property
     def false_alarm_interval(self) -> tuple[float, float]:
-        """Clopper-Pearson interval, at 95 %, of the share of such good parts that are flagged."""
+        """Clopper-Pearson interval, at 95%, of the share of such good parts that are flagged."""
         return binomial_interval(self.false_alarms, self.good)
 
 

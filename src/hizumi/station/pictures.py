@@ -34,15 +34,15 @@ class Pictures:
     def keep(self, content: bytes, suffix: str = "") -> str:
         """Write a content, unless it is there, and give its key; raises SaveError, and DataError for another suffix."""
         key = hashlib.sha256(content).hexdigest() + suffix
-        path = self._path(key)
-        if path is None:
+        place = self._place(key)
+        if place is None:
             raise DataError(f"pictures are kept with suffixes such as .png, not {suffix[:20]!r}")
         with suppress(FileNotFoundError):
-            os.utime(path)  # or a pruning that has just found it unused would remove it
-            if path.stat().st_size == len(content):
+            os.utime(place)  # or a pruning that has just found it unused would remove it
+            if os.stat(place).st_size == len(content):  # noqa: PTH116 - a Path interns its parts, new ones each time
                 return key
         try:
-            write_atomically(path, content)
+            write_atomically(Path(place), content)
         except SaveError as error:
             reason = getattr(error.__cause__, "strerror", None) or "no reason known"
             raise SaveError(f"a picture could not be kept: {reason.lower()}; free space for pictures") from error
@@ -90,4 +90,8 @@ class Pictures:
         return Removed(files, freed)
 
     def _path(self, key: str) -> Path | None:
-        return self.root / key[:2] / key[2:4] / key if KEY.fullmatch(key) else None
+        place = self._place(key)
+        return None if place is None else Path(place)
+
+    def _place(self, key: str) -> str | None:
+        return os.path.join(self.root, key[:2], key[2:4], key) if KEY.fullmatch(key) else None  # noqa: PTH118

@@ -29,7 +29,7 @@ class Rate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Clopper-Pearson interval, at 95 %, of the share behind it; (0, 1) where there are none."""
+        """Clopper-Pearson interval, at 95%, of the share behind it; (0, 1) where there are none."""
         return binomial_interval(self.count, self.total)
 
 

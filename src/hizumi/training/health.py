@@ -98,7 +98,7 @@ def check_scores(
             Finding(
                 "held-out scores unlike training scores",
                 "warning",
-                f"{100 * beyond:.0f} % of the {'left-out' if by_folds else 'held-out normal'} {noun}s score above 95 % "
+                f"{100 * beyond:.0f}% of the {'left-out' if by_folds else 'held-out normal'} {noun}s score above 95% "
                 f"of the training {noun}s; thresholds stay valid, but the detector has learned its training {noun}s by "
                 "heart",
                 remedy,

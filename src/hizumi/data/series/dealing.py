@@ -6,7 +6,7 @@ So stretches are dealt, with a gap of one window between what trains and what ca
 
 Blocks that calibrate are a window apart from one another, too. Neighbours share windows, so that their scores rise
 together, and the highest of n blocks is lower than that of n independent ones: on an autoregressive process, 24
-neighbours promise 4 % and let 4.7 to 5 % pass, blocks a window apart keep it.
+neighbours promise 4% and let 4.7 to 5% pass, blocks a window apart keep it.
 """
 
 from collections.abc import Iterator, Sequence
