@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hizumi.station.log import Review
 from hizumi.station.sources import Arrival
 from hizumi.station.station import Station
 from hizumi.station.station_file import station_of
+from hizumi.storage.locks import locked
 from tests.station.plates import picture, plates_bundle
 
 
@@ -97,6 +99,12 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert list(tmp_path.iterdir()) == []  # nothing was begun
 
 
+def test_a_folder_has_one_station_at_a_time(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with locked(tmp_path / "station"):
+        assert run("serve", bundle, "--folder", tmp_path / "station", "--port", "0") == 2
+    assert f"station is in use by process {os.getpid()}" in " ".join(capsys.readouterr().err.split())
+
+
 def test_tokens_are_given_shown_once_and_withdrawn(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +116,8 @@ def test_tokens_are_given_shown_once_and_withdrawn(
     assert "ann" in said
     assert "admin" in said
     assert secret not in said
+    assert run("station", "token", bundle, "ann", *at) == 0
+    assert "The earlier token of ann is worthless" in capsys.readouterr().out
     assert run("station", "token", bundle, "ann", "--withdraw", *at) == 0
     assert run("station", "tokens", bundle, *at) == 0
     assert "Nobody has one" in capsys.readouterr().out

@@ -1,9 +1,13 @@
 """What the service answers: verdicts, history, reviews, limits; who may ask; and what it refuses."""
 
+import itertools
 import json
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from tests.serving.conftest import HOST, Service
 from tests.station.plates import picture, plate
 
 JSON = {"Content-Type": "application/json"}
+COSTS = {"cost_miss": 100, "cost_alarm": 1, "defect_share": 0.01}
 
 
 def sent(service: Service, seed: int, *, defect: bool = False) -> dict:
@@ -96,6 +101,25 @@ def test_reviews_are_appended_and_join_the_limit_which_is_moved_and_moved_back(s
     assert sent(service, 701)["threshold"] == before["threshold"]
 
 
+def test_changes_of_the_limit_that_come_at_once_are_made_one_after_the_other(service: Service) -> None:
+    fitted = service.client.get("/calibration").json()
+
+    def at_once(wishes: list[dict[str, Any]], what: str) -> list[Any]:
+        with ThreadPoolExecutor(len(wishes)) as senders:
+            send = partial(service.client.post, f"/calibration/{what}")
+            return list(senders.map(lambda wish: send(json={"recipe": "plates", "why": "at once", **wish}), wishes))
+
+    applied = at_once([{"threshold": limit} for limit in (40.0, 41.0, 42.0)], "apply")
+    assert [answer.json()["threshold"] for answer in applied] == [40.0, 41.0, 42.0], "each caller's own"
+    undone = at_once([{}] * 5, "undo")
+    assert sorted(answer.status_code for answer in undone) == [200, 200, 200, 400, 400]
+    state = service.client.get("/calibration").json()
+    assert (state["threshold"], state["bundle_sha256"]) == (fitted["threshold"], fitted["bundle_sha256"])
+    limits = [(each["details"]["threshold_before"], each["details"]["threshold_after"]) for each in state["changes"]]
+    assert len(limits) == 6
+    assert all(later[0] == earlier[1] for later, earlier in itertools.pairwise(limits)), "each began where one ended"
+
+
 def routes(service: Service) -> Iterator[tuple[str, str]]:
     """Every method and path that the service has, with an id where one belongs."""
     for path, methods in service.client.app.openapi()["paths"].items():
@@ -131,7 +155,13 @@ def test_without_a_token_every_route_is_closed(serve: Callable[..., Service], tm
     with pytest.raises(UsageError, match="there is no token"):
         withdraw_token(path, "one-who-may-read")
     path.write_text("[1]", encoding="utf-8")
-    with pytest.raises(DataError, match=r"tokens\.json"):
+    with pytest.raises(DataError, match=r"^tokens\.json is damaged \(.*\): delete it and give out new tokens$"):
+        Access.read(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(
+        DataError, match=r"^tokens\.json cannot be read: is a directory; let the station's user read it$"
+    ):
         Access.read(path)
 
 
@@ -194,6 +224,8 @@ def test_too_much_and_too_little_are_refused_with_a_reason(serve: Callable[..., 
         (404, post("/reviews", json={"inspection_id": "0" * 32, "label": "good"})),
         (422, post("/reviews", content=json.dumps({"label": float("nan")}), headers=JSON)),
         (400, post("/calibration/preview", json={"recipe": "plates", "cost_miss": 3})),
+        (400, post("/calibration/preview", json={"recipe": "plates", "threshold": 1, "false_alarm_rate": 0.1})),
+        (400, post("/calibration/preview", json={"recipe": "plates", **COSTS})),
         (422, post("/calibration/apply", json={"recipe": "plates", "threshold": 1, "why": " "})),
         (400, post("/calibration/undo", json={"recipe": "plates", "why": "nothing there"})),
         (400, post("/recipes/plates/rollback")),

@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from hizumi.errors import LogError
+from hizumi.errors import LogError, UsageError
 from hizumi.station.log import Log, tables
 from hizumi.station.log.connecting import connected, parsed
 from hizumi.station.log.migrating import change, revisions
@@ -66,3 +66,15 @@ def test_postgresql_that_is_away_is_an_error_in_one_line(tmp_path: Path) -> None
     with pytest.raises(LogError, match=r"^the log could not be opened: the database does not answer") as caught:
         Log.open(f"postgresql://ann:secret@/none?host={tmp_path}", patience_seconds=2)
     assert "secret" not in str(caught.value)
+
+
+def test_postgresql_without_such_a_user_or_database_says_so(postgresql: str) -> None:
+    for other in (postgresql.replace("tester@", "ann@"), postgresql.replace("/postgres?", "/none?")):
+        with pytest.raises(LogError, match=r"^the log could not be opened: the server has no such user or database"):
+            Log.open(other)
+
+
+@pytest.mark.parametrize("url", ["postgresql://ann:secret@[::1", "postgresql://ann:secret@host:port/x", "station.db"])
+def test_what_is_no_url_is_refused_in_one_line(url: str) -> None:
+    with pytest.raises(UsageError, match=r"^the log's URL is none; sqlite:///station\.db and .* are$"):
+        Log.open(url)

@@ -13,6 +13,7 @@ from hizumi.station.settings import Secret
 from hizumi.station.sinks import KINDS as SINKS, sink_from, sinks_from
 from hizumi.station.sources import KINDS as SOURCES, source_from, sources_from
 from hizumi.station.sources.folder import FolderSource
+from hizumi.station.station_file import read_station_file
 from hizumi.storage.files import printable
 
 
@@ -150,6 +151,34 @@ def test_paths_start_at_the_root(tmp_path: Path) -> None:
     source = source_from({"kind": "folder", "path": "in", "after": "move", "move_to": "/done"}, root=tmp_path)
     assert isinstance(source, FolderSource)
     assert (source.settings.path, source.settings.move_to) == (tmp_path / "in", Path("/done"))
+
+
+def test_what_is_named_and_not_there_is_said_with_what_needs_it(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "line.toml").write_text(
+        """
+        [[recipes]]
+        name = "parts"
+        bundle = "parts.hizumi"
+        [[sources]]
+        kind = "folder"
+        path = "there"
+        [[sources]]
+        kind = "replay"
+        name = "shift"
+        path = "gone"
+        [[sinks]]
+        kind = "csv"
+        path = "made when needed"
+        [[sinks]]
+        kind = "webhook"
+        url = "http://127.0.0.1:9/"
+        secret_file = "no.key"
+        """,
+        encoding="utf-8",
+    )
+    missing = read_station_file(tmp_path / "line.toml").missing
+    assert missing == ((tmp_path / "gone", "shift"), (tmp_path / "no.key", "webhook"))
 
 
 def test_secrets_are_read_anew_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

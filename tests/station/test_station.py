@@ -163,20 +163,22 @@ def test_bundles_are_exchanged_while_pictures_come_and_gone_back_to(bundle: Path
         first = recipe.judge.sha256
         sent = [asyncio.create_task(station.inspect(arrival(n))) for n in range(30)]
         bundles.save(bundles.load(bundle).calibrate(false_alarm_rate=0.2), own)
-        await station.reload(recipe, "somebody")
+        await station.exchange.reload(recipe, "somebody")
         second = recipe.judge.sha256
         assert second != first
         used = {(await task).entry.bundle_sha256 for task in sent}
         assert first in used <= {first, second}
         assert (await station.inspect(arrival(1))).entry.bundle_sha256 == second
-        await station.roll_back(recipe, "somebody")
+        await station.exchange.roll_back(recipe, "somebody")
         assert recipe.judge.sha256 == first
         assert [event.what for event in station.log.audit()] == ["bundle rolled back", "bundle loaded"]
         own.write_bytes(b"damaged")
-        with pytest.raises(BundleError, match="is not a hizumi bundle") as raised:
-            await station.reload(recipe, "somebody")
+        with pytest.raises(BundleError, match=r"^own\.hizumi: is not a hizumi bundle") as raised:
+            await station.exchange.reload(recipe, "somebody")
         assert "/" not in str(raised.value)
         assert (await station.inspect(arrival(2))).entry.bundle_sha256 == first
+        with pytest.raises(BundleError, match=r"^own\.hizumi: is not a hizumi bundle"):
+            Station.open(station_of(own, tmp_path / "another"))
         own.write_bytes(bundle.read_bytes())
         return first, second
 
@@ -246,7 +248,7 @@ def test_the_bundle_in_use_is_that_after_a_restart_until_the_file_is_another(bun
     settings = station_of(own, tmp_path / "station")
 
     async def exchange(station: Station) -> str:
-        await station.use(station.recipe(None), other)
+        await station.exchange.recalibrate(station.recipe(None), lambda _: other)
         return station.recipe(None).judge.sha256
 
     async def in_use(station: Station) -> str:

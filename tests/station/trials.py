@@ -16,12 +16,14 @@ from tests.station.entries import entry
 ROOT = Path(__file__).parents[2]
 ENDLESS = """
 import itertools, sys
-from hizumi.station.log import Delivery, Log, Taken
+from hizumi.station.log import Alarm, Delivery, Log, Taken
 from tests.station.entries import entry
 log = Log.open(sys.argv[1])
 for number in itertools.count(int(sys.argv[2])):
     made = entry(number)
-    log.add([made], [Delivery("hook", {}, made.id)], [Taken("folder", str(number), made.id)])
+    messages = [Delivery("hook", {}, made.id), Delivery("lamp", {}, None)]
+    alarms, states = [Alarm("parts", "darker", id=made.id)], {"watch": made.id}
+    log.add([made], messages, [Taken("folder", str(number), made.id)], alarms=alarms, states=states)
     print(number, flush=True)
 """
 
@@ -46,20 +48,24 @@ def lost_by_writers(url: str, writers: int, rows: int) -> int:
 def harm_by_kills(path: Path, kills: int) -> list[str]:
     """What was wrong with a SQLite log after each of some kills of its writer, in words.
 
-    Each inspection goes with its delivery and its file; after a kill none of the three may be there alone.
+    Each inspection goes with its message and its file, with a drift alarm and the message of that, and with the state
+    of the watch; after a kill none of them may be there alone.
     """
     harm = []
     for kill in range(kills):
         answered = _killed(path, kill)
         with closing(Log.open(f"sqlite:///{path}")) as log:
             kept = {each.id for each in log.every()}
-            delivered = log.backlog()["hook"][0]
+            newest = log.find(limit=1).entries[0].id
+            messages = log.backlog()
+            alarms, state = {alarm.id for alarm in log.alarms()}, log.state("watch")
         with closing(sqlite3.connect(path)) as connection:
             whole = connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             taken = {row[0] for row in connection.execute("SELECT inspection_id FROM taken")}
         if not {entry(number).id for number in answered} <= kept:
             harm.append(f"kill {kill}: a verdict that had been answered was lost")
-        if not (whole and taken == kept and delivered == len(kept)):
+        told = messages == {"hook": (len(kept), 0), "lamp": (len(kept), 0)}
+        if not (whole and taken == kept == alarms and told and state == newest):
             harm.append(f"kill {kill}: the log was not whole")
     return harm
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hizumi.cli.console import GOOD, QUIET, coloured, console_beside
+from hizumi.cli.console import GOOD, QUIET, WARNING, coloured, console_beside
 from hizumi.errors import MissingExtraError, UsageError
 from hizumi.storage.files import printable, refuse_unwritable_folder
 
@@ -60,6 +60,7 @@ def open_station(settings: "StationSettings", host: str, port: int, limits: "Lim
     from hizumi.serving.server import serve as served
     from hizumi.station.settings import is_loopback
     from hizumi.station.station import Station as Opened
+    from hizumi.storage.locks import locked
 
     access, console = Access.read(settings.folder / TOKENS), console_beside(None)
     if not access.tokens and not is_loopback(host):
@@ -71,6 +72,8 @@ def open_station(settings: "StationSettings", host: str, port: int, limits: "Lim
     def say(address: str) -> None:
         console.print(coloured(f"The station is open at {address}", GOOD))
         console.print(f"Its log and pictures lie in {printable(settings.folder)}. Ctrl-C closes it.")
+        for missing, user in settings.missing:
+            console.print(coloured(f"{printable(missing)} is not there; {printable(user)} needs it.", WARNING))
 
     async def run() -> None:
         opened = Opened.open(settings)
@@ -78,7 +81,8 @@ def open_station(settings: "StationSettings", host: str, port: int, limits: "Lim
             console.print(coloured(f"{name}: {recipe.judge.inspector.options_['detector']['name']}", QUIET))
         await served(opened, host=host, port=port, access=access, limits=limits or Limits(), say=say)
 
-    asyncio.run(run())
+    with locked(settings.folder):  # a second station would deliver everything once more
+        asyncio.run(run())
     console.print("The station is closed.")
 
 

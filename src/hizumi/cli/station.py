@@ -121,7 +121,7 @@ def token(
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Make an earlier one worthless instead.")] = False,
 ) -> None:
     """Give out a token, which is shown once; from the next start the station asks for one."""
-    from hizumi.serving.access import give_token, withdraw_token
+    from hizumi.serving.access import Access, give_token, withdraw_token
 
     settings, console = settings_of(station, folder), console_beside(None)
     path = settings.folder / TOKENS
@@ -129,6 +129,8 @@ def token(
         withdraw_token(path, name)
         console.print(f"The token of {name} is worthless from the next start of the station on.")
         return
+    if any(earlier.name == name for earlier in Access.read(path).tokens):
+        console.print(f"The earlier token of {name} is worthless from the next start of the station on.")
     secret = give_token(path, name, role)
     console.print(f"The token of {name} ({role}), which is not shown again:")
     console.print(coloured(secret, GOOD))

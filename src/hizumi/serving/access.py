@@ -54,17 +54,20 @@ class Access:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The tokens in a file; none where there is no file. Raises DataError where it is damaged."""
-        if not path.exists():
-            return cls()
+        """The tokens in a file; none where there is no file. Raises DataError where it cannot be read."""
         try:
             if path.stat().st_size > LARGEST_FILE:
                 raise ValueError("it is too large")
             tokens = tuple(Token(**fields) for fields in json.loads(path.read_text(encoding="utf-8")))
             if any(token.role not in ROLES for token in tokens):
                 raise ValueError("a role is not known")
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{path.name} cannot be read ({error}): delete it and give out new tokens") from error
+        except FileNotFoundError:
+            return cls()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise DataError(f"{path.name} cannot be read: {reason}; let the station's user read it") from error
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path.name} is damaged ({error}): delete it and give out new tokens") from error
         return cls(tokens)
 
     def caller(self, secret: str | None) -> Caller | None:

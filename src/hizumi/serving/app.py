@@ -97,4 +97,6 @@ def _answer_errors(app: FastAPI) -> None:
 
 def _first_of(error: RequestValidationError) -> str:
     first = error.errors()[0]
+    if first["type"] == "model_attributes_type" and first["loc"] == ("body",):
+        return "the body is no JSON object; send one, with Content-Type: application/json"
     return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -4,6 +4,7 @@ import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -70,7 +71,7 @@ def audit_report(
         .render(
             language=language,
             title=wording.text("Audit report") if title is None else title,
-            subtitle="; ".join(_scope(filters, zone, wording)),
+            subtitle=wording.text("; ").join(_scope(filters, zone, wording)),
             version=importlib.metadata.version("hizumi"),
             written=now().astimezone(zone).strftime("%Y-%m-%d %H:%M %Z"),
             shift=shift,
@@ -111,7 +112,9 @@ def _environment(wording: Wording, zone: tzinfo | None) -> jinja2.Environment:
     def alarmed(alarm: Alarm) -> str:
         return wording.alarm({"words": alarm.words, **alarm.details})
 
-    environment.filters |= {"rate": _rate, "interval": _interval, "number": _number, "time": shown}
+    space = "" if wording.language == "ja" else SPACE  # before the sign for percent
+    environment.filters |= {"rate": partial(_rate, space=space), "interval": partial(_interval, space=space)}
+    environment.filters |= {"number": _number, "time": shown}
     environment.filters |= {"said": said, "alarmed": alarmed, "happened": wording.text, "printable": printable}
     return environment
 
@@ -190,17 +193,17 @@ def _chart(shift: Shift, zone: tzinfo | None, wording: Wording) -> tuple[int, li
     return step, bars
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g}{SPACE}%"
+def _percent(share: float, space: str) -> str:
+    return f"{100 * share:.3g}{space}%"
 
 
-def _rate(rate: Rate) -> str:
-    return _percent(rate.share) if rate.total else "–"
+def _rate(rate: Rate, space: str) -> str:
+    return _percent(rate.share, space) if rate.total else "–"
 
 
-def _interval(rate: Rate) -> str:
+def _interval(rate: Rate, space: str) -> str:
     low, high = rate.interval
-    return f"{_percent(low)} – {_percent(high)}" if rate.total else "–"
+    return f"{_percent(low, space)} – {_percent(high, space)}" if rate.total else "–"
 
 
 def _number(value: float | None) -> str:

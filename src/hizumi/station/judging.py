@@ -36,13 +36,13 @@ class Judge:
     """Gives verdicts by one bundle, in a thread of its own.
 
     A score depends on its picture alone, so that company changes nothing but rounding. Bundles of tables and of film
-    are refused: a station takes single pictures.
+    are refused: a station takes single pictures. `called` is what errors call the bundle, None: by the file's name.
     """
 
-    def __init__(self, bundle: Path) -> None:
+    def __init__(self, bundle: Path, called: str | None = None) -> None:
         self.path = bundle
         self.sha256 = hashlib.sha256(bundle.read_bytes()).hexdigest()
-        self.inspector = _loaded(bundle)
+        self.inspector = _loaded(bundle, called or bundle.name)
         self._scorer = self.inspector.scorer()
         self._together: Together[Question, Verdict | Failure] = Together(
             self._verdicts, at_most=BATCH_SIZE, name=f"judge {bundle.name}"
@@ -103,12 +103,12 @@ def _manifest(questions: Sequence[Question]) -> Manifest:
     return Manifest(tuple(records), arrays, name="station")
 
 
-def _loaded(bundle: Path) -> InspectorBase:
+def _loaded(bundle: Path, called: str) -> InspectorBase:
     try:
         inspector = load_inspector(bundle)
     except BundleError as error:  # whoever asks from afar is told no paths
-        raise BundleError(str(error).replace(str(bundle), bundle.name)) from error
+        raise BundleError(str(error).replace(str(bundle), called)) from error
     if inspector.preprocessing_.vectors or inspector.uses_motion:
         what = "rows of numbers" if inspector.preprocessing_.vectors else "frames with their motion"
-        raise UsageError(f"{bundle.name} judges {what}, and a station takes single pictures; give another bundle")
+        raise UsageError(f"{called} judges {what}, and a station takes single pictures; give another bundle")
     return inspector

@@ -110,6 +110,8 @@ def preview(
 def foreseen(bundle: CalibratedBundle, evidence: Evidence, choice: Choice) -> Preview:
     """The preview, of evidence that has been gathered."""
     joining = Joining.of(bundle, evidence, choice.join)
+    if choice.costs is not None and joining.defect_scores(bundle) is None:
+        raise UsageError("costs set the limit by known defects, and there are none: review some as defects first")
     scores, maxima = joining.good_scores(bundle), joining.pixel_maxima(bundle)
     calibration = bundle.calibration.joined(scores, maxima, chosen=joining.chosen).with_(
         rule=choice.rule,

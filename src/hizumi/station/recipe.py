@@ -15,13 +15,14 @@ from hizumi.station.station_file import RecipeSettings
 STATE = "bundle of {}"
 
 
-def bundle_in_use(log: Log, shelf: Shelf, settings: RecipeSettings) -> Path:
-    """The bundle that a recipe was changed to, where the file in its settings is still the one it began with.
+def recipe_at_work(log: Log, shelf: Shelf, settings: RecipeSettings) -> "Recipe":
+    """A recipe with the bundle that it was changed to, where the file in its settings is still the one it began with.
 
-    It lies on the shelf, so that it stays what it is whatever becomes of that file.
+    That lies on the shelf, so that it stays what it is whatever becomes of the file.
     """
     kept, named = log.state(STATE.format(settings.name)), shelf.put(settings.bundle)
-    return shelf.path(named if kept is None or kept["fitted"] != named else kept["in_use"])
+    in_use = named if kept is None or kept["fitted"] != named else kept["in_use"]
+    return Recipe(settings, shelf.path(in_use), settings.bundle.name if in_use == named else None)
 
 
 def bundle_before(log: Log, settings: RecipeSettings) -> str | None:
@@ -38,11 +39,14 @@ def use_bundle(log: Log, settings: RecipeSettings, in_use: str, before: str) -> 
 
 @final
 class Recipe:
-    """Judges by one bundle at a time. Used from one event loop."""
+    """Judges by one bundle at a time. Used from one event loop.
 
-    def __init__(self, settings: RecipeSettings, bundle: Path) -> None:
+    `called` is what errors call the bundle, None: by the file's name.
+    """
+
+    def __init__(self, settings: RecipeSettings, bundle: Path, called: str | None = None) -> None:
         self.settings = settings
-        self._judge = Judge(bundle)
+        self._judge = Judge(bundle, called)
         self._pictures_with: Counter[Judge] = Counter()
 
     @property
@@ -67,9 +71,9 @@ class Recipe:
             if judge is not self._judge:
                 self._retire(judge)
 
-    async def load(self, bundle: Path) -> None:
+    async def load(self, bundle: Path, called: str | None = None) -> None:
         """Judge by another bundle from now on; where it cannot be used, an error, and the former one stays."""
-        former, self._judge = self._judge, await asyncio.to_thread(Judge, bundle)
+        former, self._judge = self._judge, await asyncio.to_thread(Judge, bundle, called)
         self._retire(former)
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple, Self, final
 
 from hizumi.calibration import Verdict
@@ -20,13 +19,14 @@ from hizumi.station.consequences import Consequences
 from hizumi.station.drift import Drift
 from hizumi.station.entry import Entry
 from hizumi.station.events import Event, Events
+from hizumi.station.exchanging import Exchange
 from hizumi.station.gallery import Gallery, overlay_of
 from hizumi.station.judging import Judge, Question
 from hizumi.station.keeping import Keeper, Kept, Losses, ToKeep
-from hizumi.station.log import AuditEvent, Log, Taken
+from hizumi.station.log import Log, Taken
 from hizumi.station.outbox import Outbox
 from hizumi.station.pictures import Pictures
-from hizumi.station.recipe import Recipe, bundle_before, bundle_in_use, use_bundle
+from hizumi.station.recipe import Recipe, recipe_at_work
 from hizumi.station.retention import prune
 from hizumi.station.shelf import Shelf
 from hizumi.station.sinks import sinks_from
@@ -49,15 +49,14 @@ class Station:
         self.log = log
         self.pictures = pictures
         self.shelf = Shelf(settings.folder / "bundles")
-        self.recipes = {
-            recipe.name: Recipe(recipe, bundle_in_use(log, self.shelf, recipe)) for recipe in settings.recipes
-        }
+        self.recipes = {recipe.name: recipe_at_work(log, self.shelf, recipe) for recipe in settings.recipes}
         self.sources = sources_from(settings.sources, taken_for=log.taken_for, root=settings.root)
         self.gallery = Gallery(pictures, self._judge_of)
         self.losses = Losses()
         self.drift = Drift(log, self.recipes, settings.drift, learns_here=settings.drift_baseline == "station")
         sinks = sinks_from(settings.sinks, picture_of=pictures.read, root=settings.root)
         self.events = Events()
+        self.exchange = Exchange(log, self.shelf, self.events)
         self.outbox = Outbox(log, sinks)
         self.in_flight = 0
         self.is_closing = False
@@ -117,31 +116,6 @@ class Station:
     def set_audit_sample(self, recipe: str, share: float, *, who: str, why: str) -> None:
         """Draw the random share of inspections that has to be reviewed whatever their scores, from now on."""
         self._samples[recipe] = set_audit_sample(self.log, recipe, share, who=who, why=why)
-
-    async def use(self, recipe: Recipe, bundle: Path) -> None:
-        """Judge by another bundle from now on, after the next start too."""
-        before = recipe.judge.sha256
-        in_use = await asyncio.to_thread(self.shelf.put, bundle)
-        await recipe.load(self.shelf.path(in_use))
-        await asyncio.to_thread(use_bundle, self.log, recipe.settings, in_use, before)
-        self.events.tell(Event("calibration", {"recipe": recipe.name, "bundle_sha256": in_use}))
-
-    async def reload(self, recipe: Recipe, who: str) -> None:
-        """Judge by the file that the settings name, as it is now."""
-        await self._exchange(recipe, recipe.settings.bundle, who, "bundle loaded")
-
-    async def roll_back(self, recipe: Recipe, who: str) -> None:
-        """Judge by the bundle before the one in use; raises UsageError where there was none."""
-        before = await asyncio.to_thread(bundle_before, self.log, recipe.settings)
-        if before is None:
-            raise UsageError(f"{recipe.name} has had one bundle alone; there is none to go back to")
-        await self._exchange(recipe, self.shelf.path(before), who, "bundle rolled back")
-
-    async def _exchange(self, recipe: Recipe, bundle: Path, who: str, what: str) -> None:
-        before = recipe.judge.sha256
-        await self.use(recipe, bundle)
-        details = {"recipe": recipe.name, "before": before, "after": recipe.judge.sha256}
-        await asyncio.to_thread(self.log.note, AuditEvent(who, what, details=details))
 
     def on_kept(self, tell: Callable[[Entry], None]) -> None:
         """Call this with every inspection from now on."""

@@ -95,6 +95,14 @@ class StationSettings:
         """As `Log.open` takes it."""
         return self.database or f"sqlite:///{self.log_path}"
 
+    @property
+    def missing(self) -> tuple[tuple[Path, str], ...]:
+        """Folders, films, keys and certificates that are not there, perhaps not yet, each with what needs it."""
+        named = [(table, key) for table in self.sources for key in table if key == "path"]
+        named += [(table, key) for table in (*self.sources, *self.sinks) for key in table if key.endswith("_file")]
+        places = [(self.root / Path(table[key]).expanduser(), table.get("name", table["kind"])) for table, key in named]
+        return tuple((place, user) for place, user in places if not place.exists())
+
 
 def read_station_file(path: Path) -> StationSettings:
     """The settings in a TOML file, in which relative paths start at the file's own folder.

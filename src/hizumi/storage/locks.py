@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from hizumi.errors import UsageError
+from hizumi.errors import SaveError, UsageError
 from hizumi.storage.files import printable, save_error, write_atomically
 
 LOCK, HOLDER = "lock", "holder.json"
@@ -38,14 +38,15 @@ def locked(folder: Path, on_wait: Callable[[str], None] | None = None) -> Iterat
             lock.acquire(poll_interval=SECONDS_BETWEEN_TRIES)
     except Timeout:
         raise UsageError(
-            f"{printable(folder)} is in use by {_holder(folder)}; wait until it has ended, or name another output"
+            f"{printable(folder)} is in use by {_holder(folder)}; wait until it has ended, or name another folder"
         ) from None
     except OSError as error:
         raise save_error(str(folder / LOCK), error) from error
     try:
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         holder = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
-        write_atomically(folder / HOLDER, json.dumps(holder).encode())
+        with suppress(SaveError):  # on a full disk the holder is not named, but a station judges on
+            write_atomically(folder / HOLDER, json.dumps(holder).encode())
         with entrusted(folder):
             yield
     finally:

@@ -64,6 +64,33 @@ def stand_in(tab: Any, place: str, answer: Callable[[Any], Any]) -> list[Any]:
     return sent
 
 
+class Gate:
+    """Holds requests for a place back until it is opened; those that come later pass."""
+
+    def __init__(self, tab: Any, place: str) -> None:
+        self.held: list[Any] = []
+        self._is_open = False
+        tab.route(re.compile(place), self._come)
+
+    def _come(self, route: Any) -> None:
+        if self._is_open:
+            route.continue_()
+        else:
+            self.held.append(route)
+
+    def open(self) -> None:
+        """Let them pass, the newest first."""
+        self._is_open = True
+        for route in reversed(self.held):
+            route.continue_()
+
+
+def reviews_of(line: Any, *ids: str) -> list[list[str | None]]:
+    """The words on some inspections, in the order in which they were said."""
+    found = [line.client.get(f"/inspections/{each}").json()["reviews"] for each in ids]
+    return [[review["label"] for review in reviews] for reviews in found]
+
+
 def is_in_overview(chart: Any, charts: list[Any]) -> bool:
     """A measure's moving average stands for it, or its only chart."""
     measure, kind = chart["name"].split(".")
@@ -168,6 +195,42 @@ def test_reviews_by_keyboard_with_a_drawn_region_and_undo(line: Any, browse: Cal
     ]
     region = np.array(said[0][0]["regions"][0])
     np.testing.assert_allclose([region.min(0), region.max(0)], [[34, 20], [44, 32]], atol=0.5)
+
+
+def test_no_key_of_a_quick_reviewer_is_lost_or_meets_another_picture(line: Any, browse: Callable[..., Any]) -> None:
+    for seed in (1000, 1001, 1002):
+        line.send(defect=True, seed=seed)
+    first, second, third = (item["inspection"]["id"] for item in line.client.get("/reviews/queue").json()["items"])
+    tab = browse().open(f"{line.address}/#/review")
+    shows(tab, first)
+    stored = Gate(tab, "/reviews$")
+    for key in "ddz":  # the second before the first is stored; the last takes back what is on its way
+        tab.keyboard.press(key)
+    tab.get_by_text("Not taken: the decision before is still being stored.").wait_for()
+    assert reviews_of(line, first, second, third) == [[], [], []]
+    stored.open()
+    tab.locator("#spoken", has_text="Taken back").wait_for()
+    shows(tab, first)
+    assert reviews_of(line, first, second, third) == [["defect", None], [], []]
+
+    pictures = Gate(tab, "/picture[?]longest=1600")
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("g")  # the first one's picture is still seen
+    tab.get_by_text("Not taken: no picture is shown to decide on.").wait_for()
+    assert len(pictures.held) == 2
+    pictures.open()
+    shows(tab, third)
+    tab.keyboard.press("4")
+    tab.get_by_text("Not taken: no kind of defect has the key 4 yet.").wait_for()
+    tab.keyboard.press("u")
+    tab.locator("#spoken", has_text="Unsure").wait_for()
+    tab.keyboard.press("z")
+    tab.locator("#spoken", has_text="Taken back").wait_for()
+    shows(tab, third)
+    assert reviews_of(line, first, second, third) == [["defect", None], [], ["unsure", None]]
+    tab.keyboard.press("z")
+    tab.get_by_text("There is no decision of yours to take back.").wait_for()
 
 
 def test_history_filters_and_one_inspection(line: Any, browse: Callable[..., Any]) -> None:
@@ -398,6 +461,31 @@ def test_a_region_is_drawn_and_taken_along_as_a_mask_that_a_fit_takes(
     tab.get_by_role("button", name="Ignore this").click()
     tab.get_by_text(f"{100 - 100 * expected.mean():.1f}% of the picture would be looked at.").wait_for()
     assert "--ignore-region plates-ignore.png" in tab.locator("code").inner_text()
+
+
+def test_what_is_asked_of_the_limit_outlives_a_late_answer_and_follows_others(
+    line: Any, browse: Callable[..., Any]
+) -> None:
+    line.send()
+    tab = browse().open(line.address)
+    present = Gate(tab, "/calibration[?]recipe")
+    tab.get_by_role("link", name="Calibration").click()
+    tab.get_by_role("button", name="By false alarms").click()
+    tab.get_by_label("False alarms, % at most").fill("60")
+    tab.get_by_role("button", name="Show what it would do").click()
+    tab.locator(".outcome .step").wait_for()
+    tab.get_by_label("Reason (kept with your name)").fill("more alarms")
+    present.open()
+    tab.locator(".promise").wait_for()
+    elsewhere = {"recipe": "plates", "threshold": 40.0, "why": "somebody else"}
+    line.client.post("/calibration/apply", json=elsewhere).raise_for_status()
+    tab.locator(".outcome .step", has_text="40").wait_for()
+    tab.get_by_role("button", name="Apply").click()
+    tab.locator(".past p", has_text="more alarms").wait_for()
+    assert [change["why"] for change in line.client.get("/calibration").json()["changes"]] == [
+        "more alarms",
+        "somebody else",
+    ]
 
 
 def test_the_audit_sample_is_set_with_a_reason(line: Any, browse: Callable[..., Any]) -> None:

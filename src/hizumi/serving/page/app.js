@@ -54,6 +54,7 @@ const station = {
 };
 
 let view = { element: h("div") };
+let tabs = [];
 
 function open() {
   const [name, argument] = location.hash.slice(2).split(/[/?]/);
@@ -63,13 +64,12 @@ function open() {
   fill(main, view.element);
   main.className = known;
   document.title = `${t(`tab.${known}`)} – ${station.system.station} – hizumi`;
-  drawHead(known);
+  markTabs();
 }
 
-function drawHead(current) {
-  const tabs = TABS.map((name) =>
-    h("a", { href: `#/${name}`, "aria-current": name === (UNDER[current] ?? current) && "page" }, t(`tab.${name}`),
-      name === "drift" && station.alarms.length > 0 && h("span", { class: "count" }, String(station.alarms.length))));
+/** Elements at the top stay while a language is spoken, so that no press or focus is lost to a change of view. */
+function drawHead() {
+  tabs = TABS.map((name) => h("a", { href: `#/${name}` }, t(`tab.${name}`)));
   const other = language === "en" ? "ja" : "en";
   fill(head,
     h("button", { class: "skip", onclick: () => main.focus() }, t("head.skip")),
@@ -80,6 +80,15 @@ function drawHead(current) {
       h("button", { class: "quiet", lang: other, onclick: () => change(other) }, LANGUAGES[other]),
       h("button", { class: "quiet icon", "aria-label": t("head.theme"), title: t("head.theme"), onclick: turnLight }, lightmark())));
   drawLink();
+  markTabs();
+}
+
+/** Which view is open, and how many alarms wait. */
+function markTabs() {
+  const current = TABS.indexOf(UNDER[main.className] ?? main.className);
+  tabs.forEach((tab, index) => (index === current ? tab.setAttribute("aria-current", "page") : tab.removeAttribute("aria-current")));
+  const count = station.alarms.length > 0 && h("span", { class: "count" }, String(station.alarms.length));
+  fill(tabs[TABS.indexOf("drift")], t("tab.drift"), count);
 }
 
 function drawLink() {
@@ -92,6 +101,7 @@ function drawLink() {
 async function change(chosen) {
   await speak(chosen, { remember: true });
   await station.refresh();
+  drawHead();
   open();
   findAlarms(); // which the station words in the language they are asked for
 }
@@ -129,7 +139,7 @@ async function findAlarms() {
   const open = (await Promise.all(asked)).flatMap(({ alarms }) => alarms).filter((alarm) => !alarm.acknowledged);
   if (open.length > station.alarms.length) station.say(t("drift.alarm"));
   station.alarms = open.sort((a, b) => a.raised_at.localeCompare(b.raised_at));
-  drawHead(main.className);
+  markTabs();
   station.tell("alarms", station.alarms);
 }
 
@@ -139,6 +149,7 @@ addEventListener("hashchange", open);
 addEventListener("keydown", pressed);
 await speakFirst(); // in which language the station is asked
 await station.refresh();
+drawHead();
 open();
 station.on("drift", findAlarms);
 findAlarms();

@@ -1,7 +1,7 @@
 """`/calibration`: where the limit lies, what another would do, and who moved it."""
 
-import asyncio
-from functools import partial
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -26,7 +26,7 @@ Proper = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Wish(BaseModel):
-    """Which limit is wished for: a threshold, a rate of false alarms, or the costs that it follows from."""
+    """Which limit is wished for, by one of: a threshold, a rate of false alarms, the costs that it follows from."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,10 +39,12 @@ class Wish(BaseModel):
     defect_share: Proper | None = None
 
     def choice(self) -> Choice:
-        """As recalibration takes it; raises UsageError where the costs are not complete."""
+        """As recalibration takes it; raises UsageError where costs are not complete, or two set it."""
         costs = (self.cost_miss, self.cost_alarm, self.defect_share)
         if any(each is not None for each in costs) and None in costs:
             raise UsageError("costs take all three of cost_miss, cost_alarm and defect_share")
+        if sum(each is not None for each in (self.threshold, self.false_alarm_rate, self.cost_miss)) > 1:
+            raise UsageError("threshold, false_alarm_rate and costs each set the limit; give one of them")
         return Choice(
             join=self.join,
             false_alarm_rate=self.false_alarm_rate,
@@ -142,13 +144,14 @@ def previewed(request: Request, wish: Wish, wording: Asked) -> dict[str, Any]:
 @router.post("/calibration/apply", summary="Move the limit")
 async def applied(request: Request, wish: SignedWish) -> NowInUse:
     """Make a bundle with the new limit, which names the one before, and judge by it from now on."""
-    caller, station = must_be(request, "admin"), of(request).station
+    caller, station, choice = must_be(request, "admin"), of(request).station, wish.choice()
     recipe = station.recipe(wish.recipe)
     who = caller.signs_as(wish.who)
-    applying = partial(apply, station.log, station.shelf, recipe.judge.path, recipe=recipe.name, who=who, why=wish.why)
-    made = await asyncio.to_thread(applying, wish.choice())
-    await station.use(recipe, made.path)
-    return _in_use(recipe)
+
+    def make(bundle: Path) -> Path:
+        return apply(station.log, station.shelf, bundle, choice, recipe=recipe.name, who=who, why=wish.why).path
+
+    return await _changed(station, recipe, make)
 
 
 @router.post("/calibration/undo", summary="Take the last change back")
@@ -157,10 +160,11 @@ async def undone(request: Request, asked: SignedRecipe) -> NowInUse:
     caller, station = must_be(request, "admin"), of(request).station
     recipe = station.recipe(asked.recipe)
     who = caller.signs_as(asked.who)
-    undoing = partial(undo, station.log, station.shelf, recipe.judge.path, recipe=recipe.name, who=who, why=asked.why)
-    made = await asyncio.to_thread(undoing)
-    await station.use(recipe, made.path)
-    return _in_use(recipe)
+
+    def make(bundle: Path) -> Path:
+        return undo(station.log, station.shelf, bundle, recipe=recipe.name, who=who, why=asked.why).path
+
+    return await _changed(station, recipe, make)
 
 
 @router.post("/calibration/sample", summary="Have chance choose what is reviewed")
@@ -172,8 +176,8 @@ def sampled(request: Request, asked: SignedShare) -> dict[str, float]:
     return {"share": station.sample_share(recipe.name)}
 
 
-def _in_use(recipe: Recipe) -> NowInUse:
-    judge = recipe.judge
+async def _changed(station: Station, recipe: Recipe, make: Callable[[Path], Path]) -> NowInUse:
+    judge = await station.exchange.recalibrate(recipe, make)
     threshold = judge.inspector.calibration_.threshold.value
     return NowInUse(recipe=recipe.name, bundle_sha256=judge.sha256, threshold=threshold)
 

@@ -29,7 +29,7 @@ async def reload(request: Request, name: Name, wording: Asked) -> RecipeRecord:
     """Judge by the file as it is now; where it cannot be used, by the former bundle as before. No request is lost."""
     caller, station = must_be(request, "admin"), of(request).station
     recipe = station.recipe(name)
-    await station.reload(recipe, caller.name)
+    await station.exchange.reload(recipe, caller.name)
     return await asyncio.to_thread(recipe_record, station, recipe, wording)
 
 
@@ -38,7 +38,7 @@ async def roll_back(request: Request, name: Name, wording: Asked) -> RecipeRecor
     """Judge by the bundle that was in use before the present one."""
     caller, station = must_be(request, "admin"), of(request).station
     recipe = station.recipe(name)
-    await station.roll_back(recipe, caller.name)
+    await station.exchange.roll_back(recipe, caller.name)
     return await asyncio.to_thread(recipe_record, station, recipe, wording)
 
 

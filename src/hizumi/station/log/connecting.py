@@ -20,6 +20,10 @@ REASONS = (
     (("malformed", "not a database"), "it is damaged, or no database; restore a copy"),
     (("unable to open",), "it cannot be opened; the folder must exist and be writable"),
     (("disk i/o error",), "the disk could not be read or written; look after the disk"),
+    (("password", "pg_hba"), "the database refuses this user or password; mend its URL, or what it lets in"),
+    (("fatal:  role", "fatal:  database"), "the server has no such user or database; make it, or mend the URL"),
+    (("resolve host", "translate host"), "the name of the database's host is not known; mend its URL"),
+    (("too many clients", "connection slots"), "the database has too many connections; end some, or allow more"),
 )
 """What databases say, in any case, and how to say it with what to do."""
 
@@ -28,7 +32,7 @@ def parsed(url: str) -> URL:
     """The URL of a log; raises UsageError for one that is not of SQLite or PostgreSQL, without showing a password."""
     try:
         found = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # the latter, of a port that is no number
         raise UsageError("the log's URL is none; sqlite:///station.db and postgresql://host/name are") from error
     if found.get_backend_name() not in DRIVERS:
         raise UsageError(f"the log cannot lie in {printable(found.get_backend_name())}; SQLite and PostgreSQL can")

@@ -1,6 +1,7 @@
 // Elements from plain values. Text is only ever set as text, so that nobody's file name or note becomes markup.
 
 const SVG = "http://www.w3.org/2000/svg";
+const madeFrom = new WeakMap(); // elements: JSON
 
 /** An element: `on…` functions listen, `style` is an object of CSS properties, true and false set bare attributes. */
 export function h(name, attributes = {}, ...children) {
@@ -16,6 +17,14 @@ export function svg(name, attributes = {}, ...children) {
 export function fill(element, ...children) {
   element.replaceChildren(...nodes(children));
   return element;
+}
+
+/** `fill`, where what the children are made of has changed: no press is to meet a button that is just being replaced. */
+export function refill(element, from, make) {
+  const now = JSON.stringify(from);
+  if (madeFrom.get(element) === now) return;
+  madeFrom.set(element, now);
+  fill(element, make());
 }
 
 function filled(element, attributes, children) {

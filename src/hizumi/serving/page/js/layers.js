@@ -5,8 +5,8 @@ import { fill, h, svg } from "./dom.js";
 import { t } from "./words.js";
 
 /**
- * `show(entry)` resolves once the picture is seen, or what stands in its place. All layers share one box, so that they
- * fit each other at any size.
+ * `show(entry)` resolves once the picture is seen, or what stands in its place, or another one was asked for, which is
+ * never overtaken by it. All layers share one box, so that they fit each other at any size.
  */
 export function layers({ longest }) {
   const photo = h("img", { class: "layer", alt: "" });
@@ -15,19 +15,22 @@ export function layers({ longest }) {
   const frames = svg("svg", { class: "layer", "aria-hidden": "true" });
   const words = h("p", { class: "instead", hidden: true });
   const element = h("figure", { class: "layers" }, photo, expected, map, frames, words);
-  let shown = null;
+  let shown = null, wanted = null;
 
   async function show(entry, signal) {
+    wanted = entry;
     try {
       const found = await picture(pictureOf(entry.id, longest), signal);
+      if (wanted !== entry) return URL.revokeObjectURL(found.url);
       await put(photo, found.url);
+      if (wanted !== entry) return;
       say("");
       frames.setAttribute("viewBox", `0 0 ${found.width} ${found.height}`);
       fill(frames, entry.boxes.map(frame));
       shown = { ...entry, width: found.width, height: found.height };
       photo.alt = t("picture.alt", { name: entry.name });
     } catch (error) {
-      if (signal?.aborted) return;
+      if (signal?.aborted || wanted !== entry) return;
       shown = { ...entry, width: 0, height: 0 };
       photo.removeAttribute("src");
       fill(frames);
@@ -48,6 +51,10 @@ export function layers({ longest }) {
     if (!id) return false;
     try {
       const { url } = await picture(path(id), signal);
+      if (shown.id !== id) {
+        URL.revokeObjectURL(url);
+        return false;
+      }
       await put(image, url);
       if (shown.id === id) image.hidden = false;
       return true;

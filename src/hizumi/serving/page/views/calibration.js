@@ -17,10 +17,10 @@ const JOINS = ["sample", "reviewed", "keep", "none"];
 const WAYS = ["threshold", "false_alarm_rate", "cost"];
 
 export function calibration(station) {
-  const recipe = recipeChoice(station, () => begin());
+  const recipe = recipeChoice(station, begin);
   const now = h("div", { class: "now" }), outcome = h("div", { class: "outcome", role: "status" }), past = h("ol", { class: "past" });
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
-  const slider = h("input", { type: "range", min: 0, max: STEPS, step: 1, "aria-label": t("calibration.slider"), oninput: slid });
+  const slider = h("input", { type: "range", min: 0, max: STEPS, step: 1, disabled: true, "aria-label": t("calibration.slider"), oninput: slid });
   const chart = sized((width) => { placeSlider(width); return histogram(state, proposed, width); }, { class: "plot" });
   const why = h("textarea", { rows: 2, maxlength: 2000, required: true, placeholder: t("calibration.why"), "aria-label": t("calibration.why"), oninput: () => allow() });
   const apply = h("button", { class: "main", type: "submit", disabled: true }, t("calibration.apply"));
@@ -41,19 +41,37 @@ export function calibration(station) {
     h("div", { class: "calibration-grid" },
       h("section", { class: "card" }, h("h2", {}, t("calibration.past")), past),
       h("section", { class: "card" }, h("h2", {}, t("calibration.sample")), h("p", { class: "hint" }, t("calibration.sample_why")), drawn, sample)));
-  const end = new AbortController();
-  let state = { scores: [], good: [], defects: [], threshold: 0 }, proposed = null, wish = null, waiting = 0, question = new AbortController();
+  let state = { scores: [], good: [], defects: [], threshold: 0, sample_share: 0 }, proposed = null, wish = null, waiting = 0;
+  let question = new AbortController(), loading = new AbortController(), shareShown = "";
 
-  async function begin() {
-    try {
-      state = await get("/calibration", { recipe: recipe.name }, end.signal);
-    } catch (error) {
-      return complain(error);
-    }
+  /** Forget what was asked, and show the limit in use. */
+  function begin() {
+    question.abort();
+    clearTimeout(waiting);
     proposed = wish = null;
     why.value = "";
-    draw();
+    shareShown = share.value;
     fill(outcome, h("p", { class: "hint" }, t("calibration.move")));
+    allow();
+    return load();
+  }
+
+  /** Show the limit in use; what was asked or typed meanwhile stays. */
+  async function load() {
+    loading.abort();
+    loading = new AbortController();
+    try {
+      state = await get("/calibration", { recipe: recipe.name }, loading.signal);
+      draw();
+    } catch (error) {
+      if (error.name !== "AbortError") complain(error);
+    }
+  }
+
+  /** Somebody has moved the limit: what is asked would do something else now. */
+  async function moved() {
+    await load();
+    if (wish) ask(wish);
   }
 
   function draw() {
@@ -61,6 +79,7 @@ export function calibration(station) {
     fill(past, state.changes.length ? state.changes.map(event) : h("li", { class: "hint" }, t("calibration.never")));
     drawSample();
     undo.disabled = !state.parent_sha256 || !station.may("admin");
+    slider.disabled = false;
     chart.again();
     allow();
   }
@@ -103,8 +122,7 @@ export function calibration(station) {
     try {
       await post(`/calibration/${what}`, { recipe: recipe.name, ...asked, why: why.value.trim() });
       station.say(t(`calibration.done_${what}`));
-      await station.refresh();
-      await begin();
+      await Promise.all([begin(), station.refresh()]);
     } catch (error) {
       complain(error);
     }
@@ -115,6 +133,7 @@ export function calibration(station) {
     try {
       const set = await post("/calibration/sample", { recipe: recipe.name, share: Number(share.value) / 100, why: sampleWhy.value.trim() });
       state.sample_share = set.share;
+      shareShown = share.value;
       sampleWhy.value = "";
       complain(null);
       drawSample();
@@ -125,7 +144,7 @@ export function calibration(station) {
 
   function drawSample() {
     drawn.textContent = state.sample_share > 0 ? t("calibration.sample_now", { share: percent(state.sample_share, 2) }) : t("calibration.sample_off");
-    share.value = Number((100 * state.sample_share).toPrecision(6));
+    if (share.value === shareShown) share.value = shareShown = String(Number((100 * state.sample_share).toPrecision(6))); // not over what is being typed
     for (const field of [share, sampleWhy, setSample]) field.disabled = !station.may("admin");
   }
 
@@ -139,8 +158,8 @@ export function calibration(station) {
   }
 
   begin();
-  const off = station.on("calibration", () => wish === null && begin());
-  return { element, close() { off(); clearTimeout(waiting); chart.close(); question.abort(); end.abort(); } };
+  const off = station.on("calibration", moved);
+  return { element, close() { off(); clearTimeout(waiting); chart.close(); question.abort(); loading.abort(); } };
 }
 
 const legend = () => h("ul", { class: "legend" },

@@ -1,7 +1,7 @@
 // Whether lamp, lens or parts have changed: a chart of each measure with its limits, and the alarms with who saw to them.
 
 import { get, post } from "../js/api.js";
-import { fill, h } from "../js/dom.js";
+import { fill, h, refill } from "../js/dom.js";
 import { control } from "../js/control_chart.js";
 import { title } from "../js/drift_words.js";
 import { recipeChoice } from "../js/recipe_choice.js";
@@ -18,7 +18,7 @@ export function drift(station) {
   const measures = h("div", { class: "measures", role: "group", "aria-label": t("drift.measures") });
   const element = h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, t("tab.drift")), recipe.element), problem, words, alarms, measures, charts);
   const end = new AbortController();
-  let chosen = "", drawn = [], noting = false;
+  let chosen = "", drawn = [], noting = false, latest = null;
 
   async function ask() {
     try {
@@ -29,13 +29,14 @@ export function drift(station) {
   }
 
   function draw(state) {
+    latest = state;
     words.textContent = state.words;
-    if (!noting) fill(alarms, [...state.alarms].reverse().map(alarm));
+    if (!noting) refill(alarms, state.alarms, () => [...state.alarms].reverse().map(alarm));
     const alarmed = new Set(state.alarms.filter((each) => !each.acknowledged).flatMap((each) => each.charts).map((name) => measureOf({ name })));
     // What gave alarm comes first.
     const ordered = [...state.charts].sort((a, b) => alarmed.has(measureOf(b)) - alarmed.has(measureOf(a)));
     const names = [...new Set(ordered.map(measureOf))];
-    fill(measures, ordered.length > 0 && ["", ...names].map((name) => h("button", { class: "quiet", "aria-pressed": String(name === chosen), onclick: () => { chosen = name; draw(state); } },
+    refill(measures, [names, chosen, [...alarmed]], () => ordered.length > 0 && ["", ...names].map((name) => h("button", { class: "quiet", "aria-pressed": String(name === chosen), onclick: () => { chosen = name; draw(latest); } },
       alarmed.has(name) && shape("anomalous"), name ? title(name) : t("drift.overview"))));
     drawn.forEach((each) => each.close());
     drawn = ordered.filter((chart) => (chosen ? measureOf(chart) === chosen : isOverview(chart, ordered)))

@@ -10,12 +10,13 @@ const ASKED = 50;
 const PATIENCE_MS = 300; // after the last letter
 
 export function history(station) {
+  const isChoice = station.system.recipes.length > 1;
   const rows = h("tbody", {});
   const words = h("p", { class: "hint", role: "status" });
   const more = h("button", { hidden: true, onclick: () => ask(next) }, t("history.more"));
   const filters = fields(station, () => { clearTimeout(waiting); waiting = setTimeout(() => ask(), PATIENCE_MS); });
   const element = h("div", { class: "wide" }, h("h1", {}, t("tab.history")), filters.element, words,
-    h("div", { class: "table", tabindex: "0", role: "region", "aria-label": t("tab.history") }, h("table", {}, header(), rows)), more);
+    h("div", { class: "table", tabindex: "0", role: "region", "aria-label": t("tab.history") }, h("table", {}, header(isChoice), rows)), more);
   let next = null, waiting = 0, question = new AbortController();
 
   async function ask(before = null) {
@@ -23,7 +24,7 @@ export function history(station) {
     question = new AbortController();
     try {
       const page = await get("/inspections", { ...filters.values(), limit: ASKED, before }, question.signal);
-      const drawn = page.inspections.map((entry) => row(entry, page.reviews[entry.id]));
+      const drawn = page.inspections.map((entry) => row(entry, page.reviews[entry.id], isChoice));
       if (before) rows.append(...drawn);
       else fill(rows, drawn);
       next = page.next;
@@ -45,7 +46,7 @@ function fields(station, changed) {
   const element = h("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
     choice("verdict", ["normal", "anomalous", "unjudged"].map((kind) => [kind, t(`verdict.${kind}`)])),
     choice("reviewed", [["true", t("history.reviewed_yes")], ["false", t("history.reviewed_no")]]),
-    choice("recipe", station.system.recipes.map(({ name }) => [name, name])),
+    station.system.recipes.length > 1 && choice("recipe", station.system.recipes.map(({ name }) => [name, name])),
     input("since", "datetime-local"), input("until", "datetime-local"), input("text", "search"));
   return {
     element,
@@ -60,9 +61,10 @@ function fields(station, changed) {
 
 const COLUMNS = ["picture", "time", "verdict", "review", "name", "recipe", "part", "score", "p"];
 
-const header = () => h("thead", {}, h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col", class: name }, t(`history.${name}`)))));
+/** The recipe only where there is a choice. */
+const header = (isChoice) => h("thead", {}, h("tr", {}, COLUMNS.filter((name) => isChoice || name !== "recipe").map((name) => h("th", { scope: "col", class: name }, t(`history.${name}`)))));
 
-function row(entry, review) {
+function row(entry, review, isChoice) {
   const { element, show } = thumbnail();
   show(entry.id);
   return h("tr", { onclick: () => { location.hash = `#/inspection/${entry.id}`; } },
@@ -70,6 +72,6 @@ function row(entry, review) {
     h("td", {}, h("a", { href: `#/inspection/${entry.id}` }, day(entry.inspected_at))),
     h("td", {}, badge(verdictOf(entry))),
     h("td", {}, review?.label ? badge(review.label, [t(`label.${review.label}`), review.kind].filter(Boolean).join(": ")) : "–"),
-    h("td", { class: "name" }, entry.name), h("td", {}, entry.recipe), h("td", { class: "name" }, entry.part),
+    h("td", { class: "name", title: entry.name }, entry.name), isChoice && h("td", {}, entry.recipe), h("td", { class: "name", title: entry.part }, entry.part),
     h("td", { class: "figure" }, score(entry.score)), h("td", { class: "figure" }, score(entry.p_value)));
 }

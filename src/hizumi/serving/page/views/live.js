@@ -156,7 +156,7 @@ export function live(station) {
   function warned(alarms) {
     const latest = alarms.at(-1);
     warning.hidden = !latest;
-    if (latest) fill(warning, shape("anomalous"), h("b", {}, t("drift.alarm")), h("span", { title: latest.words }, latest.words), h("span", { class: "doubt" }, t("drift.doubt")));
+    if (latest) fill(warning, shape("anomalous"), h("b", {}, t("drift.alarm")), h("span", { title: latest.words }, latest.words, h("span", { class: "doubt" }, t("drift.doubt"))));
   }
 
   async function begin() {

@@ -26,11 +26,11 @@ export function review(station) {
     h("button", { class: "quiet", onclick: () => board.removeLast() }, t("review.remove"), h("kbd", {}, "⌫")),
     h("span", { class: "hint" }, t("review.draw")));
   const stage = h("section", { class: "stage", "aria-label": t("live.picture") }, picture.element, tools);
-  const undo = h("button", { class: "quiet", onclick: back }, t("review.undo"), h("kbd", {}, "z"));
+  const undo = h("button", { class: "quiet", onclick: words.undo }, t("review.undo"), h("kbd", {}, "z"));
   const element = h("div", { class: "review-grid" }, stage,
     h("section", { class: "panel", "aria-label": t("review.word") }, left, words.element, undo, why, keys()));
   const end = new AbortController();
-  let items = [], place = 0, showing = Promise.resolve();
+  let items = [], place = 0;
 
   function laid() {
     picture.opacity(opacity.value / 100);
@@ -41,18 +41,21 @@ export function review(station) {
     if (item) board.use(framesOf(item.inspection));
   }
 
-  async function begin() {
+  /** With the inspection of that id, where it is among those to be reviewed. */
+  async function begin(id = null) {
     const queue = await get("/reviews/queue", { limit: ASKED }, end.signal);
     items = queue.items;
-    place = 0;
+    place = Math.max(0, placeOf(id));
     await show();
   }
+
+  const placeOf = (id) => items.findIndex((item) => item.inspection.id === id);
 
   async function show() {
     const item = items[place];
     left.textContent = item ? t("review.left", { place: number(place + 1), count: number(items.length) }) : "";
     element.classList.toggle("empty", !item);
-    words.of(item?.inspection ?? null);
+    words.of(null);
     if (!item) {
       fill(why, h("h1", {}, t("review.empty")), h("p", {}, t("review.empty_why")));
       return;
@@ -62,27 +65,28 @@ export function review(station) {
       h("ul", { class: "reasons", "aria-label": t("review.why") }, item.reasons.map((reason) => h("li", {}, either(`reason.${reason}`, reason)))),
       terms(entry), facts(entry));
     board.begin(null);
-    showing = picture.show(entry, end.signal);
-    await showing;
+    await picture.show(entry, end.signal);
     if (items[place] !== item) return;
     board.begin(picture.shown);
+    words.of(entry);
     if (entry.map_peak !== null) await picture.showMap(end.signal);
   }
 
-  function said(record) {
-    if (record.label === null) {
-      place = Math.max(0, items.findIndex((item) => item.inspection.id === record.inspection_id));
+  function said({ inspection_id: id, label }) {
+    const reviewed = placeOf(id);
+    if (label === null && reviewed >= 0) {
+      place = reviewed;
       show();
-    } else if (place + 1 < items.length) {
+    } else if (label === null || place + 1 >= items.length) {
+      begin(label === null ? id : null).catch(complain);
+    } else if (place === reviewed) { // nobody has gone elsewhere meanwhile
       place += 1;
       show();
-    } else {
-      begin();
     }
   }
 
-  function back() {
-    words.undo();
+  function complain(error) {
+    if (error.name !== "AbortError") fill(why, h("p", { class: "problem", role: "alert" }, error.message));
   }
 
   function step(by) {
@@ -93,12 +97,12 @@ export function review(station) {
   }
 
   laid();
-  begin().catch((error) => fill(why, h("p", { class: "problem", role: "alert" }, error.message)));
+  begin().catch(complain);
   return {
     element,
     close: () => end.abort(),
     keys: {
-      ...words.keys, z: back, r: found, Backspace: () => board.removeLast(), Delete: () => board.removeLast(),
+      ...words.keys, z: words.undo, r: found, Backspace: () => board.removeLast(), Delete: () => board.removeLast(),
       ArrowRight: () => step(1), ArrowLeft: () => step(-1),
       m: () => { opacity.value = opacity.value > 0 ? 0 : 50; laid(); },
     },

@@ -1,0 +1,58 @@
+"""Another bundle in place of the one that a recipe judges by, while pictures come in."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import final
+
+from hizumi.errors import UsageError
+from hizumi.station.events import Event, Events
+from hizumi.station.judging import Judge
+from hizumi.station.log import AuditEvent, Log
+from hizumi.station.recipe import Recipe, bundle_before, use_bundle
+from hizumi.station.shelf import Shelf
+
+
+@final
+class Exchange:
+    """Changes what recipes judge by, one change after another: each begins with what the one before has made."""
+
+    def __init__(self, log: Log, shelf: Shelf, events: Events) -> None:
+        self._log = log
+        self._shelf = shelf
+        self._events = events
+        self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def recalibrate(self, recipe: Recipe, make: Callable[[Path], Path]) -> Judge:
+        """Judge by the bundle that `make` makes of the one in use, which it writes down itself; gives the judge."""
+        async with self._changing[recipe.name]:
+            await self._use(recipe, await asyncio.to_thread(make, recipe.judge.path))
+            return recipe.judge
+
+    async def reload(self, recipe: Recipe, who: str) -> None:
+        """Judge by the file that the settings name, as it is now."""
+        async with self._changing[recipe.name]:
+            await self._replace(recipe, recipe.settings.bundle, who, "bundle loaded")
+
+    async def roll_back(self, recipe: Recipe, who: str) -> None:
+        """Judge by the bundle before the one in use; raises UsageError where there was none."""
+        async with self._changing[recipe.name]:
+            before = await asyncio.to_thread(bundle_before, self._log, recipe.settings)
+            if before is None:
+                raise UsageError(f"{recipe.name} has had one bundle alone; there is none to go back to")
+            await self._replace(recipe, self._shelf.path(before), who, "bundle rolled back")
+
+    async def _replace(self, recipe: Recipe, bundle: Path, who: str, what: str) -> None:
+        before = recipe.judge.sha256
+        await self._use(recipe, bundle)
+        details = {"recipe": recipe.name, "before": before, "after": recipe.judge.sha256}
+        await asyncio.to_thread(self._log.note, AuditEvent(who, what, details=details))
+
+    async def _use(self, recipe: Recipe, bundle: Path) -> None:
+        """Judge by another bundle from now on, after the next start too."""
+        before = recipe.judge.sha256
+        in_use = await asyncio.to_thread(self._shelf.put, bundle)
+        await recipe.load(self._shelf.path(in_use), bundle.name)
+        await asyncio.to_thread(use_bundle, self._log, recipe.settings, in_use, before)
+        self._events.tell(Event("calibration", {"recipe": recipe.name, "bundle_sha256": in_use}))
