@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed CASE ... --rounds 7 --device cpu
 
-writes benchmarks/results/speed/CASE-DEVICE.json and docs/speed.md; "series" reads its data from HIZUMI_DATA.
+writes benchmarks/results/speed/CASE-DEVICE.json and docs/speed.md; the case "series" reads the folder HIZUMI_DATA.
 `--smoke` is a run of seconds that writes nothing.
 """
 

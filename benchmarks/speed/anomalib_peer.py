@@ -113,7 +113,7 @@ def prediction(folder: str, table: str) -> Callable[[], None]:
 def features_prediction(kind: str, normal: str, folder: str, table: str) -> Callable[[], None]:
     """Its engine on files, fitted before."""
     its_engine, model = features_model(kind, len(list(Path(normal).iterdir())))
-    its_engine.fit(model, datamodule=normal_images(normal))
+    its_engine.fit(model, train_dataloaders=normal_images(normal))
     return predicting(its_engine, model, folder, table)
 
 
@@ -122,7 +122,7 @@ def features_fit(kind: str, normal: str) -> Callable[[], None]:
 
     def run() -> None:
         its_engine, model = features_model(kind, len(list(Path(normal).iterdir())))
-        its_engine.fit(model, datamodule=normal_images(normal))
+        its_engine.fit(model, train_dataloaders=normal_images(normal))
 
     return run
 
@@ -148,10 +148,10 @@ def features_model(kind: str, images: int) -> Any:
 
 
 def normal_images(folder: str) -> Any:
-    """All images of a folder to fit on, and none to test."""
+    """All images of a folder to fit on, without any to validate or to test on."""
     from anomalib.data import Folder
 
-    return Folder(
+    images = Folder(
         "normal",
         root=folder,
         normal_dir=".",
@@ -160,6 +160,8 @@ def normal_images(folder: str) -> Any:
         test_split_mode="none",
         val_split_mode="none",
     )
+    images.setup()
+    return images.train_dataloader()
 
 
 def engine() -> Any:
