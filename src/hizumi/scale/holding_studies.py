@@ -16,7 +16,8 @@ from hizumi.storage.locks import locked
 
 HOLDER_OF = """
 SELECT application_name, date_trunc('second', backend_start) FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32) | objid::bigint = :key
+WHERE locktype = 'advisory' AND granted AND datname = current_database()
+AND (classid::bigint << 32) | objid::bigint = :key
 """
 
 
