@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.station.plates import picture
 CASES, ENDS, IN_FLIGHT = 5_000, 10, 30
 PICTURES, CLIENTS, WARM = 50_000, 8, 2_000
 MEBIBYTE = 2**20
+SETTLING_SECONDS = 3.0
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
@@ -103,4 +105,5 @@ def _send(port: int, contents: list[bytes], count: int) -> None:
 
 
 def _descriptors(station: Process) -> int:
+    time.sleep(SETTLING_SECONDS)  # the station closes its ends of the clients' connections a moment later
     return len(os.listdir(f"/proc/{station.process.pid}/fd"))  # noqa: PTH208 - counted, not followed
