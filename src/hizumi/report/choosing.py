@@ -14,7 +14,7 @@ TIMES: Mapping[str, float] = {"Within a minute": 60.0, "Within ten minutes": 600
 """Seconds of CPU on one core for a fit and for all scores of the test set."""
 
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "Parts and surfaces": ("magnetic-tile", "elpv", "deeppcb", "pneumoniamnist"),
+    "Parts and surfaces": ("magnetic-tile", "mvtec", "elpv", "deeppcb", "cookies", "battery-weld", "pneumoniamnist"),
     "Small pictures, of which whole kinds are anomalous": (
         "mnist-one-class-normal",
         "mnist-one-class-anomalous",
