@@ -113,7 +113,7 @@ def prediction(folder: str, table: str) -> Callable[[], None]:
 def features_prediction(kind: str, normal: str, folder: str, table: str) -> Callable[[], None]:
     """Its engine on files, fitted before."""
     its_engine, model = features_model(kind, len(list(Path(normal).iterdir())))
-    its_engine.fit(model, train_dataloaders=normal_images(normal))
+    its_engine.fit(model, **normal_images(normal))
     return predicting(its_engine, model, folder, table)
 
 
@@ -122,7 +122,7 @@ def features_fit(kind: str, normal: str) -> Callable[[], None]:
 
     def run() -> None:
         its_engine, model = features_model(kind, len(list(Path(normal).iterdir())))
-        its_engine.fit(model, train_dataloaders=normal_images(normal))
+        its_engine.fit(model, **normal_images(normal))
 
     return run
 
@@ -130,6 +130,7 @@ def features_fit(kind: str, normal: str) -> Callable[[], None]:
 def features_model(kind: str, images: int) -> Any:
     """An engine and a model on the layers of strides 8 and 16 that hizumi's detectors see, with random weights."""
     from anomalib.models import Padim, Patchcore
+    from anomalib.models.components.sampling import KCenterGreedy
     from anomalib.pre_processing import PreProcessor
     from torchvision.transforms.v2 import Resize
 
@@ -143,13 +144,16 @@ def features_model(kind: str, images: int) -> Any:
     }
     if kind == "padim":
         return engine(), Padim(n_features=100, **shared)
+    # Which patches are kept is nothing to a search; its greedy choice of them has taken 20 GB here.
+    KCenterGreedy.select_coreset_idxs = lambda self: list(range(self.coreset_size))
     share = min(1.0, MEMORY / (images * (FEATURES_SIDE // 8) ** 2))
     return engine(), Patchcore(coreset_sampling_ratio=share, num_neighbors=1, **shared)
 
 
-def normal_images(folder: str) -> Any:
-    """All images of a folder to fit on, without any to validate or to test on."""
+def normal_images(folder: str) -> dict[str, Any]:
+    """All images of a folder to fit on, and one of them to validate on."""
     from anomalib.data import Folder
+    from torch.utils.data import DataLoader, Subset
 
     images = Folder(
         "normal",
@@ -161,7 +165,8 @@ def normal_images(folder: str) -> Any:
         val_split_mode="none",
     )
     images.setup()
-    return images.train_dataloader()
+    one = DataLoader(Subset(images.train_data, [0]), collate_fn=images.train_data.collate_fn)
+    return {"train_dataloaders": images.train_dataloader(), "val_dataloaders": one}
 
 
 def engine() -> Any:
