@@ -180,7 +180,7 @@ def page(runs: Sequence[Mapping[str, Any]]) -> str:
     columns = ["Set", *WAYS, "standard, above its better part", f"standard, above {FORMER}"]
     lines += [*markdown.table(columns, rows), "", "## Intervals of the default's AUROC", ""]
     lines += [
-        "Of the images that were tested, seed by seed, 95 %.",
+        "Of the images that were tested, seed by seed, 95%.",
         "",
         *markdown.table(
             ["Set", "Seed", "AUROC", "Interval", "CPU s of the fit"],
@@ -200,7 +200,7 @@ def page(runs: Sequence[Mapping[str, Any]]) -> str:
         "",
         "## False alarms of the default",
         "",
-        "Alarms among the good images tested, how many agree with the asked rate (binomial, 95 %), and defects found.",
+        "Alarms among the good images tested, how many agree with the asked rate (binomial, 95%), and defects found.",
         "",
         *markdown.table(["Set", "Seed", *(f"at {rate:.0%}" for rate in RATES)], _alarms(by_set)),
     ]
