@@ -123,7 +123,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray], defect: str = "defect") -> Poo
         kinds = np.concatenate([np.full(len(train), "good"), np.where(arrays["y_test"] == 1, defect, "good")])
     masks = None
     if "mask_test" in arrays:
-        marked = np.unpackbits(arrays["mask_test"], axis=-1)[..., : test.shape[2]].astype(bool)
+        marked = unpacked(arrays["mask_test"], test.shape[2])
         masks = np.concatenate([np.zeros(train.shape[:3], bool), marked])
     return Pool(np.concatenate([train, test]), kinds, _last(len(train), len(test)), masks=masks)
 
@@ -197,7 +197,7 @@ def from_tiles(arrays: Mapping[str, np.ndarray]) -> Pool:
     """x, cls ("Free" is good), packed mask, split, and group: the tile that is seen."""
     images = _channels_last(arrays["x"])
     kinds = np.where(arrays["cls"] == "Free", "good", np.char.lower(arrays["cls"]))
-    masks = np.unpackbits(arrays["mask"], axis=-1)[..., : images.shape[2]].astype(bool)
+    masks = unpacked(arrays["mask"], images.shape[2])
     return Pool(images, kinds, arrays["split"] == "test", groups=arrays["group"].astype(str), masks=masks)
 
 
@@ -249,6 +249,11 @@ def ucsd_folder(folder: Path) -> Pool | None:
 
 def _grey(path: Path) -> np.ndarray:
     return decode(path, name=printable(path)).pixels[:, :, :1]
+
+
+def unpacked(masks: UInt8[np.ndarray, "n h bytes"], width: int) -> Bool[np.ndarray, "n h w"]:
+    """Masks of this width, of which each byte has eight pixels of a row."""
+    return np.unpackbits(masks, axis=-1, count=width).astype(bool)
 
 
 def _channels_last(images: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, UInt8
 from hizumi.data import Manifest, open_source
 from hizumi.data.sizing import Sizing
 from hizumi.errors import DataError
-from hizumi.reproduction.published_forms import Form, Pool, decoded, npz_form
+from hizumi.reproduction.published_forms import Form, Pool, decoded, npz_form, unpacked
 from hizumi.storage.files import printable
 
 SIDE = 256  # pixels of both sides of a square photograph of a part
@@ -50,7 +50,7 @@ def from_photographs(arrays: Mapping[str, np.ndarray]) -> Pool:
     items = np.stack(decoded(arrays["image"], arrays["offset"]))
     masks = np.zeros(items.shape[:3], bool)
     if "mask" in arrays:
-        masks[arrays["mask_of"]] = _unpacked(arrays["mask"], items.shape[2])
+        masks[arrays["mask_of"]] = unpacked(arrays["mask"], items.shape[2])
     return Pool(items, arrays["kind"], arrays["split"] == "test", masks=masks if masks.any() else None)
 
 
@@ -65,7 +65,7 @@ def from_welds(arrays: Mapping[str, np.ndarray]) -> Pool:
     kept = np.flatnonzero(np.where(tested, alike & ~arrays["leak"], True))
     items = np.stack([_of_rows(images[index], WELD_ROWS) for index in kept])[..., np.newaxis]
     masks = np.zeros((len(images), *items.shape[1:3]), bool)
-    masks[arrays["mask_of"]] = _unpacked(arrays["mask"], items.shape[2])
+    masks[arrays["mask_of"]] = unpacked(arrays["mask"], items.shape[2])
     return Pool(items, arrays["kind"][kept], tested[kept], groups=arrays["group"][kept], masks=masks[kept])
 
 
@@ -99,10 +99,6 @@ def _shrunk(manifest: Manifest) -> Pool:
 
 def _masks(pool: Pool) -> Bool[np.ndarray, "n h w"]:
     return np.zeros(pool.items.shape[:3], bool) if pool.masks is None else pool.masks
-
-
-def _unpacked(packed: UInt8[np.ndarray, "n h w"], width: int) -> Bool[np.ndarray, "n h w2"]:
-    return np.unpackbits(packed, axis=-1)[..., :width].astype(bool)
 
 
 def _of_rows(image: UInt8[np.ndarray, "h w"], rows: int) -> UInt8[np.ndarray, "rows w"]:
