@@ -68,7 +68,8 @@ def test_history_is_filtered_and_leafed_through(service: Service) -> None:
     assert leafed(text="BROK") == [unjudged["id"]]
     assert leafed(since="2999-01-01T00:00:00") == []
     counts = service.client.get("/counts").json()
-    assert counts == {"normal": 6, "anomalous": 4, "unjudged": 1}
+    assert counts == {"normal": 6, "anomalous": 4, "unjudged": 1, "newest": []}
+    assert service.client.get("/counts", params={"newest": 2}).json()["newest"] == [unjudged["id"], all_of_them[-1]]
     metrics = service.client.get("/metrics").text
     assert 'hizumi_verdicts_total{recipe="plates",verdict="anomalous"} 4.0' in metrics
     assert 'hizumi_verdicts_total{recipe="plates",verdict="unjudged"} 1.0' in metrics

@@ -15,7 +15,7 @@ import pytest
 
 from hizumi.errors import LogError, UsageError
 from hizumi.station.entry_record import entry_of, entry_record
-from hizumi.station.log import Alarm, AuditEvent, Delivery, Log, Review, Taken
+from hizumi.station.log import Alarm, AuditEvent, Counts, Delivery, Log, Review, Taken
 from tests.station.entries import START, entry, rich_entry
 from tests.station.trials import harm_by_kills, lost_by_writers
 
@@ -128,6 +128,8 @@ def test_each_filter_finds_what_brute_force_finds(log: Log) -> None:
         assert list(log.find(limit=100, **filters).entries) == expected, filters
         assert list(log.every(chunk=4, **filters)) == expected
         assert log.count(**filters) == len(expected)
+        verdicts = [sum(each.anomalous is kind for each in expected) for kind in (False, True, None)]
+        assert log.counts(newest=5, **filters) == Counts(*verdicts, tuple(each.id for each in expected[:5]))
     assert set(newest.values()) == set(labels)
     with pytest.raises(UsageError, match="colour"):
         log.count(colour="red")  # type: ignore[call-arg]

@@ -14,6 +14,7 @@ from PIL import Image
 from hizumi import bundles
 from hizumi.errors import BundleError, BusyError, LogError, SaveError, UsageError
 from hizumi.monitoring import WatchSettings
+from hizumi.station.events import MISSED, UNHEARD, Event, Events
 from hizumi.station.keeping import PICTURE_NOT_KEPT
 from hizumi.station.log import Log
 from hizumi.station.pictures import Pictures
@@ -44,6 +45,16 @@ def at_work(settings: StationSettings, use: Callable[[Station], Awaitable[Any]])
 
 def arrival(seed: int = 0, *, defect: bool = False, **known: Any) -> Arrival:
     return Arrival(**{"name": "a.png", "content": picture(seed, defect=defect), "source": "test", **known})
+
+
+def test_a_listener_that_is_too_slow_is_told_that_it_missed_something() -> None:
+    events = Events()
+    with events.heard() as queue:
+        for number in range(UNHEARD + 7):
+            events.tell(Event("inspection", {"number": number}))
+        heard = [queue.get_nowait() for _ in range(queue.qsize())]
+    assert heard[0] == MISSED
+    assert [event.data["number"] for event in heard[1:] if event] == [*range(UNHEARD, UNHEARD + 7)]
 
 
 def test_a_picture_is_judged_kept_and_told(bundle: Path, tmp_path: Path) -> None:

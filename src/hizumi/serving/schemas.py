@@ -73,11 +73,12 @@ class Inspections(BaseModel):
 
 
 class Counts(BaseModel):
-    """Inspections by their verdict."""
+    """Inspections by their verdict; `newest` are ids of the newest that were counted."""
 
     normal: int
     anomalous: int
     unjudged: int
+    newest: list[str]
 
 
 class ReviewRecord(BaseModel):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, final
 
-UNHEARD = 100  # events kept for a listener that is slow; the oldest are dropped
+UNHEARD = 100  # events kept for a listener that is slow
 
 
 class Event(NamedTuple):
@@ -13,6 +13,9 @@ class Event(NamedTuple):
 
     name: str
     data: dict[str, Any]
+
+
+MISSED = Event("missed", {})
 
 
 @final
@@ -26,10 +29,12 @@ class Events:
         return len(self._listeners)
 
     def tell(self, event: Event) -> None:
-        """Tell all listeners, and wait for none."""
+        """Tell all listeners, and wait for none; one that is too slow hears `missed` in place of the rest."""
         for queue in self._listeners:
             if queue.full():
-                queue.get_nowait()
+                while not queue.empty():
+                    queue.get_nowait()
+                queue.put_nowait(MISSED)
             queue.put_nowait(event)
 
     def end(self) -> None:

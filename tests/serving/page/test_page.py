@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ import pytest
 from hizumi import bundles
 from hizumi.data.region import Region
 from hizumi.serving.access import Access, give_token
+from hizumi.station.entry import new_id
+from hizumi.station.entry_record import entry_record
+from hizumi.station.events import MISSED, Event
 from tests.serving.page.flows import dim, shows, verdict
 
 VIEWS = ["live", "review", "history", "calibration", "drift", "recipes", "region/plates", "system"]
@@ -124,6 +129,59 @@ def test_live_shows_what_comes_and_stops_on_an_alarm(line: Any, browse: Callable
     assert verdict(tab) == "Normal"
     assert tab.title().startswith("Live")
     assert watched.hosts == {"127.0.0.1"}
+
+
+def counted(tab: Any) -> list[int]:
+    """The counters of the shift, as they stand."""
+    return [int(tab.locator(f".shift .{kind} b").inner_text()) for kind in ("normal", "anomalous", "unjudged")]
+
+
+def counts_normal(tab: Any, count: int) -> None:
+    """Wait until the shift has so many good ones."""
+    tab.locator(".shift .normal b", has_text=re.compile(f"^{count}$")).wait_for()
+
+
+def test_the_shift_counts_a_picture_once_however_its_event_and_the_log_s_answer_cross(
+    line: Any, browse: Callable[..., Any]
+) -> None:
+    watched = browse()
+    held: list[Any] = []
+    watched.tab.route(re.compile("/counts"), lambda route: held.append((route, route.fetch())))
+    tab = watched.open(line.address)
+    tab.wait_for_selector("#link.open")
+    while not held:
+        tab.wait_for_timeout(20)
+    shows(tab, line.send()["id"])
+    shows(tab, line.send(defect=True)["id"])
+    for route, answer in reversed(held):  # of before, and the newest first
+        route.fulfill(response=answer)
+    tab.wait_for_timeout(200)
+    assert counted(tab) == [1, 1, 0], "what was heard while an answer was on its way was lost"
+    tab.unroute(re.compile("/counts"))
+    kind = line.station.log.entry(line.send(seed=1001)["id"])
+    late = replace(kind, id=new_id(), inspected_at=datetime.now(UTC))
+    line.station.log.add([late])
+    tab.reload()
+    counts_normal(tab, 3)
+    event = Event("inspection", {**entry_record(late), "kept": True})
+    line.loop.call_soon_threadsafe(line.station.events.tell, event)
+    shows(tab, line.send(seed=1002)["id"])
+    assert counted(tab) == [4, 1, 0], "what the answer held already was counted again"
+    tab.get_by_role("button", name="New shift").click()
+    counts_normal(tab, 0)
+    shows(tab, line.send(seed=1003)["id"])
+    counts_normal(tab, 1)
+
+
+def test_a_page_that_was_too_slow_asks_the_log_again(line: Any, browse: Callable[..., Any]) -> None:
+    kind = line.station.log.entry(line.send()["id"])
+    watched = browse()
+    tab = watched.open(line.address)
+    tab.wait_for_selector("#link.open")
+    counts_normal(tab, 1)
+    line.station.log.add([replace(kind, id=new_id(), inspected_at=datetime.now(UTC)) for _ in range(5)])
+    line.loop.call_soon_threadsafe(line.station.events.tell, MISSED)
+    counts_normal(tab, 6)
 
 
 def test_a_station_that_starts_again_is_heard_again_and_nothing_is_missed(

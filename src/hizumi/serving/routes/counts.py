@@ -1,5 +1,6 @@
 """`/counts`: how many inspections ended in which verdict."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -18,15 +19,8 @@ def counts(
     recipe: Annotated[str | None, Query(max_length=64)] = None,
     since: Annotated[datetime | None, Query(description="Inspected then or later; UTC without a zone.")] = None,
     until: Annotated[datetime | None, Query(description="Inspected before that moment.")] = None,
+    newest: Annotated[int, Query(ge=0, le=1000, description="How many ids to name of those counted.")] = 0,
 ) -> Counts:
     """Of all that the log holds between two moments."""
     log = of(request).station.log
-
-    def count(*, judged: bool, anomalous: bool | None = None) -> int:
-        return log.count(recipe=recipe, since=in_utc(since), until=in_utc(until), judged=judged, anomalous=anomalous)
-
-    return Counts(
-        normal=count(judged=True, anomalous=False),
-        anomalous=count(judged=True, anomalous=True),
-        unjudged=count(judged=False),
-    )
+    return Counts(**asdict(log.counts(newest=newest, recipe=recipe, since=in_utc(since), until=in_utc(until))))

@@ -66,7 +66,10 @@ def metrics(request: Request) -> Response:
     summary="What happens, as it happens",
 )
 async def events(request: Request) -> Response:
-    """Server-sent events: `inspection`, `part`, `review`, `calibration`, `drift`; the data are JSON."""
+    """Server-sent events: `inspection`, `part`, `review`, `calibration`, `drift`; the data are JSON.
+
+    A listener that is too slow hears `missed` in place of what it was not told of.
+    """
     must_be(request, "read")
     station = of(request).station
     if len(station.events) >= LISTENERS:

@@ -5,6 +5,7 @@ from hizumi.station.log.log import Log as Log
 from hizumi.station.log.records import (
     Alarm as Alarm,
     AuditEvent as AuditEvent,
+    Counts as Counts,
     Delivery as Delivery,
     Label as Label,
     Page as Page,

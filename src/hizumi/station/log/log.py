@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Self, Unpack
 
 import numpy as np
-from sqlalchemy import Connection, Engine, Select, func, select, update
+from sqlalchemy import Connection, Engine, Select, func, null, select, union_all, update
 
 from hizumi.errors import UsageError
 from hizumi.shapes import Float
@@ -16,7 +16,7 @@ from hizumi.station.log import tables
 from hizumi.station.log.connecting import connected, explained, parsed, use_write_ahead_log
 from hizumi.station.log.filters import Filter, between, conditions, may_lose_pictures, newest_reviews
 from hizumi.station.log.migrating import migrate
-from hizumi.station.log.records import Alarm, AuditEvent, Delivery, Page, Review, Taken, now
+from hizumi.station.log.records import Alarm, AuditEvent, Counts, Delivery, Page, Review, Taken, now
 from hizumi.station.log.rows import entry_of_row, record, review_of, row_of
 from hizumi.station.log.writing import hashed, insert, keep_state, take
 
@@ -125,6 +125,18 @@ class Log:
         with self._reading() as connection:
             query = select(func.count()).select_from(tables.inspections).where(*conditions(filters))
             return connection.execute(query).scalar_one()
+
+    def counts(self, *, newest: int, **filters: Unpack[Filter]) -> Counts:
+        """How many inspections ended in which verdict, and the ids of `newest` of them, of one moment."""
+        rows, chosen = tables.inspections.c, conditions(filters)
+        last = select(rows.id).where(*chosen).order_by(rows.id.desc()).limit(newest).subquery()
+        by_verdict = select(rows.anomalous, func.count(), null()).where(*chosen).group_by(rows.anomalous)
+        with self._reading() as connection:
+            # One statement: PostgreSQL shows each statement of a reader what has been written until then.
+            found = connection.execute(union_all(by_verdict, select(null(), null(), last.c.id))).all()
+        counted = {anomalous: count for anomalous, count, own in found if own is None}
+        ids = sorted((own for _, _, own in found if own is not None), reverse=True)
+        return Counts(counted.get(False, 0), counted.get(True, 0), counted.get(None, 0), tuple(ids))
 
     def oldest_with_pictures(self, anomalous: bool | None, *, until: datetime, limit: int) -> tuple[Entry, ...]:
         """Inspections of one verdict (None: unjudged) whose pictures may go, the oldest first.

@@ -104,6 +104,16 @@ class Alarm:
 
 
 @dataclass(frozen=True)
+class Counts:
+    """How many inspections ended in which verdict, and the ids of the `newest` of them, the newest first."""
+
+    normal: int
+    anomalous: int
+    unjudged: int
+    newest: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Page:
     """Some inspections, newest first; `next` is the `before` of the page after, None on the last one."""
 

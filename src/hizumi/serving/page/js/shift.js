@@ -6,6 +6,7 @@ import { shape, verdictOf } from "./verdict.js";
 import { hour, number, percent, t } from "./words.js";
 
 const BEGAN = "hizumi.shift";
+const NEWEST = 250; // more than the station keeps for a listener that is slow
 const KINDS = ["normal", "anomalous", "unjudged"];
 
 export function counters() {
@@ -19,15 +20,38 @@ export function counters() {
 
   const began = () => localStorage.getItem(BEGAN) ?? midnight();
 
+  let asked = 0, counted = new Set(), heard = null;
+
+  /** Ask the log. What is heard meanwhile, or soon after, may or may not be counted in its answer: its ids tell. */
   async function begin() {
-    Object.assign(counts, await get("/counts", { since: began() }));
-    draw();
+    const own = (asked += 1);
+    heard ??= [];
+    try {
+      const { newest, ...verdicts } = await get("/counts", { since: began(), newest: NEWEST });
+      if (own !== asked) return;
+      counted = new Set(newest);
+      Object.assign(counts, verdicts);
+      heard.splice(0).forEach(add);
+      draw();
+    } finally {
+      if (own === asked) heard = null;
+    }
+  }
+
+  function count(entry) {
+    heard?.push(entry);
+    add(entry);
+  }
+
+  function add(entry) {
+    if (!counted.delete(entry.id)) counts[verdictOf(entry)] += 1;
   }
 
   function anew() {
     localStorage.setItem(BEGAN, new Date().toISOString());
     for (const kind of KINDS) counts[kind] = 0;
     draw();
+    begin().catch(() => {});
   }
 
   function draw() {
@@ -37,7 +61,7 @@ export function counters() {
     since.textContent = t("shift.since", { time: hour(began()) });
   }
 
-  return { element, begin, draw, count: (entry) => { counts[verdictOf(entry)] += 1; } };
+  return { element, begin, draw, count };
 }
 
 function midnight() {

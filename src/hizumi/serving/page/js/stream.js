@@ -24,11 +24,11 @@ async function hear(tell, opened) {
     const answer = await fetch("/events", { signal: end.signal, cache: "no-store" });
     if (answer.status === 401) location.reload();
     if (!answer.ok) throw new Error(String(answer.status));
-    opened();
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let rest = ""; ; ) {
       const { value, done } = await reader.read();
       if (done) return;
+      opened(); // not before: until it has said something, the station may not have begun to listen
       clearTimeout(patience);
       patience = setTimeout(() => end.abort(), SILENCE_MS);
       const blocks = (rest + value).split("\n\n");

@@ -170,6 +170,12 @@ export function live(station) {
     draw();
   }
 
+  /** Something happened that the page was not told of. */
+  function again() {
+    newest = null;
+    begin().catch(() => {});
+  }
+
   laid();
   draw();
   warned(station.alarms);
@@ -177,7 +183,8 @@ export function live(station) {
   const offs = [
     station.on("inspection", heard),
     station.on("alarms", warned),
-    station.on("link", (isOpen) => { linked(isOpen); if (isOpen) { newest = null; begin().catch(() => {}); } }),
+    station.on("link", (isOpen) => { linked(isOpen); if (isOpen) again(); }),
+    station.on("missed", again),
   ];
   if (!station.isOpen) setTimeout(() => !end.signal.aborted && linked(station.isOpen), 1500);
   return {
