@@ -40,7 +40,18 @@ def test_words_for_good(word: str) -> None:
 @pytest.mark.parametrize(
     "word",
     [
-        *("1.abnormal", "NG", "fail", "Defects", "not good", "NOK", "bad_parts", "no good", "with_defect", "non-normal"),
+        *(
+            "1.abnormal",
+            "NG",
+            "fail",
+            "Defects",
+            "not good",
+            "NOK",
+            "bad_parts",
+            "no good",
+            "with_defect",
+            "non-normal",
+        ),
         *("不良品", "不合格", "異常", "异常", "schlecht"),
     ],
 )
@@ -112,7 +123,13 @@ def test_folders_beside_train_and_test(tmp_path: Path) -> None:
 
 
 def test_good_images_beside_train_are_not_learned_from(tmp_path: Path) -> None:
-    names = ("train/good/0.png", "test_public/good/0.png", "test_public/bad/0.png", "spare/good/0.png", "line2/NG/0.png")
+    names = (
+        "train/good/0.png",
+        "test_public/good/0.png",
+        "test_public/bad/0.png",
+        "spare/good/0.png",
+        "line2/NG/0.png",
+    )
     for name in names:
         picture(tmp_path / name)
     manifest = open_source(tmp_path)

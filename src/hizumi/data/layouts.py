@@ -205,9 +205,7 @@ def _notes_on_unlabelled(records: Sequence[Record]) -> tuple[str, ...]:
     return (f"{len(unlabelled)} images are in no folder that says whether they are good, such as {unlabelled[0]}",)
 
 
-def _notes_on_others(
-    records: Sequence[Record], folders: Sequence[tuple[str, ...]], names: _Names
-) -> tuple[str, ...]:
+def _notes_on_others(records: Sequence[Record], folders: Sequence[tuple[str, ...]], names: _Names) -> tuple[str, ...]:
     """What was decided of good images for which the names of the folders do not decide it."""
     notes = []
     tested = [
