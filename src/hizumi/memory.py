@@ -1,7 +1,10 @@
-"""What the C library does with memory that was freed."""
+"""How much memory there is, and what the C library does with what was freed."""
 
 import ctypes
+import math
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 LARGEST_KEPT = 256 * 2**20  # bytes of a block that is taken from the heap; larger ones go back to the system
 KEPT_IN_ALL = 2**30  # bytes, free at the heap's end
@@ -19,3 +22,21 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries of Linux have none
     return bool(mallopt and mallopt(_M_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(_M_TRIM_THRESHOLD, KEPT_IN_ALL))
+
+
+def free_bytes() -> float:
+    """Bytes that this process may still take, by the system, its control group and its own limits; else infinity."""
+    free = [math.inf]
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    with suppress(ImportError, OSError):
+        import resource  # which Windows has not
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            free.append(limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
+    return min(free)

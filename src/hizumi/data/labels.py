@@ -207,7 +207,8 @@ def refuse_other_labels(words: Sequence[str], where: str, column: str) -> None:
     if not clear:
         raise DataError(
             f"{where}: column {column!r} labels rows as {words_in(words)}, and none is known to mean normal: say "
-            f"which, as in --good {_first(words)}, or leave the column out (--ignore {column})"
+            f"which, as in --good {_first(words)}, or leave the column out (--ignore {column}), or learn from it (name "
+            "it among --columns)"
         )
 
 

@@ -18,6 +18,7 @@ from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector
 from hizumi.detectors.abridged import abridged
 from hizumi.errors import ShortageError
+from hizumi.memory import free_bytes
 from hizumi.training import Budget, Trainable, TrainingOptions
 from hizumi.training.loop import fit, make_stream
 
@@ -176,19 +177,3 @@ def resident_bytes() -> int:
     with suppress(OSError):
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     return peak_memory()
-
-
-def free_bytes() -> float:
-    """Bytes that this process may still take, by the system, its control group and its own limits; else infinity."""
-    free = [math.inf]
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
-    with suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    with suppress(OSError):
-        if limit != resource.RLIM_INFINITY:
-            free.append(limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
-    return min(free)
