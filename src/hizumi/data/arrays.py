@@ -6,6 +6,7 @@ import struct
 import sys
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 
 from hizumi.data.column_signs import LARGEST_EXACT
+from hizumi.data.decoding import decode_picture, is_picture
 from hizumi.data.labels import NormalClass, labels_of, split_named, split_of_word
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.options import SourceOptions
@@ -96,14 +98,32 @@ def open_dataset(dataset: "Dataset[Any]", options: SourceOptions) -> Manifest:
         raise UsageError("a data set without a length cannot be split and calibrated on; give one with __len__")
     items = [dataset[index] for index in range(len(dataset))]
     labelled = bool(items) and isinstance(items[0], (tuple, list)) and len(items[0]) > 1
-    images = [
-        _item_as_array(item[0] if isinstance(item, (tuple, list)) else item, row) for row, item in enumerate(items)
-    ]
-    manifest = open_images(images, type(dataset).__name__, CHANNELS_LAST)
+    pictures = [item[0] if isinstance(item, (tuple, list)) else item for item in items]
+    notes: Counter[str] = Counter()
+    images = [_item_as_array(picture, row, notes) for row, picture in enumerate(pictures)]
+    manifest = with_counted(open_images(images, type(dataset).__name__, CHANNELS_LAST), notes)
     if not labelled:
         return manifest
     labels = np.array([np.asarray(item[1]).item() for item in items])
     return _labelled(manifest, labels, options.normal_class, f"labels of {manifest.name}")
+
+
+def pixels_of(item: Any, name: str, notes: Counter[str]) -> np.ndarray:
+    """An item of a list or a data set as an array; of an image of Pillow's its colours, and not their numbers.
+
+    What had to be done to it is counted in `notes`.
+    """
+    if not is_picture(item):
+        return np.asarray(item)
+    pixels, made = decode_picture(item, name=name)
+    notes.update(made)
+    return pixels
+
+
+def with_counted(manifest: Manifest, notes: Counter[str]) -> Manifest:
+    """The manifest with each of these notes once, and how many items it is about."""
+    said = (f"{note}: {count} {manifest.noun}s" for note, count in notes.items())
+    return replace(manifest, notes=(*manifest.notes, *said))
 
 
 def open_images(images: Sequence[np.ndarray], name: str, options: SourceOptions) -> Manifest:
@@ -375,11 +395,11 @@ def _as_numpy(tensor: "Tensor") -> np.ndarray:
     return (plain.float() if str(plain.dtype) == "torch.bfloat16" else plain).numpy()
 
 
-def _item_as_array(item: object, row: int) -> np.ndarray:
+def _item_as_array(item: object, row: int, notes: Counter[str]) -> np.ndarray:
     if is_tensor(item):
         array = _as_numpy(item)
         return array.transpose(1, 2, 0) if array.ndim == 3 else array
-    array = np.asarray(item)
+    array = pixels_of(item, f"item {row}", notes)
     if array.ndim not in (1, 2, 3) or array.dtype.kind not in "biuf":
         raise DataError(
             f"item {row} of the data set is a {type(item).__name__}; give tensors (c, h, w), images or vectors"

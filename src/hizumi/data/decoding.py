@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -175,6 +175,25 @@ def _decode_pillow(file: BinaryFile, name: str, pixel_limit: int, filling: Filli
         else:
             raw, mode, expanded = _raster(image, name)
             notes += expanded
+    return _as_shown(raw, mode, notes, orientation, name, filling)
+
+
+def is_picture(item: object) -> TypeGuard[Image.Image]:
+    """Whether this is an image of Pillow's."""
+    return isinstance(item, Image.Image)
+
+
+def decode_picture(image: Image.Image, *, name: str) -> Decoded:
+    """As `decode`, of an image that Pillow has opened or made."""
+    with _explained(name):
+        raw, mode, notes = _raster(image, name)
+        return _as_shown(raw, mode, notes, int(image.getexif().get(ORIENTATION_TAG, 1)), name, None)
+
+
+def _as_shown(
+    raw: np.ndarray, mode: str, notes: tuple[str, ...], orientation: int, name: str, filling: Filling | None
+) -> Decoded:
+    """Stored values of a mode of Pillow's as pixels, without alpha and ink, and upright."""
     pixels, depth_notes = as_pixels(raw, name, filling)
     notes += depth_notes
     if mode in ("LA", "RGBA"):
