@@ -107,7 +107,7 @@ def _decoded(file: BinaryFile, name: str, pixel_limit: int, filling: Filling | N
 @contextmanager
 def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
     """The open file; any error while it is read becomes a DataError of one line."""
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
+    if path.suffix.lower() not in IMAGE_SUFFIXES and path.exists():
         raise DataError(f"{name}: is not a {IMAGE_FORMATS} file by its name; convert it, or leave it out")
     with _explained(name), open_regular(path) as file:
         _refuse_other_kinds(file, name)
