@@ -212,3 +212,15 @@ def test_folds_that_make_no_sense():
         deal_folds(manifest, 1)
     with pytest.raises(DataError, match="3 different images or groups cannot make 4 folds"):
         deal_folds(manifest, 4)
+
+
+def test_good_images_that_leave_the_training_for_their_copies_are_named():
+    pixels = images(10)
+    records = open_source(pixels).records
+    bad = Record("bad", "hole", 1, "test", row=3)
+    done = split(Manifest((*records, Record("copy", split="test", row=0), bad), pixels))
+    assert done.notes == (
+        "2 good images are not learned from, as equal ones, or others of their group, are for testing or called "
+        "anomalous, such as row 0",
+    )
+    assert split(open_source(images(10))).notes == ()

@@ -1,6 +1,6 @@
 """Split records by a seed into training, calibration and test, with copies and groups kept together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +34,7 @@ def split(
     units = _units(manifest)
     for unit in units:
         _join_unit(unit, splits)
+    notes = _notes_on_copies(manifest, splits)
     units = [free for unit in units if (free := [index for index in unit if splits[index] is None])]
     normal = {split for record, split in zip(records, splits, strict=True) if record.label == 0}
     needs_test = "test" not in normal and any(record.label == 1 for record in records)
@@ -45,7 +46,24 @@ def split(
     for name, index in _assigned([units[position] for position in order], shares):
         splits[index] = name
     return replace(
-        manifest, records=tuple(replace(record, split=name) for record, name in zip(records, splits, strict=True))
+        manifest,
+        records=tuple(replace(record, split=name) for record, name in zip(records, splits, strict=True)),
+        notes=(*manifest.notes, *notes),
+    )
+
+
+def _notes_on_copies(manifest: Manifest, splits: Sequence[str | None]) -> tuple[str, ...]:
+    """A note on good records that may be learned from but for their copies, or others of their group, in the test."""
+    moved = [
+        record.name
+        for record, split in zip(manifest.records, splits, strict=True)
+        if record.label == 0 and record.split != "test" and split == "test"
+    ]
+    if not moved:
+        return ()
+    return (
+        f"{len(moved)} good {manifest.noun}s are not learned from, as equal ones, or others of their group, are for "
+        f"testing or called anomalous, such as {moved[0]}",
     )
 
 
