@@ -5,6 +5,7 @@ import gzip
 import io
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def read_cells(path: Path) -> Cells:
     names = names or tuple(f"column {position}" for position in range(1, len(rows[0][1]) + 1))
     for number, cells in rows:
         if len(cells) != len(names):
-            raise DataError(f"{where}: line {number} has {len(cells)} cells, the heading {len(names)}")
+            raise DataError(f"{where}: line {number} has {_unlike(len(cells), len(names), rows)}")
     left_out = [number for number, _ in comments if number > rows[0][0]]
     notes = [f"lines left out as comments, since they begin with #: {len(left_out)}"] if left_out else []
     if not heading:
@@ -79,6 +80,15 @@ def read_cells(path: Path) -> Cells:
     if decimal_comma:
         notes.append("numbers are read with a decimal comma")
     return Cells(where, names, bool(heading), rows, decimal_comma, tuple(notes))
+
+
+def _unlike(cells: int, named: int, rows: Sequence[Line]) -> str:
+    """What is wrong with a line of so many cells below a heading of fewer or more, and what to do."""
+    fault = f"{cells} cell{'' if cells == 1 else 's'}, the heading {named}"
+    widths = Counter(len(line) for _, line in rows)
+    if widths[cells] > widths[named]:
+        return f"{fault}; where lines above the heading say other things, begin them with # or delete them"
+    return f"{fault}; correct the line or delete it"
 
 
 def number_of(cell: str, decimal_comma: bool = False) -> float | None:

@@ -1,5 +1,6 @@
 """Which columns of a series hold time stamps, labels and measurements, and the numbers in them."""
 
+import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
@@ -10,13 +11,20 @@ from hizumi.data.columns import in_order, named
 from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal, label_of_word, refuse_other_labels, words_in
 from hizumi.data.series.numbers import is_empty, numbers_of, refuse_infinite, words_of
 from hizumi.data.series.options import SeriesOptions
-from hizumi.data.series.readings import Readings, SeriesTable
+from hizumi.data.series.readings import Readings, SeriesTable, counted
 from hizumi.data.series.time_stamps import is_time_name, joined, looks_like_times, stamps_of
 from hizumi.errors import DataError, UsageError
 from hizumi.shapes import Bool, Float
 from hizumi.storage.files import printable
 
 LABEL_NAMES = ("anomaly", "is_anomaly", "anomalous", "label", "labels", "outlier", "is_outlier", "target", "attack")
+LABEL_WORDS = frozenset(
+    {
+        *("anomalies", "anomalous", "anomaly", "attack", "class", "defect", "failure", "fault", "faulty", "gt"),
+        *("label", "labels", "outlier", "outliers", "truth"),
+    }
+)
+"""In the names of columns that are labels where they hold what labels do."""
 CHANGE_NAMES = ("changepoint", "change_point", "is_changepoint")
 COUNTER_NAMES = ("", "index", "id", "no", "no.", "nr", "row", "unnamed: 0", "level_0", "__index_level_0__")
 MOST_CLASSES = 20  # distinct values of a column that may be labels
@@ -136,6 +144,13 @@ def _label_column(
     )
     labels = [name for name in called_so if _are_labels(table, name, options)]
     label = _present(options.label_column, table) or next(iter(labels), None)
+    if label is None and options.label_column is None:
+        label = next((name for name in free if name not in called_so and _may_be_labels(table, name)), None)
+        if label is not None:
+            notes.append(
+                f"column {printable(label)!r} is taken for labels ({words_in(words_of(table, label), 5)}); to learn "
+                "from it, name it among --columns"
+            )
     if options.label_column is None:
         notes += [
             f"column {printable(name)!r} holds more than 0 and 1, and is taken for a measurement; "
@@ -166,6 +181,17 @@ def _are_labels(table: SeriesTable, name: str, options: SeriesOptions) -> bool:
     return True
 
 
+def _may_be_labels(table: SeriesTable, name: str) -> bool:
+    """Whether a column's name has a word for labels in it, and its cells are 0 and 1, or words such as normal."""
+    in_name = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    if LABEL_WORDS.isdisjoint(in_name):
+        return False
+    found = {word.strip().lower() for word in words_of(table, name)} - UNKNOWN_WORDS
+    if any(is_normal(word) or is_anomalous(word) for word in found):
+        return True
+    return bool(found) and all(number_of(word) in (0, 1) or word in ("true", "false") for word in found)
+
+
 def _are_whole(numbers: Sequence[float | None]) -> bool:
     return all(number is not None and number % 1 == 0 for number in numbers)
 
@@ -176,9 +202,11 @@ def _measured(
     """The columns measured, in the order of those learned from, and notes."""
     if learned is not None and (not table.has_names or learned == made_up(len(learned))):
         if len(roles.measured) != len(learned):
+            is_turned = len(roles.measured) > len(learned) == len(table.rows)
             raise DataError(
-                f"{table.where}: has {len(roles.measured)} channels, and "
+                f"{table.where}: has {counted(len(roles.measured), 'channel')}, and "
                 f"{f'{first} has {len(learned)}' if first else f'{len(learned)} were learned from'}: {named(learned)}"
+                f"{'; steps come first, (t, c): transpose it' if is_turned else ''}"
             )
         return roles.measured, ["channels are taken in the order that was learned from"] if table.has_names else []
     if learned is not None:

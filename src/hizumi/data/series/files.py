@@ -1,5 +1,6 @@
 """`open_recordings`, which opens time series of every kind."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from hizumi.data.columns import named, refuse_unknown
 from hizumi.data.manifest import Unopened
 from hizumi.data.series.choice import chosen_windows, refuse_other_windows
-from hizumi.data.series.columns import refuse_unknown_good
+from hizumi.data.series.columns import made_up, refuse_unknown_good
 from hizumi.data.series.form import Recording, SeriesForm
 from hizumi.data.series.gaps import filled
 from hizumi.data.series.groups import divided
@@ -53,7 +54,7 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
     """
     if form is not None:
         refuse_other_windows(options, form.length, form.hop)
-    if options.resample_seconds is not None and options.resample_seconds <= 0:
+    if options.resample_seconds is not None and not 0 < options.resample_seconds < math.inf:
         raise UsageError(f"steps cannot take {options.resample_seconds:g} s; give a time above 0 (--resample)")
     sources = sources_of(data, options)
     options = replace(options, good=tuple(word for word in options.good if word.lower() not in sources.good_folders))
@@ -72,7 +73,7 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
         windows = [why]
     recordings, said, short = _cut(stretches, options, form)
     if not recordings:
-        raise DataError(f"{sources.name}: {_too_short(short, form)}")
+        raise DataError(f"{sources.name}: {_too_short(short, stretches, form, is_new=not windows)}")
     return Recordings(
         sources.name,
         tuple(recordings),
@@ -199,7 +200,7 @@ def _merged(notes: Sequence[_Note]) -> list[str]:
         sources.setdefault(note, []).append(where)
     return [
         f"{where[0]}: {note}" if len(where) == 1 else f"{where[0]} and {len(where) - 1} more: {note}"
-        for note, where in sources.items()
+        for note, where in ((note, list(dict.fromkeys(each))) for note, each in sources.items())
     ]
 
 
@@ -212,13 +213,15 @@ def _notes_on_short(short: Sequence[Unopened]) -> list[str]:
     ]
 
 
-def _too_short(short: Sequence[Unopened], form: SeriesForm) -> str:
-    if len(short) == 1:
-        return f"{short[0].reason}; record longer, or give a shorter --length"
-    return (
-        f"none of its {len(short)} pieces has the {form.length} steps of a window; give a shorter --length, or leave "
-        "out time stamps that are uneven (--ignore the column), so that steps are counted"
-    )
+def _too_short(short: Sequence[Unopened], stretches: Sequence[Stretch], form: SeriesForm, is_new: bool) -> str:
+    """That no piece fills a window, and what helps; windows of `is_new` data are as long as was learned."""
+    fault = f"none of its {len(short)} pieces has the {form.length} steps of a window"
+    advice = "record longer" if is_new else "record longer, or give a shorter --length"
+    if len(short) > len(stretches):
+        advice += ", or leave out time stamps that are uneven (--ignore the column), so that steps are counted"
+    elif form.columns == made_up(form.channels) and all(len(each.pieces[0]) < form.channels for each in stretches):
+        advice += f"; steps come first, (t, c): transpose the array if it has {form.channels} of them"
+    return f"{short[0].reason if len(short) == 1 else fault}; {advice}"
 
 
 def _notes_on_constants(recordings: Sequence[Recording], form: SeriesForm) -> list[str]:

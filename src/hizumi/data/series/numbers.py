@@ -6,6 +6,7 @@ import numpy as np
 
 from hizumi.data.cells import MISSING_WORDS, number_of
 from hizumi.data.guard import LARGEST
+from hizumi.data.labels import is_normal
 from hizumi.data.missing import not_finite
 from hizumi.data.series.readings import SeriesTable, counted
 from hizumi.errors import DataError
@@ -51,6 +52,7 @@ def numbers_of(table: SeriesTable, name: str) -> Float[np.ndarray, "t"]:
         raise DataError(
             f"{table.place(row)}, column {shown!r}: {printable(words[row].strip())!r} is not a number; correct it, or "
             f"leave the column out (--ignore {shown})"
+            f"{f', or if it labels steps, say --label-column {shown}' if any(map(is_normal, set(words))) else ''}"
         )
     return np.array(numbers, dtype=np.float64)
 

@@ -1,0 +1,136 @@
+"""What is said of recordings that are not as they should be accuses what is wrong, and says what helps."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hizumi.data.series.files import Recordings, open_recordings
+from hizumi.data.series.form import SeriesForm
+from hizumi.data.series.options import SeriesOptions
+from hizumi.errors import HizumiError, UsageError
+
+STEPS = np.random.default_rng(0).normal(size=(80, 2))
+ZERO_ONE = (np.arange(80) > 70).astype(int)
+FORM = SeriesForm(("a", "b"), None, 8, 1)
+
+
+def opened(data: Any, form: SeriesForm | None = None, **options: Any) -> Recordings:
+    return open_recordings(data, SeriesOptions(**({} if form else {"length": 8}), **options), form)
+
+
+def frame(step: str = "10s", **more: Any) -> pd.DataFrame:
+    times = pd.date_range("2026-01-31 09:30", periods=80, freq=step)
+    return pd.DataFrame({"time": times, "a": STEPS[:, 0], "b": STEPS[:, 1], **more})
+
+
+def shuffled() -> pd.DataFrame:
+    return frame().sample(frac=1, random_state=0)
+
+
+def taking_turns() -> pd.DataFrame:
+    return pd.concat([frame(machine=1), frame(machine=2), frame(machine=3)]).sort_values("time", kind="stable")
+
+
+def of_levels() -> pd.DataFrame:
+    return frame(machine=ZERO_ONE).set_index(["machine", "time"])
+
+
+WRONG: list[tuple[str, Any, SeriesForm | None, str]] = [
+    ("channels first", STEPS.T, None, r"has 2 steps, .*; steps come first, \(t, c\): transpose the array if it"),
+    ("channels first, as learned", STEPS.T, FORM, "has 80 channels, and 2 were learned from.*transpose it"),
+    ("other channels", [STEPS, STEPS[:, :1]], None, "has 1 channel, and recording 1 has 2: 'channel 1', 'channel 2'$"),
+    ("lengths of fewer steps", (STEPS, [40, 30]), None, "sum up to its 80 steps; the shortest is 30, and they .* 70"),
+    ("a length below 1", (STEPS, [90, -10]), None, "are to be 1 or more and .*; the shortest is -10"),
+    (
+        "shuffled rows",
+        shuffled(),
+        None,
+        r"row \d+: the time stamp is earlier .* as are \d+ of 80; sort the rows by time",
+    ),
+    ("machines in turn", taking_turns(), None, "most time stamps repeat .*call the column that tells them apart group"),
+    ("an index of levels", of_levels(), None, "its index has several levels; make them columns"),
+    ("short as a window never was", STEPS[:7], FORM, r"fewer than the 8 of a window \(rows 0 to 6\); record longer$"),
+    (
+        "several short ones",
+        [STEPS[:7], STEPS[:5]],
+        None,
+        "none of its 2 pieces .* record longer, or give a shorter --len",
+    ),
+    (
+        "text that labels",
+        frame(state=np.where(ZERO_ONE, "stuck", "Normal")),
+        None,
+        "or if it labels steps, say --label-",
+    ),
+    (
+        "text that does not",
+        frame(state=np.where(ZERO_ONE, "open", "shut")),
+        None,
+        "leave the column out .--ignore state.$",
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "form", "words"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
+def test_what_is_wrong_is_said(data: Any, form: SeriesForm | None, words: str) -> None:
+    with pytest.raises(HizumiError, match=words) as error:
+        opened(data, form)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, np.nan, np.inf])
+def test_steps_take_some_time(seconds: float) -> None:
+    with pytest.raises(UsageError, match="give a time above 0"):
+        opened(frame(), resample_seconds=seconds)
+
+
+@pytest.mark.parametrize("lengths", [[40.5, 39.5], ["40", "40"]])
+def test_lengths_in_an_archive_are_whole_numbers(tmp_path: Path, lengths: list[Any]) -> None:
+    np.savez(tmp_path / "a.npz", value=STEPS, lengths=np.array(lengths))
+    with pytest.raises(HizumiError, match=r"a\.npz: lengths or offsets are of type .*; give whole numbers of steps"):
+        opened(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("name", ["fault", "anomaly_label", "isAnomaly", "Normal/Attack", "ground_truth", "class"])
+@pytest.mark.parametrize("cells", [ZERO_ONE, ZERO_ONE == 1, np.where(ZERO_ONE, "leak", "normal")])
+def test_columns_that_tell_of_anomalies_are_labels(name: str, cells: np.ndarray) -> None:
+    found = opened(frame(**{name: cells}))
+    (recording,) = found.recordings
+    assert found.form.columns == ("a", "b")
+    np.testing.assert_array_equal(recording.anomalous, ZERO_ONE == 1)
+    assert f"table: column '{name}' is taken for labels" in " ".join(found.notes)
+    if not isinstance(cells[0], str):
+        measured = opened(frame(**{name: cells}), columns=("a", name))
+        assert measured.form.columns == ("a", name)
+        assert opened(frame(**{name: cells}), measured.form).recordings[0].anomalous is None
+
+
+def test_other_columns_are_measured() -> None:
+    found = opened(frame(fault_current=STEPS[:, 0], class_of_oil=ZERO_ONE + 1, valve=ZERO_ONE))
+    assert found.form.columns == ("a", "b", "fault_current", "class_of_oil", "valve")
+    assert found.recordings[0].anomalous is None
+
+
+def test_days_of_spreadsheets_are_not_taken_for_seconds_unsaid() -> None:
+    days, seconds = 46_000 + np.arange(80) / 8640, 46_000 + 2.0 * np.arange(80)
+    for times, is_said in ((days, True), (seconds, False), (days - 46_000, False)):
+        said = " ".join(opened(frame().assign(time=times)).notes)
+        assert "are taken for times in s" in said
+        assert ("if they count days, as spreadsheets do, write them as dates" in said) == is_said
+
+
+def test_a_note_on_parts_of_one_table_is_said_of_it_once() -> None:
+    assert "table: 2 recordings, told apart by 'group'" in opened(frame(group=ZERO_ONE)).notes
+
+
+def test_lines_above_the_heading(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Logger 7\nSerial 123\n" + frame().to_csv(index=False))
+    with pytest.raises(HizumiError, match="line 3 has 3 cells, the heading 1; where lines above the heading say other"):
+        opened(path)
+    path.write_text(frame().to_csv(index=False) + "2026-02-01\n")
+    with pytest.raises(HizumiError, match="line 82 has 1 cell, the heading 3; correct the line or delete it"):
+        opened(path)
