@@ -146,7 +146,9 @@ def _facts_at_once(causal: CausalMeasures) -> list[Fact]:
         found.append(Fact("At once: VUS-PR", number(causal.vus_pr), note))
     if events.events:
         late = f"{events.mean_delay:.3g} steps late, " if events.found else ""
-        note = f"{late}{events.false_alarms_per_1000:.3g} false alarms per 1,000 normal steps; nothing is promised"
+        rate = events.false_alarms_per_1000
+        alarms = f"{rate:.3g} false alarms per 1,000 normal steps; " if is_known(rate) else ""
+        note = f"{late}{alarms}nothing is promised"
         found.append(Fact("At once: events found", f"{events.found:.0f} / {events.events}", note))
     return found
 
@@ -192,7 +194,9 @@ def number(value: float | None) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """The 95% interval of a measure."""
+    """The 95% interval of a measure, where it says anything."""
+    if estimate.low <= 0 and estimate.high >= 1:
+        return "too few for an interval"
     return f"95{SPACE}%: {number(estimate.low)}{SPACE}–{SPACE}{number(estimate.high)}"
 
 
@@ -263,6 +267,8 @@ def _missed(result: Evaluation, content: ReportContent) -> Consequence:
 def _remedy(result: Evaluation, content: ReportContent) -> str:
     """What helps where most defects pass: another threshold where the scores are in order, other scores where not."""
     noun = content.noun
+    if not result.normal_count:
+        return f"Test good {noun}s, too: without any, whether the scores or the threshold are at fault is not known."
     if not result.image_auroc.value >= WELL_RANKED:
         return (
             f"The scores hardly tell them from good ones: try {LARGER.get(noun, '')}another detector (hizumi compare)."
