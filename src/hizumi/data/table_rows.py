@@ -18,6 +18,7 @@ from hizumi.data.labels import (
 )
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.options import SourceOptions
+from hizumi.data.series.time_stamps import looks_like_times
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
@@ -237,9 +238,11 @@ def _categories(column: Column, table: SourceTable, options: SourceOptions) -> t
             for place, word in zip(table.places, words, strict=True)
             if word.lower() not in MISSING_WORDS and number_of(word) is None
         )
+        is_time = looks_like_times(np.array(words, dtype=object))
+        otherwise = "say that rows are steps of time (--series)" if is_time else "learn its words (--one-hot)"
         raise DataError(
             f"{place}, column {shown!r}: {printable(word)!r} is not a number; leave the column out (--ignore {shown}), "
-            "or learn which words it holds (--one-hot)"
+            f"or {otherwise}"
         )
     if len(found) > MOST_WORDS:
         raise DataError(

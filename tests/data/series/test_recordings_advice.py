@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hizumi.data import open_source
 from hizumi.data.series.files import Recordings, open_recordings
 from hizumi.data.series.form import SeriesForm
 from hizumi.data.series.options import SeriesOptions
@@ -87,6 +88,19 @@ def test_steps_take_some_time(seconds: float) -> None:
         opened(frame(), resample_seconds=seconds)
 
 
+@pytest.mark.parametrize("option", [{"label_column": "a"}, {"time_column": "a"}, {"ignore": ("b", "a")}])
+def test_what_was_learned_from_is_measured(option: dict[str, Any]) -> None:
+    form = opened(frame(b=1)).form
+    with pytest.raises(UsageError, match=r"column '[ab]' was learned from, so it is measured"):
+        opened(frame(), form, **option)
+
+
+def test_a_class_is_not_for_series() -> None:
+    for name, value in (("normal_class", 0), ("normal_class", 1), ("id_column", "a"), ("one_hot", True)):
+        with pytest.raises(UsageError, match=f"`{name}`. is not for time series"):
+            open_source(frame(), series=True, **{name: value})
+
+
 @pytest.mark.parametrize("lengths", [[40.5, 39.5], ["40", "40"]])
 def test_lengths_in_an_archive_are_whole_numbers(tmp_path: Path, lengths: list[Any]) -> None:
     np.savez(tmp_path / "a.npz", value=STEPS, lengths=np.array(lengths))
@@ -134,3 +148,11 @@ def test_lines_above_the_heading(tmp_path: Path) -> None:
     path.write_text(frame().to_csv(index=False) + "2026-02-01\n")
     with pytest.raises(HizumiError, match="line 82 has 1 cell, the heading 3; correct the line or delete it"):
         opened(path)
+
+
+def test_short_files_are_not_said_to_be_uneven() -> None:
+    short, uneven = frame()[:5], frame().drop(index=6)
+    (note,) = [note for note in opened([frame(), short]).notes if "shorter than a window" in note]
+    assert note.endswith("left out: 'recording 2'")
+    (note,) = [note for note in opened([frame(), uneven]).notes if "shorter than a window" in note]
+    assert note.endswith("leave out their column (--ignore), so that steps are counted")

@@ -87,6 +87,16 @@ def readings_of(
     return readings, notes
 
 
+def refuse_other_use(options: SeriesOptions, learned: Sequence[str]) -> None:
+    """Raise UsageError for a column that was learned from and that the options leave out or use otherwise."""
+    for name in (options.label_column, options.time_column, *options.ignore):
+        if name in learned:
+            raise UsageError(
+                f"column {printable(name)!r} was learned from, so it is measured; leave it out of --label-column, "
+                "--time-column and --ignore"
+            )
+
+
 def refuse_unknown_good(tables: Sequence[SeriesTable], options: SeriesOptions, where: str) -> None:
     """Raise UsageError for a word that is to mean good and that labels no row."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from hizumi.data.columns import named, refuse_unknown
 from hizumi.data.manifest import Unopened
 from hizumi.data.series.choice import chosen_windows, refuse_other_windows
-from hizumi.data.series.columns import made_up, refuse_unknown_good
+from hizumi.data.series.columns import made_up, refuse_other_use, refuse_unknown_good
 from hizumi.data.series.form import Recording, SeriesForm
 from hizumi.data.series.gaps import filled
 from hizumi.data.series.groups import divided
@@ -54,6 +54,7 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
     """
     if form is not None:
         refuse_other_windows(options, form.length, form.hop)
+        refuse_other_use(options, form.columns)
     if options.resample_seconds is not None and not 0 < options.resample_seconds < math.inf:
         raise UsageError(f"steps cannot take {options.resample_seconds:g} s; give a time above 0 (--resample)")
     sources = sources_of(data, options)
@@ -82,7 +83,7 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
             *sources.notes,
             *_merged([*notes, *said]),
             *windows,
-            *_notes_on_short(short),
+            *_notes_on_short(short, are_split=any(len(each.pieces) > 1 for each in stretches)),
             *_notes_on_constants(recordings, form),
         ),
         (*sources.unopened, *(Unopened(name, str(error)) for name, error in failures), *short),
@@ -204,13 +205,12 @@ def _merged(notes: Sequence[_Note]) -> list[str]:
     ]
 
 
-def _notes_on_short(short: Sequence[Unopened]) -> list[str]:
+def _notes_on_short(short: Sequence[Unopened], *, are_split: bool) -> list[str]:
     if not short:
         return []
-    return [
-        f"{counted(len(short), 'piece')} shorter than a window, left out: {named([each.name for each in short], 3)}; "
-        "where time stamps are merely uneven, leave out their column (--ignore), so that steps are counted"
-    ]
+    note = f"{counted(len(short), 'piece')} shorter than a window, left out: {named([each.name for each in short], 3)}"
+    advice = "; where time stamps are merely uneven, leave out their column (--ignore), so that steps are counted"
+    return [note + advice if are_split else note]
 
 
 def _too_short(short: Sequence[Unopened], stretches: Sequence[Stretch], form: SeriesForm, is_new: bool) -> str:
