@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hizumi.calibration import Calibration
-from hizumi.calibration.conformal import images_needed
+from hizumi.calibration.conformal import images_needed, upper_rate
 from hizumi.calibration.rules import WITHOUT_RATE
 from hizumi.evaluation import Estimate, Evaluation
 from hizumi.evaluation.causal import CausalMeasures
@@ -350,6 +350,13 @@ def _expected_rate(result: Evaluation, calibration: Calibration) -> float:
     return max(result.false_alarm_rate, lowest)
 
 
+def _highest_rate(expected: float, calibration: Calibration) -> float:
+    """The rate that chance allows, with 95% confidence, to the one set of scores that set a threshold."""
+    if calibration.threshold.rule != "conformal":
+        return expected
+    return upper_rate(len(calibration.scores), calibration.threshold.asked_rate)
+
+
 def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
     noun = content.noun
     if not result.normal_count:
@@ -360,10 +367,16 @@ def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
         return Consequence(f"{share}. {OF_RULE[content.calibration.rule]}")
     expected = _expected_rate(result, content.calibration)
     measured = f"{percent(realised.value)} of the good {noun}s were flagged, where {percent(asked)} was asked for"
+    few = count(len(content.calibration.scores), f"held-out good {noun}")
     if expected > asked:
-        few = count(len(content.calibration.scores), f"held-out good {noun}")
         measured += f", and {few} can promise {percent(expected)} at the lowest"
-    if expected < realised.low:
+    by_chance = _highest_rate(expected, content.calibration)
+    if expected < realised.low <= by_chance:
+        return Consequence(
+            f"{measured}: within chance, for by one set of {few} it may be {percent(by_chance)}. More of them come "
+            "nearer to what is promised."
+        )
+    if by_chance < realised.low:
         advice = (
             f"These good {noun}s differ from those it was calibrated on: calibrate again with good {noun}s like them"
         )

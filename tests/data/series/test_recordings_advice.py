@@ -156,3 +156,39 @@ def test_short_files_are_not_said_to_be_uneven() -> None:
     assert note.endswith("left out: 'recording 2'")
     (note,) = [note for note in opened([frame(), uneven]).notes if "shorter than a window" in note]
     assert note.endswith("leave out their column (--ignore), so that steps are counted")
+
+
+def test_stamps_that_were_left_out_when_it_learned_stay_unread() -> None:
+    uneven = frame().assign(
+        time=pd.Timestamp("2026-01-31") + np.cumsum(2.0 ** (np.arange(80) % 7)) * pd.Timedelta("1s")
+    )
+    with pytest.raises(HizumiError, match="or leave out time stamps that are uneven"):
+        opened(uneven)
+    form = opened(uneven, ignore=("time",)).form
+    for new in (uneven, uneven.assign(time="noon")):
+        found = opened(new, form)
+        assert [len(each) for each in found.recordings] == [80]
+        assert "table: time stamps are not read, since steps were counted in what was learned from" in found.notes
+    assert opened(frame(), form, time_column="time").recordings[0].times is not None
+
+
+def test_what_is_inspected_needs_no_labels() -> None:
+    form = opened(frame()).form
+    for labels in (np.where(ZERO_ONE, "leak", "running"), np.where(ZERO_ONE, "", "0")):
+        found = opened(frame(label=labels), form, layout="unlabelled")
+        assert found.recordings[0].anomalous is None
+        assert "column 'label' does not say of each step whether it is normal: it is left out" in " ".join(found.notes)
+        with pytest.raises(HizumiError, match="column 'label'"):
+            opened(frame(label=labels), form)
+
+
+@pytest.mark.parametrize("cell", ["open", np.inf, np.nan, "Normal"])
+def test_a_column_that_was_learned_from_cannot_be_left_out(cell: Any) -> None:
+    form, values = opened(frame()).form, frame().a.astype(object)
+    values[7] = cell
+    with pytest.raises(HizumiError, match=r"row 7, column 'a'") as error:
+        opened(frame().assign(a=values), form)
+    assert "--ignore" not in str(error.value)
+    assert "--label-column" not in str(error.value)
+    with pytest.raises(HizumiError, match="--ignore"):
+        opened(frame().assign(a=values))

@@ -10,7 +10,7 @@ import numpy as np
 from hizumi.data.columns import named, refuse_unknown
 from hizumi.data.manifest import Unopened
 from hizumi.data.series.choice import chosen_windows, refuse_other_windows
-from hizumi.data.series.columns import made_up, refuse_other_use, refuse_unknown_good
+from hizumi.data.series.columns import made_up, refuse_other_use
 from hizumi.data.series.form import Recording, SeriesForm
 from hizumi.data.series.gaps import filled
 from hizumi.data.series.groups import divided
@@ -18,6 +18,7 @@ from hizumi.data.series.options import SeriesOptions
 from hizumi.data.series.readings import Readings, SeriesTable, counted
 from hizumi.data.series.resampling import resampled
 from hizumi.data.series.sources import Sources, sources_of
+from hizumi.data.series.step_labels import refuse_unknown_good
 from hizumi.data.series.stretches import Stretch, stretch_of
 from hizumi.data.series.time_stamps import SECOND
 from hizumi.data.table_rows import unique
@@ -52,11 +53,7 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
     all of these places are named in the notes. Raises DataError for data that cannot be understood or have another
     form, UsageError for options that name no column, or windows other than those learned from.
     """
-    if form is not None:
-        refuse_other_windows(options, form.length, form.hop)
-        refuse_other_use(options, form.columns)
-    if options.resample_seconds is not None and not 0 < options.resample_seconds < math.inf:
-        raise UsageError(f"steps cannot take {options.resample_seconds:g} s; give a time above 0 (--resample)")
+    _refuse_impossible(options, form)
     sources = sources_of(data, options)
     options = replace(options, good=tuple(word for word in options.good if word.lower() not in sources.good_folders))
     tolerant = form is not None and len(sources.each) > 1  # at an inspection, one bad file of many stops nothing
@@ -92,6 +89,15 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
 
 _Failures = list[tuple[str, DataError]]
 _Note = tuple[str, str]  # of which source, and what
+
+
+def _refuse_impossible(options: SeriesOptions, form: SeriesForm | None) -> None:
+    """Raise UsageError for options that no data, or none in the form that was learned from, can meet."""
+    if form is not None:
+        refuse_other_windows(options, form.length, form.hop)
+        refuse_other_use(options, form.columns)
+    if options.resample_seconds is not None and not 0 < options.resample_seconds < math.inf:
+        raise UsageError(f"steps cannot take {options.resample_seconds:g} s; give a time above 0 (--resample)")
 
 
 def _read(sources: Sources, tolerant: bool) -> tuple[list[SeriesTable], _Failures]:
