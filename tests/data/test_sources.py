@@ -149,7 +149,7 @@ def test_csv_manifest(tmp_path: Path):
         ("path,split\na.png,tset\n", "line 2: split 'tset' is not known"),
         ("path,mask\na.png,none.png\n", "line 2: there is no mask file"),
         ("path,label\n,1\n", "line 2 has no path"),
-        ("a,b\n1,2\n3\n", "line 3 has 1 cells, the heading 2"),
+        ("a,b\n1,2\n3\n", "line 3 has 1 cell, the heading 2"),
         ("a,b\n1,2\n3,tall\n", "line 3, column 'b': 'tall' is not a number"),
         ("label,split\n1,test\n", "has no column of numbers"),
     ],

@@ -140,6 +140,15 @@ def test_which_columns_are_learned_from(tmp_path: Path) -> None:
         opened(tmp_path, text, ignore="nots")
 
 
+def test_a_table_of_time_stamps_may_be_a_series(tmp_path: Path) -> None:
+    for cells, advice in (
+        (("2026-01-31 09:00", "2026-01-31 09:10"), "say that rows are steps .*--series"),
+        ("xy", "hot"),
+    ):
+        with pytest.raises(DataError, match=rf"line 2, column 'when': .* \(--ignore when\), or .*{advice}"):
+            opened(tmp_path, f"when,a\n{cells[0]},1\n{cells[1]},2\n")
+
+
 def test_labels_can_be_ignored_and_empty_columns_are(tmp_path: Path) -> None:
     manifest = opened(tmp_path, "label,a,b,\ngut,1,,\nschlecht,2,,\n", ignore="label")
     assert manifest.columns == ("a",)
@@ -348,7 +357,7 @@ def test_whole_numbers_that_lose_digits_are_named(tmp_path: Path) -> None:
         ('a,b\n1,2\n"3,4\n5,6\n', "a quotation mark is opened in it or before, and not closed"),
         (
             "Made by X\n\na,b\n1,2\n3,4\n5,6\n",
-            "has 2 cells, the heading 1, as most lines have; delete what stands above",
+            "has 2 cells, the heading 1, as most lines have; begin what stands above",
         ),
         ("a,b\n1%,2\n3%,4\n", "'1%' is not a number; write it without units and marks between digits"),
     ],

@@ -221,7 +221,8 @@ def _show(console: "Console", inspection: "Inspection", *, is_series: bool) -> N
     if failures:
         line += f" {len(failures)} could not be read."
     if inspection.unopened:
-        line += f" {len(inspection.unopened)} files were not opened."
+        count = len(inspection.unopened)
+        line += f" {count} file{' was' if count == 1 else 's were'} not opened."
     console.print(coloured(line, BAD if anomalous else GOOD))
 
 

@@ -8,6 +8,7 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured, console_beside, print_table
 from hizumi.cli.making import (
+    SAMPLE,
     SHEET_COLUMNS,
     folder_for,
     noted,
@@ -20,6 +21,7 @@ from hizumi.cli.making import (
     write_singly,
 )
 from hizumi.cli.progress import shown_progress
+from hizumi.cli.strict import Application
 from hizumi.cli.summary import refuse_nothing, show_remarks, unread
 from hizumi.cli.train import train
 from hizumi.cli.walk import walk
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 SHEET_SAMPLES = 64
 LEAST_LIKELY_SHOWN = 10
 
-app = typer.Typer(
+app = Application(
     rich_markup_mode=None,
     help="Train generative models, and sample, reconstruct, translate or walk with them.",
 )
@@ -90,6 +92,7 @@ def sample(
     from hizumi.generation import load
 
     modeller = load(model)
+    _refuse_others_samples(output, count)
     chosen = [kinds[number % len(kinds)] for number in range(count)] if kinds else None
     console = console_beside(None)
     with noted(console):
@@ -104,9 +107,19 @@ def sample(
     elif modeller.preprocessing_.vectors:
         path = write_rows(output, "samples.csv", items, modeller.options_["columns"])
     else:
-        write_singly(folder_for(output), [f"sample-{number:05d}" for number in range(count)], items)
+        write_singly(folder_for(output), [f"{SAMPLE}{number:05d}" for number in range(count)], items)
         path = write_sheet(output / "sheet.png", modeller.pictures(items[:SHEET_SAMPLES]), SHEET_COLUMNS)
     console.print(coloured(f"Made {count} with seed {seed}; see {path}.", GOOD))
+
+
+def _refuse_others_samples(folder: Path, count: int) -> None:
+    """Raise UsageError for samples of another call, which would stay among so many new ones."""
+    found = sorted(path.stem for path in folder.glob(f"{SAMPLE}*") if path.stem >= f"{SAMPLE}{count:05d}")
+    if found:
+        raise UsageError(
+            f"{folder} holds samples of another call, which would stay among these {count}: {found[0]} and on; name "
+            "another folder (-o), or remove them"
+        )
 
 
 def _recordings(modeller: "Modeller", count: int, steps: int, seed: int, kinds: list[str] | None) -> Any:

@@ -5,6 +5,7 @@ import gzip
 import io
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,12 +109,16 @@ def _refuse_uneven(rows: Sequence[Line], width: int, where: str) -> None:
     if wrong is None:
         return
     number, cells = wrong
-    hint = ""
+    widths = Counter(len(line) for _, line in rows)
     if any("\n" in cell for cell in cells):
         hint = "; a quotation mark is opened in it or before, and not closed"
-    elif 2 * sum(len(cells) == len(each) for _, each in rows) > len(rows):
-        hint = ", as most lines have; delete what stands above the heading, or name all columns in it"
-    raise DataError(f"{where}: line {number} has {len(cells)} cells, the heading {width}{hint}")
+    elif widths[len(cells)] > widths[width]:
+        hint = ", as most lines have; begin what stands above the heading with #, delete it, or name all columns in it"
+    else:
+        hint = "; correct the line or delete it"
+    raise DataError(
+        f"{where}: line {number} has {len(cells)} cell{'' if len(cells) == 1 else 's'}, the heading {width}{hint}"
+    )
 
 
 def _has_decimal_commas(rows: Sequence[Line]) -> bool:

@@ -126,7 +126,7 @@ def _series(data: Any, series: SeriesOptions, options: SourceOptions, form: Seri
     """The blocks of recordings; what is said of columns and folders is said of theirs."""
     useless = ("normal_class", "id_column", "one_hot", "impute", "channels", "motion")
     for name in useless:
-        if getattr(options, name):
+        if getattr(options, name) is not None and getattr(options, name) is not False:  # class 0 is said, too
             raise UsageError(f"--{name.replace('_', '-')} (`{name}`) is not for time series; leave it out")
     shared = ("label_column", "ignore", "columns", "good", "layout", "recursive")
     opened = open_recordings(data, replace(series, **{name: getattr(options, name) for name in shared}), form)

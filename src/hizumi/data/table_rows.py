@@ -29,6 +29,7 @@ from hizumi.data.labels import (
 )
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.options import SourceOptions
+from hizumi.data.series.time_stamps import looks_like_times
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
@@ -242,10 +243,14 @@ def _categories(column: Column, table: SourceTable, options: SourceOptions) -> t
             for place, word in zip(table.places, words, strict=True)
             if word.lower() not in MISSING_WORDS and number_of(word) is None
         )
-        advice = "write it without units and marks between digits, " if re.search(r"\d", word) else ""
+        if looks_like_times(np.array(words, dtype=object)):
+            remedy, otherwise = "", "say that rows are steps of time (--series)"
+        else:
+            remedy = "write it without units and marks between digits, " if re.search(r"\d", word) else ""
+            otherwise = "learn which words it holds (--one-hot)"
         raise DataError(
-            f"{place}, column {shown!r}: {printable(word)!r} is not a number; {advice}leave the column out (--ignore "
-            f"{shown}), or learn which words it holds (--one-hot)"
+            f"{place}, column {shown!r}: {printable(word)!r} is not a number; {remedy}leave the column out (--ignore "
+            f"{shown}), or {otherwise}"
         )
     if len(found) > MOST_WORDS:
         raise DataError(

@@ -1,15 +1,11 @@
 """What a fit will cost in time and memory, measured on a few steps and a few items and extrapolated."""
 
 import math
-import resource
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +14,7 @@ from hizumi.data.stream import Batches, View
 from hizumi.detectors import Detector
 from hizumi.detectors.abridged import abridged
 from hizumi.errors import ShortageError
-from hizumi.memory import free_bytes
+from hizumi.memory import free_bytes, resident_bytes
 from hizumi.training import Budget, Trainable, TrainingOptions
 from hizumi.training.loop import fit, make_stream
 
@@ -165,15 +161,3 @@ def _steps(phase: Trainable, source: Batches, options: TrainingOptions, count: i
     taken = tried(lambda: fit([phase], source, trial, observe=lambda record: times.append(record["seconds"])))
     # The first step also makes plans and buffers.
     return Trial((times[-1] - times[0]) / max(1, len(times) - 1) if len(times) > 1 else times[0], taken.peak_bytes)
-
-
-def peak_memory() -> int:
-    """Bytes that this process has held at once."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def resident_bytes() -> int:
-    """Bytes that this process holds now; where the system does not say, the most that it has held."""
-    with suppress(OSError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    return peak_memory()

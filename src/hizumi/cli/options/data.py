@@ -139,7 +139,7 @@ class SourceArguments:
     ] = False
     length: Annotated[
         int | None,
-        typer.Option(metavar="N", min=2, help="Steps of a window of a series; chosen by the data if not given."),
+        typer.Option(metavar="N", min=4, help="Steps of a window of a series; chosen by the data if not given."),
     ] = None
     overlap: Annotated[
         float | None, typer.Option(metavar="S", help="Share of a window that the next one shares, such as 0.75.")
