@@ -81,3 +81,24 @@ def test_rows_that_are_no_numbers_are_refused_in_one_line(rows: list[object]) ->
         with pytest.raises(DataError) as caught:
             refused()
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_word_among_numbers_costs_its_own_row_alone(separator: str, tmp_path: Path) -> None:
+    def written(name: str, rows: list[list[str]]) -> Path:
+        lines = (separator.join(row) for row in [["a", "b"], *rows])
+        text = "\n".join(lines) + "\n"
+        (tmp_path / name).write_text(text if separator == "," else text.replace(".", ","))
+        return tmp_path / name
+
+    rows = [[f"{a:.4f}", f"{b:.4f}"] for a, b in np.random.default_rng(0).normal(size=(20, 2))]
+    inspector = Inspector("pca").fit(written("good.csv", rows))
+    inspection = inspector.inspect(written("new.csv", [rows[0], ["x", "1.5"], rows[1], ["2.5", "=A1"]]))
+    assert [verdict.name for verdict in inspection] == ["line 2", "line 4"]
+    assert [tuple(each)[:2] for each in inspection.unopened] == [
+        ("line 3", "column 'a' is 'x', which is no number"),
+        ("line 5", "column 'b' is '=A1', which is no number"),
+    ]
+    assert inspection.has_unjudged
+    with pytest.raises(DataError, match=r"none\.csv: line 2, column 'a' is 'x', which is no number"):
+        inspector.inspect(written("none.csv", [["x", "1.5"]]))

@@ -16,10 +16,14 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a source: its numbers, NaN where missing, or its words."""
+    """One column of a source: its numbers, NaN where missing, or its words.
+
+    Of words, `numbers` are what they say where some of them are numbers, and None for the others.
+    """
 
     name: str
     values: Float[np.ndarray, "n"] | tuple[str, ...]
+    numbers: tuple[float | None, ...] = ()
 
     @property
     def words(self) -> tuple[str, ...] | None:
@@ -151,6 +155,8 @@ def in_order(
 
 def _numbers(column: Column, places: Sequence[str]) -> Float[np.ndarray, "n"]:
     if column.words is not None:
-        raise DataError(f"{places[0]}, column {named([column.name])}: {named(column.words[:1])} is not a number")
+        wrong = next((row for row, number in enumerate(column.numbers) if number is None), 0)
+        word = named(column.words[wrong : wrong + 1])
+        raise DataError(f"{places[wrong]}, column {named([column.name])}: {word} is not a number")
     assert isinstance(column.values, np.ndarray)
     return column.values

@@ -27,7 +27,7 @@ from hizumi.data.labels import (
     with_good,
     words_in,
 )
-from hizumi.data.manifest import Manifest, Record
+from hizumi.data.manifest import Manifest, Record, Unopened
 from hizumi.data.options import SourceOptions
 from hizumi.data.series.time_stamps import looks_like_times
 from hizumi.errors import DataError
@@ -96,9 +96,11 @@ def open_table(table: SourceTable, options: SourceOptions) -> Manifest:
     else:
         form = _with_labels(form, table, options)
         table, notes = _as_learned(table, form)
+    table = replace(table, rows=_row_names(table, form.id_column))
+    table, unopened = (table, ()) if options.table is None else _without_words(table, form)
     chosen = [table.column(name) for name in form.names]
     numbers = form.table(chosen, table.places)
-    names = _row_names(table, form.id_column)
+    names = table.rows
     records = _records(table, form, names, options)
     return Manifest(
         tuple(records),
@@ -106,8 +108,44 @@ def open_table(table: SourceTable, options: SourceOptions) -> Manifest:
         name=table.name,
         columns=tuple(printable(name) for name in form.columns),
         notes=(*table.notes, *notes),
+        unopened=unopened,
         table=form,
     )
+
+
+def _without_words(table: SourceTable, form: TableForm) -> tuple[SourceTable, tuple[Unopened, ...]]:
+    """The rows that hold numbers where numbers were learned from, and the others with their reasons.
+
+    Raises DataError where none does.
+    """
+    reasons: dict[int, str] = {}
+    columns = []
+    for column in table.columns:
+        if column.name in form.names and column.name not in form.words and column.words is not None:
+            for row, (word, number) in enumerate(zip(column.words, column.numbers, strict=True)):
+                if number is None:
+                    reasons.setdefault(row, f"column {named([column.name])} is {named([word])}, which is no number")
+            values = [np.nan if number is None else number for number in column.numbers]
+            column = Column(column.name, np.array(values))
+        columns.append(column)
+    if not reasons:
+        return table, ()
+    if len(reasons) == len(table.rows):
+        raise DataError(f"{table.places[0]}, {reasons[0]}; give numbers, as were learned from")
+    kept = [row for row in range(len(table.rows)) if row not in reasons]
+    unopened = tuple(Unopened(table.rows[row], reason) for row, reason in sorted(reasons.items()))
+    return replace(
+        table,
+        columns=tuple(_rows_of_column(column, kept) for column in columns),
+        rows=tuple(table.rows[row] for row in kept),
+        places=tuple(table.places[row] for row in kept),
+    ), unopened
+
+
+def _rows_of_column(column: Column, kept: Sequence[int]) -> Column:
+    if column.words is None:
+        return Column(column.name, np.asarray(column.values)[list(kept)])
+    return Column(column.name, tuple(column.words[row] for row in kept))
 
 
 def as_learned(manifest: Manifest, form: TableForm) -> Manifest:
@@ -323,7 +361,7 @@ def _column(name: str, cells: Sequence[str], decimal_comma: bool) -> Column:
     if lowered <= {"true", "false"} | MISSING_WORDS:
         truth = {"true": 1.0, "false": 0.0}
         return Column(name, np.array([truth.get(word.lower(), np.nan) for word in words]))
-    return Column(name, words)
+    return Column(name, words, tuple(numbers))
 
 
 def _column_of_array(name: str, values: np.ndarray) -> Column:
