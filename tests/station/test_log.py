@@ -251,6 +251,17 @@ def test_no_other_database_is_opened() -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_a_connection_in_use_at_the_close_is_closed_when_it_is_given_back(log: Log) -> None:
+    with log.engine.connect() as connection:
+        ours = connection.connection.driver_connection
+        assert ours is not None
+        log.close()
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1, "what is under way is not cut off"
+    with pytest.raises(Exception, match=r"closed"):
+        ours.execute("SELECT 1")
+    assert log.count() == 0, "and the log opens again for whoever asks"
+
+
 def test_writers_at_once_lose_nothing(url: str) -> None:
     """Both begin with an empty database, and so with the migration."""
     assert lost_by_writers(url, writers=2, rows=30) == 0

@@ -211,7 +211,9 @@ class Station:
             return _unjudged(arrival, outcome.reason, known)._replace(look=opened.look)
         entry = Entry.of(replace(outcome, notes=(*arrival.notes, *outcome.notes)), **known)
         entry = replace(entry, sampled=self._samples[recipe.name].includes(entry.id))
-        overlay = overlay_of(outcome, judge.inspector.calibration_) if outcome.anomalous else None
+        overlay = None
+        if outcome.anomalous:  # in a thread, as the map of a large picture takes as long as other pictures would wait
+            overlay = await asyncio.to_thread(overlay_of, outcome, judge.inspector.calibration_)
         return ToKeep(entry, arrival.content, overlay, _taken(arrival, entry), opened.look)
 
     def _known(self, arrival: Arrival, recipe: str, bundle_sha256: str) -> dict[str, Any]:

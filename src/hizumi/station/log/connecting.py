@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Pool, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError, StatementError
 
@@ -66,6 +66,11 @@ def use_write_ahead_log(engine: Engine, patience_seconds: float) -> None:
             if "locked" not in str(error) or time.monotonic() > give_up_at:
                 raise
             time.sleep(0.02)
+
+
+def close_given_back(pool: Pool) -> None:
+    """Let a pool keep no connection from now on, nor forget one that is still open, as `Engine.dispose` does."""
+    event.listen(pool, "checkin", lambda connection, record: record.close())
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from hizumi.errors import UsageError
 from hizumi.shapes import Float
 from hizumi.station.entry import Entry
 from hizumi.station.log import tables
-from hizumi.station.log.connecting import connected, explained, parsed, use_write_ahead_log
+from hizumi.station.log.connecting import close_given_back, connected, explained, parsed, use_write_ahead_log
 from hizumi.station.log.filters import Filter, between, conditions, may_lose_pictures, newest_reviews
 from hizumi.station.log.migrating import migrate
 from hizumi.station.log.records import Alarm, AuditEvent, Counts, Delivery, Page, Review, Taken, now
@@ -53,7 +53,8 @@ class Log:
         return cls(engine)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections: those in use, by answers under way, as soon as they are given back."""
+        close_given_back(self.engine.pool)
         self.engine.dispose()
 
     def add(
