@@ -262,6 +262,25 @@ def test_a_connection_in_use_at_the_close_is_closed_when_it_is_given_back(log: L
     assert log.count() == 0, "and the log opens again for whoever asks"
 
 
+def test_one_station_at_a_time_works_with_a_database(url: str) -> None:
+    first, second = Log.open(url), Log.open(url)
+    first.claim()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(first.claim).result()  # it holds it already, whichever of its threads asks
+    with pytest.raises(UsageError, match=r"^another station works with this database: end that one, or give each"):
+        second.claim()
+    assert second.count() == 0, "programs that only read are not refused"
+    if url.startswith("postgresql"):
+        with second.engine.begin() as connection:  # as a server does that is started anew
+            connection.exec_driver_sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        first.claim()
+        with pytest.raises(UsageError, match="another station"):
+            second.claim()
+    first.close()
+    second.claim()
+    second.close()
+
+
 def test_writers_at_once_lose_nothing(url: str) -> None:
     """Both begin with an empty database, and so with the migration."""
     assert lost_by_writers(url, writers=2, rows=30) == 0

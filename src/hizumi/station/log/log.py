@@ -13,6 +13,7 @@ from hizumi.errors import UsageError
 from hizumi.shapes import Float
 from hizumi.station.entry import Entry
 from hizumi.station.log import tables
+from hizumi.station.log.claiming import claim_of
 from hizumi.station.log.connecting import close_given_back, connected, explained, parsed, use_write_ahead_log
 from hizumi.station.log.filters import Filter, between, conditions, may_lose_pictures, newest_reviews
 from hizumi.station.log.migrating import migrate
@@ -24,7 +25,7 @@ PATIENCE_SECONDS = 10.0
 
 
 class Log:
-    """A database that several threads and stations may use at once; each method is one transaction.
+    """A database that several threads, programs and one station may use at once; each method is one transaction.
 
     All methods raise LogError in one line, and leave the database as it was, where it is locked, full or gone.
     """
@@ -32,6 +33,7 @@ class Log:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writer = engine.execution_options(writes=True)
+        self._claim = claim_of(engine)
 
     @classmethod
     def open(cls, url: str, *, patience_seconds: float = PATIENCE_SECONDS) -> Self:
@@ -52,8 +54,16 @@ class Log:
             raise
         return cls(engine)
 
+    def claim(self) -> None:
+        """Be the one station that works with this database, until the close; again where the server was away meanwhile.
+
+        Raises UsageError where another one does.
+        """
+        self._claim.hold()
+
     def close(self) -> None:
         """Close all connections: those in use, by answers under way, as soon as they are given back."""
+        self._claim.let_go()
         close_given_back(self.engine.pool)
         self.engine.dispose()
 

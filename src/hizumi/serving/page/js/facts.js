@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { clock, day, either, number, score, t } from "./words.js";
 
-const SHORT = 5; // terms shown; the largest first
+const SHORT = 5; // terms shown
 
 /** The score as a bar on which the threshold is marked. */
 export function limit(entry) {
@@ -16,13 +16,11 @@ export function limit(entry) {
       h("span", { style: { width: share(entry.score) } }), h("i", { style: { left: share(entry.threshold) } })));
 }
 
-/** The score and its terms; terms are sized by their share of the sum. */
+/** The score and its terms, in the detector's order; of many, the largest. No bars: each term has a unit of its own. */
 export function terms(entry) {
-  const known = Object.entries(entry.terms).filter(([, value]) => value !== null).sort(([, a], [, b]) => b - a);
-  const sum = known.reduce((total, [, value]) => total + Math.abs(value), 0) || 1;
-  const rows = known.slice(0, SHORT).map(([name, value]) =>
-    h("li", {}, h("span", { lang: "en" }, name), h("span", { class: "track", "aria-hidden": "true" },
-      h("span", { style: { width: `${(100 * Math.abs(value)) / sum}%` } })), h("b", {}, score(value))));
+  const known = Object.entries(entry.terms).filter(([, value]) => value !== null);
+  if (known.length > SHORT) known.sort(([, a], [, b]) => b - a);
+  const rows = known.slice(0, SHORT).map(([name, value]) => h("li", {}, h("span", { lang: "en" }, name), h("b", {}, score(value))));
   return [limit(entry), known.length > 1 && h("ul", { class: "terms", "aria-label": t("facts.terms") }, rows)];
 }
 
