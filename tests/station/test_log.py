@@ -192,7 +192,7 @@ def test_the_audit_trail_gives_back_what_was_noted(log: Log) -> None:
 
 def test_messages_wait_until_they_are_delivered_or_abandoned(log: Log) -> None:
     messages = [
-        Delivery(sink, {"n": n}, entry(n).id, START, retry_at=START + timedelta(minutes=n), id=f"{sink}{n}")
+        Delivery(sink, {"n": n}, entry(n).id, START, 1, START + timedelta(minutes=n), id=f"{sink}{n}")
         for sink in ("hook", "mqtt")
         for n in range(3)
     ]
@@ -200,12 +200,21 @@ def test_messages_wait_until_they_are_delivered_or_abandoned(log: Log) -> None:
     assert log.due("hook", START + timedelta(minutes=1)) == tuple(messages[:2])
     assert log.due("hook", START + timedelta(minutes=9), limit=1) == (messages[0],)
     log.failed("hook0", "refused", START + timedelta(minutes=5))
-    waiting = dataclasses.replace(messages[0], attempts=1, error="refused", retry_at=START + timedelta(minutes=5))
+    waiting = dataclasses.replace(messages[0], attempts=2, error="refused", retry_at=START + timedelta(minutes=5))
     assert log.due("hook", START + timedelta(minutes=9)) == (waiting, messages[1], messages[2])
     log.delivered(["hook1", "hook2"])
     log.abandoned("hook0", "gone")
     assert log.due("hook", START + timedelta(days=9)) == ()
     assert log.backlog() == {"hook": (0, 1), "mqtt": (3, 0)}
+
+
+def test_a_clock_that_is_set_back_holds_no_message_up(log: Log) -> None:
+    new = Delivery("hook", {}, None, START, retry_at=START)
+    refused = Delivery("hook", {}, None, START, 3, START + timedelta(minutes=30))
+    log.send([new, refused])
+    found = log.due("hook", START - timedelta(days=400))
+    assert {message.id for message in found} == {new.id, refused.id}
+    assert log.due("hook", START) == (new,)
 
 
 def test_a_file_is_taken_once_and_its_second_inspection_is_passed_over(log: Log) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Self, Unpack
 
 import numpy as np
-from sqlalchemy import Connection, Engine, Select, func, null, select, union_all, update
+from sqlalchemy import Connection, Engine, Select, func, null, or_, select, union_all, update
 
 from hizumi.errors import UsageError
 from hizumi.shapes import Float
@@ -17,7 +17,7 @@ from hizumi.station.log.claiming import claim_of
 from hizumi.station.log.connecting import close_given_back, connected, explained, parsed, use_write_ahead_log
 from hizumi.station.log.filters import Filter, between, conditions, may_lose_pictures, newest_reviews
 from hizumi.station.log.migrating import migrate
-from hizumi.station.log.records import Alarm, AuditEvent, Counts, Delivery, Page, Review, Taken, now
+from hizumi.station.log.records import LONGEST_REST, Alarm, AuditEvent, Counts, Delivery, Page, Review, Taken, now
 from hizumi.station.log.rows import entry_of_row, record, review_of, row_of
 from hizumi.station.log.writing import hashed, insert, keep_state, take
 
@@ -217,9 +217,13 @@ class Log:
         return tuple(record(AuditEvent, row) for row in self._rows(query))
 
     def due(self, sink: str, now: datetime, limit: int = 100) -> tuple[Delivery, ...]:
-        """Messages that a sink has to deliver by now, the oldest first."""
+        """Messages that a sink has to deliver by now, the oldest first.
+
+        New ones always, and those put off beyond what any is: the clock has been set back since.
+        """
         rows = tables.deliveries.c
-        waiting = (rows.sink == sink, rows.abandoned_at.is_(None), rows.retry_at <= now)
+        due = or_(rows.retry_at <= now, rows.attempts == 0, rows.retry_at > now + LONGEST_REST)
+        waiting = (rows.sink == sink, rows.abandoned_at.is_(None), due)
         query = select(tables.deliveries).where(*waiting).order_by(rows.made_at, rows.id).limit(limit)
         return tuple(record(Delivery, row) for row in self._rows(query))
 

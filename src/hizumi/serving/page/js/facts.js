@@ -1,9 +1,14 @@
 // What a verdict rests on: the score beside its limit, the terms it is made of, and what else is known of the picture.
 
 import { h } from "./dom.js";
-import { clock, day, either, number, score, t } from "./words.js";
+import { clock, day, either, number, score, t, unusual } from "./words.js";
 
 const SHORT = 5; // terms shown
+
+/** A verdict in a sentence: how unusual the picture is among good ones, or why it could not be judged. */
+export function sentence(entry, recipe) {
+  return h("p", {}, entry.anomalous === null ? h("span", { lang: "en" }, entry.reason) : unusual(entry.p_value, recipe?.held_out_images));
+}
 
 /** The score as a bar on which the threshold is marked. */
 export function limit(entry) {
