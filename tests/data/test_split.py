@@ -121,7 +121,7 @@ def test_a_copy_of_a_test_image_does_not_train():
     assert done.records[0].split == "test"
     check_disjoint(done)
     assert done.notes == (
-        "some good images are copies of images to test, or of their group; they are tested and not learned from: "
+        "some good images are copies of images to test, or of their group, and are not learned from: "
         f"{records[0].name} (copy)",
     )
     assert split(done).notes == done.notes
@@ -136,8 +136,9 @@ def test_a_copy_of_a_defect_among_the_good_images_is_named():
     done = split(Manifest((*good, grouped, *defects, other), pixels), calibration_share=None)
     contradictory, moved = done.notes
     assert contradictory == (
-        "some good images are copies of images marked as defects; they are not learned from, but tested as good, so "
-        "mark each one way: " + ", ".join(f"{good[row].name} (bad {row})" for row in range(3)) + " and 2 more"
+        "some good images are copies of images marked as defects, and are not learned from; mark each one way: "
+        + ", ".join(f"{good[row].name} (bad {row})" for row in range(3))
+        + " and 2 more"
     )
     assert moved.endswith("not learned from: beside (bad 5)")
 

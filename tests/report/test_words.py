@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from hizumi.calibration import Calibration, Costs
+from hizumi.data.variation import Variation
 from hizumi.evaluation import Estimate
 from hizumi.report import Finding, ReportContent
 from hizumi.report.rates import at_rates
@@ -122,6 +123,16 @@ def test_where_most_defects_pass_the_words_press_and_name_a_remedy(
     fewer = consequences(changed(parts, anomalous_count=40, missed_defects=20, image_auroc=estimate))
     (found,) = [c for c in fewer if "passed unnoticed" in c.text]
     assert not found.is_pressing
+
+
+def test_what_was_declared_may_be_why_defects_pass(parts: dict[str, Any]) -> None:
+    options = parts.get("options", {}) | {"variation": asdict(Variation(flips="horizontal"))}
+    for missed in (4, 36):
+        content = changed(parts | {"options": options}, anomalous_count=40, missed_defects=missed)
+        (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
+        assert "be of the other hand: one like this will not be found. If those missed are such" in found.text
+    (found,) = [c for c in consequences(changed(parts, anomalous_count=40, missed_defects=4)) if "unnoticed" in c.text]
+    assert "declared" not in found.text
 
 
 def test_figures_stand_beside_their_chance_levels(parts: dict[str, Any]) -> None:

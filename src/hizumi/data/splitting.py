@@ -21,8 +21,8 @@ def split(
     has no calibration split. Anomalous and unlabelled records go to test, always. If there are anomalous records and no
     normal test records, a `test_share` of the normal ones is tested too. With `calibration_share` None there is no
     calibration split, and its records train. Records of one group, and byte-identical images, stay together, and notes
-    say what therefore is tested although the source would have it learned from. Raises DataError when there are fewer
-    different normal images than splits to fill. Series: see `split_series`.
+    say which good ones are not learned from for no other reason. Raises DataError when there are fewer different normal
+    images than splits to fill. Series: see `split_series`.
     """
     for name, share in (("calibration_share", calibration_share), ("test_share", test_share)):
         if share is not None and not 0 < share < 1:
@@ -149,7 +149,7 @@ def _join_unit(unit: list[int], splits: list[str | None]) -> None:
 def _notes_on_copies(
     manifest: Manifest, units: list[list[int]], kept: list[str | None], splits: list[str | None]
 ) -> list[str]:
-    """Names the good records that are tested for no other reason than what they belong to, and that, in brackets."""
+    """Names the good records that are in the test for no other reason than what they belong to; that, in brackets."""
     contradictory, moved = [], []
     for unit in units:
         tested = [index for index in unit if kept[index] == "test"]
@@ -160,9 +160,8 @@ def _notes_on_copies(
                 (moved if twin is None else contradictory).append(f"{manifest.records[index].name} ({partner})")
     noun = manifest.noun
     said = {
-        f"are copies of {noun}s marked as defects; they are not learned from, but tested as good, so mark each one "
-        "way": contradictory,
-        f"are copies of {noun}s to test, or of their group; they are tested and not learned from": moved,
+        f"are copies of {noun}s marked as defects, and are not learned from; mark each one way": contradictory,
+        f"are copies of {noun}s to test, or of their group, and are not learned from": moved,
     }
     return [
         f"some good {noun}s {what}: {', '.join(names[:MOST_NAMED])}"

@@ -255,9 +255,20 @@ def _missed(result: Evaluation, content: ReportContent) -> Consequence:
     weakest = max(result.kinds_table, key=lambda kind: kind.missed / kind.count)
     if len(result.kinds_table) > 1:
         sentence += f", most often {weakest.kind} ({weakest.found} of {weakest.count} found)"
+    sentence += f".{_declared(content.options)}"
     if share <= MOST:
-        return Consequence(f"{sentence}.")
-    return Consequence(f"{sentence}. {_remedy(result, content)}", is_pressing=True)
+        return Consequence(sentence)
+    return Consequence(f"{sentence} {_remedy(result, content)}", is_pressing=True)
+
+
+def _declared(options: Mapping[str, Any]) -> str:
+    """What the fit took for normal because it was declared, where anything was: some of what is missed may be such."""
+    if options.get("variation") is None:
+        return ""
+    from hizumi.data.variation import Variation  # which loads torch
+
+    said = "; ".join(Variation(**options["variation"]).assumptions)
+    return f" At the fit it was {said}. If those missed are such, fit without it."
 
 
 def _remedy(result: Evaluation, content: ReportContent) -> str:
