@@ -17,7 +17,7 @@ CONSTANT_SPREAD = 1e-6  # relative
 WORSE_THAN_MEAN = "reconstructions worse than the mean"
 OUTER_FENCE = 3.0  # interquartile ranges above the upper quartile
 FEWEST_FENCED = 12  # scores that have quartiles worth the name
-MOST_NAMED = 5
+MOST_NAMED = 20  # so that defects among the good images can be found and taken out
 TOLD_APART = 0.999  # area under the ROC curve at which a critic of pairs is as good as never wrong
 
 
