@@ -11,6 +11,7 @@ from hizumi.evaluation import Estimate
 from hizumi.report import Finding, ReportContent
 from hizumi.report.rates import at_rates
 from hizumi.report.words import consequences, count, facts, flat_options, headline, number, percent
+from hizumi.training.health import check_outliers
 
 
 def sentences(content: ReportContent) -> list[str]:
@@ -123,6 +124,18 @@ def test_where_most_defects_pass_the_words_press_and_name_a_remedy(
     fewer = consequences(changed(parts, anomalous_count=40, missed_defects=20, image_auroc=estimate))
     (found,) = [c for c in fewer if "passed unnoticed" in c.text]
     assert not found.is_pressing
+
+
+def test_good_images_that_the_fit_suspects_come_before_another_rate(parts: dict[str, Any]) -> None:
+    (suspects,) = check_outliers([f"{place}.png" for place in range(20)], np.array([*range(19), 99.0]))
+    content = changed(
+        parts | {"findings": [suspects]},
+        anomalous_count=40,
+        missed_defects=36,
+        image_auroc=Estimate(0.99, 0.98, 1.0),
+    )
+    (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
+    assert "too high: 1 of 20 good images score far above the others: 19.png. Look whether" in found.text
 
 
 def test_what_was_declared_may_be_why_defects_pass(parts: dict[str, Any]) -> None:

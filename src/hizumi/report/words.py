@@ -19,6 +19,7 @@ from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN, ReportContent
 from hizumi.report.rates import at_rates
 from hizumi.runs.nouns import takes_folds
 from hizumi.storage.files import printable
+from hizumi.training.health import UNLIKE_OTHERS
 
 SPACE = "\u00a0"  # a number and its unit stay in one line
 CHANCE = 0.5  # AUROC of scores that know nothing
@@ -278,6 +279,8 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
         return (
             f"The scores hardly tell them from good ones: try {LARGER.get(noun, '')}another detector (hizumi compare)."
         )
+    if suspects := next((finding for finding in content.findings if finding.name == UNLIKE_OTHERS), None):
+        return f"The scores are in order, but the threshold is too high: {suspects.message}. {_begun(suspects.remedy)}."
     gain = _found_at_another_rate(content)
     if reason := few_held_out(content.calibration, noun, takes_folds=takes_folds(content.options)):
         return f"The scores are in order, but the threshold is too high. {reason}{gain}"
@@ -326,6 +329,10 @@ def scratches_found(drawn: Sequence[Mapping[str, Any]], calibration: Calibration
         f"As a check, scratches were drawn on {count(images, 'good image')} that it had not learned from: "
         f"{', '.join(parts)}. Real defects may be easier or harder to find."
     )
+
+
+def _begun(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _found_at_another_rate(content: ReportContent) -> str:
