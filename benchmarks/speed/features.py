@@ -26,13 +26,14 @@ from hizumi.storage.tables import write_csv
 
 KEPT = {"MALLOC_MMAP_THRESHOLD_": str(256 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 PEAK = """
-import re, sys
+import sys
 from hizumi import Inspector
 from hizumi.memory import keep_freed_memory
+from hizumi.runs.planning import peak_memory
 keep_freed_memory()
 Inspector(sys.argv[2]).fit(sys.argv[1])
-print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024)
-"""  # not its `ru_maxrss`, which a process has from the one that started it
+print(peak_memory() / 2**20)
+"""
 DETECTORS: dict[str, Callable[[Setting], Detector]] = {
     "gaussian_features": lambda setting: setting.pick(
         GaussianFeatures(), GaussianFeatures(map_levels=(3,), input_size=None)

@@ -65,6 +65,30 @@ def test_misuse_is_one_line_and_code_2(arguments, said, hizumi):
     assert "hizumi" in outcome.err.split("(see ")[1]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["compare", "digits", "-d", "pca", "--detectors", "mahalanobis"], "--detectors/-d was given 2 times"),
+        (["compare", "digits", "-d", "pca", "-d", "mahalanobis"], "give it once, with commas"),
+        (["inspect", "a.hizumi", "b", "--recursive", "--no-recursive"], "--recursive/--no-recursive"),
+        (["model", "sample", "a.hizumi", "b", "--count", "2", "--count", "3"], "--count"),
+        (["station", "export", "a", "-o", "b", "-o", "c"], "-o"),
+    ],
+)
+def test_an_option_given_twice_is_refused(arguments, said, hizumi):
+    outcome = hizumi(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert said in outcome.err
+    assert "of which only the last would count" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_one_that_may_be_repeated_is_not(hizumi):
+    assert "may be repeated" in hizumi("model", "sample", "--help").out.replace("\n", " ")
+    outcome = hizumi("model", "sample", "absent.hizumi", "out", "--kind", "a", "--kind", "b")
+    assert "absent.hizumi" in outcome.err
+
+
 def failing(monkeypatch, error):
     probe = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 

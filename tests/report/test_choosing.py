@@ -40,9 +40,21 @@ def test_the_best_of_each_time_that_beat_all_quicker_ones() -> None:
     ]
 
 
-def test_what_is_not_honest_or_not_whole_does_not_count() -> None:
+def test_what_was_run_on_fewer_cases_than_others_does_not_count() -> None:
+    half = row("elpv", "half", 0.9, 1.0, cases=["mono"])
+    assert cells(choosing_page([half]), "elpv") == [
+        "[elpv](ledger.md#elpv), 1 of its 2 cases",
+        "100",
+        "half (0.900, 1 s)",
+        "-",
+        "-",
+    ]
+    whole = cells(choosing_page([half, row("elpv", "whole", 0.8, 1.0)]), "elpv")
+    assert whole == ["[elpv](ledger.md#elpv)", "100", "whole (0.800, 1 s)", "-", "-"]
+
+
+def test_what_is_not_honest_does_not_count() -> None:
     rows = [
-        row("elpv", "half", 0.9, 1.0, cases=["mono"]),
         row("elpv", "leaking", 0.9, 1.0, mode="paper"),
         row("magnetic-tile", "gaussian_features(flattened)", 0.9, 1.0),
     ]

@@ -126,6 +126,19 @@ def test_where_most_defects_pass_the_words_press_and_name_a_remedy(
     assert not found.is_pressing
 
 
+@pytest.mark.parametrize(("learned_from", "is_few"), [(20, True), (50, False)])
+def test_where_few_were_learned_from_more_may_help(learned_from: int, is_few: bool, parts: dict[str, Any]) -> None:
+    options = parts.get("options", {}) | {"training_images": learned_from}
+    content = changed(
+        parts | {"options": options},
+        anomalous_count=40,
+        missed_defects=36,
+        image_auroc=Estimate(0.7, 0.6, 0.8),
+    )
+    (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
+    assert ("give more good images to learn from than 20, or try" in found.text) == is_few
+
+
 def test_good_images_that_the_fit_suspects_come_before_another_rate(parts: dict[str, Any]) -> None:
     (suspects,) = check_outliers([f"{place}.png" for place in range(20)], np.array([*range(19), 99.0]))
     content = changed(

@@ -50,6 +50,23 @@ def test_rows_of_an_exported_bundle(pictures: Path, bundle: Path, tmp_path: Path
     refuse_other_rows(merged(tmp_path / "out"), exported, pictures)
 
 
+def test_images_scored_one_by_one_have_a_map_each(bundle: Path, tmp_path: Path) -> None:
+    make_pictures(tmp_path / "data", 2, defective=2)
+    (tmp_path / "data" / "00001.png").rename(tmp_path / "data" / "PART.png")
+    (tmp_path / "data" / "00000.png").rename(tmp_path / "data" / "part.png")  # alike on some file systems
+    for out, begun in (("whole", 0), ("singly", WHOLE_TRIES)):
+        open_archive(tmp_path / out, bundle, [str(tmp_path / "data")], maps=tmp_path / f"{out}-maps")
+        (tmp_path / out / "at-work").mkdir()
+        (tmp_path / out / "at-work" / "00000000.json").write_text(json.dumps({"begun": begun}))
+        score_shard(BlockScorer(tmp_path / out), Shard())
+    whole, singly = (
+        {path.name: path.read_bytes() for path in (tmp_path / f"{out}-maps").rglob("*.png")}
+        for out in ("whole", "singly")
+    )
+    assert len(set(whole.values())) == 2
+    assert singly == whole
+
+
 def test_shards_make_one_archive_in_any_order(pictures: Path, bundle: Path, tmp_path: Path) -> None:
     for shard in ("2/3", "0/3", "1/3"):
         inspect_into(tmp_path / "shards", bundle, pictures, shard=shard, trust_listing=True)

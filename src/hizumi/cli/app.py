@@ -29,13 +29,14 @@ from hizumi.cli import (
     station,
     tune,
 )
+from hizumi.cli.strict import Application
 from hizumi.errors import HizumiError, ShortageError, amount_wanted, is_shortage
 from hizumi.memory import keep_freed_memory
 from hizumi.storage.files import printable
 
 INTERRUPTED, TERMINATED = 130, 143  # what shells report after Ctrl-C, and after SIGTERM
 
-app = typer.Typer(
+app = Application(
     name="hizumi",
     add_completion=False,
     pretty_exceptions_enable=False,

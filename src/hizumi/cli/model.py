@@ -20,6 +20,7 @@ from hizumi.cli.making import (
     write_singly,
 )
 from hizumi.cli.progress import shown_progress
+from hizumi.cli.strict import Application
 from hizumi.cli.summary import refuse_nothing, show_remarks, unread
 from hizumi.cli.train import train
 from hizumi.cli.walk import walk
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 SHEET_SAMPLES = 64
 LEAST_LIKELY_SHOWN = 10
 
-app = typer.Typer(
+app = Application(
     rich_markup_mode=None,
     help="Train generative models, and sample, reconstruct, translate or walk with them.",
 )

@@ -12,6 +12,7 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, WARNING, coloured, console_beside, print_table
 from hizumi.cli.serve import TOKENS, Folder, StationPath, refuse_missing_extra, settings_of
+from hizumi.cli.strict import Application
 from hizumi.errors import UsageError
 from hizumi.storage.files import printable, refuse_unwritable, refuse_unwritable_folder
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from hizumi.station.log import Log
     from hizumi.station.station_file import StationSettings
 
-app = typer.Typer(help="What a station remembers, and who may reach it.")
+app = Application(help="What a station remembers, and who may reach it.")
 
 
 @dataclass(frozen=True)

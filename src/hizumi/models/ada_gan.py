@@ -25,8 +25,9 @@ class AdaGAN(Adversarial):
     The paper trains each generator in full; here all share one budget. With as many steps its samples are then less
     sharp than those of a single GAN, since the mixture is as sharp as its parts, the first ones included, and each had
     its share of the steps only. What boosting buys is coverage: on the grid of 25 modes it reached all of them with
-    each of five seeds, where a single GAN missed some with three (`benchmarks/models/toys.py`: ada_gan_grid, gan_grid;
-    ada_gan_grid_one_part, one generator with a part's steps, was as sharp at one seed, and less even).
+    each of five seeds, and evenly, where one generator of the same networks missed some with four, given a part's
+    steps, and with five, given all of them (`benchmarks/models/toys.py`: ada_gan_grid, ada_gan_grid_one_part,
+    ada_gan_grid_one_gan).
 
     Args:
         generators: How many.

@@ -36,8 +36,8 @@ have defects that are labelled, `hizumi compare` measures several on your own da
 What follows are the {MOST} best of those that were run on each public set of data, from the honest runs of the
 [ledger](ledger.md): fitted and calibrated on good data alone. In brackets stand AUROC, which is 0.5 for scores that
 know nothing (of time series VUS-PR, whose chance the ledger gives), and seconds of CPU on one core for the fit and for
-all scores of the test set. Where settings were chosen on the test set, or only some of a protocol's cases were run, a
-row does not count.
+all scores of the test set. Where settings were chosen on the test set, or fewer of a protocol's cases were run than of
+other detectors, a row does not count.
 """
 
 
@@ -56,19 +56,25 @@ def choosing_page(rows: Sequence[Row]) -> str:
 def _section(kind: str, protocols: Sequence[str], rows: Sequence[Row]) -> str:
     lines = []
     for name in protocols:
-        own = [row for row in rows if row.request["protocol"] == name and _counts(row)]
+        own = [row for row in rows if row.request["protocol"] == name and _is_honest(row)]
+        cases = max((len(_cases(row)) for row in own), default=0)
+        own = [row for row in own if len(_cases(row)) == cases]
         images = fmean(run["training"] for row in own for run in row.runs) if own else None
         found = [_candidate(row) for row in own]
         cells = [_named(found, low, high) for low, high in zip((-1.0, *TIMES.values()), TIMES.values(), strict=False)]
-        lines.append([f"[{name}](ledger.md#{name})", "-" if images is None else f"{images:,.0f}", *cells])
+        every = len(PROTOCOLS[name].cases)
+        part = f", {cases} of its {every} cases" if 0 < cases < every else ""
+        lines.append([f"[{name}](ledger.md#{name}){part}", "-" if images is None else f"{images:,.0f}", *cells])
     return "\n".join([f"## {kind}", "", *markdown.table(("Data", "Good ones to learn from", *TIMES), lines), ""])
 
 
-def _counts(row: Row) -> bool:
-    request, protocol = row.request, PROTOCOLS[row.request["protocol"]]
-    is_whole = {run["case"] for run in row.runs} == set(protocol.cases)
-    chosen_on_test = (protocol.name, request["name"]) in CHOSEN_ON_TEST
-    return request["mode"] == "honest" and is_whole and not chosen_on_test
+def _is_honest(row: Row) -> bool:
+    chosen_on_test = (row.request["protocol"], row.request["name"]) in CHOSEN_ON_TEST
+    return row.request["mode"] == "honest" and not chosen_on_test
+
+
+def _cases(row: Row) -> set[str]:
+    return {run["case"] for run in row.runs}
 
 
 def _candidate(row: Row) -> _Candidate:

@@ -25,6 +25,7 @@ SPACE = "\u00a0"  # a number and its unit stay in one line
 CHANCE = 0.5  # AUROC of scores that know nothing
 WELL_RANKED = 0.9  # AUROC from which on a missed defect is the threshold's fault
 MOST = 0.5  # of the anomalous ones
+FEW_LEARNED = 50  # good items, below which more of them may help
 PERHAPS_IN = dict.fromkeys(("image", "frame"), ", perhaps in light, focus or place")
 """In what good items may differ from those learned from, by what an item is called."""
 LARGER = dict.fromkeys(("image", "frame"), "a larger image size or ") | {"block": "longer windows (--length) or "}
@@ -276,9 +277,10 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
     """What helps where most defects pass: another threshold where the scores are in order, other scores where not."""
     noun = content.noun
     if not result.image_auroc.value >= WELL_RANKED:
-        return (
-            f"The scores hardly tell them from good ones: try {LARGER.get(noun, '')}another detector (hizumi compare)."
-        )
+        learned_from = content.options.get("training_images", FEW_LEARNED)
+        more = "" if learned_from >= FEW_LEARNED else f"give more good {noun}s to learn from than {learned_from}, or "
+        others = f"try {LARGER.get(noun, '')}another detector (hizumi compare)"
+        return f"The scores hardly tell them from good ones: {more}{others}."
     if suspects := next((finding for finding in content.findings if finding.name == UNLIKE_OTHERS), None):
         return f"The scores are in order, but the threshold is too high: {suspects.message}. {_begun(suspects.remedy)}."
     gain = _found_at_another_rate(content)

@@ -187,7 +187,9 @@ def _steps(phase: Trainable, source: Batches, options: TrainingOptions, count: i
 
 
 def peak_memory() -> int:
-    """Bytes that this process has held at once."""
+    """Bytes that this process has held at once; where only `getrusage` says it, at least those of its starter."""
+    with suppress(OSError, StopIteration):
+        return _stated_bytes("/proc/self/status", "VmHWM")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -202,8 +204,7 @@ def free_bytes() -> float:
     """Bytes that this process may still take, by the system, its control group and its own limits; else infinity."""
     free = [math.inf]
     with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
+        free.append(_stated_bytes("/proc/meminfo", "MemAvailable"))
     with suppress(OSError, ValueError):
         group = Path("/sys/fs/cgroup")
         free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
@@ -212,3 +213,8 @@ def free_bytes() -> float:
         if limit != resource.RLIM_INFINITY:
             free.append(limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
     return min(free)
+
+
+def _stated_bytes(path: str, name: str) -> int:
+    lines = Path(path).read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(name)).split()[1])

@@ -22,7 +22,7 @@ from hizumi.storage.files import first_line, printable
 TASKS_AT_MOST = 4096  # that Ray keeps account of; each takes its blocks one after another
 BLOCKS_OF_A_TASK, TASKS_OF_A_WORKER = 8, 16  # a task costs as much as scoring some 20 small images
 SECONDS_BETWEEN_QUESTIONS = 0.5
-CLIENT = "ray://"
+GO_ON = "what is done is kept: give the same command again to go on"
 COUNTS = tuple(each.name for each in fields(Tally))
 
 
@@ -69,19 +69,59 @@ def score_on(archive: Archive, on: str, workers: int | None = None, observe: Obs
     with cluster(on, workers) as ray:
         _refuse_unseen(ray, archive)
         count = min(workers or max(int(ray.cluster_resources().get("CPU", 1)), 1), len(waiting))
-        rows = _results_from_afar if on.startswith(CLIENT) else _results
-        for row in rows(archive.folder.absolute(), waiting, count):
+        for row in _results(ray, archive.folder.absolute(), waiting, count):
             if row["error"]:
-                raise RunError(f"{row['error']}; what is done is kept: give the same command again to go on")
+                raise RunError(f"{row['error']}; {GO_ON}")
             progress.add(Tally(*(int(row[name]) for name in COUNTS)))
     return progress.tally
 
 
-def _results(folder: Path, blocks: list[int], workers: int) -> Iterator[dict[str, Any]]:
-    """One row for each block, as they are completed.
+def _results(ray: Any, folder: Path, blocks: list[int], workers: int) -> Iterator[dict[str, Any]]:
+    """One row for each block, as they are completed; raises RunError where the cluster fails.
 
-    Blocks are numbers, and results are counts: nothing large travels, and each worker reads as far ahead as one batch.
+    An actor gathers them, and is asked from here: threads of Ray's data sets, which go on for a while when one is left
+    half read, end their process without a word once it has left the cluster.
     """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)  # no other is to be lost
+    gatherer = ray.remote(num_cpus=0, scheduling_strategy=near)(_Gatherer).remote(str(folder), blocks, workers)
+    told, is_done = 0, False
+    while not is_done:
+        try:
+            rows, is_done = ray.get(gatherer.since.remote(told))
+        except ray.exceptions.RayError as error:
+            raise RunError(f"the cluster failed ({first_line(error)}); {GO_ON}") from error
+        yield from rows
+        told += len(rows)
+        time.sleep(0 if is_done else SECONDS_BETWEEN_QUESTIONS)
+
+
+class _Gatherer:
+    """Gathers results in a cluster for the process that asked for them, and ends with it."""
+
+    def __init__(self, folder: str, blocks: list[int], workers: int) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.is_done = False
+        threading.Thread(target=self._gather, args=(folder, blocks, workers), daemon=True).start()
+
+    def since(self, told: int) -> tuple[list[dict[str, Any]], bool]:
+        """Results after so many, and whether there will be no more."""
+        is_done = self.is_done  # read first: what comes between belongs to the next answer
+        return self.rows[told:], is_done
+
+    def _gather(self, folder: str, blocks: list[int], workers: int) -> None:
+        try:
+            for row in _scored(folder, blocks, workers):
+                self.rows.append(row)
+        except Exception as error:  # nobody else would say it
+            self.rows.append({"error": first_line(error)})
+        finally:
+            self.is_done = True
+
+
+def _scored(folder: str, blocks: list[int], workers: int) -> Iterator[dict[str, Any]]:
+    """Blocks are numbers, and results are counts: nothing large travels, and a worker reads one batch ahead."""
     import ray.data as ray_data
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of each beginning and end
@@ -90,49 +130,13 @@ def _results(folder: Path, blocks: list[int], workers: int) -> Iterator[dict[str
     data = ray_data.from_items([{"block": block} for block in blocks], override_num_blocks=tasks)
     scored = data.map_batches(
         _Worker,
-        fn_constructor_args=(str(folder),),
+        fn_constructor_args=(folder,),
         batch_size=1,
         batch_format="numpy",
         compute=ray_data.ActorPoolStrategy(size=workers),
         num_cpus=1,
     )
     yield from scored.iter_rows()
-
-
-def _results_from_afar(folder: Path, blocks: list[int], workers: int) -> Iterator[dict[str, Any]]:
-    """As `_results`, which works inside of a cluster alone: there by an actor, which is asked from here."""
-    import ray
-
-    inside = ray.remote(num_cpus=0)(_Inside).remote(str(folder), blocks, workers)
-    told, is_done = 0, False
-    while not is_done:
-        rows, is_done = ray.get(inside.since.remote(told))
-        yield from rows
-        told += len(rows)
-        time.sleep(0 if is_done else SECONDS_BETWEEN_QUESTIONS)
-
-
-class _Inside:
-    """Gathers results in a cluster for a client outside of it, and ends with that client."""
-
-    def __init__(self, folder: str, blocks: list[int], workers: int) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self.is_done = False
-        threading.Thread(target=self._gather, args=(Path(folder), blocks, workers), daemon=True).start()
-
-    def since(self, told: int) -> tuple[list[dict[str, Any]], bool]:
-        """Results after so many, and whether there will be no more."""
-        is_done = self.is_done  # read first: what comes between belongs to the next answer
-        return self.rows[told:], is_done
-
-    def _gather(self, folder: Path, blocks: list[int], workers: int) -> None:
-        try:
-            for row in _results(folder, blocks, workers):
-                self.rows.append(row)
-        except Exception as error:  # nobody else would say it
-            self.rows.append({"error": first_line(error)})
-        finally:
-            self.is_done = True
 
 
 class _Worker:

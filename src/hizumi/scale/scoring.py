@@ -1,12 +1,13 @@
 """A warm bundle that turns one block of an archive after another into parts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hizumi.calibration import Verdict
 from hizumi.data import Failure
 from hizumi.errors import DataError, RunError, UsageError
+from hizumi.report.picture_paths import picture_path
 from hizumi.runs.results import archive_row
 from hizumi.runtime.any_bundle import load_inspector
 from hizumi.runtime.inspector import ExportedInspector
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from hizumi.inspection import InspectorBase
 
 
+Image = tuple[Item, Path | None]
+"""One of an archive, and where its map is drawn."""
 TOO_MANY_UNREACHED = 8  # images of a block, none of which could be fetched: the storage is gone, not they
 
 
@@ -47,9 +50,10 @@ class BlockScorer:
         items = read_block(self.archive.folder, block)
         standing = self._standing(identity, items) if left else []
         places = left if left and standing else range(len(items))
+        pictures = self._pictures(items, block)
         attempts = Attempts.begin(self.archive.folder, block)
         try:
-            fresh = self._fresh([items[place] for place in places], block, attempts)
+            fresh = self._fresh([(items[place], pictures[place]) for place in places], attempts)
             if not standing:
                 _refuse_unreached(fresh)
             rows = dict(enumerate(standing)) | dict(zip(places, fresh, strict=True))
@@ -69,34 +73,39 @@ class BlockScorer:
         except DataError:
             return []
 
-    def _fresh(self, items: Sequence[Item], block: int, attempts: Attempts) -> list[Row]:
-        if not attempts.is_careful:
-            return list(self._rows(Contents(items), block))
-        places = attempts.one_by_one(len(items))
-        return [self._row(items[image], block, attempts.blames(image)) for image in places]
+    def _pictures(self, items: Sequence[Item], block: int) -> list[Path | None]:
+        """Where each image's map is drawn; the same whichever of the block's images are scored at once."""
+        if self.archive.maps is None:
+            return [None] * len(items)
+        folder, drawn = Path(self.archive.maps) / f"{block:08d}", set[Path]()
+        return [picture_path(folder, item.name, "map", drawn) for item in items]
 
-    def _row(self, item: Item, block: int, is_blamed: bool) -> Row:
+    def _fresh(self, images: Sequence[Image], attempts: Attempts) -> list[Row]:
+        if not attempts.is_careful:
+            return self._rows(images)
+        return [self._row(images[place], attempts.blames(place)) for place in attempts.one_by_one(len(images))]
+
+    def _row(self, image: Image, is_blamed: bool) -> Row:
         if is_blamed:
             reason = "the processes that scored it died, again and again; look at it apart from the others"
-            return archive_row(Failure(0, item.name, reason), None)
-        (row,) = self._rows(Contents([item]), block)
+            return archive_row(Failure(0, image[0].name, reason), None)
+        (row,) = self._rows([image])
         return row
 
-    def _rows(self, contents: Contents, block: int) -> Iterator[Row]:
-        maps = None if self.archive.maps is None else Path(self.archive.maps) / f"{block:08d}"
-        items = self.inspector.inspect_each(contents.manifest(), pictures=maps is not None)
-        for row, item in enumerate(items if maps is None else self._drawn(items, maps)):
-            yield archive_row(item, contents.sha256.get(row)) | {"unreached": row in contents.unreached}
+    def _rows(self, images: Sequence[Image]) -> list[Row]:
+        contents, rows = Contents([item for item, _ in images]), list[Row]()
+        judged = self.inspector.inspect_each(contents.manifest(), pictures=self.archive.maps is not None)
+        for place, (item, (_, picture)) in enumerate(zip(judged, images, strict=True)):
+            if picture is not None and isinstance(item, Verdict):
+                self._draw(item, picture)
+            unreached = {"unreached": place in contents.unreached}
+            rows.append(archive_row(item, contents.sha256.get(place)) | unreached)
+        return rows
 
-    def _drawn(self, items: Iterable[Verdict | Failure], folder: Path) -> Iterator[Verdict | Failure]:
+    def _draw(self, verdict: Verdict, picture: Path) -> None:
         from hizumi.report.panels import save_map  # draws with matplotlib, which takes a second to load
-        from hizumi.report.picture_paths import picture_path
 
-        drawn: set[Path] = set()
-        for item in items:
-            if isinstance(item, Verdict):
-                save_map(item, self.inspector.calibration_, picture_path(folder, item.name, "map", drawn))
-            yield item
+        save_map(verdict, self.inspector.calibration_, picture)
 
 
 def _refuse_unreached(rows: Sequence[Row]) -> None:
