@@ -150,7 +150,8 @@ def _notes_on_copies(
     manifest: Manifest, units: list[list[int]], kept: list[str | None], splits: list[str | None]
 ) -> list[str]:
     """Names the good records that are in the test for no other reason than what they belong to; that, in brackets."""
-    contradictory, moved = [], []
+    contradictory: list[str] = []
+    moved: list[str] = []
     for unit in units:
         tested = [index for index in unit if kept[index] == "test"]
         for index in unit:
