@@ -1,4 +1,4 @@
-"""Where the command `hizumi` begins: what an interruption finds first, while all else is still being imported."""
+"""Where a command begins, before anything is imported that takes time."""
 
 import sys
 from collections.abc import Sequence
