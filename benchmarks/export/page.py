@@ -9,8 +9,8 @@ DECIDING = ("score", "map")
 ENGINES = ("onnxruntime", "openvino")
 CAUSES = {
     "control_chart": "it computes in double precision and divides by how little a statistic of good images varies, "
-    "which enlarges rounding; OpenVINO computes all in single precision, and what is rounded alike all over an area of one "
-    "colour does not average out: 1.5e-07 in the mean of a picture of two grey levels, 2e-10 in that of noise",
+    "which enlarges rounding; OpenVINO computes all in single precision, and what is rounded alike all over an area "
+    "of one colour does not average out: 1.5e-07 in the mean of a picture of two grey levels, 2e-10 in that of noise",
 }
 """Why detectors are refused, as far as was found."""
 
