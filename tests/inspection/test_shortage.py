@@ -86,7 +86,7 @@ def test_no_file_and_no_bundle_is_accused(error: Exception, tmp_path: Path, monk
         assert isinstance(failure, Failure)
         assert failure.reason.startswith("there is not enough memory to decode it")
     with monkeypatch.context() as patched:
-        patched.setattr("hizumi.data.arrays.read_npy", short)
+        patched.setattr("hizumi.data.array_files.read_npy", short)
         with pytest.raises(ShortageError, match=r"b\.npy"):
             open_source(tmp_path / "b.npy")
     with monkeypatch.context() as patched:

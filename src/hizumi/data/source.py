@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from hizumi.data.array_files import open_npy, open_npz
 from hizumi.data.arrays import (
     is_dataset,
     is_tensor,
     open_array,
     open_dataset,
     open_images,
-    open_npy,
-    open_npz,
     open_tensor,
     pixels_of,
     with_counted,

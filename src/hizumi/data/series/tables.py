@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hizumi.data.arrays import read_array, read_arrays
+from hizumi.data.array_files import read_array, read_arrays
 from hizumi.data.cells import TABLE_SUFFIXES, is_nothing, read_cells
 from hizumi.data.columns import refuse_doubles
 from hizumi.data.series.columns import made_up
