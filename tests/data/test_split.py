@@ -120,6 +120,27 @@ def test_a_copy_of_a_test_image_does_not_train():
     done = split(Manifest(tuple(records), pixels))
     assert done.records[0].split == "test"
     check_disjoint(done)
+    assert done.notes == (
+        "some good images are copies of images to test, or of their group, and are not learned from: "
+        f"{records[0].name} (copy)",
+    )
+    assert split(done).notes == done.notes
+
+
+def test_a_copy_of_a_defect_among_the_good_images_is_named():
+    pixels = images(20)
+    defects = [Record(f"bad {row}", kind="bad", label=1, row=row) for row in range(5)]
+    other = Record("bad 5", kind="bad", label=1, row=19, group="g")
+    grouped = Record("beside", row=18, group="g")
+    good = [record for record in open_source(pixels).records if record.row not in (18, 19)]
+    done = split(Manifest((*good, grouped, *defects, other), pixels), calibration_share=None)
+    contradictory, moved = done.notes
+    assert contradictory == (
+        "some good images are copies of images marked as defects, and are not learned from; mark each one way: "
+        + ", ".join(f"{good[row].name} (bad {row})" for row in range(3))
+        + " and 2 more"
+    )
+    assert moved.endswith("not learned from: beside (bad 5)")
 
 
 @pytest.mark.parametrize(

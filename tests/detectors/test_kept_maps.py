@@ -6,7 +6,7 @@ import torch
 from hizumi.data.seeds import seed_for
 from hizumi.detectors import FusedFeatures, GaussianFeatures, kept_maps
 from hizumi.detectors.fixed_features import FixedFeatures
-from hizumi.detectors.kept_maps import maps_are_kept
+from hizumi.detectors.kept_maps import maps_are_kept, maps_pass
 from hizumi.networks.wavelets import OrientedWavelets
 
 SHAPE = (1, 24, 24)
@@ -57,6 +57,16 @@ def test_other_levels_and_other_preparation_are_another_network(seen: list[int])
         for features in (wavelets(), wavelets((1,)), wavelets(flatten=4.0), wavelets()):
             torch.testing.assert_close(features(data), features(data))
     assert seen == [3, 3, 3]
+
+
+def test_maps_pass_where_nobody_will_ask_for_them_again(seen: list[int]) -> None:
+    data = images(3)
+    with maps_are_kept():
+        with maps_pass():
+            wavelets()(data)
+        wavelets()(data)
+        wavelets()(data)
+    assert seen == [3, 3]
 
 
 def test_no_more_is_kept_than_allowed(seen: list[int], monkeypatch: pytest.MonkeyPatch) -> None:

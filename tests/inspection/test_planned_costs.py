@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 
 from hizumi.data.stream import as_source
-from hizumi.detectors import GaussianMixture, gaussian_mixture
+from hizumi.detectors import FusedFeatures, GaussianMixture, gaussian_mixture
 from hizumi.errors import ShortageError
 from hizumi.inspection import Inspector
 from hizumi.models import Autoencoder
+from hizumi.networks.wavelets import OrientedWavelets
 from hizumi.runs import planning
 from hizumi.runs.planning import Trial, cost_of_statistics, of_more
 from hizumi.training import Budget, TrainingOptions
@@ -147,10 +148,46 @@ def test_rounds_of_an_estimate_are_counted_on_many_items(
 
     monkeypatch.setattr(gaussian_mixture, "_mixture", timed)
     table = as_source(torch.randn(20_000, 3, generator=torch.Generator().manual_seed(0)), "test")
-    foretold = cost_of_statistics(GaussianMixture(), table, 20_000).seconds
+    foretold = cost_of_statistics(GaussianMixture(), table).seconds
     began = clock[0]
     GaussianMixture().fit(table)
     assert foretold == pytest.approx(clock[0] - began, rel=0.3)
+
+
+def test_a_dry_run_looks_at_some_of_thousands_of_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, crops = [0.0], [0]
+    forward = OrientedWavelets.forward
+
+    def timed(self: OrientedWavelets, batch: torch.Tensor) -> list[torch.Tensor]:
+        clock[0] += 0.02 * len(batch)
+        crops[0] += len(batch)
+        return forward(self, batch)
+
+    monkeypatch.setattr(OrientedWavelets, "forward", timed)
+    monkeypatch.setattr(planning.time, "monotonic", lambda: clock[0])
+    images = np.random.default_rng(0).integers(0, 256, (5, 200, 200, 1), dtype=np.uint8)
+    detector = FusedFeatures((1, 2), "wavelets", None, memory=20, candidates=60, channels=8)
+    inspector = Inspector(detector, sizing="tile", image_size=16, calibration_share=0.4)
+    foretold = inspector.plan(images)["estimate"]["seconds"]
+    looked_at, crops[0], began = crops[0], 0, clock[0]
+    inspector.fit(images)
+    assert 2 * looked_at < crops[0]
+    assert foretold == pytest.approx(clock[0] - began, rel=0.3)
+
+
+def test_what_is_tried_again_may_be_steep_by_chance_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([0.1, 0.1, 0.9, 0.2, 0.4, 0.8, 1.6])
+    monkeypatch.setattr(planning, "tried", lambda _: Trial(next(seconds), 10**9))
+    assert of_more(lambda _: None, 1600, 16).seconds == pytest.approx(1.6 + 0.8 / 128 * (1600 - 256))
+
+
+def test_memory_is_that_of_what_is_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "resident_bytes", lambda: 10**9)
+    monkeypatch.setattr(planning, "tried", lambda work: Trial(work.args[0] / 16, 10**9 + 10**6 * work.args[0]))
+    extra = [
+        of_more(lambda _: None, 10_000, 16, held_at_once=held).peak_bytes - 10**9 for held in (None, 500, 8, 20_000)
+    ]
+    assert extra == [10**10, 500 * 10**6, 32 * 10**6, 10**10]
 
 
 def test_a_dry_run_stops_short_of_the_size_that_it_warns_of(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -6,12 +6,14 @@ import pytest
 from sklearn.metrics import f1_score
 
 from hizumi.calibration import Calibration, Costs
+from hizumi.data.variation import Variation
 from hizumi.evaluation import Estimate
 from hizumi.evaluation.causal import CausalMeasures
 from hizumi.evaluation.events import EventCounts
 from hizumi.report import Finding, ReportContent
 from hizumi.report.rates import at_rates
 from hizumi.report.words import consequences, count, facts, flat_options, headline, interval, number, percent
+from hizumi.training.health import check_outliers
 
 
 def sentences(content: ReportContent) -> list[str]:
@@ -125,6 +127,41 @@ def test_where_most_defects_pass_the_words_press_and_name_a_remedy(
     fewer = consequences(changed(parts, anomalous_count=40, missed_defects=20, image_auroc=estimate))
     (found,) = [c for c in fewer if "passed unnoticed" in c.text]
     assert not found.is_pressing
+
+
+@pytest.mark.parametrize(("learned_from", "is_few"), [(20, True), (50, False)])
+def test_where_few_were_learned_from_more_may_help(learned_from: int, is_few: bool, parts: dict[str, Any]) -> None:
+    options = parts.get("options", {}) | {"training_images": learned_from}
+    content = changed(
+        parts | {"options": options},
+        anomalous_count=40,
+        missed_defects=36,
+        image_auroc=Estimate(0.7, 0.6, 0.8),
+    )
+    (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
+    assert ("give more good images to learn from than 20, or try" in found.text) == is_few
+
+
+def test_good_images_that_the_fit_suspects_come_before_another_rate(parts: dict[str, Any]) -> None:
+    (suspects,) = check_outliers([f"{place}.png" for place in range(20)], np.array([*range(19), 99.0]))
+    content = changed(
+        parts | {"findings": [suspects]},
+        anomalous_count=40,
+        missed_defects=36,
+        image_auroc=Estimate(0.99, 0.98, 1.0),
+    )
+    (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
+    assert "too high: 1 of 20 good images score far above the others: 19.png. Look whether" in found.text
+
+
+def test_what_was_declared_may_be_why_defects_pass(parts: dict[str, Any]) -> None:
+    options = parts.get("options", {}) | {"variation": asdict(Variation(flips="horizontal"))}
+    for missed in (4, 36):
+        content = changed(parts | {"options": options}, anomalous_count=40, missed_defects=missed)
+        (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
+        assert "be of the other hand: one like this will not be found. If those missed are such" in found.text
+    (found,) = [c for c in consequences(changed(parts, anomalous_count=40, missed_defects=4)) if "unnoticed" in c.text]
+    assert "declared" not in found.text
 
 
 def test_figures_stand_beside_their_chance_levels(parts: dict[str, Any]) -> None:

@@ -61,6 +61,7 @@ def fit(
 
     Anomalous records, where the data are labelled, are left alone. An interrupted run goes on with --resume.
     """
+    options.refuse_over_inputs([data], json=json_to)
     parsed = options.parsed_settings(settings or ())
     if known.costs() is not None and known.known_defects is None:
         raise UsageError("costs set the threshold by known defects: give --known-defects DATA, or leave costs out")

@@ -124,7 +124,8 @@ def inspect(
         return
     if any(given is not None for given in (on, workers, shard)):
         raise UsageError("--on, --workers and --shard share out an archive; name the folder for it with --output")
-    options.refuse_two_on_standard_output(json_to, csv_to)
+    options.refuse_mixed(json_to, csv_to)
+    options.refuse_over_inputs([bundle, *paths], json=json_to, csv=csv_to, maps=maps)
     from hizumi.runtime.any_bundle import load_inspector
 
     inspector = load_inspector(bundle)

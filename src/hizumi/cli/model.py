@@ -136,6 +136,7 @@ def _refuse_table(path: Path) -> None:
 @app.command()
 def reconstruct(model: options.ModelPath, data: Input, output: Output, strict: options.Strict = False) -> None:
     """Rebuild items through the model's code."""
+    options.refuse_over_inputs([model, data], output=output)
     from hizumi.generation import load
 
     modeller = load(model)
@@ -154,6 +155,7 @@ def translate(
     strict: options.Strict = False,
 ) -> None:
     """Turn images into what the model has learned to make of them."""
+    options.refuse_over_inputs([model, data], output=output)
     from hizumi.generation import load
 
     modeller = load(model)
@@ -177,7 +179,8 @@ def likelihood(
     from hizumi.generation import load
     from hizumi.generation.examples import open_examples
 
-    options.refuse_two_on_standard_output(json_to, csv_to)
+    options.refuse_mixed(json_to, csv_to)
+    options.refuse_over_inputs([model, data], json=json_to, csv=csv_to)
     modeller = load(model)
     manifest = open_examples(data, everything=True, **_form(modeller))
     with shown_progress() as observe:

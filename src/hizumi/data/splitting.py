@@ -9,6 +9,8 @@ from hizumi.data.manifest import Manifest, Record
 from hizumi.data.series.blocks import refuse_copies, split_series
 from hizumi.errors import DataError, UsageError
 
+MOST_NAMED = 3
+
 
 def split(
     manifest: Manifest, *, calibration_share: float | None = 0.2, test_share: float = 0.2, seed: int = 0
@@ -18,8 +20,9 @@ def split(
     Normal records without a split are divided into train and calibration; so are the source's training records where it
     has no calibration split. Anomalous and unlabelled records go to test, always. If there are anomalous records and no
     normal test records, a `test_share` of the normal ones is tested too. With `calibration_share` None there is no
-    calibration split, and its records train. Records of one group, and byte-identical images, stay together. Raises
-    DataError when there are fewer different normal images than splits to fill. Series: see `split_series`.
+    calibration split, and its records train. Records of one group, and byte-identical images, stay together, and notes
+    say which good ones are not learned from for no other reason. Raises DataError when there are fewer different normal
+    images than splits to fill. Series: see `split_series`.
     """
     for name, share in (("calibration_share", calibration_share), ("test_share", test_share)):
         if share is not None and not 0 < share < 1:
@@ -30,10 +33,11 @@ def split(
     if manifest.series is not None:
         return split_series(manifest, calibration_share, seed)
     calibrated = any(record.split == "calibration" and record.label == 0 for record in records)
-    splits = [_kept_split(record, calibrated) for record in records]
-    units = _units(manifest)
+    kept = [_kept_split(record, calibrated) for record in records]
+    splits, units = [*kept], _units(manifest)
     for unit in units:
         _join_unit(unit, splits)
+    notes = _notes_on_copies(manifest, units, kept, splits)
     units = [free for unit in units if (free := [index for index in unit if splits[index] is None])]
     normal = {split for record, split in zip(records, splits, strict=True) if record.label == 0}
     needs_test = "test" not in normal and any(record.label == 1 for record in records)
@@ -44,9 +48,8 @@ def split(
     order = np.random.default_rng(seed).permutation(len(units))
     for name, index in _assigned([units[position] for position in order], shares):
         splits[index] = name
-    return replace(
-        manifest, records=tuple(replace(record, split=name) for record, name in zip(records, splits, strict=True))
-    )
+    dealt = tuple(replace(record, split=name) for record, name in zip(records, splits, strict=True))
+    return replace(manifest, records=dealt, notes=(*manifest.notes, *notes))
 
 
 def deal_folds(manifest: Manifest, count: int, *, seed: int = 0) -> list[list[int]]:
@@ -141,6 +144,38 @@ def _join_unit(unit: list[int], splits: list[str | None]) -> None:
             for index in unit:
                 splits[index] = splits[index] or name
             return
+
+
+def _notes_on_copies(
+    manifest: Manifest, units: list[list[int]], kept: list[str | None], splits: list[str | None]
+) -> list[str]:
+    """Names the good records that are in the test for no other reason than what they belong to; that, in brackets."""
+    contradictory: list[str] = []
+    moved: list[str] = []
+    for unit in units:
+        tested = [index for index in unit if kept[index] == "test"]
+        for index in unit:
+            if kept[index] is None and splits[index] == "test":
+                twin = _marked_as_defect(manifest, index, tested)
+                partner = manifest.records[tested[0] if twin is None else twin].name
+                (moved if twin is None else contradictory).append(f"{manifest.records[index].name} ({partner})")
+    noun = manifest.noun
+    said = {
+        f"are copies of {noun}s marked as defects, and are not learned from; mark each one way": contradictory,
+        f"are copies of {noun}s to test, or of their group, and are not learned from": moved,
+    }
+    return [
+        f"some good {noun}s {what}: {', '.join(names[:MOST_NAMED])}"
+        + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+        for what, names in said.items()
+        if names
+    ]
+
+
+def _marked_as_defect(manifest: Manifest, index: int, others: list[int]) -> int | None:
+    """Which of the others is the same image, and marked as a defect."""
+    content = manifest.content_hash(index)
+    return next((o for o in others if manifest.records[o].label == 1 and manifest.content_hash(o) == content), None)
 
 
 def _assigned(units: list[list[int]], shares: dict[str, float]) -> Iterable[tuple[str, int]]:

@@ -89,6 +89,8 @@ class Store:
         """
         if not len(manifest):
             raise DataError(f"{manifest.name}: holds no record; there is nothing to read")
+        if strict:
+            manifest.refuse_unopened()
         if manifest.series is not None:
             return cls._of_series(manifest, scaler)
         if manifest.vectors:
@@ -175,8 +177,20 @@ class Store:
             assert self.scaler is not None, "rows have a scaler"
             scaled = torch.from_numpy(self.scaler.standardise(np.stack([self._items[index] for index in chosen])))
             return scaled if self.manifest.series is None else scaled.permute(0, 3, 1, 2).contiguous()
-        unit = self.window.to_unit(np.stack([_crop(self.pixels(index), self.sizing, generator) for index in chosen]))
+        places = self._places(chosen, generator)
+        crops = [_crop(self.pixels(index), self.sizing, place) for index, place in zip(chosen, places, strict=True)]
+        unit = self.window.to_unit(np.stack(crops))
         return torch.from_numpy(np.ascontiguousarray(unit.transpose(0, 3, 1, 2)))
+
+    def _places(self, chosen: Sequence[int], generator: torch.Generator | None) -> Sequence[list[float] | None]:
+        """Where in each image its crop lies, as shares of the room down and right; None: in the middle.
+
+        They are drawn for all items, so that those of one do not depend on who else is in the batch.
+        """
+        if generator is None or self.sizing is None or self.sizing.mode == "resize":
+            return [None] * len(chosen)
+        drawn: list[list[float]] = torch.rand(len(self), 2, generator=generator)[chosen].tolist()
+        return drawn
 
 
 @dataclass
@@ -326,16 +340,15 @@ def _common_channels(found: dict[int, Decoded]) -> int:
     return 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
 
 
-def _crop(image: np.ndarray, sizing: Sizing | None, generator: torch.Generator | None) -> np.ndarray:
-    """In tile mode one window of the image, random or central; else all of it."""
+def _crop(image: np.ndarray, sizing: Sizing | None, place: Sequence[float] | None) -> np.ndarray:
+    """In tile mode the window of the image at a place, without one the middle; else all of it."""
     if sizing is None or sizing.mode == "resize":
         return image
     room_down, room_right = image.shape[0] - sizing.height, image.shape[1] - sizing.width
-    if generator is None:
+    if place is None:
         top, left = room_down // 2, room_right // 2
     else:
-        top = int(torch.randint(room_down + 1, (), generator=generator))
-        left = int(torch.randint(room_right + 1, (), generator=generator))
+        top, left = int(place[0] * (room_down + 1)), int(place[1] * (room_right + 1))
     return image[top : top + sizing.height, left : left + sizing.width]
 
 

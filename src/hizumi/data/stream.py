@@ -211,11 +211,32 @@ def at_once(items: int) -> Iterator[None]:
 
 
 def in_order(source: Batches) -> Iterator[Any]:
-    """Every item of a source once per view, in order and repeatably, 64 at a time but `at_once`."""
-    generator = torch.Generator().manual_seed(0) if source.views > 1 else None
-    for _ in range(source.views):
-        for indices in torch.split(torch.arange(len(source)), _AT_ONCE.get()):
-            yield source.batch(indices, generator)
+    """Every item of a source once per view, in order and repeatably, 64 at a time but `at_once`.
+
+    Several views are read at a time where items are few. Each view has a generator of its own, so that a source which
+    draws for each item by itself gives a part of its items the views that all of them have.
+    """
+    most = _AT_ONCE.get()
+    together = most // max(1, len(source))
+    if source.views == 1 or together < 2:
+        for view in range(source.views):
+            yield from _in_view(source, view, most)
+        return
+    for first in range(0, source.views, together):
+        views = range(first, min(first + together, source.views))
+        yield _joined([batch for view in views for batch in _in_view(source, view, most)])
+
+
+def _in_view(source: Batches, view: int, most: int) -> Iterator[Any]:
+    generator = None if source.views == 1 else torch.Generator().manual_seed(seed_for("views", view))
+    for indices in torch.split(torch.arange(len(source)), most):
+        yield source.batch(indices, generator)
+
+
+def _joined(batches: list[Any]) -> Any:
+    if isinstance(batches[0], tuple):
+        return tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
+    return torch.cat(batches)
 
 
 class Stream:

@@ -60,7 +60,7 @@ class Variation:
         declared = {
             f"parts may lie up to {100 * self.shifts:g}% of the image's sides elsewhere": self.shifts,
             f"parts may lie turned {turned}": self.turns,
-            f"parts may be mirrored {sides.get(self.flips or '')}": self.flips,
+            f"parts may be mirrored {sides.get(self.flips or '')}, and so be of the other hand": self.flips,
             f"the light may be up to {100 * self.brightness:g}% brighter or darker": self.brightness,
         }
         return tuple(

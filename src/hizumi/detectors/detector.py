@@ -64,7 +64,9 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     card: ClassVar[Card]
     presets: ClassVar[Mapping[str, Preset]] = {}  # "fast" where there is something to train
     working_size: int = 64  # pixels: the side of a tile, and of a square of as many pixels as other images have
-    most_crops: ClassVar[int | None] = None  # of tiled images, that statistics are estimated from; None: all
+    most_crops: ClassVar[int | None] = (
+        None  # of tiled images, for statistics, and a share of it for reference; None: all
+    )
     exemptions: ClassVar[Mapping[str, str]] = {}  # contract checks that it cannot meet, each with the reason
     tolerance: ClassVar[float] = 1e-6  # by which an image's score may differ in another batch, relative to the scores
     tolerance_in_bf16: ClassVar[float] = 0.01  # likewise, where convolutions keep 8 significant bits
@@ -298,14 +300,14 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
 
     @torch.no_grad()
     def _take_statistics(self, training: Batches, reference: Batches | None, device: torch.device) -> None:
-        def read(source: Batches) -> View:
-            fewer = source if self.most_crops is None else FewerViews(source, self.most_crops)
+        def read(source: Batches, share: float = 1.0) -> View:
+            fewer = source if self.most_crops is None else FewerViews(source, round(share * self.most_crops))
             return View(fewer, function=lambda batch: batch.to(device))
 
         self.fit_statistics(read(training))
         self.to(device)  # buffers that it has just made
         if reference is not None:
-            self.fit_reference(read(reference))
+            self.fit_reference(read(reference, self.reference_share))
 
     def _standardise(self, items: Tensor) -> Tensor:
         if self.vector_mean is None or self.vector_scale is None:

@@ -36,6 +36,16 @@ def maps_are_kept() -> Iterator[None]:
         _KEPT.reset(token)
 
 
+@contextmanager
+def maps_pass() -> Iterator[None]:
+    """Inside, although `maps_are_kept`, they are not: nobody will ask for these again."""
+    token = _KEPT.set(None)
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
 def maps_of(network: Hashable, images: Tensor, compute: Callable[[Tensor], list[Tensor]]) -> list[Tensor]:
     """The maps (n, ...) that `compute` makes of images; inside `maps_are_kept`, of those alone that are new to it.
 

@@ -52,8 +52,8 @@ def drawn_auroc(scorer: Scorer, held_out: Manifest, seed: int) -> float:
 
     Raises DataError where nothing can be read, or all images are too small.
     """
-    pieces = [piece for piece in scorer.reader.pieces(spread(held_out, IMAGES)) if isinstance(piece, Piece)]
-    good = _scores(scorer, middles(pieces))
+    pieces = list(middles(scorer.reader.pieces(spread(held_out, IMAGES))))
+    good = _scores(scorer, iter(pieces))
     preprocessing = scorer.reader.preprocessing
     areas = []
     for place, form in enumerate(FORMS):

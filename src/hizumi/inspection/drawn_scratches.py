@@ -10,6 +10,7 @@ import numpy as np
 from hizumi.data import Manifest
 from hizumi.data.defects import scratched
 from hizumi.data.seeds import seed_for
+from hizumi.inspection.health import middles
 from hizumi.inspection.scoring import SCORE, Scorer
 from hizumi.preprocessing import Preprocessing
 from hizumi.preprocessing.batching import in_batches
@@ -36,7 +37,7 @@ class DrawnScratches:
         preprocessing = scorer.reader.preprocessing
         if preprocessing.window is None or preprocessing.motion is not None:
             return  # of frames, a scratch would have to move as they do
-        pieces = [piece for piece in scorer.reader.pieces(spread(held_out, count)) if isinstance(piece, Piece)]
+        pieces = list(middles(scorer.reader.pieces(spread(held_out, count))))
         self.times_shrunk += [_times_shrunk(piece) for piece in pieces]
         for length, scores in self.scores.items():
             drawn = drawn_on(

@@ -15,7 +15,7 @@ from hizumi.data.progress import Observer, reporting
 from hizumi.data.stream import Batches, View
 from hizumi.data.variation import Variation, Varied
 from hizumi.detectors import CrossConformal, Detector
-from hizumi.detectors.kept_maps import maps_are_kept
+from hizumi.detectors.kept_maps import maps_are_kept, maps_pass
 from hizumi.errors import DataError
 from hizumi.inspection.drawn_scratches import IMAGES, DrawnScratches
 from hizumi.inspection.health import check_detector, some_of
@@ -194,7 +194,9 @@ class Fitting:
 
     def _scored(self, scorer: Scorer, images: Manifest, number: int) -> Iterator[Scored | Failure]:
         observe = _prefixed(self.observe, f"fold {number} of {len(self.data.folds)}, ")
-        return scorer.score(images, pictures=False, on_progress=reporting(observe, "scoring"))
+        # A tile is scored once, and would take the room of crops that every fit sees; a whole image is one of these.
+        with maps_pass() if self.data.store.views > 1 else nullcontext():
+            yield from scorer.score(images, pictures=False, on_progress=reporting(observe, "scoring"))
 
     def _fits_of_folds(self, detector: Detector) -> Iterator[tuple[Detector, Scorer, Manifest]]:
         """For each fold a fit on the others, and the images that it has not seen."""

@@ -77,7 +77,7 @@ def middles(pieces: Iterable[Piece | Failure]) -> Iterator[Piece]:
     for piece in pieces:
         if isinstance(piece, Piece):
             middle = len(piece.crops) // 2
-            yield replace(piece, crops=piece.crops[middle : middle + 1])
+            yield replace(piece, crops=piece.crops[middle : middle + 1].copy())  # a view would keep all tiles
 
 
 def _rebuilt(outputs: Outputs) -> Rebuilt:

@@ -1,5 +1,6 @@
 """What fitting an inspector will cost."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +14,15 @@ from hizumi.inspection.drawn_scratches import IMAGES, LENGTHS
 from hizumi.inspection.fitting import PreparedData
 from hizumi.inspection.health import HELD_OUT_ITEMS, TRAINING_ITEMS
 from hizumi.inspection.scoring import Scorer
+from hizumi.memory import free_bytes, peak_memory
 from hizumi.preprocessing import Preprocessing, in_batches
-from hizumi.preprocessing.reading import stored_pieces
-from hizumi.runs.planning import TrainingCost, Trial, cost_of_statistics, free_bytes, of_more, peak_memory
+from hizumi.preprocessing.batching import BATCH_SIZE
+from hizumi.preprocessing.reading import Piece, Reader, stored_pieces
+from hizumi.runs.planning import TrainingCost, Trial, cost_of_statistics, of_more, tried
 from hizumi.training import TrainingOptions
 
-SCORED_FIRST = 4  # records, of which tiles may make many items
+SCORED_FIRST = 4  # records
+RECORDS_AT_ONCE = 2  # while one is scored, the next is read
 
 
 def cost_of_fit(
@@ -40,9 +44,10 @@ def cost_of_fit(
     for count in (len(store), *(len(store) - len(fold) for fold in folds)):
         of_training, its_steps = training.seconds_and_steps(count)
         seconds, steps = seconds + of_training, steps + its_steps
-    statistics, of_fold = _statistics(detector, fitted_on, bool(folds) and fitted_on is store)
+    # Of tiles, which are drawn, fits share the network's part: little beside the scoring, and long to measure.
+    statistics, of_fold = _statistics(detector, fitted_on, bool(folds) and fitted_on is store and store.views == 1)
     share = sum((len(store) - len(fold)) / len(store) for fold in folds)
-    scoring = _scoring(Scorer.of(detector, preprocessing), data.held_out)
+    scoring = _scoring(Scorer.of(detector, preprocessing), data.held_out, store.views)
     looking = _looking(detector, preprocessing, store, len(data.held_out))
     seconds += statistics.seconds + of_fold.seconds * share + scoring.seconds + looking.seconds
     peaks += [statistics.peak_bytes, scoring.peak_bytes, looking.peak_bytes]
@@ -57,20 +62,41 @@ def cost_of_fit(
 
 def _statistics(detector: Detector, source: Batches, folds_share_maps: bool) -> tuple[Trial, Trial]:
     """Of all items, by themselves and, for a fold, once the maps of fixed networks are kept."""
-    alone = cost_of_statistics(detector, source, len(source))
+    alone = cost_of_statistics(detector, source)
     if not folds_share_maps:
         return alone, alone
     with maps_are_kept():
-        cost_of_statistics(detector, source, len(source))  # what it measures computes them first
-        return alone, cost_of_statistics(detector, source, len(source))
+        cost_of_statistics(detector, source)  # what it measures computes them first
+        return alone, cost_of_statistics(detector, source)
 
 
-def _scoring(scorer: Scorer, held_out: Manifest) -> Trial:
+def _scoring(scorer: Scorer, held_out: Manifest, tiles: int) -> Trial:
+    """Of whole records, which have so many tiles each, or of ever more tiles of one where these are many."""
+
     def scored(few: int) -> None:
-        for _ in scorer.score(replace(held_out, records=held_out.records[:few]), pictures=False):
+        for _ in scorer.score(held_out.only(range(few)), pictures=False):
             pass
 
-    return of_more(scored, len(held_out), SCORED_FIRST)
+    def partly_scored(few: int) -> None:
+        for _ in scorer.score_pieces(_of_one_record(scorer.reader, held_out, few), pictures=False):
+            pass
+
+    if tiles <= BATCH_SIZE:
+        return of_more(scored, len(held_out), max(1, min(SCORED_FIRST, BATCH_SIZE // tiles)))
+    reading = tried(lambda: list(_of_one_record(scorer.reader, held_out, 1)))
+    of_tiles = of_more(
+        partly_scored, tiles * len(held_out), BATCH_SIZE, held_at_once=RECORDS_AT_ONCE * tiles, is_warm=True
+    )
+    return replace(of_tiles, seconds=of_tiles.seconds + reading.seconds * (len(held_out) - 1))
+
+
+def _of_one_record(reader: Reader, manifest: Manifest, tiles: int) -> Iterator[Piece]:
+    """The first record that can be read, as if it had so many tiles, or all its own where these are fewer."""
+    for piece in reader.pieces(manifest):
+        if isinstance(piece, Piece):
+            assert piece.tiles is not None, "it has many"
+            yield replace(piece, crops=piece.crops[:tiles], tiles=piece.tiles[:tiles])
+            return
 
 
 def _looking(detector: Detector, preprocessing: Preprocessing, store: Store, held_out: int) -> Trial:

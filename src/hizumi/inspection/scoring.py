@@ -1,6 +1,6 @@
 """From records to scores: the one path that calibration, inspection, evaluation and exported bundles share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
@@ -126,7 +126,21 @@ class Scorer:
         Raises DataError in place of a Failure where `strict`.
         """
         pieces = self.reader.pieces(manifest, pictures=pictures, strict=strict)
-        done = in_batches(self.scores, pieces, batch_size=self.batch_size, total=len(manifest), on_progress=on_progress)
+        yield from self.score_pieces(
+            pieces, pictures=pictures, strict=strict, total=len(manifest), on_progress=on_progress
+        )
+
+    def score_pieces(
+        self,
+        pieces: Iterable[Piece | Failure],
+        *,
+        pictures: bool = True,
+        strict: bool = False,
+        total: int = 0,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[Scored | Failure]:
+        """As `score`, of records that its reader has read."""
+        done = in_batches(self.scores, pieces, batch_size=self.batch_size, total=total, on_progress=on_progress)
         for item in done:
             yield item if isinstance(item, Failure) else self._judged(*item, pictures, strict)
 

@@ -92,8 +92,10 @@ class _Shrinking:
 def _by_piece(function: Callable[[Shaped[np.ndarray, "n ..."]], Outputs], pieces: list[Piece]) -> Iterator[Outputs]:
     if not pieces:
         return
+    # A large image has hundreds of tiles, which are not copied.
+    crops = pieces[0].crops if len(pieces) == 1 else np.concatenate([piece.crops for piece in pieces])
     with trusted():  # pieces have been read and scaled, and refused one by one
-        outputs = function(np.concatenate([piece.crops for piece in pieces]))
+        outputs = function(crops)
     start = 0
     for piece in pieces:
         rows = slice(start, start + len(piece.crops))

@@ -19,11 +19,13 @@ from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN, ReportContent
 from hizumi.report.rates import at_rates
 from hizumi.runs.nouns import takes_folds
 from hizumi.storage.files import printable
+from hizumi.training.health import UNLIKE_OTHERS
 
 SPACE = "\u00a0"  # a number and its unit stay in one line
 CHANCE = 0.5  # AUROC of scores that know nothing
 WELL_RANKED = 0.9  # AUROC from which on a missed defect is the threshold's fault
 MOST = 0.5  # of the anomalous ones
+FEW_LEARNED = 50  # good items, below which more of them may help
 PERHAPS_IN = dict.fromkeys(("image", "frame"), ", perhaps in light, focus or place")
 """In what good items may differ from those learned from, by what an item is called."""
 LARGER = dict.fromkeys(("image", "frame"), "a larger image size or ") | {"block": "longer windows (--length) or "}
@@ -259,9 +261,20 @@ def _missed(result: Evaluation, content: ReportContent) -> Consequence:
     weakest = max(result.kinds_table, key=lambda kind: kind.missed / kind.count)
     if len(result.kinds_table) > 1:
         sentence += f", most often {weakest.kind} ({weakest.found} of {weakest.count} found)"
+    sentence += f".{_declared(content.options)}"
     if share <= MOST:
-        return Consequence(f"{sentence}.")
-    return Consequence(f"{sentence}. {_remedy(result, content)}", is_pressing=True)
+        return Consequence(sentence)
+    return Consequence(f"{sentence} {_remedy(result, content)}", is_pressing=True)
+
+
+def _declared(options: Mapping[str, Any]) -> str:
+    """What the fit took for normal because it was declared, where anything was: some of what is missed may be such."""
+    if options.get("variation") is None:
+        return ""
+    from hizumi.data.variation import Variation  # which loads torch
+
+    said = "; ".join(Variation(**options["variation"]).assumptions)
+    return f" At the fit it was {said}. If those missed are such, fit without it."
 
 
 def _remedy(result: Evaluation, content: ReportContent) -> str:
@@ -270,9 +283,12 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
     if not result.normal_count:
         return f"Test good {noun}s, too: without any, whether the scores or the threshold are at fault is not known."
     if not result.image_auroc.value >= WELL_RANKED:
-        return (
-            f"The scores hardly tell them from good ones: try {LARGER.get(noun, '')}another detector (hizumi compare)."
-        )
+        learned_from = content.options.get("training_images", FEW_LEARNED)
+        more = "" if learned_from >= FEW_LEARNED else f"give more good {noun}s to learn from than {learned_from}, or "
+        others = f"try {LARGER.get(noun, '')}another detector (hizumi compare)"
+        return f"The scores hardly tell them from good ones: {more}{others}."
+    if suspects := next((finding for finding in content.findings if finding.name == UNLIKE_OTHERS), None):
+        return f"The scores are in order, but the threshold is too high: {suspects.message}. {_begun(suspects.remedy)}."
     gain = _found_at_another_rate(content)
     if reason := few_held_out(content.calibration, noun, takes_folds=takes_folds(content.options)):
         return f"The scores are in order, but the threshold is too high. {reason}{gain}"
@@ -321,6 +337,10 @@ def scratches_found(drawn: Sequence[Mapping[str, Any]], calibration: Calibration
         f"As a check, scratches were drawn on {count(images, 'good image')} that it had not learned from: "
         f"{', '.join(parts)}. Real defects may be easier or harder to find."
     )
+
+
+def _begun(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _found_at_another_rate(content: ReportContent) -> str:

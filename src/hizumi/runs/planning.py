@@ -1,23 +1,20 @@
 """What a fit will cost in time and memory, measured on a few steps and a few items and extrapolated."""
 
 import math
-import resource
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from hizumi.data.stream import Batches, View
+from hizumi.data.stream import BATCH_SIZE, Batches, FewerViews, View
 from hizumi.detectors import Detector
 from hizumi.detectors.abridged import abridged
 from hizumi.errors import ShortageError
+from hizumi.memory import free_bytes, resident_bytes
 from hizumi.training import Budget, Trainable, TrainingOptions
 from hizumi.training.loop import fit, make_stream
 
@@ -25,7 +22,7 @@ FEW_STEPS, MORE_STEPS = 3, 24
 SHORT_SECONDS = 0.5  # what takes less is measured on more steps, or on more items
 LONG_SECONDS = 1.5  # of the last trial on ever more items
 LIMIT_SECONDS = 10  # of a first trial, after which there is no other
-FEW_VIEWS = 16  # of items in the first of them
+FEW_ITEMS, FEW_VIEWS = 16, 32  # in the first of them: items, or views of items that have several
 STEEP = 2.5  # times as long for twice as many items: more than noise does to what is linear
 SAMPLING_SECONDS = 0.002
 FEWEST_BYTES = 64 * 2**20  # of a trial: how fewer grow with the items says nothing, since buffers come and go
@@ -64,17 +61,27 @@ def tried(work: Callable[[], Any]) -> Trial:
     return Trial(seconds, peak, sum(left_out))
 
 
-def of_more(work: Callable[[int], Any], count: int, first: int) -> Trial:
-    """What work on `count` items would take, from trials on ever twice as many that end with a long one."""
+def of_more(
+    work: Callable[[int], Any], count: int, first: int, *, held_at_once: int | None = None, is_warm: bool = False
+) -> Trial:
+    """What work on `count` items would take, from trials on ever twice as many that end with a long one.
+
+    Memory grows with the items that are `held_at_once`, where these are not all. Work that `is_warm` has been done
+    before.
+    """
     few = min(first, count)
-    trials = {few: tried(partial(work, few))}  # this one also imports libraries and makes plans
     before = resident_bytes()
-    if trials[few].seconds < LIMIT_SECONDS:
-        trials[few] = tried(partial(work, few))
+    trials = {few: tried(partial(work, few))}
+    if not is_warm:  # this one also imported libraries and made plans
+        before = resident_bytes()
+        if trials[few].seconds < LIMIT_SECONDS:
+            trials[few] = tried(partial(work, few))
     while few < count and trials[few].seconds < (LONG_SECONDS if len(trials) > 1 else LIMIT_SECONDS):
         more = min(2 * few, count)
         try:
             trials[more] = tried(partial(work, more))
+            if trials[more].seconds > STEEP * trials[few].seconds:  # or another program took the processor
+                trials[more] = min(trials[more], tried(partial(work, more)), key=lambda trial: trial.seconds)
         except ShortageError:
             break
         few = more
@@ -84,7 +91,8 @@ def of_more(work: Callable[[int], Any], count: int, first: int) -> Trial:
     seconds = _extrapolated(fewer, short.seconds, few, long.seconds, count)
     if long.left_out_seconds:  # repeats of rounds, of which more items need no more: in proportion
         seconds = (long.seconds + long.left_out_seconds) * count / few
-    extra_bytes = _extrapolated(fewer, short.peak_bytes - before, few, long.peak_bytes - before, count, FEWEST_BYTES)
+    held = count if held_at_once is None else max(few, min(count, held_at_once))
+    extra_bytes = _extrapolated(fewer, short.peak_bytes - before, few, long.peak_bytes - before, held, FEWEST_BYTES)
     return Trial(seconds, before + int(extra_bytes))
 
 
@@ -129,14 +137,23 @@ class TrainingCost:
         return max((step.peak_bytes for step in self.per_step), default=0)
 
 
-def cost_of_statistics(detector: Detector, source: Batches, count: int) -> Trial:
-    """What is left of a fit on so many items when its models are trained; the detector is used up, and fitted."""
+def cost_of_statistics(detector: Detector, source: Batches) -> Trial:
+    """What is left of a fit when its models are trained; the detector is used up, and fitted.
+
+    Where items have several views, trials grow by these: a few images may have thousands of tiles, of which a detector
+    takes some.
+    """
     options = TrainingOptions(budget=Budget(steps=1), batch_size=2)
+    views = source.views if detector.most_crops is None else FewerViews(source, detector.most_crops).views
+    at_least = min(views, 2)
 
     def fitted(few: int) -> None:
-        detector.fit(View(source, indices=torch.arange(few)), options)
+        items = View(source, indices=torch.arange(min(len(source), max(2, few // at_least))))
+        detector.fit(FewerViews(items, few), options)
 
-    return of_more(fitted, count, first=max(2, FEW_VIEWS // source.views))
+    first = FEW_ITEMS if views == 1 else FEW_VIEWS
+    held_at_once = None if detector.most_crops is None else BATCH_SIZE  # it keeps no more of many than of some
+    return of_more(fitted, len(source) * views, first, held_at_once=held_at_once)
 
 
 def _step(phase: Trainable, source: Batches, options: TrainingOptions) -> Trial:
@@ -164,37 +181,3 @@ def _steps(phase: Trainable, source: Batches, options: TrainingOptions, count: i
     taken = tried(lambda: fit([phase], source, trial, observe=lambda record: times.append(record["seconds"])))
     # The first step also makes plans and buffers.
     return Trial((times[-1] - times[0]) / max(1, len(times) - 1) if len(times) > 1 else times[0], taken.peak_bytes)
-
-
-def peak_memory() -> int:
-    """Bytes that this process has held at once; where only `getrusage` says it, at least those of its starter."""
-    with suppress(OSError, StopIteration):
-        return _stated_bytes("/proc/self/status", "VmHWM")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def resident_bytes() -> int:
-    """Bytes that this process holds now; where the system does not say, the most that it has held."""
-    with suppress(OSError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    return peak_memory()
-
-
-def free_bytes() -> float:
-    """Bytes that this process may still take, by the system, its control group and its own limits; else infinity."""
-    free = [math.inf]
-    with suppress(OSError, ValueError, StopIteration):
-        free.append(_stated_bytes("/proc/meminfo", "MemAvailable"))
-    with suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    with suppress(OSError):
-        if limit != resource.RLIM_INFINITY:
-            free.append(limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
-    return min(free)
-
-
-def _stated_bytes(path: str, name: str) -> int:
-    lines = Path(path).read_text().splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith(name)).split()[1])

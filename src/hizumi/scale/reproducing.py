@@ -62,4 +62,4 @@ def _bytes_of_run(*of_run_and_pool: Any) -> int:
     _, split = running.dealt(protocol, pool, entrant, case, seed, mode, budget)
     images = PoolView(pool, detector, split.train).of(split.train)
     training = TrainingCost.measured(detector.phases(), images, entrant.options)
-    return max(training.peak_bytes, cost_of_statistics(detector, images, len(images)).peak_bytes)
+    return max(training.peak_bytes, cost_of_statistics(detector, images).peak_bytes)

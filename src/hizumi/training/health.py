@@ -17,7 +17,8 @@ CONSTANT_SPREAD = 1e-6  # relative
 WORSE_THAN_MEAN = "reconstructions worse than the mean"
 OUTER_FENCE = 3.0  # interquartile ranges above the upper quartile
 FEWEST_FENCED = 12  # scores that have quartiles worth the name
-MOST_NAMED = 5
+UNLIKE_OTHERS = "good ones unlike the others"
+MOST_NAMED = 20  # so that defects among the good images can be found and taken out
 TOLD_APART = 0.999  # area under the ROC curve at which a critic of pairs is as good as never wrong
 
 
@@ -122,7 +123,7 @@ def check_outliers(names: Sequence[str], scores: Float[np.ndarray, "n"], noun: s
     others = f" and {len(outside) - MOST_NAMED} more" if len(outside) > MOST_NAMED else ""
     return [
         Finding(
-            "good ones unlike the others",
+            UNLIKE_OTHERS,
             "warning",
             f"{len(outside)} of {len(scores)} good {noun}s score far above the others: {named}{others}",
             "look whether they are good: a defect among them raises the threshold and is learned as normal; "

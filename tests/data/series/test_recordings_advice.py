@@ -163,7 +163,7 @@ def test_a_note_on_parts_of_one_table_is_said_of_it_once() -> None:
 def test_lines_above_the_heading(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("Logger 7\nSerial 123\n" + frame().to_csv(index=False))
-    with pytest.raises(HizumiError, match="line 3 has 3 cells, the heading 1; where lines above the heading say other"):
+    with pytest.raises(HizumiError, match="line 3 has 3 cells, the heading 1, as most lines have; begin what"):
         opened(path)
     path.write_text(frame().to_csv(index=False) + "2026-02-01\n")
     with pytest.raises(HizumiError, match="line 82 has 1 cell, the heading 3; correct the line or delete it"):

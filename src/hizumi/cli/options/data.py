@@ -61,7 +61,9 @@ Channels = Annotated[
         "given.",
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first input that cannot be read.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop at the first input that cannot be read, or was not opened.")
+]
 
 Resample = Annotated[float | None, typer.Option(metavar="SECONDS", help="Bring a series to steps of so many seconds.")]
 Missing = Annotated[

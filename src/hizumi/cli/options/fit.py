@@ -121,8 +121,8 @@ class InspectorArguments:
         bool,
         typer.Option(
             "--align",
-            help="Turn and shift each image until its part lies as in a reference, one of the good images; maps come "
-            "back as the image lies.",
+            help="Turn and shift each image, never mirror it, until its part lies as in a reference, one of the good "
+            "images; maps come back as the image lies.",
         ),
     ] = False
 
