@@ -101,3 +101,18 @@ def test_images_are_refused_by_what_was_fitted_on_series(inspector: Inspector, t
     Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / "plate.png")
     with pytest.raises(DataError, match=r"plate\.png"):
         inspector.inspect(tmp_path / "plate.png")
+
+
+def test_known_defects_need_labels_that_say_which_steps_are_good(tmp_path: Path) -> None:
+    path, steps = tmp_path / "broken.csv", np.arange(640)
+    for words, problem in ((("leak", "running"), "none is known to mean normal"), (("leak", "normal"), "")):
+        label = np.where((steps >= 400) & (steps < 440), *words)
+        rows = [f"{a},{b},{word}" for (a, b), word in zip(broken().tolist(), label, strict=True)]
+        path.write_text("\n".join(["channel 1,channel 2,label", *rows]))
+        fit = Inspector("mahalanobis", series=OPTIONS, false_alarm_rate=0.1)
+        if problem:
+            with pytest.raises(DataError, match=problem):
+                fit.fit(waves(3000, 0), known_defects=str(path))
+        else:
+            fit.fit(waves(3000, 0), known_defects=str(path))
+            assert any("known defects: 18 blocks of broken are not called defective" in note for note in fit.notes_)

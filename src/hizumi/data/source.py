@@ -107,28 +107,36 @@ def open_source(
         image_channels=image_channels,
     )
     if (series or series_form) and not isinstance(data, Manifest):
-        manifest = _series(
-            data, SeriesOptions() if isinstance(series, bool) or series is None else series, options, series_form
-        )
+        told = _told(series if isinstance(series, SeriesOptions) else SeriesOptions(), options)
+        options = replace(options, good=told.good, layout=told.layout, recursive=told.recursive)
+        manifest = _series(data, told, options, series_form)
     else:
         manifest = _opened(data, options)
         _refuse_useless(data, options, manifest)
     if isinstance(data, (str, Path)):
         path = Path(data).expanduser()
         place = str(path.resolve()) if path.exists() else str(data)
-        manifest = replace(manifest, source=Source(printable(place), normal_class, options.good, layout, recursive))
+        manifest = replace(
+            manifest, source=Source(printable(place), normal_class, options.good, options.layout, options.recursive)
+        )
     manifest = with_neighbours(manifest) if motion else manifest
     return manifest if normal_class == "all" else without_contradictions(manifest)  # "all": masked or not
 
 
+def _told(series: SeriesOptions, options: SourceOptions) -> SeriesOptions:
+    """What is said of series, and of columns and folders in general, which holds for theirs, and comes first."""
+    shared = ("label_column", "ignore", "columns", "good", "layout", "recursive")
+    said = {name: getattr(options, name) for name in shared}
+    return replace(series, **{name: value for name, value in said.items() if value != getattr(SourceOptions(), name)})
+
+
 def _series(data: Any, series: SeriesOptions, options: SourceOptions, form: SeriesForm | None) -> Manifest:
-    """The blocks of recordings; what is said of columns and folders is said of theirs."""
+    """The blocks of recordings."""
     useless = ("normal_class", "id_column", "one_hot", "impute", "channels", "motion")
     for name in useless:
         if getattr(options, name) is not None and getattr(options, name) is not False:  # class 0 is said, too
             raise UsageError(f"--{name.replace('_', '-')} (`{name}`) is not for time series; leave it out")
-    shared = ("label_column", "ignore", "columns", "good", "layout", "recursive")
-    opened = open_recordings(data, replace(series, **{name: getattr(options, name) for name in shared}), form)
+    opened = open_recordings(data, series, form)
     blocks = of_recordings(opened.recordings, opened.form, opened.name)
     return replace(blocks, notes=opened.notes, unopened=opened.unopened)
 

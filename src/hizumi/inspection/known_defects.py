@@ -25,7 +25,9 @@ def open_defects(data: Any, seen: Seen, *, motion: bool, **learned: Any) -> Mani
     Folders called good are left out, with a note. Raises DataError where none is left, and where an image is among
     the good ones too; equal rows of a table occur by chance and give a note.
     """
-    unlabelled = {"layout": "unlabelled"} if isinstance(data, str | Path | list | tuple) else {}
+    are_files = isinstance(data, str | Path | list | tuple)
+    is_series = "series_form" in learned  # whose steps have labels of their own, which are to be clear
+    unlabelled = {"layout": "unlabelled"} if are_files and not is_series else {}
     manifest = _only_defects(opened(data, motion=motion, **unlabelled, **learned))
     learned_from = np.flatnonzero(np.isin(contents(manifest), seen.good)).tolist()
     if not learned_from:

@@ -147,7 +147,7 @@ def test_a_file_that_is_exchanged_or_no_text_is_refused(tmp_path: Path) -> None:
     text = growing_text(path, wait=lambda seconds: None)
     assert [next(text), next(text)] == ["a µ\n1\n2 ", ""]
     path.rename(tmp_path / "pump.csv.1")
-    path.write_text("a µ\n" + "3\n" * 9)
+    path.write_text("a µ\n")
     with pytest.raises(DataError, match="another file has taken its name while it was followed"):
         next(text)
     with pytest.raises(DataError, match="no such file, or no longer"):

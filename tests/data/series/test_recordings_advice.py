@@ -95,6 +95,26 @@ def test_what_was_learned_from_is_measured(option: dict[str, Any]) -> None:
         opened(frame(), form, **option)
 
 
+def test_what_is_said_of_series_is_heeded_however_they_are_opened() -> None:
+    table = frame(state=np.where(ZERO_ONE, "stuck", "idle"))
+    said = SeriesOptions(length=8, ignore=("b",), label_column="state", good=("idle",), time_column="time")
+    for found in (open_source(table, series=said), open_source(table, series=said, ignore=("a",), good=())):
+        assert found.columns in (("a",), ("b",))
+        assert sum(int(each.anomalous.sum()) for each in found.recordings if each.anomalous is not None) == 9
+    assert open_source(table, series=said, ignore=("a",)).columns == ("b",)
+
+
+WRONG_OPTIONS = [("missing", "guess"), ("length", "16"), ("length", 16.5), ("ignore", "bar"), ("overlap", "0.5")]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_OPTIONS)
+def test_options_of_another_kind_are_refused(name: str, value: Any) -> None:
+    options = SeriesOptions()
+    object.__setattr__(options, name, value)  # past the type checker of tests
+    with pytest.raises(UsageError, match=rf"series: {name} is {value!r}; it must be"):
+        open_recordings(frame(), options)
+
+
 def test_a_class_is_not_for_series() -> None:
     for name, value in (("normal_class", 0), ("normal_class", 1), ("id_column", "a"), ("one_hot", True)):
         with pytest.raises(UsageError, match=f"`{name}`. is not for time series"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hizumi.arguments import check_arguments
 from hizumi.data.columns import named, refuse_unknown
 from hizumi.data.manifest import Unopened
 from hizumi.data.series.choice import chosen_windows, refuse_other_windows
@@ -98,6 +99,8 @@ def _refuse_impossible(options: SeriesOptions, form: SeriesForm | None) -> None:
         refuse_other_use(options, form.columns)
     if options.resample_seconds is not None and not 0 < options.resample_seconds < math.inf:
         raise UsageError(f"steps cannot take {options.resample_seconds:g} s; give a time above 0 (--resample)")
+    if form is None:
+        check_arguments(options, "series")
 
 
 def _read(sources: Sources, tolerant: bool) -> tuple[list[SeriesTable], _Failures]:

@@ -169,10 +169,11 @@ def growing_text(path: Path, *, wait: Callable[[float], None] = time.sleep) -> I
                 yield decoder.decode(piece)
                 if piece:
                     continue
-                if path.stat().st_size < file.tell():
+                found = path.stat()
+                if not os.path.samestat(found, os.fstat(file.fileno())):
+                    raise DataError(f"{where}: another file has taken its name while it was followed; follow that one")
+                if found.st_size < file.tell():
                     raise DataError(f"{where}: has become shorter while it was followed; follow it anew")
-                if not os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                    raise DataError(f"{where}: another file has taken its name while it was followed; follow that anew")
                 wait(SECONDS_BETWEEN_LOOKS)
     except FileNotFoundError as error:
         raise DataError(f"{where}: there is no such file, or no longer") from error
