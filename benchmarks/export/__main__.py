@@ -68,8 +68,8 @@ def _measured(name: str, data: Manifest, minutes: float) -> dict[str, Any]:
     try:
         inspector.fit(data)
     except HizumiError as error:
-        return {"not_fitted": str(error)}
-    return {engine: _exported(inspector, data, engine) for engine in ENGINES}
+        return {"minutes": minutes, "not_fitted": str(error)}
+    return {"minutes": minutes, **{engine: _exported(inspector, data, engine) for engine in ENGINES}}
 
 
 def _exported(inspector: Inspector, data: Manifest, engine: EngineName) -> dict[str, Any]:

@@ -22,13 +22,15 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     written = [outcome for outcome in outcomes if "refused" not in outcome]
     changed, borderline = (sum(outcome[key] for outcome in written) for key in ("changed", "borderline"))
+    minutes = sorted({each["minutes"] for row in results.values() for each in row.values() if "minutes" in each})
     lines = [
         "# Exports on real data",
         "",
         "Made by `python -m benchmarks.export`. Each cell: how many times torch's own error the graph's error is, in "
         "ONNX Runtime / in OpenVINO, the larger one of score and map, both measured against the detector in double "
         f"precision. Up to {FACTOR:g} is written; an own error below {ROUNDING_FLOOR:.1e} of the largest value counts "
-        "as that.",
+        "as that. What trains was trained for a short time, which export does not mind: at most "
+        f"{' or '.join(f'{each:g}' for each in minutes)} minutes of each phase.",
         "",
         f"{len(written)} of {len(outcomes)} exports were written. Of {sum(each['verdicts'] for each in written)} "
         f"verdicts {changed} changed, {borderline} of them nearer to the threshold than the error.",

@@ -24,7 +24,7 @@ SIDE, TINY = 128, 16
 COUNTS = (10_000, 100_000)
 COMMAND = """
 from hizumi.cli import main
-from hizumi.runs.planning import peak_memory
+from hizumi.memory import peak_memory
 try:
     main()
 finally:

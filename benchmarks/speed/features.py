@@ -28,8 +28,7 @@ KEPT = {"MALLOC_MMAP_THRESHOLD_": str(256 * 2**20), "MALLOC_TRIM_THRESHOLD_": st
 PEAK = """
 import sys
 from hizumi import Inspector
-from hizumi.memory import keep_freed_memory
-from hizumi.runs.planning import peak_memory
+from hizumi.memory import keep_freed_memory, peak_memory
 keep_freed_memory()
 Inspector(sys.argv[2]).fit(sys.argv[1])
 print(peak_memory() / 2**20)

@@ -1,7 +1,12 @@
-"""What the C library does with memory that was freed."""
+"""How much memory there is, and what the C library and Python's garbage collector do with it."""
 
 import ctypes
+import gc
+import math
+import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 LARGEST_KEPT = 256 * 2**20  # bytes of a block that is taken from the heap; larger ones go back to the system
 KEPT_IN_ALL = 2**30  # bytes, free at the heap's end
@@ -19,3 +24,51 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries of Linux have none
     return bool(mallopt and mallopt(_M_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(_M_TRIM_THRESHOLD, KEPT_IN_ALL))
+
+
+def leave_out_of_collections() -> None:
+    """Have Python's garbage collector never again look at what there is now.
+
+    Looking through all modules stops every thread for a tenth of a second, every few hundred pictures of a service. To
+    be called once what stays has been loaded; of it, what later dies in a cycle is never freed.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def free_bytes() -> float:
+    """Bytes that this process may still take, by the system, its control group and its own limits; else infinity."""
+    free = [math.inf]
+    with suppress(OSError, ValueError, StopIteration):
+        free.append(_stated_bytes("/proc/meminfo", "MemAvailable"))
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    with suppress(ImportError, OSError):
+        import resource  # which Windows has not
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            free.append(limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
+    return min(free)
+
+
+def peak_memory() -> int:
+    """Bytes that this process has held at once; where only `getrusage` says it, at least those of its starter."""
+    with suppress(OSError, StopIteration):
+        return _stated_bytes("/proc/self/status", "VmHWM")
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def resident_bytes() -> int:
+    """Bytes that this process holds now; where the system does not say, the most that it has held."""
+    with suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return peak_memory()
+
+
+def _stated_bytes(path: str, name: str) -> int:
+    lines = Path(path).read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(name)).split()[1])

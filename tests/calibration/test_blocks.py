@@ -53,7 +53,7 @@ def test_a_drift_is_found_and_said_with_its_beginning_and_way():
         assert 100 < drift.known < 250
         sinces.append(drift.since)
     assert np.median(sinces) == pytest.approx(100, abs=10)
-    assert f"The last {drift.known - drift.since} of {drift.known} blocks rank higher" in drift.words
+    assert f"the last {drift.known - drift.since} of {drift.known} blocks rank higher" in drift.words
     lower = first_drift(BlockWatch.after(held_out), stream[:100] - 2)
     assert lower is not None
     assert "lower" in lower.words

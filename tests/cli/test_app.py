@@ -2,6 +2,7 @@ import importlib.metadata
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from hizumi import errors
+from hizumi import cli, errors
 from hizumi.cli import app as app_module
 
 COMMANDS = ["demo", "fit", "inspect", "evaluate", "compare", "calibrate", "info", "list", "doctor"]
@@ -170,7 +171,46 @@ def test_names_that_no_terminal_shows_do_not_stop_the_error(tmp_path):
 
 def test_console_script_is_main():
     (entry,) = importlib.metadata.entry_points(group="console_scripts", name="hizumi")
-    assert entry.load() is app_module.main
+    assert entry.load() is cli.main
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_command_in_one_line_with_its_status(number: int, status: int):
+    """Through typer, which makes one of both; in a process of its own, as its handlers are the system's."""
+    waiting = (
+        "import signal, sys, threading, typer\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from hizumi.cli import app, main\n"
+        "app.app = typer.Typer()\n"
+        "@app.app.command()\n"
+        "def wait():\n"
+        "    print('there', flush=True)\n"
+        "    threading.Event().wait(20)\n"
+        "main(['--'])\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", waiting], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout.readline() == "there\n"
+        process.send_signal(number)
+        assert (process.wait(20), process.stderr.read()) == (status, "Interrupted.\n")
+
+
+def test_a_signal_while_the_command_line_is_imported_ends_it_in_one_line():
+    early = (
+        "import builtins, sys\n"
+        "from hizumi.cli import main\n"
+        "plain = builtins.__import__\n"
+        "def interrupted(name, *others):\n"
+        "    if name == 'typer':\n"
+        "        raise KeyboardInterrupt\n"
+        "    return plain(name, *others)\n"
+        "builtins.__import__ = interrupted\n"
+        "main(['--version'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", early], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
 
 
 def test_each_command_is_in_a_file_of_its_own():

@@ -146,6 +146,10 @@ def test_the_command_that_fit_proposes_works(hizumi, tmp_path):
     assert outcome.code == 0
     proposed = outcome.out.partition("or, where defects are labelled: hizumi ")[2].split()
     assert hizumi(*proposed, "-o", tmp_path / "report").code == 0
+    good = tmp_path / "good.npz"
+    np.savez(good, x_train=training)
+    outcome = hizumi("fit", good, "-d", "mahalanobis", "-o", bundle)
+    assert f"or, where defects are labelled: hizumi evaluate {bundle} LABELLED_IMAGES\n" in outcome.out
 
 
 def test_bad_masks_lose_nothing_but_themselves(hizumi, bundle, parts, tmp_path):

@@ -1,5 +1,6 @@
 """`inspect --follow`: events of a file that grows, lines that cannot be used, and what does not go with it."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from hizumi.data.series import growing
+from hizumi.errors import DataError
 
 STEPS = 1500
 
@@ -65,7 +67,7 @@ def test_events_of_a_growing_file_open_and_close(
     first, last = (int(closed.split()[place].rstrip(":")) for place in (3, 5))
     assert first <= 200
     assert 219 <= last < 240
-    assert "line 402, column 'vibration': oops is no number; a new recording begins after it" in outcome.out
+    assert "line 402, column 'vibration': 'oops' is not a number; a new recording begins after it" in outcome.out
     assert "the recording has 5 steps, fewer than a window's 16: it cannot be judged" in outcome.out
     assert "405 rows" in outcome.out
     whole = hizumi("inspect", bundle, path, "--follow", "--json", "-")
@@ -104,3 +106,35 @@ def test_an_adaptive_threshold_states_its_claim_and_is_for_recordings_that_are_f
     alone = hizumi("inspect", bundle, path, "--adaptive")
     assert alone.code == 2
     assert "--adaptive is for recordings that are followed" in alone.err
+
+
+def test_what_came_is_judged_before_the_file_fails_and_a_torn_line_never(
+    hizumi: Callable[..., Any], pump: tuple[Path, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    bundle, values = pump
+    path = tmp_path / "live.csv"
+    values = values[:60].copy()
+    values[50:, 1] += 30
+    path.write_text("step,vibration,pressure\n")
+
+    def pieces(path: Path, end: BaseException) -> Iterator[str]:
+        yield path.read_text() + text_of(values) + "60,1.2,9"
+        raise end
+
+    monkeypatch.setattr(growing, "growing_text", lambda path: pieces(path, DataError("live.csv: has become shorter")))
+    failed = hizumi("inspect", bundle, path, "--follow")
+    assert failed.code == 2
+    assert "anomalous in rows" in failed.out
+    monkeypatch.setattr(growing, "growing_text", lambda path: pieces(path, KeyboardInterrupt()))
+    assert "in 60 rows" in hizumi("inspect", bundle, path, "--follow").out
+
+
+def test_nothing_that_came_is_no_good_verdict(
+    hizumi: Callable[..., Any], pump: tuple[Path, np.ndarray], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(growing, "piped_text", lambda descriptor: iter(["step,vibration,pressure\n"]))
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr("sys.stdin", nothing)
+        outcome = hizumi("inspect", pump[0], "-", "--follow", "--fail-on-anomaly")
+    assert outcome.code == 2
+    assert "standard input: has ended without a row, so that nothing was judged" in outcome.err

@@ -119,6 +119,10 @@ def test_samples_are_files_and_a_sheet(hizumi, trained, tmp_path):
     for number in range(5):
         np.testing.assert_array_equal(decode(tmp_path / "out" / f"sample-{number:05d}.png").pixels, expected[number])
     assert np.asarray(Image.open(tmp_path / "out" / "sheet.png")).shape == (68, 5 * 66 + 2, 3)
+    fewer = hizumi("model", "sample", trained, "-n", "4", "-o", tmp_path / "out")
+    assert fewer.code == 2
+    assert "holds samples of another call, which would stay among these 4: sample-00004 and on" in fewer.err
+    assert hizumi("model", "sample", trained, "-n", "5", "-o", tmp_path / "out").code == 0
 
 
 def test_reconstructions_keep_names_and_sizes(hizumi, trained, parts, tmp_path):

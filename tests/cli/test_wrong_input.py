@@ -1,6 +1,7 @@
 """Wrong input of many kinds: each ends in one line that says what, where and what to do, and changes no file."""
 
 import os
+import shutil
 import threading
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from hizumi.data import open_source
 from hizumi.errors import UsageError
-from hizumi.inspection import Inspector
+from hizumi.inspection import Inspector, save
 
 REFUSED = {
     "info pipe": "pipe: cannot be read: is a pipe, device or socket, not a regular file",
@@ -27,12 +28,27 @@ REFUSED = {
     "fit rows.csv --window 0,1": "--window (`window`) is for images",
     "fit two.csv": "one item to learn from, besides those held out, has no covariance",
     "fit empty.npz": "empty.npz: holds no array",
+    "inspect pca.hizumi good --csv pca.hizumi": "pca.hizumi holds an image, a bundle or the like, not text",
+    "inspect pca.hizumi good --json good/0.png": "good/0.png holds an image, a bundle or the like, not text",
+    "inspect pca.hizumi rows.csv --csv ./rows.csv": "--csv ./rows.csv is what is read, and would be lost",
+    "inspect pca.hizumi good --maps good": "--maps good is where images are read from; name another place",
+    "inspect pca.hizumi good --csv out --json out": "--json and --csv both name out; name another file",
+    "evaluate pca.hizumi rows.csv --json rows.csv": "--json rows.csv is what is read",
+    "evaluate pca.hizumi good -o good": "--output good is where images are read from",
+    "compare rows.csv -d pca,mahalanobis --json rows.csv": "--json rows.csv is what is read",
 }
 
 
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    rows = np.random.default_rng(0).normal(size=(20, 2))
+    return save(Inspector("pca").fit(rows), tmp_path_factory.mktemp("bundle") / "pca.hizumi")
+
+
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, bundle):
     monkeypatch.chdir(tmp_path)
+    shutil.copy(bundle, tmp_path)
     generator = np.random.default_rng(0)
     (tmp_path / "good").mkdir()
     for number in range(8):

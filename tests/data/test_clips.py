@@ -20,7 +20,7 @@ def frames(folder: Path, numbers: Sequence[int], suffix: str = ".tif", level: in
         Image.fromarray(np.full((12, 16), level, np.uint8)).save(folder / f"{number:03}{suffix}")
 
 
-def video(path: Path, count: int, size: int = 48) -> None:
+def video(path: Path, count: int, size: int = 48, noise: int = 0) -> None:
     av = pytest.importorskip("av")
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
@@ -28,7 +28,8 @@ def video(path: Path, count: int, size: int = 48) -> None:
         stream.width = stream.height = size
         stream.pix_fmt = "yuv420p"
         for number in range(count):
-            pixels = np.full((size, size, 3), 20 * number, np.uint8)
+            pixels = np.full((size, size, 3), 20 * number % 100, np.uint8)
+            pixels += np.random.default_rng(number).integers(0, noise + 1, pixels.shape, dtype=np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())
 
@@ -205,3 +206,36 @@ def test_uneven_times_of_a_film_are_said(tmp_path: Path) -> None:
     notes = open_source([write(tmp_path / name, [0, 40, 80, 300]) for name in ("b.mkv", "c.mkv")], motion=True).notes
     assert "unevenly spaced" in notes[0]
     assert notes[0].endswith("and so are 1 other clips")
+
+
+@pytest.mark.parametrize(("suffix", "left"), [(".avi", 0.4), (".mkv", 0.75)])
+def test_what_is_missing_of_a_film_is_named(suffix: str, left: float, tmp_path: Path) -> None:
+    whole, cut = tmp_path / f"whole{suffix}", tmp_path / f"cut{suffix}"
+    video(whole, 60, noise=40)
+    content = whole.read_bytes()
+    kept = int(len(content) * left)
+    # At the end of an AVI file lies where all frames are, without which it is no film; in it they are overwritten.
+    cut.write_bytes(content[:kept] + (bytes(len(content) // 2) + content[kept + len(content) // 2 :]) * (left < 0.5))
+    assert read_video(whole).missing is None
+    manifest = open_source(cut, motion=True)
+    assert 2 <= len(manifest) < 57
+    (unopened,) = manifest.unopened
+    assert (unopened.name, unopened.may_be_part) == ("cut", True)
+    assert unopened.reason.startswith("is cut short or damaged: ")
+
+
+def test_a_damaged_film_among_others_is_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        video(tmp_path / f"{name}.mp4", 4)
+    (tmp_path / "c.mp4").write_bytes((tmp_path / "a.mp4").read_bytes()[:100])
+    manifest = open_source(tmp_path, motion=True)
+    assert {record.group for record in manifest.records} == {"a.mp4", "b.mp4"}
+    assert [each.name for each in manifest.unopened] == ["c.mp4"]
+    assert manifest.notes[0].startswith("understood as 2 clips: 8 good frames")
+    listed = open_source([tmp_path / name for name in ("a.mp4", "c.mp4", "none.mp4")], motion=True)
+    assert [each.reason.split(" (")[0] for each in listed.unopened] == [
+        "cannot be read as video",
+        "there is no such file",
+    ]
+    with pytest.raises(DataError, match=r"c.mp4: cannot be read as video"):
+        open_source([tmp_path / "c.mp4", tmp_path / "c.mp4"], motion=True)

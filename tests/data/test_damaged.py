@@ -293,3 +293,21 @@ def test_film_whose_headers_ask_for_any_memory_is_damaged(tmp_path: Path, monkey
     monkeypatch.setattr(av, "open", asking)
     with pytest.raises(DataError, match="FFmpeg could not get the memory"):
         open_source(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\0\0\0\x18ftypheic" + bytes(40), "a HEIC image"),
+        (b"\0\0\0\x1cftypavif" + bytes(40), "an AVIF image"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40), "a JPEG 2000 image"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40), "a JPEG XL image"),
+        (bytes(128) + b"DICM" + bytes(40), "a DICOM image"),
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+    ],
+)
+def test_images_of_kinds_that_are_not_read_are_called_what_they_are(content: bytes, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(DataError, match=rf"a\.jpg: is {kind}.*, whatever its name says; convert it"):
+        decode(tmp_path / "a.jpg")

@@ -25,13 +25,36 @@ def unopened(manifest: Manifest) -> dict[str, str]:
     return {each.name: each.reason for each in manifest.unopened}
 
 
-@pytest.mark.parametrize("word", ["good", "OK", "0.normal", "Pass", "01_Good_images", "defect-free", "non_defective"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("good", "OK", "0.normal", "Pass", "01_Good_images", "defect-free", "non_defective", "nondefective"),
+        *("no_anomaly", "without_defects", "gut", "良品", "合格品", "正常", "1_良品", "OK品"),
+    ],
+)
 def test_words_for_good(word: str) -> None:
     assert is_normal(word)
     assert not is_anomalous(word)
 
 
-@pytest.mark.parametrize("word", ["1.abnormal", "NG", "fail", "Defects", "not good", "NOK", "bad_parts", "no good"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        *(
+            "1.abnormal",
+            "NG",
+            "fail",
+            "Defects",
+            "not good",
+            "NOK",
+            "bad_parts",
+            "no good",
+            "with_defect",
+            "non-normal",
+        ),
+        *("不良品", "不合格", "異常", "异常", "schlecht"),
+    ],
+)
 def test_words_for_bad(word: str) -> None:
     assert is_anomalous(word)
     assert not is_normal(word)
@@ -45,6 +68,13 @@ def test_words_for_bad(word: str) -> None:
         ("validate", "calibration"),
         ("testing_videos", "test"),
         ("TEST", "test"),
+        ("test_public", "test"),
+        ("test-A", "test"),
+        ("test2", "test"),
+        ("holdout", "test"),
+        ("学習", "train"),
+        ("検査", "test"),
+        ("scratch_test", None),
         ("latest", None),
         ("scratch", None),
     ],
@@ -90,6 +120,54 @@ def test_folders_beside_train_and_test(tmp_path: Path) -> None:
         "loose.png": ("unlabelled", None, "test"),
     }
     assert manifest.notes[1].startswith("2 images are in no folder that says whether they are good, such as loose.png")
+
+
+def test_good_images_beside_train_are_not_learned_from(tmp_path: Path) -> None:
+    names = (
+        "train/good/0.png",
+        "test_public/good/0.png",
+        "test_public/bad/0.png",
+        "spare/good/0.png",
+        "line2/NG/0.png",
+    )
+    for name in names:
+        picture(tmp_path / name)
+    manifest = open_source(tmp_path)
+    assert facts(manifest) == {
+        "train/good/0.png": ("good", 0, "train"),
+        "test_public/good/0.png": ("good", 0, "test"),
+        "test_public/bad/0.png": ("bad", 1, "test"),
+        "spare/good/0.png": ("good", 0, "test"),
+        "line2/NG/0.png": ("line2", 1, "test"),
+    }
+    assert "1 good images lie outside of train and are kept for testing, such as spare/good/0.png" in manifest.notes
+
+
+def test_good_images_beside_test_alone_are_learned_from(tmp_path: Path) -> None:
+    for name in ("good/0.png", "test/bad/0.png"):
+        picture(tmp_path / name)
+    assert facts(open_source(tmp_path))["good/0.png"] == ("good", 0, None)
+
+
+def test_names_of_splits_and_kinds_in_one(tmp_path: Path) -> None:
+    for name in ("train_good/0.png", "test_good/0.png", "defect-test/0.png", "line1/test/bad/0.png"):
+        picture(tmp_path / name)
+    assert facts(open_source(tmp_path)) == {
+        "train_good/0.png": ("good", 0, "train"),
+        "test_good/0.png": ("good", 0, "test"),
+        "defect-test/0.png": ("defect", 1, "test"),
+        "line1/test/bad/0.png": ("bad", 1, "test"),
+    }
+
+
+def test_what_nothing_is_known_of_is_no_kind_of_defect(tmp_path: Path) -> None:
+    for name in ("good/0.png", "unlabeled/0.png", "good_light/0.png"):
+        picture(tmp_path / name)
+    manifest = open_source(tmp_path)
+    assert facts(manifest)["unlabeled/0.png"] == ("unlabelled", None, None)
+    assert manifest.notes[-1] == (
+        "counted as defects: the images in good_light; if they are good, say so with --good (`good`)"
+    )
 
 
 def test_ganomaly(tmp_path: Path) -> None:

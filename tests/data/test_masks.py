@@ -254,3 +254,16 @@ def test_masks_of_good_pictures_are_of_the_test_split_where_names_agree(tmp_path
     masked = {record.name: record.mask is not None for record in manifest.records}
     assert masked == {"train/good/0.png": False, "test/good/0.png": True, "test/crack/0.png": True}
     assert manifest.notes[0].endswith("2 to test, 1 masks, 1 masks of good images")
+
+
+def test_numbered_marks_keep_all_their_numbers(tmp_path: Path):
+    numbers = np.zeros(SIZE)
+    for number in range(1, 21):
+        numbers[number, 2:22] = number
+    assert marked(tmp_path, "0.png", numbers).read_mask(0).sum() == 400
+
+
+def test_a_mask_that_marks_nothing_of_a_defect_is_left_out_and_named(tmp_path: Path):
+    found = with_usable_masks(marked(tmp_path, "0.png", square(0)))
+    assert found.records[0].mask is None
+    assert "anomalous, but with a mask that marks nothing: 1 images (test/crack/0.png)" in found.notes

@@ -105,7 +105,7 @@ def stated(path: Path, header: str) -> None:
         ("{'descr': '<f8', 'fortran_order': False, 'shape': (2000000000, 1)}", "states 16,000,000,000 bytes"),
         ("{'descr': '|V0', 'fortran_order': False, 'shape': (2000000000, 1)}", "holds 64"),
         ("{'descr': '<f8', 'fortran_order': False, 'shape': (-2, -4)}", "its header is damaged"),
-        ("{'descr': '|O', 'fortran_order': False, 'shape': (8, 1)}", "it holds Python objects"),
+        ("{'descr': '|O', 'fortran_order': False, 'shape': (8, 1)}", "holds Python objects"),
         ("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2)}", "states 32 bytes of values, and it holds 64"),
     ],
 )

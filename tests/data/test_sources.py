@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from hizumi.data import Manifest, open_source
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError, ShortageError, UsageError
 
 
 def write(path: Path, level: int = 0, size: tuple[int, int] = (4, 6)) -> Path:
@@ -149,7 +149,7 @@ def test_csv_manifest(tmp_path: Path):
         ("path,split\na.png,tset\n", "line 2: split 'tset' is not known"),
         ("path,mask\na.png,none.png\n", "line 2: there is no mask file"),
         ("path,label\n,1\n", "line 2 has no path"),
-        ("a,b\n1,2\n3\n", "line 3 has 1 cells, the heading 2"),
+        ("a,b\n1,2\n3\n", "line 3 has 1 cell, the heading 2"),
         ("a,b\n1,2\n3,tall\n", "line 3, column 'b': 'tall' is not a number"),
         ("label,split\n1,test\n", "has no column of numbers"),
     ],
@@ -347,3 +347,61 @@ def test_the_data_hash_depends_on_everything_that_matters(tmp_path: Path):
     assert open_source(tmp_path).data_hash() == first
     (tmp_path / "b.png").rename(tmp_path / "c.png")
     assert open_source(tmp_path).data_hash() != first
+
+
+@pytest.mark.parametrize("name", ["y", "label", "Labels", "target"])
+def test_labels_of_a_file_of_arrays_are_read_under_their_usual_names(name: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.arange(12.0).reshape(4, 3), **{name: np.array([0, 1, 0, 1])})
+    assert [record.label for record in open_source(tmp_path / "a.npz").records] == [0, 1, 0, 1]
+
+
+def test_arrays_that_are_not_read_are_named(tmp_path: Path) -> None:
+    rows = np.arange(12.0).reshape(4, 3)
+    np.savez(tmp_path / "a.npz", x=rows, y_test=rows[:, 0], scale=rows)
+    assert open_source(tmp_path / "a.npz").notes == (
+        "arrays that are not read, as their names say nothing: y_test, scale",
+    )
+    np.savez(tmp_path / "b.npz", x_train=rows, x_val=rows + 1, x_test=rows + 2)
+    assert [record.split for record in open_source(tmp_path / "b.npz").records] == 4 * ["train"] + 4 * [
+        "calibration"
+    ] + 4 * ["test"]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"x": 0, "X": 0}, "several of its arrays have one name"),
+        ({"x": 0, "y": 0, "labels": 0}, "y and labels both hold labels"),
+        ({"data": 0, "labels": 0}, "holds data, labels; name the images or vectors x"),
+    ],
+)
+def test_arrays_that_contradict_one_another_are_refused(arrays: dict[str, int], said: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{name: np.eye(3) for name in arrays})
+    with pytest.raises(DataError, match=said):
+        open_source(tmp_path / "a.npz")
+
+
+def test_why_a_file_of_arrays_is_not_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "objects.npy", np.array([[None]]), allow_pickle=True)
+    with pytest.raises(DataError, match=r"objects.npy: holds Python objects; save plain numbers or text$"):
+        open_source(tmp_path / "objects.npy")
+    np.save(tmp_path / "one.npy", np.eye(3))
+    (tmp_path / "one.npy").rename(tmp_path / "one.npz")
+    with pytest.raises(DataError, match=r"one.npz: holds one array by itself; give it the ending .npy$"):
+        open_source(tmp_path / "one.npz")
+
+
+@pytest.mark.parametrize("shape", [(32, 40, 3), (32, 32)])
+def test_one_image_given_as_many_items_is_named(shape: tuple[int, ...]) -> None:
+    (note,) = open_source(np.zeros(shape, np.uint8)).notes
+    assert note.startswith(f"an array of shape {shape} was read as 32 ")
+    assert open_source([np.zeros(shape, np.uint8)]).notes == ()
+
+
+def test_more_rows_than_memory_has_room_for_are_refused_at_once(tmp_path: Path) -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000, 3), }".ljust(117) + b"\n"
+    with (tmp_path / "a.npy").open("wb") as file:
+        file.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+        file.truncate(128 + 240_000_000_000)  # a file with a hole: it takes no room on the disk
+    with pytest.raises(ShortageError, match=r"a: to keep track of its 10,000,000,000 items takes 2,794 GiB"):
+        open_source(tmp_path / "a.npy")

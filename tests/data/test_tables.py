@@ -1,6 +1,8 @@
 """Tables as the world writes them: what is read, what is said, what is refused; expected numbers are written out."""
 
+import bz2
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,15 @@ def test_which_columns_are_learned_from(tmp_path: Path) -> None:
     assert opened(tmp_path, text, columns=["c", "a"]).columns == ("a", "c")
     with pytest.raises(UsageError, match=r"no column 'nots' \(ignore\); did you mean 'note'"):
         opened(tmp_path, text, ignore="nots")
+
+
+def test_a_table_of_time_stamps_may_be_a_series(tmp_path: Path) -> None:
+    for cells, advice in (
+        (("2026-01-31 09:00", "2026-01-31 09:10"), "say that rows are steps .*--series"),
+        ("xy", "hot"),
+    ):
+        with pytest.raises(DataError, match=rf"line 2, column 'when': .* \(--ignore when\), or .*{advice}"):
+            opened(tmp_path, f"when,a\n{cells[0]},1\n{cells[1]},2\n")
 
 
 def test_labels_can_be_ignored_and_empty_columns_are(tmp_path: Path) -> None:
@@ -293,3 +304,84 @@ def test_labels_are_heeded_although_the_table_learned_from_had_none(
     assert not any("left out" in note for note in manifest.notes)
     with pytest.raises(UsageError, match="no column 'verdikt'"):
         open_source(tmp_path / "test.csv", table=form, label_column="verdikt")
+
+
+@pytest.mark.parametrize("column", ["is_defect", "isFraud", "anomalous", "FAULT", "machine failure"])
+def test_columns_named_for_what_is_bad_are_labels(column: str, tmp_path: Path) -> None:
+    lines = [f"a,{column}", *(f"{row}.5,{int(row > 7)}" for row in range(10))]
+    manifest = opened(tmp_path, "\n".join(lines))
+    assert manifest.columns == ("a",)
+    assert [record.label for record in manifest.records] == [0] * 8 + [1] * 2
+    assert f"column '{column}' is taken for labels (0, 1); to learn from it" in " ".join(manifest.notes)
+
+
+@pytest.mark.parametrize("column", ["quality", "c7"])
+def test_columns_of_words_for_good_and_bad_are_labels(column: str, tmp_path: Path) -> None:
+    lines = [f"a,{column}", *(f"{row}.5,{'NG' if row > 7 else 'ok'}" for row in range(10))]
+    manifest = opened(tmp_path, "\n".join(lines))
+    assert [(record.label, record.kind) for record in manifest.records] == [(0, "good")] * 8 + [(1, "NG")] * 2
+
+
+@pytest.mark.parametrize(("column", "good"), [("status", 0), ("passed", 1), ("Normal/Attack", 1)])
+def test_columns_that_may_be_labels_are_named(column: str, good: int, tmp_path: Path) -> None:
+    lines = [f"a,{column}", *(f"{row}.5,{int(row > 7)}" for row in range(10))]
+    manifest = opened(tmp_path, "\n".join(lines))
+    assert manifest.columns == ("a", column)
+    assert f"if it labels the rows, say --label-column {column} --good {good}" in " ".join(manifest.notes)
+
+
+def test_a_measurement_called_y_is_learned_from(tmp_path: Path) -> None:
+    manifest = opened(tmp_path, "\n".join(["x,y", *(f"{row % 3}.5,{row * row}" for row in range(12))]))
+    assert manifest.columns == ("x", "y")
+
+
+@pytest.mark.parametrize("value", ["-999", "9999", "-3.4e38"])
+def test_numbers_that_may_stand_for_missing_ones_are_named(value: str, tmp_path: Path) -> None:
+    lines = ["a,b", *(f"{value if row % 5 == 0 else row * 0.25},{row % 7}" for row in range(20))]
+    notes = " ".join(opened(tmp_path, "\n".join(lines)).notes)
+    assert f"column 'a' is {float(value):.10g} in 4 rows, far from all else" in notes
+    assert "column 'b'" not in notes
+
+
+def test_whole_numbers_that_lose_digits_are_named(tmp_path: Path) -> None:
+    lines = ["a,b", *(f"{2**60 + row},{row % 7}" for row in range(20))]
+    table = opened(tmp_path, "\n".join(lines))
+    array = open_source(np.array([[2**60 + row, row % 7] for row in range(20)]))
+    assert "column 'a' holds whole numbers beyond 2^53, whose last digits are lost" in " ".join(table.notes)
+    assert "column 0 holds whole numbers beyond 2^53, whose last digits are lost" in " ".join(array.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('a,b\n1,2\n"3,4\n5,6\n', "a quotation mark is opened in it or before, and not closed"),
+        (
+            "Made by X\n\na,b\n1,2\n3,4\n5,6\n",
+            "has 2 cells, the heading 1, as most lines have; begin what stands above",
+        ),
+        ("a,b\n1%,2\n3%,4\n", "'1%' is not a number; write it without units and marks between digits"),
+    ],
+)
+def test_why_a_table_cannot_be_read(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=re.escape(said)):
+        opened(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a,b\n1,2\n".encode("utf-16-le"), "neither UTF-8 nor Shift-JIS text"),
+        ("a,b\n1,2\n".encode("utf-32"), "neither UTF-8 nor Shift-JIS text"),
+        (bz2.compress(b"a,b\n1,2\n"), "is compressed by bzip2, whatever its name says"),
+        (b"PK\3\4" + bytes(40), "is a zip archive, as spreadsheets"),
+    ],
+)
+def test_what_is_no_text_table_is_named(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(said)):
+        open_source(tmp_path / "t.csv")
+
+
+def test_western_names_are_read_as_such(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("größe,b\n1,2.5\n3,4.5\n".encode("latin-1"))
+    assert open_source(tmp_path / "t.csv").columns == ("größe", "b")

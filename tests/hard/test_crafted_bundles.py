@@ -14,7 +14,7 @@ import numpy as np
 from hizumi import generation, inspection
 from hizumi.cli import main
 from hizumi.export import export
-from hizumi.runs.planning import peak_memory
+from hizumi.memory import peak_memory
 from hizumi.runtime.command import main as run_exported
 from hizumi.storage.archive import kind_of
 from tests.hard.conftest import save_pictures

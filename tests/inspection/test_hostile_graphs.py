@@ -17,9 +17,9 @@ from hizumi.errors import BundleError, ShortageError
 from hizumi.export import export
 from hizumi.export.footprint import LEAST_BYTES
 from hizumi.inspection import Inspector
+from hizumi.memory import peak_memory
 from hizumi.preprocessing.batching import in_batches
 from hizumi.preprocessing.reading import Piece
-from hizumi.runs.planning import peak_memory
 from hizumi.runtime.engines import refuse_unusual, start
 
 from .crafted import read, sealed

@@ -148,6 +148,13 @@ def test_an_alarm_is_followed_by_quiet_and_is_acknowledged_by_name() -> None:
         line.watch.acknowledge(first.id, " ", "")
 
 
+def test_a_clock_that_is_set_back_makes_the_quiet_no_longer() -> None:
+    line = line_of(quiet_minutes=10)
+    assert len(line.run(40, shift=(-9.0,))) == 1
+    line.count -= 10_000
+    assert len(line.run(40, shift=(-9.0,))) == 1
+
+
 def test_charts_can_be_drawn_and_memory_is_bounded() -> None:
     line = line_of()
     line.run(610)  # all charts are full: those of subgroups have 120 points

@@ -8,9 +8,11 @@ from sklearn.metrics import f1_score
 from hizumi.calibration import Calibration, Costs
 from hizumi.data.variation import Variation
 from hizumi.evaluation import Estimate
+from hizumi.evaluation.causal import CausalMeasures
+from hizumi.evaluation.events import EventCounts
 from hizumi.report import Finding, ReportContent
 from hizumi.report.rates import at_rates
-from hizumi.report.words import consequences, count, facts, flat_options, headline, number, percent
+from hizumi.report.words import consequences, count, facts, flat_options, headline, interval, number, percent
 from hizumi.training.health import check_outliers
 
 
@@ -43,7 +45,8 @@ def test_headline_counts(parts: dict[str, Any]) -> None:
             "2% of the good images were flagged, where 1% was asked for: the difference is within chance",
             False,
         ),
-        ((0.015, 0.043), "more than chance explains", True),
+        ((0.10, 0.30), "more than chance explains", True),
+        ((0.03, 0.08), "within chance, for by one set of 99 held-out good images it may be 9.01%.", False),
         ((0.001, 0.005), "fewer than chance explains", False),
     ],
 )
@@ -203,6 +206,22 @@ def test_unmeasured_facts_are_left_out(parts: dict[str, Any]) -> None:
     names = [fact.name for fact in facts(content.evaluation, "image")]
     assert not {"Image AUROC", "AUPRO (to 0.3)", "Missed"} & set(names)
     assert {"False alarms", "Pixel AUROC"} <= set(names)
+
+
+def test_without_good_ones_nothing_is_said_of_what_only_they_show(parts: dict[str, Any]) -> None:
+    nothing = Estimate(float("nan"), float("nan"), float("nan"))
+    content = changed(parts, normal_count=0, anomalous_count=8, missed_defects=8, image_auroc=nothing)
+    (missed,) = [sentence for sentence in sentences(content) if "passed unnoticed" in sentence]
+    assert "Test good images, too: without any," in missed
+    assert "hardly tell" not in missed
+    events = EventCounts(events=1, found=0.0, delay=0.0, quiet=0, flagged=0.0, false_alarms=0.0)
+    (at_once,) = facts(content.evaluation, "block", None, CausalMeasures(80, float("nan"), float("nan"), events))[-1:]
+    assert (at_once.name, at_once.note) == ("At once: events found", "nothing is promised")
+
+
+def test_an_interval_that_says_nothing_is_none() -> None:
+    assert interval(Estimate(0.95, 0.0, 1.0)) == "too few for an interval"
+    assert interval(Estimate(0.95, 0.5, 1.0)).replace("\u00a0", " ") == "95 %: 0.500 – 1.000"
 
 
 def test_numbers_as_people_write_them() -> None:

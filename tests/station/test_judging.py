@@ -1,7 +1,9 @@
 """A bundle at work gives the verdicts that it gives alone, whoever asks, however many at once."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,6 +37,19 @@ def test_verdicts_in_company_are_those_of_inspect(bundle: Path) -> None:
         np.testing.assert_allclose(verdict.p_value, expected.p_value)
         assert [box.area for box in verdict.boxes] == [box.area for box in expected.boxes]
     judge.close()
+
+
+def test_a_closed_judge_is_freed_without_a_collection(bundle: Path) -> None:
+    judge = Judge(bundle)
+    judge.judge(picture(7), "x")
+    gone = weakref.ref(judge.inspector)
+    gc.disable()
+    try:
+        judge.close()
+        del judge
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_thirty_two_clients_with_one_picture_get_one_verdict(bundle: Path) -> None:

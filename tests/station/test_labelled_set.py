@@ -16,6 +16,7 @@ from hizumi.station.pictures import Pictures
 from tests.station.entries import entry
 
 KINDS = [
+    "unknown",
     "scratch",
     "../../etc",
     "a/b",

@@ -192,7 +192,7 @@ def test_the_audit_trail_gives_back_what_was_noted(log: Log) -> None:
 
 def test_messages_wait_until_they_are_delivered_or_abandoned(log: Log) -> None:
     messages = [
-        Delivery(sink, {"n": n}, entry(n).id, START, retry_at=START + timedelta(minutes=n), id=f"{sink}{n}")
+        Delivery(sink, {"n": n}, entry(n).id, START, 1, START + timedelta(minutes=n), id=f"{sink}{n}")
         for sink in ("hook", "mqtt")
         for n in range(3)
     ]
@@ -200,12 +200,21 @@ def test_messages_wait_until_they_are_delivered_or_abandoned(log: Log) -> None:
     assert log.due("hook", START + timedelta(minutes=1)) == tuple(messages[:2])
     assert log.due("hook", START + timedelta(minutes=9), limit=1) == (messages[0],)
     log.failed("hook0", "refused", START + timedelta(minutes=5))
-    waiting = dataclasses.replace(messages[0], attempts=1, error="refused", retry_at=START + timedelta(minutes=5))
+    waiting = dataclasses.replace(messages[0], attempts=2, error="refused", retry_at=START + timedelta(minutes=5))
     assert log.due("hook", START + timedelta(minutes=9)) == (waiting, messages[1], messages[2])
     log.delivered(["hook1", "hook2"])
     log.abandoned("hook0", "gone")
     assert log.due("hook", START + timedelta(days=9)) == ()
     assert log.backlog() == {"hook": (0, 1), "mqtt": (3, 0)}
+
+
+def test_a_clock_that_is_set_back_holds_no_message_up(log: Log) -> None:
+    new = Delivery("hook", {}, None, START, retry_at=START)
+    refused = Delivery("hook", {}, None, START, 3, START + timedelta(minutes=30))
+    log.send([new, refused])
+    found = log.due("hook", START - timedelta(days=400))
+    assert {message.id for message in found} == {new.id, refused.id}
+    assert log.due("hook", START) == (new,)
 
 
 def test_a_file_is_taken_once_and_its_second_inspection_is_passed_over(log: Log) -> None:
@@ -249,6 +258,36 @@ def test_no_other_database_is_opened() -> None:
     with pytest.raises(UsageError) as caught:
         Log.open("postgresql//ann:secret@host/name")
     assert "secret" not in str(caught.value)
+
+
+def test_a_connection_in_use_at_the_close_is_closed_when_it_is_given_back(log: Log) -> None:
+    with log.engine.connect() as connection:
+        ours = connection.connection.driver_connection
+        assert ours is not None
+        log.close()
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1, "what is under way is not cut off"
+    with pytest.raises(Exception, match=r"closed"):
+        ours.execute("SELECT 1")
+    assert log.count() == 0, "and the log opens again for whoever asks"
+
+
+def test_one_station_at_a_time_works_with_a_database(url: str) -> None:
+    first, second = Log.open(url), Log.open(url)
+    first.claim()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(first.claim).result()  # it holds it already, whichever of its threads asks
+    with pytest.raises(UsageError, match=r"^another station works with this database: end that one, or give each"):
+        second.claim()
+    assert second.count() == 0, "programs that only read are not refused"
+    if url.startswith("postgresql"):
+        with second.engine.begin() as connection:  # as a server does that is started anew
+            connection.exec_driver_sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        first.claim()
+        with pytest.raises(UsageError, match="another station"):
+            second.claim()
+    first.close()
+    second.claim()
+    second.close()
 
 
 def test_writers_at_once_lose_nothing(url: str) -> None:

@@ -30,7 +30,7 @@ LONGEST_SECONDS = 20.0
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backing_off, "FIRST_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(outbox, "LONGEST_PAUSE_SECONDS", 0.2)
-    monkeypatch.setattr(outbox, "LONGEST_REST_SECONDS", 0.2)
+    monkeypatch.setattr(outbox, "LONGEST_REST", timedelta(seconds=0.2))
     monkeypatch.setattr(outbox, "IDLE_SECONDS", 0.05)
 
 

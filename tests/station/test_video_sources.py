@@ -3,12 +3,8 @@
 import asyncio
 import io
 import sys
-import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +14,9 @@ from PIL import Image
 
 from hizumi.errors import MissingExtraError, UsageError
 from hizumi.station.sources import Arrival, Source, source_from
+from tests.station.cameras import camera, level
 
 av = pytest.importorskip("av")
-
-
-def level(number: int) -> int:
-    """The grey level of the frame of that number, far enough from others to survive a codec."""
-    return 20 + 10 * number
 
 
 def film(path: Path, frames: int = 20, rate: int = 10) -> Path:
@@ -80,59 +72,6 @@ def test_a_damaged_or_missing_film_says_so_after_what_could_be_read(tmp_path: Pa
         assert arrived(source)[-1].error == source.trouble != ""
     [missing] = arrived(source_from({"kind": "film", "path": str(tmp_path / "none.mp4")}))
     assert missing.error == "the film cannot be read to its end (no such file or directory)"
-
-
-class Camera(ThreadingHTTPServer):
-    """Sends JPEG pictures without end, as cameras do over HTTP, or `count` of them."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), CameraHandler)
-        self.count = 10**6
-        self.asked: list[str] = []
-        self.seconds = 0.02
-
-
-class CameraHandler(BaseHTTPRequestHandler):
-    server: Camera
-
-    def do_GET(self) -> None:
-        if "Authorization" not in self.headers:
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="line"')
-            self.end_headers()
-            return
-        self.server.asked.append(self.headers["Authorization"])
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        self.end_headers()
-        try:
-            for number in range(self.server.count):
-                content = io.BytesIO()
-                Image.new("L", (64, 48), level(number % 20)).save(content, "JPEG")
-                picture = content.getvalue()
-                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-                self.wfile.write(head.encode() + picture + b"\r\n")
-                time.sleep(self.server.seconds)
-        except OSError:
-            return
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@contextmanager
-def camera() -> Iterator[Camera]:
-    with Camera() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.count = 0
-            server.shutdown()
-            thread.join()
 
 
 def test_a_camera_gives_its_newest_frame_at_the_rate_and_is_found_again(

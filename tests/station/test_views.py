@@ -52,6 +52,13 @@ def test_a_part_is_waited_for_from_its_first_view() -> None:
     assert (late.anomalous, late.reason) == (None, "no picture came of top, left")
 
 
+def test_a_clock_that_is_set_back_keeps_no_part_waiting() -> None:
+    views = Views("r", VIEWS, 5)
+    views.add(view("top", False), START)
+    [verdict] = views.expired(START - timedelta(days=400))
+    assert (verdict.anomalous, verdict.reason) == (None, "no picture came of left, right")
+
+
 def test_a_view_that_comes_twice_decides_the_first_part_without_the_others() -> None:
     views = Views("r", ("top", "left"), 5)
     views.add(view("top", True), START)

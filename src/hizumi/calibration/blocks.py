@@ -54,13 +54,13 @@ class BlockDrift(NamedTuple):
 
     @property
     def words(self) -> str:
-        """A sentence for people."""
-        those = f"The last {self.known - self.since} of {self.known} blocks rank"
+        """For people; a clause, without its full stop."""
+        those = f"the last {self.known - self.since} of {self.known} blocks rank"
         if not self.higher:
-            return f"{those} lower than chance allows among those held out: the threshold is too high for them."
+            return f"{those} lower than chance allows among those held out: the threshold is too high for them"
         return (
             f"{those} higher than chance allows among those held out: an anomaly that lasts, or a drift, and then the "
-            "promise does not hold. Where they are normal, calibrate on such blocks, or let the threshold adapt."
+            "promise does not hold. Where they are normal, calibrate on such blocks, or let the threshold adapt"
         )
 
 

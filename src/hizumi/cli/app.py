@@ -72,29 +72,31 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
     try:
-        with _ended_cleanly_by_sigterm():
+        with _ended_cleanly_by_sigterm() as received:
             code = _run(arguments)
+            if received and code == INTERRUPTED:  # as typer calls it, whichever signal it was
+                code = TERMINATED
         sys.stdout.flush()
     except BrokenPipeError:
         code = _leave_quietly()
     sys.exit(code)
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which cleans up as Ctrl-C does."""
-
-
 @contextmanager
-def _ended_cleanly_by_sigterm() -> Iterator[None]:
-    def terminate(*_: object) -> NoReturn:
-        raise _Terminated
+def _ended_cleanly_by_sigterm() -> Iterator[list[int]]:
+    """SIGTERM cleans up as Ctrl-C does; gives the signals of its kind that have come."""
+    received: list[int] = []
+
+    def terminate(number: int, *_: object) -> NoReturn:
+        received.append(number)
+        raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
-        yield
+        yield received
         return
     before = signal.signal(signal.SIGTERM, terminate)
     try:
-        yield
+        yield received
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -142,15 +144,13 @@ def _run(arguments: Sequence[str] | None) -> int:
             return _say_shortage(error)
         place = f" ({error.filename})" if error.filename else ""
         return _say_error(f"{error.strerror or error}{place}", 1)
-    except _Terminated:
-        code = TERMINATED
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except Exception as error:
         if not is_shortage(error):
             raise
         return _say_shortage(error)
-    if code in (INTERRUPTED, TERMINATED):
+    if code == INTERRUPTED:
         typer.echo("Interrupted.", err=True)
     return code if isinstance(code, int) else 0
 

@@ -52,6 +52,7 @@ def compare(
     Writes one report.html, result.json, runs.csv, verdicts.csv with the score of each image in each run, and the bundle
     of each run, in bundles/. An interrupted comparison goes on with --resume.
     """
+    options.refuse_over_inputs([data], json=json_to, output=output)
     names = list(dict.fromkeys(options.names_between_commas(detectors)))
     for name in names:
         refuse_unknown_preset(inspection.preset, name, "detector")

@@ -35,6 +35,8 @@ def evaluate(
     Uses what the data mark as test; of the data that the bundle was fitted on, what it has not seen; of others, all.
     Writes report.html, result.json and verdicts.csv.
     """
+    options.refuse_over_inputs([bundle, data], json=json_to)
+    options.refuse_over_inputs([data], output=output)
     folder = output or bundle.with_name(f"{bundle.stem}-evaluation")
     refuse_unwritable_assessment(folder)
 

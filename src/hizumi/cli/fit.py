@@ -61,6 +61,7 @@ def fit(
 
     Anomalous records, where the data are labelled, are left alone. An interrupted run goes on with --resume.
     """
+    options.refuse_over_inputs([data], json=json_to)
     parsed = options.parsed_settings(settings or ())
     if known.costs() is not None and known.known_defects is None:
         raise UsageError("costs set the threshold by known defects: give --known-defects DATA, or leave costs out")
@@ -128,21 +129,24 @@ def fit(
             tracking.keep(output, {"threshold": threshold.value, "promised_rate": threshold.promised_rate})
             remove_run_folder(folder)
     if inspector.is_main_process_:
-        _show_result(inspector, output, data, source, json_to)
+        may_test = any(record.label == 1 or record.split == "test" for record in manifest.records)
+        _show_result(inspector, output, data if may_test else None, source, json_to)
 
 
 def _show_result(
-    inspector: "Inspector", output: Path, data: str, source: options.SourceArguments, json_to: str | None
+    inspector: "Inspector", output: Path, data: str | None, source: options.SourceArguments, json_to: str | None
 ) -> None:
+    """What was fitted, and what to do next: to test on the rest of these `data`, None where nothing is left of them."""
     console = answer(result_of_fit(inspector) | {"bundle": str(output)}, json_to)
     show_fit(console, inspector)
     console.print(coloured(f"Wrote {output}.", GOOD))
-    console.print(f"Next: hizumi inspect {shlex.quote(str(output))} {_placeholder(inspector)}")
-    evaluate = ["hizumi", "evaluate", str(output), data, *source.as_typed()]
+    items = _items(inspector)
+    console.print(f"Next: hizumi inspect {shlex.quote(str(output))} NEW_{items}")
+    evaluate = ["hizumi", "evaluate", str(output), data or f"LABELLED_{items}", *source.as_typed()]
     console.print(f"or, where defects are labelled: {shlex.join(evaluate)}")
 
 
-def _placeholder(inspector: "Inspector") -> str:
-    """What stands for new data: blocks are cut out of recordings."""
+def _items(inspector: "Inspector") -> str:
+    """What stands for other data: blocks are cut out of recordings."""
     noun = noun_of(inspector.options_)
-    return f"NEW_{'recording' if noun == 'block' else noun}S".upper()
+    return f"{'recording' if noun == 'block' else noun}S".upper()

@@ -45,6 +45,8 @@ def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool) -> b
         events += event.stop is None
         clock.open_since = event.start if event.stop is None else None
         console.print(_shown(event, clock))
+    if not follower.fed and paths[0] == STANDARD_INPUT:
+        raise DataError(f"{rows.where}: has ended without a row, so that nothing was judged")
     style = BAD if events else GOOD
     console.print(coloured(f"{events} event{'' if events == 1 else 's'} in {follower.fed:,} rows.", style))
     return events > 0
@@ -59,15 +61,23 @@ def _on_time(step_seconds: float | None) -> str:
 def _events(
     follower: "Follower", rows: "GrowingRows", text: Iterable[str], console: "Console", clock: "RowTimes"
 ) -> Iterator["FollowedEvent"]:
-    for piece in _until_interrupted(text):
-        yield from _fed(follower, rows.feed(piece), console, clock)
-    yield from _fed(follower, rows.feed("", last=True), console, clock)
+    failure = None
+    try:
+        for items in _until_interrupted(text, rows):
+            yield from _fed(follower, items, console, clock)
+    except DataError as error:
+        failure = error
     yield from _ended(follower, console)
+    if failure is not None:
+        raise failure
 
 
-def _until_interrupted(text: Iterable[str]) -> Iterator[str]:
+def _until_interrupted(text: Iterable[str], rows: "GrowingRows") -> Iterator["Iterable[Rows | DataError]"]:
+    """The rows of each piece; a last line without an end counts where the input has ended, not where it was cut off."""
     with suppress(KeyboardInterrupt):
-        yield from text
+        for piece in text:
+            yield rows.feed(piece)
+        yield rows.feed("", last=True)
 
 
 def _fed(

@@ -124,7 +124,8 @@ def inspect(
         return
     if any(given is not None for given in (on, workers, shard)):
         raise UsageError("--on, --workers and --shard share out an archive; name the folder for it with --output")
-    options.refuse_two_on_standard_output(json_to, csv_to)
+    options.refuse_mixed(json_to, csv_to)
+    options.refuse_over_inputs([bundle, *paths], json=json_to, csv=csv_to, maps=maps)
     from hizumi.runtime.any_bundle import load_inspector
 
     inspector = load_inspector(bundle)
@@ -220,7 +221,8 @@ def _show(console: "Console", inspection: "Inspection", *, is_series: bool) -> N
     if failures:
         line += f" {len(failures)} could not be read."
     if inspection.unopened:
-        line += f" {len(inspection.unopened)} files were not opened."
+        count = len(inspection.unopened)
+        line += f" {count} file{' was' if count == 1 else 's were'} not opened."
     console.print(coloured(line, BAD if anomalous else GOOD))
 
 

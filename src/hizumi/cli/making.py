@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHEET_COLUMNS = 8
 SHOWN = 8  # items on the sheet that compares before and after
+SAMPLE = "sample-"  # begins the names of files of samples
 SECOND = 10**9  # in nanoseconds
 TIME, TIME_OF_MADE = "time", "time_s"  # columns of time stamps, and of seconds since the beginning
 
@@ -101,7 +102,7 @@ def write_samples(folder: Path, recordings: "np.ndarray", form: "SeriesForm") ->
         times = None
         if form.step_seconds is not None:
             times = [round(step * form.step_seconds * SECOND) / SECOND for step in range(len(values))]
-        _write_steps(folder / f"sample-{number:05d}.csv", values, form, TIME_OF_MADE, times)
+        _write_steps(folder / f"{SAMPLE}{number:05d}.csv", values, form, TIME_OF_MADE, times)
 
 
 def write_recordings(folder: Path, made: Iterable[Any], manifest: "Manifest") -> Outcome:

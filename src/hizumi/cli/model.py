@@ -8,6 +8,7 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured, console_beside, print_table
 from hizumi.cli.making import (
+    SAMPLE,
     SHEET_COLUMNS,
     folder_for,
     noted,
@@ -91,6 +92,7 @@ def sample(
     from hizumi.generation import load
 
     modeller = load(model)
+    _refuse_others_samples(output, count)
     chosen = [kinds[number % len(kinds)] for number in range(count)] if kinds else None
     console = console_beside(None)
     with noted(console):
@@ -105,9 +107,19 @@ def sample(
     elif modeller.preprocessing_.vectors:
         path = write_rows(output, "samples.csv", items, modeller.options_["columns"])
     else:
-        write_singly(folder_for(output), [f"sample-{number:05d}" for number in range(count)], items)
+        write_singly(folder_for(output), [f"{SAMPLE}{number:05d}" for number in range(count)], items)
         path = write_sheet(output / "sheet.png", modeller.pictures(items[:SHEET_SAMPLES]), SHEET_COLUMNS)
     console.print(coloured(f"Made {count} with seed {seed}; see {path}.", GOOD))
+
+
+def _refuse_others_samples(folder: Path, count: int) -> None:
+    """Raise UsageError for samples of another call, which would stay among so many new ones."""
+    found = sorted(path.stem for path in folder.glob(f"{SAMPLE}*") if path.stem >= f"{SAMPLE}{count:05d}")
+    if found:
+        raise UsageError(
+            f"{folder} holds samples of another call, which would stay among these {count}: {found[0]} and on; name "
+            "another folder (-o), or remove them"
+        )
 
 
 def _recordings(modeller: "Modeller", count: int, steps: int, seed: int, kinds: list[str] | None) -> Any:
@@ -124,6 +136,7 @@ def _refuse_table(path: Path) -> None:
 @app.command()
 def reconstruct(model: options.ModelPath, data: Input, output: Output, strict: options.Strict = False) -> None:
     """Rebuild items through the model's code."""
+    options.refuse_over_inputs([model, data], output=output)
     from hizumi.generation import load
 
     modeller = load(model)
@@ -142,6 +155,7 @@ def translate(
     strict: options.Strict = False,
 ) -> None:
     """Turn images into what the model has learned to make of them."""
+    options.refuse_over_inputs([model, data], output=output)
     from hizumi.generation import load
 
     modeller = load(model)
@@ -165,7 +179,8 @@ def likelihood(
     from hizumi.generation import load
     from hizumi.generation.examples import open_examples
 
-    options.refuse_two_on_standard_output(json_to, csv_to)
+    options.refuse_mixed(json_to, csv_to)
+    options.refuse_over_inputs([model, data], json=json_to, csv=csv_to)
     modeller = load(model)
     manifest = open_examples(data, everything=True, **_form(modeller))
     with shown_progress() as observe:

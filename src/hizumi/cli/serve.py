@@ -7,6 +7,7 @@ import typer
 
 from hizumi.cli.console import GOOD, QUIET, WARNING, coloured, console_beside
 from hizumi.errors import MissingExtraError, UsageError
+from hizumi.memory import leave_out_of_collections
 from hizumi.storage.files import printable, refuse_unwritable_folder
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def open_station(settings: "StationSettings", host: str, port: int, limits: "Lim
         opened = Opened.open(settings)
         for name, recipe in opened.recipes.items():
             console.print(coloured(f"{name}: {recipe.judge.inspector.options_['detector']['name']}", QUIET))
+        leave_out_of_collections()
         await served(opened, host=host, port=port, access=access, limits=limits or Limits(), say=say)
 
     with locked(settings.folder):  # a second station would deliver everything once more

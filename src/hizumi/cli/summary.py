@@ -170,7 +170,7 @@ def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
 
 def show_assessment(console: "Console", content: "ReportContent") -> None:
     """The outcome in words and numbers, the most pressing first."""
-    from hizumi.report.words import consequences, facts, headline
+    from hizumi.report.words import consequences, facts, headline, number
 
     show_remarks(console, content.data_notes, content.failures, content.unopened)
     evaluation = content.evaluation
@@ -179,7 +179,7 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
         measures = [[fact.name, fact.value, fact.note] for fact in found]
         print_table(console, ["Measure", ">Value", "Interval or remark"], measures, content.title)
         kinds = [
-            [kind.kind, kind.count, kind.found, kind.missed, f"{kind.image_auroc:.3f}"]
+            [kind.kind, kind.count, kind.found, kind.missed, number(kind.image_auroc)]
             for kind in evaluation.kinds_table
         ]
         if kinds:

@@ -24,6 +24,8 @@ PIXELS_OF_LINES = 16_384  # as many lines as hold so many pixels: the time does 
 PIXELS_FOR_QUANTILES = 8_192
 GAUSSIAN_INNER_MEAN = 0.3247  # mean distance from zero of the nearer half of standard Gaussian values
 FAINTEST = 0.02  # grey levels: smaller steps between pixels are rounding
+OTHER_FORM = 4  # times longer or wider, from which an image is not judged
+FAR_SMALLER = 8  # times on both sides, likewise
 SAME_FILES = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
 WORDS = {
     "brightness": ("darker", "brighter"),
@@ -108,6 +110,18 @@ class Appearance:
         if _are_most(types.total(), looks) and "" not in self.file_types:
             found.append(f"{types.most_common(1)[0][0]} files (not {', '.join(self.file_types)})")
         return tuple(found)
+
+    def refuse_other_form(self, height: int, width: int) -> None:
+        """Raise DataError for an image so much longer or smaller than those learned from that it shows no such part.
+
+        Scaled to their size it would be mostly padding, or a few pixels spread over it, and pass for flat.
+        """
+        (shortest, tallest), (narrowest, widest) = self.ranges["height"], self.ranges["width"]
+        usual = f"those learned from, of about {(narrowest + widest) / 2:.0f}x{(shortest + tallest) / 2:.0f}"
+        if not narrowest / tallest / OTHER_FORM <= width / height <= widest / shortest * OTHER_FORM:
+            raise DataError(f"is {width}x{height} pixels, of quite another form than {usual}; crop it as they are")
+        if height < shortest / FAR_SMALLER and width < narrowest / FAR_SMALLER:
+            raise DataError(f"is {width}x{height} pixels, far smaller than {usual}; give it at their size")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""

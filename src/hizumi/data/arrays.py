@@ -6,7 +6,8 @@ import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BufferedReader
@@ -14,13 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 
-from hizumi.data.labels import NormalClass, labels_of, split_of_word
+from hizumi.data.column_signs import LARGEST_EXACT
+from hizumi.data.decoding import decode_picture, is_picture
+from hizumi.data.labels import NormalClass, labels_of, split_named, split_of_word
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError, ShortageError, UsageError, is_shortage
+from hizumi.memory import free_bytes
 from hizumi.storage.files import open_regular, printable
-from hizumi.storage.npy import read_npy
+from hizumi.storage.npy import ObjectsError, read_npy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +34,11 @@ if TYPE_CHECKING:
 UNTOLD, CHANNELS_LAST = SourceOptions(), SourceOptions(channels="last")
 PLAIN_CHANNELS = (1, 3, 4)  # grey, colour, colour and alpha
 LARGEST_CHANNELS = 16  # that a last axis is expected to hold where the first may be one of plain channels
+SYNONYMS = {"label": "y", "labels": "y", "target": "y", "targets": "y", "masks": "mask", "kinds": "kind"}
+MEANINGS = {"x": "the items", "y": "labels", "mask": "masks", "kind": "kinds"}  # of names that files may vary
 SPLIT_NAMES = ("train", "calibration", "test")
+BYTES_OF_RECORD = 300  # at least
+COLUMNS_NAMED = 3
 LARGEST_RATIO = 1100  # by which deflate can shrink anything
 ARCHIVE_DAMAGE = (
     EOFError,
@@ -43,7 +52,7 @@ ARCHIVE_DAMAGE = (
     zlib.error,
 )
 """What zipfile and NumPy raise for damaged files; a RuntimeError is of an encrypted one."""
-ARRAY_NAMES = ("x", "y", "label", "split", "mask", "group", "clip", "kind")
+ARRAY_NAMES = ("x", "y", "split", "mask", "group", "clip", "kind")
 
 
 def is_tensor(data: object) -> "TypeGuard[Tensor]":
@@ -63,11 +72,12 @@ def open_array(array: np.ndarray, name: str = "array", options: SourceOptions = 
 
     Raises DataError for other shapes and for values that are not numbers.
     """
+    notes = _notes_on_shape(array)
     array = _checked(array, name)
-    notes: tuple[str, ...] = ()
     if array.ndim == 4:
-        first, notes = _channels_first([array.shape[1:]], options)
-        array = np.moveaxis(array, 1, -1) if first else array
+        first, more_notes = _channels_first([array.shape[1:]], options)
+        array, notes = np.moveaxis(array, 1, -1) if first else array, (*notes, *more_notes)
+    _refuse_more_than_memory(len(array), name)
     records = tuple(Record(f"row {row}", row=row) for row in range(len(array)))
     columns = tuple(f"column {position}" for position in range(array.shape[1])) if array.ndim == 2 else ()
     return Manifest(records, array, name=name, columns=columns, notes=notes)
@@ -88,14 +98,32 @@ def open_dataset(dataset: "Dataset[Any]", options: SourceOptions) -> Manifest:
         raise UsageError("a data set without a length cannot be split and calibrated on; give one with __len__")
     items = [dataset[index] for index in range(len(dataset))]
     labelled = bool(items) and isinstance(items[0], (tuple, list)) and len(items[0]) > 1
-    images = [
-        _item_as_array(item[0] if isinstance(item, (tuple, list)) else item, row) for row, item in enumerate(items)
-    ]
-    manifest = open_images(images, type(dataset).__name__, CHANNELS_LAST)
+    pictures = [item[0] if isinstance(item, (tuple, list)) else item for item in items]
+    notes: Counter[str] = Counter()
+    images = [_item_as_array(picture, row, notes) for row, picture in enumerate(pictures)]
+    manifest = with_counted(open_images(images, type(dataset).__name__, CHANNELS_LAST), notes)
     if not labelled:
         return manifest
     labels = np.array([np.asarray(item[1]).item() for item in items])
     return _labelled(manifest, labels, options.normal_class, f"labels of {manifest.name}")
+
+
+def pixels_of(item: Any, name: str, notes: Counter[str]) -> np.ndarray:
+    """An item of a list or a data set as an array; of an image of Pillow's its colours, and not their numbers.
+
+    What had to be done to it is counted in `notes`.
+    """
+    if not is_picture(item):
+        return np.asarray(item)
+    pixels, made = decode_picture(item, name=name)
+    notes.update(made)
+    return pixels
+
+
+def with_counted(manifest: Manifest, notes: Counter[str]) -> Manifest:
+    """The manifest with each of these notes once, and how many items it is about."""
+    said = (f"{note}: {count} {manifest.noun}s" for note, count in notes.items())
+    return replace(manifest, notes=(*manifest.notes, *said))
 
 
 def open_images(images: Sequence[np.ndarray], name: str, options: SourceOptions) -> Manifest:
@@ -132,14 +160,34 @@ def read_arrays(path: Path, wanted: Callable[[str], bool]) -> tuple[list[str], d
 
     Raises DataError for a damaged file, and for one without any array.
     """
-    with _loading(path) as file, zipfile.ZipFile(file) as archive:
-        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        arrays = {
-            key.lower(): _member(archive, info) for key, info in members.items() if wanted(key) or len(members) == 1
-        }
+    with _loading(path) as file:
+        if not zipfile.is_zipfile(file) and _begins_as_npy(file):
+            raise DataError(f"{printable(path)}: holds one array by itself; give it the ending .npy")
+        file.seek(0)
+        members, arrays = _members(path, file, wanted)
     if not members:
         raise DataError(f"{printable(path)}: holds no array")
     return list(members), arrays
+
+
+def _begins_as_npy(file: BufferedReader) -> bool:
+    file.seek(0)
+    return file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX
+
+
+def _members(
+    path: Path, file: BufferedReader, wanted: Callable[[str], bool]
+) -> tuple[dict[str, zipfile.ZipInfo], dict[str, np.ndarray]]:
+    with zipfile.ZipFile(file) as archive:
+        infos = archive.infolist()
+        members = {info.filename.removesuffix(".npy"): info for info in infos}
+        doubled = len(infos) - len({name.lower() for name in members})
+        if doubled:
+            raise DataError(f"{printable(path)}: several of its arrays have one name; leave all but one out")
+        arrays = {
+            key.lower(): _member(archive, info) for key, info in members.items() if wanted(key) or len(members) == 1
+        }
+    return members, arrays
 
 
 def open_npz(path: Path, options: SourceOptions) -> Manifest:
@@ -149,18 +197,51 @@ def open_npz(path: Path, options: SourceOptions) -> Manifest:
     Masks are (n, h, w), or packed to bits along the last axis. Without labels, an image whose mask marks any pixel is
     anomalous. With `normal_class`, training rows of other classes are left out, with a note.
     """
-    keys, arrays = read_arrays(path, lambda key: key.lower().split("_")[0] in ARRAY_NAMES)
+    keys, found = read_arrays(path, lambda key: _known_name(key) is not None)
     name = printable(path.stem)
-    if len(arrays) == 1:
-        arrays = {"x": next(iter(arrays.values()))}
+    arrays = {"x": next(iter(found.values()))} if len(keys) == 1 else _by_known_name(found, name)
     parts = [split for split in SPLIT_NAMES if f"x_{split}" in arrays]
     if not parts and "x" not in arrays:
         raise DataError(
             f"{printable(path)}: holds {', '.join(keys)}; name the images or vectors x, or x_train and x_test"
         )
-    if not parts:
-        return _part(arrays, None, options, name)
-    return _joined([_part(arrays, split, options, name) for split in parts], name)
+    unread = _unread(keys, arrays, parts) if len(keys) > 1 else ()
+    manifest = _joined([_part(arrays, split or None, options, name) for split in parts or [""]], name)
+    return replace(manifest, notes=(*manifest.notes, *unread))
+
+
+def _known_name(key: str) -> str | None:
+    """The name that an array is read under, such as y_test for Labels_test or mask for masks; None for others."""
+    base, _, split = key.lower().partition("_")
+    base = SYNONYMS.get(base, base)
+    if base not in ARRAY_NAMES or (split and split_named(split) is None):
+        return None
+    return f"{base}_{split_named(split)}" if split else base
+
+
+def _by_known_name(found: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """The arrays by the names that they are read under; raises DataError where two have one."""
+    arrays: dict[str, np.ndarray] = {}
+    first: dict[str, str] = {}
+    for key, array in found.items():
+        known = _known_name(key)
+        if known is None:
+            continue
+        if known in arrays:
+            held = MEANINGS.get(known.partition("_")[0], known)
+            raise DataError(f"{name}: {first[known]} and {key} both hold {held}; leave one of them out")
+        arrays[known], first[known] = array, key
+    return arrays
+
+
+def _unread(keys: Sequence[str], arrays: Mapping[str, np.ndarray], parts: Sequence[str]) -> tuple[str, ...]:
+    """A note that names the arrays of a file that nothing is read of."""
+    read = {f"{key}_{split}" if split else key for key in ARRAY_NAMES for split in parts or [""]} & arrays.keys()
+    unread = [printable(key) for key in keys if _known_name(key) not in read]
+    if not unread:
+        return ()
+    more = f" and {len(unread) - COLUMNS_NAMED} more" if len(unread) > COLUMNS_NAMED else ""
+    return (f"arrays that are not read, as their names say nothing: {', '.join(unread[:COLUMNS_NAMED])}{more}",)
 
 
 def _part(arrays: dict[str, np.ndarray], split: str | None, options: SourceOptions, name: str) -> Manifest:
@@ -180,7 +261,7 @@ def _part(arrays: dict[str, np.ndarray], split: str | None, options: SourceOptio
         records.append(replace(record, split=own, group=group))
     manifest = replace(manifest, records=tuple(records))
     masks = _unpacked(columns["mask"], manifest, f"{name}: mask{ending}") if "mask" in columns else None
-    labels = next((columns[key] for key in ("y", "label") if key in columns), None)
+    labels = columns.get("y")
     if labels is None and masks is not None:
         labels = np.asarray(masks.any(axis=(1, 2)))
     if labels is not None:
@@ -249,6 +330,40 @@ def _checked(array: np.ndarray, name: str) -> np.ndarray:
     return array[:, :, :, np.newaxis] if array.ndim == 3 else array
 
 
+def _notes_on_shape(array: np.ndarray) -> tuple[str, ...]:
+    """What was read of arrays that may be one image where several items are expected, and of too large numbers."""
+    if array.ndim == 3 and array.shape[2] in PLAIN_CHANNELS[1:] and array.dtype.kind in "uf":
+        count, height, width = array.shape
+        return (
+            f"an array of shape {array.shape} was read as {count} grey images of {width}x{height} pixels; if it is one "
+            "image in colour, put it in a list",
+        )
+    if array.ndim != 2 or not array.size:
+        return ()
+    if array.dtype in (np.uint8, np.uint16) and array.shape[0] == array.shape[1]:
+        return (
+            f"an array of shape {array.shape} was read as {len(array)} rows of numbers; if it is one grey image, put "
+            "it in a list",
+        )
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
+        beyond = np.flatnonzero((array.max(axis=0) > LARGEST_EXACT) | (array.min(axis=0) < -LARGEST_EXACT))
+        return tuple(
+            f"column {place} holds whole numbers beyond 2^53, whose last digits are lost; subtract what they share"
+            for place in beyond[:COLUMNS_NAMED].tolist()
+        )
+    return ()
+
+
+def _refuse_more_than_memory(count: int, name: str) -> None:
+    """Raise ShortageError for more items than can be kept track of in the memory that is free."""
+    if count * BYTES_OF_RECORD > free_bytes():
+        needed = count * BYTES_OF_RECORD / 2**30
+        raise ShortageError(
+            f"{name}: to keep track of its {count:,} items takes {needed:,.0f} GiB of memory, more than is free; "
+            "give fewer"
+        )
+
+
 def _channels_first(shapes: Sequence[tuple[int, ...]], options: SourceOptions) -> tuple[bool, tuple[str, ...]]:
     """Whether all images of these shapes are (c, h, w) and not (h, w, c), and a note where that is not plain."""
     if not shapes:
@@ -280,11 +395,11 @@ def _as_numpy(tensor: "Tensor") -> np.ndarray:
     return (plain.float() if str(plain.dtype) == "torch.bfloat16" else plain).numpy()
 
 
-def _item_as_array(item: object, row: int) -> np.ndarray:
+def _item_as_array(item: object, row: int, notes: Counter[str]) -> np.ndarray:
     if is_tensor(item):
         array = _as_numpy(item)
         return array.transpose(1, 2, 0) if array.ndim == 3 else array
-    array = np.asarray(item)
+    array = pixels_of(item, f"item {row}", notes)
     if array.ndim not in (1, 2, 3) or array.dtype.kind not in "biuf":
         raise DataError(
             f"item {row} of the data set is a {type(item).__name__}; give tensors (c, h, w), images or vectors"
@@ -322,6 +437,8 @@ def _loading(path: Path) -> Iterator[BufferedReader]:
             yield file
     except (DataError, ShortageError):
         raise
+    except ObjectsError as error:
+        raise DataError(f"{printable(path)}: {str(error).removeprefix('it ')}") from error
     except PermissionError as error:
         raise DataError(f"{printable(path)}: no permission to read the file; change its access rights") from error
     except (MemoryError, OSError, *ARCHIVE_DAMAGE) as error:

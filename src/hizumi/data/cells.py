@@ -5,6 +5,7 @@ import gzip
 import io
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hizumi.data.signatures import kind_of_content
 from hizumi.errors import DataError
 from hizumi.storage.files import open_regular, printable
 
@@ -20,6 +22,7 @@ MISSING_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", 
 SEPARATORS = ",;\t|"
 SAMPLE_LINES = 50  # by which separator and heading are recognised
 MAX_TEXT_BYTES = 2**32  # of an unpacked file
+PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 Line = tuple[int, list[str]]
@@ -44,10 +47,10 @@ def is_table_file(path: Path) -> bool:
 
 
 def read_cells(path: Path) -> Cells:
-    """Read a text table: UTF-8, UTF-16 or Shift-JIS; separated by commas, semicolons, tabs, bars or spaces; or gzip.
+    """Read a text table, separated by commas, semicolons, tabs, bars or spaces, plain or gzip.
 
-    Lines that begin with # are comments; the last one before numbers without a heading is the heading, as NumPy
-    writes it. Raises DataError naming the line that cannot be understood.
+    It is UTF-8, UTF-16, Shift-JIS or Windows-1252. Lines that begin with # are comments; the last one before numbers
+    without a heading is the heading, as NumPy writes it. Raises DataError naming the line that cannot be understood.
     """
     where = printable(path)
     text = _text(path)
@@ -69,9 +72,7 @@ def read_cells(path: Path) -> Cells:
     if not rows:
         raise DataError(f"{where}: has a heading and no line below it")
     names = names or tuple(f"column {position}" for position in range(1, len(rows[0][1]) + 1))
-    for number, cells in rows:
-        if len(cells) != len(names):
-            raise DataError(f"{where}: line {number} has {len(cells)} cells, the heading {len(names)}")
+    _refuse_uneven(rows, len(names), where)
     left_out = [number for number, _ in comments if number > rows[0][0]]
     notes = [f"lines left out as comments, since they begin with #: {len(left_out)}"] if left_out else []
     if not heading:
@@ -100,6 +101,24 @@ def is_nothing(cell: Any) -> bool:
     """Whether an object is what Python, NumPy or pandas have for a missing value."""
     # What pandas and NumPy have for a missing value is not equal to itself, or has no truth; neither have lists.
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or bool(np.ndim(cell) == 0 and cell != cell)
+
+
+def _refuse_uneven(rows: Sequence[Line], width: int, where: str) -> None:
+    """Raise DataError for a line with more or fewer cells than the heading, with what most often is the reason."""
+    wrong = next(((number, cells) for number, cells in rows if len(cells) != width), None)
+    if wrong is None:
+        return
+    number, cells = wrong
+    widths = Counter(len(line) for _, line in rows)
+    if any("\n" in cell for cell in cells):
+        hint = "; a quotation mark is opened in it or before, and not closed"
+    elif widths[len(cells)] > widths[width]:
+        hint = ", as most lines have; begin what stands above the heading with #, delete it, or name all columns in it"
+    else:
+        hint = "; correct the line or delete it"
+    raise DataError(
+        f"{where}: line {number} has {len(cells)} cell{'' if len(cells) == 1 else 's'}, the heading {width}{hint}"
+    )
 
 
 def _has_decimal_commas(rows: Sequence[Line]) -> bool:
@@ -138,13 +157,25 @@ def _text(path: Path) -> str:
         raise DataError(f"{where}: cannot be read ({error.strerror})") from error
     if len(content) > MAX_TEXT_BYTES:
         raise DataError(f"{where}: holds more than 4 GiB of text; split it")
+    if (kind := kind_of_content(content)) is not None:
+        raise DataError(f"{where}: is {kind}, whatever its name says; save it as a text table (CSV)")
+    text = _decoded(content)
+    if text is None or "\0" in text:
+        raise DataError(f"{where}: is neither UTF-8 nor Shift-JIS text, nor marked as UTF-16; save it as UTF-8")
+    return text
+
+
+def _decoded(content: bytes) -> str | None:
+    """The text in the encoding that it is marked with, or in the first of the usual ones that it can be in."""
     marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    for encoding in ["utf-16"] if marked else ["utf-8-sig", "cp932"]:
+    for encoding in ["utf-16"] if marked else ["utf-8-sig", "cp932", "cp1252"]:
         try:
-            return content.decode(encoding)
+            text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise DataError(f"{where}: is neither UTF-8 nor Shift-JIS text, nor marked as UTF-16; save it as UTF-8")
+        if not PRIVATE_USE.search(text):  # what no Japanese text has, but Western text read as one
+            return text
+    return None
 
 
 def _separator(text: str) -> str:

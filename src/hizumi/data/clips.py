@@ -16,7 +16,7 @@ from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record, 
 from hizumi.data.mask_pixels import marks_of
 from hizumi.data.masks import is_mask_folder, one_or_all, pair, stem_of_picture
 from hizumi.data.options import SourceOptions
-from hizumi.data.video import LARGEST_BYTES, read_video
+from hizumi.data.video import LARGEST_BYTES, TooLongError, read_video
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
@@ -47,26 +47,46 @@ def open_clips(root: Path, options: SourceOptions) -> Manifest:
     used = {mask for record in records for mask in record.mask_files}
     unused = (Unopened(printable(path.relative_to(root)), "is a mask", False) for path in masks if path not in used)
     name = printable(root.resolve().name)
-    manifest = Manifest(tuple(records), film.arrays, name=name, unopened=(*found.unopened, *unused))
+    manifest = Manifest(tuple(records), film.arrays, name=name, unopened=(*found.unopened, *film.unopened, *unused))
     if options.layout != "unlabelled":
         manifest = with_clip_truth(manifest, root)
-    note = f"understood as {len(folders) + len(found.videos)} clips: {_counted(manifest.records)}"
+    count = len(folders) + len({record.group for record in film.records})
+    note = f"understood as {count} clips: {_counted(manifest.records)}"
     return replace(manifest, notes=(note, *film.notes, *manifest.notes))
 
 
 def open_videos(named: Sequence[tuple[str, Path]]) -> Manifest:
-    """Frames of video files, each a clip of the name given with it; frames of several sizes keep theirs."""
+    """Frames of video files, each a clip of the name given with it; frames of several sizes keep theirs.
+
+    Of several files, one that cannot be read is not opened, and is named; raises DataError where none can.
+    """
     records: list[Record] = []
     frames: list[np.ndarray] = []
     notes: list[str] = []
+    unopened: list[Unopened] = []
     for clip, path in named:
-        read, note = read_video(path, LARGEST_BYTES - sum(each.nbytes for each in frames))
+        try:
+            read, note, missing = read_video(path, LARGEST_BYTES - sum(each.nbytes for each in frames))
+        except TooLongError:
+            raise
+        except DataError as error:
+            if not records and path == named[-1][1]:
+                raise
+            unopened.append(Unopened(clip, str(error).removeprefix(f"{printable(path)}: ")))
+            continue
         notes += [] if note is None else [f"{clip}: {note}"]
+        unopened += [] if missing is None else [Unopened(clip, missing)]
         start = len(records)
         records += [Record(f"{clip}: frame {number}", group=clip, row=start + number) for number in range(len(read))]
         frames.append(read)
     name = named[0][0] if named else "videos"
-    return Manifest(tuple(records), _in_one(frames), name=name, notes=_few(notes))
+    return Manifest(tuple(records), _in_one(frames), name=name, notes=_few(notes), unopened=tuple(unopened))
+
+
+def _why_alone(record: Record) -> str:
+    if record.path is not None and not record.path.exists():
+        return "there is no such file"
+    return "is the only frame of its clip, or between two gaps; motion needs at least two"
 
 
 def _few(notes: Sequence[str]) -> tuple[str, ...]:
@@ -116,8 +136,7 @@ def with_neighbours(manifest: Manifest) -> Manifest:
                 found[index] = replace(record, neighbour=neighbour, group=clip)
     if not found:
         raise DataError(f"{alone[0].name}: is the only frame of its clip; motion needs at least two. {LAYOUTS}")
-    reason = "is the only frame of its clip, or between two gaps; motion needs at least two"
-    unopened = (*manifest.unopened, *(Unopened(record.name, reason) for record in alone))
+    unopened = (*manifest.unopened, *(Unopened(record.name, _why_alone(record)) for record in alone))
     notes = (*manifest.notes, *_note_on_gaps(gaps))
     records = tuple(found[index] for index in sorted(found))
     return _divided(replace(manifest, records=records, notes=notes, unopened=unopened))

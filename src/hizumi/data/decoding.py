@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -16,6 +16,7 @@ from hizumi.data import tiff
 from hizumi.data.images import Decoded, as_pixels, only_first
 from hizumi.data.missing import Filling
 from hizumi.data.rasters import PIXEL_LIMIT, from_ink, over_black, refuse_bomb, upright
+from hizumi.data.signatures import LOOKED_AT, kind_of_content
 from hizumi.data.silence import silent_libraries
 from hizumi.errors import DataError, is_shortage
 from hizumi.storage.files import BinaryFile, NotRegularError, open_regular, printable
@@ -83,7 +84,7 @@ def decode_fetched(
 ) -> Decoded:
     """As `decode_content`, of content that is fetched first; what goes wrong with that is a DataError likewise."""
     with _explained(name), io.BytesIO(fetch()) as file:
-        _refuse_empty(file, name)
+        _refuse_other_kinds(file, name)
         return _decoded(file, name, pixel_limit, filling)
 
 
@@ -106,10 +107,10 @@ def _decoded(file: BinaryFile, name: str, pixel_limit: int, filling: Filling | N
 @contextmanager
 def _readable(path: Path, name: str) -> Iterator[BinaryIO]:
     """The open file; any error while it is read becomes a DataError of one line."""
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
+    if path.suffix.lower() not in IMAGE_SUFFIXES and path.exists():
         raise DataError(f"{name}: is not a {IMAGE_FORMATS} file by its name; convert it, or leave it out")
     with _explained(name), open_regular(path) as file:
-        _refuse_empty(file, name)
+        _refuse_other_kinds(file, name)
         yield file
 
 
@@ -138,9 +139,12 @@ def _explained(name: str) -> Iterator[None]:
         raise DataError(f"{name}: is damaged or cut short ({reason}); copy it again") from error
 
 
-def _refuse_empty(file: BinaryFile, name: str) -> None:
-    if not file.read(1):
+def _refuse_other_kinds(file: BinaryFile, name: str) -> None:
+    beginning = file.read(LOOKED_AT)
+    if not beginning:
         raise DataError(f"{name}: the file is empty (0 bytes); copy it again")
+    if (kind := kind_of_content(beginning)) is not None:
+        raise DataError(f"{name}: is {kind}, whatever its name says; convert it to PNG or TIFF, or leave it out")
     file.seek(0)
 
 
@@ -171,6 +175,25 @@ def _decode_pillow(file: BinaryFile, name: str, pixel_limit: int, filling: Filli
         else:
             raw, mode, expanded = _raster(image, name)
             notes += expanded
+    return _as_shown(raw, mode, notes, orientation, name, filling)
+
+
+def is_picture(item: object) -> TypeGuard[Image.Image]:
+    """Whether this is an image of Pillow's."""
+    return isinstance(item, Image.Image)
+
+
+def decode_picture(image: Image.Image, *, name: str) -> Decoded:
+    """As `decode`, of an image that Pillow has opened or made."""
+    with _explained(name):
+        raw, mode, notes = _raster(image, name)
+        return _as_shown(raw, mode, notes, int(image.getexif().get(ORIENTATION_TAG, 1)), name, None)
+
+
+def _as_shown(
+    raw: np.ndarray, mode: str, notes: tuple[str, ...], orientation: int, name: str, filling: Filling | None
+) -> Decoded:
+    """Stored values of a mode of Pillow's as pixels, without alpha and ink, and upright."""
     pixels, depth_notes = as_pixels(raw, name, filling)
     notes += depth_notes
     if mode in ("LA", "RGBA"):

@@ -31,6 +31,15 @@ def is_table(data: Any) -> bool:
     return is_frame(data) or np.asarray(data).ndim <= 2
 
 
+def rows_of(data: Any) -> np.ndarray:
+    """Rows of numbers in memory, in double precision; raises DataError for words, and for rows of several lengths."""
+    try:
+        return np.asarray(data, dtype=np.float64)
+    except (OverflowError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise DataError(f"the rows are not all of equally many numbers ({reason})") from error
+
+
 def refuse_other_kinds(data: Any) -> None:
     """Raise DataError for what can be no data, and for what would be taken for something else than it is."""
     kind = type(data).__name__

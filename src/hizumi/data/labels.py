@@ -13,31 +13,27 @@ from hizumi.storage.files import printable
 
 NORMAL_WORDS = frozenset(
     {
-        *(
-            "accept",
-            "accepted",
-            "anomaly free",
-            "defect free",
-            "fine",
-            "flawless",
-            "good",
-            "healthy",
-            "intact",
-            "io",
-            "no defect",
-        ),
-        *("no defects", "non defective", "normal", "ok", "okay", "pass", "passed", "undamaged"),
+        *("accept", "accepted", "fine", "flawless", "good", "healthy", "intact", "io", "normal", "ok", "okay", "pass"),
+        *("passed", "undamaged", "gut", "bon", "conforme", "ok品", "良", "良品", "合格", "合格品", "正常", "正常品"),
+        *("異常なし", "無欠陥", "无缺陷", "양품", "정상"),
     }
 )
 ANOMALOUS_WORDS = frozenset(
     {
         *("abnormal", "anomalies", "anomalous", "anomaly", "bad", "damaged", "defect", "defective", "defects"),
-        *("fail", "failed", "failure", "fault", "faulty", "flawed", "ng", "nio", "no good", "nok", "non ok"),
-        *("not good", "not ok", "reject", "rejected", "rejects"),
+        *("fail", "failed", "failure", "fault", "faults", "faulty", "flaw", "flaws", "flawed", "ng", "nio", "nok"),
+        *("reject", "rejected", "rejects", "ausschuss", "defekt", "schlecht", "ng品", "不良", "不良品", "不合格"),
+        *("異常", "异常", "欠陥", "缺陷", "불량", "비정상"),
     }
 )
+DENIALS = ("no", "non", "not", "without", "free of", "nicht", "kein", "keine")
 ANOMALOUS = "anomalous"
-UNKNOWN_WORDS = frozenset({"", "-1", "nan", "none", "null", "na", "n/a", "?"})
+UNKNOWN_WORDS = frozenset(
+    {
+        *("", "-1", "nan", "none", "null", "na", "n/a", "?"),
+        *("unclassified", "unknown", "unlabeled", "unlabelled", "unsorted", "不明", "未分類", "未分类"),
+    }
+)
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -52,7 +48,20 @@ SPLITS = {
     "test": "test",
     "testing": "test",
     "tests": "test",
+    "eval": "test",
     "evaluation": "test",
+    "holdout": "test",
+    "inference": "test",
+    "学習": "train",
+    "学習用": "train",
+    "訓練": "train",
+    "训练": "train",
+    "検証": "calibration",
+    "验证": "calibration",
+    "テスト": "test",
+    "検査": "test",
+    "評価": "test",
+    "测试": "test",
 }
 NOTHING_WORDS = frozenset(
     {
@@ -61,6 +70,12 @@ NOTHING_WORDS = frozenset(
             "dataset",
             "files",
             "frames",
+            "jpg",
+            "jpeg",
+            "png",
+            "rgb",
+            "tiff",
+            "xyz",
             "image",
             "images",
             "img",
@@ -88,18 +103,51 @@ def plain_words(name: str) -> str:
 
 
 def is_normal(name: str) -> bool:
-    """Whether a folder's name or a label says good."""
-    return plain_words(name) in NORMAL_WORDS
+    """Whether a folder's name or a label says good: by a word for it, or by denying one for bad."""
+    words = plain_words(name)
+    return words in NORMAL_WORDS or _denied(words) in ANOMALOUS_WORDS
 
 
 def is_anomalous(name: str) -> bool:
-    """Whether a folder's name or a label says bad, without saying how."""
-    return plain_words(name) in ANOMALOUS_WORDS
+    """Whether a folder's name or a label says bad, without saying how: by a word for it, or by denying one for good."""
+    words = plain_words(name).removeprefix("with ")
+    return words in ANOMALOUS_WORDS or _denied(words) in NORMAL_WORDS
+
+
+def is_unknown(name: str) -> bool:
+    """Whether a folder's name says that nothing is known of what is in it."""
+    return bool(plain_words(name)) and plain_words(name) in UNKNOWN_WORDS
+
+
+def _denied(words: str) -> str | None:
+    """What "no defects", "not ok", "defect free" and "nondefective" deny; None for what denies nothing."""
+    for denial in DENIALS:
+        if words.startswith(f"{denial} "):
+            return words.removeprefix(f"{denial} ")
+    if words.endswith(" free"):
+        return words.removesuffix(" free")
+    return words[3:] if words.startswith("non") else None
 
 
 def split_named(name: str) -> str | None:
-    """The split that a folder's name tells of; None for other names."""
-    return SPLITS.get(plain_words(name))
+    """The split that a folder's name tells of, alone or before what tells several apart: test_public, test-A, train2.
+
+    None for other names.
+    """
+    words = plain_words(name)
+    if words in SPLITS:
+        return SPLITS[words]
+    first = words.split(" ", 1)[0].rstrip("0123456789")
+    return SPLITS.get(first)
+
+
+def split_and_rest(name: str) -> tuple[str, str] | None:
+    """The parts of a name that tells of a split and of good or bad at once, such as test_good or good-train."""
+    words = plain_words(name).split(" ")
+    for split, rest in ((words[0], words[1:]), (words[-1], words[:-1])):
+        if split in SPLITS and rest and (is_normal(" ".join(rest)) or is_anomalous(" ".join(rest))):
+            return split, " ".join(rest)
+    return None
 
 
 def are_classes(words: Iterable[str]) -> bool:
@@ -159,7 +207,8 @@ def refuse_other_labels(words: Sequence[str], where: str, column: str) -> None:
     if not clear:
         raise DataError(
             f"{where}: column {column!r} labels rows as {words_in(words)}, and none is known to mean normal: say "
-            f"which, as in --good {_first(words)}, or leave the column out (--ignore {column})"
+            f"which, as in --good {_first(words)}, or leave the column out (--ignore {column}), or learn from it (name "
+            "it among --columns)"
         )
 
 

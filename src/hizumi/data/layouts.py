@@ -6,14 +6,16 @@ train/0.normal and test/1.abnormal); and a folder for each class. `--layout` and
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hizumi.data.labels import (
     is_anomalous,
     is_normal,
+    is_unknown,
     plain_words,
+    split_and_rest,
     split_named,
     with_classes,
 )
@@ -49,17 +51,18 @@ def understood(root: Path, images: Sequence[Path], options: SourceOptions) -> Un
     if options.layout == "unlabelled":
         records = tuple(_unlabelled(_record(root, path)) for path in images)
         return Understanding(records, "images to be judged, whatever their folders")
-    folders = [_folders(root, path) for path in images]
+    folders = [reading.parts(root, path) for path in images]
     are_classes = any(folders) and not reading.good and not any(map(reading.tells, folders))
     if are_classes and (options.normal_class == "all" or options.layout == "classes"):
         return _classes(root, images, reading)
     if not any(folders):
         return Understanding(tuple(_record(root, path) for path in images), "a folder of good images")
-    splits = any(map(reading.split, folders))
+    splits = {split for split in map(reading.split, folders) if split is not None}
     if not splits and not any(map(reading.tells, folders)):
         return _unnamed(root, images, reading)
     records = tuple(_labelled(root, path, reading, splits) for path in images)
-    return Understanding(records, _name(records, folders, reading), _notes_on_unlabelled(root, records))
+    notes = (*_notes_on_unlabelled(records), *_notes_on_others(records, folders, reading))
+    return Understanding(records, _name(records, folders, reading), notes)
 
 
 def names_tell(root: Path, files: Iterable[Path]) -> bool:
@@ -74,6 +77,13 @@ class _Names:
 
     good: frozenset[str]
     layout: str
+
+    def parts(self, root: Path, path: Path) -> tuple[str, ...]:
+        """The names of an image's folders; one that tells of a split and of good or bad at once becomes two."""
+        folders = _folders(root, path)
+        if self.good or self.layout in ("kinds", "classes"):
+            return folders
+        return tuple(word for part in folders for word in split_and_rest(part) or (part,))
 
     def split(self, parts: Sequence[str]) -> str | None:
         """The split that the outermost of such folders names."""
@@ -93,21 +103,28 @@ class _Names:
         return self.is_good(parts) or any(is_anomalous(part) for part in parts)
 
     def kind(self, parts: Sequence[str]) -> str | None:
-        """The name that says most: the innermost that is neither a split, a number, a date nor a bare good or bad."""
-        named = [part for part in parts if plain_words(part) and not self.is_split(part)]
+        """The name that says most: the innermost that is neither a split, a number, a date nor a bare good or bad.
+
+        Of folders in that of a split; what lies above it tells products apart, not kinds.
+        """
+        below = list(parts)
+        while self.split(below) is not None:
+            below = below[next(place for place, part in enumerate(below) if self.is_split(part)) + 1 :]
+        named = [part for part in below if plain_words(part)]
         telling = [part for part in named if not (is_anomalous(part) or is_normal(part) or _is_number(part))]
         chosen = telling or [part for part in named if is_anomalous(part)] or named
         return printable(chosen[-1]) if chosen else None
 
 
-def _labelled(root: Path, path: Path, names: _Names, splits: bool) -> Record:
-    parts = _folders(root, path)
+def _labelled(root: Path, path: Path, names: _Names, splits: Set[str]) -> Record:
+    """The record of an image; where folders name splits, those outside of them are not trained on."""
+    parts = names.parts(root, path)
     split, kind = names.split(parts), names.kind(parts)
     record = _record(root, path, split)
     if names.is_good(parts) or (kind is None and split in ("train", "calibration") and not names.good):
-        return record
-    if kind is None or (splits and split is None and not names.tells(parts)):
-        return replace(_unlabelled(record), split="test" if splits else None)
+        return replace(record, split="test") if split is None and "train" in splits else record
+    if kind is None or any(map(is_unknown, parts)) or (splits and split is None and not names.tells(parts)):
+        return replace(_unlabelled(record), split=split or ("test" if splits else None))
     return replace(record, kind=kind, label=1, split=split or ("test" if splits else None))
 
 
@@ -181,11 +198,32 @@ def counted(records: Sequence[Record]) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to learn from"
 
 
-def _notes_on_unlabelled(root: Path, records: Sequence[Record]) -> tuple[str, ...]:
+def _notes_on_unlabelled(records: Sequence[Record]) -> tuple[str, ...]:
     unlabelled = [record.name for record in records if record.label is None]
     if not unlabelled:
         return ()
     return (f"{len(unlabelled)} images are in no folder that says whether they are good, such as {unlabelled[0]}",)
+
+
+def _notes_on_others(records: Sequence[Record], folders: Sequence[tuple[str, ...]], names: _Names) -> tuple[str, ...]:
+    """What was decided of good images for which the names of the folders do not decide it."""
+    notes = []
+    tested = [
+        record.name
+        for record, parts in zip(records, folders, strict=True)
+        if record.label == 0 and record.split == "test" and names.split(parts) is None
+    ]
+    if tested:
+        notes.append(f"{len(tested)} good images lie outside of train and are kept for testing, such as {tested[0]}")
+    doubtful = sorted({record.kind for record in records if record.label == 1 and _holds_good_word(record.kind)})
+    if doubtful:
+        found = ", ".join(doubtful[:FOLDERS_NAMED])
+        notes.append(f"counted as defects: the images in {found}; if they are good, say so with --good (`good`)")
+    return tuple(notes)
+
+
+def _holds_good_word(kind: str) -> bool:
+    return not is_anomalous(kind) and any(map(is_normal, plain_words(kind).split(" ")))
 
 
 def _record(root: Path, path: Path, split: str | None = None) -> Record:

@@ -152,6 +152,12 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.records)
 
+    def refuse_unopened(self) -> None:
+        """Raise DataError for a file that was not opened and may be a part, where nothing may be passed over."""
+        for each in self.unopened:
+            if each.may_be_part:
+                raise DataError(f"{each.name}: {each.reason}; leave it out")
+
     def read(self, index: int) -> Decoded:
         """Pixels (h, w, c) of one image at full depth, the (d,) numbers of a row, or the (1, t, c) of a stretch.
 

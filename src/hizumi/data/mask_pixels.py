@@ -14,6 +14,7 @@ from hizumi.storage.files import printable
 
 LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif"})
 DRAWN_LEVELS = 16  # at most, in a mask that was drawn and not resized or compressed with loss
+FAINT = 31  # up to which many levels number the marks, and are no smooth edges
 INVERTED_SHARE = 0.5  # of the image, above which a mask that also covers most of the border is not believed
 INVERTED_BORDER = 0.75
 
@@ -68,7 +69,8 @@ def _read_one(path: Path, image: Outline, name: str, pixel_limit: int) -> Mask:
 def _marked(pixels: Shaped[np.ndarray, "h w c"], path: Path, name: str) -> tuple[Mask, int]:
     """Marked pixels, and the number of levels or colours that the mask has."""
     levels = len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0))
-    if path.suffix.lower() in LOSSY_SUFFIXES or (pixels.dtype == np.uint8 and levels > DRAWN_LEVELS):
+    lossy = path.suffix.lower() in LOSSY_SUFFIXES
+    if lossy or (pixels.dtype == np.uint8 and levels > DRAWN_LEVELS and pixels.max() > FAINT):
         return Mask(_above_half(pixels, name), ("smooth or lossy mask cut at half of its range",)), levels
     return Mask(np.asarray(pixels.any(axis=2)), ()), levels
 

@@ -128,9 +128,10 @@ def _marking(manifest: Manifest, record: Record) -> str | None:
 def with_usable_masks(manifest: Manifest, *, strict: bool = False) -> Manifest:
     """The manifest without the masks that cannot be used, each named in a note; `strict` raises for the first.
 
-    Notes also say how masks were read. The images stay, and are scored.
+    Nor is a mask used that marks nothing of an anomalous image. Notes also say how masks were read. The images stay,
+    and are scored.
     """
-    records, refused = list(manifest.records), []
+    records, refused, empty = list(manifest.records), [], []
     notes: Counter[str] = Counter()
     for index, record in enumerate(manifest.records):
         try:
@@ -141,11 +142,18 @@ def with_usable_masks(manifest: Manifest, *, strict: bool = False) -> Manifest:
             refused.append(str(error))
             records[index] = replace(record, mask=None)
             continue
+        if mask is not None and record.label == 1 and not mask.marks.any():
+            empty.append(record.name)
+            records[index] = replace(record, mask=None)
+            continue
         notes.update(() if mask is None else mask.notes)
     said = [f"{note}: {count} {manifest.noun}s" for note, count in notes.items()]
     if refused:
         few = _first_few(refused, "; ")
         said.append(f"left out of the pixel metrics for their masks: {len(refused)} {manifest.noun}s; {few}")
+    if empty:
+        few = _first_few(empty, ", ")
+        said.append(f"anomalous, but with a mask that marks nothing: {len(empty)} {manifest.noun}s ({few})")
     return replace(manifest, records=tuple(records), notes=(*manifest.notes, *said))
 
 

@@ -1,5 +1,6 @@
 """`open_source`, which opens data of every kind."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from hizumi.data.arrays import (
     open_npy,
     open_npz,
     open_tensor,
+    pixels_of,
+    with_counted,
 )
 from hizumi.data.builtin_sets import builtin
 from hizumi.data.cells import is_table_file
@@ -123,7 +126,7 @@ def _series(data: Any, series: SeriesOptions, options: SourceOptions, form: Seri
     """The blocks of recordings; what is said of columns and folders is said of theirs."""
     useless = ("normal_class", "id_column", "one_hot", "impute", "channels", "motion")
     for name in useless:
-        if getattr(options, name):
+        if getattr(options, name) is not None and getattr(options, name) is not False:  # class 0 is said, too
             raise UsageError(f"--{name.replace('_', '-')} (`{name}`) is not for time series; leave it out")
     shared = ("label_column", "ignore", "columns", "good", "layout", "recursive")
     opened = open_recordings(data, replace(series, **{name: getattr(options, name) for name in shared}), form)
@@ -195,7 +198,9 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
 def _open_list(items: list[Any], options: SourceOptions) -> Manifest:
     refuse_other_kinds(items)  # what an iterator has given
     if not all(isinstance(item, (str, Path)) for item in items):
-        return open_images([np.asarray(item) for item in items], "list", options)
+        notes: Counter[str] = Counter()
+        images = [pixels_of(item, f"item {place}", notes) for place, item in enumerate(items)]
+        return with_counted(open_images(images, "list", options), notes)
     film = open_videos([(printable(item), Path(item)) for item in items if _is_video(Path(item))])
     parts = [_part_of_list(path, options) for path in map(Path, items) if not _is_video(path)]
     return _together([*parts, film])

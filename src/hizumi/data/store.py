@@ -89,6 +89,8 @@ class Store:
         """
         if not len(manifest):
             raise DataError(f"{manifest.name}: holds no record; there is nothing to read")
+        if strict:
+            manifest.refuse_unopened()
         if manifest.series is not None:
             return cls._of_series(manifest, scaler)
         if manifest.vectors:

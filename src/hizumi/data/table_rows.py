@@ -1,5 +1,6 @@
 """Manifests of tables: which columns are features, labels, names, counters or words."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,6 +8,16 @@ from typing import Any
 import numpy as np
 
 from hizumi.data.cells import MISSING_WORDS, Cells, is_nothing, number_of
+from hizumi.data.column_signs import (
+    ID_LIKE,
+    are_distinct,
+    as_words,
+    counts,
+    is_missing_all,
+    is_missing_some,
+    may_label,
+    notes_on,
+)
 from hizumi.data.columns import Column, TableForm, named, refuse_doubles, refuse_unknown
 from hizumi.data.labels import (
     are_classes,
@@ -18,15 +29,12 @@ from hizumi.data.labels import (
 )
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.options import SourceOptions
+from hizumi.data.series.time_stamps import looks_like_times
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
 
 ROLES = ("label", "split", "group", "kind")
-LABEL_LIKE = frozenset({"y", "class", "target", "labels", "anomaly", "is_anomaly", "outlier", "is_outlier", "attack"})
-ID_LIKE = frozenset({"", "index", "id", "no", "no.", "nr", "row", "unnamed: 0", "level_0"})
-MOST_CLASSES = 20  # distinct values of a column that may be labels
 MOST_WORDS = 100  # of a column that is made into numbers
-LEAST_COUNTED = 5  # rows by which a counter is told from a measurement
 
 
 @dataclass(frozen=True)
@@ -172,11 +180,12 @@ def _understood(table: SourceTable, options: SourceOptions) -> tuple[TableForm, 
         rest, identity = _without_counters(rest, identity, table, notes)
     if not rest:
         raise DataError(f"{table.where}: has no column of numbers")
+    notes += [note for column in rest if column.name not in explicit for note in notes_on(column)]
     names = tuple(column.name for column in rest)
     form = TableForm(
         names=names,
         words={column.name: _categories(column, table, options) for column in rest if column.words is not None},
-        imputed=tuple(column.name for column in rest if options.impute and _is_missing_some(column)),
+        imputed=tuple(column.name for column in rest if options.impute and is_missing_some(column)),
         has_names=table.has_names,
         left_out=tuple(column.name for column in table.columns if column.name not in names),
         label_column=label,
@@ -187,16 +196,13 @@ def _understood(table: SourceTable, options: SourceOptions) -> tuple[TableForm, 
 
 
 def _label_like(columns: Sequence[Column], table: SourceTable, options: SourceOptions, notes: list[str]) -> str | None:
-    """The column that looks like labels, by its name and its few values."""
-    for column in columns:
-        values = _as_words(column)
-        if column.name.lower() not in LABEL_LIKE or len(set(values)) > MOST_CLASSES or not _are_whole(column):
-            continue
+    """The column that looks like labels, by its name and its few values, or by its words."""
+    for column in filter(may_label, columns):
         if not options.good and options.normal_class is None:
-            refuse_other_labels(values, table.where, column.name)
+            refuse_other_labels(as_words(column), table.where, column.name)
         notes.append(
-            f"column {named([column.name])} is taken for labels ({words_in(values, 5)}); to learn from it, name it "
-            "among --columns"
+            f"column {named([column.name])} is taken for labels ({words_in(as_words(column), 5)}); to learn from it, "
+            "name it among --columns"
         )
         return column.name
     return None
@@ -208,17 +214,17 @@ def _without_counters(
     """The columns without those that number or name the rows; notes on all that count."""
     kept = []
     for column in columns:
-        counts, identifies = _counts(column), column.name.lower() in ID_LIKE
+        counted, identifies = counts(column), column.name.lower() in ID_LIKE
         shown = named([column.name or "the first, without a name"])
-        if identifies and (counts or _are_distinct(column)):
+        if identifies and (counted or are_distinct(as_words(column), column)):
             notes.append(f"column {shown} numbers or names the rows and is left out; to learn from it, use --columns")
-            if identity is None and not counts:
+            if identity is None and not counted:
                 identity = column.name
             continue
-        if _is_missing_all(column):
+        if is_missing_all(column):
             notes.append(f"column {shown} is empty and is left out")
             continue
-        if counts:
+        if counted:
             notes.append(
                 f"column {shown} counts the rows, so that later rows will lie outside what was learned: "
                 f"leave it out by --ignore {printable(column.name)} if it is no measurement"
@@ -237,9 +243,14 @@ def _categories(column: Column, table: SourceTable, options: SourceOptions) -> t
             for place, word in zip(table.places, words, strict=True)
             if word.lower() not in MISSING_WORDS and number_of(word) is None
         )
+        if looks_like_times(np.array(words, dtype=object)):
+            remedy, otherwise = "", "say that rows are steps of time (--series)"
+        else:
+            remedy = "write it without units and marks between digits, " if re.search(r"\d", word) else ""
+            otherwise = "learn which words it holds (--one-hot)"
         raise DataError(
-            f"{place}, column {shown!r}: {printable(word)!r} is not a number; leave the column out (--ignore {shown}), "
-            "or learn which words it holds (--one-hot)"
+            f"{place}, column {shown!r}: {printable(word)!r} is not a number; {remedy}leave the column out (--ignore "
+            f"{shown}), or {otherwise}"
         )
     if len(found) > MOST_WORDS:
         raise DataError(
@@ -252,9 +263,9 @@ def _categories(column: Column, table: SourceTable, options: SourceOptions) -> t
 def _records(table: SourceTable, form: TableForm, names: Sequence[str], options: SourceOptions) -> list[Record]:
     """Records of the rows, with what the columns for labels, splits, groups and kinds say."""
     columns = [column for column in table.columns if column.name not in options.ignore]
-    special = {column.name.lower(): _as_words(column) for column in columns if column.name.lower() in ROLES[1:]}
+    special = {column.name.lower(): as_words(column) for column in columns if column.name.lower() in ROLES[1:]}
     special = {role: words for role, words in special.items() if not (set(form.names) & {role, role.title()})}
-    labels = next((_as_words(column) for column in table.columns if column.name == form.label_column), None)
+    labels = next((as_words(column) for column in table.columns if column.name == form.label_column), None)
     if labels is not None:
         special["label"] = labels
     good = _good(options) or form.good
@@ -289,7 +300,7 @@ def _row_names(table: SourceTable, identity: str | None) -> tuple[str, ...]:
     column = next((column for column in table.columns if column.name == identity), None)
     if column is None:
         return table.rows
-    return unique([printable(word) or row for word, row in zip(_as_words(column), table.rows, strict=True)])
+    return unique([printable(word) or row for word, row in zip(as_words(column), table.rows, strict=True)])
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:
@@ -321,38 +332,6 @@ def _column_of_array(name: str, values: np.ndarray) -> Column:
     if values.dtype.kind in "biuf":
         return Column(name, values.astype(np.float64))
     return _column(name, ["" if is_nothing(value) else str(value) for value in values], decimal_comma=False)
-
-
-def _as_words(column: Column) -> tuple[str, ...]:
-    if column.words is not None:
-        return column.words
-    return tuple("" if value != value else f"{value:.15g}" for value in column.values)
-
-
-def _is_missing_some(column: Column) -> bool:
-    return column.words is None and bool(np.isnan(np.asarray(column.values)).any())
-
-
-def _is_missing_all(column: Column) -> bool:
-    return column.words is None and bool(np.isnan(np.asarray(column.values)).all())
-
-
-def _are_whole(column: Column) -> bool:
-    """Words, or whole numbers, as labels are."""
-    if column.words is not None:
-        return True
-    values = np.asarray(column.values)
-    values = values[np.isfinite(values)]
-    return bool(len(values)) and bool((values == values.round()).all())
-
-
-def _counts(column: Column) -> bool:
-    values = np.asarray(column.values)
-    return column.words is None and len(values) >= LEAST_COUNTED and bool((np.diff(values) == 1).all())
-
-
-def _are_distinct(column: Column) -> bool:
-    return _are_whole(column) and len(set(_as_words(column))) == len(_as_words(column))
 
 
 def _refuse_unknown(table: SourceTable, options: SourceOptions) -> None:

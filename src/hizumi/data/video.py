@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,14 +16,20 @@ OPTIONS = {
     "protocol_whitelist": "none",
 }
 UNEVEN = 0.5  # of the usual time between frames; containers round times to milliseconds
+COMPLETE = 0.95  # of the frames that a file says it has; what it says is not always exact
 LARGEST_BYTES = 4 * 2**30  # of all frames together, since they are held in memory
 
 
+class TooLongError(DataError):
+    """The frames of a film take more memory than there may be."""
+
+
 class Film(NamedTuple):
-    """Frames of a video file, and a note where they are not evenly spaced in time."""
+    """Frames of a video file, a note where they are not evenly spaced in time, and what is missing of them, if any."""
 
     frames: Shaped[np.ndarray, "n h w c"]
     note: str | None
+    missing: str | None
 
 
 def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Film:
@@ -41,11 +47,12 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Film:
     times: list[float | None] = []
     try:
         with open_regular(path) as file, av.open(file, options=OPTIONS) as container:
+            stated, seconds = _stated(container)
             for frame in container.decode(video=0):
                 times.append(frame.time)
                 frames.append(frame.to_ndarray(format="gray" if frame.format.name.startswith("gray") else "rgb24"))
                 if len(frames) * frames[0].nbytes > largest_bytes:
-                    raise DataError(
+                    raise TooLongError(
                         f"{printable(path)}: its frames take over {LARGEST_BYTES >> 30} GiB of memory; "
                         "cut or scale it, or write its frames into a folder"
                     )
@@ -63,11 +70,35 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Film:
             advice = "cut or scale it, or write its frames into a folder"
             raise ShortageError.of(error, printable(path), advice) from error
         reason = getattr(error, "strerror", None) or printable(error).strip() or type(error).__name__
-        raise DataError(f"{printable(path)}: cannot be read as video ({reason})") from error
+        raise DataError(f"{printable(path)}: cannot be read as video ({reason}); copy it again") from error
     if len({frame.shape for frame in frames}) != 1:
         raise DataError(f"{printable(path)}: holds {'frames of several sizes' if frames else 'no frames'}")
     stacked = np.stack(frames)
-    return Film(stacked if stacked.ndim == 4 else stacked[..., np.newaxis], _unevenness(times))
+    return Film(
+        stacked if stacked.ndim == 4 else stacked[..., np.newaxis], _unevenness(times), _missing(times, stated, seconds)
+    )
+
+
+def _stated(container: Any) -> tuple[int, float | None]:
+    """How many frames the file says it has, 0 where it does not say, and how many seconds they last."""
+    stream = container.streams.video[0]
+    if stream.duration is not None and stream.time_base is not None:
+        return stream.frames, float(stream.duration * stream.time_base)
+    alone = len(container.streams) == 1  # else the whole lasts as long as the sound in it
+    return stream.frames, container.duration / 1e6 if alone and container.duration else None
+
+
+def _missing(times: Sequence[float | None], stated: int, seconds: float | None) -> str | None:
+    """What of a film could not be read, in words; decoders pass damaged parts over, and end where the file does."""
+    if stated:
+        read, whole, unit = float(len(times)), float(stated), "frames"
+    elif seconds is not None and times[0] is not None and times[-1] is not None:
+        read, whole, unit = (times[-1] - times[0]) * len(times) / max(1, len(times) - 1), seconds, "seconds"
+    else:
+        return None
+    if read >= COMPLETE * whole:
+        return None
+    return f"is cut short or damaged: {read:.3g} of {whole:.3g} {unit} could be read; copy it again"
 
 
 def _unevenness(times: Sequence[float | None]) -> str | None:

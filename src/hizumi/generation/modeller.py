@@ -29,6 +29,7 @@ from hizumi.generation.long_samples import long_samples
 from hizumi.generation.preview import Preview, previewing
 from hizumi.generation.training_data import TrainingData, refuse_series_for, training_data_for
 from hizumi.generation.walks import along_axis, around_mean, between
+from hizumi.memory import free_bytes, peak_memory
 from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
 from hizumi.models.abilities import ABILITIES, CanContinue, CanSampleClasses, CanTranslateBack, HasPrior
 from hizumi.preprocessing import DataOptions, Preprocessing, Reader, in_batches
@@ -38,7 +39,7 @@ from hizumi.preprocessing.reading import Piece
 from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import find_models, model_class
 from hizumi.runs.parameters import set_nested
-from hizumi.runs.planning import TrainingCost, free_bytes, peak_memory
+from hizumi.runs.planning import TrainingCost
 from hizumi.runs.record import notes_on, run_record
 from hizumi.runs.results import plan_result
 from hizumi.training import Trainable, TrainingOptions

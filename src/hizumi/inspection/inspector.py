@@ -402,7 +402,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 ensure_min_samples=2 if reset else 1,
                 ensure_all_finite=False,
             )
-        except ValueError as error:
+        except (OverflowError, ValueError) as error:
             raise DataError(" ".join(str(error).split())) from error
         return rows
 

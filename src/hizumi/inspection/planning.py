@@ -14,10 +14,11 @@ from hizumi.inspection.drawn_scratches import IMAGES, LENGTHS
 from hizumi.inspection.fitting import PreparedData
 from hizumi.inspection.health import HELD_OUT_ITEMS, TRAINING_ITEMS
 from hizumi.inspection.scoring import Scorer
+from hizumi.memory import free_bytes, peak_memory
 from hizumi.preprocessing import Preprocessing, in_batches
 from hizumi.preprocessing.batching import BATCH_SIZE
 from hizumi.preprocessing.reading import Piece, Reader, stored_pieces
-from hizumi.runs.planning import TrainingCost, Trial, cost_of_statistics, free_bytes, of_more, peak_memory, tried
+from hizumi.runs.planning import TrainingCost, Trial, cost_of_statistics, of_more, tried
 from hizumi.training import TrainingOptions
 
 SCORED_FIRST = 4  # records

@@ -12,7 +12,7 @@ import numpy as np
 from hizumi.calibration import BlockWatch, Box, Calibration, Verdict, boxes_over
 from hizumi.data import Manifest, open_source
 from hizumi.data.images import is_partial
-from hizumi.data.kinds import is_frame, is_table
+from hizumi.data.kinds import is_frame, is_table, rows_of
 from hizumi.data.manifest import Failure, Unopened
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.series.options import SeriesOptions
@@ -137,7 +137,7 @@ def opened(X: Any, *, motion: bool, **learned: Any) -> Manifest:
     if any(learned.get(name) for name in ("series", "series_form")):
         return open_source(X, motion=motion, **learned)
     rows_in_memory = is_table(X) and not is_frame(X)
-    return open_source(np.asarray(X, dtype=np.float64) if rows_in_memory else X, motion=motion, **learned)
+    return open_source(rows_of(X) if rows_in_memory else X, motion=motion, **learned)
 
 
 def unlike_in(differences: Sequence[str]) -> str:

@@ -178,7 +178,7 @@ class DriftWatch:
             self._arm(baseline)
 
     def _raised(self, at: datetime, signals: Sequence[Signal]) -> tuple[DriftAlarm, ...]:
-        if not signals or (self._quiet_until is not None and at < self._quiet_until):
+        if not signals or self._is_quiet(at):
             return ()
         since = min(signal.since for signal in signals)
         moved = self._moved(since, signals)
@@ -194,6 +194,11 @@ class DriftWatch:
         self._alarms.append(alarm)
         self._quiet_until = at + timedelta(minutes=self.settings.quiet_minutes)
         return (alarm,)
+
+    def _is_quiet(self, at: datetime) -> bool:
+        # Before the quiet period began, the clock has been set back, perhaps by years.
+        until, length = self._quiet_until, timedelta(minutes=self.settings.quiet_minutes)
+        return until is not None and until - length <= at < until
 
     def _moved(self, since: datetime, signals: Sequence[Signal]) -> tuple[Moved, ...]:
         """Measures of pictures that have moved, the surest first, then the score."""

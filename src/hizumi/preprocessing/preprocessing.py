@@ -16,6 +16,7 @@ from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.region import Region
 from hizumi.data.scaling import Scaler
 from hizumi.data.series.form import SeriesForm
+from hizumi.errors import DataError
 from hizumi.shapes import Float
 
 if TYPE_CHECKING:
@@ -110,6 +111,15 @@ class Preprocessing:
         if self.appearance is None:
             return ()
         return self.appearance.differences(self.decoding(manifest), self.still_window, self.still_region)
+
+    def refuse_other_form(self, height: int, width: int, name: str) -> None:
+        """Raise DataError for an image of another form than those learned from, where that is known."""
+        if self.appearance is None or not self.appearance.ranges.keys() >= {"height", "width"}:
+            return
+        try:
+            self.appearance.refuse_other_form(height, width)
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from None
 
     def decoding(self, manifest: "Manifest") -> "Manifest":
         """The manifest, with its files and rows decoded as those of the training data were."""

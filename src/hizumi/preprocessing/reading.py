@@ -52,8 +52,13 @@ class Reader:
     fitted: str = "detector"
 
     def pieces(self, manifest: Manifest, *, pictures: bool = False, strict: bool = False) -> Iterator[Piece | Failure]:
-        """All records in order; one that cannot be read is a Failure, or raises DataError where `strict`."""
+        """All records in order; one that cannot be read is a Failure.
+
+        Where `strict`, it raises DataError, and so does a file that may be a part and was not opened.
+        """
         manifest = self.preprocessing.decoding(manifest)
+        if strict:
+            manifest.refuse_unopened()
         for index, record in enumerate(manifest.records):
             try:
                 yield self.piece(manifest, index, pictures)
@@ -80,6 +85,7 @@ class Reader:
         channels = self.preprocessing.channels
         if window is None or channels is None:
             return Piece(index, name, self._row(pixels, name))
+        self.preprocessing.refuse_other_form(pixels.shape[0], pixels.shape[1], name)
         shown = pixels
         pixels, pose, inside, more_notes = seen_of(
             pixels, name, self.preprocessing.alignment, self.preprocessing.region

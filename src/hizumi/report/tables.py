@@ -43,7 +43,7 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row for each detector, best first (`ranked_by`): its runs, and {"mean", "deviation", "interval"} of measures.
 
     `rows` holds one run each, "detector" and the keys of `measures_of`. The deviation is None for a single run, which
-    has the interval of its own test set instead.
+    has the interval of its own test set instead, where it says anything: from 0 to 1 is none.
     """
     table = []
     first, measures = ranked_by(rows), measures_of(noun_of(record_in(rows)))
@@ -56,10 +56,15 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 line[key] = {
                     "mean": float(np.mean(values)),
                     "deviation": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-                    "interval": runs[0].get(f"{key}_interval") if len(runs) == 1 else None,
+                    "interval": _interval_of(runs[0], key) if len(runs) == 1 else None,
                 }
         table.append(line)
     return sorted(table, key=lambda line: -line.get(first, {"mean": -math.inf})["mean"])
+
+
+def _interval_of(run: Mapping[str, Any], key: str) -> Sequence[float] | None:
+    interval: Sequence[float] | None = run.get(f"{key}_interval")
+    return None if interval is None or tuple(interval) == (0.0, 1.0) else interval
 
 
 def wasted_rankings(summary: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hizumi.calibration import Calibration
-from hizumi.calibration.conformal import images_needed
+from hizumi.calibration.conformal import images_needed, upper_rate
 from hizumi.calibration.rules import WITHOUT_RATE
 from hizumi.evaluation import Estimate, Evaluation
 from hizumi.evaluation.causal import CausalMeasures
@@ -148,7 +148,9 @@ def _facts_at_once(causal: CausalMeasures) -> list[Fact]:
         found.append(Fact("At once: VUS-PR", number(causal.vus_pr), note))
     if events.events:
         late = f"{events.mean_delay:.3g} steps late, " if events.found else ""
-        note = f"{late}{events.false_alarms_per_1000:.3g} false alarms per 1,000 normal steps; nothing is promised"
+        rate = events.false_alarms_per_1000
+        alarms = f"{rate:.3g} false alarms per 1,000 normal steps; " if is_known(rate) else ""
+        note = f"{late}{alarms}nothing is promised"
         found.append(Fact("At once: events found", f"{events.found:.0f} / {events.events}", note))
     return found
 
@@ -194,7 +196,9 @@ def number(value: float | None) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """The 95% interval of a measure."""
+    """The 95% interval of a measure, where it says anything."""
+    if estimate.low <= 0 and estimate.high >= 1:
+        return "too few for an interval"
     return f"95{SPACE}%: {number(estimate.low)}{SPACE}–{SPACE}{number(estimate.high)}"
 
 
@@ -276,6 +280,8 @@ def _declared(options: Mapping[str, Any]) -> str:
 def _remedy(result: Evaluation, content: ReportContent) -> str:
     """What helps where most defects pass: another threshold where the scores are in order, other scores where not."""
     noun = content.noun
+    if not result.normal_count:
+        return f"Test good {noun}s, too: without any, whether the scores or the threshold are at fault is not known."
     if not result.image_auroc.value >= WELL_RANKED:
         learned_from = content.options.get("training_images", FEW_LEARNED)
         more = "" if learned_from >= FEW_LEARNED else f"give more good {noun}s to learn from than {learned_from}, or "
@@ -364,6 +370,13 @@ def _expected_rate(result: Evaluation, calibration: Calibration) -> float:
     return max(result.false_alarm_rate, lowest)
 
 
+def _highest_rate(expected: float, calibration: Calibration) -> float:
+    """The rate that chance allows, with 95% confidence, to the one set of scores that set a threshold."""
+    if calibration.threshold.rule != "conformal":
+        return expected
+    return upper_rate(len(calibration.scores), calibration.threshold.asked_rate)
+
+
 def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
     noun = content.noun
     if not result.normal_count:
@@ -374,10 +387,16 @@ def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
         return Consequence(f"{share}. {OF_RULE[content.calibration.rule]}")
     expected = _expected_rate(result, content.calibration)
     measured = f"{percent(realised.value)} of the good {noun}s were flagged, where {percent(asked)} was asked for"
+    few = count(len(content.calibration.scores), f"held-out good {noun}")
     if expected > asked:
-        few = count(len(content.calibration.scores), f"held-out good {noun}")
         measured += f", and {few} can promise {percent(expected)} at the lowest"
-    if expected < realised.low:
+    by_chance = _highest_rate(expected, content.calibration)
+    if expected < realised.low <= by_chance:
+        return Consequence(
+            f"{measured}: within chance, for by one set of {few} it may be {percent(by_chance)}. More of them come "
+            "nearer to what is promised."
+        )
+    if by_chance < realised.low:
         advice = (
             f"These good {noun}s differ from those it was calibrated on: calibrate again with good {noun}s like them"
         )

@@ -1,15 +1,11 @@
 """What a fit will cost in time and memory, measured on a few steps and a few items and extrapolated."""
 
 import math
-import resource
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +14,7 @@ from hizumi.data.stream import BATCH_SIZE, Batches, FewerViews, View
 from hizumi.detectors import Detector
 from hizumi.detectors.abridged import abridged
 from hizumi.errors import ShortageError
+from hizumi.memory import free_bytes, resident_bytes
 from hizumi.training import Budget, Trainable, TrainingOptions
 from hizumi.training.loop import fit, make_stream
 
@@ -184,37 +181,3 @@ def _steps(phase: Trainable, source: Batches, options: TrainingOptions, count: i
     taken = tried(lambda: fit([phase], source, trial, observe=lambda record: times.append(record["seconds"])))
     # The first step also makes plans and buffers.
     return Trial((times[-1] - times[0]) / max(1, len(times) - 1) if len(times) > 1 else times[0], taken.peak_bytes)
-
-
-def peak_memory() -> int:
-    """Bytes that this process has held at once; where only `getrusage` says it, at least those of its starter."""
-    with suppress(OSError, StopIteration):
-        return _stated_bytes("/proc/self/status", "VmHWM")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def resident_bytes() -> int:
-    """Bytes that this process holds now; where the system does not say, the most that it has held."""
-    with suppress(OSError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    return peak_memory()
-
-
-def free_bytes() -> float:
-    """Bytes that this process may still take, by the system, its control group and its own limits; else infinity."""
-    free = [math.inf]
-    with suppress(OSError, ValueError, StopIteration):
-        free.append(_stated_bytes("/proc/meminfo", "MemAvailable"))
-    with suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    with suppress(OSError):
-        if limit != resource.RLIM_INFINITY:
-            free.append(limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
-    return min(free)
-
-
-def _stated_bytes(path: str, name: str) -> int:
-    lines = Path(path).read_text().splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith(name)).split()[1])

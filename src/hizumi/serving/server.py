@@ -123,6 +123,7 @@ async def serve(
         timeout_graceful_shutdown=int(FINISHING_SECONDS),
     )
     await Server(config, station, partial(say, address)).serve([listener])
+    station.log.close()  # answers under way when the station closed have opened it again
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -22,12 +22,12 @@ class Together(Generic[Item, Answer]):
     """
 
     def __init__(self, work: Callable[[Sequence[Item]], Sequence[Answer]], *, at_most: int, name: str) -> None:
-        self._work = work
         self._at_most = at_most
         self._waiting: queue.SimpleQueue[tuple[Item, Future[Answer]] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._is_closed = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        # The thread alone holds the work, and leaves it at its end: whoever gave it is then free of this cycle.
+        self._thread = threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
         self._thread.start()
 
     def submit(self, item: Item) -> "Future[Answer]":
@@ -47,12 +47,12 @@ class Together(Generic[Item, Answer]):
             self._is_closed = True
         self._thread.join()
 
-    def _run(self) -> None:
+    def _run(self, work: Callable[[Sequence[Item]], Sequence[Answer]]) -> None:
         goes_on = True
         while goes_on:
             batch, goes_on = self._batch()
             if batch:
-                self._answer(batch)
+                _answer(batch, work)
 
     def _batch(self) -> tuple[list[tuple[Item, "Future[Answer]"]], bool]:
         """What waits now, at least one item, and whether any may follow."""
@@ -65,14 +65,15 @@ class Together(Generic[Item, Answer]):
             found = self._waiting.get()
         return batch, False
 
-    def _answer(self, batch: "Sequence[tuple[Item, Future[Answer]]]") -> None:
-        # A future that was cancelled while it waited takes no answer; its item is left out.
-        batch = [(item, answer) for item, answer in batch if answer.set_running_or_notify_cancel()]
-        try:
-            answers = self._work([item for item, _ in batch])
-        except Exception as error:  # whatever it is, whoever waits must hear of it, and the thread must go on
-            for _, answer in batch:
-                answer.set_exception(error)
-            return
-        for (_, answer), given in zip(batch, answers, strict=True):
-            answer.set_result(given)
+
+def _answer(batch: "Sequence[tuple[Item, Future[Answer]]]", work: Callable[[Sequence[Item]], Sequence[Answer]]) -> None:
+    # A future that was cancelled while it waited takes no answer; its item is left out.
+    batch = [(item, answer) for item, answer in batch if answer.set_running_or_notify_cancel()]
+    try:
+        answers = work([item for item, _ in batch])
+    except Exception as error:  # whatever it is, whoever waits must hear of it, and the thread must go on
+        for _, answer in batch:
+            answer.set_exception(error)
+        return
+    for (_, answer), given in zip(batch, answers, strict=True):
+        answer.set_result(given)

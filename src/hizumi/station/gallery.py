@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple, final
 
 import numpy as np
@@ -87,7 +88,7 @@ def overlay_of(verdict: Verdict, calibration: Calibration) -> bytes | None:
     low, high = calibration.map_range
     levels = np.clip((verdict.map - low) * ((LEVELS - 1) / (high - low)), 0, LEVELS - 1).round().astype(np.uint8)
     picture = Image.fromarray(levels).convert("P")
-    picture.putpalette(_palette().tobytes(), "RGBA")
+    picture.putpalette(_palette(), "RGBA")
     return _png(picture)
 
 
@@ -99,10 +100,12 @@ def _displayed(pixels: Shaped[np.ndarray, "h w c"], window: Window | None) -> UI
     return Window.to_display(window.unit_of(pixels).transpose(2, 0, 1)[np.newaxis])[0]
 
 
-def _palette() -> UInt8[np.ndarray, "256 4"]:
+@cache
+def _palette() -> bytes:
+    """Red, green, blue and opacity of each level."""
     places = np.linspace(0, len(STOPS) - 1, LEVELS)
     colours = [np.interp(places, range(len(STOPS)), channel) for channel in zip(*STOPS, strict=True)]
-    return np.stack([*colours, np.arange(LEVELS)], axis=1).round().astype(np.uint8)
+    return np.stack([*colours, np.arange(LEVELS)], axis=1).round().astype(np.uint8).tobytes()
 
 
 def _png(picture: Image.Image) -> bytes:

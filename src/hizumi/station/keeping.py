@@ -107,7 +107,7 @@ class Keeper:
         """The entry, which names what is kept of its picture and map: nothing where there is no room for them."""
         try:
             if item.content:
-                self._pictures.keep(item.content)
+                self._pictures.keep(item.content, sha256=item.entry.picture_sha256)
             if item.overlay is None:
                 return item.entry
             return replace(item.entry, map_key=self._pictures.keep(item.overlay, ".png"))

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from hizumi.data.decoding import outline_of
-from hizumi.data.labels import is_anomalous, is_normal, plain_words, split_named
+from hizumi.data.labels import is_anomalous, is_normal, is_unknown, plain_words, split_named
 from hizumi.data.masks import is_mask_folder
 from hizumi.errors import DataError, UsageError
 from hizumi.station.batches import batches
@@ -178,11 +178,11 @@ def _folders_of_kinds(kinds: Sequence[str]) -> dict[str, str]:
     folders: dict[str, str] = {}
     for kind in kinds:
         plain = unicodedata.normalize("NFC", re.sub(r"[^\w-]+", "_", kind)).strip("_-")[:LONGEST_KIND].strip("_-")
-        means_more = is_normal(plain) or split_named(plain) or is_mask_folder(plain) or not plain_words(plain)
+        means_more = any(told(plain) for told in (is_normal, is_unknown, split_named, is_mask_folder))
         if not plain:
             plain = "defect"
-        elif means_more and not is_anomalous(plain):
-            plain = f"{plain}_kind"
+        elif (means_more or not plain_words(plain)) and not is_anomalous(plain):
+            plain = f"{plain}_kind" if is_mask_folder(plain) else f"kind_{plain}"  # where it would be told again
         taken, number, name = {each.lower() for each in folders.values()}, 2, plain
         while name.lower() in taken:
             name, number = f"{plain}_{number}", number + 1

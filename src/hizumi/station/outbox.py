@@ -13,11 +13,10 @@ from typing import ParamSpec, TypeVar
 
 from hizumi.errors import HizumiError
 from hizumi.station.backing_off import FIRST_PAUSE_SECONDS, back_off
-from hizumi.station.log import AuditEvent, Delivery, Log
+from hizumi.station.log import LONGEST_REST, AuditEvent, Delivery, Log
 from hizumi.station.sinks.sink import Beating, DeliveryError, Sink
 
 LONGEST_PAUSE_SECONDS = 60.0  # of a receiver that does not answer
-LONGEST_REST_SECONDS = 3600.0  # of one message that a receiver refuses while it takes others
 LONGEST_DELIVERY_SECONDS = 60.0
 IDLE_SECONDS = 0.5  # between two looks into the log, unless woken
 ROUND = 100  # messages that are fetched at once
@@ -190,7 +189,7 @@ class _Lane:
         self._pauses = 0
         if self._suspect is not None:
             (message, reason), self._suspect = self._suspect, None
-            await self._put_off(message, reason, back_off(message.attempts + 1, LONGEST_REST_SECONDS))
+            await self._put_off(message, reason, back_off(message.attempts + 1, LONGEST_REST.total_seconds()))
 
     async def _silent(self, *failed: tuple[Delivery, str], least_seconds: float = 0) -> float:
         """The receiver takes nothing: seconds of a pause, after which all messages are due in their order."""

@@ -31,9 +31,12 @@ class Pictures:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def keep(self, content: bytes, suffix: str = "") -> str:
-        """Write a content, unless it is there, and give its key; raises SaveError, and DataError for another suffix."""
-        key = hashlib.sha256(content).hexdigest() + suffix
+    def keep(self, content: bytes, suffix: str = "", *, sha256: str | None = None) -> str:
+        """Write a content, unless it is there, and give its key; `sha256` is its own, where the caller knows it.
+
+        Raises SaveError, and DataError for another suffix.
+        """
+        key = (sha256 or hashlib.sha256(content).hexdigest()) + suffix
         place = self._place(key)
         if place is None:
             raise DataError(f"pictures are kept with suffixes such as .png, not {suffix[:20]!r}")

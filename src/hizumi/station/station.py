@@ -70,9 +70,18 @@ class Station:
 
     @classmethod
     def open(cls, settings: StationSettings) -> Self:
-        """With the log and the pictures where the settings say, made where they are missing."""
+        """With the log and the pictures where the settings say, made where they are missing.
+
+        Raises UsageError where another station works with this log.
+        """
         settings.folder.mkdir(parents=True, exist_ok=True)
-        return cls(settings, Log.open(settings.log_url), Pictures(settings.folder / "pictures"))
+        log = Log.open(settings.log_url)
+        try:
+            log.claim()
+            return cls(settings, log, Pictures(settings.folder / "pictures"))
+        except BaseException:
+            log.close()
+            raise
 
     def start(self) -> None:
         """Begin to take what the sources bring, to deliver, and to tidy up."""
@@ -195,9 +204,10 @@ class Station:
     async def _tidy(self) -> None:
         """Remove pictures beyond the limits; what goes wrong is told, and tried again the next time."""
         try:
+            await asyncio.to_thread(self.log.claim)  # a server that was started anew has forgotten it
             await asyncio.to_thread(prune, self.log, self.pictures, self.settings.retention, datetime.now(UTC))
         except HizumiError as error:
-            self.losses.reason = f"old pictures could not be removed: {error}"
+            self.losses.reason = f"the station could not tidy up: {error}"
 
     async def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge) -> ToKeep:
         started = time.perf_counter()
@@ -211,7 +221,9 @@ class Station:
             return _unjudged(arrival, outcome.reason, known)._replace(look=opened.look)
         entry = Entry.of(replace(outcome, notes=(*arrival.notes, *outcome.notes)), **known)
         entry = replace(entry, sampled=self._samples[recipe.name].includes(entry.id))
-        overlay = overlay_of(outcome, judge.inspector.calibration_) if outcome.anomalous else None
+        overlay = None
+        if outcome.anomalous:  # in a thread, as the map of a large picture takes as long as other pictures would wait
+            overlay = await asyncio.to_thread(overlay_of, outcome, judge.inspector.calibration_)
         return ToKeep(entry, arrival.content, overlay, _taken(arrival, entry), opened.look)
 
     def _known(self, arrival: Arrival, recipe: str, bundle_sha256: str) -> dict[str, Any]:

@@ -92,8 +92,8 @@ class Views:
         return verdicts
 
     def expired(self, now: datetime) -> tuple[PartVerdict, ...]:
-        """Verdicts on parts whose time is over, the oldest first."""
-        late = [part for part, waiting in self._waiting.items() if waiting.until <= now]
+        """Verdicts on parts whose time is over, the oldest first; also where the clock has been set back since."""
+        late = [part for part, waiting in self._waiting.items() if not now < waiting.until <= now + self.limit]
         return tuple(self._incomplete(part, now) for part in sorted(late, key=lambda part: self._waiting[part].until))
 
     def close(self, now: datetime) -> tuple[PartVerdict, ...]:
@@ -120,7 +120,7 @@ class Views:
             entries = tuple(entry for each in fields["entries"] if (entry := entry_of(each)) is not None)
             if entries:
                 are_known = {entry.view for entry in entries} <= set(self.views)
-                until = datetime.fromisoformat(fields["until"]) if are_known else now
+                until = min(datetime.fromisoformat(fields["until"]), now + self.limit) if are_known else now
                 self._waiting[part] = _Waiting(until, entries, interrupted=True)
 
     def _incomplete(self, part: str, now: datetime) -> PartVerdict:

@@ -13,14 +13,19 @@ DAMAGE = (LookupError, MemoryError, OverflowError, RecursionError, SyntaxError, 
 """What NumPy raises for headers that make no sense."""
 
 
+class ObjectsError(ValueError):
+    """The array holds Python objects, which only pickle could make."""
+
+
 def read_npy(file: Any, size: int, *, mapped: bool = False) -> np.ndarray:
     """The array in an open binary file of `size` bytes, read into memory or mapped read-only.
 
-    Raises ValueError for damaged files, Python objects, and files that are shorter or longer than their header says.
+    Raises ObjectsError for Python objects, and ValueError for damaged files and for those that are shorter or longer
+    than their header says.
     """
     shape, column_first, dtype, start = _header(file)
     if dtype.hasobject:
-        raise ValueError("it holds Python objects; save plain numbers or text")
+        raise ObjectsError("it holds Python objects; save plain numbers or text")
     count: int = math.prod(shape)
     stated = count * dtype.itemsize
     if start + stated != size or (count and not stated):

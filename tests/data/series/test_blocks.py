@@ -113,3 +113,15 @@ def test_too_little_to_learn_from_is_said_in_one_line() -> None:
         split(of_recordings((recording("x", 40),), FORM, "x"))
     with pytest.raises(UsageError, match="folds"):
         split(of_recordings((recording("x", 4000),), FORM, "x"), calibration_share=None)
+
+
+def test_labels_that_leave_nothing_to_learn_from_are_named() -> None:
+    for first, words in (
+        (0, "as every recording has a step labelled anomalous among its first 49; give one of normal operation"),
+        (48, "as every recording has a step labelled anomalous among its first 49"),
+        (100, "x: up to 48 steps before what is labelled anomalous, 1 recording.* of at most 52 steps are too short"),
+    ):
+        with pytest.raises(DataError, match=words):
+            split(of_recordings((recording("x", 900, anomalous=slice(first, 720)),), FORM, "x"))
+    with pytest.raises(DataError, match="nothing is left to learn from, as all recordings are for tests"):
+        split(of_recordings((recording("x", 900, split="test"),), FORM, "x"))

@@ -25,9 +25,9 @@ def test_pieces_give_the_rows_of_the_whole(cuts):
     rows = np.concatenate([item.values for item in items if not isinstance(item, DataError)])
     assert rows.tolist() == [[2, 1.5], [40, -3], [7, 6], [9, 8]]
     assert [str(item) for item in items if isinstance(item, DataError)] == [
-        "pump.csv: line 5, column 'b': x is no number",
-        "pump.csv: line 6, column 'b': missing is no number",
-        "pump.csv: line 7 has 2 cells, the first one 3",
+        "pump.csv: line 5, column 'b': 'x' is not a number",
+        "pump.csv: line 6, column 'b': the value is missing",
+        "pump.csv: line 7 has 2 cells, the heading 3",
     ]
 
 
@@ -119,3 +119,41 @@ def test_a_pipe_is_read_until_it_is_closed_and_characters_may_come_in_parts():
     os.close(into)
     with pytest.raises(DataError, match="no text in UTF-8"):
         list(text)
+
+
+def test_lines_end_as_anywhere_and_pieces_end_within_them() -> None:
+    out, into = os.pipe()
+    text = piped_text(out)
+    growing, found = GrowingRows(("a",), "pump.csv"), []
+    for piece in (b"a\r", b"\n1\r2\r\n3\n", b"4\r"):
+        os.write(into, piece)
+        found += growing.feed(next(text))
+    os.close(into)
+    found += [item for piece in text for item in growing.feed(piece)]
+    found += growing.feed("", last=True)
+    assert np.concatenate([item.values for item in found if isinstance(item, Rows)]).tolist() == [[1], [2], [3], [4]]
+
+
+def test_comments_are_no_rows_and_may_hold_the_heading() -> None:
+    for text in ("# pump 7\n# time, a\n0,1\n# oil changed\n1,2\n", "time,a\n#\n0,1\n1,2\n"):
+        (rows,) = GrowingRows(("a",), "pump.csv").feed(text)
+        assert isinstance(rows, Rows)
+        assert rows.values.tolist() == [[1], [2]]
+
+
+def test_a_file_that_is_exchanged_or_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pump.csv"
+    path.write_bytes("a µ\n1\n2 µ"[:-1].encode() + b"\xc2")  # the writer is half-way through a character
+    text = growing_text(path, wait=lambda seconds: None)
+    assert [next(text), next(text)] == ["a µ\n1\n2 ", ""]
+    path.rename(tmp_path / "pump.csv.1")
+    path.write_text("a µ\n" + "3\n" * 9)
+    with pytest.raises(DataError, match="another file has taken its name while it was followed"):
+        next(text)
+    with pytest.raises(DataError, match="no such file, or no longer"):
+        next(growing_text(tmp_path / "pump.csv.2"))
+    with pytest.raises(DataError, match=r"cannot be followed \(Is a directory\); name a text table"):
+        next(growing_text(tmp_path))
+    (tmp_path / "pump.parquet").write_bytes(b"PAR1\xff")
+    with pytest.raises(DataError, match=r"pump\.parquet: is no text in UTF-8 \(byte 0xff\)"):
+        next(growing_text(tmp_path / "pump.parquet"))

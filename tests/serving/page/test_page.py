@@ -201,6 +201,16 @@ def test_a_station_that_starts_again_is_heard_again_and_nothing_is_missed(
     watched.troubles.clear()
 
 
+def test_whoever_goes_on_before_the_station_has_answered_sees_the_view(line: Any, browse: Callable[..., Any]) -> None:
+    tab = browse().tab
+    gate = Gate(tab, "/system$")
+    with tab.expect_request("**/system"):
+        tab.goto(f"{line.address}/#/live")
+    tab.evaluate("location.hash = '#/history'")
+    gate.open()
+    tab.wait_for_selector("main.history")
+
+
 def test_a_picture_that_cannot_be_read_is_never_called_normal(line: Any, browse: Callable[..., Any]) -> None:
     watched = browse()
     tab = watched.open(line.address)
@@ -208,7 +218,11 @@ def test_a_picture_that_cannot_be_read_is_never_called_normal(line: Any, browse:
     line.client.post("/inspect", files={"picture": ("torn.png", b"no picture")}).raise_for_status()
     tab.wait_for_selector(".verdict.unjudged")
     assert verdict(tab) == "Not judged"
-    tab.get_by_text("This picture is not kept.").wait_for()
+    tab.get_by_text("There is no picture to show").wait_for()
+    tab.get_by_text("is not an image, whatever its name says").wait_for()
+    tab.goto(f"{line.address}/#/review")
+    tab.get_by_text("Could not be judged").wait_for()
+    tab.get_by_text("is not an image, whatever its name says").wait_for()
     assert all("404" in trouble for trouble in watched.troubles), "there is no picture of it, and nothing else is wrong"
     watched.troubles.clear()
 

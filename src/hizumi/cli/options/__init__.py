@@ -24,8 +24,9 @@ from hizumi.cli.options.files import (
     FailOnAnomaly as FailOnAnomaly,
     JsonTo as JsonTo,
     ModelPath as ModelPath,
+    refuse_mixed as refuse_mixed,
     refuse_other_file as refuse_other_file,
-    refuse_two_on_standard_output as refuse_two_on_standard_output,
+    refuse_over_inputs as refuse_over_inputs,
     writable_folder as writable_folder,
     writable_folder_or_table as writable_folder_or_table,
 )

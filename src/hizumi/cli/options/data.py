@@ -61,7 +61,9 @@ Channels = Annotated[
         "given.",
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first input that cannot be read.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop at the first input that cannot be read, or was not opened.")
+]
 
 Resample = Annotated[float | None, typer.Option(metavar="SECONDS", help="Bring a series to steps of so many seconds.")]
 Missing = Annotated[
@@ -137,7 +139,7 @@ class SourceArguments:
     ] = False
     length: Annotated[
         int | None,
-        typer.Option(metavar="N", min=2, help="Steps of a window of a series; chosen by the data if not given."),
+        typer.Option(metavar="N", min=4, help="Steps of a window of a series; chosen by the data if not given."),
     ] = None
     overlap: Annotated[
         float | None, typer.Option(metavar="S", help="Share of a window that the next one shares, such as 0.75.")

@@ -1,5 +1,6 @@
 """Files that commands read and write, looked at before the work begins."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,8 @@ import typer
 
 from hizumi.errors import BundleError, UsageError
 from hizumi.storage.files import open_regular, printable, refuse_unwritable, refuse_unwritable_folder
+
+LOOKED_AT = 4096  # bytes of a file, by which text is told from all else
 
 
 def _refuse_unreadable(path: Path) -> Path:
@@ -19,10 +22,20 @@ def _refuse_unreadable(path: Path) -> Path:
 
 
 def _refuse_unwritable_table(file: str | None) -> str | None:
-    """Make sure that a table of results can be written, before the work whose results it takes."""
+    """Make sure that a table of results can be written, before the work whose results it takes, over no other file."""
     if file is not None and file != "-":
         refuse_unwritable(Path(file))
+        if _holds_more_than_text(Path(file)):
+            raise UsageError(f"{printable(file)} holds an image, a bundle or the like, not text; name another file")
     return file
+
+
+def _holds_more_than_text(path: Path) -> bool:
+    """Whether a file is there whose beginning no text has."""
+    if not path.is_file():
+        return False
+    with open_regular(path) as file:
+        return b"\0" in file.read(LOOKED_AT)
 
 
 def writable_folder(folder: Path | None) -> Path | None:
@@ -77,10 +90,24 @@ CsvTo = Annotated[
 ]
 
 
-def refuse_two_on_standard_output(json_to: str | None, csv_to: str | None) -> None:
+def refuse_mixed(json_to: str | None, csv_to: str | None) -> None:
     """Make sure that JSON and CSV do not mix."""
     if json_to == csv_to == "-":
         raise UsageError("--json and --csv cannot both go to standard output; name a file for one of them")
+    if json_to is not None and csv_to is not None and Path(json_to).resolve() == Path(csv_to).resolve():
+        raise UsageError(f"--json and --csv both name {printable(json_to)}; name another file for one of them")
+
+
+def refuse_over_inputs(inputs: Iterable[str | Path], **results: str | Path | None) -> None:
+    """Make sure that no result, by the name of its option, takes the place of what is read, or comes to lie among it.
+
+    A folder of results is refused where it is a folder that is read: its pictures would be read next time.
+    """
+    read = {Path(given).expanduser().resolve() for given in inputs}
+    for option, place in results.items():
+        if place is not None and place != "-" and Path(place).resolve() in read:
+            what = "where images are read from" if Path(place).is_dir() else "what is read, and would be lost"
+            raise UsageError(f"--{option} {printable(place)} is {what}; name another place")
 
 
 def refuse_other_file(path: Path) -> None:

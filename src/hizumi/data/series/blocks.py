@@ -43,10 +43,11 @@ def split_series(manifest: Manifest, calibration_share: float | None, seed: int)
             for each, length in zip(recordings, learned, strict=True)
         ]
     else:
+        _refuse_nothing_learned(manifest, learned, form)
         try:
             dealt = deal_stretches(learned, form.length, calibration_share, seed)
         except DataError as error:
-            raise DataError(f"{manifest.name}: {error}") from error
+            raise DataError(f"{manifest.name}: {_before_anomalies(recordings, learned, form)}{error}") from error
     records: list[Record] = []
     for row, recording in enumerate(recordings):
         for stretch in dealt[row]:
@@ -109,6 +110,24 @@ def _learned(recordings: Sequence[Recording], form: SeriesForm) -> list[int]:
         0 if each.split == "test" else max(0, first - WINDOWS_BEFORE * form.length)
         for each, first in zip(recordings, firsts, strict=True)
     ]
+
+
+def _refuse_nothing_learned(manifest: Manifest, learned: Sequence[int], form: SeriesForm) -> None:
+    if any(learned):
+        return
+    if all(each.split == "test" for each in manifest.recordings):
+        reason = "all recordings are for tests"
+    else:
+        before = WINDOWS_BEFORE * form.length
+        reason = f"every recording has a step labelled anomalous among its first {before + 1}"
+    raise DataError(f"{manifest.name}: nothing is left to learn from, as {reason}; give one of normal operation")
+
+
+def _before_anomalies(recordings: Sequence[Recording], learned: Sequence[int], form: SeriesForm) -> str:
+    """What shortened the recordings that are learned from, where anything has."""
+    if all(steps in (0, len(each)) for each, steps in zip(recordings, learned, strict=True)):
+        return ""
+    return f"up to {WINDOWS_BEFORE * form.length} steps before what is labelled anomalous, "
 
 
 def _of_stretch(recording: Recording, row: int, stretch: Stretch, form: SeriesForm) -> Iterator[Record]:

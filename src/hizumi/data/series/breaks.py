@@ -10,6 +10,8 @@ from hizumi.errors import DataError
 from hizumi.shapes import Integer
 
 LARGEST_STEPS = 1.5  # a longer difference of stamps is a gap
+MOST_BACKWARD = 0.1  # of the stamps of rows that are in order
+TAKE_TURNS = "where several recordings take turns, call the column that tells them apart group"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +34,8 @@ def step_of(readings: Readings) -> float:
     step = float(np.median(np.diff(readings.times).astype(float)))
     if step == 0:
         raise DataError(
-            f"{readings.where}: most time stamps repeat the one before, as they are coarser than the steps; leave "
-            "them out (--ignore the column), so that steps are counted"
+            f"{readings.where}: most time stamps repeat the one before; where they are coarser than the steps, leave "
+            f"them out (--ignore the column), so that steps are counted; {TAKE_TURNS}"
         )
     return step
 
@@ -41,7 +43,8 @@ def step_of(readings: Readings) -> float:
 def breaks_of(readings: Readings, step: float) -> tuple[Breaks, list[str]]:
     """Where stamps break off, for steps of so many nanoseconds, and notes that name each place.
 
-    Stamps in whole seconds may be off by one: with steps of 1 s, only more than 2.5 s are surely a gap.
+    Stamps in whole seconds may be off by one: with steps of 1 s, only more than 2.5 s are surely a gap. Raises
+    DataError for rows that are not in the order of time.
     """
     assert readings.times is not None, "steps without stamps are counted"
     differences = np.diff(readings.times)
@@ -51,6 +54,7 @@ def breaks_of(readings: Readings, step: float) -> tuple[Breaks, list[str]]:
         np.flatnonzero(differences == 0) + 1,
         np.flatnonzero(differences < 0) + 1,
     )
+    _refuse_disorder(readings, found)
     notes = [
         _named(readings, found.gaps, "gap", "gaps"),
         _named(readings, found.repeated, "repeated time stamp", "repeated time stamps"),
@@ -79,6 +83,15 @@ def stamp(time: int) -> str:
 def seconds(nanoseconds: float) -> str:
     """A duration in seconds for messages."""
     return f"{nanoseconds / SECOND:.6g} s"
+
+
+def _refuse_disorder(readings: Readings, found: Breaks) -> None:
+    count = len(found.backward)
+    if count > MOST_BACKWARD * len(readings):
+        raise DataError(
+            f"{readings.place(int(found.backward[0]))}: the time stamp is earlier than the one before, as are {count} "
+            f"of {len(readings)}; sort the rows by time; {TAKE_TURNS}"
+        )
 
 
 def _named(readings: Readings, rows: np.ndarray, one: str, several: str, most: int = 3) -> str:

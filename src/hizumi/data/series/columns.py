@@ -1,25 +1,21 @@
 """Which columns of a series hold time stamps, labels and measurements, and the numbers in them."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hizumi.data.cells import number_of
 from hizumi.data.columns import in_order, named
-from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal, label_of_word, refuse_other_labels, words_in
-from hizumi.data.series.numbers import is_empty, numbers_of, refuse_infinite, words_of
+from hizumi.data.series.numbers import is_empty, numbers_of, refuse_infinite
 from hizumi.data.series.options import SeriesOptions
-from hizumi.data.series.readings import Readings, SeriesTable
+from hizumi.data.series.readings import Readings, SeriesTable, counted
+from hizumi.data.series.step_labels import label_column, labels_of
 from hizumi.data.series.time_stamps import is_time_name, joined, looks_like_times, stamps_of
 from hizumi.errors import DataError, UsageError
-from hizumi.shapes import Bool, Float
+from hizumi.shapes import Float
 from hizumi.storage.files import printable
 
-LABEL_NAMES = ("anomaly", "is_anomaly", "anomalous", "label", "labels", "outlier", "is_outlier", "target", "attack")
-CHANGE_NAMES = ("changepoint", "change_point", "is_changepoint")
 COUNTER_NAMES = ("", "index", "id", "no", "no.", "nr", "row", "unnamed: 0", "level_0", "__index_level_0__")
-MOST_CLASSES = 20  # distinct values of a column that may be labels
 LEAST_COUNTED = 5  # rows by which a counter is told from a measurement
 
 
@@ -39,28 +35,35 @@ def made_up(count: int) -> tuple[str, ...]:
 
 
 def readings_of(
-    table: SeriesTable, options: SeriesOptions, learned: tuple[str, ...] | None, first: str | None = None
+    table: SeriesTable,
+    options: SeriesOptions,
+    learned: tuple[str, ...] | None,
+    first: str | None = None,
+    *,
+    is_counted: bool = False,
 ) -> tuple[Readings, list[str]]:
     """The rows of a table: its measured columns, in the order of those learned from, its time stamps and labels.
 
-    `first` names the source that they come from where it is one of several read at once. Also notes on what was
-    assumed, none on what `options` say. Raises DataError for columns that are missing or hold other than numbers.
+    `first` names the source that they come from where it is one of several read at once. Where steps are counted, time
+    stamps are not read. Also notes on what was assumed, none on what `options` say. Raises DataError for columns that
+    are missing or hold other than numbers.
     """
     table, notes = _with_whole_times(table)
     roles = _roles(table, options, learned)
     measured, more = _measured(table, roles, options, learned, first)
     notes += [*table.notes, *roles.notes, *more]
     times = None
-    if roles.time is not None:
+    if roles.time is not None and is_counted:
+        notes.append("time stamps are not read, since steps were counted in what was learned from")
+    elif roles.time is not None:
         times, said = stamps_of(table, roles.time)
         notes += said
-    anomalous = _labels(table, roles.label, options)
+    anomalous = labels_of(table, roles.label, options, notes)
     if roles.label is None and table.label == 1:
         notes.append("has no labels, so that all of its steps are anomalous, as its folder says")
-    if roles.label is not None and anomalous is None:
-        notes.append(f"column {printable(roles.label)!r} holds no label")
-    values = np.stack([numbers_of(table, name) for name in measured], axis=1)
-    refuse_infinite(table, measured, values)
+    is_needed = learned is not None and first is None
+    values = np.stack([numbers_of(table, name, is_needed=is_needed) for name in measured], axis=1)
+    refuse_infinite(table, measured, values, is_needed=is_needed)
     if learned is None:
         notes += _notes_on_counters(measured, values)
     columns = made_up(len(measured)) if learned is None and not table.has_names else learned or measured
@@ -79,18 +82,14 @@ def readings_of(
     return readings, notes
 
 
-def refuse_unknown_good(tables: Sequence[SeriesTable], options: SeriesOptions, where: str) -> None:
-    """Raise UsageError for a word that is to mean good and that labels no row."""
-
-    def labels(name: str) -> bool:
-        return name == options.label_column if options.label_column else name.lower() in LABEL_NAMES
-
-    columns = [(table, name) for table in tables for name in table.columns if options.good and labels(name)]
-    words = [word.strip() for table, name in columns for word in dict.fromkeys(words_of(table, name))]
-    for good in options.good:
-        if good.strip().lower() not in map(str.lower, words):
-            found = f"labels are {words_in(words)}" if words else "there are no labels"
-            raise UsageError(f"{where}: no folder or label is called {good!r}; {found}")
+def refuse_other_use(options: SeriesOptions, learned: Sequence[str]) -> None:
+    """Raise UsageError for a column that was learned from and that the options leave out or use otherwise."""
+    for name in (options.label_column, options.time_column, *options.ignore):
+        if name in learned:
+            raise UsageError(
+                f"column {printable(name)!r} was learned from, so it is measured; leave it out of --label-column, "
+                "--time-column and --ignore"
+            )
 
 
 def _roles(table: SeriesTable, options: SeriesOptions, learned: tuple[str, ...] | None) -> Roles:
@@ -99,16 +98,12 @@ def _roles(table: SeriesTable, options: SeriesOptions, learned: tuple[str, ...] 
     free = [name for name in table.columns if name not in options.ignore and name not in explicit]
     time, other_times = _time_column(table, free, options, notes)
     free = [name for name in free if name != time]
-    label, other_labels = _label_column(table, free, options, notes)
+    label, other_labels = label_column(table, free, options, notes)
     away = {*options.ignore, time, label, *other_times, *other_labels}
     rest = [name for name in table.columns if name not in away]
     if options.columns:
         rest = [name for name in rest if name in options.columns]
     return Roles(tuple(rest), time, label, tuple(notes))
-
-
-def _present(name: str | None, table: SeriesTable) -> str | None:
-    return name if name in table.columns else None
 
 
 def _time_column(
@@ -118,7 +113,7 @@ def _time_column(
     of_times = [name for name in free if looks_like_times(table.columns[name])]
     called_so = [name for name in free if is_time_name(name)]
     both = [name for name in called_so if name in of_times]
-    chosen = _present(options.time_column, table) or next(iter([*both, *called_so, *of_times]), None)
+    chosen = table.present(options.time_column) or next(iter([*both, *called_so, *of_times]), None)
     if chosen not in (None, options.time_column) and chosen not in called_so:
         notes.append(f"column {printable(chosen)!r} holds times, and is taken for the time stamps")
     others = {*called_so, *of_times} - {chosen}
@@ -127,58 +122,17 @@ def _time_column(
     return chosen, others
 
 
-def _label_column(
-    table: SeriesTable, free: Sequence[str], options: SeriesOptions, notes: list[str]
-) -> tuple[str | None, set[str]]:
-    """The column of labels, and others that tell of anomalies and are not measured either."""
-    called_so = sorted(
-        (name for name in free if name.lower() in LABEL_NAMES), key=lambda name: LABEL_NAMES.index(name.lower())
-    )
-    labels = [name for name in called_so if _are_labels(table, name, options)]
-    label = _present(options.label_column, table) or next(iter(labels), None)
-    if options.label_column is None:
-        notes += [
-            f"column {printable(name)!r} holds more than 0 and 1, and is taken for a measurement; "
-            "--label-column says otherwise"
-            for name in called_so
-            if name not in labels
-        ]
-    others = {name for name in (*labels, *(n for n in free if n.lower() in CHANGE_NAMES)) if name != label}
-    if others:
-        notes.append(f"{named(sorted(others))} tell of anomalies too, and are left out; --columns says otherwise")
-    return label, others
-
-
-def _are_labels(table: SeriesTable, name: str, options: SeriesOptions) -> bool:
-    """Whether a column called like labels holds them: 0 and 1, or words of which one is known to mean normal."""
-    words = words_of(table, name)
-    found = {word.strip().lower() for word in words}
-    if found - UNKNOWN_WORDS <= {"0", "1", "true", "false"} or options.good:
-        return True
-    if any(is_normal(word) or is_anomalous(word) for word in found):
-        return True
-    if len(found) > MOST_CLASSES:
-        return False
-    numbers = [number_of(word, table.decimal_comma) for word in found]
-    if None not in numbers and (name.lower() == "target" or not _are_whole(numbers)):
-        return False
-    refuse_other_labels(words, table.where, name)
-    return True
-
-
-def _are_whole(numbers: Sequence[float | None]) -> bool:
-    return all(number is not None and number % 1 == 0 for number in numbers)
-
-
 def _measured(
     table: SeriesTable, roles: Roles, options: SeriesOptions, learned: tuple[str, ...] | None, first: str | None
 ) -> tuple[tuple[str, ...], list[str]]:
     """The columns measured, in the order of those learned from, and notes."""
     if learned is not None and (not table.has_names or learned == made_up(len(learned))):
         if len(roles.measured) != len(learned):
+            is_turned = len(roles.measured) > len(learned) == len(table.rows)
             raise DataError(
-                f"{table.where}: has {len(roles.measured)} channels, and "
+                f"{table.where}: has {counted(len(roles.measured), 'channel')}, and "
                 f"{f'{first} has {len(learned)}' if first else f'{len(learned)} were learned from'}: {named(learned)}"
+                f"{'; steps come first, (t, c): transpose it' if is_turned else ''}"
             )
         return roles.measured, ["channels are taken in the order that was learned from"] if table.has_names else []
     if learned is not None:
@@ -218,33 +172,6 @@ def _notes_on_counters(names: Sequence[str], values: Float[np.ndarray, "t c"]) -
         for name, is_steady in zip(names, steady, strict=True)
         if is_steady
     ]
-
-
-def _labels(table: SeriesTable, column: str | None, options: SeriesOptions) -> Bool[np.ndarray, "t"] | None:
-    """True where rows are labelled anomalous; None without labels. Raises DataError for rows that lack theirs."""
-    if column is None:
-        return None if table.label is None else np.full(len(table.rows), table.label == 1)
-    words = words_of(table, column)
-    good = {word.strip().lower() for word in options.good}
-    if not good:
-        refuse_other_labels(words, table.where, column)
-    known = {word: _label(word, good) for word in set(words)}
-    labels = [known[word] for word in words]
-    unknown = [row for row, label in enumerate(labels) if label is None]
-    if len(unknown) == len(labels):
-        return None
-    if unknown:
-        raise DataError(
-            f"{table.place(unknown[0])}, column {printable(column)!r}: has no label ({len(unknown)} in all); write 0 "
-            f"or 1, or leave the column out (--ignore {printable(column)})"
-        )
-    return np.array(labels) == 1
-
-
-def _label(word: str, good: Set[str]) -> int | None:
-    if not good or word.strip().lower() in UNKNOWN_WORDS - {"-1"}:
-        return label_of_word(word)[0]
-    return int(word.strip().lower() not in good)
 
 
 def _with_whole_times(table: SeriesTable) -> tuple[SeriesTable, list[str]]:

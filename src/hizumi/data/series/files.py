@@ -1,5 +1,6 @@
 """`open_recordings`, which opens time series of every kind."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from hizumi.data.columns import named, refuse_unknown
 from hizumi.data.manifest import Unopened
 from hizumi.data.series.choice import chosen_windows, refuse_other_windows
-from hizumi.data.series.columns import refuse_unknown_good
+from hizumi.data.series.columns import made_up, refuse_other_use
 from hizumi.data.series.form import Recording, SeriesForm
 from hizumi.data.series.gaps import filled
 from hizumi.data.series.groups import divided
@@ -17,6 +18,7 @@ from hizumi.data.series.options import SeriesOptions
 from hizumi.data.series.readings import Readings, SeriesTable, counted
 from hizumi.data.series.resampling import resampled
 from hizumi.data.series.sources import Sources, sources_of
+from hizumi.data.series.step_labels import refuse_unknown_good
 from hizumi.data.series.stretches import Stretch, stretch_of
 from hizumi.data.series.time_stamps import SECOND
 from hizumi.data.table_rows import unique
@@ -51,10 +53,7 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
     all of these places are named in the notes. Raises DataError for data that cannot be understood or have another
     form, UsageError for options that name no column, or windows other than those learned from.
     """
-    if form is not None:
-        refuse_other_windows(options, form.length, form.hop)
-    if options.resample_seconds is not None and options.resample_seconds <= 0:
-        raise UsageError(f"steps cannot take {options.resample_seconds:g} s; give a time above 0 (--resample)")
+    _refuse_impossible(options, form)
     sources = sources_of(data, options)
     options = replace(options, good=tuple(word for word in options.good if word.lower() not in sources.good_folders))
     tolerant = form is not None and len(sources.each) > 1  # at an inspection, one bad file of many stops nothing
@@ -72,7 +71,7 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
         windows = [why]
     recordings, said, short = _cut(stretches, options, form)
     if not recordings:
-        raise DataError(f"{sources.name}: {_too_short(short, form)}")
+        raise DataError(f"{sources.name}: {_too_short(short, stretches, form, is_new=not windows)}")
     return Recordings(
         sources.name,
         tuple(recordings),
@@ -81,7 +80,7 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
             *sources.notes,
             *_merged([*notes, *said]),
             *windows,
-            *_notes_on_short(short),
+            *_notes_on_short(short, are_split=any(len(each.pieces) > 1 for each in stretches)),
             *_notes_on_constants(recordings, form),
         ),
         (*sources.unopened, *(Unopened(name, str(error)) for name, error in failures), *short),
@@ -90,6 +89,15 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
 
 _Failures = list[tuple[str, DataError]]
 _Note = tuple[str, str]  # of which source, and what
+
+
+def _refuse_impossible(options: SeriesOptions, form: SeriesForm | None) -> None:
+    """Raise UsageError for options that no data, or none in the form that was learned from, can meet."""
+    if form is not None:
+        refuse_other_windows(options, form.length, form.hop)
+        refuse_other_use(options, form.columns)
+    if options.resample_seconds is not None and not 0 < options.resample_seconds < math.inf:
+        raise UsageError(f"steps cannot take {options.resample_seconds:g} s; give a time above 0 (--resample)")
 
 
 def _read(sources: Sources, tolerant: bool) -> tuple[list[SeriesTable], _Failures]:
@@ -199,26 +207,27 @@ def _merged(notes: Sequence[_Note]) -> list[str]:
         sources.setdefault(note, []).append(where)
     return [
         f"{where[0]}: {note}" if len(where) == 1 else f"{where[0]} and {len(where) - 1} more: {note}"
-        for note, where in sources.items()
+        for note, where in ((note, list(dict.fromkeys(each))) for note, each in sources.items())
     ]
 
 
-def _notes_on_short(short: Sequence[Unopened]) -> list[str]:
+def _notes_on_short(short: Sequence[Unopened], *, are_split: bool) -> list[str]:
     if not short:
         return []
-    return [
-        f"{counted(len(short), 'piece')} shorter than a window, left out: {named([each.name for each in short], 3)}; "
-        "where time stamps are merely uneven, leave out their column (--ignore), so that steps are counted"
-    ]
+    note = f"{counted(len(short), 'piece')} shorter than a window, left out: {named([each.name for each in short], 3)}"
+    advice = "; where time stamps are merely uneven, leave out their column (--ignore), so that steps are counted"
+    return [note + advice if are_split else note]
 
 
-def _too_short(short: Sequence[Unopened], form: SeriesForm) -> str:
-    if len(short) == 1:
-        return f"{short[0].reason}; record longer, or give a shorter --length"
-    return (
-        f"none of its {len(short)} pieces has the {form.length} steps of a window; give a shorter --length, or leave "
-        "out time stamps that are uneven (--ignore the column), so that steps are counted"
-    )
+def _too_short(short: Sequence[Unopened], stretches: Sequence[Stretch], form: SeriesForm, is_new: bool) -> str:
+    """That no piece fills a window, and what helps; windows of `is_new` data are as long as was learned."""
+    fault = f"none of its {len(short)} pieces has the {form.length} steps of a window"
+    advice = "record longer" if is_new else "record longer, or give a shorter --length"
+    if len(short) > len(stretches):
+        advice += ", or leave out time stamps that are uneven (--ignore the column), so that steps are counted"
+    elif form.columns == made_up(form.channels) and all(len(each.pieces[0]) < form.channels for each in stretches):
+        advice += f"; steps come first, (t, c): transpose the array if it has {form.channels} of them"
+    return f"{short[0].reason if len(short) == 1 else fault}; {advice}"
 
 
 def _notes_on_constants(recordings: Sequence[Recording], form: SeriesForm) -> list[str]:

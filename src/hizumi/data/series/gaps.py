@@ -8,8 +8,11 @@ from hizumi.errors import DataError
 from hizumi.shapes import Bool, Float
 
 
-def refuse_missing(readings: Readings) -> None:
-    """Raise DataError for missing values, naming the first of them and how many there are."""
+def refuse_missing(readings: Readings, *, is_needed: bool) -> None:
+    """Raise DataError for missing values, naming the first of them and how many there are.
+
+    Columns that are needed, as they were learned from, cannot be left out.
+    """
     missing = np.isnan(readings.values)
     if missing.any():
         row, column = (int(place) for place in np.argwhere(missing)[0])
@@ -17,8 +20,8 @@ def refuse_missing(readings: Readings) -> None:
         rows = counted(int(missing.any(axis=1).sum()), readings.row_is)
         raise DataError(
             f"{readings.place(row)}, column {readings.columns[column]!r}: the value is missing ({count:,} in all, in "
-            f"{rows}); say --missing interpolate (a straight line over at "
-            "most a window) or --missing hold (the value before), or leave the column out (--ignore)"
+            f"{rows}); say --missing interpolate (a straight line over at most a window) or --missing hold (the value "
+            f"before){'' if is_needed else ', or leave the column out (--ignore)'}"
         )
 
 

@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import io
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hizumi.data.cells import DECIMAL_COMMA, SEPARATORS, number_of
+from hizumi.data.series.readings import counted
 from hizumi.data.series.stamp_watch import StampWatch
 from hizumi.data.series.time_stamps import is_time_name
 from hizumi.errors import DataError
@@ -19,8 +21,8 @@ from hizumi.shapes import Float, Integer
 from hizumi.storage.files import printable
 
 SECONDS_BETWEEN_LOOKS = 0.1
-CHARACTERS_AT_ONCE = 2**20
-BYTES_AT_ONCE = 2**16
+BYTES_AT_ONCE = 2**20
+COMMENT = "#"
 
 
 class Rows(NamedTuple):
@@ -69,7 +71,7 @@ class GrowingRows:
         stamps: list[tuple[int, str]] = []
         for line in lines:
             self.line += 1
-            if not line.strip():
+            if not line.strip() or self._is_comment(line):
                 continue
             if not self._places:
                 self._understand(line)
@@ -103,10 +105,8 @@ class GrowingRows:
                 yield Rows(values[places], times)
 
     def _understand(self, heading: str) -> None:
-        self._separator = max(SEPARATORS, key=heading.count)
-        names = [name.strip() for name in self._cells(heading.removeprefix("\ufeff"))]
-        missing = [name for name in self.columns if names.count(name) != 1]
-        if missing:
+        self._separator, names = _heading(heading)
+        if missing := self._unnamed(names):
             raise DataError(
                 f"{self.where}: its first line does not name {', '.join(map(printable, missing))} once; the names of "
                 "all columns that were learned from are needed there"
@@ -116,51 +116,87 @@ class GrowingRows:
         if of_time is not None and self.step_seconds is not None:
             self._stamps, self._time_place = StampWatch(self.where, of_time, self.step_seconds), names.index(of_time)
 
+    def _unnamed(self, names: Sequence[str]) -> list[str]:
+        return [name for name in self.columns if names.count(name) != 1]
+
+    def _is_comment(self, line: str) -> bool:
+        """Whether a line is none of the table, as in a file; before the rows, a heading may begin so, too."""
+        return line.startswith(COMMENT) and bool(self._places or self._unnamed(_heading(line)[1]))
+
     def _row(self, line: str) -> tuple[list[float], str] | DataError:
         cells = self._cells(line)
         if len(cells) != self._width:
-            return DataError(f"{self.where}: line {self.line} has {len(cells)} cells, the first one {self._width}")
+            return DataError(
+                f"{self.where}: line {self.line} has {counted(len(cells), 'cell')}, the heading {self._width}"
+            )
         row = []
         for name, place in zip(self.columns, self._places, strict=True):
             number = number_of(
                 cells[place], self._separator != "," and bool(DECIMAL_COMMA.fullmatch(cells[place].strip()))
             )
             if number is None or not np.isfinite(number):
-                what = printable(cells[place].strip()) or "missing"
-                return DataError(f"{self.where}: line {self.line}, column {printable(name)!r}: {what} is no number")
+                word = printable(cells[place].strip())
+                fault = "the value is missing" if number != number else f"{word!r} is not a number"
+                return DataError(f"{self.where}: line {self.line}, column {printable(name)!r}: {fault}")
             row.append(number)
         return row, cells[self._time_place]
 
     def _cells(self, line: str) -> list[str]:
-        return next(csv.reader([line], delimiter=self._separator))
+        return _cells_of(line, self._separator)
+
+
+def _heading(line: str) -> tuple[str, list[str]]:
+    """The separator and the names in a table's first line."""
+    line = line.removeprefix("\ufeff").lstrip(f"{COMMENT} ")
+    separator = max(SEPARATORS, key=line.count)
+    return separator, [name.strip() for name in _cells_of(line, separator)]
+
+
+def _cells_of(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=separator))
 
 
 def growing_text(path: Path, *, wait: Callable[[float], None] = time.sleep) -> Iterator[str]:
     """What is in a file, and then what is added to it, for ever; "" whenever there is nothing new.
 
-    Raises DataError where it cannot be read, or has become shorter.
+    Raises DataError where it cannot be read, has become shorter, or is no longer the file of this name.
     """
-    where = printable(path)
+    where, decoder = printable(path), _decoder()
     try:
-        with path.open(encoding="utf-8", errors="strict", newline=None) as file:
+        with path.open("rb", buffering=0) as file:
             while True:
-                text = file.read(CHARACTERS_AT_ONCE)
-                yield text
-                if text:
+                piece = file.read(BYTES_AT_ONCE)
+                yield decoder.decode(piece)
+                if piece:
                     continue
                 if path.stat().st_size < file.tell():
                     raise DataError(f"{where}: has become shorter while it was followed; follow it anew")
+                if not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                    raise DataError(f"{where}: another file has taken its name while it was followed; follow that anew")
                 wait(SECONDS_BETWEEN_LOOKS)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{where}: cannot be followed: {error}") from error
+    except FileNotFoundError as error:
+        raise DataError(f"{where}: there is no such file, or no longer") from error
+    except OSError as error:
+        raise DataError(f"{where}: cannot be followed ({error.strerror}); name a text table that grows") from error
+    except UnicodeDecodeError as error:
+        raise DataError(_not_text(where, error)) from error
 
 
 def piped_text(descriptor: int) -> Iterator[str]:
     """What comes through a pipe, piece by piece until it is closed; raises DataError for other than UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    decoder = _decoder()
     try:
         while piece := os.read(descriptor, BYTES_AT_ONCE):
             yield decoder.decode(piece)
         yield decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        raise DataError(f"standard input is no text in UTF-8: {error}") from error
+        raise DataError(_not_text("standard input", error)) from error
+
+
+def _decoder() -> io.IncrementalNewlineDecoder:
+    """For pieces that may end within a character or a line's end, of whichever kind that is."""
+    return io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")(), translate=True)
+
+
+def _not_text(where: str, error: UnicodeDecodeError) -> str:
+    return f"{where}: is no text in UTF-8 (byte 0x{error.object[error.start]:02x}); only such tables can be followed"

@@ -6,6 +6,7 @@ import numpy as np
 
 from hizumi.data.cells import MISSING_WORDS, number_of
 from hizumi.data.guard import LARGEST
+from hizumi.data.labels import is_normal
 from hizumi.data.missing import not_finite
 from hizumi.data.series.readings import SeriesTable, counted
 from hizumi.errors import DataError
@@ -30,10 +31,10 @@ def words_of(table: SeriesTable, name: str) -> list[str]:
     return [str(value) for value in column.tolist()]
 
 
-def numbers_of(table: SeriesTable, name: str) -> Float[np.ndarray, "t"]:
+def numbers_of(table: SeriesTable, name: str, *, is_needed: bool = False) -> Float[np.ndarray, "t"]:
     """A column's numbers, NaN where missing; 1 and 0 for true and false.
 
-    Raises DataError naming the first cell that holds another word.
+    Raises DataError naming the first cell that holds another word; a column that `is_needed` cannot be left out.
     """
     column = table.columns[name]
     if column.dtype.kind in "biuf":
@@ -48,22 +49,25 @@ def numbers_of(table: SeriesTable, name: str) -> Float[np.ndarray, "t"]:
     if None in numbers:
         row = numbers.index(None)
         shown = printable(name)
-        raise DataError(
-            f"{table.place(row)}, column {shown!r}: {printable(words[row].strip())!r} is not a number; correct it, or "
-            f"leave the column out (--ignore {shown})"
-        )
+        fault = f"{table.place(row)}, column {shown!r}: {printable(words[row].strip())!r} is not a number; correct it"
+        if not is_needed:
+            fault += f", or leave the column out (--ignore {shown})"
+            fault += f", or if it labels steps, say --label-column {shown}" if any(map(is_normal, set(words))) else ""
+        raise DataError(fault)
     return np.array(numbers, dtype=np.float64)
 
 
-def refuse_infinite(table: SeriesTable, names: Sequence[str], values: Float[np.ndarray, "t c"]) -> None:
+def refuse_infinite(
+    table: SeriesTable, names: Sequence[str], values: Float[np.ndarray, "t c"], *, is_needed: bool = False
+) -> None:
     """Raise DataError for values that single precision cannot hold, naming the first."""
     rows, places = np.nonzero(np.abs(values) > LARGEST)
     if len(rows):
         name, number = printable(names[places[0]]), float(values[rows[0], places[0]])
         many = counted(len(rows), "such value")
         raise DataError(
-            f"{table.place(int(rows[0]))}, column {name!r}: is {not_finite(number)} ({many} in all); correct them, "
-            f"leave their cells empty (--missing), or leave the column out (--ignore {name})"
+            f"{table.place(int(rows[0]))}, column {name!r}: is {not_finite(number)} ({many} in all); correct them, or "
+            f"leave their cells empty (--missing){'' if is_needed else f', or the column out (--ignore {name})'}"
         )
 
 

@@ -38,6 +38,10 @@ class SeriesTable:
         """Where a row is, for messages."""
         return f"{self.where}: {self.row_is} {self.rows[row]}"
 
+    def present(self, column: str | None) -> str | None:
+        """The name, where a column has it."""
+        return column if column in self.columns else None
+
 
 @dataclass(frozen=True, eq=False)
 class Readings:

@@ -103,12 +103,17 @@ def _is_numbers(item: Sequence[Any]) -> bool:
 
 
 def _is_divided(data: Any) -> bool:
-    """Whether data are a pair of steps and of whole numbers that sum up to their count: lengths of recordings."""
-    if not isinstance(data, tuple) or len(data) != 2 or not hasattr(data[0], "__array__"):
+    """Whether data are a pair of steps and of whole numbers, lengths of recordings, and not two recordings.
+
+    Beside steps of several channels whole numbers of one can be nothing else; beside (t,), lengths sum up to t.
+    """
+    if not isinstance(data, tuple) or len(data) != 2 or not hasattr(data[0], "__array__") or is_frame(data[0]):
         return False
     steps, lengths = data
     is_whole = not is_frame(lengths) and np.ndim(lengths) == 1 and np.asarray(lengths).dtype.kind in "iu"
-    return is_whole and not is_frame(steps) and len(lengths) > 0 and int(np.sum(lengths)) == len(steps)
+    if not is_whole or not len(lengths):
+        return False
+    return (np.ndim(steps) == 2 and np.shape(steps)[1] > 1) or int(np.sum(lengths)) == len(steps)
 
 
 def _in_list(items: Sequence[Any], options: SeriesOptions) -> Sources:

@@ -50,7 +50,8 @@ def _stretch_of(
     table: SeriesTable, options: SeriesOptions, form: SeriesForm | None, first: Stretch | None
 ) -> tuple[Stretch, list[str]]:
     if form is not None:
-        readings, notes = readings_of(table, options, form.columns)
+        is_counted = form.step_seconds is None and options.time_column is None
+        readings, notes = readings_of(table, options, form.columns, is_counted=is_counted)
     elif first is not None:
         readings, notes = readings_of(table, options, first.pieces[0].columns, first.where)
     else:
@@ -58,7 +59,7 @@ def _stretch_of(
     if len(readings) < 2:
         raise DataError(f"{table.where}: holds one step only; a window takes many")
     if options.missing == "refuse":
-        refuse_missing(readings)
+        refuse_missing(readings, is_needed=form is not None)
     if readings.times is None:
         return Stretch(table.name, table.where, (readings,), None), notes
     step = step_of(readings)

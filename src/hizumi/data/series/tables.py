@@ -47,8 +47,13 @@ def of_frame(frame: Any, name: str) -> SeriesTable:
     """Of a data frame of pandas, polars or the like, whose index may hold time stamps."""
     names = [str(column) for column in frame.columns]
     refuse_doubles(names, name)
-    columns = {str(column): _plain(np.asarray(frame[column])) for column in frame.columns}
     index = getattr(frame, "index", None)
+    if getattr(index, "nlevels", 1) > 1:
+        raise DataError(
+            f"{name}: its index has several levels; make them columns (reset_index), and call one of them group where "
+            "it tells recordings apart"
+        )
+    columns = {str(column): _plain(np.asarray(frame[column])) for column in frame.columns}
     if index is not None and not isinstance(index, range):
         stamps, called = _plain(np.asarray(index)), str(getattr(index, "name", None) or "time")
         if called not in columns and (looks_like_times(stamps) or is_time_name(str(getattr(index, "name", "")))):
@@ -74,8 +79,11 @@ def in_stretches(
     array: np.ndarray, lengths: Sequence[int], where: str, names: Sequence[str] | None = None
 ) -> list[SeriesTable]:
     """Of recordings of so many steps each that follow one another in an array. Raises DataError for other lengths."""
-    if any(length < 0 for length in lengths) or sum(lengths) != len(array):
-        raise DataError(f"{where}: the lengths sum up to {sum(lengths)}, and there are {len(array)} steps")
+    if any(length < 1 for length in lengths) or sum(lengths) != len(array):
+        raise DataError(
+            f"{where}: the lengths of its recordings are to be 1 or more and to sum up to its {len(array)} steps; the "
+            f"shortest is {min(lengths)}, and they sum up to {sum(lengths)}"
+        )
     ends = np.cumsum(lengths)
     names = names or [f"recording {number}" for number in range(1, len(lengths) + 1)]
     return [
@@ -183,6 +191,9 @@ def _named_channels(columns: Mapping[str, np.ndarray], names: np.ndarray | None)
 
 def _bounds(lengths: np.ndarray | None, offsets: np.ndarray | None, count: int, where: str) -> list[int]:
     """Steps at which recordings begin, and the end of the last."""
+    given = lengths if offsets is None else offsets
+    if given is not None and given.dtype.kind not in "iu":
+        raise DataError(f"{where}: lengths or offsets are of type {given.dtype}; give whole numbers of steps")
     if offsets is not None:
         bounds = [int(offset) for offset in offsets.ravel()]
         bounds = bounds if bounds and bounds[-1] == count else [*bounds, count]

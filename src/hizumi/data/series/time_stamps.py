@@ -28,6 +28,7 @@ USUAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?", re.A
 DAY_FIRST = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})(?!\d)")
 WHOLE_DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 LARGEST_SECONDS, LARGEST_MILLISECONDS, LARGEST_MICROSECONDS = 10**11, 10**14, 10**17  # each about the year 5138
+DAYS = ((20_000, 80_000), (700_000, 800_000))  # spreadsheets since 1900, and MATLAB since 0: the years about now
 FIRST_YEAR, LAST_YEAR = 1678, 2261  # of nanoseconds in 64 bits
 ADVICE = (
     "write ISO 8601 (2026-01-31 09:30:00) or seconds since 1970, or leave the column out (--ignore {}): steps count"
@@ -112,7 +113,10 @@ def _unit(numbers: np.ndarray, name: str) -> tuple[int, list[str]]:
     size = float(np.median(np.abs(numbers).clip(max=1e30)))
     limits = {"s": LARGEST_SECONDS, "ms": LARGEST_MILLISECONDS, "us": LARGEST_MICROSECONDS}
     unit = next((unit for unit, limit in limits.items() if size < limit), "ns")
-    return UNITS[unit], [f"numbers in column {printable(name)!r} are taken for times in {unit}"]
+    note = f"numbers in column {printable(name)!r} are taken for times in {unit}"
+    if any(low < size < high for low, high in DAYS) and np.median(np.abs(np.diff(numbers))) <= 1:
+        note += ", and if they count days, as spreadsheets do, write them as dates"
+    return UNITS[unit], [note]
 
 
 def _exact(word: str, unit: int) -> int:

@@ -145,12 +145,12 @@ async function findAlarms() {
 
 light();
 dark.addEventListener("change", light);
-addEventListener("hashchange", open);
 addEventListener("keydown", pressed);
 await speakFirst(); // in which language the station is asked
 await station.refresh();
 drawHead();
 open();
+addEventListener("hashchange", open); // not before: a view needs the station's state
 station.on("drift", findAlarms);
 findAlarms();
 listen(

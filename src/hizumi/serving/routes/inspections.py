@@ -80,7 +80,7 @@ def picture(
     """
     station = of(request).station
     shown = station.gallery.picture(_entry(station, id), longest)
-    answer = _shown(shown and shown.content, "the picture is not kept")
+    answer = _shown(shown and shown.content, "there is no picture to show: it cannot be read, or is not kept")
     if shown is not None:
         answer.headers["Picture-Size"] = f"{shown.width}x{shown.height}"
     return answer

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Pool, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError, StatementError
 
@@ -13,6 +13,8 @@ from hizumi.errors import LogError, UsageError
 from hizumi.storage.files import printable
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+KEEPALIVE = "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+"""A station that a power cut has ended is known to be gone within a minute, and not after two hours."""
 REASONS = (
     (("locked", "lock timeout"), "another program keeps it locked; end that one, or wait"),
     (("disk is full", "no space left", "disk full"), "the disk is full; free some space"),
@@ -46,7 +48,7 @@ def connected(url: URL, patience_seconds: float) -> Engine:
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
         return engine
-    options = f"-c lock_timeout={int(patience_seconds * 1000)}"
+    options = f"-c lock_timeout={int(patience_seconds * 1000)} {KEEPALIVE}"
     arguments = {"connect_timeout": max(2, int(patience_seconds)), "options": options}
     try:
         return create_engine(url, connect_args=arguments, pool_pre_ping=True)
@@ -66,6 +68,11 @@ def use_write_ahead_log(engine: Engine, patience_seconds: float) -> None:
             if "locked" not in str(error) or time.monotonic() > give_up_at:
                 raise
             time.sleep(0.02)
+
+
+def close_given_back(pool: Pool) -> None:
+    """Let a pool keep no connection from now on, nor forget one that is still open, as `Engine.dispose` does."""
+    event.listen(pool, "checkin", lambda connection, record: record.close())
 
 
 @contextmanager

@@ -7,16 +7,17 @@ from datetime import datetime
 from typing import Any, Self, Unpack
 
 import numpy as np
-from sqlalchemy import Connection, Engine, Select, func, null, select, union_all, update
+from sqlalchemy import Connection, Engine, Select, func, null, or_, select, union_all, update
 
 from hizumi.errors import UsageError
 from hizumi.shapes import Float
 from hizumi.station.entry import Entry
 from hizumi.station.log import tables
-from hizumi.station.log.connecting import connected, explained, parsed, use_write_ahead_log
+from hizumi.station.log.claiming import claim_of
+from hizumi.station.log.connecting import close_given_back, connected, explained, parsed, use_write_ahead_log
 from hizumi.station.log.filters import Filter, between, conditions, may_lose_pictures, newest_reviews
 from hizumi.station.log.migrating import migrate
-from hizumi.station.log.records import Alarm, AuditEvent, Counts, Delivery, Page, Review, Taken, now
+from hizumi.station.log.records import LONGEST_REST, Alarm, AuditEvent, Counts, Delivery, Page, Review, Taken, now
 from hizumi.station.log.rows import entry_of_row, record, review_of, row_of
 from hizumi.station.log.writing import hashed, insert, keep_state, take
 
@@ -24,7 +25,7 @@ PATIENCE_SECONDS = 10.0
 
 
 class Log:
-    """A database that several threads and stations may use at once; each method is one transaction.
+    """A database that several threads, programs and one station may use at once; each method is one transaction.
 
     All methods raise LogError in one line, and leave the database as it was, where it is locked, full or gone.
     """
@@ -32,6 +33,7 @@ class Log:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writer = engine.execution_options(writes=True)
+        self._claim = claim_of(engine)
 
     @classmethod
     def open(cls, url: str, *, patience_seconds: float = PATIENCE_SECONDS) -> Self:
@@ -52,8 +54,17 @@ class Log:
             raise
         return cls(engine)
 
+    def claim(self) -> None:
+        """Be the one station that works with this database, until the close; again where the server was away meanwhile.
+
+        Raises UsageError where another one does.
+        """
+        self._claim.hold()
+
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections: those in use, by answers under way, as soon as they are given back."""
+        self._claim.let_go()
+        close_given_back(self.engine.pool)
         self.engine.dispose()
 
     def add(
@@ -206,9 +217,13 @@ class Log:
         return tuple(record(AuditEvent, row) for row in self._rows(query))
 
     def due(self, sink: str, now: datetime, limit: int = 100) -> tuple[Delivery, ...]:
-        """Messages that a sink has to deliver by now, the oldest first."""
+        """Messages that a sink has to deliver by now, the oldest first.
+
+        New ones always, and those put off beyond what any is: the clock has been set back since.
+        """
         rows = tables.deliveries.c
-        waiting = (rows.sink == sink, rows.abandoned_at.is_(None), rows.retry_at <= now)
+        due = or_(rows.retry_at <= now, rows.attempts == 0, rows.retry_at > now + LONGEST_REST)
+        waiting = (rows.sink == sink, rows.abandoned_at.is_(None), due)
         query = select(tables.deliveries).where(*waiting).order_by(rows.made_at, rows.id).limit(limit)
         return tuple(record(Delivery, row) for row in self._rows(query))
 

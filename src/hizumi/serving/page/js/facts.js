@@ -1,9 +1,14 @@
 // What a verdict rests on: the score beside its limit, the terms it is made of, and what else is known of the picture.
 
 import { h } from "./dom.js";
-import { clock, day, either, number, score, t } from "./words.js";
+import { clock, day, either, number, score, t, unusual } from "./words.js";
 
-const SHORT = 5; // terms shown; the largest first
+const SHORT = 5; // terms shown
+
+/** A verdict in a sentence: how unusual the picture is among good ones, or why it could not be judged. */
+export function sentence(entry, recipe) {
+  return h("p", {}, entry.anomalous === null ? h("span", { lang: "en" }, entry.reason) : unusual(entry.p_value, recipe?.held_out_images));
+}
 
 /** The score as a bar on which the threshold is marked. */
 export function limit(entry) {
@@ -16,13 +21,11 @@ export function limit(entry) {
       h("span", { style: { width: share(entry.score) } }), h("i", { style: { left: share(entry.threshold) } })));
 }
 
-/** The score and its terms; terms are sized by their share of the sum. */
+/** The score and its terms, in the detector's order; of many, the largest. No bars: each term has a unit of its own. */
 export function terms(entry) {
-  const known = Object.entries(entry.terms).filter(([, value]) => value !== null).sort(([, a], [, b]) => b - a);
-  const sum = known.reduce((total, [, value]) => total + Math.abs(value), 0) || 1;
-  const rows = known.slice(0, SHORT).map(([name, value]) =>
-    h("li", {}, h("span", { lang: "en" }, name), h("span", { class: "track", "aria-hidden": "true" },
-      h("span", { style: { width: `${(100 * Math.abs(value)) / sum}%` } })), h("b", {}, score(value))));
+  const known = Object.entries(entry.terms).filter(([, value]) => value !== null);
+  if (known.length > SHORT) known.sort(([, a], [, b]) => b - a);
+  const rows = known.slice(0, SHORT).map(([name, value]) => h("li", {}, h("span", { lang: "en" }, name), h("b", {}, score(value))));
   return [limit(entry), known.length > 1 && h("ul", { class: "terms", "aria-label": t("facts.terms") }, rows)];
 }
 

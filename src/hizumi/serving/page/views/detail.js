@@ -3,11 +3,11 @@
 import { get } from "../js/api.js";
 import { fill, h } from "../js/dom.js";
 import { drawing, framesOf } from "../js/drawing.js";
-import { facts, terms } from "../js/facts.js";
+import { facts, sentence, terms } from "../js/facts.js";
 import { layers } from "../js/layers.js";
 import { reviewing } from "../js/reviewing.js";
 import { badge, verdictOf } from "../js/verdict.js";
-import { day, t, unusual } from "../js/words.js";
+import { day, t } from "../js/words.js";
 
 const LONGEST = 2400;
 
@@ -55,7 +55,7 @@ export function detail(station, id) {
   async function begin() {
     const { inspection, reviews } = await get(`/inspections/${id}`, {}, end.signal);
     fill(why, h("h1", {}, badge(verdictOf(inspection))),
-      h("p", {}, inspection.anomalous === null ? h("span", { lang: "en" }, inspection.reason) : unusual(inspection.p_value, station.recipe(inspection.recipe)?.held_out_images)),
+      sentence(inspection, station.recipe(inspection.recipe)),
       terms(inspection));
     fill(known, facts(inspection, { all: true }));
     words.of(inspection);

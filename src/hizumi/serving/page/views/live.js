@@ -2,13 +2,13 @@
 
 import { get } from "../js/api.js";
 import { fill, h } from "../js/dom.js";
-import { facts, terms } from "../js/facts.js";
+import { facts, sentence, terms } from "../js/facts.js";
 import { layers } from "../js/layers.js";
 import { reviewing } from "../js/reviewing.js";
 import { counters } from "../js/shift.js";
 import { strip } from "../js/strip.js";
 import { shape, verdictOf } from "../js/verdict.js";
-import { t, unusual } from "../js/words.js";
+import { t } from "../js/words.js";
 
 const LONGEST = 1280;
 const SETTLED_MS = 700; // a picture that stays this long gets its map even where it is normal
@@ -110,7 +110,7 @@ export function live(station) {
     verdict.className = `verdict ${kind}`;
     stage.dataset.verdict = kind;
     fill(verdict, h("div", {}, shape(kind), h("strong", {}, t(`verdict.${kind}`)),
-      h("p", {}, kind === "unjudged" ? h("span", { lang: "en" }, entry.reason) : unusual(entry.p_value, station.recipe(entry.recipe)?.held_out_images))));
+      sentence(entry, station.recipe(entry.recipe))));
     fill(below, terms(entry), facts(entry));
     correct.of(entry);
   }

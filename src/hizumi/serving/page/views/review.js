@@ -3,11 +3,11 @@
 import { get } from "../js/api.js";
 import { fill, h } from "../js/dom.js";
 import { drawing, framesOf } from "../js/drawing.js";
-import { facts, terms } from "../js/facts.js";
+import { facts, sentence, terms } from "../js/facts.js";
 import { layers } from "../js/layers.js";
 import { reviewing } from "../js/reviewing.js";
 import { badge, verdictOf } from "../js/verdict.js";
-import { either, number, t, unusual } from "../js/words.js";
+import { either, number, t } from "../js/words.js";
 
 const LONGEST = 1600;
 const ASKED = 50;
@@ -61,7 +61,7 @@ export function review(station) {
       return;
     }
     const entry = item.inspection;
-    fill(why, h("h1", {}, badge(verdictOf(entry))), h("p", {}, unusual(entry.p_value, station.recipe(entry.recipe)?.held_out_images)),
+    fill(why, h("h1", {}, badge(verdictOf(entry))), sentence(entry, station.recipe(entry.recipe)),
       h("ul", { class: "reasons", "aria-label": t("review.why") }, item.reasons.map((reason) => h("li", {}, either(`reason.${reason}`, reason)))),
       terms(entry), facts(entry));
     board.begin(null);

@@ -1,0 +1,149 @@
+"""What the columns of a table look like: labels, counters, numbers that stand for missing ones."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from hizumi.data.columns import Column, named
+from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal
+from hizumi.shapes import Float
+from hizumi.storage.files import printable
+
+LABEL_LIKE = frozenset({"y", "class", "target", "labels", "anomaly", "is_anomaly", "outlier", "is_outlier", "attack"})
+ID_LIKE = frozenset({"", "index", "id", "no", "no.", "nr", "row", "unnamed: 0", "level_0"})
+NAMES_OF_BAD = frozenset(
+    {
+        *("abnormal", "anomalous", "anomaly", "attack", "bad", "defect", "defective", "defects", "fail", "failed"),
+        *(
+            "failure",
+            "fault",
+            "faulty",
+            "fraud",
+            "intrusion",
+            "malicious",
+            "ng",
+            "nok",
+            "outlier",
+            "reject",
+            "rejected",
+        ),
+    }
+)
+NAMES_OF_GOOD = frozenset({"accept", "accepted", "good", "healthy", "normal", "ok", "pass", "passed"})
+NAMES_OF_LABELS = frozenset(
+    {
+        *("class", "diagnosis", "grade", "judgement", "judgment", "label", "outcome", "quality", "result", "status"),
+        *("target", "verdict"),
+    }
+)
+MOST_CLASSES = 20  # distinct values of a column that may be labels
+LEAST_COUNTED = 5  # rows by which a counter is told from a measurement
+LARGEST_EXACT = 2**53  # whole number, up to which double precision has them all
+LEAST_SHARED = 3  # rows that hold a number that stands for a missing one
+FAR = 3  # times the range of all other numbers
+STAND_IN = re.compile(r"-?9{2,}(\.9+)?|-32768|65535|-2147483648|2147483647|-?\d(\.\d+)?e\+[23]\d")
+WORDS_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def as_words(column: Column) -> tuple[str, ...]:
+    """The cells of a column as words; empty ones where numbers are missing."""
+    if column.words is not None:
+        return column.words
+    return tuple("" if value != value else f"{value:.15g}" for value in column.values)
+
+
+def may_label(column: Column) -> bool:
+    """Whether a column labels rows by its name and its few whole values, or by words for good and bad."""
+    values = as_words(column)
+    distinct = {value.strip().lower() for value in values} - (UNKNOWN_WORDS - {"-1"})
+    identifies = LEAST_COUNTED < len(values) == len(distinct)
+    if not 0 < len(distinct) <= MOST_CLASSES or identifies or not are_whole(column):
+        return False
+    tokens = _words_of(column.name)
+    if column.words is not None:
+        told = [is_normal(word) or is_anomalous(word) for word in distinct]
+        says_good = any(map(is_normal, distinct))
+        of_labels = tokens & (NAMES_OF_LABELS | NAMES_OF_BAD | NAMES_OF_GOOD)
+        return column.name.lower() in LABEL_LIKE or (says_good and (all(told) or bool(of_labels)))
+    if column.name.lower() in LABEL_LIKE:
+        return True
+    two_sided = "0" in distinct or distinct == {"-1", "1"}
+    return bool(tokens & NAMES_OF_BAD) and not tokens & NAMES_OF_GOOD and two_sided and distinct <= {"-1", "0", "1"}
+
+
+def notes_on(column: Column) -> list[str]:
+    """What may be wrong with a column that is learned from, with what to do."""
+    if column.words is not None:
+        return []
+    values = np.asarray(column.values)
+    values = values[np.isfinite(values)]
+    shown, name, notes = named([column.name]), printable(column.name), []
+    words = _words_of(column.name) & (NAMES_OF_LABELS | NAMES_OF_BAD | NAMES_OF_GOOD)
+    if words and {*np.unique(values).tolist()} == {0.0, 1.0}:
+        good = 1 if words & NAMES_OF_GOOD else 0
+        notes.append(
+            f"column {shown} holds only 0 and 1 and is learned from; if it labels the rows, say --label-column "
+            f"{name} --good {good} (label_column, good)"
+        )
+    if len(values) and np.abs(values).max() > LARGEST_EXACT and bool((values == values.round()).all()):
+        notes.append(
+            f"column {shown} holds whole numbers beyond 2^53, whose last digits are lost; subtract what they share, or "
+            f"leave it out (--ignore {name})"
+        )
+    for value, count in _stand_ins(values):
+        notes.append(
+            f"column {shown} is {value} in {count} rows, far from all else; if that stands for a missing number, leave "
+            "these cells empty, and fill them in with --impute (`impute`)"
+        )
+    return notes
+
+
+def _stand_ins(values: Float[np.ndarray, "n"]) -> list[tuple[str, int]]:
+    """The least and the largest number, and how many rows have it, where it seems to stand for a missing one."""
+    if len(values) < 2 * LEAST_SHARED:
+        return []
+    found = []
+    for end in (values.min(), values.max()):
+        others = values[values != end]
+        count, text = len(values) - len(others), f"{end:.10g}"
+        if count < LEAST_SHARED or not len(others) or not STAND_IN.fullmatch(text):
+            continue
+        if np.abs(others - end).min() > FAR * np.ptp(others):
+            found.append((text, count))
+    return found
+
+
+def is_missing_some(column: Column) -> bool:
+    """Whether some numbers are missing."""
+    return column.words is None and bool(np.isnan(np.asarray(column.values)).any())
+
+
+def is_missing_all(column: Column) -> bool:
+    """Whether all numbers are missing."""
+    return column.words is None and bool(np.isnan(np.asarray(column.values)).all())
+
+
+def are_whole(column: Column) -> bool:
+    """Words, or whole numbers, as labels are."""
+    if column.words is not None:
+        return True
+    values = np.asarray(column.values)
+    values = values[np.isfinite(values)]
+    return bool(len(values)) and bool((values == values.round()).all())
+
+
+def counts(column: Column) -> bool:
+    """Whether each number is the one before and 1."""
+    values = np.asarray(column.values)
+    return column.words is None and len(values) >= LEAST_COUNTED and bool((np.diff(values) == 1).all())
+
+
+def are_distinct(values: Sequence[str], column: Column) -> bool:
+    """Whether no two rows have the same word or whole number."""
+    return are_whole(column) and len(set(values)) == len(values)
+
+
+def _words_of(name: str) -> set[str]:
+    """The words of a name such as is_defect, isFraud or "Normal/Attack", in lower case."""
+    return {word.lower() for word in WORDS_OF_NAME.findall(name)}
