@@ -32,7 +32,7 @@ name = "sends"
 url = "http://127.0.0.1:{sends}/stream"
 user = "line"
 password_file = "camera.password"
-frames_per_second = 10
+frames_per_second = 2
 
 [[sources]]
 kind = "camera"

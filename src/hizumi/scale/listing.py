@@ -142,8 +142,8 @@ def _of_name(name: str) -> int:
 
 
 def _refuse_doubles(folder: Path, blocks: int, names: np.ndarray) -> None:
-    ordered = np.sort(names)
-    repeated = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    names.sort()  # in its place: there may be a thousand million
+    repeated = set(names[1:][names[1:] == names[:-1]].tolist())
     if not repeated:
         return
     seen: set[str] = set()
