@@ -116,7 +116,8 @@ NAMED = ["-d", "reconstruction"]
 def test_wrong_arguments_are_named_before_the_fit(arguments, said, hizumi, parts, tmp_path, monkeypatch):
     monkeypatch.setattr(Inspector, "fit", lambda *_, **__: pytest.fail("the fit began"))
     monkeypatch.chdir(tmp_path)
-    outcome = hizumi("fit", parts, "--image-size", "16", *arguments)
+    size = [] if "--image-size" in arguments else ["--image-size", "16"]
+    outcome = hizumi("fit", parts, *size, *arguments)
     assert outcome.code == 2
     assert outcome.err.splitlines()[-1].startswith("Error: ")
     assert said in outcome.err
