@@ -116,7 +116,7 @@ NAMED = ["-d", "reconstruction"]
 def test_wrong_arguments_are_named_before_the_fit(arguments, said, hizumi, parts, tmp_path, monkeypatch):
     monkeypatch.setattr(Inspector, "fit", lambda *_, **__: pytest.fail("the fit began"))
     monkeypatch.chdir(tmp_path)
-    size = [] if "--image-size" in arguments else ["--image-size", "16"]  # an option is given once
+    size = [] if "--image-size" in arguments else ["--image-size", "16"]
     outcome = hizumi("fit", parts, *size, *arguments)
     assert outcome.code == 2
     assert outcome.err.splitlines()[-1].startswith("Error: ")

@@ -189,7 +189,12 @@ class Store:
         """
         if generator is None or self.sizing is None or self.sizing.mode == "resize":
             return [None] * len(chosen)
-        drawn: list[list[float]] = torch.rand(len(self), 2, generator=generator)[chosen].tolist()
+        times: Counter[int] = Counter()
+        turns = []  # of an item that comes several times
+        for index in chosen:
+            turns.append(times[index])
+            times[index] += 1
+        drawn: list[list[float]] = torch.rand(max(turns) + 1, len(self), 2, generator=generator)[turns, chosen].tolist()
         return drawn
 
 
