@@ -48,6 +48,18 @@ def test_images_of_other_sizes_are(size: tuple[int, int], inspector: Inspector, 
     assert len(inspector.inspect(tmp_path)) == 1
 
 
+def test_in_tiles_images_of_another_form_are_looked_at_as_they_are(tmp_path: Path) -> None:
+    for number in range(12):
+        picture((40, 40), seed=number).save(tmp_path / f"{number}.png")
+    inspector = Inspector("pca", sizing="tile", image_size=16).fit(tmp_path)
+    (tmp_path / "new").mkdir()
+    for name, size in {"strip": (16, 400), "piece": (16, 16), "dot": (1, 1)}.items():
+        picture(size).save(tmp_path / "new" / f"{name}.png")
+    inspection = inspector.inspect(tmp_path / "new")
+    assert [verdict.name for verdict in inspection] == ["piece.png", "strip.png"]
+    assert "is 1x1 pixels, far smaller than a tile of 16x16" in inspection.failures[0].reason
+
+
 def test_where_nothing_may_be_passed_over_an_unopened_file_is_an_error(inspector: Inspector, tmp_path: Path) -> None:
     picture().save(tmp_path / "a.png")
     (tmp_path / "readme.txt").write_text("no part")

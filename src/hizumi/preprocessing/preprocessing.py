@@ -9,7 +9,7 @@ import numpy as np
 
 from hizumi.data import Motion, Sizing, Window
 from hizumi.data.alignment import Alignment
-from hizumi.data.appearance import Appearance
+from hizumi.data.appearance import FAR_SMALLER, Appearance
 from hizumi.data.columns import TableForm
 from hizumi.data.missing import Filling
 from hizumi.data.rasters import PIXEL_LIMIT
@@ -113,7 +113,15 @@ class Preprocessing:
         return self.appearance.differences(self.decoding(manifest), self.still_window, self.still_region)
 
     def refuse_other_form(self, height: int, width: int, name: str) -> None:
-        """Raise DataError for an image of another form than those learned from, where that is known."""
+        """Raise DataError for an image of another form than those learned from, where that is known.
+
+        In tiles, images of any form are looked at as they are, if only they fill more than a corner of one.
+        """
+        if self.sizing is not None and self.tiled:
+            if height < self.sizing.height / FAR_SMALLER and width < self.sizing.width / FAR_SMALLER:
+                tile = f"{self.sizing.width}x{self.sizing.height}"
+                raise DataError(f"{name}: is {width}x{height} pixels, far smaller than a tile of {tile}; give it whole")
+            return
         if self.appearance is None or not self.appearance.ranges.keys() >= {"height", "width"}:
             return
         try:
