@@ -217,8 +217,8 @@ def test_large_images_are_learned_from_crops_and_searched_through_overlapping_wi
     rows = np.arange(40)[:, None]
     phases = np.arange(12)[:, None, None]
     stripes = np.clip(128 + 60 * np.sin(rows / 2 + phases) + 0 * np.arange(48), 0, 255).astype(np.uint8)[..., None]
-    detector = AnoGAN(DCGAN(width=8, latent=4, learning_rate=2e-3), steps=20, learning_rate=0.1)
-    training = TrainingOptions(budget=Budget(steps=60), batch_size=8)
+    detector = AnoGAN(DCGAN(width=8, latent=4, learning_rate=2e-3), steps=40, learning_rate=0.1)
+    training = TrainingOptions(budget=Budget(steps=300), batch_size=8)
     inspector = Inspector(detector, image_size=16, sizing="tile", false_alarm_rate=0.5, training=training)
     inspector.fit(stripes)
     marked = stripes[:1].copy()
