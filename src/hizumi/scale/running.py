@@ -22,6 +22,7 @@ from hizumi.storage.files import first_line, printable
 TASKS_AT_MOST = 4096  # that Ray keeps account of; each takes its blocks one after another
 BLOCKS_OF_A_TASK, TASKS_OF_A_WORKER = 8, 16  # a task costs as much as scoring some 20 small images
 SECONDS_BETWEEN_QUESTIONS = 0.5
+HEAD = "node:__internal_head__"  # what Ray calls a resource that its head alone has
 GO_ON = "what is done is kept: give the same command again to go on"
 COUNTS = tuple(each.name for each in fields(Tally))
 
@@ -82,10 +83,8 @@ def _results(ray: Any, folder: Path, blocks: list[int], workers: int) -> Iterato
     An actor gathers them, and is asked from here: threads of Ray's data sets, which go on for a while when one is left
     half read, end their process without a word once it has left the cluster.
     """
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)  # no other is to be lost
-    gatherer = ray.remote(num_cpus=0, scheduling_strategy=near)(_Gatherer).remote(str(folder), blocks, workers)
+    made = ray.remote(num_cpus=0, resources={HEAD: 0.001})(_Gatherer)  # there it is lost with the cluster alone
+    gatherer = made.remote(str(folder), blocks, workers)
     told, is_done = 0, False
     while not is_done:
         try:
