@@ -11,7 +11,7 @@ import pytest
 
 from hizumi.errors import MissingExtraError, UsageError
 from hizumi.scale import cluster as module
-from hizumi.scale.cluster import cluster, refuse_no_address
+from hizumi.scale.cluster import TOO_SLOW, cluster, refuse_no_address
 
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}  # as /proc writes them
 LISTENING = "0A"
@@ -73,6 +73,7 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
         ("Version mismatch: The cluster was started with:\n Ray: 1", r"and others there; install the same on both"),
         ("[unauthenticated] InvalidAuthToken", "the cluster asks for its token; set RAY_AUTH_MODE=token"),
         ("boom\nmore", r"the cluster cannot be used \(boom\)"),
+        ("Failure:\nTraceback (most recent call last):\n  File\nRuntimeError: too slow", r"\(RuntimeError: too slow\)"),
     ],
 )
 def test_what_ray_raises_is_one_line(said: str, explained: str) -> None:
@@ -80,6 +81,21 @@ def test_what_ray_raises_is_one_line(said: str, explained: str) -> None:
     with pytest.raises(UsageError, match=explained):
         raise error
     assert "\n" not in str(error)
+
+
+def test_a_server_that_was_too_slow_is_asked_again() -> None:
+    said = [f"Traceback\n{TOO_SLOW[1]}", TOO_SLOW[0], "boom", "never reached"]
+
+    class Ray:
+        @staticmethod
+        def init(**_: object) -> None:
+            raise ConnectionError(said.pop(0))
+
+        shutdown = staticmethod(lambda: None)
+
+    with pytest.raises(UsageError, match="boom"):
+        module._join(Ray, "ray://host:1", {})
+    assert said == ["never reached"]
 
 
 @pytest.mark.scale

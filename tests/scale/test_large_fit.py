@@ -181,8 +181,9 @@ def test_a_lost_machine_leaves_the_rest_to_the_other(tmp_path: Path, monkeypatch
     finally:
         machines.shutdown()
     assert any("going on from the last checkpoint" in note for note in said)
-    assert [record.get("processes", 2) for record in records[:7]] == 7 * [2]
-    assert [record.get("processes", 2) for record in records[-5:]] == 5 * [1]
+    processes = [record.get("processes", 2) for record in records]
+    assert processes == sorted(processes, reverse=True)
+    assert 5 <= processes.count(2) <= 7, "it was struck after seven steps, of which the last may not have been kept"
     assert [record["images_seen"] for record in records] == [8 * step for step in range(1, 13)]
     # Plain arithmetic without noise: half a batch after the other is both halves at once, up to rounding.
     straight = Autoencoder(code=2)

@@ -21,7 +21,8 @@ Answer = TypeVar("Answer")
 ADDRESS = re.compile(r"(?P<client>ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s/:\[\]]+):(?P<port>\d{1,5})")
 PATIENCE_SECONDS = 5.0  # for a head to take a connection
 SECONDS_FOR_A_NODE = 120
-TRIES = 3  # of a local cluster: Ray waits 30 s for its own servers, whatever else the machine has to do
+TRIES = 3  # of what Ray gives 30 s for, whatever else its machine has to do
+TOO_SLOW = ("timed out during startup", "Starting Ray client server failed")  # a local cluster, a client's server
 HOW_TO_BE_TAKEN = "RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
 SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_USAGE_STATS_PROMPT_ENABLED": "0"}
 """Ray reports its use to its makers unless it is told not to."""
@@ -77,13 +78,13 @@ def cluster(on: str, workers: int | None = None) -> Iterator[ModuleType]:
 
 
 def _join(ray: ModuleType, on: str, how: dict[str, Any]) -> None:
-    for tries_left in reversed(range(TRIES if on == LOCAL else 1)):
+    for tries_left in reversed(range(TRIES)):
         try:
             ray.init(address=on, **how)
             return
         except Exception as error:
             ray.shutdown()  # what has started of it
-            if not tries_left or "timed out during startup" not in str(error):
+            if not tries_left or not any(said in str(error) for said in TOO_SLOW):
                 raise _explained(on, error) from error
 
 
@@ -135,7 +136,7 @@ def _refuse_unanswering(on: str) -> None:
 def _explained(on: str, error: Exception) -> UsageError | RunError:
     """One line for what Ray raises where it cannot connect, or start."""
     text = str(error)
-    reason = first_line(error)
+    reason = printable(text.strip().rpartition("\n")[2]) if "Traceback" in text else first_line(error)
     if on == LOCAL:
         return RunError(f"--on {on}: Ray did not start a cluster on this machine ({reason})")
     if "version" in text.lower() and "mismatch" in text.lower():
