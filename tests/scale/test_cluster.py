@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -86,15 +87,13 @@ def test_what_ray_raises_is_one_line(said: str, explained: str) -> None:
 def test_a_server_that_was_too_slow_is_asked_again() -> None:
     said = [f"Traceback\n{TOO_SLOW[1]}", TOO_SLOW[0], "boom", "never reached"]
 
-    class Ray:
-        @staticmethod
-        def init(**_: object) -> None:
-            raise ConnectionError(said.pop(0))
+    def init(**_: object) -> None:
+        raise ConnectionError(said.pop(0))
 
-        shutdown = staticmethod(lambda: None)
-
+    ray = ModuleType("ray")
+    vars(ray).update(init=init, shutdown=lambda: None)
     with pytest.raises(UsageError, match="boom"):
-        module._join(Ray, "ray://host:1", {})
+        module._join(ray, "ray://host:1", {})
     assert said == ["never reached"]
 
 
