@@ -7,7 +7,7 @@ from hizumi.data.seeds import seed_for
 from hizumi.detectors import FusedFeatures, GaussianFeatures, kept_maps
 from hizumi.detectors.fixed_features import FixedFeatures
 from hizumi.detectors.kept_maps import maps_are_kept, maps_pass
-from hizumi.networks.wavelets import OrientedWavelets
+from tests.detectors.passes import seen as seen  # a fixture
 
 SHAPE = (1, 24, 24)
 
@@ -15,20 +15,6 @@ SHAPE = (1, 24, 24)
 def images(count: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed_for("step", count))
     return torch.rand(count, *SHAPE, generator=generator) * 2 - 1
-
-
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many images each pass of a network was given."""
-    counts = []
-    forward = OrientedWavelets.forward
-
-    def watched(self: OrientedWavelets, batch: torch.Tensor) -> list[torch.Tensor]:
-        counts.append(len(batch))
-        return forward(self, batch)
-
-    monkeypatch.setattr(OrientedWavelets, "forward", watched)
-    return counts
 
 
 def wavelets(levels: tuple[int, ...] = (1, 2), flatten: float | None = None) -> FixedFeatures:

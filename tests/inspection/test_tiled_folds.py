@@ -2,29 +2,14 @@
 
 import numpy as np
 import pytest
-import torch
 
 from hizumi.data import open_source
 from hizumi.detectors import FusedFeatures, kept_maps
 from hizumi.inspection import Inspector
-from hizumi.networks.wavelets import OrientedWavelets
 from hizumi.preprocessing.reading import Piece
+from tests.detectors.passes import seen as seen  # a fixture
 
 SIDE, TILE, COUNT, FOLDS = 64, 24, 6, 3
-
-
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many images each pass of the network was given."""
-    counts = []
-    forward = OrientedWavelets.forward
-
-    def watched(self: OrientedWavelets, batch: torch.Tensor) -> list[torch.Tensor]:
-        counts.append(len(batch))
-        return forward(self, batch)
-
-    monkeypatch.setattr(OrientedWavelets, "forward", watched)
-    return counts
 
 
 def fitted() -> Inspector:

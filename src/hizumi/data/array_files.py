@@ -19,7 +19,7 @@ from hizumi.data.labels import split_named, split_of_word
 from hizumi.data.manifest import Manifest
 from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError, ShortageError, is_shortage
-from hizumi.storage.files import open_regular, printable
+from hizumi.storage.files import few, open_regular, printable
 from hizumi.storage.npy import ObjectsError, read_npy
 
 ARRAYS_NAMED = 3
@@ -138,11 +138,10 @@ def _by_known_name(found: Mapping[str, np.ndarray], name: str) -> dict[str, np.n
 def _unread(keys: Sequence[str], arrays: Mapping[str, np.ndarray], parts: Sequence[str]) -> tuple[str, ...]:
     """A note that names the arrays of a file that nothing is read of."""
     read = {f"{key}_{split}" if split else key for key in ARRAY_NAMES for split in parts or [""]} & arrays.keys()
-    unread = [printable(key) for key in keys if _known_name(key) not in read]
+    unread = [key for key in keys if _known_name(key) not in read]
     if not unread:
         return ()
-    more = f" and {len(unread) - ARRAYS_NAMED} more" if len(unread) > ARRAYS_NAMED else ""
-    return (f"arrays that are not read, as their names say nothing: {', '.join(unread[:ARRAYS_NAMED])}{more}",)
+    return (f"arrays that are not read, as their names say nothing: {few(unread, ARRAYS_NAMED)}",)
 
 
 def _part(arrays: dict[str, np.ndarray], split: str | None, options: SourceOptions, name: str) -> Manifest:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hizumi.data.columns import Column, named
-from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal
+from hizumi.data.labels import MOST_CLASSES, UNKNOWN_WORDS, is_anomalous, is_normal, words_of_name
 from hizumi.shapes import Float
 from hizumi.storage.files import printable
 
@@ -37,13 +37,11 @@ NAMES_OF_LABELS = frozenset(
         *("target", "verdict"),
     }
 )
-MOST_CLASSES = 20  # distinct values of a column that may be labels
 LEAST_COUNTED = 5  # rows by which a counter is told from a measurement
 LARGEST_EXACT = 2**53  # whole number, up to which double precision has them all
 LEAST_SHARED = 3  # rows that hold a number that stands for a missing one
 FAR = 3  # times the range of all other numbers
 STAND_IN = re.compile(r"-?9{2,}(\.9+)?|-32768|65535|-2147483648|2147483647|-?\d(\.\d+)?e\+[23]\d")
-WORDS_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def as_words(column: Column) -> tuple[str, ...]:
@@ -60,7 +58,7 @@ def may_label(column: Column) -> bool:
     identifies = LEAST_COUNTED < len(values) == len(distinct)
     if not 0 < len(distinct) <= MOST_CLASSES or identifies or not are_whole(column):
         return False
-    tokens = _words_of(column.name)
+    tokens = words_of_name(column.name)
     if column.words is not None:
         told = [is_normal(word) or is_anomalous(word) for word in distinct]
         says_good = any(map(is_normal, distinct))
@@ -79,7 +77,7 @@ def notes_on(column: Column) -> list[str]:
     values = np.asarray(column.values)
     values = values[np.isfinite(values)]
     shown, name, notes = named([column.name]), printable(column.name), []
-    words = _words_of(column.name) & (NAMES_OF_LABELS | NAMES_OF_BAD | NAMES_OF_GOOD)
+    words = words_of_name(column.name) & (NAMES_OF_LABELS | NAMES_OF_BAD | NAMES_OF_GOOD)
     if words and {*np.unique(values).tolist()} == {0.0, 1.0}:
         good = 1 if words & NAMES_OF_GOOD else 0
         notes.append(
@@ -142,8 +140,3 @@ def counts(column: Column) -> bool:
 def are_distinct(values: Sequence[str], column: Column) -> bool:
     """Whether no two rows have the same word or whole number."""
     return are_whole(column) and len(set(values)) == len(values)
-
-
-def _words_of(name: str) -> set[str]:
-    """The words of a name such as is_defect, isFraud or "Normal/Attack", in lower case."""
-    return {word.lower() for word in WORDS_OF_NAME.findall(name)}

@@ -9,7 +9,7 @@ import numpy as np
 
 from hizumi.errors import DataError, UsageError
 from hizumi.shapes import Float
-from hizumi.storage.files import printable
+from hizumi.storage.files import few, printable
 
 OTHER = "other"
 
@@ -109,8 +109,7 @@ class TableForm:
 
 def named(names: Sequence[str], most: int = 10) -> str:
     """Names in quotes for a message, the first few of many."""
-    quoted = ", ".join(repr(printable(name)) for name in names[:most])
-    return quoted if len(names) <= most else f"{quoted} and {len(names) - most} more"
+    return few([repr(printable(name)) for name in names], most)
 
 
 def refuse_doubles(names: Sequence[str], where: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hizumi.data.manifest import GOOD, UNLABELLED, Record
 from hizumi.errors import DataError, UsageError
-from hizumi.storage.files import printable
+from hizumi.storage.files import few, printable
 
 NORMAL_WORDS = frozenset(
     {
@@ -26,6 +26,8 @@ ANOMALOUS_WORDS = frozenset(
         *("異常", "异常", "欠陥", "缺陷", "불량", "비정상"),
     }
 )
+MOST_CLASSES = 20  # distinct values of a column that may be labels
+WORDS_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 DENIALS = ("no", "non", "not", "without", "free of", "nicht", "kein", "keine")
 ANOMALOUS = "anomalous"
 UNKNOWN_WORDS = frozenset(
@@ -100,6 +102,11 @@ def plain_words(name: str) -> str:
     """
     words = re.findall(r"[^\W_]+", re.sub(r"^\d+[\W_]+(?=\D)", "", name.strip().lower()))
     return " ".join(word for word in words if word not in NOTHING_WORDS)
+
+
+def words_of_name(name: str) -> set[str]:
+    """The words of a column's name, such as is_defect, isFraud or Normal/Attack, in lower case."""
+    return {word.lower() for word in WORDS_OF_NAME.findall(name)}
 
 
 def is_normal(name: str) -> bool:
@@ -214,8 +221,7 @@ def refuse_other_labels(words: Sequence[str], where: str, column: str) -> None:
 
 def words_in(words: Sequence[str], most: int = 10) -> str:
     """The words there are, for a message: the first few of many, each once."""
-    found = [printable(word.strip()) or "(empty)" for word in dict.fromkeys(words)]
-    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
+    return few([word.strip() or "(empty)" for word in dict.fromkeys(words)], most)
 
 
 def split_of_word(word: str, where: str) -> str | None:

@@ -8,6 +8,7 @@ import numpy as np
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.series.blocks import refuse_copies, split_series
 from hizumi.errors import DataError, UsageError
+from hizumi.storage.files import few
 
 MOST_NAMED = 3
 
@@ -164,12 +165,7 @@ def _notes_on_copies(
         f"are copies of {noun}s marked as defects, and are not learned from; mark each one way": contradictory,
         f"are copies of {noun}s to test, or of their group, and are not learned from": moved,
     }
-    return [
-        f"some good {noun}s {what}: {', '.join(names[:MOST_NAMED])}"
-        + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
-        for what, names in said.items()
-        if names
-    ]
+    return [f"some good {noun}s {what}: {few(names, MOST_NAMED)}" for what, names in said.items() if names]
 
 
 def _marked_as_defect(manifest: Manifest, index: int, others: list[int]) -> int | None:

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -109,6 +109,12 @@ def first_line(error: BaseException) -> str:
     """What an error says first, printable; its type where it says nothing."""
     lines = (line.strip() for line in str(error).splitlines())
     return printable(next(filter(None, lines), type(error).__name__))
+
+
+def few(texts: Sequence[object], most: int) -> str:
+    """Texts for a message, printable: the first few of many, and how many more there are."""
+    shown = ", ".join(map(printable, texts[:most]))
+    return shown if len(texts) <= most else f"{shown} and {len(texts) - most} more"
 
 
 def encodable(text: str) -> str:

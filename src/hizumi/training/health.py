@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from hizumi.storage.files import printable
+from hizumi.storage.files import few
 
 DEAD_LOSS = 0.01  # a discriminator this sure of itself passes no gradient on
 COLLAPSED_SHARE = 0.01  # of the items' own variance
@@ -119,13 +119,12 @@ def check_outliers(names: Sequence[str], scores: Float[np.ndarray, "n"], noun: s
     outside = [int(place) for place in np.argsort(-scores) if scores[place] > high + OUTER_FENCE * (high - low)]
     if not outside:
         return []
-    named = ", ".join(printable(names[place]) for place in outside[:MOST_NAMED])
-    others = f" and {len(outside) - MOST_NAMED} more" if len(outside) > MOST_NAMED else ""
+    named = few([names[place] for place in outside], MOST_NAMED)
     return [
         Finding(
             UNLIKE_OTHERS,
             "warning",
-            f"{len(outside)} of {len(scores)} good {noun}s score far above the others: {named}{others}",
+            f"{len(outside)} of {len(scores)} good {noun}s score far above the others: {named}",
             "look whether they are good: a defect among them raises the threshold and is learned as normal; "
             "if so, take them out and fit again",
         )

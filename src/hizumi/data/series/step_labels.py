@@ -1,13 +1,21 @@
 """Labels of the steps of a series: which column holds them, and which steps they call anomalous."""
 
-import re
 from collections.abc import Sequence, Set
 
 import numpy as np
 
 from hizumi.data.cells import number_of
 from hizumi.data.columns import named
-from hizumi.data.labels import UNKNOWN_WORDS, is_anomalous, is_normal, label_of_word, refuse_other_labels, words_in
+from hizumi.data.labels import (
+    MOST_CLASSES,
+    UNKNOWN_WORDS,
+    is_anomalous,
+    is_normal,
+    label_of_word,
+    refuse_other_labels,
+    words_in,
+    words_of_name,
+)
 from hizumi.data.series.numbers import words_of
 from hizumi.data.series.options import SeriesOptions
 from hizumi.data.series.readings import SeriesTable
@@ -24,7 +32,6 @@ LABEL_WORDS = frozenset(
 )
 """In the names of columns that are labels where they hold what labels do."""
 CHANGE_NAMES = ("changepoint", "change_point", "is_changepoint")
-MOST_CLASSES = 20  # distinct values of a column that may be labels
 
 
 def refuse_unknown_good(tables: Sequence[SeriesTable], options: SeriesOptions, where: str) -> None:
@@ -137,8 +144,7 @@ def _are_labels(table: SeriesTable, name: str, options: SeriesOptions) -> bool:
 
 def _may_be_labels(table: SeriesTable, name: str) -> bool:
     """Whether a column's name has a word for labels in it, and its cells are 0 and 1, or words such as normal."""
-    in_name = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
-    if LABEL_WORDS.isdisjoint(in_name):
+    if LABEL_WORDS.isdisjoint(words_of_name(name)):
         return False
     found = {word.strip().lower() for word in words_of(table, name)} - UNKNOWN_WORDS
     if any(is_normal(word) or is_anomalous(word) for word in found):
