@@ -66,6 +66,7 @@ def test_no_trial_sees_what_calibrates_or_tests(parts: Path, tmp_path: Path, fit
     assert set(contents(held_out(best, open_source(str(parts)))).tolist()) == test
     assert "hold out 99 or more" in outcome.err
     assert "--folds" not in outcome.err  # which the command refuses
+    assert f"or, where defects are labelled: hizumi evaluate {tmp_path / 'best.hizumi'} {parts}\n" in outcome.err
     page = (tmp_path / "best.study.html").read_text()
     assert page.count("<img") == 2  # three trials are too few to say what mattered
     assert "No trial saw the images that set the bundle" in page

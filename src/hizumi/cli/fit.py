@@ -1,6 +1,5 @@
 """`hizumi fit`: from normal data to a bundle."""
 
-import shlex
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -12,12 +11,11 @@ from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.progress import resumable
 from hizumi.cli.seeds import fit_seeds, refuse_for_seeds
-from hizumi.cli.summary import result_of_fit, show_fit, show_plan
+from hizumi.cli.summary import holds_tests, result_of_fit, show_fit, show_next, show_plan
 from hizumi.errors import UsageError
 from hizumi.registry.names import refuse_unknown_preset
 from hizumi.registry.standard import STANDARD
 from hizumi.runs.folder import open_run_folder, remove_run_folder
-from hizumi.runs.nouns import noun_of
 
 if TYPE_CHECKING:
     from hizumi.detectors import Detector
@@ -129,24 +127,7 @@ def fit(
             tracking.keep(output, {"threshold": threshold.value, "promised_rate": threshold.promised_rate})
             remove_run_folder(folder)
     if inspector.is_main_process_:
-        may_test = any(record.label == 1 or record.split == "test" for record in manifest.records)
-        _show_result(inspector, output, data if may_test else None, source, json_to)
-
-
-def _show_result(
-    inspector: "Inspector", output: Path, data: str | None, source: options.SourceArguments, json_to: str | None
-) -> None:
-    """What was fitted, and what to do next: to test on the rest of these `data`, None where nothing is left of them."""
-    console = answer(result_of_fit(inspector) | {"bundle": str(output)}, json_to)
-    show_fit(console, inspector)
-    console.print(coloured(f"Wrote {output}.", GOOD))
-    items = _items(inspector)
-    console.print(f"Next: hizumi inspect {shlex.quote(str(output))} NEW_{items}")
-    evaluate = ["hizumi", "evaluate", str(output), data or f"LABELLED_{items}", *source.as_typed()]
-    console.print(f"or, where defects are labelled: {shlex.join(evaluate)}")
-
-
-def _items(inspector: "Inspector") -> str:
-    """What stands for other data: blocks are cut out of recordings."""
-    noun = noun_of(inspector.options_)
-    return f"{'recording' if noun == 'block' else noun}S".upper()
+        console = answer(result_of_fit(inspector) | {"bundle": str(output)}, json_to)
+        show_fit(console, inspector)
+        console.print(coloured(f"Wrote {output}.", GOOD))
+        show_next(console, inspector, output, data if holds_tests(manifest) else None, source.as_typed())

@@ -1,6 +1,8 @@
 """What the commands print at their end, and what goes into their JSON."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hizumi.calibration import Calibration
-    from hizumi.data import Failure
+    from hizumi.data import Failure, Manifest
     from hizumi.data.manifest import Unopened
     from hizumi.generation import Modeller
     from hizumi.inspection import Inspector, InspectorBase
@@ -80,6 +82,22 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
     if check := scratches_found(options.get("drawn_scratches", ()), calibration):
         console.print(check)
     _show_found(console, inspector)
+
+
+def holds_tests(manifest: "Manifest") -> bool:
+    """Whether something is left of the data to evaluate on, once a fit has learned from them."""
+    return any(record.label == 1 or record.split == "test" for record in manifest.records)
+
+
+def show_next(
+    console: "Console", inspector: "Inspector", bundle: Path, labelled: str | None, as_typed: Sequence[str]
+) -> None:
+    """What to do with a new bundle: inspect, or evaluate on `labelled` data, if known, read with options `as_typed`."""
+    noun = noun_of(inspector.options_)
+    items = f"{'recording' if noun == 'block' else noun}S".upper()  # blocks are cut out of recordings
+    console.print(f"Next: hizumi inspect {shlex.quote(str(bundle))} NEW_{items}")
+    evaluate = ["hizumi", "evaluate", str(bundle), labelled or f"LABELLED_{items}", *as_typed]
+    console.print(f"or, where defects are labelled: {shlex.join(evaluate)}")
 
 
 def _learned_from(options: Mapping[str, Any]) -> str:

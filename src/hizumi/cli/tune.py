@@ -1,6 +1,5 @@
 """`hizumi tune`: a detector's settings, searched by drawn defects or by labelled images."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -8,7 +7,7 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured, print_table
-from hizumi.cli.summary import result_of_fit, show_fit
+from hizumi.cli.summary import holds_tests, result_of_fit, show_fit, show_next
 from hizumi.errors import UsageError
 from hizumi.registry.names import refuse_unknown_preset
 from hizumi.registry.standard import STANDARD
@@ -138,8 +137,7 @@ def tune(
     show_fit(console, inspector)
     _show(console, tuning, found)
     console.print(coloured(f"Wrote {output}; what mattered is in {page}.", GOOD))
-    evaluate = ["hizumi", "evaluate", str(output), data, *source.as_typed()]
-    console.print(f"Where defects are labelled: {shlex.join(evaluate)}")
+    show_next(console, inspector, output, data if holds_tests(manifest) else None, source.as_typed())
 
 
 def _show(console: "Console", tuning: "Tuning", study: "Study") -> None:
