@@ -131,6 +131,7 @@ def test_reconstructions_keep_names_and_sizes(hizumi, trained, parts, tmp_path):
     Image.new("L", (40, 20), 90).save(folder / "train" / "good" / "wide.png")
     outcome = hizumi("model", "reconstruct", trained, folder, tmp_path / "out")
     assert outcome.code == 0
+    assert "understood as images, whatever their folders: 11 unlabelled" in outcome.out
     made = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png"))
     assert made == sorted(["sheet.png", "train/good/wide.png", *(f"train/good/{number}.png" for number in range(10))])
     assert decode(tmp_path / "out" / "train" / "good" / "wide.png").pixels.shape == (20, 40, 1)

@@ -177,12 +177,12 @@ def likelihood(
 
     from hizumi.data import Failure
     from hizumi.generation import load
-    from hizumi.generation.examples import open_examples
+    from hizumi.generation.examples import open_items
 
     options.refuse_mixed(json_to, csv_to)
     options.refuse_over_inputs([model, data], json=json_to, csv=csv_to)
     modeller = load(model)
-    manifest = open_examples(data, everything=True, **_form(modeller))
+    manifest = open_items(data, **_form(modeller))
     with shown_progress() as observe:
         items = list(modeller.likelihood_each(manifest, strict=strict, observe=observe))
     rows = [item for item in items if not isinstance(item, Failure)]
@@ -255,7 +255,7 @@ def _rounded(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _form(modeller: "Modeller") -> dict[str, Any]:
-    """For `open_examples`: that data are series, as those learned from were, where they were."""
+    """For `open_items`: that data are series, as those learned from were, where they were."""
     preprocessing = modeller.preprocessing_
     return {} if preprocessing.series is None else preprocessing.as_learned
 
@@ -264,10 +264,10 @@ def _make(
     modeller: "Modeller", data: str, output: Path, made: Any, *, translated: bool, backwards: bool = False
 ) -> None:
     """Write what was made, each to its place, with the first few beside what they were made of."""
-    from hizumi.generation.examples import open_examples
+    from hizumi.generation.examples import open_items
 
     console = console_beside(None)
-    manifest = open_examples(data, everything=True, **_form(modeller))
+    manifest = open_items(data, **_form(modeller))
     if manifest.series is not None:
         _refuse_table(output)
         outcome = write_recordings(output, made, manifest)

@@ -101,7 +101,7 @@ def _arithmetic(
 
 
 def _codes_of(modeller: "Modeller", text: str, data: str | None, seed: int) -> "np.ndarray":
-    from hizumi.generation.examples import open_examples
+    from hizumi.generation.examples import open_examples, open_items
 
     if text.startswith("kind:"):
         if data is None:
@@ -120,7 +120,7 @@ def _codes_of(modeller: "Modeller", text: str, data: str | None, seed: int) -> "
         raise UsageError(f"{text} holds a number below 0; samples and items are counted from 0 on")
     if data is None:
         return modeller.draw_codes(max(numbers) + 1, seed)[numbers]
-    manifest = open_examples(data, everything=True)
+    manifest = open_items(data)
     if max(numbers) >= len(manifest):
         raise UsageError(f"{data} has {len(manifest)} items, from 0 on; there is no {max(numbers)}")
     return modeller.encode(replace(manifest, records=tuple(manifest.records[number] for number in numbers)))

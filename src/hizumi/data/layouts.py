@@ -50,7 +50,7 @@ def understood(root: Path, images: Sequence[Path], options: SourceOptions) -> Un
         return Understanding(tuple(_record(root, path) for path in images), "good images, whatever their folders")
     if options.layout == "unlabelled":
         records = tuple(_unlabelled(_record(root, path)) for path in images)
-        return Understanding(records, "images to be judged, whatever their folders")
+        return Understanding(records, "images, whatever their folders")
     folders = [reading.parts(root, path) for path in images]
     are_classes = any(folders) and not reading.good and not any(map(reading.tells, folders))
     if are_classes and (options.normal_class == "all" or options.layout == "classes"):

@@ -1,6 +1,6 @@
 """From a user's data to what a model learns from: normal items, with their classes or partners where it needs them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,18 @@ def open_examples(X: Any, y: Any = None, *, everything: bool = False, **learned:
 
     `y` (n,) names each item's class; `learned` is a preprocessing's `as_learned`, or says that X is a `series`.
     """
-    is_series = any(learned.get(name) for name in ("series", "series_form"))
-    manifest = open_source(X, normal_class=None if is_series else "all", **learned)
+    manifest = open_source(X, **_kinds_kept(learned), **learned)
     if y is not None:
         manifest = replace(manifest, records=_with_classes(manifest, y))
     kept = tuple(record for record in manifest.records if everything or record.label != 1)
     if not kept:
         raise DataError(f"{manifest.name}: holds no normal item; a model learns from those that are not anomalous")
     return replace(manifest, records=kept)
+
+
+def open_items(X: Any, **learned: Any) -> Manifest:
+    """Anything that `open_source` takes, all of it, for a model to work on; `learned` is as for `open_examples`."""
+    return open_source(X, layout="unlabelled", **_kinds_kept(learned), **learned)
 
 
 def to_learn_from(manifest: Manifest) -> Manifest:
@@ -76,6 +80,12 @@ def labels_of(store: Store, classes: Sequence[str]) -> torch.Tensor:
     """The class of each item of a store, as its place among the names."""
     kinds = (store.manifest.records[index].kind for index in store.kept)
     return torch.tensor([classes.index(kind) for kind in kinds])
+
+
+def _kinds_kept(learned: Mapping[str, Any]) -> dict[str, Any]:
+    """For `open_source`: every class is normal; blocks of series have none."""
+    is_series = any(learned.get(name) for name in ("series", "series_form"))
+    return {"normal_class": None if is_series else "all"}
 
 
 def _with_classes(manifest: Manifest, y: Any) -> tuple[Record, ...]:

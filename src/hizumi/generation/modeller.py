@@ -23,7 +23,7 @@ from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.series.options import SeriesOptions
 from hizumi.errors import DataError, RunError, UsageError
-from hizumi.generation.examples import open_examples
+from hizumi.generation.examples import open_items
 from hizumi.generation.health import check_model
 from hizumi.generation.long_samples import long_samples
 from hizumi.generation.preview import Preview, previewing
@@ -486,7 +486,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             items = torch.from_numpy(reader.preprocessing.to_model(crops))
             return {name: values.numpy() for name, values in function(items).items()}
 
-        manifest: Manifest = open_examples(X, everything=True, **reader.preprocessing.as_learned)
+        manifest: Manifest = open_items(X, **reader.preprocessing.as_learned)
         pieces = reader.pieces(manifest, strict=strict)
         done = in_batches(applied, pieces, total=len(manifest), on_progress=reporting(observe, "working"))
         for item in done:
