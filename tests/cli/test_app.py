@@ -44,6 +44,22 @@ def test_every_option_has_help(command, hizumi):
     assert all(len(text.split()) > 3 for text in descriptions), descriptions
 
 
+def test_help_puts_options_under_headings(hizumi):
+    sections = dict(re.findall(r"^([A-Z][\w ]+):\n((?:  .*\n|\n(?=  ))+)", hizumi("fit", "--help").out, re.MULTILINE))
+    assert list(sections)[:3] == ["Arguments", "Options", "Images"]
+    for heading, option in [
+        ("Options", "--preset"),
+        ("Images", "--align"),
+        ("Threshold", "--false-alarm-rate"),
+        ("Data", "--good"),
+        ("Tables", "--one-hot"),
+        ("Time series", "--missing"),
+        ("Run", "--strict"),
+    ]:
+        assert [name for name, text in sections.items() if f"  {option}" in text] == [heading]
+    assert "\nArchives:\n" in hizumi("inspect", "--help").out
+
+
 def test_version(hizumi):
     assert hizumi("--version").out == f"hizumi {importlib.metadata.version('hizumi')}\n"
 

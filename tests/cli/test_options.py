@@ -1,7 +1,7 @@
 """Each command has its own options and those of its groups, and refuses wrong ones before it reads data."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import pytest
 import typer
@@ -155,6 +155,8 @@ def test_commands_have_their_options_with_their_defaults(name):
 def test_a_group_is_taken_apart_for_typer_and_put_together_again():
     @dataclass(frozen=True)
     class Place:
+        heading: ClassVar[str] = "Where"
+
         left: Annotated[int, typer.Option(help="Pixels from the left.")] = 0
         flipped: Annotated[bool, typer.Option("--flipped", help="Upside down.")] = False
 

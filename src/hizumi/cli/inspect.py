@@ -1,6 +1,7 @@
 """`hizumi inspect`: verdicts on new images."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN = 20
 
+archive_option = partial(typer.Option, rich_help_panel="Archives")
+
 
 def inspect(
     bundle: options.BundlePath,
@@ -38,7 +41,7 @@ def inspect(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(
+        archive_option(
             "--output",
             "-o",
             metavar="DIR",
@@ -49,7 +52,7 @@ def inspect(
     ] = None,
     on: Annotated[
         str | None,
-        typer.Option(
+        archive_option(
             "--on",
             metavar="ADDRESS",
             help="With --output: share the work among the workers of a Ray cluster: local (all cores of this machine), "
@@ -57,11 +60,11 @@ def inspect(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", min=1, help="With --on: so many; else one for each core.")
+        int | None, archive_option("--workers", metavar="N", min=1, help="With --on: so many; else one for each core.")
     ] = None,
     shard: Annotated[
         str | None,
-        typer.Option(
+        archive_option(
             "--shard",
             metavar="I/N",
             help="With --output: do one of N shares alone, 0/N to N-1/N, as jobs of any scheduler do in one folder.",
@@ -86,14 +89,14 @@ def inspect(
     strict: options.Strict = False,
     follow: Annotated[
         bool,
-        typer.Option(
+        options.series_option(
             "--follow",
             help="Judge one recording while it is written: a text table that grows, or standard input (-).",
         ),
     ] = False,
     adaptive: Annotated[
         bool,
-        typer.Option(
+        options.series_option(
             "--adaptive",
             help="With --follow, a threshold that follows what comes: the rate of alarms holds in the long run, "
             "however the data drift, and nothing else is promised.",

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -26,6 +26,8 @@ app = Application(help="What a station remembers, and who may reach it.")
 @dataclass(frozen=True)
 class Chosen:
     """Which inspections are meant."""
+
+    heading: ClassVar[str] = "Which inspections"
 
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Inspected then or later: 2026-05-01, or 2026-05-01T06:00.")

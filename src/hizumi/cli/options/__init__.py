@@ -16,6 +16,7 @@ from hizumi.cli.options.data import (
     parsed_window as parsed_window,
     refuse_absent as refuse_absent,
     refuse_all_absent as refuse_all_absent,
+    series_option as series_option,
     series_options as series_options,
 )
 from hizumi.cli.options.files import (

@@ -1,8 +1,9 @@
 """What the data are, and how they are to be read."""
 
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -35,6 +36,10 @@ def refuse_all_absent(paths: list[str]) -> list[str]:
     return paths
 
 
+# Options that stand under other headings of the help than their groups.
+table_option = partial(typer.Option, rich_help_panel="Tables")
+series_option = partial(typer.Option, rich_help_panel="Time series")
+
 Data = Annotated[
     str,
     typer.Argument(
@@ -65,10 +70,10 @@ Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first input that cannot be read, or was not opened.")
 ]
 
-Resample = Annotated[float | None, typer.Option(metavar="SECONDS", help="Bring a series to steps of so many seconds.")]
+Resample = Annotated[float | None, series_option(metavar="SECONDS", help="Bring a series to steps of so many seconds.")]
 Missing = Annotated[
     Literal["refuse", "interpolate", "hold"] | None,
-    typer.Option(
+    series_option(
         metavar="HOW",
         help="What stands for a value that a series lacks: interpolate, between its neighbours; hold, the one before; "
         "refuse, if not given, names it and stops.",
@@ -94,6 +99,8 @@ def series_options(is_series: bool, **given: Any) -> "SeriesOptions | None":
 class SourceArguments:
     """How the data are to be understood, by `open_source`'s names."""
 
+    heading: ClassVar[str] = "Data"
+
     normal_class: Annotated[
         int | None, typer.Option(metavar="N", help="Which of several classes is the normal one.")
     ] = None
@@ -114,39 +121,39 @@ class SourceArguments:
     ] = "auto"
     recursive: Recursive = True
     label_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of a table that says which rows are good.")
+        str | None, table_option(metavar="NAME", help="Column of a table that says which rows are good.")
     ] = None
-    id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of a table that names its rows.")] = None
-    ignore: Annotated[str | None, typer.Option(metavar="A,B", help="Columns of a table that are not learned from.")] = (
+    id_column: Annotated[str | None, table_option(metavar="NAME", help="Column of a table that names its rows.")] = None
+    ignore: Annotated[str | None, table_option(metavar="A,B", help="Columns of a table that are not learned from.")] = (
         None
     )
     columns: Annotated[
-        str | None, typer.Option(metavar="A,B", help="The only columns of a table that are learned from.")
+        str | None, table_option(metavar="A,B", help="The only columns of a table that are learned from.")
     ] = None
     one_hot: Annotated[
-        bool, typer.Option("--one-hot", help="Learn which words the columns of a table hold that are no numbers.")
+        bool, table_option("--one-hot", help="Learn which words the columns of a table hold that are no numbers.")
     ] = False
     impute: Annotated[
-        bool, typer.Option("--impute", help="Put the mean for missing numbers of a table, and learn where they miss.")
+        bool, table_option("--impute", help="Put the mean for missing numbers of a table, and learn where they miss.")
     ] = False
     channels: Channels = None
     series: Annotated[
         bool,
-        typer.Option(
+        series_option(
             "--series",
             help="Tables and arrays are recordings: their rows follow one another in time, and are judged in blocks.",
         ),
     ] = False
     length: Annotated[
         int | None,
-        typer.Option(metavar="N", min=4, help="Steps of a window of a series; chosen by the data if not given."),
+        series_option(metavar="N", min=4, help="Steps of a window of a series; chosen by the data if not given."),
     ] = None
     overlap: Annotated[
-        float | None, typer.Option(metavar="S", help="Share of a window that the next one shares, such as 0.75.")
+        float | None, series_option(metavar="S", help="Share of a window that the next one shares, such as 0.75.")
     ] = None
     time_column: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Column of a series with time stamps, where its name does not say so."),
+        series_option(metavar="NAME", help="Column of a series with time stamps, where its name does not say so."),
     ] = None
     resample: Resample = None
     missing: Missing = None
@@ -186,6 +193,8 @@ def _typed(name: str, value: Any) -> list[str]:
 @dataclass(frozen=True)
 class SizingArguments:
     """How images are brought to the size and range that networks take."""
+
+    heading: ClassVar[str] = "Images"
 
     image_size: Annotated[
         str | None,
@@ -237,6 +246,8 @@ class SizingArguments:
 class RegionArguments:
     """Which pixels of images are looked at: others neither train nor decide."""
 
+    heading: ClassVar[str] = "Region of interest"
+
     roi: Annotated[
         str | None,
         typer.Option(
@@ -261,6 +272,8 @@ class RegionArguments:
 @dataclass(frozen=True)
 class VariationArguments:
     """How good parts may lie and look, which is learned as normal from changed copies of the good images."""
+
+    heading: ClassVar[str] = "How good parts vary"
 
     shifts: Annotated[
         float | None,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -71,13 +71,19 @@ ModelName = Annotated[
 ]
 Preset = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Ready-made settings in place of the paper's: fast takes two or three minutes."),
+    typer.Option(
+        metavar="NAME",
+        help="Ready-made settings in place of the paper's: fast takes two or three minutes.",
+        rich_help_panel="Options",
+    ),
 ]
 
 
 @dataclass(frozen=True)
 class InspectorArguments:
     """The Inspector's own arguments, by its names for them: threshold, preset and motion."""
+
+    heading: ClassVar[str] = "Threshold"
 
     false_alarm_rate: Annotated[
         float, typer.Option(metavar="R", help="Share of good parts that may be called anomalous.")
@@ -114,6 +120,7 @@ class InspectorArguments:
             show_default=False,
             help="Images are frames of video, each folder a clip, judged with their motion; by itself where the "
             "detector asks for it.",
+            rich_help_panel=SizingArguments.heading,
         ),
     ] = None
 
@@ -123,6 +130,7 @@ class InspectorArguments:
             "--align",
             help="Turn and shift each image, never mirror it, until its part lies as in a reference, one of the good "
             "images; maps come back as the image lies.",
+            rich_help_panel=SizingArguments.heading,
         ),
     ] = False
 
@@ -164,6 +172,8 @@ class InspectorArguments:
 @dataclass(frozen=True)
 class CostArguments:
     """Known defects, and what it costs to miss one or to raise a false alarm."""
+
+    heading: ClassVar[str] = "Known defects"
 
     known_defects: Annotated[
         str | None,

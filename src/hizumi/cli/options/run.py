@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import typer
 
@@ -73,6 +73,8 @@ Track = Annotated[
 class WorkplaceArguments:
     """Where many fits are done: one after another in this process, or each by a worker of a cluster."""
 
+    heading: ClassVar[str] = "Where it runs"
+
     on: On = None
     cores: Annotated[
         int | None,
@@ -106,6 +108,8 @@ class WorkplaceArguments:
 @dataclass(frozen=True)
 class TrainingArguments:
     """How long to train, on what batches, and where."""
+
+    heading: ClassVar[str] = "Training"
 
     steps: Steps = None
     epochs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Training ends after so many epochs.")] = None
@@ -155,6 +159,8 @@ class TrainingArguments:
 @dataclass(frozen=True)
 class RunArguments:
     """How one run goes: from which seed, on how many machines, and whether it goes on with an earlier one."""
+
+    heading: ClassVar[str] = "Run"
 
     seed: Seed = 0
     devices: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on each machine.")] = 1
