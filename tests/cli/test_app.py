@@ -36,6 +36,13 @@ def test_help_names_every_command(hizumi):
         assert set(COMMANDS) <= set(outcome.out.split("Commands:")[1].split())
 
 
+@pytest.mark.parametrize("group", [[], ["model"], ["station"]])
+def test_what_commands_do_is_said_in_a_line(hizumi, group):
+    listed = hizumi(*group, "--help").out.split("Commands:")[1]
+    assert "..." not in listed
+    assert len(listed.splitlines()) == len(set(listed.splitlines()))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_has_help(command, hizumi):
     outcome = hizumi(command, "--help")

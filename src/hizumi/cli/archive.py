@@ -83,9 +83,10 @@ def merge(
     json_to: options.JsonTo = None,
     fail_on_anomaly: options.FailOnAnomaly = False,
 ) -> None:
-    """Prove that each image of an archive has one row, and make one table of them.
+    """Prove that an archive is complete, and make it one table.
 
-    Reads all of it, byte by byte. Exits with 1 where anything is missing, and names the command that completes it.
+    Each image must have one row. Reads all of it, byte by byte. Exits with 1 where anything is missing, and names
+    the command that completes it.
     """
     from hizumi.scale.merging import merge as merged, prove, refuse_no_table
 

@@ -40,10 +40,10 @@ def export(
     source: options.SourceArguments,
     json_to: options.JsonTo = None,
 ) -> None:
-    """Write a bundle that inspects without torch, after checking that it gives the same scores.
+    """Write a bundle that inspects without torch.
 
-    The images that set the threshold are scored by both, or any good ones, which leave the threshold as it is. hizumi
-    inspect takes the new bundle as it takes the old one.
+    It is only written where it gives the same scores. The images that set the threshold are scored by both, or any
+    good ones, which leave the threshold as it is. hizumi inspect takes the new bundle as it takes the old one.
     """
     output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
     options.refuse_other_file(output)

@@ -29,7 +29,10 @@ def figure(
     ] = 1.0,
     seed: Seed = 0,
 ) -> None:
-    """Train small models and draw what they show: PNG, and GIF where it moves."""
+    """Draw what small models show, trained on the spot.
+
+    Writes a PNG, and a GIF where something moves.
+    """
     from hizumi.report.gallery import FIGURES, refuse_unknown_figure
 
     console = console_beside(None)

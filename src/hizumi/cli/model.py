@@ -36,7 +36,7 @@ LEAST_LIKELY_SHOWN = 10
 
 app = Application(
     rich_markup_mode=None,
-    help="Train generative models, and sample, reconstruct, translate or walk with them.",
+    help="Train generative models, and make new items with them.",
 )
 
 Input = Annotated[
@@ -85,9 +85,10 @@ def sample(
         ),
     ] = Path("samples"),
 ) -> None:
-    """Make new items: one file each and all on one sheet, or one table of rows.
+    """Make new items.
 
-    Series come as one table each, and all in one picture; with --steps, by models that continue what they have made.
+    Images come as one file each and all on one sheet, rows as one table. Series come as one table each, and all in
+    one picture; with --steps, by models that continue what they have made.
     """
     from hizumi.generation import load
 
@@ -172,7 +173,10 @@ def likelihood(
     strict: options.Strict = False,
     json_to: options.JsonTo = None,
 ) -> None:
-    """Say how likely items are, in nats (higher is likelier) and bits for each dimension."""
+    """Say how likely items are.
+
+    In nats, of which more means likelier, and in bits for each dimension.
+    """
     import numpy as np
 
     from hizumi.data import Failure
@@ -220,7 +224,10 @@ def evaluate(
     strict: options.Strict = False,
     json_to: options.JsonTo = None,
 ) -> None:
-    """Measure a model on what the data mark as test, or on all of other data."""
+    """Measure a model on what the data mark as test.
+
+    Other data are taken whole.
+    """
     from hizumi.generation import load
     from hizumi.generation.assessment import assess
     from hizumi.report.words import flat_options

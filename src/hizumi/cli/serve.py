@@ -39,9 +39,10 @@ def serve(
         int, typer.Option("--largest-mib", metavar="N", min=1, max=4096, help="Of all that one request may send.")
     ] = 64,
 ) -> None:
-    """Open a station: pictures in, verdicts out, remembered in a log and shown on a page.
+    """Open a station that judges pictures as they come.
 
-    Listens on this machine alone, until there is a token: hizumi station token.
+    It remembers them in a log and shows them on a page. Listens on this machine alone, until there is a token:
+    hizumi station token.
     """
     settings = settings_of(station, folder)
     refuse_missing_extra()

@@ -77,7 +77,10 @@ def report(
     language: Annotated[Literal["en", "ja"], typer.Option(help="What it is written in: English or Japanese.")] = "en",
     folder: Folder = None,
 ) -> None:
-    """Write the audit report of a shift or a lot: verdicts, reviews, changes of limits, alarms, losses."""
+    """Write the audit report of a shift or a lot.
+
+    It holds verdicts, reviews, changes of limits, alarms and losses.
+    """
     refuse_unwritable(output)
     filters = chosen.filters()
     with _log(settings_of(station, folder)) as log:
@@ -96,7 +99,10 @@ def labelled(
     chosen: Chosen,
     folder: Folder = None,
 ) -> None:
-    """Write reviewed pictures as a labelled set that hizumi evaluate takes, with masks of drawn regions."""
+    """Write reviewed pictures as a labelled set.
+
+    hizumi evaluate takes it, with masks of the regions that were drawn.
+    """
     refuse_unwritable_folder(output)
     filters, settings, console = chosen.filters(), settings_of(station, folder), console_beside(None)
     with _log(settings) as log:
@@ -123,7 +129,10 @@ def token(
     *,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Make an earlier one worthless instead.")] = False,
 ) -> None:
-    """Give out a token, which is shown once; from the next start the station asks for one."""
+    """Give out a token, which is shown once.
+
+    From the next start on, the station asks for one.
+    """
     from hizumi.serving.access import Access, give_token, withdraw_token
 
     settings, console = settings_of(station, folder), console_beside(None)

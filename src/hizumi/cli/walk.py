@@ -57,10 +57,10 @@ def walk(
         ),
     ] = Path("walk"),
 ) -> None:
-    """Walk through the codes: along an axis, between codes, or to a sum of mean codes.
+    """Walk through the codes that a model decodes.
 
-    Writes walk.png, a way in each row, and walk.gif. With --add and --subtract it writes arithmetic.png: a group in
-    each row, then what their sum looks like.
+    Along an axis, between codes, or to a sum of mean codes. Writes walk.png, a way in each row, and walk.gif. With
+    --add and --subtract it writes arithmetic.png: a group in each row, then what their sum looks like.
     """
     from hizumi.generation import load
 
