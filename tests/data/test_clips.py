@@ -205,7 +205,7 @@ def test_uneven_times_of_a_film_are_said(tmp_path: Path) -> None:
     assert "mostly 0.04 s apart, 1 s after frame 3, 1 times otherwise" in uneven
     notes = open_source([write(tmp_path / name, [0, 40, 80, 300]) for name in ("b.mkv", "c.mkv")], motion=True).notes
     assert "unevenly spaced" in notes[0]
-    assert notes[0].endswith("and so are 1 other clips")
+    assert notes[0].endswith("likewise of 1 other clip")
 
 
 @pytest.mark.parametrize(("suffix", "left"), [(".avi", 0.4), (".mkv", 0.75)])

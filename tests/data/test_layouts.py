@@ -119,7 +119,7 @@ def test_folders_beside_train_and_test(tmp_path: Path) -> None:
         "spare/0.png": ("unlabelled", None, "test"),
         "loose.png": ("unlabelled", None, "test"),
     }
-    assert manifest.notes[1].startswith("2 images are in no folder that says whether they are good, such as loose.png")
+    assert manifest.notes[1].startswith("in no folder that says whether they are good: 2 images, such as loose.png")
 
 
 def test_good_images_beside_train_are_not_learned_from(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_good_images_beside_train_are_not_learned_from(tmp_path: Path) -> None:
         "spare/good/0.png": ("good", 0, "test"),
         "line2/NG/0.png": ("line2", 1, "test"),
     }
-    assert "1 good images lie outside of train and are kept for testing, such as spare/good/0.png" in manifest.notes
+    assert "outside of train, and kept for testing: 1 good image, such as spare/good/0.png" in manifest.notes
 
 
 def test_good_images_beside_test_alone_are_learned_from(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_masks_beside_their_pictures_say_which_are_good(tmp_path: Path) -> None:
     assert facts(manifest) == {"10000.png": ("good", 0, None), "10001.png": ("anomalous", 1, None)}
     assert manifest.read_mask(1).all()
     assert manifest.notes == (
-        "understood as a folder of good images: 1 good to learn from, 1 to test, 1 masks, 1 masks of good images",
+        "understood as a folder of good images: 1 good to learn from, 1 to test, 1 mask, 1 mask of good images",
     )
 
 
@@ -253,7 +253,7 @@ def test_images_beside_folders_that_say_nothing(tmp_path: Path) -> None:
     picture(tmp_path / "shift2/0.png", 200)
     manifest = open_source(tmp_path)
     assert facts(manifest)["shift2/0.png"] == ("unlabelled", None, None)
-    assert "1 images in folders whose names do not say good or bad (shift2) are not learned from" in manifest.notes[1]
+    assert "not learned from: 1 image in folders whose names do not say good or bad (shift2)" in manifest.notes[1]
     assert {record.name for record in split(manifest).records if record.split == "test"} == {"shift2/0.png"}
 
 

@@ -82,7 +82,7 @@ def test_masks_that_belong_to_nothing_are_named(tmp_path: Path):
     save(tmp_path / "test/crack/0.png", texture(1))
     save(tmp_path / "ground_truth/crack/other.png", square())
     notes = open_source(tmp_path).notes
-    assert "1 of 1 anomalous images have no mask and are left out of pixel metrics" in notes
+    assert "without a mask, and left out of pixel metrics: 1 of 1 anomalous image" in notes
     assert "masks that belong to no image, or to several: 1 (ground_truth/crack/other.png)" in notes
 
 
@@ -106,7 +106,7 @@ def test_masks_beside_the_images_are_no_images(tmp_path: Path):
     assert [record.name for record in manifest.records if record.label == 1] == ["00.jpg"]
     np.testing.assert_array_equal(manifest.select(label=1).read_mask(0), MARKED)
     [note] = manifest.notes
-    assert note.endswith("a folder of good images: 7 good to learn from, 1 to test, 1 masks, 7 masks of good images")
+    assert note.endswith("a folder of good images: 7 good to learn from, 1 to test, 1 mask, 7 masks of good images")
 
 
 def marked(tmp_path: Path, mask: str, array: np.ndarray | None = None, **options: object):
@@ -121,7 +121,7 @@ def test_a_lossy_mask_is_cut_at_half_of_its_range(tmp_path: Path):
     manifest = marked(tmp_path, "0.jpg", square())
     found = with_usable_masks(manifest)
     assert found.read_mask(0).sum() == 144
-    assert "smooth or lossy mask cut at half of its range: 1 images" in found.notes
+    assert "smooth or lossy mask cut at half of its range: 1 image" in found.notes
 
 
 def test_faint_drawn_masks_keep_all_their_levels(tmp_path: Path):
@@ -253,7 +253,7 @@ def test_masks_of_good_pictures_are_of_the_test_split_where_names_agree(tmp_path
     manifest = open_source(tmp_path)
     masked = {record.name: record.mask is not None for record in manifest.records}
     assert masked == {"train/good/0.png": False, "test/good/0.png": True, "test/crack/0.png": True}
-    assert manifest.notes[0].endswith("2 to test, 1 masks, 1 masks of good images")
+    assert manifest.notes[0].endswith("2 to test, 1 mask, 1 mask of good images")
 
 
 def test_numbered_marks_keep_all_their_numbers(tmp_path: Path):
@@ -266,4 +266,4 @@ def test_numbered_marks_keep_all_their_numbers(tmp_path: Path):
 def test_a_mask_that_marks_nothing_of_a_defect_is_left_out_and_named(tmp_path: Path):
     found = with_usable_masks(marked(tmp_path, "0.png", square(0)))
     assert found.records[0].mask is None
-    assert "anomalous, but with a mask that marks nothing: 1 images (test/crack/0.png)" in found.notes
+    assert "anomalous, but with a mask that marks nothing: 1 image (test/crack/0.png)" in found.notes

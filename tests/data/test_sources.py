@@ -61,7 +61,7 @@ def test_mvtec_layout(tmp_path: Path):
     assert masks["test/broken edge/0.png"].all()
     assert manifest.notes == (
         "understood as MVTec AD: 2 good to learn from, 1 to calibrate with, 4 to test, 2 masks",
-        "1 of 3 anomalous images have no mask and are left out of pixel metrics",
+        "without a mask, and left out of pixel metrics: 1 of 3 anomalous images",
     )
     assert len(manifest.select(split="test", label=1)) == 3
 
@@ -291,7 +291,7 @@ def test_npz_in_parts_with_classes(tmp_path: Path):
         "test row 1": ("good", 0, "test"),
         "test row 2": ("good", 0, "test"),
     }
-    assert manifest.notes == ("2 training rows of other classes than 3 were left out",)
+    assert manifest.notes == ("left out: 2 training rows of other classes than 3",)
     assert [int(manifest.read(index).pixels[0, 0, 0]) for index in range(6)] == [0, 1, 3, 5, 6, 7]
     with pytest.raises(UsageError, match="has no class 9; it holds 1, 3"):
         open_source(tmp_path / "m.npz", normal_class=9)

@@ -200,7 +200,7 @@ def test_equal_rows_of_a_table_are_only_noted():
             for record, mark in zip(table.records, ["train", "test", "train", "test"], strict=True)
         ),
     )
-    assert check_disjoint(marked) == ("2 rows equal a row of another split",)
+    assert check_disjoint(marked) == ("equal to a row of another split: 2 rows",)
 
 
 def test_many_rows_are_dealt_quickly():

@@ -110,7 +110,7 @@ def test_folders_of_kinds_are_defects_and_what_is_called_good_or_cannot_be_read_
     assert inspector.options_["known_defects"]["count"] == 8
     assert [failure.name for failure in inspector.failures_] == ["dent/damaged.png"]
     assert [each.name for each in inspector.unopened_] == ["notes.txt"]
-    assert any("1 images of defects are not called defective" in note for note in inspector.notes_)
+    assert any("as not called defective: 1 image of defects" in note for note in inspector.notes_)
 
 
 def test_a_good_image_is_no_known_defect_whatever_its_name(folders: Path, tmp_path: Path) -> None:

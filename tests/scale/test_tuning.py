@@ -154,16 +154,16 @@ def test_what_has_chosen_settings_is_no_test_any_more(parts: Path, tmp_path: Pat
     left = held_out(inspector, manifest)
     kinds, counts = np.unique([record.kind for record in left.records], return_counts=True)
     assert dict(zip(kinds.tolist(), counts.tolist(), strict=True)) == {"good": 6, "line": 3, "square": 6}
-    assert "15 images have chosen the settings, in tuning, and are left out" in left.notes[-1]
+    assert "left out as what the settings were chosen by, in tuning: 15 images" in left.notes[-1]
 
     evaluated = command("evaluate", best, parts, "-o", tmp_path / "out", "--json", tmp_path / "result.json")
-    assert "have chosen the settings" in evaluated.out
+    assert "what the settings were chosen by" in evaluated.out
     assert len(json.loads((tmp_path / "result.json").read_text())["notes"]) >= 1
 
     split = split_for_fit(manifest, 0.2, 0)
     validation = TuningData.dealt(split, 2, "labelled", 0).validation
     assert validation is not None
-    with pytest.raises(DataError, match="all of it have chosen the settings, in tuning; evaluate on others"):
+    with pytest.raises(DataError, match="holds only what the settings were chosen by, in tuning; evaluate on others"):
         held_out(inspector, validation)
 
 

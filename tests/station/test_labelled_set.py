@@ -115,9 +115,9 @@ def test_of_equal_pictures_the_last_word_counts(lite: Log, tmp_path: Path) -> No
     assert made.counts == {"train/good": 1}
     assert (tmp_path / "set" / "train" / "good" / f"{entry(1).id}.png").exists()
     assert made.notes == (
-        "1 pictures were reviewed as unsure, and were left out",
-        "1 pictures were inspected and reviewed before (1 with another word): the last one counts",
-        "1 reviewed pictures are not kept, and were left out",
+        "left out, as reviewers were unsure: 1 picture",
+        "inspected and reviewed more than once, of which the last counts: 1 picture (1 with another word before)",
+        "left out, as no longer kept: 1 reviewed picture",
     )
     with pytest.raises(UsageError, match="not empty"):
         export_labelled_set(lite, pictures, tmp_path / "set")

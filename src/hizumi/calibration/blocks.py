@@ -14,6 +14,7 @@ from hizumi.calibration.conformal import images_needed
 from hizumi.calibration.martingale import Martingale
 from hizumi.calibration.threshold import Threshold, percent
 from hizumi.shapes import Float
+from hizumi.words import counted
 
 EVER = 0.01  # probability that blocks like those held out are ever said to have drifted
 _UNITS = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
@@ -28,7 +29,7 @@ def promise_over_blocks(threshold: Threshold, held_out: int, block_steps: int, s
         return ""
     among = held_out + 1
     alarms = round(threshold.promised_rate * among)
-    words = f"{held_out} blocks: at most {alarms} alarm{'' if alarms == 1 else 's'} in {among} blocks on average"
+    words = f"{counted(held_out, 'block')}: at most {counted(alarms, 'alarm')} in {among} blocks on average"
     if alarms and step_seconds is not None:
         words += f", or one in {duration(among * block_steps * step_seconds / alarms)}"
     words += ", as long as what comes is like what was held out."

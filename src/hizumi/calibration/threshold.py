@@ -8,6 +8,7 @@ import numpy as np
 
 from hizumi.calibration.statement import Statement
 from hizumi.shapes import Float
+from hizumi.words import counted
 
 
 @dataclass(frozen=True)
@@ -56,4 +57,4 @@ def percent(rate: float) -> str:
 
 def good_images(count: int, kind: str = "") -> str:
     """A number of good images in words: "1 good image", "40 held-out good images"."""
-    return f"{count} {kind}{' ' if kind else ''}good image{'' if count == 1 else 's'}"
+    return counted(count, f"{kind}{' ' if kind else ''}good image")

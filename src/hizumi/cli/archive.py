@@ -13,6 +13,7 @@ from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import ANOMALOUS_FOUND, NOT_JUDGED
 from hizumi.errors import UsageError
 from hizumi.storage.files import printable, refuse_unwritable
+from hizumi.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,12 +109,15 @@ def _show_run(archive: "Archive", shard: "Shard", tally: "Tally") -> None:
     console = console_beside(None)
     whole = "" if shard.of == 1 else f" of shard {shard}"
     before = "" if tally.images else ": all had been done before"
-    line = f"{tally.images:,} images{whole} scored into {printable(archive.folder)}{before}, {tally.alarms:,} anomalous"
+    line = f"{counted(tally.images, 'image')}{whole} scored into {printable(archive.folder)}{before}"
+    line += f", {tally.alarms:,} anomalous"
     line += f", {tally.failures:,} without a verdict." if tally.failures else "."
     console.print(coloured(line, BAD if tally.alarms else GOOD))
     _show_unreached(console, archive, tally)
     if archive.listed.unopened:
-        console.print(f"{archive.listed.unopened:,} files are no images; {archive.folder / 'unopened.csv'} names them.")
+        console.print(
+            f"No images: {counted(archive.listed.unopened, 'file')}, which {archive.folder / 'unopened.csv'} names."
+        )
     console.print(f"hizumi merge {printable(archive.folder)} proves that nothing is missing.")
 
 
@@ -126,7 +130,8 @@ def _show_unreached(console: "Console", archive: "Archive", tally: "Tally") -> N
 def _show_proof(proof: "Proof", output: Path | None, json_to: str | None) -> None:
     console = console_beside(json_to)
     tally, listed = proof.tally, proof.archive.listed
-    console.print(f"Complete: {tally.images:,} images, one row each, in {listed.blocks:,} parts whose hashes hold.")
+    images, parts = counted(tally.images, "image"), counted(listed.blocks, "part")
+    console.print(f"Complete: {images}, one row each, in {parts} whose hashes hold.")
     line = f"{tally.alarms:,} of {tally.images - tally.failures:,} anomalous."
     if tally.failures:
         line += f" {tally.failures:,} have no verdict; column `reason` says why."

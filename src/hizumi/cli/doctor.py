@@ -12,6 +12,7 @@ import typer
 
 from hizumi.cli.console import BAD, GOOD, QUIET, WARNING, answer, coloured, print_table
 from hizumi.cli.options import JsonTo
+from hizumi.words import counted
 
 LEAST_FREE_GIB = 2.0
 REQUIREMENT = re.compile(r"^([\w.-]+)[^;]*(?:;.*extra == ['\"]([\w-]+)['\"])?")
@@ -89,7 +90,7 @@ def _rows(result: dict[str, Any]) -> list[list[object]]:
         [yes if has_torch else no, "torch", result.get("torch", "not installed")],
     ]
     if has_torch:
-        rows.append([yes, "Devices", f"{', '.join(result['devices'])}; {result['threads']} threads"])
+        rows.append([yes, "Devices", f"{', '.join(result['devices'])}; {counted(result['threads'], 'thread')}"])
     for extra, present in result["extras"].items():
         rows.append([yes if present else optional, f"Extra {extra!r}", "installed" if present else "not installed"])
     rows.append([yes if result["free_gib"] >= LEAST_FREE_GIB else no, "Free space here", f"{result['free_gib']} GiB"])

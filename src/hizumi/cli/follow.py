@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hizumi.cli.console import BAD, GOOD, QUIET, WARNING, coloured, console_beside
 from hizumi.cli.summary import show_promise_over_time
 from hizumi.errors import DataError, UsageError
+from hizumi.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +49,7 @@ def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool) -> b
     if not follower.fed and paths[0] == STANDARD_INPUT:
         raise DataError(f"{rows.where}: has ended without a row, so that nothing was judged")
     style = BAD if events else GOOD
-    console.print(coloured(f"{events} event{'' if events == 1 else 's'} in {follower.fed:,} rows.", style))
+    console.print(coloured(f"{counted(events, 'event')} in {counted(follower.fed, 'row')}.", style))
     return events > 0
 
 

@@ -27,6 +27,7 @@ from hizumi.cli.train import train
 from hizumi.cli.walk import walk
 from hizumi.errors import UsageError
 from hizumi.runs.results import likelihood_result
+from hizumi.words import counted
 
 if TYPE_CHECKING:
     from hizumi.generation import Modeller
@@ -202,7 +203,8 @@ def likelihood(
     print_table(console, ["Least likely", ">Nats", ">Bits per dimension"], cells)
     show_remarks(console, manifest.notes, failures, unopened)
     console.print(
-        f"{len(rows)} items: {means['nats']:.6g} nats, {means['bits_per_dimension']:.4g} bits per dimension on average."
+        f"{counted(len(rows), 'item')}: {means['nats']:.6g} nats, {means['bits_per_dimension']:.4g} bits per dimension "
+        "on average."
     )
 
 
@@ -279,7 +281,7 @@ def _make(
         _refuse_table(output)
         outcome = write_recordings(output, made, manifest)
         show_remarks(console, manifest.notes, outcome.failures, unread(manifest.unopened))
-        console.print(coloured(f"Made {outcome.count} blocks; see {output}.", GOOD))
+        console.print(coloured(f"Made {counted(outcome.count, 'block')}; see {output}.", GOOD))
         return
     with noted(console):
         outcome = write_made(output, made, vectors=manifest.vectors, columns=modeller.options_["columns"])

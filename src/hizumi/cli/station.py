@@ -15,6 +15,7 @@ from hizumi.cli.serve import TOKENS, Folder, StationPath, refuse_missing_extra, 
 from hizumi.cli.strict import Application
 from hizumi.errors import UsageError
 from hizumi.storage.files import printable, refuse_unwritable, refuse_unwritable_folder
+from hizumi.words import counted
 
 if TYPE_CHECKING:
     from hizumi.station.log import Log
@@ -61,7 +62,7 @@ def export(
 
         write = export_csv if output.suffix.lower() == ".csv" else export_parquet
         count = write(log, output, **filters)
-    console_beside(None).print(coloured(f"Wrote {count} inspections to {output}.", GOOD))
+    console_beside(None).print(coloured(f"Wrote {counted(count, 'inspection')} to {output}.", GOOD))
 
 
 @app.command()

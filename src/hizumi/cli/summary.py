@@ -10,6 +10,7 @@ from hizumi.errors import DataError
 from hizumi.runs.nouns import learned_in_words, noun_of, takes_folds
 from hizumi.runs.results import fit_result, model_result
 from hizumi.storage.files import printable
+from hizumi.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -132,7 +133,9 @@ def show_promise_over_time(console: "Console", inspector: "InspectorBase") -> No
 def show_model(console: "Console", modeller: "Modeller") -> None:
     """What was trained, in a table, and everything that a person should know about it."""
     options = modeller.options_
-    learned = f"{options['training_images']} items of {options['data']}, as {'x'.join(map(str, options['shape']))}"
+    learned = (
+        f"{counted(options['training_images'], 'item')} of {options['data']}, as {'x'.join(map(str, options['shape']))}"
+    )
     if options.get("series") is not None:
         learned = f"{options['training_images']} {learned_in_words(options)}, of {options['data']}"
     rows = [
@@ -149,7 +152,7 @@ def show_model(console: "Console", modeller: "Modeller") -> None:
 def show_parity(console: "Console", parity: Mapping[str, Any]) -> None:
     """How an exported graph compares with the detector in torch, as far as earlier versions have measured it."""
     rounding: Mapping[str, float] = parity.get("rounding", {})
-    rows = [["Compared", f"{parity['verdicts']} verdicts, of which {parity['changed']} change"]]
+    rows = [["Compared", f"{counted(parity['verdicts'], 'verdict')}, of which {parity['changed']} change"]]
     if parity.get("borderline") and "error" in parity:
         near = f"{parity['borderline']} of them: score nearer to the threshold than {parity['error']:.1e}, the rounding"
         rows.append(["Borderline", near])

@@ -12,6 +12,7 @@ from hizumi.errors import UsageError
 from hizumi.registry.names import refuse_unknown_preset
 from hizumi.registry.standard import STANDARD
 from hizumi.storage.files import refuse_unwritable
+from hizumi.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -152,8 +153,11 @@ def _show(console: "Console", tuning: "Tuning", study: "Study") -> None:
     before = "failed" if begun.value is None else f"{begun.value:.4f}"
     counts = ", ".join(f"{count} {state}" for state, count in study.counts().items())
     console.print(
-        f"{len(study.trials)} trials ({counts}): {best.value:.4f} at best, {before} at first, as {study.objective}."
+        f"{counted(len(study.trials), 'trial')} ({counts}): {best.value:.4f} at best, {before} at first, as "
+        f"{study.objective}."
     )
     if tuning.data.validation is not None:
         count, noun = len(tuning.data.validation), tuning.data.validation.noun
-        console.print(f"{count} labelled {noun}s have chosen the settings; hizumi evaluate leaves them out.")
+        console.print(
+            f"The settings were chosen by {counted(count, f'labelled {noun}')}; hizumi evaluate leaves these out."
+        )

@@ -15,6 +15,7 @@ from hizumi.data.manifest import Manifest, Record
 from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError, ShortageError, UsageError
 from hizumi.memory import free_bytes
+from hizumi.words import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,7 +95,7 @@ def pixels_of(item: Any, name: str, notes: Counter[str]) -> np.ndarray:
 
 def with_counted(manifest: Manifest, notes: Counter[str]) -> Manifest:
     """The manifest with each of these notes once, and how many items it is about."""
-    said = (f"{note}: {count} {manifest.noun}s" for note, count in notes.items())
+    said = (f"{note}: {counted(count, manifest.noun)}" for note, count in notes.items())
     return replace(manifest, notes=(*manifest.notes, *said))
 
 
@@ -123,7 +124,8 @@ def labelled(manifest: Manifest, labels: np.ndarray, normal_class: NormalClass, 
         r for r in records if normal_class in (None, "all") or r.split not in ("train", "calibration") or r.label == 0
     )
     dropped = len(records) - len(kept)
-    notes = (f"{dropped} training rows of other classes than {normal_class} were left out",) if dropped else ()
+    rows = counted(dropped, "training row")
+    notes = (f"left out: {rows} of other classes than {normal_class}",) if dropped else ()
     return replace(manifest, records=kept, notes=manifest.notes + notes)
 
 

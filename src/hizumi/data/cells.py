@@ -16,6 +16,7 @@ import numpy as np
 from hizumi.data.signatures import kind_of_content
 from hizumi.errors import DataError
 from hizumi.storage.files import open_regular, printable
+from hizumi.words import counted
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 MISSING_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-"})
@@ -116,9 +117,7 @@ def _refuse_uneven(rows: Sequence[Line], width: int, where: str) -> None:
         hint = ", as most lines have; begin what stands above the heading with #, delete it, or name all columns in it"
     else:
         hint = "; correct the line or delete it"
-    raise DataError(
-        f"{where}: line {number} has {len(cells)} cell{'' if len(cells) == 1 else 's'}, the heading {width}{hint}"
-    )
+    raise DataError(f"{where}: line {number} has {counted(len(cells), 'cell')}, the heading {width}{hint}")
 
 
 def _has_decimal_commas(rows: Sequence[Line]) -> bool:

@@ -19,6 +19,7 @@ from hizumi.data.options import SourceOptions
 from hizumi.data.video import LARGEST_BYTES, TooLongError, read_video
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
+from hizumi.words import counted
 
 PARTS = 10  # into which a single clip is cut, so that it can be split into training and calibration
 
@@ -51,7 +52,7 @@ def open_clips(root: Path, options: SourceOptions) -> Manifest:
     if options.layout != "unlabelled":
         manifest = with_clip_truth(manifest, root)
     count = len(folders) + len({record.group for record in film.records})
-    note = f"understood as {count} clips: {_counted(manifest.records)}"
+    note = f"understood as {counted(count, 'clip')}: {_counted(manifest.records)}"
     return replace(manifest, notes=(note, *film.notes, *manifest.notes))
 
 
@@ -91,7 +92,7 @@ def _why_alone(record: Record) -> str:
 
 def _few(notes: Sequence[str]) -> tuple[str, ...]:
     """The first of notes on single clips, and how many others there are."""
-    more = f"; and so are {len(notes) - 1} other clips" if len(notes) > 1 else ""
+    more = f"; likewise of {counted(len(notes) - 1, 'other clip')}" if len(notes) > 1 else ""
     return (f"{notes[0]}{more}",) if notes else ()
 
 
@@ -191,7 +192,7 @@ def _note_on_gaps(gaps: Sequence[tuple[Path | int, Path | int]]) -> tuple[str, .
         return ()
     before, after = (Path(str(source)) for source in gaps[0])
     where = f"the first in {printable(before.parent.name)} between {printable(before.name)} and {printable(after.name)}"
-    return (f"frames are missing in {len(gaps)} places, {where}; no motion is measured across them",)
+    return (f"frames are missing in {counted(len(gaps), 'place')}, {where}; no motion is measured across them",)
 
 
 def _neighbours(sources: list[Path | int]) -> dict[Path | int, Neighbour]:

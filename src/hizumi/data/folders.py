@@ -7,7 +7,7 @@ from pathlib import Path
 from hizumi.data.decoding import IMAGE_FORMATS
 from hizumi.data.files import Found, found_beneath
 from hizumi.data.labels import ANOMALOUS, is_normal
-from hizumi.data.layouts import ADVICE, counted, understood
+from hizumi.data.layouts import ADVICE, purposes, understood
 from hizumi.data.manifest import UNLABELLED, Manifest, Record, Unopened
 from hizumi.data.mask_pixels import marks_of
 from hizumi.data.masks import is_mask_folder, notes_on_masks, one_or_all, pair, stem_of_picture, without_masks_beside
@@ -37,7 +37,7 @@ def open_folder(root: Path, options: SourceOptions) -> Manifest:
         pairing = pair(root, [path for path in pictures if path in images], unmatched)
         masks, unmatched = {**pairing.masks, **masks}, pairing.unmatched
     records = [_masked(root, record, masks, beside, options) for record in understanding.records]
-    note = f"understood as {understanding.layout}: {counted(records)}"
+    note = f"understood as {understanding.layout}: {purposes(records)}"
     stems = {path.stem.lower() for path in pictures}
     used = {mask for record in records for mask in record.mask_files}
     unused = [path for path in found.images if path not in used and path not in set(pictures)]

@@ -23,6 +23,7 @@ from hizumi.data.manifest import GOOD, UNLABELLED, Record
 from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError, UsageError
 from hizumi.storage.files import printable
+from hizumi.words import counted
 
 ADVICE = (
     "put good images directly in it, or in good/ beside one folder per defect, or in train/good and test/<kind>; "
@@ -153,8 +154,8 @@ def _unnamed(root: Path, images: Sequence[Path], names: _Names) -> Understanding
     good = set(loose)
     marked = [record if record in good else _unlabelled(record) for record in records]
     note = (
-        f"{len(records) - len(loose)} images in folders whose names do not say good or bad ({found}) are not learned "
-        "from; name those that are good with --good (`good`), or say --layout flat (`layout`) where all are"
+        f"not learned from: {counted(len(records) - len(loose), 'image')} in folders whose names do not say good or "
+        f"bad ({found}); name those that are good with --good (`good`), or say --layout flat (`layout`) where all are"
     )
     return Understanding(tuple(marked), "a folder of good images beside others", (note,))
 
@@ -184,7 +185,7 @@ def _name(records: Sequence[Record], folders: Sequence[tuple[str, ...]], names: 
     return "folders for " + ", ".join(sorted({record.split for record in records if record.split is not None}))
 
 
-def counted(records: Sequence[Record]) -> str:
+def purposes(records: Sequence[Record]) -> str:
     """How many records are for what, such as "209 good to learn from, 83 to test, 63 masks"."""
     learned = [record for record in records if record.label == 0 and record.split in ("train", None)]
     counts = {
@@ -192,17 +193,20 @@ def counted(records: Sequence[Record]) -> str:
         "to calibrate with": sum(record.split == "calibration" for record in records),
         "to test": sum(record.split == "test" or (record.split is None and record.label == 1) for record in records),
         "unlabelled": sum(record.label is None and record.split != "test" for record in records),
-        "masks": sum(record.mask is not None and record.label != 0 for record in records),
-        "masks of good images": sum(record.mask is not None and record.label == 0 for record in records),
     }
-    return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to learn from"
+    found = [f"{count} {what}" for what, count in counts.items() if count]
+    for of, is_good in (("", False), (" of good images", True)):
+        if masks := sum(record.mask is not None and (record.label == 0) == is_good for record in records):
+            found.append(f"{counted(masks, 'mask')}{of}")
+    return ", ".join(found) or "nothing to learn from"
 
 
 def _notes_on_unlabelled(records: Sequence[Record]) -> tuple[str, ...]:
     unlabelled = [record.name for record in records if record.label is None]
     if not unlabelled:
         return ()
-    return (f"{len(unlabelled)} images are in no folder that says whether they are good, such as {unlabelled[0]}",)
+    count = counted(len(unlabelled), "image")
+    return (f"in no folder that says whether they are good: {count}, such as {unlabelled[0]}",)
 
 
 def _notes_on_others(records: Sequence[Record], folders: Sequence[tuple[str, ...]], names: _Names) -> tuple[str, ...]:
@@ -214,7 +218,8 @@ def _notes_on_others(records: Sequence[Record], folders: Sequence[tuple[str, ...
         if record.label == 0 and record.split == "test" and names.split(parts) is None
     ]
     if tested:
-        notes.append(f"{len(tested)} good images lie outside of train and are kept for testing, such as {tested[0]}")
+        count = counted(len(tested), "good image")
+        notes.append(f"outside of train, and kept for testing: {count}, such as {tested[0]}")
     doubtful = sorted({record.kind for record in records if record.label == 1 and _holds_good_word(record.kind)})
     if doubtful:
         found = ", ".join(doubtful[:FOLDERS_NAMED])

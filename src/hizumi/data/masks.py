@@ -14,6 +14,7 @@ from hizumi.data.manifest import UNLABELLED, Manifest, Record
 from hizumi.data.mask_pixels import LOSSY_SUFFIXES, marks_of
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
+from hizumi.words import counted
 
 FOLDER_WORDS = frozenset(
     {
@@ -107,8 +108,8 @@ def without_contradictions(manifest: Manifest) -> Manifest:
     if not named:
         return manifest
     note = (
-        f"called good, but with a mask that marks a defect: {len(named)} {manifest.noun}s, neither learned from nor "
-        f"measured; correct label or mask of {_first_few(named, ', ')}"
+        f"called good, but with a mask that marks a defect: {counted(len(named), manifest.noun)}, neither learned from "
+        f"nor measured; correct label or mask of {_first_few(named, ', ')}"
     )
     return replace(manifest, records=tuple(records), notes=(*manifest.notes, note))
 
@@ -147,13 +148,13 @@ def with_usable_masks(manifest: Manifest, *, strict: bool = False) -> Manifest:
             records[index] = replace(record, mask=None)
             continue
         notes.update(() if mask is None else mask.notes)
-    said = [f"{note}: {count} {manifest.noun}s" for note, count in notes.items()]
+    said = [f"{note}: {counted(count, manifest.noun)}" for note, count in notes.items()]
     if refused:
         few = _first_few(refused, "; ")
-        said.append(f"left out of the pixel metrics for their masks: {len(refused)} {manifest.noun}s; {few}")
+        said.append(f"left out of the pixel metrics for their masks: {counted(len(refused), manifest.noun)}; {few}")
     if empty:
         few = _first_few(empty, ", ")
-        said.append(f"anomalous, but with a mask that marks nothing: {len(empty)} {manifest.noun}s ({few})")
+        said.append(f"anomalous, but with a mask that marks nothing: {counted(len(empty), manifest.noun)} ({few})")
     return replace(manifest, records=tuple(records), notes=(*manifest.notes, *said))
 
 
@@ -210,7 +211,9 @@ def notes_on_masks(root: Path, records: Sequence[Record], unmatched: Sequence[Pa
     anomalous = [record for record in records if record.label == 1]
     without = sum(record.mask is None for record in anomalous)
     if without and (without < len(anomalous) or unmatched):
-        notes.append(f"{without} of {len(anomalous)} anomalous images have no mask and are left out of pixel metrics")
+        notes.append(
+            f"without a mask, and left out of pixel metrics: {without} of {counted(len(anomalous), 'anomalous image')}"
+        )
     if unmatched:
         names = [printable(mask.relative_to(root)) for mask in sorted(unmatched)]
         notes.append(f"masks that belong to no image, or to several: {len(names)} ({_first_few(names, ', ')})")

@@ -9,6 +9,7 @@ from hizumi.data.manifest import Manifest, Record
 from hizumi.data.series.blocks import refuse_copies, split_series
 from hizumi.errors import DataError, UsageError
 from hizumi.storage.files import few
+from hizumi.words import counted
 
 MOST_NAMED = 3
 
@@ -93,7 +94,7 @@ def check_disjoint(manifest: Manifest) -> tuple[str, ...]:
                 f"{first.name} ({first.split}) and {record.name} ({record.split}) have {what}; "
                 f"keep each {manifest.noun} in one split, so that no detector is tested on what it has seen"
             )
-    return (f"{repeated} rows equal a row of another split",) if repeated else ()
+    return (f"equal to a row of another split: {counted(repeated, 'row')}",) if repeated else ()
 
 
 def _identities(manifest: Manifest, index: int) -> Iterable[tuple[str, str]]:

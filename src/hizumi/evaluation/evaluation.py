@@ -13,6 +13,7 @@ from hizumi.errors import DataError, UsageError
 from hizumi.evaluation.bootstrap import Estimate, PixelEstimator, image_estimates, number
 from hizumi.evaluation.metrics import auroc, best_f1, binomial_interval, confusion_at
 from hizumi.evaluation.pixels import LEVELS, part_of
+from hizumi.words import counted
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,11 @@ class Evaluator:
     def _on_region(self) -> str:
         """What the region of interest leaves out of the marked defects, and how that was counted."""
         counts = {"all": self._outside, "some": self._partly_outside}
-        parts = [f"{share} of those of {count} anomalous {self._noun}s" for share, count in counts.items() if count]
+        parts = [
+            f"{share} of those of {counted(count, f'anomalous {self._noun}')}"
+            for share, count in counts.items()
+            if count
+        ]
         if not parts:
             return ""
         return (
@@ -250,8 +255,8 @@ class Evaluator:
             notes.append(f"No {what}, so there are no {self._part} metrics.")
         if self._unmarked:
             notes.append(
-                f"{self._unmarked} anomalous {self._noun}s without a marked defect are left out of the {self._part} "
-                "metrics."
+                f"Left out of the {self._part} metrics: {counted(self._unmarked, f'anomalous {self._noun}')} without a "
+                "marked defect."
             )
         if not self._marked:
             return nothing, " ".join(notes)
@@ -298,5 +303,5 @@ def _note(noun: str, normal: int, anomalous: int, unknown: int) -> str:
             missing = "labelled"
         notes.append(f"The test set has no {missing} {noun}s, so there is no AUROC and no average precision.")
     if unknown:
-        notes.append(f"{unknown} {noun}s without a label are not counted.")
+        notes.append(f"Not counted: {counted(unknown, noun)} without a label.")
     return " ".join(notes)

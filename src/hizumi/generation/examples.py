@@ -12,6 +12,7 @@ from hizumi.data import Manifest, Record, Store, open_source
 from hizumi.data.manifest import UNLABELLED
 from hizumi.data.series.blocks import joined
 from hizumi.errors import DataError
+from hizumi.words import counted
 
 
 def open_examples(X: Any, y: Any = None, *, everything: bool = False, **learned: Any) -> Manifest:
@@ -51,7 +52,7 @@ def with_classes_only(manifest: Manifest) -> Manifest:
     """Leave out items that have no class, and say so."""
     kept = tuple(record for record in manifest.records if record.kind != UNLABELLED)
     left_out = len(manifest) - len(kept)
-    notes = (f"{left_out} items without a class were left out",) if left_out else ()
+    notes = (f"left out: {counted(left_out, 'item')} without a class",) if left_out else ()
     return replace(manifest, records=kept, notes=(*manifest.notes, *notes))
 
 

@@ -14,6 +14,7 @@ from hizumi.inspection.scoring import Scored
 from hizumi.inspection.seen import Seen, contents
 from hizumi.inspection.verdicts import opened
 from hizumi.shapes import Float
+from hizumi.words import counted
 
 OF_DEFECTS = "known defects: "  # how notes on them begin
 NAMED = 3  # records in an error
@@ -67,7 +68,7 @@ def _only_defects(manifest: Manifest) -> Manifest:
     if not kept:
         raise DataError(f"{manifest.name}: all of its {others} {manifest.noun}s are called good, so none is a defect")
     note = (
-        f"{others} {manifest.noun}s of {manifest.name} are not called defective, and are left out of the known defects"
+        f"left out of the known defects, as not called defective: {counted(others, manifest.noun)} of {manifest.name}"
     )
     return replace(manifest, records=kept, notes=(*manifest.notes, note) if others else manifest.notes)
 

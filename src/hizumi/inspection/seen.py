@@ -9,6 +9,7 @@ import numpy as np
 from hizumi.data import Manifest
 from hizumi.errors import DataError
 from hizumi.shapes import Integer
+from hizumi.words import counted
 
 DIGITS = 16  # of a SHA-256 in hex, 8 bytes: of a million images two are taken for one in one of 10^7 cases
 
@@ -48,8 +49,8 @@ def without(manifest: Manifest, seen: Integer[np.ndarray, "n"], what: str, why: 
     if not is_seen.any():
         return manifest
     if is_seen.all():
-        raise DataError(f"{manifest.name}: all of it {what}; evaluate on others")
-    note = f"{is_seen.sum()} {manifest.noun}s {what}, and are left out: {why}"
+        raise DataError(f"{manifest.name}: holds only {what}; evaluate on others")
+    note = f"left out as {what}: {counted(int(is_seen.sum()), manifest.noun)}; {why}"
     left = manifest.only(np.flatnonzero(~is_seen).tolist())
     return replace(left, notes=(*manifest.notes, note))
 

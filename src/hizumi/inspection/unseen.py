@@ -14,11 +14,11 @@ def held_out(inspector: Inspector, manifest: Manifest) -> Manifest:
     """
     unseen, seen = _not_learned_from(inspector, manifest), inspector.seen_
     if inspector.calibration_.rule == "cost":
-        what = "are known defects, which set the threshold"
+        what = "known defects, which set the threshold"
         unseen = without(unseen, seen.known_defects, what, "what it finds among them says nothing of new ones")
     if len(seen.tuned_on):
-        what = "have chosen the settings, in tuning"
-        unseen = without(unseen, seen.tuned_on, what, "what was chosen by them says nothing of new ones")
+        what = "what the settings were chosen by, in tuning"
+        unseen = without(unseen, seen.tuned_on, what, "how it does on them says nothing of new ones")
     return unseen
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from hizumi.errors import UsageError
 from hizumi.report import markdown
-from hizumi.report.words import count
 from hizumi.reproduction.entrants import CHOSEN_ON_TEST, departure_of, differences_today
 from hizumi.reproduction.ledger import Row, summarise_figure
 from hizumi.reproduction.protocol import FALSE_ALARM_RATE, Protocol
 from hizumi.reproduction.protocols import PROTOCOLS
 from hizumi.reproduction.published_numbers import ELSEWHERE, NOT_COMPARABLE, PUBLISHED, Published, published_for
+from hizumi.words import counted
 
 FALSE_ALARMS = "realised_false_alarm_rate"
 COLUMNS = (
@@ -138,7 +138,7 @@ def _differences(protocol: Protocol, modes: Mapping[str, Row], published: Publis
     changes = [f"{name} {_plain(here)} ({_plain(there)})" for name, (here, there) in _changes(protocol, row).items()]
     parts += changes[:MOST_CHANGES]
     if len(changes) > MOST_CHANGES:
-        parts.append(count(len(changes) - MOST_CHANGES, "more setting"))
+        parts.append(counted(len(changes) - MOST_CHANGES, "more setting"))
     if published is not None and published.note:
         parts.append(f"published: {published.note}")
     return "; ".join(parts) or "none known"

@@ -30,6 +30,7 @@ from hizumi.runs.known_defects import FoundAmongKnown
 from hizumi.runs.nouns import noun_of
 from hizumi.runs.record import without_place
 from hizumi.storage.files import printable, write_atomically
+from hizumi.words import counted
 
 EXAMPLES_IN_A_COMPARED_GROUP = 3
 ROWS_IN_THE_TABLE = 500
@@ -72,7 +73,7 @@ def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequen
     summary = summarise(rows)
     order = [line["detector"] for line in summary]
     chart = figures.comparison_chart(sorted(rows, key=lambda row: order.index(row["detector"])))
-    context = frame(f"Comparison of {words.count(len(names), 'detector')}", ", ".join(names)) | {
+    context = frame(f"Comparison of {counted(len(names), 'detector')}", ", ".join(names)) | {
         "summary": summary,
         "ranking": RANKINGS[ranked_by(rows)],
         "wasted": wasted_rankings(summary, record_in(rows)),

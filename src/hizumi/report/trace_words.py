@@ -4,8 +4,8 @@ import numpy as np
 
 from hizumi.data.series.form import Steps
 from hizumi.report.traces import Trace
-from hizumi.report.words import count
 from hizumi.storage.files import printable
+from hizumi.words import counted
 
 CHANNELS_NAMED = 3
 UNUSUAL = 4.0  # times how far a channel usually lies from what is expected; shares of scores grow as the square
@@ -13,10 +13,10 @@ UNUSUAL = 4.0  # times how far a channel usually lies from what is expected; sha
 
 def describe_trace(trace: Trace) -> str:
     """How many alarms and labelled events a recording has, and what is off at the worst of its alarms."""
-    parts = [f"{count(len(trace.alarms), 'alarm')} in {count(len(trace), 'step')}"]
+    parts = [f"{counted(len(trace.alarms), 'alarm')} in {counted(len(trace), 'step')}"]
     if trace.labelled is not None:
         found = sum(bool(trace.over[slice(*event)].any()) for event in trace.events)
-        events = f"{found} of {count(len(trace.events), 'labelled event')} within an alarm"
+        events = f"{found} of {counted(len(trace.events), 'labelled event')} within an alarm"
         parts.append(events if trace.events else "nothing in it labelled anomalous")
     worst = int(np.nanargmax(trace.scores))
     alarm = next((run for run in trace.alarms if run.start <= worst < run.stop), None)

@@ -20,6 +20,7 @@ from hizumi.report.rates import at_rates
 from hizumi.runs.nouns import takes_folds
 from hizumi.storage.files import printable
 from hizumi.training.health import UNLIKE_OTHERS
+from hizumi.words import counted
 
 SPACE = "\u00a0"  # a number and its unit stay in one line
 CHANCE = 0.5  # AUROC of scores that know nothing
@@ -61,10 +62,10 @@ def headline(content: ReportContent) -> str:
     if result is None:
         alarms = sum(verdict.anomalous for verdict in content.verdicts)
         verb = "looks" if alarms == 1 else "look"
-        return f"{alarms or 'None'} of {count(len(content.verdicts), noun)} {verb} anomalous."
+        return f"{alarms or 'None'} of {counted(len(content.verdicts), noun)} {verb} anomalous."
     found = result.anomalous_count - result.missed_defects
-    finds = f"The detector found {found} of {count(result.anomalous_count, 'anomalous ' + noun)}"
-    raised = f"raised {count(result.false_alarms, 'false alarm')} on {count(result.normal_count, 'good ' + noun)}"
+    finds = f"The detector found {found} of {counted(result.anomalous_count, 'anomalous ' + noun)}"
+    raised = f"raised {counted(result.false_alarms, 'false alarm')} on {counted(result.normal_count, 'good ' + noun)}"
     if not result.anomalous_count:
         return f"The detector {raised}."
     return f"{finds} and {raised}." if result.normal_count else f"{finds}."
@@ -180,11 +181,6 @@ def is_known(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def count(amount: int, noun: str) -> str:
-    """An amount with its noun: "1 image", "3 images"."""
-    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
-
-
 def percent(share: float) -> str:
     """A share in percent, with three digits at most, two below one percent."""
     return f"{100 * share:{'.3g' if share >= 0.01 else '.2g'}}%"
@@ -219,7 +215,7 @@ def flat_options(options: Mapping[str, Any], prefix: str = "") -> list[tuple[str
 
 
 def _without_labels(content: ReportContent) -> Consequence:
-    rate, total = content.calibration.threshold.asked_rate, count(len(content.verdicts), content.noun)
+    rate, total = content.calibration.threshold.asked_rate, counted(len(content.verdicts), content.noun)
     unknown = "How many anomalies were missed is not known: nothing here has a label."
     if content.calibration.rule in WITHOUT_RATE:
         return Consequence(f"{unknown} {OF_RULE[content.calibration.rule]}")
@@ -256,7 +252,7 @@ def _missed(result: Evaluation, content: ReportContent) -> Consequence:
     if not result.missed_defects:
         return Consequence("Nothing anomalous was missed.")
     share = result.missed_defects / result.anomalous_count
-    missed = f"{result.missed_defects} of {count(result.anomalous_count, 'anomalous ' + noun)}"
+    missed = f"{result.missed_defects} of {counted(result.anomalous_count, 'anomalous ' + noun)}"
     sentence = f"{missed} passed unnoticed ({percent(share)})"
     weakest = max(result.kinds_table, key=lambda kind: kind.missed / kind.count)
     if len(result.kinds_table) > 1:
@@ -306,17 +302,17 @@ def few_held_out(calibration: Calibration, noun: str, *, takes_folds: bool) -> s
         return ""
     decides = "the highest score of one of them decides"
     if "folds" in calibration.options:
-        unseen = f"{count(held_out, 'good ' + noun)}, each scored by a fit that had not seen it"
+        unseen = f"{counted(held_out, 'good ' + noun)}, each scored by a fit that had not seen it"
         return f"With {unseen}, {decides}: give {needed} or more, or accept a higher --false-alarm-rate."
     if noun == "block":
         return (
-            f"With {count(held_out, 'held-out good block')}, {decides}: give longer recordings or shorter windows "
+            f"With {counted(held_out, 'held-out good block')}, {decides}: give longer recordings or shorter windows "
             f"(--length), so that {needed} or more blocks are held out, or accept a higher --false-alarm-rate."
         )
     by_folds = f"fit with --folds 5, which lets all good {noun}s set the threshold, " if takes_folds else ""
     return (
-        f"With {count(held_out, 'held-out good ' + noun)}, {decides}: {by_folds}hold out {needed} or more, or accept a "
-        "higher --false-alarm-rate."
+        f"With {counted(held_out, 'held-out good ' + noun)}, {decides}: {by_folds}hold out {needed} or more, or accept "
+        "a higher --false-alarm-rate."
     )
 
 
@@ -334,7 +330,7 @@ def scratches_found(drawn: Sequence[Mapping[str, Any]], calibration: Calibration
         among = "" if len(scores) == images else f" of {len(scores)}"
         parts.append(f"one {each['pixels']} pixels long is found in {calibration.is_anomalous(scores).sum()}{among}")
     return (
-        f"As a check, scratches were drawn on {count(images, 'good image')} that it had not learned from: "
+        f"As a check, scratches were drawn on {counted(images, 'good image')} that it had not learned from: "
         f"{', '.join(parts)}. Real defects may be easier or harder to find."
     )
 
@@ -387,7 +383,7 @@ def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
         return Consequence(f"{share}. {OF_RULE[content.calibration.rule]}")
     expected = _expected_rate(result, content.calibration)
     measured = f"{percent(realised.value)} of the good {noun}s were flagged, where {percent(asked)} was asked for"
-    few = count(len(content.calibration.scores), f"held-out good {noun}")
+    few = counted(len(content.calibration.scores), f"held-out good {noun}")
     if expected > asked:
         measured += f", and {few} can promise {percent(expected)} at the lowest"
     by_chance = _highest_rate(expected, content.calibration)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from hizumi.words import counted
+
 if TYPE_CHECKING:  # which needs numpy, and the command line starts without
     from hizumi.calibration import Calibration
 
@@ -21,7 +23,7 @@ def learned_in_words(record: Mapping[str, Any]) -> str:
     if record.get("series") is None:
         return f"items of shape {'x'.join(map(str, record['shape']))}"
     channels, _, steps = record["shape"]
-    return f"windows of {channels} channel{'' if channels == 1 else 's'} and {steps} steps"
+    return f"windows of {counted(channels, 'channel')} and {steps} steps"
 
 
 def takes_folds(record: Mapping[str, Any]) -> bool:

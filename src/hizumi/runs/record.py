@@ -13,6 +13,7 @@ from hizumi.preprocessing import Preprocessing
 from hizumi.registry import specify
 from hizumi.training import Trainable, TrainingOptions
 from hizumi.version import __version__
+from hizumi.words import counted
 
 
 def run_record(
@@ -59,4 +60,4 @@ def without_place(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def notes_on(manifest: Manifest, store: Store) -> tuple[str, ...]:
     """Sentences for the user on what was assumed about the data, or done to them."""
-    return (*manifest.notes, *(f"{note}: {count} {manifest.noun}s" for note, count in store.notes.items()))
+    return (*manifest.notes, *(f"{note}: {counted(count, manifest.noun)}" for note, count in store.notes.items()))

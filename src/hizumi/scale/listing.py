@@ -13,6 +13,7 @@ from hizumi.errors import BundleError, DataError, UsageError
 from hizumi.scale.items import Item, pyarrow
 from hizumi.storage.files import atomic_file, first_line, printable
 from hizumi.storage.tables import csv_line
+from hizumi.words import counted
 
 SMALLEST, LARGEST, SHARE = 32, 8192, 100
 """Images of a block: a hundredth of those before it, so that workers end together, within these bounds."""
@@ -56,7 +57,9 @@ def write_listing(folder: Path, found: Iterable[Item | Unopened]) -> Listed:
             digests.append(_write_block(folder, len(digests), block))
             images += len(block)
     if not images:
-        raise DataError(f"there is no image in the data; {unopened} files are none, as {UNOPENED} says of each")
+        raise DataError(
+            f"there is no image in the data, only {counted(unopened, 'other file')}; {UNOPENED} says why of each"
+        )
     _refuse_doubles(folder, len(digests), np.frombuffer(names, dtype=np.int64))
     return Listed(images, len(digests), digest_of_all(digests), unopened)
 

@@ -23,6 +23,7 @@ from hizumi.station.log import Filter, Log, Review
 from hizumi.station.pictures import Pictures
 from hizumi.storage.files import write_atomically
 from hizumi.storage.tables import write_csv
+from hizumi.words import counted
 
 TEST_SHARE = 0.3
 BEGINNINGS = {
@@ -79,9 +80,9 @@ def export_labelled_set(
         split = "train" if kind == "good" and not _is_tested(entry, test_share) else "test"
         rows.append(_written(folder, split, kind, content, entry, review))
     if missing:
-        notes.append(f"{missing} reviewed pictures are not kept, and were left out")
+        notes.append(f"left out, as no longer kept: {counted(missing, 'reviewed picture')}")
     if without := sum(row["label"] == "defect" and not row["mask"] for row in rows):
-        notes.append(f"{without} defects have no mask, as no region was drawn")
+        notes.append(f"without a mask, as no region was drawn: {counted(without, 'defect')}")
     if not rows:
         raise DataError("none of the reviewed pictures is kept any more; there is nothing to write")
     write_csv(folder / "labels.csv", rows)
@@ -102,10 +103,11 @@ def _reviewed(log: Log, filters: Filter) -> tuple[list[tuple[Entry, Review]], li
             equal, changed = equal + 1, changed + (other[1].label != review.label)
         if other is None or review.made_at > other[1].made_at:
             chosen[entry.picture_sha256] = entry, review
-    notes = [f"{unsure} pictures were reviewed as unsure, and were left out"] if unsure else []
+    notes = [f"left out, as reviewers were unsure: {counted(unsure, 'picture')}"] if unsure else []
     if equal:
         notes.append(
-            f"{equal} pictures were inspected and reviewed before ({changed} with another word): the last one counts"
+            f"inspected and reviewed more than once, of which the last counts: {counted(equal, 'picture')} "
+            f"({changed} with another word before)"
         )
     return list(chosen.values()), notes
 

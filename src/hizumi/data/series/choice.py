@@ -7,6 +7,7 @@ import numpy as np
 from hizumi.data.series.options import SeriesOptions
 from hizumi.errors import UsageError
 from hizumi.shapes import Float
+from hizumi.words import counted
 
 USUAL_LENGTH = 64  # steps, where no period is clear
 LENGTHS = (32, 64, 128, 256)
@@ -124,7 +125,7 @@ def _hop(length: int, correlation: Float[np.ndarray, "lags"], steps: int) -> tup
         return hop, f"less overlap would leave few windows of {steps:,} steps"
     if until is None:
         return hop, "values stay alike" if len(correlation) else "nothing varies"
-    after = "1 step" if until == 1 else f"{until} steps"
+    after = counted(until, "step")
     return hop, f"values are no longer alike after {after} (autocorrelation below {CLEAR:g})"
 
 

@@ -8,12 +8,13 @@ import numpy as np
 from hizumi.data.columns import in_order, named
 from hizumi.data.series.numbers import is_empty, numbers_of, refuse_infinite
 from hizumi.data.series.options import SeriesOptions
-from hizumi.data.series.readings import Readings, SeriesTable, counted
+from hizumi.data.series.readings import Readings, SeriesTable
 from hizumi.data.series.step_labels import label_column, labels_of
 from hizumi.data.series.time_stamps import is_time_name, joined, looks_like_times, stamps_of
 from hizumi.errors import DataError, UsageError
 from hizumi.shapes import Float
 from hizumi.storage.files import printable
+from hizumi.words import counted
 
 COUNTER_NAMES = ("", "index", "id", "no", "no.", "nr", "row", "unnamed: 0", "level_0", "__index_level_0__")
 LEAST_COUNTED = 5  # rows by which a counter is told from a measurement

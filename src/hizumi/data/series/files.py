@@ -16,7 +16,7 @@ from hizumi.data.series.form import Recording, SeriesForm
 from hizumi.data.series.gaps import filled
 from hizumi.data.series.groups import divided
 from hizumi.data.series.options import SeriesOptions
-from hizumi.data.series.readings import Readings, SeriesTable, counted
+from hizumi.data.series.readings import Readings, SeriesTable
 from hizumi.data.series.resampling import resampled
 from hizumi.data.series.sources import Sources, sources_of
 from hizumi.data.series.step_labels import refuse_unknown_good
@@ -24,6 +24,7 @@ from hizumi.data.series.stretches import Stretch, stretch_of
 from hizumi.data.series.time_stamps import SECOND
 from hizumi.data.table_rows import unique
 from hizumi.errors import DataError, UsageError
+from hizumi.words import counted
 
 UNTOLD = SeriesOptions()
 

@@ -3,9 +3,10 @@
 import numpy as np
 
 from hizumi.data.series.options import Missing
-from hizumi.data.series.readings import Readings, counted
+from hizumi.data.series.readings import Readings
 from hizumi.errors import DataError
 from hizumi.shapes import Bool, Float
+from hizumi.words import counted
 
 
 def refuse_missing(readings: Readings, *, is_needed: bool) -> None:

@@ -7,8 +7,9 @@ import numpy as np
 from hizumi.data.columns import named
 from hizumi.data.labels import split_of_word
 from hizumi.data.series.numbers import words_of
-from hizumi.data.series.readings import SeriesTable, counted
+from hizumi.data.series.readings import SeriesTable
 from hizumi.storage.files import printable
+from hizumi.words import counted
 
 GROUP, SPLIT = "group", "split"
 

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from hizumi.data.cells import DECIMAL_COMMA, SEPARATORS, number_of
-from hizumi.data.series.readings import counted
 from hizumi.data.series.stamp_watch import StampWatch
 from hizumi.data.series.time_stamps import is_time_name
 from hizumi.errors import DataError
 from hizumi.shapes import Float, Integer
 from hizumi.storage.files import printable
+from hizumi.words import counted
 
 SECONDS_BETWEEN_LOOKS = 0.1
 BYTES_AT_ONCE = 2**20

@@ -8,10 +8,11 @@ from hizumi.data.cells import MISSING_WORDS, number_of
 from hizumi.data.guard import LARGEST
 from hizumi.data.labels import is_normal
 from hizumi.data.missing import not_finite
-from hizumi.data.series.readings import SeriesTable, counted
+from hizumi.data.series.readings import SeriesTable
 from hizumi.errors import DataError
 from hizumi.shapes import Float
 from hizumi.storage.files import printable
+from hizumi.words import counted
 
 TRUTH = {"true": 1.0, "false": 0.0}
 

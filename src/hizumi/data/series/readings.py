@@ -9,11 +9,6 @@ import numpy as np
 from hizumi.shapes import Bool, Float, Integer, Shaped
 
 
-def counted(count: int, what: str) -> str:
-    """So many of these, such as "1 row" and "1,200 rows"."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 @dataclass(frozen=True, eq=False)
 class SeriesTable:
     """A table as its source holds it, each column an array of numbers, of times, or of text (dtype object).

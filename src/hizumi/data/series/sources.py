@@ -10,7 +10,7 @@ import numpy as np
 from hizumi.data.arrays import is_tensor
 from hizumi.data.files import tables_beneath
 from hizumi.data.kinds import is_frame
-from hizumi.data.layouts import counted, names_tell, understood
+from hizumi.data.layouts import names_tell, purposes, understood
 from hizumi.data.manifest import Unopened
 from hizumi.data.options import SourceOptions
 from hizumi.data.places import refuse_absent
@@ -19,6 +19,7 @@ from hizumi.data.series.readings import SeriesTable
 from hizumi.data.series.tables import SERIES_SUFFIXES, in_stretches, of_array, of_frame, tables_in_file
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
+from hizumi.words import counted
 
 ADVICE = f"give a {', '.join(SERIES_SUFFIXES)} file, a folder of them, steps (t, c), a data frame, or a list of such"
 
@@ -176,8 +177,8 @@ def _in_folder(root: Path, options: SeriesOptions) -> Sources:
         split = record.split or ("test" if told and label != 0 and options.layout != "unlabelled" else None)
         kind = record.kind if label == 1 else None
         sources.append(_labelled(_file(record.path, record.name), split, label, kind))
-    what = f"by their folders {counted(understanding.records)}" if told else "whose folders say neither good nor bad"
-    recordings = f"{len(paths)} recording{'' if len(paths) == 1 else 's'}"
+    what = f"by their folders {purposes(understanding.records)}" if told else "whose folders say neither good nor bad"
+    recordings = counted(len(paths), "recording")
     note = f"{recordings}, {what}" if parts else recordings
     good_folders = frozenset(name.lower() for name in good)
     return Sources(printable(root.resolve().name), tuple(sources), (note,), tuple(unopened), good_folders)
