@@ -12,7 +12,7 @@ from hizumi.evaluation.causal import CausalMeasures
 from hizumi.evaluation.events import EventCounts
 from hizumi.report import Finding, ReportContent
 from hizumi.report.rates import at_rates
-from hizumi.report.words import consequences, count, facts, flat_options, headline, interval, number, percent
+from hizumi.report.words import consequences, facts, flat_options, headline, interval, number, percent
 from hizumi.training.health import check_outliers
 
 
@@ -232,7 +232,6 @@ def test_numbers_as_people_write_them() -> None:
         "16.5%",
         "100%",
     ]
-    assert (count(1, "image"), count(12000, "image")) == ("1 image", "12,000 images")
     assert (number(0.98765), number(float("nan"))) == ("0.988", "–")
 
 

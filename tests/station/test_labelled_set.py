@@ -60,7 +60,7 @@ def test_the_set_is_read_as_it_was_reviewed(reviewed: tuple[Log, Pictures], tmp_
     log, pictures = reviewed
     root = tmp_path / "out" / "set"
     made = export_labelled_set(log, pictures, root)
-    assert made.notes == ("1 defects have no mask, as no region was drawn",)
+    assert made.notes == ("without a mask, as no region was drawn: 1 defect",)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["set"], "something was written elsewhere"
     manifest = open_source(root)
     records = {record.path.stem: record for record in manifest.records}
