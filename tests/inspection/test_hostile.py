@@ -191,6 +191,7 @@ def test_json_that_no_bundle_has(text: str, tmp_path: Path) -> None:
     ("where", "value", "reason"),
     [
         ("calibration.threshold.value", float("nan"), "holds NaN"),
+        ("calibration.threshold.value", 1e9, r"states a threshold of 1e\+09, and the rule conformal sets"),
         ("preprocessing.window.low", None, r"preprocessing\.window\.low: it is None"),
         ("preprocessing.sizing.height", 1e9, r"preprocessing\.sizing\.height: it is 1000000000\.0"),
         ("options", [], "options: it is list"),
