@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from hizumi.calibration import RULES, Calibration
+from hizumi.calibration.costs import Costs
+from hizumi.calibration.rules import LAWS
 from hizumi.errors import BundleError, DataError, UsageError
 
 FITTED_RULES = [rule for rule in RULES if rule not in ("given", "cost")]  # which need more than good scores
@@ -234,6 +236,31 @@ def test_a_bundle_with_a_wrong_field_is_refused(scores, field, value):
     fields, arrays = fit_everything(scores).to_dict()
     with pytest.raises(BundleError, match="fit it again"):
         Calibration.from_dict(fields | {field: value}, arrays)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule not in LAWS])
+@pytest.mark.parametrize("limit", ["threshold", "pixel_threshold"])
+def test_a_threshold_that_its_scores_contradict_is_refused(scores, rule, limit):
+    fitted = fit_everything(scores, rule if rule in FITTED_RULES else "conformal")
+    if rule == "given":
+        fitted = fitted.with_(threshold=scores.max() + 5)
+    if rule == "cost":
+        fitted = fitted.with_(defect_scores=scores + 4, costs=Costs(miss=100, alarm=1, defect_share=0.05))
+    fields, arrays = fitted.to_dict()
+    due = fields[limit]["value"]
+    Calibration.from_dict(fields | {limit: fields[limit] | {"value": due * (1 + 1e-12)}}, arrays)
+    with pytest.raises(BundleError, match=r"states a threshold of 1e\+09, and the rule .* sets .* by the scores in it"):
+        Calibration.from_dict(fields | {limit: fields[limit] | {"value": 1e9}}, arrays)
+    with pytest.raises(BundleError, match="states a threshold of"):
+        Calibration.from_dict(fields | {limit: fields[limit] | {"value": due + 0.01}}, arrays)
+
+
+@pytest.mark.parametrize("rule", LAWS)
+def test_a_threshold_of_a_law_may_lie_anywhere(scores, rule):
+    fields, arrays = fit_everything(scores, rule).to_dict()
+    assert Calibration.from_dict(fields, arrays).threshold.value == fields["threshold"]["value"]
+    elsewhere = fields["threshold"] | {"value": 2 * scores.max()}
+    assert Calibration.from_dict(fields | {"threshold": elsewhere}, arrays).threshold.value == 2 * scores.max()
 
 
 def test_a_bundle_without_scores_is_refused(scores):

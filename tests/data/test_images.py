@@ -41,6 +41,15 @@ def test_another_depth_is_refused():
         prepare(np.zeros((2, 2, 1), np.uint16), channels=1, window=Window.of(np.uint8), name="part.png")
 
 
+def test_another_depth_is_named_as_it_was_stored():
+    pixels, notes = as_pixels(np.zeros((2, 2), np.int64), "part.npy")
+    words = (
+        r"^part\.npy: the image is float32 \(int64 values kept as float32\), the detector was fitted on uint8 images"
+    )
+    with pytest.raises(DataError, match=words):
+        prepare(pixels, channels=1, window=Window.of(np.uint8), name="part.npy", notes=("turned", *notes))
+
+
 def test_a_window_survives_json():
     window = Window.of(np.array([[0.1, 0.7]], np.float32))
     assert Window(**json.loads(json.dumps(dataclasses.asdict(window)))) == window

@@ -233,6 +233,13 @@ def test_mixed_channels(tmp_path: Path):
     assert only_grey.kept == (0, 1)
 
 
+def test_an_image_of_another_type_is_named_by_its_own():
+    image = np.zeros((8, 8), np.uint8)
+    store = Store.build(open_source([image, image, np.zeros((8, 9), np.int64)]), Sizing(8, 8))
+    (failure,) = store.failures
+    assert failure.reason == "is float32 (int64 values kept as float32), the others are uint8; save all at one depth"
+
+
 def test_mixed_depths(tmp_path: Path):
     folder_of(tmp_path, 2)
     Image.fromarray(np.zeros((20, 30), np.uint16)).save(tmp_path / "deep.png")

@@ -78,6 +78,18 @@ def test_what_was_assumed_is_said(tmp_path: Path) -> None:
     assert "begin with #: 1" in " ".join(opened(tmp_path, "a,b\n1,2\n#3,4\n5,6\n").notes)
 
 
+@pytest.mark.parametrize(
+    "text", ["a,b\n1,2,\n3,4,\n", "a,b\n1,2,,,\n,,,,\n3,4\n", "a\tb\n1\t2\t\n3\t4\t \n", "a,b,\n1,2\n3,4\n"]
+)
+def test_separators_that_end_lines_or_the_heading_alone(text: str, tmp_path: Path) -> None:
+    manifest = opened(tmp_path, text)
+    assert manifest.columns == ("a", "b")
+    assert numbers(manifest) == [[1, 2], [3, 4]]
+    ended = sum(len(line) > 3 and line != ",,,," for line in text.splitlines()[1:])
+    said = (f"lines that end in a separator more than the heading, with nothing behind it: {ended}",) if ended else ()
+    assert manifest.notes == said
+
+
 def test_words_for_missing_true_and_false(tmp_path: Path) -> None:
     manifest = opened(tmp_path, "a,b\nNA,True\nnull,FALSE\nNone,true\n?,n/a\n1,false\n")
     np.testing.assert_array_equal(manifest.arrays, [[np.nan, 1], [np.nan, 0], [np.nan, 1], [np.nan, np.nan], [1, 0]])

@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+import torch
 
-from hizumi import generation, inspection, runtime
+from hizumi import bundles, generation, inspection, runtime
 from hizumi.cli import main
-from hizumi.errors import BundleError, HizumiError
+from hizumi.errors import BundleError, HizumiError, RunError
+from hizumi.generation import Modeller
+from hizumi.inspection import Inspector
 from hizumi.storage.archive import kind_of, pack
 from hizumi.storage.schema import load_json
+from hizumi.training import Budget, TrainingOptions
 
 from .crafted import crafted, read, sealed
 from .test_earlier import BUNDLES, images, table
@@ -191,6 +195,7 @@ def test_json_that_no_bundle_has(text: str, tmp_path: Path) -> None:
     ("where", "value", "reason"),
     [
         ("calibration.threshold.value", float("nan"), "holds NaN"),
+        ("calibration.threshold.value", 1e9, r"states a threshold of 1e\+09, and the rule conformal sets"),
         ("preprocessing.window.low", None, r"preprocessing\.window\.low: it is None"),
         ("preprocessing.sizing.height", 1e9, r"preprocessing\.sizing\.height: it is 1000000000\.0"),
         ("options", [], "options: it is list"),
@@ -221,6 +226,30 @@ def test_values_are_checked_before_anything_is_built(where: str, value: Any, rea
     assert "\n" not in str(refused.value)
     assert time.monotonic() - started < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+@pytest.mark.parametrize("name", ["one_class_svm", "vae"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_neither_written_nor_read(name: str, value: float, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(30, 3))
+    steps = TrainingOptions(budget=Budget(steps=2))
+    fitted = (Modeller if name == "vae" else Inspector)(name, training=steps).fit(rows)
+    kept = bundles.save(fitted, tmp_path / "x.hizumi")
+    header, members = read(kept)
+    tensors = safetensors.numpy.load(members["weights.safetensors"])
+    for key in (key for key, array in tensors.items() if array.dtype.kind == "f" and array.size):
+        wrong = tensors[key].copy()
+        wrong.flat[-1] = value
+        changed = members | {"weights.safetensors": safetensors.numpy.save({**tensors, key: wrong})}
+        kept.write_bytes(sealed(header, json.loads(members[header]), changed))
+        with pytest.raises(BundleError, match=rf"its weights '{key}' hold NaN or infinity; fit it again"):
+            bundles.load(kept)
+    with torch.no_grad():
+        module = fitted.model_ if name == "vae" else fitted.detector_
+        next(each for each in module.state_dict().values() if each.is_floating_point() and each.numel()).fill_(value)
+    with pytest.raises(RunError, match="the fit has left NaN or infinity in"):
+        bundles.save(fitted, tmp_path / "y.hizumi")
+    assert not (tmp_path / "y.hizumi").exists()
 
 
 def test_escape_sequences_in_a_bundle_do_not_reach_the_terminal(

@@ -221,7 +221,7 @@ def test_without_good_ones_nothing_is_said_of_what_only_they_show(parts: dict[st
 
 def test_an_interval_that_says_nothing_is_none() -> None:
     assert interval(Estimate(0.95, 0.0, 1.0)) == "too few for an interval"
-    assert interval(Estimate(0.95, 0.5, 1.0)).replace("\u00a0", " ") == "95 %: 0.500 – 1.000"
+    assert interval(Estimate(0.95, 0.5, 1.0)).replace("\u00a0", " ") == "95%: 0.500 – 1.000"
 
 
 def test_numbers_as_people_write_them() -> None:

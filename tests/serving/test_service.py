@@ -217,6 +217,8 @@ def test_too_much_and_too_little_are_refused_with_a_reason(serve: Callable[..., 
         (413, post("/inspect", content=(bytes(10_000) for _ in range(11)))),  # in pieces, of no stated length
         (400, post("/inspect", files=many)),
         (400, post("/inspect", data={"a": "b"}, files={"": ("", b"")})),
+        (400, post("/inspect", data={"recipe": "plates"}, files={"p": ("p.png", picture(1))})),
+        (400, post("/inspect", files={"p": ("p.png", picture(1)), "q": (None, picture(2))})),
         (400, post("/inspect", content=b"x", headers={"Content-Type": "multipart/form-data"})),
         (400, post("/inspect?recipe=nuts", content=b"x")),
         (422, post("/inspect", params={"name": "x" * 300}, content=b"x")),
@@ -238,6 +240,12 @@ def test_too_much_and_too_little_are_refused_with_a_reason(serve: Callable[..., 
         assert answer.status_code == status, answer.text
         assert answer.json()["error"]
         assert "\n" not in answer.json()["error"]
+
+
+def test_a_picture_without_a_name_is_not_passed_over(service: Service) -> None:
+    answer = service.client.post("/inspect", files={"p": ("p.png", picture(1)), "q": (None, picture(2))})
+    assert answer.json()["error"].startswith("the form's field 'q' is no file; send pictures as files that have names")
+    assert not service.client.get("/inspections").json()["inspections"]
 
 
 def test_a_fault_inside_shows_nothing_of_itself(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

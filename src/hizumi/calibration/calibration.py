@@ -17,6 +17,7 @@ from hizumi.calibration.rules import (
     WITHOUT_RATE,
     check_rule,
     limit_by,
+    refuse_contradiction,
 )
 from hizumi.calibration.statement import Statement
 from hizumi.calibration.threshold import Threshold, good_images, percent
@@ -112,8 +113,7 @@ class Calibration:
         if pixel_maxima is None:
             return cls(scores, rule, false_alarm_rate, options, threshold, defect_scores=defect_scores)
         pixel_rule = "conformal" if rule in OF_IMAGES_ONLY else rule
-        of_maps = {name: value for name, value in options.items() if name != RANKS}
-        pixel_threshold = limit_by(pixel_rule, pixel_maxima, false_alarm_rate, of_maps)
+        pixel_threshold = limit_by(pixel_rule, pixel_maxima, false_alarm_rate, _of_maps(options))
         map_range = None
         if pixel_median is not None:
             half = max(pixel_threshold.value - pixel_median, float(np.finfo(np.float32).eps) * abs(pixel_median), 1e-12)
@@ -236,7 +236,7 @@ class Calibration:
             check_rule(fields["rule"], fields["false_alarm_rate"])
             if any(array.ndim != 1 or array.dtype != np.float64 for array in arrays.values()):
                 raise ValueError("scores are not a row of numbers in double precision")
-            return cls(
+            read = cls(
                 scores=_ascending(arrays["scores"], GOOD_SCORES),
                 rule=fields["rule"],
                 false_alarm_rate=float(fields["false_alarm_rate"]),
@@ -247,9 +247,18 @@ class Calibration:
                 map_range=None if span is None else (float(span[0]), float(span[1])),
                 defect_scores=_ascending(arrays["defect_scores"], DEFECT_SCORES) if "defect_scores" in arrays else None,
             )
+            refuse_contradiction(read.threshold, read.scores, read.options, read.defect_scores)
+            if read.pixel_maxima is not None and read.pixel_threshold is not None:
+                refuse_contradiction(read.pixel_threshold, read.pixel_maxima, _of_maps(read.options), None)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise BundleError(f"the calibration in this bundle cannot be read ({reason}): fit it again") from error
+        return read
+
+
+def _of_maps(options: dict[str, float]) -> dict[str, float]:
+    """What rules need for the maxima of maps, which are never ranks."""
+    return {name: value for name, value in options.items() if name != RANKS}
 
 
 def _read_threshold(fields: dict[str, Any]) -> Threshold:

@@ -1,6 +1,7 @@
 """Threshold rules that state their assumption; all take ascending scores of held-out good images."""
 
 import math
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -33,11 +34,9 @@ def quantile_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> T
 
 def k_sigma_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
     """Mean + k standard deviations, k the normal deviate of the rate: 3 for 0.135%."""
-    from scipy.special import ndtri
-
     if len(scores) < 2:
         raise DataError("k-sigma needs at least 2 held-out good items, got 1: add some or use the conformal rule")
-    k = -float(ndtri(false_alarm_rate))
+    k = -NormalDist().inv_cdf(false_alarm_rate)
     value = float(scores.mean() + k * scores.std(ddof=1))
     figures = _figures(scores, value, false_alarm_rate) | {"deviations": k, "bound_rate": 1 / (1 + k * k)}
     bound = f"; whatever their distribution at most {percent(figures['bound_rate'])} (Cantelli)" if k > 0 else ""

@@ -1,11 +1,12 @@
 """Threshold rules by name."""
 
+import math
 from difflib import get_close_matches
 
 import numpy as np
 
 from hizumi.calibration.conformal import conformal_limit, cross_conformal, cross_fitted, partly_chosen
-from hizumi.calibration.costs import Costs, cost_limit
+from hizumi.calibration.costs import Costs, cheapest, cost_limit
 from hizumi.calibration.limits import chi_square_limit, k_sigma_limit, peaks_over_threshold_limit, quantile_limit
 from hizumi.calibration.statement import Statement
 from hizumi.calibration.threshold import Threshold, good_images, percent
@@ -29,6 +30,8 @@ CROSS_CONFORMAL = "cross-conformal"
 """The rule whose scores are ranks already, of which no other rule makes anything."""
 OF_IMAGES_ONLY = ("chi-square", CROSS_CONFORMAL, *WITHOUT_RATE)
 """Rules that say nothing of the maxima of maps."""
+LAWS = ("chi-square", "peaks-over-threshold")
+"""Rules whose threshold is a quantile of a law, and none that the scores fix."""
 RANKS = "ranks"
 """The option that says that they are."""
 COSTS = ("miss", "alarm", "defect_share")
@@ -37,7 +40,7 @@ COSTS = ("miss", "alarm", "defect_share")
 CHOSEN = "chosen"
 """The option that says how many of the scores are of images that somebody chose, and did not draw at random."""
 
-
+_ROUNDING = 1e-6  # of means and quantiles on other machines, relative to the threshold or the range of the scores
 _NO_RANKS = (
     "the cross-conformal rule needs a fit for each fold: fit anew with --rule cross-conformal (`rule`), and --folds"
 )
@@ -101,6 +104,29 @@ def _by_rule(rule: str, scores: Float[np.ndarray, "n"], rate: float, options: di
             return conformal_limit(scores, rate)
 
 
+def refuse_contradiction(
+    limit: Threshold,
+    scores: Float[np.ndarray, "n"],
+    options: dict[str, float],
+    defect_scores: Float[np.ndarray, "m"] | None,
+) -> None:
+    """Raise ValueError for a threshold that was read, but is not what its rule makes of these scores and options.
+
+    Those of `LAWS` pass: they rest on estimates that other versions may make otherwise.
+    """
+    check_rule(limit.rule, limit.asked_rate)
+    if limit.rule in LAWS:
+        return
+    if limit.rule == "cost":
+        due = cheapest(scores, _known(defect_scores), _costs(options)).threshold
+    else:
+        due = limit_by(limit.rule, scores, limit.asked_rate, options).value
+    if not math.isclose(limit.value, due, rel_tol=_ROUNDING, abs_tol=_ROUNDING * float(np.ptp(scores))):
+        raise ValueError(
+            f"it states a threshold of {limit.value:g}, and the rule {limit.rule} sets {due:g} by the scores in it"
+        )
+
+
 def _given_limit(scores: Float[np.ndarray, "n"], rate: float, options: dict[str, float]) -> Threshold:
     if "given_threshold" not in options:
         raise UsageError("the rule given needs a threshold: hizumi calibrate --threshold VALUE (`threshold`)")
@@ -120,14 +146,26 @@ def _cost_limit(
     options: dict[str, float],
     defect_scores: Float[np.ndarray, "m"] | None,
 ) -> Threshold:
+    return cost_limit(
+        scores,
+        _known(defect_scores),
+        _costs(options),
+        rate,
+        cross_fitted="folds" in options,
+        not_drawn=int(options.get(CHOSEN, 0)),
+    )
+
+
+def _known(defect_scores: Float[np.ndarray, "m"] | None) -> Float[np.ndarray, "m"]:
     if defect_scores is None:
         raise UsageError("costs set a threshold by known defects: give some with --known-defects (`known_defects`)")
+    return defect_scores
+
+
+def _costs(options: dict[str, float]) -> Costs:
     if not options.keys() >= set(COSTS):
         raise UsageError("the cost rule needs --cost-miss, --cost-alarm and --defect-share (`costs`)")
-    costs = Costs(*(options[name] for name in COSTS))
-    return cost_limit(
-        scores, defect_scores, costs, rate, cross_fitted="folds" in options, not_drawn=int(options.get(CHOSEN, 0))
-    )
+    return Costs(*(options[name] for name in COSTS))
 
 
 def _best_f1_limit(rate: float, options: dict[str, float]) -> Threshold:

@@ -72,10 +72,15 @@ def read_cells(path: Path) -> Cells:
         raise DataError(f"{where}: the file is empty; it needs at least one line of values")
     if not rows:
         raise DataError(f"{where}: has a heading and no line below it")
+    while len(names) > 1 and not names[-1] and all(len(cells) < len(names) for _, cells in rows):
+        names = names[:-1]  # the heading alone ends in a separator
     names = names or tuple(f"column {position}" for position in range(1, len(rows[0][1]) + 1))
+    rows, ended = _without_empty_ends(rows, len(names))
     _refuse_uneven(rows, len(names), where)
     left_out = [number for number, _ in comments if number > rows[0][0]]
     notes = [f"lines left out as comments, since they begin with #: {len(left_out)}"] if left_out else []
+    if ended:
+        notes.append(f"lines that end in a separator more than the heading, with nothing behind it: {ended}")
     if not heading:
         notes.append("the first line holds numbers, so it is a row and not a heading")
     if decimal_comma:
@@ -102,6 +107,13 @@ def is_nothing(cell: Any) -> bool:
     """Whether an object is what Python, NumPy or pandas have for a missing value."""
     # What pandas and NumPy have for a missing value is not equal to itself, or has no truth; neither have lists.
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or bool(np.ndim(cell) == 0 and cell != cell)
+
+
+def _without_empty_ends(rows: Sequence[Line], width: int) -> tuple[list[Line], int]:
+    """The lines without the empty cells that stand beyond the heading's width, and how many had any."""
+    ended = [len(cells) > width and not any(cell.strip() for cell in cells[width:]) for _, cells in rows]
+    cut = [(number, cells[:width] if end else cells) for (number, cells), end in zip(rows, ended, strict=True)]
+    return cut, sum(ended)
 
 
 def _refuse_uneven(rows: Sequence[Line], width: int, where: str) -> None:

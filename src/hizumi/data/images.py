@@ -25,6 +25,7 @@ class Decoded(NamedTuple):
 
 
 PARTLY_READ = "only the first of"
+KEPT_AS_FLOATS = "values kept as float32"
 
 
 def only_first(count: int, what: str) -> str:
@@ -35,6 +36,11 @@ def only_first(count: int, what: str) -> str:
 def is_partial(note: str) -> bool:
     """Whether a note on an image tells of pages or pictures in its file that were not read."""
     return note.startswith(PARTLY_READ)
+
+
+def type_in_words(dtype: np.dtype, notes: tuple[str, ...] = ()) -> str:
+    """The type of an image's pixels and, as the notes on its conversion have it, that of its own values."""
+    return dtype.name + "".join(f" ({note})" for note in notes if note.endswith(KEPT_AS_FLOATS))
 
 
 def as_pixels(array: np.ndarray, name: str, filling: Filling | None = None) -> Decoded:
@@ -64,7 +70,7 @@ def as_pixels(array: np.ndarray, name: str, filling: Filling | None = None) -> D
     if kind.kind in "iu":
         if max(abs(int(array.min())), abs(int(array.max()))) > EXACT_IN_FLOAT32:
             raise DataError(f"{name}: has {kind} values beyond ±2^24, which would lose levels; rescale it to 16 bits")
-        return Decoded(array.astype(np.float32), (f"{kind} values kept as float32",))
+        return Decoded(array.astype(np.float32), (f"{kind} {KEPT_AS_FLOATS}",))
     raise DataError(f"{name}: has values of type {kind}; an image needs whole or real numbers")
 
 
@@ -78,7 +84,7 @@ def _float_pixels(array: np.ndarray, name: str) -> Decoded:
             f"{name}: contains infinite values or values too large for float32; repair or leave out the image, or name "
             "the value that stands for no data by --nodata"
         )
-    return Decoded(pixels, ("float64 values kept as float32",) if array.dtype.itemsize > 4 else ())
+    return Decoded(pixels, (f"float64 {KEPT_AS_FLOATS}",) if array.dtype.itemsize > 4 else ())
 
 
 def match_channels(
@@ -137,11 +143,14 @@ class Window:
         limits = np.iinfo(dtype)
         return cls(float(limits.min), float(limits.max), dtype.name)
 
-    def check(self, dtype: np.dtype) -> None:
-        """Raise DataError for another dtype: equal parts have other values at another bit depth."""
+    def check(self, dtype: np.dtype, notes: tuple[str, ...] = ()) -> None:
+        """Raise DataError for another dtype: equal parts have other values at another bit depth.
+
+        `notes` tell how the image was converted.
+        """
         if dtype.name != self.dtype:
             raise DataError(
-                f"the image is {dtype.name}, the detector was fitted on {self.dtype} images; "
+                f"the image is {type_in_words(dtype, notes)}, the detector was fitted on {self.dtype} images; "
                 "save it at the depth of the training images"
             )
 
@@ -185,12 +194,15 @@ class Window:
 
 
 def prepare(
-    pixels: Shaped[np.ndarray, "h w c"], *, channels: int, window: Window, name: str
+    pixels: Shaped[np.ndarray, "h w c"], *, channels: int, window: Window, name: str, notes: tuple[str, ...] = ()
 ) -> Shaped[np.ndarray, "channels h w"]:
-    """One image with its channels matched and put first; raises DataError where it is not of the window's dtype."""
+    """One image with its channels matched and put first; raises DataError where it is not of the window's dtype.
+
+    `notes` tell how it was converted.
+    """
     matched, _ = match_channels(pixels, channels, name)
     try:
-        window.check(matched.dtype)
+        window.check(matched.dtype, notes)
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
     return np.ascontiguousarray(matched.transpose(2, 0, 1))

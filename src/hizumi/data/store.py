@@ -13,7 +13,7 @@ from torch import Tensor
 from hizumi.data.alignment import Alignment
 from hizumi.data.cache import PixelCache
 from hizumi.data.columns import OTHER
-from hizumi.data.images import Decoded, Window, match_channels
+from hizumi.data.images import Decoded, Window, match_channels, type_in_words
 from hizumi.data.looking import seen_of
 from hizumi.data.manifest import Failure, Manifest
 from hizumi.data.missing import not_finite
@@ -313,7 +313,8 @@ class _Builder:
         """Drop an image of another depth or other channels than the set's; count the notes of the rest."""
         name, decoded = self.manifest.records[index].name, found.pop(index)
         if decoded.pixels.dtype.name != dtype:
-            raise DataError(f"{name}: is {decoded.pixels.dtype.name}, the others are {dtype}; save all at one depth")
+            found_type = type_in_words(decoded.pixels.dtype, decoded.notes)
+            raise DataError(f"{name}: is {found_type}, the others are {dtype}; save all at one depth")
         _, note = match_channels(decoded.pixels, channels, name)
         notes.update(decoded.notes)
         notes.update([note] if note else [])

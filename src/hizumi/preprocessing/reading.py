@@ -95,7 +95,7 @@ class Reader:
         if self.preprocessing.enlarge > 1:
             shown = pixels = Sizing(*size).fit(pixels)
         sized = pixels if sizing is None else sizing.fit(pixels)
-        image = prepare(sized, channels=channels, window=window, name=name)
+        image = prepare(sized, channels=channels, window=window, name=name, notes=notes)
         if sizing is None and image.shape != self.shape:
             raise DataError(
                 f"{name}: is {size[1]}x{size[0]} pixels, the {self.fitted} was fitted on another size; set image_size"

@@ -195,7 +195,7 @@ def interval(estimate: Estimate) -> str:
     """The 95% interval of a measure, where it says anything."""
     if estimate.low <= 0 and estimate.high >= 1:
         return "too few for an interval"
-    return f"95{SPACE}%: {number(estimate.low)}{SPACE}–{SPACE}{number(estimate.high)}"
+    return f"95%: {number(estimate.low)}{SPACE}–{SPACE}{number(estimate.high)}"
 
 
 def computed_within(estimate: Estimate) -> str:

@@ -7,12 +7,15 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from hizumi.errors import BundleError
+from hizumi.errors import BundleError, RunError
 
 
 def packed(module: nn.Module) -> bytes:
-    """The module's state."""
+    """The module's state; raises RunError where it holds NaN or infinity, by which nothing can be judged."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    for name, tensor in state.items():
+        if not _is_finite(tensor):
+            raise RunError(f"the fit has left NaN or infinity in {name!r}; fit it again, with other settings or data")
     return safetensors.torch.save(state)
 
 
@@ -54,7 +57,11 @@ def refuse_unfit(module: nn.Module, state: Mapping[str, Tensor]) -> None:
             raise BundleError(f"its weights {name!r} are {shapes}; use an unchanged copy of the bundle")
         if name in known and tensor.dtype != known[name].dtype:
             raise BundleError(f"its weights {name!r} are of type {tensor.dtype} and not {known[name].dtype}")
-        if tensor.is_floating_point() and bool(torch.isnan(tensor).any()):
-            raise BundleError(f"its weights {name!r} hold NaN; fit it again")
+        if not _is_finite(tensor):
+            raise BundleError(f"its weights {name!r} hold NaN or infinity; fit it again")
     if missing := [name for name in known if name not in state and name.rpartition(".")[2] not in LATER]:
         raise BundleError(f"its weights lack {missing[0]!r}; use an unchanged copy of the bundle")
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())

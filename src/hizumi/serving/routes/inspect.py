@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from hizumi.serving.context import Context, of
 from hizumi.serving.schemas import Inspections
 from hizumi.station.sources.source import Arrival
+from hizumi.storage.files import printable
 
 IN_MEMORY = 2**20  # bytes of a body
 
@@ -76,6 +77,13 @@ async def _pictures(request: Request, context: Context, name: str) -> AsyncItera
         raise HTTPException(400, f"the form cannot be read: {error.message}") from error
     try:
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+        others = [field for field, value in form.multi_items() if not isinstance(value, UploadFile)]
+        if others:  # which nobody would judge, or heed
+            raise HTTPException(
+                400,
+                f"the form's field {printable(others[0][:64])!r} is no file; send pictures as files that have names, "
+                "and all else in the address: /inspect?recipe=NAME&part=CODE",
+            )
         if not files:
             raise HTTPException(400, "the form holds no file; send pictures as files")
         for file in files:
