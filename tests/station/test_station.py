@@ -3,6 +3,7 @@
 import asyncio
 import io
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from hizumi.errors import BundleError, BusyError, LogError, SaveError, UsageErro
 from hizumi.inspection.scoring import Scorer
 from hizumi.monitoring import WatchSettings
 from hizumi.station.events import MISSED, UNHEARD, Event, Events
+from hizumi.station.ids import Ids
 from hizumi.station.judging import BATCH_SIZE, Judge
 from hizumi.station.keeping import PICTURE_NOT_KEPT
 from hizumi.station.log import Log
@@ -151,6 +153,24 @@ def test_a_picture_that_the_engine_fails_on_is_not_judged_and_ends_nothing(
         assert entries["1.png"].reason == "memory ran out"
         assert entries["2.png"].anomalous is False
 
+    at_work(settings, use)
+
+
+def test_the_newest_picture_is_first_although_the_clock_was_set_back_before_the_start(
+    bundle: Path, tmp_path: Path
+) -> None:
+    settings = station_of(bundle, tmp_path / "station")
+    in_an_hour = f"{int((time.time() + 3600) * 1000):012x}" + Ids().new()[12:]
+
+    async def use_later(station: Station) -> None:
+        kept = await station.inspect(arrival(1))
+        station.log.add([replace(kept.entry, id=in_an_hour)])
+
+    async def use(station: Station) -> None:
+        sent = [(await station.inspect(arrival(n))).entry.id for n in range(3)]
+        assert [entry.id for entry in station.log.find(limit=4).entries] == [*reversed(sent), in_an_hour]
+
+    at_work(settings, use_later)
     at_work(settings, use)
 
 

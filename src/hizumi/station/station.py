@@ -21,6 +21,7 @@ from hizumi.station.entry import Entry
 from hizumi.station.events import Event, Events
 from hizumi.station.exchanging import Exchange
 from hizumi.station.gallery import Gallery, overlay_of
+from hizumi.station.ids import follow
 from hizumi.station.judging import Judge, Question
 from hizumi.station.keeping import Keeper, Kept, Losses, ToKeep
 from hizumi.station.log import Log, Taken
@@ -78,6 +79,8 @@ class Station:
         log = Log.open(settings.log_url)
         try:
             log.claim()
+            if (newest := log.newest_id()) is not None:
+                follow(newest)
             return cls(settings, log, Pictures(settings.folder / "pictures"))
         except BaseException:
             log.close()
