@@ -41,6 +41,19 @@ url = "rtsp://127.0.0.1:{refuses}/stream"
 user = "line"
 password_variable = "CAMERA_PASSWORD"
 
+[[sources]]
+kind = "camera"
+name = "sends when its query has the password"
+url = "http://127.0.0.1:{sends}/stream?user=line&pwd={{password}}"
+password_variable = "CAMERA_PASSWORD"
+frames_per_second = 2
+
+[[sources]]
+kind = "camera"
+name = "refuses in its path"
+url = "rtsp://127.0.0.1:{refuses}/user=line_password={{password}}"
+password_file = "camera.password"
+
 [[sinks]]
 kind = "webhook"
 url = "{hook}"
@@ -59,7 +72,7 @@ def everything_said(address: str) -> dict[str, bytes]:
     while True:
         ready = json.loads(asked(address, "/ready"))
         newest = json.loads(asked(address, "/inspections"))["inspections"]
-        if ready["sources"]["refuses"] and newest:
+        if ready["sources"]["refuses"] and ready["sources"]["refuses in its path"] and newest:
             break
         assert time.monotonic() < give_up_at, ready
         time.sleep(0.1)
@@ -96,6 +109,9 @@ def test_passwords_are_shown_nowhere(plates: Path, tmp_path: Path) -> None:
         assert hook.requests
         assert sends.asked
         assert refuses.asked, "the password was used, and so was there to be shown"
+        in_addresses = quote(CAMERA, safe="")
+        assert any(in_addresses in path for path in sends.paths)
+        assert any(in_addresses in line for line in refuses.lines)
     found["the terminal"] = said.encode()
     found |= {f"hook {n}": repr(request).encode() for n, request in enumerate(hook.requests)}
     kept = (tmp_path / "line-station").rglob("*")

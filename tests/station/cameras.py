@@ -26,6 +26,7 @@ class Camera(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), CameraHandler)
         self.count = 10**6
         self.asked: list[str] = []
+        self.paths: list[str] = []
         self.seconds = 0.02
 
 
@@ -33,12 +34,14 @@ class CameraHandler(BaseHTTPRequestHandler):
     server: Camera
 
     def do_GET(self) -> None:
-        if "Authorization" not in self.headers:
+        self.server.paths.append(self.path)
+        if "Authorization" in self.headers:
+            self.server.asked.append(self.headers["Authorization"])
+        elif "pwd=" not in self.path:
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="line"')
             self.end_headers()
             return
-        self.server.asked.append(self.headers["Authorization"])
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
@@ -65,6 +68,7 @@ class RefusingCamera(ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), RefusingHandler)
         self.asked: list[str] = []
+        self.lines: list[str] = []
 
 
 class RefusingHandler(StreamRequestHandler):
@@ -73,7 +77,8 @@ class RefusingHandler(StreamRequestHandler):
     def handle(self) -> None:
         count = "0"
         for line in self.rfile:
-            name, _, value = line.decode().strip().partition(": ")
+            self.server.lines.append(line.decode().strip())
+            name, _, value = self.server.lines[-1].partition(": ")
             if name == "Authorization":
                 self.server.asked.append(value)
             elif name == "CSeq":

@@ -217,6 +217,18 @@ def test_a_clock_that_is_set_back_holds_no_message_up(log: Log) -> None:
     assert log.due("hook", START) == (new,)
 
 
+def test_messages_are_due_in_the_order_in_which_they_were_made_whatever_the_clock_said(log: Log) -> None:
+    made = [Delivery("hook", {"n": n}, None, START - timedelta(hours=n), retry_at=START) for n in range(3)]
+    log.send(made)
+    assert log.due("hook", START) == tuple(made)
+    log.add([entry(7)])
+    assert log.newest_id() == made[-1].id
+
+
+def test_an_empty_log_has_no_newest_id(log: Log) -> None:
+    assert log.newest_id() is None
+
+
 def test_a_file_is_taken_once_and_its_second_inspection_is_passed_over(log: Log) -> None:
     key = "in/\udcff" + "long" * 2000
     first, second = entry(1), entry(2)

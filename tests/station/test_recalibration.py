@@ -15,8 +15,8 @@ from hizumi.inspection import Inspector, save
 from hizumi.station import Entry
 from hizumi.station.audit_sample import EVENT, AuditSample, audit_sample, set_audit_sample
 from hizumi.station.calibrated_bundle import CalibratedBundle
-from hizumi.station.entry import new_id
 from hizumi.station.evidence import Evidence, Reviewed, lineage
+from hizumi.station.ids import new_id
 from hizumi.station.log import AuditEvent, Log, Review
 from hizumi.station.recalibration import Choice, apply, foreseen, preview, undo
 from hizumi.station.shelf import Shelf, bundle_sha256

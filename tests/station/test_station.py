@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +14,13 @@ import pytest
 from PIL import Image
 
 from hizumi import bundles
+from hizumi.data.images import Decoded
 from hizumi.errors import BundleError, BusyError, LogError, SaveError, UsageError
+from hizumi.inspection.scoring import Scorer
 from hizumi.monitoring import WatchSettings
 from hizumi.station.events import MISSED, UNHEARD, Event, Events
+from hizumi.station.ids import Ids
+from hizumi.station.judging import BATCH_SIZE, Judge
 from hizumi.station.keeping import PICTURE_NOT_KEPT
 from hizumi.station.log import Log
 from hizumi.station.pictures import Pictures
@@ -148,6 +154,54 @@ def test_a_picture_that_the_engine_fails_on_is_not_judged_and_ends_nothing(
         assert entries["2.png"].anomalous is False
 
     at_work(settings, use)
+
+
+def test_the_newest_picture_is_first_although_the_clock_was_set_back_before_the_start(
+    bundle: Path, tmp_path: Path
+) -> None:
+    settings = station_of(bundle, tmp_path / "station")
+    in_an_hour = f"{int((time.time() + 3600) * 1000):012x}" + Ids().new()[12:]
+
+    async def use_later(station: Station) -> None:
+        kept = await station.inspect(arrival(1))
+        station.log.add([replace(kept.entry, id=in_an_hour)])
+
+    async def use(station: Station) -> None:
+        sent = [(await station.inspect(arrival(n))).entry.id for n in range(3)]
+        assert [entry.id for entry in station.log.find(limit=4).entries] == [*reversed(sent), in_an_hour]
+
+    at_work(settings, use_later)
+    at_work(settings, use)
+
+
+def test_of_pictures_that_wait_no_more_are_decoded_than_two_batches(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = 0
+    decode, score = Judge.decode, Scorer.score
+    go_on = threading.Event()
+
+    def counted(judge: Judge, content: bytes, name: str) -> Decoded:
+        nonlocal decoded
+        decoded += 1
+        return decode(judge, content, name)
+
+    def held_up(scorer: Scorer, *arguments: Any, **known: Any) -> Any:
+        assert go_on.wait(20)
+        return score(scorer, *arguments, **known)
+
+    async def use(station: Station) -> None:
+        monkeypatch.setattr(Judge, "decode", counted)
+        monkeypatch.setattr(Scorer, "score", held_up)
+        sent = [asyncio.create_task(station.inspect(arrival(n))) for n in range(5 * BATCH_SIZE)]
+        while decoded < 2 * BATCH_SIZE:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        go_on.set()
+        assert decoded == 2 * BATCH_SIZE
+        assert all(kept.is_kept for kept in await asyncio.gather(*sent))
+
+    at_work(station_of(bundle, tmp_path / "station"), use)
 
 
 def test_more_than_may_wait_is_refused_and_nothing_after_the_close(bundle: Path, tmp_path: Path) -> None:

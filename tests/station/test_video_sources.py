@@ -96,6 +96,19 @@ def test_a_camera_gives_its_newest_frame_at_the_rate_and_is_found_again(
     assert len({arrival.name for arrival in found}) == 12
 
 
+@pytest.mark.parametrize("place", ["stream?user=line&pwd={password}&channel=1", "user=line&pwd={password}/stream"])
+def test_a_camera_gets_the_password_in_its_path_or_query(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMERA_PASSWORD", "p@ss/word?&#%")
+    with camera() as server:
+        url = f"http://127.0.0.1:{server.server_port}/{place}"
+        source = source_from({"kind": "camera", "url": url, "password_variable": "CAMERA_PASSWORD"})
+        arrived(source, 1)
+    assert set(server.paths) == {"/" + place.replace("{password}", "p%40ss%2Fword%3F%26%23%25")}
+    assert server.asked == []
+
+
 def test_a_camera_that_is_not_there_is_waited_for_and_shows_no_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +136,11 @@ def test_a_camera_that_is_not_there_is_waited_for_and_shows_no_password(
         ({"url": "rtsp://a", "device": "/dev/video0"}, "set either url or device"),
         ({"url": "file:///etc/passwd"}, "url must be an address that begins with rtsp:// or rtsps://"),
         ({"url": "rtsp://u:hidden@a"}, "url holds a user or password"),
-        ({"url": "rtsp://a", "user": "u"}, "user and password_file or password_variable go together"),
+        ({"url": "rtsp://a", "user": "u"}, "user, or {password} in url, and password_file or password_variable go"),
+        ({"url": "rtsp://a", "password_variable": "P"}, "user, or {password} in url, and password_file or"),
+        ({"url": "rtsp://a/{password}"}, "user, or {password} in url, and password_file or password_variable go"),
+        ({"url": "rtsp://{password}.a", "password_variable": "P"}, "user, or {password} in url, and password_file or"),
+        ({"url": "rtsp://a?p={password}", "user": "u", "password_variable": "P"}, "two ways to give one password"),
     ],
 )
 def test_wrong_keys_of_a_camera_give_one_line(keys: dict[str, Any], words: str) -> None:

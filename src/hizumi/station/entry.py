@@ -1,18 +1,11 @@
 """One inspection as a station remembers it."""
 
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
 from hizumi.calibration import Box, Verdict
-
-
-def new_id() -> str:
-    """32 hexadecimal digits that sort by the millisecond they were made in (UUID version 7, RFC 9562)."""
-    milliseconds = int(datetime.now(UTC).timestamp() * 1000)
-    # The lower 76 bits of version 4 are random too, and have the variant's bits where version 7 wants them.
-    return f"{milliseconds:012x}7{uuid.uuid4().int & (1 << 76) - 1:019x}"
+from hizumi.station.ids import new_id
 
 
 @dataclass(frozen=True)

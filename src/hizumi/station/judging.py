@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, final
@@ -37,6 +37,10 @@ class Judge:
 
     A score depends on its picture alone, so that company changes nothing but rounding. Bundles of tables and of film
     are refused: a station takes single pictures. `called` is what errors call the bundle, None: by the file's name.
+
+    Attributes:
+        workers: Threads that decode pictures and wait for their verdicts: as many as decode one batch while another is
+            scored. Pictures beyond these lie undecoded, which takes far less memory.
     """
 
     def __init__(self, bundle: Path, called: str | None = None) -> None:
@@ -44,6 +48,7 @@ class Judge:
         self.sha256 = hashlib.sha256(bundle.read_bytes()).hexdigest()
         self.inspector = _loaded(bundle, called or bundle.name)
         self._scorer = self.inspector.scorer()
+        self.workers = ThreadPoolExecutor(2 * BATCH_SIZE, f"pictures for {bundle.name}")
         self._together: Together[Question, Verdict | Failure] = Together(
             self._verdicts, at_most=BATCH_SIZE, name=f"judge {bundle.name}"
         )
@@ -79,6 +84,7 @@ class Judge:
 
     def close(self) -> None:
         """Answer what waits, then end."""
+        self.workers.shutdown()
         self._together.close()
 
     def _verdicts(self, questions: Sequence[Question]) -> list[Verdict | Failure]:

@@ -26,17 +26,15 @@ Result = TypeVar("Result")
 
 
 class Outbox:
-    """Delivers to each sink on its own, so that none waits for another."""
+    """Delivers to each sink on its own, so that none waits for another. Used from one event loop."""
 
     def __init__(self, log: Log, sinks: Sequence[Sink]) -> None:
         self._lanes = [_Lane(log, sink) for sink in sinks]
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def wake(self) -> None:
-        """Have new messages delivered at once; from any thread."""
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the loop has been closed
-                self._loop.call_soon_threadsafe(self._wake)
+        """Have new messages delivered at once."""
+        for lane in self._lanes:
+            lane.woken.set()
 
     def troubles(self) -> dict[str, str]:
         """For each sink whose last delivery or heartbeat failed: why."""
@@ -45,12 +43,11 @@ class Outbox:
 
     async def run(self, stop: asyncio.Event, grace_seconds: float = 5.0) -> None:
         """Deliver until `stop` is set; deliveries under way then have `grace_seconds` to end, or are repeated later."""
-        self._loop = asyncio.get_running_loop()
         tasks = [asyncio.create_task(lane.run(stop)) for lane in self._lanes]
         tasks += [asyncio.create_task(lane.beat(stop)) for lane in self._lanes]
         try:
             await stop.wait()
-            self._wake()
+            self.wake()
             if tasks:
                 await asyncio.wait(tasks, timeout=grace_seconds)
         finally:
@@ -60,10 +57,6 @@ class Outbox:
             with suppress(TimeoutError):
                 async with asyncio.timeout(grace_seconds):
                     await asyncio.gather(*(lane.sink.close() for lane in self._lanes), return_exceptions=True)
-
-    def _wake(self) -> None:
-        for lane in self._lanes:
-            lane.woken.set()
 
 
 @dataclass(frozen=True)

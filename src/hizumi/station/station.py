@@ -21,6 +21,7 @@ from hizumi.station.entry import Entry
 from hizumi.station.events import Event, Events
 from hizumi.station.exchanging import Exchange
 from hizumi.station.gallery import Gallery, overlay_of
+from hizumi.station.ids import follow
 from hizumi.station.judging import Judge, Question
 from hizumi.station.keeping import Keeper, Kept, Losses, ToKeep
 from hizumi.station.log import Log, Taken
@@ -78,6 +79,8 @@ class Station:
         log = Log.open(settings.log_url)
         try:
             log.claim()
+            if (newest := log.newest_id()) is not None:
+                follow(newest)
             return cls(settings, log, Pictures(settings.folder / "pictures"))
         except BaseException:
             log.close()
@@ -116,7 +119,8 @@ class Station:
         """
         recipe = self.recipe(arrival.recipe, arrival.part)
         with self._admitted(), recipe.at_work() as judge:
-            return await self._kept(await self._judged(arrival, recipe, judge))
+            judged = judge.workers.submit(self._judged, arrival, recipe, judge, time.perf_counter())
+            return await self._kept(await asyncio.wrap_future(judged))
 
     def sample_share(self, recipe: str) -> float:
         """The random share of inspections that has to be reviewed."""
@@ -209,21 +213,19 @@ class Station:
         except HizumiError as error:
             self.losses.reason = f"the station could not tidy up: {error}"
 
-    async def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge) -> ToKeep:
-        started = time.perf_counter()
-        opened = await asyncio.to_thread(_opened, judge, arrival)
-        outcome = await _outcome(judge, opened.image, _called(arrival))
+    def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge, arrived: float) -> ToKeep:
+        """What is to be kept of a picture; in a thread, which waits for the verdict."""
+        opened = _opened(judge, arrival)
+        outcome = _outcome(judge, opened.image, _called(arrival))
         known = self._known(arrival, recipe.name, judge.sha256) | {
             "picture_sha256": opened.sha256,
-            "latency_ms": (time.perf_counter() - started) * 1000,
+            "latency_ms": (time.perf_counter() - arrived) * 1000,
         }
         if isinstance(outcome, Failure):
             return _unjudged(arrival, outcome.reason, known)._replace(look=opened.look)
         entry = Entry.of(replace(outcome, notes=(*arrival.notes, *outcome.notes)), **known)
         entry = replace(entry, sampled=self._samples[recipe.name].includes(entry.id))
-        overlay = None
-        if outcome.anomalous:  # in a thread, as the map of a large picture takes as long as other pictures would wait
-            overlay = await asyncio.to_thread(overlay_of, outcome, judge.inspector.calibration_)
+        overlay = overlay_of(outcome, judge.inspector.calibration_) if outcome.anomalous else None
         return ToKeep(entry, arrival.content, overlay, _taken(arrival, entry), opened.look)
 
     def _known(self, arrival: Arrival, recipe: str, bundle_sha256: str) -> dict[str, Any]:
@@ -262,11 +264,11 @@ def _opened(judge: Judge, arrival: Arrival) -> _Opened:
     return _Opened(image, digest, judge.look(image))
 
 
-async def _outcome(judge: Judge, image: Decoded | Failure, name: str) -> Verdict | Failure:
+def _outcome(judge: Judge, image: Decoded | Failure, name: str) -> Verdict | Failure:
     if isinstance(image, Failure):
         return image
     try:
-        return await asyncio.wrap_future(judge.submit(Question(image, name)))
+        return judge.submit(Question(image, name)).result()
     except Exception as error:  # whatever an engine raises, the picture is not judged, which is never good
         why = "memory ran out" if is_shortage(error) else f"the detector failed on it ({type(error).__name__})"
         return Failure(0, name, why)

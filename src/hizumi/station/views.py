@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hizumi.station.entry import Entry, new_id
+from hizumi.station.entry import Entry
+from hizumi.station.ids import new_id
 
 
 @dataclass(frozen=True)

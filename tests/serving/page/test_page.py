@@ -14,9 +14,9 @@ import pytest
 from hizumi import bundles
 from hizumi.data.region import Region
 from hizumi.serving.access import Access, give_token
-from hizumi.station.entry import new_id
 from hizumi.station.entry_record import entry_record
 from hizumi.station.events import MISSED, Event
+from hizumi.station.ids import new_id
 from tests.serving.page.flows import dim, shows, verdict
 
 VIEWS = ["live", "review", "history", "calibration", "drift", "recipes", "region/plates", "system"]

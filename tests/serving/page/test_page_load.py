@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from hizumi.station.entry import new_id
 from hizumi.station.entry_record import entry_record
 from hizumi.station.events import Event
+from hizumi.station.ids import new_id
 
 PICTURES_A_SECOND = 10
 WARM, SENT = 100, 400  # pictures

@@ -102,6 +102,12 @@ class Log:
         rows = self._rows(select(tables.inspections).where(tables.inspections.c.id == id))
         return entry_of_row(rows[0]) if rows else None
 
+    def newest_id(self) -> str | None:
+        """The id that sorts after all others of inspections and messages; None where there are none."""
+        newest = [select(func.max(table.c.id)) for table in (tables.inspections, tables.deliveries)]
+        with self._reading() as connection:
+            return max(filter(None, connection.execute(union_all(*newest)).scalars()), default=None)
+
     def find(self, *, limit: int = 50, before: str | None = None, **filters: Unpack[Filter]) -> Page:
         """Some inspections, newest first, at most `limit`; `before` is the `next` of the page before."""
         if limit < 1:
@@ -224,7 +230,7 @@ class Log:
         rows = tables.deliveries.c
         due = or_(rows.retry_at <= now, rows.attempts == 0, rows.retry_at > now + LONGEST_REST)
         waiting = (rows.sink == sink, rows.abandoned_at.is_(None), due)
-        query = select(tables.deliveries).where(*waiting).order_by(rows.made_at, rows.id).limit(limit)
+        query = select(tables.deliveries).where(*waiting).order_by(rows.id).limit(limit)
         return tuple(record(Delivery, row) for row in self._rows(query))
 
     def backlog(self) -> dict[str, tuple[int, int]]:

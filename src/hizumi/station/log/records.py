@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 from hizumi.errors import UsageError
-from hizumi.station.entry import Entry, new_id
+from hizumi.station.entry import Entry
+from hizumi.station.ids import new_id
 
 LONGEST_REST = timedelta(hours=1)  # of one message that a receiver refuses while it takes others
 FARTHEST_PIXELS = 1_000_000  # of a corner from a picture's first pixel

@@ -22,6 +22,7 @@ from hizumi.station.sources.source import Arrival, Source, SourceSettings
 
 LONGEST_PAUSE_SECONDS = 30.0
 DEVICE_FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
+PLACEHOLDER = "{password}"  # in an address, stands for it
 FORMATS = "rtsp,mpjpeg,mjpeg,mpegts,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2"  # no play lists, which name addresses
 PROTOCOLS = {
     "rtsp": "rtsp,rtp,udp,tcp",
@@ -36,10 +37,12 @@ class CameraSettings(SourceSettings):
     """Keys of a source of the kind "camera".
 
     Attributes:
-        url: Of a camera on the network: rtsp, rtsps, http or https.
+        url: Of a camera on the network: rtsp, rtsps, http or https. For cameras that want the password in its path or
+            query, {password} stands there.
         device: Of a camera on this machine, such as /dev/video0, instead of `url`.
         frames_per_second: How often the newest frame is taken; those in between are never judged.
-        user: With password_file or password_variable, which say where the password is found.
+        user: For cameras that ask for a login.
+        password_file, password_variable: Where the password is found, with either of these two.
         silence_seconds: A camera that has sent nothing for so long is connected to anew.
     """
 
@@ -57,8 +60,13 @@ class CameraSettings(SourceSettings):
         if self.url is not None:
             check_address("url", self.url, tuple(PROTOCOLS))
         secret = Secret.named("password", self.password_file, self.password_variable)
-        if (secret is None) != (self.user is None):
-            raise ValueError("user and password_file or password_variable go together; set both or neither")
+        parts = urlsplit(self.url or "")
+        takers = (self.user is not None) + (PLACEHOLDER in parts.path + parts.query)
+        if takers > 1:
+            raise ValueError(f"user and {PLACEHOLDER} in url are two ways to give one password; keep one")
+        if (secret is None) != (takers == 0):
+            given = f"user, or {PLACEHOLDER} in url,"
+            raise ValueError(f"{given} and password_file or password_variable go together; set both or neither")
 
 
 class CameraSource(Source):
@@ -103,18 +111,25 @@ class CameraSource(Source):
         settings, av = self.settings, codecs()
         if settings.url is None:
             return av.open(settings.device, format=DEVICE_FORMATS.get(sys.platform))
-        parts = urlsplit(settings.url)
-        options = {"protocol_whitelist": PROTOCOLS[parts.scheme], "format_whitelist": FORMATS}
-        if parts.scheme.startswith("http"):
+        scheme = urlsplit(settings.url).scheme
+        options = {"protocol_whitelist": PROTOCOLS[scheme], "format_whitelist": FORMATS}
+        if scheme.startswith("http"):
             options |= {"max_redirects": "0", "http_proxy": "none"}  # or else the environment would name one
         else:
             options |= {"rtsp_transport": "tcp"}
-        address = settings.url
-        if self._password is not None:
-            login = f"{quote(settings.user or '', safe='')}:{quote(self._password.read().decode(), safe='')}"
-            address = urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc}"))
         seconds = settings.silence_seconds
-        return av.open(address, options=options, timeout=(seconds, seconds))
+        return av.open(self._with_password(settings.url), options=options, timeout=(seconds, seconds))
+
+    def _with_password(self, url: str) -> str:
+        """The address as the camera wants it, which is told to nobody else."""
+        if self._password is None:
+            return url
+        parts, password = urlsplit(url), quote(self._password.read().decode(), safe="")
+        if self.settings.user is not None:
+            login = f"{quote(self.settings.user, safe='')}:{password}"
+            return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc}"))
+        path, query = (part.replace(PLACEHOLDER, password) for part in (parts.path, parts.query))
+        return urlunsplit(parts._replace(path=path, query=query))
 
 
 class _Grabber:
