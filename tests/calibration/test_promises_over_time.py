@@ -1,7 +1,8 @@
-"""On a stationary process, blocks dealt with gaps keep the promise, for detectors that memorise and for smooth ones;
-windows dealt at random break it many times over."""
+"""On a stationary process, blocks dealt with gaps keep the promise, for detectors that memorise and for smooth ones, in
+the middle of a recording as at its ends; windows dealt at random break it many times over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Self
 
 import numpy as np
 import pytest
@@ -9,8 +10,12 @@ from scipy.signal import lfilter
 
 from hizumi.calibration import Calibration
 from hizumi.data.series.dealing import deal_stretches
+from hizumi.data.series.form import SeriesForm, Steps
+from hizumi.data.series.steadying import Steadying
+from hizumi.data.series.windows import steps_scored
 
-LENGTH, BLOCK, HOP = 32, 64, 4
+LENGTH, HOP = 32, 4
+FORM = SeriesForm(("x",), None, LENGTH, HOP)
 Scorer = Callable[[np.ndarray], np.ndarray]
 
 
@@ -35,43 +40,100 @@ def smooth(learned: np.ndarray) -> Scorer:
     return lambda seen: np.einsum("nd,de,ne->n", seen - mean, precision, seen - mean)
 
 
-def block_scores(scorer: Scorer, values: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """The highest step of each block, a step having the mean score of the windows that cover it."""
-    first, last = max(0, start - LENGTH + HOP), min(len(values), stop + LENGTH - HOP)
-    scores, slots = scorer(windows(values[first:last])), LENGTH // HOP
-    covered = np.convolve(np.ones(len(scores)), np.ones(slots))
-    steps = np.convolve(scores, np.ones(slots)) / covered
-    return steps[(start - first) // HOP : (stop - first) // HOP].reshape(-1, BLOCK // HOP).max(1)
+def moving(learned: np.ndarray) -> Scorer:
+    """The end of a window by what lies before it: nothing is learned, and scores scatter widely."""
+
+    def scorer(seen: np.ndarray) -> np.ndarray:
+        before, end = np.split(seen, 2, axis=1)
+        return ((end - before.mean(1, keepdims=True)) ** 2).mean(1) / before.var(1)
+
+    return scorer
+
+
+class Judge(NamedTuple):
+    """A detector, how its scores near the ends of recordings are steadied, and its threshold."""
+
+    scorer: Scorer
+    steadying: Steadying
+    calibration: Calibration
+
+    @classmethod
+    def fitted(cls, values: np.ndarray, detector: Callable[[np.ndarray], Scorer], seed: int) -> Self:
+        """On what trains of a recording, and by the blocks held out from it."""
+        (stretches,) = deal_stretches([len(values)], LENGTH, 0.2, seed)
+        learned = [windows(values[start:stop]) for start, stop, split in stretches if split == "train"]
+        held_out = [Steps(start, stop) for start, stop, split in stretches if split == "calibration"]
+        scorer = detector(np.concatenate(learned))
+        steadying = Steadying.of([window_scores(scorer, values, block)[1] for block in held_out], LENGTH // HOP)
+        scores = block_scores(scorer, steadying, values, held_out)
+        return cls(scorer, steadying, Calibration.fit(scores, false_alarm_rate=0.05))
+
+    @property
+    def promised(self) -> float:
+        assert self.calibration.threshold.promised_rate is not None
+        return self.calibration.threshold.promised_rate
+
+    def alarms(self, values: np.ndarray, blocks: Iterable[Steps]) -> np.ndarray:
+        return self.calibration.is_anomalous(block_scores(self.scorer, self.steadying, values, blocks))
+
+
+def window_scores(scorer: Scorer, values: np.ndarray, block: Steps) -> tuple[np.ndarray, np.ndarray]:
+    """The windows over a block, and their scores."""
+    starts = FORM.starts(block, Steps(0, len(values)))
+    return starts, scorer(np.lib.stride_tricks.sliding_window_view(values, LENGTH)[starts])
+
+
+def block_scores(scorer: Scorer, steadying: Steadying, values: np.ndarray, blocks: Iterable[Steps]) -> np.ndarray:
+    """The highest step of each block."""
+    highest = []
+    for block in blocks:
+        starts, scores = window_scores(scorer, values, block)
+        highest.append(steps_scored(scores, starts, LENGTH, block, steadying).max())
+    return np.array(highest)
 
 
 def realised(seed: int, detector: Callable[[np.ndarray], Scorer]) -> tuple[float, float]:
     """The rate promised on 25 blocks of 8,000 steps, and that of the 98 blocks that follow."""
     values = process(14_400, np.random.default_rng(seed))
-    (stretches,) = deal_stretches([8_000], LENGTH, 0.2, seed)
-    learned, held_out = (
-        [(start, stop) for start, stop, split in stretches if split == name] for name in ("train", "calibration")
-    )
-    scorer = detector(np.concatenate([windows(values[start:stop]) for start, stop in learned]))
-    scores = np.concatenate([block_scores(scorer, values, start, stop) for start, stop in held_out])
-    calibration = Calibration.fit(scores, false_alarm_rate=0.05)
-    assert calibration.threshold.promised_rate is not None
-    alarms = calibration.is_anomalous(block_scores(scorer, values, 8_000 + LENGTH, 8_000 + LENGTH + 98 * BLOCK))
-    return calibration.threshold.promised_rate, float(alarms.mean())
+    judge = Judge.fitted(values[:8_000], detector, seed)
+    blocks = FORM.blocks(Steps(8_000 + LENGTH, 8_000 + LENGTH + 98 * FORM.block))
+    return judge.promised, float(judge.alarms(values, blocks).mean())
 
 
-def kept(detector: Callable[[np.ndarray], Scorer], seeds: int) -> bool:
-    promised, rates = np.array([realised(seed, detector) for seed in range(seeds)]).T
-    return bool(rates.mean() <= promised.mean() + 2 * rates.std() / seeds**0.5)
+def realised_at_ends(seed: int, detector: Callable[[np.ndarray], Scorer], steps: int) -> tuple[float, float]:
+    """The rate promised on 25 blocks, and that of the first and last ones of 40 recordings of so many steps."""
+    generator = np.random.default_rng(seed)
+    judge = Judge.fitted(process(8_000, generator), detector, seed)
+    first, *_, last = [*FORM.blocks(Steps(0, steps))] * 2
+    ends = [judge.alarms(process(steps, generator), (first, last)) for _ in range(40)]
+    return judge.promised, float(np.mean(ends))
+
+
+def kept(trials: Iterable[tuple[float, float]]) -> bool:
+    promised, rates = np.array(list(trials)).T
+    return bool(rates.mean() <= promised.mean() + 2 * rates.std() / len(rates) ** 0.5)
 
 
 def test_a_smooth_detector_keeps_the_promise():
-    assert kept(smooth, 25)
+    assert kept(realised(seed, smooth) for seed in range(25))
+
+
+@pytest.mark.parametrize("steps", [LENGTH + 8, 300])
+def test_the_promise_is_kept_at_the_ends_of_recordings(steps: int):
+    assert kept(realised_at_ends(seed, moving, steps) for seed in range(25))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("detector", [memorising, smooth])
-def test_both_kinds_of_detectors_keep_the_promise(detector):
-    assert kept(detector, 50)
+@pytest.mark.parametrize("detector", [memorising, smooth, moving])
+def test_all_kinds_of_detectors_keep_the_promise(detector):
+    assert kept(realised(seed, detector) for seed in range(50))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detector", [memorising, smooth, moving])
+@pytest.mark.parametrize("steps", [LENGTH, LENGTH + 8, 2 * LENGTH, 300, 640])
+def test_all_kinds_of_detectors_keep_the_promise_at_the_ends_of_recordings(detector, steps):
+    assert kept(realised_at_ends(seed, detector, steps) for seed in range(50))
 
 
 def test_windows_dealt_at_random_break_the_promise():

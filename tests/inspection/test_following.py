@@ -6,6 +6,7 @@ from hypothesis import given, settings, strategies as st
 
 from hizumi.calibration import AdaptiveThreshold
 from hizumi.data.series.form import BLOCK_WINDOWS, SeriesForm
+from hizumi.data.series.steadying import Steadying
 from hizumi.errors import DataError
 from hizumi.evaluation.events import runs
 from hizumi.inspection.following import FollowedEvent, Follower
@@ -28,11 +29,18 @@ def follower(
         found.append(values)
 
     form = SeriesForm(("a", "b"), None, length, hop)
-    return Follower(scores, Preprocessing(series=form), threshold, on_scores, adaptive), found
+    return Follower(scores, Preprocessing(series=form, steadying=steadied(hop)), threshold, on_scores, adaptive), found
+
+
+def steadied(hop: int) -> Steadying:
+    return Steadying(1.5, tuple(np.linspace(0.5, 1, LENGTH // hop).tolist()) if hop < LENGTH else (1.0,))
 
 
 def whole(rows: np.ndarray, hop: int) -> np.ndarray:
-    """Scores of all steps at once, by windows every `hop` steps, and by one that ends with the recording."""
+    """Scores of all steps at once, by windows every `hop` steps, and by one that ends with the recording.
+
+    The fewer windows cover a step, the nearer is it drawn to 1.5.
+    """
     windows = np.lib.stride_tricks.sliding_window_view(rows, LENGTH, axis=0)
     each = scores(windows[:, :, np.newaxis])["score"]
     starts = list(range(0, len(each), hop))
@@ -41,7 +49,8 @@ def whole(rows: np.ndarray, hop: int) -> np.ndarray:
         covering = [start for start in starts if start <= step < start + LENGTH]
         # The last one tells nothing of steps that were known without it.
         covering += [len(each) - 1] if step >= starts[-1] + hop and starts[-1] != len(each) - 1 else []
-        total.append(np.mean(each[covering]))
+        factor = steadied(hop).factors[min(len(covering), LENGTH // hop) - 1]
+        total.append(1.5 + factor * (np.mean(each[covering]) - 1.5))
     return np.array(total)
 
 
@@ -136,4 +145,4 @@ def test_a_row_that_cannot_be_used_is_named_and_nothing_of_it_is_kept():
     assert following.fed == 4
     following.feed(np.zeros((2, 2)))
     following.finish()
-    assert np.concatenate(found).tolist() == [0.0] * 6
+    np.testing.assert_allclose(np.concatenate(found), whole(np.zeros((6, 2)), 2))

@@ -43,7 +43,12 @@ def test_the_score_of_each_step_is_the_mean_of_the_windows_over_it(inspector: In
     scores = inspector.detector_.score(torch.from_numpy(windows.astype(np.float32))).image.double().numpy()
     blocks = inspector.inspect(values)
     found = np.concatenate([block.map[0] for block in blocks])
-    expected = [scores[(starts <= step) & (step < starts + LENGTH)].mean() for step in range(len(values))]
+    covering = [scores[(starts <= step) & (step < starts + LENGTH)] for step in range(len(values))]
+    steadying = inspector.preprocessing_.steadying
+    assert steadying is not None
+    expected = [
+        steadying.usual + steadying.factors[len(over) - 1] * (over.mean() - steadying.usual) for over in covering
+    ]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert [block.score for block in blocks] == [block.map.max() for block in blocks]
     assert [block.name for block in blocks][:2] == ["array 0:32", "array 32:64"]
@@ -64,6 +69,7 @@ def test_a_block_scores_the_same_by_itself(inspector: Inspector) -> None:
 
 def test_a_bundle_gives_the_same_scores_and_knows_its_form(inspector: Inspector, tmp_path: Path) -> None:
     again = load(save(inspector, tmp_path / "series.hizumi"))
+    assert again.preprocessing_.steadying == inspector.preprocessing_.steadying
     assert again.preprocessing_.series == inspector.preprocessing_.series
     assert again.series is True
     assert [b.score for b in again.inspect(broken())] == [b.score for b in inspector.inspect(broken())]

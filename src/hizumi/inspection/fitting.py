@@ -12,6 +12,9 @@ import torch
 from hizumi.arguments import clone
 from hizumi.data import Failure, Manifest, Store
 from hizumi.data.progress import Observer, reporting
+from hizumi.data.series.form import SeriesForm, Steps
+from hizumi.data.series.steadying import Steadying
+from hizumi.data.series.windows import covering
 from hizumi.data.stream import Batches, View
 from hizumi.data.variation import Variation, Varied
 from hizumi.detectors import CrossConformal, Detector
@@ -88,11 +91,15 @@ class PreparedData:
 
 
 class Fitted(NamedTuple):
-    """A fitted detector, what held-out items score, and what scratches do that were drawn on them."""
+    """A fitted detector, what held-out items score, and what scratches do that were drawn on them.
+
+    Of series, also how scores of steps near an end are steadied.
+    """
 
     detector: Detector
     held_out: HeldOut
     drawn: DrawnScratches
+    steadying: Steadying | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +130,9 @@ class Fitting:
                 return Fitted(detector, HeldOut.gathered(self._cross_scored(detector, drawn)), drawn)
             progress = reporting(self.observe, "scoring")
             scored = scorer.score(self.data.held_out, pictures=False, strict=self.strict, on_progress=progress)
+            if self.data.manifest.series is not None:
+                steadying, blocks = _steadied(list(scored), self.data.held_out, self.data.manifest.series)
+                return Fitted(detector, HeldOut.gathered(blocks), drawn, steadying)
             held_out = HeldOut.gathered(scored)
             if not detector.phases():  # whose scoring costs little
                 drawn.add(scorer, self.data.held_out, IMAGES)
@@ -210,6 +220,30 @@ class Fitting:
             scorer = self._fitted(member, others, folder, observe)
             images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
             yield member, scorer, images
+
+
+def _steadied(
+    items: Sequence[Scored | Failure], held_out: Manifest, form: SeriesForm
+) -> tuple[Steadying | None, Sequence[Scored | Failure]]:
+    """How scores near an end of a recording are steadied, by blocks held out, and these blocks, so scored.
+
+    None where none of them has a score.
+    """
+    windows = [
+        item.newest[form.hop - 1 :: form.hop] for item in items if isinstance(item, Scored) and item.newest is not None
+    ]
+    if not windows:
+        return None, items
+    steadying = Steadying.of([scores[~np.isnan(scores)] for scores in windows], form.length // form.hop)
+    found: list[Scored | Failure] = []
+    for item in items:
+        steps = held_out.records[item.index].steps
+        if isinstance(item, Scored) and item.map is not None and steps is not None:
+            starts = form.starts(steps, Steps(0, len(held_out.recording(item.index))))
+            scores = steadying(item.map[0], covering(starts, form.length, steps))
+            item = replace(item, score=float(scores.max()), map=scores[np.newaxis])
+        found.append(item)
+    return steadying, found
 
 
 def _prefixed(observe: Observer | None, prefix: str) -> Observer | None:

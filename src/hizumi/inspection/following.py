@@ -184,7 +184,7 @@ class Follower:
         """Steps that no window to come covers."""
         first, length = self._next, self._form.length
         scores, starts = np.array(self._scores, dtype=np.float64), np.array(self._starts, dtype=np.int64)
-        steps = steps_scored(scores, starts, length, Steps(first, until))
+        steps = steps_scored(scores, starts, length, Steps(first, until), self.preprocessing.steadying)
         kept = next((place for place, start in enumerate(self._starts) if start + length > until), len(self._starts))
         self._next, self._starts, self._scores = until, self._starts[kept:], self._scores[kept:]
         if self.on_scores is not None:

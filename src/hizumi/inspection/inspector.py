@@ -186,7 +186,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         defects = None if known_defects is None else _opened_defects(known_defects, seen, data.preprocessing)
         keeps_folds = self.rule == CROSS_CONFORMAL
         fitting = Fitting(data, options, self.variation, fabric, run_folder, observe, strict, keeps_folds)
-        detector, held_out, drawn = fitting.run(detector)
+        detector, held_out, drawn, steadying = fitting.run(detector)
         self.calibration_ = Calibration.fit(
             held_out.scores,
             rule=self.rule,
@@ -198,7 +198,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         )
         self.detector_ = detector
         self.seen_ = seen
-        self.preprocessing_ = data.preprocessing
+        self.preprocessing_ = replace(data.preprocessing, steadying=steadying)
         self.journal_ = detector.journal
         self.failures_ = (*data.store.failures, *held_out.unread)
         self.unopened_ = data.manifest.unopened

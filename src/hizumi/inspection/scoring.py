@@ -175,7 +175,7 @@ class Scorer:
 
     def _scored_by_steps(self, piece: Piece, outputs: Outputs, pictures: bool) -> Scored:
         """A stretch's score, and its terms, are those of its worst step."""
-        by_step = self.reader.by_step(piece, outputs[SCORE])
+        by_step = self.reader.step_scores(piece, outputs[SCORE])
         worst = int(by_step.argmax())
         terms = {
             name.removeprefix(TERM): float(self.reader.by_step(piece, values)[worst])

@@ -16,6 +16,7 @@ from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.region import Region
 from hizumi.data.scaling import Scaler
 from hizumi.data.series.form import SeriesForm
+from hizumi.data.series.steadying import Steadying
 from hizumi.errors import DataError
 from hizumi.shapes import Float
 
@@ -41,7 +42,8 @@ class Preprocessing:
     larger an image becomes on its way in, for models that add detail. `filling` says which pixels are missing; files of
     more than `pixel_limit` pixels are refused. With `alignment`, images are turned and shifted before anything else.
     `appearance` is what new images are compared with; bundles of earlier versions have none. Of images, aligned or not,
-    only what lies in the `region` is looked at.
+    only what lies in the `region` is looked at. `steadying` is for the scores of steps of series; bundles of earlier
+    versions have none.
     """
 
     sizing: Sizing | None = None
@@ -58,6 +60,7 @@ class Preprocessing:
     alignment: Alignment | None = None
     region: Region | None = None
     series: SeriesForm | None = None
+    steadying: Steadying | None = None
 
     @classmethod
     def of(cls, store: "Store", target: "Store | None" = None) -> Self:
@@ -180,6 +183,10 @@ class Preprocessing:
                 raise ValueError(f"images of shape {(self.channels, *made)} are made for a shape of {shape}")
         if self.series is not None and (self.series.shape != shape or self.scaler is None):
             raise ValueError(f"windows of shape {self.series.shape} with their scales are not items of shape {shape}")
+        if self.steadying is not None and (
+            self.series is None or len(self.steadying.factors) != self.series.length // self.series.hop
+        ):
+            raise ValueError("the factors that steady scores are not one for each number of windows over a step")
         if self.scaler is not None and not (
             self.scaler.mean.shape == self.scaler.scale.shape == shape[:1] and (self.scaler.scale > 0).all()
         ):
@@ -206,6 +213,7 @@ class Preprocessing:
             "alignment": None if self.alignment is None else self.alignment.to_dict(),
             "region": None if self.region is None else self.region.to_dict(),
             "series": None if self.series is None else self.series.to_dict(),
+            "steadying": None if self.steadying is None else self.steadying.to_dict(),
         }
 
     @classmethod
@@ -230,6 +238,7 @@ class Preprocessing:
             alignment=None if plain.get("alignment") is None else Alignment.from_dict(plain["alignment"]),
             region=None if plain.get("region") is None else Region.from_dict(plain["region"]),
             series=None if plain.get("series") is None else SeriesForm.from_dict(plain["series"]),
+            steadying=None if plain.get("steadying") is None else Steadying.from_dict(plain["steadying"]),
         )
 
 

@@ -179,9 +179,15 @@ class Reader:
 
     def record_score(self, piece: Piece, scores: Float[np.ndarray, " crops"]) -> float:
         """Of a stretch the score of its worst step, of other records that of the worst crop."""
-        return float((scores if self.preprocessing.series is None else self.by_step(piece, scores)).max())
+        return float((scores if self.preprocessing.series is None else self.step_scores(piece, scores)).max())
 
-    def by_step(self, piece: Piece, values: Float[np.ndarray, "w *others"]) -> Float[np.ndarray, "t *others"]:
+    def step_scores(self, piece: Piece, scores: Float[np.ndarray, "w"]) -> Float[np.ndarray, "t"]:
+        """Of a stretch, the score of each step: the mean of the windows that cover it, steadied near an end."""
+        form = self.preprocessing.series
+        assert form is not None, "series have a form"
+        return steps_scored(scores.astype(np.float64), *_places(piece, form.length), self.preprocessing.steadying)
+
+    def by_step(self, piece: Piece, values: Float[np.ndarray, "w"]) -> Float[np.ndarray, "t"]:
         """Of a stretch, each step's mean over the windows that cover it, of what is known of windows."""
         form = self.preprocessing.series
         assert form is not None, "series have a form"

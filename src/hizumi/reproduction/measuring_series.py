@@ -7,7 +7,7 @@ and no threshold is chosen on the test.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from hizumi.data import Failure, Manifest, Record, Store
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.series.blocks import of_recordings, split_series
 from hizumi.data.series.form import Recording, SeriesForm, Steps
+from hizumi.data.series.steadying import Steadying
 from hizumi.detectors import Detector
 from hizumi.errors import DataError
 from hizumi.evaluation.bootstrap import number
@@ -48,7 +49,7 @@ def measured(
     """Sizes, figures and times over all series, each with detectors of its own.
 
     How scores rank the steps is that of a detector which has learned from all there is to learn from; what a threshold
-    decides, that of one from which its blocks were held out.
+    decides, that of one from which its blocks were held out, and by these the ends of its recordings are steadied.
     """
     figures, began = [], time.monotonic()
     progress = reporting(observe, "series")
@@ -86,18 +87,20 @@ def _fitted(detector: Detector, train: Manifest, options: TrainingOptions) -> Re
 
 def _scored(detector: Detector, reader: Reader, blocks: Manifest) -> list[Float[np.ndarray, "_"]]:
     """Scores of the steps of each block."""
+    return [reader.step_scores(*each) for each in _windows(detector, reader, blocks)]
+
+
+def _windows(detector: Detector, reader: Reader, blocks: Manifest) -> Iterator[tuple[Piece, Float[np.ndarray, "w"]]]:
+    """The windows of each block, and their scores."""
 
     def scores(crops: np.ndarray) -> Outputs:
         items = torch.from_numpy(reader.preprocessing.to_model(crops))
         return {"score": detector.score(items, SCORED_AT_ONCE).image.double().cpu().numpy()}
 
     done = in_batches(scores, reader.pieces(blocks, strict=True), batch_size=SCORED_AT_ONCE)
-    return [reader.by_step(*_of_piece(item)) for item in done]
-
-
-def _of_piece(item: tuple[Piece, Outputs] | Failure) -> tuple[Piece, np.ndarray]:
-    assert not isinstance(item, Failure), "a strict reader raises errors"
-    return item[0], item[1]["score"]
+    for item in done:
+        assert not isinstance(item, Failure), "a strict reader raises errors"
+        yield item[0], item[1]["score"]
 
 
 def scores_of_test(task: Task, detector: Detector, options: TrainingOptions) -> Float[np.ndarray, "s"]:
@@ -135,8 +138,11 @@ def _decided(task: Task, detector: Detector, options: TrainingOptions, false_ala
         reader = _fitted(detector, dealt.select(split="train"), options)
     except DataError:
         return {}
-    held_out = [each.max() for each in _scored(detector, reader, dealt.select(split="calibration"))]
-    threshold = Calibration.fit(np.array(held_out), false_alarm_rate=false_alarm_rate).threshold
+    held_out = list(_windows(detector, reader, dealt.select(split="calibration")))
+    steadying = Steadying.of([scores for _, scores in held_out], LENGTH // HOP_SCORED)
+    reader = replace(reader, preprocessing=replace(reader.preprocessing, steadying=steadying))
+    highest = np.array([reader.record_score(*each) for each in held_out])
+    threshold = Calibration.fit(highest, false_alarm_rate=false_alarm_rate).threshold
     blocks = _blocks(task.test, task.name, task.anomalous)
     by_block = _scored(detector, reader, blocks)
     scores = np.concatenate(by_block)

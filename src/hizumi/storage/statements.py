@@ -136,6 +136,7 @@ PREPROCESSING = fields(
         "alignment": optional(ALIGNMENT),
         "region": optional(REGION),
         "series": optional(SERIES),
+        "steadying": optional(fields({"usual": number(), "factors": items(number(0, 1), 1)})),
     },
 )
 THRESHOLD = fields(

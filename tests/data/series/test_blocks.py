@@ -6,6 +6,7 @@ import pytest
 from hizumi.data import Store, check_disjoint, split
 from hizumi.data.series.blocks import of_recordings
 from hizumi.data.series.form import Recording, SeriesForm, Steps
+from hizumi.data.series.steadying import Steadying
 from hizumi.data.series.windows import steps_scored
 from hizumi.errors import DataError, UsageError
 
@@ -47,11 +48,48 @@ def test_a_step_scores_the_mean_of_the_windows_over_it() -> None:
     generator = np.random.default_rng(1)
     block = Steps(64, 96)
     starts = FORM.starts(block, Steps(0, 200))
-    scores = generator.normal(size=(len(starts), 3))
+    scores = generator.normal(size=len(starts))
     found = steps_scored(scores, starts, 16, block)
     for step in range(*block):
         over = scores[[index for index, start in enumerate(starts.tolist()) if start <= step < start + 16]]
-        np.testing.assert_allclose(found[step - block.start], over.mean(0), rtol=1e-13)
+        np.testing.assert_allclose(found[step - block.start], over.mean(), rtol=1e-13)
+
+
+def test_a_step_near_an_end_is_steadied_by_how_many_windows_cover_it() -> None:
+    scores, steadying = np.random.default_rng(1).normal(size=5), Steadying(0.5, (0.4, 0.6, 0.9, 1.0))
+    starts = FORM.starts(Steps(0, 30), Steps(0, 30))
+    assert starts.tolist() == [0, 4, 8, 12, 14]
+    found = steps_scored(scores, starts, 16, Steps(0, 30), steadying)
+    for step in range(30):
+        over = [score for start, score in zip(starts.tolist(), scores, strict=True) if start <= step < start + 16]
+        factor = (0.4, 0.6, 0.9, 1.0, 1.0)[len(over) - 1]
+        np.testing.assert_allclose(found[step], 0.5 + factor * (np.mean(over) - 0.5), rtol=1e-12)
+
+
+def test_means_over_any_number_of_windows_scatter_alike_once_steadied() -> None:
+    generator = np.random.default_rng(3)
+    # Windows of a step each share all but one of their four steps with the next one.
+    scores = np.convolve(3 + generator.normal(size=200_003), np.full(4, 0.5), "valid")
+    steadying = Steadying.of([scores[:100_000], scores[100_000:]], 4)
+    means = [np.lib.stride_tricks.sliding_window_view(scores, count).mean(1) for count in range(1, 5)]
+    expected = [np.sqrt(_variance(4) / _variance(count)) for count in range(1, 5)]
+    np.testing.assert_allclose(steadying.factors, expected, rtol=0.01)
+    for count, each in enumerate(means, 1):
+        assert steadying(each, np.full(len(each), count)).std() == pytest.approx(means[-1].std(), rel=0.01)
+    assert steadying.usual == pytest.approx(6, rel=0.01)
+
+
+def _variance(count: int) -> float:
+    """Of a mean over so many windows, correlated by the share of their four steps that they have in common."""
+    lags = np.abs(np.subtract.outer(range(count), range(count)))
+    return float((1 - lags / 4).mean())
+
+
+def test_scores_that_do_not_vary_or_whose_means_do_not_scatter_less_are_left_as_they_are() -> None:
+    assert Steadying.of([np.full(9, 2.0)], 3) == Steadying(2.0, (1.0, 1.0, 1.0))
+    assert Steadying.of([np.arange(2.0)], 2).factors == (np.sqrt(0.5), 1.0)  # no less than of independent windows
+    means = np.array([1.0, 2.0])
+    assert Steadying(5.0, (1.0, 1.0))(means, np.array([1, 2])).tolist() == means.tolist()
 
 
 def test_the_store_serves_the_standardised_windows_of_each_stretch() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from hizumi.data.series.form import Recording, SeriesForm, Steps
+from hizumi.data.series.steadying import Steadying
 from hizumi.shapes import Float, Integer
 
 
@@ -31,11 +32,21 @@ class Windows(Sequence[np.ndarray]):
 
 
 def steps_scored(
-    scores: Float[np.ndarray, "w *others"], starts: Integer[np.ndarray, "w"], length: int, steps: Steps
-) -> Float[np.ndarray, "t *others"]:
-    """Each step's mean over the scores of the windows that cover it, as for `overlap_mean`."""
-    windows = np.broadcast_to(scores[:, np.newaxis], (len(scores), length, *scores.shape[1:]))
-    return overlap_mean(windows, starts, steps)
+    scores: Float[np.ndarray, "w"],
+    starts: Integer[np.ndarray, "w"],
+    length: int,
+    steps: Steps,
+    steadying: Steadying | None = None,
+) -> Float[np.ndarray, "t"]:
+    """Each step's mean over the scores of the windows that cover it, as for `overlap_mean`, steadied where given."""
+    means = overlap_mean(np.broadcast_to(scores[:, np.newaxis], (len(scores), length)), starts, steps)
+    return means if steadying is None else steadying(means, covering(starts, length, steps))
+
+
+def covering(starts: Integer[np.ndarray, "w"], length: int, steps: Steps) -> Integer[np.ndarray, "t"]:
+    """How many windows cover each step; their starts come in order."""
+    begun, ended = (np.searchsorted(starts + after, np.arange(*steps), side="right") for after in (0, length))
+    return begun - ended
 
 
 def overlap_mean(
