@@ -1,16 +1,20 @@
 """Assessments keep the pictures of a few images, and these are those that an inspection of all would show."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hizumi.calibration import Verdict
-from hizumi.data import Manifest
+from hizumi.data import Manifest, open_source
 from hizumi.data.manifest import Record
+from hizumi.data.masks import with_usable_masks
 from hizumi.evaluation import evaluate
 from hizumi.inspection import Inspector
-from hizumi.report import overview, write_report
+from hizumi.report import assessment, overview, write_report
 from hizumi.report.assessment import assess
 from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles
 
@@ -64,6 +68,76 @@ def test_an_assessment_measures_as_all_at_once_and_keeps_pictures_of_its_cases_a
     assert page.count("<svg class=") == sum(len(shown) for shown in content.cases.values())
     assert "true defect" in page
     assert overview(content) is not None
+
+
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        (Path.unlink, "0.png was scored, but its picture could not be read again: there is no such file"),
+        (lambda file: file.write_bytes(file.read_bytes()[:99]), "could not be read again: is damaged or cut short"),
+        (lambda file: (file.unlink(), file.mkdir()), "could not be read again: cannot be read (Is a directory)"),
+        (lambda file: Image.new("L", (SIDE, SIDE), 9).save(file), "0.png was scored, but is another picture now"),
+    ],
+)
+def test_files_that_change_after_the_scoring_cost_their_pictures_alone(
+    inspector: Inspector,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    happens: Callable[[Path], object],
+    said: str,
+) -> None:
+    files, data = on_disk(tmp_path)
+    expected = assess(inspector, data)
+
+    def features(*given: Any) -> Any:
+        happens(files[0])
+        return features_of(*given)
+
+    features_of = assessment._features
+    monkeypatch.setattr(assessment, "_features", features)
+    content = assess(inspector, data)
+    assert content.evaluation is not None
+    assert expected.evaluation is not None
+    assert content.evaluation.to_dict() == expected.evaluation.to_dict()
+    assert said in " ".join(content.data_notes)
+    assert len(content.cases) == len(expected.cases) - 1
+    assert overview(content) is not None
+
+
+def test_a_mask_that_is_gone_costs_its_pixel_figures_alone(
+    inspector: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, data = on_disk(tmp_path)
+
+    def usable(manifest: Manifest, **options: Any) -> Manifest:
+        found = with_usable_masks(manifest, **options)
+        (tmp_path / "ground_truth/spot/0.png").unlink()
+        return found
+
+    monkeypatch.setattr(assessment, "with_usable_masks", usable)
+    content = assess(inspector, data)
+    assert any(
+        "mask of test/spot/0.png" in note and "left out of the pixel metrics" in note for note in content.data_notes
+    )
+    assert content.evaluation is not None
+    assert content.evaluation.pixel_auroc is not None
+    assert len(content.verdicts) == 12
+
+
+def on_disk(folder: Path) -> tuple[list[Path], Manifest]:
+    """Twelve images and the masks of six in folders: the files of the images, and what was found."""
+    data, files = labelled(12), []
+    assert data.arrays is not None
+    assert data.masks is not None
+    for index, record in enumerate(data.records):
+        files.append(folder / "test" / record.kind / record.name)
+        files[-1].parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(data.arrays[index, :, :, 0]).save(files[-1])
+        if record.label:
+            mask = folder / "ground_truth" / record.kind / record.name
+            mask.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(data.masks[index]).save(mask)
+    return files, open_source(folder)
 
 
 def test_pictures_are_kept_no_larger_than_they_are_shown() -> None:

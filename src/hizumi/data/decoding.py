@@ -135,6 +135,8 @@ def _explained(name: str) -> Iterator[None]:
         if is_shortage(error):
             short = f"{name}: there is not enough memory to decode it; free some, or cut the image up"
             raise DataError(short) from error
+        if isinstance(error, OSError) and error.errno is not None:  # of the system's, not of a decoder's
+            raise DataError(f"{name}: cannot be read ({error.strerror})") from error
         reason = printable(error).strip() or type(error).__name__
         raise DataError(f"{name}: is damaged or cut short ({reason}); copy it again") from error
 

@@ -1,6 +1,7 @@
 """The whole line as one estimator: normal images in, verdicts out."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -318,16 +319,20 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     def embed(self, X: Any) -> np.ndarray:
         """What the detector sees of each record, (n, k), for drawing the data as a map of points.
 
-        Of an image in tiles, the mean over its tiles.
+        Of an image in tiles, the mean over its tiles. Raises DataError for a record that cannot be read.
         """
+        return np.stack([each for each in self.embed_each(X, strict=True) if not isinstance(each, Failure)])
+
+    def embed_each(self, X: Any, *, strict: bool = False) -> Iterator[np.ndarray | Failure]:
+        """The rows of `embed` one by one; a record that cannot be read is a Failure, unless `strict`."""
         reader = self.scorer().reader
 
         def embedded(crops: np.ndarray) -> dict[str, np.ndarray]:
             items = torch.from_numpy(self.preprocessing_.to_model(crops))
             return {"embedding": self.detector_.embed(items).float().cpu().numpy()}
 
-        done = in_batches(embedded, reader.pieces(self.to_inspect(X), strict=True))
-        return np.stack([item[1]["embedding"].mean(0) for item in done if isinstance(item, tuple)])
+        for item in in_batches(embedded, reader.pieces(self.to_inspect(X), strict=strict)):
+            yield item if isinstance(item, Failure) else item[1]["embedding"].mean(0)
 
     def plan(self, X: Any, *, strict: bool = False) -> dict[str, Any]:
         """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data.

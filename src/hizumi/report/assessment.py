@@ -21,6 +21,7 @@ from hizumi.report.figures import POINTS_IN_AN_EMBEDDING
 from hizumi.report.panels import thumbnail, tiles
 from hizumi.report.recordings import compared_windows, shown_recordings
 
+ROUNDING = 0.01  # far more than the company of other images in a batch changes a score, relative to it or the threshold
 NUMBERS_IN_AN_EMBEDDING = 2**25
 """Features of all inputs together, of which images have many: 128 MiB."""
 
@@ -41,8 +42,8 @@ def assess(
     masked = sum(record.mask is not None for record in manifest.records)
     manifest = inspector.preprocessing_.decoding(manifest)
     manifest = with_usable_masks(manifest, strict=strict)  # before the scoring, which takes much longer
-    refused = masked - sum(record.mask is not None for record in manifest.records)
     measured = _measured(inspector, manifest, strict, observe)
+    refused = masked - sum(record.mask is not None for record in manifest.records) + len(measured.lost_masks)
     manifest = manifest.only(measured.read)
     is_labelled = any(record.label is not None for record in manifest.records)
     detector = called or inspector.options_["detector"]["name"]
@@ -61,7 +62,7 @@ def assess(
         options=inspector.options_,
         features=features,
         featured=featured,
-        data_notes=(*manifest.notes, *counted_notes(measured.verdicts)),
+        data_notes=(*manifest.notes, *measured.lost_masks, *counted_notes(measured.verdicts)),
         failures=measured.failures,
         unopened=[(each.name, each.reason) for each in manifest.unopened],
         differences=inspector.preprocessing_.differences(_good_ones(manifest)),
@@ -84,6 +85,7 @@ class _Measured:
     # Of recordings, block by block: scores of steps, labels, and scores of the newest windows.
     steps: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    lost_masks: list[str] = field(default_factory=list)  # notes on those that could be read before the scoring
 
     def of_steps(self, calibration: Calibration, length: int) -> tuple[SeriesMeasures | None, CausalMeasures | None]:
         """Measures of steps and events, and of what is known at once; None without labels of steps."""
@@ -104,7 +106,8 @@ def _measured(inspector: Inspector, manifest: Manifest, strict: bool, observe: O
             measured.failures.append((item.name, item.reason))
             continue
         record = manifest.records[index]
-        mask = None if item.map is None and item.inside is None else manifest.read_mask(index)
+        mask, lost = (None, None) if item.map is None and item.inside is None else _mask(manifest, index)
+        measured.lost_masks += [lost] if lost else []
         if record.row is not None and item.map is not None and item.newest is not None and mask is not None:
             measured.steps.setdefault(record.row, []).append((item.map[0], mask[0], item.newest))
         measured.evaluator.add(item, label=record.label, kind=record.kind, mask=mask)
@@ -116,15 +119,33 @@ def _measured(inspector: Inspector, manifest: Manifest, strict: bool, observe: O
     return measured
 
 
-def _features(inspector: Inspector, manifest: Manifest) -> tuple[Sequence[int], np.ndarray]:
-    """The places whose features are drawn, and their features: of a few where there are many."""
-    width = inspector.embed(manifest.only([0])).shape[1]
-    most = min(POINTS_IN_AN_EMBEDDING, max(2, NUMBERS_IN_AN_EMBEDDING // max(1, width)))
+def _mask(manifest: Manifest, index: int) -> tuple[np.ndarray | None, str | None]:
+    """The mask of a record; a note where it could be read before, and is gone."""
+    try:
+        return manifest.read_mask(index), None
+    except DataError as error:
+        return None, f"{error}; it is left out of the pixel metrics"
+
+
+def _features(inspector: Inspector, manifest: Manifest) -> tuple[Sequence[int], np.ndarray | None]:
+    """The places whose features are drawn, and their features: of a few where there are many.
+
+    Those that cannot be read again are left out; None where there is no other.
+    """
+    first = next((row for each in range(len(manifest)) for _, row in _read_again(inspector, manifest, [each])), None)
+    if first is None:
+        return (), None
+    most = min(POINTS_IN_AN_EMBEDDING, max(2, NUMBERS_IN_AN_EMBEDDING // max(1, len(first))))
     chosen = np.arange(len(manifest))
     if len(chosen) > most:
         chosen = np.sort(np.random.default_rng(0).choice(chosen, most, replace=False))
-    places = chosen.tolist()
-    return places, inspector.embed(manifest.only(places))
+    places, rows = zip(*_read_again(inspector, manifest, chosen.tolist()), strict=True)
+    return places, np.stack(rows)
+
+
+def _read_again(inspector: Inspector, manifest: Manifest, places: Sequence[int]) -> list[tuple[int, np.ndarray]]:
+    rows = zip(places, inspector.embed_each(manifest.only(places)), strict=True)
+    return [(place, row) for place, row in rows if not isinstance(row, Failure)]
 
 
 def _cases(
@@ -140,8 +161,12 @@ def _cases(
         if isinstance(item, Failure):
             notes.append(f"{item.name} was scored, but its picture could not be read again: {item.reason}")
             continue
+        scale = max(abs(content.verdicts[place].score), abs(content.calibration.threshold.value))
+        if abs(item.score - content.verdicts[place].score) > ROUNDING * scale:
+            notes.append(f"{item.name} was scored, but is another picture now, which is not shown")
+            continue
         shown = replace(item, boxes=content.verdicts[place].boxes)
-        found = tiles(shown, content.calibration, manifest.read_mask(place))
+        found = tiles(shown, content.calibration, _mask(manifest, place)[0])
         cases[place] = [replace(tile, pixels=thumbnail(tile.pixels)) for tile in found]
     return cases, notes
 
