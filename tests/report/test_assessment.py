@@ -13,6 +13,7 @@ from hizumi.inspection import Inspector
 from hizumi.report import overview, write_report
 from hizumi.report.assessment import assess
 from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles
+from tests.detectors.passes import seen as seen  # a fixture
 
 SIDE = 40
 
@@ -77,3 +78,32 @@ def test_features_of_many_images_are_those_of_some(inspector: Inspector, monkeyp
     assert content.features is not None
     assert len(content.features) == len(content.places_of_features) == 7
     np.testing.assert_allclose(content.features, inspector.embed(data)[list(content.places_of_features)], rtol=1e-5)
+
+
+@pytest.mark.parametrize("most", [1000, 7])
+def test_every_image_is_read_once_and_passes_the_network_once(
+    most: int,
+    seen: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hizumi.report.assessment.POINTS_IN_AN_EMBEDDING", most)
+    good = np.random.default_rng(2).integers(60, 160, (12, SIDE, SIDE), dtype=np.uint8)
+    tiled = Inspector("gaussian_features", preset="untrained", image_size=16, sizing="tile").fit(good)
+    data = labelled(20)
+    read: list[int | None] = []
+    by_manifest = Manifest.read
+
+    def reading(manifest: Manifest, index: int) -> tuple[np.ndarray, tuple[str, ...]]:
+        read.append(manifest.records[index].row)
+        return by_manifest(manifest, index)
+
+    seen.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(Manifest, "read", reading)
+        content = assess(tiled, data)
+    assert sorted(read) == [*range(20)]
+    sizing = tiled.preprocessing_.sizing
+    assert sizing is not None
+    assert sum(seen) == 20 * len(sizing.tiles(SIDE, SIDE)) + 1  # which says how wide an embedding is
+    whole = [item.score for item in tiled.inspect_each(data) if isinstance(item, Verdict)]
+    np.testing.assert_allclose([verdict.score for verdict in content.verdicts], whole, rtol=1e-5)
