@@ -124,6 +124,17 @@ def test_a_process_without_torch_inspects_a_folder(
     assert [line.split(",")[:2] for line in lines[1:]] == [[verdict.name, str(verdict.anomalous)] for verdict in ours]
 
 
+def test_a_picture_imports_nothing_that_it_does_not_need(exported: Path, folder: Path) -> None:
+    code = (
+        "import sys; from hizumi.runtime.command import main; main(sys.argv[1:])\n"
+        "print({'annotated_types', 'typing_extensions', 'filelock', 'numpy.random'} & sys.modules.keys())"
+    )
+    one = min(path for path in (folder / "test").rglob("*") if path.is_file())
+    command = [sys.executable, "-c", code, exported, one]
+    done = subprocess.run([os.fspath(part) for part in command], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
 def test_the_command_line_inspects_without_torch(exported: Path, folder: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from hizumi.cli import main\n"

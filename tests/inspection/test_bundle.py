@@ -1,6 +1,8 @@
 """One file, whole or refused."""
 
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
+from hizumi.detectors import GANomaly
+from hizumi.detectors.ganomaly import GANomalyTraining
 from hizumi.errors import BundleError, SaveError
 from hizumi.inspection import Inspector, load, save
 from hizumi.models import VAE
@@ -38,6 +42,18 @@ def test_round_trip(fitted: Inspector, path: Path) -> None:
     assert again.journal_.records == fitted.journal_.records
     assert again.false_alarm_rate == 0.1
     assert again.training == SHORT
+
+
+def test_weights_are_not_drawn_before_they_are_loaded(tmp_path: Path) -> None:
+    gan = GANomaly(GANomalyTraining(latent=4, width=8))
+    path = save(Inspector(gan, training=SHORT).fit(photographs(30)), tmp_path / "gan.hizumi")
+    drawn = (
+        "import sys, torch; from hizumi.inspection import load\n"
+        "before = torch.random.get_rng_state(); load(sys.argv[1])\n"
+        "print('torch._dynamo' in sys.modules, torch.equal(before, torch.random.get_rng_state()))"
+    )  # to draw on meta imports torch's compiler
+    done = subprocess.run([sys.executable, "-c", drawn, path], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 @pytest.mark.parametrize("name", ["mahalanobis", "gaussian_mixture", "one_class_svm"])

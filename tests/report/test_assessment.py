@@ -1,6 +1,5 @@
 """Assessments keep the pictures of a few images, and these are those that an inspection of all would show."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ from hizumi.calibration import Verdict
 from hizumi.data import Manifest, open_source
 from hizumi.data.manifest import Record
 from hizumi.data.masks import with_usable_masks
-from hizumi.evaluation import evaluate
+from hizumi.evaluation import Evaluator, evaluate
 from hizumi.inspection import Inspector
 from hizumi.report import assessment, overview, write_report
 from hizumi.report.assessment import assess
 from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles
+from tests.detectors.passes import seen as seen  # a fixture
 
 SIDE = 40
 
@@ -70,37 +70,26 @@ def test_an_assessment_measures_as_all_at_once_and_keeps_pictures_of_its_cases_a
     assert overview(content) is not None
 
 
-@pytest.mark.parametrize(
-    ("happens", "said"),
-    [
-        (Path.unlink, "0.png was scored, but its picture could not be read again: there is no such file"),
-        (lambda file: file.write_bytes(file.read_bytes()[:99]), "could not be read again: is damaged or cut short"),
-        (lambda file: (file.unlink(), file.mkdir()), "could not be read again: cannot be read (Is a directory)"),
-        (lambda file: Image.new("L", (SIDE, SIDE), 9).save(file), "0.png was scored, but is another picture now"),
-    ],
-)
-def test_files_that_change_after_the_scoring_cost_their_pictures_alone(
-    inspector: Inspector,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    happens: Callable[[Path], object],
-    said: str,
+def test_files_that_are_gone_after_they_were_scored_cost_nothing(
+    inspector: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files, data = on_disk(tmp_path)
     expected = assess(inspector, data)
+    of_name = {str(file.relative_to(tmp_path)): file for file in files}
+    add = Evaluator.add
 
-    def features(*given: Any) -> Any:
-        happens(files[0])
-        return features_of(*given)
+    def added(self: Evaluator, verdict: Verdict, **named: Any) -> None:
+        add(self, verdict, **named)
+        of_name[verdict.name].unlink()
 
-    features_of = assessment._features
-    monkeypatch.setattr(assessment, "_features", features)
+    monkeypatch.setattr(Evaluator, "add", added)
     content = assess(inspector, data)
+    assert not any(file.exists() for file in files)
     assert content.evaluation is not None
     assert expected.evaluation is not None
     assert content.evaluation.to_dict() == expected.evaluation.to_dict()
-    assert said in " ".join(content.data_notes)
-    assert len(content.cases) == len(expected.cases) - 1
+    assert content.cases.keys() == expected.cases.keys()
+    assert content.failures == []
     assert overview(content) is not None
 
 
@@ -151,3 +140,32 @@ def test_features_of_many_images_are_those_of_some(inspector: Inspector, monkeyp
     assert content.features is not None
     assert len(content.features) == len(content.places_of_features) == 7
     np.testing.assert_allclose(content.features, inspector.embed(data)[list(content.places_of_features)], rtol=1e-5)
+
+
+@pytest.mark.parametrize("most", [1000, 7])
+def test_every_image_is_read_once_and_passes_the_network_once(
+    most: int,
+    seen: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hizumi.report.assessment.POINTS_IN_AN_EMBEDDING", most)
+    good = np.random.default_rng(2).integers(60, 160, (12, SIDE, SIDE), dtype=np.uint8)
+    tiled = Inspector("gaussian_features", preset="untrained", image_size=16, sizing="tile").fit(good)
+    data = labelled(20)
+    read: list[int | None] = []
+    by_manifest = Manifest.read
+
+    def reading(manifest: Manifest, index: int) -> tuple[np.ndarray, tuple[str, ...]]:
+        read.append(manifest.records[index].row)
+        return by_manifest(manifest, index)
+
+    seen.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(Manifest, "read", reading)
+        content = assess(tiled, data)
+    assert sorted(read) == [*range(20)]
+    sizing = tiled.preprocessing_.sizing
+    assert sizing is not None
+    assert sum(seen) == 20 * len(sizing.tiles(SIDE, SIDE)) + 1  # which says how wide an embedding is
+    whole = [item.score for item in tiled.inspect_each(data) if isinstance(item, Verdict)]
+    np.testing.assert_allclose([verdict.score for verdict in content.verdicts], whole, rtol=1e-5)

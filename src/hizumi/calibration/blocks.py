@@ -74,7 +74,7 @@ class BlockWatch:
     """
 
     ranked: list[float]
-    generator: np.random.Generator
+    generator: "np.random.Generator"  # numpy.random is not imported before it is used
     martingale: Martingale = field(default_factory=Martingale)
     seen: int = 0
     lowest: float = 1.0

@@ -25,13 +25,14 @@ LONG_SECONDS = 1800.0
 def shown_progress(title: str = "") -> "Iterator[Observer]":
     """An observer of {"phase", "step", "share", "losses"} that shows them on standard error."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True, markup=False, highlight=False, emoji=False)
     prefix = f"{title}: " if title else ""
     if not console.is_terminal:
         yield _Lines(prefix, lambda line: console.print(line, soft_wrap=True))
         return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -19,7 +19,6 @@ from hizumi.data.arrays import (
     pixels_of,
     with_counted,
 )
-from hizumi.data.builtin_sets import builtin
 from hizumi.data.cells import is_table_file
 from hizumi.data.clips import open_clips, open_videos, with_neighbours
 from hizumi.data.columns import TableForm
@@ -31,8 +30,6 @@ from hizumi.data.manifest import Manifest, Record, Source, Unopened
 from hizumi.data.masks import without_contradictions
 from hizumi.data.options import Layout, SourceOptions
 from hizumi.data.places import refuse_absent
-from hizumi.data.series.blocks import of_recordings
-from hizumi.data.series.files import open_recordings
 from hizumi.data.series.form import SeriesForm
 from hizumi.data.series.options import SeriesOptions
 from hizumi.data.table_rows import SourceTable, as_learned, open_table
@@ -132,6 +129,9 @@ def _told(series: SeriesOptions, options: SourceOptions) -> SeriesOptions:
 
 def _series(data: Any, series: SeriesOptions, options: SourceOptions, form: SeriesForm | None) -> Manifest:
     """The blocks of recordings."""
+    from hizumi.data.series.blocks import of_recordings  # a fifth of what opening a picture would import
+    from hizumi.data.series.files import open_recordings
+
     useless = ("normal_class", "id_column", "one_hot", "impute", "channels", "motion")
     for name in useless:
         if getattr(options, name) is not None and getattr(options, name) is not False:  # class 0 is said, too
@@ -185,6 +185,8 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     path = Path(data).expanduser()
     refuse_absent(str(data))
     if not path.exists():
+        from hizumi.data.builtin_sets import builtin  # imports numpy.random
+
         return builtin(str(data), normal_class=options.normal_class)
     if path.is_dir():
         return open_clips(path, options) if options.motion else open_folder(path, options)

@@ -1,13 +1,11 @@
 """The whole line as one estimator: normal images in, verdicts out."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-import torch
 from annotated_types import Ge
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -31,7 +29,7 @@ from hizumi.errors import DataError, UsageError
 from hizumi.inspection.fitting import Fitting, PreparedData, varied
 from hizumi.inspection.holding_out import CALIBRATION_SHARE, FOLDS, deal_at_most, folds_for
 from hizumi.inspection.known_defects import OF_DEFECTS, open_defects, scores_of_defects
-from hizumi.inspection.scoring import Scored, Scorer
+from hizumi.inspection.scoring import EMBEDDING, Scored, Scorer, embeddings_of
 from hizumi.inspection.seen import Seen, contents
 from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, Preprocessing, in_batches, prepare
@@ -321,18 +319,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
         Of an image in tiles, the mean over its tiles. Raises DataError for a record that cannot be read.
         """
-        return np.stack([each for each in self.embed_each(X, strict=True) if not isinstance(each, Failure)])
-
-    def embed_each(self, X: Any, *, strict: bool = False) -> Iterator[np.ndarray | Failure]:
-        """The rows of `embed` one by one; a record that cannot be read is a Failure, unless `strict`."""
-        reader = self.scorer().reader
-
-        def embedded(crops: np.ndarray) -> dict[str, np.ndarray]:
-            items = torch.from_numpy(self.preprocessing_.to_model(crops))
-            return {"embedding": self.detector_.embed(items).float().cpu().numpy()}
-
-        for item in in_batches(embedded, reader.pieces(self.to_inspect(X), strict=strict)):
-            yield item if isinstance(item, Failure) else item[1]["embedding"].mean(0)
+        pieces = self.scorer().reader.pieces(self.to_inspect(X), strict=True)
+        done = in_batches(embeddings_of(self.detector_, self.preprocessing_), pieces)
+        return np.stack([item[1][EMBEDDING].mean(0) for item in done if isinstance(item, tuple)])
 
     def plan(self, X: Any, *, strict: bool = False) -> dict[str, Any]:
         """What `fit` would do: resolved options, with time and memory estimated from a few steps on the real data.

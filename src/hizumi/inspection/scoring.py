@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 SCORE, MAP, EXPECTED, SHARES, TERM = "score", "map", "normal", "shares", "term:"
 """Names of a batch's outputs, in torch and in an exported graph; a term has its own name behind the prefix."""
 
+EMBEDDING = "embedding"
+"""An output of `embedded_scores_of` alone."""
+
+Wanted = bool | Callable[[int, float], bool]
+"""Whether pictures are wanted: of all records, of none, or of some, by their places and scores."""
+
 
 @runtime_checkable
 class ScoresBatches(Protocol):
@@ -53,6 +59,32 @@ def scores_of(detector: "Detector", preprocessing: Preprocessing) -> ScoresBatch
             named.pop(EXPECTED, None)  # only images and series are shown
         pictures = {name: named[name].float() for name in (MAP, EXPECTED) if name in named}
         return {name: values.cpu().numpy() for name, values in (named | pictures).items()}
+
+    return scored
+
+
+def embeddings_of(
+    detector: "Detector", preprocessing: Preprocessing
+) -> Callable[[Shaped[np.ndarray, "n ..."]], Outputs]:
+    """What a fitted detector sees of crops."""
+    import torch
+
+    def embedded(crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
+        items = torch.from_numpy(preprocessing.to_model(crops))
+        return {EMBEDDING: detector.embed(items).float().cpu().numpy()}
+
+    return embedded
+
+
+def embedded_scores_of(detector: "Detector", preprocessing: Preprocessing) -> ScoresBatches:
+    """A fitted detector in torch, which also says what it sees; on a CPU a fixed network runs once for both."""
+    from hizumi.detectors.kept_maps import maps_are_kept
+
+    scores, embeddings = scores_of(detector, preprocessing), embeddings_of(detector, preprocessing)
+
+    def scored(crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
+        with maps_are_kept():
+            return scores(crops) | embeddings(crops)
 
     return scored
 
@@ -93,6 +125,7 @@ class Scored:
     expected: Float[np.ndarray, "t c"] | None = None
     shares: Float[np.ndarray, "t c"] | None = None
     newest: Float[np.ndarray, "t"] | None = None
+    embedding: Float[np.ndarray, "k"] | None = None  # the mean of its crops'
 
 
 @dataclass(frozen=True)
@@ -108,16 +141,16 @@ class Scorer:
     shares: SharesOfScores | None = None
 
     @classmethod
-    def of(cls, detector: "Detector", preprocessing: Preprocessing) -> Self:
-        """From a fitted detector in torch."""
-        reader = Reader(preprocessing, detector.shape)
-        return cls(scores_of(detector, preprocessing), reader, shares=shares_of(detector, preprocessing))
+    def of(cls, detector: "Detector", preprocessing: Preprocessing, *, embedded: bool = False) -> Self:
+        """From a fitted detector in torch; `embedded`, it also gives what the detector sees of each record."""
+        scores = (embedded_scores_of if embedded else scores_of)(detector, preprocessing)
+        return cls(scores, Reader(preprocessing, detector.shape), shares=shares_of(detector, preprocessing))
 
     def score(
         self,
         manifest: Manifest,
         *,
-        pictures: bool = True,
+        pictures: Wanted = True,
         strict: bool = False,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[Scored | Failure]:
@@ -125,7 +158,7 @@ class Scorer:
 
         Raises DataError in place of a Failure where `strict`.
         """
-        pieces = self.reader.pieces(manifest, pictures=pictures, strict=strict)
+        pieces = self.reader.pieces(manifest, pictures=pictures is not False, strict=strict)
         yield from self.score_pieces(
             pieces, pictures=pictures, strict=strict, total=len(manifest), on_progress=on_progress
         )
@@ -134,7 +167,7 @@ class Scorer:
         self,
         pieces: Iterable[Piece | Failure],
         *,
-        pictures: bool = True,
+        pictures: Wanted = True,
         strict: bool = False,
         total: int = 0,
         on_progress: Callable[[int, int], None] | None = None,
@@ -144,13 +177,15 @@ class Scorer:
         for item in done:
             yield item if isinstance(item, Failure) else self._judged(*item, pictures, strict)
 
-    def _judged(self, piece: Piece, outputs: Outputs, pictures: bool, strict: bool) -> Scored | Failure:
+    def _judged(self, piece: Piece, outputs: Outputs, pictures: Wanted, strict: bool) -> Scored | Failure:
         try:
             _refuse_not_finite(piece.name, outputs)
         except DataError as error:
             if strict:
                 raise
             return Failure.of(piece.index, piece.name, error)
+        if not isinstance(pictures, bool):
+            pictures = pictures(piece.index, self.reader.record_score(piece, outputs[SCORE]))
         return self._scored(piece, outputs, pictures)
 
     def _scored(self, piece: Piece, outputs: Outputs, pictures: bool) -> Scored:
@@ -167,10 +202,11 @@ class Scorer:
             float(outputs[SCORE][worst]),
             {name.removeprefix(TERM): float(v[worst]) for name, v in outputs.items() if name.startswith(TERM)},
             self.reader.restored_map(piece, outputs[MAP]) if MAP in outputs else None,
-            piece.picture,
+            self.reader.picture(piece) if pictures else None,
             normal,
             piece.notes,
             piece.inside,
+            embedding=_mean_of(outputs),
         )
 
     def _scored_by_steps(self, piece: Piece, outputs: Outputs, pictures: bool) -> Scored:
@@ -194,6 +230,7 @@ class Scorer:
             expected=self.reader.stretch_made(piece, outputs[EXPECTED]) if pictures and EXPECTED in outputs else None,
             shares=self._shares(piece, outputs) if pictures else None,
             newest=self.reader.newest(piece, outputs[SCORE]),
+            embedding=_mean_of(outputs),
         )
 
     def _shares(self, piece: Piece, outputs: Outputs) -> Float[np.ndarray, "t c"] | None:
@@ -202,9 +239,13 @@ class Scorer:
         return None if shares is None else self.reader.restored(piece, shares)[:, 0].T
 
 
+def _mean_of(outputs: Outputs) -> Float[np.ndarray, "k"] | None:
+    return outputs[EMBEDDING].mean(0) if EMBEDDING in outputs else None
+
+
 def _refuse_not_finite(name: str, outputs: Outputs) -> None:
     for output, values in outputs.items():
-        if output in (EXPECTED, SHARES) or np.isfinite(values).all():
+        if output in (EXPECTED, SHARES, EMBEDDING) or np.isfinite(values).all():
             continue
         broken = values[~np.isfinite(values)][0]
         what = {SCORE: "score", MAP: "anomaly map"}.get(output, f"score's term {output.removeprefix(TERM)!r}")

@@ -16,7 +16,7 @@ from hizumi.data.series.form import Steps
 from hizumi.data.series.windows import overlap_mean, steps_scored
 from hizumi.errors import DataError
 from hizumi.preprocessing.preprocessing import Preprocessing
-from hizumi.shapes import Bool, Float, Integer, Shaped
+from hizumi.shapes import Bool, Float, Integer, Shaped, UInt8
 from hizumi.storage.files import printable
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Piece:
     crops: Shaped[np.ndarray, "t c h w"] | Shaped[np.ndarray, "1 d"]
     size: tuple[int, int] | None = None
     tiles: tuple[tuple[int, int], ...] | None = None
-    picture: np.ndarray | None = None  # (H, W, 3) uint8, where wanted
+    whole: Shaped[np.ndarray, "H W c"] | None = None  # the record's pixels, where pictures may be wanted
     notes: tuple[str, ...] = ()  # on what was converted
     pose: Pose = UPRIGHT  # of the record, whose crops are those of the aligned image
     inside: Bool[np.ndarray, "H W"] | None = None  # the record's region of interest, as it lies; None: all of it
@@ -101,15 +101,19 @@ class Reader:
                 f"{name}: is {size[1]}x{size[0]} pixels, the {self.fitted} was fitted on another size; set image_size"
             )
         _refuse_overflow(image, window, name)
-        picture = None
-        if pictures:
-            whole = prepare(shown, channels=channels, window=window, name=name)
-            picture = self.displayed(window.to_unit(whole))
         crops, tiles = image[np.newaxis], None
         if sizing is not None and self.preprocessing.tiled:
             tiles = _with_something(sizing.tiles(*size), sizing, inside)
             crops = np.stack([image[:, top : top + sizing.height, left : left + sizing.width] for top, left in tiles])
-        return Piece(index, name, crops, size, tiles, picture, notes, pose, _as_it_lies(inside, pose, name))
+        inside = _as_it_lies(inside, pose, name)
+        return Piece(index, name, crops, size, tiles, shown if pictures else None, notes, pose, inside)
+
+    def picture(self, piece: Piece) -> UInt8[np.ndarray, "H W 3"] | None:
+        """A record as people see it; None of one that is no image, or was read without pictures."""
+        window, channels = self.preprocessing.window, self.preprocessing.channels
+        if piece.whole is None or window is None or channels is None:
+            return None
+        return self.displayed(window.to_unit(prepare(piece.whole, channels=channels, window=window, name=piece.name)))
 
     def restored(self, piece: Piece, planes: Float[np.ndarray, "t k h w"]) -> Float[np.ndarray, "k height width"]:
         """Planes of a record's crops, such as maps, at the size of the record and as it lies.

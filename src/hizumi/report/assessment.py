@@ -1,27 +1,30 @@
 """From a fitted inspector and labelled data to everything that a report shows."""
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
 from hizumi.calibration import Calibration, Verdict
 from hizumi.data import Failure, Manifest
+from hizumi.data.manifest import Record
 from hizumi.data.masks import with_usable_masks
-from hizumi.data.progress import Observer
+from hizumi.data.progress import Observer, reporting
 from hizumi.errors import DataError
 from hizumi.evaluation import Evaluator
 from hizumi.evaluation.causal import CausalMeasures, causal_measures
 from hizumi.evaluation.series import SeriesMeasures, series_measures
 from hizumi.inspection import Inspector
-from hizumi.inspection.verdicts import counted_notes
-from hizumi.report.cases import case_groups
-from hizumi.report.content import ReportContent, Tile
+from hizumi.inspection.scoring import Scored, Scorer, Wanted
+from hizumi.inspection.verdicts import counted_notes, verdict_on
+from hizumi.report.cases import Candidates, Judged
+from hizumi.report.content import UNKNOWN, ReportContent, Tile
 from hizumi.report.figures import POINTS_IN_AN_EMBEDDING
 from hizumi.report.panels import thumbnail, tiles
 from hizumi.report.recordings import compared_windows, shown_recordings
 
-ROUNDING = 0.01  # far more than the company of other images in a batch changes a score, relative to it or the threshold
 NUMBERS_IN_AN_EMBEDDING = 2**25
 """Features of all inputs together, of which images have many: 128 MiB."""
 
@@ -36,18 +39,18 @@ def assess(
 ) -> ReportContent:
     """Inspect all records of a manifest and gather what a report shows; measured where records have labels.
 
-    One map and one mask are in memory at a time: a few images are looked at once more, for their pictures. The detector
-    is `called` by its own name where none is given.
+    Each record is read and scored once, and one map and one mask are in memory at a time, beside small pictures of the
+    few inputs that are shown; recordings of series that are drawn are read once more. The detector is `called` by its
+    own name where none is given.
     """
     masked = sum(record.mask is not None for record in manifest.records)
     manifest = inspector.preprocessing_.decoding(manifest)
     manifest = with_usable_masks(manifest, strict=strict)  # before the scoring, which takes much longer
-    measured = _measured(inspector, manifest, strict, observe)
+    is_labelled = any(record.label is not None for record in manifest.records)
+    measured = _measured(inspector, manifest, is_labelled=is_labelled, strict=strict, observe=observe)
     refused = masked - sum(record.mask is not None for record in manifest.records) + len(measured.lost_masks)
     manifest = manifest.only(measured.read)
-    is_labelled = any(record.label is not None for record in manifest.records)
     detector = called or inspector.options_["detector"]["name"]
-    featured, features = _features(inspector, manifest)
     content = ReportContent(
         title=f"{detector} on {manifest.name}",
         subtitle=inspector.detector_.card.idea,
@@ -60,28 +63,33 @@ def assess(
         journal=inspector.journal_.records,
         findings=inspector.findings_,
         options=inspector.options_,
-        features=features,
-        featured=featured,
+        features=np.stack([*measured.features.values()]) if measured.features else None,
+        featured=[*measured.features],
         data_notes=(*manifest.notes, *measured.lost_masks, *counted_notes(measured.verdicts)),
         failures=measured.failures,
         unopened=[(each.name, each.reason) for each in manifest.unopened],
         differences=inspector.preprocessing_.differences(_good_ones(manifest)),
+        cases=measured.cases,
     )
-    if manifest.series is not None:
-        measures, causal = measured.of_steps(inspector.calibration_, manifest.series.length)
-        content = replace(content, measures=measures, causal=causal)
-        return _with_recordings(inspector, manifest, content)
-    cases, notes = _cases(inspector, manifest, content)
-    return replace(content, cases=cases, data_notes=(*content.data_notes, *notes))
+    if manifest.series is None:
+        return content
+    measures, causal = measured.of_steps(inspector.calibration_, manifest.series.length)
+    content = replace(content, measures=measures, causal=causal)
+    return _with_recordings(inspector, manifest, content)
 
 
 @dataclass
 class _Measured:
-    """Verdicts without their maps, the places of their records, and what was measured on the way."""
+    """Verdicts without their maps, the places of their records, and what was measured on the way.
+
+    Features, and the pictures of cases, are by the places of their verdicts.
+    """
 
     evaluator: Evaluator
     verdicts: list[Verdict] = field(default_factory=list)
     read: list[int] = field(default_factory=list)
+    features: dict[int, np.ndarray] = field(default_factory=dict)
+    cases: dict[int, Sequence[Tile]] = field(default_factory=dict)
     # Of recordings, block by block: scores of steps, labels, and scores of the newest windows.
     steps: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
@@ -98,24 +106,36 @@ class _Measured:
         return series_measures(scores, labels, threshold, length), causal_measures(newest, labels, threshold, length)
 
 
-def _measured(inspector: Inspector, manifest: Manifest, strict: bool, observe: Observer | None) -> _Measured:
+def _measured(
+    inspector: Inspector, manifest: Manifest, *, is_labelled: bool, strict: bool, observe: Observer | None
+) -> _Measured:
     measured = _Measured(Evaluator(noun=manifest.noun))
-    items = inspector.inspect_each(manifest, pictures=False, strict=strict, observe=observe)
-    for index, item in enumerate(items):
+    cases = None
+    if not manifest.vectors and manifest.series is None:
+        cases = _Cases(manifest.records, inspector.calibration_, is_labelled=is_labelled)
+    for item in _scored(inspector, manifest, False if cases is None else cases.admits, strict, observe):
         if isinstance(item, Failure):
             measured.failures.append((item.name, item.reason))
             continue
-        record = manifest.records[index]
+        index, record = item.index, manifest.records[item.index]
+        verdict = verdict_on(item, inspector.calibration_)
         mask, lost = (None, None) if item.map is None and item.inside is None else _mask(manifest, index)
         measured.lost_masks += [lost] if lost else []
         if record.row is not None and item.map is not None and item.newest is not None and mask is not None:
             measured.steps.setdefault(record.row, []).append((item.map[0], mask[0], item.newest))
-        measured.evaluator.add(item, label=record.label, kind=record.kind, mask=mask)
-        measured.verdicts.append(replace(item, map=None, inside=None, newest=None))
+        measured.evaluator.add(verdict, label=record.label, kind=record.kind, mask=mask)
+        if item.embedding is not None:
+            measured.features[len(measured.verdicts)] = item.embedding
+        if cases is not None and index in cases.candidates:
+            cases.keep(index, verdict, mask)
+        measured.verdicts.append(replace(verdict, map=None, picture=None, normal=None, inside=None, newest=None))
         measured.read.append(index)
     if not measured.verdicts:
         first = ": ".join(measured.failures[0])
         raise DataError(f"{manifest.name}: none of {len(manifest)} could be read; the first: {first}")
+    if cases is not None:
+        kept = cases.pictures
+        measured.cases = {place: kept[index] for place, index in enumerate(measured.read) if index in kept}
     return measured
 
 
@@ -127,48 +147,60 @@ def _mask(manifest: Manifest, index: int) -> tuple[np.ndarray | None, str | None
         return None, f"{error}; it is left out of the pixel metrics"
 
 
-def _features(inspector: Inspector, manifest: Manifest) -> tuple[Sequence[int], np.ndarray | None]:
-    """The places whose features are drawn, and their features: of a few where there are many.
+class _Cases:
+    """Small pictures of the inputs that a report would show of those seen so far, by the indices of their records."""
 
-    Those that cannot be read again are left out; None where there is no other.
-    """
-    first = next((row for each in range(len(manifest)) for _, row in _read_again(inspector, manifest, [each])), None)
-    if first is None:
-        return (), None
-    most = min(POINTS_IN_AN_EMBEDDING, max(2, NUMBERS_IN_AN_EMBEDDING // max(1, len(first))))
-    chosen = np.arange(len(manifest))
-    if len(chosen) > most:
-        chosen = np.sort(np.random.default_rng(0).choice(chosen, most, replace=False))
-    places, rows = zip(*_read_again(inspector, manifest, chosen.tolist()), strict=True)
-    return places, np.stack(rows)
+    def __init__(self, records: Sequence[Record], calibration: Calibration, *, is_labelled: bool) -> None:
+        self.candidates = Candidates(calibration, is_labelled=is_labelled)
+        self.pictures: dict[int, Sequence[Tile]] = {}
+        self._records = records
+        self._calibration = calibration
+
+    def admits(self, index: int, score: float) -> bool:
+        """Whether the pictures of this record are wanted; those of others may then no longer be."""
+        record, alarmed = self._records[index], bool(self._calibration.is_anomalous(np.array([score]))[0])
+        label = UNKNOWN if record.label is None else record.label
+        is_admitted = self.candidates.admit(Judged(index, score, alarmed, label, record.kind))
+        self.pictures = {other: shown for other, shown in self.pictures.items() if other in self.candidates}
+        return is_admitted
+
+    def keep(self, index: int, verdict: Verdict, mask: np.ndarray | None) -> None:
+        """What the report shows of an input that was admitted."""
+        found = tiles(verdict, self._calibration, mask)
+        self.pictures[index] = [replace(tile, pixels=thumbnail(tile.pixels)) for tile in found]
 
 
-def _read_again(inspector: Inspector, manifest: Manifest, places: Sequence[int]) -> list[tuple[int, np.ndarray]]:
-    rows = zip(places, inspector.embed_each(manifest.only(places)), strict=True)
-    return [(place, row) for place, row in rows if not isinstance(row, Failure)]
+def _scored(
+    inspector: Inspector, manifest: Manifest, pictures: Wanted, strict: bool, observe: Observer | None
+) -> Iterator[Scored | Failure]:
+    """All records in order, each read once; some with what the detector sees of them."""
+    progress, total = reporting(observe, "scoring"), len(manifest)
+
+    def of(places: Sequence[int], *, embedded: bool) -> Iterator[Scored | Failure]:
+        def wanted(place: int, score: float) -> bool:
+            return pictures if isinstance(pictures, bool) else pictures(places[place], score)
+
+        scorer = Scorer.of(inspector.detector_, inspector.preprocessing_, embedded=embedded)
+        for item in scorer.score(manifest.only(places), pictures=pictures and wanted, strict=strict):
+            yield replace(item, index=places[item.index])
+
+    featured = _featured(inspector, total)
+    others = sorted({*range(total)}.difference(featured))
+    streams = [of(featured, embedded=True), *([of(others, embedded=False)] if others else [])]
+    for done, item in enumerate(heapq.merge(*streams, key=lambda item: item.index), 1):
+        yield item
+        if progress is not None:
+            progress(done, total)
 
 
-def _cases(
-    inspector: Inspector, manifest: Manifest, content: ReportContent
-) -> tuple[Mapping[int, Sequence[Tile]], Sequence[str]]:
-    """Pictures of the verdicts that a report shows, by their places, and notes on those that are gone; none of rows."""
-    if manifest.vectors:
-        return {}, ()
-    cases: dict[int, Sequence[Tile]] = {}
-    notes = []
-    for place in dict.fromkeys(place for group in case_groups(content) for place in group.places):
-        (item,) = inspector.inspect_each(manifest.only([place]))
-        if isinstance(item, Failure):
-            notes.append(f"{item.name} was scored, but its picture could not be read again: {item.reason}")
-            continue
-        scale = max(abs(content.verdicts[place].score), abs(content.calibration.threshold.value))
-        if abs(item.score - content.verdicts[place].score) > ROUNDING * scale:
-            notes.append(f"{item.name} was scored, but is another picture now, which is not shown")
-            continue
-        shown = replace(item, boxes=content.verdicts[place].boxes)
-        found = tiles(shown, content.calibration, _mask(manifest, place)[0])
-        cases[place] = [replace(tile, pixels=thumbnail(tile.pixels)) for tile in found]
-    return cases, notes
+def _featured(inspector: Inspector, count: int) -> Sequence[int]:
+    """Which of so many records are drawn by their features: all, or of many a few at random."""
+    width = inspector.detector_.embed(torch.zeros(1, *inspector.options_["shape"])).shape[1]
+    most = min(POINTS_IN_AN_EMBEDDING, max(2, NUMBERS_IN_AN_EMBEDDING // max(1, width)))
+    if count <= most:
+        return range(count)
+    chosen: list[int] = np.sort(np.random.default_rng(0).choice(count, most, replace=False)).tolist()
+    return chosen
 
 
 def _with_recordings(inspector: Inspector, manifest: Manifest, content: ReportContent) -> ReportContent:

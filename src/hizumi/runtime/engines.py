@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from hizumi.errors import BundleError, MissingExtraError, ShortageError, is_shortage
-from hizumi.graphs.graph_bytes import OUTSIDE, unusual_part
+from hizumi.graphs.graph_bytes import reads_other_files, unusual_part
 from hizumi.graphs.onnx_session import MemoryLimitError, OnnxSession
 from hizumi.shapes import Float, Shaped
 from hizumi.storage.files import first_line
@@ -136,7 +136,7 @@ def _in_short(error: Exception) -> str:
 
 def refuse_unusual(model: bytes) -> None:
     """Raise BundleError where a model reads other files, or has functions, inner graphs or sparse tensors."""
-    if OUTSIDE.search(model):
+    if reads_other_files(model):
         raise BundleError("its graph reads files outside the bundle, which no export does; use an unchanged copy")
     try:
         found = unusual_part(model)
@@ -160,7 +160,7 @@ def start(
     """
     if engine == "onnxruntime":
         refuse_unusual(members[ONNX])
-    elif OUTSIDE.search(members[XML]) or not members[XML].lstrip().startswith(b"<"):
+    elif reads_other_files(members[XML]) or not members[XML].lstrip().startswith(b"<"):
         raise BundleError("its graph reads files outside the bundle, which no export does; use an unchanged copy")
     try:
         if engine == "onnxruntime":

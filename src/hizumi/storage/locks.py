@@ -9,8 +9,6 @@ from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from hizumi.errors import SaveError, UsageError
 from hizumi.storage.files import printable, save_error, write_atomically
 
@@ -26,6 +24,8 @@ def locked(folder: Path, on_wait: Callable[[str], None] | None = None) -> Iterat
     While another block holds it, in this process or another, raises UsageError, naming the holder; or, with `on_wait`,
     which is told the holder once, waits until it has ended.
     """
+    from filelock import FileLock, Timeout  # which takes as long to import as all of this room
+
     lock = FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)

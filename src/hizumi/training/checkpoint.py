@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from hizumi.arguments import check_arguments, clone
 from hizumi.errors import BundleError
@@ -41,13 +42,27 @@ def revive(part: Any, shape: tuple[int, ...], state: Mapping[str, Tensor]) -> bo
     ValueError in words, where arguments, shape and state do not belong together.
     """
     check_arguments(part)
-    with torch.device("meta"), weights_follow(state), _at_most(MODULES_PER_TENSOR * len(state) + FEWEST_MODULES):
+    most = MODULES_PER_TENSOR * len(state) + FEWEST_MODULES
+    with torch.device("meta"), weights_follow(state), _at_most(most), _Undrawn():
         refuse_unfit(clone(part).prepare(shape), state)
-    with weights_follow(state):
+    with weights_follow(state), _Undrawn():
         part.prepare(shape)
     of_any_shape = not part.state_dict().keys() >= state.keys()
     load_fitted(part, state)
     return of_any_shape
+
+
+class _Undrawn(TorchFunctionMode):
+    """Inside, parameters keep the memory that they were given: what the state holds takes the place of initial values.
+
+    Besides, to draw from a normal distribution on "meta" imports torch's compiler, which takes seconds.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__ or func in (Tensor.normal_, Tensor.uniform_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 @contextmanager
