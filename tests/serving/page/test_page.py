@@ -13,10 +13,13 @@ import pytest
 
 from hizumi import bundles
 from hizumi.data.region import Region
+from hizumi.errors import LogError, SaveError
 from hizumi.serving.access import Access, give_token
 from hizumi.station.entry_record import entry_record
 from hizumi.station.events import MISSED, Event
 from hizumi.station.ids import new_id
+from hizumi.station.log import Log
+from hizumi.station.pictures import Pictures
 from tests.serving.page.flows import dim, shows, verdict
 
 VIEWS = ["live", "review", "history", "calibration", "drift", "recipes", "region/plates", "system"]
@@ -129,6 +132,55 @@ def test_live_shows_what_comes_and_stops_on_an_alarm(line: Any, browse: Callable
     assert verdict(tab) == "Normal"
     assert tab.title().startswith("Live")
     assert watched.hosts == {"127.0.0.1"}
+
+
+def test_whoever_stands_at_the_line_is_told_while_nothing_is_kept(
+    line: Any, browse: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise LogError("the log could not be written: the disk is full; free some space")
+
+    def no_room(*_: object, **__: object) -> None:
+        raise SaveError("no space left on device")
+
+    watched = browse()
+    tab = watched.open(line.address)
+    shows(tab, line.send()["id"])
+    told = tab.locator('.warning[href="#/system"]')
+    assert told.is_hidden()
+    with monkeypatch.context() as patched:
+        patched.setattr(Log, "add", full)
+        line.send(seed=1001)
+        told.wait_for()
+        assert "cannot be written" in told.inner_text()
+        assert "Not kept" in tab.locator("#spoken").inner_text()
+    tab.get_by_role("link", name="System Not kept").click()
+    tab.get_by_text("the disk is full").wait_for()
+    tab.get_by_role("link", name="Live").click()
+    shows(tab, line.send(seed=1002)["id"])
+    told.wait_for(state="hidden")
+    assert tab.get_by_role("link", name="Not kept").count() == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(Pictures, "keep", no_room)
+        line.send(seed=1003)
+    told.wait_for()
+    tab.get_by_text("This picture could not be kept.").wait_for()
+    assert all("404" in trouble for trouble in watched.troubles), "there is no picture of what was not kept"
+    watched.troubles.clear()
+
+
+def test_views_of_a_station_without_a_picture_say_so(line: Any, browse: Callable[..., Any]) -> None:
+    watched = browse()
+    tab = watched.open(line.address)
+    tab.get_by_text("Waiting for the first picture.").wait_for()
+    for view, words in (("history", "No picture has been inspected yet."), ("review", "Nothing to review")):
+        watched.open(f"{line.address}/#/{view}")
+        tab.get_by_text(words).wait_for()
+        assert tab.locator("table:visible, .stage:visible").count() == 0
+    watched.open(f"{line.address}/#/history")
+    tab.get_by_label("Search").fill("nothing is called so")
+    tab.get_by_text("No inspection fits these filters.").wait_for()
+    assert watched.troubles == []
 
 
 def counted(tab: Any) -> list[int]:

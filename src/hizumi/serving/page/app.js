@@ -4,6 +4,7 @@
 
 import { get } from "./js/api.js";
 import { fill, h, svg } from "./js/dom.js";
+import { couldBeKept } from "./js/facts.js";
 import { listen } from "./js/stream.js";
 import { LANGUAGES, language, speak, speakFirst, t } from "./js/words.js";
 import { calibration } from "./views/calibration.js";
@@ -28,6 +29,7 @@ const main = document.getElementById("main");
 const station = {
   system: null,
   isOpen: false,
+  keeps: true, // whether the newest inspection and its picture could be kept
   alarms: [], // of drift, that nobody has acknowledged, the oldest first
   listeners: new Map(),
   on(name, heard) {
@@ -83,12 +85,14 @@ function drawHead() {
   markTabs();
 }
 
-/** Which view is open, and how many alarms wait. */
+/** Which view is open, how many alarms wait, and whether something is amiss with the log. */
 function markTabs() {
   const current = TABS.indexOf(UNDER[main.className] ?? main.className);
   tabs.forEach((tab, index) => (index === current ? tab.setAttribute("aria-current", "page") : tab.removeAttribute("aria-current")));
   const count = station.alarms.length > 0 && h("span", { class: "count" }, String(station.alarms.length));
   fill(tabs[TABS.indexOf("drift")], t("tab.drift"), count);
+  const amiss = !station.keeps && h("span", { class: "count", role: "img", "aria-label": t("live.not_kept"), title: t("live.not_kept") }, "!");
+  fill(tabs[TABS.indexOf("system")], t("tab.system"), amiss);
 }
 
 function drawLink() {
@@ -143,6 +147,15 @@ async function findAlarms() {
   station.tell("alarms", station.alarms);
 }
 
+function noteKept(entry) {
+  const keeps = couldBeKept(entry);
+  if (keeps === station.keeps) return;
+  station.keeps = keeps;
+  if (!keeps) station.say(t("live.not_kept"));
+  markTabs();
+  station.tell("keeping", keeps);
+}
+
 light();
 dark.addEventListener("change", light);
 addEventListener("keydown", pressed);
@@ -152,6 +165,7 @@ drawHead();
 open();
 addEventListener("hashchange", open); // not before: a view needs the station's state
 station.on("drift", findAlarms);
+station.on("inspection", noteKept);
 findAlarms();
 listen(
   (name, data) => station.tell(name, data),

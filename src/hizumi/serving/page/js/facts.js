@@ -5,6 +5,9 @@ import { clock, day, either, number, score, t, unusual } from "./words.js";
 
 const SHORT = 5; // terms shown
 
+/** Whether an inspection and its picture could be kept, although retention may have removed the picture later. */
+export const couldBeKept = (entry) => entry.kept !== false && entry.pruned_at !== entry.inspected_at;
+
 /** A verdict in a sentence: how unusual the picture is among good ones, or why it could not be judged. */
 export function sentence(entry, recipe) {
   return h("p", {}, entry.anomalous === null ? h("span", { lang: "en" }, entry.reason) : unusual(entry.p_value, recipe?.held_out_images));
@@ -16,7 +19,7 @@ export function limit(entry) {
   const whole = 1.6 * Math.max(Math.abs(entry.threshold), 1e-12);
   const share = (value) => `${Math.max(0, Math.min(100, (100 * value) / whole))}%`;
   return h("div", { class: "limit" },
-    h("p", {}, h("span", {}, t("facts.score")), h("b", {}, score(entry.score)), h("span", {}, t("facts.threshold")), h("b", {}, score(entry.threshold))),
+    h("p", {}, h("span", {}, t("facts.score"), " ", h("b", {}, score(entry.score))), h("span", {}, t("facts.threshold"), " ", h("b", {}, score(entry.threshold)))),
     h("div", { class: `bar ${entry.anomalous ? "over" : ""}`, "aria-hidden": "true" },
       h("span", { style: { width: share(entry.score) } }), h("i", { style: { left: share(entry.threshold) } })));
 }

@@ -2,6 +2,7 @@
 
 import { mapOf, normalOf, picture, pictureOf } from "./api.js";
 import { fill, h, svg } from "./dom.js";
+import { couldBeKept } from "./facts.js";
 import { t } from "./words.js";
 
 /**
@@ -34,7 +35,7 @@ export function layers({ longest }) {
       shown = { ...entry, width: 0, height: 0 };
       photo.removeAttribute("src");
       fill(frames);
-      say(entry.pruned_at ? t("picture.pruned") : t("picture.missing"));
+      say(t(!couldBeKept(entry) ? "picture.not_kept" : entry.pruned_at ? "picture.pruned" : "picture.missing"));
     }
     map.hidden = expected.hidden = true;
     element.dataset.id = entry.id;

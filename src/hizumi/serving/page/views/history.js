@@ -15,21 +15,26 @@ export function history(station) {
   const words = h("p", { class: "hint", role: "status" });
   const more = h("button", { hidden: true, onclick: () => ask(next) }, t("history.more"));
   const filters = fields(station, () => { clearTimeout(waiting); waiting = setTimeout(() => ask(), PATIENCE_MS); });
-  const element = h("div", { class: "wide" }, h("h1", {}, t("tab.history")), filters.element, words,
-    h("div", { class: "table", tabindex: "0", role: "region", "aria-label": t("tab.history") }, h("table", {}, header(isChoice), rows)), more);
+  const table = h("div", { class: "table", hidden: true, tabindex: "0", role: "region", "aria-label": t("tab.history") },
+    h("table", {}, header(isChoice), rows));
+  const element = h("div", { class: "wide" }, h("h1", {}, t("tab.history")), filters.element, words, table, more);
   let next = null, waiting = 0, question = new AbortController();
 
   async function ask(before = null) {
     question.abort();
     question = new AbortController();
     try {
-      const page = await get("/inspections", { ...filters.values(), limit: ASKED, before }, question.signal);
+      const asked = filters.values();
+      const page = await get("/inspections", { ...asked, limit: ASKED, before }, question.signal);
       const drawn = page.inspections.map((entry) => row(entry, page.reviews[entry.id], isChoice));
       if (before) rows.append(...drawn);
       else fill(rows, drawn);
       next = page.next;
       more.hidden = next === null;
-      words.textContent = rows.children.length ? t("history.shown", { count: number(rows.children.length) }) : t("history.none");
+      const count = rows.children.length;
+      table.hidden = count === 0;
+      if (count) words.textContent = t("history.shown", { count: number(count) });
+      else words.textContent = t(Object.values(asked).some(Boolean) ? "history.none" : "history.empty");
     } catch (error) {
       if (error.name !== "AbortError") words.textContent = error.message;
     }
@@ -72,6 +77,6 @@ function row(entry, review, isChoice) {
     h("td", {}, h("a", { href: `#/inspection/${entry.id}` }, day(entry.inspected_at))),
     h("td", {}, badge(verdictOf(entry))),
     h("td", {}, review?.label ? badge(review.label, [t(`label.${review.label}`), review.kind].filter(Boolean).join(": ")) : "–"),
-    h("td", { class: "name", title: entry.name }, entry.name), isChoice && h("td", {}, entry.recipe), h("td", { class: "name", title: entry.part }, entry.part),
+    h("td", { class: "name", title: entry.name }, entry.name), isChoice && h("td", { class: "name", title: entry.recipe }, entry.recipe), h("td", { class: "name", title: entry.part }, entry.part),
     h("td", { class: "figure" }, score(entry.score)), h("td", { class: "figure" }, score(entry.p_value)));
 }

@@ -24,6 +24,7 @@ export function live(station) {
   const row = strip(({ entry }) => hold(entry));
   const banner = h("p", { class: "banner", hidden: true });
   const warning = h("a", { class: "warning", href: "#/drift", hidden: true });
+  const unkept = h("a", { class: "warning", href: "#/system", hidden: true }, shape("unjudged"), h("b", {}, t("live.not_kept")), h("span", {}, t("live.not_kept_why")));
   const correct = reviewing(station, { after: () => release() });
   const release_ = h("button", { class: "release", hidden: true, onclick: () => release() });
   const end = new AbortController();
@@ -43,7 +44,7 @@ export function live(station) {
   const stage = h("section", { class: "stage", "aria-label": t("live.picture") }, banner, picture.element, tools);
   const grid = h("div", { class: "live-grid" }, verdict, stage,
     h("section", { class: "panel", "aria-label": t("live.facts") }, below, correct.element, shift.element), row.element);
-  const element = h("div", { class: "live-view" }, warning, grid);
+  const element = h("div", { class: "live-view" }, h("h1", { class: "unseen" }, t("tab.live")), warning, unkept, grid);
 
   function laid() {
     picture.opacity(opacity.value / 100);
@@ -159,6 +160,10 @@ export function live(station) {
     if (latest) fill(warning, shape("anomalous"), h("b", {}, t("drift.alarm")), h("span", { title: latest.words }, latest.words, h("span", { class: "doubt" }, t("drift.doubt"))));
   }
 
+  function keeping(keeps) {
+    unkept.hidden = keeps;
+  }
+
   async function begin() {
     const { inspections } = await get("/inspections", { limit: row.length }, end.signal);
     await shift.begin();
@@ -179,10 +184,12 @@ export function live(station) {
   laid();
   draw();
   warned(station.alarms);
+  keeping(station.keeps);
   begin().catch(() => {});
   const offs = [
     station.on("inspection", heard),
     station.on("alarms", warned),
+    station.on("keeping", keeping),
     station.on("link", (isOpen) => { linked(isOpen); if (isOpen) again(); }),
     station.on("missed", again),
   ];
