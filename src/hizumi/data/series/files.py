@@ -162,7 +162,8 @@ def _form(stretches: Sequence[Stretch], options: SeriesOptions) -> tuple[SeriesF
     ]
     length, hop, why = chosen_windows([values for values in whole if len(values) > 1], options)
     step = options.resample_seconds or stretches[0].step_seconds
-    return SeriesForm(stretches[0].pieces[0].columns, step, length, hop), why
+    order = next((each.pieces[0].date_order for each in stretches if each.pieces[0].date_order), None)
+    return SeriesForm(stretches[0].pieces[0].columns, step, length, hop, order), why
 
 
 def _at_rate(piece: Readings, step: float | None, options: SeriesOptions) -> Readings:
