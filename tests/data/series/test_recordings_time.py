@@ -123,6 +123,10 @@ def test_the_order_of_dates_is_learned(tmp_path: Path) -> None:
     assert later.recordings[0].times[0] == np.datetime64("2026-02-01T09:00", "ns").astype(np.int64)
     with pytest.raises(DataError, match="--date-order"):
         open_recordings(written("alone.csv", 1), SeriesOptions(length=8))
+    together = open_recordings([tmp_path / "alone.csv", tmp_path / "learned.csv"], SeriesOptions(length=8))
+    assert [each.times[0] for each in together.recordings] == [
+        np.datetime64(f"2026-02-{day}T09:00", "ns").astype(np.int64) for day in ("01", "13")
+    ]
     said = open_recordings(written("said.csv", 1), SeriesOptions(length=8, date_order="month"))
     assert said.recordings[0].times[0] == np.datetime64("2026-01-02T09:00", "ns").astype(np.int64)
 

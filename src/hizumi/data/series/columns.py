@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hizumi.data.columns import in_order, named
-from hizumi.data.series.form import DateOrder
 from hizumi.data.series.numbers import is_empty, numbers_of, refuse_infinite
 from hizumi.data.series.options import SeriesOptions
 from hizumi.data.series.readings import Readings, SeriesTable, counted
 from hizumi.data.series.step_labels import label_column, labels_of
-from hizumi.data.series.time_stamps import date_order_of, is_time_name, joined, looks_like_times, stamps_of
+from hizumi.data.series.time_stamps import is_time_name, joined, looks_like_times, stamps_of
 from hizumi.errors import DataError, UsageError
 from hizumi.shapes import Float
 from hizumi.storage.files import printable
@@ -42,13 +41,12 @@ def readings_of(
     first: str | None = None,
     *,
     is_counted: bool = False,
-    date_order: DateOrder | None = None,
 ) -> tuple[Readings, list[str]]:
     """The rows of a table: its measured columns, in the order of those learned from, its time stamps and labels.
 
     `first` names the source that they come from where it is one of several read at once. Where steps are counted, time
-    stamps are not read; else their dates are read in the `date_order`, or in the one that they show. Also notes on what
-    was assumed, none on what `options` say. Raises DataError for columns that are missing or hold other than numbers.
+    stamps are not read. Also notes on what was assumed, none on what `options` say. Raises DataError for columns that
+    are missing or hold other than numbers.
     """
     table, notes = _with_whole_times(table)
     roles = _roles(table, options, learned)
@@ -58,9 +56,7 @@ def readings_of(
     if roles.time is not None and is_counted:
         notes.append("time stamps are not read, since steps were counted in what was learned from")
     elif roles.time is not None:
-        column = table.columns[roles.time]
-        date_order = date_order or (date_order_of(column) if column.dtype.kind == "O" else None)
-        times, said = stamps_of(table, roles.time, date_order)
+        times, said = stamps_of(table, roles.time, options.date_order)
         notes += said
     anomalous = labels_of(table, roles.label, options, notes)
     if roles.label is None and table.label == 1:
@@ -82,7 +78,6 @@ def readings_of(
         anomalous,
         table.split,
         table.kind,
-        date_order,
     )
     return readings, notes
 

@@ -6,7 +6,6 @@ from typing import Literal, Self
 
 import numpy as np
 
-from hizumi.data.series.form import DateOrder
 from hizumi.shapes import Bool, Float, Integer, Shaped
 
 
@@ -49,7 +48,7 @@ class Readings:
     """Rows of one source in their order, before it is known where they break off.
 
     `values` are NaN where missing; `times` are nanoseconds since 1970, None where rows are merely counted; `anomalous`
-    is None without labels; `date_order` is that of dates such as 31/01/2026.
+    is None without labels.
     """
 
     name: str
@@ -62,7 +61,6 @@ class Readings:
     anomalous: Bool[np.ndarray, "t"] | None = None
     split: str | None = None
     kind: str | None = None
-    date_order: DateOrder | None = None
 
     def __len__(self) -> int:
         return len(self.values)

@@ -49,15 +49,13 @@ def stretch_of(
 def _stretch_of(
     table: SeriesTable, options: SeriesOptions, form: SeriesForm | None, first: Stretch | None
 ) -> tuple[Stretch, list[str]]:
-    order = options.date_order
     if form is not None:
-        is_counted, order = form.step_seconds is None and options.time_column is None, order or form.date_order
-        readings, notes = readings_of(table, options, form.columns, is_counted=is_counted, date_order=order)
+        is_counted = form.step_seconds is None and options.time_column is None
+        readings, notes = readings_of(table, options, form.columns, is_counted=is_counted)
     elif first is not None:
-        order = order or first.pieces[0].date_order
-        readings, notes = readings_of(table, options, first.pieces[0].columns, first.where, date_order=order)
+        readings, notes = readings_of(table, options, first.pieces[0].columns, first.where)
     else:
-        readings, notes = readings_of(table, options, None, date_order=order)
+        readings, notes = readings_of(table, options, None)
     if len(readings) < 2:
         raise DataError(f"{table.where}: holds one step only; a window takes many")
     if options.missing == "refuse":
