@@ -32,15 +32,16 @@ def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool) -> b
     if len(paths) != 1:
         raise UsageError(f"--follow reads one file, or standard input (-), and {len(paths)} were given")
     follower, console = Follower.of(inspector, adaptive=adaptive), console_beside(None)
-    columns = inspector.preprocessing_.series.columns if inspector.preprocessing_.series else ()
-    step_seconds = inspector.preprocessing_.series.step_seconds if inspector.preprocessing_.series else None
-    rows = GrowingRows(columns, "standard input" if paths[0] == STANDARD_INPUT else paths[0], step_seconds)
+    form = inspector.preprocessing_.series
+    assert form is not None, "only series are followed"
+    where = "standard input" if paths[0] == STANDARD_INPUT else paths[0]
+    rows = GrowingRows(form.columns, where, form.step_seconds, form.date_order)
     text = piped_text(sys.stdin.fileno()) if paths[0] == STANDARD_INPUT else growing_text(Path(paths[0]).expanduser())
     if follower.adaptive is None:
         show_promise_over_time(console, inspector)
     else:
         console.print(follower.adaptive.promise)
-    console.print(coloured(_on_time(step_seconds), QUIET))
+    console.print(coloured(_on_time(form.step_seconds), QUIET))
     events, clock = 0, RowTimes()
     for event in _events(follower, rows, text, console, clock):
         events += event.stop is None

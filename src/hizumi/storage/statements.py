@@ -116,7 +116,8 @@ SERIES = fields(
         "step_seconds": optional(number(0)),
         "length": whole(2, LONGEST_WINDOW),
         "hop": whole(1, LONGEST_WINDOW),
-    }
+    },
+    later={"date_order": optional(choice("day", "month"))},
 )
 PREPROCESSING = fields(
     {

@@ -75,6 +75,11 @@ def test_a_stamp_that_cannot_be_read_is_named_and_the_rows_beside_it_are_kept() 
     assert found[0].values.tolist() == [[1]]
     assert "line 3, column 'time': 'noon' is no time stamp" in str(found[1])
     assert "line 4: a gap" in str(found[2])
+    growing = GrowingRows(("a",), "pump.csv", 60.0, "day")
+    (rows,) = growing.feed("time,a\n" + "".join(f"1/2/2026 9:{minute},2\n" for minute in range(10, 40)))
+    assert isinstance(rows, Rows)
+    assert rows.times is not None
+    assert rows.times[0] == np.datetime64("2026-02-01T09:10", "ns").astype(np.int64)
     unstamped = GrowingRows(("a",), "pump.csv").feed("time,a\nnoon,2\n")
     assert [item.times for item in unstamped if isinstance(item, Rows)] == [None]
 
@@ -121,6 +126,18 @@ def test_a_pipe_is_read_until_it_is_closed_and_characters_may_come_in_parts():
         list(text)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_text_may_be_marked_as_spreadsheets_mark_it(encoding: str) -> None:
+    out, into = os.pipe()
+    text, growing, found = piped_text(out), GrowingRows(("µ",), "pump.csv"), []
+    for byte in "µ\n1\n2\n".encode(encoding):
+        os.write(into, bytes([byte]))
+        found += growing.feed(next(text))
+    os.close(into)
+    assert list(text) == [""]
+    assert np.concatenate([item.values for item in found if isinstance(item, Rows)]).tolist() == [[1], [2]]
+
+
 def test_lines_end_as_anywhere_and_pieces_end_within_them() -> None:
     out, into = os.pipe()
     text = piped_text(out)
@@ -155,5 +172,5 @@ def test_a_file_that_is_exchanged_or_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot be followed \(Is a directory\); name a text table"):
         next(growing_text(tmp_path))
     (tmp_path / "pump.parquet").write_bytes(b"PAR1\xff")
-    with pytest.raises(DataError, match=r"pump\.parquet: is no text in UTF-8 \(byte 0xff\)"):
+    with pytest.raises(DataError, match=r"pump\.parquet: is no text in UTF-8, nor marked as UTF-16 \(byte 0xff\)"):
         next(growing_text(tmp_path / "pump.parquet"))

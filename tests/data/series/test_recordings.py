@@ -230,7 +230,7 @@ WRONG: list[tuple[str, pd.DataFrame, dict[str, Any], str]] = [
     ),
     ("too short", frame(7), {}, r"has 7 steps, fewer than the 8 of a window \(rows 0 to 6\)"),
     ("one step", frame(1), {}, "one step only"),
-    ("no stamp", frame().assign(time=["2026-01-31 09:30", "31/01/2026 09:31"] * 40), {}, "row 1.*no time stamp.*ISO"),
+    ("no stamp", frame().assign(time=["2026-01-31 09:30", "31 Jan 2026"] * 40), {}, "row 1.*no time stamp.*ISO"),
     ("empty stamp", frame().assign(time=["2026-01-31 09:30", ""] * 40), {}, r"row 1.*has no time stamp \(40 in all\)"),
     ("coarse stamps", frame().assign(time="2026-01-31 09:30"), {}, "most time stamps repeat"),
     ("half labelled", frame().assign(anomaly=[0.0, np.nan] * 40), {}, r"row 1, column 'anomaly': has no label \(40"),

@@ -1,6 +1,7 @@
 """Time stamps, gaps, missing values and rates; expected results by pandas, by brute force, or written out by hand."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,14 @@ def cut_off(recordings: Recordings) -> list[int]:
         ("1769851800123456789", "2026-01-31T09:30:00.123456789"),
         ("20260131", "2026-01-31T00:00:00"),
         ("31.1.2026 09:30", "2026-01-31T09:30:00"),
+        ("31/01/2026 09:30", "2026-01-31T09:30:00"),
+        ("31-01-2026 09:30", "2026-01-31T09:30:00"),
+        ("1/31/2026 09:30:05", "2026-01-31T09:30:05"),
+        ("1/31/2026 9:30:05 PM", "2026-01-31T21:30:05"),
+        ("2026-01-31 12:30 am", "2026-01-31T00:30:00"),
+        ("2026-01-31 12:30 pm", "2026-01-31T12:30:00"),
+        ("2026/01/02 09:30", "2026-01-02T09:30:00"),
+        ("02/02/2026", "2026-02-02T00:00:00"),
     ],
 )
 def test_stamps_as_they_are_written(word: str, moment: str) -> None:
@@ -65,12 +74,61 @@ def test_stamps_as_they_are_written(word: str, moment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["31/01/2026 09:30", "2026-13-01", "2026-02-30", "2026-01-31 25:00", "noon", "9999-01-01", "today", "1e30"]
+    "word",
+    [
+        "31/13/2026 09:30",
+        "2026-13-01",
+        "2026-02-30",
+        "2026-01-31 25:00",
+        "2026-01-31 13:00 PM",
+        "noon",
+        "9999-01-01",
+        "today",
+        "1e30",
+    ],
 )
 def test_what_is_no_stamp(word: str) -> None:
     table = SeriesTable("a", "a.csv", {"time": np.array(["2026-01-31", word], dtype=object)}, np.array([2, 3]), "line")
     with pytest.raises(DataError, match=rf"a\.csv: line 3, column 'time': '{word}' is no time stamp; write ISO 8601"):
         stamps_of(table, "time")
+
+
+def test_one_date_tells_in_which_order_all_are_written() -> None:
+    words = [f"{day:02}/02/2026 09:30" for day in (12, 13)]
+    table = SeriesTable("a", "a.csv", {"time": np.array(words, dtype=object)}, np.array([2, 3]), "line")
+    times, _ = stamps_of(table, "time")
+    assert np.diff(times).tolist() == [24 * 3600 * 10**9]
+
+
+def test_dates_whose_order_nothing_tells_are_named_unless_it_is_said() -> None:
+    table = SeriesTable(
+        "a", "a.csv", {"time": np.array(["02/02/2026", "01/02/2026"], dtype=object)}, np.array([2, 3]), "line"
+    )
+    with pytest.raises(DataError, match=r"line 3, column 'time': in '01/02/2026' the day or the month.*--date-order"):
+        stamps_of(table, "time")
+    for order, date in (("day", "2026-02-01"), ("month", "2026-01-02")):
+        times, _ = stamps_of(table, "time", order)
+        assert times[1] == np.datetime64(date, "ns").astype(np.int64)
+
+
+def test_the_order_of_dates_is_learned(tmp_path: Path) -> None:
+    def written(name: str, day: int) -> Path:
+        rows = [f"{day}/02/2026 09:{minute:02},{minute % 7}" for minute in range(60)]
+        (tmp_path / name).write_text("\n".join(["time,bar", *rows]))
+        return tmp_path / name
+
+    learned = open_recordings(written("learned.csv", 13), SeriesOptions(length=8))
+    assert learned.form.date_order == "day"
+    later = open_recordings(written("later.csv", 1), form=learned.form)
+    assert later.recordings[0].times[0] == np.datetime64("2026-02-01T09:00", "ns").astype(np.int64)
+    with pytest.raises(DataError, match="--date-order"):
+        open_recordings(written("alone.csv", 1), SeriesOptions(length=8))
+    together = open_recordings([tmp_path / "alone.csv", tmp_path / "learned.csv"], SeriesOptions(length=8))
+    assert [each.times[0] for each in together.recordings] == [
+        np.datetime64(f"2026-02-{day}T09:00", "ns").astype(np.int64) for day in ("01", "13")
+    ]
+    said = open_recordings(written("said.csv", 1), SeriesOptions(length=8, date_order="month"))
+    assert said.recordings[0].times[0] == np.datetime64("2026-01-02T09:00", "ns").astype(np.int64)
 
 
 @pytest.mark.parametrize(("other", "part"), [("2026-01-31 09:30Z", "zone"), ("09:30", "date")])

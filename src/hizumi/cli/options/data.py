@@ -79,7 +79,7 @@ Missing = Annotated[
         "refuse, if not given, names it and stops.",
     ),
 ]
-OF_SERIES = ("series", "length", "overlap", "time_column", "resample", "missing")
+OF_SERIES = ("series", "length", "overlap", "time_column", "date_order", "resample", "missing")
 
 
 def series_options(is_series: bool, **given: Any) -> "SeriesOptions | None":
@@ -154,6 +154,10 @@ class SourceArguments:
     time_column: Annotated[
         str | None,
         series_option(metavar="NAME", help="Column of a series with time stamps, where its name does not say so."),
+    ] = None
+    date_order: Annotated[
+        Literal["day", "month"] | None,
+        typer.Option(help="What comes first in dates such as 01/02/2026, where no date of a series shows it."),
     ] = None
     resample: Resample = None
     missing: Missing = None

@@ -57,7 +57,7 @@ def readings_of(
     if roles.time is not None and is_counted:
         notes.append("time stamps are not read, since steps were counted in what was learned from")
     elif roles.time is not None:
-        times, said = stamps_of(table, roles.time)
+        times, said = stamps_of(table, roles.time, options.date_order)
         notes += said
     anomalous = labels_of(table, roles.label, options, notes)
     if roles.label is None and table.label == 1:

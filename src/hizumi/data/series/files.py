@@ -12,7 +12,7 @@ from hizumi.data.columns import named, refuse_unknown
 from hizumi.data.manifest import Unopened
 from hizumi.data.series.choice import chosen_windows, refuse_other_windows
 from hizumi.data.series.columns import made_up, refuse_other_use
-from hizumi.data.series.form import Recording, SeriesForm
+from hizumi.data.series.form import DateOrder, Recording, SeriesForm
 from hizumi.data.series.gaps import filled
 from hizumi.data.series.groups import divided
 from hizumi.data.series.options import SeriesOptions
@@ -21,7 +21,7 @@ from hizumi.data.series.resampling import resampled
 from hizumi.data.series.sources import Sources, sources_of
 from hizumi.data.series.step_labels import refuse_unknown_good
 from hizumi.data.series.stretches import Stretch, stretch_of
-from hizumi.data.series.time_stamps import SECOND
+from hizumi.data.series.time_stamps import SECOND, date_order_of, is_time_name
 from hizumi.data.table_rows import unique
 from hizumi.errors import DataError, UsageError
 from hizumi.words import counted
@@ -63,6 +63,7 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
     _refuse_unknown(tables, options, sources.name)
     measured = frozenset({*options.columns, *options.ignore, *(form.columns if form else ())})
     tables = [part for table in tables for part in divided(table, measured)]
+    options = replace(options, date_order=_date_order(tables, options, form))
     stretches, notes, more = _understood(tables, options, form, tolerant)
     failures += more
     if not stretches:
@@ -131,6 +132,18 @@ def _refuse_unknown(tables: Sequence[SeriesTable], options: SeriesOptions, where
         refuse_unknown_good(tables, options, where)
 
 
+def _date_order(tables: Sequence[SeriesTable], options: SeriesOptions, form: SeriesForm | None) -> DateOrder | None:
+    """What comes first in the dates of all tables: as is said, as was learned, or as any of them shows."""
+    known = options.date_order or (form.date_order if form else None)
+    stamps = (
+        column
+        for table in tables
+        for name, column in table.columns.items()
+        if column.dtype.kind == "O" and (name == options.time_column or is_time_name(name))
+    )
+    return known or next(filter(None, map(date_order_of, stamps)), None)
+
+
 def _understood(
     tables: Sequence[SeriesTable], options: SeriesOptions, form: SeriesForm | None, tolerant: bool
 ) -> tuple[list[Stretch], list[_Note], _Failures]:
@@ -163,7 +176,7 @@ def _form(stretches: Sequence[Stretch], options: SeriesOptions) -> tuple[SeriesF
     ]
     length, hop, why = chosen_windows([values for values in whole if len(values) > 1], options)
     step = options.resample_seconds or stretches[0].step_seconds
-    return SeriesForm(stretches[0].pieces[0].columns, step, length, hop), why
+    return SeriesForm(stretches[0].pieces[0].columns, step, length, hop, options.date_order), why
 
 
 def _at_rate(piece: Readings, step: float | None, options: SeriesOptions) -> Readings:

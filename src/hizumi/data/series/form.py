@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
 from hizumi.shapes import Bool, Float, Integer
 
 BLOCK_WINDOWS = 2  # lengths of a window in a block: what is judged as one, and ranked among others of its kind
+
+DateOrder = Literal["day", "month"]
+"""What comes first in dates such as 01/02/2026."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +48,15 @@ class SeriesForm:
     """How recordings were understood at a fit, and are to be at the next: stored in every bundle.
 
     `columns` names the channels in their order. A step takes `step_seconds`, None where steps are merely counted. A
-    window has `length` steps, and the next one begins `hop` steps later; `length` is a multiple of `hop`.
+    window has `length` steps, and the next one begins `hop` steps later; `length` is a multiple of `hop`. Dates such as
+    01/02/2026 are read in the `date_order`, None where there were none.
     """
 
     columns: tuple[str, ...]
     step_seconds: float | None
     length: int
     hop: int
+    date_order: DateOrder | None = None
 
     @property
     def block(self) -> int:

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hizumi.data.cells import DECIMAL_COMMA, SEPARATORS, number_of
+from hizumi.data.series.form import DateOrder
 from hizumi.data.series.stamp_watch import StampWatch
 from hizumi.data.series.time_stamps import is_time_name
 from hizumi.errors import DataError
@@ -50,6 +51,7 @@ class GrowingRows:
     columns: Sequence[str]
     where: str
     step_seconds: float | None = None
+    date_order: DateOrder | None = None
     line: int = field(default=0, init=False)
     _rest: str = field(default="", init=False)
     _separator: str = field(default=",", init=False)
@@ -114,7 +116,8 @@ class GrowingRows:
         self._places, self._width = [names.index(name) for name in self.columns], len(names)
         of_time = next((name for name in names if is_time_name(name) and name not in self.columns), None)
         if of_time is not None and self.step_seconds is not None:
-            self._stamps, self._time_place = StampWatch(self.where, of_time, self.step_seconds), names.index(of_time)
+            self._stamps = StampWatch(self.where, of_time, self.step_seconds, self.date_order)
+            self._time_place = names.index(of_time)
 
     def _unnamed(self, names: Sequence[str]) -> list[str]:
         return [name for name in self.columns if names.count(name) != 1]
@@ -184,7 +187,7 @@ def growing_text(path: Path, *, wait: Callable[[float], None] = time.sleep) -> I
 
 
 def piped_text(descriptor: int) -> Iterator[str]:
-    """What comes through a pipe, piece by piece until it is closed; raises DataError for other than UTF-8."""
+    """What comes through a pipe, piece by piece until it is closed; raises DataError for what is no text."""
     decoder = _decoder()
     try:
         while piece := os.read(descriptor, BYTES_AT_ONCE):
@@ -196,8 +199,28 @@ def piped_text(descriptor: int) -> Iterator[str]:
 
 def _decoder() -> io.IncrementalNewlineDecoder:
     """For pieces that may end within a character or a line's end, of whichever kind that is."""
-    return io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")(), translate=True)
+    return io.IncrementalNewlineDecoder(_MarkedDecoder(), translate=True)
+
+
+class _MarkedDecoder(codecs.IncrementalDecoder):
+    """UTF-16 where the first two bytes mark it, else UTF-8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first = b""
+        self._decoder: codecs.IncrementalDecoder | None = None
+
+    def decode(self, piece: Any, final: bool = False) -> str:
+        if self._decoder is None:
+            self._first += piece
+            if len(self._first) < len(codecs.BOM_UTF16) and not final:
+                return ""
+            is_marked = self._first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            self._decoder = codecs.getincrementaldecoder("utf-16" if is_marked else "utf-8")()
+            piece = self._first
+        return self._decoder.decode(piece, final)
 
 
 def _not_text(where: str, error: UnicodeDecodeError) -> str:
-    return f"{where}: is no text in UTF-8 (byte 0x{error.object[error.start]:02x}); only such tables can be followed"
+    byte = error.object[error.start]
+    return f"{where}: is no text in UTF-8, nor marked as UTF-16 (byte 0x{byte:02x}); only such tables can be followed"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hizumi.data.options import Layout
+from hizumi.data.series.form import DateOrder
 
 Missing = Literal["refuse", "interpolate", "hold"]
 """What becomes of missing values: an error, a straight line between their neighbours, or the value before them."""
@@ -15,7 +16,8 @@ class SeriesOptions:
 
     A window has `length` steps, and the next one shares the part `overlap` of it, from 0 up to but not 1; None chooses
     both by the autocorrelation. `columns`, or all but those to `ignore`, are measured; `label_column` labels steps, the
-    words in `good` being normal, and `time_column` holds their time stamps. Steps become `resample_seconds` long; None
+    words in `good` being normal, and `time_column` holds their time stamps, with dates in the `date_order` where these
+    do not show it. Steps become `resample_seconds` long; None
     leaves them. Without `recursive`, folders in a folder are left out; `good` and `layout` also say what folders mean.
     """
 
@@ -23,6 +25,7 @@ class SeriesOptions:
     overlap: float | None = None
     label_column: str | None = None
     time_column: str | None = None
+    date_order: DateOrder | None = None
     ignore: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     resample_seconds: float | None = None

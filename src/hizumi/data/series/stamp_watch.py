@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from hizumi.data.series.breaks import largest_difference, stamp
+from hizumi.data.series.form import DateOrder
 from hizumi.data.series.readings import SeriesTable
 from hizumi.data.series.resampling import is_same_step
 from hizumi.data.series.time_stamps import SECOND, stamps_of
@@ -46,6 +47,7 @@ class StampWatch:
     where: str
     name: str
     step_seconds: float
+    date_order: DateOrder | None = None
     _last: int | None = field(default=None, init=False)
     _differences: list[int] = field(default_factory=list, init=False)  # the first ones
 
@@ -82,7 +84,7 @@ class StampWatch:
         lines, words = zip(*stamps, strict=True)
         column = np.array(words, dtype=object)
         table = SeriesTable(self.where, self.where, {self.name: column}, np.array(lines), "line")
-        return stamps_of(table, self.name)[0]
+        return stamps_of(table, self.name, self.date_order)[0]
 
     def _refuse_other_rate(self, differences: Integer[np.ndarray, "n"]) -> None:
         if len(self._differences) >= STEPS_THAT_TELL:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from hizumi.data.cells import number_of
+from hizumi.data.series.form import DateOrder
 from hizumi.data.series.readings import SeriesTable
 from hizumi.errors import DataError
 from hizumi.shapes import Integer
@@ -21,11 +22,14 @@ TIME_NAME = re.compile(
 STAMP = re.compile(
     r"(?:(?P<year>\d{4})(?P<between>[-/.]?)(?P<month>\d\d?)(?P=between)(?P<day>\d\d?))?(?:(?:^|[T ] *)"
     r"(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9})\d*)?)?"
-    r" *(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?",
+    r" *(?P<half>[AP]M)? *(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?",
     re.IGNORECASE,
 )
 USUAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})(?!\d)")
+YEAR_LAST = re.compile(r"(\d\d?)(?P<between>[/-])(\d\d?)(?P=between)(\d{4})(?!\d)")
+REORDERED = {"day": r"\4-\3-\1", "month": r"\4-\1-\3"}
+MONTHS, NOON = 12, 12
 WHOLE_DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 LARGEST_SECONDS, LARGEST_MILLISECONDS, LARGEST_MICROSECONDS = 10**11, 10**14, 10**17  # each about the year 5138
 DAYS = ((20_000, 80_000), (700_000, 800_000))  # spreadsheets since 1900, and MATLAB since 0: the years about now
@@ -48,14 +52,25 @@ def looks_like_times(column: np.ndarray) -> bool:
         return False
     if _usual(column.tolist()) is not None:
         return True
-    return all(number_of(word) is None and _is_moment(_matched(word)) for word in column)
+    order = date_order_of(column) or "day"
+    return all(number_of(word) is None and _is_moment(_matched(word, order)) for word in column)
 
 
-def stamps_of(table: SeriesTable, name: str) -> tuple[Integer[np.ndarray, "t"], list[str]]:
+def date_order_of(words: Iterable[str]) -> DateOrder | None:
+    """What comes first in dates such as 31/01/2026, where any of them shows it."""
+    dates = [match for word in words if (match := YEAR_LAST.match(word.strip()))]
+    if any(int(match[1]) > MONTHS for match in dates):
+        return "day"
+    return "month" if any(int(match[3]) > MONTHS for match in dates) else None
+
+
+def stamps_of(
+    table: SeriesTable, name: str, order: DateOrder | None = None
+) -> tuple[Integer[np.ndarray, "t"], list[str]]:
     """Nanoseconds since 1970 for each row of a column, and a note on what was assumed of them.
 
-    Text is ISO 8601, with a zone in all rows or in none, a time of day, or a number; numbers are seconds, or what the
-    column's name or their size says. Raises DataError naming the row that cannot be understood.
+    Text is ISO 8601, with a zone in all rows or in none, a date in another `order`, a time of day, or a number; numbers
+    are seconds, or what the column's name or their size says. Raises DataError naming the row that is not understood.
     """
     column = table.columns[name]
     if column.dtype.kind in "mM":
@@ -68,7 +83,7 @@ def stamps_of(table: SeriesTable, name: str) -> tuple[Integer[np.ndarray, "t"], 
             return usual, []
         _refuse_missing(np.array([word == "" for word in words]), table, name)
         if not all(number_of(word, table.decimal_comma) is not None for word in words) or _are_dates(words, name):
-            return _of_words(words, table, name), []
+            return _of_words(words, table, name, order), []
         numbers = np.array([number_of(word, table.decimal_comma) for word in words], dtype=float)
     else:
         words, numbers = [], column.astype(float)
@@ -147,13 +162,29 @@ def _usual(words: Sequence[str]) -> Integer[np.ndarray, "t"] | None:
         return None
 
 
-def _matched(word: str) -> re.Match[str] | None:
+def _matched(word: str, order: DateOrder) -> re.Match[str] | None:
     """The parts of a stamp; with points between them, the day comes first."""
-    return STAMP.fullmatch(DAY_FIRST.sub(r"\3-\2-\1", word.strip(), count=1))
+    word = DAY_FIRST.sub(r"\3-\2-\1", word.strip(), count=1)
+    return STAMP.fullmatch(YEAR_LAST.sub(REORDERED[order], word, count=1))
 
 
-def _of_words(words: Sequence[str], table: SeriesTable, name: str) -> Integer[np.ndarray, "t"]:
-    matches = [_matched(word) for word in words]
+def _refuse_ambiguous(words: Sequence[str], table: SeriesTable, name: str) -> None:
+    """Raise DataError for a date in which day and month cannot be told apart."""
+    for row, word in enumerate(words):
+        match = YEAR_LAST.match(word)
+        if match is not None and int(match[1]) != int(match[3]):
+            raise DataError(
+                f"{table.place(row)}, column {printable(name)!r}: in {printable(word)!r} the day or the month may come "
+                "first, and no date there tells; say which (--date-order day or month), or write ISO 8601 "
+                "(2026-01-31 09:30:00)"
+            )
+
+
+def _of_words(words: Sequence[str], table: SeriesTable, name: str, order: DateOrder | None) -> Integer[np.ndarray, "t"]:
+    order = order or date_order_of(words)
+    if order is None:
+        _refuse_ambiguous(words, table, name)
+    matches = [_matched(word, order or "day") for word in words]
     zones = [match["zone"] if match else None for match in matches]
     dated = [match is not None and match["year"] is not None for match in matches]
     try:
@@ -183,6 +214,10 @@ def _plain(match: re.Match[str] | None) -> str:
         raise ValueError
     year, month, day = int(match["year"] or 1970), int(match["month"] or 1), int(match["day"] or 1)
     hour, minute, second = int(match["hour"] or 0), int(match["minute"] or 0), int(match["second"] or 0)
+    if match["half"]:
+        if not 1 <= hour <= NOON:
+            raise ValueError
+        hour = hour % NOON + (NOON if match["half"].upper() == "PM" else 0)
     fraction = (match["fraction"] or "").ljust(9, "0")
     return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction}"
 
