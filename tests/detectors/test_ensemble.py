@@ -198,6 +198,17 @@ def test_maps_are_the_mean_of_standardised_ones() -> None:
     assert len(ensemble.phases()) == 2
 
 
+def test_an_ensemble_inside_is_judged_on_what_it_has_not_seen() -> None:
+    outer = Ensemble((Ensemble((Mahalanobis(),)), Mahalanobis()), reference_share=0.2).fit(ROWS)
+    distances = outer.detectors[1].score_batch(outer._standardise(ROWS)).image.double()
+    seen, unseen = (
+        {int((distances - score).abs().argmin()) for score in reference.scores}
+        for reference in (outer.detectors[0].references[0], outer.references[1])
+    )
+    assert len(seen) == len(unseen) == 40  # of the 80 that were held out
+    assert not seen & unseen
+
+
 @pytest.mark.slow
 def test_saved_and_loaded_with_other_ensembles_inside(tmp_path: Path) -> None:
     inner = Ensemble((Mahalanobis(), OneClassSVM()), "minimum")
