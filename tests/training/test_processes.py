@@ -72,7 +72,7 @@ def test_two_processes_agree_with_each_other_and_with_one(tmp_path: Path) -> Non
     # Without batch norm and noise, half a batch each is the whole batch: the mean of means is the mean.
     (alone,) = launch(tmp_path, 1, 8)
     for key in (key for key in shared if key.startswith("mlp.")):
-        torch.testing.assert_close(first[key], alone[key], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(first[key], alone[key], rtol=1e-4, atol=1e-5)
 
     # Statistics from parts of the data are those of all.
     for key in (key for key in shared if key.startswith("statistics.")):
