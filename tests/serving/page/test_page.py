@@ -1,5 +1,6 @@
 """The page in a browser, on a station at work. What a station answers to it is checked by the tests of its routes."""
 
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -188,7 +189,7 @@ def counted(tab: Any) -> list[int]:
     return [int(tab.locator(f".shift .{kind} b").inner_text()) for kind in ("normal", "anomalous", "unjudged")]
 
 
-def counts_normal(tab: Any, count: int) -> None:
+def counts_normal(tab: Any, count: int | str) -> None:
     """Wait until the shift has so many good ones."""
     tab.locator(".shift .normal b", has_text=re.compile(f"^{count}$")).wait_for()
 
@@ -518,6 +519,27 @@ def test_live_fits_the_screen(line: Any, browse: Callable[..., Any], width: int,
     assert tab.evaluate(over) == [0] * 6, "held too"
     picture = tab.locator(".layers").bounding_box()
     assert min(picture["width"], picture["height"]) >= 300
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_the_counters_of_a_long_shift_stay_apart_and_in_sight_beside_a_long_name(
+    line: Any, browse: Callable[..., Any], width: int, height: int
+) -> None:
+    entry = line.send(name="a_name_without_any_space_that_a_camera_gives_its_pictures_" * 3)
+    watched = browse(viewport={"width": width, "height": height})
+    many = {"normal": 17_811, "anomalous": 10_996, "unjudged": 10_243, "newest": []}
+    watched.tab.route(re.compile("/counts"), lambda route: route.fulfill(json=many))
+    tab = watched.open(line.address)
+    shows(tab, entry["id"])
+    counts_normal(tab, "17,811")
+    # A number spills out of its box where it is wider than that.
+    boxes = "[...document.querySelectorAll('.shift li b')].map((each) => { const range = document.createRange(); "
+    boxes += "range.selectNodeContents(each); const box = range.getBoundingClientRect(); "
+    boxes += "return [box.left, box.right, box.top, box.bottom]; })"
+    found = tab.evaluate(boxes)
+    assert all(bottom <= height for *_, bottom in found)
+    for (_, right, top, _), (left, _, next_top, _) in itertools.pairwise(found):
+        assert right < left or next_top > top
 
 
 def test_a_recipe_is_loaded_anew_and_taken_back_once_somebody_agrees(
