@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import pickle
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -188,6 +189,7 @@ def test_saved_state_gives_equal_scores(name: str, shape: tuple[int, ...]) -> No
     first, second = detector.score(data), again.score(data)
     assert torch.equal(first.image, second.image)
     assert first.pixel is None or torch.equal(first.pixel, second.pixel)
+    assert torch.equal(pickle.loads(pickle.dumps(detector)).score(data).image, first.image)  # as joblib does
 
 
 @pytest.mark.parametrize("name", slowly(DETECTORS, "anogan", "deep_one_class"))

@@ -1,12 +1,12 @@
 """What the data are, and how they are to be read."""
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from hizumi.errors import UsageError
+from hizumi.storage.files import with_home
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
@@ -30,7 +30,7 @@ def refuse_all_absent(paths: list[str]) -> list[str]:
     Whether anything is behind URLs and patterns is found when they are listed.
     """
     found_later = any("://" in path or any(sign in path for sign in "*?[") for path in paths)
-    if paths != ["-"] and not found_later and not any(Path(path).expanduser().exists() for path in paths):
+    if paths != ["-"] and not found_later and not any(with_home(path).exists() for path in paths):
         refuse_absent(paths[0])
     return paths
 
