@@ -66,6 +66,7 @@ WRONG = {
     "fit digits --resume --restart": "exclude each other",
     "evaluate {file} nowhere": "nowhere: there is no such file or folder",
     "inspect {file} nowhere": "nowhere: there is no such file or folder",
+    "inspect {file} ~nobody/parts": "~nobody/parts: there is no such file or folder",
     "inspect {file} no1 no2": "no1: there is no such file or folder",
     "compare nowhere": "nowhere: there is no such file or folder",
     "compare digits -d pca,gnomaly": "no detector is called 'gnomaly'",

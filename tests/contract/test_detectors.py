@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import pickle
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -188,6 +189,13 @@ def test_saved_state_gives_equal_scores(name: str, shape: tuple[int, ...]) -> No
     first, second = detector.score(data), again.score(data)
     assert torch.equal(first.image, second.image)
     assert first.pixel is None or torch.equal(first.pixel, second.pixel)
+
+
+@pytest.mark.parametrize("name", ["deep_svdd", "draem", "reconstruction"])  # whose learning rates drop
+def test_a_fitted_detector_can_be_pickled(name: str) -> None:
+    detector, data = fitted(name, (1, 32, 32)), items((1, 32, 32), 5, seed=2)
+    again = pickle.loads(pickle.dumps(detector))  # as scikit-learn and joblib do
+    assert torch.equal(again.score(data).image, detector.score(data).image)
 
 
 @pytest.mark.parametrize("name", slowly(DETECTORS, "anogan", "deep_one_class"))

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import pickle
 from collections import Counter
 from typing import Any
 
@@ -152,7 +153,7 @@ def test_what_a_model_cannot_take_is_refused_in_words(name: str) -> None:
     data = items(shape, 3)
     for ability, method in abilities.items():
         if ability == "sample":
-            for wrong in ((0,), (2.5,), (True,), ("2",), (1, -1), (1, 0.5)):
+            for wrong in ((0,), (2.5,), (True,), ("2",), (1, -1), (1, 2**70), (1, 0.5)):
                 with pytest.raises(UsageError, match=rf"^{called}.sample: (count|seed) is .*whole number"):
                     method(*wrong)
         elif ability == "continued":
@@ -190,6 +191,15 @@ def test_fit_twice_is_fit_once(name: str) -> None:
     twice.fit(batch_for(MODELS[name], (1, 16, 16), seed=5), options())
     twice.fit(data, options())
     assert equal_states(once, twice)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_fitted_model_can_be_pickled(name: str) -> None:
+    fitted = small(name)
+    assert isinstance(fitted, Trainable)
+    fitted.fit(batch_for(MODELS[name], (1, 16, 16)), options())
+    again = pickle.loads(pickle.dumps(fitted))  # as scikit-learn and joblib do
+    assert equal_states(again, fitted)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -41,11 +41,10 @@ def test_another_depth_is_refused():
         prepare(np.zeros((2, 2, 1), np.uint16), channels=1, window=Window.of(np.uint8), name="part.png")
 
 
-def test_another_depth_is_named_as_it_was_stored():
-    pixels, notes = as_pixels(np.zeros((2, 2), np.int64), "part.npy")
-    words = (
-        r"^part\.npy: the image is float32 \(int64 values kept as float32\), the detector was fitted on uint8 images"
-    )
+@pytest.mark.parametrize(("dtype", "name"), [("<i8", "int64"), (">f8", "float64"), ("f2", "float16")])
+def test_another_depth_is_named_as_it_was_stored(dtype, name):
+    pixels, notes = as_pixels(np.zeros((2, 2), dtype), "part.npy")
+    words = rf"^part\.npy: the image is float32 \({name} values kept as float32\), the detector was fitted on uint8"
     with pytest.raises(DataError, match=words):
         prepare(pixels, channels=1, window=Window.of(np.uint8), name="part.npy", notes=("turned", *notes))
 
@@ -100,7 +99,7 @@ def test_arrays_of_any_number_type_keep_their_levels(dtype: str):
     pixels, notes = as_pixels(levels, "a")
     assert pixels.dtype == (np.uint8 if dtype == "bool" else np.float32)
     np.testing.assert_array_equal(pixels[:, :, 0], levels * 255 if dtype == "bool" else levels)
-    assert bool(notes) == (dtype not in ("float16", "float32"))
+    assert bool(notes) == (dtype != "float32")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from hizumi.data import open_source
 from hizumi.errors import DataError
@@ -89,12 +90,43 @@ def test_lists_in_a_polars_frame_are_named() -> None:
         open_source(polars.LazyFrame({"a": [1.0]}))
 
 
+def test_frames_of_no_row_and_cells_of_several_values_are_named() -> None:
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    frame = polars.DataFrame(ROWS, schema=list("abc"))
+    fitted = Inspector("mahalanobis").fit(frame)
+    for use in (fitted.inspect, Inspector("mahalanobis").fit):
+        with pytest.raises(DataError, match="table: has no row; give one or more"):
+            use(frame.head(0))
+        with pytest.raises(DataError, match="column 'a' holds several values in each row"):
+            use(frame.with_columns(polars.struct("b", "c").alias("a")))
+        with pytest.raises(DataError, match=r"Table is no data frame; make it one \(\.to_pandas\(\)\)"):
+            use(Table())
+
+
+class Table:
+    """What a table of Arrow's has."""
+
+    column_names = ("a", "b", "c")
+
+    def to_pandas(self) -> None:
+        """The frame."""
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch calls both old, or unfinished
+def test_tensors_of_other_makes_are_refused() -> None:
+    quantised = torch.quantize_per_tensor(torch.tensor(ROWS).float(), 0.1, 0, torch.quint8)
+    nested = torch.nested.nested_tensor([torch.zeros(3), torch.zeros(2)])
+    for tensor in (quantised, nested):
+        with pytest.raises(DataError, match=r"the tensor is quantised or nested; give plain ones \(\.dequantize"):
+            Inspector("mahalanobis").fit(tensor)
+
+
 def test_rows_are_named_by_the_index_of_a_pandas_frame() -> None:
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     frame = pandas.DataFrame(ROWS, columns=list("abc"), index=[f"P{number}" for number in range(120)])
     found = Inspector("mahalanobis").fit(frame).inspect(frame[40:42])
     assert [verdict.name for verdict in found] == ["P40", "P41"]
-    with pytest.raises(DataError, match="two columns are called 'a'"):
+    with pytest.raises(DataError, match="several columns are called 'a'"):
         open_source(pandas.DataFrame(ROWS, columns=["a", "a", "b"]))
 
 
@@ -111,6 +143,8 @@ def test_rows_are_named_by_the_index_of_a_pandas_frame() -> None:
         ([np.ma.masked_array(ROWS, ROWS > 100)], "values of item 0 are masked"),
         (np.zeros((9, 2), "datetime64[s]"), "values of type datetime64"),
         (ROWS + 1j, "Complex data not supported"),
+        (np.matrix(ROWS), r"matrices are not read; give an array \(numpy\.asarray\)"),
+        ("~nobody/parts", "~nobody/parts: there is no such file or folder"),
         (ROWS[0], r"shape \(3,\); Reshape your data"),
         ([["a"], ["b"]], "could not convert string to float: 'a'"),
     ],

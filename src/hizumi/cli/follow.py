@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hizumi.cli.console import BAD, GOOD, QUIET, WARNING, coloured, console_beside
 from hizumi.cli.summary import show_promise_over_time
 from hizumi.errors import DataError, UsageError
+from hizumi.storage.files import with_home
 from hizumi.words import counted
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool) -> b
     assert form is not None, "only series are followed"
     where = "standard input" if paths[0] == STANDARD_INPUT else paths[0]
     rows = GrowingRows(form.columns, where, form.step_seconds, form.date_order)
-    text = piped_text(sys.stdin.fileno()) if paths[0] == STANDARD_INPUT else growing_text(Path(paths[0]).expanduser())
+    text = piped_text(sys.stdin.fileno()) if paths[0] == STANDARD_INPUT else growing_text(with_home(paths[0]))
     if follower.adaptive is None:
         show_promise_over_time(console, inspector)
     else:

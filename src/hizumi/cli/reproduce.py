@@ -18,7 +18,7 @@ from hizumi.cli.options import (
 )
 from hizumi.errors import HizumiError, UsageError
 from hizumi.registry.names import refuse_unknown
-from hizumi.storage.files import refuse_unwritable_folder
+from hizumi.storage.files import refuse_unwritable_folder, with_home
 
 if TYPE_CHECKING:
     from hizumi.reproduction.ledger import Row
@@ -84,7 +84,7 @@ def reproduce(
         return
     if name is None or data is None:
         raise UsageError("name a protocol and --data, the folder with its files; --list shows the protocols")
-    data = data.expanduser()
+    data = with_home(data)
     if not data.is_dir():
         raise UsageError(f"--data {data}: there is no such folder; name the one with the published files")
     names = names_between_commas(detectors or "")

@@ -84,7 +84,7 @@ def _float_pixels(array: np.ndarray, name: str) -> Decoded:
             f"{name}: contains infinite values or values too large for float32; repair or leave out the image, or name "
             "the value that stands for no data by --nodata"
         )
-    return Decoded(pixels, (f"float64 {KEPT_AS_FLOATS}",) if array.dtype.itemsize > 4 else ())
+    return Decoded(pixels, () if array.dtype.itemsize == 4 else (f"{array.dtype.newbyteorder('=')} {KEPT_AS_FLOATS}",))
 
 
 def match_channels(

@@ -43,6 +43,8 @@ def rows_of(data: Any) -> np.ndarray:
 def refuse_other_kinds(data: Any) -> None:
     """Raise DataError for what can be no data, and for what would be taken for something else than it is."""
     kind = type(data).__name__
+    if hasattr(data, "column_names") and hasattr(data, "to_pandas"):  # a table of Arrow's
+        raise DataError(f"{kind} is no data frame; make it one (.to_pandas())")
     if isinstance(data, (str, Path, Manifest, Iterator)) or is_dataset(data) or is_frame(data):
         return
     if isinstance(data, (list, tuple)):
@@ -51,6 +53,8 @@ def refuse_other_kinds(data: Any) -> None:
     if is_tensor(data):
         if data.is_meta or str(data.layout) != "torch.strided":
             raise DataError("the tensor is sparse or holds no values; give a dense one on a device (.to_dense())")
+        if data.is_quantized or data.is_nested:
+            raise DataError("the tensor is quantised or nested; give plain ones (.dequantize(), or a list of them)")
         return
     if hasattr(data, "toarray"):
         raise DataError(f"{kind}: sparse data are not read; give a dense array (.toarray())")
@@ -79,6 +83,8 @@ def _refuse_masked(data: Any, called: str) -> None:
 
 def _refuse_other_arrays(data: Any) -> None:
     _refuse_masked(data, "the array")
+    if isinstance(data, np.matrix):
+        raise DataError("matrices are not read; give an array (numpy.asarray)")
     array = np.asarray(data)
     if array.dtype.kind == "c":
         raise DataError("Complex data not supported: give whole or real numbers")

@@ -35,7 +35,7 @@ from hizumi.data.series.options import SeriesOptions
 from hizumi.data.table_rows import SourceTable, as_learned, open_table
 from hizumi.data.tables import open_csv
 from hizumi.errors import DataError, UsageError
-from hizumi.storage.files import printable
+from hizumi.storage.files import printable, with_home
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,7 +111,7 @@ def open_source(
         manifest = _opened(data, options)
         _refuse_useless(data, options, manifest)
     if isinstance(data, (str, Path)):
-        path = Path(data).expanduser()
+        path = with_home(data)
         place = str(path.resolve()) if path.exists() else str(data)
         manifest = replace(
             manifest, source=Source(printable(place), normal_class, options.good, options.layout, options.recursive)
@@ -143,7 +143,7 @@ def _series(data: Any, series: SeriesOptions, options: SourceOptions, form: Seri
 
 def _refuse_useless(data: Any, options: SourceOptions, manifest: Manifest) -> None:
     """Raise UsageError for what was said of tables, folders or arrays where the data are none."""
-    is_folder = isinstance(data, (str, Path)) and Path(data).expanduser().is_dir()
+    is_folder = isinstance(data, (str, Path)) and with_home(data).is_dir()
     for_tables = ("label_column", "id_column", "ignore", "columns", "one_hot", "impute")
     useless = {name: "tables whose columns have names" for name in for_tables if manifest.table is None}
     if not is_folder and options.layout not in ("auto", "unlabelled") and not isinstance(data, (list, tuple)):
@@ -182,7 +182,7 @@ def _opened(data: Any, options: SourceOptions) -> Manifest:
 
 
 def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
-    path = Path(data).expanduser()
+    path = with_home(data)
     refuse_absent(str(data))
     if not path.exists():
         from hizumi.data.builtin_sets import builtin  # imports numpy.random

@@ -65,8 +65,11 @@ class SourceTable:
     @classmethod
     def of_frame(cls, frame: Any) -> "SourceTable":
         """Of a data frame of pandas, polars or the like."""
+        refuse_doubles([str(name) for name in frame.columns], "table")
         columns = tuple(_column_of_array(str(name), np.asarray(frame[name])) for name in frame.columns)
         index = [str(value) for value in getattr(frame, "index", range(len(frame)))]
+        if not index:
+            raise DataError("table: has no row; give one or more")
         plain = index == [str(number) for number in range(len(index))]
         rows = tuple(f"row {value}" if plain else printable(value) for value in index)
         return cls("table", "table", columns, unique(rows), tuple(f"table: {row}" for row in rows))
@@ -366,7 +369,7 @@ def _column(name: str, cells: Sequence[str], decimal_comma: bool) -> Column:
 
 def _column_of_array(name: str, values: np.ndarray) -> Column:
     if values.ndim != 1:
-        raise DataError(f"table: two columns are called {name!r}; rename one")
+        raise DataError(f"table: column {name!r} holds several values in each row; give each a column of its own")
     if values.dtype.kind in "biuf":
         return Column(name, values.astype(np.float64))
     return _column(name, ["" if is_nothing(value) else str(value) for value in values], decimal_comma=False)

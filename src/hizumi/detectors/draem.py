@@ -61,9 +61,7 @@ class DRAEMTraining(Trainable):
         pair = (2 * channels, *sides)
         self.restoring = DoubleConvolutions(shape, channels, self.width, self.halvings, skips=False)
         self.marking = DoubleConvolutions(pair, 2, self.marking_width, self.halvings + 1, skips=True)
-        self.optimise(
-            "networks", self.parameters(), learning_rate=self.learning_rate, schedule=lambda p: _FIRST(p) * _SECOND(p)
-        )
+        self.optimise("networks", self.parameters(), learning_rate=self.learning_rate, schedule=_dropped_twice)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """Restore normal images that were damaged, and mark the damage."""
@@ -148,3 +146,7 @@ def in_unit_range(images: Tensor) -> Tensor:
 
 
 _FIRST, _SECOND = drop_at(0.8, 0.2), drop_at(0.9, 0.2)
+
+
+def _dropped_twice(progress: float) -> float:
+    return _FIRST(progress) * _SECOND(progress)

@@ -12,6 +12,7 @@ from hizumi.data import Manifest, Record, Store, open_source
 from hizumi.data.manifest import UNLABELLED
 from hizumi.data.series.blocks import joined
 from hizumi.errors import DataError
+from hizumi.storage.files import with_home
 from hizumi.words import counted
 
 
@@ -60,7 +61,7 @@ def split_in_two(X: Any) -> tuple[Any, Any]:
     """The two sets in one place: a tuple of two, or a folder with sub-folders A and B, or trainA and trainB."""
     if isinstance(X, tuple) and len(X) == 2:
         return X
-    path = Path(X).expanduser() if isinstance(X, str | Path) else None
+    path = with_home(X) if isinstance(X, str | Path) else None
     found = (
         {folder.name.lower(): folder for folder in path.iterdir() if folder.is_dir()} if path and path.is_dir() else {}
     )

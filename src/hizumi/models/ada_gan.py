@@ -1,6 +1,7 @@
 """AdaGAN: boosting for generators, each trained on what the mixture so far misses."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -144,8 +145,12 @@ class AdaGAN(Adversarial):
         return shares
 
     def _falling_within(self, stage: int) -> Schedule:
-        fall = linear_to_zero(0.5)
-        return lambda progress: fall(min(max(progress * self.generators - stage, 0.0), 1.0))
+        return partial(_within, stage, self.generators, linear_to_zero(0.5))
+
+
+def _within(stage: int, stages: int, schedule: Schedule, progress: float) -> float:
+    """A schedule that runs in one of so many stages."""
+    return schedule(min(max(progress * stages - stage, 0.0), 1.0))
 
 
 class Mixture(nn.Module):

@@ -3,19 +3,22 @@
 from abc import ABC
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
-from hizumi.arguments import NonNegativeInt, PositiveInt, check_value
+from hizumi.arguments import PositiveInt, check_value
 from hizumi.data.guard import as_computed, checked_codes, checked_items, is_trusted, trusted
 from hizumi.errors import DataError, UsageError
 from hizumi.shapes import is_series
+from hizumi.storage.statements import LARGEST_SEED
 from hizumi.training import Trainable
 
 Method = Callable[..., Any]
+Seed = Annotated[int, Ge(0), Le(LARGEST_SEED)]
 
 
 class Guarded(Trainable, ABC):
@@ -83,7 +86,7 @@ def of_count(method: Method) -> Method:
     def guarded(self: Guarded, count: Any, seed: Any = 0, **named: Any) -> Any:
         self.require_built()
         check_value(PositiveInt, count, f"{self._called(method)}: count")
-        check_value(NonNegativeInt, seed, f"{self._called(method)}: seed")
+        check_value(Seed, seed, f"{self._called(method)}: seed")
         if named.get("labels") is not None:
             named["labels"] = _labels(named["labels"], self._called(method))
         with trusted():
@@ -100,7 +103,7 @@ def of_start(method: Method) -> Method:
         shape, called = self.require_built(), self._called(method)
         if not is_series(shape):
             raise UsageError(f"{called} goes on with series, and the model was fitted on items of shape {shape}")
-        check_value(NonNegativeInt, seed, f"{called}: seed")
+        check_value(Seed, seed, f"{called}: seed")
         steps = as_computed(checked_items(start, called), self).to(self.device)
         if steps.ndim != 4 or steps.shape[1:3] != shape[:2] or steps.shape[3] >= shape[2]:
             raise DataError(

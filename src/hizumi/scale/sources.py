@@ -16,7 +16,7 @@ from hizumi.data.manifest import Unopened
 from hizumi.data.masks import is_mask_folder, without_masks
 from hizumi.errors import DataError, HizumiError, UsageError
 from hizumi.scale.items import ABSENT, Item, bytes_column, file_system, is_url, opened_parquet
-from hizumi.storage.files import first_line, printable
+from hizumi.storage.files import first_line, printable, with_home
 
 Found = Iterator[Item | Unopened]
 NAME_COLUMNS = ("name", "filename", "file_name", "key", "id")
@@ -55,7 +55,7 @@ def _expanded(given: str) -> list[str]:
         except Exception as error:
             raise _unlistable(given, error) from error
     else:
-        found = glob.glob(str(Path(given).expanduser()), recursive=True)  # noqa: PTH207 - of whole paths
+        found = glob.glob(str(with_home(given)), recursive=True)  # noqa: PTH207 - of whole paths
     if not found:
         raise UsageError(f"{printable(given)}: no file or folder is called so; put patterns in quotes")
     return sorted(found)
@@ -63,7 +63,7 @@ def _expanded(given: str) -> list[str]:
 
 def _refuse_within(places: Sequence[str]) -> None:
     """Raise UsageError where one of several is another, or lies in it: its images would be there twice."""
-    whole = sorted(place if is_url(place) else str(Path(place).expanduser().resolve()) for place in places)
+    whole = sorted(place if is_url(place) else str(with_home(place).resolve()) for place in places)
     for first, second in pairwise(whole):
         if second == first or second.startswith(f"{first.rstrip('/')}/"):
             raise UsageError(
@@ -82,7 +82,7 @@ def _items(place: str, before: str, recursive: bool) -> Found:
         system, path = file_system(place)
         if not name.endswith((".tar", ".parquet", *LISTS)) and system.isdir(path):
             return _in_storage(system, path, before, recursive)
-    elif (folder := Path(place).expanduser()).is_dir():
+    elif (folder := with_home(place)).is_dir():
         return _in_folder(folder, before, recursive)
     if name.endswith(".tar"):
         return _in_tar(place)
@@ -181,7 +181,7 @@ def _rows_of_csv(place: str) -> Iterator[str]:
 
 def _listed(place: str, paths: Iterable[str]) -> Found:
     """Files and URLs by their paths, which are relative to the folder that the list lies in."""
-    base = place.rpartition("/")[0] if is_url(place) else str(Path(place).expanduser().absolute().parent)
+    base = place.rpartition("/")[0] if is_url(place) else str(with_home(place).absolute().parent)
     for number, path in enumerate(paths, start=1):
         if not path.strip():
             raise DataError(f"{printable(place)}: row {number} has no path")
@@ -202,7 +202,7 @@ def _stamp_of(place: str) -> str:
     if is_url(place):
         system, path = file_system(place)
         return _stamp(system.info(path))
-    stated = Path(place).expanduser().stat()
+    stated = with_home(place).stat()
     return f"{stated.st_size}:{stated.st_mtime_ns}"
 
 
@@ -213,12 +213,12 @@ def _stamp(info: Any) -> str:
 
 
 def _absolute(place: str) -> str:
-    return place if is_url(place) else str(Path(place).expanduser().absolute())
+    return place if is_url(place) else str(with_home(place).absolute())
 
 
 def _opened(place: str) -> Any:
     if not is_url(place):
-        return Path(place).expanduser().open("rb")
+        return with_home(place).open("rb")
     system, path = file_system(place)
     return system.open(path, "rb")
 

@@ -14,7 +14,7 @@ from annotated_types import Interval
 
 from hizumi.arguments import check_value, options_of, plain
 from hizumi.errors import UsageError
-from hizumi.storage.files import printable
+from hizumi.storage.files import printable, with_home
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def _checked(annotation: Any, value: Any, called: str, root: Path) -> Any:
     if Path in options_of(annotation):
         if not isinstance(value, str) or not value or "\0" in value:
             raise UsageError(f"{called} is {value!r}; it must be a path, as text")
-        return root / Path(value).expanduser()
+        return root / with_home(value)
     if is_dataclass(annotation) and isinstance(value, cast("type", annotation)):  # a table of its own, checked already
         return value
     check_value(annotation, value, called)

@@ -14,7 +14,7 @@ from hizumi.errors import UsageError
 from hizumi.monitoring import WatchSettings
 from hizumi.station.retention import Retention
 from hizumi.station.settings import settings_from
-from hizumi.storage.files import printable
+from hizumi.storage.files import printable, with_home
 
 LARGEST_FILE = 1_000_000  # bytes
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -100,7 +100,7 @@ class StationSettings:
         """Folders, films, keys and certificates that are not there, perhaps not yet, each with what needs it."""
         named = [(table, key) for table in self.sources for key in table if key == "path"]
         named += [(table, key) for table in (*self.sources, *self.sinks) for key in table if key.endswith("_file")]
-        places = [(self.root / Path(table[key]).expanduser(), table.get("name", table["kind"])) for table, key in named]
+        places = [(self.root / with_home(table[key]), table.get("name", table["kind"])) for table, key in named]
         return tuple((place, user) for place, user in places if not place.exists())
 
 

@@ -24,6 +24,11 @@ class NotRegularError(OSError):
     """A pipe, a device or a socket was to be opened for reading."""
 
 
+def with_home(path: str | Path) -> Path:
+    """The path with the home folder for ~; as it is where there is no such user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises RuntimeError
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading; raises OSError at once for a folder, pipe, device or socket.
 

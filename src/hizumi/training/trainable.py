@@ -34,12 +34,20 @@ def constant(progress: float) -> float:
 
 def drop_at(share: float, factor: float = 0.1) -> Schedule:
     """Multiply the learning rate by `factor` once `share` of the budget is spent."""
-    return lambda progress: 1.0 if progress < share else factor
+    return partial(_dropped_at, share, factor)
 
 
 def linear_to_zero(start: float = 0.0) -> Schedule:
     """Keep the learning rate for a share `start` of the budget, then decay it linearly to 0."""
-    return lambda progress: min(1.0, (1 - progress) / (1 - start))
+    return partial(_fallen_from, start)
+
+
+def _dropped_at(share: float, factor: float, progress: float) -> float:
+    return 1.0 if progress < share else factor
+
+
+def _fallen_from(start: float, progress: float) -> float:
+    return min(1.0, (1 - progress) / (1 - start))
 
 
 def cosine_to_zero(progress: float) -> float:

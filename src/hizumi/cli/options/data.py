@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, fields
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
 from hizumi.errors import UsageError
+from hizumi.storage.files import with_home
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
@@ -31,7 +31,7 @@ def refuse_all_absent(paths: list[str]) -> list[str]:
     Whether anything is behind URLs and patterns is found when they are listed.
     """
     found_later = any("://" in path or any(sign in path for sign in "*?[") for path in paths)
-    if paths != ["-"] and not found_later and not any(Path(path).expanduser().exists() for path in paths):
+    if paths != ["-"] and not found_later and not any(with_home(path).exists() for path in paths):
         refuse_absent(paths[0])
     return paths
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hizumi.errors import BundleError, UsageError
-from hizumi.storage.files import open_regular, printable, refuse_unwritable, refuse_unwritable_folder
+from hizumi.storage.files import open_regular, printable, refuse_unwritable, refuse_unwritable_folder, with_home
 
 LOOKED_AT = 4096  # bytes of a file, by which text is told from all else
 
@@ -103,7 +103,7 @@ def refuse_over_inputs(inputs: Iterable[str | Path], **results: str | Path | Non
 
     A folder of results is refused where it is a folder that is read: its pictures would be read next time.
     """
-    read = {Path(given).expanduser().resolve() for given in inputs}
+    read = {with_home(given).resolve() for given in inputs}
     for option, place in results.items():
         if place is not None and place != "-" and Path(place).resolve() in read:
             what = "where images are read from" if Path(place).is_dir() else "what is read, and would be lost"

@@ -18,7 +18,7 @@ from hizumi.data.series.options import SeriesOptions
 from hizumi.data.series.readings import SeriesTable
 from hizumi.data.series.tables import SERIES_SUFFIXES, in_stretches, of_array, of_frame, tables_in_file
 from hizumi.errors import DataError
-from hizumi.storage.files import printable
+from hizumi.storage.files import printable, with_home
 from hizumi.words import counted
 
 ADVICE = f"give a {', '.join(SERIES_SUFFIXES)} file, a folder of them, steps (t, c), a data frame, or a list of such"
@@ -53,7 +53,7 @@ def sources_of(data: Any, options: SeriesOptions) -> Sources:
     """
     if isinstance(data, (str, Path)):
         refuse_absent(str(data))
-        path = Path(data).expanduser()
+        path = with_home(data)
         if path.is_dir():
             return _in_folder(path, options)
         return Sources(printable(path.stem), (_file(path, printable(path.name)),))
@@ -124,7 +124,7 @@ def _in_list(items: Sequence[Any], options: SeriesOptions) -> Sources:
     for number, item in enumerate(items, 1):
         if isinstance(item, (str, Path)):
             inner = sources_of(item, options)
-            is_folder = Path(item).expanduser().is_dir()
+            is_folder = with_home(item).is_dir()
             parts.append(_beneath(inner, f"{printable(item)}/") if is_folder else _called(inner, printable(item)))
         else:
             parts.append(Sources("", (_in_memory(item, f"recording {number}"),)))
