@@ -85,9 +85,10 @@ def _variance(count: int) -> float:
     return float((1 - lags / 4).mean())
 
 
-def test_scores_that_do_not_vary_or_whose_means_do_not_scatter_less_are_left_as_they_are() -> None:
+def test_scores_that_do_not_vary_or_whose_means_scatter_more_are_left_as_they_are() -> None:
     assert Steadying.of([np.full(9, 2.0)], 3) == Steadying(2.0, (1.0, 1.0, 1.0))
-    assert Steadying.of([np.arange(2.0)], 2).factors == (np.sqrt(0.5), 1.0)  # no less than of independent windows
+    assert Steadying.of([np.full(2, 1.0), np.full(2, -1.0), np.zeros(1)], 2).factors == (1.0, 1.0)
+    assert Steadying.of([np.array([1.0, -1.0] * 4)], 2).factors == (0.0, 1.0)  # two of these always even out
     means = np.array([1.0, 2.0])
     assert Steadying(5.0, (1.0, 1.0))(means, np.array([1, 2])).tolist() == means.tolist()
 

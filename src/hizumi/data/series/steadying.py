@@ -22,14 +22,10 @@ class Steadying:
 
     @classmethod
     def of(cls, stretches: Sequence[Float[np.ndarray, "_"]], covering: int) -> Self:
-        """From the scores of windows that nothing has learned from, in order; so many cover a step in the middle.
-
-        No factor is below that of windows that are independent, √(n / covering).
-        """
-        counts = range(1, covering + 1)
-        spreads = np.array([np.concatenate(_means(stretches, count)).std() for count in counts])
+        """From the scores of windows that nothing has learned from, in order; so many cover a step in the middle."""
+        spreads = np.array([np.concatenate(_means(stretches, count)).std() for count in range(1, covering + 1)])
         with np.errstate(divide="ignore", invalid="ignore"):
-            factors = np.nan_to_num(spreads[-1] / spreads, nan=1.0).clip(np.sqrt(np.array(counts) / covering), 1)
+            factors = np.nan_to_num(spreads[-1] / spreads, nan=1.0).clip(max=1)
         return cls(float(np.concatenate(stretches).mean()), tuple(factors.tolist()))
 
     def __call__(self, means: Float[np.ndarray, "t"], counts: Integer[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
