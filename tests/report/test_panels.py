@@ -74,11 +74,11 @@ def test_what_is_small_in_a_large_input_shows_on_its_map_and_close_up(
     shown, heat, close = tiles(verdict, calibration, mask)
     brightest = np.array(Image.fromarray(heat.pixels).resize((400, 267), Image.Resampling.LANCZOS)).max((0, 1))
     assert brightest.sum() > 600  # as a mean over what the page shows as a pixel, it would be dim
-    assert (heat.size, close.size) == ((2000, 3000), (200, 200))
-    np.testing.assert_array_equal(close.pixels, picture[1600:1800, :200])  # as far as the border lets it be the middle
-    assert [(box.left, box.top, box.width) for box in close.boxes] == [(40, 100, 12)]
+    assert (heat.size, close.size) == ((2000, 3000), (133, 200))
+    np.testing.assert_array_equal(close.pixels, picture[1634:1767, :200])  # as far as the border lets it be the middle
+    assert [(box.left, box.top, box.width) for box in close.boxes] == [(40, 66, 12)]
     assert close.truth is not None
-    np.testing.assert_array_equal((close.truth.min((0, 1)), close.truth.max((0, 1))), ((40, 100), (52, 112)))
+    np.testing.assert_array_equal((close.truth.min((0, 1)), close.truth.max((0, 1))), ((40, 66), (52, 78)))
     smaller = replace(verdict, map=map_[:900, :1200], picture=picture[:900, :1200])
     assert len(tiles(smaller, calibration)) == 2
     assert shown.boxes == ()

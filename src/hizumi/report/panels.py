@@ -26,7 +26,7 @@ REGION_COLOUR = "#f5f5f5"  # of the border of the region of interest, on picture
 BOXES_DRAWN = 12
 TILE_PIXELS = 400  # longer side of a picture on a page
 SHRUNK = 3  # times, from which on a page shows a close-up, too
-CLOSE_PIXELS = 200  # side of a close-up, in pixels of the input
+CLOSE_PIXELS = 200  # longer side of a close-up, in pixels of the input; the other is half of it or more
 OUTLINE = 0.4  # how far the strongest edges of the part lighten its map
 EDGES_BELOW = 0.98  # share of the pixels whose gradient is weaker than that of a strongest edge
 FAINTEST_EDGE = 8.0  # grey levels a pixel: what is weaker is noise, and not drawn out
@@ -67,10 +67,11 @@ def _close_up(
     mask: Bool[np.ndarray, "h w"] | None,
 ) -> Tile:
     """An input's own pixels around the highest value of its map: of a large one, a page hides what is small."""
-    highest, size = np.unravel_index(int(map_.argmax()), map_.shape), tuple(min(CLOSE_PIXELS, n) for n in map_.shape)
+    highest = np.unravel_index(int(map_.argmax()), map_.shape)
+    in_shape = (max(CLOSE_PIXELS // 2, round(CLOSE_PIXELS * side / max(map_.shape))) for side in map_.shape)
+    size = height, width = tuple(map(min, map_.shape, in_shape))
     corner = np.clip(np.subtract(highest, np.floor_divide(size, 2)), 0, np.subtract(map_.shape, size))
     top, left = corner.tolist()
-    height, width = size
     part = np.s_[top : top + height, left : left + width]
     truth = border_of(mask[part], (height, width)) if mask is not None and mask[part].any() else None
     moved = tuple(replace(box, left=box.left - left, top=box.top - top) for box in boxes)
