@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hizumi.calibration import Calibration, Verdict
+from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.data import Sizing
 from hizumi.errors import UsageError
 from hizumi.report import ReportContent, contact_sheet, inspection_panel, overview, save_map
@@ -60,6 +60,28 @@ def test_tiles_are_what_there_is(
 ) -> None:
     verdict = replace(verdicts[1], **dict.fromkeys(missing))
     assert [tile.caption for tile in tiles(verdict, calibration)] == captions
+
+
+def test_what_is_small_in_a_large_input_shows_on_its_map_and_close_up(
+    verdicts: list[Verdict], calibration: Calibration
+) -> None:
+    low, high = calibration.map_range
+    picture = np.random.default_rng(0).integers(100, 140, (2000, 3000, 3), dtype=np.uint8)
+    map_, mask = np.full((2000, 3000), low), np.zeros((2000, 3000), dtype=bool)
+    place = np.s_[1700:1712, 40:52]
+    picture[place], map_[place], mask[place] = 0, high, True
+    verdict = replace(verdicts[0], picture=picture, map=map_, boxes=(Box(40, 1700, 12, 12, 144, high),), normal=None)
+    shown, heat, close = tiles(verdict, calibration, mask)
+    brightest = np.array(Image.fromarray(heat.pixels).resize((400, 267), Image.Resampling.LANCZOS)).max((0, 1))
+    assert brightest.sum() > 600  # as a mean over what the page shows as a pixel, it would be dim
+    assert (heat.size, close.size) == ((2000, 3000), (133, 200))
+    np.testing.assert_array_equal(close.pixels, picture[1634:1767, :200])  # as far as the border lets it be the middle
+    assert [(box.left, box.top, box.width) for box in close.boxes] == [(40, 66, 12)]
+    assert close.truth is not None
+    np.testing.assert_array_equal((close.truth.min((0, 1)), close.truth.max((0, 1))), ((40, 66), (52, 78)))
+    smaller = replace(verdict, map=map_[:900, :1200], picture=picture[:900, :1200])
+    assert len(tiles(smaller, calibration)) == 2
+    assert shown.boxes == ()
 
 
 def test_panel_and_sheet_are_pictures(verdicts: list[Verdict], calibration: Calibration) -> None:

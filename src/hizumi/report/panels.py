@@ -12,10 +12,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 from PIL import Image, ImageDraw
 
-from hizumi.calibration import Calibration, Verdict
+from hizumi.calibration import Box, Calibration, Verdict
 from hizumi.errors import UsageError
 from hizumi.report.borders import border_of
-from hizumi.report.content import DISTORTION, EXPECTED, INPUT, MAP, NORMAL, UNKNOWN, ReportContent, Tile
+from hizumi.report.content import CLOSE_UP, DISTORTION, EXPECTED, INPUT, MAP, NORMAL, UNKNOWN, ReportContent, Tile
 from hizumi.report.generations import picture_file
 from hizumi.report.style import DEFECT, GOOD, HEAT, MUTED, new_figure, png, styled
 from hizumi.storage.files import printable, write_atomically
@@ -25,6 +25,8 @@ TRUTH_COLOUR = "#7dff6a"  # of the line around a true defect
 REGION_COLOUR = "#f5f5f5"  # of the border of the region of interest, on pictures of any colour with a dark rim
 BOXES_DRAWN = 12
 TILE_PIXELS = 400  # longer side of a picture on a page
+SHRUNK = 3  # times, from which on a page shows a close-up, too
+CLOSE_PIXELS = 200  # longer side of a close-up, in pixels of the input; the other is half of it or more
 OUTLINE = 0.4  # how far the strongest edges of the part lighten its map
 EDGES_BELOW = 0.98  # share of the pixels whose gradient is weaker than that of a strongest edge
 FAINTEST_EDGE = 8.0  # grey levels a pixel: what is weaker is noise, and not drawn out
@@ -34,7 +36,7 @@ def tiles(verdict: Verdict, calibration: Calibration, mask: Bool[np.ndarray, "h 
     """The available pictures of one input: input, expected normal, distortion, anomaly map.
 
     The mask of its true defects is drawn as a line on the map, or on the input where there is no map; the border of its
-    region of interest on the input.
+    region of interest on the input. Of a large input comes a close-up, too, with the same lines as its map.
     """
     pictures = {INPUT: verdict.picture, EXPECTED: verdict.normal}
     shapes = [pixels.shape[:2] for pixels in (verdict.picture, verdict.normal) if pixels is not None]
@@ -43,17 +45,43 @@ def tiles(verdict: Verdict, calibration: Calibration, mask: Bool[np.ndarray, "h 
         difference = distortion(verdict.picture, verdict.normal)
         found.append(Tile(DISTORTION, _heat(difference), shapes[0]))
     if verdict.map is not None:
-        heat = _heat(on_fixed_scale(verdict.map, calibration))
+        largest = _largest_in_blocks(verdict.map, max(1, max(verdict.map.shape) // TILE_PIXELS))
+        heat = _heat(on_fixed_scale(largest, calibration))
         if verdict.picture is not None:
             heat = outlined(heat, verdict.picture)
         found.append(Tile(MAP, heat, verdict.map.shape, verdict.boxes[:BOXES_DRAWN]))
     if verdict.inside is not None and verdict.picture is not None:
         found[0] = replace(found[0], region=border_of(verdict.inside, found[0].size))
-    if mask is None or not mask.any() or not found:
-        return found
-    place = -1 if verdict.map is not None else 0
-    found[place] = replace(found[place], truth=border_of(mask, found[place].size))
+    if mask is not None and mask.any() and found:
+        place = -1 if verdict.map is not None else 0
+        found[place] = replace(found[place], truth=border_of(mask, found[place].size))
+    if verdict.map is not None and verdict.picture is not None and max(verdict.map.shape) > SHRUNK * TILE_PIXELS:
+        found.append(_close_up(verdict.picture, verdict.map, verdict.boxes[:BOXES_DRAWN], mask))
     return found
+
+
+def _close_up(
+    picture: UInt8[np.ndarray, "h w 3"],
+    map_: Real[np.ndarray, "h w"],
+    boxes: Sequence[Box],
+    mask: Bool[np.ndarray, "h w"] | None,
+) -> Tile:
+    """An input's own pixels around the highest value of its map: of a large one, a page hides what is small."""
+    highest = np.unravel_index(int(map_.argmax()), map_.shape)
+    in_shape = (max(CLOSE_PIXELS // 2, round(CLOSE_PIXELS * side / max(map_.shape))) for side in map_.shape)
+    size = height, width = tuple(map(min, map_.shape, in_shape))
+    corner = np.clip(np.subtract(highest, np.floor_divide(size, 2)), 0, np.subtract(map_.shape, size))
+    top, left = corner.tolist()
+    part = np.s_[top : top + height, left : left + width]
+    truth = border_of(mask[part], (height, width)) if mask is not None and mask[part].any() else None
+    moved = tuple(replace(box, left=box.left - left, top=box.top - top) for box in boxes)
+    return Tile(CLOSE_UP, picture[part], (height, width), moved, truth)
+
+
+def _largest_in_blocks(values: Real[np.ndarray, "h w"], side: int) -> Real[np.ndarray, "rows columns"]:
+    """The largest value of each square: a mean would hide what is small."""
+    rows, columns = (np.arange(0, length, side) for length in values.shape)
+    return np.asarray(np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1))
 
 
 def tiles_of(content: ReportContent, place: int) -> Sequence[Tile]:
