@@ -162,7 +162,7 @@ def test_bad_masks_lose_nothing_but_themselves(hizumi, bundle, parts, tmp_path):
     assert outcome.code == 0
     assert (outcome.json["anomalous_count"], outcome.json["pixel_auroc"] > 0.8) == (10, True)
     assert "left out of the pixel metrics for their masks: 2 images" in outcome.err
-    assert outcome.json["pixel_note"].startswith("2 anomalous images")
+    assert outcome.json["pixel_note"].startswith("Left out of the pixel metrics: 2 anomalous images")
     for mask in masks.iterdir():
         Image.new("L", (8, 8), 255).save(mask)
     outcome = hizumi("evaluate", bundle, folder, "--json", "-")

@@ -179,7 +179,7 @@ def test_evaluations_say_which_defects_lie_outside(tmp_path: Path) -> None:
         masks=[*truth[:3], None],
         calibration=inspector.calibration_,
     )
-    assert "all of those of 1 anomalous images and some of those of 1 anomalous images" in result.image_note
+    assert "all of those of 1 anomalous image and some of those of 1 anomalous image" in result.image_note
     assert "cannot be found, and count as missed" in result.image_note
     assert result.missed_defects >= 1
     assert result.defective_share == pytest.approx(truth.mean())  # pixels outside are counted
