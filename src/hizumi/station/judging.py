@@ -1,10 +1,12 @@
 """A bundle at work: pictures that arrive one by one, from whoever sends them, are scored together."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Semaphore
 from typing import NamedTuple, final
 
 import numpy as np
@@ -41,6 +43,8 @@ class Judge:
     Attributes:
         workers: Threads that decode pictures and wait for their verdicts: as many as decode one batch while another is
             scored. Pictures beyond these lie undecoded, which takes far less memory.
+        turns: Taken by a worker that decodes or draws, one for each core: the first pictures can be scored sooner, and
+            nothing keeps that waiting.
     """
 
     def __init__(self, bundle: Path, called: str | None = None) -> None:
@@ -49,6 +53,7 @@ class Judge:
         self.inspector = _loaded(bundle, called or bundle.name)
         self._scorer = self.inspector.scorer()
         self.workers = ThreadPoolExecutor(2 * BATCH_SIZE, f"pictures for {bundle.name}")
+        self.turns = Semaphore(os.cpu_count() or 1)
         self._together: Together[Question, Verdict | Failure] = Together(
             self._verdicts, at_most=BATCH_SIZE, name=f"judge {bundle.name}"
         )

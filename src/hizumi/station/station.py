@@ -215,7 +215,8 @@ class Station:
 
     def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge, arrived: float) -> ToKeep:
         """What is to be kept of a picture; in a thread, which waits for the verdict."""
-        opened = _opened(judge, arrival)
+        with judge.turns:
+            opened = _opened(judge, arrival)
         outcome = _outcome(judge, opened.image, _called(arrival))
         known = self._known(arrival, recipe.name, judge.sha256) | {
             "picture_sha256": opened.sha256,
@@ -225,7 +226,10 @@ class Station:
             return _unjudged(arrival, outcome.reason, known)._replace(look=opened.look)
         entry = Entry.of(replace(outcome, notes=(*arrival.notes, *outcome.notes)), **known)
         entry = replace(entry, sampled=self._samples[recipe.name].includes(entry.id))
-        overlay = overlay_of(outcome, judge.inspector.calibration_) if outcome.anomalous else None
+        overlay = None
+        if outcome.anomalous:
+            with judge.turns:
+                overlay = overlay_of(outcome, judge.inspector.calibration_)
         return ToKeep(entry, arrival.content, overlay, _taken(arrival, entry), opened.look)
 
     def _known(self, arrival: Arrival, recipe: str, bundle_sha256: str) -> dict[str, Any]:
