@@ -8,8 +8,8 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-import hizumi.data as hizumi_data
 from hizumi.cli import app as app_module, options
+from hizumi.data import source
 from hizumi.errors import UsageError
 
 SIZING = {
@@ -214,7 +214,7 @@ def test_options_of_training():
     ],
 )
 def test_arguments_are_refused_before_data_are_read(command, hizumi, tmp_path, monkeypatch):
-    monkeypatch.setattr(hizumi_data, "open_source", lambda *_, **__: pytest.fail("data were read"))
+    monkeypatch.setattr(source, "_opened", lambda *_: pytest.fail("data were read"))
     monkeypatch.chdir(tmp_path)
     outcome = hizumi(*command)
     assert outcome.code == 2
