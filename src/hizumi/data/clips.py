@@ -52,7 +52,7 @@ def open_clips(root: Path, options: SourceOptions) -> Manifest:
     if options.layout != "unlabelled":
         manifest = with_clip_truth(manifest, root)
     count = len(folders) + len({record.group for record in film.records})
-    note = f"understood as {counted(count, 'clip')}: {_counted(manifest.records)}"
+    note = f"understood as {counted(count, 'clip')}: {_purposes(manifest.records)}"
     return replace(manifest, notes=(note, *film.notes, *manifest.notes))
 
 
@@ -266,7 +266,7 @@ def _masks_beside(folder: Path) -> dict[str, tuple[Path, ...]] | None:
     return None
 
 
-def _counted(records: Sequence[Record]) -> str:
+def _purposes(records: Sequence[Record]) -> str:
     """Frames by what they are for, such as "200 good to learn from, 180 to test, 20 of them anomalous"."""
     test = sum(record.split == "test" for record in records)
     counts = {

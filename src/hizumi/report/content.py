@@ -22,8 +22,9 @@ from hizumi.training.health import Finding
 
 NORMAL, ANOMALOUS, UNKNOWN = 0, 1, -1
 INPUT, EXPECTED, DISTORTION, MAP = "input", "expected normal", "distortion", "anomaly map"
-CLOSE_UP = "close-up of the highest value"
 """Captions of the pictures of an input."""
+CLOSE_UP = "close-up of the highest value"
+"""Caption of one more, of a large input."""
 
 
 @dataclass(frozen=True, eq=False)
