@@ -194,6 +194,23 @@ def test_recordings_in_one_table_are_told_apart() -> None:
     assert opened(first.assign(group=3.0), columns=("volt", "group")).form.columns == ("volt", "group")
 
 
+def test_a_named_column_tells_recordings_apart_then_and_later() -> None:
+    first, second = frame(20), frame(30, seed=1)
+    both = pd.concat([first.assign(machine="M1"), second.assign(machine="M2")])
+    both = both.sort_values("time", kind="stable").reset_index(drop=True)
+    found = opened(both, group_column="machine")
+    assert [each.name for each in found.recordings] == ["table, M1", "table, M2"]
+    for each in (found, opened(both, found.form)):
+        for recording, table in zip(each.recordings, (first, second), strict=True):
+            np.testing.assert_array_equal(recording.values, table[["volt", "bar"]])
+    assert SeriesForm.from_dict(found.form.to_dict()) == found.form
+    assert len(opened(first, found.form).recordings) == 1, "a table of one recording needs no such column"
+    with pytest.raises(UsageError, match="no column 'engine'"):
+        opened(both, group_column="engine")
+    with pytest.raises(UsageError, match=r"'bar' was learned from, so it is measured; .*--group-column"):
+        opened(first, found.form, group_column="bar")
+
+
 def test_new_data_take_the_form_learned_from(tmp_path: Path) -> None:
     table = frame()
     form = opened(table).form
