@@ -374,6 +374,10 @@ def test_history_filters_and_one_inspection(line: Any, browse: Callable[..., Any
     shows(tab, normal["id"])
 
 
+LAST_MOVE_IS_PREVIEWED = """() => document.querySelector(".outcome .step b")?.textContent
+    === document.querySelector("input[type=range]").getAttribute("aria-valuetext")"""
+
+
 def test_the_limit_is_previewed_applied_with_a_reason_and_undone(line: Any, browse: Callable[..., Any]) -> None:
     scores = [line.send(seed=seed)["score"] for seed in range(1000, 1008)]
     for seed in (2000, 2001):
@@ -391,8 +395,7 @@ def test_the_limit_is_previewed_applied_with_a_reason_and_undone(line: Any, brow
     tab.get_by_label("Limit", exact=True).focus()
     for _ in range(14):
         tab.keyboard.press("ArrowLeft")
-    tab.locator(".outcome .step").wait_for()
-    tab.wait_for_timeout(1000)  # until the last move is previewed
+    tab.wait_for_function(LAST_MOVE_IS_PREVIEWED)
     limit = previews[-1]
     assert limit < before["threshold"]
     turned = sum(score > limit for score in scores)
