@@ -77,6 +77,8 @@ def read_cells(path: Path) -> Cells:
     names = names or tuple(f"column {position}" for position in range(1, len(rows[0][1]) + 1))
     rows, ended = _without_empty_ends(rows, len(names))
     _refuse_uneven(rows, len(names), where)
+    if heading:
+        _refuse_second_heading(rows, where)
     left_out = [number for number, _ in comments if number > rows[0][0]]
     notes = [f"lines left out as comments, since they begin with #: {len(left_out)}"] if left_out else []
     if ended:
@@ -130,6 +132,21 @@ def _refuse_uneven(rows: Sequence[Line], width: int, where: str) -> None:
     else:
         hint = "; correct the line or delete it"
     raise DataError(f"{where}: line {number} has {counted(len(cells), 'cell')}, the heading {width}{hint}")
+
+
+def _refuse_second_heading(rows: Sequence[Line], where: str) -> None:
+    """Raise DataError where the first row holds words alone, such as units, and those below it mostly numbers there."""
+    (number, first), below = rows[0], [cells for _, cells in rows[1:SAMPLE_LINES]]
+    numbers = [number_of(cell, decimal_comma=True) for cell in first]
+    words = [place for place, found in enumerate(numbers) if found is None]
+    if not below or any(found == found for found in numbers if found is not None):
+        return
+    measured = [all(number_of(cells[place], decimal_comma=True) is not None for cells in below) for place in words]
+    if 2 * sum(measured) > len(words):
+        raise DataError(
+            f"{where}: line {number} holds words where the lines below it hold numbers, as units or a second heading "
+            "do; delete it, or begin it with #"
+        )
 
 
 def _has_decimal_commas(rows: Sequence[Line]) -> bool:
