@@ -231,7 +231,7 @@ def test_the_user_says_what_is_good(tmp_path: Path) -> None:
     }
     with pytest.raises(UsageError, match="no folder in it is called 'cow'; its folders are cat, dog, owl"):
         open_source(tmp_path, good=["cow"])
-    with pytest.raises(DataError, match=r"only the folders cat, dog, owl; .* --good"):
+    with pytest.raises(DataError, match=r"do not say good or bad \(cat, dog, owl\); .* --good"):
         open_source(tmp_path)
 
 
@@ -245,6 +245,16 @@ def test_the_user_says_what_the_layout_is(tmp_path: Path) -> None:
     shallow = open_source(tmp_path, recursive=False)
     assert [record.name for record in shallow.records] == ["3.png"]
     assert unopened(shallow).keys() == {"good/", "test/", "train/"}
+
+
+def test_folders_of_defects_alone_are_so_where_that_is_said(tmp_path: Path) -> None:
+    for name in ("scratch/0.png", "dent/1.png"):
+        picture(tmp_path / name)
+    with pytest.raises(DataError, match="or --layout kinds where all are defects"):
+        open_source(tmp_path)
+    manifest = open_source(tmp_path, layout="kinds")
+    assert {record.kind: record.label for record in manifest.records} == {"scratch": 1, "dent": 1}
+    assert manifest.notes == ("understood as defects: 2 to test",)
 
 
 def test_images_beside_folders_that_say_nothing(tmp_path: Path) -> None:

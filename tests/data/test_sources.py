@@ -88,7 +88,7 @@ def test_folders_without_use(tmp_path: Path):
     with pytest.raises(DataError, match="holds no PNG"):
         open_source(tmp_path)
     write(tmp_path / "monday/0.png")
-    with pytest.raises(DataError, match="only the folders monday; put good images directly in it"):
+    with pytest.raises(DataError, match=r"good or bad \(monday\); put good images directly in it"):
         open_source(tmp_path)
     (tmp_path / "monday/0.png").rename(tmp_path / "monday/0.heic")
     with pytest.raises(DataError, match=r"holds no PNG.* the first, monday/0\.heic, files of the kind \.heic"):
