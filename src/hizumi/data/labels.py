@@ -291,7 +291,8 @@ def labels_of(values: np.ndarray, normal_class: NormalClass, where: str) -> list
     if found == {-1.0, 1.0}:
         raise DataError(f"{where}: holds -1 and 1; here 0 is normal, 1 anomalous and -1 unknown: write 0 for normal")
     if not found <= {-1.0, 0.0, 1.0}:
-        raise DataError(f"{where}: holds {len(found)} classes, not 0 and 1; say which of them is normal (normal_class)")
+        classes = few([f"{value:g}" for value in sorted(found)], 10)
+        raise DataError(f"{where}: labels are {classes}, not 0 and 1; say which is normal (`normal_class`)")
     known: dict[float, tuple[int | None, str]] = {0.0: (0, GOOD), 1.0: (1, ANOMALOUS)}
     return [known.get(float(value), (None, UNLABELLED)) for value in values]
 
