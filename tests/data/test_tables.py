@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hizumi.data import Manifest, Store, open_source
@@ -160,6 +161,14 @@ def test_a_table_of_time_stamps_may_be_a_series(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=rf"line 2, column 'when': .* \(--ignore when\), or .*{advice}"):
             opened(tmp_path, f"when,a\n{cells[0]},1\n{cells[1]},2\n")
+
+
+@pytest.mark.parametrize("unit", ["Y", "M", "D"])
+def test_periods_are_times_and_no_numbers(unit: str) -> None:
+    frame = pd.DataFrame({"year": pd.period_range("1960-01-01", periods=9, freq=unit), "a": np.arange(9) ** 2})
+    with pytest.raises(DataError, match=r"row 0, column 'year': '1960-01-01 00:00:00' .*--series"):
+        open_source(frame)
+    assert open_source(frame, ignore="year").columns == ("a",)
 
 
 def test_labels_can_be_ignored_and_empty_columns_are(tmp_path: Path) -> None:

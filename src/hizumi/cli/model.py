@@ -1,5 +1,6 @@
 """`hizumi model`: train generative models, and use them."""
 
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,7 +96,7 @@ def sample(
 
     modeller = load(model)
     _refuse_others_samples(output, count)
-    chosen = [kinds[number % len(kinds)] for number in range(count)] if kinds else None
+    chosen = islice(cycle(kinds), count) if kinds else None
     console = console_beside(None)
     with noted(console):
         items = (

@@ -111,6 +111,11 @@ def is_nothing(cell: Any) -> bool:
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or bool(np.ndim(cell) == 0 and cell != cell)
 
 
+def word_of(cell: Any) -> str:
+    """What an object in a table says: nothing where a value is missing; of a period of pandas, when it begins."""
+    return "" if is_nothing(cell) else str(getattr(cell, "start_time", cell))  # a year alone would pass for a number
+
+
 def _without_empty_ends(rows: Sequence[Line], width: int) -> tuple[list[Line], int]:
     """The lines without the empty cells that stand beyond the heading's width, and how many had any."""
     ended = [len(cells) > width and not any(cell.strip() for cell in cells[width:]) for _, cells in rows]

@@ -150,8 +150,8 @@ class Window:
         """
         if dtype.name != self.dtype:
             raise DataError(
-                f"the image is {type_in_words(dtype, notes)}, the detector was fitted on {self.dtype} images; "
-                "save it at the depth of the training images"
+                f"the image is {type_in_words(dtype, notes)}, and the training images were {self.dtype}; "
+                "save it at their depth"
             )
 
     def to_unit(self, pixels: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

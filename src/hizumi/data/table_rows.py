@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hizumi.data.cells import MISSING_WORDS, Cells, is_nothing, number_of
+from hizumi.data.cells import MISSING_WORDS, Cells, number_of, word_of
 from hizumi.data.column_signs import (
     ID_LIKE,
     are_distinct,
@@ -389,7 +389,7 @@ def _column_of_array(name: str, values: np.ndarray) -> Column:
         raise DataError(f"table: column {name!r} holds several values in each row; give each a column of its own")
     if values.dtype.kind in "biuf":
         return Column(name, values.astype(np.float64))
-    return _column(name, ["" if is_nothing(value) else str(value) for value in values], decimal_comma=False)
+    return _column(name, [word_of(value) for value in values], decimal_comma=False)
 
 
 def _refuse_unknown(table: SourceTable, options: SourceOptions) -> None:

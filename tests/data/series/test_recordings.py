@@ -53,6 +53,15 @@ def assert_same(found: Recordings, table: pd.DataFrame) -> None:
     np.testing.assert_array_equal(recording.anomalous, table["anomaly"] == 1)
 
 
+def test_periods_of_pandas_begin_when_they_say() -> None:
+    years = pd.period_range("1960", periods=80, freq="Y")
+    values = np.random.default_rng(0).normal(size=80)
+    for table in (pd.DataFrame({"volt": values}, index=years), pd.DataFrame({"date": years, "volt": values})):
+        times = opened(table).recordings[0].times
+        assert times is not None
+        np.testing.assert_array_equal(times, years.start_time.to_numpy().astype("datetime64[ns]").astype(np.int64))
+
+
 def test_one_recording_however_it_is_kept(tmp_path: Path) -> None:
     table = frame()
     zoned = table.assign(time=table["time"].dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo"))
