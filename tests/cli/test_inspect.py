@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from hizumi.inspection import load
+from hizumi.report.panels import BOX_COLOUR
 from hizumi.report.picture_paths import picture_path
 
 
@@ -216,3 +217,23 @@ def test_of_series_a_picture_is_drawn_for_each_recording(hizumi, tmp_path):
     assert found.code == 0
     assert "Pictures of the recordings" in found.out
     assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["a.csv-scores.png", "b.csv-scores.png"]
+
+
+def test_every_alarm_shows_where_in_all_that_is_written(hizumi, bundle, parts, tmp_path):
+    limit = load(bundle).calibration_.pixel_threshold
+    hizumi("calibrate", bundle, "--threshold", "-1")  # so that all are alarms, of which few maps pass their limit
+    result = hizumi("inspect", bundle, parts / "test", "--json", "-", "--maps", tmp_path / "maps").json
+    regions = {verdict["name"]: len(verdict["boxes"]) for verdict in result["verdicts"]}
+    assert min(regions.values()) >= 1
+    assert sum(verdict["boxes"][0]["peak"] <= limit.value for verdict in result["verdicts"]) > 5
+    assert hizumi("inspect", bundle, parts / "test", "--csv", tmp_path / "verdicts.csv").code == 0
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "verdicts.csv").read_text())))
+    assert {row["name"]: int(row["regions"]) for row in rows} == regions
+    for path in (tmp_path / "maps").rglob("*-map.png"):
+        with Image.open(path) as drawn:
+            assert (np.asarray(drawn) == ImageColor.getrgb(BOX_COLOUR)).all(axis=2).any()
+    assert hizumi("evaluate", bundle, parts, "-o", tmp_path / "report").code == 0
+    cards = (tmp_path / "report" / "report.html").read_text().split('<article class="card">')[1:]
+    shown = {card.split('class="name">')[1].split("<")[0]: card.count("<rect ") for card in cards}
+    assert shown
+    assert shown == {name: regions[name.removeprefix("test/")] for name in shown}

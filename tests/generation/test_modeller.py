@@ -316,7 +316,7 @@ def test_a_preset_gives_the_model_its_settings_and_what_training_leaves_open() -
     assert [record["step"] for record in fitted.journal_.records][-1] == 2
     given = Modeller(DCGAN(width=4, latent=4), preset="fast", training=short)
     assert given._training_options().batch_size == 16
-    with pytest.raises(UsageError, match="DCGAN has no preset 'fats'; it has fast, small"):
+    with pytest.raises(UsageError, match=r"DCGAN has no preset 'fats'; it has fast$"):
         Modeller("dcgan", preset="fats").check()
 
 

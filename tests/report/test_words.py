@@ -12,7 +12,7 @@ from hizumi.evaluation.causal import CausalMeasures
 from hizumi.evaluation.events import EventCounts
 from hizumi.report import Finding, ReportContent
 from hizumi.report.rates import at_rates
-from hizumi.report.words import consequences, facts, flat_options, headline, interval, number, percent
+from hizumi.report.words import computed_within, consequences, facts, flat_options, headline, interval, number, percent
 from hizumi.training.health import check_outliers
 
 
@@ -213,7 +213,7 @@ def test_without_good_ones_nothing_is_said_of_what_only_they_show(parts: dict[st
     content = changed(parts, normal_count=0, anomalous_count=8, missed_defects=8, image_auroc=nothing)
     (missed,) = [sentence for sentence in sentences(content) if "passed unnoticed" in sentence]
     assert "Test good images, too: without any," in missed
-    assert "hardly tell" not in missed
+    assert "score like good ones" not in missed
     events = EventCounts(events=1, found=0.0, delay=0.0, quiet=0, flagged=0.0, false_alarms=0.0)
     (at_once,) = facts(content.evaluation, "block", None, CausalMeasures(80, float("nan"), float("nan"), events))[-1:]
     assert (at_once.name, at_once.note) == ("At once: events found", "nothing is promised")
@@ -222,6 +222,11 @@ def test_without_good_ones_nothing_is_said_of_what_only_they_show(parts: dict[st
 def test_an_interval_that_says_nothing_is_none() -> None:
     assert interval(Estimate(0.95, 0.0, 1.0)) == "too few for an interval"
     assert interval(Estimate(0.95, 0.5, 1.0)).replace("\u00a0", " ") == "95%: 0.500 – 1.000"
+
+
+def test_an_error_that_no_shown_digit_tells_is_not_told() -> None:
+    assert computed_within(Estimate(0.9, 0.8, 1.0, error=4e-6)) == ""
+    assert computed_within(Estimate(0.9, 0.8, 1.0, error=2e-3)) == "; within 2e-03 of the exact value"
 
 
 def test_numbers_as_people_write_them() -> None:

@@ -10,7 +10,7 @@ import torch
 from hizumi.calibration import Calibration, Verdict
 from hizumi.data import Failure, Manifest
 from hizumi.data.manifest import Record
-from hizumi.data.masks import with_usable_masks
+from hizumi.data.masks import MaskReader
 from hizumi.data.progress import Observer, reporting
 from hizumi.errors import DataError
 from hizumi.evaluation import Evaluator
@@ -43,12 +43,10 @@ def assess(
     few inputs that are shown; recordings of series that are drawn are read once more. The detector is `called` by its
     own name where none is given.
     """
-    masked = sum(record.mask is not None for record in manifest.records)
     manifest = inspector.preprocessing_.decoding(manifest)
-    manifest = with_usable_masks(manifest, strict=strict)  # before the scoring, which takes much longer
     is_labelled = any(record.label is not None for record in manifest.records)
-    measured = _measured(inspector, manifest, is_labelled=is_labelled, strict=strict, observe=observe)
-    refused = masked - sum(record.mask is not None for record in manifest.records) + len(measured.lost_masks)
+    masks = MaskReader(manifest, strict=strict)
+    measured = _measured(inspector, manifest, masks, is_labelled=is_labelled, strict=strict, observe=observe)
     manifest = manifest.only(measured.read)
     detector = called or inspector.options_["detector"]["name"]
     content = ReportContent(
@@ -57,7 +55,7 @@ def assess(
         detector=detector,
         verdicts=measured.verdicts,
         calibration=inspector.calibration_,
-        evaluation=measured.evaluator.evaluation(inspector.calibration_, refused_masks=refused)
+        evaluation=measured.evaluator.evaluation(inspector.calibration_, refused_masks=masks.refused)
         if is_labelled
         else None,
         journal=inspector.journal_.records,
@@ -65,7 +63,7 @@ def assess(
         options=inspector.options_,
         features=np.stack([*measured.features.values()]) if measured.features else None,
         featured=[*measured.features],
-        data_notes=(*manifest.notes, *measured.lost_masks, *counted_notes(measured.verdicts)),
+        data_notes=(*manifest.notes, *masks.notes, *counted_notes(measured.verdicts)),
         failures=measured.failures,
         unopened=[(each.name, each.reason) for each in manifest.unopened],
         differences=inspector.preprocessing_.differences(_good_ones(manifest)),
@@ -93,7 +91,6 @@ class _Measured:
     # Of recordings, block by block: scores of steps, labels, and scores of the newest windows.
     steps: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
-    lost_masks: list[str] = field(default_factory=list)  # notes on those that could be read before the scoring
 
     def of_steps(self, calibration: Calibration, length: int) -> tuple[SeriesMeasures | None, CausalMeasures | None]:
         """Measures of steps and events, and of what is known at once; None without labels of steps."""
@@ -107,7 +104,13 @@ class _Measured:
 
 
 def _measured(
-    inspector: Inspector, manifest: Manifest, *, is_labelled: bool, strict: bool, observe: Observer | None
+    inspector: Inspector,
+    manifest: Manifest,
+    masks: MaskReader,
+    *,
+    is_labelled: bool,
+    strict: bool,
+    observe: Observer | None,
 ) -> _Measured:
     measured = _Measured(Evaluator(noun=manifest.noun))
     cases = None
@@ -119,8 +122,7 @@ def _measured(
             continue
         index, record = item.index, manifest.records[item.index]
         verdict = verdict_on(item, inspector.calibration_)
-        mask, lost = (None, None) if item.map is None and item.inside is None else _mask(manifest, index)
-        measured.lost_masks += [lost] if lost else []
+        mask = None if item.map is None and item.inside is None else masks.read(index)
         if record.row is not None and item.map is not None and item.newest is not None and mask is not None:
             measured.steps.setdefault(record.row, []).append((item.map[0], mask[0], item.newest))
         measured.evaluator.add(verdict, label=record.label, kind=record.kind, mask=mask)
@@ -137,14 +139,6 @@ def _measured(
         kept = cases.pictures
         measured.cases = {place: kept[index] for place, index in enumerate(measured.read) if index in kept}
     return measured
-
-
-def _mask(manifest: Manifest, index: int) -> tuple[np.ndarray | None, str | None]:
-    """The mask of a record; a note where it could be read before, and is gone."""
-    try:
-        return manifest.read_mask(index), None
-    except DataError as error:
-        return None, f"{error}; it is left out of the pixel metrics"
 
 
 class _Cases:

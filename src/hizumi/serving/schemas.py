@@ -20,7 +20,7 @@ class Problem(BaseModel):
 
 
 class RegionBox(BaseModel):
-    """The frame around one region over the pixel threshold, in pixels of the picture."""
+    """The frame around one region of an alarm's map, in pixels of the picture."""
 
     left: int
     top: int
