@@ -116,7 +116,7 @@ class Secret:
             place = f"the environment variable {self.variable}"
             found = os.fsencode(os.environ.get(self.variable or "", ""))
         else:
-            place = printable(self.file)
+            place = printable(self.file.name)  # where folders lie is told to nobody who asks from afar
             try:
                 found = self.file.read_bytes()
             except OSError as error:
