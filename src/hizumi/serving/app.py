@@ -80,19 +80,20 @@ def _answer_errors(app: FastAPI) -> None:
 
         async def answer(request: Request, error: Exception, meaning: Any = meaning) -> Response:
             status, reason = meaning(error)
-            return refusal(status, reason, {"Retry-After": "5"} if status == 503 else None)
+            return refusal(request.headers, status, reason, {"Retry-After": "5"} if status == 503 else None)
 
         app.add_exception_handler(kind, answer)
 
     @app.exception_handler(BusyError)
     async def busy(request: Request, error: BusyError) -> Response:
         closing = request.app.state.context.station.is_closing
-        return refusal(503 if closing else 429, str(error), {"Retry-After": "60" if closing else "1"})
+        status, wait = (503, "60") if closing else (429, "1")
+        return refusal(request.headers, status, str(error), {"Retry-After": wait})
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:
         # What it was goes to the terminal, with its place in the code; the answer shows nothing of it.
-        return refusal(500, "something failed inside the station; its terminal says more")
+        return refusal(request.headers, 500, "something failed inside the station; its terminal says more")
 
 
 def _first_of(error: RequestValidationError) -> str:

@@ -174,6 +174,9 @@ class Readiness(BaseModel):
     pictures_not_kept: int
     reason: str
     deliveries: dict[str, Backlog]
+    delivery_troubles: Annotated[
+        dict[str, str], Field(description="Why the last delivery failed, of sinks whose last one did.")
+    ]
     sources: dict[str, str]
 
 
