@@ -279,14 +279,14 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
     noun = content.noun
     if not result.normal_count:
         return f"Test good {noun}s, too: without any, whether the scores or the threshold are at fault is not known."
+    gain = _found_at_another_rate(content)
+    if suspects := next((finding for finding in content.findings if finding.name == UNLIKE_OTHERS), None):
+        return f"The threshold is too high: {suspects.message}. {_begun(suspects.remedy)}.{gain}"
     if not result.image_auroc.value >= WELL_RANKED:
         learned_from = content.options.get("training_images", FEW_LEARNED)
         more = "" if learned_from >= FEW_LEARNED else f"give more good {noun}s to learn from than {learned_from}, or "
         others = f"try {LARGER.get(noun, '')}another detector (hizumi compare)"
         return f"Too many of them score like good ones, whatever the threshold: {more}{others}."
-    if suspects := next((finding for finding in content.findings if finding.name == UNLIKE_OTHERS), None):
-        return f"The scores are in order, but the threshold is too high: {suspects.message}. {_begun(suspects.remedy)}."
-    gain = _found_at_another_rate(content)
     if reason := few_held_out(content.calibration, noun, takes_folds=takes_folds(content.options)):
         return f"The scores are in order, but the threshold is too high. {reason}{gain}"
     return f"The scores are in order, but the threshold is too high: accept a higher false-alarm rate.{gain}"

@@ -124,9 +124,10 @@ def check_outliers(names: Sequence[str], scores: Float[np.ndarray, "n"], noun: s
         Finding(
             UNLIKE_OTHERS,
             "warning",
-            f"{len(outside)} of {len(scores)} good {noun}s score far above the others: {named}",
-            "look whether they are good: a defect among them raises the threshold and is learned as normal; "
-            "if so, take them out and fit again",
+            f"{len(outside)} of {len(scores)} good {noun}s {'scores' if len(outside) == 1 else 'score'} far above the "
+            f"others: {named}",
+            "look whether that is right: a defect among the good ones raises the threshold and is learned as normal; "
+            "take out any and fit again",
         )
     ]
 
