@@ -1,5 +1,6 @@
 """The station file: what a station judges by, where pictures come from, and where verdicts go."""
 
+import os
 import re
 import tomllib
 from collections import Counter
@@ -114,6 +115,13 @@ class StationSettings:
             return f"sqlite:///{self.log_path}"
         secret = self._database_password
         return self.database if secret is None else self.database.replace(PLACEHOLDER, encoded(secret))
+
+    def without_folders(self, text: str) -> str:
+        """A text for whoever asks from afar, who is told where files lie by their names alone."""
+        folders = {self.folder, self.root, *(recipe.bundle.parent for recipe in self.recipes)}
+        for folder in sorted(map(str, folders - {Path()}), key=len, reverse=True):
+            text = text.replace(f"{folder}{os.sep}", "")
+        return text
 
     @property
     def missing(self) -> tuple[tuple[Path, str], ...]:

@@ -103,7 +103,7 @@ def _readiness(context: Context, wording: Wording) -> Readiness:
         entries_not_kept=station.losses.entries,
         pictures_not_kept=station.losses.pictures,
         reason=wording.message(station.losses.reason),
-        deliveries={sink: list(backlog.get(sink, (0, 0))) for sink in {*station.outbox.sinks, *backlog}},
+        deliveries={sink: list(backlog.get(sink, (0, 0))) for sink in dict.fromkeys([*station.outbox.sinks, *backlog])},
         delivery_troubles={sink: wording.message(trouble) for sink, trouble in station.outbox.troubles().items()},
         sources={source.name: wording.message(source.trouble) for source in station.sources},
     )
