@@ -224,8 +224,8 @@ def _show(console: "Console", inspection: "Inspection", *, is_series: bool) -> N
     if failures:
         line += f" {len(failures)} could not be read."
     if inspection.unopened:
-        count = len(inspection.unopened)
-        line += f" {count} file{' was' if count == 1 else 's were'} not opened."
+        count = len(inspection.unopened)  # files, or rows of a table
+        line += f" {count} {'was' if count == 1 else 'were'} not opened."
     console.print(coloured(line, BAD if anomalous else GOOD))
 
 
