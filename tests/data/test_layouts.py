@@ -267,6 +267,17 @@ def test_images_beside_folders_that_say_nothing(tmp_path: Path) -> None:
     assert {record.name for record in split(manifest).records if record.split == "test"} == {"shift2/0.png"}
 
 
+def test_what_a_run_has_written_is_no_part(tmp_path: Path) -> None:
+    for name in ("0.png", "m.run/step-000200.png", "other.run/1.png"):
+        picture(tmp_path / name)
+    (tmp_path / "m.run" / "request.json").write_text("{}")
+    manifest = open_source(tmp_path, layout="unlabelled")
+    assert [record.name for record in manifest.records] == ["0.png", "other.run/1.png"]
+    assert [(each.name, each.reason, each.may_be_part) for each in manifest.unopened] == [
+        ("m.run/", "holds what a run has written", False)
+    ]
+
+
 def test_every_file_is_a_record_or_is_named(tmp_path: Path) -> None:
     picture(tmp_path / "images/a.png")
     for name in ("x.heic", "notes.txt", ".hidden.png", "deep/y.raw", "noname", ".git/config", "._a.png", "film.mp4"):

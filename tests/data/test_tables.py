@@ -60,6 +60,7 @@ def numbers(manifest: Manifest) -> list[list[float]]:
         ("t.csv", b"# made by a logger, 2024\n# in metres\na,b\n0.1257,-2\n# pause\n3.5,40.25\n7,1e-3\n"),
         ("t.csv", b"# a b\n0.1257 -2\n3.5 40.25\n7 1e-3\n"),
         ("t.csv", b"0.1257,-2\n3.5,40.25\n7,1e-3\n"),
+        ("t.csv", b"sep=;\r\na;b\r\n0,1257;-2\r\n3,5;40,25\r\n7;0,001\r\n"),
         ("t.csv", "\ufeffa,b\n0.1257,-2\n3.5,40.25\n7,1e-3\n".encode()),
         ("t.csv", "a\tb\n0,1257\t-2\n3,5\t40,25\n7\t0,001\n".encode("utf-16")),
         ("t.csv.gz", gzip.compress(b"a,b\n0.1257,-2\n3.5,40.25\n7,1e-3\n", mtime=0)),

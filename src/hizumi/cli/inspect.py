@@ -129,6 +129,8 @@ def inspect(
         raise UsageError("--on, --workers and --shard share out an archive; name the folder for it with --output")
     options.refuse_mixed(json_to, csv_to)
     options.refuse_over_inputs([bundle, *paths], json=json_to, csv=csv_to, maps=maps)
+    if recursive:
+        options.refuse_among_inputs(paths, maps=maps)
     from hizumi.runtime.any_bundle import load_inspector
 
     inspector = load_inspector(bundle)

@@ -140,6 +140,7 @@ def _refuse_table(path: Path) -> None:
 def reconstruct(model: options.ModelPath, data: Input, output: Output, strict: options.Strict = False) -> None:
     """Rebuild items through the model's code."""
     options.refuse_over_inputs([model, data], output=output)
+    options.refuse_among_inputs([data], output=output)
     from hizumi.generation import load
 
     modeller = load(model)
@@ -159,6 +160,7 @@ def translate(
 ) -> None:
     """Turn images into what the model has learned to make of them."""
     options.refuse_over_inputs([model, data], output=output)
+    options.refuse_among_inputs([data], output=output)
     from hizumi.generation import load
 
     modeller = load(model)

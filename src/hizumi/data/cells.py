@@ -24,6 +24,7 @@ SEPARATORS = ",;\t|"
 SAMPLE_LINES = 50  # by which separator and heading are recognised
 MAX_TEXT_BYTES = 2**32  # of an unpacked file
 PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
+STATED_SEPARATOR = re.compile(r"sep=(.)\r?\n")  # a first line by which Excel is told
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 Line = tuple[int, list[str]]
@@ -50,13 +51,15 @@ def is_table_file(path: Path) -> bool:
 def read_cells(path: Path) -> Cells:
     """Read a text table, separated by commas, semicolons, tabs, bars or spaces, plain or gzip.
 
-    It is UTF-8, UTF-16, Shift-JIS or Windows-1252. Lines that begin with # are comments; the last one before numbers
-    without a heading is the heading, as NumPy writes it. Raises DataError naming the line that cannot be understood.
+    It is UTF-8, UTF-16, Shift-JIS or Windows-1252. A first line such as sep=; names the separator. Lines that begin
+    with # are comments; the last one before numbers without a heading is the heading, as NumPy writes it. Raises
+    DataError naming the line that cannot be understood.
     """
     where = printable(path)
     text = _text(path)
-    separator = _separator(text)
-    lines = _split(text, separator, where)
+    stated = STATED_SEPARATOR.match(text)
+    separator = stated[1] if stated else _separator(text)
+    lines = [line for line in _split(text, separator, where) if not stated or line[0] > 1]
     comments = [line for line in lines if line[1][0].startswith("#")]
     rows = [line for line in lines if not line[1][0].startswith("#")]
     decimal_comma = separator != "," and _has_decimal_commas(rows)
