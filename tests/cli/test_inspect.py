@@ -1,5 +1,6 @@
 import csv
 import io
+import shutil
 import subprocess
 import sys
 
@@ -33,15 +34,19 @@ def test_verdicts_for_people(hizumi, bundle, parts):
     assert "of 2 anomalous" in outcome.out
 
 
-def test_what_takes_long_to_import_stays_away(bundle, parts):
+@pytest.mark.parametrize(("command", "name", "exits"), [("inspect", "0.png", 0), ("evaluate", "unreadable.png", 2)])
+def test_what_takes_long_to_import_stays_away_until_the_work_begins(command, name, exits, bundle, parts, tmp_path):
+    shutil.copy(parts / "test" / "hole" / "0.png", tmp_path)
+    (tmp_path / "unreadable.png").write_text("no image")  # the scoring finds it, when all else has been done
     code = (
         "import atexit, runpy, sys\n"
         "slow = {'torch._dynamo', 'sklearn', 'scipy', 'matplotlib', 'lightning_fabric'}\n"
         "atexit.register(lambda: print(slow & sys.modules.keys(), file=sys.stderr))\n"
         "runpy.run_module('hizumi', run_name='__main__')"
     )
-    command = [sys.executable, "-c", code, "inspect", bundle, parts / "test" / "hole" / "0.png"]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+    arguments = [sys.executable, "-c", code, command, str(bundle), str(tmp_path / name)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == exits, done.stderr
     assert done.stderr.splitlines()[-1] == "set()"
 
 

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,21 +17,21 @@ from hizumi.errors import DataError
 from hizumi.evaluation import Evaluator
 from hizumi.evaluation.causal import CausalMeasures, causal_measures
 from hizumi.evaluation.series import SeriesMeasures, series_measures
-from hizumi.inspection import Inspector
 from hizumi.inspection.scoring import Scored, Scorer, Wanted
 from hizumi.inspection.verdicts import counted_notes, verdict_on
 from hizumi.report.cases import Candidates, Judged
-from hizumi.report.content import UNKNOWN, ReportContent, Tile
-from hizumi.report.figures import POINTS_IN_AN_EMBEDDING
-from hizumi.report.panels import thumbnail, tiles
+from hizumi.report.content import POINTS_IN_AN_EMBEDDING, UNKNOWN, ReportContent, Tile
 from hizumi.report.recordings import compared_windows, shown_recordings
+
+if TYPE_CHECKING:
+    from hizumi.inspection.loaded import Fitted
 
 NUMBERS_IN_AN_EMBEDDING = 2**25
 """Features of all inputs together, of which images have many: 128 MiB."""
 
 
 def assess(
-    inspector: Inspector,
+    inspector: "Fitted",
     manifest: Manifest,
     *,
     called: str | None = None,
@@ -104,7 +105,7 @@ class _Measured:
 
 
 def _measured(
-    inspector: Inspector,
+    inspector: "Fitted",
     manifest: Manifest,
     masks: MaskReader,
     *,
@@ -160,12 +161,14 @@ class _Cases:
 
     def keep(self, index: int, verdict: Verdict, mask: np.ndarray | None) -> None:
         """What the report shows of an input that was admitted."""
+        from hizumi.report.panels import thumbnail, tiles  # with matplotlib, which takes a second to load
+
         found = tiles(verdict, self._calibration, mask)
         self.pictures[index] = [replace(tile, pixels=thumbnail(tile.pixels)) for tile in found]
 
 
 def _scored(
-    inspector: Inspector, manifest: Manifest, pictures: Wanted, strict: bool, observe: Observer | None
+    inspector: "Fitted", manifest: Manifest, pictures: Wanted, strict: bool, observe: Observer | None
 ) -> Iterator[Scored | Failure]:
     """All records in order, each read once; some with what the detector sees of them."""
     progress, total = reporting(observe, "scoring"), len(manifest)
@@ -187,7 +190,7 @@ def _scored(
             progress(done, total)
 
 
-def _featured(inspector: Inspector, count: int) -> Sequence[int]:
+def _featured(inspector: "Fitted", count: int) -> Sequence[int]:
     """Which of so many records are drawn by their features: all, or of many a few at random."""
     width = inspector.detector_.embed(torch.zeros(1, *inspector.options_["shape"])).shape[1]
     most = min(POINTS_IN_AN_EMBEDDING, max(2, NUMBERS_IN_AN_EMBEDDING // max(1, width)))
@@ -197,7 +200,7 @@ def _featured(inspector: Inspector, count: int) -> Sequence[int]:
     return chosen
 
 
-def _with_recordings(inspector: Inspector, manifest: Manifest, content: ReportContent) -> ReportContent:
+def _with_recordings(inspector: "Fitted", manifest: Manifest, content: ReportContent) -> ReportContent:
     traces, notes = shown_recordings(inspector, manifest, content)
     windows = compared_windows(inspector, manifest, content)
     if windows is not None and traces:
