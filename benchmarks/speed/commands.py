@@ -18,8 +18,12 @@ def start(setting: Setting) -> Report:
     """What a user waits for before anything happens."""
     with served(setting, files=1, engines=["onnxruntime"]) as service:
         one = str(service.files[0])
+        unreadable = service.folder.parent / "unreadable.png"  # the scoring finds it, when all else has been done
+        unreadable.write_text("no image")
         ways = {
             "hizumi --help": (_command("--help"), 0.3),
+            "hizumi evaluate, until it scores": (_command("evaluate", service.bundle, unreadable, exits=2), 2.4),
+            "hizumi evaluate of a wrong path": (_command("evaluate", service.bundle, "nothing", exits=2), 0.5),
             "hizumi inspect one.png, with torch": (_command("inspect", service.bundle, one), 2.5),
             "hizumi inspect one.png, by the runtime": (_command("inspect", service.exported["onnxruntime"], one), 0.6),
             "python -m hizumi.runtime, one.png": (_runtime(service.exported["onnxruntime"], one), None),
@@ -51,22 +55,25 @@ def score_cold(setting: Setting) -> Report:
     return report
 
 
-def _command(*arguments: object) -> Run:
-    return _fresh(sys.executable, "-m", "hizumi", *arguments)
+def _command(*arguments: object, exits: int = 0) -> Run:
+    return _fresh(sys.executable, "-m", "hizumi", *arguments, exits=exits)
 
 
 def _runtime(bundle: Path, *arguments: object) -> Run:
     return _fresh(sys.executable, "-m", "hizumi.runtime", bundle, *arguments, "--threads", torch.get_num_threads())
 
 
-def _fresh(*arguments: object) -> Run:
-    """A process with as many threads as torch has here, and its time."""
+def _fresh(*arguments: object, exits: int = 0) -> Run:
+    """A process with as many threads as torch has here, which exits with that code, and its time."""
     command = [str(argument) for argument in arguments]
 
     def run() -> Timing:
         environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True, env=environment)
+        done = subprocess.run(command, capture_output=True, env=environment)
+        if done.returncode != exits:
+            done.check_returncode()
+            raise RuntimeError(f"{' '.join(command)} exited with 0, not {exits}")
         after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - began
         return Timing(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall)
 

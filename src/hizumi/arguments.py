@@ -314,9 +314,15 @@ _NOUNS: dict[Any, tuple[str, str]] = {
 }
 
 
+OF_TESTS = "small"
+"""The preset of networks too small to learn much, for tests: users are not told of it."""
+
+
 def no_preset(called: str, preset: str, known: Iterable[str]) -> str:
     """What to say of a preset that is not known."""
-    return f"{called} has no preset {preset!r}; it has {', '.join(known) or 'none'}"
+    return (
+        f"{called} has no preset {preset!r}; it has {', '.join(name for name in known if name != OF_TESTS) or 'none'}"
+    )
 
 
 def _with_examples(needed: str, ability: type) -> str:

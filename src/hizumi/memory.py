@@ -8,6 +8,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from hizumi.errors import ShortageError
+
 LARGEST_KEPT = 256 * 2**20  # bytes of a block that is taken from the heap; larger ones go back to the system
 KEPT_IN_ALL = 2**30  # bytes, free at the heap's end
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
@@ -51,6 +53,13 @@ def free_bytes() -> float:
         if limit != resource.RLIM_INFINITY:
             free.append(limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
     return min(free)
+
+
+def refuse_beyond_free(needed: int, what: str, advice: str) -> None:
+    """Raise ShortageError for what needs more bytes than are free, before anything asks for them."""
+    if needed > free_bytes():
+        gibibytes = -(-needed // 2**30)
+        raise ShortageError(f"{what} takes {gibibytes:,} GiB of memory, more than is free; {advice}")
 
 
 def peak_memory() -> int:

@@ -10,12 +10,13 @@ from hizumi.calibration.blocks import EVER, BlockWatch, duration, promise_over_b
 def test_a_promise_over_blocks_counts_alarms_blocks_and_time():
     ten = Calibration.fit(np.arange(10.0), false_alarm_rate=0.01).threshold
     assert promise_over_blocks(ten, 10, 128, 1.0) == (
-        "10 blocks: at most 1 alarm in 11 blocks on average, or one in 23.5 min, as long as what comes is like what "
-        "was held out. A promise of 1% takes 99 blocks, of 128 steps each."
+        "10 blocks of 128 steps: at most 1 alarm in 11 blocks on average, or one in 23.5 min, as long as what comes is "
+        "like what was held out."
     )
     many = Calibration.fit(np.arange(399.0), false_alarm_rate=0.01).threshold
     assert promise_over_blocks(many, 399, 128, None) == (
-        "399 blocks: at most 4 alarms in 400 blocks on average, as long as what comes is like what was held out."
+        "399 blocks of 128 steps: at most 4 alarms in 400 blocks on average, as long as what comes is like what was "
+        "held out."
     )
     assert promise_over_blocks(Calibration.fit(np.arange(9.0), rule="quantile").threshold, 9, 128, None) == ""
     assert [duration(seconds) for seconds in (0.0005, 2, 90, 7200, 200_000)] == [

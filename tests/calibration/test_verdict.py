@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from hizumi.calibration import Box, Verdict, boxes_over
+from hizumi.calibration import Box, Verdict, boxes_of_alarm, boxes_over
 
 
 def flood_fill(over):
@@ -50,6 +50,33 @@ def test_diagonal_neighbours_are_one_region_and_the_threshold_itself_is_not_over
 
 def test_a_quiet_map_has_no_boxes():
     assert boxes_over(np.zeros((4, 5), np.float32), 0.0) == ()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_alarm_with_nothing_over_the_threshold_shows_where_its_map_is_highest(seed):
+    anomaly_map = np.random.default_rng(seed).random((17, 23)).astype(np.float32)
+    inside = np.zeros((17, 23), bool)
+    inside[3:9, 4:20] = True
+    anomaly_map[~inside] = anomaly_map[inside].min()
+    assert boxes_of_alarm(anomaly_map, 0.75, inside) == boxes_over(anomaly_map, 0.75)
+    peak = anomaly_map.max()
+    highest = next(
+        region
+        for region in flood_fill(anomaly_map > (anomaly_map[inside].mean() + peak) / 2)
+        if any(anomaly_map[place] == peak for place in region)
+    )
+    (box,) = boxes_of_alarm(anomaly_map, 2.0, inside)
+    assert (box.area, box.peak) == (len(highest), float(peak))
+
+
+def test_of_a_map_without_a_highest_place_an_alarm_has_no_box():
+    assert boxes_of_alarm(np.full((4, 5), 0.1, np.float32), 1.0) == ()
+
+
+def test_where_most_of_a_map_is_highest_that_is_shown():
+    anomaly_map = np.ones((4, 5), np.float32)
+    anomaly_map[0] = 0.0
+    assert boxes_of_alarm(anomaly_map, 1.0) == (Box(left=0, top=1, width=5, height=3, area=15, peak=1.0),)
 
 
 def test_verdict_is_json_without_arrays():

@@ -1,14 +1,16 @@
 import csv
 import io
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from hizumi.inspection import load
+from hizumi.report.panels import BOX_COLOUR
 from hizumi.report.picture_paths import picture_path
 
 
@@ -32,15 +34,19 @@ def test_verdicts_for_people(hizumi, bundle, parts):
     assert "of 2 anomalous" in outcome.out
 
 
-def test_what_takes_long_to_import_stays_away(bundle, parts):
+@pytest.mark.parametrize(("command", "name", "exits"), [("inspect", "0.png", 0), ("evaluate", "unreadable.png", 2)])
+def test_what_takes_long_to_import_stays_away_until_the_work_begins(command, name, exits, bundle, parts, tmp_path):
+    shutil.copy(parts / "test" / "hole" / "0.png", tmp_path)
+    (tmp_path / "unreadable.png").write_text("no image")  # the scoring finds it, when all else has been done
     code = (
         "import atexit, runpy, sys\n"
         "slow = {'torch._dynamo', 'sklearn', 'scipy', 'matplotlib', 'lightning_fabric'}\n"
         "atexit.register(lambda: print(slow & sys.modules.keys(), file=sys.stderr))\n"
         "runpy.run_module('hizumi', run_name='__main__')"
     )
-    command = [sys.executable, "-c", code, "inspect", bundle, parts / "test" / "hole" / "0.png"]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+    arguments = [sys.executable, "-c", code, command, str(bundle), str(tmp_path / name)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == exits, done.stderr
     assert done.stderr.splitlines()[-1] == "set()"
 
 
@@ -216,3 +222,23 @@ def test_of_series_a_picture_is_drawn_for_each_recording(hizumi, tmp_path):
     assert found.code == 0
     assert "Pictures of the recordings" in found.out
     assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["a.csv-scores.png", "b.csv-scores.png"]
+
+
+def test_every_alarm_shows_where_in_all_that_is_written(hizumi, bundle, parts, tmp_path):
+    limit = load(bundle).calibration_.pixel_threshold
+    hizumi("calibrate", bundle, "--threshold", "-1")  # so that all are alarms, of which few maps pass their limit
+    result = hizumi("inspect", bundle, parts / "test", "--json", "-", "--maps", tmp_path / "maps").json
+    regions = {verdict["name"]: len(verdict["boxes"]) for verdict in result["verdicts"]}
+    assert min(regions.values()) >= 1
+    assert sum(verdict["boxes"][0]["peak"] <= limit.value for verdict in result["verdicts"]) > 5
+    assert hizumi("inspect", bundle, parts / "test", "--csv", tmp_path / "verdicts.csv").code == 0
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "verdicts.csv").read_text())))
+    assert {row["name"]: int(row["regions"]) for row in rows} == regions
+    for path in (tmp_path / "maps").rglob("*-map.png"):
+        with Image.open(path) as drawn:
+            assert (np.asarray(drawn) == ImageColor.getrgb(BOX_COLOUR)).all(axis=2).any()
+    assert hizumi("evaluate", bundle, parts, "-o", tmp_path / "report").code == 0
+    cards = (tmp_path / "report" / "report.html").read_text().split('<article class="card">')[1:]
+    shown = {card.split('class="name">')[1].split("<")[0]: card.count("<rect ") for card in cards}
+    assert shown
+    assert shown == {name: regions[name.removeprefix("test/")] for name in shown}

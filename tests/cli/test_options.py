@@ -53,6 +53,7 @@ SOURCE = {
     "--length": None,
     "--overlap": None,
     "--time-column": None,
+    "--group-column": None,
     "--date-order": None,
     "--resample": None,
     "--missing": None,

@@ -57,7 +57,9 @@ def test_a_row_is_run_kept_and_gone_on_with(
 
     monkeypatch.setattr(running, "run", counted)
     call = [*call[:5], "mahalanobis", *call[6:], "--protocol", "honest"]
-    assert hizumi(*call, "--classes", "0,1,2", "--seeds", 2).code == 130
+    interrupted = hizumi(*call, "--classes", "0,1,2", "--seeds", 2)
+    assert interrupted.code == 130
+    assert f"To go on with the runs that are not in {ledger} yet, give the same command again." in interrupted.err
     assert made == [("2", 0), ("0", 1), ("1", 1)]
     assert hizumi(*call, "--classes", "0,1,2", "--seeds", 2).code == 0
     assert made[3:] == [("1", 1), ("2", 1)]

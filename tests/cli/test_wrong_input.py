@@ -32,6 +32,9 @@ REFUSED = {
     "inspect pca.hizumi good --json good/0.png": "good/0.png holds an image, a bundle or the like, not text",
     "inspect pca.hizumi rows.csv --csv ./rows.csv": "--csv ./rows.csv is what is read, and would be lost",
     "inspect pca.hizumi good --maps good": "--maps good is where images are read from; name another place",
+    "inspect pca.hizumi good --maps good/maps": "--maps good/maps lies in good, so that its pictures would be read",
+    "inspect pca.hizumi . --maps maps": "--maps maps lies in ., so that its pictures would be read next time; name a",
+    "fit lines -d pca": "lines: its images would be looked at as 40x1 pixels, a single line; put lines",
     "inspect pca.hizumi good --csv out --json out": "--json and --csv both name out; name another file",
     "evaluate pca.hizumi rows.csv --json rows.csv": "--json rows.csv is what is read",
     "evaluate pca.hizumi good -o good": "--output good is where images are read from",
@@ -53,6 +56,10 @@ def place(tmp_path, monkeypatch, bundle):
     (tmp_path / "good").mkdir()
     for number in range(8):
         Image.fromarray(generator.integers(0, 255, (16, 16), dtype=np.uint8)).save(tmp_path / f"good/{number}.png")
+    (tmp_path / "lines").mkdir()
+    for number in range(8):
+        line = generator.integers(0, 255, (1, 40), dtype=np.uint8)
+        Image.fromarray(line).save(tmp_path / f"lines/{number}.png")
     (tmp_path / "rows.csv").write_text("a,b\n" + "\n".join(f"{a},{b}" for a, b in generator.normal(size=(20, 2))))
     (tmp_path / "two.csv").write_text("a,b\n1.5,2\n3,4.5\n")
     np.savez(tmp_path / "empty.npz")

@@ -24,7 +24,7 @@ def test_a_folder_for_each_class(tmp_path: Path) -> None:
     for name in ("cat", "dog", "cat2"):
         picture(tmp_path / name / "1.png")
     assert said(tmp_path) == [("cat", 0), ("cat2", 0), ("dog", 0)]
-    with pytest.raises(DataError, match="holds no image, only the folders cat, cat2, dog"):
+    with pytest.raises(DataError, match=r"names of its folders do not say good or bad \(cat, cat2, dog\)"):
         open_source(tmp_path)
 
 

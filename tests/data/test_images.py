@@ -35,7 +35,7 @@ def test_constant_float_images_map_to_zero(value: float):
 
 
 def test_another_depth_is_refused():
-    with pytest.raises(DataError, match="is uint16, the detector was fitted on uint8"):
+    with pytest.raises(DataError, match="is uint16, and the training images were uint8"):
         Window.of(np.uint8).to_unit(np.zeros((2, 2, 1), np.uint16))
     with pytest.raises(DataError, match=r"^part\.png: the image is uint16"):
         prepare(np.zeros((2, 2, 1), np.uint16), channels=1, window=Window.of(np.uint8), name="part.png")
@@ -44,7 +44,7 @@ def test_another_depth_is_refused():
 @pytest.mark.parametrize(("dtype", "name"), [("<i8", "int64"), (">f8", "float64"), ("f2", "float16")])
 def test_another_depth_is_named_as_it_was_stored(dtype, name):
     pixels, notes = as_pixels(np.zeros((2, 2), dtype), "part.npy")
-    words = rf"^part\.npy: the image is float32 \({name} values kept as float32\), the detector was fitted on uint8"
+    words = rf"^part\.npy: the image is float32 \({name} values kept as float32\), and the training images were uint8"
     with pytest.raises(DataError, match=words):
         prepare(pixels, channels=1, window=Window.of(np.uint8), name="part.npy", notes=("turned", *notes))
 

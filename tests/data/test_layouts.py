@@ -231,7 +231,7 @@ def test_the_user_says_what_is_good(tmp_path: Path) -> None:
     }
     with pytest.raises(UsageError, match="no folder in it is called 'cow'; its folders are cat, dog, owl"):
         open_source(tmp_path, good=["cow"])
-    with pytest.raises(DataError, match=r"only the folders cat, dog, owl; .* --good"):
+    with pytest.raises(DataError, match=r"do not say good or bad \(cat, dog, owl\); .* --good"):
         open_source(tmp_path)
 
 
@@ -247,6 +247,16 @@ def test_the_user_says_what_the_layout_is(tmp_path: Path) -> None:
     assert unopened(shallow).keys() == {"good/", "test/", "train/"}
 
 
+def test_folders_of_defects_alone_are_so_where_that_is_said(tmp_path: Path) -> None:
+    for name in ("scratch/0.png", "dent/1.png"):
+        picture(tmp_path / name)
+    with pytest.raises(DataError, match="or --layout kinds where all are defects"):
+        open_source(tmp_path)
+    manifest = open_source(tmp_path, layout="kinds")
+    assert {record.kind: record.label for record in manifest.records} == {"scratch": 1, "dent": 1}
+    assert manifest.notes == ("understood as defects: 2 to test",)
+
+
 def test_images_beside_folders_that_say_nothing(tmp_path: Path) -> None:
     for number in range(4):
         picture(tmp_path / f"{number}.png", number)
@@ -255,6 +265,17 @@ def test_images_beside_folders_that_say_nothing(tmp_path: Path) -> None:
     assert facts(manifest)["shift2/0.png"] == ("unlabelled", None, None)
     assert "not learned from: 1 image in folders whose names do not say good or bad (shift2)" in manifest.notes[1]
     assert {record.name for record in split(manifest).records if record.split == "test"} == {"shift2/0.png"}
+
+
+def test_what_a_run_has_written_is_no_part(tmp_path: Path) -> None:
+    for name in ("0.png", "m.run/step-000200.png", "other.run/1.png"):
+        picture(tmp_path / name)
+    (tmp_path / "m.run" / "request.json").write_text("{}")
+    manifest = open_source(tmp_path, layout="unlabelled")
+    assert [record.name for record in manifest.records] == ["0.png", "other.run/1.png"]
+    assert [(each.name, each.reason, each.may_be_part) for each in manifest.unopened] == [
+        ("m.run/", "holds what a run has written", False)
+    ]
 
 
 def test_every_file_is_a_record_or_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from hizumi.data import open_source, split
-from hizumi.data.masks import is_mask_folder, pair, with_usable_masks
+from hizumi.data.masks import MaskReader, is_mask_folder, pair
 from hizumi.errors import DataError
 
 SIZE = (32, 32)
@@ -119,9 +119,9 @@ def marked(tmp_path: Path, mask: str, array: np.ndarray | None = None, **options
 
 def test_a_lossy_mask_is_cut_at_half_of_its_range(tmp_path: Path):
     manifest = marked(tmp_path, "0.jpg", square())
-    found = with_usable_masks(manifest)
-    assert found.read_mask(0).sum() == 144
-    assert "smooth or lossy mask cut at half of its range: 1 image" in found.notes
+    masks = MaskReader(manifest)
+    assert masks.read(0).sum() == 144
+    assert masks.notes == ("smooth or lossy mask cut at half of its range: 1 image",)
 
 
 def test_faint_drawn_masks_keep_all_their_levels(tmp_path: Path):
@@ -165,13 +165,14 @@ def test_a_mask_that_cannot_be_used_is_left_out_and_named(make, reason: str, tmp
     save(tmp_path / "test/crack/0.png", texture())
     make(tmp_path)
     manifest = open_source(tmp_path)
-    found = with_usable_masks(manifest)
-    assert len(found) == 1
-    assert found.records[0].mask is None
-    [note] = [note for note in found.notes if "left out of the pixel metrics" in note]
+    masks = MaskReader(manifest)
+    assert masks.read(0) is None
+    assert masks.refused == 1
+    [note] = masks.notes
+    assert "left out of the pixel metrics" in note
     assert reason in note
     with pytest.raises(DataError, match=r"mask of test/crack/0\.png"):
-        with_usable_masks(manifest, strict=True)
+        MaskReader(manifest, strict=True).read(0)
 
 
 def turned(tmp_path: Path, orientation: int, size: tuple[int, int]) -> None:
@@ -199,8 +200,9 @@ def test_a_mask_of_arrays_that_marks_the_background_is_refused(tmp_path: Path):
     images = np.stack([texture(0), texture(1)]).astype(np.uint8)
     masks = np.stack([np.zeros(SIZE), 255 - square()])
     np.savez(tmp_path / "a.npz", x=images, y=[0, 1], mask=masks)
-    found = with_usable_masks(open_source(tmp_path / "a.npz"))
-    assert any("marks 86% of the image" in note for note in found.notes)
+    masks = MaskReader(open_source(tmp_path / "a.npz"))
+    assert masks.read(1) is None
+    assert any("marks 86% of the image" in note for note in masks.notes)
 
 
 def contradicting(folder: Path, layout: str) -> Path:
@@ -241,8 +243,8 @@ def test_a_good_picture_whose_mask_marks_a_defect_is_named(layout: str, tmp_path
     assert manifest.unopened == ()
     if layout != "mvtec":  # whose good pictures here are all to test on
         assert [record.split for record in split(manifest).records if record.label is None] == ["test"]
-    usable = with_usable_masks(manifest)
-    assert [usable.read_mask(index).any() for index in range(12) if manifest.records[index] is not unknown] == [0] * 11
+    masks = MaskReader(manifest)
+    assert [masks.read(index).any() for index in range(12) if manifest.records[index] is not unknown] == [0] * 11
 
 
 def test_masks_of_good_pictures_are_of_the_test_split_where_names_agree(tmp_path: Path):
@@ -264,6 +266,7 @@ def test_numbered_marks_keep_all_their_numbers(tmp_path: Path):
 
 
 def test_a_mask_that_marks_nothing_of_a_defect_is_left_out_and_named(tmp_path: Path):
-    found = with_usable_masks(marked(tmp_path, "0.png", square(0)))
-    assert found.records[0].mask is None
-    assert "anomalous, but with a mask that marks nothing: 1 image (test/crack/0.png)" in found.notes
+    masks = MaskReader(marked(tmp_path, "0.png", square(0)))
+    assert masks.read(0) is None
+    assert masks.refused == 1
+    assert masks.notes == ("anomalous, but with a mask that marks nothing: 1 image (test/crack/0.png)",)

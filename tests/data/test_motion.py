@@ -59,7 +59,7 @@ def test_an_item_is_the_frame_in_its_window_and_the_flow_by_its_own_scale() -> N
     store = Store.build(Manifest(manifest.records, manifest.arrays, motion=Motion(BYTES, 1, 4.0)), None)
     assert store.shape == (4, 48, 48)
     deep = Manifest(manifest.records, manifest.arrays.astype(np.uint16), motion=Motion(BYTES, 1, 4.0))
-    with pytest.raises(DataError, match="row 1: the image is uint16, the detector was fitted on uint8"):
+    with pytest.raises(DataError, match="row 1: the image is uint16, and the training images were uint8"):
         deep.read(1)
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hizumi.data import Manifest, Store, open_source
 from hizumi.data.columns import TableForm
 from hizumi.data.scaling import FAR, Scaler
 from hizumi.errors import DataError, UsageError
+from hizumi.preprocessing.choosing import split_for_fit
 
 ROWS = [[0.1257, -2.0], [3.5, 40.25], [7.0, 1e-3]]
 
@@ -58,6 +60,7 @@ def numbers(manifest: Manifest) -> list[list[float]]:
         ("t.csv", b"# made by a logger, 2024\n# in metres\na,b\n0.1257,-2\n# pause\n3.5,40.25\n7,1e-3\n"),
         ("t.csv", b"# a b\n0.1257 -2\n3.5 40.25\n7 1e-3\n"),
         ("t.csv", b"0.1257,-2\n3.5,40.25\n7,1e-3\n"),
+        ("t.csv", b"sep=;\r\na;b\r\n0,1257;-2\r\n3,5;40,25\r\n7;0,001\r\n"),
         ("t.csv", "\ufeffa,b\n0.1257,-2\n3.5,40.25\n7,1e-3\n".encode()),
         ("t.csv", "a\tb\n0,1257\t-2\n3,5\t40,25\n7\t0,001\n".encode("utf-16")),
         ("t.csv.gz", gzip.compress(b"a,b\n0.1257,-2\n3.5,40.25\n7,1e-3\n", mtime=0)),
@@ -159,6 +162,14 @@ def test_a_table_of_time_stamps_may_be_a_series(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=rf"line 2, column 'when': .* \(--ignore when\), or .*{advice}"):
             opened(tmp_path, f"when,a\n{cells[0]},1\n{cells[1]},2\n")
+
+
+@pytest.mark.parametrize("unit", ["Y", "M", "D"])
+def test_periods_are_times_and_no_numbers(unit: str) -> None:
+    frame = pd.DataFrame({"year": pd.period_range("1960-01-01", periods=9, freq=unit), "a": np.arange(9) ** 2})
+    with pytest.raises(DataError, match=r"row 0, column 'year': '1960-01-01 00:00:00' .*--series"):
+        open_source(frame)
+    assert open_source(frame, ignore="year").columns == ("a",)
 
 
 def test_labels_can_be_ignored_and_empty_columns_are(tmp_path: Path) -> None:
@@ -353,6 +364,71 @@ def test_numbers_that_may_stand_for_missing_ones_are_named(value: str, tmp_path:
     notes = " ".join(opened(tmp_path, "\n".join(lines)).notes)
     assert f"column 'a' is {float(value):.10g} in 4 rows, far from all else" in notes
     assert "column 'b'" not in notes
+
+
+def test_one_number_alone_may_stand_for_a_missing_one(tmp_path: Path) -> None:
+    lines = ["a,b", *(f"{row * 0.25},{-9999 if row == 7 else row % 7}" for row in range(20))]
+    notes = " ".join(opened(tmp_path, "\n".join(lines)).notes)
+    assert (
+        "column 'b' is -9999 in 1 row, far from all else; if that stands for a missing number, leave its cell" in notes
+    )
+    assert "column 'a'" not in notes
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("defect_code", ["0", "0", "3", "7"], "holds only 0, 3, 7 .* --label-column defect_code --good 0"),
+        ("grade", ["2", "1", "1", "3"], "holds only 1, 2, 3 .* --label-column grade --good 1"),
+        ("depth", ["0", "0", "3", "7"], "^$"),
+    ],
+)
+def test_codes_that_may_be_labels_are_named(column: str, values: list[str], said: str, tmp_path: Path) -> None:
+    lines = [f"a,{column}", *(f"{row % 3}.5,{value}" for row, value in enumerate(3 * values))]
+    assert re.search(said, " ".join(opened(tmp_path, "\n".join(lines)).notes))
+
+
+def test_what_a_column_of_words_may_be_is_said(tmp_path: Path) -> None:
+    for column, words, said in (
+        (
+            "serial",
+            [f"SN{row:03d}" for row in range(12)],
+            r"is not a number; leave .*names the rows \(--id-column serial\)",
+        ),
+        ("defect_type", ["", "", "", "dent"] * 3, r"labels the rows \(--label-column defect_type\)"),
+    ):
+        with pytest.raises(DataError, match=said):
+            opened(tmp_path, "\n".join([f"a,{column}", *(f"{row % 3}.5,{word}" for row, word in enumerate(words))]))
+
+
+def test_empty_cells_label_good_rows_where_that_is_said(tmp_path: Path) -> None:
+    text = "\n".join(
+        ["a,defect_type", *(f"{row % 3}.5,{('', 'dent', 'scratch')[max(0, row - 9)]}" for row in range(12))]
+    )
+    with pytest.raises(DataError, match='say which, as in --good "", or leave'):
+        opened(tmp_path, text, label_column="defect_type")
+    manifest = opened(tmp_path, text, label_column="defect_type", good="")
+    assert [record.label for record in manifest.records] == [0] * 10 + [1] * 2
+    with pytest.raises(DataError, match='where rows without a label are good, say --good ""'):
+        split_for_fit(opened(tmp_path, text.replace("scratch", "dent"), label_column="defect_type"), 0.2, 0)
+
+
+def test_later_labels_need_not_hold_a_good_one(tmp_path: Path) -> None:
+    fitted = opened(tmp_path, "a,b,state\n1,2,fine1\n3,4,leak\n5,6,fine1\n", label_column="state", good="fine1")
+    leaks = opened(tmp_path, "a,b,state\n1,2,leak\n3,4,\n", table=fitted.table)
+    assert [record.label for record in leaks.records] == [1, None], "an empty label is none, and not good"
+
+
+@pytest.mark.parametrize("line", ["[mm],[mm],-", "Länge,Breite,Masse"])
+def test_a_second_heading_is_refused(line: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 2 holds words where the lines below it hold numbers"):
+        opened(tmp_path, f"a,b,c\n{line}\n1,2,3\n4,5,6\n")
+    assert len(opened(tmp_path, f"a,b,c\n#{line}\n1,2,3\n4,5,6\n")) == 2
+
+
+def test_words_for_good_in_german_factories(tmp_path: Path) -> None:
+    manifest = opened(tmp_path, "a,Befund\n1,i.O.\n2,n.i.O.\n3,i.O.\n4,i. O.\n")
+    assert [record.label for record in manifest.records] == [0, 1, 0, 0]
 
 
 def test_whole_numbers_that_lose_digits_are_named(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """A generative model as one estimator."""
 
 import warnings
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from hizumi.data import Failure, Sizing, open_source
-from hizumi.errors import DataError, RunError, UsageError
+from hizumi.errors import DataError, RunError, ShortageError, UsageError
 from hizumi.generation import Modeller
 from hizumi.models import DCGAN, VAE, Autoencoder, ConditionalGAN, GatedPixelCNN, ProgressiveGAN
 from hizumi.training import Budget, TrainingOptions
@@ -230,6 +232,29 @@ def test_what_is_not_finite_is_never_given_back() -> None:
     assert [each.name for each in made if isinstance(each, Failure)] == [f"{made[0].name[:-1]}{n}" for n in range(2)]
 
 
+def test_more_than_memory_holds_is_refused_at_once(fitted: Modeller) -> None:
+    of_classes = Modeller(ConditionalGAN(width=8), training=SHORT).fit(stripes(30), ["b", "a", "c"] * 10)
+    makings = (
+        (fitted.sample, r"VAE\.sample: to make 1,000,000,000,000 items takes 953,675 GiB of memory, more than is free"),
+        (fitted.model_.sample, r"VAE\.sample: to make 1,000,000,000,000 items"),
+        (fitted.draw_codes, r"VAE\.draw_codes: to make 1,000,000,000,000 items"),
+        (partial(of_classes.sample, kinds=cycle("ab")), r"ConditionalGAN\.sample: to make 1,000,000,000,000 items"),
+    )
+    for make, words in makings:
+        with pytest.raises(ShortageError, match=words):
+            make(10**12)
+
+
+def test_a_window_of_the_users_own_may_lie_far_from_the_pixels() -> None:
+    fitted = Modeller(VAE(width=8), window=(0, 10), training=SHORT).fit(stripes(24))
+    assert "outside of the window" in {finding.name for finding in fitted.findings_}
+
+
+def test_refusals_speak_of_no_detector(fitted: Modeller) -> None:
+    with pytest.raises(DataError, match="row 0: the image is uint16, and the training images were uint8; save it at"):
+        fitted.reconstruct(stripes(2).astype(np.uint16))
+
+
 def test_it_is_an_estimator(fitted: Modeller) -> None:
     model = VAE(width=8)
     modeller = Modeller(model, image_size=16, training=SHORT)
@@ -291,7 +316,7 @@ def test_a_preset_gives_the_model_its_settings_and_what_training_leaves_open() -
     assert [record["step"] for record in fitted.journal_.records][-1] == 2
     given = Modeller(DCGAN(width=4, latent=4), preset="fast", training=short)
     assert given._training_options().batch_size == 16
-    with pytest.raises(UsageError, match="DCGAN has no preset 'fats'; it has fast, small"):
+    with pytest.raises(UsageError, match=r"DCGAN has no preset 'fats'; it has fast$"):
         Modeller("dcgan", preset="fats").check()
 
 

@@ -1,10 +1,12 @@
 """One file, whole or refused."""
 
+import hashlib
 import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,8 +16,10 @@ from hizumi.detectors import GANomaly
 from hizumi.detectors.ganomaly import GANomalyTraining
 from hizumi.errors import BundleError, SaveError
 from hizumi.inspection import Inspector, load, save
+from hizumi.inspection.members import FORMAT
 from hizumi.models import VAE
-from hizumi.storage.archive import pack
+from hizumi.preprocessing.preprocessing import upgraded
+from hizumi.storage.archive import HASH_LENGTH, pack, read_archive
 from hizumi.training import Budget, TrainingOptions
 
 from .test_inspector import SHORT, photographs, small
@@ -100,6 +104,29 @@ def test_every_changed_byte_is_refused(path: Path) -> None:
         changed[place] ^= 0x20
         path.write_bytes(changed)
         with pytest.raises(BundleError, match=r"parts\.hizumi"):
+            load(path)
+
+
+def test_every_byte_is_hashed_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests: list[Mock] = []
+
+    def sha256(content: bytes = b"") -> Mock:
+        digests.append(Mock(wraps=hashlib.new("sha256")))
+        digests[-1].update(content)
+        return digests[-1]
+
+    monkeypatch.setattr(hashlib, "sha256", sha256)
+    read_archive(path, "detector", FORMAT, upgraded)
+    hashed = sum(len(call.args[0]) for digest in digests for call in digest.update.call_args_list)
+    assert hashed == path.stat().st_size - HASH_LENGTH
+
+
+def test_members_are_those_that_the_header_names(path: Path) -> None:
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    for others in (members | {"more.txt": b"?"}, {n: c for n, c in members.items() if n != "journal.jsonl"}):
+        path.write_bytes(pack(others))
+        with pytest.raises(BundleError, match=r"(more\.txt|journal\.jsonl) is missing, or no part of the bundle"):
             load(path)
 
 

@@ -1,12 +1,15 @@
 """Data frames through the whole line: of pandas and polars where they are installed, and of a class like theirs."""
 
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch.utils.data import DataLoader, TensorDataset
 
 from hizumi.data import open_source
 from hizumi.errors import DataError
@@ -143,12 +146,24 @@ def test_rows_are_named_by_the_index_of_a_pandas_frame() -> None:
         ([np.ma.masked_array(ROWS, ROWS > 100)], "values of item 0 are masked"),
         (np.zeros((9, 2), "datetime64[s]"), "values of type datetime64"),
         (ROWS + 1j, "Complex data not supported"),
-        (np.matrix(ROWS), r"matrices are not read; give an array \(numpy\.asarray\)"),
+        (ROWS.view(np.matrix), r"matrices are not read; give an array \(numpy\.asarray\)"),
         ("~nobody/parts", "~nobody/parts: there is no such file or folder"),
         (ROWS[0], r"shape \(3,\); Reshape your data"),
         ([["a"], ["b"]], "could not convert string to float: 'a'"),
+        (
+            DataLoader(TensorDataset(torch.zeros(9, 1, 8, 8))),
+            r"DataLoader is nothing .*; give its data set \(\.dataset",
+        ),
+        (Image.new("L", (8, 8)), "Image is nothing that data can be read from; put it in a list"),
+        (BytesIO(b"P5 1 1 255 0"), "BytesIO is nothing that data can be read from; give the path of the file"),
+        ((torch.zeros(9, 1, 8, 8), torch.zeros(9)), r"item 1 of the list has shape \(9,\), and item 0 \(9, 1, 8, 8\)"),
+        (np.array(["a.png", "b.png"]), r"holds no numbers; give files, .* as a list \(\.tolist"),
+        (np.array([Path("a.png"), "b.png"]), "holds no numbers"),
+        ("parts/*.png", r"parts/\*\.png: there is no such file or folder; for a pattern, give the folder or a list"),
     ],
-    ids=repr,
+    ids=lambda value: (
+        value if isinstance(value, str) else type(value).__name__
+    ),  # no address, which workers do not share
 )
 def test_what_is_no_data_is_named_in_one_line(data: Any, said: str) -> None:
     for use in (Inspector("mahalanobis").fit, Inspector("mahalanobis").fit(ROWS).inspect):

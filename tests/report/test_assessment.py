@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from hizumi.calibration import Verdict
-from hizumi.data import Manifest, open_source
+from hizumi.data import Manifest, mask_pixels, open_source
 from hizumi.data.manifest import Record
-from hizumi.data.masks import with_usable_masks
+from hizumi.errors import DataError
 from hizumi.evaluation import Evaluator, evaluate
 from hizumi.inspection import Inspector
-from hizumi.report import assessment, overview, write_report
+from hizumi.report import overview, write_report
 from hizumi.report.assessment import assess
 from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles
 from tests.detectors.passes import seen as seen  # a fixture
@@ -93,17 +93,9 @@ def test_files_that_are_gone_after_they_were_scored_cost_nothing(
     assert overview(content) is not None
 
 
-def test_a_mask_that_is_gone_costs_its_pixel_figures_alone(
-    inspector: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mask_that_is_gone_costs_its_pixel_figures_alone(inspector: Inspector, tmp_path: Path) -> None:
     _, data = on_disk(tmp_path)
-
-    def usable(manifest: Manifest, **options: Any) -> Manifest:
-        found = with_usable_masks(manifest, **options)
-        (tmp_path / "ground_truth/spot/0.png").unlink()
-        return found
-
-    monkeypatch.setattr(assessment, "with_usable_masks", usable)
+    (tmp_path / "ground_truth/spot/0.png").unlink()
     content = assess(inspector, data)
     assert any(
         "mask of test/spot/0.png" in note and "left out of the pixel metrics" in note for note in content.data_notes
@@ -111,6 +103,22 @@ def test_a_mask_that_is_gone_costs_its_pixel_figures_alone(
     assert content.evaluation is not None
     assert content.evaluation.pixel_auroc is not None
     assert len(content.verdicts) == 12
+    with pytest.raises(DataError, match=r"mask of test/spot/0\.png"):
+        assess(inspector, data, strict=True)
+
+
+def test_every_mask_is_decoded_once(inspector: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, data = on_disk(tmp_path)
+    decoded: list[Path] = []
+    decode = mask_pixels.decode
+
+    def counted(path: Path, **options: Any) -> Any:
+        decoded.append(path)
+        return decode(path, **options)
+
+    monkeypatch.setattr(mask_pixels, "decode", counted)
+    assess(inspector, data)
+    assert sorted(decoded) == sorted((tmp_path / "ground_truth").rglob("*.png"))
 
 
 def on_disk(folder: Path) -> tuple[list[Path], Manifest]:

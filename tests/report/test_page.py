@@ -106,6 +106,12 @@ def test_full_report_is_one_self_contained_file(full_page: Page) -> None:
     } == sections
 
 
+def test_what_is_promised_of_images_and_of_maps_alike_is_said_once(content: ReportContent, full_page: Page) -> None:
+    assert content.calibration.pixel_threshold.words == content.calibration.threshold.words
+    assert full_page.source.count(content.calibration.threshold.words) == 1
+    assert "Regions in maps follow the same rule" in full_page.source
+
+
 def test_browsers_are_told_to_run_and_load_nothing(full_page: Page) -> None:
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', full_page.source)
     directives = dict(each.split(maxsplit=1) for each in policy.split("; "))

@@ -12,7 +12,7 @@ from hizumi.evaluation.causal import CausalMeasures
 from hizumi.evaluation.events import EventCounts
 from hizumi.report import Finding, ReportContent
 from hizumi.report.rates import at_rates
-from hizumi.report.words import consequences, facts, flat_options, headline, interval, number, percent
+from hizumi.report.words import computed_within, consequences, facts, flat_options, headline, interval, number, percent
 from hizumi.training.health import check_outliers
 
 
@@ -142,16 +142,19 @@ def test_where_few_were_learned_from_more_may_help(learned_from: int, is_few: bo
     assert ("give more good images to learn from than 20, or try" in found.text) == is_few
 
 
-def test_good_images_that_the_fit_suspects_come_before_another_rate(parts: dict[str, Any]) -> None:
+@pytest.mark.parametrize("auroc", [0.99, 0.8])
+def test_good_images_that_the_fit_suspects_come_before_another_rate(auroc: float, parts: dict[str, Any]) -> None:
     (suspects,) = check_outliers([f"{place}.png" for place in range(20)], np.array([*range(19), 99.0]))
     content = changed(
         parts | {"findings": [suspects]},
         anomalous_count=40,
         missed_defects=36,
-        image_auroc=Estimate(0.99, 0.98, 1.0),
+        image_auroc=Estimate(auroc, auroc - 0.01, 1.0),
     )
     (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
-    assert "too high: 1 of 20 good images score far above the others: 19.png. Look whether" in found.text
+    assert (
+        "The threshold is too high: 1 of 20 good images scores far above the others: 19.png. Look whether" in found.text
+    )
 
 
 def test_what_was_declared_may_be_why_defects_pass(parts: dict[str, Any]) -> None:
@@ -213,7 +216,7 @@ def test_without_good_ones_nothing_is_said_of_what_only_they_show(parts: dict[st
     content = changed(parts, normal_count=0, anomalous_count=8, missed_defects=8, image_auroc=nothing)
     (missed,) = [sentence for sentence in sentences(content) if "passed unnoticed" in sentence]
     assert "Test good images, too: without any," in missed
-    assert "hardly tell" not in missed
+    assert "score like good ones" not in missed
     events = EventCounts(events=1, found=0.0, delay=0.0, quiet=0, flagged=0.0, false_alarms=0.0)
     (at_once,) = facts(content.evaluation, "block", None, CausalMeasures(80, float("nan"), float("nan"), events))[-1:]
     assert (at_once.name, at_once.note) == ("At once: events found", "nothing is promised")
@@ -222,6 +225,11 @@ def test_without_good_ones_nothing_is_said_of_what_only_they_show(parts: dict[st
 def test_an_interval_that_says_nothing_is_none() -> None:
     assert interval(Estimate(0.95, 0.0, 1.0)) == "too few for an interval"
     assert interval(Estimate(0.95, 0.5, 1.0)).replace("\u00a0", " ") == "95%: 0.500 – 1.000"
+
+
+def test_an_error_that_no_shown_digit_tells_is_not_told() -> None:
+    assert computed_within(Estimate(0.9, 0.8, 1.0, error=4e-6)) == ""
+    assert computed_within(Estimate(0.9, 0.8, 1.0, error=2e-3)) == "; within 2e-03 of the exact value"
 
 
 def test_numbers_as_people_write_them() -> None:

@@ -87,7 +87,9 @@ def test_an_interrupted_search_goes_on_to_the_same_end(
 
     monkeypatch.setattr(Inspector, "fit", interrupted)
     call = (parts, tmp_path / "resumed.hizumi", "--trials", 9)
-    assert [tune(*call).code for _ in range(2)] == [130, 130]
+    outcomes = [tune(*call) for _ in range(2)]
+    assert [each.code for each in outcomes] == [130, 130]
+    assert all("To go on with this study, give the same command again." in each.err for each in outcomes)
     resumed = tune(*call)
     assert tried(resumed) == tried(straight)
     states = [trial["state"] for trial in tried(straight)[0]]

@@ -81,9 +81,9 @@ class Process:
         assert found is not None
         return int(found[1]) * 1024
 
-    def end(self) -> int:
-        """As a service manager would; the exit status."""
-        self.process.send_signal(signal.SIGTERM)
+    def end(self, by: signal.Signals = signal.SIGTERM) -> int:
+        """As a service manager would, or Ctrl-C; the exit status."""
+        self.process.send_signal(by)
         return self.process.wait(60)
 
 

@@ -20,7 +20,7 @@ from tests.station.receiver import receiving
 pytest.importorskip("fastapi", reason="the service needs it: pip install 'hizumi[serve]'")
 pytest.importorskip("av", reason="cameras need it: pip install 'hizumi[video]'")
 
-CAMERA, KEY = "p@ss/w0rd of the camera", "the key of the webhook"
+CAMERA, KEY, TOKEN = "p@ss/w0rd of the camera", "the key of the webhook", "t0ken in its address"
 FILE = """
 [[recipes]]
 name = "plates"
@@ -58,6 +58,20 @@ password_file = "camera.password"
 kind = "webhook"
 url = "{hook}"
 secret_file = "webhook.key"
+
+[[sinks]]
+kind = "webhook"
+name = "known by a token"
+url = "{hook}/{{password}}"
+password_file = "webhook.token"
+secret_file = "webhook.key"
+
+[[sinks]]
+kind = "webhook"
+name = "refuses"
+url = "{gone}/{{password}}"
+password_file = "webhook.token"
+secret_file = "webhook.key"
 """
 
 
@@ -72,7 +86,8 @@ def everything_said(address: str) -> dict[str, bytes]:
     while True:
         ready = json.loads(asked(address, "/ready"))
         newest = json.loads(asked(address, "/inspections"))["inspections"]
-        if ready["sources"]["refuses"] and ready["sources"]["refuses in its path"] and newest:
+        troubled = "refuses" in ready["delivery_troubles"]
+        if troubled and ready["sources"]["refuses"] and ready["sources"]["refuses in its path"] and newest:
             break
         assert time.monotonic() < give_up_at, ready
         time.sleep(0.1)
@@ -88,8 +103,14 @@ def everything_said(address: str) -> dict[str, bytes]:
 def test_passwords_are_shown_nowhere(plates: Path, tmp_path: Path) -> None:
     (tmp_path / "camera.password").write_text(CAMERA + "\n")
     (tmp_path / "webhook.key").write_text(KEY + "\n")
+    (tmp_path / "webhook.token").write_text(TOKEN + "\n")
     with camera() as sends, refusing_camera() as refuses, receiving() as hook:
-        places = {"sends": sends.server_port, "refuses": refuses.server_address[1], "hook": hook.url}
+        places = {
+            "sends": sends.server_port,
+            "refuses": refuses.server_address[1],
+            "hook": hook.url,
+            "gone": "http://127.0.0.1:9",
+        }
         (tmp_path / "line.toml").write_text(FILE.format(bundle=plates, **places))
         command = [sys.executable, "-m", "hizumi", "serve", str(tmp_path / "line.toml"), "--port", "0"]
         known = {**os.environ, "PYTHONUNBUFFERED": "1", "CAMERA_PASSWORD": CAMERA}
@@ -111,12 +132,16 @@ def test_passwords_are_shown_nowhere(plates: Path, tmp_path: Path) -> None:
         assert refuses.asked, "the password was used, and so was there to be shown"
         in_addresses = quote(CAMERA, safe="")
         assert any(in_addresses in path for path in sends.paths)
+        assert f"/hook/{quote(TOKEN)}" in hook.paths
         assert any(in_addresses in line for line in refuses.lines)
     found["the terminal"] = said.encode()
     found |= {f"hook {n}": repr(request).encode() for n, request in enumerate(hook.requests)}
     kept = (tmp_path / "line-station").rglob("*")
     found |= {path.name: path.read_bytes() for path in kept if path.is_file() and path.suffix != ".hizumi"}
+    report = [sys.executable, "-m", "hizumi", "station", "report", "line.toml", "-o", "shift.html"]
+    subprocess.run(report, cwd=tmp_path, check=True, capture_output=True)
+    found["the audit report"] = (tmp_path / "shift.html").read_bytes()
     login = base64.b64encode(f"line:{CAMERA}".encode()).decode()
-    forms = [CAMERA, quote(CAMERA, safe=""), quote(CAMERA), login, KEY, json.dumps(CAMERA)]
+    forms = [CAMERA, quote(CAMERA, safe=""), quote(CAMERA), login, KEY, json.dumps(CAMERA), TOKEN, quote(TOKEN)]
     shown = [(place, form) for place, content in found.items() for form in forms if form.encode() in content]
     assert shown == []

@@ -1,7 +1,9 @@
 """What the service answers: verdicts, history, reviews, limits; who may ask; and what it refuses."""
 
+import errno
 import itertools
 import json
+import re
 import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from hizumi import bundles
 from hizumi.errors import DataError, UsageError
 from hizumi.serving.access import Access, give_token, withdraw_token
 from hizumi.serving.guard import Limits
+from hizumi.storage.files import save_error
 from tests.serving.conftest import HOST, Service
 from tests.station.plates import picture, plate
 
@@ -44,6 +47,34 @@ def test_raw_and_in_a_form_pictures_get_the_verdicts_of_inspect(service: Service
             [expected.score, expected.p_value, expected.threshold],
             rtol=1e-6,
         )
+
+
+def test_a_bundle_that_is_at_work_already_is_not_loaded_and_one_that_is_gone_is_named_without_its_folder(
+    service: Service, plates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named, original = service.station.recipes["plates"].settings.bundle, plates.read_bytes()
+    assert service.client.post("/recipes/plates/reload").json()["bundle_before"] is None, "there was no other one"
+    assert service.station.log.audit() == ()
+    try:
+        named.unlink()
+        refused = service.client.post("/recipes/plates/reload")
+        assert (refused.status_code, refused.json()["error"]) == (
+            400,
+            "plates.hizumi: cannot be read: No such file or directory",
+        )
+        named.write_bytes(original + b" ")
+
+        def full(path: Path, content: bytes) -> None:
+            raise save_error(str(path), OSError(errno.ENOSPC, "No space left on device"))
+
+        monkeypatch.setattr("hizumi.station.shelf.write_atomically", full)
+        refused = service.client.post("/recipes/plates/reload", headers={"Accept-Language": "ja"})
+        assert refused.status_code == 503
+        assert re.fullmatch(
+            r"bundles/[0-9a-f]{64}\.hizumiに書き込めません（ディスクに空きがない）。.*", refused.json()["error"]
+        )
+    finally:
+        named.write_bytes(original)
 
 
 def test_history_is_filtered_and_leafed_through(service: Service) -> None:

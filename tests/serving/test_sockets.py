@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 import socket
 import threading
 import time
@@ -77,7 +78,9 @@ def test_slow_and_false_clients_harm_nobody(start: Callable[[], Process]) -> Non
         connection.close()
 
 
-def ended_with_pictures_in_flight(station: Process, count: int) -> tuple[int, list[str]]:
+def ended_with_pictures_in_flight(
+    station: Process, count: int, by: signal.Signals = signal.SIGTERM
+) -> tuple[int, list[str]]:
     """How many were lost, and the ids of those that were answered."""
     answers: list[tuple[int, bytes] | None] = []
     connected = threading.Barrier(count + 1)
@@ -100,20 +103,21 @@ def ended_with_pictures_in_flight(station: Process, count: int) -> tuple[int, li
         thread.start()
     connected.wait()
     time.sleep(0.02)
-    assert station.end() == 0
+    assert station.end(by) == 0
     for thread in threads:
         thread.join()
     ids = [json.loads(body)["inspections"][0]["id"] for status, body in filter(None, answers) if status == 200]
     return sum(answer is None or answer[0] != 200 for answer in answers), ids
 
 
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.slow)])
 def test_nothing_that_was_sent_before_the_end_is_lost(
-    start: Callable[[], Process], tmp_path: Path, rounds: int
+    start: Callable[[], Process], tmp_path: Path, rounds: int, by: signal.Signals
 ) -> None:
     answered: list[str] = []
     for _ in range(rounds):
-        lost, ids = ended_with_pictures_in_flight(start(), 30)
+        lost, ids = ended_with_pictures_in_flight(start(), 30, by)
         assert lost == 0
         answered += ids
     with closing(Log.open(f"sqlite:///{tmp_path / 'st' / 'station.sqlite'}")) as log:

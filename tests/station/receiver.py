@@ -19,6 +19,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.paths: list[str] = []
         self.taken: list[dict[str, Any]] = []
         self.answer: Callable[[dict[str, Any]], Answer] = lambda payload: (200, {})
 
@@ -33,6 +34,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.paths.append(self.path)
         self.server.requests.append((dict(self.headers.items()), body))
         payload = json.loads(body)
         status, headers = self.server.answer(payload)

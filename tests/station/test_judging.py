@@ -1,6 +1,7 @@
 """A bundle at work gives the verdicts that it gives alone, whoever asks, however many at once."""
 
 import gc
+import io
 import threading
 import time
 import weakref
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from hizumi import Inspector, bundles
 from hizumi.calibration import Verdict
@@ -17,6 +19,12 @@ from hizumi.errors import UsageError
 from hizumi.station.batching import ClosedError, Together
 from hizumi.station.judging import Judge, Question
 from tests.station.plates import picture, plate, plates_bundle, png
+
+
+def tiff(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels)
+    return file.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +80,8 @@ def test_thirty_two_clients_with_one_picture_get_one_verdict(bundle: Path) -> No
         (b"", "empty"),
         (b"no picture", "is not an image"),
         (png(np.zeros((32, 32), np.uint8))[:50], "damaged"),
-        (png(np.zeros((32, 32), np.uint16)), "fitted on uint8"),
+        (png(np.zeros((32, 32), np.uint16)), "is uint16, and the training images were uint8"),
+        (tiff(np.zeros((32, 32), np.int32)), r"is float32 (int32 values kept as float32), and the training"),
     ],
 )
 def test_what_cannot_be_judged_is_a_failure_with_its_reason(bundle: Path, content: bytes, reason: str) -> None:

@@ -1,8 +1,11 @@
 """Japanese has words for all that the station says, with the same figures; English says what it always said."""
 
+import ast
 import json
 import re
+from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
 import jinja2
 import numpy as np
@@ -114,9 +117,16 @@ def test_the_report_is_japanese_through_and_through(lite: Log) -> None:
     lite.note(AuditEvent("安藤", "bundle recalibrated", "誤報が多い", details | {"said": said}))
     moved = [{"measure": "brightness", "way": -1, "before": 0.61, "now": 0.52, "sure": 9.0}]
     lite.alarm(Alarm("bracket", "darker", {"code": "brightness_lower", "moved": moved}))
+    lite.add([entry(20, anomalous=None, reason="is damaged or cut short (broken data stream); copy it again")])
+    lite.note(
+        AuditEvent("station", "delivery abandoned", "cannot be reached (All connection attempts failed)", {"sink": 7})
+    )
     page = audit_report(lite, language="ja")
+    assert "ファイルが壊れているか、途中で切れています。" in page
+    assert "接続できません（接続を拒否）。" in page
+    assert "出力先: 7" in page
     assert '<html lang="ja">' in page
-    assert "9枚を検査、異常判定3枚、判定不能3枚。" in page
+    assert "10枚を検査、異常判定3枚、判定不能4枚。" in page
     assert "暗くなった（61% → 52%）" in page
     body = re.sub(r"<style>.*?</style>|<[^>]*>|&[a-z]+;", " ", page, flags=re.DOTALL)
     assert "しきい値設定用の良品400枚により" in body
@@ -127,3 +137,108 @@ def test_the_report_is_japanese_through_and_through(lite: Log) -> None:
 def test_the_first_language_that_the_station_speaks() -> None:
     wished = {"ja-JP,ja;q=0.9,en;q=0.8": "ja", "de, en-GB;q=0.9, ja;q=0.1": "en", "": "en", "fr": "en", "*": "en"}
     assert {each: language_of(each) for each in wished} == wished
+
+
+SOURCE = Path(str(files("hizumi")))
+TOLD = {"BundleError", "BusyError", "DataError", "DeliveryError", "Failure", "HTTPException", "LogError", "UsageError"}
+"""Whose texts come to a page, beside those of `refusal`."""
+FROM = [
+    *("data/decoding.py", "data/rasters.py", "data/tiff.py", "data/missing.py", "preprocessing/reading.py"),
+    *("monitoring/watch.py", "storage/archive.py", "serving", "station"),
+]
+ON_A_TERMINAL = {
+    *("serving/access.py", "serving/server.py", "station/settings.py", "station/station_file.py"),
+    *("station/exporting.py", "station/labelled_set.py", "station/retention.py", "station/entry_record.py"),
+    *("station/sinks/__init__.py", "station/sources/__init__.py", "station/sinks/opcua.py"),
+    *("station/log/claiming.py", "station/log/migrating.py", "station/log/records.py", "station/log/filters.py"),
+}
+ELSEWHERE = re.compile(  # of tables and series, of what routes have checked before, and what the last test fills in
+    "column|has 7 columns|the recording|is 7, unlike|7 is 7 at|the moment 7|a score is NaN|the state of this watch"
+    "|is not a 7 file by its name|the log's URL|the log cannot lie|a log in PostgreSQL|a page of 7|pictures are kept"
+    "|there is no such inspection in the log|a rule, a threshold|a bundle is named by|7$|7 for 7"
+)
+JAPANESE_LETTER = re.compile("[ぁ-ん]")
+
+
+def texts_of(module: Path) -> Iterator[str]:
+    """What errors of a module say, with "7" in every gap."""
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in TOLD | {"refusal"}:
+            yield from filter(None, map(said_by, node.args))
+
+
+def said_by(node: ast.expr) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def modules() -> Iterator[Path]:
+    for each in FROM:
+        place = SOURCE / each
+        yield from sorted(place.rglob("*.py")) if place.is_dir() else [place]
+
+
+def test_whatever_a_page_may_be_told_has_japanese_words() -> None:
+    paths = [path for path in modules() if path.relative_to(SOURCE).as_posix() not in ON_A_TERMINAL]
+    texts = [text for path in paths for text in texts_of(path)]
+    wording, own = Wording("ja"), {text: text.removeprefix("7: ") for text in texts}  # without the picture's name
+    untold = {
+        text
+        for text, short in own.items()
+        if not ELSEWHERE.match(short)
+        and not any(JAPANESE_LETTER.search(wording.message(each)) for each in (text, short))
+    }
+    assert len(texts) > 100
+    assert untold == set()
+
+
+def test_no_message_is_left_that_the_code_says_no_longer() -> None:
+    strings = "\n".join(
+        node.value
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    for english, japanese in JAPANESE["message"].items():
+        # Some are put together from several strings.
+        texts = sorted(re.split(r"\{\w+\}", english), key=len)[-2:]
+        assert any(text.strip() in strings for text in texts), english
+        gaps = [set(re.findall(r"\{(\w+)\}", each)) for each in (english, japanese)]
+        assert gaps[1] <= gaps[0], english
+
+
+@pytest.mark.parametrize(
+    ("english", "japanese"),
+    [
+        (
+            "is a grey image, 4-channel was expected; convert it, or leave it out",
+            "グレースケール画像です。このレシピの対象は4チャンネル画像です。",
+        ),
+        ("is a HEIC image, whatever its name says; convert it to PNG or TIFF, or leave it out", "内容はHEIC画像です"),
+        (
+            "its score's term 'mean' is NaN, so that it cannot be judged; look for values far from those of the "
+            "training data",
+            "スコアの内訳'mean'がNaNのため判定できません。",
+        ),
+        (
+            "the log could not be written: the disk is full; free some space",
+            "記録を書き込むことができません。ディスクに空きがありません。",
+        ),
+        ("there is no recipe 'grey'; there are read, score", "レシピ'grey'はありません。あるのはread, scoreです。"),
+        (
+            "no recipe is for the part 'N1'; name one of nuts, bolts",
+            "品番'N1'に対応するレシピがありません。nuts, boltsのいずれか",
+        ),
+        (
+            "the camera sends nothing (camera.password: the secret cannot be read (No such file or directory))",
+            "カメラから映像が届きません（camera.passwordからパスワードまたは鍵を読み取れません（ファイルまたはフォルダがない））。",
+        ),
+        ("body.cost_miss: Input should be greater than 0", "body.cost_missは0より大きくしてください。"),
+        ("what nobody has said before", "what nobody has said before"),
+    ],
+)
+def test_messages_keep_names_and_figures_and_translate_what_stands_in_them(english: str, japanese: str) -> None:
+    said = Wording("ja").message(english)
+    assert said.startswith(japanese) or japanese in said
+    assert Wording("en").message(english) == english

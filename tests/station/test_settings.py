@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from sqlalchemy import make_url
 
 from hizumi.errors import MissingExtraError, UsageError
 from hizumi.station.settings import Secret
@@ -66,6 +67,18 @@ def test_a_wrong_source_gives_one_line(table: dict[str, Any], words: str) -> Non
         ({"kind": "webhook", "url": "ftp://x", "secret_file": "a"}, "url must be an address that begins with http://"),
         ({"kind": "webhook", "url": "https://u:hidden@x", "secret_file": "a"}, "url holds a user or password"),
         ({"kind": "webhook", "url": "https://x:y", "secret_file": "a"}, "url is not an address"),
+        (
+            {"kind": "webhook", "url": "https://x/{password}", "secret_file": "a"},
+            "{password} in url and password_file or",
+        ),
+        (
+            {"kind": "webhook", "url": "https://x", "secret_file": "a", "password_variable": "P"},
+            "go together; set both or neither",
+        ),
+        (
+            {"kind": "webhook", "url": "http://x/{password}", "secret_file": "a", "password_variable": "P"},
+            "would be sent to x in the clear: begin url with https",
+        ),
         ({"kind": "webhook", "url": "https://x", "secret_file": "a", "when": ["seldom"]}, "[[sinks]] webhook: when is"),
         (
             {"kind": "webhook", "url": "https://x", "secret": "abc"},
@@ -195,5 +208,43 @@ def test_secrets_are_read_anew_and_never_shown(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delenv("LINE_KEY")
     with pytest.raises(UsageError, match="the environment variable LINE_KEY: holds no secret"):
         Secret(None, "LINE_KEY").read()
-    with pytest.raises(UsageError, match="the secret cannot be read"):
+    with pytest.raises(UsageError, match=r"^none: the secret cannot be read"):  # whoever asks from afar learns no path
         Secret(tmp_path / "none", None).read()
+
+
+def station_file(tmp_path: Path, *keys: str) -> Path:
+    path = tmp_path / "line.toml"
+    lines = [*keys, "[[recipes]]", 'name = "a"', 'bundle = "a.hizumi"']
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_the_password_of_the_database_stands_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("p@ss/w:rd é\n", encoding="utf-8")
+    url = 'database = "postgresql://line:{password}@db/log"'
+    settings = read_station_file(station_file(tmp_path, url, 'database_password_file = "key"'))
+    assert "p@ss" not in repr(settings)
+    found = make_url(settings.log_url)
+    assert (found.username, found.password, found.host, found.database) == ("line", "p@ss/w:rd é", "db", "log")
+    assert read_station_file(station_file(tmp_path, 'database = "postgresql://line@db/log"')).log_url.endswith(
+        "line@db/log"
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (['database = "postgresql://line:hidden@db/log"'], "database holds a password; write {password} for it"),
+        (['database = "postgresql://line:{password}@db/log"'], "{password} in database and database_password_file or"),
+        (
+            ['database = "postgresql://line@db/log"', 'database_password_variable = "P"'],
+            "go together; set both or neither",
+        ),
+        (['database_password_variable = "P"'], "go together; set both or neither"),
+    ],
+)
+def test_a_database_with_its_password_gives_one_line_without_it(tmp_path: Path, keys: list[str], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_station_file(station_file(tmp_path, *keys))
+    assert words in str(caught.value)
+    assert "hidden" not in str(caught.value)

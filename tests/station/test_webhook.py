@@ -67,6 +67,18 @@ def test_the_body_is_signed_and_carries_its_key(receiver: Receiver, tmp_path: Pa
     assert not is_genuine(headers["Hizumi-Signature"], body, SECRET, longest_seconds=-1)
 
 
+def test_the_address_takes_a_password_that_stands_elsewhere(receiver: Receiver, tmp_path: Path) -> None:
+    password = tmp_path / "token"
+    sink = webhook(receiver.url + "/{password}?key={password}", tmp_path, password_file=str(password))
+    assert str(refused(sink)) == "token: the secret cannot be read (No such file or directory)"
+    for token, sent in ((b"first", "first"), (b"s\xc3\xa9cond/?#", "s%C3%A9cond%2F%3F%23")):
+        password.write_bytes(token + b"\n")
+        delivered(sink)
+        assert receiver.paths[-1] == f"/hook/{sent}?key={sent}"
+    receiver.answer = answering(404, {})
+    assert "cond" not in str(refused(sink))
+
+
 @pytest.mark.parametrize(
     ("status", "retry"),
     [(400, False), (401, False), (404, False), (410, False), (408, True), (429, True), (500, True), (503, True)],

@@ -111,7 +111,8 @@ def test_outliers_are_the_fliers_of_a_box_plot_from_the_highest(seed: int) -> No
     if not fliers:
         assert found == []
         return
-    assert f"{len(fliers)} of 60 good images score far above the others: {float(fliers[0])!r}" in found[0].message
+    verb = "scores" if len(fliers) == 1 else "score"
+    assert f"{len(fliers)} of 60 good images {verb} far above the others: {float(fliers[0])!r}" in found[0].message
     assert all(repr(float(flier)) in found[0].message for flier in fliers)
 
 

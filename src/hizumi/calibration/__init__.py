@@ -11,4 +11,9 @@ from hizumi.calibration.costs import Costs as Costs
 from hizumi.calibration.rules import RULES as RULES, check_rule as check_rule
 from hizumi.calibration.statement import Statement as Statement
 from hizumi.calibration.threshold import Threshold as Threshold
-from hizumi.calibration.verdict import Box as Box, Verdict as Verdict, boxes_over as boxes_over
+from hizumi.calibration.verdict import (
+    Box as Box,
+    Verdict as Verdict,
+    boxes_of_alarm as boxes_of_alarm,
+    boxes_over as boxes_over,
+)

@@ -10,9 +10,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from hizumi.calibration.conformal import images_needed
 from hizumi.calibration.martingale import Martingale
-from hizumi.calibration.threshold import Threshold, percent
+from hizumi.calibration.threshold import Threshold
 from hizumi.shapes import Float
 from hizumi.words import counted
 
@@ -21,7 +20,7 @@ _UNITS = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "m
 
 
 def promise_over_blocks(threshold: Threshold, held_out: int, block_steps: int, step_seconds: float | None) -> str:
-    """What a conformal threshold promises of blocks, in words, and how many a promise of the rate asked takes.
+    """What a conformal threshold promises of blocks, in words.
 
     Empty where the threshold promises nothing.
     """
@@ -29,15 +28,11 @@ def promise_over_blocks(threshold: Threshold, held_out: int, block_steps: int, s
         return ""
     among = held_out + 1
     alarms = round(threshold.promised_rate * among)
-    words = f"{counted(held_out, 'block')}: at most {counted(alarms, 'alarm')} in {among} blocks on average"
+    of_steps = f"{counted(held_out, 'block')} of {block_steps} steps"
+    words = f"{of_steps}: at most {counted(alarms, 'alarm')} in {among} blocks on average"
     if alarms and step_seconds is not None:
         words += f", or one in {duration(among * block_steps * step_seconds / alarms)}"
-    words += ", as long as what comes is like what was held out."
-    needed = images_needed(threshold.asked_rate)
-    if needed > held_out:
-        asked = percent(threshold.asked_rate)
-        words += f" A promise of {asked} takes {needed} blocks, of {block_steps} steps each."
-    return words
+    return f"{words}, as long as what comes is like what was held out."
 
 
 def duration(seconds: float) -> str:

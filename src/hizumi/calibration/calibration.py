@@ -33,8 +33,8 @@ class Calibration:
     """Turns scores into decisions; fitted on held-out good images only, and independent of the detector.
 
     `scores` are ascending, one per held-out good image; `pixel_maxima` are the ascending maxima of their maps. The
-    pixel threshold keeps the share of good images with any region at the requested rate. Maps are drawn from
-    `map_range[0]`, a good image's median pixel, to `map_range[1]`, with the pixel threshold in the middle.
+    pixel threshold keeps the share of good images whose maps pass it anywhere at the requested rate. Maps are drawn
+    from `map_range[0]`, a good image's median pixel, to `map_range[1]`, with the pixel threshold in the middle.
     `defect_scores` are ascending, one per known defect, by which nothing is decided unless there are costs.
     """
 

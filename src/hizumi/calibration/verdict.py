@@ -11,7 +11,7 @@ from hizumi.shapes import Bool, Float, UInt8
 
 @dataclass(frozen=True)
 class Box:
-    """The frame around one region over the pixel threshold, in pixels of the input; `area` counts its own pixels."""
+    """The frame around one region of an alarm's map, in pixels of the input; `area` counts the region's own pixels."""
 
     left: int
     top: int
@@ -25,14 +25,15 @@ class Box:
 class Verdict:
     """The decision on one image and its evidence; maps and boxes are in the input's own pixels.
 
-    `boxes` come in order of decreasing peak. `picture` is the input for display, `normal` the good part that the
-    detector expects in its place, at the size it was scored at, None where it expects none; `notes` say what was
-    converted or left out in reading; `rule` says how the threshold came about, where the p-value is by held-out good
-    images whatever the rule. `inside` is True where the image was looked at, None: everywhere; outside, the map has its
-    least value. A stretch of a recording has no pictures: `map` is (1, steps), and `expected` what the detector expects
-    of it, in the data's own units; `shares` is what each channel at each step adds to the scores of the windows that
-    cover it, on average, None where the score has no such shares; `newest` is the score of the last window that has
-    ended at each step, which is known at once, NaN where none has within the stretch.
+    `boxes` come in order of decreasing peak; an alarm whose map is not the same everywhere has at least one. `picture`
+    is the input for display, `normal` the good part that the detector expects in its place, at the size it was scored
+    at, None where it expects none; `notes` say what was converted or left out in reading; `rule` says how the threshold
+    came about, where the p-value is by held-out good images whatever the rule. `inside` is True where the image was
+    looked at, None: everywhere; outside, the map has its least value. A stretch of a recording has no pictures: `map`
+    is (1, steps), and `expected` what the detector expects of it, in the data's own units; `shares` is what each
+    channel at each step adds to the scores of the windows that cover it, on average, None where the score has no such
+    shares; `newest` is the score of the last window that has ended at each step, which is known at once, NaN where none
+    has within the stretch.
     """
 
     name: str
@@ -72,6 +73,20 @@ class Verdict:
         terms, boxes, notes = fields.pop("terms"), fields.pop("boxes"), fields.pop("notes")
         values = {f"term_{name}": value for name, value in terms.items()}
         return {**fields, "regions": len(boxes), **values, "notes": "; ".join(notes)}
+
+
+def boxes_of_alarm(
+    anomaly_map: Float[np.ndarray, "h w"], threshold: float, inside: Bool[np.ndarray, "h w"] | None = None
+) -> tuple[Box, ...]:
+    """Frames of the regions over the threshold, or where there are none, of the one around the map's highest place.
+
+    A score may pass its threshold while the map, which is in other units, stays below its own. That one region is what
+    lies over half of the peak's height above the map's mean `inside`. A map that is the same everywhere has none.
+    """
+    if over := boxes_over(anomaly_map, threshold):
+        return over
+    mean = (anomaly_map if inside is None else anomaly_map[inside]).mean(dtype=np.float64)
+    return boxes_over(anomaly_map, float(mean + anomaly_map.max()) / 2)[:1]
 
 
 def boxes_over(anomaly_map: Float[np.ndarray, "h w"], threshold: float) -> tuple[Box, ...]:

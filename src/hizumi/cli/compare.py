@@ -60,7 +60,6 @@ def compare(
         refuse_unwritable(output / file)
     refuse_unwritable_folder(output / "bundles")
 
-    from hizumi.data.masks import with_usable_masks
     from hizumi.report import summarise, write_comparison
     from hizumi.report.tables import ranked_by, record_in, wasted_rankings
     from hizumi.scale.comparing import Comparing
@@ -86,8 +85,8 @@ def compare(
             raise DataError(
                 f"{manifest.name}: nothing in it is labelled anomalous; detectors are compared on labelled data"
             )
-        if strict:
-            with_usable_masks(manifest, strict=True)  # before the first fit
+        for index in range(len(manifest)) if strict else ():
+            manifest.read_mask(index)  # raises before the first fit
         comparing = Comparing(inspectors, manifest, output / "bundles", strict)
         with where.workplace() as workplace:
             found = comparing.compared(workplace, resume=resume)

@@ -40,10 +40,10 @@ def evaluate(
     folder = output or bundle.with_name(f"{bundle.stem}-evaluation")
     refuse_unwritable_assessment(folder)
 
-    from hizumi.inspection import held_out, load
+    from hizumi.inspection import held_out, restore
     from hizumi.report.assessment import assess
 
-    inspector = load(bundle)
+    inspector = restore(bundle)  # without scikit-learn, which takes longer to load than the bundle
     manifest = held_out(
         inspector, source.open(data, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
     )

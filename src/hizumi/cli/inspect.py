@@ -129,6 +129,8 @@ def inspect(
         raise UsageError("--on, --workers and --shard share out an archive; name the folder for it with --output")
     options.refuse_mixed(json_to, csv_to)
     options.refuse_over_inputs([bundle, *paths], json=json_to, csv=csv_to, maps=maps)
+    if recursive:
+        options.refuse_among_inputs(paths, maps=maps)
     from hizumi.runtime.any_bundle import load_inspector
 
     inspector = load_inspector(bundle)
@@ -224,8 +226,8 @@ def _show(console: "Console", inspection: "Inspection", *, is_series: bool) -> N
     if failures:
         line += f" {len(failures)} could not be read."
     if inspection.unopened:
-        count = len(inspection.unopened)
-        line += f" {count} file{' was' if count == 1 else 's were'} not opened."
+        count = len(inspection.unopened)  # files, or rows of a table
+        line += f" {count} {'was' if count == 1 else 'were'} not opened."
     console.print(coloured(line, BAD if anomalous else GOOD))
 
 

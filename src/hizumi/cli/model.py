@@ -1,5 +1,6 @@
 """`hizumi model`: train generative models, and use them."""
 
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,7 +96,7 @@ def sample(
 
     modeller = load(model)
     _refuse_others_samples(output, count)
-    chosen = [kinds[number % len(kinds)] for number in range(count)] if kinds else None
+    chosen = islice(cycle(kinds), count) if kinds else None
     console = console_beside(None)
     with noted(console):
         items = (
@@ -139,6 +140,7 @@ def _refuse_table(path: Path) -> None:
 def reconstruct(model: options.ModelPath, data: Input, output: Output, strict: options.Strict = False) -> None:
     """Rebuild items through the model's code."""
     options.refuse_over_inputs([model, data], output=output)
+    options.refuse_among_inputs([data], output=output)
     from hizumi.generation import load
 
     modeller = load(model)
@@ -158,6 +160,7 @@ def translate(
 ) -> None:
     """Turn images into what the model has learned to make of them."""
     options.refuse_over_inputs([model, data], output=output)
+    options.refuse_among_inputs([data], output=output)
     from hizumi.generation import load
 
     modeller = load(model)

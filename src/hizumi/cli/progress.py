@@ -52,15 +52,23 @@ def shown_progress(title: str = "") -> "Iterator[Observer]":
 @contextmanager
 def resumable(folder: Path) -> "Iterator[Observer]":
     """Shown progress of a run with checkpoints in this folder; when it is cut short, say what can be done next."""
-    try:
-        with shown_progress() as observe:
-            yield observe
-    except (KeyboardInterrupt, OSError):  # interrupted, or the disk is full
+
+    def advice() -> str:
         if has_checkpoint(folder):
-            advice = f"To go on from the last checkpoint in {folder}, give the same command with --resume."
-        else:
-            advice = "There was no checkpoint yet: to begin anew, give the same command again."
-        typer.echo(f"\n{advice}", err=True)
+            return f"To go on from the last checkpoint in {folder}, give the same command with --resume."
+        return "There was no checkpoint yet: to begin anew, give the same command again."
+
+    with advising(advice), shown_progress() as observe:
+        yield observe
+
+
+@contextmanager
+def advising(advice: Callable[[], str]) -> Iterator[None]:
+    """When what is done inside is cut short, say what can be done next."""
+    try:
+        yield
+    except (KeyboardInterrupt, OSError):  # interrupted, or the disk is full
+        typer.echo(f"\n{advice()}", err=True)
         raise
 
 

@@ -16,6 +16,7 @@ from hizumi.cli.options import (
     names_between_commas,
     refuse_missing,
 )
+from hizumi.cli.progress import advising
 from hizumi.errors import HizumiError, UsageError
 from hizumi.registry.names import refuse_unknown
 from hizumi.storage.files import refuse_unwritable_folder, with_home
@@ -116,7 +117,8 @@ def reproduce(
             asked.append(RowToRun(found, entrant(row, found, mode, budget, accelerator), mode, budget, output))
         except HizumiError as error:
             refused[f"{row}, {mode}"] = error
-    with where.workplace() as workplace:
+    goes_on = f"To go on with the runs that are not in {output} yet, give the same command again."
+    with advising(lambda: goes_on), where.workplace() as workplace:
         rows, failed = reproduced(asked, pool, chosen or found.cases_in(pool), seeds, workplace)
     _report(found, rows, refused | failed, output, json_to)
 

@@ -7,6 +7,7 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured, print_table
+from hizumi.cli.progress import advising
 from hizumi.cli.summary import holds_tests, result_of_fit, show_fit, show_next
 from hizumi.errors import UsageError
 from hizumi.registry.names import refuse_unknown_preset
@@ -128,7 +129,8 @@ def tune(
         storage or f"sqlite:///{output.with_suffix('.study.db')}",
         study or detector,
     )
-    with held_study(tuning.storage, tuning.name), where.workplace() as workplace:
+    goes_on = "To go on with this study, give the same command again."
+    with held_study(tuning.storage, tuning.name), advising(lambda: goes_on), where.workplace() as workplace:
         found = tuning.searched(workplace)
         write_study(page, found)
         write_atomically(output, tuning.best_bundle(found, workplace))

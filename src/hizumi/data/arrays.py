@@ -13,8 +13,8 @@ from hizumi.data.decoding import decode_picture, is_picture
 from hizumi.data.labels import NormalClass, labels_of
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.options import SourceOptions
-from hizumi.errors import DataError, ShortageError, UsageError
-from hizumi.memory import free_bytes
+from hizumi.errors import DataError, UsageError
+from hizumi.memory import refuse_beyond_free
 from hizumi.words import counted
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def open_array(array: np.ndarray, name: str = "array", options: SourceOptions = 
     if array.ndim == 4:
         first, more_notes = _channels_first([array.shape[1:]], options)
         array, notes = np.moveaxis(array, 1, -1) if first else array, (*notes, *more_notes)
-    _refuse_more_than_memory(len(array), name)
+    refuse_beyond_free(len(array) * BYTES_OF_RECORD, f"{name}: to keep track of its {len(array):,} items", "give fewer")
     records = tuple(Record(f"row {row}", row=row) for row in range(len(array)))
     columns = tuple(f"column {position}" for position in range(array.shape[1])) if array.ndim == 2 else ()
     return Manifest(records, array, name=name, columns=columns, notes=notes)
@@ -161,16 +161,6 @@ def _notes_on_shape(array: np.ndarray) -> tuple[str, ...]:
             for place in beyond[:COLUMNS_NAMED].tolist()
         )
     return ()
-
-
-def _refuse_more_than_memory(count: int, name: str) -> None:
-    """Raise ShortageError for more items than can be kept track of in the memory that is free."""
-    if count * BYTES_OF_RECORD > free_bytes():
-        needed = count * BYTES_OF_RECORD / 2**30
-        raise ShortageError(
-            f"{name}: to keep track of its {count:,} items takes {needed:,.0f} GiB of memory, more than is free; "
-            "give fewer"
-        )
 
 
 def _channels_first(shapes: Sequence[tuple[int, ...]], options: SourceOptions) -> tuple[bool, tuple[str, ...]]:

@@ -24,6 +24,7 @@ SEPARATORS = ",;\t|"
 SAMPLE_LINES = 50  # by which separator and heading are recognised
 MAX_TEXT_BYTES = 2**32  # of an unpacked file
 PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
+STATED_SEPARATOR = re.compile(r"sep=(.)\r?\n")  # a first line by which Excel is told
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 Line = tuple[int, list[str]]
@@ -50,13 +51,15 @@ def is_table_file(path: Path) -> bool:
 def read_cells(path: Path) -> Cells:
     """Read a text table, separated by commas, semicolons, tabs, bars or spaces, plain or gzip.
 
-    It is UTF-8, UTF-16, Shift-JIS or Windows-1252. Lines that begin with # are comments; the last one before numbers
-    without a heading is the heading, as NumPy writes it. Raises DataError naming the line that cannot be understood.
+    It is UTF-8, UTF-16, Shift-JIS or Windows-1252. A first line such as sep=; names the separator. Lines that begin
+    with # are comments; the last one before numbers without a heading is the heading, as NumPy writes it. Raises
+    DataError naming the line that cannot be understood.
     """
     where = printable(path)
     text = _text(path)
-    separator = _separator(text)
-    lines = _split(text, separator, where)
+    stated = STATED_SEPARATOR.match(text)
+    separator = stated[1] if stated else _separator(text)
+    lines = [line for line in _split(text, separator, where) if not stated or line[0] > 1]
     comments = [line for line in lines if line[1][0].startswith("#")]
     rows = [line for line in lines if not line[1][0].startswith("#")]
     decimal_comma = separator != "," and _has_decimal_commas(rows)
@@ -77,6 +80,8 @@ def read_cells(path: Path) -> Cells:
     names = names or tuple(f"column {position}" for position in range(1, len(rows[0][1]) + 1))
     rows, ended = _without_empty_ends(rows, len(names))
     _refuse_uneven(rows, len(names), where)
+    if heading:
+        _refuse_second_heading(rows, where)
     left_out = [number for number, _ in comments if number > rows[0][0]]
     notes = [f"lines left out as comments, since they begin with #: {len(left_out)}"] if left_out else []
     if ended:
@@ -109,6 +114,11 @@ def is_nothing(cell: Any) -> bool:
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or bool(np.ndim(cell) == 0 and cell != cell)
 
 
+def word_of(cell: Any) -> str:
+    """What an object in a table says: nothing where a value is missing; of a period of pandas, when it begins."""
+    return "" if is_nothing(cell) else str(getattr(cell, "start_time", cell))  # a year alone would pass for a number
+
+
 def _without_empty_ends(rows: Sequence[Line], width: int) -> tuple[list[Line], int]:
     """The lines without the empty cells that stand beyond the heading's width, and how many had any."""
     ended = [len(cells) > width and not any(cell.strip() for cell in cells[width:]) for _, cells in rows]
@@ -130,6 +140,21 @@ def _refuse_uneven(rows: Sequence[Line], width: int, where: str) -> None:
     else:
         hint = "; correct the line or delete it"
     raise DataError(f"{where}: line {number} has {counted(len(cells), 'cell')}, the heading {width}{hint}")
+
+
+def _refuse_second_heading(rows: Sequence[Line], where: str) -> None:
+    """Raise DataError where the first row holds words alone, such as units, and those below it mostly numbers there."""
+    (number, first), below = rows[0], [cells for _, cells in rows[1:SAMPLE_LINES]]
+    numbers = [number_of(cell, decimal_comma=True) for cell in first]
+    words = [place for place, found in enumerate(numbers) if found is None]
+    if not below or any(found == found for found in numbers if found is not None):
+        return
+    measured = [all(number_of(cells[place], decimal_comma=True) is not None for cells in below) for place in words]
+    if 2 * sum(measured) > len(words):
+        raise DataError(
+            f"{where}: line {number} holds words where the lines below it hold numbers, as units or a second heading "
+            "do; delete it, or begin it with #"
+        )
 
 
 def _has_decimal_commas(rows: Sequence[Line]) -> bool:

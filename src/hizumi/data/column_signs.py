@@ -8,7 +8,8 @@ import numpy as np
 from hizumi.data.columns import Column, named
 from hizumi.data.labels import MOST_CLASSES, UNKNOWN_WORDS, is_anomalous, is_normal, words_of_name
 from hizumi.shapes import Float
-from hizumi.storage.files import printable
+from hizumi.storage.files import few, printable
+from hizumi.words import counted
 
 LABEL_LIKE = frozenset({"y", "class", "target", "labels", "anomaly", "is_anomaly", "outlier", "is_outlier", "attack"})
 ID_LIKE = frozenset({"", "index", "id", "no", "no.", "nr", "row", "unnamed: 0", "level_0"})
@@ -39,7 +40,7 @@ NAMES_OF_LABELS = frozenset(
 )
 LEAST_COUNTED = 5  # rows by which a counter is told from a measurement
 LARGEST_EXACT = 2**53  # whole number, up to which double precision has them all
-LEAST_SHARED = 3  # rows that hold a number that stands for a missing one
+LEAST_OTHERS = 5  # rows from which a number that stands for a missing one is told
 FAR = 3  # times the range of all other numbers
 STAND_IN = re.compile(r"-?9{2,}(\.9+)?|-32768|65535|-2147483648|2147483647|-?\d(\.\d+)?e\+[23]\d")
 
@@ -70,6 +71,16 @@ def may_label(column: Column) -> bool:
     return bool(tokens & NAMES_OF_BAD) and not tokens & NAMES_OF_GOOD and two_sided and distinct <= {"-1", "0", "1"}
 
 
+def is_called_label(column: Column) -> bool:
+    """Whether its name has a word of those that columns of labels have."""
+    return bool(words_of_name(column.name) & (NAMES_OF_LABELS | NAMES_OF_BAD | NAMES_OF_GOOD))
+
+
+def names_rows(column: Column) -> bool:
+    """Whether each row has a word of its own."""
+    return column.words is not None and LEAST_COUNTED < len(column.words) == len(set(column.words))
+
+
 def notes_on(column: Column) -> list[str]:
     """What may be wrong with a column that is learned from, with what to do."""
     if column.words is not None:
@@ -77,12 +88,13 @@ def notes_on(column: Column) -> list[str]:
     values = np.asarray(column.values)
     values = values[np.isfinite(values)]
     shown, name, notes = named([column.name]), printable(column.name), []
-    words = words_of_name(column.name) & (NAMES_OF_LABELS | NAMES_OF_BAD | NAMES_OF_GOOD)
-    if words and {*np.unique(values).tolist()} == {0.0, 1.0}:
-        good = 1 if words & NAMES_OF_GOOD else 0
+    distinct = np.unique(values).tolist()
+    if is_called_label(column) and 1 < len(distinct) <= MOST_CLASSES and are_whole(column):
+        wanted = 1 if words_of_name(column.name) & NAMES_OF_GOOD else 0
+        good = wanted if wanted in distinct else distinct[0]
         notes.append(
-            f"column {shown} holds only 0 and 1 and is learned from; if it labels the rows, say --label-column "
-            f"{name} --good {good} (label_column, good)"
+            f"column {shown} holds only {few([f'{value:g}' for value in distinct], 5)} and is learned from; if it "
+            f"labels the rows, say --label-column {name} --good {good:g} (label_column, good)"
         )
     if len(values) and np.abs(values).max() > LARGEST_EXACT and bool((values == values.round()).all()):
         notes.append(
@@ -91,21 +103,19 @@ def notes_on(column: Column) -> list[str]:
         )
     for value, count in _stand_ins(values):
         notes.append(
-            f"column {shown} is {value} in {count} rows, far from all else; if that stands for a missing number, leave "
-            "these cells empty, and fill them in with --impute (`impute`)"
+            f"column {shown} is {value} in {counted(count, 'row')}, far from all else; if that stands for a missing "
+            f"number, leave {'its cell' if count == 1 else 'these cells'} empty, for --impute (`impute`) to fill in"
         )
     return notes
 
 
 def _stand_ins(values: Float[np.ndarray, "n"]) -> list[tuple[str, int]]:
     """The least and the largest number, and how many rows have it, where it seems to stand for a missing one."""
-    if len(values) < 2 * LEAST_SHARED:
-        return []
     found = []
     for end in (values.min(), values.max()):
         others = values[values != end]
         count, text = len(values) - len(others), f"{end:.10g}"
-        if count < LEAST_SHARED or not len(others) or not STAND_IN.fullmatch(text):
+        if len(others) < LEAST_OTHERS or not STAND_IN.fullmatch(text):
             continue
         if np.abs(others - end).min() > FAR * np.ptp(others):
             found.append((text, count))

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from hizumi.data.decoding import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from hizumi.data.manifest import Unopened
 from hizumi.errors import DataError
-from hizumi.storage.files import printable
+from hizumi.storage.files import is_run_folder, printable
 
 PLAIN_SUFFIXES = frozenset(
     {
@@ -98,6 +98,8 @@ def _walk(root: Path, folder: Path, recursive: bool, sort: _Sort, seen: set[Path
 def _reason_to_pass_over(folder: Path, recursive: bool, seen: set[Path]) -> str | None:
     if _is_hidden(folder):
         return "is a hidden folder"
+    if is_run_folder(folder):
+        return "holds what a run has written"
     if not recursive:
         return "is a folder, and folders in folders were not to be read"
     return "is a link to a folder that is read already" if folder.resolve() in seen else None

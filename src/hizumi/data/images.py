@@ -143,15 +143,16 @@ class Window:
         limits = np.iinfo(dtype)
         return cls(float(limits.min), float(limits.max), dtype.name)
 
-    def check(self, dtype: np.dtype, notes: tuple[str, ...] = ()) -> None:
+    def check(self, dtype: np.dtype, name: str = "", notes: tuple[str, ...] = ()) -> None:
         """Raise DataError for another dtype: equal parts have other values at another bit depth.
 
-        `notes` tell how the image was converted.
+        `name` is the image's, `notes` tell how it was converted.
         """
         if dtype.name != self.dtype:
+            which = f"{name}: the image" if name else "the image"
             raise DataError(
-                f"the image is {type_in_words(dtype, notes)}, the detector was fitted on {self.dtype} images; "
-                "save it at the depth of the training images"
+                f"{which} is {type_in_words(dtype, notes)}, and the training images were {self.dtype}; "
+                "save it at their depth"
             )
 
     def to_unit(self, pixels: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
@@ -201,8 +202,5 @@ def prepare(
     `notes` tell how it was converted.
     """
     matched, _ = match_channels(pixels, channels, name)
-    try:
-        window.check(matched.dtype, notes)
-    except DataError as error:
-        raise DataError(f"{name}: {error}") from None
+    window.check(matched.dtype, name, notes)
     return np.ascontiguousarray(matched.transpose(2, 0, 1))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hizumi.data.arrays import is_dataset, is_tensor
+from hizumi.data.decoding import is_picture
 from hizumi.data.manifest import Manifest
 from hizumi.errors import DataError
 
@@ -45,6 +46,8 @@ def refuse_other_kinds(data: Any) -> None:
     kind = type(data).__name__
     if hasattr(data, "column_names") and hasattr(data, "to_pandas"):  # a table of Arrow's
         raise DataError(f"{kind} is no data frame; make it one (.to_pandas())")
+    if hasattr(data, "read") and hasattr(data, "seek"):  # an open file, which would give its lines
+        raise DataError(f"{kind} is nothing that data can be read from; give the path of the file")
     if isinstance(data, (str, Path, Manifest, Iterator)) or is_dataset(data) or is_frame(data):
         return
     if isinstance(data, (list, tuple)):
@@ -59,9 +62,16 @@ def refuse_other_kinds(data: Any) -> None:
     if hasattr(data, "toarray"):
         raise DataError(f"{kind}: sparse data are not read; give a dense array (.toarray())")
     if isinstance(data, (bytes, Mapping, Set)) or not hasattr(data, "__array__"):
-        hint = "collect it first (.collect())" if hasattr(data, "collect") else ADVICE
-        raise DataError(f"{kind} is nothing that data can be read from; {hint}")
+        raise DataError(f"{kind} is nothing that data can be read from; {_advice(data)}")
     _refuse_other_arrays(data)
+
+
+def _advice(data: Any) -> str:
+    if hasattr(data, "collect"):
+        return "collect it first (.collect())"
+    if hasattr(data, "dataset"):
+        return "give its data set (.dataset)"
+    return "put it in a list" if is_picture(data) else ADVICE
 
 
 def _refuse_other_items(items: Sequence[Any]) -> None:
@@ -73,6 +83,12 @@ def _refuse_other_items(items: Sequence[Any]) -> None:
             mixed = "" if place == 0 else f", and item 0 is {type(items[0]).__name__}"
             raise DataError(f"item {place} of the list is {type(item).__name__}{mixed}; {ADVICE}")
         _refuse_masked(item, f"item {place}")
+        sides = [len(each.shape) for each in (items[0], item) if hasattr(each, "shape")]
+        if len({*sides}) == 2 and not {*sides} <= {2, 3}:  # such as images with their labels
+            raise DataError(
+                f"item {place} of the list has shape {tuple(item.shape)}, and item 0 {tuple(items[0].shape)}; give "
+                "images, or rows, alone"
+            )
 
 
 def _refuse_masked(data: Any, called: str) -> None:
@@ -90,6 +106,8 @@ def _refuse_other_arrays(data: Any) -> None:
         raise DataError("Complex data not supported: give whole or real numbers")
     if array.dtype.kind in "mMV":
         raise DataError(f"the array has values of type {array.dtype}; whole or real numbers are needed")
+    if array.ndim == 1 and array.dtype.kind in "OUT":
+        raise DataError("the array holds no numbers; give files, or images of several sizes, as a list (.tolist())")
     if array.ndim < 2:
         raise DataError(
             f"the array has shape {array.shape}; Reshape your data: (-1, 1) for rows of one number, (1, -1) for one row"

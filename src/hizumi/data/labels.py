@@ -1,6 +1,7 @@
 """Words and numbers by which sources label records as normal or anomalous, and name their splits."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -13,15 +14,43 @@ from hizumi.storage.files import few, printable
 
 NORMAL_WORDS = frozenset(
     {
-        *("accept", "accepted", "fine", "flawless", "good", "healthy", "intact", "io", "normal", "ok", "okay", "pass"),
-        *("passed", "undamaged", "gut", "bon", "conforme", "ok品", "良", "良品", "合格", "合格品", "正常", "正常品"),
+        *("accept", "accepted", "fine", "flawless", "good", "healthy", "i o", "intact", "io", "normal", "ok", "okay"),
+        *(
+            "pass",
+            "passed",
+            "undamaged",
+            "gut",
+            "bon",
+            "conforme",
+            "ok品",
+            "良",
+            "良品",
+            "合格",
+            "合格品",
+            "正常",
+            "正常品",
+        ),
         *("異常なし", "無欠陥", "无缺陷", "양품", "정상"),
     }
 )
 ANOMALOUS_WORDS = frozenset(
     {
         *("abnormal", "anomalies", "anomalous", "anomaly", "bad", "damaged", "defect", "defective", "defects"),
-        *("fail", "failed", "failure", "fault", "faults", "faulty", "flaw", "flaws", "flawed", "ng", "nio", "nok"),
+        *(
+            "fail",
+            "failed",
+            "failure",
+            "fault",
+            "faults",
+            "faulty",
+            "flaw",
+            "flaws",
+            "flawed",
+            "ng",
+            "nio",
+            "n i o",
+            "nok",
+        ),
         *("reject", "rejected", "rejects", "ausschuss", "defekt", "schlecht", "ng品", "不良", "不良品", "不合格"),
         *("異常", "异常", "欠陥", "缺陷", "불량", "비정상"),
     }
@@ -191,14 +220,18 @@ def labelled_record(name: str, fields: Mapping[str, str], where: str) -> Record:
     return Record(name, kind, label, split_of_word(fields.get("split", ""), where), fields.get("group") or None)
 
 
-def with_good(records: Sequence[Record], words: Sequence[str], good: Sequence[str], where: str) -> list[Record]:
-    """Relabel records as normal where their word is one of those that mean good, as anomalous of that kind elsewhere.
-
-    Raises UsageError for a good word that no record has.
-    """
+def refuse_absent_good(words: Sequence[str], good: Sequence[str], where: str) -> None:
+    """Raise UsageError for a word that is to mean good and that no record has."""
     for wanted in good:
         if not any(_same(word, wanted) for word in words):
             raise UsageError(f"{where}: no label is {wanted!r}; there are {words_in(words)}")
+
+
+def with_good(records: Sequence[Record], words: Sequence[str], good: Sequence[str]) -> list[Record]:
+    """Relabel records as normal where their word is one of those that mean good, as anomalous of that kind elsewhere.
+
+    An empty word or one such as "unknown" labels nothing, unless it is to mean good.
+    """
     return [_with_good(record, word, good) for record, word in zip(records, words, strict=True)]
 
 
@@ -214,8 +247,8 @@ def refuse_other_labels(words: Sequence[str], where: str, column: str) -> None:
     if not clear:
         raise DataError(
             f"{where}: column {column!r} labels rows as {words_in(words)}, and none is known to mean normal: say "
-            f"which, as in --good {_first(words)}, or leave the column out (--ignore {column}), or learn from it (name "
-            "it among --columns)"
+            f"which, as in --good {_likely_good(words)}, or leave the column out (--ignore {column}), or learn from it "
+            "(name it among --columns)"
         )
 
 
@@ -258,7 +291,8 @@ def labels_of(values: np.ndarray, normal_class: NormalClass, where: str) -> list
     if found == {-1.0, 1.0}:
         raise DataError(f"{where}: holds -1 and 1; here 0 is normal, 1 anomalous and -1 unknown: write 0 for normal")
     if not found <= {-1.0, 0.0, 1.0}:
-        raise DataError(f"{where}: holds {len(found)} classes, not 0 and 1; say which of them is normal (normal_class)")
+        classes = few([f"{value:g}" for value in sorted(found)], 10)
+        raise DataError(f"{where}: labels are {classes}, not 0 and 1; say which is normal (`normal_class`)")
     known: dict[float, tuple[int | None, str]] = {0.0: (0, GOOD), 1.0: (1, ANOMALOUS)}
     return [known.get(float(value), (None, UNLABELLED)) for value in values]
 
@@ -294,8 +328,9 @@ def _number(word: str) -> float | None:
         return None
 
 
-def _first(words: Sequence[str]) -> str:
-    return next(printable(word.strip()) for word in words if word.strip().lower() not in UNKNOWN_WORDS - {"-1"})
+def _likely_good(words: Sequence[str]) -> str:
+    """The most frequent word, as it is typed: good parts are most often the most."""
+    return printable(Counter(word.strip() for word in words).most_common(1)[0][0]) or '""'
 
 
 def _class_of_word(word: str) -> tuple[int | None, str]:

@@ -27,7 +27,8 @@ from hizumi.words import counted
 
 ADVICE = (
     "put good images directly in it, or in good/ beside one folder per defect, or in train/good and test/<kind>; "
-    "or name the folders of good images with --good (`good`), or say --layout flat (`layout`) where all are good"
+    "or name the folders of good images with --good (`good`), or say --layout flat (`layout`) where all are good, or "
+    "--layout kinds where all are defects"
 )
 FOLDERS_NAMED = 5
 
@@ -59,7 +60,7 @@ def understood(root: Path, images: Sequence[Path], options: SourceOptions) -> Un
     if not any(folders):
         return Understanding(tuple(_record(root, path) for path in images), "a folder of good images")
     splits = {split for split in map(reading.split, folders) if split is not None}
-    if not splits and not any(map(reading.tells, folders)):
+    if not splits and not any(map(reading.tells, folders)) and options.layout != "kinds":
         return _unnamed(root, images, reading)
     records = tuple(_labelled(root, path, reading, splits) for path in images)
     notes = (*_notes_on_unlabelled(records), *_notes_on_others(records, folders, reading))
@@ -150,7 +151,7 @@ def _unnamed(root: Path, images: Sequence[Path], names: _Names) -> Understanding
     if not inner:
         return Understanding(tuple(records), "a folder of good images")
     if not loose:
-        raise DataError(f"{printable(root)}: holds no image, only the folders {found}; {ADVICE}")
+        raise DataError(f"{printable(root)}: the names of its folders do not say good or bad ({found}); {ADVICE}")
     good = set(loose)
     marked = [record if record in good else _unlabelled(record) for record in records]
     note = (
@@ -176,7 +177,7 @@ def _good_folders(root: Path, images: Iterable[Path], options: SourceOptions) ->
 
 def _name(records: Sequence[Record], folders: Sequence[tuple[str, ...]], names: _Names) -> str:
     if not any(map(names.split, folders)):
-        return "good images beside defects"
+        return "good images beside defects" if any(record.label == 0 for record in records) else "defects"
     words = {part.lower() for parts in folders for part in parts}
     if words >= {"train", "test", "good"}:
         return "MVTec LOCO" if any(word.endswith("_anomalies") for word in words) else "MVTec AD"

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from hizumi.data.decoding import decode
 from hizumi.data.manifest import UNLABELLED, Manifest, Record
 from hizumi.data.mask_pixels import LOSSY_SUFFIXES, marks_of
 from hizumi.errors import DataError
+from hizumi.shapes import Bool
 from hizumi.storage.files import printable
 from hizumi.words import counted
 
@@ -126,36 +127,52 @@ def _marking(manifest: Manifest, record: Record) -> str | None:
     return None
 
 
-def with_usable_masks(manifest: Manifest, *, strict: bool = False) -> Manifest:
-    """The manifest without the masks that cannot be used, each named in a note; `strict` raises for the first.
+@dataclass(eq=False)
+class MaskReader:
+    """The masks of a manifest, read one by one; `notes` say how, and name those that cannot be used.
 
-    Nor is a mask used that marks nothing of an anomalous image. Notes also say how masks were read. The images stay,
-    and are scored.
+    A mask that marks nothing of an anomalous image is not used either. `strict` raises for the first that cannot be.
     """
-    records, refused, empty = list(manifest.records), [], []
-    notes: Counter[str] = Counter()
-    for index, record in enumerate(manifest.records):
+
+    manifest: Manifest
+    strict: bool = False
+    _refused: list[str] = field(default_factory=list, init=False)
+    _empty: list[str] = field(default_factory=list, init=False)
+    _ways: Counter[str] = field(default_factory=Counter, init=False)
+
+    def read(self, index: int) -> Bool[np.ndarray, "h w"] | None:
+        """True where the image is anomalous, at the image's size; None without a mask that can be used."""
+        record = self.manifest.records[index]
         try:
-            mask = manifest.mask_with_notes(index)
+            mask = self.manifest.mask_with_notes(index)
         except DataError as error:
-            if strict:
+            if self.strict:
                 raise
-            refused.append(str(error))
-            records[index] = replace(record, mask=None)
-            continue
+            self._refused.append(str(error))
+            return None
         if mask is not None and record.label == 1 and not mask.marks.any():
-            empty.append(record.name)
-            records[index] = replace(record, mask=None)
-            continue
-        notes.update(() if mask is None else mask.notes)
-    said = [f"{note}: {counted(count, manifest.noun)}" for note, count in notes.items()]
-    if refused:
-        few = _first_few(refused, "; ")
-        said.append(f"left out of the pixel metrics for their masks: {counted(len(refused), manifest.noun)}; {few}")
-    if empty:
-        few = _first_few(empty, ", ")
-        said.append(f"anomalous, but with a mask that marks nothing: {counted(len(empty), manifest.noun)} ({few})")
-    return replace(manifest, records=tuple(records), notes=(*manifest.notes, *said))
+            self._empty.append(record.name)
+            return None
+        self._ways.update(() if mask is None else mask.notes)
+        return None if mask is None else mask.marks
+
+    @property
+    def refused(self) -> int:
+        """How many of those read cannot be used."""
+        return len(self._refused) + len(self._empty)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on those that have been read."""
+        noun = self.manifest.noun
+        said = [f"{way}: {counted(count, noun)}" for way, count in self._ways.items()]
+        if self._refused:
+            few = _first_few(self._refused, "; ")
+            said.append(f"left out of the pixel metrics for their masks: {counted(len(self._refused), noun)}; {few}")
+        if self._empty:
+            few = _first_few(self._empty, ", ")
+            said.append(f"anomalous, but with a mask that marks nothing: {counted(len(self._empty), noun)} ({few})")
+        return tuple(said)
 
 
 def _by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:

@@ -17,6 +17,10 @@ def refuse_absent(data: str) -> None:
         return
     if with_home(data).is_symlink():
         raise UsageError(f"{printable(data)}: is a link to nothing")
+    if any(mark in data for mark in "*?["):
+        raise UsageError(
+            f"{printable(data)}: there is no such file or folder; for a pattern, give the folder or a list of files"
+        )
     close = get_close_matches(data.lower(), BUILTIN_NAMES, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"built-in sets are {', '.join(BUILTIN_NAMES)}"
     raise UsageError(f"{printable(data)}: there is no such file or folder; {hint}")

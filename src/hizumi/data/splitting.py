@@ -201,6 +201,8 @@ def _refuse_too_few(manifest: Manifest, splits: list[str | None], units: list[li
     if not normal:
         kinds = sorted({record.kind for record in manifest.records if record.label == 1})
         named = f"; of {', '.join(kinds[:5])}, say which are good with --good (`good`)" if kinds else ""
+        if manifest.table is not None and any(record.label is None for record in manifest.records):
+            named = '; where rows without a label are good, say --good "" (`good`)'
         raise DataError(f"{manifest.name}: holds no good {images}; a detector learns from good {images} only{named}")
     if len(units) >= parts:
         return

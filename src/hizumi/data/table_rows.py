@@ -7,21 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from hizumi.data.cells import MISSING_WORDS, Cells, is_nothing, number_of
+from hizumi.data.cells import MISSING_WORDS, Cells, number_of, word_of
 from hizumi.data.column_signs import (
     ID_LIKE,
     are_distinct,
     as_words,
     counts,
+    is_called_label,
     is_missing_all,
     is_missing_some,
     may_label,
+    names_rows,
     notes_on,
 )
 from hizumi.data.columns import Column, TableForm, named, refuse_doubles, refuse_unknown
 from hizumi.data.labels import (
     are_classes,
     labelled_record,
+    refuse_absent_good,
     refuse_other_labels,
     with_classes,
     with_good,
@@ -284,14 +287,9 @@ def _categories(column: Column, table: SourceTable, options: SourceOptions) -> t
             for place, word in zip(table.places, words, strict=True)
             if word.lower() not in MISSING_WORDS and number_of(word) is None
         )
-        if looks_like_times(np.array(words, dtype=object)):
-            remedy, otherwise = "", "say that rows are steps of time (--series)"
-        else:
-            remedy = "write it without units and marks between digits, " if re.search(r"\d", word) else ""
-            otherwise = "learn which words it holds (--one-hot)"
         raise DataError(
-            f"{place}, column {shown!r}: {printable(word)!r} is not a number; {remedy}leave the column out (--ignore "
-            f"{shown}), or {otherwise}"
+            f"{place}, column {shown!r}: {printable(word)!r} is not a number; {_remedy(column, word)}leave the column "
+            f"out (--ignore {shown}), or {_other_use(column)}"
         )
     if len(found) > MOST_WORDS:
         raise DataError(
@@ -299,6 +297,28 @@ def _categories(column: Column, table: SourceTable, options: SourceOptions) -> t
             f"(--ignore {shown})"
         )
     return tuple(found)
+
+
+def _remedy(column: Column, word: str) -> str:
+    """How to write a word that holds a number, where it is to be one."""
+    is_number = re.search(r"\d", word) and not looks_like_times(_cells(column)) and not names_rows(column)
+    return "write it without units and marks between digits, " if is_number else ""
+
+
+def _other_use(column: Column) -> str:
+    """What a column of words may be, if not a measurement."""
+    shown = printable(column.name)
+    if looks_like_times(_cells(column)):
+        return "say that rows are steps of time (--series)"
+    if names_rows(column):
+        return f"say that it names the rows (--id-column {shown})"
+    if is_called_label(column):
+        return f"say that it labels the rows (--label-column {shown})"
+    return "learn which words it holds (--one-hot)"
+
+
+def _cells(column: Column) -> np.ndarray:
+    return np.array(column.words, dtype=object)
 
 
 def _records(table: SourceTable, form: TableForm, names: Sequence[str], options: SourceOptions) -> list[Record]:
@@ -320,7 +340,9 @@ def _records(table: SourceTable, form: TableForm, names: Sequence[str], options:
     if words is None:
         return records
     if good:
-        return with_good(records, words, good if options.table is None else _held(good, words), table.where)
+        if options.table is None:  # later tables need not hold all that was learned from, nor any good row
+            refuse_absent_good(words, good, table.where)
+        return with_good(records, words, good)
     if options.normal_class == "all" and are_classes(words):
         return with_classes(records, words)
     return records
@@ -330,11 +352,6 @@ def _good(options: SourceOptions) -> tuple[str, ...]:
     if options.good or not isinstance(options.normal_class, int):
         return options.good
     return (str(options.normal_class),)
-
-
-def _held(good: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
-    held = {word.strip().lower() for word in words}
-    return tuple(word for word in good if word.strip().lower() in held) or ("",)
 
 
 def _row_names(table: SourceTable, identity: str | None) -> tuple[str, ...]:
@@ -372,7 +389,7 @@ def _column_of_array(name: str, values: np.ndarray) -> Column:
         raise DataError(f"table: column {name!r} holds several values in each row; give each a column of its own")
     if values.dtype.kind in "biuf":
         return Column(name, values.astype(np.float64))
-    return _column(name, ["" if is_nothing(value) else str(value) for value in values], decimal_comma=False)
+    return _column(name, [word_of(value) for value in values], decimal_comma=False)
 
 
 def _refuse_unknown(table: SourceTable, options: SourceOptions) -> None:

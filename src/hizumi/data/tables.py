@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hizumi.data.cells import read_cells
 from hizumi.data.image_lists import open_image_list, path_column
-from hizumi.data.labels import are_classes, with_classes, with_good
+from hizumi.data.labels import are_classes, refuse_absent_good, with_classes, with_good
 from hizumi.data.manifest import Manifest
 from hizumi.data.options import SourceOptions
 from hizumi.data.table_rows import SourceTable, open_table
@@ -32,7 +32,8 @@ def open_csv(path: Path, options: SourceOptions) -> Manifest:
     words = [line[place] for _, line in cells.lines]
     good = options.good or ((str(options.normal_class),) if isinstance(options.normal_class, int) else ())
     if good:
-        return replace(manifest, records=tuple(with_good(manifest.records, words, good, cells.where)))
+        refuse_absent_good(words, good, cells.where)
+        return replace(manifest, records=tuple(with_good(manifest.records, words, good)))
     if options.normal_class != "all" or not are_classes(words):
         return manifest
     return replace(manifest, records=tuple(with_classes(manifest.records, words)))

@@ -1,6 +1,6 @@
 """Deep one-class features (DOC): compact on normal images, and still able to tell other things apart."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -88,6 +88,9 @@ class DeepOneClassTraining(Trainable):
 
     def encode(self, images: Tensor) -> Tensor:
         return self.body(self.pyramid.pad(images))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_references": None}  # a copy reads them again where it trains on
 
     def _open_references(self, batch_size: int) -> Stream:
         """Images and labels, in batches that depend on the step alone."""

@@ -17,7 +17,7 @@ from hizumi.detectors.shard import Shard
 from hizumi.errors import UsageError
 from hizumi.training import Card, Preset
 
-AROUND = 3  # positions across the square that a position's moments are taken over
+AROUND = (3, 7, 15)  # positions across the squares that a position's moments may be taken over
 LARGE = 320  # pixels: the shorter side where the originals have so many, which outlines defects better
 RIDGE = 0.1  # variance added to each channel's, in units of its own
 
@@ -27,8 +27,10 @@ class FusedFeatures(Detector):
 
     z(p) is how unusual for its place p's distance from the nearest normal patch anywhere is, as in `NearestFeatures`,
     and z'(p) its distance from the Gaussian of normal images at p, as in `GaussianFeatures`, both of the same features:
-    the first tells what no normal image has, the second what none has there. Both are in units of held-out normal
-    images' largest. The map is the mean of both distances, each over its largest on those images.
+    the first tells what no normal image has, the second what none has there. Moments of a place are taken over 3, 7 or
+    15 positions across, whichever makes held-out normal images likeliest: where parts lie anywhere, a place tells
+    little. Both are in units of held-out normal images' largest. The map is the mean of both distances, each over its
+    largest on those images.
 
     On some kinds of parts the one is better, on some the other, and neither can be told from good images alone; the sum
     stays near the better one. The preset "untrained" does without pre-trained weights.
@@ -128,8 +130,13 @@ class FusedFeatures(Detector):
 
     def fit_reference(self, batches: Batches) -> None:
         shard = Shard.of(batches)
-        both = [self._distances(batch) for _, batch in shard.batches()]
-        nearest, gaussian = (shard.in_turn(maps) for maps in zip(*both, strict=True))
+        of_nearest, of_squares = [], []
+        for _, batch in shard.batches():
+            placed = self._placed(batch)
+            of_nearest.append(self.patches(placed)[0])
+            of_squares.append(self.gaussians.of_each(placed))
+        nearest = self._blurred(shard.in_turn(of_nearest))
+        gaussian = self._blurred(self.gaussians.choose(shard.in_turn(of_squares)))
         self.nearest_scale.fit(nearest, self.features.grid)
         self.gaussian_scale.fit(gaussian, self.features.grid)
         self.map_units = torch.stack([maps.amax(1).mean() for maps in (nearest, gaussian)])
@@ -150,5 +157,7 @@ class FusedFeatures(Detector):
 
     def _distances(self, images: Tensor) -> tuple[Tensor, Tensor]:
         placed = self._placed(images)
-        nearest, gaussian = self.patches(placed)[0], self.gaussians(placed)
-        return self.features.blurred(nearest, self.blur), self.features.blurred(gaussian, self.blur)
+        return self._blurred(self.patches(placed)[0]), self._blurred(self.gaussians(placed))
+
+    def _blurred(self, distances: Tensor) -> Tensor:
+        return self.features.blurred(distances, self.blur)

@@ -28,6 +28,12 @@ class Gaussian(nn.Module):
         # A loaded matrix lies in memory row by row, and must give the same to the last digit.
         self.mean, self.whitening = mean, whitening.to(mean.dtype).contiguous()
 
+    def log_volume(self) -> Float[Tensor, "*field"]:
+        """log |W| of the whitening W: log densities are this - d²/2 - k/2 log 2π."""
+        if self.whitening is None:
+            raise NotFittedError("these Gaussians have no moments yet; call fit first")
+        return self.whitening.diagonal(dim1=-2, dim2=-1).double().log().sum(-1)
+
     def squared_distance(self, values: Float[Tensor, "n *field k"]) -> Float[Tensor, "n *field"]:
         """Squared Mahalanobis distances."""
         if self.mean is None or self.whitening is None:

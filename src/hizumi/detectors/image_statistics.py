@@ -28,18 +28,21 @@ def image_statistics(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
     """
     images = images.double()
     grey = images.mean(1)
+    border = _border(grey).sort(1).values
+    background = border[:, (border.shape[1] - 1) // 2]  # the median, the lower of two
     ascending = grey.flatten(1).sort(1).values
     cut = int(TRIMMED * ascending.shape[1])
-    brightness = ascending[:, cut : ascending.shape[1] - cut].mean(1)
+    # Differences are taken before means, lest an engine in single precision round them away.
+    above = (ascending[:, cut : ascending.shape[1] - cut] - background[:, None]).mean(1)
+    brightness = background + above
     light = brightness + 1 + LEVEL
     contrast = (ascending[:, -cut - 1] - ascending[:, cut] + LEVEL) / light
     second = grey.diff(n=2, dim=1).abs().mean((1, 2)) + grey.diff(n=2, dim=2).abs().mean((1, 2))
     sharpness = (second + LEVEL) / light
-    border = _border(grey).sort(1).values
-    background = (border[:, (border.shape[1] - 1) // 2] - brightness) / light  # the median, the lower of two
-    columns = [brightness, contrast.log(), sharpness.log(), background]
+    columns = [brightness, contrast.log(), sharpness.log(), -above / light]
     if images.shape[1] > 1:
-        columns += (((images.mean((2, 3)) + 1 + LEVEL) / light[:, None]).log()).unbind(1)
+        tints = (images - brightness[:, None, None, None]).mean((2, 3)) / light[:, None]
+        columns += tints.log1p().unbind(1)
     return torch.stack(columns, 1)
 
 

@@ -1,9 +1,10 @@
 """A Gaussian at each position of a grid of features."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
 
 from hizumi.detectors.gaussian import Gaussian
 from hizumi.detectors.moments import Moments
@@ -17,31 +18,34 @@ class PositionGaussians(nn.Module):
     """d(p) = Mahalanobis distance of the features at position p from those of normal images there (PaDiM's).
 
     Some channels are drawn, the same at all positions, and brought to unit variance. Moments are taken over all images
-    and over the `around` x `around` positions around p, which a part that lies a little elsewhere moves by; `ridge` is
-    added to their covariance's diagonal, for there may be fewer images than channels.
+    and over the square of positions around p, which a part that lies a little elsewhere moves by; `ridge` is added to
+    their covariance's diagonal, for there may be fewer images than channels. Of several squares `choose` keeps the one
+    under which other normal images are likeliest: a small one where a place looks alike in all of them, a large one
+    where parts lie anywhere, and a place's own moments would be those of a few patches.
 
     Args:
         channels: How many of the features' channels are drawn; all where there are no more.
-        around: Positions across the square that a position's moments are taken over; odd.
+        around: Positions across the square that a position's moments are taken over, odd; or several such.
         ridge: Variance that is added, in units of a channel's.
     """
 
     drawn: Tensor | None  # (k,) indices of channels
     scale: Tensor | None  # (k,) by which each is multiplied
 
-    def __init__(self, channels: int, around: int, ridge: float) -> None:
+    def __init__(self, channels: int, around: int | Sequence[int], ridge: float) -> None:
         super().__init__()
         self.channels = channels
-        self.around = around
+        self.around = (around,) if isinstance(around, int) else tuple(around)
         self.ridge = ridge
         self.gaussian = Gaussian()
         self.register_buffer("drawn", None)
         self.register_buffer("scale", None)
         self._moments: Moments | None = None
+        self._candidates: list[Gaussian] = []  # one for each square, until one of them is chosen
 
     def begin(self) -> None:
         """Forget what an attempt that broke off has added."""
-        self._moments = None
+        self._moments, self._candidates = None, []
 
     def add(self, placed: Float[Tensor, "n positions c"]) -> None:
         """Add normal images' features to those that `fit` takes moments of."""
@@ -60,17 +64,43 @@ class PositionGaussians(nn.Module):
         moments, self._moments = self._moments.of_all(shard), None
         variance = moments.variance()
         self.scale = variance.clamp(min=LEAST_VARIANCE).rsqrt().float()
-        mean, covariance = _around(moments, grid, self.around)
+        sides = sorted({min(side, 2 * max(grid) - 1) for side in self.around})  # larger ones hold no more
+        self._candidates = [self._estimated(moments, grid, side) for side in sides]
+        self.gaussian = self._candidates[0]
+
+    def of_each(self, placed: Float[Tensor, "n positions c"]) -> Float[Tensor, "n squares positions"]:
+        """Distances from the Gaussians of each square that `choose` chooses from."""
+        return torch.stack([self._distances(gaussian, placed) for gaussian in self._candidates], 1)
+
+    def choose(self, of_each: Float[Tensor, "n squares positions"]) -> Float[Tensor, "n positions"]:
+        """Keep the Gaussians of one square, by what `of_each` made of images that they were not fitted on.
+
+        Gives those distances that are from the ones kept.
+        """
+        misfit = of_each.double().square().mean((0, 2)) / 2
+        likelihood = torch.stack([gaussian.log_volume().mean() for gaussian in self._candidates]) - misfit
+        chosen = int(likelihood.argmax())
+        self.gaussian, self._candidates = self._candidates[chosen], []
+        return of_each[:, chosen]
+
+    def forward(self, placed: Float[Tensor, "n positions c"]) -> Float[Tensor, "n positions"]:
+        return self._distances(self.gaussian, placed)
+
+    def _distances(self, gaussian: Gaussian, placed: Float[Tensor, "n positions c"]) -> Float[Tensor, "n positions"]:
+        if self.drawn is None or self.scale is None:
+            raise NotFittedError("these PositionGaussians are not fitted yet; call fit first")
+        return gaussian.squared_distance(placed[:, :, self.drawn] * self.scale).sqrt()
+
+    def _estimated(self, moments: Moments, grid: tuple[int, int], side: int) -> Gaussian:
+        assert self.scale is not None, "channels have their units"
+        mean, covariance = _around(moments, grid, side)
         scale = self.scale.double()
         covariance *= scale[:, None] * scale
         covariance.diagonal(dim1=1, dim2=2).add_(self.ridge)
+        gaussian = Gaussian()
         # Kept in single precision: there are hundreds of these matrices, and each is well conditioned by now.
-        self.gaussian.assign((mean * scale).float(), covariance.float())
-
-    def forward(self, placed: Float[Tensor, "n positions c"]) -> Float[Tensor, "n positions"]:
-        if self.drawn is None or self.scale is None:
-            raise NotFittedError("these PositionGaussians are not fitted yet; call fit first")
-        return self.gaussian.squared_distance(placed[:, :, self.drawn] * self.scale).sqrt()
+        gaussian.assign((mean * scale).float(), covariance.float())
+        return gaussian
 
 
 def _around(moments: Moments, grid: tuple[int, int], side: int) -> tuple[Tensor, Tensor]:
@@ -82,7 +112,14 @@ def _around(moments: Moments, grid: tuple[int, int], side: int) -> tuple[Tensor,
 
 
 def _averaged(values: Float[Tensor, "positions *k"], grid: tuple[int, int], side: int) -> Float[Tensor, "positions *k"]:
-    if side == 1:
-        return values
-    maps = values.reshape(*grid, -1).permute(2, 0, 1)
-    return avg_pool2d(maps, side, 1, side // 2, count_include_pad=False).permute(1, 2, 0).reshape(values.shape)
+    """Means over the square around each position, at edges over what there is of it."""
+    rows, columns = (_window(count, side).to(values) for count in grid)
+    by_row = (rows @ values.reshape(grid[0], -1)).reshape(*grid, -1)
+    return (columns @ by_row).reshape(values.shape)
+
+
+def _window(count: int, side: int) -> Float[Tensor, "count count"]:
+    """The matrix that takes the mean over so many neighbours in a line of so many positions."""
+    places = torch.arange(count)
+    inside = ((places[:, None] - places).abs() <= side // 2).double()
+    return inside / inside.sum(1, keepdim=True)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Integer
-from scipy.spatial import cKDTree
 
 from hizumi.errors import DataError
 from hizumi.evaluation.metrics import binomial_interval
@@ -164,6 +163,8 @@ def mode_coverage(
     within: float = 3.0,
 ) -> ModeCoverage:
     """Coverage of equally likely modes; good samples lie `within` that many standard deviations of one."""
+    from scipy.spatial import cKDTree
+
     distances, nearest = cKDTree(centres).query(samples)
     good = nearest[distances <= within * standard_deviation]
     shares = np.bincount(good, minlength=len(centres)) / len(good) if len(good) else np.full(len(centres), np.nan)

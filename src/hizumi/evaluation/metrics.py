@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Integer
-from scipy.special import bdtr, betaincinv
 
 from hizumi.calibration.limits import best_f1_threshold
 from hizumi.errors import DataError
@@ -110,6 +109,8 @@ def confusion_at(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"
 
 def binomial_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Clopper-Pearson interval of the rate behind `count` events in `total` trials; (0, 1) when nothing was tried."""
+    from scipy.special import betaincinv
+
     tail = (1 - confidence) / 2
     low = float(betaincinv(count, total - count + 1, tail)) if count > 0 else 0.0
     high = float(betaincinv(count + 1, total - count, 1 - tail)) if count < total else 1.0
@@ -118,6 +119,8 @@ def binomial_interval(count: int, total: int, confidence: float = 0.95) -> tuple
 
 def binomial_acceptance(total: int, rate: float, confidence: float = 0.95) -> tuple[int, int]:
     """The lowest and highest number of alarms among `total` good images that agree with a rate."""
+    from scipy.special import bdtr
+
     tail = (1 - confidence) / 2
     cumulative = bdtr(np.arange(total + 1), total, rate)
     low, high = np.searchsorted(cumulative, [tail, 1 - tail])

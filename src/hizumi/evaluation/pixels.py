@@ -10,7 +10,6 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
-from scipy import ndimage
 
 from hizumi.errors import DataError, UsageError
 from hizumi.evaluation.metrics import (
@@ -230,6 +229,8 @@ def refuse_unpaired(maps: Sequence[Float[np.ndarray, "_ _"]], masks: Sequence[Bo
 
 def region_sizes(mask: Bool[np.ndarray, "h w"]) -> Int[np.ndarray, "a"]:
     """Pixels of the 8-connected region around each True pixel, in row-major order."""
+    from scipy import ndimage
+
     regions, _ = ndimage.label(mask, _EIGHT_NEIGHBOURS)
     inside = regions[mask]
     return np.asarray(np.bincount(inside)[inside] if len(inside) else inside, dtype=np.int64)

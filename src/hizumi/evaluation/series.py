@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer, Shaped
-from scipy.special import gammaincinv
 
 from hizumi.errors import DataError, UsageError
 from hizumi.evaluation.bootstrap import UNKNOWN, Estimate, number, percentiles, resamples
@@ -263,6 +262,8 @@ def _rate_per_1000(count: int, steps: int) -> Estimate:
     """A rate with Garwood's exact interval (1936) for counts of rare events that do not hang together."""
     if not steps:
         return UNKNOWN
+    from scipy.special import gammaincinv
+
     low = float(gammaincinv(count, 0.025)) if count else 0.0
     unit = 1000 / steps
     return Estimate(count * unit, low * unit, float(gammaincinv(count + 1, 0.975)) * unit)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -32,6 +32,7 @@ from hizumi.generation.walks import along_axis, around_mean, between
 from hizumi.memory import free_bytes, peak_memory
 from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
 from hizumi.models.abilities import ABILITIES, CanContinue, CanSampleClasses, CanTranslateBack, HasPrior
+from hizumi.models.guarded import check_count
 from hizumi.preprocessing import DataOptions, Preprocessing, Reader, in_batches
 from hizumi.preprocessing.batching import Outputs
 from hizumi.preprocessing.choosing import with_validation
@@ -216,13 +217,13 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             [(each.name, each.reason) for each in data.store.manifest.unopened],
         )
 
-    def sample(self, count: int = 1, seed: int = 0, kinds: str | Sequence[str] | None = None) -> np.ndarray:
+    def sample(self, count: int = 1, seed: int = 0, kinds: str | Iterable[str] | None = None) -> np.ndarray:
         """New items, images (count, h, w, c), rows (count, d) or windows (count, t, c), the same for the same seed.
 
         A model that knows classes makes items of all in turn, or of `kinds`: one for all, or one for each.
         """
         model = self.able(CanSample)
-        check_value(PositiveInt, count, "count")  # before kinds are counted
+        check_count(model, count, f"{self._name()}.sample")  # before kinds are counted
         if kinds is None:
             return self._as_data(model.sample(count, seed))
         labels = self._labels(kinds, count)
@@ -235,7 +236,10 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             kind = "rows of numbers" if self.preprocessing_.vectors else "images"
             raise UsageError(f"{self._name()} was trained on {kind}, which have no steps; leave steps out")
         check_value(PositiveInt, steps, "steps")
-        return self._as_data(long_samples(self.able(CanContinue), count, steps, seed))
+        model = self.able(CanContinue)
+        windows = math.ceil(steps / model.require_built()[-1])
+        check_count(model, count, f"{self._name()}.sample_recordings", windows)
+        return self._as_data(long_samples(model, count, steps, seed))
 
     def reconstruct(self, X: Any) -> list[np.ndarray]:
         """Each item as the model would have it, at its own size."""
@@ -321,7 +325,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
     def draw_codes(self, count: int, seed: int = 0) -> Float[np.ndarray, "n k"]:
         """Codes drawn from N(0, I), which `sample` makes its items of."""
-        self.able(CanDecode)
+        check_count(self.able(CanDecode), count, f"{self._name()}.draw_codes")
         if not isinstance(self.model_, HasPrior):
             name = type(self.model_).__name__
             raise UsageError(f"{name} draws no codes from N(0, I); give it items to encode")
@@ -427,7 +431,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         record = run_record("model", model, [model], manifest, data.store, data.preprocessing, options)
         return record | {"classes": list(data.classes), "pairing": pairing, "columns": list(manifest.columns)}
 
-    def _labels(self, kinds: str | Sequence[str], count: int) -> Tensor:
+    def _labels(self, kinds: str | Iterable[str], count: int) -> Tensor:
         if not self.classes_:
             raise UsageError(f"{type(self.model_).__name__} knows no classes; leave kinds out")
         names = [kinds] * count if isinstance(kinds, str) else [str(kind) for kind in kinds]

@@ -19,7 +19,6 @@ from hizumi.arguments import check_arguments
 from hizumi.inspection.inspector import Inspector
 from hizumi.inspection.loaded import DetectorHeader, LoadedInspector, restore
 from hizumi.inspection.members import CARD, FORMAT, JOURNAL, SCORES, SEEN, WEIGHTS
-from hizumi.inspection.seen import Seen
 from hizumi.runs.card import model_card
 from hizumi.runs.known_defects import FoundAmongKnown
 from hizumi.runs.nouns import learned_in_words, noun_of, threshold_fact
@@ -28,10 +27,7 @@ from hizumi.runs.record import without_place
 from hizumi.runs.study import tuned_fact
 from hizumi.storage.explained import explained
 from hizumi.storage.headers import write_bundle
-from hizumi.storage.safe_arrays import unpacked_arrays
 from hizumi.storage.weights import packed
-from hizumi.training.health import Finding
-from hizumi.training.journal import Journal
 
 
 def save(inspector: Inspector, path: str | Path) -> Path:
@@ -92,19 +88,19 @@ def _inspector_of(loaded: LoadedInspector) -> Inspector:
     header = loaded.header
     inspector = Inspector(detector=_named_in(header.detector), **constructor_arguments(header.parameters))
     check_arguments(inspector)
-    inspector.detector_ = loaded.detector
+    inspector.detector_ = loaded.detector_
     inspector.preprocessing_ = loaded.preprocessing_
     inspector.region = loaded.preprocessing_.region
     inspector.series = loaded.preprocessing_.series is not None
     inspector.calibration_ = loaded.calibration_
     inspector.options_ = dict(loaded.options_)
-    inspector.findings_ = [Finding(**finding) for finding in header.findings]
+    inspector.findings_ = loaded.findings_
     inspector.notes_ = tuple(header.notes)
     inspector.failures_ = ()
     inspector.unopened_ = ()
-    inspector.seen_ = Seen(**unpacked_arrays(loaded.members[SEEN])) if SEEN in loaded.members else Seen()
+    inspector.seen_ = loaded.seen_
     inspector.is_main_process_ = True
-    inspector.journal_ = Journal.from_bytes(loaded.members[JOURNAL])
+    inspector.journal_ = loaded.journal_
     if len(header.shape) == 1:
         inspector.know_columns(loaded.preprocessing_.table, header.shape[0])
     return inspector

@@ -10,6 +10,11 @@ CALIBRATION_SHARE = 0.2
 FOLDS = 10
 
 
+def share_held_out(asked: float | None, folds: int | None) -> float | None:
+    """Share of the normal images that is held out for the threshold; None with folds, each of which has its turn."""
+    return (asked or CALIBRATION_SHARE) if folds is None else None
+
+
 def folds_for(manifest: Manifest, false_alarm_rate: float) -> int | None:
     """How many folds are to set the threshold; None where a share that is held out can promise the rate.
 

@@ -27,7 +27,7 @@ from hizumi.data.variation import Variation
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.fitting import Fitting, PreparedData, varied
-from hizumi.inspection.holding_out import CALIBRATION_SHARE, FOLDS, deal_at_most, folds_for
+from hizumi.inspection.holding_out import FOLDS, deal_at_most, folds_for, share_held_out
 from hizumi.inspection.known_defects import OF_DEFECTS, open_defects, scores_of_defects
 from hizumi.inspection.scoring import EMBEDDING, Scored, Scorer, embeddings_of
 from hizumi.inspection.seen import Seen, contents
@@ -251,7 +251,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     def held_out_share(self) -> float | None:
         """Share of the normal images that the fit held out for the threshold; None where every fold had its turn."""
         check_is_fitted(self, "detector_")
-        return self._share_beside(self.options_["folds"])
+        return share_held_out(self.calibration_share, self.options_["folds"])
 
     @property
     def wants_motion(self) -> bool:
@@ -361,7 +361,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         """The data as they are fitted on, read and dealt."""
         fold_count = self._fold_count(manifest, detector)
         marked = any(record.split == "calibration" for record in manifest.records)
-        manifest = split_for_fit(manifest, self._share_beside(fold_count), options.seed)
+        manifest = split_for_fit(manifest, share_held_out(self.calibration_share, fold_count), options.seed)
         preprocessing, store = prepare(manifest.select(split="train"), data_options, detector)
         data = PreparedData(manifest, preprocessing, store, (), marked)
         return data if fold_count is None else replace(data, folds=self._dealt(data.usable, fold_count, options.seed))
@@ -457,9 +457,6 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     def _dealt(self, usable: Manifest, fold_count: int, seed: int) -> list[list[int]]:
         # Images that cannot be read have been left out since they were counted.
         return (deal_at_most if self.folds is None else deal_folds)(usable, fold_count, seed=seed)
-
-    def _share_beside(self, fold_count: int | None) -> float | None:
-        return (self.calibration_share or CALIBRATION_SHARE) if fold_count is None else None
 
     def _notes_on_choice(self, detector: Detector, store: Store) -> tuple[str, ...]:
         untrained = self.detector == STANDARD and isinstance(detector, FusedFeatures) and not has_weights()

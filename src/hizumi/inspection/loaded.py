@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
@@ -12,8 +13,10 @@ from hizumi.data import Manifest
 from hizumi.detectors import Detector
 from hizumi.errors import BundleError, HizumiError, is_shortage
 from hizumi.inspection.earlier import renamed
-from hizumi.inspection.members import FORMAT, SCORES, WEIGHTS
+from hizumi.inspection.holding_out import share_held_out
+from hizumi.inspection.members import FORMAT, JOURNAL, SCORES, SEEN, WEIGHTS
 from hizumi.inspection.scoring import Scorer
+from hizumi.inspection.seen import Seen
 from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import Preprocessing
 from hizumi.preprocessing.preprocessing import upgraded
@@ -23,6 +26,13 @@ from hizumi.storage.headers import Header, read_bundle
 from hizumi.storage.safe_arrays import unpacked_arrays
 from hizumi.storage.weights import unpacked
 from hizumi.training.checkpoint import revive
+from hizumi.training.health import Finding
+from hizumi.training.journal import Journal
+
+if TYPE_CHECKING:
+    from hizumi.inspection.inspector import Inspector
+
+    Fitted: TypeAlias = "Inspector | LoadedInspector"
 
 
 class DetectorHeader(Header):
@@ -45,14 +55,34 @@ class LoadedInspector(InspectorBase):
 
     header: DetectorHeader
     members: Mapping[str, bytes]
-    detector: Detector
+    detector_: Detector
     preprocessing_: Preprocessing
     calibration_: Calibration
     options_: Mapping[str, Any]
 
     def scorer(self) -> Scorer:
         """The fitted detector with its preprocessing."""
-        return Scorer.of(self.detector, self.preprocessing_)
+        return Scorer.of(self.detector_, self.preprocessing_)
+
+    @cached_property
+    def findings_(self) -> list[Finding]:
+        """Those of the health check at the fit."""
+        return [Finding(**finding) for finding in self.header.findings]
+
+    @cached_property
+    def journal_(self) -> Journal:
+        """The training curves."""
+        return Journal.from_bytes(self.members[JOURNAL])
+
+    @cached_property
+    def seen_(self) -> Seen:
+        """What the fit has seen; bundles of earlier versions do not say."""
+        return Seen(**unpacked_arrays(self.members[SEEN])) if SEEN in self.members else Seen()
+
+    @property
+    def held_out_share(self) -> float | None:
+        """Share of the normal images that the fit held out for the threshold; None where every fold had its turn."""
+        return share_held_out(self.header.parameters.get("calibration_share"), self.options_["folds"])
 
     def _manifest(self, X: Any) -> Manifest:
         return opened(X, motion=self.uses_motion, **self.preprocessing_.as_learned)

@@ -1,12 +1,16 @@
 """Which records an inspector may be judged on."""
 
+from typing import TYPE_CHECKING
+
 from hizumi.data import Manifest, split
 from hizumi.errors import DataError
-from hizumi.inspection.inspector import Inspector
 from hizumi.inspection.seen import without
 
+if TYPE_CHECKING:
+    from hizumi.inspection.loaded import Fitted
 
-def held_out(inspector: Inspector, manifest: Manifest) -> Manifest:
+
+def held_out(inspector: "Fitted", manifest: Manifest) -> Manifest:
     """The records that the fit has not seen.
 
     Those marked as test where the data say so; of the very data it was fitted on, the rest; of other data, all. Known
@@ -22,7 +26,7 @@ def held_out(inspector: Inspector, manifest: Manifest) -> Manifest:
     return unseen
 
 
-def _not_learned_from(inspector: Inspector, manifest: Manifest) -> Manifest:
+def _not_learned_from(inspector: "Fitted", manifest: Manifest) -> Manifest:
     if any(record.split == "test" for record in manifest.records):
         return manifest.select(split="test")
     try:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, final
 
 import numpy as np
 
-from hizumi.calibration import BlockWatch, Box, Calibration, Verdict, boxes_over
+from hizumi.calibration import BlockWatch, Box, Calibration, Verdict, boxes_of_alarm
 from hizumi.data import Manifest, open_source
 from hizumi.data.images import is_partial
 from hizumi.data.kinds import is_frame, is_table, rows_of
@@ -168,7 +168,7 @@ def verdict_on(item: Scored, calibration: Calibration) -> Verdict:
     anomalous = bool(calibration.is_anomalous(score)[0])
     boxes: tuple[Box, ...] = ()
     if anomalous and item.map is not None and calibration.pixel_threshold is not None:
-        boxes = boxes_over(item.map, calibration.pixel_threshold.value)
+        boxes = boxes_of_alarm(item.map, calibration.pixel_threshold.value, item.inside)
     return Verdict(
         name=item.name,
         anomalous=anomalous,

@@ -1,5 +1,6 @@
 """Abilities check what they are given: each method of that name, whichever model implements it."""
 
+import math
 from abc import ABC
 from collections.abc import Callable
 from functools import wraps
@@ -13,10 +14,12 @@ from torch import Tensor
 from hizumi.arguments import PositiveInt, check_value
 from hizumi.data.guard import as_computed, checked_codes, checked_items, is_trusted, trusted
 from hizumi.errors import DataError, UsageError
+from hizumi.memory import refuse_beyond_free
 from hizumi.shapes import is_series
 from hizumi.storage.statements import LARGEST_SEED
 from hizumi.training import Trainable
 
+BYTES = 4  # of a number in single precision
 Method = Callable[..., Any]
 Seed = Annotated[int, Ge(0), Le(LARGEST_SEED)]
 
@@ -85,7 +88,7 @@ def of_count(method: Method) -> Method:
     @wraps(method)
     def guarded(self: Guarded, count: Any, seed: Any = 0, **named: Any) -> Any:
         self.require_built()
-        check_value(PositiveInt, count, f"{self._called(method)}: count")
+        check_count(self, count, self._called(method))
         check_value(Seed, seed, f"{self._called(method)}: seed")
         if named.get("labels") is not None:
             named["labels"] = _labels(named["labels"], self._called(method))
@@ -93,6 +96,16 @@ def of_count(method: Method) -> Method:
             return method(self, int(count), int(seed), **named)
 
     return guarded
+
+
+def check_count(model: Trainable, count: Any, called: str, times: int = 1) -> None:
+    """Raise UsageError for what is no number of items, ShortageError for more than memory holds.
+
+    Each is so many `times` as large as those that the model has learned from.
+    """
+    check_value(PositiveInt, count, f"{called}: count")
+    needed = BYTES * math.prod(model.require_built()) * int(count) * times
+    refuse_beyond_free(needed, f"{called}: to make {count:,} items", "ask for fewer or shorter ones")
 
 
 def of_start(method: Method) -> Method:

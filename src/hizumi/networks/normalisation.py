@@ -1,9 +1,10 @@
 """Batch, instance and spectral normalisation."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import register_parametrization
 
 Normalisation = Literal["batch", "instance"]
 
@@ -17,4 +18,18 @@ def normalise_spectrally(network: nn.Module) -> None:
     """Parametrise every layer's weights by spectral normalisation, in place (Miyato et al. 2018)."""
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.Linear):
-            spectral_norm(module)
+            _let_be_pickled(spectral_norm(module))
+
+
+def _let_be_pickled(layer: nn.Module) -> None:
+    # The class that torch makes for each parametrised layer refuses; a plain layer can be parametrised again.
+    type(layer).__reduce_ex__ = lambda self, _: (_normalised_again, (type(self).__bases__[0], vars(self)))  # type: ignore[method-assign]
+
+
+def _normalised_again(plain: type[nn.Module], state: dict[str, Any]) -> nn.Module:
+    layer = plain.__new__(plain)
+    weight = state["_modules"]["parametrizations"].weight
+    vars(layer).update(state, _modules={}, _parameters={**state["_parameters"], "weight": weight.original})
+    register_parametrization(layer, "weight", weight[0], unsafe=True)  # unchecked: a check would turn its vectors
+    _let_be_pickled(layer)
+    return layer

@@ -18,6 +18,7 @@ from hizumi.data.region import Region
 from hizumi.data.stream import Batches, dealt
 from hizumi.errors import DataError, UsageError
 from hizumi.preprocessing.preprocessing import Preprocessing
+from hizumi.shapes import is_series
 from hizumi.training import TrainingOptions
 
 MOTION_SAMPLE = 64  # training frames that the range of motion is estimated on
@@ -152,11 +153,18 @@ def choose_sizing(train: Manifest, options: DataOptions, chooses: ChoosesSize) -
     if options.image_size is not None:
         size = options.image_size
         height, width = size if isinstance(size, tuple | list) else (size, size)
-        return Sizing(int(height), int(width), options.sizing)
-    if options.sizing == "tile":
-        return Sizing(chooses.working_size, chooses.working_size, "tile")
-    height, width = first_readable(train).shape[:2]
-    return chooses.working_sizing(height, width)
+        sizing = Sizing(int(height), int(width), options.sizing)
+    elif options.sizing == "tile":
+        sizing = Sizing(chooses.working_size, chooses.working_size, "tile")
+    else:
+        height, width = first_readable(train).shape[:2]
+        sizing = chooses.working_sizing(height, width)
+    if is_series((1, sizing.height, sizing.width)):  # as a window of a series, which has no bounds, has its form
+        raise DataError(
+            f"{train.name}: its images would be looked at as {sizing.width}x{sizing.height} pixels, a single line; put "
+            "lines of a scan together to pictures, or give a larger --image-size (image_size)"
+        )
+    return sizing
 
 
 def choose_window(

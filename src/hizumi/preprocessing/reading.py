@@ -79,9 +79,9 @@ class Reader:
         pixels, notes = manifest.read(index)
         sizing, window = self.preprocessing.sizing, self.preprocessing.window
         if manifest.vectors != self.preprocessing.vectors:
-            raise DataError(
-                f"{name}: is {'a row of numbers' if manifest.vectors else 'an image'}, unlike the training data"
-            )
+            found = "a row of numbers" if manifest.vectors else "an image"
+            advice = "; one image alone is an array (1, h, w[, c])" if manifest.vectors else ""
+            raise DataError(f"{name}: is {found}, unlike the training data{advice}")
         channels = self.preprocessing.channels
         if window is None or channels is None:
             return Piece(index, name, self._row(pixels, name))

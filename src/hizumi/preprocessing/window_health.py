@@ -27,7 +27,7 @@ def check_window(store: Store) -> list[Finding]:
             "narrow use of the window",
             "problem",
             f"pixels lie from {_plain(levels.low)} to {_plain(levels.high)}, {used:.1%} of the window from "
-            f"{_plain(window.low)} to {_plain(window.high)}: to the detector, all images are nearly one flat grey",
+            f"{_plain(window.low)} to {_plain(window.high)}, so that all images are nearly one flat grey",
             f"fit again with --window auto, or with {_window_option(levels)}",
         )
     ]
@@ -38,7 +38,7 @@ def _mostly_outside(levels: Levels, window: Window) -> Finding:
         "outside of the window",
         "problem",
         f"pixels lie from {_plain(levels.low)} to {_plain(levels.high)}, most of that outside of the window from "
-        f"{_plain(window.low)} to {_plain(window.high)}, where detectors expect them",
+        f"{_plain(window.low)} to {_plain(window.high)}, where they are expected",
         f"fit again with --window auto, or with {_window_option(levels)}",
     )
 

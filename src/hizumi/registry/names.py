@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from hizumi.arguments import no_preset
+from hizumi.arguments import OF_TESTS, no_preset
 from hizumi.errors import UsageError
 from hizumi.registry.suggestions import unknown
 
@@ -16,7 +16,7 @@ PLUG_INS = "hizumi.detectors"
 Kind = Literal["detector", "model"]
 
 
-DEFAULT_PRESETS = ("fast", "small")
+DEFAULT_PRESETS = ("fast", OF_TESTS)
 """Those that classes without presets may have too; see `hizumi.training.preset`."""
 
 

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,27 +11,27 @@ import torch
 from hizumi.calibration import Calibration, Verdict
 from hizumi.data import Failure, Manifest
 from hizumi.data.manifest import Record
-from hizumi.data.masks import with_usable_masks
+from hizumi.data.masks import MaskReader
 from hizumi.data.progress import Observer, reporting
 from hizumi.errors import DataError
 from hizumi.evaluation import Evaluator
 from hizumi.evaluation.causal import CausalMeasures, causal_measures
 from hizumi.evaluation.series import SeriesMeasures, series_measures
-from hizumi.inspection import Inspector
 from hizumi.inspection.scoring import Scored, Scorer, Wanted
 from hizumi.inspection.verdicts import counted_notes, verdict_on
 from hizumi.report.cases import Candidates, Judged
-from hizumi.report.content import UNKNOWN, ReportContent, Tile
-from hizumi.report.figures import POINTS_IN_AN_EMBEDDING
-from hizumi.report.panels import thumbnail, tiles
+from hizumi.report.content import POINTS_IN_AN_EMBEDDING, UNKNOWN, ReportContent, Tile
 from hizumi.report.recordings import compared_windows, shown_recordings
+
+if TYPE_CHECKING:
+    from hizumi.inspection.loaded import Fitted
 
 NUMBERS_IN_AN_EMBEDDING = 2**25
 """Features of all inputs together, of which images have many: 128 MiB."""
 
 
 def assess(
-    inspector: Inspector,
+    inspector: "Fitted",
     manifest: Manifest,
     *,
     called: str | None = None,
@@ -43,12 +44,10 @@ def assess(
     few inputs that are shown; recordings of series that are drawn are read once more. The detector is `called` by its
     own name where none is given.
     """
-    masked = sum(record.mask is not None for record in manifest.records)
     manifest = inspector.preprocessing_.decoding(manifest)
-    manifest = with_usable_masks(manifest, strict=strict)  # before the scoring, which takes much longer
     is_labelled = any(record.label is not None for record in manifest.records)
-    measured = _measured(inspector, manifest, is_labelled=is_labelled, strict=strict, observe=observe)
-    refused = masked - sum(record.mask is not None for record in manifest.records) + len(measured.lost_masks)
+    masks = MaskReader(manifest, strict=strict)
+    measured = _measured(inspector, manifest, masks, is_labelled=is_labelled, strict=strict, observe=observe)
     manifest = manifest.only(measured.read)
     detector = called or inspector.options_["detector"]["name"]
     content = ReportContent(
@@ -57,7 +56,7 @@ def assess(
         detector=detector,
         verdicts=measured.verdicts,
         calibration=inspector.calibration_,
-        evaluation=measured.evaluator.evaluation(inspector.calibration_, refused_masks=refused)
+        evaluation=measured.evaluator.evaluation(inspector.calibration_, refused_masks=masks.refused)
         if is_labelled
         else None,
         journal=inspector.journal_.records,
@@ -65,7 +64,7 @@ def assess(
         options=inspector.options_,
         features=np.stack([*measured.features.values()]) if measured.features else None,
         featured=[*measured.features],
-        data_notes=(*manifest.notes, *measured.lost_masks, *counted_notes(measured.verdicts)),
+        data_notes=(*manifest.notes, *masks.notes, *counted_notes(measured.verdicts)),
         failures=measured.failures,
         unopened=[(each.name, each.reason) for each in manifest.unopened],
         differences=inspector.preprocessing_.differences(_good_ones(manifest)),
@@ -93,7 +92,6 @@ class _Measured:
     # Of recordings, block by block: scores of steps, labels, and scores of the newest windows.
     steps: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
-    lost_masks: list[str] = field(default_factory=list)  # notes on those that could be read before the scoring
 
     def of_steps(self, calibration: Calibration, length: int) -> tuple[SeriesMeasures | None, CausalMeasures | None]:
         """Measures of steps and events, and of what is known at once; None without labels of steps."""
@@ -107,7 +105,13 @@ class _Measured:
 
 
 def _measured(
-    inspector: Inspector, manifest: Manifest, *, is_labelled: bool, strict: bool, observe: Observer | None
+    inspector: "Fitted",
+    manifest: Manifest,
+    masks: MaskReader,
+    *,
+    is_labelled: bool,
+    strict: bool,
+    observe: Observer | None,
 ) -> _Measured:
     measured = _Measured(Evaluator(noun=manifest.noun))
     cases = None
@@ -119,8 +123,7 @@ def _measured(
             continue
         index, record = item.index, manifest.records[item.index]
         verdict = verdict_on(item, inspector.calibration_)
-        mask, lost = (None, None) if item.map is None and item.inside is None else _mask(manifest, index)
-        measured.lost_masks += [lost] if lost else []
+        mask = None if item.map is None and item.inside is None else masks.read(index)
         if record.row is not None and item.map is not None and item.newest is not None and mask is not None:
             measured.steps.setdefault(record.row, []).append((item.map[0], mask[0], item.newest))
         measured.evaluator.add(verdict, label=record.label, kind=record.kind, mask=mask)
@@ -137,14 +140,6 @@ def _measured(
         kept = cases.pictures
         measured.cases = {place: kept[index] for place, index in enumerate(measured.read) if index in kept}
     return measured
-
-
-def _mask(manifest: Manifest, index: int) -> tuple[np.ndarray | None, str | None]:
-    """The mask of a record; a note where it could be read before, and is gone."""
-    try:
-        return manifest.read_mask(index), None
-    except DataError as error:
-        return None, f"{error}; it is left out of the pixel metrics"
 
 
 class _Cases:
@@ -166,12 +161,14 @@ class _Cases:
 
     def keep(self, index: int, verdict: Verdict, mask: np.ndarray | None) -> None:
         """What the report shows of an input that was admitted."""
+        from hizumi.report.panels import thumbnail, tiles  # with matplotlib, which takes a second to load
+
         found = tiles(verdict, self._calibration, mask)
         self.pictures[index] = [replace(tile, pixels=thumbnail(tile.pixels)) for tile in found]
 
 
 def _scored(
-    inspector: Inspector, manifest: Manifest, pictures: Wanted, strict: bool, observe: Observer | None
+    inspector: "Fitted", manifest: Manifest, pictures: Wanted, strict: bool, observe: Observer | None
 ) -> Iterator[Scored | Failure]:
     """All records in order, each read once; some with what the detector sees of them."""
     progress, total = reporting(observe, "scoring"), len(manifest)
@@ -193,7 +190,7 @@ def _scored(
             progress(done, total)
 
 
-def _featured(inspector: Inspector, count: int) -> Sequence[int]:
+def _featured(inspector: "Fitted", count: int) -> Sequence[int]:
     """Which of so many records are drawn by their features: all, or of many a few at random."""
     width = inspector.detector_.embed(torch.zeros(1, *inspector.options_["shape"])).shape[1]
     most = min(POINTS_IN_AN_EMBEDDING, max(2, NUMBERS_IN_AN_EMBEDDING // max(1, width)))
@@ -203,7 +200,7 @@ def _featured(inspector: Inspector, count: int) -> Sequence[int]:
     return chosen
 
 
-def _with_recordings(inspector: Inspector, manifest: Manifest, content: ReportContent) -> ReportContent:
+def _with_recordings(inspector: "Fitted", manifest: Manifest, content: ReportContent) -> ReportContent:
     traces, notes = shown_recordings(inspector, manifest, content)
     windows = compared_windows(inspector, manifest, content)
     if windows is not None and traces:

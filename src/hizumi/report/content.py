@@ -21,6 +21,7 @@ from hizumi.runs.results import assessment_result
 from hizumi.training.health import Finding
 
 NORMAL, ANOMALOUS, UNKNOWN = 0, 1, -1
+POINTS_IN_AN_EMBEDDING = 1000
 INPUT, EXPECTED, DISTORTION, MAP = "input", "expected normal", "distortion", "anomaly map"
 """Captions of the pictures of an input."""
 CLOSE_UP = "close-up of the highest value"

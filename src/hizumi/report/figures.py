@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLoc
 
 from hizumi.calibration import Calibration
 from hizumi.evaluation.pixels import part_of
-from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN
+from hizumi.report.content import ANOMALOUS, NORMAL, POINTS_IN_AN_EMBEDDING, UNKNOWN
 from hizumi.report.style import DEFECT, GOOD, HELD_OUT, INK, MUTED, legend_above, new_figure, styled
 from hizumi.report.tables import record_in
 from hizumi.runs.nouns import noun_of
@@ -19,7 +19,6 @@ from hizumi.runs.nouns import noun_of
 WIDTH = 5.3  # inches: readable on a phone too
 BINS = 36
 POINTS_IN_A_CURVE = 400
-POINTS_IN_AN_EMBEDDING = 1000
 
 
 @styled

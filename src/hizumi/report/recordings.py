@@ -1,20 +1,23 @@
 """Which recordings and windows a report on series draws, inspected once more for what was expected of them."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hizumi.data import Failure, Manifest
 from hizumi.data.series.form import Steps
-from hizumi.inspection import Inspector
 from hizumi.report.cases import case_groups
 from hizumi.report.content import NORMAL, ReportContent
 from hizumi.report.traces import Trace, by_recording, finished_traces, with_usual
 
+if TYPE_CHECKING:
+    from hizumi.inspection.loaded import Fitted
+
 RECORDINGS_SHOWN = 6
 
 
-def shown_recordings(inspector: Inspector, manifest: Manifest, content: ReportContent) -> tuple[list[Trace], list[str]]:
+def shown_recordings(inspector: "Fitted", manifest: Manifest, content: ReportContent) -> tuple[list[Trace], list[str]]:
     """The recordings of the cases worth a look, in the order of these, and notes on blocks that are gone."""
     cases = by_recording(manifest, (place for group in case_groups(content) for place in group.places))
     places = by_recording(manifest, range(len(manifest)))
@@ -26,7 +29,7 @@ def shown_recordings(inspector: Inspector, manifest: Manifest, content: ReportCo
     return with_usual(traces), notes
 
 
-def compared_windows(inspector: Inspector, manifest: Manifest, content: ReportContent) -> tuple[Trace, Trace] | None:
+def compared_windows(inspector: "Fitted", manifest: Manifest, content: ReportContent) -> tuple[Trace, Trace] | None:
     """The middle of a good block with the middle score, and the worst window of all; None of fewer than two blocks."""
     form = manifest.series
     assert form is not None, "series have a form"
@@ -50,7 +53,7 @@ def compared_windows(inspector: Inspector, manifest: Manifest, content: ReportCo
     return first, second
 
 
-def _trace(inspector: Inspector, manifest: Manifest, places: Sequence[int]) -> tuple[Trace | None, list[str]]:
+def _trace(inspector: "Fitted", manifest: Manifest, places: Sequence[int]) -> tuple[Trace | None, list[str]]:
     own = manifest.only(places)
     ((items, trace),) = finished_traces(inspector.inspect_each(own), own, inspector)
     gone = [item for item in items if isinstance(item, Failure)]

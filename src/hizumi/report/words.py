@@ -26,6 +26,7 @@ SPACE = "\u00a0"  # a number and its unit stay in one line
 CHANCE = 0.5  # AUROC of scores that know nothing
 WELL_RANKED = 0.9  # AUROC from which on a missed defect is the threshold's fault
 MOST = 0.5  # of the anomalous ones
+LAST_DIGIT = 0.001  # of a measure as it is shown
 FEW_LEARNED = 50  # good items, below which more of them may help
 PERHAPS_IN = dict.fromkeys(("image", "frame"), ", perhaps in light, focus or place")
 """In what good items may differ from those learned from, by what an item is called."""
@@ -199,8 +200,8 @@ def interval(estimate: Estimate) -> str:
 
 
 def computed_within(estimate: Estimate) -> str:
-    """Remark on how far a measure may lie from the exact one; empty where it is exact."""
-    return f"; within {estimate.error_bound} of the exact value" if estimate.error > 0 else ""
+    """Remark on how far a measure may lie from the exact one; empty where its three digits are exact."""
+    return f"; within {estimate.error_bound} of the exact value" if estimate.error >= LAST_DIGIT / 2 else ""
 
 
 def flat_options(options: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -278,14 +279,14 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
     noun = content.noun
     if not result.normal_count:
         return f"Test good {noun}s, too: without any, whether the scores or the threshold are at fault is not known."
+    gain = _found_at_another_rate(content)
+    if suspects := next((finding for finding in content.findings if finding.name == UNLIKE_OTHERS), None):
+        return f"The threshold is too high: {suspects.message}. {_begun(suspects.remedy)}.{gain}"
     if not result.image_auroc.value >= WELL_RANKED:
         learned_from = content.options.get("training_images", FEW_LEARNED)
         more = "" if learned_from >= FEW_LEARNED else f"give more good {noun}s to learn from than {learned_from}, or "
         others = f"try {LARGER.get(noun, '')}another detector (hizumi compare)"
-        return f"The scores hardly tell them from good ones: {more}{others}."
-    if suspects := next((finding for finding in content.findings if finding.name == UNLIKE_OTHERS), None):
-        return f"The scores are in order, but the threshold is too high: {suspects.message}. {_begun(suspects.remedy)}."
-    gain = _found_at_another_rate(content)
+        return f"Too many of them score like good ones, whatever the threshold: {more}{others}."
     if reason := few_held_out(content.calibration, noun, takes_folds=takes_folds(content.options)):
         return f"The scores are in order, but the threshold is too high. {reason}{gain}"
     return f"The scores are in order, but the threshold is too high: accept a higher false-alarm rate.{gain}"

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hizumi.errors import SaveError, UsageError
-from hizumi.storage.files import printable, write_atomically
+from hizumi.storage.files import REQUEST as REQUEST, printable, write_atomically
 from hizumi.storage.locks import HOLDER, LOCK, locked, refuse_locked
-
-REQUEST = "request.json"
 
 
 def check_run_folder(folder: Path, *, resume: bool, restart: bool) -> None:

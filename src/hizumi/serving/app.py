@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from hizumi.errors import BusyError, DataError, HizumiError, LogError, UsageError
+from hizumi.errors import BusyError, DataError, HizumiError, LogError, SaveError, UsageError
 from hizumi.serving.access import Access
 from hizumi.serving.context import Context, ForbiddenError
 from hizumi.serving.guard import BodyTooLargeError, BodyTooSlowError, Guard, Limits, refusal
@@ -50,7 +50,7 @@ def make_app(station: Station, access: Access | None = None, limits: Limits | No
     station.on_kept(metrics.count)
     for routes in (inspect, counts, inspections, reviews, calibration, drift, recipes, system, page):
         app.include_router(routes.router)
-    _answer_errors(app)
+    _answer_errors(app, station)
     _add_sign_in(app, access)
     app.add_middleware(Guard, access=access, limits=limits)
     return app
@@ -63,7 +63,7 @@ def _add_sign_in(app: FastAPI, access: Access) -> None:
         return signed_in(access, token, languages, is_encrypted=is_encrypted)
 
 
-def _answer_errors(app: FastAPI) -> None:
+def _answer_errors(app: FastAPI, station: Station) -> None:
     answers: dict[type[Exception], Any] = {
         HTTPException: lambda error: (error.status_code, str(error.detail)),
         ForbiddenError: lambda error: (403, str(error)),
@@ -74,25 +74,28 @@ def _answer_errors(app: FastAPI) -> None:
         UsageError: lambda error: (400, str(error)),
         DataError: lambda error: (404, str(error)),  # such as a kept picture that was damaged on the disk
         LogError: lambda error: (503, str(error)),
+        SaveError: lambda error: (503, str(error)),
         HizumiError: lambda error: (400, str(error)),
     }
     for kind, meaning in answers.items():
 
         async def answer(request: Request, error: Exception, meaning: Any = meaning) -> Response:
             status, reason = meaning(error)
-            return refusal(status, reason, {"Retry-After": "5"} if status == 503 else None)
+            reason = station.settings.without_folders(reason)
+            return refusal(request.headers, status, reason, {"Retry-After": "5"} if status == 503 else None)
 
         app.add_exception_handler(kind, answer)
 
     @app.exception_handler(BusyError)
     async def busy(request: Request, error: BusyError) -> Response:
-        closing = request.app.state.context.station.is_closing
-        return refusal(503 if closing else 429, str(error), {"Retry-After": "60" if closing else "1"})
+        closing = station.is_closing
+        status, wait = (503, "60") if closing else (429, "1")
+        return refusal(request.headers, status, str(error), {"Retry-After": wait})
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:
         # What it was goes to the terminal, with its place in the code; the answer shows nothing of it.
-        return refusal(500, "something failed inside the station; its terminal says more")
+        return refusal(request.headers, 500, "something failed inside the station; its terminal says more")
 
 
 def _first_of(error: RequestValidationError) -> str:

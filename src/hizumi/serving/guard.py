@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hizumi.serving.access import Access, Caller
 from hizumi.serving.signing_in import COOKIE, SIGN_IN, sign_in_page
+from hizumi.station.languages import Wording, language_of
 
 WHO_ARE_YOU = "this station asks for a token: send it as 'Authorization: Bearer TOKEN', or sign in on its page"
 HEAD_BYTES = 8 * 2**10  # of all headers together
@@ -75,20 +76,21 @@ class Guard:
         host, length = headers.get("host", ""), headers.get("content-length", "0")
         origin = headers.get("origin")
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HEAD_BYTES:
-            return refusal(431, f"the headers are larger than {HEAD_BYTES >> 10} KiB, the most that is taken")
+            return refusal(headers, 431, f"the headers are larger than {HEAD_BYTES >> 10} KiB, the most that is taken")
         if not self._is_own_host(host):
-            return refusal(421, "the station does not go by that name; its start can allow it (--host-name)")
+            return refusal(headers, 421, "the station does not go by that name; its start can allow it (--host-name)")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return refusal(403, "requests from pages of other sites are not answered")
+            return refusal(headers, 403, "requests from pages of other sites are not answered")
         if not (length.isascii() and length.isdigit()):
-            return refusal(400, "Content-Length is not a number")
+            return refusal(headers, 400, "Content-Length is not a number")
         if int(length[:20]) > self._limits.body_bytes:
-            return refusal(413, f"the body is larger than {self._limits.body_bytes >> 20} MiB, the most that is taken")
+            most = f"{self._limits.body_bytes >> 20} MiB"
+            return refusal(headers, 413, f"the body is larger than {most}, the most that is taken")
         caller = self._access.caller(_secret_in(headers))
         if caller is None and not (scope["path"] == SIGN_IN and scope["method"] == "POST"):
             if "text/html" in headers.get("accept", ""):
                 return sign_in_page(headers.get("accept-language", ""))
-            return refusal(401, WHO_ARE_YOU, {"WWW-Authenticate": "Bearer"})
+            return refusal(headers, 401, WHO_ARE_YOU, {"WWW-Authenticate": "Bearer"})
         scope.setdefault("state", {})["caller"] = caller
         return None
 
@@ -122,9 +124,10 @@ class Guard:
         return limited
 
 
-def refusal(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer to whatever is not done."""
-    return JSONResponse({"error": reason}, status, headers)
+def refusal(asked: Headers, status: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer to whatever is not done, in the language of whoever asked."""
+    wording = Wording(language_of(asked.get("accept-language", "")))
+    return JSONResponse({"error": wording.message(reason)}, status, headers)
 
 
 def caller_of(scope: Scope) -> Caller:

@@ -20,7 +20,7 @@ class Problem(BaseModel):
 
 
 class RegionBox(BaseModel):
-    """The frame around one region over the pixel threshold, in pixels of the picture."""
+    """The frame around one region of an alarm's map, in pixels of the picture."""
 
     left: int
     top: int
@@ -174,6 +174,9 @@ class Readiness(BaseModel):
     pictures_not_kept: int
     reason: str
     deliveries: dict[str, Backlog]
+    delivery_troubles: Annotated[
+        dict[str, str], Field(description="Why the last delivery failed, of sinks whose last one did.")
+    ]
     sources: dict[str, str]
 
 

@@ -115,7 +115,8 @@ def _environment(wording: Wording, zone: tzinfo | None) -> jinja2.Environment:
     space = "" if wording.language == "ja" else SPACE  # before the sign for percent
     environment.filters |= {"rate": partial(_rate, space=space), "interval": partial(_interval, space=space)}
     environment.filters |= {"number": _number, "time": shown}
-    environment.filters |= {"said": said, "alarmed": alarmed, "happened": wording.text, "printable": printable}
+    environment.filters |= {"said": said, "alarmed": alarmed, "happened": wording.text, "message": wording.message}
+    environment.filters |= {"printable": printable}
     return environment
 
 

@@ -11,7 +11,7 @@ from hizumi.station.events import Event, Events
 from hizumi.station.judging import Judge
 from hizumi.station.log import AuditEvent, Log
 from hizumi.station.recipe import Recipe, bundle_before, use_bundle
-from hizumi.station.shelf import Shelf
+from hizumi.station.shelf import Shelf, bundle_sha256
 
 
 @final
@@ -31,8 +31,10 @@ class Exchange:
             return recipe.judge
 
     async def reload(self, recipe: Recipe, who: str) -> None:
-        """Judge by the file that the settings name, as it is now."""
+        """Judge by the file that the settings name, as it is now; nothing happens where that is at work already."""
         async with self._changing[recipe.name]:
+            if await asyncio.to_thread(bundle_sha256, recipe.settings.bundle) == recipe.judge.sha256:
+                return
             await self._replace(recipe, recipe.settings.bundle, who, "bundle loaded")
 
     async def roll_back(self, recipe: Recipe, who: str) -> None:

@@ -59,9 +59,15 @@ class Judge:
         )
 
     def decode(self, content: bytes, name: str) -> Decoded:
-        """The pixels of a picture, missing ones filled as at the fit; raises DataError where it cannot be read."""
-        preprocessing = self.inspector.preprocessing_
-        return decode_content(content, name=name, pixel_limit=preprocessing.pixel_limit, filling=preprocessing.filling)
+        """The pixels of a picture, missing ones filled as at the fit.
+
+        Raises DataError where it cannot be read, or is of another type than those of the training images.
+        """
+        known = self.inspector.preprocessing_
+        image = decode_content(content, name=name, pixel_limit=known.pixel_limit, filling=known.filling)
+        if known.still_window is not None:
+            known.still_window.check(image.pixels.dtype, name, image.notes)  # which later are not at hand
+        return image
 
     def submit(self, question: Question) -> "Future[Verdict | Failure]":
         """The verdict to come."""

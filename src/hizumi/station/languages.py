@@ -1,6 +1,7 @@
 """What the station says in sentences, in the language of whoever reads it; English is what the code itself says."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,8 @@ from hizumi.data.appearance import IN_PERCENT
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 WAYS = {1: "higher", -1: "lower", 0: "unsteady"}
+PHRASES = frozenset({"doing", "kind", "place", "reason", "wanted", "what"})
+"""Gaps of messages that hold words; the others hold names and figures, which are the same in all languages."""
 
 
 def language_of(wished: str) -> Language:
@@ -52,6 +55,19 @@ class Wording:
         look = self._words("look").get(alarm["code"]) or self._words("look")[alarm["code"].rpartition("_")[0]]
         return lead + changed + words["look"].format(where=look)
 
+    def message(self, english: str) -> str:
+        """Why something was refused, failed or is to be noted, by what it says in English; as it is where unknown."""
+        for pattern, words in _patterns(self.language):
+            if found := pattern.fullmatch(english):
+                gaps = found.groupdict().items()
+                return words.format(**{name: self.message(gap) if name in PHRASES else gap for name, gap in gaps})
+        return english
+
+    def record(self, inspection: Mapping[str, Any]) -> dict[str, Any]:
+        """The record of an inspection, with its reason and notes in this language."""
+        notes = [self.message(note) for note in inspection["notes"]]
+        return {**inspection, "reason": self.message(inspection["reason"]), "notes": notes}
+
     def text(self, english: str) -> str:
         """A text of a report, whose gaps are still to be filled."""
         return self._words("report").get(english, english)
@@ -85,6 +101,22 @@ def _shown(figures: Mapping[str, float]) -> dict[str, str]:
         return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.4g}"
 
     return {name: shown(name, value) for name, value in figures.items()}
+
+
+@cache
+def _patterns(language: Language) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Of each message, what it looks like in English, and its words."""
+    if language == "en":
+        return ()
+    words = _all_words(language)
+    found = {**words["message"], **words["of_others"]}  # the latter of libraries and systems
+    return tuple((_pattern(english), said) for english, said in found.items())
+
+
+def _pattern(english: str) -> re.Pattern[str]:
+    texts = re.split(r"\{(\w+)\}", english)  # every second one is the name of a gap
+    parts = (f"(?P<{text}>.+?)" if place % 2 else re.escape(text) for place, text in enumerate(texts))
+    return re.compile("".join(parts), re.DOTALL)
 
 
 @cache

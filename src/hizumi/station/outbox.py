@@ -36,6 +36,11 @@ class Outbox:
         for lane in self._lanes:
             lane.woken.set()
 
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(lane.sink.name for lane in self._lanes)
+
     def troubles(self) -> dict[str, str]:
         """For each sink whose last delivery or heartbeat failed: why."""
         found = {lane.sink.name: lane.trouble or lane.silence for lane in self._lanes}

@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from annotated_types import Interval
 
@@ -36,6 +36,7 @@ class Settings:
         return self.name or self.kind
 
 
+PLACEHOLDER = "{password}"  # stands for one in an address
 Port = Annotated[int, Interval(ge=1, le=65535)]
 AnySettings = TypeVar("AnySettings")
 
@@ -116,7 +117,7 @@ class Secret:
             place = f"the environment variable {self.variable}"
             found = os.fsencode(os.environ.get(self.variable or "", ""))
         else:
-            place = printable(self.file)
+            place = printable(self.file.name)  # where folders lie is told to nobody who asks from afar
             try:
                 found = self.file.read_bytes()
             except OSError as error:
@@ -138,6 +139,24 @@ def check_address(called: str, url: str, schemes: tuple[str, ...]) -> None:
         raise ValueError(f"{called} holds a user or password; name them by keys of their own")
     if parts.scheme not in schemes or not host or printable(url) != url or " " in url:
         raise ValueError(f"{called} must be an address that begins with {' or '.join(f'{s}://' for s in schemes)}")
+
+
+def takes_password(url: str) -> bool:
+    """Whether the path or query of an address has a place for a password."""
+    parts = urlsplit(url)
+    return PLACEHOLDER in parts.path + parts.query
+
+
+def with_password(url: str, secret: Secret) -> str:
+    """An address as its receiver wants it, which is told to nobody else."""
+    parts, password = urlsplit(url), encoded(secret)
+    path, query = (part.replace(PLACEHOLDER, password) for part in (parts.path, parts.query))
+    return urlunsplit(parts._replace(path=path, query=query))
+
+
+def encoded(secret: Secret) -> str:
+    """A password as it stands in addresses."""
+    return quote(secret.read().decode(), safe="")
 
 
 def refuse_clear_password(host: str, encrypt: str, *, allowed: bool) -> None:

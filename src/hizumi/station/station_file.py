@@ -1,5 +1,6 @@
 """The station file: what a station judges by, where pictures come from, and where verdicts go."""
 
+import os
 import re
 import tomllib
 from collections import Counter
@@ -7,13 +8,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from annotated_types import Interval
 
 from hizumi.errors import UsageError
 from hizumi.monitoring import WatchSettings
 from hizumi.station.retention import Retention
-from hizumi.station.settings import settings_from
+from hizumi.station.settings import PLACEHOLDER, Secret, encoded, settings_from
 from hizumi.storage.files import printable, with_home
 
 LARGEST_FILE = 1_000_000  # bytes
@@ -54,7 +56,9 @@ class StationSettings:
     Attributes:
         name: As the log and the payloads of sinks name the station.
         folder: Where the log, pictures and recalibrated bundles lie; of line.toml, "line-station" where it names none.
-        database: URL of a PostgreSQL database for the log; None: an SQLite file in the folder.
+        database: URL of a PostgreSQL database for the log; None: an SQLite file in the folder. In place of a password,
+            {password} stands there.
+        database_password_file, database_password_variable: Where that is found, with either of these two.
         waiting: Pictures accepted at once, after which more are refused until some are judged.
         drift: Of the watch for drift, in the table [drift].
         drift_baseline: Where the watch knows from what is normal: "bundle", from the good pictures that its detector
@@ -69,6 +73,8 @@ class StationSettings:
     folder: Path
     name: str = "station"
     database: str | None = None
+    database_password_file: Path | None = None
+    database_password_variable: str | None = None
     waiting: Annotated[int, Interval(ge=1, le=10_000)] = 256
     drift: WatchSettings = field(default_factory=WatchSettings)
     drift_baseline: Literal["bundle", "station"] = "bundle"
@@ -84,6 +90,18 @@ class StationSettings:
         name, count = Counter(recipe.name for recipe in self.recipes).most_common(1)[0]
         if count > 1:
             raise ValueError(f"two recipes are called {name}; rename one")
+        password = urlsplit(self.database or "").password
+        if (self._database_password is not None) != (password == PLACEHOLDER):
+            raise ValueError(
+                f"{PLACEHOLDER} in database and database_password_file or database_password_variable go together; set "
+                "both or neither"
+            )
+        if password not in (None, PLACEHOLDER):
+            raise ValueError(f"database holds a password; write {PLACEHOLDER} for it, and set database_password_file")
+
+    @property
+    def _database_password(self) -> Secret | None:
+        return Secret.named("database_password", self.database_password_file, self.database_password_variable)
 
     @property
     def log_path(self) -> Path:
@@ -92,8 +110,18 @@ class StationSettings:
 
     @property
     def log_url(self) -> str:
-        """As `Log.open` takes it."""
-        return self.database or f"sqlite:///{self.log_path}"
+        """As `Log.open` takes it, with the password; raises UsageError where there is none to be read."""
+        if self.database is None:
+            return f"sqlite:///{self.log_path}"
+        secret = self._database_password
+        return self.database if secret is None else self.database.replace(PLACEHOLDER, encoded(secret))
+
+    def without_folders(self, text: str) -> str:
+        """A text for whoever asks from afar, who is told where files lie by their names alone."""
+        folders = {self.folder, self.root, *(recipe.bundle.parent for recipe in self.recipes)}
+        for folder in sorted(map(str, folders - {Path()}), key=len, reverse=True):
+            text = text.replace(f"{folder}{os.sep}", "")
+        return text
 
     @property
     def missing(self) -> tuple[tuple[Path, str], ...]:

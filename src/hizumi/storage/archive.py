@@ -1,7 +1,7 @@
 """Bundles: zip files of JSON and binary data, without pickle, in which every changed byte is detected.
 
-The header, a JSON member, holds the SHA-256 of all other members, and its name tells the kind of bundle. The zip
-comment is the SHA-256 of every byte before it.
+The header, a JSON member, names all other members with their SHA-256, and its own name tells the kind of bundle. The
+zip comment is the SHA-256 of every byte before it, which reading compares: those of members are for other programs.
 """
 
 import hashlib
@@ -82,11 +82,9 @@ def read_archive(
     written, writer, hashes = header["format"], header["hizumi"], header["members"]
     if written > format_number:
         raise BundleError(f"{path}: was written by hizumi {writer}; this is {__version__}: install a newer version")
-    for name in dict.fromkeys((*hashes, *members)):
-        if name != HEADERS[kind] and (
-            name not in members or hashlib.sha256(members[name]).hexdigest() != hashes.get(name)
-        ):
-            raise BundleError(f"{path}: {name} is missing or was changed; use an unchanged copy of the bundle")
+    if differing := hashes.keys() ^ (members.keys() - {HEADERS[kind]}):
+        name = printable(min(differing))
+        raise BundleError(f"{path}: {name} is missing, or no part of the bundle; use an unchanged copy")
     if written < format_number:
         try:
             header = upgraded(header)

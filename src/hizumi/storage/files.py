@@ -16,6 +16,8 @@ from hizumi.errors import SaveError
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+RUN_SUFFIX, REQUEST = ".run", "request.json"  # a run's folder, and what in it says what was asked for
+
 BinaryFile = BinaryIO | BytesIO
 """A file to read bytes from; one in memory has neither name nor mode, and is no BinaryIO to checks at run time."""
 
@@ -27,6 +29,11 @@ class NotRegularError(OSError):
 def with_home(path: str | Path) -> Path:
     """The path with the home folder for ~; as it is where there is no such user."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises RuntimeError
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Whether this is where a run keeps its checkpoints and pictures."""
+    return folder.suffix == RUN_SUFFIX and (folder / REQUEST).is_file()
 
 
 def open_regular(path: Path) -> BufferedReader:

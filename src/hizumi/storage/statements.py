@@ -117,7 +117,7 @@ SERIES = fields(
         "length": whole(2, LONGEST_WINDOW),
         "hop": whole(1, LONGEST_WINDOW),
     },
-    later={"date_order": optional(choice("day", "month"))},
+    later={"date_order": optional(choice("day", "month")), "group_column": optional(text)},
 )
 PREPROCESSING = fields(
     {

@@ -124,9 +124,10 @@ def check_outliers(names: Sequence[str], scores: Float[np.ndarray, "n"], noun: s
         Finding(
             UNLIKE_OTHERS,
             "warning",
-            f"{len(outside)} of {len(scores)} good {noun}s score far above the others: {named}",
-            "look whether they are good: a defect among them raises the threshold and is learned as normal; "
-            "if so, take them out and fit again",
+            f"{len(outside)} of {len(scores)} good {noun}s {'scores' if len(outside) == 1 else 'score'} far above the "
+            f"others: {named}",
+            "look whether that is right: a defect among the good ones raises the threshold and is learned as normal; "
+            "take out any and fit again",
         )
     ]
 
@@ -165,7 +166,7 @@ def check_reconstructions(training: Rebuilt, held_out: Rebuilt | None = None) ->
                 "problem",
                 f"normal images are rebuilt with {times:.1f} times the squared error of the mean image: what comes "
                 "back has little to do with what goes in",
-                "train longer, raise cycle_weight where the model has one, or choose another detector such as pca",
+                "train longer, raise cycle_weight where the model has one, or choose another method",
             )
         ]
     unseen = None if held_out is None or len(held_out.items) < 2 else _times_the_means_error(held_out, mean)
@@ -176,7 +177,7 @@ def check_reconstructions(training: Rebuilt, held_out: Rebuilt | None = None) ->
                 "warning",
                 f"held-out normal images are rebuilt with {unseen:.1f} times the squared error of the mean image, "
                 f"training images with {times:.1f} times: it rebuilds only what it was trained on",
-                "give more images, narrow the code, train for fewer steps, or choose another detector such as pca",
+                "give more images, narrow the code, train for fewer steps, or choose another method",
             )
         ]
     return []

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from hizumi.arguments import no_preset
+from hizumi.arguments import OF_TESTS, no_preset
 from hizumi.errors import UsageError
 from hizumi.training.options import TrainingOptions
 
@@ -36,7 +36,7 @@ def preset_of(found: Any, preset: str) -> Preset:
     if preset in found.presets:
         chosen: Preset = found.presets[preset]
         return chosen
-    if preset == "small" or (preset == "fast" and _trains_nothing(found)):
+    if preset == OF_TESTS or (preset == "fast" and _trains_nothing(found)):
         return Preset(found)
     raise UsageError(no_preset(found.__name__, preset, found.presets))
 

@@ -84,6 +84,15 @@ def test_a_stamp_that_cannot_be_read_is_named_and_the_rows_beside_it_are_kept() 
     assert [item.times for item in unstamped if isinstance(item, Rows)] == [None]
 
 
+def test_rows_of_another_group_begin_a_recording() -> None:
+    found = list(GrowingRows(("a",), "pump.csv", group_column="machine").feed("machine,a\nM1,1\nM1,2\nM2,3\nM2,4\n"))
+    assert [item.values[:, 0].tolist() for item in found if isinstance(item, Rows)] == [[1, 2], [3, 4]]
+    assert str(found[1]) == "pump.csv: line 4 is of 'M2', and those before it of 'M1'"
+    named = list(GrowingRows(("a",), "pump.csv").feed("Group,a\n1,1\n2,2\n"))
+    assert "line 3 is of '2'" in str(named[1])
+    assert len(list(GrowingRows(("a", "group"), "pump.csv").feed("group,a\n1,1\n2,2\n"))) == 1, "it is measured"
+
+
 def test_times_of_rows_are_kept_as_long_as_they_may_be_named() -> None:
     clock = RowTimes()
     assert clock.at(5) == ""

@@ -53,6 +53,15 @@ def assert_same(found: Recordings, table: pd.DataFrame) -> None:
     np.testing.assert_array_equal(recording.anomalous, table["anomaly"] == 1)
 
 
+def test_periods_of_pandas_begin_when_they_say() -> None:
+    years = pd.period_range("1960", periods=80, freq="Y")
+    values = np.random.default_rng(0).normal(size=80)
+    for table in (pd.DataFrame({"volt": values}, index=years), pd.DataFrame({"date": years, "volt": values})):
+        times = opened(table).recordings[0].times
+        assert times is not None
+        np.testing.assert_array_equal(times, years.start_time.to_numpy().astype("datetime64[ns]").astype(np.int64))
+
+
 def test_one_recording_however_it_is_kept(tmp_path: Path) -> None:
     table = frame()
     zoned = table.assign(time=table["time"].dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo"))
@@ -192,6 +201,23 @@ def test_recordings_in_one_table_are_told_apart() -> None:
     with pytest.raises(DataError, match="row 0: split 'later' is not known"):
         opened(both.assign(split="later"))
     assert opened(first.assign(group=3.0), columns=("volt", "group")).form.columns == ("volt", "group")
+
+
+def test_a_named_column_tells_recordings_apart_then_and_later() -> None:
+    first, second = frame(20), frame(30, seed=1)
+    both = pd.concat([first.assign(machine="M1"), second.assign(machine="M2")])
+    both = both.sort_values("time", kind="stable").reset_index(drop=True)
+    found = opened(both, group_column="machine")
+    assert [each.name for each in found.recordings] == ["table, M1", "table, M2"]
+    for each in (found, opened(both, found.form)):
+        for recording, table in zip(each.recordings, (first, second), strict=True):
+            np.testing.assert_array_equal(recording.values, table[["volt", "bar"]])
+    assert SeriesForm.from_dict(found.form.to_dict()) == found.form
+    assert len(opened(first, found.form).recordings) == 1, "a table of one recording needs no such column"
+    with pytest.raises(UsageError, match="no column 'engine'"):
+        opened(both, group_column="engine")
+    with pytest.raises(UsageError, match=r"'bar' was learned from, so it is measured; .*--group-column"):
+        opened(first, found.form, group_column="bar")
 
 
 def test_new_data_take_the_form_learned_from(tmp_path: Path) -> None:

@@ -35,6 +35,10 @@ def taking_turns() -> pd.DataFrame:
     return pd.concat([frame(machine=1), frame(machine=2), frame(machine=3)]).sort_values("time", kind="stable")
 
 
+def named_machines() -> pd.DataFrame:
+    return frame(machine=np.repeat(["M1", "M2"], 40))
+
+
 def of_levels() -> pd.DataFrame:
     return frame(machine=ZERO_ONE).set_index(["machine", "time"])
 
@@ -51,7 +55,19 @@ WRONG: list[tuple[str, Any, SeriesForm | None, str]] = [
         None,
         r"row \d+: the time stamp is earlier .* as are \d+ of 80; sort the rows by time",
     ),
-    ("machines in turn", taking_turns(), None, "most time stamps repeat .*call the column that tells them apart group"),
+    ("machines in turn", taking_turns(), None, r"most time stamps repeat .*tells them apart \(--group-column\)"),
+    (
+        "machines by name",
+        named_machines(),
+        None,
+        "'M1' is not a number.*tells recordings apart, say --group-column machine",
+    ),
+    (
+        "one value a row",
+        frame().melt("time", var_name="sensor").sort_values("time", kind="stable"),
+        None,
+        "each row holds one value of a step, named by column 'sensor' .*; give each a column of its own",
+    ),
     ("an index of levels", of_levels(), None, "its index has several levels; make them columns"),
     ("short as a window never was", STEPS[:7], FORM, r"fewer than the 8 of a window \(rows 0 to 6\); record longer$"),
     (
@@ -70,7 +86,7 @@ WRONG: list[tuple[str, Any, SeriesForm | None, str]] = [
         "text that does not",
         frame(state=np.where(ZERO_ONE, "open", "shut")),
         None,
-        "leave the column out .--ignore state.$",
+        "leave the column out .--ignore state.",
     ),
 ]
 

@@ -374,6 +374,70 @@ def test_history_filters_and_one_inspection(line: Any, browse: Callable[..., Any
     shows(tab, normal["id"])
 
 
+def test_history_tells_of_new_pictures_and_moves_when_asked(line: Any, browse: Callable[..., Any]) -> None:
+    watched = browse()
+    tab = watched.open(f"{line.address}/#/history")
+    tab.get_by_text("No picture has been inspected yet.").wait_for()
+    tab.wait_for_selector("#link.open")
+    first = line.send(name="first.png")
+    tab.locator(f'tr[data-id="{first["id"]}"]').wait_for()  # there was no place to be lost
+    with tab.expect_response(re.compile("verdict=normal")):
+        tab.get_by_label("Verdict").select_option("normal")
+    tab.wait_for_timeout(50)
+    place = tab.locator("tbody tr").first.bounding_box()
+    for seed in (1001, 1002):
+        line.send(seed=seed)
+    line.send(defect=True)
+    news = tab.get_by_role("button", name="2 new", exact=True)
+    news.wait_for()
+    assert tab.locator("tbody tr").count() == 1
+    assert tab.locator("tbody tr").first.bounding_box() == place
+    tab.get_by_label("Search").focus()
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.className") == "news"
+    tab.keyboard.press("Enter")
+    tab.get_by_text("Shown: 3").wait_for()
+    news.wait_for(state="hidden")
+    assert tab.evaluate("document.activeElement.closest('tr')?.rowIndex") == 1
+    with tab.expect_response(re.compile("reviewed=false")):
+        tab.get_by_label("Reviewed").select_option("false")
+    tab.wait_for_timeout(50)
+    newest = tab.locator("tbody tr").first.get_attribute("data-id")
+    line.client.post("/reviews", json={"inspection_id": newest, "label": "good"}).raise_for_status()
+    line.send(seed=1003)
+    tab.get_by_role("button", name="1 new", exact=True).wait_for()
+
+
+def test_history_is_as_it_was_left_for_one_inspection_or_another_language(
+    line: Any, browse: Callable[..., Any]
+) -> None:
+    kind = line.station.log.entry(line.send()["id"])
+    line.station.log.add([replace(kind, id=new_id(), name=f"{number}.png") for number in range(70)])
+    line.send(defect=True)
+    tab = browse().open(f"{line.address}/#/history")
+    tab.get_by_text("Shown: 50").wait_for()
+    with tab.expect_response(re.compile("verdict=normal")):
+        tab.get_by_label("Verdict").select_option("normal")
+    tab.wait_for_timeout(50)
+    tab.get_by_role("button", name="Show more").click()
+    tab.get_by_text("Shown: 71").wait_for()
+    opened = tab.locator("tbody tr", has_text="12.png")
+    opened.locator("a").click()
+    tab.get_by_role("link", name="Back to history").click()
+    tab.get_by_text("Shown: 71").wait_for()
+    assert tab.get_by_label("Verdict").input_value() == "normal"
+    tab.wait_for_function("document.activeElement.closest('tr')?.innerText.includes('12.png')")
+    box = opened.bounding_box()
+    assert 0 < box["y"] < 768
+    tab.get_by_role("button", name="日本語").click()
+    tab.get_by_text("50件を表示").wait_for()
+    assert tab.get_by_label("判定").input_value() == "normal"
+
+
+LAST_MOVE_IS_PREVIEWED = """() => document.querySelector(".outcome .step b")?.textContent
+    === document.querySelector("input[type=range]").getAttribute("aria-valuetext")"""
+
+
 def test_the_limit_is_previewed_applied_with_a_reason_and_undone(line: Any, browse: Callable[..., Any]) -> None:
     scores = [line.send(seed=seed)["score"] for seed in range(1000, 1008)]
     for seed in (2000, 2001):
@@ -391,8 +455,7 @@ def test_the_limit_is_previewed_applied_with_a_reason_and_undone(line: Any, brow
     tab.get_by_label("Limit", exact=True).focus()
     for _ in range(14):
         tab.keyboard.press("ArrowLeft")
-    tab.locator(".outcome .step").wait_for()
-    tab.wait_for_timeout(1000)  # until the last move is previewed
+    tab.wait_for_function(LAST_MOVE_IS_PREVIEWED)
     limit = previews[-1]
     assert limit < before["threshold"]
     turned = sum(score > limit for score in scores)

@@ -25,6 +25,7 @@ from hizumi.cli.options.files import (
     FailOnAnomaly as FailOnAnomaly,
     JsonTo as JsonTo,
     ModelPath as ModelPath,
+    refuse_among_inputs as refuse_among_inputs,
     refuse_mixed as refuse_mixed,
     refuse_other_file as refuse_other_file,
     refuse_over_inputs as refuse_over_inputs,

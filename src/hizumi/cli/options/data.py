@@ -79,7 +79,7 @@ Missing = Annotated[
         "refuse, if not given, names it and stops.",
     ),
 ]
-OF_SERIES = ("series", "length", "overlap", "time_column", "date_order", "resample", "missing")
+OF_SERIES = ("series", "length", "overlap", "time_column", "group_column", "date_order", "resample", "missing")
 
 
 def series_options(is_series: bool, **given: Any) -> "SeriesOptions | None":
@@ -155,9 +155,15 @@ class SourceArguments:
         str | None,
         series_option(metavar="NAME", help="Column of a series with time stamps, where its name does not say so."),
     ] = None
+    group_column: Annotated[
+        str | None,
+        series_option(
+            metavar="NAME", help="Column that tells apart the recordings of a table, such as machines, if not group."
+        ),
+    ] = None
     date_order: Annotated[
         Literal["day", "month"] | None,
-        typer.Option(help="What comes first in dates such as 01/02/2026, where no date of a series shows it."),
+        series_option(help="What comes first in dates such as 01/02/2026, where no date of a series shows it."),
     ] = None
     resample: Resample = None
     missing: Missing = None

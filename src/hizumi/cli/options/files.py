@@ -98,6 +98,18 @@ def refuse_mixed(json_to: str | None, csv_to: str | None) -> None:
         raise UsageError(f"--json and --csv both name {printable(json_to)}; name another file for one of them")
 
 
+def refuse_among_inputs(inputs: Iterable[str | Path], **results: Path | None) -> None:
+    """Make sure that no folder for pictures, by the name of its option, lies in a folder that is read to any depth."""
+    read = {with_home(given).resolve(): given for given in inputs}
+    for option, place in results.items():
+        within = None if place is None or place.suffix else next(filter(read.get, place.resolve().parents), None)
+        if within is not None and within.is_dir():
+            raise UsageError(
+                f"--{option} {printable(str(place))} lies in {printable(str(read[within]))}, so that its pictures "
+                "would be read next time; name a place outside"
+            )
+
+
 def refuse_over_inputs(inputs: Iterable[str | Path], **results: str | Path | None) -> None:
     """Make sure that no result, by the name of its option, takes the place of what is read, or comes to lie among it.
 

@@ -12,7 +12,7 @@ import typer
 from hizumi.cli.options.data import Strict
 from hizumi.cli.options.files import refuse_other_file
 from hizumi.errors import UsageError
-from hizumi.storage.files import refuse_unwritable
+from hizumi.storage.files import RUN_SUFFIX, refuse_unwritable
 from hizumi.storage.statements import LARGEST_SEED
 
 if TYPE_CHECKING:
@@ -191,9 +191,9 @@ class RunArguments:
         """The run folder of a file to be written; what stands in the way is found before the work, not after it."""
         from hizumi.runs.folder import check_run_folder
 
-        if output.suffix in ("", ".run"):
+        if output.suffix in ("", RUN_SUFFIX):
             raise UsageError(f"--output {output} is no name for a {what}; give one such as {example}")
-        folder = output.with_suffix(".run")
+        folder = output.with_suffix(RUN_SUFFIX)
         if not self.dry_run:
             refuse_other_file(output)
             refuse_unwritable(output)

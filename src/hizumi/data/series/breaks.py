@@ -11,7 +11,7 @@ from hizumi.shapes import Integer
 
 LARGEST_STEPS = 1.5  # a longer difference of stamps is a gap
 MOST_BACKWARD = 0.1  # of the stamps of rows that are in order
-TAKE_TURNS = "where several recordings take turns, call the column that tells them apart group"
+TAKE_TURNS = "where several recordings take turns, name the column that tells them apart (--group-column)"
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hizumi.data.cells import number_of
 from hizumi.data.columns import in_order, named
-from hizumi.data.series.numbers import is_empty, numbers_of, refuse_infinite
+from hizumi.data.labels import words_in
+from hizumi.data.series.numbers import is_empty, numbers_of, refuse_infinite, words_of
 from hizumi.data.series.options import SeriesOptions
 from hizumi.data.series.readings import Readings, SeriesTable
 from hizumi.data.series.step_labels import label_column, labels_of
@@ -85,11 +87,11 @@ def readings_of(
 
 def refuse_other_use(options: SeriesOptions, learned: Sequence[str]) -> None:
     """Raise UsageError for a column that was learned from and that the options leave out or use otherwise."""
-    for name in (options.label_column, options.time_column, *options.ignore):
+    for name in (options.label_column, options.time_column, options.group_column, *options.ignore):
         if name in learned:
             raise UsageError(
                 f"column {printable(name)!r} was learned from, so it is measured; leave it out of --label-column, "
-                "--time-column and --ignore"
+                "--time-column, --group-column and --ignore"
             )
 
 
@@ -145,11 +147,26 @@ def _measured(
         if reason is None:
             kept.append(name)
         else:
-            notes.append(f"column {printable(name or 'without a name')!r} {reason} and is left out")
+            shown = f"column {printable(name)!r}" if name else "the column without a name"
+            notes.append(f"{shown} {reason} and is left out")
+    _refuse_one_value_a_row(table, kept, roles.time)
     if not kept:
         found = "; ".join([f"there are {named(list(table.columns))}", *notes])
         raise DataError(f"{table.where}: has no column of measured numbers; {found}")
     return tuple(kept), notes
+
+
+def _refuse_one_value_a_row(table: SeriesTable, names: Sequence[str], time: str | None) -> None:
+    """Raise DataError where each row holds the value of one channel, which another column names, instead of a step."""
+    texts = [name for name in names if number_of(words_of(table, name)[0], table.decimal_comma) is None]
+    if time is None or len(names) != 2 or len(texts) != 1:
+        return
+    times, channels = words_of(table, time), words_of(table, texts[0])
+    if len(set(times)) < len(times) == len(set(zip(times, channels, strict=True))):
+        raise DataError(
+            f"{table.where}: each row holds one value of a step, named by column {printable(texts[0])!r} "
+            f"({words_in(channels, 3)}); give each a column of its own, so that a row is a step (in pandas: pivot)"
+        )
 
 
 def _reason_to_leave_out(table: SeriesTable, name: str) -> str | None:

@@ -62,8 +62,9 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
     tables, failures = _read(sources, tolerant)
     _refuse_unknown(tables, options, sources.name)
     measured = frozenset({*options.columns, *options.ignore, *(form.columns if form else ())})
-    tables = [part for table in tables for part in divided(table, measured)]
-    options = replace(options, date_order=_date_order(tables, options, form))
+    group_column = options.group_column or (form.group_column if form else None)
+    tables = [part for table in tables for part in divided(table, measured, group_column)]
+    options = replace(options, date_order=_date_order(tables, options, form), group_column=group_column)
     stretches, notes, more = _understood(tables, options, form, tolerant)
     failures += more
     if not stretches:
@@ -124,6 +125,7 @@ def _refuse_unknown(tables: Sequence[SeriesTable], options: SeriesOptions, where
     given = {
         "label_column": options.label_column,
         "time_column": options.time_column,
+        "group_column": options.group_column,
         "ignore": options.ignore,
         "columns": options.columns,
     }
@@ -176,7 +178,8 @@ def _form(stretches: Sequence[Stretch], options: SeriesOptions) -> tuple[SeriesF
     ]
     length, hop, why = chosen_windows([values for values in whole if len(values) > 1], options)
     step = options.resample_seconds or stretches[0].step_seconds
-    return SeriesForm(stretches[0].pieces[0].columns, step, length, hop, options.date_order), why
+    columns = stretches[0].pieces[0].columns
+    return SeriesForm(columns, step, length, hop, options.date_order, options.group_column), why
 
 
 def _at_rate(piece: Readings, step: float | None, options: SeriesOptions) -> Readings:

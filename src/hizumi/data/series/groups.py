@@ -1,4 +1,4 @@
-"""Several recordings in one table, told apart by its columns `group` and `split`."""
+"""Several recordings in one table, told apart by its columns `group` and `split`, or by others that are named."""
 
 from dataclasses import replace
 
@@ -14,12 +14,15 @@ from hizumi.words import counted
 GROUP, SPLIT = "group", "split"
 
 
-def divided(table: SeriesTable, measured: frozenset[str]) -> list[SeriesTable]:
+def divided(table: SeriesTable, measured: frozenset[str], group_column: str | None) -> list[SeriesTable]:
     """The rows of each group and split, in their order, as tables of their own; the table itself without such columns.
 
-    Columns that are `measured` or left out tell nothing apart. Raises DataError for a word that names no split.
+    Columns that are `measured` or left out tell nothing apart, and of a table that has it, `group_column` does so in
+    place of one called group. Raises DataError for a word that names no split.
     """
     roles = {name.lower(): name for name in table.columns if name.lower() in (GROUP, SPLIT) and name not in measured}
+    if group_column is not None and group_column in table.columns:
+        roles[GROUP] = group_column
     if not roles or not table.has_names:
         return [table]
     words = {role: words_of(table, name) for role, name in roles.items()}

@@ -14,6 +14,7 @@ import numpy as np
 
 from hizumi.data.cells import DECIMAL_COMMA, SEPARATORS, number_of
 from hizumi.data.series.form import DateOrder
+from hizumi.data.series.groups import GROUP
 from hizumi.data.series.stamp_watch import StampWatch
 from hizumi.data.series.time_stamps import is_time_name
 from hizumi.errors import DataError
@@ -40,18 +41,28 @@ class Rows(NamedTuple):
         return Rows(self.values[rows], None if self.times is None else self.times[rows])
 
 
+class _Row(NamedTuple):
+    """One row as read: its numbers, its time stamp, and its group where a column tells any apart."""
+
+    numbers: list[float]
+    time: str
+    group: str | None
+
+
 @dataclass(eq=False)
 class GrowingRows:
     """Numbers of the learned columns, by the names in the first line, from text that comes in pieces.
 
-    Other columns are left out, but for one whose name is that of time stamps, where a step is known to take
-    `step_seconds`: rows follow one another as long as these do. `where` is the source in messages.
+    Other columns are left out, but for two: one whose name is that of time stamps, where a step is known to take
+    `step_seconds`, and `group_column`. Rows follow one another as long as stamps do, and the group stays the same.
+    `where` is the source in messages.
     """
 
     columns: Sequence[str]
     where: str
     step_seconds: float | None = None
     date_order: DateOrder | None = None
+    group_column: str | None = None
     line: int = field(default=0, init=False)
     _rest: str = field(default="", init=False)
     _separator: str = field(default=",", init=False)
@@ -59,6 +70,8 @@ class GrowingRows:
     _width: int = field(default=0, init=False)
     _stamps: StampWatch | None = field(default=None, init=False)
     _time_place: int = field(default=0, init=False)
+    _group_place: int | None = field(default=None, init=False)
+    _group: str | None = field(default=None, init=False)
 
     def feed(self, text: str, *, last: bool = False) -> Iterator[Rows | DataError]:
         """Rows of all lines that are complete now, or of all that are left where it is the last piece.
@@ -79,14 +92,14 @@ class GrowingRows:
                 self._understand(line)
                 continue
             row = self._row(line)
-            if isinstance(row, DataError):
+            failure = row if isinstance(row, DataError) else self._change_of_group(row.group)
+            if failure is not None:
                 yield from self._stamped(rows, stamps)
                 rows, stamps = [], []
-                yield row
-            else:
-                numbers, word = row
-                rows.append(numbers)
-                stamps.append((self.line, word))
+                yield failure
+            if not isinstance(row, DataError):
+                rows.append(row.numbers)
+                stamps.append((self.line, row.time))
         yield from self._stamped(rows, stamps)
 
     def _stamped(
@@ -118,6 +131,8 @@ class GrowingRows:
         if of_time is not None and self.step_seconds is not None:
             self._stamps = StampWatch(self.where, of_time, self.step_seconds, self.date_order)
             self._time_place = names.index(of_time)
+        group = self.group_column or next((name for name in names if name.lower() == GROUP), None)
+        self._group_place = names.index(group) if group in names and group not in self.columns else None
 
     def _unnamed(self, names: Sequence[str]) -> list[str]:
         return [name for name in self.columns if names.count(name) != 1]
@@ -126,7 +141,14 @@ class GrowingRows:
         """Whether a line is none of the table, as in a file; before the rows, a heading may begin so, too."""
         return line.startswith(COMMENT) and bool(self._places or self._unnamed(_heading(line)[1]))
 
-    def _row(self, line: str) -> tuple[list[float], str] | DataError:
+    def _change_of_group(self, group: str | None) -> DataError | None:
+        before, self._group = self._group, group
+        if before in (None, group):
+            return None
+        now, then = printable(group or ""), printable(before)
+        return DataError(f"{self.where}: line {self.line} is of {now!r}, and those before it of {then!r}")
+
+    def _row(self, line: str) -> "_Row | DataError":
         cells = self._cells(line)
         if len(cells) != self._width:
             return DataError(
@@ -142,7 +164,8 @@ class GrowingRows:
                 fault = "the value is missing" if number != number else f"{word!r} is not a number"
                 return DataError(f"{self.where}: line {self.line}, column {printable(name)!r}: {fault}")
             row.append(number)
-        return row, cells[self._time_place]
+        group = None if self._group_place is None else cells[self._group_place].strip()
+        return _Row(row, cells[self._time_place], group)
 
     def _cells(self, line: str) -> list[str]:
         return _cells_of(line, self._separator)

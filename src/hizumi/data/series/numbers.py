@@ -53,7 +53,10 @@ def numbers_of(table: SeriesTable, name: str, *, is_needed: bool = False) -> Flo
         fault = f"{table.place(row)}, column {shown!r}: {printable(words[row].strip())!r} is not a number; correct it"
         if not is_needed:
             fault += f", or leave the column out (--ignore {shown})"
-            fault += f", or if it labels steps, say --label-column {shown}" if any(map(is_normal, set(words))) else ""
+            if any(map(is_normal, set(words))):
+                fault += f", or if it labels steps, say --label-column {shown}"
+            elif len(set(words)) <= len(words) / 2:
+                fault += f", or if it tells recordings apart, say --group-column {shown}"
         raise DataError(fault)
     return np.array(numbers, dtype=np.float64)
 

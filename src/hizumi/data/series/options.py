@@ -17,7 +17,7 @@ class SeriesOptions:
     A window has `length` steps, and the next one shares the part `overlap` of it, from 0 up to but not 1; None chooses
     both by the autocorrelation. `columns`, or all but those to `ignore`, are measured; `label_column` labels steps, the
     words in `good` being normal, and `time_column` holds their time stamps, with dates in the `date_order` where these
-    do not show it. Steps become `resample_seconds` long; None
+    do not show it. `group_column` tells apart the recordings in one table. Steps become `resample_seconds` long; None
     leaves them. Without `recursive`, folders in a folder are left out; `good` and `layout` also say what folders mean.
     """
 
@@ -26,6 +26,7 @@ class SeriesOptions:
     label_column: str | None = None
     time_column: str | None = None
     date_order: DateOrder | None = None
+    group_column: str | None = None
     ignore: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     resample_seconds: float | None = None

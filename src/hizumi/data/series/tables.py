@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hizumi.data.array_files import read_array, read_arrays
-from hizumi.data.cells import TABLE_SUFFIXES, is_nothing, read_cells
+from hizumi.data.cells import TABLE_SUFFIXES, read_cells, word_of
 from hizumi.data.columns import refuse_doubles
 from hizumi.data.series.columns import made_up
 from hizumi.data.series.readings import SeriesTable
@@ -220,7 +220,7 @@ def _plain(column: np.ndarray) -> np.ndarray:
     """Numbers and times as they are, anything else as text, empty where missing."""
     if column.dtype.kind in "biufmM":
         return column
-    return np.array(["" if is_nothing(cell) else str(cell) for cell in column.tolist()], dtype=object)
+    return np.array([word_of(cell) for cell in column.tolist()], dtype=object)
 
 
 def _first_line(error: Exception) -> str:

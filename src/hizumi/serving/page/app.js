@@ -5,7 +5,7 @@
 import { get } from "./js/api.js";
 import { fill, h, svg } from "./js/dom.js";
 import { couldBeKept } from "./js/facts.js";
-import { listen } from "./js/stream.js";
+import { listen, listenAnew } from "./js/stream.js";
 import { LANGUAGES, language, speak, speakFirst, t } from "./js/words.js";
 import { calibration } from "./views/calibration.js";
 import { detail } from "./views/detail.js";
@@ -104,6 +104,7 @@ function drawLink() {
 
 async function change(chosen) {
   await speak(chosen, { remember: true });
+  listenAnew();
   await station.refresh();
   drawHead();
   open();

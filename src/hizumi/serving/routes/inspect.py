@@ -12,6 +12,7 @@ from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse, Response
 
 from hizumi.serving.context import Context, of
+from hizumi.serving.language import Asked
 from hizumi.serving.schemas import Inspections
 from hizumi.station.sources.source import Arrival
 from hizumi.storage.files import printable
@@ -43,6 +44,7 @@ CONTENT = {
 @router.post("/inspect", response_model=Inspections, openapi_extra=CONTENT, summary="Judge one or many pictures")
 async def inspect(
     request: Request,
+    wording: Asked,
     recipe: Annotated[str | None, Query(max_length=64, description="Which recipe judges; or the only one.")] = None,
     part: Annotated[str, Query(max_length=200, description="The part's code, which may choose the recipe.")] = "",
     view: Annotated[str, Query(max_length=64, description="Which of a part's pictures this is.")] = "",
@@ -59,7 +61,7 @@ async def inspect(
     context.station.refuse_where_busy(len(arrivals))
     kept = await asyncio.gather(*(context.station.inspect(arrival) for arrival in arrivals))
     # Written as it is: to check it against the schema again takes as long as everything else here.
-    return JSONResponse({"inspections": [item.record for item in kept]})
+    return JSONResponse({"inspections": [wording.record(item.record) for item in kept]})
 
 
 async def _pictures(request: Request, context: Context, name: str) -> AsyncIterator[tuple[str, bytes]]:

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 
 from hizumi.errors import UsageError
 from hizumi.serving.context import of
+from hizumi.serving.language import Asked
 from hizumi.serving.schemas import InspectionDetail, InspectionPage, InspectionRecord, ReviewRecord
 from hizumi.station.entry import Entry
 from hizumi.station.entry_record import entry_record
@@ -27,6 +28,7 @@ PNG: dict[int | str, dict[str, Any]] = {
 @router.get("/inspections", response_model=InspectionPage, summary="What was inspected, newest first")
 def inspections(
     request: Request,
+    wording: Asked,
     recipe: Annotated[str | None, Query(max_length=64)] = None,
     verdict: Verdict | None = None,
     reviewed: bool | None = None,
@@ -51,19 +53,19 @@ def inspections(
     )
     reviews = station.log.newest_reviews([entry.id for entry in page.entries])
     return InspectionPage(
-        inspections=[InspectionRecord(**entry_record(entry)) for entry in page.entries],
+        inspections=[InspectionRecord(**wording.record(entry_record(entry))) for entry in page.entries],
         reviews={key: review_record(review) for key, review in reviews.items()},
         next=page.next,
     )
 
 
 @router.get("/inspections/{id}", response_model=InspectionDetail, summary="One inspection")
-def inspection(request: Request, id: InspectionId) -> InspectionDetail:  # noqa: A002 - it is one
+def inspection(request: Request, id: InspectionId, wording: Asked) -> InspectionDetail:  # noqa: A002 - it is one
     """The inspection and all that people said of it."""
     station = of(request).station
-    entry = _entry(station, id)
+    record = wording.record(entry_record(_entry(station, id)))
     reviews = [review_record(review) for review in station.log.reviews(id)]
-    return InspectionDetail(inspection=InspectionRecord(**entry_record(entry)), reviews=reviews)
+    return InspectionDetail(inspection=InspectionRecord(**record), reviews=reviews)
 
 
 @router.get("/inspections/{id}/picture", responses=PNG, response_class=Response, summary="The picture, as a PNG")

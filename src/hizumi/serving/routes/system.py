@@ -12,6 +12,7 @@ from hizumi.serving.guard import caller_of, refusal
 from hizumi.serving.language import Asked
 from hizumi.serving.routes.recipes import recipe_record
 from hizumi.serving.schemas import Health, Readiness, SystemState
+from hizumi.station.languages import Wording
 from hizumi.version import __version__
 
 LISTENERS = 64
@@ -27,9 +28,9 @@ async def health() -> Health:
 
 
 @router.get("/ready", responses={503: {"model": Readiness}}, summary="Whether pictures are taken now")
-def ready(request: Request, response: Response) -> Readiness:
+def ready(request: Request, response: Response, wording: Asked) -> Readiness:
     """Status 503 while the station closes, or as many pictures wait as it takes."""
-    state = _readiness(of(request))
+    state = _readiness(of(request), wording)
     response.status_code = 200 if state.ready else 503
     return state
 
@@ -43,7 +44,7 @@ def system(request: Request, wording: Asked) -> SystemState:
         version=__version__,
         you=caller.name,
         role=caller.role,
-        readiness=_readiness(context),
+        readiness=_readiness(context, wording),
         recipes=[recipe_record(context.station, recipe, wording) for recipe in context.station.recipes.values()],
     )
 
@@ -65,7 +66,7 @@ def metrics(request: Request) -> Response:
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
     summary="What happens, as it happens",
 )
-async def events(request: Request) -> Response:
+async def events(request: Request, wording: Asked) -> Response:
     """Server-sent events: `inspection`, `part`, `review`, `calibration`, `drift`; the data are JSON.
 
     A listener that is too slow hears `missed` in place of what it was not told of.
@@ -73,11 +74,11 @@ async def events(request: Request) -> Response:
     must_be(request, "read")
     station = of(request).station
     if len(station.events) >= LISTENERS:
-        return refusal(503, f"{LISTENERS} listen already", {"Retry-After": "60"})
-    return StreamingResponse(_told(of(request)), media_type="text/event-stream")
+        return refusal(request.headers, 503, f"{LISTENERS} listen already", {"Retry-After": "60"})
+    return StreamingResponse(_told(of(request), wording), media_type="text/event-stream")
 
 
-async def _told(context: Context) -> AsyncIterator[str]:
+async def _told(context: Context, wording: Wording) -> AsyncIterator[str]:
     with context.station.events.heard() as queue:
         yield ": the station is listening\n\n"
         while True:
@@ -88,18 +89,21 @@ async def _told(context: Context) -> AsyncIterator[str]:
                 continue
             if event is None:
                 return
-            yield f"event: {event.name}\ndata: {json.dumps(event.data)}\n\n"
+            data = wording.record(event.data) if event.name == "inspection" else event.data
+            yield f"event: {event.name}\ndata: {json.dumps(data)}\n\n"
 
 
-def _readiness(context: Context) -> Readiness:
+def _readiness(context: Context, wording: Wording) -> Readiness:
     station = context.station
+    backlog = station.log.backlog()
     return Readiness(
         ready=not station.is_closing and station.in_flight < station.settings.waiting,
         in_flight=station.in_flight,
         waiting_limit=station.settings.waiting,
         entries_not_kept=station.losses.entries,
         pictures_not_kept=station.losses.pictures,
-        reason=station.losses.reason,
-        deliveries={sink: list(counts) for sink, counts in station.log.backlog().items()},
-        sources={source.name: source.trouble for source in station.sources},
+        reason=wording.message(station.losses.reason),
+        deliveries={sink: list(backlog.get(sink, (0, 0))) for sink in dict.fromkeys([*station.outbox.sinks, *backlog])},
+        delivery_troubles={sink: wording.message(trouble) for sink, trouble in station.outbox.troubles().items()},
+        sources={source.name: wording.message(source.trouble) for source in station.sources},
     )

@@ -1,6 +1,7 @@
 """Modbus TCP: a coil that rejects parts, for a controller that can read one bit."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from hizumi.station.sinks.sink import Beating, Connection, DeliveryError, Payloa
 if TYPE_CHECKING:
     from pymodbus.client import AsyncModbusTcpClient
     from pymodbus.pdu import ModbusPDU
+
+logging.getLogger("pymodbus").addHandler(logging.NullHandler())  # what fails is told by the station itself
 
 Address = Annotated[int, Interval(ge=0, le=65535)]
 """As the protocol counts, from 0: what manuals call coil 00001 or register 40001 is 0."""

@@ -11,10 +11,18 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from hizumi.arguments import PositiveFloat
 from hizumi.errors import MissingExtraError, UsageError
-from hizumi.station.settings import Secret, check_address
+from hizumi.station.settings import (
+    PLACEHOLDER,
+    Secret,
+    check_address,
+    refuse_clear_password,
+    takes_password,
+    with_password,
+)
 from hizumi.station.sinks.sink import Connection, DeliveryError, Payload, Sink, SinkSettings, as_json
 
 if TYPE_CHECKING:
@@ -30,7 +38,10 @@ class WebhookSettings(SinkSettings):
     """Keys of a sink of the kind "webhook".
 
     Attributes:
-        url: Where each event is posted to; redirects are not followed.
+        url: Where each event is posted to; redirects are not followed. For receivers that want a password or token in
+            its path or query, {password} stands there.
+        password_file, password_variable: Where that is found, with either of these two.
+        password_in_the_clear: Send it without encryption, to another machine too.
         secret_file, secret_variable: Where the key of the signature is found: in a file or an environment variable.
         ca_file: Certificates to trust in place of the system's, as PEM, for a receiver with a certificate of your own.
         connect_seconds: Time limit for making the connection.
@@ -38,6 +49,9 @@ class WebhookSettings(SinkSettings):
     """
 
     url: str
+    password_file: Path | None = None
+    password_variable: str | None = None
+    password_in_the_clear: bool = False
     secret_file: Path | None = None
     secret_variable: str | None = None
     ca_file: Path | None = None
@@ -47,6 +61,13 @@ class WebhookSettings(SinkSettings):
     def __post_init__(self) -> None:
         check_address("url", self.url, ("http", "https"))
         Secret.named("secret", self.secret_file, self.secret_variable, required=True)
+        password = Secret.named("password", self.password_file, self.password_variable)
+        if (password is not None) != takes_password(self.url):
+            given = f"{PLACEHOLDER} in url"
+            raise ValueError(f"{given} and password_file or password_variable go together; set both or neither")
+        parts = urlsplit(self.url)
+        if password is not None and parts.scheme == "http":
+            refuse_clear_password(parts.hostname or "", "begin url with https", allowed=self.password_in_the_clear)
 
 
 def signature_of(body: bytes, secret: bytes, moment: int) -> str:
@@ -62,6 +83,7 @@ class WebhookSink(Sink):
         super().__init__(settings)
         self.settings = settings
         self._secret = Secret.named("secret", settings.secret_file, settings.secret_variable, required=True)
+        self._password = Secret.named("password", settings.password_file, settings.password_variable)
         self._connection = Connection(self._connect)
 
     async def deliver(self, payload: Payload) -> None:
@@ -70,6 +92,7 @@ class WebhookSink(Sink):
         body = as_json(payload)
         try:
             signature = signature_of(body, self._secret.read(), int(time.time()))
+            url = self.settings.url if self._password is None else with_password(self.settings.url, self._password)
         except UsageError as error:
             raise DeliveryError(str(error), retry=True) from error
         headers = {
@@ -77,7 +100,7 @@ class WebhookSink(Sink):
             "Hizumi-Signature": signature,
             "Idempotency-Key": str(payload["delivery_id"]),
         }
-        status, retry_after = await self._post(body, headers)
+        status, retry_after = await self._post(url, body, headers)
         if not 200 <= status < 300:
             raise _refused(status, retry_after)
 
@@ -85,7 +108,7 @@ class WebhookSink(Sink):
         """Close kept connections."""
         await self._connection.close()
 
-    async def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str | None]:
+    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str | None]:
         """The answer's status and its Retry-After."""
         import httpx
 
@@ -93,7 +116,7 @@ class WebhookSink(Sink):
             async with (
                 asyncio.timeout(self.settings.total_seconds),
                 self._connection.use() as client,
-                client.stream("POST", self.settings.url, content=body, headers=headers) as response,
+                client.stream("POST", url, content=body, headers=headers) as response,
             ):
                 taken = 0
                 async for piece in response.aiter_raw():

@@ -16,13 +16,12 @@ from hizumi.arguments import PositiveFloat
 from hizumi.errors import HizumiError
 from hizumi.station.backing_off import back_off
 from hizumi.station.entry import Entry
-from hizumi.station.settings import Secret, check_address
+from hizumi.station.settings import PLACEHOLDER, Secret, check_address, encoded, takes_password, with_password
 from hizumi.station.sources.frames import arrival_of, codecs, reason_of, stem_of
 from hizumi.station.sources.source import Arrival, Source, SourceSettings
 
 LONGEST_PAUSE_SECONDS = 30.0
 DEVICE_FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
-PLACEHOLDER = "{password}"  # in an address, stands for it
 FORMATS = "rtsp,mpjpeg,mjpeg,mpegts,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2"  # no play lists, which name addresses
 PROTOCOLS = {
     "rtsp": "rtsp,rtp,udp,tcp",
@@ -60,8 +59,7 @@ class CameraSettings(SourceSettings):
         if self.url is not None:
             check_address("url", self.url, tuple(PROTOCOLS))
         secret = Secret.named("password", self.password_file, self.password_variable)
-        parts = urlsplit(self.url or "")
-        takers = (self.user is not None) + (PLACEHOLDER in parts.path + parts.query)
+        takers = (self.user is not None) + takes_password(self.url or "")
         if takers > 1:
             raise ValueError(f"user and {PLACEHOLDER} in url are two ways to give one password; keep one")
         if (secret is None) != (takers == 0):
@@ -124,12 +122,11 @@ class CameraSource(Source):
         """The address as the camera wants it, which is told to nobody else."""
         if self._password is None:
             return url
-        parts, password = urlsplit(url), quote(self._password.read().decode(), safe="")
-        if self.settings.user is not None:
-            login = f"{quote(self.settings.user, safe='')}:{password}"
-            return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc}"))
-        path, query = (part.replace(PLACEHOLDER, password) for part in (parts.path, parts.query))
-        return urlunsplit(parts._replace(path=path, query=query))
+        if self.settings.user is None:
+            return with_password(url, self._password)
+        parts = urlsplit(url)
+        login = f"{quote(self.settings.user, safe='')}:{encoded(self._password)}"
+        return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc}"))
 
 
 class _Grabber:

@@ -10,7 +10,7 @@ export const couldBeKept = (entry) => entry.kept !== false && entry.pruned_at !=
 
 /** A verdict in a sentence: how unusual the picture is among good ones, or why it could not be judged. */
 export function sentence(entry, recipe) {
-  return h("p", {}, entry.anomalous === null ? h("span", { lang: "en" }, entry.reason) : unusual(entry.p_value, recipe?.held_out_images));
+  return h("p", {}, entry.anomalous === null ? entry.reason : unusual(entry.p_value, recipe?.held_out_images));
 }
 
 /** The score as a bar on which the threshold is marked. */
@@ -28,8 +28,14 @@ export function limit(entry) {
 export function terms(entry) {
   const known = Object.entries(entry.terms).filter(([, value]) => value !== null);
   if (known.length > SHORT) known.sort(([, a], [, b]) => b - a);
-  const rows = known.slice(0, SHORT).map(([name, value]) => h("li", {}, h("span", { lang: "en" }, name), h("b", {}, score(value))));
+  const rows = known.slice(0, SHORT).map(([name, value]) => h("li", {}, h("span", {}, called(name)), h("b", {}, score(value))));
   return [limit(entry), known.length > 1 && h("ul", { class: "terms", "aria-label": t("facts.terms") }, rows)];
+}
+
+/** A term in the page's language, where it has words for it: "level 2" among them, and not the column of a table. */
+function called(term) {
+  const [, name, level] = /^(.+?)( \d+)?$/.exec(term);
+  return either(`term.${name}`, name) + (level ?? "");
 }
 
 /** What else is known, as a list of names and values. */
@@ -41,7 +47,7 @@ export function facts(entry, { all = false } = {}) {
     ["part", entry.part],
     ["view", entry.view],
     ["regions", entry.boxes.length ? number(entry.boxes.length) : ""],
-    ["notes", entry.notes.join("; ")],
+    ["notes", entry.notes.join(t("facts.between"))],
   ];
   if (all) rows.push(["source", entry.source], ["latency", t("facts.milliseconds", { count: number(entry.latency_ms) })],
     ["rule", either(`rule.${entry.rule}`, entry.rule)], ["sampled", entry.sampled ? t("facts.yes") : ""],

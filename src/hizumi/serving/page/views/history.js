@@ -7,28 +7,32 @@ import { badge, verdictOf } from "../js/verdict.js";
 import { day, number, score, t } from "../js/words.js";
 
 const ASKED = 50;
+const MOST = 500; // that the station gives at once
 const PATIENCE_MS = 300; // after the last letter
+const LOOK_MS = 1000; // between two looks for new ones
+const left = { asked: {}, count: 0, id: null }; // what was asked for; rows, and the one that was opened of them
 
 export function history(station) {
   const isChoice = station.system.recipes.length > 1;
   const rows = h("tbody", {});
   const words = h("p", { class: "hint", role: "status" });
-  const more = h("button", { hidden: true, onclick: () => ask(next) }, t("history.more"));
-  const filters = fields(station, () => { clearTimeout(waiting); waiting = setTimeout(() => ask(), PATIENCE_MS); });
+  const more = h("button", { hidden: true, onclick: () => ask({ before: next }) }, t("history.more"));
+  const news = h("button", { class: "news", hidden: true, onclick: showNew });
+  const filters = fields(station, left.asked, () => { clearTimeout(waiting); waiting = setTimeout(() => ask(), PATIENCE_MS); });
   const table = h("div", { class: "table", hidden: true, tabindex: "0", role: "region", "aria-label": t("tab.history") },
     h("table", {}, header(isChoice), rows));
-  const element = h("div", { class: "wide" }, h("h1", {}, t("tab.history")), filters.element, words, table, more);
-  let next = null, waiting = 0, question = new AbortController();
+  const element = h("div", { class: "wide" }, h("h1", {}, t("tab.history")), filters.element, h("div", { class: "row between shown" }, words, news), table, more);
+  let next = null, waiting = 0, looking = 0, question = new AbortController();
 
-  async function ask(before = null) {
+  async function ask({ before = null, limit = ASKED } = {}) {
     question.abort();
     question = new AbortController();
     try {
       const asked = filters.values();
-      const page = await get("/inspections", { ...asked, limit: ASKED, before }, question.signal);
+      const page = await get("/inspections", { ...asked, limit, before }, question.signal);
       const drawn = page.inspections.map((entry) => row(entry, page.reviews[entry.id], isChoice));
       if (before) rows.append(...drawn);
-      else fill(rows, drawn);
+      else { fill(rows, drawn); news.hidden = true; }
       next = page.next;
       more.hidden = next === null;
       const count = rows.children.length;
@@ -40,23 +44,71 @@ export function history(station) {
     }
   }
 
-  ask();
-  return { element, close: () => { clearTimeout(waiting); question.abort(); } };
+  /** Something came that may fit: the rows stay where they are, and a button tells how many there are above them. */
+  function heard() {
+    looking ||= setTimeout(look, LOOK_MS);
+  }
+
+  async function look() {
+    try {
+      const { signal } = question;
+      const { inspections } = await get("/inspections", { ...filters.values(), limit: ASKED }, signal);
+      const known = new Set([...rows.children].map((each) => each.dataset.id)), oldest = rows.lastElementChild?.dataset.id ?? "";
+      const count = inspections.filter(({ id }) => !known.has(id) && id > oldest).length;
+      if (known.size === 0 && count > 0) ask();
+      else if (!signal.aborted) {
+        news.hidden = count === 0;
+        news.textContent = t(count < ASKED ? "history.new" : "history.new_many", { count: number(count) });
+      }
+    } catch {
+      // The next picture is another chance.
+    } finally {
+      looking = 0;
+    }
+  }
+
+  async function showNew() {
+    await ask();
+    rows.querySelector("a")?.focus();
+  }
+
+  /** As it was left; where somebody comes back from one inspection, with its row in sight. */
+  async function begin() {
+    await ask({ limit: Math.min(MOST, Math.max(ASKED, left.count)) });
+    const opened = [...rows.children].find((each) => each.dataset.id === left.id);
+    opened?.scrollIntoView({ block: "center" });
+    opened?.querySelector("a").focus({ preventScroll: true });
+  }
+
+  function close() {
+    offs.forEach((off) => off());
+    clearTimeout(waiting);
+    clearTimeout(looking);
+    question.abort();
+    const [, id = null] = /^#\/inspection\/(\w+)/.exec(location.hash) ?? [];
+    Object.assign(left, { asked: filters.typed(), count: id ? rows.children.length : 0, id });
+  }
+
+  const offs = [station.on("inspection", heard), station.on("missed", heard), station.on("link", heard)];
+  begin();
+  return { element, close };
 }
 
-function fields(station, changed) {
+function fields(station, before, changed) {
   const choice = (name, values) => h("label", {}, h("span", {}, t(`history.${name}`)),
-    h("select", { name, onchange: changed }, h("option", { value: "" }, t("history.all")), values.map(([value, word]) => h("option", { value }, word))));
-  const input = (name, type) => h("label", {}, h("span", {}, t(`history.${name}`)), h("input", { name, type, oninput: changed, maxlength: 200 }));
+    h("select", { name, onchange: changed }, h("option", { value: "" }, t("history.all")), values.map(([value, word]) => h("option", { value, selected: value === before[name] }, word))));
+  const input = (name, type) => h("label", {}, h("span", {}, t(`history.${name}`)), h("input", { name, type, value: before[name] ?? "", oninput: changed, maxlength: 200 }));
   const element = h("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
     choice("verdict", ["normal", "anomalous", "unjudged"].map((kind) => [kind, t(`verdict.${kind}`)])),
     choice("reviewed", [["true", t("history.reviewed_yes")], ["false", t("history.reviewed_no")]]),
     station.system.recipes.length > 1 && choice("recipe", station.system.recipes.map(({ name }) => [name, name])),
     input("since", "datetime-local"), input("until", "datetime-local"), input("text", "search"));
+  const typed = () => Object.fromEntries(new FormData(element));
   return {
     element,
+    typed,
     values() {
-      const values = Object.fromEntries(new FormData(element));
+      const values = typed();
       // What is typed is the reader's own time; the station counts in UTC.
       for (const name of ["since", "until"]) if (values[name]) values[name] = new Date(values[name]).toISOString();
       return values;
@@ -72,7 +124,7 @@ const header = (isChoice) => h("thead", {}, h("tr", {}, COLUMNS.filter((name) =>
 function row(entry, review, isChoice) {
   const { element, show } = thumbnail();
   show(entry.id);
-  return h("tr", { onclick: () => { location.hash = `#/inspection/${entry.id}`; } },
+  return h("tr", { "data-id": entry.id, onclick: () => { location.hash = `#/inspection/${entry.id}`; } },
     h("td", { class: "picture" }, element),
     h("td", {}, h("a", { href: `#/inspection/${entry.id}` }, day(entry.inspected_at))),
     h("td", {}, badge(verdictOf(entry))),

@@ -34,7 +34,7 @@ export function recipes(station) {
       told = h("p", { class: "done", role: "status" }, outcome(recipe, now));
       await station.refresh();
     } catch (error) {
-      told = h("p", { class: "problem", role: "alert" }, t("recipes.refused"), " ", h("span", { lang: "en" }, error.message));
+      told = h("p", { class: "problem", role: "alert" }, t("recipes.refused"), t("facts.between_sentences"), error.message);
     }
     draw(await get("/recipes"), { [recipe.name]: told });
     station.say(told.textContent);

@@ -46,7 +46,8 @@ export function region(station, name) {
   function drawn() {
     const { regions } = board, size = picture.shown;
     download.disabled = regions.length === 0 || !size?.width || recipe?.is_aligned === true;
-    command.textContent = `hizumi fit ${t("region.photos")} ${MEANINGS[meaning]} ${file()} -o ${name}.hizumi`;
+    const line = ["hizumi", "fit", t("region.photos"), MEANINGS[meaning], file(), "-o", `${name}.hizumi`];
+    fill(command, line.map((word, index) => [index ? " " : "", h("span", {}, word)])); // no line ends inside of --roi
     if (!size?.width) return;
     const part = covered(regions, size);
     const looked = meaning === "roi" ? part : 1 - part;

@@ -20,7 +20,7 @@ export function system(station) {
   }
 
   function draw(state) {
-    const { readiness } = state;
+    const { readiness } = state, { deliveries, delivery_troubles: troubles } = readiness;
     const lost = readiness.entries_not_kept + readiness.pictures_not_kept;
     fill(cards,
       card("taking", readiness.ready, readiness.ready ? t("system.ready") : t("system.not_ready"),
@@ -29,9 +29,10 @@ export function system(station) {
         [["entries", number(readiness.entries_not_kept)], ["pictures", number(readiness.pictures_not_kept)]]),
       card("sources", Object.values(readiness.sources).every((trouble) => !trouble), t("system.http"),
         Object.entries(readiness.sources).map(([name, trouble]) => [name, trouble || t("system.fine")])),
-      card("deliveries", Object.values(readiness.deliveries).every(([, given]) => given === 0),
-        Object.keys(readiness.deliveries).length ? "" : t("system.no_sinks"),
-        Object.entries(readiness.deliveries).map(([name, [waiting, given]]) => [name, t("system.backlog", { waiting: number(waiting), given: number(given) })])),
+      card("deliveries", Object.keys(troubles).length === 0 && Object.values(deliveries).every(([, given]) => given === 0),
+        Object.keys(deliveries).length ? "" : t("system.no_sinks"),
+        Object.entries(deliveries).map(([name, [waiting, given]]) =>
+          [name, [t("system.backlog", { waiting: number(waiting), given: number(given) }), troubles[name] && h("p", {}, troubles[name])]])),
       card("you", true, t("system.role", { name: state.you, role: t(`role.${state.role}`) }),
         [["station", state.station], ["version", state.version]]));
   }
