@@ -178,6 +178,14 @@ def test_a_reader_who_leaves_is_no_error(arguments):
     assert "Error" not in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [["list", "--json", "-"], ["list"], ["--help"]])
+def test_closed_streams_are_no_error(arguments):
+    command = [sys.executable, "-m", "hizumi", *arguments]
+    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command], stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
 def test_names_that_no_terminal_shows_do_not_stop_the_error(tmp_path):
     name = os.fsencode(tmp_path) + b"/\xff\xe3\x81\x82.hizumi"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}

@@ -74,6 +74,14 @@ def test_full_disk_keeps_the_old_file(failing: str, tmp_path: Path, monkeypatch:
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
 
 
+def test_a_pipe_is_written_to_by_a_link_that_leads_to_no_name() -> None:
+    read_end, write_end = os.pipe()
+    write_atomically(Path(f"/dev/fd/{write_end}"), b"content")
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as file:
+        assert file.read() == b"content"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
 def test_a_device_is_written_to_and_never_replaced() -> None:
     with pytest.raises(SaveError, match="no space left"):

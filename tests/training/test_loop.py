@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -264,6 +265,18 @@ def test_seed_decides_everything() -> None:
         states.append(torch.cat([p.flatten() for p in model.parameters()]).detach())
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[0], states[2])
+
+
+def test_fits_in_several_threads_are_those_of_each_alone() -> None:
+    def fitted(seed: int) -> dict[str, Tensor]:
+        model = VAE(width=4, latent=2)
+        return model.fit(DATA, TrainingOptions(budget=Budget(steps=20), seed=seed)).state_dict()
+
+    alone = [fitted(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(fitted, range(4)))
+    for one, other in zip(alone, together, strict=True):
+        assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
 def test_bf16_trains_in_low_precision_and_keeps_weights_in_full() -> None:

@@ -27,6 +27,7 @@ from hizumi.training.card import Card
 from hizumi.training.journal import Journal
 from hizumi.training.options import Precision, TrainingOptions
 from hizumi.training.preset import Preset
+from hizumi.training.randomness import own_random_numbers
 from hizumi.training.trainable import Trainable
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         self.check_items(source.shape)
         self.shape = None  # not fitted until everything below has succeeded
         self._look_at(seen)
-        with trusted(), torch.random.fork_rng(), sharded_over(fabric):
+        with trusted(), own_random_numbers(), sharded_over(fabric):
             torch.manual_seed(seed_for("statistics", options.seed))
             source = self._standardised(source)
             training, reference = self._dealt(source, options.seed)
@@ -264,8 +265,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         return self if batch_statistics else self._ready_copies.copy_of(self, precision)
 
     def _score_chunk(self, images: Tensor) -> Anomaly:
-        with torch.random.fork_rng():
-            return self.forward(images.to(self._device()))
+        return self.forward(images.to(self._device()))
 
     def _look_at(self, seen: Tensor | None) -> None:
         """Here, and in all detectors within."""

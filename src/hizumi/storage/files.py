@@ -62,14 +62,15 @@ def write_atomically(path: Path, content: bytes) -> None:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file to be written piece by piece; it becomes `path` at the end, and is removed after any error."""
-    path = path.resolve()  # a link is kept: the file that it points to is replaced
+    given, path = path, path.resolve()  # a link is kept: the file that it points to is replaced
     temporary = path.with_name(_temporary_name())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():  # a pipe or a device is written to, never replaced
-            with path.open("wb") as special:
+        # A pipe or a device is written to, never replaced; links to pipes, such as /dev/stdout, lead to no name.
+        if given.exists() and not given.is_file():
+            with given.open("wb") as special:
                 yield special
             return
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
             yield file
             file.flush()

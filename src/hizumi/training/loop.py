@@ -24,6 +24,7 @@ from hizumi.training.identity import identity_of, names_of
 from hizumi.training.journal import Journal, check_journal
 from hizumi.training.losses import Losses, mean_of
 from hizumi.training.options import Budget, TrainingOptions
+from hizumi.training.randomness import own_random_numbers
 from hizumi.training.trainable import Trainable
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ def fit(
 ) -> Journal:
     """Train models one after the other on the same data, resuming from the checkpoints in a run folder.
 
-    Random numbers depend on seed, step and process alone; the caller's random state is left unchanged. Raises
-    UsageError, naming the holder, where another run has the folder.
+    Random numbers depend on seed, step and process alone, for which fits in several threads take turns; the caller's
+    random state is left unchanged. Raises UsageError, naming the holder, where another run has the folder.
 
     Where the Fabric has fewer processes than the options ask for, each takes the batches of several, one after the
     other: every step still sees the same items, and checkpoints of the whole group are gone on from, and the reverse.
@@ -89,7 +90,7 @@ def fit(
     _refuse_other_items(len(source), fabric)
     kept = run_folder if fabric.is_global_zero else None
     budgets = options.budgets([model.default_budget for model in phases])
-    with nullcontext() if kept is None else held(kept), torch.random.fork_rng():
+    with nullcontext() if kept is None else held(kept), own_random_numbers():
         run = identity_of(phases, source, options, max(options.processes, fabric.world_size))
         options = _shared_out(options, fabric.world_size)
         if run_folder is not None:
