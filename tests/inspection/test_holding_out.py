@@ -83,6 +83,13 @@ def test_folds_are_the_cure_of_what_an_untrained_detector_knows_by_heart() -> No
     )
 
 
+def test_a_memory_is_not_blamed_for_remembering() -> None:
+    inspector = Inspector("nearest_neighbour", calibration_share=0.3).fit(rows(100, columns=60))
+    training = inspector.split_as_fitted(rows(100, columns=60)).select(split="train")
+    assert (inspector.score_samples(training) == 0).all()
+    assert inspector.findings_ == []
+
+
 def test_what_was_fitted_by_folds_is_not_evaluated_on() -> None:
     manifest = open_source(rows(40))
     with pytest.raises(DataError, match="all of it was used in the fit"):

@@ -72,6 +72,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     tolerance: ClassVar[float] = 1e-6  # by which an image's score may differ in another batch, relative to the scores
     tolerance_in_bf16: ClassVar[float] = 0.01  # likewise, where convolutions keep 8 significant bits
 
+    remembers: ClassVar[bool] = False  # items that it was fitted on, which therefore score lower than others do
     follows_chi_square: ClassVar[bool] = False  # scores of Gaussian data do, with `degrees_of_freedom`
 
     shape: tuple[int, ...] | None

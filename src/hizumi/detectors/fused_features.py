@@ -60,6 +60,7 @@ class FusedFeatures(Detector):
     )
     working_size = 224
     most_crops = MOST_CROPS
+    remembers = True
     tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance
     presets = {
         "untrained": Preset(lambda: FusedFeatures(levels=(1, 2, 3), network="wavelets", input_size=None, flatten=16.0)),

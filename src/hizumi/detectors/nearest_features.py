@@ -59,6 +59,7 @@ class NearestFeatures(Detector):
     )
     working_size = 224
     most_crops = MOST_CROPS
+    remembers = True
     tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance
     presets = {
         "patchcore": Preset(lambda: NearestFeatures(standardised=False, reweighting=9, blur=0.5)),

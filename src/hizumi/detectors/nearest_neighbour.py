@@ -43,6 +43,7 @@ class NearestNeighbour(Detector):
         localises=True,
     )
     working_size = 32
+    remembers = True
     items: Tensor | None  # (m, d), as they are compared
 
     def __init__(

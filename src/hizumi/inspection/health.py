@@ -38,6 +38,7 @@ def check_detector(
     `scores` are those of all held-out items. `held_out` are some of these, read as they are scored, which are drawn
     from only where the detector rebuilds images. With folds, the scores are those of the training items themselves, by
     fits that had not seen them: one without training then scores them higher by its nature, which the folds allow for.
+    So does one that remembers training items.
     """
 
     def looked_at(crops: np.ndarray) -> Outputs:
@@ -55,7 +56,8 @@ def check_detector(
     training = gathered(stored_pieces(store, TRAINING_ITEMS))
     findings = check_window(store) + check_losses(journal.records)
     if not preprocessing.tiled and preprocessing.series is None:  # one scores below the worst of a record
-        seen = scores if by_folds and not detector.phases() else training["score"]
+        by_nature = (by_folds and not detector.phases()) or _remembers(detector)
+        seen = scores if by_nature else training["score"]
         findings += check_scores(seen, scores, store.manifest.noun, by_folds=by_folds)
     if "reconstruction" in training:
         unseen = gathered(middles(held_out))
@@ -64,6 +66,10 @@ def check_detector(
         if isinstance(model, JudgesPairs):
             findings += check_inversion(model, torch.from_numpy(training["item"]))
     return findings
+
+
+def _remembers(detector: Detector) -> bool:
+    return any(isinstance(part, Detector) and part.remembers for part in detector.modules())
 
 
 def some_of(held_out: Manifest, reader: Reader) -> Iterator[Piece | Failure]:
