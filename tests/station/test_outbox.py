@@ -254,22 +254,22 @@ def killed_before_marks(log: Log, root: Path, count: int, fatal: set[int]) -> Co
     numbers = {message.id: message.payload["number"] for message in send(log, count, "webhook")}
     with receiving() as receiver:
         command = [sys.executable, "-c", WORKER, str(log.engine.url), receiver.url, str(root / "secret")]
-        workers = [subprocess.Popen(command)]
+        pids: list[int] = []
 
         def answer(payload: dict[str, Any]) -> Answer:
             if payload["number"] in fatal and payload not in receiver.taken:
-                os.kill(workers[-1].pid, signal.SIGKILL)  # it has come here, which the outbox will never know
+                os.kill(pids[-1], signal.SIGKILL)  # it has come here, which the outbox will never know
             return 200, {}
 
         receiver.answer = answer
-        began = time.monotonic()
-        while not is_empty(log) and time.monotonic() - began < (len(fatal) + 1) * LONGEST_SECONDS:
-            time.sleep(0.02)
-            if workers[-1].poll() is not None:
-                workers.append(subprocess.Popen(command))
-        workers[-1].kill()
-        workers[-1].wait()
-    assert len(workers) == len(fatal) + 1
+        for is_fatal in [True] * len(fatal) + [False]:
+            with subprocess.Popen(command) as worker:
+                pids.append(worker.pid)
+                if not is_fatal:
+                    while not is_empty(log) and worker.poll() is None:
+                        time.sleep(0.02)
+                    worker.kill()
+            assert worker.returncode == -signal.SIGKILL
     return Counter(numbers[payload["delivery_id"]] for payload in receiver.taken)
 
 

@@ -121,8 +121,8 @@ export function calibration(station) {
     if (!why.value.trim()) return why.reportValidity();
     try {
       await post(`/calibration/${what}`, { recipe: recipe.name, ...asked, why: why.value.trim() });
-      station.say(t(`calibration.done_${what}`));
       await Promise.all([begin(), station.refresh()]);
+      outcome.prepend(h("p", { class: "done" }, t(`calibration.done_${what}`))); // which is read aloud, too
     } catch (error) {
       complain(error);
     }

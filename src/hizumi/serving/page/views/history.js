@@ -129,6 +129,6 @@ function row(entry, review, isChoice) {
     h("td", {}, h("a", { href: `#/inspection/${entry.id}` }, day(entry.inspected_at))),
     h("td", {}, badge(verdictOf(entry))),
     h("td", {}, review?.label ? badge(review.label, [t(`label.${review.label}`), review.kind].filter(Boolean).join(": ")) : "–"),
-    h("td", { class: "name", title: entry.name }, entry.name), isChoice && h("td", { class: "name", title: entry.recipe }, entry.recipe), h("td", { class: "name", title: entry.part }, entry.part),
+    h("td", { class: "name", title: entry.name }, entry.name), isChoice && h("td", { class: "name", title: entry.recipe }, entry.recipe), h("td", { class: "name part", title: entry.part }, entry.part),
     h("td", { class: "figure" }, score(entry.score)), h("td", { class: "figure" }, score(entry.p_value)));
 }

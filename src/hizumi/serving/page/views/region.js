@@ -58,7 +58,10 @@ export function region(station, name) {
   function add() {
     const [left, top, width, height] = SIDES.map((side) => Number(numbers[side].value)), size = picture.shown;
     const right = Math.min(size.width, left + width), bottom = Math.min(size.height, top + height);
-    if (right <= left || bottom <= top) return station.say(t("region.outside"));
+    if (right <= left || bottom <= top) {
+      share.textContent = t("region.outside");
+      return;
+    }
     board.use([...board.regions, [[left, top], [right, top], [right, bottom], [left, bottom]]]);
     drawn();
   }
