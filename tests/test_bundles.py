@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 import hizumi
 from hizumi.errors import BundleError
@@ -24,6 +25,13 @@ def test_each_kind_comes_back_as_what_it_was(tmp_path: Path) -> None:
     again = hizumi.load(hizumi.save(model, tmp_path / "model.hizumi"))
     assert isinstance(again, Modeller)
     np.testing.assert_array_equal(again.sample(3), model.sample(3))
+
+
+@pytest.mark.parametrize("estimator", [hizumi.Inspector(), Modeller()])
+def test_what_is_not_fitted_is_not_saved(estimator: hizumi.Inspector | Modeller, tmp_path: Path) -> None:
+    with pytest.raises(NotFittedError, match="is not fitted yet"):
+        hizumi.save(estimator, tmp_path / "x.hizumi")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_exported_one_too() -> None:

@@ -1,5 +1,7 @@
 """The classical detectors against scikit-learn and closed forms."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -163,6 +165,13 @@ def test_each_statistic_of_pca_is_the_sum_of_its_contributions(statistic: str) -
         detector.variances
     )
     torch.testing.assert_close(scores.terms["combined"], halves)
+
+
+@pytest.mark.parametrize("statistic", ["residual", "combined"])
+def test_pca_of_a_single_number_has_no_axis_and_squares_it(statistic: Literal["residual", "combined"]) -> None:
+    anomaly = PCA(statistic=statistic).fit(TRAIN[:, :1]).score(TEST[:, :1])
+    torch.testing.assert_close(anomaly.image, torch.from_numpy(standardised(TEST)[:, 0] ** 2), rtol=1e-5, atol=1e-8)
+    assert all(term.isfinite().all() for term in anomaly.terms.values())
 
 
 def test_pca_leaves_a_direction_out_however_much_it_is_to_hold() -> None:

@@ -40,7 +40,9 @@ def test_finished_runs_are_taken_over(parts: Path, tmp_path: Path, monkeypatch: 
 
     call = [*compare, "-o", tmp_path / "resumed"]
     monkeypatch.setattr(Inspector, "fit", interrupted)
-    assert command(*call).code == 130
+    outcome = command(*call)
+    assert outcome.code == 130
+    assert "To take over the runs that have ended, give the same command with --resume." in outcome.err
     monkeypatch.setattr(Inspector, "fit", lambda self, *given, **named: fitted.append(1) or fit(self, *given, **named))
     assert command(*call, "--resume").code == 0
     assert fitted == ["pca", 1]

@@ -9,6 +9,7 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
+from hizumi.cli.progress import advising
 from hizumi.cli.summary import show_remarks, unread
 from hizumi.errors import DataError, HizumiError
 from hizumi.registry.names import refuse_unknown_preset
@@ -88,7 +89,8 @@ def compare(
         for index in range(len(manifest)) if strict else ():
             manifest.read_mask(index)  # raises before the first fit
         comparing = Comparing(inspectors, manifest, output / "bundles", strict)
-        with where.workplace() as workplace:
+        goes_on = "To take over the runs that have ended, give the same command with --resume."
+        with advising(goes_on), where.workplace() as workplace:
             found = comparing.compared(workplace, resume=resume)
     if not found.runs:
         raise next(iter(found.failed.values()))

@@ -63,12 +63,12 @@ def resumable(folder: Path) -> "Iterator[Observer]":
 
 
 @contextmanager
-def advising(advice: Callable[[], str]) -> Iterator[None]:
-    """When what is done inside is cut short, say what can be done next."""
+def advising(advice: str | Callable[[], str]) -> Iterator[None]:
+    """When what is done inside is cut short, say what can be done next, as is known then."""
     try:
         yield
     except (KeyboardInterrupt, OSError):  # interrupted, or the disk is full
-        typer.echo(f"\n{advice()}", err=True)
+        typer.echo(f"\n{advice if isinstance(advice, str) else advice()}", err=True)
         raise
 
 

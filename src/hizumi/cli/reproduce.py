@@ -118,7 +118,7 @@ def reproduce(
         except HizumiError as error:
             refused[f"{row}, {mode}"] = error
     goes_on = f"To go on with the runs that are not in {output} yet, give the same command again."
-    with advising(lambda: goes_on), where.workplace() as workplace:
+    with advising(goes_on), where.workplace() as workplace:
         rows, failed = reproduced(asked, pool, chosen or found.cases_in(pool), seeds, workplace)
     _report(found, rows, refused | failed, output, json_to)
 

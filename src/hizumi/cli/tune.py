@@ -130,7 +130,7 @@ def tune(
         study or detector,
     )
     goes_on = "To go on with this study, give the same command again."
-    with held_study(tuning.storage, tuning.name), advising(lambda: goes_on), where.workplace() as workplace:
+    with held_study(tuning.storage, tuning.name), advising(goes_on), where.workplace() as workplace:
         found = tuning.searched(workplace)
         write_study(page, found)
         write_atomically(output, tuning.best_bundle(found, workplace))

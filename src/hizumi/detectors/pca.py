@@ -70,7 +70,7 @@ class PCA(Detector):
         within = (coefficients.square() / self.variances.clamp(min=SMALLEST_VARIANCE)).sum(1)
         terms = {"residual": residual, "within": within}
         if self.left_out is not None:
-            terms["combined"] = residual / self.left_out + within / len(self.variances)
+            terms["combined"] = residual / self.left_out + within / max(1, len(self.variances))
         pixel = None
         if images.ndim == 4:
             shares = self._shares(squares, coefficients).mean(1, keepdim=True)
@@ -100,4 +100,4 @@ class PCA(Detector):
         if self.statistic == "within":
             return within
         assert self.left_out is not None
-        return residual / self.left_out + within / len(self.variances)
+        return residual / self.left_out + within / max(1, len(self.variances))

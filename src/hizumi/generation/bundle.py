@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sklearn.utils.validation import check_is_fitted
+
 from hizumi.arguments import check_arguments
 from hizumi.data.pairs import PAIRINGS
 from hizumi.errors import BundleError, UsageError
@@ -48,6 +50,7 @@ class ModelHeader(Header):
 
 def save(modeller: Modeller, path: str | Path) -> Path:
     """Write a fitted modeller to one `.hizumi` file, whole or not at all."""
+    check_is_fitted(modeller, "model_")
     model = modeller.model_
     members = {
         WEIGHTS: packed(model),

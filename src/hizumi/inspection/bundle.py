@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from sklearn.utils.validation import check_is_fitted
 
 from hizumi.arguments import check_arguments
 from hizumi.inspection.inspector import Inspector
@@ -32,6 +33,7 @@ from hizumi.storage.weights import packed
 
 def save(inspector: Inspector, path: str | Path) -> Path:
     """Write a fitted inspector to one `.hizumi` file, whole or not at all."""
+    check_is_fitted(inspector, "calibration_")
     calibration, arrays = inspector.calibration_.to_dict()
     detector = inspector.detector_
     members = {
