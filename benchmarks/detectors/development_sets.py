@@ -164,6 +164,9 @@ def page(runs: Sequence[Mapping[str, Any]]) -> str:
         f"At most {MOST_TRAINED} good images train, which the seed draws; the same at most {MOST_TESTED} good and "
         f"{MOST_TESTED} defective ones test. Means over seeds ± their standard deviation.",
         "",
+        "The default adds both parts in units of held-out good images' largest values, and takes the moments of its "
+        "Gaussians over the squares that make these images likeliest: neither is set by what is tested here.",
+        "",
         "## AUROC",
         "",
     ]
