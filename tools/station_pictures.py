@@ -52,8 +52,10 @@ def main(demo: Path, folder: Path) -> None:
             tab.goto(f"{address}/#/live")
             return tab
 
+        pictures: dict[str, bytes] = {}  # packed at the end, as the stream does not wait
+
         def taken(tab: Any, name: str) -> None:
-            (folder / f"{name}.png").write_bytes(_packed(tab.screenshot()))
+            pictures[name] = tab.screenshot()
 
         tabs = {language: opened(language, SCREEN) for language in LOCALES}
         tablet = opened("en", TABLET)
@@ -86,6 +88,8 @@ def main(demo: Path, folder: Path) -> None:
         _draw_a_region(tabs["en"])
         taken(tabs["en"], "region-en")
         browser.close()
+    for name, content in pictures.items():
+        (folder / f"{name}.png").write_bytes(_packed(content))
 
 
 @contextmanager

@@ -234,6 +234,10 @@ def test_no_message_is_left_that_the_code_says_no_longer() -> None:
             "the camera sends nothing (camera.password: the secret cannot be read (No such file or directory))",
             "カメラから映像が届きません（camera.passwordからパスワードまたは鍵を読み取れません（ファイルまたはフォルダがない））。",
         ),
+        (
+            "not delivered within 10 s; last: the controller cannot be reached",
+            "10秒以内に送信できませんでした。最後の理由：コントローラに接続できません。",
+        ),
         ("body.cost_miss: Input should be greater than 0", "body.cost_missは0より大きくしてください。"),
         ("what nobody has said before", "what nobody has said before"),
     ],
