@@ -230,7 +230,7 @@ def test_changed_data_are_any_data_and_their_labelled_ones_are_tested(
 def test_pictures_of_another_kind_say_why_they_cannot_be_used(fitted: Inspector, tmp_path: Path) -> None:
     Image.new("L", (30, 30)).save(tmp_path / "grey.png")
     with pytest.raises(
-        DataError, match=r"none of its 1 records could be read \(grey\.png: the image is uint8, the det"
+        DataError, match=r"none of its 1 records could be read \(grey\.png: the image is uint8, and the training"
     ):
         export(fitted, tmp_path / "parts.hizumi", tmp_path)
 
