@@ -395,6 +395,7 @@ def test_what_a_column_of_words_may_be_is_said(tmp_path: Path) -> None:
             [f"SN{row:03d}" for row in range(12)],
             r"is not a number; leave .*names the rows \(--id-column serial\)",
         ),
+        ("mass", [f"{row}.5 g" for row in range(12)], r"write it without units .* \(--one-hot\)"),
         ("defect_type", ["", "", "", "dent"] * 3, r"labels the rows \(--label-column defect_type\)"),
     ):
         with pytest.raises(DataError, match=said):

@@ -42,6 +42,7 @@ LEAST_COUNTED = 5  # rows by which a counter is told from a measurement
 LARGEST_EXACT = 2**53  # whole number, up to which double precision has them all
 LEAST_OTHERS = 5  # rows from which a number that stands for a missing one is told
 FAR = 3  # times the range of all other numbers
+BEGINS_AS_NUMBER = re.compile(r"\s*[<>~+-]?[.,]?\d")
 STAND_IN = re.compile(r"-?9{2,}(\.9+)?|-32768|65535|-2147483648|2147483647|-?\d(\.\d+)?e\+[23]\d")
 
 
@@ -77,8 +78,9 @@ def is_called_label(column: Column) -> bool:
 
 
 def names_rows(column: Column) -> bool:
-    """Whether each row has a word of its own."""
-    return column.words is not None and LEAST_COUNTED < len(column.words) == len(set(column.words))
+    """Whether each row has a word of its own, none of which begins as a measurement does."""
+    words = column.words or ()
+    return LEAST_COUNTED < len(words) == len(set(words)) and not any(map(BEGINS_AS_NUMBER.match, words))
 
 
 def notes_on(column: Column) -> list[str]:

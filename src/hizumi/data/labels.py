@@ -14,45 +14,17 @@ from hizumi.storage.files import few, printable
 
 NORMAL_WORDS = frozenset(
     {
-        *("accept", "accepted", "fine", "flawless", "good", "healthy", "i o", "intact", "io", "normal", "ok", "okay"),
-        *(
-            "pass",
-            "passed",
-            "undamaged",
-            "gut",
-            "bon",
-            "conforme",
-            "ok品",
-            "良",
-            "良品",
-            "合格",
-            "合格品",
-            "正常",
-            "正常品",
-        ),
-        *("異常なし", "無欠陥", "无缺陷", "양품", "정상"),
+        *("accept", "accepted", "fine", "flawless", "good", "healthy", "intact", "normal", "ok", "okay", "pass"),
+        *("passed", "undamaged", "bon", "conforme", "gut", "i o", "io"),
+        *("ok品", "良", "良品", "合格", "合格品", "正常", "正常品", "異常なし", "無欠陥", "无缺陷", "양품", "정상"),
     }
 )
 ANOMALOUS_WORDS = frozenset(
     {
         *("abnormal", "anomalies", "anomalous", "anomaly", "bad", "damaged", "defect", "defective", "defects"),
-        *(
-            "fail",
-            "failed",
-            "failure",
-            "fault",
-            "faults",
-            "faulty",
-            "flaw",
-            "flaws",
-            "flawed",
-            "ng",
-            "nio",
-            "n i o",
-            "nok",
-        ),
-        *("reject", "rejected", "rejects", "ausschuss", "defekt", "schlecht", "ng品", "不良", "不良品", "不合格"),
-        *("異常", "异常", "欠陥", "缺陷", "불량", "비정상"),
+        *("fail", "failed", "failure", "fault", "faults", "faulty", "flaw", "flaws", "flawed", "ng", "nok"),
+        *("reject", "rejected", "rejects", "ausschuss", "defekt", "n i o", "nio", "schlecht"),
+        *("ng品", "不良", "不良品", "不合格", "異常", "异常", "欠陥", "缺陷", "불량", "비정상"),
     }
 )
 MOST_CLASSES = 20  # distinct values of a column that may be labels
