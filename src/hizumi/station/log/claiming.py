@@ -56,6 +56,8 @@ class _OfPostgresql(Claim):
 
     def let_go(self) -> None:
         if self._connection is not None:
+            with suppress(SQLAlchemyError):  # at once: a server takes a moment to notice a closed connection
+                self._connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": NUMBER})
             with suppress(SQLAlchemyError):
                 self._connection.close()
             self._connection = None
