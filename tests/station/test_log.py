@@ -292,8 +292,9 @@ def test_one_station_at_a_time_works_with_a_database(url: str) -> None:
         second.claim()
     assert second.count() == 0, "programs that only read are not refused"
     if url.startswith("postgresql"):
+        ends = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"  # within 5 s
         with second.engine.begin() as connection:  # as a server does that is started anew
-            connection.exec_driver_sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+            connection.exec_driver_sql(ends)
         first.claim()
         with pytest.raises(UsageError, match="another station"):
             second.claim()
