@@ -13,7 +13,7 @@ from hizumi.data.manifest import Record
 from hizumi.errors import DataError
 from hizumi.evaluation import Evaluator, evaluate
 from hizumi.inspection import Inspector
-from hizumi.report import overview, write_report
+from hizumi.report import assessment, overview, write_report
 from hizumi.report.assessment import assess
 from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles
 from tests.detectors.passes import seen as seen  # a fixture
@@ -93,7 +93,9 @@ def test_files_that_are_gone_after_they_were_scored_cost_nothing(
     assert overview(content) is not None
 
 
-def test_a_mask_that_is_gone_costs_its_pixel_figures_alone(inspector: Inspector, tmp_path: Path) -> None:
+def test_a_mask_that_is_gone_costs_its_pixel_figures_alone(
+    inspector: Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, data = on_disk(tmp_path)
     (tmp_path / "ground_truth/spot/0.png").unlink()
     content = assess(inspector, data)
@@ -103,6 +105,7 @@ def test_a_mask_that_is_gone_costs_its_pixel_figures_alone(inspector: Inspector,
     assert content.evaluation is not None
     assert content.evaluation.pixel_auroc is not None
     assert len(content.verdicts) == 12
+    monkeypatch.setattr(assessment, "_scored", lambda *_: pytest.fail("masks are checked before the scoring"))
     with pytest.raises(DataError, match=r"mask of test/spot/0\.png"):
         assess(inspector, data, strict=True)
 

@@ -61,6 +61,7 @@ def compare(
         refuse_unwritable(output / file)
     refuse_unwritable_folder(output / "bundles")
 
+    from hizumi.data.masks import check_masks
     from hizumi.report import summarise, write_comparison
     from hizumi.report.tables import ranked_by, record_in, wasted_rankings
     from hizumi.scale.comparing import Comparing
@@ -86,8 +87,8 @@ def compare(
             raise DataError(
                 f"{manifest.name}: nothing in it is labelled anomalous; detectors are compared on labelled data"
             )
-        for index in range(len(manifest)) if strict else ():
-            manifest.read_mask(index)  # raises before the first fit
+        if strict:
+            check_masks(manifest)  # before the first fit
         comparing = Comparing(inspectors, manifest, output / "bundles", strict)
         goes_on = "To take over the runs that have ended, give the same command with --resume."
         with advising(goes_on), where.workplace() as workplace:

@@ -127,15 +127,20 @@ def _marking(manifest: Manifest, record: Record) -> str | None:
     return None
 
 
+def check_masks(manifest: Manifest) -> None:
+    """Raise DataError for the first mask that cannot be used, before work that takes much longer."""
+    for index in range(len(manifest)):
+        manifest.read_mask(index)
+
+
 @dataclass(eq=False)
 class MaskReader:
     """The masks of a manifest, read one by one; `notes` say how, and name those that cannot be used.
 
-    A mask that marks nothing of an anomalous image is not used either. `strict` raises for the first that cannot be.
+    A mask that marks nothing of an anomalous image is not used either.
     """
 
     manifest: Manifest
-    strict: bool = False
     _refused: list[str] = field(default_factory=list, init=False)
     _empty: list[str] = field(default_factory=list, init=False)
     _ways: Counter[str] = field(default_factory=Counter, init=False)
@@ -146,8 +151,6 @@ class MaskReader:
         try:
             mask = self.manifest.mask_with_notes(index)
         except DataError as error:
-            if self.strict:
-                raise
             self._refused.append(str(error))
             return None
         if mask is not None and record.label == 1 and not mask.marks.any():

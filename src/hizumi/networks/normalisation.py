@@ -23,7 +23,10 @@ def normalise_spectrally(network: nn.Module) -> None:
 
 def _let_be_pickled(layer: nn.Module) -> None:
     # The class that torch makes for each parametrised layer refuses; a plain layer can be parametrised again.
-    type(layer).__reduce_ex__ = lambda self, _: (_normalised_again, (type(self).__bases__[0], vars(self)))  # type: ignore[method-assign]
+    def reduced(self: nn.Module, _: Any) -> tuple[Any, ...]:
+        return _normalised_again, (type(self).__bases__[0], vars(self))
+
+    type(layer).__reduce_ex__ = reduced  # type: ignore[assignment, method-assign]  # a class of this layer alone
 
 
 def _normalised_again(plain: type[nn.Module], state: dict[str, Any]) -> nn.Module:

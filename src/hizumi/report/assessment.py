@@ -11,7 +11,7 @@ import torch
 from hizumi.calibration import Calibration, Verdict
 from hizumi.data import Failure, Manifest
 from hizumi.data.manifest import Record
-from hizumi.data.masks import MaskReader
+from hizumi.data.masks import MaskReader, check_masks
 from hizumi.data.progress import Observer, reporting
 from hizumi.errors import DataError
 from hizumi.evaluation import Evaluator
@@ -46,7 +46,9 @@ def assess(
     """
     manifest = inspector.preprocessing_.decoding(manifest)
     is_labelled = any(record.label is not None for record in manifest.records)
-    masks = MaskReader(manifest, strict=strict)
+    if strict:
+        check_masks(manifest)  # otherwise they are read once, with their images, and named
+    masks = MaskReader(manifest)
     measured = _measured(inspector, manifest, masks, is_labelled=is_labelled, strict=strict, observe=observe)
     manifest = manifest.only(measured.read)
     detector = called or inspector.options_["detector"]["name"]

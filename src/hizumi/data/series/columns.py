@@ -158,8 +158,10 @@ def _measured(
 
 def _refuse_one_value_a_row(table: SeriesTable, names: Sequence[str], time: str | None) -> None:
     """Raise DataError where each row holds the value of one channel, which another column names, instead of a step."""
-    texts = [name for name in names if number_of(words_of(table, name)[0], table.decimal_comma) is None]
-    if time is None or len(names) != 2 or len(texts) != 1:
+    if time is None or len(names) != 2:
+        return
+    texts = [name for name in names if _begins_with_a_word(table, name)]
+    if len(texts) != 1:
         return
     times, channels = words_of(table, time), words_of(table, texts[0])
     if len(set(times)) < len(times) == len(set(zip(times, channels, strict=True))):
@@ -167,6 +169,11 @@ def _refuse_one_value_a_row(table: SeriesTable, names: Sequence[str], time: str 
             f"{table.where}: each row holds one value of a step, named by column {printable(texts[0])!r} "
             f"({words_in(channels, 3)}); give each a column of its own, so that a row is a step (in pandas: pivot)"
         )
+
+
+def _begins_with_a_word(table: SeriesTable, name: str) -> bool:
+    cells = table.columns[name]
+    return cells.dtype.kind == "O" and number_of(cells[0], table.decimal_comma) is None
 
 
 def _reason_to_leave_out(table: SeriesTable, name: str) -> str | None:
