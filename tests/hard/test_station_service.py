@@ -8,16 +8,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.serving.conftest import Process, plates as plates, start as start
-from tests.serving.test_sockets import ended_with_pictures_in_flight
+from tests.serving.conftest import (
+    Process,
+    Service,
+    plates as plates,
+    serve as serve,
+    service as service,
+    start as start,
+)
+from tests.serving.hostile import PARTS, SLOW_CLIENTS, ended_with_pictures_in_flight, harm_by_clients, tried_to_leave
 from tests.station.plates import picture
 
 CASES, ENDS, IN_FLIGHT = 5_000, 10, 30
 PICTURES, CLIENTS, WARM = 50_000, 8, 2_000
+MANY_CLIENTS = 32
 MEBIBYTE = 2**20
 SETTLING_SECONDS = 3.0
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
@@ -69,6 +78,52 @@ def test_long_use(start: Callable[[], Process], catalogue: Callable[..., None]) 
         f"{grown:+.2f} MiB of resident memory for 10,000, {left:+d} descriptors",
         mark="+1 MB at most, no descriptors lost",
         holds=grown <= 1 and left <= 0,
+    )
+
+
+def test_slow_and_false_clients(start: Callable[[], Process], catalogue: Callable[..., None]) -> None:
+    harm = harm_by_clients(start())
+    refused = sum(400 <= status < 500 for status in harm.statuses)
+    grown = harm.grown_bytes / MEBIBYTE
+    catalogue(
+        f"{SLOW_CLIENTS} requests that do not end; bodies of false, missing or endless length, {PARTS:,} parts, long "
+        "headers",
+        f"a good request answered in {harm.seconds:.2f} s; {refused} of {len(harm.statuses)} refused with 4xx; "
+        f"{grown:+.0f} MiB of resident memory",
+        mark="1 s; all; +32 MiB at most",
+        holds=harm.seconds < 1 and refused == len(harm.statuses) and grown <= 32,
+    )
+
+
+def test_names_that_are_paths(service: Service, tmp_path: Path, catalogue: Callable[..., None]) -> None:
+    tried = tried_to_leave(service, tmp_path)
+    what = "Names that are paths, in every parameter of the service that takes one"
+    catalogue(what, f"{tried:,} requests, 0 led out of the station's folder", mark="0", holds=True)
+
+
+def test_one_picture_by_many_clients(start: Callable[[], Process], catalogue: Callable[..., None]) -> None:
+    station, content = start(), picture(7, defect=True)
+    together = threading.Barrier(MANY_CLIENTS)
+
+    def send(_: int) -> dict:
+        connection = http.client.HTTPConnection("127.0.0.1", station.port, timeout=60)
+        connection.connect()
+        together.wait()
+        connection.request("POST", "/inspect", content)
+        answer = json.loads(connection.getresponse().read())["inspections"][0]
+        connection.close()
+        return answer
+
+    with ThreadPoolExecutor(MANY_CLIENTS) as clients:
+        answers = list(clients.map(send, range(MANY_CLIENTS)))
+    scores = [answer["score"] for answer in answers]
+    verdicts = {answer["anomalous"] for answer in answers}
+    spread = (max(scores) - min(scores)) / max(scores)
+    catalogue(
+        f"One picture from {MANY_CLIENTS} clients at once",
+        f"{len(verdicts)} verdict, scores that differ by {spread:.0e} of their size at most",
+        mark="1 verdict, 1e-6",
+        holds=len(verdicts) == 1 and spread <= 1e-6,
     )
 
 
