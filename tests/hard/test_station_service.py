@@ -121,7 +121,7 @@ def test_one_picture_by_many_clients(start: Callable[[], Process], catalogue: Ca
     spread = (max(scores) - min(scores)) / max(scores)
     catalogue(
         f"One picture from {MANY_CLIENTS} clients at once",
-        f"{len(verdicts)} verdict, scores that differ by {spread:.0e} of their size at most",
+        f"{len(verdicts)} verdict, scores that differ by {spread:.1g} of their size at most",
         mark="1 verdict, 1e-6",
         holds=len(verdicts) == 1 and spread <= 1e-6,
     )
