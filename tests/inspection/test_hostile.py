@@ -87,6 +87,28 @@ def test_crafted_bundles_are_used_or_refused_in_one_line(path: Path) -> None:
     assert any(endings.values())
 
 
+@pytest.mark.parametrize(
+    ("member", "content"),
+    [
+        ("journal.jsonl", b"\x88"),
+        ("journal.jsonl", b"[]\n"),
+        ("journal.jsonl", b'{"phase": "x", "step": 1, "images_seen": 1, "losses": {"a": "b"}}\n'),
+        ("journal.jsonl", b'{"phase": "x", "step": -1, "images_seen": 1, "losses": {}}\n'),
+        ("seen.safetensors", safetensors.numpy.save({"others": np.zeros((1, 8), np.uint8)})),
+    ],
+)
+@pytest.mark.parametrize("reads", [inspection.load, inspection.restore])
+def test_members_that_only_some_commands_use_are_checked_by_all(
+    reads: Callable[[Path], Any], member: str, content: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.hizumi"
+    inspection.save(inspection.load(BUNDLES / "reconstruction.hizumi"), path)
+    header, members = read(path)
+    path.write_bytes(sealed(header, json.loads(members[header]), members | {member: content}))
+    with pytest.raises(BundleError, match="parts do not fit each other"):
+        reads(path)
+
+
 @pytest.mark.parametrize("name", [pytest.param("ganomaly", marks=pytest.mark.slow), "mahalanobis_rows"])
 def test_a_tensor_of_another_shape_is_refused(name: str, tmp_path: Path) -> None:
     # An empty running mean once passed, as a buffer that fits fill, and failed in a layer; so did statistics.

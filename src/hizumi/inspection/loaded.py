@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -51,7 +50,10 @@ class DetectorHeader(Header):
 
 @dataclass(frozen=True, eq=False)
 class LoadedInspector(InspectorBase):
-    """Inspects as the saved `Inspector` did; `header` and `members` are everything that the file holds."""
+    """Inspects as the saved `Inspector` did; `header` and `members` are everything that the file holds.
+
+    `seen_` of bundles of earlier versions, which do not say what the fit has seen, is empty.
+    """
 
     header: DetectorHeader
     members: Mapping[str, bytes]
@@ -59,25 +61,13 @@ class LoadedInspector(InspectorBase):
     preprocessing_: Preprocessing
     calibration_: Calibration
     options_: Mapping[str, Any]
+    findings_: list[Finding]
+    journal_: Journal
+    seen_: Seen
 
     def scorer(self) -> Scorer:
         """The fitted detector with its preprocessing."""
         return Scorer.of(self.detector_, self.preprocessing_)
-
-    @cached_property
-    def findings_(self) -> list[Finding]:
-        """Those of the health check at the fit."""
-        return [Finding(**finding) for finding in self.header.findings]
-
-    @cached_property
-    def journal_(self) -> Journal:
-        """The training curves."""
-        return Journal.from_bytes(self.members[JOURNAL])
-
-    @cached_property
-    def seen_(self) -> Seen:
-        """What the fit has seen; bundles of earlier versions do not say."""
-        return Seen(**unpacked_arrays(self.members[SEEN])) if SEEN in self.members else Seen()
 
     @property
     def held_out_share(self) -> float | None:
@@ -114,6 +104,9 @@ def _revived(header: DetectorHeader, members: Mapping[str, bytes]) -> LoadedInsp
         preprocessing,
         Calibration.from_dict(header.calibration, unpacked_arrays(members[SCORES])),
         options,
+        [Finding(**finding) for finding in header.findings],
+        Journal.from_bytes(members[JOURNAL]),
+        Seen(**unpacked_arrays(members[SEEN])) if SEEN in members else Seen(),
     )
 
 

@@ -36,6 +36,12 @@ def number(low: float = -math.inf, high: float = math.inf) -> Rule:
     return check
 
 
+def real(value: Any, where: str) -> None:
+    """A number, or what stands for one that is none or too large."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise _wrong(where, value, "a number")
+
+
 def whole(low: int = 0, high: int = LARGEST_WHOLE) -> Rule:
     """A whole number from `low` to `high`."""
 

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from hizumi.storage.files import save_error, write_atomically
+from hizumi.storage.schema import anything, fields, mapping, real, text, whole
 from hizumi.training.identity import refuse_other
+
+RECORD = fields(
+    {"phase": text, "step": whole(), "images_seen": real, "losses": mapping(real)},
+    others=anything,
+    later={"validation": real},
+)
 
 
 class Journal:
@@ -14,8 +21,7 @@ class Journal:
 
     A record describes a step: {"phase", "step", "images_seen", "seconds", "losses": {name: value}}, and "validation"
     where the loss on held-out normal data was measured; "processes" where fewer trained than the run was begun with.
-    Raises UsageError, naming what differs, where the file is of
-    another run than the one given.
+    Raises UsageError, naming what differs, where the file is of another run than the one given.
     """
 
     def __init__(self, path: Path | None = None, run: Mapping[str, Any] | None = None) -> None:
@@ -44,9 +50,11 @@ class Journal:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Undo `to_bytes`."""
+        """Undo `to_bytes`; raises ValueError where a line is no record of a step."""
         journal = cls()
         journal.records = [json.loads(line) for line in content.decode().splitlines()]
+        for number, record in enumerate(journal.records, 1):
+            RECORD(record, f"line {number} of the journal")
         return journal
 
     @staticmethod
