@@ -22,7 +22,8 @@ import re
 SHORTAGES = re.compile(
     r"not enough memory|can.?t allocate|cannot allocate|could not allocate|failed to allocate|unable to allocate"
     r"|could not (?:create|execute) a primitive(?! descriptor)"  # of oneDNN
-    r"|out of memory|bad.?alloc|can.t start new thread|failed to map segment",
+    r"|out of memory|bad.?alloc|can.t start new thread|failed to map segment"
+    r"|error return without exception set",  # of Python itself, whose error found no memory either
     re.IGNORECASE,
 )
 """What numpy, torch, codecs and engines say, in errors of any type, where memory ran out."""

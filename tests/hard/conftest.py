@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -71,14 +70,6 @@ def hizumi_process(*arguments: object) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-m", "hizumi", *map(str, arguments)]
     settings = os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(words, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def usage_of(process: subprocess.Popen[bytes]) -> resource.struct_rusage:
-    """Time and memory that a process took, once it has ended well."""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage
 
 
 def stripes(generator: np.random.Generator, count: int, side: int = 32) -> np.ndarray:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.hard.conftest import hizumi_process, run_hizumi, save_pictures, stripes, usage_of
+from tests.hard.conftest import run_hizumi, save_pictures, stripes
+from tests.peaks import output_and_peak
 
 STEPS_GIB = np.linspace(0.3, 3.0, 18)
 ACCUSATIONS = ("damaged", "copy it again", "cut short", "export it again", "is not a hizumi bundle")
@@ -93,8 +94,7 @@ def test_no_more_memory_is_taken_for_more_pictures(
     peaks = {}
     for count in PICTURES:
         given = [bundle, tmp_path / str(count)] if command == "evaluate" else [tmp_path / str(count), "-d", "pca"]
-        process = hizumi_process(command, *given, "-o", tmp_path / f"{count}-report")
-        peaks[count] = usage_of(process).ru_maxrss / 1024
+        _, peaks[count] = output_and_peak(command, *given, "-o", tmp_path / f"{count}-report")
     few, many = PICTURES
     what = {"evaluate": "Evaluation", "compare": "Comparison"}[command]
     catalogue(

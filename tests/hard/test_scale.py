@@ -1,17 +1,16 @@
 """Very many pictures, some of them broken, and all of them named."""
 
 import json
-import resource
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.hard.conftest import run_hizumi, save_pictures, stripes
+from tests.hard.conftest import save_pictures, stripes
+from tests.peaks import output_and_peak
 
 COUNT, BROKEN = 20_000, 200
-LIMIT_BYTES = 4 * 2**30  # of address space, most of which libraries map and never touch
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +27,17 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_many_pictures_with_broken_ones(many: Path, tmp_path: Path, catalogue: Callable[..., None]) -> None:
     bundle = tmp_path / "parts.hizumi"
-    fitted = run_hizumi("fit", many, "-d", "pca", "-o", bundle, "--json", tmp_path / "fit.json")
-    inspected = run_hizumi("inspect", bundle, many, "--json", tmp_path / "inspect.json", limit_bytes=LIMIT_BYTES)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
-    assert fitted.code == 0, fitted.err
-    assert inspected.code == 0, inspected.err
+    peaks = [
+        output_and_peak("fit", many, "-d", "pca", "-o", bundle, "--json", tmp_path / "fit.json")[1],
+        output_and_peak("inspect", bundle, many, "--json", tmp_path / "inspect.json")[1],
+    ]
     learned, judged = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("fit", "inspect"))
     named = {entry["name"] for entry in judged["failures"]}
     broken = {path.name for path in sorted(many.iterdir())[:: COUNT // BROKEN]}
     good = len(judged["verdicts"])
     catalogue(
         "20,000 pictures, 1% of them broken: fit and inspect",
-        f"{good:,} verdicts, {len(named)} named, {len(learned['failures'])} in the fit; {used:.0f} MB of memory",
+        f"{good:,} verdicts, {len(named)} named, {len(learned['failures'])} in the fit; {max(peaks):,.0f} MiB at most",
         mark="19,800 verdicts, 200 named in both",
         holds=good == COUNT - BROKEN and named == broken and len(learned["failures"]) == BROKEN,
     )

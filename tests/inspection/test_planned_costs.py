@@ -1,8 +1,6 @@
 """What a dry run foretells, against what the fit takes: both are printed, and agree within a factor of two."""
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ from hizumi.networks.wavelets import OrientedWavelets
 from hizumi.runs import planning
 from hizumi.runs.planning import Trial, cost_of_statistics, of_more
 from hizumi.training import Budget, TrainingOptions
+from tests.peaks import output_and_peak
 
 ATTEMPTS = 3
 
@@ -57,19 +56,6 @@ CASES: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
 }
 
 
-def run(*arguments: object) -> tuple[dict, float]:
-    """The JSON that a command writes, and the most memory that it held, in MiB."""
-    words = [sys.executable, "-m", "hizumi", *map(str, arguments)]
-    process = subprocess.Popen(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    written = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.stdout.close()
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return json.loads(written), usage.ru_maxrss / 1024
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_dry_run_is_right_within_a_factor_of_two(
@@ -78,8 +64,8 @@ def test_a_dry_run_is_right_within_a_factor_of_two(
     make, options = CASES[case]
     command = ["fit", make(tmp_path / "data"), *options, "-o", tmp_path / "a.hizumi", "--json", "-"]
     for _ in range(ATTEMPTS):  # another program may take the processor from one of the two
-        planned, _ = run(*command, "--dry-run")
-        fitted, mebibytes = run(*command)
+        planned, (written, mebibytes) = json.loads(output_and_peak(*command, "--dry-run")[0]), output_and_peak(*command)
+        fitted = json.loads(written)
         foretold = planned["estimate"]["seconds"], planned["estimate"]["memory_bytes"] / 2**20
         taken = fitted["fit_seconds"], mebibytes
         said = (f"{seconds:.1f} s and {size:.0f} MiB" for seconds, size in (foretold, taken))

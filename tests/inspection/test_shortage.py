@@ -57,6 +57,7 @@ def test_other_errors_are_no_shortage() -> None:
         list(in_batches(broken, [Piece(0, "a.png", np.zeros((4, 1, 8, 9), np.uint8))]))
     assert not is_shortage(DataError("a.png: is damaged"))
     assert is_shortage(RuntimeError("could not create a primitive"))
+    assert is_shortage(SystemError("error return without exception set"))
     assert not is_shortage(RuntimeError("could not create a primitive descriptor for a convolution"))
 
 
