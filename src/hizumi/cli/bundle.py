@@ -29,7 +29,9 @@ def calibrate(
     *,
     false_alarm_rate: Annotated[
         float | None,
-        typer.Option("--false-alarm-rate", metavar="R", help="Share of good parts that may be called anomalous."),
+        typer.Option(
+            "--false-alarm-rate", metavar="R", min=0, max=1, help="Share of good parts that may be called anomalous."
+        ),
     ] = None,
     rule: Annotated[
         str | None,
