@@ -84,7 +84,7 @@ def calibrate(
     before = inspector.calibration_
     given = Manifest(())
     if labelled is not None:
-        given = source.open(labelled, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
+        given = source.open(labelled, motion=inspector.uses_motion, **inspector.as_learned)
     inspector.calibrate(
         false_alarm_rate=false_alarm_rate,
         rule=rule,

@@ -49,6 +49,7 @@ def open_source(
     normal_class: NormalClass = None,
     motion: bool = False,
     good: str | Sequence[str] = (),
+    good_before: Sequence[str] = (),
     layout: Layout = "auto",
     recursive: bool = True,
     label_column: str | None = None,
@@ -73,7 +74,8 @@ def open_source(
     record's kind names its class. With `motion`, images are frames of clips, each with a neighbour (see `clips.py`),
     and folders are read as clips.
 
-    Of folders: `good` names those of good images where their names do not say so; `layout` overrules what names say:
+    Of folders: `good` names those of good images where their names do not say so; `good_before` those that did where
+    was learned from, which do again where they are here and nothing else is said; `layout` overrules what names say:
     "flat", all are good; "kinds", folders are kinds even where they are called train or test; "splits", as by names;
     "classes", every folder is a class. Without `recursive`, folders in a folder are left out.
 
@@ -93,6 +95,7 @@ def open_source(
         normal_class,
         motion,
         _names(good, None),
+        tuple(good_before),
         layout,
         recursive,
         label_column=label_column,

@@ -6,7 +6,14 @@ from pathlib import Path
 from hizumi.data.cells import Cells, read_cells, word_of
 from hizumi.data.column_files import read_columns
 from hizumi.data.image_lists import PATH_COLUMNS, open_image_list, path_column
-from hizumi.data.labels import are_classes, refuse_absent_good, with_classes, with_good
+from hizumi.data.labels import (
+    are_classes,
+    good_again,
+    note_on_good_again,
+    refuse_absent_good,
+    with_classes,
+    with_good,
+)
 from hizumi.data.manifest import Manifest
 from hizumi.data.options import SourceOptions
 from hizumi.data.table_rows import SourceTable, open_table
@@ -52,6 +59,9 @@ def _image_list(path: Path, cells: Cells, options: SourceOptions) -> Manifest | 
     if good:
         refuse_absent_good(words, good, cells.where)
         return replace(manifest, records=tuple(with_good(manifest.records, words, good)))
+    if again := good_again(words, options.good_before):
+        notes = (*manifest.notes, note_on_good_again(again))
+        return replace(manifest, records=tuple(with_good(manifest.records, words, again)), notes=notes)
     if options.normal_class != "all" or not are_classes(words):
         return manifest
     return replace(manifest, records=tuple(with_classes(manifest.records, words)))
