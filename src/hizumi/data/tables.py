@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hizumi.data.cells import Cells, read_cells, word_of
 from hizumi.data.column_files import read_columns
-from hizumi.data.image_lists import PATH_COLUMNS, open_image_list, path_column
+from hizumi.data.image_lists import open_image_list, path_column
 from hizumi.data.labels import (
     are_classes,
     good_again,
@@ -35,7 +35,7 @@ def open_csv(path: Path, options: SourceOptions) -> Manifest:
 def open_column_file(path: Path, options: SourceOptions) -> Manifest:
     """Read a Parquet, Feather or Arrow file as `open_csv` does a text table."""
     file = read_columns(path)
-    if any(name.lower() in PATH_COLUMNS for name in file.columns):
+    if any(values.dtype.kind not in "biuf" for values in file.columns.values()):
         columns = [map(word_of, values.tolist()) for values in file.columns.values()]
         lines = list(enumerate(map(list, zip(*columns, strict=True)), 1))
         images = _image_list(path, Cells(file.where, tuple(file.columns), has_heading=True, lines=lines), options)
@@ -47,7 +47,7 @@ def open_column_file(path: Path, options: SourceOptions) -> Manifest:
 def _image_list(path: Path, cells: Cells, options: SourceOptions) -> Manifest | None:
     """The images that the lines name; None where no column holds paths."""
     positions = {name.lower(): position for position, name in enumerate(cells.names)}
-    column = path_column(positions, cells.lines)
+    column = path_column(path, positions, cells.lines)
     if column is None:
         return None
     manifest = open_image_list(path, positions, cells.lines, column)
