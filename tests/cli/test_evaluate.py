@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 import hizumi.data as hizumi_data
-from hizumi.inspection import Inspector
+from hizumi.inspection import Inspector, load
+
+from .conftest import save
 
 KEYS = {
     "image_auroc",
@@ -172,3 +174,32 @@ def test_bad_masks_lose_nothing_but_themselves(hizumi, bundle, parts, tmp_path):
     )
     strict = hizumi("evaluate", bundle, folder, "--strict")
     assert (strict.code, "is 8x8 pixels" in strict.err) == (2, True)
+
+
+@pytest.mark.parametrize(("option", "good", "bad"), [("--good", "serie_A", "riss"), ("--normal-class", "3", "7")])
+def test_what_meant_good_at_the_fit_means_it_again(option, good, bad, hizumi, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    for folder, kind, count in (
+        ("old", good, 20),
+        ("old", bad, 4),
+        ("new", good, 5),
+        ("new", bad, 4),
+        ("other", bad, 3),
+    ):
+        for number in range(count):
+            image = generator.normal(100 if kind == good else 200, 10, (16, 16))
+            save(tmp_path / folder / kind / f"{number}.png", image)
+    listed = [f"new/{kind}/{number}.png,{kind}" for kind in (good, bad) for number in range(4)]
+    (tmp_path / "list.csv").write_text("path,label\n" + "\n".join(listed))
+    assert hizumi("fit", "old", "-d", "pca", option, good, "-o", "a.hizumi", "--false-alarm-rate", 0.2).code == 0
+    for data in ("new", "list.csv"):
+        outcome = hizumi("evaluate", "a.hizumi", data, "--json", "-")
+        assert f"taken as good, as when it was learned: {good}; say --good" in outcome.err
+        assert (outcome.json["anomalous_count"], outcome.json["image_auroc"]) == (4, 1)
+    labelled = load("a.hizumi").calibrate(rule="best-f1", labelled="new")
+    assert labelled.calibration_.rule == "best-f1"
+    assert "its folders" in hizumi("evaluate", "a.hizumi", "other").err  # nothing in it was good before
+    said = hizumi("evaluate", "a.hizumi", "new", "--good", bad, "--json", "-")
+    assert "as when it was learned" not in said.err
+    assert (said.json["anomalous_count"], said.json["image_auroc"]) == (5, 0)

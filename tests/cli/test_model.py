@@ -93,7 +93,7 @@ def test_an_interrupted_training_is_resumed_only_by_the_same_command(hizumi, par
         (["vae", "--set", "bound=elbow"], "did you mean 'elbo'?"),
         (["dcgan", "--set", "pairing.noise=1"], "no pairing to set noise of"),
         (["dcgan", "--image-size", "large"], "is no size"),
-        (["dcgan", "--steps", "0"], "'--steps': Input should be greater than or equal to 1"),
+        (["dcgan", "--steps", "0"], "--steps is '0'; give a whole number of at least 1"),
         (["dcgan", "--output", "."], "is no name for a model"),
         (["dcgan", "--resume"], "holds no run to resume"),
         (["pix2pix"], "two sets of images are needed"),

@@ -54,7 +54,7 @@ WRONG = {
     "fit digits --image-size big": "--image-size big is no size",
     "fit digits --window 3": "--window 3 is no window",
     "fit digits --rule conformall": "there is no threshold rule 'conformall'",
-    "fit digits --false-alarm-rate 2": "false_alarm_rate must lie between 0 and 1",
+    "fit digits --false-alarm-rate 2": "--false-alarm-rate is '2'; give a number from 0 to 1",
     "fit digits --calibration-share 1.5": "--calibration-share is 1.5",
     "fit digits --folds 1": "--folds",
     "fit digits --steps 0": "--steps",

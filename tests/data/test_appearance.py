@@ -107,6 +107,12 @@ def test_measures_of_a_ramp_by_hand() -> None:
     assert (look.height, look.width, look.file_type) == (64, 64, ".tif")
 
 
+def test_an_image_with_values_as_large_as_there_are_has_no_look() -> None:
+    pixels = np.random.default_rng(0).normal(5, 1, (32, 32, 1)).astype(np.float32)
+    pixels[:4, :4] = -3.4e38
+    assert not look_of(pixels, Window(-3.4e38, 9, "float32"), 0).is_finite
+
+
 def test_noise_and_colour_by_closed_form() -> None:
     generator = np.random.default_rng(0)
     window = Window(0, 1, "float32")

@@ -14,7 +14,7 @@ def picture(path: Path, level: int = 9) -> None:
     Image.new("L", (4, 4), level).save(path)
 
 
-@pytest.mark.parametrize("column", ["path", "filename", "image_path", "file", "image", "Image"])
+@pytest.mark.parametrize("column", ["path", "filename", "image_path", "file", "image", "Image", "img", "Bild"])
 @pytest.mark.parametrize("name", ["images/good/000.png", "images\\good\\000.png"])
 def test_columns_of_paths(column: str, name: str, tmp_path: Path) -> None:
     picture(tmp_path / "images/good/000.png", 5)
@@ -22,6 +22,11 @@ def test_columns_of_paths(column: str, name: str, tmp_path: Path) -> None:
     manifest = open_source(tmp_path / "list.csv")
     assert [(record.name, record.label) for record in manifest.records] == [("images/good/000.png", 0)]
     assert manifest.read(0).pixels.max() == 5
+
+
+def test_files_that_are_not_there_name_rows(tmp_path: Path) -> None:
+    (tmp_path / "features.csv").write_text("part,area\na.png,3.5\nb.png,4.5\n")
+    assert open_source(tmp_path / "features.csv", ignore="part").columns == ("area",)
 
 
 def test_visa(tmp_path: Path) -> None:

@@ -448,6 +448,7 @@ def test_whole_numbers_that_lose_digits_are_named(tmp_path: Path) -> None:
             "Made by X\n\na,b\n1,2\n3,4\n5,6\n",
             "has 2 cells, the heading 1, as most lines have; begin what stands above",
         ),
+        ("a,b\n1,text" + 999 * " and more" + "\n", "and mor...' is not a number"),
         ("a,b\n1%,2\n3%,4\n", "'1%' is not a number; write it without units and marks between digits"),
     ],
 )

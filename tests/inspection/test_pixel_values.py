@@ -108,6 +108,12 @@ def test_the_reason_is_given_where_no_image_can_be_read(tmp_path: Path):
     assert (window.low, window.high) == (np.nanmin(images), np.nanmax(images))
     judged = inspector.inspect(tmp_path)
     assert len(judged.verdicts) == COUNT
+    images[:, 0] = np.inf
+    for number, image in enumerate(images):
+        tifffile.imwrite(tmp_path / f"{number:02}.tif", image)
+    with pytest.raises(DataError, match=r"infinite values.*by --nodata \(1e38 or -1e38 where it is infinite\)"):
+        fitted(tmp_path)
+    assert len(fitted(tmp_path, nodata=1e38).inspect(tmp_path).verdicts) == COUNT
     for model in (Modeller("autoencoder", fill_nan=True), Inspector("pca", nodata=3.0)):
         with pytest.raises(UsageError, match="are for images"):
             model.fit(np.random.default_rng(0).normal(size=(20, 3)))

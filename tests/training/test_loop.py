@@ -297,7 +297,7 @@ def test_bf16_trains_in_low_precision_and_keeps_weights_in_full() -> None:
     [
         ({}, "needs steps, epochs or minutes"),
         ({"steps": 0}, "steps is 0"),
-        ({"max_minutes": -1.0}, "max_minutes is -1.0"),
+        ({"max_minutes": -1.0}, r"--max-time \(`max_minutes`\) is -1;"),
         ({"patience": 2}, "needs steps, epochs or minutes"),
     ],
 )

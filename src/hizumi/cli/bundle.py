@@ -29,7 +29,9 @@ def calibrate(
     *,
     false_alarm_rate: Annotated[
         float | None,
-        typer.Option("--false-alarm-rate", metavar="R", help="Share of good parts that may be called anomalous."),
+        typer.Option(
+            "--false-alarm-rate", metavar="R", min=0, max=1, help="Share of good parts that may be called anomalous."
+        ),
     ] = None,
     rule: Annotated[
         str | None,
@@ -82,7 +84,7 @@ def calibrate(
     before = inspector.calibration_
     given = Manifest(())
     if labelled is not None:
-        given = source.open(labelled, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
+        given = source.open(labelled, motion=inspector.uses_motion, **inspector.as_learned)
     inspector.calibrate(
         false_alarm_rate=false_alarm_rate,
         rule=rule,

@@ -44,9 +44,7 @@ def evaluate(
     from hizumi.report.assessment import assess
 
     inspector = restore(bundle)  # without scikit-learn, which takes longer to load than the bundle
-    manifest = held_out(
-        inspector, source.open(data, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
-    )
+    manifest = held_out(inspector, source.open(data, motion=inspector.uses_motion, **inspector.as_learned))
     if all(record.label is None for record in manifest.records):
         raise DataError(f"{manifest.name}: nothing in it is labelled good or anomalous; use hizumi inspect")
     with shown_progress() as observe:

@@ -53,9 +53,7 @@ def export(
     from hizumi.inspection import load
 
     inspector = load(bundle)
-    given = (
-        None if data is None else source.open(data, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
-    )
+    given = None if data is None else source.open(data, motion=inspector.uses_motion, **inspector.as_learned)
     with shown_progress() as observe:
         done = exported(
             inspector,

@@ -1,13 +1,17 @@
 """An application whose commands refuse an option given twice, of which only the last would count.
 
-Their help shows options under headings, where there are many.
+They say of a value that does not fit what to give instead. Their help shows options under headings, where there are
+many.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, final
+from contextlib import suppress
+from typing import Any, final, get_args
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperCommand
 
 from hizumi.errors import UsageError
@@ -31,7 +35,13 @@ class _Command(TyperCommand):
                 names = "/".join([*parameter.opts, *parameter.secondary_opts])
                 how = "once, with commas" if "," in (parameter.metavar or "") else "once"
                 raise UsageError(f"{names} was given {times} times, of which only the last would count; give it {how}")
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            refusal = _in_words(error)
+            if refusal is None:
+                raise
+            raise UsageError(refusal) from error
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
@@ -44,3 +54,36 @@ class _Command(TyperCommand):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+
+def _in_words(error: typer.BadParameter) -> str | None:
+    """What was given for an option or argument and what to give; None where the error says so in words of its own."""
+    parameter: Any = error.param
+    if parameter is None or not isinstance(error.__cause__, ValidationError):
+        return None
+    runtime, given = parameter.get_runtime_param(), error.__cause__.errors()[0]["input"]
+    kind, low, high = runtime.annotation, runtime.parameter_info.min, runtime.parameter_info.max
+    if kind in (int, float):
+        needed = "a whole number" if kind is int else "a number"
+        if high is not None:
+            needed += f" from {low} to {high}"
+        elif low is not None:
+            needed += f" of at least {low}"
+        meant = _number_meant(str(given))
+        is_bounded = (low is None or meant >= low) and (high is None or meant <= high)
+        if math.isfinite(meant) and is_bounded and (kind is float or meant.is_integer()):
+            needed += f", such as {meant:.12g}"
+    elif choices := get_args(kind):
+        needed = f"one of {', '.join(map(str, choices))}"
+    else:
+        return None
+    names = [name for name in parameter.opts if name.startswith("--")] or [parameter.human_readable_name]
+    return f"{names[0]} is {given!r}; give {needed}"
+
+
+def _number_meant(text: str) -> float:
+    """What a text with a decimal comma, a percent sign or an exponent says; NaN where it says nothing."""
+    with suppress(ValueError):
+        number = float(text.strip().removesuffix("%").replace(",", "."))
+        return number / 100 if "%" in text else number
+    return math.nan

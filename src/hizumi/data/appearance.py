@@ -194,7 +194,7 @@ def _readable(manifest: Manifest, window: Window, region: Region | None, indices
             yield look
 
 
-@np.errstate(over="ignore", invalid="ignore")
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def look_of(pixels: Shaped[np.ndarray, "h w c"], window: Window, source: Path | int) -> Look:
     """The measures of one image, from some of its rows and columns; not finite where they overflow."""
     height, width = pixels.shape[:2]

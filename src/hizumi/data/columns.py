@@ -12,6 +12,7 @@ from hizumi.shapes import Float
 from hizumi.storage.files import few, printable
 
 OTHER = "other"
+LONGEST_SHOWN = 60  # characters of a name or a cell in a message
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,9 @@ class TableForm:
 
 
 def named(names: Sequence[str], most: int = 10) -> str:
-    """Names in quotes for a message, the first few of many."""
-    return few([repr(printable(name)) for name in names], most)
+    """Names or cells in quotes for a message, the first few of many, each cut short where it is a whole text."""
+    cut = (name if len(name) <= LONGEST_SHOWN else f"{name[: LONGEST_SHOWN - 3]}..." for name in names)
+    return few([repr(printable(name)) for name in cut], most)
 
 
 def refuse_doubles(names: Sequence[str], where: str) -> None:

@@ -12,9 +12,9 @@ from hizumi.storage.files import is_run_folder, printable
 
 PLAIN_SUFFIXES = frozenset(
     {
-        *(".bib", ".cfg", ".css", ".csv", ".doc", ".docx", ".htm", ".html", ".ini", ".ipynb", ".js", ".json", ".log"),
-        *(".md", ".m", ".py", ".rst", ".rtf", ".sh", ".toml", ".tsv", ".txt", ".url", ".xls", ".xlsx", ".xml"),
-        *(".yaml", ".yml"),
+        *(".arrow", ".bib", ".cfg", ".css", ".csv", ".doc", ".docx", ".feather", ".htm", ".html", ".ini", ".ipynb"),
+        *(".js", ".json", ".log", ".md", ".m", ".parquet", ".py", ".rst", ".rtf", ".sh", ".toml", ".tsv", ".txt"),
+        *(".url", ".xls", ".xlsx", ".xml", ".yaml", ".yml"),
     }
 )
 SYSTEM_FILES = frozenset({".ds_store", "desktop.ini", "license", "readme", "thumbs.db"})

@@ -1,12 +1,12 @@
 """Folders of images, to any depth: every file beneath is a record, or the mask of one, or named with its reason."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from hizumi.data.decoding import IMAGE_FORMATS
 from hizumi.data.files import Found, found_beneath
-from hizumi.data.labels import ANOMALOUS, is_normal
+from hizumi.data.labels import ANOMALOUS, good_again, is_normal, note_on_good_again
 from hizumi.data.layouts import ADVICE, purposes, understood
 from hizumi.data.manifest import UNLABELLED, Manifest, Record, Unopened
 from hizumi.data.mask_pixels import marks_of
@@ -24,6 +24,7 @@ def open_folder(root: Path, options: SourceOptions) -> Manifest:
     bad.
     """
     found = found_beneath(root, recursive=options.recursive)
+    options, said = _as_before(root, found.images, options)
     in_folders = [path for path in found.images if _is_in_mask_folder(root, path, options)]
     pictures, beside = without_masks_beside([path for path in found.images if path not in set(in_folders)])
     if not pictures:
@@ -44,13 +45,22 @@ def open_folder(root: Path, options: SourceOptions) -> Manifest:
     return Manifest(
         tuple(records),
         name=printable(root.resolve().name),
-        notes=(note, *understanding.notes, *notes_on_masks(root, records, unmatched)),
+        notes=(note, *said, *understanding.notes, *notes_on_masks(root, records, unmatched)),
         unopened=(
             *found.unopened,
             *(Unopened(printable(path.relative_to(root)), "is a video beside images") for path in found.videos),
             *(_unused_mask(root, path, bool(_own_names(path) & stems)) for path in unused),
         ),
     )
+
+
+def _as_before(root: Path, images: Sequence[Path], options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
+    """The options, with the folders here that meant good before where nothing is said of these, and a note on them."""
+    if options.good or options.layout not in ("auto", "kinds", "splits"):
+        return options, ()
+    folders = {part for path in images for part in path.relative_to(root).parts[:-1]}
+    good = good_again(folders, [name.strip("/\\") for name in options.good_before])
+    return (replace(options, good=good), (note_on_good_again(good),)) if good else (options, ())
 
 
 def _is_in_mask_folder(root: Path, path: Path, options: SourceOptions) -> bool:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hizumi.data.cells import Line, number_of
+from hizumi.data.decoding import IMAGE_SUFFIXES
 from hizumi.data.labels import labelled_record
 from hizumi.data.manifest import Manifest, Record
 from hizumi.errors import DataError
@@ -12,15 +13,27 @@ from hizumi.storage.files import printable
 
 PATH_COLUMNS = ("path", "image_path", "img_path", "filepath", "file_path", "filename", "file_name", "file", "image")
 MASK_COLUMNS = ("mask", "mask_path", "mask_file")
+FIRST = 100  # images by which the folder is found that their paths begin in
 FOLDERS_UP = 2  # VisA's lists lie in split_csv/ beside the folders that their paths begin with
 
 
-def path_column(positions: Mapping[str, int], lines: Sequence[Line]) -> str | None:
-    """Which column names images: one of the usual names whose first cell is no number; None in a table of numbers."""
+def path_column(path: Path, positions: Mapping[str, int], lines: Sequence[Line]) -> str | None:
+    """Which column names images: one of the usual names whose first cell is no number, or the first that names files.
+
+    None in a table of numbers.
+    """
     for name in PATH_COLUMNS:
         if name in positions and ((cell := lines[0][1][positions[name]].strip()) == "" or number_of(cell) is None):
             return name
-    return None
+    others = (name for name in positions if name not in MASK_COLUMNS)
+    return next((name for name in others if _names_images(path, [cells[positions[name]] for _, cells in lines])), None)
+
+
+def _names_images(path: Path, cells: Sequence[str]) -> bool:
+    """Whether all cells end as the names of images do, and there is one of the first."""
+    names = [_slashes(cell.strip()) for cell in cells]
+    are_named = all(PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
+    return are_named and any((_base(path.parent, names) / name).is_file() for name in names[:FIRST])
 
 
 def open_image_list(path: Path, positions: Mapping[str, int], lines: Sequence[Line], column: str) -> Manifest:
@@ -58,7 +71,7 @@ def _mask(base: Path, fields: Mapping[str, str], where: str) -> Path | None:
 def _base(folder: Path, names: Sequence[str]) -> Path:
     """The nearest folder that any of the first images is found from; the list's own where none is."""
     nearest = [folder, *folder.resolve().parents[:FOLDERS_UP]]
-    return next((base for base in nearest if any((base / name).is_file() for name in names[:100])), folder)
+    return next((base for base in nearest if any((base / name).is_file() for name in names[:FIRST])), folder)
 
 
 def _slashes(name: str) -> str:

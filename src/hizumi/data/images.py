@@ -82,7 +82,7 @@ def _float_pixels(array: np.ndarray, name: str) -> Decoded:
             raise DataError(f"{name}: contains NaN; fill it by --fill-nan (fill_nan=True), or leave out the image")
         raise DataError(
             f"{name}: contains infinite values or values too large for float32; repair or leave out the image, or name "
-            "the value that stands for no data by --nodata"
+            "the value that stands for no data by --nodata (1e38 or -1e38 where it is infinite)"
         )
     return Decoded(pixels, () if array.dtype.itemsize == 4 else (f"{array.dtype.newbyteorder('=')} {KEPT_AS_FLOATS}",))
 

@@ -192,6 +192,17 @@ def labelled_record(name: str, fields: Mapping[str, str], where: str) -> Record:
     return Record(name, kind, label, split_of_word(fields.get("split", ""), where), fields.get("group") or None)
 
 
+def good_again(words: Iterable[str], good_before: Sequence[str]) -> tuple[str, ...]:
+    """Those words that meant good before and that are here, too."""
+    there = list(dict.fromkeys(words))
+    return tuple(wanted for wanted in good_before if any(_same(word, wanted) for word in there))
+
+
+def note_on_good_again(good: Sequence[str]) -> str:
+    """That they were taken for good without being told so."""
+    return f"taken as good, as when it was learned: {words_in(good)}; say --good (`good`) where others are"
+
+
 def refuse_absent_good(words: Sequence[str], good: Sequence[str], where: str) -> None:
     """Raise UsageError for a word that is to mean good and that no record has."""
     for wanted in good:

@@ -17,6 +17,7 @@ class SourceOptions:
     normal_class: NormalClass = None
     motion: bool = False
     good: tuple[str, ...] = ()
+    good_before: tuple[str, ...] = ()  # of the data that were learned from
     layout: Layout = "auto"
     recursive: bool = True
     label_column: str | None = None

@@ -21,6 +21,7 @@ from hizumi.data.arrays import (
 )
 from hizumi.data.cells import is_table_file
 from hizumi.data.clips import open_clips, open_videos, with_neighbours
+from hizumi.data.column_files import is_column_file
 from hizumi.data.columns import TableForm
 from hizumi.data.decoding import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from hizumi.data.folders import open_folder
@@ -33,7 +34,7 @@ from hizumi.data.places import refuse_absent
 from hizumi.data.series.form import SeriesForm
 from hizumi.data.series.options import SeriesOptions
 from hizumi.data.table_rows import SourceTable, as_learned, open_table
-from hizumi.data.tables import open_csv
+from hizumi.data.tables import open_column_file, open_csv
 from hizumi.errors import DataError, UsageError
 from hizumi.storage.files import printable, with_home
 
@@ -48,6 +49,7 @@ def open_source(
     normal_class: NormalClass = None,
     motion: bool = False,
     good: str | Sequence[str] = (),
+    good_before: Sequence[str] = (),
     layout: Layout = "auto",
     recursive: bool = True,
     label_column: str | None = None,
@@ -64,14 +66,16 @@ def open_source(
 ) -> Manifest:
     """Open images or numbers of any supported kind as a Manifest.
 
-    A folder (to any depth; see `hizumi.data.layouts`), an image file, a video file, a .csv or .tsv, plain or gzip (a
-    manifest with a column `path`, or a table), .npy, .npz, the name of a built-in set, an array (n, h, w[, c]) or
-    (n, d), a data frame, a tensor (n, c, h, w) or (n, d), a torch data set, or a list of files, folders or arrays.
+    A folder (to any depth; see `hizumi.data.layouts`), an image file, a video file, a .csv or .tsv, plain or gzip, or a
+    .parquet or .feather (a manifest with a column `path`, or a table), .npy, .npz, the name of a built-in set, an array
+    (n, h, w[, c]) or (n, d), a data frame, a tensor (n, c, h, w) or (n, d), a torch data set, or a list of files,
+    folders or arrays.
     `normal_class` is the normal one of several classes; with "all", every class (label or folder) is normal, and a
     record's kind names its class. With `motion`, images are frames of clips, each with a neighbour (see `clips.py`),
     and folders are read as clips.
 
-    Of folders: `good` names those of good images where their names do not say so; `layout` overrules what names say:
+    Of folders: `good` names those of good images where their names do not say so; `good_before` those that did where
+    was learned from, which do again where they are here and nothing else is said; `layout` overrules what names say:
     "flat", all are good; "kinds", folders are kinds even where they are called train or test; "splits", as by names;
     "classes", every folder is a class. Without `recursive`, folders in a folder are left out.
 
@@ -91,6 +95,7 @@ def open_source(
         normal_class,
         motion,
         _names(good, None),
+        tuple(good_before),
         layout,
         recursive,
         label_column=label_column,
@@ -193,6 +198,8 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     suffix = path.suffix.lower()
     if is_table_file(path):
         return open_csv(path, options)
+    if is_column_file(path):
+        return open_column_file(path, options)
     if suffix == ".npz":
         return open_npz(path, options)
     if suffix == ".npy":
@@ -201,7 +208,8 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
         return Manifest((Record(printable(path.name), path=path),), name=printable(path.stem))
     if suffix in VIDEO_SUFFIXES:
         return with_neighbours(open_videos([(printable(path.stem), path)]))
-    raise DataError(f"{printable(path)}: cannot be opened; give an image, video, .csv, .tsv, .npy or .npz file")
+    kinds = "an image, video, .csv, .tsv, .parquet, .npy or .npz file"
+    raise DataError(f"{printable(path)}: cannot be opened; give {kinds}")
 
 
 def _open_list(items: list[Any], options: SourceOptions) -> Manifest:

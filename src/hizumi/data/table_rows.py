@@ -1,13 +1,14 @@
 """Manifests of tables: which columns are features, labels, names, counters or words."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from hizumi.data.cells import MISSING_WORDS, Cells, number_of, word_of
+from hizumi.data.column_files import ColumnFile
 from hizumi.data.column_signs import (
     ID_LIKE,
     are_distinct,
@@ -69,13 +70,27 @@ class SourceTable:
     def of_frame(cls, frame: Any) -> "SourceTable":
         """Of a data frame of pandas, polars or the like."""
         refuse_doubles([str(name) for name in frame.columns], "table")
-        columns = tuple(_column_of_array(str(name), np.asarray(frame[name])) for name in frame.columns)
+        columns = {str(name): np.asarray(frame[name]) for name in frame.columns}
         index = [str(value) for value in getattr(frame, "index", range(len(frame)))]
         if not index:
             raise DataError("table: has no row; give one or more")
+        return cls._of_arrays(columns, index, "table", "table")
+
+    @classmethod
+    def of_column_file(cls, file: ColumnFile, name: str) -> "SourceTable":
+        """Of a file of columns, whose rows are named by the index that pandas kept in it."""
+        levels = [map(str, values) for values in file.index.values()] or [map(str, range(len(file)))]
+        return cls._of_arrays(file.columns, [", ".join(level) for level in zip(*levels, strict=True)], file.where, name)
+
+    @classmethod
+    def _of_arrays(
+        cls, columns: Mapping[str, np.ndarray], index: Sequence[str], where: str, name: str
+    ) -> "SourceTable":
         plain = index == [str(number) for number in range(len(index))]
-        rows = tuple(f"row {value}" if plain else printable(value) for value in index)
-        return cls("table", "table", columns, unique(rows), tuple(f"table: {row}" for row in rows))
+        names = unique([printable(value) for value in index])
+        places = [f"row {value}" for value in names]
+        typed = tuple(_column_of_array(column, values, where) for column, values in columns.items())
+        return cls(where, name, typed, tuple(places) if plain else names, tuple(f"{where}: {row}" for row in places))
 
     @classmethod
     def of_array(cls, array: np.ndarray, name: str) -> "SourceTable":
@@ -288,7 +303,7 @@ def _categories(column: Column, table: SourceTable, options: SourceOptions) -> t
             if word.lower() not in MISSING_WORDS and number_of(word) is None
         )
         raise DataError(
-            f"{place}, column {shown!r}: {printable(word)!r} is not a number; {_remedy(column, word)}leave the column "
+            f"{place}, column {shown!r}: {named([word])} is not a number; {_remedy(column, word)}leave the column "
             f"out (--ignore {shown}), or {_other_use(column)}"
         )
     if len(found) > MOST_WORDS:
@@ -384,9 +399,9 @@ def _column(name: str, cells: Sequence[str], decimal_comma: bool) -> Column:
     return Column(name, words, tuple(numbers))
 
 
-def _column_of_array(name: str, values: np.ndarray) -> Column:
+def _column_of_array(name: str, values: np.ndarray, where: str) -> Column:
     if values.ndim != 1:
-        raise DataError(f"table: column {name!r} holds several values in each row; give each a column of its own")
+        raise DataError(f"{where}: column {name!r} holds several values in each row; give each a column of its own")
     if values.dtype.kind in "biuf":
         return Column(name, values.astype(np.float64))
     return _column(name, [word_of(value) for value in values], decimal_comma=False)

@@ -1,11 +1,19 @@
-"""Manifests of CSV files: a list of images (see `image_lists.py`) or a table of numbers."""
+"""Manifests of table files: a list of images (see `image_lists.py`) or a table of numbers."""
 
 from dataclasses import replace
 from pathlib import Path
 
-from hizumi.data.cells import read_cells
+from hizumi.data.cells import Cells, read_cells, word_of
+from hizumi.data.column_files import read_columns
 from hizumi.data.image_lists import open_image_list, path_column
-from hizumi.data.labels import are_classes, refuse_absent_good, with_classes, with_good
+from hizumi.data.labels import (
+    are_classes,
+    good_again,
+    note_on_good_again,
+    refuse_absent_good,
+    with_classes,
+    with_good,
+)
 from hizumi.data.manifest import Manifest
 from hizumi.data.options import SourceOptions
 from hizumi.data.table_rows import SourceTable, open_table
@@ -21,10 +29,27 @@ def open_csv(path: Path, options: SourceOptions) -> Manifest:
     the line and column that cannot be understood.
     """
     cells = read_cells(path)
+    return _image_list(path, cells, options) or open_table(SourceTable.of_cells(cells, printable(path.stem)), options)
+
+
+def open_column_file(path: Path, options: SourceOptions) -> Manifest:
+    """Read a Parquet, Feather or Arrow file as `open_csv` does a text table."""
+    file = read_columns(path)
+    if any(values.dtype.kind not in "biuf" for values in file.columns.values()):
+        columns = [map(word_of, values.tolist()) for values in file.columns.values()]
+        lines = list(enumerate(map(list, zip(*columns, strict=True)), 1))
+        images = _image_list(path, Cells(file.where, tuple(file.columns), has_heading=True, lines=lines), options)
+        if images is not None:
+            return images
+    return open_table(SourceTable.of_column_file(file, printable(path.stem)), options)
+
+
+def _image_list(path: Path, cells: Cells, options: SourceOptions) -> Manifest | None:
+    """The images that the lines name; None where no column holds paths."""
     positions = {name.lower(): position for position, name in enumerate(cells.names)}
-    column = path_column(positions, cells.lines)
+    column = path_column(path, positions, cells.lines)
     if column is None:
-        return open_table(SourceTable.of_cells(cells, printable(path.stem)), options)
+        return None
     manifest = open_image_list(path, positions, cells.lines, column)
     place = positions.get("label", positions.get("kind"))
     if place is None:
@@ -34,6 +59,9 @@ def open_csv(path: Path, options: SourceOptions) -> Manifest:
     if good:
         refuse_absent_good(words, good, cells.where)
         return replace(manifest, records=tuple(with_good(manifest.records, words, good)))
+    if again := good_again(words, options.good_before):
+        notes = (*manifest.notes, note_on_good_again(again))
+        return replace(manifest, records=tuple(with_good(manifest.records, words, again)), notes=notes)
     if options.normal_class != "all" or not are_classes(words):
         return manifest
     return replace(manifest, records=tuple(with_classes(manifest.records, words)))

@@ -152,7 +152,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         """Build everything, untrained, for data of this shape: what loading a saved detector starts from."""
         self.card.check_shape(shape, type(self).__name__)
         self.shape = tuple(shape)
-        with torch.random.fork_rng():
+        with own_random_numbers():
             for phase in self.phases():
                 phase.prepare(shape)
             _build(self, self.shape)

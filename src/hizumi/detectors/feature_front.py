@@ -12,6 +12,7 @@ from hizumi.detectors.fixed_features import FixedFeatures, NetworkKind
 from hizumi.detectors.moments import Moments
 from hizumi.detectors.shard import Shard
 from hizumi.errors import NotFittedError
+from hizumi.training.randomness import own_random_numbers
 
 DEVIATIONS = 3.0  # of a channel, that are brought to 1: normal features then lie in [-1, 1], as pixels do
 LEAST_DEVIATION = 1e-6  # of a channel that never varies
@@ -55,7 +56,7 @@ class FeatureFront(nn.Module):
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make the network for images of this shape, and forget the moments."""
-        with torch.random.fork_rng():  # making it draws weights, which are then replaced
+        with own_random_numbers():  # making it draws weights, which are then replaced
             self.features = FixedFeatures(
                 shape, self.levels, self.input_size, None, self.weights, self.sha256, self.network
             )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hizumi.training import Trainable
+from hizumi.training.randomness import own_random_numbers
 
 DEAD_DISCRIMINATOR_LOSS = 1e-5
 
@@ -16,6 +17,6 @@ def revive(training: Trainable, discriminator: nn.Module, loss: Tensor, make: Ca
     One that is always right gives the generator no gradient; the released code of GANomaly and Skip-GANomaly does so.
     """
     if training.mean_over_processes(loss) < DEAD_DISCRIMINATOR_LOSS:
-        with torch.random.fork_rng():
+        with own_random_numbers():
             torch.manual_seed(training.images_seen)  # the same in every process
             discriminator.load_state_dict(make().state_dict())

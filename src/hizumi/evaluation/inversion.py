@@ -5,12 +5,13 @@ from torch import Tensor
 
 from hizumi.models.abilities import JudgesPairs
 from hizumi.training.health import Finding, check_pairs
+from hizumi.training.randomness import own_random_numbers
 
 
 @torch.no_grad()
 def check_inversion(model: JudgesPairs, items: Tensor) -> list[Finding]:
     """Let the model's critic compare items with as many generated ones; determined by the items."""
-    with torch.random.fork_rng():
+    with own_random_numbers():
         torch.manual_seed(0)
         logits = model.eval().pair_logits(items.to(model.device))
     return check_pairs(*(each.double().cpu().numpy() for each in logits))

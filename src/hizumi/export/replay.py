@@ -17,6 +17,7 @@ from hizumi.preprocessing.batching import Outputs, in_batches
 from hizumi.preprocessing.reading import Piece, Reader
 from hizumi.runtime.inspector import BATCH_SIZE, ExportedInspector
 from hizumi.shapes import Shaped
+from hizumi.training.randomness import own_random_numbers
 
 DOUBLE, SINGLE, GRAPH = "double", "single", "graph"
 FORMS = (DOUBLE, SINGLE, GRAPH)
@@ -51,7 +52,7 @@ def in_double(inspector: Inspector) -> ScoresBatches:
     graph = Graph(copy.deepcopy(inspector.detector_).double(), inspector.preprocessing_.window)
 
     def scored(crops: Shaped[np.ndarray, "n ..."]) -> Outputs:
-        with torch.no_grad(), torch.random.fork_rng():
+        with torch.no_grad(), own_random_numbers():
             named = graph.outputs(torch.from_numpy(inspector.preprocessing_.to_graph(crops).astype(np.float64)))
         return {name: values.numpy() for name, values in named.items()}
 

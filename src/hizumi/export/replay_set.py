@@ -38,7 +38,7 @@ class ReplaySet:
 
 
 def _opened(inspector: Inspector, data: Any) -> Manifest:
-    return opened(data, motion=inspector.uses_motion, **inspector.preprocessing_.as_learned)
+    return opened(data, motion=inspector.uses_motion, **inspector.as_learned)
 
 
 def _as_fitted(inspector: Inspector, manifest: Manifest) -> Manifest | None:

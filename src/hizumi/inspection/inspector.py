@@ -370,7 +370,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if not reset:
             check_is_fitted(self, "detector_")
         motion = self.wants_motion if reset else self.uses_motion
-        learned = {"series": self.series or None} if reset else self.preprocessing_.as_learned
+        learned = {"series": self.series or None} if reset else self.as_learned
         if any(learned.get(name) for name in ("series", "series_form")):
             return open_source(X, motion=motion, **learned)
         if is_table(X) and not is_frame(X):

@@ -78,6 +78,15 @@ class InspectorBase(ABC):
         """Whether the items are frames of video, each judged with its motion."""
         return self.preprocessing_.motion is not None
 
+    @property
+    @final
+    def as_learned(self) -> dict[str, Any]:
+        """How labelled data are to be understood, by `open_source`'s names: as those of the fit were."""
+        source = self.options_.get("source") or {}
+        number = source.get("normal_class")
+        good = source.get("good") or (() if number in (None, "all") else (str(number),))
+        return {**self.preprocessing_.as_learned, "good_before": tuple(good)}
+
     @final
     def inspect(self, X: Any, *, strict: bool = False, observe: Observer | None = None) -> Inspection:
         """Verdicts on a folder, file, array, table, or a list of them; what cannot be read is in `failures`."""

@@ -8,6 +8,7 @@ from hizumi.errors import UsageError
 from hizumi.models.abilities import Autoencodes, CanSample
 from hizumi.models.layer_by_layer import LayerByLayer
 from hizumi.training import Budget, Card, Preset, constant, linear_to_zero
+from hizumi.training.randomness import own_random_numbers
 
 
 class DeepBeliefNetwork(LayerByLayer, CanSample, Autoencodes):
@@ -68,7 +69,7 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, Autoencodes):
         """Items generated downwards from where the top machine's Markov chains arrive."""
         self.require_built()
         top = self.stack[-1]
-        with torch.no_grad(), torch.random.fork_rng():
+        with torch.no_grad(), own_random_numbers():
             torch.manual_seed(seed)
             units = self.states[torch.randint(len(self.states), (count,))]
             for _ in range(self.gibbs_steps):

@@ -11,6 +11,7 @@ from torch import Tensor
 from hizumi.networks import BoltzmannStack, Units
 from hizumi.shapes import is_bounded
 from hizumi.training import Schedule, Trainable, constant
+from hizumi.training.randomness import own_random_numbers
 
 MOMENTA = (0.5, 0.9)  # in the first and in the second half of a layer's training
 WEIGHT_COST = 2e-4
@@ -61,7 +62,7 @@ class LayerByLayer(Trainable, ABC):
             data = self.stack.up(self.units_of(items), layer)
             rebuilt = fantasies = machine.rebuild(data)
             if chains is not None and layer == len(self.stack) - 1:
-                with torch.random.fork_rng():
+                with own_random_numbers():
                     torch.manual_seed(self.images_seen)  # equal in all processes, so the chains are, too
                     chains.copy_(machine.draw_visible(machine.draw_hidden(chains)))
                 fantasies = chains

@@ -9,6 +9,7 @@ from hizumi.arguments import Halvings, Momentum, NonNegativeFloat, PositiveFloat
 from hizumi.models.abilities import CanTranslate, HasTargetChannels
 from hizumi.networks.normalisation import Normalisation
 from hizumi.training import Budget, Card, Preset, linear_to_zero
+from hizumi.training.randomness import own_random_numbers
 
 
 class Pix2Pix(CanTranslate, HasTargetChannels):
@@ -100,7 +101,7 @@ class Pix2Pix(CanTranslate, HasTargetChannels):
         if seed is None:
             return self.generator(images)
         dropouts = [module for module in self.generator.modules() if isinstance(module, nn.Dropout)]
-        with torch.random.fork_rng():
+        with own_random_numbers():
             torch.manual_seed(seed)
             for module in dropouts:
                 module.train()

@@ -12,7 +12,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
-from torch.overrides import TorchFunctionMode
 
 from hizumi.arguments import check_arguments, clone
 from hizumi.errors import BundleError
@@ -20,6 +19,7 @@ from hizumi.networks.weight_files import weights_follow
 from hizumi.storage.files import write_atomically
 from hizumi.storage.weights import refuse_unfit
 from hizumi.training.identity import refuse_other
+from hizumi.training.randomness import undrawn
 from hizumi.training.trainable import Trainable
 
 MODULES_PER_TENSOR, FEWEST_MODULES = 20, 2000  # far more than any part has
@@ -43,26 +43,13 @@ def revive(part: Any, shape: tuple[int, ...], state: Mapping[str, Tensor]) -> bo
     """
     check_arguments(part)
     most = MODULES_PER_TENSOR * len(state) + FEWEST_MODULES
-    with torch.device("meta"), weights_follow(state), _at_most(most), _Undrawn():
+    with torch.device("meta"), weights_follow(state), _at_most(most), undrawn():
         refuse_unfit(clone(part).prepare(shape), state)
-    with weights_follow(state), _Undrawn():
+    with weights_follow(state), undrawn():
         part.prepare(shape)
     of_any_shape = not part.state_dict().keys() >= state.keys()
     load_fitted(part, state)
     return of_any_shape
-
-
-class _Undrawn(TorchFunctionMode):
-    """Inside, parameters keep the memory that they were given: what the state holds takes the place of initial values.
-
-    Besides, to draw from a normal distribution on "meta" imports torch's compiler, which takes seconds.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if getattr(func, "__module__", None) == nn.init.__name__ or func in (Tensor.normal_, Tensor.uniform_):
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)
 
 
 @contextmanager

@@ -28,7 +28,8 @@ class Budget:
         for name in ("steps", "epochs", "max_minutes", "patience"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
-                raise UsageError(f"{name} is {value}; it must be a positive number")
+                option = "--max-time (`max_minutes`)" if name == "max_minutes" else name
+                raise UsageError(f"{option} is {value:g}; it must be a positive number")
         if self.steps is None and self.epochs is None and self.max_minutes is None:
             raise UsageError("a training budget needs steps, epochs or minutes; with patience alone it might never end")
 

@@ -3,17 +3,50 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 _TURN = threading.RLock()
+_UNDRAWN = ContextVar("undrawn", default=False)
 
 
 @contextmanager
 def own_random_numbers() -> Iterator[None]:
-    """Inside, they are drawn by this thread's fit alone; afterwards they go on as if none had been drawn.
+    """Inside, they are drawn by this thread alone; afterwards they go on as if none had been drawn.
 
-    So fits in several threads take turns: each could otherwise draw what another had seeded.
+    So fits in several threads take turns: each could otherwise draw what another had seeded. Where nothing is drawn
+    (see `undrawn`), nobody waits.
     """
+    if _UNDRAWN.get():
+        yield
+        return
     with _TURN, torch.random.fork_rng():
         yield
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Inside, this thread makes networks without drawing their first weights, whose place what is loaded takes."""
+    token = _UNDRAWN.set(True)
+    try:
+        with _Undrawn():
+            yield
+    finally:
+        _UNDRAWN.reset(token)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Inside, parameters keep the memory that they were given, and what would be drawn is zero.
+
+    Besides, to draw from a normal distribution on "meta" imports torch's compiler, which takes seconds.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__ or func in (Tensor.normal_, Tensor.uniform_):
+            return args[0] if args else kwargs["tensor"]
+        return (torch.zeros if func in (torch.rand, torch.randn) else func)(*args, **kwargs)

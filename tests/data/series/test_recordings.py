@@ -73,7 +73,9 @@ def test_one_recording_however_it_is_kept(tmp_path: Path) -> None:
     }
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(table.to_csv(index=False).encode()))
     table.to_parquet(tmp_path / "a.parquet")
+    table.to_feather(tmp_path / "a.feather")
     zoned.set_index("time").to_parquet(tmp_path / "indexed.parquet")
+    zoned.set_index("time").rename_axis(None).to_parquet(tmp_path / "unnamed.parquet")
     np.savez(
         tmp_path / "a.npz",
         value=table[["volt", "bar"]].to_numpy(),
@@ -92,7 +94,8 @@ def test_one_recording_however_it_is_kept(tmp_path: Path) -> None:
             tmp_path / "words.csv", table.drop(columns="anomaly").assign(label=said)[["label", "volt", "time", "bar"]]
         ),
         *(written(tmp_path / f"{unit}.csv", table.assign(time=values)) for unit, values in numbers.items()),
-        *(tmp_path / name for name in ("a.csv.gz", "a.parquet", "indexed.parquet", "a.npz")),
+        *(tmp_path / name for name in ("a.csv.gz", "a.parquet", "a.feather", "a.npz")),
+        *(tmp_path / name for name in ("indexed.parquet", "unnamed.parquet")),
         table.assign(anomaly=table["anomaly"] == 1),
         written(tmp_path / "truth.csv", table.assign(anomaly=table["anomaly"] == 1)),
         *(table, table.set_index("time"), zoned.set_index("time"), pl.from_pandas(table)),

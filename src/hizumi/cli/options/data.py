@@ -46,7 +46,8 @@ Data = Annotated[
         metavar="DATA",
         show_default=False,
         callback=refuse_absent,
-        help="A folder of images, a .csv, .npz, .npy or video file, or a built-in set: digits, brick, gravel, grass.",
+        help="A folder of images, a .csv, .parquet, .npz, .npy or video file, or a "
+        "built-in set: digits, brick, gravel, grass.",
     ),
 ]
 Targets = Annotated[

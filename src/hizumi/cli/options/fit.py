@@ -86,7 +86,7 @@ class InspectorArguments:
     heading: ClassVar[str] = "Threshold"
 
     false_alarm_rate: Annotated[
-        float, typer.Option(metavar="R", help="Share of good parts that may be called anomalous.")
+        float, typer.Option(metavar="R", min=0, max=1, help="Share of good parts that may be called anomalous.")
     ] = 0.01
     rule: Annotated[
         str,

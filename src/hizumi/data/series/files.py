@@ -49,11 +49,11 @@ class Recordings:
 def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm | None = None) -> Recordings:
     """Open time series of any supported kind, in the `form` that was learned from where there is one.
 
-    A .csv or .tsv, plain or gzip, a .parquet, .npy or .npz file, a folder of these to any depth, an array (t, c) or
-    (t,), a pair of an array and the lengths of the recordings that follow one another in it, a data frame, or a list of
-    any of these. A recording is split where its time stamps show a gap, repeat or step back, and where it lacks values;
-    all of these places are named in the notes. Raises DataError for data that cannot be understood or have another
-    form, UsageError for options that name no column, or windows other than those learned from.
+    A .csv or .tsv, plain or gzip, a .parquet or .feather, a .npy or .npz file, a folder of these to any depth, an array
+    (t, c) or (t,), a pair of an array and the lengths of the recordings that follow one another in it, a data frame, or
+    a list of any of these. A recording is split where its time stamps show a gap, repeat or step back, and where it
+    lacks values; all of these places are named in the notes. Raises DataError for data that cannot be understood or
+    have another form, UsageError for options that name no column, or windows other than those learned from.
     """
     _refuse_impossible(options, form)
     sources = sources_of(data, options)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hizumi.data.cells import DECIMAL_COMMA, SEPARATORS, number_of
+from hizumi.data.columns import named
 from hizumi.data.series.form import DateOrder
 from hizumi.data.series.groups import GROUP
 from hizumi.data.series.stamp_watch import StampWatch
@@ -161,7 +162,7 @@ class GrowingRows:
             )
             if number is None or not np.isfinite(number):
                 word = printable(cells[place].strip())
-                fault = "the value is missing" if number != number else f"{word!r} is not a number"
+                fault = "the value is missing" if number != number else f"{named([word])} is not a number"
                 return DataError(f"{self.where}: line {self.line}, column {printable(name)!r}: {fault}")
             row.append(number)
         group = None if self._group_place is None else cells[self._group_place].strip()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hizumi.data.cells import MISSING_WORDS, number_of
+from hizumi.data.columns import named
 from hizumi.data.guard import LARGEST
 from hizumi.data.labels import is_normal
 from hizumi.data.missing import not_finite
@@ -50,7 +51,7 @@ def numbers_of(table: SeriesTable, name: str, *, is_needed: bool = False) -> Flo
     if None in numbers:
         row = numbers.index(None)
         shown = printable(name)
-        fault = f"{table.place(row)}, column {shown!r}: {printable(words[row].strip())!r} is not a number; correct it"
+        fault = f"{table.place(row)}, column {shown!r}: {named([words[row].strip()])} is not a number; correct it"
         if not is_needed:
             fault += f", or leave the column out (--ignore {shown})"
             if any(map(is_normal, set(words))):

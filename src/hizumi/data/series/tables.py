@@ -1,4 +1,4 @@
-"""Tables of time series from text files, Parquet files, data frames and arrays."""
+"""Tables of time series from text files, Parquet and Arrow files, data frames and arrays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,14 +10,15 @@ import numpy as np
 
 from hizumi.data.array_files import read_array, read_arrays
 from hizumi.data.cells import TABLE_SUFFIXES, read_cells, word_of
+from hizumi.data.column_files import COLUMN_SUFFIXES, UNNAMED_INDEX, is_column_file, read_columns
 from hizumi.data.columns import refuse_doubles
 from hizumi.data.series.columns import made_up
 from hizumi.data.series.readings import SeriesTable
 from hizumi.data.series.time_stamps import is_time_name, looks_like_times
-from hizumi.errors import DataError, MissingExtraError
-from hizumi.storage.files import open_regular, printable
+from hizumi.errors import DataError
+from hizumi.storage.files import printable
 
-SERIES_SUFFIXES = (*TABLE_SUFFIXES, ".parquet", ".npy", ".npz")
+SERIES_SUFFIXES = (*TABLE_SUFFIXES, *COLUMN_SUFFIXES, ".npy", ".npz")
 VALUE_NAMES = ("value", "values", "x", "data", "series")
 LENGTH_NAMES, OFFSET_NAMES = ("length", "lengths"), ("offset", "offsets")
 TIME_NAMES = ("time", "times", "timestamp", "timestamps", "date")
@@ -34,8 +35,8 @@ def tables_in_file(path: Path, name: str) -> list[SeriesTable]:
     where, kind = printable(path), path.name.lower()
     if kind.endswith(TABLE_SUFFIXES):
         return [_of_text(path, name)]
-    if kind.endswith(".parquet"):
-        return [_of_parquet(path, name)]
+    if is_column_file(path):
+        return [_of_column_file(path, name)]
     if kind.endswith(".npy"):
         return [of_array(read_array(path), name, where)]
     if kind.endswith(".npz"):
@@ -112,21 +113,14 @@ def _of_text(path: Path, name: str) -> SeriesTable:
     )
 
 
-def _of_parquet(path: Path, name: str) -> SeriesTable:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtraError("Parquet takes one more package: pip install pyarrow") from error
-    where = printable(path)
-    try:
-        with open_regular(path) as file:
-            table = pq.read_table(file)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{where}: cannot be read ({_first_line(error)}); copy it again") from error
-    refuse_doubles(table.column_names, where)
-    columns = {column: _plain(table.column(column).to_numpy()) for column in table.column_names}
-    return _of_columns(columns, name, where)
+def _of_column_file(path: Path, name: str) -> SeriesTable:
+    """Of a file of columns, whose index, where pandas kept one, may hold time stamps."""
+    file = read_columns(path)
+    index = {column: _plain(values) for column, values in file.index.items()}
+    unnamed = index.pop(UNNAMED_INDEX, None)
+    if unnamed is not None and "time" not in file.columns and looks_like_times(unnamed):
+        index["time"] = unnamed
+    return _of_columns(index | {column: _plain(values) for column, values in file.columns.items()}, name, file.where)
 
 
 def _of_archive(path: Path, name: str) -> list[SeriesTable]:
@@ -221,7 +215,3 @@ def _plain(column: np.ndarray) -> np.ndarray:
     if column.dtype.kind in "biufmM":
         return column
     return np.array([word_of(cell) for cell in column.tolist()], dtype=object)
-
-
-def _first_line(error: Exception) -> str:
-    return printable(str(error).splitlines()[0] if str(error) else type(error).__name__)
