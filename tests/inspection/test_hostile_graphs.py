@@ -137,6 +137,38 @@ def test_no_graph_within_a_graph_and_no_function_is_taken(tmp_path: Path) -> Non
         refuse_unusual(model.SerializeToString()[:-3])
 
 
+def test_a_field_is_found_however_its_number_is_written() -> None:
+    model = read(EXPORTED)[1]["graph.onnx"]
+    function = onnx.helper.make_function("f", "twice", ["a"], ["b"], [node("Identity", "a", output="b")], [])
+    content = function.SerializeToString()
+    for tag in (
+        b"\xca\x01",
+        b"\xca\x81\x00",
+        b"\xca\x81\x80\x80\x10",
+    ):  # of field 25; padded; with bits that engines drop
+        with pytest.raises(BundleError, match=r"its graph (has functions of its own|is cut short)"):
+            refuse_unusual(model + tag + bytes([len(content)]) + content)
+
+
+def test_no_tensor_lies_in_another_file() -> None:
+    elsewhere = onnx.TensorProto(name="t", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
+    elsewhere.external_data.add(key="location", value="secret.bin")
+    value = onnx.helper.make_attribute("value", elsewhere)
+    values = onnx.helper.make_attribute("values", [elsewhere])
+    for attribute in (value, values):
+        model = onnx.load_from_string(read(EXPORTED)[1]["graph.onnx"])
+        model.graph.node.add(op_type="Constant", output=["t"]).attribute.append(attribute)
+        with pytest.raises(BundleError, match="its graph has data in other files"):
+            refuse_unusual(model.SerializeToString())
+
+
+def test_openvino_is_given_nothing_but_its_own_format() -> None:
+    graph = read(EXPORTED)[1]["graph.onnx"]
+    for content in (graph, b"\n<" + bytes(60) + graph):  # the second begins with a field that is passed over
+        with pytest.raises(BundleError, match="its graph is not of OpenVINO"):
+            start("openvino", {"graph.xml": content, "graph.bin": b""})
+
+
 def test_a_graph_is_given_the_memory_that_its_export_took(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(60, 3))
     fitted = Inspector("mahalanobis").fit(rows)

@@ -1,13 +1,15 @@
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import mannwhitneyu, norm
 from sklearn.metrics import f1_score
 
 from hizumi.calibration import Calibration, Costs
 from hizumi.data.variation import Variation
-from hizumi.evaluation import Estimate
+from hizumi.evaluation import Estimate, evaluate
 from hizumi.evaluation.causal import CausalMeasures
 from hizumi.evaluation.events import EventCounts
 from hizumi.report import Finding, ReportContent
@@ -56,6 +58,45 @@ def test_promise_against_what_happened(
     content = changed(parts, false_alarm_rate=0.01, realised_false_alarm_rate=Estimate(0.02, *interval))
     (found,) = [c for c in consequences(content) if words in c.text.replace("\u00a0", " ")]
     assert found.is_pressing == is_pressing
+
+
+def with_good_scores(parts: dict[str, Any], scores: Sequence[float]) -> dict[str, Any]:
+    """With verdicts of good images alone, of these scores, and known defects of a score that none of them has."""
+    one, dents = parts["verdicts"][0], 40
+    verdicts = [replace(one, name=f"{place}.png", score=score) for place, score in enumerate([*scores, *[0.3] * dents])]
+    kinds = ["good"] * len(scores) + ["dent"] * dents
+    labels = np.array([int(kind != "good") for kind in kinds])
+    evaluation = evaluate(
+        verdicts, labels=labels, kinds=kinds, masks=[None] * len(verdicts), calibration=parts["calibration"]
+    )
+    return parts | {"verdicts": verdicts, "evaluation": evaluation, "features": None}
+
+
+@pytest.mark.parametrize("is_raised", [False, True])
+def test_good_images_that_score_higher_than_those_held_out_are_promised_nothing(
+    is_raised: bool, parts: dict[str, Any]
+) -> None:
+    held_out = parts["calibration"].scores
+    scores = np.quantile(held_out, np.linspace(0.5 if is_raised else 0.0, 0.94, 80))
+    (suspects,) = check_outliers([f"{place}.png" for place in range(20)], np.array([*range(19), 99.0]))
+    now = with_good_scores(parts | {"findings": [suspects]}, scores.tolist())
+    content = changed(now, missed_defects=36, image_auroc=Estimate(0.8, 0.7, 0.9))
+    (said,) = [c for c in consequences(content) if "were flagged" in c.text]
+    rank = mannwhitneyu(scores, held_out, alternative="greater").pvalue
+    assert said.is_pressing == is_raised == (rank < norm.sf(3))
+    assert ("half of them above 71.7% of those, and for such no rate is promised" in said.text) == is_raised
+    (missed,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
+    assert ("The threshold is too high" in missed.text) != is_raised
+
+
+def test_another_rate_is_named_with_what_it_would_flag(parts: dict[str, Any]) -> None:
+    held_out = parts["calibration"].scores
+    now = with_good_scores(parts, np.quantile(held_out, np.linspace(0, 1, 80)).tolist())
+    now |= {"calibration": parts["calibration"].with_(false_alarm_rate=0.01)}
+    content = changed(now, missed_defects=36, image_auroc=Estimate(0.99, 0.98, 1.0))
+    (missed,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
+    line = next(each for each in at_rates(content) if each.rate == 0.02)
+    assert f"At a rate of 2% it would find 40 of 40 here and flag {line.flagged} of 80 good ones." in missed.text
 
 
 def test_a_rate_that_few_images_cannot_promise_is_no_broken_promise(parts: dict[str, Any]) -> None:

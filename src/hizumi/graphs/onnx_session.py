@@ -41,6 +41,8 @@ class OnnxSession:
         options.log_severity_level = 4  # errors are raised, and need not be printed as well
         if threads is not None:
             options.intra_op_num_threads = threads
+        # Threads that wait sleep: by default they count as busy and take the cores from whatever else is at work.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.load_model_format", "ONNX")
         options.add_session_config_entry("session.use_env_allocators", "1")
         kind, place = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hizumi.errors import DataError, MissingExtraError, ShortageError, UsageError, is_shortage
-from hizumi.graphs.graph_bytes import reads_other_files, unusual_part
+from hizumi.graphs.graph_bytes import unusual_part
 from hizumi.graphs.onnx_session import MemoryLimitError, OnnxSession, Value
 from hizumi.networks.frozen import FrozenNetwork
 from hizumi.networks.parts import is_traced
@@ -100,7 +100,7 @@ def _session(content: bytes, sha256: str, called: str) -> OnnxSession:
 
 def _started(content: bytes, called: str) -> OnnxSession:
     try:
-        found = "data in other files" if reads_other_files(content) else unusual_part(content)
+        found = unusual_part(content)
         if found is not None:
             raise DataError(f"{called} has {found}, which is not taken; export it as one plain graph")
         return OnnxSession(content, torch.get_num_threads(), MEMORY_BYTES)

@@ -27,6 +27,7 @@ CHANCE = 0.5  # AUROC of scores that know nothing
 WELL_RANKED = 0.9  # AUROC from which on a missed defect is the threshold's fault
 MOST = 0.5  # of the anomalous ones
 LAST_DIGIT = 0.001  # of a measure as it is shown
+BEYOND_CHANCE = 3.0  # standard deviations, of good scores' ranks among the held-out ones
 FEW_LEARNED = 50  # good items, below which more of them may help
 PERHAPS_IN = dict.fromkeys(("image", "frame"), ", perhaps in light, focus or place")
 """In what good items may differ from those learned from, by what an item is called."""
@@ -280,7 +281,8 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
     if not result.normal_count:
         return f"Test good {noun}s, too: without any, whether the scores or the threshold are at fault is not known."
     gain = _found_at_another_rate(content)
-    if suspects := next((finding for finding in content.findings if finding.name == UNLIKE_OTHERS), None):
+    suspects = next((finding for finding in content.findings if finding.name == UNLIKE_OTHERS), None)
+    if suspects and _middle_rank(content) is None:
         return f"The threshold is too high: {suspects.message}. {_begun(suspects.remedy)}.{gain}"
     if not result.image_auroc.value >= WELL_RANKED:
         learned_from = content.options.get("training_images", FEW_LEARNED)
@@ -344,7 +346,8 @@ def _found_at_another_rate(content: ReportContent) -> str:
     """What the lowest rate in the table of rates that finds most would find; "" where none does."""
     for line in at_rates(content):
         if line.rate > content.calibration.false_alarm_rate and line.found > MOST * line.anomalous:
-            return f" At a rate of {percent(line.rate)} it would find {line.found} of {line.anomalous} here."
+            flagged = f" and flag {line.flagged} of {line.good} good ones" if line.good else ""
+            return f" At a rate of {percent(line.rate)} it would find {line.found} of {line.anomalous} here{flagged}."
     return ""
 
 
@@ -374,6 +377,20 @@ def _highest_rate(expected: float, calibration: Calibration) -> float:
     return upper_rate(len(calibration.scores), calibration.threshold.asked_rate)
 
 
+def _middle_rank(content: ReportContent) -> float | None:
+    """The share of held-out scores below the middle good one here, where good ones score higher; None where not.
+
+    That is where Mann and Whitney's statistic is beyond chance. Of blocks nothing is said: they are not independent.
+    """
+    held_out = content.calibration.scores
+    good = np.array([verdict.score for verdict in content.verdicts])[content.labels == NORMAL]
+    if content.noun == "block" or not len(good):
+        return None
+    below = sum(np.searchsorted(held_out, good, side) for side in ("left", "right")) / (2 * len(held_out))
+    deviation = math.sqrt((len(held_out) + len(good) + 1) / (12 * len(held_out) * len(good)))
+    return float(np.median(below)) if below.mean() > CHANCE + BEYOND_CHANCE * deviation else None
+
+
 def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
     noun = content.noun
     if not result.normal_count:
@@ -387,19 +404,21 @@ def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
     few = counted(len(content.calibration.scores), f"held-out good {noun}")
     if expected > asked:
         measured += f", and {few} can promise {percent(expected)} at the lowest"
-    by_chance = _highest_rate(expected, content.calibration)
-    if expected < realised.low <= by_chance:
+    by_chance, rank = _highest_rate(expected, content.calibration), _middle_rank(content)
+    advice = f"calibrate again with good {noun}s like them"
+    if noun != "block":
+        advice += ", and if one part was recorded several times, name it in the group column of a CSV manifest"
+    if by_chance < realised.low:
+        differ = f"These good {noun}s differ from those it was calibrated on"
+        return Consequence(f"{measured}: more than chance explains. {differ}: {advice}.", is_pressing=True)
+    if rank is not None:
+        differ = f"Yet good {noun}s score higher here than when held out, half of them above {percent(rank)} of those"
+        return Consequence(f"{measured}. {differ}, and for such no rate is promised: {advice}.", is_pressing=True)
+    if expected < realised.low:
         return Consequence(
             f"{measured}: within chance, for by one set of {few} it may be {percent(by_chance)}. More of them come "
             "nearer to what is promised."
         )
-    if by_chance < realised.low:
-        advice = (
-            f"These good {noun}s differ from those it was calibrated on: calibrate again with good {noun}s like them"
-        )
-        if noun != "block":
-            advice += ", and if one part was recorded several times, name it in the group column of a CSV manifest"
-        return Consequence(f"{measured}: more than chance explains. {advice}.", is_pressing=True)
     if asked > realised.high:
         return Consequence(f"{measured}: fewer than chance explains, so a lower threshold would find more.")
     return Consequence(f"{measured}: the difference is within chance.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hizumi.calibration import Verdict
 from hizumi.errors import HizumiError
+from hizumi.memory import keep_freed_memory
 from hizumi.runs.results import inspection_rows
 from hizumi.runtime.bundle import load
 from hizumi.storage.files import printable, refuse_unwritable
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", metavar="FILE", help="write the verdicts here as CSV; - is standard output")
     parser.add_argument("--threads", type=int, metavar="N", help="how many compute one operation")
     chosen = parser.parse_args(arguments)
+    keep_freed_memory()
     try:
         return _inspect(chosen)
     except HizumiError as error:

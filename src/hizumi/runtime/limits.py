@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from hizumi.errors import BundleError, MissingExtraError
-from hizumi.graphs.graph_bytes import GRAPH, fields_of
+from hizumi.graphs.graph_bytes import GRAPH, INITIALIZER, fields_of
 from hizumi.runtime.engines import ONNX, WEIGHTS, XML, refuse_telemetry
 from hizumi.shapes import Shaped
 
 THRESHOLD, VERDICT = "threshold", "anomalous"
-INITIALIZER = 5  # fields of onnx.proto: of a graph
-NAME, RAW = 8, 9  # of a tensor
+NAME, RAW = 8, 9  # fields of onnx.proto: of a tensor
 
 
 def rounded_down(threshold: float, dtype: str) -> Shaped[np.ndarray, ""]:
