@@ -59,20 +59,31 @@ class Line:
         self.generator = np.random.default_rng(seed)
         self.count = 0
 
+    @property
+    def now(self) -> datetime:
+        """When the last picture was taken."""
+        return START + timedelta(seconds=10 * self.count)
+
     def run(
-        self, pictures: int, shift: tuple[float, ...] = (), score_shift: float = 0.0, defects: float = 0.0
+        self,
+        pictures: int,
+        shift: tuple[float, ...] = (),
+        score_shift: float = 0.0,
+        defects: float = 0.0,
+        flicker: float = 1.0,
+        height: int = 64,
     ) -> list[tuple[int, DriftAlarm]]:
         """Alarms, each with the number of the picture, counted from 1, that raised it."""
         found = []
         values = self.generator.normal(size=(pictures, 8))
+        values[:, 0] *= flicker
         values[:, : len(shift)] += shift
         values[:, 7] += score_shift
         values[self.generator.random(pictures) < defects] += 12.0  # gross in every respect
         for number, row in enumerate(values, start=1):
-            found += [(number, alarm) for alarm in self.observe(row)]
+            found += [(number, alarm) for alarm in self.observe(row, height)]
         return found
 
     def observe(self, row: np.ndarray, height: int = 64) -> tuple[DriftAlarm, ...]:
         self.count += 1
-        at = START + timedelta(seconds=10 * self.count)
-        return self.watch.observe(at, float(row[7]), 0.5, look_of_values(row[:7], height))
+        return self.watch.observe(self.now, float(row[7]), 0.5, look_of_values(row[:7], height)).raised

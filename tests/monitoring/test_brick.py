@@ -59,7 +59,7 @@ class Replay:
             scores, p_values, looks = self.stream[f"{kind} {light}"]
             place = self.generator.integers(len(scores))
             at = START + timedelta(seconds=10 * self.watch.pictures)
-            alarms = self.watch.observe(at, float(scores[place]), float(p_values[place]), looks[place])
+            alarms = self.watch.observe(at, float(scores[place]), float(p_values[place]), looks[place]).raised
             found += [(number, alarm) for alarm in alarms]
         return found
 

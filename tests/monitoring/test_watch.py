@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +125,7 @@ def test_what_a_bundle_lacks_is_learned_first_and_a_new_normal_is_accepted() -> 
     # The lamp was changed on purpose: what came since the alarm is normal now.
     change = line.watch.accept("Hanako", "new lamp", START + timedelta(seconds=10 * line.count))
     assert (change.alarm_id, line.watch.changes) == (alarm.id, (change,))
+    assert line.watch.alarms[-1].ended_at == change.at, "it is what is normal now"
     assert line.watch.status.learned is not None
     assert line.watch.status.learned > 40
     assert line.run(200) == []
@@ -146,6 +148,89 @@ def test_an_alarm_is_followed_by_quiet_and_is_acknowledged_by_name() -> None:
         line.watch.acknowledge("other", "Taro", "")
     with pytest.raises(UsageError, match="nobody"):
         line.watch.acknowledge(first.id, " ", "")
+
+
+def ended_after(line: Line, alarm_id: str, pictures: int, **stream: Any) -> int | None:
+    """How many pictures it takes until an alarm is over; None where it is not."""
+    for number in range(1, pictures + 1):
+        line.run(1, **stream)
+        if next(alarm for alarm in line.watch.alarms if alarm.id == alarm_id).ended_at is not None:
+            return number
+    return None
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        {"shift": (-7.0, -3.0), "defects": 0.05},
+        {"shift": (2.0,)},
+        {"score_shift": 1.0},
+        {"score_shift": 50.0},  # most are set aside
+        {"height": 60},
+        {"flicker": 6.0},
+    ],
+    ids=str,
+)
+def test_an_alarm_holds_as_long_as_the_drift_and_is_over_soon_after(drift: dict[str, Any]) -> None:
+    line = line_of(quiet_minutes=1e5)
+    assert line.run(50) == []
+    [(_, alarm)] = line.run(150, **drift)
+    assert ended_after(line, alarm.id, 200, **drift) is None
+    over = ended_after(line, alarm.id, 80, defects=0.05)
+    assert over is not None
+    assert over > 20, "the newest pictures are looked at, not one of them"
+    restarted = DriftWatch.from_dict(json.loads(json.dumps(line.watch.to_dict())))
+    assert restarted.alarms == line.watch.alarms
+
+
+def test_what_was_seen_and_is_over_is_told_again_when_it_begins_again() -> None:
+    line = line_of(quiet_minutes=1e5)
+    line.run(50)
+    [(_, first)] = line.run(40, shift=(-7.0,))
+    line.watch.acknowledge(first.id, "Taro", "lamp wiped", line.now)
+    assert line.run(100, shift=(-7.0,)) == [], "it holds, and somebody knows"
+    assert line.run(80) == []
+    ended_at = line.watch.alarms[0].ended_at
+    assert ended_at is not None
+    assert line.now - timedelta(seconds=10 * 60) < ended_at < line.now
+    [(delay, second)] = line.run(40, shift=(-7.0,))
+    assert delay <= 8
+    assert (second.id != first.id, second.ended_at) == (True, None)
+    # Seen only once it is over: the same holds.
+    line.run(80)
+    line.watch.acknowledge(second.id, "Taro", "", line.now)
+    assert len(line.run(40, shift=(-7.0,))) == 1
+
+
+def test_what_nobody_has_seen_begins_again_as_the_same_alarm() -> None:
+    line = line_of(quiet_minutes=1e5)
+    line.run(50)
+    [(_, alarm)] = line.run(40, shift=(-7.0,))
+    line.run(80)
+    assert line.watch.alarms[0].ended_at is not None
+    assert line.run(40, shift=(0.0, 0.0, 9.0)) == [], "of another kind"
+    assert line.watch.alarms[0].ended_at is not None
+    assert line.run(40, shift=(-7.0,)) == []
+    assert line.watch.alarms == (alarm,)
+
+
+def test_an_alarm_is_not_over_because_charts_start_with_what_was_learned_meanwhile() -> None:
+    known = replace(baseline_of("gaussian", np.random.default_rng(0)), scores=())
+    line = Line(DriftWatch(known, WatchSettings(quiet_minutes=1e5)), 0)
+    [(_, alarm)] = line.run(99, shift=(-7.0,))
+    line.run(1, shift=(-7.0,))
+    assert "score" in line.watch.status.watched, "of which the first hundred pictures tell"
+    assert ended_after(line, alarm.id, 100, shift=(-7.0,)) is None
+    assert ended_after(line, alarm.id, 80) is not None
+
+
+def test_a_state_of_before_alarms_had_an_end_is_read() -> None:
+    line = line_of()
+    line.run(50)
+    line.run(40, shift=(-7.0,))
+    state = json.loads(json.dumps(line.watch.to_dict()))
+    del state["signalled"], state["alarms"][0]["ended_at"]
+    assert DriftWatch.from_dict(state).alarms == line.watch.alarms
 
 
 def test_a_clock_that_is_set_back_makes_the_quiet_no_longer() -> None:
@@ -178,7 +263,7 @@ def test_charts_can_be_drawn_and_memory_is_bounded() -> None:
 
 def test_what_cannot_be_watched_is_said_or_left_out() -> None:
     watch = DriftWatch(baseline_of("gaussian", np.random.default_rng(0)))
-    assert watch.observe(START, None, None, None) == ()
+    assert watch.observe(START, None, None, None) == ((), ())
     with pytest.raises(UsageError, match="no time zone"):
         watch.observe(START.replace(tzinfo=None), 1.0, 0.5, None)
     with pytest.raises(DataError, match="NaN"):

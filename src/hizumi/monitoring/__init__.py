@@ -5,6 +5,7 @@ from hizumi.monitoring.alarm import (
     DriftAlarm as DriftAlarm,
     Moved as Moved,
 )
+from hizumi.monitoring.alarms import News as News
 from hizumi.monitoring.baseline import Baseline as Baseline
 from hizumi.monitoring.drawing import ChartState as ChartState
 from hizumi.monitoring.records import BaselineChange as BaselineChange, WatchStatus as WatchStatus

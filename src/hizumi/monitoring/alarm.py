@@ -1,10 +1,12 @@
-"""An alarm: what has drifted, since when, and who has seen to it."""
+"""An alarm: what has drifted, since when, who has seen to it, and when it was over."""
 
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
 from hizumi.monitoring import words
+
+SURE = 3.5  # standard errors from which a measure is named as moved beside those that gave alarm
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class Moved:
     before: float
     now: float
     sure: float
+
+    def holds(self, value: float, sure: float) -> bool:
+        """Whether a later centre is still away on this side: surely, or by half of what it was."""
+        return self.way * sure > SURE / 2 or self.way * (value - self.before) > abs(self.now - self.before) / 2
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class DriftAlarm:
         moved: What has moved, the surest first.
         charts: That gave alarm, as "measure.chart".
         pictures: Number of pictures that the watch had seen.
+        ended_at: When what had moved was back to usual, or was taken as the new normal; None while it holds.
     """
 
     id: str
@@ -53,6 +60,12 @@ class DriftAlarm:
     charts: tuple[str, ...]
     pictures: int
     acknowledged: Acknowledgement | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def measures(self) -> frozenset[str]:
+        """Of the charts that gave alarm."""
+        return frozenset(name.partition(".")[0] for name in self.charts)
 
     @property
     def words(self) -> str:
@@ -64,6 +77,10 @@ class DriftAlarm:
         """This alarm, seen."""
         return replace(self, acknowledged=acknowledgement)
 
+    def end(self, at: datetime | None) -> Self:
+        """This alarm, over since then; None: it has begun again."""
+        return replace(self, ended_at=at)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, with its words, ready for JSON."""
         plain = asdict(self)
@@ -74,13 +91,14 @@ class DriftAlarm:
             "moved": [asdict(each) for each in self.moved],
             "charts": list(self.charts),
             "acknowledged": None if seen is None else {"who": seen.who, "note": seen.note, "at": seen.at.isoformat()},
+            "ended_at": None if self.ended_at is None else self.ended_at.isoformat(),
             "words": self.words,
         }
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:
         """Undo `to_dict`."""
-        seen = plain["acknowledged"]
+        seen, ended_at = plain["acknowledged"], plain.get("ended_at")  # earlier states have none
         return cls(
             id=plain["id"],
             code=plain["code"],
@@ -92,4 +110,5 @@ class DriftAlarm:
             acknowledged=None
             if seen is None
             else Acknowledgement(seen["who"], seen["note"], datetime.fromisoformat(seen["at"])),
+            ended_at=None if ended_at is None else datetime.fromisoformat(ended_at),
         )

@@ -12,7 +12,7 @@ from hizumi.monitoring.baseline import Baseline, Sizes
 from hizumi.monitoring.drawing import ChartState, chart, charts_of
 from hizumi.monitoring.limits import Limits, Scale
 from hizumi.monitoring.majority import Majority, majority_limit
-from hizumi.monitoring.measure import REMEMBERED, MeasureCharts, Point, Signal
+from hizumi.monitoring.measure import NEWEST, REMEMBERED, MeasureCharts, Point, Signal
 
 # Below, a spread is of no account: half a percent of the window, or of a ratio, steps of rounding in JPEG blocks.
 LEAST_SIGMA = {"brightness": 0.005, "contrast": 0.005, "blocks": 0.05, "noise": 0.05, "warmth": 0.01, "tint": 0.01}
@@ -57,6 +57,10 @@ class LookWatch:
         evidence, alarmed = self.majority.add(at, not self.sizes.include(look))
         self.evidence.append(Point(at, evidence, alarmed))
         return [Signal("size", "majority", 1, self.majority.since or at)] if alarmed else []
+
+    def most_are(self) -> bool:
+        """Whether most of the newest pictures are of another size."""
+        return self.majority.holds([point.value for point in self.evidence][-NEWEST:])
 
     def drawn(self) -> list[ChartState]:
         """All charts."""

@@ -6,6 +6,7 @@ the average run length is at least exp(limit) (Lorden, "Procedures for reacting 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,6 +40,10 @@ class Majority:
         alarmed = evidence > self.limit
         self.total = 0.0 if alarmed else evidence
         return evidence, alarmed
+
+    def holds(self, evidence: Sequence[float]) -> bool:
+        """Whether most pictures have had the flaw of late, by the newest evidence: it grows to its limit anew."""
+        return max(evidence, default=0.0) > self.limit / 2
 
     def to_dict(self) -> dict[str, Any]:
         """What has been observed, ready for JSON."""

@@ -14,6 +14,7 @@ from hizumi.monitoring.limits import WEIGHT, Limits, Scale
 
 SERIES = ("mean", "deviation", "ewma", "cusum_rising", "cusum_falling")
 REMEMBERED = 120  # points of each series, and values
+NEWEST = 40  # values by which it is seen whether a drift still holds
 
 
 class Point(NamedTuple):
@@ -89,10 +90,21 @@ class MeasureCharts:
         values = [each.value for each in self.recent if each.at >= since]
         if len(values) < least:
             values = [each.value for each in list(self.recent)[-least:]]
+        return self.shift_of(values)
+
+    def shift_of(self, values: Sequence[float]) -> tuple[float, float]:
+        """Of these values, the same; without any, nothing is known to have moved."""
+        if not values:
+            return self.scale.centre, 0.0
         now = float(np.median(values))
         away = (now - self.scale.centre) / self.scale.sigma
         allowed = np.hypot(self.scale.stretch / np.sqrt(len(values)), self.scale.slow) + self.scale.error
         return now, float(away / allowed)
+
+    def is_unsteady(self) -> bool:
+        """Whether the newest subgroups spread more than halfway from what is usual to the limit."""
+        newest = [point.value for point in self.points["deviation"]][-NEWEST // SUBGROUP :]
+        return bool(newest) and float(np.median(newest)) > (1 + self.limits.deviation) / 2
 
     def _cusums(self, at: datetime, standard: float) -> list[Signal]:
         found = []

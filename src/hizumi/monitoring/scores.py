@@ -11,6 +11,7 @@ set aside, that is an alarm of its own (`majority`).
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
@@ -23,9 +24,10 @@ from hizumi.monitoring.baseline import Baseline
 from hizumi.monitoring.drawing import ChartState, chart, charts_of, in_powers_of_ten
 from hizumi.monitoring.limits import Limits, Scale
 from hizumi.monitoring.majority import Majority, majority_limit
-from hizumi.monitoring.measure import REMEMBERED, MeasureCharts, Point, Signal
+from hizumi.monitoring.measure import NEWEST, REMEMBERED, MeasureCharts, Point, Signal
 from hizumi.monitoring.ranks import SequentialRanks
 from hizumi.monitoring.settings import WatchSettings
+from hizumi.shapes import Float
 
 
 def _points() -> deque[Point]:
@@ -36,6 +38,7 @@ def _points() -> deque[Point]:
 class ScoreWatch:
     """Scores against those of good pictures; `exchangeable` says whether good scores were, in the order of time."""
 
+    good: Float[np.ndarray, " n"]  # in ascending order
     ranks: SequentialRanks
     charts: MeasureCharts
     majority: Majority
@@ -50,8 +53,10 @@ class ScoreWatch:
     def of(cls, baseline: Baseline, run_length: float, settings: WatchSettings) -> Self:
         """Of a baseline with scores; each chart has this run length."""
         scale = Scale(slow=baseline.score_slow)
+        good = np.sort(baseline.scores)
         return cls(
-            SequentialRanks.after(np.array(baseline.scores), np.random.default_rng(settings.seed)),
+            good,
+            SequentialRanks.after(good, np.random.default_rng(settings.seed)),
             MeasureCharts("score", scale, Limits.of(scale, run_length)),
             Majority(majority_limit(run_length)),
             1 / settings.ever,
@@ -80,6 +85,15 @@ class ScoreWatch:
             return []
         way, self.martingale = self.martingale.way, Martingale()
         return [Signal("score", "martingale", way, self.charts.since_of(way, at))]
+
+    def shift_from_good(self, scores: Sequence[float]) -> tuple[float, float]:
+        """`MeasureCharts.shift` of scores among the good ones alone, of which no later ones have become part."""
+        ranks = (len(self.good) - np.searchsorted(self.good, scores) + 0.5) / (len(self.good) + 1)
+        return self.charts.shift_of((-ndtri(ranks)).tolist())
+
+    def most_are(self) -> bool:
+        """Whether most of the newest pictures are very unusual."""
+        return self.majority.holds([point.value for point in self.evidence][-NEWEST:])
 
     def drawn(self) -> list[ChartState]:
         """All charts."""

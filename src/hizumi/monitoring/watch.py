@@ -14,19 +14,18 @@ from hizumi.calibration.spread import FEWEST_GROUPS, SUBGROUP
 from hizumi.data.appearance import Look
 from hizumi.errors import BundleError, DataError, UsageError
 from hizumi.monitoring import words
-from hizumi.monitoring.alarm import Acknowledgement, DriftAlarm, Moved
+from hizumi.monitoring.alarm import SURE, Acknowledgement, DriftAlarm, Moved
+from hizumi.monitoring.alarms import Alarms, News
 from hizumi.monitoring.baseline import Baseline
 from hizumi.monitoring.drawing import ChartState
 from hizumi.monitoring.limits import CHARTS
 from hizumi.monitoring.looks import LookWatch
-from hizumi.monitoring.measure import MeasureCharts, Signal
+from hizumi.monitoring.measure import NEWEST, MeasureCharts, Signal
 from hizumi.monitoring.ranks import SET_ASIDE
 from hizumi.monitoring.records import BaselineChange, Row, WatchStatus
 from hizumi.monitoring.scores import ScoreWatch
 from hizumi.monitoring.settings import WatchSettings
 
-SURE = 3.5  # standard errors from which a measure is named as moved beside those that gave alarm
-REMEMBERED_ALARMS = 200
 REMEMBERED_CHANGES = 100
 
 
@@ -46,11 +45,10 @@ class DriftWatch:
         self.settings = WatchSettings() if settings is None else settings
         self.pictures = 0
         self._lock = RLock()
-        self._alarms: deque[DriftAlarm] = deque(maxlen=REMEMBERED_ALARMS)
+        self._alarms = Alarms(timedelta(minutes=self.settings.quiet_minutes))
         self._changes: deque[BaselineChange] = deque(maxlen=REMEMBERED_CHANGES)
         self._rows: deque[Row] = deque(maxlen=2 * self.settings.learning_pictures)
         self._learning_since: datetime | None = None
-        self._quiet_until: datetime | None = None
         self._arm(baseline)
 
     @property
@@ -80,10 +78,8 @@ class DriftWatch:
                 said.append(words.learning(learned, needed))
             return WatchStatus(tuple(self._measures()), learned, needed, tuple(said))
 
-    def observe(
-        self, moment: datetime, score: float | None, p_value: float | None, look: Look | None
-    ) -> tuple[DriftAlarm, ...]:
-        """Take in one picture, and return the alarm that it raises.
+    def observe(self, moment: datetime, score: float | None, p_value: float | None, look: Look | None) -> News:
+        """Take in one picture, and return what that does to alarms.
 
         The score is ranked here; the verdict's p-value only tells what is too unusual to learn from. What is None could
         not be had. Raises DataError for a score or a measure that is not a number, and UsageError for a moment without
@@ -102,7 +98,13 @@ class DriftWatch:
                 signals += self._looks.observe(moment, look, set_aside)
             self._rows.append(Row(moment, score, p_value is not None and p_value <= SET_ASIDE, look))
             self._learn()
-            return self._raised(moment, signals)
+            over = self._ended(moment)
+            if not signals:
+                return News((), over)
+            self._signalled = self.pictures
+            if self._alarms.is_quiet(moment):
+                return News((), over + self._alarms.begin_again({signal.measure for signal in signals}))
+            return News((self._raised(moment, signals),), over)
 
     def charts(self) -> tuple[ChartState, ...]:
         """Every chart, ready to be drawn."""
@@ -111,25 +113,24 @@ class DriftWatch:
             return tuple(state for part in parts for state in part.drawn())
 
     def acknowledge(self, alarm_id: str, who: str, note: str, at: datetime | None = None) -> DriftAlarm:
-        """Note who has seen an alarm; the quiet period begins anew. Raises UsageError for an unknown alarm."""
+        """Note who has seen an alarm; while it holds, the quiet period begins anew.
+
+        Raises UsageError for an unknown alarm.
+        """
         at = _stamped(who, at)
         with self._lock:
-            for place, alarm in enumerate(self._alarms):
-                if alarm.id == alarm_id:
-                    self._alarms[place] = alarm.acknowledge(Acknowledgement(who, note, at))
-                    self._quiet_until = at + timedelta(minutes=self.settings.quiet_minutes)
-                    return self._alarms[place]
-        raise UsageError(f"there is no alarm {alarm_id[:40]!r}, or it is too old; list the alarms")
+            return self._alarms.acknowledge(alarm_id, Acknowledgement(who, note, at))
 
     def accept(self, who: str, note: str, at: datetime | None = None) -> BaselineChange:
         """Take what has changed as the new normal: a baseline is learned from the pictures since the last alarm."""
         at = _stamped(who, at)
         with self._lock:
-            last = self._alarms[-1] if self._alarms else None
+            last = self._alarms.last
             change = BaselineChange(at, who, note, None if last is None else last.id)
             self._changes.append(change)
             self._learning_since = at if last is None else last.raised_at
-            self._quiet_until = None
+            self._alarms.end(at)
+            self._alarms.quiet_until = None
             self._arm(Baseline(source="station"))
             self._learn()
             return change
@@ -137,11 +138,12 @@ class DriftWatch:
     def _arm(self, baseline: Baseline) -> None:
         """Start all charts; they share the rate of false alarms."""
         self.baseline = baseline
+        self._signalled = self.pictures  # when a chart last gave a signal, or all started
         charts = len(CHARTS) * (bool(baseline.scores) + len(baseline.measures))
         charts += bool(baseline.scores) + (baseline.sizes is not None)
         each = self.settings.run_length * max(charts, 1)
-        self._scores = ScoreWatch.of(baseline, each, self.settings) if baseline.scores else None
-        self._looks = LookWatch.of(baseline, each) if baseline.measures else None
+        self._scores: ScoreWatch | None = ScoreWatch.of(baseline, each, self.settings) if baseline.scores else None
+        self._looks: LookWatch | None = LookWatch.of(baseline, each) if baseline.measures else None
 
     def _measures(self) -> dict[str, MeasureCharts]:
         looks = {} if self._looks is None else self._looks.measures
@@ -177,9 +179,7 @@ class DriftWatch:
         if baseline is not self.baseline:
             self._arm(baseline)
 
-    def _raised(self, at: datetime, signals: Sequence[Signal]) -> tuple[DriftAlarm, ...]:
-        if not signals or self._is_quiet(at):
-            return ()
+    def _raised(self, at: datetime, signals: Sequence[Signal]) -> DriftAlarm:
         since = min(signal.since for signal in signals)
         moved = self._moved(since, signals)
         alarm = DriftAlarm(
@@ -191,14 +191,31 @@ class DriftWatch:
             charts=tuple(f"{signal.measure}.{signal.chart}" for signal in signals),
             pictures=self.pictures,
         )
-        self._alarms.append(alarm)
-        self._quiet_until = at + timedelta(minutes=self.settings.quiet_minutes)
-        return (alarm,)
+        self._alarms.add(alarm)
+        return alarm
 
-    def _is_quiet(self, at: datetime) -> bool:
-        # Before the quiet period began, the clock has been set back, perhaps by years.
-        until, length = self._quiet_until, timedelta(minutes=self.settings.quiet_minutes)
-        return until is not None and until - length <= at < until
+    def _ended(self, at: datetime) -> tuple[DriftAlarm, ...]:
+        """Alarms of which the newest pictures have nothing left, where no chart signals any more."""
+        if not self._alarms.hold or self.pictures % SUBGROUP or self.pictures - self._signalled < NEWEST:
+            return ()
+        measures = self._measures()
+        shifts = {name: charts.shift(at, NEWEST) for name, charts in measures.items()}
+        if self._scores is not None:
+            scores = [row.score for row in self._rows if row.score is not None]
+            shifts["score"] = self._scores.shift_from_good(scores[-NEWEST:])
+        majorities = {"set_aside.majority": self._scores, "size.majority": self._looks}
+        most = {name for name, part in majorities.items() if part is not None and part.most_are()}
+
+        def holds(moved: Moved) -> bool:
+            if moved.measure not in measures:
+                return False
+            if moved.way == 0:
+                return measures[moved.measure].is_unsteady()
+            return moved.holds(*shifts[moved.measure])
+
+        return self._alarms.end(
+            at, lambda alarm: most.isdisjoint(alarm.charts) and not any(holds(moved) for moved in alarm.moved)
+        )
 
     def _moved(self, since: datetime, signals: Sequence[Signal]) -> tuple[Moved, ...]:
         """Measures of pictures that have moved, the surest first, then the score."""
@@ -219,15 +236,13 @@ class DriftWatch:
                 "settings": self.settings.to_dict(),
                 "baseline": self.baseline.to_dict(),
                 "pictures": self.pictures,
-                "alarms": [alarm.to_dict() for alarm in self._alarms],
+                "signalled": self._signalled,
+                **self._alarms.to_dict(),
                 "changes": [
                     [change.at.isoformat(), change.who, change.note, change.alarm_id] for change in self._changes
                 ],
-                "rows": [
-                    [row.at.isoformat(), row.score, row.unusual, row.look and list(row.look)] for row in self._rows
-                ],
+                "rows": [row.to_list() for row in self._rows],
                 "learning_since": _iso(self._learning_since),
-                "quiet_until": _iso(self._quiet_until),
                 "scores": None if self._scores is None else self._scores.to_dict(),
                 "looks": None if self._looks is None else self._looks.to_dict(),
             }
@@ -238,14 +253,11 @@ class DriftWatch:
         try:
             watch = cls(Baseline.from_dict(plain["baseline"]), WatchSettings(**plain["settings"]))
             watch.pictures = plain["pictures"]
-            watch._alarms.extend(map(DriftAlarm.from_dict, plain["alarms"]))
+            watch._signalled = plain.get("signalled", 0)  # earlier states have none
+            watch._alarms.restore(plain)
             watch._changes.extend(BaselineChange(datetime.fromisoformat(at), *rest) for at, *rest in plain["changes"])
-            for at, score, unusual, look in plain["rows"]:
-                watch._rows.append(
-                    Row(datetime.fromisoformat(at), score, unusual, None if look is None else Look(*look))
-                )
+            watch._rows.extend(map(Row.from_list, plain["rows"]))
             watch._learning_since = _moment(plain["learning_since"])
-            watch._quiet_until = _moment(plain["quiet_until"])
             if watch._scores is not None:
                 watch._scores.restore(plain["scores"])
             if watch._looks is not None:

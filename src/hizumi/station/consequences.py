@@ -64,8 +64,10 @@ class Consequences:
                 self._send(found, {"event": "inspection", **each.record}, each.entry.id)
             else:
                 self._decide(found, views, views.add(each.entry, datetime.now(UTC)))
-            for alarm in self._drift.observe(each.entry, each.look):
+            drift = self._drift.observe(each.entry, each.look)
+            for alarm in drift.raised:
                 self._alarm(found, recipe, alarm)
+            found.events[-1] += [Event("drift", {"recipe": recipe, **alarm.to_dict()}) for alarm in drift.changed]
             if self._drift.is_to_be_kept(recipe):
                 found.states |= self._drift.state(recipe)
         return found

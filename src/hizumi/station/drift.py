@@ -9,7 +9,7 @@ from typing import Any, final
 from hizumi.data.appearance import Look
 from hizumi.errors import BundleError, UsageError
 from hizumi.inspection.verdicts import InspectorBase
-from hizumi.monitoring import Baseline, DriftAlarm, DriftWatch, WatchSettings
+from hizumi.monitoring import Baseline, DriftWatch, News, WatchSettings
 from hizumi.station.entry import Entry
 from hizumi.station.log import Log
 from hizumi.station.recipe import Recipe
@@ -48,10 +48,10 @@ class Drift:
                     self._watches[recipe] = self._new(recipe)
             return self._watches[recipe]
 
-    def observe(self, entry: Entry, look: Look | None) -> tuple[DriftAlarm, ...]:
-        """Take in one inspection; gives the alarm that it raises."""
+    def observe(self, entry: Entry, look: Look | None) -> News:
+        """Take in one inspection; gives what that does to alarms."""
         if entry.recipe not in self._recipes:
-            return ()
+            return News((), ())
         return self.watch(entry.recipe).observe(entry.inspected_at, entry.score, entry.p_value, look)
 
     def is_to_be_kept(self, recipe: str) -> bool:

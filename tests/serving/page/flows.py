@@ -16,11 +16,20 @@ def shows(tab: Any, inspection_id: str) -> None:
     tab.wait_for_selector(f'.layers[data-id="{inspection_id}"]')
 
 
+def plate_under(light: float, seed: int) -> bytes:
+    """A picture of a good plate under a lamp, of which some light is left."""
+    return png((light * plate(seed, side=64)).astype(np.uint8))
+
+
+def watch_plate(station: Any, light: float, seed: int, at: datetime) -> None:
+    """Let the station's watch see a good plate, of which nothing else is kept."""
+    judge = station.recipes["plates"].judge
+    look = judge.look(judge.decode(plate_under(light, seed), "part.png"))
+    station.drift.watch("plates").observe(at, None, None, look)
+
+
 def dim(station: Any) -> None:
     """Let the station's watch see good plates, and then the same under a lamp that has dimmed."""
-    watch, judge = station.drift.watch("plates"), station.recipes["plates"].judge
     for number in range(120):
-        light = 1 if number < 40 else 0.75
-        content = png((light * plate(1000 + number, side=64)).astype(np.uint8))
-        look = judge.look(judge.decode(content, "part.png"))
-        watch.observe(datetime(2026, 1, 5, 9, tzinfo=UTC) + timedelta(seconds=number), None, None, look)
+        light, at = 1 if number < 40 else 0.75, datetime(2026, 1, 5, 9, tzinfo=UTC) + timedelta(seconds=number)
+        watch_plate(station, light, 1000 + number, at)

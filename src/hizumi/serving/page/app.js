@@ -4,6 +4,7 @@
 
 import { get } from "./js/api.js";
 import { fill, h, svg } from "./js/dom.js";
+import { areOver, isUnseen, toBeSaid } from "./js/alarms.js";
 import { couldBeKept } from "./js/facts.js";
 import { listen, listenAnew } from "./js/stream.js";
 import { LANGUAGES, language, speak, speakFirst, t } from "./js/words.js";
@@ -21,6 +22,7 @@ const VIEWS = { live, review, history, calibration, drift, recipes, system, insp
 const UNDER = { region: "recipes", inspection: "history" }; // views without a tab of their own
 const TABS = ["live", "review", "history", "calibration", "drift", "recipes", "system"];
 const THEME = "hizumi.theme";
+const FIND_MS = 60_000; // between two looks whether the end of a drift has been said for long enough
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const head = document.getElementById("head");
 const main = document.getElementById("main");
@@ -30,7 +32,7 @@ const station = {
   system: null,
   isOpen: false,
   keeps: true, // whether the newest inspection and its picture could be kept
-  alarms: [], // of drift, that nobody has acknowledged, the oldest first
+  alarms: [], // of drift, that have to be said, the oldest first
   listeners: new Map(),
   on(name, heard) {
     if (!this.listeners.has(name)) this.listeners.set(name, new Set());
@@ -57,6 +59,7 @@ const station = {
 
 let view = { element: h("div") };
 let tabs = [];
+let finding = 0;
 
 function open() {
   const [name, argument] = location.hash.slice(2).split(/[/?]/);
@@ -89,7 +92,8 @@ function drawHead() {
 function markTabs() {
   const current = TABS.indexOf(UNDER[main.className] ?? main.className);
   tabs.forEach((tab, index) => (index === current ? tab.setAttribute("aria-current", "page") : tab.removeAttribute("aria-current")));
-  const count = station.alarms.length > 0 && h("span", { class: "count" }, String(station.alarms.length));
+  const unseen = station.alarms.filter(isUnseen).length;
+  const count = unseen > 0 && h("span", { class: "count" }, String(unseen));
   fill(tabs[TABS.indexOf("drift")], t("tab.drift"), count);
   const amiss = !station.keeps && h("span", { class: "count", role: "img", "aria-label": t("live.not_kept"), title: t("live.not_kept") }, "!");
   fill(tabs[TABS.indexOf("system")], t("tab.system"), amiss);
@@ -140,10 +144,13 @@ function pressed(event) {
 }
 
 async function findAlarms() {
+  clearTimeout(finding);
   const asked = station.system.recipes.map(({ name }) => get("/drift", { recipe: name }).catch(() => ({ alarms: [] })));
-  const open = (await Promise.all(asked)).flatMap(({ alarms }) => alarms).filter((alarm) => !alarm.acknowledged);
-  if (open.length > station.alarms.length) station.say(t("drift.alarm"));
-  station.alarms = open.sort((a, b) => a.raised_at.localeCompare(b.raised_at));
+  const before = station.alarms;
+  station.alarms = toBeSaid((await Promise.all(asked)).flatMap(({ alarms, recipe }) => alarms.map((alarm) => ({ ...alarm, recipe }))));
+  if (station.alarms.filter(isUnseen).length > before.filter(isUnseen).length) station.say(t("drift.is_anomalous"));
+  else if (areOver(before, station.alarms)) station.say(t("drift.is_good"));
+  if (station.alarms.some(({ ended_at }) => ended_at)) finding = setTimeout(findAlarms, FIND_MS);
   markTabs();
   station.tell("alarms", station.alarms);
 }

@@ -65,7 +65,7 @@ def state(request: Request, wording: Asked, recipe: Annotated[str | None, Query(
 
 @router.post("/drift/acknowledge", summary="Say that an alarm was seen")
 async def acknowledge(request: Request, seen: Acknowledged) -> dict[str, Any]:
-    """The quiet period begins anew; the alarm stays in the log, with who saw it and what they said."""
+    """While it holds, the quiet period begins anew; it stays in the log, with who saw it and what they said."""
     caller, station = must_be(request, "review"), of(request).station
     name = station.recipe(seen.recipe).name
     who = caller.signs_as(seen.who)
@@ -78,10 +78,14 @@ async def acknowledge(request: Request, seen: Acknowledged) -> dict[str, Any]:
 
 @router.post("/drift/accept", summary="Take a change as the new normal")
 async def accept(request: Request, asked: Accepted) -> dict[str, Any]:
-    """The watch learns what is normal from the pictures since the last alarm."""
+    """The watch learns what is normal from the pictures since the last alarm, and all alarms are over."""
     caller, station = must_be(request, "admin"), of(request).station
     name = station.recipe(asked.recipe).name
     who = caller.signs_as(asked.who)
-    change = station.drift.watch(name).accept(who, asked.note)
+    watch = station.drift.watch(name)
+    change = watch.accept(who, asked.note)
     await asyncio.to_thread(station.drift.keep, name)
+    for alarm in watch.alarms:
+        if alarm.ended_at == change.at:
+            station.events.tell(Event("drift", {"recipe": name, **alarm.to_dict()}))
     return change.to_dict()

@@ -1,5 +1,6 @@
 // Whether lamp, lens or parts have changed: a chart of each measure with its limits, and the alarms with who saw to them.
 
+import { isUnseen, seenBy, standing, stateOf } from "../js/alarms.js";
 import { get, post } from "../js/api.js";
 import { fill, h, refill } from "../js/dom.js";
 import { control } from "../js/control_chart.js";
@@ -31,8 +32,8 @@ export function drift(station) {
   function draw(state) {
     latest = state;
     words.textContent = state.words;
-    if (!noting) refill(alarms, state.alarms, () => [...state.alarms].reverse().map(alarm));
-    const alarmed = new Set(state.alarms.filter((each) => !each.acknowledged).flatMap((each) => each.charts).map((name) => measureOf({ name })));
+    if (!noting) refill(alarms, [state.alarms, state.changes], () => [...state.alarms].reverse().map(alarm));
+    const alarmed = new Set(state.alarms.filter((each) => isUnseen(each) || !each.ended_at).flatMap((each) => each.charts).map((name) => measureOf({ name })));
     // What gave alarm comes first.
     const ordered = [...state.charts].sort((a, b) => alarmed.has(measureOf(b)) - alarmed.has(measureOf(a)));
     const names = [...new Set(ordered.map(measureOf))];
@@ -46,12 +47,14 @@ export function drift(station) {
 
   function alarm(each) {
     const note = h("input", { type: "text", maxlength: 2000, placeholder: t("drift.note"), "aria-label": t("drift.note"), onfocus: () => { noting = true; }, onblur: () => { noting = false; } });
-    const seen = each.acknowledged;
-    return h("article", { class: `card alarm ${seen ? "" : "anomalous"}` },
-      h("h2", {}, shape(seen ? "good" : "anomalous"), seen ? t("drift.seen") : t("drift.alarm")),
+    const change = latest.changes.find(({ alarm_id }) => alarm_id === each.id);
+    return h("article", { class: `card alarm ${stateOf(each)}` },
+      h("h2", {}, standing(each)),
       h("p", {}, each.words),
       h("p", { class: "hint" }, t("drift.when", { raised: day(each.raised_at), since: day(each.since), count: number(each.pictures) })),
-      seen ? h("p", { class: "hint" }, `${seen.who}, ${day(seen.at)}${seen.note ? `: ${seen.note}` : ""}`)
+      change ? h("p", { class: "hint" }, t("drift.accepted", { who: change.who, when: day(change.at) }))
+        : each.ended_at && h("p", { class: "hint" }, t("drift.back_since", { when: day(each.ended_at) })),
+      !isUnseen(each) ? h("p", { class: "hint" }, seenBy(each, day))
         : station.may("review") && h("form", { class: "row", onsubmit: (event) => { event.preventDefault(); acknowledge(each.id, note.value); } }, note, h("button", { class: "main" }, t("drift.acknowledge")),
           station.may("admin") && h("button", { type: "button", class: "quiet", onclick: () => accept(each.id, note.value) }, t("drift.accept"))));
   }

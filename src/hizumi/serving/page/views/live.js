@@ -1,14 +1,16 @@
 // What the line shows now. Pictures may come faster than they can be shown: the newest is shown, the others are counted.
 
+import { foremost, isUnseen, seenBy, standing, stateOf } from "../js/alarms.js";
 import { get } from "../js/api.js";
 import { fill, h } from "../js/dom.js";
 import { facts, sentence, terms } from "../js/facts.js";
 import { layers } from "../js/layers.js";
+import { choose } from "../js/recipe_choice.js";
 import { reviewing } from "../js/reviewing.js";
 import { counters } from "../js/shift.js";
 import { strip } from "../js/strip.js";
 import { shape, verdictOf } from "../js/verdict.js";
-import { t } from "../js/words.js";
+import { hour, t } from "../js/words.js";
 
 const LONGEST = 1280;
 const SETTLED_MS = 700; // a picture that stays this long gets its map even where it is normal
@@ -23,7 +25,7 @@ export function live(station) {
   const shift = counters();
   const row = strip(({ entry }) => hold(entry));
   const banner = h("p", { class: "banner", hidden: true });
-  const warning = h("a", { class: "warning", href: "#/drift", hidden: true });
+  const warning = h("a", { class: "warning", href: "#/drift", hidden: true, onclick: () => choose(foremost(station.alarms).recipe) });
   const unkept = h("a", { class: "warning", href: "#/system", hidden: true }, shape("unjudged"), h("b", {}, t("live.not_kept")), h("span", {}, t("live.not_kept_why")));
   const correct = reviewing(station, { after: () => release() });
   const release_ = h("button", { class: "release", hidden: true, onclick: () => release() });
@@ -153,11 +155,15 @@ export function live(station) {
     stage.classList.toggle("stale", !isOpen);
   }
 
-  /** Verdicts cannot be trusted while the lamp has drifted: say so above them. */
+  /** Verdicts cannot be trusted while the lamp has drifted: say so above them, more quietly once somebody knows. */
   function warned(alarms) {
-    const latest = alarms.at(-1);
-    warning.hidden = !latest;
-    if (latest) fill(warning, shape("anomalous"), h("b", {}, t("drift.alarm")), h("span", { title: latest.words }, latest.words, h("span", { class: "doubt" }, t("drift.doubt"))));
+    const alarm = foremost(alarms);
+    warning.hidden = !alarm;
+    if (!alarm) return;
+    warning.className = `warning ${stateOf(alarm)}`;
+    const doubt = alarm.ended_at ? t("drift.back_since", { when: hour(alarm.ended_at) }) : t("drift.doubt");
+    fill(warning, standing(alarm), h("span", { title: alarm.words }, station.system.recipes.length > 1 && h("b", {}, `${alarm.recipe}: `), alarm.words,
+      h("span", { class: "doubt" }, doubt), !isUnseen(alarm) && h("span", { class: "doubt" }, seenBy(alarm))));
   }
 
   function keeping(keeps) {
