@@ -1,5 +1,7 @@
 """Parquet, Feather and Arrow files of rows: read as the text table and the frame of the same cells are."""
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,7 +107,10 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / name).write_bytes(b"PAR1 and no more")
         with pytest.raises(DataError, match=rf"{name}: cannot be read .*; copy it again"):
             open_source(tmp_path / name)
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    os.mkfifo(tmp_path / "pipe.parquet")
+    with pytest.raises(DataError, match=r"pipe\.parquet: cannot be read \(is a pipe, .*, not a regular file\)$"):
+        open_source(tmp_path / "pipe.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match="pip install pyarrow"):
         open_source(place)
 

@@ -267,6 +267,14 @@ def test_nothing_but_regular_files_is_opened(tmp_path: Path, kind: str, name: st
     assert "\n" not in str(error.value)
 
 
+def test_links_in_a_folder_are_called_what_they_lead_to(tmp_path: Path):
+    Image.new("L", (8, 8), 9).save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("/dev/zero")
+    (tmp_path / "c.png").symlink_to("nowhere")
+    reasons = {each.name: each.reason for each in open_source(tmp_path).unopened}
+    assert reasons == {"b.png": "is not a regular file", "c.png": "is a link to nothing"}
+
+
 def test_libraries_write_nothing_of_their_own_to_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     """Of a TIFF with damaged JPEG data, libjpeg says so on standard error by itself."""
     path = tmp_path / "x.tif"

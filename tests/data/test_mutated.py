@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
 
 from hizumi.data import open_source
-from hizumi.errors import DataError
+from hizumi.errors import DataError, ShortageError
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
 
@@ -30,6 +31,11 @@ def write_csv(path: Path) -> None:
     path.write_text("a,b,label\n" + "".join(f"{row},{row / 2},good\n" for row in range(9)))
 
 
+def write_columns(path: Path) -> None:
+    frame = pd.DataFrame({"a": np.arange(9.0), "b": np.arange(9) / 2, "label": "good"})
+    frame.to_parquet(path) if path.suffix == ".parquet" else frame.to_feather(path)
+
+
 WRITERS: dict[str, Callable[[Path], object]] = {
     "a.png": lambda path: Image.fromarray(LEVELS).save(path),
     "a.jpg": lambda path: Image.fromarray(LEVELS).save(path),
@@ -41,6 +47,8 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "a.npy": lambda path: np.save(path, LEVELS[:, :, 0].astype(float)),
     "a.npz": lambda path: np.savez_compressed(path, x=LEVELS, y=np.arange(24) % 2),
     "a.csv": write_csv,
+    "a.parquet": write_columns,
+    "a.feather": write_columns,
     "a.mp4": write_video,
     "a.avi": write_video,
 }
@@ -74,7 +82,7 @@ def endings(path: Path, count: int) -> Iterator[str]:
             manifest = open_source(path)
             for index in range(min(3, len(manifest))):
                 manifest.read(index)
-        except DataError as error:
+        except (DataError, ShortageError) as error:
             yield str(error)
         else:
             yield ""

@@ -472,6 +472,27 @@ def test_what_is_no_text_table_is_named(content: bytes, said: str, tmp_path: Pat
         open_source(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.txt", b"a,b\n1,2\n", "cannot be opened; where it is a text table, call it .csv; else give an image"),
+        (
+            "t.xlsx",
+            b"PK\3\4" + bytes(40),
+            "cannot be opened, it is a zip archive, as spreadsheets (.xlsx) and .npz files",
+        ),
+        ("t.csv.bz2", bz2.compress(b"a,b\n1,2\n"), "cannot be opened, it is compressed by bzip2; give an image"),
+        ("t.h5", b"\x89HDF\r\n\x1a\n", "cannot be opened, it is an HDF5 file; give an image"),
+    ],
+)
+def test_what_may_be_a_table_and_is_not_read_is_called_what_it_is(
+    name: str, content: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(said)):
+        open_source(tmp_path / name)
+
+
 def test_western_names_are_read_as_such(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("größe,b\n1,2.5\n3,4.5\n".encode("latin-1"))
     assert open_source(tmp_path / "t.csv").columns == ("größe", "b")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from hizumi.data.columns import refuse_doubles
-from hizumi.errors import DataError, MissingExtraError, is_shortage
+from hizumi.data.columns import named, refuse_doubles
+from hizumi.errors import DataError, HizumiError, MissingExtraError, ShortageError, is_shortage
 from hizumi.memory import refuse_beyond_free
 from hizumi.storage.files import first_line, open_regular, printable
 
@@ -51,23 +51,31 @@ def read_columns(path: Path) -> ColumnFile:
     try:
         with open_regular(path) as file:
             table = _parquet(file, where) if path.suffix.lower() == ".parquet" else _arrow(file)
-    except (pa.ArrowException, OSError) as error:
+        table.validate(full=True)  # what a damaged file states of offsets and lengths would be followed anywhere
+        names, nested = (
+            list(table.column_names),
+            [field.name for field in table.schema if pa.types.is_nested(field.type)],
+        )
+        cells = [column.to_numpy() for column in table.columns]
+        kept = (table.schema.pandas_metadata or {}).get("index_columns", [])
+        index = [name for name in kept if isinstance(name, str)]
+    except HizumiError:
+        raise
+    except (pa.ArrowException, AttributeError, OSError, TypeError, ValueError) as error:
         if is_shortage(error):
-            raise
+            raise ShortageError.of(error, f"{where}: to read it", "split it, or copy it again") from error
+        if isinstance(error, OSError) and error.strerror:  # of the system, not of what the file holds
+            raise DataError(f"{where}: cannot be read ({error.strerror})") from error
         raise DataError(f"{where}: cannot be read ({first_line(error)}); copy it again") from error
-    refuse_doubles(table.column_names, where)
-    for field in table.schema:
-        if pa.types.is_nested(field.type):
-            shown = printable(field.name)
-            raise DataError(
-                f"{where}: column {shown!r} holds several values in each row; give each a column of its own"
-            )
+    refuse_doubles(names, where)
+    if nested:
+        raise DataError(
+            f"{where}: column {named(nested[:1])} holds several values in each row; give each a column of its own"
+        )
     if not table.num_columns or not table.num_rows:
         raise DataError(f"{where}: holds no rows")
-    columns = {name: table.column(name).to_numpy() for name in table.column_names}
-    kept = (table.schema.pandas_metadata or {}).get("index_columns", [])
-    index = {name: columns.pop(name) for name in kept if isinstance(name, str) and name in columns}
-    return ColumnFile(where, columns, index)
+    columns = dict(zip(names, cells, strict=True))
+    return ColumnFile(where, columns, {name: columns.pop(name) for name in index if name in columns})
 
 
 def _parquet(file: BinaryIO, where: str) -> "pa.Table":

@@ -108,7 +108,7 @@ def _reason_to_pass_over(folder: Path, recursive: bool, seen: set[Path]) -> str 
 def _no_file(path: Path) -> str | None:
     if path.is_file():
         return None
-    return "is a link to nothing" if path.is_symlink() else "is not a regular file"
+    return "is not a regular file" if path.exists() else "is a link to nothing"
 
 
 def _sort(root: Path, path: Path, found: Found) -> None:

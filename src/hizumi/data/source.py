@@ -33,14 +33,18 @@ from hizumi.data.options import Layout, SourceOptions
 from hizumi.data.places import refuse_absent
 from hizumi.data.series.form import SeriesForm
 from hizumi.data.series.options import SeriesOptions
+from hizumi.data.signatures import LOOKED_AT, kind_of_content
 from hizumi.data.table_rows import SourceTable, as_learned, open_table
 from hizumi.data.tables import open_column_file, open_csv
 from hizumi.errors import DataError, UsageError
-from hizumi.storage.files import printable, with_home
+from hizumi.storage.files import open_regular, printable, with_home
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import Dataset
+
+
+TEXT_SUFFIXES = (".asc", ".dat", ".log", ".prn", ".text", ".txt")
 
 
 def open_source(
@@ -208,8 +212,20 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
         return Manifest((Record(printable(path.name), path=path),), name=printable(path.stem))
     if suffix in VIDEO_SUFFIXES:
         return with_neighbours(open_videos([(printable(path.stem), path)]))
-    kinds = "an image, video, .csv, .tsv, .parquet, .npy or .npz file"
-    raise DataError(f"{printable(path)}: cannot be opened; give {kinds}")
+    advice = "give an image, video, .csv, .tsv, .parquet, .npy or .npz file"
+    if suffix in TEXT_SUFFIXES:
+        advice = f"where it is a text table, call it .csv; else {advice}"
+    raise DataError(f"{printable(path)}: cannot be opened{_kind_in_words(path)}; {advice}")
+
+
+def _kind_in_words(path: Path) -> str:
+    """What a file is that is not read, as far as its first bytes tell."""
+    try:
+        with open_regular(path) as file:
+            kind = kind_of_content(file.read(LOOKED_AT))
+    except OSError:
+        return ""
+    return f", it is {kind}" if kind else ""
 
 
 def _open_list(items: list[Any], options: SourceOptions) -> Manifest:
