@@ -14,7 +14,7 @@ TRAIN, TEST = torch.rand(40, 3, 32, 48, generator=RANDOM) * 2 - 1, torch.rand(7,
 
 @pytest.mark.parametrize("flips", [False, True], ids=["as they are", "with flips"])
 def test_levels_are_rippels_sum(flips: bool) -> None:
-    detector = GaussianFeatures("levels", levels=(3, 1), map_levels=(3, 4), input_size=None, flips=flips).fit(TRAIN)
+    detector = GaussianFeatures("levels", (3, 1), map_levels=(3, 4), input_size=None, around=3, flips=flips).fit(TRAIN)
     train = torch.cat([TRAIN, TRAIN.flip(3), TRAIN.flip(2), TRAIN.flip(2, 3)]) if flips else TRAIN
     with torch.no_grad():
         maps, test_maps = detector.features(train), detector.features(TEST)
@@ -34,7 +34,7 @@ def squares_around(values: np.ndarray, row: int, column: int, reach: int) -> np.
     return values[:, rows, columns].reshape(-1, values.shape[3])
 
 
-@pytest.mark.parametrize("settings", [{"channels": 20}, {"around": 1, "ridge": 0.01, "neighbourhood": 1}])
+@pytest.mark.parametrize("settings", [{"channels": 20, "around": 3}, {"around": 1, "ridge": 0.01, "neighbourhood": 1}])
 def test_positions_one_by_one(settings: dict[str, float]) -> None:
     detector = GaussianFeatures(map_levels=(3, 4), input_size=None, standardised=False, blur=0.0, **settings).fit(TRAIN)
     assert detector.features.grid == (4, 6)
@@ -48,7 +48,7 @@ def test_positions_one_by_one(settings: dict[str, float]) -> None:
     train, test = train / unit, test / unit
     distances = np.empty((len(TEST), 4, 6))
     for row, column in np.ndindex(4, 6):
-        near = squares_around(train, row, column, int(settings.get("around", 3)) // 2)
+        near = squares_around(train, row, column, int(settings["around"]) // 2)
         covariance = np.cov(near, rowvar=False, bias=True) + settings.get("ridge", 0.1) * np.eye(len(drawn))
         centred = test[:, row, column] - near.mean(0)
         distances[:, row, column] = np.sqrt(np.einsum("ni,ij,nj->n", centred, np.linalg.inv(covariance), centred))
@@ -73,6 +73,7 @@ def test_levels_that_do_not_exist_are_refused() -> None:
         ({"map_levels": ()}, "at least one"),
         ({"map_levels": (4,), "network": "wavelets"}, "numbers from 1 to 3"),
         ({"around": 2}, "around is 2; it must be an odd number"),
+        ({"around": (3, 8)}, "around is 8; it must be an odd number"),
     ):
         with pytest.raises(UsageError, match=message):
             GaussianFeatures(**settings).fit(TRAIN)
