@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.covariance import LedoitWolf
 
+from hizumi.data.stream import TensorSource
 from hizumi.detectors import GaussianFeatures
 from hizumi.errors import UsageError
 
@@ -65,6 +66,30 @@ def test_standardised_score_is_relative_to_held_out_images() -> None:
     assert mean is not None
     assert deviation is not None
     np.testing.assert_allclose(detector.score(TEST).image, ((distances - mean) / deviation).max(1).values, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_of_several_squares_the_one_that_makes_held_out_images_likeliest_is_kept() -> None:
+    sides, source = (1, 3, 7), TensorSource(TRAIN)
+    alone = [GaussianFeatures(map_levels=(3,), channels=20, input_size=None, around=side).fit(TRAIN) for side in sides]
+    reference = alone[0]._dealt(source, 0)[1]
+    assert reference is not None
+    images = reference.batch(torch.arange(len(reference)))
+    likelihoods = []
+    for detector in alone:
+        gaussian, scale = detector.gaussians.gaussian, detector.gaussians.scale
+        assert gaussian.mean is not None
+        assert gaussian.whitening is not None
+        assert scale is not None
+        law = torch.distributions.MultivariateNormal(
+            gaussian.mean.double(), precision_matrix=(gaussian.whitening.mT @ gaussian.whitening).double()
+        )
+        placed = detector._placed(detector.features(images))[:, :, detector.gaussians.drawn]
+        likelihoods.append(float(law.log_prob((placed * scale).double()).mean()))
+    chosen = GaussianFeatures(map_levels=(3,), channels=20, input_size=None, around=sides).fit(TRAIN)
+    likeliest = int(np.argmax(likelihoods))
+    for detector, is_it in zip(alone, np.arange(len(sides)) == likeliest, strict=True):
+        assert np.allclose(chosen.score(TEST).image, detector.score(TEST).image, rtol=1e-4) == is_it
 
 
 def test_levels_that_do_not_exist_are_refused() -> None:
