@@ -285,3 +285,12 @@ def test_a_threshold_of_ones_own_is_kept_and_promises_nothing() -> None:
             given.with_(threshold=wrong)
     with pytest.raises(UsageError, match="needs a threshold"):
         Calibration.fit(scores, rule="given")
+
+
+def test_what_a_promise_takes_for_granted_is_said_where_a_rate_is_asked_of_images() -> None:
+    scores = np.linspace(0, 1, 150)
+    for rule, folds in (("conformal", None), ("quantile", None), ("conformal", 10)):
+        calibration = Calibration.fit(scores, rule=rule, false_alarm_rate=0.01, folds=folds)
+        assert "crops of one picture, are more alike than new ones will be" in calibration.promise()
+        assert "crops" not in calibration.promise("row") + calibration.promise("block")
+    assert "crops" not in calibration.with_(threshold=0.5).promise()

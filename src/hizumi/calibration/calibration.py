@@ -190,17 +190,17 @@ class Calibration:
 
     def promise(self, noun: str = "image") -> str:
         """Sentences on what the threshold promises and what this number of held-out images, or rows, can support."""
-        lines = [self.threshold.words, *(each.words for each in self._support())]
+        lines = [self.threshold.words, *(each.words for each in self._support(noun))]
         return " ".join(lines).replace("image", noun)
 
     def statements(self, noun: str = "image") -> tuple[Statement, ...]:
         """The sentences of `promise` with their figures, worked out anew from the scores."""
         threshold = limit_by(self.rule, self.scores, self.false_alarm_rate, self.options, self.defect_scores)
         return tuple(
-            replace(each, words=each.words.replace("image", noun)) for each in (*threshold.said, *self._support())
+            replace(each, words=each.words.replace("image", noun)) for each in (*threshold.said, *self._support(noun))
         )
 
-    def _support(self) -> list[Statement]:
+    def _support(self, noun: str) -> list[Statement]:
         """What this number of held-out images can support."""
         count, said = len(self.scores), []
         if self.threshold.rule == "conformal" and self.threshold.promised_rate is not None:
@@ -215,6 +215,12 @@ class Calibration:
             )
             figures = {"count": count, "least_rate": least, "asked_rate": self.false_alarm_rate, "needed": needed}
             said.append(Statement("without_assumptions", figures, words))
+        if noun == "image" and self.rule not in WITHOUT_RATE and CHOSEN not in self.options:
+            words = (
+                "This holds for images like these. Several of one part, or crops of one picture, are more alike than "
+                "new ones will be: name them in a group column."
+            )
+            said.append(Statement("alike", {}, words))
         if count > 1 and self.scores[0] == self.scores[-1]:
             words = "All held-out scores are equal: the detector does not tell images apart, so check the fit."
             said.append(Statement("all_equal", {}, words))

@@ -11,13 +11,12 @@ from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import MOST_CROPS, NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.patch_memory import PatchMemory
-from hizumi.detectors.position_gaussians import PositionGaussians
+from hizumi.detectors.position_gaussians import AROUND, PositionGaussians
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
 from hizumi.detectors.shard import Shard
 from hizumi.errors import UsageError
 from hizumi.training import Card, Preset
 
-AROUND = (3, 7, 15)  # positions across the squares that a position's moments may be taken over
 LARGE = 320  # pixels: the shorter side where the originals have so many, which outlines defects better
 RIDGE = 0.1  # variance added to each channel's, in units of its own
 

@@ -11,7 +11,7 @@ from hizumi.data.stream import Batches
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import MOST_CROPS, NO_SERIES, FixedFeatures, NetworkKind, check_levels, check_odd
 from hizumi.detectors.gaussian import Gaussian
-from hizumi.detectors.position_gaussians import PositionGaussians
+from hizumi.detectors.position_gaussians import AROUND, PositionGaussians
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
 from hizumi.detectors.shard import Shard
 from hizumi.training import Card, Preset
@@ -41,7 +41,8 @@ class GaussianFeatures(Detector):
             your own (docs/backbones.md).
         channels: How many of the map's channels are drawn, the same at all positions.
         neighbourhood: Features of the map are averaged over so many by so many positions of their level.
-        around: A position's moments are taken over so many by so many positions around it.
+        around: A position's moments are taken over so many by so many positions around it; of several such squares,
+            over those that make held-out normal images likeliest.
         ridge: Variance added to each channel's, in units of its own.
         standardised: Whether distances are measured against those of held-out normal images at the same place.
         flips: Fit on each training image and its three mirror images, where parts may lie either way.
@@ -65,7 +66,7 @@ class GaussianFeatures(Detector):
     tolerance = 3e-5  # a standardised distance is a difference, which keeps fewer digits than the distance
     presets = {
         "padim": Preset(lambda: GaussianFeatures(neighbourhood=1, around=1, ridge=0.01, standardised=False, blur=0.5)),
-        "rippel": Preset(lambda: GaussianFeatures("levels", levels=(1, 2, 3, 4, 5, 6, 7, 8, 9))),
+        "rippel": Preset(lambda: GaussianFeatures("levels", levels=(1, 2, 3, 4, 5, 6, 7, 8, 9), around=3)),
         "flattened": Preset(lambda: GaussianFeatures(map_levels=(3, 4, 6), input_size=None, flatten=16.0)),
         "untrained": Preset(
             lambda: GaussianFeatures(map_levels=(1, 2, 3), network="wavelets", input_size=None, flatten=16.0)
@@ -81,7 +82,7 @@ class GaussianFeatures(Detector):
         network: NetworkKind = "efficientnet",
         channels: Annotated[PositiveInt, Searched(20, 200, log=True)] = 100,
         neighbourhood: Annotated[PositiveInt, Searched(choices=(1, 3, 5))] = 3,
-        around: Annotated[PositiveInt, Searched(choices=(1, 3, 5))] = 3,
+        around: PositiveInt | tuple[PositiveInt, ...] = AROUND,
         ridge: Annotated[PositiveFloat, Searched(0.001, 1, log=True)] = 0.1,
         standardised: Annotated[bool, Searched(choices=(False, True))] = True,
         flips: bool = False,
@@ -107,13 +108,16 @@ class GaussianFeatures(Detector):
         self.blur = blur
         self.weights = weights
         self.sha256 = sha256
-        self.reference_share = REFERENCE_SHARE if self._by_position and standardised else 0.0
         self.gaussians = PositionGaussians(channels, around, ridge)
+        chooses = len(self.gaussians.around) > 1
+        self.reference_share = REFERENCE_SHARE if chooses or (self._by_position and standardised) else 0.0
         self.scale = PositionScale()
 
     def check(self) -> None:
         check_levels(self.map_levels, self.network)
-        check_odd(neighbourhood=self.neighbourhood, around=self.around)
+        check_odd(neighbourhood=self.neighbourhood)
+        for side in self.gaussians.around:
+            check_odd(around=side)
         if not self._by_position:
             check_levels(self.levels, self.network)
 
@@ -147,8 +151,8 @@ class GaussianFeatures(Detector):
             _assign_shrunk(gaussian, shard.in_turn(values))
 
     def fit_reference(self, batches: Batches) -> None:
-        maps = Shard.of(batches).of_all(lambda batch: self._map(self.features(batch)))
-        self.scale.fit(maps, self.features.grid)
+        of_squares = Shard.of(batches).of_all(lambda batch: self.gaussians.of_each(self._placed(self.features(batch))))
+        self.scale.fit(self.features.blurred(self.gaussians.choose(of_squares), self.blur), self.features.grid)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         maps = self.features(images)

@@ -11,6 +11,7 @@ from hizumi.detectors.moments import Moments
 from hizumi.detectors.shard import Shard
 from hizumi.errors import NotFittedError
 
+AROUND = (3, 7, 15)  # positions across the squares that a position's moments may be taken over
 LEAST_VARIANCE = 1e-12  # of a channel that never varies
 
 
