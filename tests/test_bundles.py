@@ -34,6 +34,11 @@ def test_what_is_not_fitted_is_not_saved(estimator: hizumi.Inspector | Modeller,
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_is_called_one(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"is a folder, not a bundle; give the \.hizumi file"):
+        hizumi.load(tmp_path)
+
+
 def test_an_exported_one_too() -> None:
     pytest.importorskip("onnxruntime", reason="exported bundles run in ONNX Runtime")
     assert isinstance(hizumi.load(STORED / "mahalanobis.onnx.hizumi"), ExportedInspector)

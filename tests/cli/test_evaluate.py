@@ -105,7 +105,7 @@ def test_one_failure_does_not_lose_the_others(hizumi, parts, tmp_path, monkeypat
     [
         (["-d", "reconstruction,mahalanobiss"], "did you mean mahalanobis?"),
         (["-d", ","], "--detectors is empty"),
-        (["--seeds", "0"], "'--seeds': Input should be greater than or equal to 1"),
+        (["--seeds", "0"], "--seeds is '0'; give a whole number of at least 1"),
     ],
 )
 def test_wrong_comparisons_are_refused_at_once(arguments, said, hizumi, parts):

@@ -280,6 +280,9 @@ def test_tables_with_holes_are_refused() -> None:
 def test_wrong_kinds_of_input_are_refused(inspector: Inspector) -> None:
     with pytest.raises(DataError, match=r"unlike the training data; one image alone is an array \(1, h, w"):
         inspector.inspect(np.zeros((3, 5)), strict=True)
+    for rows in ([[1, 2], [3]], np.array([[1, "a"], [2, "b"]], dtype=object)):
+        with pytest.raises(DataError, match="the rows are not all of equally many numbers"):
+            Inspector("pca").fit(rows)
     with pytest.raises(UsageError, match="did you mean ganomaly"):
         Inspector("gannomaly").fit(photographs(20))
     with pytest.raises(UsageError, match="first value must lie below"):

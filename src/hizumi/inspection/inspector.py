@@ -16,7 +16,7 @@ from hizumi.calibration.rules import CHOSEN, CROSS_CONFORMAL
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
 from hizumi.data.appearance import Appearance
 from hizumi.data.columns import TableForm
-from hizumi.data.kinds import is_frame, is_table
+from hizumi.data.kinds import is_frame, is_table, rows_of
 from hizumi.data.missing import Filling
 from hizumi.data.progress import Observer, reporting
 from hizumi.data.rasters import PIXEL_LIMIT
@@ -397,6 +397,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 ensure_all_finite=False,
             )
         except (OverflowError, ValueError) as error:
+            rows_of(X)  # says in words of our own what cannot be made numbers
             raise DataError(" ".join(str(error).split())) from error
         return rows
 

@@ -152,6 +152,8 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, BufferedReader]]:
             raise ShortageError.of(error, str(path), "free some") from error
         reason = printable(error) or type(error).__name__
         raise BundleError(f"{path}: is not a hizumi bundle, or was cut short ({reason})") from error
+    except IsADirectoryError as error:
+        raise BundleError(f"{path}: is a folder, not a bundle; give the .hizumi file") from error
     except OSError as error:
         if is_shortage(error):
             raise ShortageError.of(error, str(path), "free some") from error
