@@ -5,8 +5,7 @@ import gc
 import math
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from hizumi.errors import ShortageError
@@ -27,18 +26,6 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries of Linux have none
     return bool(mallopt and mallopt(_M_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(_M_TRIM_THRESHOLD, KEPT_IN_ALL))
-
-
-@contextmanager
-def without_collections() -> Iterator[None]:
-    """Python's garbage collector pauses while modules are imported: it would look at all of them again and again."""
-    paused = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if paused:
-            gc.enable()
 
 
 def leave_out_of_collections() -> None:

@@ -93,7 +93,7 @@ OPTIONS = {
     | RUN
     | {"--on": None},
     "compare": {
-        "--detectors": "reconstruction,ganomaly,mahalanobis",
+        "--detectors": "standard,reconstruction,ganomaly,mahalanobis",
         "--output": "hizumi-compare",
         "--seeds": 1,
         "--resume": False,

@@ -84,7 +84,7 @@ def test_good_images_that_score_higher_than_those_held_out_are_promised_nothing(
     (said,) = [c for c in consequences(content) if "were flagged" in c.text]
     rank = mannwhitneyu(scores, held_out, alternative="greater").pvalue
     assert said.is_pressing == is_raised == (rank < norm.sf(3))
-    assert ("half of them above 71.7% of those, and for such no rate is promised" in said.text) == is_raised
+    assert ("half of them above 71.7% of those; for such no rate is promised" in said.text) == is_raised
     (missed,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
     assert ("The threshold is too high" in missed.text) != is_raised
 

@@ -28,7 +28,7 @@ IN_PERCENT = ("recall", "realised_false_alarm_rate")
 def compare(
     data: options.Data,
     *,
-    detectors: options.DetectorNames = "reconstruction,ganomaly,mahalanobis",
+    detectors: options.DetectorNames = "standard,reconstruction,ganomaly,mahalanobis",
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")] = Path(
         "hizumi-compare"
     ),

@@ -10,7 +10,6 @@ from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import show_assessment
 from hizumi.errors import DataError
-from hizumi.memory import without_collections
 from hizumi.runs.results import verdict_rows
 from hizumi.storage.files import refuse_unwritable
 
@@ -41,11 +40,10 @@ def evaluate(
     folder = output or bundle.with_name(f"{bundle.stem}-evaluation")
     refuse_unwritable_assessment(folder)
 
-    with without_collections():
-        from hizumi.inspection import held_out, restore
-        from hizumi.report.assessment import assess
+    from hizumi.inspection import held_out, restore
+    from hizumi.report.assessment import assess
 
-        inspector = restore(bundle)  # without scikit-learn, which takes longer to load than the bundle
+    inspector = restore(bundle)  # without scikit-learn, which takes longer to load than the bundle
     manifest = held_out(inspector, source.open(data, motion=inspector.uses_motion, **inspector.as_learned))
     if all(record.label is None for record in manifest.records):
         raise DataError(f"{manifest.name}: nothing in it is labelled good or anomalous; use hizumi inspect")

@@ -14,7 +14,6 @@ from hizumi.cli.follow import follow as followed
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import ANOMALOUS_FOUND, NOT_JUDGED, refuse_nothing, show_remarks, unread
 from hizumi.errors import UsageError
-from hizumi.memory import without_collections
 from hizumi.runs.results import inspection_result, inspection_rows
 
 if TYPE_CHECKING:
@@ -132,10 +131,9 @@ def inspect(
     options.refuse_over_inputs([bundle, *paths], json=json_to, csv=csv_to, maps=maps)
     if recursive:
         options.refuse_among_inputs(paths, maps=maps)
-    with without_collections():
-        from hizumi.runtime.any_bundle import load_inspector
+    from hizumi.runtime.any_bundle import load_inspector
 
-        inspector = load_inspector(bundle)
+    inspector = load_inspector(bundle)
     if follow:
         _refuse_beside_follow(json_to, csv_to, maps, resample, missing)
         if followed(inspector, paths, adaptive=adaptive) and fail_on_anomaly:

@@ -412,8 +412,8 @@ def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
         differ = f"These good {noun}s differ from those it was calibrated on"
         return Consequence(f"{measured}: more than chance explains. {differ}: {advice}.", is_pressing=True)
     if rank is not None:
-        differ = f"Yet good {noun}s score higher here than when held out, half of them above {percent(rank)} of those"
-        return Consequence(f"{measured}. {differ}, and for such no rate is promised: {advice}.", is_pressing=True)
+        differ = f"Yet good {noun}s here score higher than those held out, half of them above {percent(rank)} of those"
+        return Consequence(f"{measured}. {differ}; for such no rate is promised: {advice}.", is_pressing=True)
     if expected < realised.low:
         return Consequence(
             f"{measured}: within chance, for by one set of {few} it may be {percent(by_chance)}. More of them come "
