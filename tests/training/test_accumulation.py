@@ -186,7 +186,7 @@ def test_few_items_make_smaller_batches() -> None:
         trained(Game(), VECTORS[:2], 2, {"accumulation": 3})
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.5, "2", None])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "2", None])
 def test_wrong_values_are_refused(value: Any) -> None:
     options = TrainingOptions()
     object.__setattr__(options, "accumulation", value)  # in tests, the constructor also checks types

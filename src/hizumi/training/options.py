@@ -71,7 +71,8 @@ class TrainingOptions:
         for name, lowest in least.items():
             value = getattr(self, name)
             is_default = name == "batch_size" and value is None
-            if not is_default and not (isinstance(value, Integral) and int(value) >= lowest):
+            is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if not is_default and not (is_whole and value >= lowest):
                 raise UsageError(f"{name} is {value!r}; it must be a whole number, {lowest} or more")
         if self.seed > LARGEST_SEED:
             raise UsageError(f"seed is {self.seed}; it must be {LARGEST_SEED} or less")
