@@ -50,6 +50,16 @@ def test_raw_and_in_a_form_pictures_get_the_verdicts_of_inspect(service: Service
         )
 
 
+def test_a_picture_waits_for_no_thread_but_those_that_judge_and_keep_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def waiting(call: Callable[..., Any], *_: object, **__: object) -> None:
+        raise AssertionError(f"{call.__name__} is called in a thread")
+
+    monkeypatch.setattr("fastapi.dependencies.utils.run_in_threadpool", waiting)
+    assert sent(service, 0)["anomalous"] is False
+
+
 def test_a_bundle_that_is_at_work_already_is_not_loaded_and_one_that_is_gone_is_named_without_its_folder(
     service: Service, plates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

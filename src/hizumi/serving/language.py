@@ -10,7 +10,7 @@ from hizumi.serving.schemas import Sentence
 from hizumi.station.languages import Wording, language_of
 
 
-def _wording(
+async def _wording(  # else FastAPI would have each request wait for a thread
     accept_language: Annotated[str, Header(max_length=1000, description="Of sentences: en or ja.")] = "en",
 ) -> Wording:
     return Wording(language_of(accept_language))
