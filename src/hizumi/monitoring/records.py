@@ -41,11 +41,6 @@ class BaselineChange:
         """Everything, ready for JSON."""
         return asdict(self) | {"at": self.at.isoformat()}
 
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Self:
-        """Undo `to_dict`."""
-        return cls(**plain | {"at": datetime.fromisoformat(plain["at"])})
-
 
 @dataclass(frozen=True)
 class WatchStatus:
