@@ -49,4 +49,6 @@ class _Undrawn(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(func, "__module__", None) == nn.init.__name__ or func in (Tensor.normal_, Tensor.uniform_):
             return args[0] if args else kwargs["tensor"]
-        return (torch.zeros if func in (torch.rand, torch.randn) else func)(*args, **kwargs)
+        if func in (torch.rand, torch.randn):
+            return torch.zeros(*args, **{name: value for name, value in kwargs.items() if name != "generator"})
+        return func(*args, **kwargs)
