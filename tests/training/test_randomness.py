@@ -14,6 +14,7 @@ from hizumi.generation import Modeller
 from hizumi.inspection import Inspector
 from hizumi.models import VAE, Flow
 from hizumi.training import Budget, TrainingOptions
+from hizumi.training.randomness import undrawn
 
 BRIEF = TrainingOptions(budget=Budget(steps=3), batch_size=8)
 
@@ -70,3 +71,13 @@ def test_loading_waits_for_no_fit_and_draws_nothing(bundles: list[Path]) -> None
 
     fitted(during)
     assert len(loaded) == len(bundles)
+
+
+def test_what_a_network_draws_from_a_generator_of_its_own_is_drawn_when_it_is_loaded() -> None:
+    def fixed() -> torch.Tensor:
+        return torch.randn(3, 2, generator=torch.Generator().manual_seed(1))
+
+    expected = fixed()
+    with undrawn():
+        assert torch.equal(fixed(), expected)
+        assert not torch.randn(3, 2).any()

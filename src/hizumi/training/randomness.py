@@ -40,7 +40,7 @@ def undrawn() -> Iterator[None]:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Inside, parameters keep the memory that they were given, and what would be drawn is zero.
+    """Inside, parameters keep the memory that they were given, and what all threads draw from in common gives zeros.
 
     Besides, to draw from a normal distribution on "meta" imports torch's compiler, which takes seconds.
     """
@@ -49,6 +49,5 @@ class _Undrawn(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(func, "__module__", None) == nn.init.__name__ or func in (Tensor.normal_, Tensor.uniform_):
             return args[0] if args else kwargs["tensor"]
-        if func in (torch.rand, torch.randn):
-            return torch.zeros(*args, **{name: value for name, value in kwargs.items() if name != "generator"})
-        return func(*args, **kwargs)
+        is_shared = func in (torch.rand, torch.randn) and kwargs.get("generator") is None
+        return (torch.zeros if is_shared else func)(*args, **kwargs)
