@@ -41,7 +41,7 @@ class _Command(TyperCommand):
             refusal = _in_words(error)
             if refusal is None:
                 raise
-            raise UsageError(refusal) from error
+            raise UsageError(f"{refusal} (see {ctx.command_path} --help)") from error
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
