@@ -17,6 +17,10 @@ STATISTICS = ("mahalanobis", "gaussian_mixture", "one_class_svm", "fused_feature
 FEWER_STEPS_GIB = np.linspace(0.6, 2.0, 8)
 SIDE = 1024
 PICTURES = (40, 160)
+CRASHES = (
+    "in a narrow range, libraries crash that get no memory of their own: oneDNN in a convolution, others at the end of a "
+    "process that has said what it lacks"
+)
 
 
 def test_limits_of_memory(tmp_path: Path, catalogue: Callable[..., None]) -> None:
@@ -48,9 +52,7 @@ def test_limits_of_memory(tmp_path: Path, catalogue: Callable[..., None]) -> Non
         f"{len(wrong)} in a traceback, a signal or an accusation{'' if not wrong else f': {wrong[0]}'}",
         mark="no traceback, no file accused",
         holds=not wrong,
-        cause="a convolution of oneDNN crashes, in a narrow range, where it gets no memory of its own"
-        if crashed == wrong
-        else "",
+        cause=CRASHES if crashed == wrong else "",
     )
 
 
