@@ -18,8 +18,8 @@ FEWER_STEPS_GIB = np.linspace(0.6, 2.0, 8)
 SIDE = 1024
 PICTURES = (40, 160)
 CRASHES = (
-    "in a narrow range, libraries crash that get no memory of their own: oneDNN in a convolution, others at the end of a "
-    "process that has said what it lacks"
+    "in a narrow range, libraries crash that get no memory of their own: oneDNN in a convolution, others at the end of "
+    "a process that has said what it lacks"
 )
 
 
@@ -42,14 +42,14 @@ def test_limits_of_memory(tmp_path: Path, catalogue: Callable[..., None]) -> Non
         for name, command in commands.items():
             ended = run_hizumi(*command, limit_bytes=int(gib * 2**30))
             accused = any(words in ended.out + ended.err for words in ACCUSATIONS)
-            endings.append((name, gib, ended.code, ended.is_clean and not accused, ended.err[-300:]))
-    wrong = [ending for ending in endings if not ending[3]]
-    crashed = [ending for ending in wrong if ending[2] == -signal.SIGSEGV]
-    done = sum(ending[2] == 0 for ending in endings)
+            endings.append((f"{name} at {gib:.2f} GiB", ended.code, ended.is_clean and not accused, ended.err[-300:]))
+    wrong = [ending for ending in endings if not ending[2]]
+    crashed = [ending for ending in wrong if ending[1] == -signal.SIGSEGV]
+    done = sum(ending[1] == 0 for ending in endings)
     catalogue(
         f"18 limits of memory, from 0.3 to 3 GiB: {', '.join(commands)}",
         f"{done} done, {len(endings) - done - len(wrong)} ended in one line, "
-        f"{len(wrong)} in a traceback, a signal or an accusation{'' if not wrong else f': {wrong[0]}'}",
+        f"{len(wrong)} in a traceback, a signal or an accusation{''.join(f'; {each[0]}: {each[1]}' for each in wrong)}",
         mark="no traceback, no file accused",
         holds=not wrong,
         cause=CRASHES if crashed == wrong else "",
