@@ -26,14 +26,16 @@ def path_column(path: Path, positions: Mapping[str, int], lines: Sequence[Line])
         if name in positions and ((cell := lines[0][1][positions[name]].strip()) == "" or number_of(cell) is None):
             return name
     others = (name for name in positions if name not in MASK_COLUMNS)
-    return next((name for name in others if _names_images(path, [cells[positions[name]] for _, cells in lines])), None)
+    return next((name for name in others if _names_images(path, lines, positions[name])), None)
 
 
-def _names_images(path: Path, cells: Sequence[str]) -> bool:
-    """Whether all cells end as the names of images do, and there is one of the first."""
-    names = [_slashes(cell.strip()) for cell in cells]
-    are_named = all(PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
-    return are_named and any((_base(path.parent, names) / name).is_file() for name in names[:FIRST])
+def _names_images(path: Path, lines: Sequence[Line], position: int) -> bool:
+    """Whether all cells of a column end as the names of images do, and there is one of the first."""
+    # Of a table of numbers, however long, the first cell of each column tells.
+    if not all(PurePosixPath(_slashes(cells[position].strip())).suffix.lower() in IMAGE_SUFFIXES for _, cells in lines):
+        return False
+    names = [_slashes(cells[position].strip()) for _, cells in lines[:FIRST]]
+    return any((_base(path.parent, names) / name).is_file() for name in names)
 
 
 def open_image_list(path: Path, positions: Mapping[str, int], lines: Sequence[Line], column: str) -> Manifest:
