@@ -262,3 +262,20 @@ def test_a_shortage_of_memory_ends_in_one_line(shortage, monkeypatch, capsys):
     assert ended.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "there is not enough memory (" in line
+
+
+@pytest.mark.parametrize("shortage", ["MemoryError()", "ShortageError('a fit needs more memory than there is')"])
+def test_after_a_shortage_of_memory_nothing_is_done_that_could_crash(shortage):
+    crash = (
+        "import atexit, os, signal\n"
+        "from hizumi.cli import app\n"
+        "from hizumi.errors import ShortageError\n"
+        "def exhausted(**_):\n"
+        f"    raise {shortage}\n"
+        "app.app = exhausted\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGSEGV)\n"  # as libraries do that get no memory then
+        "app.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", crash, "fit"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "memory" in done.stderr

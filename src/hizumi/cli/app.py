@@ -82,6 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         code = _leave_quietly()
+    except Exception as error:
+        if not is_shortage(error):
+            raise
+        code = _say_shortage(error)
+        if arguments is None:  # the process is ours
+            _leave_at_once(code)
     sys.exit(code)
 
 
@@ -132,6 +138,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         arguments.append("--help")
     try:
         code = app(args=arguments, prog_name="hizumi", standalone_mode=False)
+    except ShortageError:
+        raise
     except HizumiError as error:
         if isinstance(error.__cause__, BrokenPipeError):
             return _leave_quietly()
@@ -141,18 +149,12 @@ def _run(arguments: Sequence[str] | None) -> int:
         advice = f" (see {context.command_path} --help)" if context else ""
         return _say_error(error.format_message().rstrip(".") + advice, error.exit_code)
     except OSError as error:  # the disk is full, a folder is not ours: not what hizumi can help, and not its bug
-        if isinstance(error, BrokenPipeError):
+        if isinstance(error, BrokenPipeError) or is_shortage(error):
             raise
-        if is_shortage(error):
-            return _say_shortage(error)
         place = f" ({error.filename})" if error.filename else ""
         return _say_error(f"{error.strerror or error}{place}", 1)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
-    except Exception as error:
-        if not is_shortage(error):
-            raise
-        return _say_shortage(error)
     if code == INTERRUPTED:
         typer.echo("Interrupted.", err=True)
     return code if isinstance(code, int) else 0
@@ -165,8 +167,17 @@ def _say_error(message: str, code: int) -> int:
 
 
 def _say_shortage(error: Exception) -> int:
+    if isinstance(error, ShortageError):
+        return _say_error(str(error), error.exit_code)
     advice = "use smaller images or batches (--image-size, --batch-size), or free some"
     return _say_error(f"there is not enough memory{amount_wanted(error)}; {advice}", ShortageError.exit_code)
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    # What libraries do at the end of a process takes memory too, and some crash where they get none.
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 def _leave_quietly() -> int:
