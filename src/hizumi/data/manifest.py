@@ -15,6 +15,7 @@ from hizumi.data.images import Decoded, as_pixels
 from hizumi.data.mask_pixels import Mask, read_mask, refuse_inverted
 from hizumi.data.missing import Filling
 from hizumi.data.motion import Motion
+from hizumi.data.photographs import Place, located
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.series.form import Recording, SeriesForm, Steps
 from hizumi.errors import DataError
@@ -134,6 +135,7 @@ class Manifest:
     recordings: tuple[Recording, ...] = ()
     fetch: Callable[[int], bytes] | None = None
     _hashes: dict[Path | int, str] = field(default_factory=dict, repr=False)
+    _places: dict[Path | int, Place | None] = field(default_factory=dict, repr=False)
 
     @property
     def vectors(self) -> bool:
@@ -246,6 +248,19 @@ class Manifest:
             return own
         source, step = record.neighbour
         return hashlib.sha256(f"{own}{step:+d}{self._hash(source)}".encode()).hexdigest()
+
+    def places(self) -> list[Place | None]:
+        """Where each record lies in a photograph that others show parts of, too; None for those of which none is known.
+
+        Looked for among good images that are not to test, where no groups say already what belongs together.
+        """
+        if self.noun != "image" or self.motion is not None or any(record.group for record in self.records):
+            return [None] * len(self)
+        good = [index for index, each in enumerate(self.records) if each.label == 0 and each.split != "test"]
+        if not all(self.records[index].source in self._places for index in good):
+            found = located(self, good)
+            self._places.update({self.records[index].source: found.get(index) for index in good})
+        return [self._places.get(record.source) for record in self.records]
 
     def recording_hash(self, row: int) -> str:
         """SHA-256 (hex) of a recording's values."""

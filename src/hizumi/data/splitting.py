@@ -1,17 +1,21 @@
-"""Split records by a seed into training, calibration and test, with copies and groups kept together."""
+"""Split records by a seed into training, calibration and test, with copies, groups and places kept together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from hizumi.data.manifest import Manifest, Record
+from hizumi.data.photographs import Place, overlapping, strips
 from hizumi.data.series.blocks import refuse_copies, split_series
 from hizumi.errors import DataError, UsageError
+from hizumi.shapes import Bool, Integer
 from hizumi.storage.files import few
 from hizumi.words import counted
 
 MOST_NAMED = 3
+STRIPS = 5  # of a photograph whose crops are dealt
+LEAST_LEFT = 0.25  # of the records, to learn from, where those that overlap with what is held out are left out
 
 
 def split(
@@ -23,8 +27,9 @@ def split(
     has no calibration split. Anomalous and unlabelled records go to test, always. If there are anomalous records and no
     normal test records, a `test_share` of the normal ones is tested too. With `calibration_share` None there is no
     calibration split, and its records train. Records of one group, and byte-identical images, stay together, and notes
-    say which good ones are not learned from for no other reason. Raises DataError when there are fewer different normal
-    images than splits to fill. Series: see `split_series`.
+    say which good ones are not learned from for no other reason. Crops of one photograph are dealt by their place, and
+    those are left out that overlap with what is held out; see `located`. Raises DataError when there are fewer
+    different normal images than splits to fill. Series: see `split_series`.
     """
     for name, share in (("calibration_share", calibration_share), ("test_share", test_share)):
         if share is not None and not 0 < share < 1:
@@ -36,7 +41,7 @@ def split(
         return split_series(manifest, calibration_share, seed)
     calibrated = any(record.split == "calibration" and record.label == 0 for record in records)
     kept = [_kept_split(record, calibrated) for record in records]
-    splits, units = [*kept], _units(manifest)
+    splits, units = [*kept], _units(manifest, STRIPS)
     for unit in units:
         _join_unit(unit, splits)
     notes = _notes_on_copies(manifest, units, kept, splits)
@@ -50,21 +55,33 @@ def split(
     order = np.random.default_rng(seed).permutation(len(units))
     for name, index in _assigned([units[position] for position in order], shares):
         splits[index] = name
-    dealt = tuple(replace(record, split=name) for record, name in zip(records, splits, strict=True))
-    return replace(manifest, records=dealt, notes=(*manifest.notes, *notes))
+    left_out, on_places = _beside_held_out(manifest, splits)
+    dealt = tuple(
+        replace(record, split=name)
+        for record, name, beside in zip(records, splits, left_out, strict=True)
+        if not beside
+    )
+    return replace(manifest, records=dealt, notes=(*manifest.notes, *notes, *on_places))
 
 
 def deal_folds(manifest: Manifest, count: int, *, seed: int = 0) -> list[list[int]]:
-    """Indices of all records in `count` folds of about equal size, groups and copies kept together."""
+    """Indices of all records in `count` folds of about equal size, groups, copies and places kept together."""
     if count < 2:
         raise UsageError(f"folds is {count}; use two or more, such as 5")
-    units = _units(manifest)
+    units = _units(manifest, count)
     if len(units) < count:
         raise DataError(f"{manifest.name}: {len(units)} different {manifest.noun}s or groups cannot make {count} folds")
     folds: list[list[int]] = [[] for _ in range(count)]
     for position in np.random.default_rng(seed).permutation(len(units)):
         min(folds, key=len).extend(units[position])
     return folds
+
+
+def without_fold(manifest: Manifest, fold: Sequence[int]) -> Integer[np.ndarray, "n"]:
+    """Indices of the records that are not in a fold, and do not overlap with any that is."""
+    others = np.ones(len(manifest), dtype=bool)
+    others[list(fold)] = False
+    return np.flatnonzero(others & ~overlapping(_places_to_deal(manifest), fold))
 
 
 def count_different(manifest: Manifest) -> int:
@@ -115,8 +132,11 @@ def _kept_split(record: Record, has_calibration: bool) -> str | None:
     return record.split
 
 
-def _units(manifest: Manifest) -> list[list[int]]:
-    """Indices of records that must stay together: linked by group or by image content, directly or through others."""
+def _units(manifest: Manifest, parts: int | None = None) -> list[list[int]]:
+    """Indices of records that must stay together: linked by group or by image content, directly or through others.
+
+    With `parts`, so are crops that lie side by side in a photograph, in strips that make so many parts of all records.
+    """
     parent = list(range(len(manifest)))
 
     def root(index: int) -> int:
@@ -125,17 +145,65 @@ def _units(manifest: Manifest) -> list[list[int]]:
             index = parent[index]
         return index
 
+    strip_of: dict[int, int] = {}
+    if parts is not None and any(places := _places_to_deal(manifest)):
+        dealt = strips(places, max(1, count_different(manifest) // parts))
+        strip_of = {index: number for number, strip in enumerate(dealt) for index in strip}
     first_with: dict[str, int] = {}
     for index, record in enumerate(manifest.records):
         keys = [] if record.group is None else [f"group {record.group}"]
         if not manifest.vectors:
             keys.append(f"content {manifest.content_hash(index)}")
+        if index in strip_of:
+            keys.append(f"strip {strip_of[index]}")
         for key in keys:
             parent[root(index)] = root(first_with.setdefault(key, index))
     units: dict[int, list[int]] = {}
     for index in range(len(manifest)):
         units.setdefault(root(index), []).append(index)
     return list(units.values())
+
+
+def _places_to_deal(manifest: Manifest) -> list[Place | None]:
+    """Places in those photographs of which each strip can be held out with enough left to learn from."""
+    places = manifest.places()
+    found = [place for place in places if place is not None]
+    if not found:
+        return places
+    good = sum(record.label == 0 and record.split != "test" for record in manifest.records)
+    too_close = set()
+    for strip in strips(found, -(-len(found) // STRIPS)):
+        if good - overlapping(found, strip).sum() < LEAST_LEFT * good:
+            too_close.add(found[strip[0]].photograph)
+    return [None if place is None or place.photograph in too_close else place for place in places]
+
+
+def _beside_held_out(manifest: Manifest, splits: list[str | None]) -> tuple[Bool[np.ndarray, "n"], list[str]]:
+    """Which training records overlap with good ones that are held out, and so are left out; and what to say of it."""
+    places = manifest.places()
+    photographs = {place.photograph for place in places if place is not None}
+    if not photographs:
+        return np.zeros(len(splits), dtype=bool), []
+    to_deal = _places_to_deal(manifest)
+    training = np.array([split == "train" for split in splits])
+    held_out = [index for index, split in enumerate(splits) if split != "train" and manifest.records[index].label == 0]
+    beside = training & overlapping(to_deal, held_out)
+    leaves_enough = beside.sum() <= (1 - LEAST_LEFT) * training.sum()  # not always where the source marks what to hold
+    names = [record.name for record, place in zip(manifest.records, places, strict=True) if place is not None]
+    said = (
+        f"{len(names)} good images show parts of {counted(len(photographs), 'photograph')}, pixel by pixel, such as "
+        f"{few(names[:2], 2)}"
+    )
+    if not leaves_enough or to_deal != places:
+        said += " and overlap so much that not all of them can be judged unseen: new ones will raise more false alarms"
+        return beside & leaves_enough, [f"{said}; add images of other places or parts"]
+    said += ": those that set the threshold are scored unseen, dealt by their place"
+    if held_out:
+        said += " (expect more false alarms than are promised, for they overlap with one another)"
+    if beside.any():
+        left_out = [manifest.records[index].name for index in np.flatnonzero(beside)]
+        said += f"; not learned from, as they overlap with such: {few(left_out, MOST_NAMED)}"
+    return beside, [said]
 
 
 def _join_unit(unit: list[int], splits: list[str | None]) -> None:

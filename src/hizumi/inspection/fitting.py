@@ -15,6 +15,7 @@ from hizumi.data.progress import Observer, reporting
 from hizumi.data.series.form import SeriesForm, Steps
 from hizumi.data.series.steadying import Steadying
 from hizumi.data.series.windows import covering
+from hizumi.data.splitting import without_fold
 from hizumi.data.stream import Batches, View
 from hizumi.data.variation import Variation, Varied
 from hizumi.detectors import CrossConformal, Detector
@@ -212,14 +213,12 @@ class Fitting:
         """For each fold a fit on the others, and the images that it has not seen."""
         store, usable, folds = self.data.store, self.data.usable, self.data.folds
         for number, fold in enumerate(folds, 1):
-            held_out = np.isin(np.arange(len(store)), fold)
-            others = View(store, indices=torch.from_numpy(np.flatnonzero(~held_out)))
+            others = View(store, indices=torch.from_numpy(without_fold(usable, fold)))
             observe = _prefixed(self.observe, f"fold {number} of {len(folds)}, ")
             folder = self.run_folder / f"fold-{number}" if self.run_folder else None
             member = clone(detector)
             scorer = self._fitted(member, others, folder, observe)
-            images = replace(usable, records=tuple(usable.records[index] for index in np.flatnonzero(held_out)))
-            yield member, scorer, images
+            yield member, scorer, usable.only(sorted(fold))
 
 
 def _steadied(

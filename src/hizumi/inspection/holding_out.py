@@ -18,12 +18,13 @@ def share_held_out(asked: float | None, folds: int | None) -> float | None:
 def folds_for(manifest: Manifest, false_alarm_rate: float) -> int | None:
     """How many folds are to set the threshold; None where a share that is held out can promise the rate.
 
-    None, too, where the data mark what is held out, and where there are no two different images or groups.
+    None, too, where the data mark what is held out, and where there are no two different images or groups. Crops of one
+    photograph take folds whatever their number: those held out together would come from one place of it.
     """
     if any(record.split == "calibration" for record in manifest.records):
         return None
     normal = replace(manifest, records=tuple(r for r in manifest.records if r.label == 0 and r.split != "test"))
-    if int(CALIBRATION_SHARE * len(normal)) >= images_needed(false_alarm_rate):
+    if int(CALIBRATION_SHARE * len(normal)) >= images_needed(false_alarm_rate) and not any(normal.places()):
         return None
     most = min(FOLDS, count_different(normal))
     return most if most > 1 else None
