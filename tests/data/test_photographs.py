@@ -165,7 +165,7 @@ def test_crops_that_all_overlap_are_learned_from_with_a_warning():
     manifest = open_source(np.stack(pictures))
     dealt = split(manifest)
     assert len(dealt) == 40
-    assert "not all of them can be judged unseen: new ones will raise more false alarms" in dealt.notes[-1]
+    assert "and overlap too much to judge all of them unseen: expect more false alarms" in dealt.notes[-1]
     assert len(without_fold(manifest, deal_folds(manifest, 4)[0])) == 30
 
 
@@ -186,6 +186,24 @@ def test_what_the_source_holds_out_stays_held_out():
     counts = Counter(record.split for record in dealt.records)
     assert counts["calibration"] == 12
     assert 20 < counts["train"] < 48
+
+
+def test_nothing_is_learned_from_that_shows_pixels_of_images_to_test():
+    pictures, corners = crops(photograph(0, 96, 240), 80)
+    kinds = {row: "scratch" if corner[1] > 180 else "good" for row, corner in enumerate(corners)}
+    tested = [row for row, kind in kinds.items() if kind == "scratch"]
+    records = tuple(
+        Record(f"row {row}", kind, int(row in tested), "test" if row in tested else "train", row=row)
+        for row, kind in kinds.items()
+    )
+    records = (*records, Record("another", split="test", row=80))  # so that no other good one is tested
+    arrays = np.stack([*pictures, photograph(1, SIDE, SIDE)])
+    dealt = split(Manifest(records, arrays), calibration_share=None)
+    learned = {record.row for record in dealt.records if record.split == "train"}
+    beside = {row for row in kinds if any(share_pixels(corners[row], corners[other]) for other in tested)} - {*tested}
+    assert beside
+    assert learned == {*kinds} - {*tested} - beside
+    assert dealt.notes[-1].startswith("good images that show pixels of images to test, and are not learned from: row")
 
 
 def test_rates_hold_for_crops_of_other_photographs():

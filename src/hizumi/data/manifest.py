@@ -252,15 +252,14 @@ class Manifest:
     def places(self) -> list[Place | None]:
         """Where each record lies in a photograph that others show parts of, too; None for those of which none is known.
 
-        Looked for among good images that are not to test, where no groups say already what belongs together.
+        Looked for where no groups say already what belongs together; see `located`.
         """
         if self.noun != "image" or self.motion is not None or any(record.group for record in self.records):
             return [None] * len(self)
-        good = [index for index, each in enumerate(self.records) if each.label == 0 and each.split != "test"]
-        if not all(self.records[index].source in self._places for index in good):
-            found = located(self, good)
-            self._places.update({self.records[index].source: found.get(index) for index in good})
-        return [self._places.get(record.source) for record in self.records]
+        if not all(record.source in self._places for record in self.records):
+            found = located(self, range(len(self)))
+            self._places.update({record.source: found.get(index) for index, record in enumerate(self.records)})
+        return [self._places[record.source] for record in self.records]
 
     def recording_hash(self, row: int) -> str:
         """SHA-256 (hex) of a recording's values."""

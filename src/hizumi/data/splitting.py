@@ -1,5 +1,6 @@
 """Split records by a seed into training, calibration and test, with copies, groups and places kept together."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -165,11 +166,9 @@ def _units(manifest: Manifest, parts: int | None = None) -> list[list[int]]:
 
 
 def _places_to_deal(manifest: Manifest) -> list[Place | None]:
-    """Places in those photographs of which each strip can be held out with enough left to learn from."""
-    places = manifest.places()
+    """Places of good records, but those to test, in photographs of which each strip can be held out unseen."""
+    places = _places_to_learn_from(manifest)
     found = [place for place in places if place is not None]
-    if not found:
-        return places
     good = sum(record.label == 0 and record.split != "test" for record in manifest.records)
     too_close = set()
     for strip in strips(found, -(-len(found) // STRIPS)):
@@ -178,32 +177,49 @@ def _places_to_deal(manifest: Manifest) -> list[Place | None]:
     return [None if place is None or place.photograph in too_close else place for place in places]
 
 
+def _places_to_learn_from(manifest: Manifest) -> list[Place | None]:
+    return [
+        place if record.label == 0 and record.split != "test" else None
+        for record, place in zip(manifest.records, manifest.places(), strict=True)
+    ]
+
+
 def _beside_held_out(manifest: Manifest, splits: list[str | None]) -> tuple[Bool[np.ndarray, "n"], list[str]]:
-    """Which training records overlap with good ones that are held out, and so are left out; and what to say of it."""
-    places = manifest.places()
-    photographs = {place.photograph for place in places if place is not None}
-    if not photographs:
-        return np.zeros(len(splits), dtype=bool), []
-    to_deal = _places_to_deal(manifest)
+    """Which training records overlap with what is held out or to test, and so are left out; and what to say of it."""
+    to_learn, to_deal = _places_to_learn_from(manifest), _places_to_deal(manifest)
     training = np.array([split == "train" for split in splits])
-    held_out = [index for index, split in enumerate(splits) if split != "train" and manifest.records[index].label == 0]
-    beside = training & overlapping(to_deal, held_out)
-    leaves_enough = beside.sum() <= (1 - LEAST_LEFT) * training.sum()  # not always where the source marks what to hold
-    names = [record.name for record, place in zip(manifest.records, places, strict=True) if place is not None]
-    said = (
-        f"{len(names)} good images show parts of {counted(len(photographs), 'photograph')}, pixel by pixel, such as "
-        f"{few(names[:2], 2)}"
-    )
-    if not leaves_enough or to_deal != places:
-        said += " and overlap so much that not all of them can be judged unseen: new ones will raise more false alarms"
-        return beside & leaves_enough, [f"{said}; add images of other places or parts"]
-    said += ": those that set the threshold are scored unseen, dealt by their place"
-    if held_out:
-        said += " (expect more false alarms than are promised, for they overlap with one another)"
-    if beside.any():
-        left_out = [manifest.records[index].name for index in np.flatnonzero(beside)]
-        said += f"; not learned from, as they overlap with such: {few(left_out, MOST_NAMED)}"
-    return beside, [said]
+    held_out = [index for index, split in enumerate(splits) if split != "train" and to_learn[index] is not None]
+    tested = [index for index, split in enumerate(splits) if split == "test" and to_learn[index] is None]
+    by_test = training & overlapping(manifest.places(), tested)
+    beside = training & overlapping(to_deal, held_out) & ~by_test
+    leaves_enough = (by_test | beside).sum() <= (1 - LEAST_LEFT) * training.sum()
+    notes = []
+    shown = Counter(place.photograph for place in to_learn if place is not None)
+    if several := [number for number, count in shown.items() if count > 1]:
+        crops = [index for index, place in enumerate(to_learn) if place is not None and shown[place.photograph] > 1]
+        said = (
+            f"{len(crops)} good images show parts of {counted(len(several), 'photograph')}, pixel by pixel, such as "
+            f"{few(_names(manifest, crops[:2]), 2)}"
+        )
+        if to_deal != to_learn or not leaves_enough:
+            said += ", and overlap too much to judge all of them unseen: expect more false alarms; add images of others"
+        else:
+            said += ": those that set the threshold are scored unseen, dealt by their place"
+            if held_out:
+                said += " (expect more false alarms than are promised, for they overlap with one another)"
+            if beside.any():
+                left_out = few(_names(manifest, np.flatnonzero(beside).tolist()), MOST_NAMED)
+                said += f"; not learned from, as they overlap with such: {left_out}"
+        notes.append(said)
+    if by_test.any():
+        what = "are not learned from" if leaves_enough else "make figures on these too good"
+        some = few(_names(manifest, np.flatnonzero(by_test).tolist()), MOST_NAMED)
+        notes.append(f"good images that show pixels of images to test, and {what}: {some}")
+    return (by_test | beside) & leaves_enough, notes
+
+
+def _names(manifest: Manifest, indices: Iterable[int]) -> list[str]:
+    return [manifest.records[index].name for index in indices]
 
 
 def _join_unit(unit: list[int], splits: list[str | None]) -> None:

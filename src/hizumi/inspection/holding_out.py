@@ -24,7 +24,7 @@ def folds_for(manifest: Manifest, false_alarm_rate: float) -> int | None:
     if any(record.split == "calibration" for record in manifest.records):
         return None
     normal = replace(manifest, records=tuple(r for r in manifest.records if r.label == 0 and r.split != "test"))
-    if int(CALIBRATION_SHARE * len(normal)) >= images_needed(false_alarm_rate) and not any(normal.places()):
+    if int(CALIBRATION_SHARE * len(normal)) >= images_needed(false_alarm_rate) and not any(manifest.places()):
         return None
     most = min(FOLDS, count_different(normal))
     return most if most > 1 else None
