@@ -98,6 +98,21 @@ def test_what_cannot_be_read_is_kept_with_the_reason(bundle: Path, tmp_path: Pat
     at_work(station_of(bundle, tmp_path / "station"), use)
 
 
+def test_whoever_waits_hears_what_went_wrong_in_the_thread_that_judges(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    async def use(station: Station) -> None:
+        monkeypatch.setattr(Station, "_judged", fails)
+        with pytest.raises(RuntimeError, match="a mistake of ours"):
+            await asyncio.wait_for(station.inspect(arrival()), 20)
+        assert station.in_flight == 0
+
+    at_work(station_of(bundle, tmp_path / "station"), use)
+
+
 def test_a_verdict_is_given_where_nothing_can_be_kept(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
