@@ -73,7 +73,7 @@ class Line:
         flicker: float = 1.0,
         height: int = 64,
     ) -> list[tuple[int, DriftAlarm]]:
-        """Alarms, each with the number of the picture, counted from 1, that raised it."""
+        """Alarms as they are told, each with the number of the picture, counted from 1, with which it is."""
         found = []
         values = self.generator.normal(size=(pictures, 8))
         values[:, 0] *= flicker
@@ -85,5 +85,7 @@ class Line:
         return found
 
     def observe(self, row: np.ndarray, height: int = 64) -> tuple[DriftAlarm, ...]:
+        """Alarms that are raised with a picture, or told again."""
         self.count += 1
-        return self.watch.observe(self.now, float(row[7]), 0.5, look_of_values(row[:7], height)).raised
+        news = self.watch.observe(self.now, float(row[7]), 0.5, look_of_values(row[:7], height))
+        return news.raised + news.reminded

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from hizumi.calibration import Calibration
 from hizumi.data.appearance import MEASURES, Appearance
 from hizumi.errors import BundleError, DataError, UsageError
-from hizumi.monitoring import Baseline, DriftWatch, WatchSettings
+from hizumi.monitoring import Baseline, DriftWatch, News, WatchSettings
 from tests.monitoring.streams import START, Line, baseline_of, law_of, look_of_values
 
 
@@ -133,17 +134,37 @@ def test_what_a_bundle_lacks_is_learned_first_and_a_new_normal_is_accepted() -> 
     assert line.run(30, shift=(-9.0,))[0][1].code == "brightness_lower"
 
 
+def test_a_drift_that_lasts_is_one_alarm_that_is_told_again_until_somebody_has_seen_it() -> None:
+    line = line_of(quiet_minutes=30)  # 180 pictures
+    line.run(50)
+    told = line.run(2880, shift=(-7.0,))  # a shift of eight hours
+    (alarm,) = line.watch.alarms
+    assert len({each.id for _, each in told}) == 1
+    assert [each.reminders for _, each in told] == [*range(16)]
+    assert (alarm, alarm.raised_at) == (told[-1][1], told[0][1].raised_at)
+    assert all(180 <= later - earlier < 190 for (earlier, _), (later, _) in pairwise(told))
+    assert DriftWatch.from_dict(json.loads(json.dumps(line.watch.to_dict()))).alarms == (alarm,)
+    line.watch.acknowledge(alarm.id, "Taro", "lamp ordered", line.now)
+    assert line.run(1000, shift=(-7.0,)) == [], "it holds, and somebody knows"
+    # What nobody has been told of is an alarm of its own, however long the first one holds.
+    [(delay, other), *again] = line.run(400, shift=(-7.0, 0.0, 5.0))
+    assert (delay <= 10, other.id != alarm.id) == (True, True)
+    assert "sharpness" in other.told_of
+    assert {each.id for _, each in again} == {other.id}
+    assert line.watch.alarms[0].ended_at is None
+
+
 def test_an_alarm_is_followed_by_quiet_and_is_acknowledged_by_name() -> None:
     line = line_of(quiet_minutes=10)  # 60 pictures
-    (_, first), (again, _) = line.run(100, shift=(-9.0,))
+    (_, first), (again, told) = line.run(100, shift=(-9.0,))
     assert again > 60
+    assert (told.id, told.reminders, told.reminded_at is None) == (first.id, 1, False)
     at = START + timedelta(seconds=10 * line.count)
     seen = line.watch.acknowledge(first.id, "Taro", "lamp ordered", at)
     assert seen.acknowledged is not None
     assert line.watch.alarms[0] == seen
     assert (seen.acknowledged.who, seen.acknowledged.note) == ("Taro", "lamp ordered")
-    assert line.run(59, shift=(-9.0,)) == []
-    assert len(line.run(20, shift=(-9.0,))) == 1
+    assert line.run(100, shift=(-9.0,)) == []
     with pytest.raises(UsageError, match="no alarm 'other'"):
         line.watch.acknowledge("other", "Taro", "")
     with pytest.raises(UsageError, match="nobody"):
@@ -263,7 +284,7 @@ def test_charts_can_be_drawn_and_memory_is_bounded() -> None:
 
 def test_what_cannot_be_watched_is_said_or_left_out() -> None:
     watch = DriftWatch(baseline_of("gaussian", np.random.default_rng(0)))
-    assert watch.observe(START, None, None, None) == ((), ())
+    assert watch.observe(START, None, None, None) == News()
     with pytest.raises(UsageError, match="no time zone"):
         watch.observe(START.replace(tzinfo=None), 1.0, 0.5, None)
     with pytest.raises(DataError, match="NaN"):

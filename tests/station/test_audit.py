@@ -78,7 +78,8 @@ def test_the_report_counts_what_the_log_holds(lite: Log, tmp_path: Path) -> None
     lite.note(AuditEvent(HOSTILE, RECALIBRATED, "why not", details, since))
     lite.note(AuditEvent("ann", RECALIBRATED, "too late", details, until))
     lite.alarm(Alarm("bracket", HOSTILE, {}, since))
-    lite.alarm(Alarm("another", "moved", {}, since))
+    lite.alarm(Alarm("another", "moved", {"reminders": 2}, since - timedelta(hours=8), ended_at=until))
+    lite.alarm(Alarm("another", "over before", {}, since - timedelta(hours=8), ended_at=since - timedelta(hours=1)))
     lite.send([message := Delivery("hook", {})])
     lite.abandoned(message.id, "gone")
     path = write_audit_report(lite, tmp_path / "r.html", title=HOSTILE, zone=UTC, since=since, until=until)
@@ -106,7 +107,9 @@ def test_the_report_counts_what_the_log_holds(lite: Log, tmp_path: Path) -> None
     (change,) = found.tables["Changes of thresholds, and other events"][1:]
     assert "1 → 0.5" in change[4]
     assert "threshold" in change[4]
-    assert len(found.tables["Drift alarms"]) == 3
+    _, own, other = found.tables["Drift alarms"]
+    assert own[3:5] == ["–", "no"]
+    assert other[2:5] == ["moved", until.strftime("%Y-%m-%d %H:%M:%S"), "notold again 2 times"], "it began before"
     of_recipe = Table(audit_report(lite, zone=UTC, since=since, until=until, recipe="bracket"))
     assert len(of_recipe.tables["Drift alarms"]) == 2
     assert "1 message to hook was given up" in page

@@ -83,6 +83,20 @@ def test_the_set_is_read_as_it_was_reviewed(reviewed: tuple[Log, Pictures], tmp_
     assert all(row["name"].startswith("'=cmd") for row in rows.values())
 
 
+def test_it_is_said_where_no_good_picture_is_to_test_with(lite: Log, tmp_path: Path) -> None:
+    pictures = Pictures(tmp_path / "pictures")
+    lite.add([entry(n, picture_sha256=pictures.keep(picture(n))) for n in range(3)])
+    for number, label in enumerate(("good", "good", "defect")):
+        lite.review(
+            Review(entry(number).id, label, "ann", regions=((((1, 1), (5, 1), (5, 5)),) if number == 2 else None))
+        )  # type: ignore[arg-type]
+    (note,) = export_labelled_set(lite, pictures, tmp_path / "few", test_share=1e-9).notes
+    assert note.startswith("none of 2 good pictures is to test with")
+    assert export_labelled_set(lite, pictures, tmp_path / "all", test_share=1).counts["test/good"] == 2
+    assert export_labelled_set(lite, pictures, tmp_path / "some", test_share=1).notes == ()
+    assert export_labelled_set(lite, pictures, tmp_path / "no test", test_share=0).notes == (), "as was asked"
+
+
 def test_a_mask_covers_exactly_what_was_drawn(lite: Log, tmp_path: Path) -> None:
     """The picture is stored lying, and shown upright."""
     pictures = Pictures(tmp_path / "pictures")

@@ -259,7 +259,16 @@ def test_alarms_and_states_survive(log: Log, url: str) -> None:
         assert again.alarms(acknowledged=False) == (alarms[2], alarms[0])
         (seen,) = again.alarms(acknowledged=True)
         assert (seen.acknowledged_by, seen.note, seen.words) == ("ann", "lamp changed", "the lamp")
-        assert again.alarms(since=alarms[1].raised_at, until=alarms[2].raised_at) == (seen,)
+        # What was over is told as such, without a word on who had seen it; what still holds began before.
+        hour = timedelta(hours=1)
+        again.alarm(dataclasses.replace(alarms[1], details={"reminders": 3}, ended_at=START + 2 * hour))
+        (over,) = again.alarms(acknowledged=True)
+        assert over == dataclasses.replace(seen, details={"reminders": 3}, ended_at=START + 2 * hour)
+        assert again.alarms(until=alarms[2].raised_at) == (over, alarms[0])
+        assert again.alarms(since=START + 3 * hour) == (alarms[2], alarms[0])
+        assert again.end_alarms(START + 4 * hour, but=["2"]) == 1
+        assert [alarm.ended_at for alarm in again.alarms()] == [None, START + 2 * hour, START + 4 * hour]
+        assert again.alarms(since=START + 5 * hour) == (alarms[2],)
     finally:
         again.close()
 

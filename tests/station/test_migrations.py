@@ -1,5 +1,7 @@
 """Tables of every version become today's, and go back."""
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from hizumi.errors import LogError, UsageError
-from hizumi.station.log import Log, tables
+from hizumi.station.log import Alarm, Log, tables
 from hizumi.station.log.connecting import connected, parsed
 from hizumi.station.log.migrating import change, revisions
-from tests.station.entries import entry
+from tests.station.entries import START, entry
 
 
 def test_the_migrations_make_the_tables_that_the_code_has(url: str) -> None:
@@ -37,6 +39,19 @@ def test_tables_of_every_version_go_up_and_down(url: str, version: str) -> None:
         assert log.count() == 1
     change(log.engine, "base")
     assert set(inspect(log.engine).get_table_names()) <= {"alembic_version"}
+    log.close()
+
+
+def test_alarms_of_before_their_end_was_kept_stay_as_they_were(url: str) -> None:
+    log = Log.open(url)
+    log.alarm(alarm := Alarm("bracket", "the lamp", {"code": "x"}, START, id="1", ended_at=START + timedelta(hours=1)))
+    assert log.acknowledge("1", "ann", "lamp changed")
+    (seen,) = log.alarms()
+    change(log.engine, "0001")
+    assert "ended_at" not in {column["name"] for column in inspect(log.engine).get_columns("alarms")}
+    change(log.engine, "0002")
+    assert log.alarms() == (replace(seen, ended_at=None),)
+    assert seen.ended_at == alarm.ended_at
     log.close()
 
 

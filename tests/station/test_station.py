@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import shutil
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -16,13 +17,14 @@ from PIL import Image
 from hizumi import bundles
 from hizumi.data.images import Decoded
 from hizumi.errors import BundleError, BusyError, LogError, SaveError, UsageError
+from hizumi.inspection import Inspector
 from hizumi.inspection.scoring import Scorer
 from hizumi.monitoring import WatchSettings
 from hizumi.station.events import MISSED, UNHEARD, Event, Events
 from hizumi.station.ids import Ids
 from hizumi.station.judging import BATCH_SIZE, Judge
 from hizumi.station.keeping import PICTURE_NOT_KEPT
-from hizumi.station.log import Log
+from hizumi.station.log import Alarm, Log
 from hizumi.station.pictures import Pictures
 from hizumi.station.sources import Arrival
 from hizumi.station.station import Station
@@ -94,6 +96,21 @@ def test_what_cannot_be_read_is_kept_with_the_reason(bundle: Path, tmp_path: Pat
             assert entry is not None
             assert (entry.anomalous, entry.score) == (None, None)
             assert reason in entry.reason
+
+    at_work(station_of(bundle, tmp_path / "station"), use)
+
+
+def test_whoever_waits_hears_what_went_wrong_in_the_thread_that_judges(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    async def use(station: Station) -> None:
+        monkeypatch.setattr(Station, "_judged", fails)
+        with pytest.raises(RuntimeError, match="a mistake of ours"):
+            await asyncio.wait_for(station.inspect(arrival()), 20)
+        assert station.in_flight == 0
 
     at_work(station_of(bundle, tmp_path / "station"), use)
 
@@ -301,9 +318,43 @@ def test_a_dimmed_lamp_raises_an_alarm_that_is_kept_and_survives_a_restart(bundl
         alarm = station.log.alarms()[-1]
         assert alarm.details["code"] == "brightness_lower"
         assert alarm.recipe == "plates"
+        # As after a crash: the watch is kept with each alarm.
+        state = station.log.state("drift watch of plates")["watch"]
+        assert state["alarms"][-1]["id"] == alarm.id
+
+    async def bright_again(station: Station) -> tuple[Alarm, ...]:
+        for seed in range(500, 580):
+            await station.inspect(arrival(seed))
+        return station.log.alarms()
+
+    async def begun(station: Station) -> tuple[Alarm, ...]:
+        return station.log.alarms()
 
     at_work(settings, bright)
     at_work(settings, dim)
+    assert all(alarm.ended_at is None for alarm in at_work(settings, begun))
+    others = replace(settings, drift=replace(drift, run_length=9000.0), folder=tmp_path / "another")
+    shutil.copytree(settings.folder, others.folder)
+    assert all(alarm.ended_at is not None for alarm in at_work(others, begun)), "nobody watches those any more"
+    for alarm in at_work(settings, bright_again):
+        assert alarm.ended_at is not None
+        assert alarm.ended_at.isoformat() == alarm.details["ended_at"]
+
+
+def test_what_another_detector_was_alarmed_of_is_over(bundle: Path, tmp_path: Path) -> None:
+    other = bundles.save(Inspector("pca").fit(np.stack([plate(seed) for seed in range(70, 90)])), tmp_path / "o.hizumi")
+
+    async def use(station: Station) -> None:
+        watch, recipe = station.drift.watch("plates"), station.recipe(None)
+        for seed in range(400, 430):
+            await station.inspect(arrival(content=png((0.5 * plate(seed)).astype(np.uint8))))
+        assert {alarm.ended_at for alarm in station.log.alarms()} == {None}
+        await station.exchange.recalibrate(recipe, lambda _: other)
+        assert station.drift.watch("plates") is not watch
+        await station.inspect(arrival())
+        assert all(alarm.ended_at is not None for alarm in station.log.alarms())
+
+    at_work(station_of(bundle, tmp_path / "station"), use)
 
 
 def test_the_bundle_in_use_is_that_after_a_restart_until_the_file_is_another(bundle: Path, tmp_path: Path) -> None:

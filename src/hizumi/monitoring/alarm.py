@@ -50,6 +50,7 @@ class DriftAlarm:
         charts: That gave alarm, as "measure.chart".
         pictures: Number of pictures that the watch had seen.
         ended_at: When what had moved was back to usual, or was taken as the new normal; None while it holds.
+        reminders: How often it was told again, as it held and nobody had seen it; `reminded_at` is the last time.
     """
 
     id: str
@@ -61,11 +62,18 @@ class DriftAlarm:
     pictures: int
     acknowledged: Acknowledgement | None = None
     ended_at: datetime | None = None
+    reminders: int = 0
+    reminded_at: datetime | None = None
 
     @property
     def measures(self) -> frozenset[str]:
         """Of the charts that gave alarm."""
         return frozenset(name.partition(".")[0] for name in self.charts)
+
+    @property
+    def told_of(self) -> frozenset[str]:
+        """Measures of which whoever has read it knows."""
+        return self.measures.union(each.measure for each in self.moved)
 
     @property
     def words(self) -> str:
@@ -81,6 +89,10 @@ class DriftAlarm:
         """This alarm, over since then; None: it has begun again."""
         return replace(self, ended_at=at)
 
+    def remind(self, at: datetime) -> Self:
+        """This alarm, told again."""
+        return replace(self, reminders=self.reminders + 1, reminded_at=at)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, with its words, ready for JSON."""
         plain = asdict(self)
@@ -92,13 +104,15 @@ class DriftAlarm:
             "charts": list(self.charts),
             "acknowledged": None if seen is None else {"who": seen.who, "note": seen.note, "at": seen.at.isoformat()},
             "ended_at": None if self.ended_at is None else self.ended_at.isoformat(),
+            "reminded_at": None if self.reminded_at is None else self.reminded_at.isoformat(),
             "words": self.words,
         }
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:
         """Undo `to_dict`."""
-        seen, ended_at = plain["acknowledged"], plain.get("ended_at")  # earlier states have none
+        seen = plain["acknowledged"]
+        ended_at, reminded_at = plain.get("ended_at"), plain.get("reminded_at")  # earlier states have none
         return cls(
             id=plain["id"],
             code=plain["code"],
@@ -111,4 +125,6 @@ class DriftAlarm:
             if seen is None
             else Acknowledgement(seen["who"], seen["note"], datetime.fromisoformat(seen["at"])),
             ended_at=None if ended_at is None else datetime.fromisoformat(ended_at),
+            reminders=plain.get("reminders", 0),
+            reminded_at=None if reminded_at is None else datetime.fromisoformat(reminded_at),
         )

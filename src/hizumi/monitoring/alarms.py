@@ -13,10 +13,11 @@ REMEMBERED = 200
 
 
 class News(NamedTuple):
-    """What one picture has brought: alarms that it raises, and those that are over with it or begin again."""
+    """What one picture has brought: alarms raised, those that are over or begin again, and those to be told again."""
 
-    raised: tuple[DriftAlarm, ...]
-    changed: tuple[DriftAlarm, ...]
+    raised: tuple[DriftAlarm, ...] = ()
+    changed: tuple[DriftAlarm, ...] = ()
+    reminded: tuple[DriftAlarm, ...] = ()
 
 
 @dataclass(eq=False)
@@ -24,7 +25,8 @@ class Alarms:
     """The last alarms, oldest first; after one, and after its acknowledgement, it is quiet for a while.
 
     Not longer than the alarm holds, once somebody has seen it: what begins again is told again. One that nobody has
-    seen yet begins again as the same alarm.
+    seen yet begins again as the same alarm, and while it holds it is told again after each quiet period: a drift that
+    lasts for a shift is one alarm, not many.
     """
 
     quiet: timedelta
@@ -82,6 +84,21 @@ class Alarms:
             return ()
         self._kept[-1] = last.end(None)
         return (self._kept[-1],)
+
+    def are_new(self, measures: Collection[str]) -> bool:
+        """Whether no alarm that holds tells of one of these measures."""
+        known = frozenset().union(*(alarm.told_of for alarm in self._kept if alarm.ended_at is None))
+        return not known.issuperset(measures)
+
+    def remind(self, measures: Collection[str], at: datetime) -> tuple[DriftAlarm, ...]:
+        """Tell again of the newest alarm on these measures that holds and that nobody has seen; gives it."""
+        for place in reversed(range(len(self._kept))):
+            alarm = self._kept[place]
+            if alarm.ended_at is None and alarm.acknowledged is None and not alarm.told_of.isdisjoint(measures):
+                self._kept[place] = alarm.remind(at)
+                self.quiet_until = at + self.quiet
+                return (self._kept[place],)
+        return ()
 
     def _rearm(self) -> None:
         last = self.last

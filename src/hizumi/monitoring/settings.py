@@ -14,7 +14,8 @@ class WatchSettings:
     Attributes:
         run_length: Good pictures between two false alarms of the charts, on average, of all of them together.
         ever: Probability, at most, that the test of p-values ever gives false alarm between two starts.
-        quiet_minutes: After an alarm, and after its acknowledgement while it holds, in which none is raised.
+        quiet_minutes: After an alarm, and after its acknowledgement while it holds, in which none is raised. Until it
+            is acknowledged, it is told again after each such time.
         learning_pictures: From which a baseline is learned at the station, where the bundle has none.
         seed: Of the random ranks of equal scores.
     """

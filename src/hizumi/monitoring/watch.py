@@ -100,11 +100,14 @@ class DriftWatch:
             self._learn()
             over = self._ended(moment)
             if not signals:
-                return News((), over)
+                return News(changed=over)
             self._signalled = self.pictures
+            measures = {signal.measure for signal in signals}
             if self._alarms.is_quiet(moment):
-                return News((), over + self._alarms.begin_again({signal.measure for signal in signals}))
-            return News((self._raised(moment, signals),), over)
+                return News(changed=over + self._alarms.begin_again(measures))
+            if self._alarms.are_new(measures):
+                return News((self._raised(moment, signals),), over)
+            return News(changed=over, reminded=self._alarms.remind(measures, moment))
 
     def charts(self) -> tuple[ChartState, ...]:
         """Every chart, ready to be drawn."""
@@ -120,6 +123,11 @@ class DriftWatch:
         at = _stamped(who, at)
         with self._lock:
             return self._alarms.acknowledge(alarm_id, Acknowledgement(who, note, at))
+
+    def end(self, at: datetime | None = None) -> tuple[DriftAlarm, ...]:
+        """Watch no longer: all alarms that hold are over; gives them."""
+        with self._lock:
+            return self._alarms.end(datetime.now(UTC) if at is None else at)
 
     def accept(self, who: str, note: str, at: datetime | None = None) -> BaselineChange:
         """Take what has changed as the new normal: a baseline is learned from the pictures since the last alarm."""

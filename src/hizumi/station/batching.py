@@ -30,9 +30,9 @@ class Together(Generic[Item, Answer]):
         self._thread = threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, item: Item) -> "Future[Answer]":
-        """The answer to come; raises ClosedError after the close."""
-        answer: Future[Answer] = Future()
+    def submit(self, item: Item, answer: "Future[Answer] | None" = None) -> "Future[Answer]":
+        """The answer to come, in `answer` where there is one already; raises ClosedError after the close."""
+        answer = Future() if answer is None else answer
         with self._lock:
             if self._is_closed:
                 raise ClosedError

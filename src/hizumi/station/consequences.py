@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, final
 
 from hizumi.data.appearance import Look
-from hizumi.monitoring import DriftAlarm
-from hizumi.station.drift import Drift
+from hizumi.station.drift import Drift, alarm_record
 from hizumi.station.entry import Entry
 from hizumi.station.events import Event
 from hizumi.station.log import Alarm, AuditEvent, Delivery, Log
@@ -65,10 +64,12 @@ class Consequences:
             else:
                 self._decide(found, views, views.add(each.entry, datetime.now(UTC)))
             drift = self._drift.observe(each.entry, each.look)
-            for alarm in drift.raised:
-                self._alarm(found, recipe, alarm)
-            found.events[-1] += [Event("drift", {"recipe": recipe, **alarm.to_dict()}) for alarm in drift.changed]
-            if self._drift.is_to_be_kept(recipe):
+            for alarm in drift.raised + drift.reminded:
+                self._send(found, {"event": "drift", "station": self._name, "recipe": recipe, **alarm.to_dict()}, None)
+            for alarm in drift.raised + drift.reminded + drift.changed:
+                found.alarms.append(alarm_record(recipe, alarm))
+                found.events[-1].append(Event("drift", {"recipe": recipe, **alarm.to_dict()}))
+            if any(drift) or self._drift.is_to_be_kept(recipe):
                 found.states |= self._drift.state(recipe)
         return found
 
@@ -97,13 +98,6 @@ class Consequences:
             if verdict.interrupted:
                 found.notes.append(AuditEvent("station", INTERRUPTED, verdict.reason, verdict.to_dict()))
         found.states[STATE.format(views.recipe)] = views.to_dict()
-
-    def _alarm(self, found: Following, recipe: str, alarm: DriftAlarm) -> None:
-        payload = {"event": "drift", "station": self._name, "recipe": recipe, **alarm.to_dict()}
-        found.events[-1].append(Event("drift", payload))
-        details = alarm.to_dict()
-        found.alarms.append(Alarm(recipe, alarm.words, details=details, raised_at=alarm.raised_at, id=alarm.id))
-        self._send(found, payload, None)
 
     def _send(self, found: Following, payload: dict[str, Any], inspection_id: str | None) -> None:
         wanting = [sink.name for sink in self._sinks if sink.wants(payload)]

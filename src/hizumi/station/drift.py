@@ -2,16 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, final
 
 from hizumi.data.appearance import Look
 from hizumi.errors import BundleError, UsageError
 from hizumi.inspection.verdicts import InspectorBase
-from hizumi.monitoring import Baseline, DriftWatch, News, WatchSettings
+from hizumi.monitoring import Baseline, DriftAlarm, DriftWatch, News, WatchSettings
 from hizumi.station.entry import Entry
-from hizumi.station.log import Log
+from hizumi.station.log import Alarm, Log
 from hizumi.station.recipe import Recipe
 
 STATE = "drift watch of {}"
@@ -30,7 +31,9 @@ class Drift:
         self._lock = Lock()
         self._judges = {name: recipe.judge for name, recipe in recipes.items()}
         self._fits = {name: fit_of(judge.inspector) for name, judge in self._judges.items()}
+        self._left: dict[str, tuple[DriftAlarm, ...]] = {}  # alarms of watches that are at work no longer
         self._watches = {name: self._watch(name) for name in recipes}
+        self._tell_the_log()
 
     @property
     def recipes(self) -> tuple[str, ...]:
@@ -45,14 +48,17 @@ class Drift:
                 self._judges[recipe] = judge
                 if (fit := fit_of(judge.inspector)) != self._fits[recipe]:
                     self._fits[recipe] = fit
+                    self._left[recipe] = self._watches[recipe].end()
                     self._watches[recipe] = self._new(recipe)
             return self._watches[recipe]
 
     def observe(self, entry: Entry, look: Look | None) -> News:
         """Take in one inspection; gives what that does to alarms."""
         if entry.recipe not in self._recipes:
-            return News((), ())
-        return self.watch(entry.recipe).observe(entry.inspected_at, entry.score, entry.p_value, look)
+            return News()
+        news = self.watch(entry.recipe).observe(entry.inspected_at, entry.score, entry.p_value, look)
+        left = self._left.pop(entry.recipe, ())
+        return news._replace(changed=left + news.changed)
 
     def is_to_be_kept(self, recipe: str) -> bool:
         """Whether enough has been seen since the watch was last kept."""
@@ -64,9 +70,15 @@ class Drift:
             fit, watch = self._fits[recipe], self._watches[recipe]
         return {STATE.format(recipe): {"fit": fit, "watch": watch.to_dict()}}
 
-    def keep(self, recipe: str) -> None:
-        """Write the watch of a recipe into the log; raises LogError."""
-        self._log.add((), states=self.state(recipe))
+    def keep(self, recipe: str, alarms: Sequence[DriftAlarm] = ()) -> None:
+        """Write the watch of a recipe into the log, and alarms that have changed; raises LogError."""
+        self._log.add((), alarms=[alarm_record(recipe, each) for each in alarms], states=self.state(recipe))
+
+    def _tell_the_log(self) -> None:
+        """Which alarms hold: those of other detectors, settings and recipes are over, as nobody watches them now."""
+        known = [alarm_record(name, alarm) for name, watch in self._watches.items() for alarm in watch.alarms]
+        self._log.add((), alarms=known)
+        self._log.end_alarms(datetime.now(UTC), but=[alarm.id for alarm in known if alarm.ended_at is None])
 
     def _new(self, recipe: str) -> DriftWatch:
         inspector = self._recipes[recipe].judge.inspector
@@ -85,6 +97,12 @@ class Drift:
             if watch.settings == self._settings:
                 return watch
         return self._new(recipe)
+
+
+def alarm_record(recipe: str, alarm: DriftAlarm) -> Alarm:
+    """An alarm as the log keeps it."""
+    told, over = alarm.raised_at, alarm.ended_at
+    return Alarm(recipe, alarm.words, details=alarm.to_dict(), raised_at=told, ended_at=over, id=alarm.id)
 
 
 def fit_of(inspector: InspectorBase) -> str:

@@ -86,8 +86,10 @@ def overlay_of(verdict: Verdict, calibration: Calibration) -> bytes | None:
     if verdict.map is None or calibration.map_range is None:
         return None
     low, high = calibration.map_range
-    levels = np.clip((verdict.map - low) * ((LEVELS - 1) / (high - low)), 0, LEVELS - 1).round().astype(np.uint8)
-    picture = Image.fromarray(levels).convert("P")
+    levels = verdict.map - np.float32(low)
+    levels *= np.float32((LEVELS - 1) / (high - low))
+    np.clip(levels.round(out=levels), 0, LEVELS - 1, out=levels)
+    picture = Image.fromarray(levels.astype(np.uint8)).convert("P")
     picture.putpalette(_palette(), "RGBA")
     return _png(picture)
 

@@ -83,7 +83,7 @@ class Judge:
     def look(self, image: Decoded) -> Look | None:
         """How a picture looks, inside the region of interest, for the watch; None where that cannot be said."""
         preprocessing, pixels = self.inspector.preprocessing_, image.pixels
-        if preprocessing.still_window is None or not np.isfinite(pixels).all():
+        if preprocessing.still_window is None:
             return None
         if preprocessing.still_region is not None:
             try:

@@ -60,9 +60,9 @@ class Keeper:
         self._writing = Lock()  # what is decided first is written first
         self._together: Together[ToKeep, Kept] = Together(self._keep, at_most=AT_MOST, name="keeper")
 
-    def submit(self, item: ToKeep) -> "Future[Kept]":
-        """The kept entry to come."""
-        return self._together.submit(item)
+    def submit(self, item: ToKeep, kept: "Future[Kept] | None" = None) -> "Future[Kept]":
+        """The kept entry to come, in `kept` where there is one already."""
+        return self._together.submit(item, kept)
 
     def keep_late_views(self) -> list[Event]:
         """Decide on parts of which a view did not come in time; gives what listeners are told."""

@@ -87,6 +87,12 @@ def export_labelled_set(
         raise DataError("none of the reviewed pictures is kept any more; there is nothing to write")
     write_csv(folder / "labels.csv", rows)
     counts = Counter(row["file"].rpartition("/")[0] for row in rows)
+    if test_share and not counts["test/good"]:
+        good = counted(counts["train/good"], "good picture")
+        notes.append(
+            f"none of {good} is to test with, as about {test_share:.0%} of them are, by chance: an evaluation cannot "
+            "tell of false alarms; review more good pictures"
+        )
     return LabelledSet(folder, dict(sorted(counts.items())), tuple(notes))
 
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -89,10 +90,9 @@ class Station:
     def start(self) -> None:
         """Begin to take what the sources bring, to deliver, and to tidy up."""
         self._tasks = [asyncio.create_task(self._take_from(source), name=source.name) for source in self.sources]
-        self._tasks += [
-            asyncio.create_task(_every(LATE_VIEWS_SECONDS, self._look_for_late_views)),
-            asyncio.create_task(_every(TIDYING_SECONDS, self._tidy)),
-        ]
+        self._tasks.append(asyncio.create_task(_every(TIDYING_SECONDS, self._tidy)))
+        if any(recipe.settings.views for recipe in self.recipes.values()):
+            self._tasks.append(asyncio.create_task(_every(LATE_VIEWS_SECONDS, self._look_for_late_views)))
         self._delivering = asyncio.create_task(self.outbox.run(self._end))
 
     def recipe(self, name: str | None, part: str = "") -> Recipe:
@@ -119,8 +119,9 @@ class Station:
         """
         recipe = self.recipe(arrival.recipe, arrival.part)
         with self._admitted(), recipe.at_work() as judge:
-            judged = judge.workers.submit(self._judged, arrival, recipe, judge, time.perf_counter())
-            return await self._kept(await asyncio.wrap_future(judged))
+            kept: Future[Kept] = Future()
+            judge.workers.submit(self._judge_and_keep, kept, arrival, recipe, judge, time.perf_counter())
+            return self._announced(await asyncio.wrap_future(kept))
 
     def sample_share(self, recipe: str) -> float:
         """The random share of inspections that has to be reviewed."""
@@ -188,10 +189,10 @@ class Station:
             except UsageError as error:  # a picture for which there is no recipe is not lost for that
                 digest = hashlib.sha256(arrival.content).hexdigest()
                 known = self._known(arrival, "", "") | {"picture_sha256": digest}
-                return await self._kept(_unjudged(arrival, str(error), known))
+                kept = self._keeper.submit(_unjudged(arrival, str(error), known))
+                return self._announced(await asyncio.wrap_future(kept))
 
-    async def _kept(self, item: ToKeep) -> Kept:
-        kept = await asyncio.wrap_future(self._keeper.submit(item))
+    def _announced(self, kept: Kept) -> Kept:
         for tell in self._told:
             tell(kept.entry)
         self._tell(kept.events)
@@ -213,8 +214,17 @@ class Station:
         except HizumiError as error:
             self.losses.reason = f"the station could not tidy up: {error}"
 
+    def _judge_and_keep(
+        self, kept: "Future[Kept]", arrival: Arrival, recipe: Recipe, judge: Judge, arrived: float
+    ) -> None:
+        """In a thread, which waits for the verdict and hands it on: the loop is woken once, when all is done."""
+        try:
+            self._keeper.submit(self._judged(arrival, recipe, judge, arrived), kept)
+        except BaseException as error:  # whatever it is, whoever waits must hear of it
+            kept.set_exception(error)
+
     def _judged(self, arrival: Arrival, recipe: Recipe, judge: Judge, arrived: float) -> ToKeep:
-        """What is to be kept of a picture; in a thread, which waits for the verdict."""
+        """What is to be kept of a picture."""
         with judge.turns:
             opened = _opened(judge, arrival)
         outcome = _outcome(judge, opened.image, _called(arrival))

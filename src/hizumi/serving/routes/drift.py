@@ -84,8 +84,8 @@ async def accept(request: Request, asked: Accepted) -> dict[str, Any]:
     who = caller.signs_as(asked.who)
     watch = station.drift.watch(name)
     change = watch.accept(who, asked.note)
-    await asyncio.to_thread(station.drift.keep, name)
-    for alarm in watch.alarms:
-        if alarm.ended_at == change.at:
-            station.events.tell(Event("drift", {"recipe": name, **alarm.to_dict()}))
+    over = [alarm for alarm in watch.alarms if alarm.ended_at == change.at]
+    await asyncio.to_thread(station.drift.keep, name, over)
+    for alarm in over:
+        station.events.tell(Event("drift", {"recipe": name, **alarm.to_dict()}))
     return change.to_dict()

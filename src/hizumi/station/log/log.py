@@ -19,7 +19,7 @@ from hizumi.station.log.filters import Filter, between, conditions, may_lose_pic
 from hizumi.station.log.migrating import migrate
 from hizumi.station.log.records import LONGEST_REST, Alarm, AuditEvent, Counts, Delivery, Page, Review, Taken, now
 from hizumi.station.log.rows import entry_of_row, record, review_of, row_of
-from hizumi.station.log.writing import hashed, insert, keep_state, take
+from hizumi.station.log.writing import hashed, insert, keep_alarms, keep_state, take
 
 PATIENCE_SECONDS = 10.0
 
@@ -80,8 +80,8 @@ class Log:
         """Keep inspections, with what is to be delivered of them and the files that they were made of; all or nothing.
 
         So with drift alarms, notes for the audit trail, and states by their keys. Gives the ids of those that are new.
-        An id that the log has is passed over, and so is an inspection whose file was taken for another one, with its
-        deliveries.
+        An inspection or message that the log has is passed over, and so is an inspection whose file was taken for
+        another one, with its deliveries. An alarm that it has gets its details and end anew, and stays acknowledged.
         """
         with self._writing() as connection:
             doubled = {file.inspection_id for file in taken if not take(connection, file)}
@@ -90,7 +90,7 @@ class Log:
             passed_over = {entry.id for entry in entries} - added
             messages = [asdict(message) for message in deliveries if message.inspection_id not in passed_over]
             insert(connection, tables.deliveries, messages)
-            insert(connection, tables.alarms, [asdict(alarm) for alarm in alarms])
+            keep_alarms(connection, alarms)
             if notes:
                 connection.execute(tables.audit.insert(), [asdict(note) for note in notes])
             for key, value in (states or {}).items():
@@ -271,9 +271,9 @@ class Log:
             return connection.execute(query).scalar_one_or_none()
 
     def alarm(self, alarm: Alarm) -> None:
-        """Keep a drift alarm; an id that the log has is passed over."""
+        """Keep a drift alarm; one that the log has gets its details and end anew, and stays acknowledged."""
         with self._writing() as connection:
-            insert(connection, tables.alarms, [asdict(alarm)])
+            keep_alarms(connection, [alarm])
 
     def alarms(
         self,
@@ -283,9 +283,11 @@ class Log:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> tuple[Alarm, ...]:
-        """Drift alarms, the newest first."""
+        """Drift alarms that held at some time from `since` until before `until`, the newest first."""
         rows = tables.alarms.c
-        chosen = between(rows.raised_at, since, until)
+        chosen = between(rows.raised_at, None, until)
+        if since is not None:
+            chosen.append(or_(rows.ended_at.is_(None), rows.ended_at >= since))
         if recipe is not None:
             chosen.append(rows.recipe == recipe)
         if acknowledged is not None:
@@ -299,6 +301,13 @@ class Log:
         waiting = (tables.alarms.c.id == alarm_id, tables.alarms.c.acknowledged_at.is_(None))
         with self._writing() as connection:
             return connection.execute(update(tables.alarms).where(*waiting).values(values)).rowcount > 0
+
+    def end_alarms(self, moment: datetime, *, but: Sequence[str]) -> int:
+        """Say that all drift alarms but these are over, which nobody watches any more; gives the count."""
+        rows = tables.alarms.c
+        left = (rows.ended_at.is_(None), rows.id.not_in(but))
+        with self._writing() as connection:
+            return connection.execute(update(tables.alarms).where(*left).values(ended_at=moment)).rowcount
 
     def state(self, key: str) -> Any:
         """What was kept under a key; None where nothing was."""

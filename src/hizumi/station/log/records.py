@@ -93,7 +93,10 @@ class Taken:
 
 @dataclass(frozen=True)
 class Alarm:
-    """A drift alarm; `details` are values of JSON. Until somebody has acknowledged it, those fields are None."""
+    """A drift alarm; `details` are values of JSON. Until somebody has acknowledged it, those fields are None.
+
+    `ended_at` is when the drift was over, None: it is not, or that was not kept.
+    """
 
     recipe: str
     words: str
@@ -102,6 +105,7 @@ class Alarm:
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     note: str | None = None
+    ended_at: datetime | None = None
     id: str = field(default_factory=new_id)
 
 

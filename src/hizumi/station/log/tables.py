@@ -95,6 +95,7 @@ alarms = Table(
     Column("acknowledged_at", Moment),
     Column("acknowledged_by", Words),
     Column("note", Words),
+    Column("ended_at", Moment),
 )
 
 states = Table(

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hizumi.station.log import tables
-from hizumi.station.log.records import Taken
+from hizumi.station.log.records import Alarm, Taken
 
 
 def dialect(connection: Connection) -> Any:
@@ -27,6 +28,16 @@ def insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
 @cache  # of a few tables: to build the statement takes a tenth as long as to run it
 def _insertion(dialect: Any, table: Table) -> Any:
     return dialect.insert(table).on_conflict_do_nothing().returning(table.c.id)
+
+
+def keep_alarms(connection: Connection, alarms: Sequence[Alarm]) -> None:
+    """Those that are there get their details and end anew, and stay acknowledged."""
+    if not alarms:
+        return
+    statement = dialect(connection).insert(tables.alarms)
+    anew = {name: statement.excluded[name] for name in ("details", "ended_at")}
+    statement = statement.on_conflict_do_update(index_elements=["id"], set_=anew)
+    connection.execute(statement, [asdict(alarm) for alarm in alarms])
 
 
 def take(connection: Connection, file: Taken) -> bool:

@@ -52,6 +52,7 @@ export function drift(station) {
       h("h2", {}, standing(each)),
       h("p", {}, each.words),
       h("p", { class: "hint" }, t("drift.when", { raised: day(each.raised_at), since: day(each.since), count: number(each.pictures) })),
+      each.reminders > 0 && h("p", { class: "hint" }, t("drift.reminded", { count: number(each.reminders), when: day(each.reminded_at) })),
       change ? h("p", { class: "hint" }, t("drift.accepted", { who: change.who, when: day(change.at) }))
         : each.ended_at && h("p", { class: "hint" }, t("drift.back_since", { when: day(each.ended_at) })),
       !isUnseen(each) ? h("p", { class: "hint" }, seenBy(each, day))
