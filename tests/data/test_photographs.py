@@ -80,6 +80,9 @@ def test_what_looks_alike_and_shares_no_place_is_not_taken_for_crops():
     drawn = np.where(noise > 127, 255, 0).astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)[:, :48, :48]
     for pictures in (noise, stamped, static, drawn, np.zeros_like(noise), generator.integers(0, 256, (60, 8, 8))):
         assert all_of(open_source(pictures.astype(np.uint8))) == {}
+    one_channel = np.stack([*crops(photograph(0), 60)[0]])
+    others = generator.integers(0, 256, (60, SIDE, SIDE, 2)).astype(np.uint8)
+    assert all_of(open_source(np.concatenate([others, one_channel], axis=3))) == {}
     moved = [np.roll(stripes[0], shift, axis=1) for shift in range(8)]
     assert all_of(open_source(np.stack(moved))) == {}
 
