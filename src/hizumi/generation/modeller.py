@@ -196,6 +196,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         options = self._training_options()
         data_options = replace(self._data_options(strict=strict), cache=None)
         started = time.monotonic()
+        make_fabric(options)  # what it imports takes a second, of a fit, too
         model, data = training_data_for(self._new_model(), X, y, data_options, self.pairing, self.series)
         reading_seconds = time.monotonic() - started
         record, findings = self._record(model, data, options), check_window(data.store)

@@ -336,6 +336,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         manifest = opened(X, motion=self.wants_motion, series=self.series or None)
         detector, options = self._chosen(manifest)
         started = time.monotonic()
+        make_fabric(options)  # what it imports takes a second, of a fit, too
         data = self._prepared(manifest, detector, options, replace(self._data_options(strict=strict), cache=None))
         reading_seconds = time.monotonic() - started
         record = self._record(data, detector, options)  # before the detector is used up
