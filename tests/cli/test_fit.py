@@ -111,7 +111,7 @@ NAMED = ["-d", "reconstruction"]
         (["--false-alarm-rate", "5%"], "--false-alarm-rate is '5%'; give a number from 0 to 1, such as 0.05"),
         (["--false-alarm-rate", "1,5"], "--false-alarm-rate is '1,5'; give a number from 0 to 1 (see "),
         (["--calibration-share", "abc"], "--calibration-share is 'abc'; give a number (see "),
-        (["--max-time", "inf"], "--max-time (`max_minutes`) is inf; it must be a positive number"),
+        (["--max-time", "inf"], "--max-time (`max_minutes`) is inf; it must be a number above 0"),
         (["--epochs", "1e2"], "--epochs is '1e2'; give a whole number of at least 1, such as 100"),
         (["--batch-size", "1.000"], "--batch-size is '1.000'; give a whole number of at least 1, such as 1000 (see "),
         (["--steps", "12,500"], "--steps is '12,500'; give a whole number of at least 1, such as 12500 (see "),
