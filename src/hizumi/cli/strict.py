@@ -33,18 +33,18 @@ class Application(typer.Typer):
 @final
 class _Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        given: list[Any]
-        values, _, given = self.make_parser(ctx).parse_args(list(args))
+        parser: Any = self.make_parser(ctx)
+        values, _, given = parser.parse_args(list(args))
         for parameter, times in Counter(given).items():
             if times > 1 and parameter.param_type_name == "option" and not parameter.multiple:
                 names = "/".join([*parameter.opts, *parameter.secondary_opts])
                 how = "once, with commas" if "," in (parameter.metavar or "") else "once"
                 raise UsageError(f"{names} was given {times} times, of which only the last would count; give it {how}")
         help_where = f"(see {ctx.command_path} --help)"
-        for option in given:
-            text = values[option.name]
-            if option.get_runtime_param().annotation is int and not WHOLE_NUMBER.fullmatch(text):
-                raise UsageError(f"{_in_words(option, text)} {help_where}")  # typer would take 1.000 for 1
+        for parameter in given:
+            text = values[parameter.name]
+            if parameter.get_runtime_param().annotation is int and not WHOLE_NUMBER.fullmatch(text):
+                raise UsageError(f"{_in_words(parameter, text)} {help_where}")  # typer would take 1.000 for 1
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
