@@ -1,5 +1,6 @@
 """`hizumi.load` and `hizumi.save` take whatever kind of bundle there is."""
 
+from inspect import unwrap
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 import hizumi
-from hizumi.errors import BundleError
+from hizumi.errors import BundleError, SaveError, UsageError
 from hizumi.generation import Modeller
 from hizumi.runtime import ExportedInspector
 
@@ -31,6 +32,26 @@ def test_each_kind_comes_back_as_what_it_was(tmp_path: Path) -> None:
 def test_what_is_not_fitted_is_not_saved(estimator: hizumi.Inspector | Modeller, tmp_path: Path) -> None:
     with pytest.raises(NotFittedError, match="is not fitted yet"):
         hizumi.save(estimator, tmp_path / "x.hizumi")
+    assert not list(tmp_path.iterdir())
+
+
+def test_wrong_arguments_are_named_in_one_line(tmp_path: Path) -> None:
+    save, load = map(unwrap, (hizumi.save, hizumi.load))  # without the types that these tests check
+    inspector = hizumi.Inspector("mahalanobis", false_alarm_rate=0.1).fit(np.random.default_rng(0).normal(size=(60, 3)))
+    path = str(tmp_path / "x.hizumi")
+    for wrong, said in (
+        (lambda: save(path, inspector), "a value of type str cannot be saved; give a fitted Inspector or Modeller"),
+        (lambda: save([inspector], path), "a value of type list cannot be saved"),
+        (lambda: save(inspector.detector_, path), "a value of type Mahalanobis cannot be saved"),
+        (lambda: save(hizumi.Inspector, path), "the class Inspector cannot be saved"),
+        (lambda: save(inspector, None), "a value of type NoneType is no path; give text"),
+        (lambda: load(inspector), "a value of type Inspector is no path; give text"),
+    ):
+        with pytest.raises(UsageError, match=said) as refused:
+            wrong()
+        assert "\n" not in str(refused.value)
+    with pytest.raises(SaveError, match="that is a folder; name a file in it"):
+        save(inspector, tmp_path)
     assert not list(tmp_path.iterdir())
 
 

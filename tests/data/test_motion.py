@@ -139,6 +139,15 @@ def test_a_single_clip_is_cut_into_parts_of_neighbouring_frames() -> None:
     assert {record.split for record in split(manifest).records} == {"train", "calibration"}
 
 
+def test_a_single_clip_to_be_judged_is_left_whole(tmp_path: Path) -> None:
+    save_clip(tmp_path / "clip", [1, 2, 3])
+    files = sorted(tmp_path.rglob("*.png"))
+    assert "only one clip" in open_source(files, motion=True).notes[0]
+    judged = open_source(files, motion=True, layout="unlabelled")
+    assert judged.notes == ()
+    assert len({record.group for record in judged.records}) == 1
+
+
 def test_natural_order() -> None:
     assert sorted(["f10", "f9", "F2b", "f2a"], key=natural_order) == ["f2a", "F2b", "f9", "f10"]
 

@@ -79,6 +79,17 @@ def test_what_was_assumed_is_said(tmp_path: Path) -> None:
     assert "decimal comma" in " ".join(opened(tmp_path, "a;b\n0,5;1\n").notes)
     assert "not a heading" in " ".join(opened(tmp_path, "1,2\n3,4\n").notes)
     assert "begin with #: 1" in " ".join(opened(tmp_path, "a,b\n1,2\n#3,4\n5,6\n").notes)
+    with pytest.raises(DataError, match="no line below it but comments, which begin with #"):
+        opened(tmp_path, "part,a\n#1,2\n#2,3\n")
+
+
+@pytest.mark.parametrize("wrong", ["#DIV/0!", "#WERT!", "#NAME?", '"#REF!"'])
+def test_errors_of_spreadsheets_are_no_comments(wrong: str, tmp_path: Path) -> None:
+    for text in (f"a,b\n1,2\n{wrong},4\n5,6\n", f"a,b\n{wrong},4\n1,2\n5,6\n"):
+        with pytest.raises(DataError, match="column 'a'"):
+            opened(tmp_path, text)
+    for missing in ("#N/A", "#NV"):
+        assert np.isnan(numbers(opened(tmp_path, f"a,b\n1,2\n{missing},4\n5,6\n"))[1][0])
 
 
 @pytest.mark.parametrize(

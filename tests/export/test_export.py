@@ -73,6 +73,12 @@ def test_verdicts_are_the_same_in_both_engines(
     assert_same(ours, runtime.load(path, threads=1).inspect(line.folder / "test"))
 
 
+def test_threads_are_at_least_one(exported: Path) -> None:
+    for threads in (0, -4):
+        with pytest.raises(UsageError, match=f"is {threads}; give 1 or more"):
+            runtime.load(exported, threads=threads)
+
+
 def test_arrays_lists_and_failures(fitted: Inspector, folder: Path, exported: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(b"nothing")

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from hizumi.data import open_source
 from hizumi.data.levels import Levels
@@ -143,3 +144,23 @@ def test_filling_takes_the_nearest_value_of_the_row_or_the_nearest_row(seed: int
     assert len(notes) == 1
     with pytest.raises(DataError, match="no pixel with a measurement in channel 0"):
         Filling(nodata=7).fill(np.full((2, 2, 1), 7, np.uint8), "a")
+
+
+def test_colours_that_the_working_size_averages_away_cost_one_image(tmp_path: Path):
+    images = np.repeat(np.repeat(measured(0, 255, np.uint8), 2, 1), 2, 2)
+    inspector = fitted(images, image_size=16)
+    tints = np.array([[-1, 0, 1], [1, 0, -1]])[np.indices((32, 32)).sum(0) % 2]
+    files = [tmp_path / f"{name}.png" for name in ("grey", "rgb", "tinted")]
+    Image.fromarray(images[0]).save(files[0])
+    Image.fromarray(np.repeat(images[0][..., None], 3, 2)).save(files[1])
+    Image.fromarray((100 + tints).astype(np.uint8)).save(files[2])
+    found = inspector.inspect(files)
+    assert [(Path(each.name).name, each.reason.split(";")[0]) for each in found.failures] == [
+        ("tinted.png", "is a colour image, grey was expected")
+    ]
+    assert [(Path(verdict.name).name, verdict.notes) for verdict in found.verdicts] == [
+        ("grey.png", ()),
+        ("rgb.png", ("colour image with three equal channels read as grey",)),
+    ]
+    assert found.verdicts[0].score == found.verdicts[1].score
+    assert "colour image with three equal channels read as grey: 1 input" in found.notes

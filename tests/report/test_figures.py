@@ -131,6 +131,15 @@ def test_comparison_has_a_mean_for_each_detector() -> None:
     assert comparison_chart([{"detector": "a", "image_auroc": None}]) is None
 
 
+def test_comparison_shows_the_interval_of_a_single_run() -> None:
+    single = {"detector": "a", "image_auroc": 0.8, "image_auroc_interval": [0.7, 0.95]}
+    (axes,) = comparison_chart([single, {"detector": "b", "image_auroc": 0.6, "image_auroc_interval": [0, 1]}]).axes
+    interval, dot, only_dot, _ = axes.lines
+    assert list(interval.get_xdata()) == [0.7, 0.95]
+    assert len(set(interval.get_ydata())) == 1
+    assert (list(dot.get_xdata()), list(only_dot.get_xdata())) == ([0.8], [0.6])
+
+
 def test_figures_repeat_and_leave_matplotlib_alone() -> None:
     calibration = Calibration.fit(np.linspace(0.1, 0.5, 40), false_alarm_rate=0.1)
     settings = dict(mpl.rcParams)

@@ -190,5 +190,5 @@ def test_few_items_make_smaller_batches() -> None:
 def test_wrong_values_are_refused(value: Any) -> None:
     options = TrainingOptions()
     object.__setattr__(options, "accumulation", value)  # in tests, the constructor also checks types
-    with pytest.raises(UsageError, match=f"accumulation is {value!r}; it must be a whole number, 1 or more"):
+    with pytest.raises(UsageError, match=f"accumulation is {value!r}; it must be a whole number of at least 1"):
         options.__post_init__()

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -297,13 +297,40 @@ def test_bf16_trains_in_low_precision_and_keeps_weights_in_full() -> None:
     [
         ({}, "needs steps, epochs or minutes"),
         ({"steps": 0}, "steps is 0"),
-        ({"max_minutes": -1.0}, r"--max-time \(`max_minutes`\) is -1;"),
+        ({"max_minutes": -1.0}, r"--max-time \(`max_minutes`\) is -1.0;"),
         ({"patience": 2}, "needs steps, epochs or minutes"),
     ],
 )
-def test_budgets_that_make_no_sense(arguments: dict[str, float], message: str) -> None:
+def test_budgets_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Budget(**arguments)
+
+
+def test_a_budget_of_half_steps() -> None:
+    budget = Budget(steps=2)
+    object.__setattr__(budget, "steps", 2.5)  # in tests, the constructor also checks types
+    with pytest.raises(UsageError, match=r"steps is 2\.5; it must be a whole number"):
+        budget.__post_init__()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"budget": 100}, "budget is 100; it must be a Budget, a tuple of Budgets or None"),
+        ({"budget": (Budget(steps=1), 3)}, "it must be a Budget, a tuple of Budgets or None"),
+        ({"accelerator": "gpu"}, "accelerator is 'gpu'; it must be 'cpu', 'cuda', 'mps' or 'auto'"),
+        ({"precision": "16"}, "precision is '16'; it must be '32-true' or 'bf16-mixed'"),
+        ({"batch_size": True}, "batch_size is True; it must be a whole number of at least 1 or None"),
+        ({"seed": 2**64}, "seed is 18446744073709551616; it must be a whole number from 0 to 18446744073709551615"),
+        ({"checkpoint_seconds": -1}, "checkpoint_seconds is -1; it must be a number of at least 0"),
+    ],
+)
+def test_options_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
+    options = TrainingOptions()
+    for name, value in arguments.items():
+        object.__setattr__(options, name, value)  # in tests, the constructor also checks types
+    with pytest.raises(UsageError, match=message):
+        options.__post_init__()
 
 
 RUN = """

@@ -5,6 +5,7 @@ many.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,9 @@ from pydantic import ValidationError
 from typer.core import TyperCommand
 
 from hizumi.errors import UsageError
+
+WHOLE_NUMBER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
+THOUSANDS = re.compile(r"[1-9]\d{0,2}([., _'\u2019]\d{3})+", re.ASCII)  # as 1.000 in Germany is one thousand
 
 
 @final
@@ -29,19 +33,27 @@ class Application(typer.Typer):
 @final
 class _Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        parser: Any = self.make_parser(ctx)
+        values, _, given = parser.parse_args(list(args))
         for parameter, times in Counter(given).items():
             if times > 1 and parameter.param_type_name == "option" and not parameter.multiple:
                 names = "/".join([*parameter.opts, *parameter.secondary_opts])
                 how = "once, with commas" if "," in (parameter.metavar or "") else "once"
                 raise UsageError(f"{names} was given {times} times, of which only the last would count; give it {how}")
+        help_where = f"(see {ctx.command_path} --help)"
+        for parameter in given:
+            text = values[parameter.name]
+            if parameter.get_runtime_param().annotation is int and not WHOLE_NUMBER.fullmatch(text):
+                raise UsageError(f"{_in_words(parameter, text)} {help_where}")  # typer would take 1.000 for 1
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
-            refusal = _in_words(error)
+            if error.param is None or not isinstance(error.__cause__, ValidationError):
+                raise
+            refusal = _in_words(error.param, error.__cause__.errors()[0]["input"])
             if refusal is None:
                 raise
-            raise UsageError(f"{refusal} (see {ctx.command_path} --help)") from error
+            raise UsageError(f"{refusal} {help_where}") from error
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
@@ -56,12 +68,9 @@ class _Command(TyperCommand):
                     formatter.write_dl(records)
 
 
-def _in_words(error: typer.BadParameter) -> str | None:
-    """What was given for an option or argument and what to give; None where the error says so in words of its own."""
-    parameter: Any = error.param
-    if parameter is None or not isinstance(error.__cause__, ValidationError):
-        return None
-    runtime, given = parameter.get_runtime_param(), error.__cause__.errors()[0]["input"]
+def _in_words(parameter: Any, given: Any) -> str | None:
+    """What was given for an option or argument and what to give; None where its kind has no words here."""
+    runtime = parameter.get_runtime_param()
     kind, low, high = runtime.annotation, runtime.parameter_info.min, runtime.parameter_info.max
     if kind in (int, float):
         needed = "a whole number" if kind is int else "a number"
@@ -82,7 +91,9 @@ def _in_words(error: typer.BadParameter) -> str | None:
 
 
 def _number_meant(text: str) -> float:
-    """What a text with a decimal comma, a percent sign or an exponent says; NaN where it says nothing."""
+    """What a text with separators of thousands, a decimal comma, a percent sign or an exponent says, or else NaN."""
+    if THOUSANDS.fullmatch(text):
+        return float(re.sub(r"\D", "", text))
     with suppress(ValueError):
         number = float(text.strip().removesuffix("%").replace(",", "."))
         return number / 100 if "%" in text else number

@@ -63,7 +63,7 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
 
     options, calibration = inspector.options_, inspector.calibration_
     is_series = options.get("series") is not None
-    calibrated_on = f"{options['calibration_images']} other{' blocks' if is_series else 's'}"
+    calibrated_on = counted(options["calibration_images"], "other block" if is_series else "other")
     if options["folds"] is not None:
         calibrated_on = f"the same, each scored by one of {options['folds']} fits that had not seen it"
     rows = [
@@ -102,11 +102,11 @@ def show_next(
 
 
 def _learned_from(options: Mapping[str, Any]) -> str:
-    normal, data, sizes = f"{options['training_images']} normal", options["data"], options["shape"]
+    count, data, sizes = options["training_images"], options["data"], options["shape"]
     if options.get("series") is not None:
-        return f"{normal} {learned_in_words(options)}, of {data}"
+        return f"{count} normal {learned_in_words(options)}, of {data}"
     shape = f"of {sizes[0]} columns" if len(sizes) == 1 else f"as {'x'.join(map(str, sizes))}"
-    return f"{normal} inputs of {data}, {shape}"
+    return f"{counted(count, 'normal input')} of {data}, {shape}"
 
 
 def show_promise(console: "Console", calibration: "Calibration", noun: str) -> None:

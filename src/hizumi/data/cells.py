@@ -19,10 +19,13 @@ from hizumi.storage.files import open_regular, printable
 from hizumi.words import counted
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-MISSING_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-"})
+MISSING_WORDS = frozenset({"", "na", "n/a", "#n/a", "#nv", "nan", "null", "none", "?", "-"})
 SEPARATORS = ",;\t|"
 SAMPLE_LINES = 50  # by which separator and heading are recognised
 MAX_TEXT_BYTES = 2**32  # of an unpacked file
+COMMENT = re.compile(
+    r"#(?!(N/A|NV|[A-Z0-9/]+[!?])\s*([,;\t|\"]|$))"
+)  # but not what spreadsheets write, such as #DIV/0!
 PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 STATED_SEPARATOR = re.compile(r"sep=(.)\r?\n")  # a first line by which Excel is told
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
@@ -52,16 +55,16 @@ def read_cells(path: Path) -> Cells:
     """Read a text table, separated by commas, semicolons, tabs, bars or spaces, plain or gzip.
 
     It is UTF-8, UTF-16, Shift-JIS or Windows-1252. A first line such as sep=; names the separator. Lines that begin
-    with # are comments; the last one before numbers without a heading is the heading, as NumPy writes it. Raises
-    DataError naming the line that cannot be understood.
+    with # are comments, but for errors of spreadsheets such as #DIV/0!; the last one before numbers without a heading
+    is the heading, as NumPy writes it. Raises DataError naming the line that cannot be understood.
     """
     where = printable(path)
     text = _text(path)
     stated = STATED_SEPARATOR.match(text)
     separator = stated[1] if stated else _separator(text)
     lines = [line for line in _split(text, separator, where) if not stated or line[0] > 1]
-    comments = [line for line in lines if line[1][0].startswith("#")]
-    rows = [line for line in lines if not line[1][0].startswith("#")]
+    comments = [line for line in lines if COMMENT.match(line[1][0])]
+    rows = [line for line in lines if not COMMENT.match(line[1][0])]
     decimal_comma = separator != "," and _has_decimal_commas(rows)
     before = [line for line in comments if not rows or line[0] < rows[0][0]]
     heading, rows = _heading(rows, before, decimal_comma)
@@ -74,7 +77,8 @@ def read_cells(path: Path) -> Cells:
     if not lines:
         raise DataError(f"{where}: the file is empty; it needs at least one line of values")
     if not rows:
-        raise DataError(f"{where}: has a heading and no line below it")
+        but = " but comments, which begin with #" if comments and comments[-1] is lines[-1] else ""
+        raise DataError(f"{where}: has a heading and no line below it{but}")
     while len(names) > 1 and not names[-1] and all(len(cells) < len(names) for _, cells in rows):
         names = names[:-1]  # the heading alone ends in a separator
     names = names or tuple(f"column {position}" for position in range(1, len(rows[0][1]) + 1))
@@ -216,7 +220,7 @@ def _decoded(content: bytes) -> str | None:
 
 def _separator(text: str) -> str:
     """The separator by which the first lines fall into equally many cells, most of them numbers."""
-    sample = [line for line in text[: 2**20].splitlines() if line.strip() and not line.startswith("#")][:SAMPLE_LINES]
+    sample = [line for line in text[: 2**20].splitlines() if line.strip() and not COMMENT.match(line)][:SAMPLE_LINES]
     if not sample:
         return ","
 

@@ -15,7 +15,7 @@ from hizumi.data.labels import ANOMALOUS, is_normal, split_named
 from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record, Unopened
 from hizumi.data.mask_pixels import marks_of
 from hizumi.data.masks import is_mask_folder, one_or_all, pair, stem_of_picture
-from hizumi.data.options import SourceOptions
+from hizumi.data.options import Layout, SourceOptions
 from hizumi.data.video import LARGEST_BYTES, TooLongError, read_video
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
@@ -107,13 +107,13 @@ def _in_one(frames: Sequence[np.ndarray]) -> np.ndarray | None:
     return together
 
 
-def with_neighbours(manifest: Manifest) -> Manifest:
+def with_neighbours(manifest: Manifest, *, layout: Layout = "auto") -> Manifest:
     """Give each record a neighbour: the frame before it in its clip, or for the first frame the one after it.
 
     Records of one group are a clip, in their order. Files without a group form a clip with all images of their folder,
     in the natural order of their names, whichever of them were given. Arrays without groups are one clip. A clip
-    becomes a group, so that no split divides it; a single clip is cut into consecutive groups. Raises DataError for
-    data without clips.
+    becomes a group, so that no split divides it; a single clip is cut into consecutive groups, but where the layout is
+    "unlabelled" and nothing is learned. Raises DataError for data without clips.
     """
     if manifest.vectors:
         raise DataError(f"{manifest.name}: holds rows of numbers; motion needs frames of video")
@@ -140,7 +140,8 @@ def with_neighbours(manifest: Manifest) -> Manifest:
     unopened = (*manifest.unopened, *(Unopened(record.name, _why_alone(record)) for record in alone))
     notes = (*manifest.notes, *_note_on_gaps(gaps))
     records = tuple(found[index] for index in sorted(found))
-    return _divided(replace(manifest, records=records, notes=notes, unopened=unopened))
+    manifest = replace(manifest, records=records, notes=notes, unopened=unopened)
+    return manifest if layout == "unlabelled" else _divided(manifest)
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:

@@ -125,7 +125,7 @@ def open_source(
         manifest = replace(
             manifest, source=Source(printable(place), normal_class, options.good, options.layout, options.recursive)
         )
-    manifest = with_neighbours(manifest) if motion else manifest
+    manifest = with_neighbours(manifest, layout=layout) if motion else manifest
     return manifest if normal_class == "all" else without_contradictions(manifest)  # "all": masked or not
 
 
@@ -211,7 +211,7 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     if suffix in IMAGE_SUFFIXES:
         return Manifest((Record(printable(path.name), path=path),), name=printable(path.stem))
     if suffix in VIDEO_SUFFIXES:
-        return with_neighbours(open_videos([(printable(path.stem), path)]))
+        return with_neighbours(open_videos([(printable(path.stem), path)]), layout=options.layout)
     advice = "give an image, video, .csv, .tsv, .parquet, .npy or .npz file"
     if suffix in TEXT_SUFFIXES:
         advice = f"where it is a text table, call it .csv; else {advice}"

@@ -25,6 +25,7 @@ from hizumi.inspection.verdicts import InspectorBase
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import Float, Integer
 from hizumi.storage.files import printable
+from hizumi.words import counted
 
 WINDOWS_AT_ONCE = 1024  # bounds the memory where many rows arrive together
 
@@ -166,7 +167,8 @@ class Follower:
         self._starts, self._scores = [], []
         if short:
             raise DataError(
-                f"the recording has {steps} steps, fewer than a window's {self._form.length}: it cannot be judged"
+                f"the recording has {counted(steps, 'step')}, fewer than a window's {self._form.length}: "
+                "it cannot be judged"
             )
         return [*events, *self._events.close()]
 

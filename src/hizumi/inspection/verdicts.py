@@ -18,6 +18,7 @@ from hizumi.data.progress import Observer, reporting
 from hizumi.data.series.options import SeriesOptions
 from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.preprocessing.preprocessing import Preprocessing
+from hizumi.words import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +158,7 @@ def unlike_in(differences: Sequence[str]) -> str:
 def counted_notes(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
     """Each note on reading once, with the number of inputs that it is about."""
     counts = Counter(note for verdict in verdicts for note in verdict.notes)
-    return tuple(f"{note}: {count} inputs" for note, count in counts.items())
+    return tuple(f"{note}: {counted(count, 'input')}" for note, count in counts.items())
 
 
 def _notes_on_drift(verdicts: Sequence[Verdict], manifest: Manifest, calibration: Calibration) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hizumi.data import Manifest, Sizing, Window
-from hizumi.data.images import prepare
+from hizumi.data.images import match_channels, prepare
 from hizumi.data.looking import seen_of
 from hizumi.data.manifest import Failure
 from hizumi.data.missing import not_finite
@@ -85,12 +85,13 @@ class Reader:
         channels = self.preprocessing.channels
         if window is None or channels is None:
             return Piece(index, name, self._row(pixels, name))
+        pixels, converted = match_channels(pixels, channels, name)  # at full size: resizing may average colours away
         self.preprocessing.refuse_other_form(pixels.shape[0], pixels.shape[1], name)
         shown = pixels
         pixels, pose, inside, more_notes = seen_of(
             pixels, name, self.preprocessing.alignment, self.preprocessing.region
         )
-        notes = (*notes, *more_notes)
+        notes = (*notes, *([converted] if converted else []), *more_notes)
         size = pixels.shape[0] * self.preprocessing.enlarge, pixels.shape[1] * self.preprocessing.enlarge
         if self.preprocessing.enlarge > 1:
             shown = pixels = Sizing(*size).fit(pixels)

@@ -13,7 +13,7 @@ from hizumi.calibration import Calibration
 from hizumi.evaluation.pixels import part_of
 from hizumi.report.content import ANOMALOUS, NORMAL, POINTS_IN_AN_EMBEDDING, UNKNOWN
 from hizumi.report.style import DEFECT, GOOD, HELD_OUT, INK, MUTED, legend_above, new_figure, styled
-from hizumi.report.tables import record_in
+from hizumi.report.tables import interval_of, record_in
 from hizumi.runs.nouns import noun_of
 
 WIDTH = 5.3  # inches: readable on a phone too
@@ -155,9 +155,9 @@ def embedding(
 
 @styled
 def comparison_chart(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
-    """Rankings of items, and of their pixels or steps: a dot for each run, a line for each detector, a bar at the mean.
+    """Rankings of items, and of their pixels or steps: a line for each detector, a dot for each run.
 
-    A dotted line is at chance.
+    Several runs have a bar at their mean; a single one has the interval of its test set. A dotted line is at chance.
     """
     noun = noun_of(record_in(rows))
     rankings = (
@@ -173,10 +173,13 @@ def comparison_chart(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
     grid = figure.subplots(1, len(measures), sharey=True, squeeze=False)
     for axes, (key, title, chance) in zip(grid.flat, measures, strict=True):
         for line, detector in enumerate(detectors):
-            values = [row[key] for row in rows if row["detector"] == detector and _is_number(row.get(key))]
-            if values:
+            runs = [row for row in rows if row["detector"] == detector]
+            values = [run[key] for run in runs if _is_number(run.get(key))]
+            if len(values) > 1:
                 axes.plot([np.mean(values)] * 2, [line - 0.3, line + 0.3], color=INK, linewidth=2)
-                axes.plot(values, [line] * len(values), "o", color=GOOD, alpha=0.75, markeredgewidth=0)
+            if len(runs) == 1 and (interval := interval_of(runs[0], key)):
+                axes.plot(interval, [line] * 2, color=INK, linewidth=1.5)
+            axes.plot(values, [line] * len(values), "o", color=GOOD, alpha=0.75, markeredgewidth=0)
         axes.axvline(chance, color=HELD_OUT, linewidth=1, linestyle=(0, (2, 3)))
         axes.set(title=title, yticks=range(len(detectors)), yticklabels=detectors, ylim=(len(detectors) - 0.5, -0.5))
         axes.set_xlim(min(chance - 0.02, axes.get_xlim()[0]), 1.02)

@@ -56,13 +56,14 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 line[key] = {
                     "mean": float(np.mean(values)),
                     "deviation": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-                    "interval": _interval_of(runs[0], key) if len(runs) == 1 else None,
+                    "interval": interval_of(runs[0], key) if len(runs) == 1 else None,
                 }
         table.append(line)
     return sorted(table, key=lambda line: -line.get(first, {"mean": -math.inf})["mean"])
 
 
-def _interval_of(run: Mapping[str, Any], key: str) -> Sequence[float] | None:
+def interval_of(run: Mapping[str, Any], key: str) -> Sequence[float] | None:
+    """The interval of a measure of one run, by its own test set; None where it says nothing."""
     interval: Sequence[float] | None = run.get(f"{key}_interval")
     return None if interval is None or tuple(interval) == (0.0, 1.0) else interval
 

@@ -12,6 +12,7 @@ from hizumi.models import VAE, Autoencoder, BiGAN, Flow, GatedPixelCNN
 from hizumi.registry import construct, detector_class, find_detectors, specify
 from hizumi.reproduction.protocol import BudgetName, Leak, Mode, Protocol
 from hizumi.training import Budget, TrainingOptions
+from hizumi.training.options import Accelerator
 from hizumi.training.preset import Preset, preset_of
 
 
@@ -163,7 +164,7 @@ def _can_enter(name: str, found: type[Detector], protocol: Protocol) -> bool:
     return name not in LEFT_OUT and protocol.items in found.card.takes and needs <= set(protocol.offers)
 
 
-def entrant(name: str, protocol: Protocol, mode: Mode, budget: BudgetName, accelerator: str = "cpu") -> Entrant:
+def entrant(name: str, protocol: Protocol, mode: Mode, budget: BudgetName, accelerator: Accelerator = "cpu") -> Entrant:
     """The detector of this name in the ledger, its settings in plain data, and where they are not the paper's."""
     chosen, papers = settled(name, protocol, mode, budget), settled(name, protocol, mode, "paper")
     make, options = chosen.make, replace(chosen.options, accelerator=accelerator)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from hizumi.arguments import check_arguments, clone, is_part
+from hizumi.arguments import clone, is_part
 from hizumi.calibration import Costs
 from hizumi.data.variation import Variation
 from hizumi.errors import UsageError
@@ -36,7 +36,6 @@ def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
         elif budget is not None:  # one for each phase
             budget = tuple(Budget(**each) for each in budget)
         arguments["training"] = TrainingOptions(**training | {"budget": budget})
-        check_arguments(arguments["training"])
     for name, kind in (("costs", Costs), ("variation", Variation)):
         if (value := arguments.get(name)) is not None:
             arguments[name] = kind(**value)

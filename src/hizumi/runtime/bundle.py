@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hizumi.calibration import Calibration
+from hizumi.errors import UsageError
 from hizumi.preprocessing.preprocessing import Preprocessing, upgraded
 from hizumi.runtime.engines import UNSTATED_BYTES, start
 from hizumi.runtime.inspector import ExportedInspector
@@ -32,6 +33,8 @@ def load(path: str | Path, *, threads: int | None = None) -> ExportedInspector:
     Raises BundleError in one line when it is not whole or not an exported bundle, and MissingExtraError where its
     engine is not installed.
     """
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads (`threads`) is {threads}; give 1 or more, or leave it out")
     path = Path(path)
     header, members = read_archive(path, "exported", FORMAT, upgraded)
     with explained(path, header["hizumi"], "export it again"):

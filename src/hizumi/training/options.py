@@ -1,15 +1,17 @@
 """Training options: budget, batches, seed, precision and devices."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Interval
+
+from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, check_argument, check_arguments
 from hizumi.errors import UsageError
 from hizumi.storage.statements import LARGEST_SEED
 
 Precision = Literal["32-true", "bf16-mixed"]
+Accelerator = Literal["cpu", "cuda", "mps", "auto"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,17 +21,14 @@ class Budget:
     With `patience`, training also ends once the loss on held-out normal data has not improved for that many epochs.
     """
 
-    steps: int | None = None
-    epochs: int | None = None
-    max_minutes: float | None = None
-    patience: int | None = None
+    steps: PositiveInt | None = None
+    epochs: PositiveInt | None = None
+    max_minutes: PositiveFloat | None = None
+    patience: PositiveInt | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "epochs", "max_minutes", "patience"):
-            value = getattr(self, name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
-                option = "--max-time (`max_minutes`)" if name == "max_minutes" else name
-                raise UsageError(f"{option} is {value:g}; it must be a positive number")
+        check_argument(Budget, "max_minutes", self.max_minutes, "--max-time (`max_minutes`)")
+        check_arguments(self)
         if self.steps is None and self.epochs is None and self.max_minutes is None:
             raise UsageError("a training budget needs steps, epochs or minutes; with patience alone it might never end")
 
@@ -57,27 +56,17 @@ class TrainingOptions:
     """
 
     budget: Budget | tuple[Budget, ...] | None = None
-    batch_size: int | None = None
-    accumulation: int = 1
-    seed: int = 0
+    batch_size: PositiveInt | None = None
+    accumulation: PositiveInt = 1
+    seed: Annotated[int, Interval(ge=0, le=LARGEST_SEED)] = 0
     precision: Precision = "32-true"
-    accelerator: str = "cpu"
-    devices: int = 1
-    num_nodes: int = 1
-    checkpoint_seconds: float = 30.0
+    accelerator: Accelerator = "cpu"
+    devices: PositiveInt = 1
+    num_nodes: PositiveInt = 1
+    checkpoint_seconds: NonNegativeFloat = 30.0
 
     def __post_init__(self) -> None:
-        least = {"batch_size": 1, "accumulation": 1, "seed": 0, "devices": 1, "num_nodes": 1}
-        for name, lowest in least.items():
-            value = getattr(self, name)
-            is_default = name == "batch_size" and value is None
-            is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-            if not is_default and not (is_whole and value >= lowest):
-                raise UsageError(f"{name} is {value!r}; it must be a whole number, {lowest} or more")
-        if self.seed > LARGEST_SEED:
-            raise UsageError(f"seed is {self.seed}; it must be {LARGEST_SEED} or less")
-        if self.precision not in ("32-true", "bf16-mixed"):
-            raise UsageError(f"precision {self.precision!r} is not known; use 32-true or bf16-mixed")
+        check_arguments(self)
 
     def budgets(self, defaults: Sequence[Budget]) -> list[Budget]:
         """The budget of each phase; `defaults` are the phases' own."""

@@ -165,6 +165,8 @@ def test_comments_are_no_rows_and_may_hold_the_heading() -> None:
         (rows,) = GrowingRows(("a",), "pump.csv").feed(text)
         assert isinstance(rows, Rows)
         assert rows.values.tolist() == [[1], [2]]
+    _, wrong, _ = GrowingRows(("a",), "pump.csv").feed("a\n0\n#DIV/0!\n1\n")
+    assert "#DIV/0!" in str(wrong)
 
 
 def test_a_file_that_is_exchanged_or_no_text_is_refused(tmp_path: Path) -> None:

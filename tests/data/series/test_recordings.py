@@ -237,6 +237,7 @@ def test_new_data_take_the_form_learned_from(tmp_path: Path) -> None:
     found = opened(tmp_path, form)
     assert [each.name for each in found.recordings] == ["good.csv"]
     assert [each.name for each in found.unopened] == ["bad.csv", "text.csv"]
+    assert not any(each.name in each.reason for each in found.unopened)  # which is printed behind it
 
 
 WRONG: list[tuple[str, pd.DataFrame, dict[str, Any], str]] = [

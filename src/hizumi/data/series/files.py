@@ -87,7 +87,11 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
             *_notes_on_short(short, are_split=any(len(each.pieces) > 1 for each in stretches)),
             *_notes_on_constants(recordings, form),
         ),
-        (*sources.unopened, *(Unopened(name, str(error)) for name, error in failures), *short),
+        (
+            *sources.unopened,
+            *(Unopened(name, str(error).rpartition(f"{name}: ")[2]) for name, error in failures),
+            *short,
+        ),
     )
 
 

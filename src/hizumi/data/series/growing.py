@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hizumi.data.cells import DECIMAL_COMMA, SEPARATORS, number_of
+from hizumi.data.cells import COMMENT, DECIMAL_COMMA, SEPARATORS, number_of
 from hizumi.data.columns import named
 from hizumi.data.series.form import DateOrder
 from hizumi.data.series.groups import GROUP
@@ -25,7 +25,6 @@ from hizumi.words import counted
 
 SECONDS_BETWEEN_LOOKS = 0.1
 BYTES_AT_ONCE = 2**20
-COMMENT = "#"
 
 
 class Rows(NamedTuple):
@@ -140,7 +139,7 @@ class GrowingRows:
 
     def _is_comment(self, line: str) -> bool:
         """Whether a line is none of the table, as in a file; before the rows, a heading may begin so, too."""
-        return line.startswith(COMMENT) and bool(self._places or self._unnamed(_heading(line)[1]))
+        return COMMENT.match(line) is not None and bool(self._places or self._unnamed(_heading(line)[1]))
 
     def _change_of_group(self, group: str | None) -> DataError | None:
         before, self._group = self._group, group
@@ -174,7 +173,7 @@ class GrowingRows:
 
 def _heading(line: str) -> tuple[str, list[str]]:
     """The separator and the names in a table's first line."""
-    line = line.removeprefix("\ufeff").lstrip(f"{COMMENT} ")
+    line = line.removeprefix("\ufeff").lstrip("# ")
     separator = max(SEPARATORS, key=line.count)
     return separator, [name.strip() for name in _cells_of(line, separator)]
 
