@@ -151,6 +151,17 @@ def test_peaks_over_threshold_agrees_with_scipys_tail():
     assert limit.value > expected
 
 
+def test_peaks_over_threshold_counts_what_lies_above_a_tied_start_of_the_tail():
+    scores = np.sort((2 * stats.expon().rvs(3000, random_state=7)).round() / 2)
+    start = scores[-61]
+    above = int((scores > start).sum())
+    assert above < 55  # of the 60 highest, the others are equal to where the tail starts
+    limit = peaks_over_threshold_limit(scores, 0.001)
+    shape, scale = fit_generalised_pareto(scores[-above:] - start)
+    expected = start + stats.genpareto.isf(0.001 * 3000 / above, shape, scale=scale)
+    assert limit.said[0].figures["estimate"] == pytest.approx(expected)
+
+
 def test_upper_tail_quantile_comes_near_to_the_quantile_with_many_excesses():
     excesses = stats.genpareto(0.1, scale=3.0).rvs(3000, random_state=2)
     exact = float(stats.genpareto(0.1, scale=3.0).isf(0.01))

@@ -54,16 +54,30 @@ def test_nothing_is_shown_of_nothing(capsys):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shares", "usual", "said"),
+    ("seconds", "shares", "usual", "has_fast", "said"),
     [
-        (2.5, 1 / 72, 3000, "Note: about 72 steps fit in, and this model usually takes some 3000: give it longer"),
-        (2.5, 1 / 3000, 3000, "Note: this will take about 2.1 h; --preset fast takes minutes."),
-        (0.01, 1 / 3000, 3000, ""),
-        (2.5, 1 / 72, None, ""),
+        (
+            2.5,
+            1 / 72,
+            3000,
+            True,
+            "Note: about 72 steps fit in, and this model usually takes some 3000: give it longer, ",
+        ),
+        (
+            2.5,
+            1 / 72,
+            3000,
+            False,
+            "Note: about 72 steps fit in, and this model usually takes some 3000: give it longer.",
+        ),
+        (2.5, 1 / 3000, 3000, True, "Note: this will take about 2.1 h; --preset fast takes minutes."),
+        (2.5, 1 / 3000, 3000, False, "Note: this will take about 2.1 h; --max-time MINUTES ends it sooner."),
+        (0.01, 1 / 3000, 3000, True, ""),
+        (2.5, 1 / 72, None, True, ""),
     ],
 )
-def test_who_trains_too_short_or_very_long_is_told_early(capsys, clock, seconds, shares, usual, said):
-    observe = progress.foretelling(lambda record: None, usual)
+def test_who_trains_too_short_or_very_long_is_told_early(capsys, clock, seconds, shares, usual, has_fast, said):
+    observe = progress.foretelling(lambda record: None, usual, has_fast=has_fast)
     observe(record("reading", 0.5))
     for step in range(1, 20):
         clock[0] += seconds

@@ -1,13 +1,15 @@
 """Every detector of the registry as a graph: the numbers of ONNX Runtime, and of OpenVINO, against those of torch."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from hizumi.data import Window
-from hizumi.detectors import ControlChart, Detector, GaussianMixture, Likelihood
+from hizumi.detectors import PCA, ControlChart, Detector, Ensemble, GaussianMixture, Likelihood, Mahalanobis
+from hizumi.detectors.p_values import Fusion
 from hizumi.errors import UsageError
 from hizumi.export.exporting import _members
 from hizumi.export.graph import Graph
@@ -88,6 +90,19 @@ def test_openvino_tells_the_gaussians_of_a_mixture_apart() -> None:
     detector = GaussianMixture().fit(torch.cat([narrow, wide]), options())
     assert len(detector.means) > 1
     assert_equal(*both(detector, (6,), "openvino"))
+
+
+@pytest.mark.parametrize("fusion", get_args(Fusion))
+def test_p_values_however_fused(fusion: Fusion) -> None:
+    normal = items((6,), 200)
+    detector = Ensemble((Mahalanobis(), PCA()), fusion).fit(normal, options())
+    near_and_far = torch.cat([normal, torch.logspace(-2, 2, 200)[:, None] * normal])  # those of the reference, too
+    ours = detector.score(near_and_far).image.numpy()
+    model = traced(Graph(detector, None))
+    # Where reference scores lie close together, a p-value falls steeply between them.
+    for engine, rtol in dict[EngineName, float](onnxruntime=1e-6, openvino=1e-3).items():
+        theirs = start(engine, _members(model, engine))(near_and_far.numpy())[SCORE]
+        np.testing.assert_allclose(theirs, ours, rtol=rtol)
 
 
 @pytest.mark.slow

@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import trim_mean
 from torch import Tensor
 
 from hizumi.calibration.charts import CUSUM
 from hizumi.calibration.run_length import cusum_limit
-from hizumi.detectors import ControlChart, Mahalanobis
+from hizumi.detectors import ControlChart, Ensemble, Mahalanobis
 from hizumi.detectors.image_statistics import image_statistics, statistic_names
 from hizumi.errors import DataError
 from hizumi.objectives import smooth
@@ -136,6 +137,24 @@ def test_scores_of_a_detector_are_brought_to_a_gaussian() -> None:
     stream = torch.randn(100, 4, generator=generator)
     stream[31] = torch.tensor([4.0, -4.0, 4.0, 4.0])
     assert [part.image for part in chart.watch(stream).parts] == [31]
+
+
+def test_the_score_is_charted_by_what_its_detector_has_not_seen() -> None:
+    rows = torch.randn(400, 3, generator=torch.Generator().manual_seed(6))
+    chart = ControlChart(Ensemble((Mahalanobis(),), reference_share=0.2)).fit(rows)
+    assert isinstance(chart.detector, Ensemble)
+    charted, inner = chart.scores.scores, chart.detector.references[0].scores
+    assert charted is not None
+    assert inner is not None
+    assert len(charted) == len(inner) == 40  # of the 80 that were held out
+    own = chart.detector.references[0](inner)
+    assert not (charted[:, None] == -own).any()
+
+
+def test_brightness_is_the_trimmed_mean_of_all_pixels() -> None:
+    images = pictures(5, 7, channels=3)
+    expected = trim_mean(images.double().mean(1).flatten(1), 0.05, axis=1)
+    np.testing.assert_allclose(image_statistics(images)[:, 0], expected)
 
 
 def test_statistics_do_not_depend_on_the_lamp() -> None:

@@ -85,6 +85,21 @@ def test_networks_have_as_many_weights_as_the_published_ones() -> None:
     assert [round(count / 1e6, 1) for count in counts] == [69.0, 28.4]  # in all 97.4 million
 
 
+def test_the_marking_network_sees_the_restored_image_first_in_training_and_scoring() -> None:
+    images = torch.rand(4, 1, 16, 16, generator=RANDOM) * 2 - 1
+    model = DRAEMTraining(width=4, marking_width=4, halvings=1).prepare((1, 16, 16))
+    pairs = list[tuple[torch.Tensor, torch.Tensor]]()
+    restored = list[torch.Tensor]()
+    model.restoring.register_forward_hook(lambda _network, _given, made: restored.append(made))
+    model.marking.register_forward_pre_hook(lambda _network, given: pairs.append(given[0].split(1, 1)))
+    model.step(images)
+    model.marks(images)
+    assert len(pairs) == 2
+    for (first, _), made in zip(pairs, restored, strict=True):
+        assert torch.equal(first, made)
+    assert torch.equal(pairs[1][1], (images + 1) / 2)
+
+
 def test_the_map_is_an_average_of_chances_and_the_score_its_largest_value() -> None:
     images = torch.rand(8, 1, 24, 32, generator=RANDOM) * 2 - 1
     detector = DRAEM(DRAEMTraining(width=4, marking_width=4), averaged=5)

@@ -126,6 +126,9 @@ def test_codes_go_to_the_machine() -> None:
         codes = network.model.encode(IMAGES.double()).detach()
         features = codes if boundary == "linear" else network.space(codes)
         torch.testing.assert_close(network.score(IMAGES).image, network.machine(features))
+        again = SupportVectorBall(0.05) if boundary == "ball" else SupportVectorMachine(boundary, 0.05)
+        again.fit(features)
+        torch.testing.assert_close(network.machine.state_dict(), again.state_dict())  # of what is judged, too
         assert bool((codes >= 0).all())  # without which no plane would part them from the origin
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 import hizumi
 from hizumi import runtime
-from hizumi.detectors import AnoGAN
+from hizumi.detectors import PCA, AnoGAN
 from hizumi.errors import BundleError, DataError, RunError, UsageError
 from hizumi.export import export, exporting
 from hizumi.inspection import Inspector, load, save
@@ -180,6 +180,17 @@ def test_another_graph_is_refused_and_nothing_written(
         export(fitted, tmp_path / "parts.hizumi")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_needs_double_precision_is_refused_by_openvino_and_sent_to_onnx(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    column = generator.normal(size=(80, 1))
+    rows = np.hstack([column, column + 1e-3 * generator.normal(size=(80, 1))])  # the residual has four digits of seven
+    inspector = Inspector(PCA(statistic="residual"), false_alarm_rate=0.1).fit(rows)
+    with pytest.raises(RunError, match=r"pca computes in double precision, .*: export it to onnx$"):
+        export(inspector, tmp_path / "rows.hizumi", rows, engine="openvino")
+    assert not list(tmp_path.iterdir())
+    assert export(inspector, tmp_path / "rows.hizumi", rows).parity.changed == 0
 
 
 @pytest.mark.parametrize(

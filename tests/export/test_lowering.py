@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
+from hizumi.export import lowering
 from hizumi.export.lowering import (
     convolution,
     convolution_backward,
@@ -65,6 +66,22 @@ def test_sigmoids_near_0_keep_their_digits() -> None:
 def test_leaky_rectifiers_are_those_of_torch() -> None:
     values = drawn(50)
     torch.testing.assert_close(lowered_leaky_relu(values, 0.2), leaky_relu(values, 0.2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_logarithms_and_exponentials_next_to_1_keep_their_digits(dtype: torch.dtype) -> None:
+    size = torch.logspace(-30, 1, 63, dtype=dtype)
+    ends = torch.tensor([0.0, torch.inf], dtype=dtype)
+    for values in (size, -size, ends, -ends):
+        torch.testing.assert_close(lowering.expm1(values), values.expm1(), rtol=1e-6, atol=0)
+    for values in (size, -size[size < 1], ends, torch.tensor([-1.0], dtype=dtype)):
+        torch.testing.assert_close(lowering.log1p(values), values.log1p(), rtol=1e-6, atol=0)
+
+
+def test_angles_are_those_of_torch() -> None:
+    values = torch.tensor([0.0, 1e-12, 0.3, 1.5, 40.0, torch.inf], dtype=torch.float64)
+    torch.testing.assert_close(lowering.atan(values), values.atan(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(lowering.tan(values[:4]), values[:4].tan())
 
 
 def test_what_engines_know_is_left_to_them() -> None:

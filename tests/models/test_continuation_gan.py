@@ -25,6 +25,18 @@ def test_lengths_of_all_kinds_are_told() -> None:
     assert set(lengths.tolist()) == set(range(STEPS))  # never all of it
 
 
+@torch.no_grad()
+def test_the_average_goes_on_where_there_is_one() -> None:
+    start = sines(2, seed=0)[..., :8]
+    for decay in (0.99, None):
+        model = ContinuationGAN(width=4, latent=4, average_decay=decay).prepare((1, 1, STEPS))
+        before = model.sample(2), model.continued(start)
+        for weight in model.generator.parameters():
+            weight.add_(1.0)
+        for made, now in zip(before, (model.sample(2), model.continued(start)), strict=True):
+            assert torch.equal(made, now) is (decay is not None)
+
+
 @pytest.mark.slow
 def test_the_second_half_of_a_sine_follows_from_the_first() -> None:
     model = ContinuationGAN(width=8, latent=8, learning_rate=1e-3, average_decay=0.95)

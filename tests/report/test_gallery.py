@@ -2,6 +2,7 @@
 
 import io
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from hizumi.report.gallery import FIGURES, Setting, draw
 from hizumi.report.gallery.images import SLANT, slant
 from hizumi.report.gallery.pictures import mosaic
 from hizumi.report.gallery.saturation import LOSSES, slope
+
+DOCUMENTS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -26,6 +29,14 @@ def test_every_figure_is_drawn(name: str):
         assert min(image.size) > 100
         assert len(np.unique(np.asarray(image.convert("L")))) > 20
     assert bool(steps) == (name not in ("taxonomy", "saturation"))
+
+
+def test_the_tree_in_the_documents_has_every_model():
+    with Image.open(DOCUMENTS / "figures" / "taxonomy.png") as kept:
+        drawn = Image.open(io.BytesIO(draw("taxonomy", Setting())["taxonomy.png"]))
+        assert kept.size == drawn.size  # else `hizumi figure taxonomy -o docs/figures`
+        difference = np.asarray(kept.convert("L"), float) - np.asarray(drawn.convert("L"), float)
+    assert np.abs(difference).mean() < 0.5  # of 255 grey levels
 
 
 def test_the_same_setting_gives_the_same_figure():

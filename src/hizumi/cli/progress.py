@@ -72,10 +72,11 @@ def advising(advice: str | Callable[[], str]) -> Iterator[None]:
         raise
 
 
-def foretelling(observe: "Observer", usual_steps: int | None) -> "Observer":
+def foretelling(observe: "Observer", usual_steps: int | None, *, has_fast: bool) -> "Observer":
     """The observer, and a word on standard error, early on, where training will not get far or will take long.
 
-    `usual_steps` is what the model is usually given; None where its budget is not counted in steps.
+    `usual_steps` is what the model is usually given; None where its budget is not counted in steps. `has_fast` says
+    whether it has a preset of that name, which is advised then.
     """
     seen: list[float] = []  # when each record of training came
 
@@ -90,14 +91,12 @@ def foretelling(observe: "Observer", usual_steps: int | None) -> "Observer":
             if usual_steps is not None and expected < FAR_ENOUGH * usual_steps:
                 typer.echo(
                     f"Note: about {expected:.0f} steps fit in, and this model usually takes some {usual_steps}: "
-                    "give it longer, or take --preset fast.",
+                    f"give it longer{', or take --preset fast' if has_fast else ''}.",
                     err=True,
                 )
             elif expected * seconds > LONG_SECONDS:
-                typer.echo(
-                    f"Note: this will take about {expected * seconds / 3600:.1f} h; --preset fast takes minutes.",
-                    err=True,
-                )
+                advice = "--preset fast takes minutes" if has_fast else "--max-time MINUTES ends it sooner"
+                typer.echo(f"Note: this will take about {expected * seconds / 3600:.1f} h; {advice}.", err=True)
 
     return told
 

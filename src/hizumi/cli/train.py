@@ -105,7 +105,8 @@ def train(
         run.tracked(folder, output, request) as tracking,
         resumable(folder) as observe,
     ):
-        observe = observe if preset else foretelling(observe, model.default_budget.steps)
+        if not preset:
+            observe = foretelling(observe, model.default_budget.steps, has_fast="fast" in model.presets)
         modeller = options.done_on(on, training_options, folder, work, tracking.beside(observe))
         if modeller.is_main_process_:  # of several processes, one writes and speaks
             save(modeller, output)

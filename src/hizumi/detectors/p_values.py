@@ -15,7 +15,7 @@ from hizumi.calibration.limits import FEWEST_EXCESSES, fit_generalised_pareto
 from hizumi.errors import NotFittedError
 
 TAIL_SHARE = 0.1
-SMALLEST = torch.finfo(torch.float64).tiny
+SMALLEST = torch.finfo(torch.float32).tiny  # which graphs in single precision do not take for 0
 LEAST_SPREAD = 1e-9  # of reference scores, relative to their size, where they are all the same
 
 

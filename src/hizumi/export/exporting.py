@@ -85,7 +85,7 @@ def export(
         calibration = calibration.rescored(np.array(replay.graph_scores), maxima)
     parity = Parity.of(replay, inspector.calibration_, calibration, test, items.test, as_fitted=items.as_fitted)
     if precision == "fp32" and not parity.holds:
-        raise RunError(_reason(header["detector"]["name"], parity))
+        raise RunError(_reason(header, parity))
     fields, arrays = calibration.to_dict()
     complete = with_verdict(model, header["outputs"][0]["dtype"], calibration.threshold.value)
     members = {
@@ -122,14 +122,16 @@ def _refuse_nan(name: str, *replays: Replay | None) -> None:
         raise RunError(f"the exported {name} makes no number of {broken} of {len(scores)} scores; nothing was written")
 
 
-def _reason(name: str, parity: Parity) -> str:
-    """Why nothing was written."""
-    worst = parity.worst
+def _reason(header: Mapping[str, Any], parity: Parity) -> str:
+    """Why nothing was written, and which engine has the digits that this one lacks."""
+    worst, name = parity.worst, header["detector"]["name"]
+    needs_double = header["engine"] == "openvino" and header["outputs"][0]["dtype"] == "float64"
+    advice = f"; {name} computes in double precision, which OpenVINO has none of: export it to onnx"
     return (
         f"the exported {name} is not the same: {parity.changed - parity.borderline} of {parity.verdicts} verdicts "
         f"change, and {worst} is off by {parity.differences[worst]:.1e} of its largest value "
         f"({parity.allowed(worst):.1e} is allowed; torch itself is off by {parity.rounding[worst]:.1e}); "
-        "nothing was written"
+        f"nothing was written{advice if needs_double else ''}"
     )
 
 

@@ -95,6 +95,28 @@ def sigmoid(values: Tensor) -> Any:
     return 1 / (1 + (-values).exp()) if values.dtype == torch.float64 else NotImplemented
 
 
+def tan(values: Tensor) -> Any:
+    """In double precision, in which ONNX Runtime has sine and cosine only."""
+    return values.sin() / values.cos() if values.dtype == torch.float64 else NotImplemented
+
+
+def atan(values: Tensor) -> Any:
+    """In double precision, in which ONNX Runtime has no such function: in single, of which seven digits are right."""
+    return values.float().atan().double() if values.dtype == torch.float64 else NotImplemented
+
+
+def log1p(values: Tensor) -> Any:
+    """Kahan's: the logarithm of 1 + x as it was rounded, times what rounding made of x, which ONNX would lose."""
+    whole = 1 + values
+    kept = whole - 1
+    return torch.where(kept == 0, values, whole.log() * torch.where(values < 1, values / kept, 1.0))
+
+
+def expm1(values: Tensor) -> Any:
+    """By a hyperbolic tangent, which keeps the digits of small values that a difference from 1 would lose."""
+    return (values / 2).tanh() * (values.exp() + 1)
+
+
 def hypot(one: Tensor, other: Tensor) -> Any:
     """The root of the sum of two squares, which ONNX has no name for."""
     return (one.square() + other.square()).sqrt()
@@ -112,9 +134,13 @@ def _spread(images: Tensor, steps: Sequence[int]) -> Tensor:
 
 LOWERINGS: dict[Any, Callable[..., Any]] = {
     aten._cdist_forward.default: distances,
+    aten.atan.default: atan,
+    aten.expm1.default: expm1,
     aten.hypot.default: hypot,
     aten.leaky_relu.default: leaky_relu,
+    aten.log1p.default: log1p,
     aten.sigmoid.default: sigmoid,
+    aten.tan.default: tan,
     aten.convolution.default: convolution,
     aten.convolution_backward.default: convolution_backward,
 }
