@@ -341,6 +341,28 @@ def test_a_dimmed_lamp_raises_an_alarm_that_is_kept_and_survives_a_restart(bundl
         assert alarm.ended_at.isoformat() == alarm.details["ended_at"]
 
 
+def test_a_moved_limit_leaves_the_watch_and_its_alarms_as_they_were(bundle: Path, tmp_path: Path) -> None:
+    settings = station_of(bundle, tmp_path / "station")
+
+    async def use(station: Station) -> None:
+        watch, recipe = station.drift.watch("plates"), station.recipe(None)
+        for seed in range(400, 430):
+            await station.inspect(arrival(content=png((0.5 * plate(seed)).astype(np.uint8))))
+        alarms = watch.alarms
+        assert alarms
+        for number, limit in enumerate(({"threshold": 0.5}, {"false_alarm_rate": 0.2}, {"rule": "k-sigma"})):
+            other = bundles.save(bundles.load(bundle).calibrate(**limit), tmp_path / f"{number}.hizumi")  # type: ignore[arg-type]
+            await station.exchange.recalibrate(recipe, lambda _, other=other: other)
+            assert station.drift.watch("plates") is watch, limit
+        assert watch.alarms == alarms
+
+    async def alarmed(station: Station) -> bool:
+        return bool(station.drift.watch("plates").alarms)
+
+    at_work(settings, use)
+    assert at_work(settings, alarmed), "after a restart with the last of the limits, too"
+
+
 def test_what_another_detector_was_alarmed_of_is_over(bundle: Path, tmp_path: Path) -> None:
     other = bundles.save(Inspector("pca").fit(np.stack([plate(seed) for seed in range(70, 90)])), tmp_path / "o.hizumi")
 

@@ -16,6 +16,7 @@ from hizumi.station.log import Alarm, Log
 from hizumi.station.recipe import Recipe
 
 STATE = "drift watch of {}"
+OF_CALIBRATION = {"rule", "false_alarm_rate", "calibration_images", "known_defects", "recalibrated"}
 KEPT_AFTER = 200  # pictures, and at the end; a crash loses what the watch learned from those since
 
 
@@ -106,6 +107,6 @@ def alarm_record(recipe: str, alarm: DriftAlarm) -> Alarm:
 
 
 def fit_of(inspector: InspectorBase) -> str:
-    """What tells fits apart: SHA-256 of the record of the fit, without what recalibration wrote into it."""
-    record = {name: value for name, value in inspector.options_.items() if name != "recalibrated"}
+    """What tells fits apart: SHA-256 of the record of the fit, without what a calibration writes into it."""
+    record = {name: value for name, value in inspector.options_.items() if name not in OF_CALIBRATION}
     return hashlib.sha256(json.dumps(record, sort_keys=True, default=str).encode()).hexdigest()

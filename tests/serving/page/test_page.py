@@ -255,6 +255,29 @@ def test_a_station_that_starts_again_is_heard_again_and_nothing_is_missed(
     watched.troubles.clear()
 
 
+def test_what_a_station_that_is_away_cannot_take_is_said_in_the_page_s_language(
+    line: Any, browse: Callable[..., Any]
+) -> None:
+    line.send()
+    dim(line.station)
+    watched = browse(language="ja-JP")
+    tab = watched.open(f"{line.address}/#/drift")
+    charts = tab.locator(".chart")
+    charts.first.wait_for()
+    assert charts.first.locator("..").get_by_text("明るさ").count(), "what has moved comes first"
+
+    def away() -> None:
+        tab.wait_for_selector("#link.lost")
+        tab.get_by_role("button", name="確認する").click()
+        tab.get_by_role("alert").get_by_text("ステーションが応答しません。").wait_for()
+        assert charts.count() > 1, "those that were drawn stay"
+
+    line.restart(away)
+    tab.wait_for_selector("#link.open")
+    assert all("ERR_" in trouble for trouble in watched.troubles)
+    watched.troubles.clear()
+
+
 def test_whoever_goes_on_before_the_station_has_answered_sees_the_view(line: Any, browse: Callable[..., Any]) -> None:
     tab = browse().tab
     gate = Gate(tab, "/system$")

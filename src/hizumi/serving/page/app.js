@@ -173,6 +173,7 @@ drawHead();
 open();
 addEventListener("hashchange", open); // not before: a view needs the station's state
 station.on("drift", findAlarms);
+station.on("calibration", findAlarms); // another detector has other alarms
 station.on("inspection", noteKept);
 findAlarms();
 listen(

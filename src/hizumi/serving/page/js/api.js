@@ -1,6 +1,6 @@
 // Questions to the station, which answers in the page's language. Whoever is no longer signed in is asked again by the station itself.
 
-import { language } from "./words.js";
+import { language, t } from "./words.js";
 
 export class Refused extends Error {
   constructor(status, reason) {
@@ -35,7 +35,9 @@ export const normalOf = (id) => `/inspections/${id}/normal`;
 const spoken = () => ({ "Accept-Language": language });
 
 async function answered(request) {
-  const answer = await request;
+  const answer = await request.catch((error) => {
+    throw error.name === "AbortError" ? error : new Error(t("link.no_answer")); // the browser's own words are English
+  });
   if (answer.status === 401) location.reload();
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));

@@ -25,7 +25,7 @@ export function drift(station) {
     try {
       draw(await get("/drift", { recipe: recipe.name }, end.signal));
     } catch (error) {
-      if (error.name !== "AbortError") fill(charts, h("p", { class: "problem", role: "alert" }, error.message));
+      if (error.name !== "AbortError" && !latest) fill(charts, h("p", { class: "problem", role: "alert" }, error.message));
     }
   }
 
@@ -33,8 +33,9 @@ export function drift(station) {
     latest = state;
     words.textContent = state.words;
     if (!noting) refill(alarms, [state.alarms, state.changes], () => [...state.alarms].reverse().map(alarm));
-    const alarmed = new Set(state.alarms.filter((each) => isUnseen(each) || !each.ended_at).flatMap((each) => each.charts).map((name) => measureOf({ name })));
-    // What gave alarm comes first.
+    const said = state.alarms.filter((each) => isUnseen(each) || !each.ended_at);
+    const alarmed = new Set(said.flatMap((each) => [...each.moved.map(({ measure }) => measure), ...each.charts.map((name) => measureOf({ name }))]));
+    // What gave alarm, and what has moved with it, comes first.
     const ordered = [...state.charts].sort((a, b) => alarmed.has(measureOf(b)) - alarmed.has(measureOf(a)));
     const names = [...new Set(ordered.map(measureOf))];
     refill(measures, [names, chosen, [...alarmed]], () => ordered.length > 0 && ["", ...names].map((name) => h("button", { class: "quiet", "aria-pressed": String(name === chosen), onclick: () => { chosen = name; draw(latest); } },
