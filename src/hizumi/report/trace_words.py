@@ -58,7 +58,7 @@ def _of_alarm(trace: Trace, alarm: Steps, worst: int) -> str:
         since = first_unusual(run, channel)
         when = "" if since is None else f" since {moment(run, since)}"
         named.append(f"{printable(trace.columns[channel])} ({means[channel]:.3g}{when})")
-    return f"{sentence}. In it, these channels are off most, in {run.unit}: {', '.join(named)}."
+    return f"{sentence}. Most off in it, in {run.unit}: {', '.join(named)}."
 
 
 def first_unusual(alarm: Trace, channel: int) -> int | None:
