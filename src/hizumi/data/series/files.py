@@ -85,7 +85,7 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
             *_merged([*notes, *said]),
             *windows,
             *_notes_on_short(short, are_split=any(len(each.pieces) > 1 for each in stretches)),
-            *_notes_on_constants(recordings, form),
+            *([] if windows else _notes_on_constants(recordings, form)),
         ),
         (*sources.unopened, *(Unopened(name, str(error)) for name, error in failures), *short),
     )
