@@ -15,8 +15,10 @@ from sklearn.preprocessing import StandardScaler
 from hizumi.data import Failure, Sizing, Store, Window, open_source, prepare
 from hizumi.data.cache import PixelCache
 from hizumi.data.images import Decoded
+from hizumi.data.series.options import SeriesOptions
 from hizumi.data.stream import Stream, TensorSource, View, in_order
 from hizumi.errors import DataError, SaveError
+from hizumi.runs.record import notes_on
 
 
 def folder_of(tmp_path: Path, count: int, size: tuple[int, int] = (20, 30), channels: int = 1) -> list[np.ndarray]:
@@ -301,6 +303,11 @@ def test_a_constant_column_is_noted(tmp_path: Path):
     (tmp_path / "t.csv").write_text("speed,heat\n1,2\n3,2\n4,2\n")
     store = Store.build(open_source(tmp_path / "t.csv"), None)
     assert store.notes == {"column 'heat' never changes, so any other value in it lies far outside what was learned": 3}
+    series = open_source(np.arange(40.0)[:, np.newaxis] * [1, 0, 0], series=SeriesOptions(length=8))
+    store = Store.build(series, None)
+    words = "'channel 2', 'channel 3' never change, so any other value in them lies far outside what was learned"
+    assert notes_on(series, store) == (*series.notes, f"channels {words}")
+    assert sum("never change" in note for note in notes_on(series, store)) == 1
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from hizumi.data import Manifest, Store, open_source
+from hizumi.data.cells import read_cells
 from hizumi.data.columns import TableForm
 from hizumi.data.scaling import FAR, Scaler
 from hizumi.errors import DataError, UsageError
@@ -466,6 +467,23 @@ def test_whole_numbers_that_lose_digits_are_named(tmp_path: Path) -> None:
 def test_why_a_table_cannot_be_read(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=re.escape(said)):
         opened(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("heading", "encoding", "called"),
+    [
+        *((word, "cp1252", "Windows-1252") for word in ("Température", "Kälte", "Öl", "T (°C)", "µm", "m²", "écart")),
+        *((word, "cp932", "Shift-JIS") for word in ("温度", "A相kW", "R相V", "X軸mm", "ｱﾅﾛｸﾞ1", "ﾓｰﾀｰA", "値")),
+    ],
+)
+def test_an_encoding_is_told_by_what_it_gives_and_noted(
+    heading: str, encoding: str, called: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(f"{heading},b\n1,2\n3,4\n".encode(encoding))
+    cells = read_cells(path)
+    assert cells.names == (heading, "b")
+    assert cells.notes == (f"is not UTF-8, and is read as {called}",)
 
 
 @pytest.mark.parametrize(

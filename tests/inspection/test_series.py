@@ -101,6 +101,11 @@ def test_what_is_for_images_is_refused_for_series() -> None:
         Inspector("mahalanobis", series=OPTIONS).fit(waves(40, 0))
 
 
+def test_a_detector_that_asks_for_motion_by_itself_says_why_it_takes_no_series() -> None:
+    with pytest.raises(DataError, match="CrossChannel does not work on series: it looks at frames of video"):
+        Inspector("cross_channel", series=True).fit(np.random.default_rng(0).normal(size=(2000, 2)))
+
+
 def test_images_are_refused_by_what_was_fitted_on_series(inspector: Inspector, tmp_path: Path) -> None:
     from PIL import Image
 

@@ -187,6 +187,16 @@ def test_training_raises_the_bound_and_samples_look_like_the_data(density: str) 
     assert 0.1 < float((means > 0).float().mean()) < 0.9
 
 
+def test_series_are_drawn_with_the_noise_that_they_have_around_what_is_expected() -> None:
+    generator = torch.Generator().manual_seed(0)
+    period = torch.sin(torch.arange(16.0) * math.pi / 4).expand(1, 1, 16)
+    windows = period + 0.4 * torch.randn(500, 1, 1, 16, generator=generator)
+    vae = VAE(latent=2, width=8).fit(windows, TrainingOptions(budget=Budget(steps=300), batch_size=32))
+    samples = vae.sample(400, seed=0)
+    torch.testing.assert_close(samples.mean(0), period, atol=0.25, rtol=0)
+    assert float(samples.std(0).mean()) == pytest.approx(0.4, rel=0.15)
+
+
 def test_variance_is_that_of_probabilistic_principal_components() -> None:
     # The best linear decoder leaves the mean of the smaller eigenvalues (Tipping & Bishop 1999), here near 0.09; a
     # variance learned by Adam has come from 1 to 0.85 by then.

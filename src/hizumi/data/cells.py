@@ -27,6 +27,10 @@ COMMENT = re.compile(
     r"#(?!(N/A|NV|[A-Z0-9/]+[!?])\s*([,;\t|\"]|$))"
 )  # but not what spreadsheets write, such as #DIV/0!
 PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
+LONE = re.compile(
+    r"(?<=[A-Za-z])[\u4e00-\u9fff\uff61-\uff9f](?=[\0-\x7f]|$)|(?<![^\0-\x7f])[\u4e00-\u9fff\uff61-\uff9f](?=[A-Za-z])"
+)  # one beside a letter
+ASSUMED = {"cp932": "Shift-JIS", "cp1252": "Windows-1252"}
 STATED_SEPARATOR = re.compile(r"sep=(.)\r?\n")  # a first line by which Excel is told
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
@@ -59,7 +63,7 @@ def read_cells(path: Path) -> Cells:
     is the heading, as NumPy writes it. Raises DataError naming the line that cannot be understood.
     """
     where = printable(path)
-    text = _text(path)
+    text, notes = _text(path)
     stated = STATED_SEPARATOR.match(text)
     separator = stated[1] if stated else _separator(text)
     lines = [line for line in _split(text, separator, where) if not stated or line[0] > 1]
@@ -87,7 +91,8 @@ def read_cells(path: Path) -> Cells:
     if heading:
         _refuse_second_heading(rows, where)
     left_out = [number for number, _ in comments if number > rows[0][0]]
-    notes = [f"lines left out as comments, since they begin with #: {len(left_out)}"] if left_out else []
+    if left_out:
+        notes.append(f"lines left out as comments, since they begin with #: {len(left_out)}")
     if ended:
         notes.append(f"lines that end in a separator more than the heading, with nothing behind it: {ended}")
     if not heading:
@@ -183,7 +188,8 @@ def _heading(rows: list[Line], comments_before: list[Line], decimal_comma: bool)
     return [], rows
 
 
-def _text(path: Path) -> str:
+def _text(path: Path) -> tuple[str, list[str]]:
+    """What a file holds, and a note on an encoding that was assumed."""
     where = printable(path)
     try:
         with open_regular(path) as file:
@@ -199,23 +205,33 @@ def _text(path: Path) -> str:
         raise DataError(f"{where}: holds more than 4 GiB of text; split it")
     if (kind := kind_of_content(content)) is not None:
         raise DataError(f"{where}: is {kind}, whatever its name says; save it as a text table (CSV)")
-    text = _decoded(content)
+    text, encoding = _decoded(content)
     if text is None or "\0" in text:
         raise DataError(f"{where}: is neither UTF-8 nor Shift-JIS text, nor marked as UTF-16; save it as UTF-8")
-    return text
+    return text, [f"is not UTF-8, and is read as {ASSUMED[encoding]}"] if encoding in ASSUMED else []
 
 
-def _decoded(content: bytes) -> str | None:
+def _decoded(content: bytes) -> tuple[str | None, str]:
     """The text in the encoding that it is marked with, or in the first of the usual ones that it can be in."""
     marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    for encoding in ["utf-16"] if marked else ["utf-8-sig", "cp932", "cp1252"]:
+    for encoding in ["utf-16"] if marked else ["utf-8-sig", *ASSUMED]:
         try:
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if not PRIVATE_USE.search(text):  # what no Japanese text has, but Western text read as one
-            return text
-    return None
+        if encoding != "cp932" or not _is_western(text):
+            return text, encoding
+    return None, ""
+
+
+def _is_western(text: str) -> bool:
+    """Whether Western text was read as Japanese: it has what no Japanese text has.
+
+    A letter such as é takes the next one with it and becomes one rare kanji among Latin letters, a sign such as that of
+    °C one kana of half width.
+    """
+    lone = (each.encode("cp932") for each in LONE.findall(text))
+    return PRIVATE_USE.search(text) is not None or any(len(code) == 1 or code >= b"\xe0" for code in lone)
 
 
 def _separator(text: str) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hizumi.data.alignment import Alignment
 from hizumi.data.cache import PixelCache
-from hizumi.data.columns import OTHER
+from hizumi.data.columns import OTHER, named
 from hizumi.data.images import Decoded, Window, match_channels, type_in_words
 from hizumi.data.looking import seen_of
 from hizumi.data.manifest import Failure, Manifest
@@ -376,14 +376,17 @@ def _checked_table(manifest: Manifest) -> Float[np.ndarray, "n d"]:
 
 
 def _notes_on_columns(manifest: Manifest, scaler: Scaler) -> dict[str, int]:
-    columns = _columns(manifest)
-    return {
-        f"column {columns[position]!r} never changes, so any other value in it lies far outside what was learned": len(
-            manifest
-        )
-        for position in np.flatnonzero(scaler.constant)
-        if (len(manifest) > 1 or manifest.series is not None) and not columns[position].endswith(f"={OTHER}")
-    }
+    """A note on the columns that never change, which nobody would want to read one by one."""
+    if len(manifest) < 2 and manifest.series is None:
+        return {}
+    columns, constant = _columns(manifest), np.flatnonzero(scaler.constant)
+    names = [columns[place] for place in constant if not columns[place].endswith(f"={OTHER}")]
+    if not names:
+        return {}
+    kind = "column" if manifest.series is None else "channel"
+    one, many = f"{kind} {named(names)} never changes", f"{kind}s {named(names)} never change"
+    which, there = (one, "it") if len(names) == 1 else (many, "them")
+    return {f"{which}, so any other value in {there} lies far outside what was learned": len(manifest)}
 
 
 def _columns(manifest: Manifest) -> tuple[str, ...]:

@@ -255,8 +255,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     @property
     def wants_motion(self) -> bool:
-        """Whether data are to be opened as frames of video: as asked for, or as the detector needs it."""
-        if self.motion is not None or self.detector == STANDARD:
+        """Whether data are to be opened as frames of video: as asked for, or as the detector needs for pictures."""
+        if self.motion is not None or self.detector == STANDARD or self.series:
             return self.motion not in (None, False)
         return "motion" in self._detector_type().card.needs
 

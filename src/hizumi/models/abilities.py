@@ -129,7 +129,7 @@ class CanSampleClasses(CanSample, LearnsClasses, ABC):
 
 
 class HasPrior(CanSample, CanDecode, ABC):
-    """Generates items by decoding codes (n, latent) from N(0, I)."""
+    """Generates items by decoding codes (n, latent) from N(0, I), and by noise where the model has any around these."""
 
     needed: ClassVar[str] = "a model with codes from N(0, I)"
     latent: int
@@ -142,12 +142,19 @@ class HasPrior(CanSample, CanDecode, ABC):
         """Codes (count, latent) drawn from N(0, I)."""
         return torch.randn(count, self.latent, device=self.device)
 
+    def spread(self) -> float:
+        """Standard deviation of new items around what their codes decode to; 0 where codes say all."""
+        return 0.0
+
     @final
     def sample(self, count: int, seed: int = 0) -> Tensor:
         self.require_built()
-        codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
+        generator = torch.Generator().manual_seed(seed)
+        codes = torch.randn(count, self.latent, generator=generator)
         with torch.no_grad():
-            return self.eval().decode(codes.to(self.device))
+            items = self.eval().decode(codes.to(self.device))
+        spread = self.spread()
+        return items + spread * torch.randn(items.shape, generator=generator).to(items) if spread else items
 
 
 class HasOpponent(HasPrior, ABC):

@@ -28,6 +28,9 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
     the error on few training items is too small. Learned by Adam it falls by a factor of 3 in 1,500 steps, while the
     divergence weighs too much and codes go unused (`benchmarks/models/vae_variance.py`).
 
+    Samples of series have the noise of that variance, which is part of what a sensor says. Those of images are the
+    means that codes decode to, as is usual.
+
     Args:
         latent: Dimensions of the code; its prior is N(0, I).
         width: Channels of the first convolution.
@@ -131,6 +134,9 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
         """Items expected at codes (n, latent)."""
         decoded = self.decoder(codes)
         return 2 * decoded.sigmoid() - 1 if self._is_bernoulli(decoded.shape[1:]) else decoded
+
+    def spread(self) -> float:
+        return math.exp(self.log_variance.item() / 2) if is_series(self.require_built()) else 0.0
 
     def log_likelihood(self, images: Tensor) -> LogLikelihood:
         """The bound chosen by `bound`, in nats; its pixel map is that of log p(x | mean code)."""

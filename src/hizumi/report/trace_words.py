@@ -8,6 +8,7 @@ from hizumi.storage.files import printable
 from hizumi.words import counted
 
 CHANNELS_NAMED = 3
+LEAST_OFF = 2.0  # times how far a channel usually lies from what is expected: by less, over an alarm, it is not off
 UNUSUAL = 4.0  # times how far a channel usually lies from what is expected; shares of scores grow as the square
 
 
@@ -52,11 +53,12 @@ def _of_alarm(trace: Trace, alarm: Steps, worst: int) -> str:
         return f"{sentence}."
     means = contributions.mean(0)
     named = []
-    for channel in np.argsort(-means, kind="stable")[:CHANNELS_NAMED].tolist():
+    order = np.argsort(-means, kind="stable")[:CHANNELS_NAMED].tolist()
+    for channel in [each for each in order if run.usual is None or means[each] > LEAST_OFF] or order[:1]:
         since = first_unusual(run, channel)
         when = "" if since is None else f" since {moment(run, since)}"
         named.append(f"{printable(trace.columns[channel])} ({means[channel]:.3g}{when})")
-    return f"{sentence}. In it, these channels are off most, in {run.unit}: {', '.join(named)}."
+    return f"{sentence}. Most off in it, in {run.unit}: {', '.join(named)}."
 
 
 def first_unusual(alarm: Trace, channel: int) -> int | None:

@@ -60,4 +60,6 @@ def without_place(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def notes_on(manifest: Manifest, store: Store) -> tuple[str, ...]:
     """Sentences for the user on what was assumed about the data, or done to them."""
+    if manifest.series is not None:  # what is said of series holds for all of them
+        return (*manifest.notes, *store.notes)
     return (*manifest.notes, *(f"{note}: {counted(count, manifest.noun)}" for note, count in store.notes.items()))

@@ -1,11 +1,13 @@
 """Recordings cut into windows and blocks: which windows cover which steps, what a step scores, what trains."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from hizumi.data import Store, check_disjoint, split
+from hizumi.data import Store, check_disjoint, open_source, split
 from hizumi.data.series.blocks import of_recordings
 from hizumi.data.series.form import Recording, SeriesForm, Steps
+from hizumi.data.series.options import SeriesOptions
 from hizumi.data.series.steadying import Steadying
 from hizumi.data.series.windows import steps_scored
 from hizumi.errors import DataError, UsageError
@@ -148,17 +150,24 @@ def test_a_recording_that_stands_twice_in_two_splits_is_refused() -> None:
 
 
 def test_too_little_to_learn_from_is_said_in_one_line() -> None:
-    with pytest.raises(DataError, match=r"x: 1 recording.* of at most 40 steps are too short"):
+    with pytest.raises(DataError, match=r"x: 1 recording.* of at most 40 steps: too short"):
         split(of_recordings((recording("x", 40),), FORM, "x"))
     with pytest.raises(UsageError, match="folds"):
         split(of_recordings((recording("x", 4000),), FORM, "x"), calibration_share=None)
+
+
+def test_what_is_short_since_it_was_split_is_said_to_be() -> None:
+    uneven = pd.Timestamp("2026-01-31") + np.cumsum(np.where(np.arange(200) % 20, 1.0, 4.0)) * pd.Timedelta("1s")
+    table = pd.DataFrame({"time": uneven, "a": np.arange(200.0) % 7})
+    with pytest.raises(DataError, match=r"10 recordings of at most 20 steps: .* these, 10 are parts of a source"):
+        split(open_source(table, series=SeriesOptions(length=16)))
 
 
 def test_labels_that_leave_nothing_to_learn_from_are_named() -> None:
     for first, words in (
         (0, "as every recording has a step labelled anomalous among its first 49; give one of normal operation"),
         (48, "as every recording has a step labelled anomalous among its first 49"),
-        (100, "x: up to 48 steps before what is labelled anomalous, 1 recording.* of at most 52 steps are too short"),
+        (100, "x: up to 48 steps before what is labelled anomalous, 1 recording.* of at most 52 steps: too short"),
     ):
         with pytest.raises(DataError, match=words):
             split(of_recordings((recording("x", 900, anomalous=slice(first, 720)),), FORM, "x"))

@@ -64,8 +64,16 @@ def test_rows_break_off_where_their_time_stamps_do(pieces: int) -> None:
 
 def test_rows_at_another_rate_are_refused_once_it_is_known() -> None:
     with pytest.raises(DataError, match="a step takes 2 s, and steps of 1 s were learned from"):
-        stamped([2.0 * number for number in range(30)], 1, step_seconds=1.0)
-    assert len(stamped([number + 0.004 for number in range(30)], 1, step_seconds=1.0)) == 30
+        stamped([2.0 * number for number in range(60)], 1, step_seconds=1.0)
+    assert len(stamped([number + 0.004 for number in range(60)], 1, step_seconds=1.0)) == 60
+
+
+def test_rows_that_come_unevenly_keep_their_rate() -> None:
+    for seed in range(50):
+        uneven = np.arange(100) + np.random.default_rng(seed).normal(0, 0.05, 100)
+        assert all(isinstance(item, Rows) for item in stamped(uneven.tolist(), 100, step_seconds=1.0))
+        with pytest.raises(DataError, match=r"a step takes 1\.0[45]\d* s"):
+            stamped((1.05 * uneven).tolist(), 100, step_seconds=1.0)
 
 
 def test_a_stamp_that_cannot_be_read_is_named_and_the_rows_beside_it_are_kept() -> None:

@@ -138,6 +138,13 @@ def test_stamps_are_written_alike(other: str, part: str) -> None:
         stamps_of(SeriesTable("a", "a", {"time": words}, np.arange(3)), "time")
 
 
+def test_times_in_another_unit_than_is_said_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pump.csv"
+    path.write_text("time (s),bar\n" + "".join(f"{START // 10**6 + 1000 * row},{row}\n" for row in range(20)))
+    with pytest.raises(DataError, match=r"line 2, column 'time .s.': in the unit that the column's name says, is no"):
+        opened(path)
+
+
 def test_names_of_columns_of_times() -> None:
     yes = ("time", "Time", "timestamp", "TimeStamp", "date", "datetime", "ts", "Timestamp (UTC)", "time_ms", "time [s]")
     no = ("t", "times_opened", "update", "temperature", "runtime", "timeout", "rates", "ticks")
@@ -261,5 +268,17 @@ def test_gaps_stay_gaps_at_another_rate() -> None:
     np.testing.assert_array_equal(new.values[:, 0], np.arange(20) * 4 + 1.5)  # means of four
     with pytest.raises(DataError, match="a step takes 5 s, and steps of 20 s were learned from; --resample 20 brings"):
         open_recordings(faster, SeriesOptions(), found.form)
+    slower = stamped(START + 5 * TEN_SECONDS * np.arange(80))
+    with pytest.raises(DataError, match="a step takes 50 s, and steps of 20 s were learned from; fit again with --res"):
+        open_recordings(slower, SeriesOptions(), found.form)
     with pytest.raises(DataError, match="has no time stamps, and so no rate to resample from"):
         opened(np.zeros((20, 2)), resample_seconds=20.0)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_uneven_stamps_have_the_rate_that_they_keep_on_the_whole(turn: int) -> None:
+    for seed in range(50):
+        uneven = np.arange(200) + np.random.default_rng(seed).normal(0, 0.05, 200)
+        uneven[100:] += 30  # a gap, which is no step
+        step = opened(stamped((START + uneven * 10**9).astype(np.int64)[::turn])).form.step_seconds
+        assert step == pytest.approx(1, abs=0.003)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from hizumi.data.manifest import GOOD, Manifest, Record
 from hizumi.data.series.dealing import Stretch, deal_stretches, whole_stretches
-from hizumi.data.series.form import Recording, SeriesForm, Steps
+from hizumi.data.series.form import PART, Recording, SeriesForm, Steps
 from hizumi.errors import DataError, UsageError
 
 ANOMALOUS = "anomalous"  # kind of a block with such a step
@@ -47,7 +47,8 @@ def split_series(manifest: Manifest, calibration_share: float | None, seed: int)
         try:
             dealt = deal_stretches(learned, form.length, calibration_share, seed)
         except DataError as error:
-            raise DataError(f"{manifest.name}: {_before_anomalies(recordings, learned, form)}{error}") from error
+            before = _before_anomalies(recordings, learned, form)
+            raise DataError(f"{manifest.name}: {before}{error}{_on_parts(recordings)}") from error
     records: list[Record] = []
     for row, recording in enumerate(recordings):
         for stretch in dealt[row]:
@@ -128,6 +129,17 @@ def _before_anomalies(recordings: Sequence[Recording], learned: Sequence[int], f
     if all(steps in (0, len(each)) for each, steps in zip(recordings, learned, strict=True)):
         return ""
     return f"up to {WINDOWS_BEFORE * form.length} steps before what is labelled anomalous, "
+
+
+def _on_parts(recordings: Sequence[Recording]) -> str:
+    """What helps where recordings are short since time stamps break off in them."""
+    parts = sum(PART in each.name for each in recordings)
+    if not parts:
+        return ""
+    return (
+        f"; of these, {parts} are parts of a source that is split where its time stamps break off: where they are "
+        "merely uneven, leave their column out (--ignore), so that steps are counted"
+    )
 
 
 def _of_stretch(recording: Recording, row: int, stretch: Stretch, form: SeriesForm) -> Iterator[Record]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from hizumi.data.series.form import BLOCK_WINDOWS
 from hizumi.errors import DataError, UsageError
+from hizumi.words import counted
 
 MANY_RECORDINGS = 10  # from here on whole ones are dealt: calibration then meets recordings not trained on, as use does
 GAP_SHARE = 0.05  # of the steps to train on, at most, that gaps beside several groups of blocks may cost
@@ -55,9 +56,9 @@ def deal_stretches(lengths: Sequence[int], length: int, share: float, seed: int)
         dealt = [list(whole_stretches(steps, length, index in held_out)) for index, steps in enumerate(lengths)]
     if {stretch.split for stretches in dealt for stretch in stretches} != {"train", "calibration"}:
         raise DataError(
-            f"{len(lengths)} recording(s) of at most {max(lengths, default=0)} steps are too short to train on windows "
-            f"of {length} steps and calibrate on others: {_fewest_steps(length)} steps in one recording, or one "
-            f"recording more of {BLOCK_WINDOWS * length}, are needed; record longer, or choose shorter windows"
+            f"{counted(len(lengths), 'recording')} of at most {max(lengths, default=0)} steps: too short to train on "
+            f"windows of {length} steps and calibrate on others: {_fewest_steps(length)} steps in one recording, or "
+            f"one recording more of {BLOCK_WINDOWS * length}, are needed; record longer, or choose shorter windows"
         )
     return dealt
 

@@ -12,7 +12,7 @@ from hizumi.data.columns import named, refuse_unknown
 from hizumi.data.manifest import Unopened
 from hizumi.data.series.choice import chosen_windows, refuse_other_windows
 from hizumi.data.series.columns import made_up, refuse_other_use
-from hizumi.data.series.form import DateOrder, Recording, SeriesForm
+from hizumi.data.series.form import PART, DateOrder, Recording, SeriesForm
 from hizumi.data.series.gaps import filled
 from hizumi.data.series.groups import divided
 from hizumi.data.series.options import SeriesOptions
@@ -85,7 +85,7 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
             *_merged([*notes, *said]),
             *windows,
             *_notes_on_short(short, are_split=any(len(each.pieces) > 1 for each in stretches)),
-            *_notes_on_constants(recordings, form),
+            *([] if windows else _notes_on_constants(recordings, form)),
         ),
         (
             *sources.unopened,
@@ -207,7 +207,7 @@ def _cut(
             pieces += own
             notes += [(stretch.where, note) for note in said]
         for number, piece in enumerate(pieces, 1):
-            name = stretch.name if len(pieces) == 1 else f"{stretch.name}, part {number}"
+            name = stretch.name if len(pieces) == 1 else f"{stretch.name}{PART}{number}"
             steps = _at_rate(piece, stretch.step, options)
             if len(steps) < form.length:
                 reason = f"has {counted(len(steps), 'step')}, fewer than the {form.length} of a window ({piece.span()})"

@@ -10,6 +10,8 @@ from hizumi.shapes import Bool, Float, Integer
 
 BLOCK_WINDOWS = 2  # lengths of a window in a block: what is judged as one, and ranked among others of its kind
 
+PART = ", part "  # in the name of a recording that a source was split into, before its number
+
 DateOrder = Literal["day", "month"]
 """What comes first in dates such as 01/02/2026."""
 

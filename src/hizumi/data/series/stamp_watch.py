@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from hizumi.data.series.breaks import largest_difference, stamp
+from hizumi.data.series.breaks import largest_difference, stamp, step_between
 from hizumi.data.series.form import DateOrder
 from hizumi.data.series.readings import SeriesTable
 from hizumi.data.series.resampling import is_same_step
@@ -14,7 +14,7 @@ from hizumi.data.series.time_stamps import SECOND, stamps_of
 from hizumi.errors import DataError
 from hizumi.shapes import Integer
 
-STEPS_THAT_TELL = 20  # of differences, whose median is then taken for the rate
+STEPS_THAT_TELL = 50  # from whose differences the rate is then known
 
 
 class RowTimes:
@@ -92,7 +92,7 @@ class StampWatch:
         self._differences += differences[: STEPS_THAT_TELL - len(self._differences)].tolist()
         if len(self._differences) < STEPS_THAT_TELL:
             return
-        own = float(np.median(self._differences)) / SECOND
+        own = step_between(np.array(self._differences)) / SECOND
         if not is_same_step(own, self.step_seconds):
             raise DataError(
                 f"{self.where}: a step takes {own:g} s, and steps of {self.step_seconds:g} s were learned from; bring "

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hizumi.data.series.breaks import breaks_of, step_of
+from hizumi.data.series.breaks import LARGEST_STEPS, breaks_of, step_of
 from hizumi.data.series.columns import readings_of
 from hizumi.data.series.form import SeriesForm
 from hizumi.data.series.gaps import refuse_missing
@@ -84,9 +84,13 @@ def _notes_on_rate(stretch: Stretch, form: SeriesForm, asked_seconds: float | No
     if own is None:
         return [f"has no time stamps; its steps are taken for {learned:g} s, as learned from"]
     if asked_seconds is None and not is_same_step(own, learned):
+        remedy = (
+            f"fit again with --resample {own:g}, since what it lacks between its steps cannot be made up"
+            if own > LARGEST_STEPS * learned
+            else f"--resample {learned:g} brings it to that rate"
+        )
         raise DataError(
-            f"{stretch.where}: a step takes {own:g} s, and steps of {learned:g} s were learned from; "
-            f"--resample {learned:g} brings it to that rate"
+            f"{stretch.where}: a step takes {own:g} s, and steps of {learned:g} s were learned from; {remedy}"
         )
     return []
 

@@ -89,7 +89,7 @@ def stamps_of(
         words, numbers = [], column.astype(float)
     _refuse_missing(~np.isfinite(numbers), table, name)
     unit, note = _unit(numbers, name)
-    _refuse_beyond(numbers * unit, table, name)
+    _refuse_beyond(numbers * unit, table, name, is_said=not note)
     if column.dtype.kind in "iu":
         return column.astype(np.int64) * unit, note
     if words:
@@ -111,12 +111,13 @@ def _refuse_missing(missing: np.ndarray, table: SeriesTable, name: str) -> None:
         )
 
 
-def _refuse_beyond(nanoseconds: np.ndarray, table: SeriesTable, name: str) -> None:
+def _refuse_beyond(nanoseconds: np.ndarray, table: SeriesTable, name: str, *, is_said: bool) -> None:
     rows = np.flatnonzero(np.abs(nanoseconds) >= 2.0**63)
     if len(rows):
+        unit = "in the unit that the column's name says, " if is_said else ""
         raise DataError(
-            f"{table.place(int(rows[0]))}, column {printable(name)!r}: is no time stamp between the years {FIRST_YEAR} "
-            f"and {LAST_YEAR}; {ADVICE.format(printable(name))}"
+            f"{table.place(int(rows[0]))}, column {printable(name)!r}: {unit}is no time stamp between the years "
+            f"{FIRST_YEAR} and {LAST_YEAR}; {ADVICE.format(printable(name))}"
         )
 
 
