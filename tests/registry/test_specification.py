@@ -63,6 +63,11 @@ def test_values_are_parsed_by_the_annotation() -> None:
             {"smoothing.x": "1"},
             "^reconstruction: smoothing is no model, so smoothing.x means nothing",
         ),
+        (
+            "reconstruction",
+            {"latent": "3", "model.latent": "4"},
+            "latent are one setting; give it once",
+        ),
         ("mahalanobis", {"features": "rwa"}, "features is 'rwa'; it must be .*; did you mean 'raw'"),
         (
             "ensemble",
