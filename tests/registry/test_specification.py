@@ -65,8 +65,8 @@ def test_values_are_parsed_by_the_annotation() -> None:
         ),
         (
             "reconstruction",
-            {"latent": "3", "model.latent": "4"},
-            "latent are one setting; give it once",
+            {"code": "3", "model.code": "4"},
+            "code and model.code are one setting",
         ),
         ("mahalanobis", {"features": "rwa"}, "features is 'rwa'; it must be .*; did you mean 'raw'"),
         (
