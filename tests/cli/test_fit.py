@@ -100,6 +100,7 @@ NAMED = ["-d", "reconstruction"]
         (["-d", "egbad", "--set", "discrimination=sigmoit"], "egbad: discrimination is 'sigmoit'; it must be"),
         (["-d", "alocc", "--set", "judged=refine"], "alocc: judged is 'refine'; it must be"),
         (["--set", "blur=2"], "--set blur is for a detector that is named: give -d NAME with it"),
+        ([*NAMED, "--set", "blur=1", "--set", "blur=2"], "--set blur was given several times, of which only the last"),
         (["--image-size", "large"], "--image-size large is no size"),
         (["--steps", "0"], "--steps is '0'; give a whole number of at least 1"),
         (["--patience", "3"], "needs steps, epochs or minutes"),

@@ -1,5 +1,6 @@
 """Clips as the sets of the world have them: folders and lists of videos, UCSD's masks, gaps, clips of two frames."""
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -222,6 +223,22 @@ def test_what_is_missing_of_a_film_is_named(suffix: str, left: float, tmp_path: 
     (unopened,) = manifest.unopened
     assert (unopened.name, unopened.may_be_part) == ("cut", True)
     assert unopened.reason.startswith("is cut short or damaged: ")
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv"])
+def test_frames_that_the_decoder_guessed_are_named(suffix: str, tmp_path: Path) -> None:
+    whole, broken = tmp_path / f"whole{suffix}", tmp_path / f"broken{suffix}"
+    video(whole, 40, noise=40)
+    content = bytearray(whole.read_bytes())
+    for place in range(len(content) // 3, len(content) // 2, 97):
+        content[place] ^= 255
+    broken.write_bytes(content)
+    assert read_video(whole).missing is None
+    (unopened,) = open_source(broken, motion=True).unopened
+    assert (unopened.name, unopened.may_be_part) == ("broken", True)
+    assert re.match(
+        r"is damaged: \d+ of its \d+ frames, the first frame \d+, are what the decoder made", unopened.reason
+    )
 
 
 def test_a_damaged_film_among_others_is_named(tmp_path: Path) -> None:

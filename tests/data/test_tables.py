@@ -510,7 +510,8 @@ def test_what_is_no_text_table_is_named(content: bytes, said: str, tmp_path: Pat
             b"PK\3\4" + bytes(40),
             "cannot be opened, it is a zip archive, as spreadsheets (.xlsx) and .npz files",
         ),
-        ("t.csv.bz2", bz2.compress(b"a,b\n1,2\n"), "cannot be opened, it is compressed by bzip2; give an image"),
+        ("t.csv.bz2", bz2.compress(b"a,b\n1,2\n"), "cannot be opened, it is compressed by bzip2; unpack it"),
+        ("t.zip", b"PK\3\4" + bytes(40), "(.xlsx) and .npz files are; unpack it, and name the folder or file"),
         ("t.h5", b"\x89HDF\r\n\x1a\n", "cannot be opened, it is an HDF5 file; give an image"),
     ],
 )

@@ -63,6 +63,11 @@ def test_values_are_parsed_by_the_annotation() -> None:
             {"smoothing.x": "1"},
             "^reconstruction: smoothing is no model, so smoothing.x means nothing",
         ),
+        (
+            "reconstruction",
+            {"code": "3", "model.code": "4"},
+            "code and model.code are one setting",
+        ),
         ("mahalanobis", {"features": "rwa"}, "features is 'rwa'; it must be .*; did you mean 'raw'"),
         (
             "ensemble",

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 
 TEXT_SUFFIXES = (".asc", ".dat", ".log", ".prn", ".text", ".txt")
+PACKED_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
 def open_source(
@@ -215,6 +216,8 @@ def _open_path(data: str | Path, options: SourceOptions) -> Manifest:
     advice = "give an image, video, .csv, .tsv, .parquet, .npy or .npz file"
     if suffix in TEXT_SUFFIXES:
         advice = f"where it is a text table, call it .csv; else {advice}"
+    if suffix in PACKED_SUFFIXES:
+        advice = "unpack it, and name the folder or file that comes out"
     raise DataError(f"{printable(path)}: cannot be opened{_kind_in_words(path)}; {advice}")
 
 

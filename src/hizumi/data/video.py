@@ -9,6 +9,7 @@ import numpy as np
 from hizumi.errors import DataError, ShortageError, UsageError, is_shortage
 from hizumi.shapes import Shaped
 from hizumi.storage.files import open_regular, printable
+from hizumi.words import counted
 
 OPTIONS = {
     # Play lists, which name other files and addresses, are not among them.
@@ -45,10 +46,13 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Film:
         ) from None
     frames: list[np.ndarray] = []
     times: list[float | None] = []
+    guessed: list[int] = []
     try:
         with open_regular(path) as file, av.open(file, options=OPTIONS) as container:
             stated, seconds = _stated(container)
             for frame in container.decode(video=0):
+                if frame.is_corrupt:  # the decoder has filled in what it could not read
+                    guessed.append(len(frames))
                 times.append(frame.time)
                 frames.append(frame.to_ndarray(format="gray" if frame.format.name.startswith("gray") else "rgb24"))
                 if len(frames) * frames[0].nbytes > largest_bytes:
@@ -74,9 +78,8 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Film:
     if len({frame.shape for frame in frames}) != 1:
         raise DataError(f"{printable(path)}: holds {'frames of several sizes' if frames else 'no frames'}")
     stacked = np.stack(frames)
-    return Film(
-        stacked if stacked.ndim == 4 else stacked[..., np.newaxis], _unevenness(times), _missing(times, stated, seconds)
-    )
+    missing = _missing(times, stated, seconds) or _damage(guessed, len(frames))
+    return Film(stacked if stacked.ndim == 4 else stacked[..., np.newaxis], _unevenness(times), missing)
 
 
 def _stated(container: Any) -> tuple[int, float | None]:
@@ -99,6 +102,16 @@ def _missing(times: Sequence[float | None], stated: int, seconds: float | None) 
     if read >= COMPLETE * whole:
         return None
     return f"is cut short or damaged: {read:.3g} of {whole:.3g} {unit} could be read; copy it again"
+
+
+def _damage(guessed: Sequence[int], count: int) -> str | None:
+    """Which frames of a film a decoder has guessed, in words."""
+    if not guessed:
+        return None
+    return (
+        f"is damaged: {len(guessed)} of its {counted(count, 'frame')}, the first frame {guessed[0]}, are what the "
+        "decoder made of broken data, and their verdicts tell nothing; copy it again"
+    )
 
 
 def _unevenness(times: Sequence[float | None]) -> str | None:

@@ -15,6 +15,7 @@ from hizumi.arguments import (
     clone,
     home_of,
     is_part,
+    located,
     options_of,
     part_types,
     plain,
@@ -78,11 +79,13 @@ def make_model(name: str, settings: Mapping[str, str] = {}, preset: str | None =
 
 
 def _set(part: Any, settings: Mapping[str, str], name: str) -> Any:
-    waiting = dict(settings)
+    waiting, given = dict(settings), dict[str, str]()
     while waiting:
         # A part comes before what is set in it, an outer one before an inner one.
         path = min(waiting, key=lambda path: (not _is_of_part(part, path), path.count(".")))
         home, argument = home_of(part, path, name)
+        if (other := given.setdefault(located(part, path, name), path)) != path:
+            raise UsageError(f"{name}: {other} and {path} are one setting; give it once")
         value = _parsed(waiting.pop(path), annotation_of(home, argument))
         check_argument(home, argument, value, f"{name}: {path}")
         part = clone(part, **{path: value})

@@ -233,6 +233,8 @@ def parsed_settings(settings: Sequence[str]) -> dict[str, str]:
         key, equals, value = setting.partition("=")
         if not (key and equals):
             raise UsageError(f"--set {setting} is no setting; write NAME=VALUE, such as --set smoothing=2")
+        if key in parsed:
+            raise UsageError(f"--set {key} was given several times, of which only the last would count; give it once")
         parsed[key] = value
     return parsed
 
