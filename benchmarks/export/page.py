@@ -121,7 +121,7 @@ def _reasons(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
                 if "refused" in outcome.get(engine, {})
             ]
     refused = {detector for row in results.values() for detector, each in row.items() if _is_refused(each)}
-    causes = [f"{name}: {cause}." for name, cause in CAUSES.items() if name in refused]
+    causes = [f"- {name}: {cause}." for name, cause in CAUSES.items() if name in refused]
     return ["## Not written", "", *lines, *([""] if causes else []), *causes] if lines else []
 
 
