@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +340,28 @@ def test_a_dimmed_lamp_raises_an_alarm_that_is_kept_and_survives_a_restart(bundl
     for alarm in at_work(settings, bright_again):
         assert alarm.ended_at is not None
         assert alarm.ended_at.isoformat() == alarm.details["ended_at"]
+
+
+def test_an_alarm_that_is_told_again_is_one_row_and_as_many_messages(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where nobody listens.
+    hook = {"kind": "webhook", "name": "hook", "url": "http://127.0.0.1:9/", "when": ["drift"], "secret_variable": "S"}
+    monkeypatch.setenv("S", "secret")
+    settings = replace(station_of(bundle, tmp_path / "station"), sinks=(hook,), drift=WatchSettings(quiet_minutes=0))
+
+    async def use(station: Station) -> None:
+        for seed in range(400, 430):
+            await station.inspect(arrival(content=png((0.5 * plate(seed)).astype(np.uint8))))
+        rows = station.log.alarms()
+        sent = [message.payload for message in station.log.due("hook", datetime.now(UTC) + timedelta(days=1))]
+        for row in rows:
+            own = [payload["reminders"] for payload in sent if payload["id"] == row.id]
+            assert own == [*range(row.details["reminders"] + 1)]
+        assert {payload["id"] for payload in sent} == {row.id for row in rows}
+        assert len(sent) > len(rows) > 0
+
+    at_work(settings, use)
 
 
 def test_a_moved_limit_leaves_the_watch_and_its_alarms_as_they_were(bundle: Path, tmp_path: Path) -> None:
