@@ -10,7 +10,9 @@ from hizumi.errors import DataError, UsageError
 from hizumi.evaluation.series_samples import distances
 from hizumi.generation import Modeller, load, save
 from hizumi.generation.assessment import assess
+from hizumi.generation.long_samples import long_samples
 from hizumi.models import VAE, GatedPixelCNN, Pix2Pix
+from hizumi.models.abilities import CanContinue
 from hizumi.training import Budget, TrainingOptions
 
 from .conftest import stripes
@@ -82,7 +84,7 @@ def test_a_window_is_continued_as_it_was_drawn(autoregressive: Modeller) -> None
 
 
 def test_seams_of_long_samples_are_like_other_places(autoregressive: Modeller) -> None:
-    """Each window goes on from half of the last, so that seams lie at every 16 steps from 32 on."""
+    """Each window goes on from half of the last, so that seams lie at every 16 steps."""
     made = autoregressive.sample_recordings(200, steps=80, seed=0)
     assert made.shape == (200, 80, 2)
     jumps = np.abs(np.diff(made, axis=1)) / [VOLTS[1], BARS[1]]  # jump k is from step k to k + 1
@@ -93,6 +95,29 @@ def test_seams_of_long_samples_are_like_other_places(autoregressive: Modeller) -
     # With the halves of two different samples put together, the jump is larger.
     torn = np.abs(made[:100, 40] - made[100:, 41]) / [VOLTS[1], BARS[1]]
     assert torn.mean() > 1.25 * seams.mean()
+
+
+class Late(CanContinue):
+    """Makes windows of zeros at first, and goes on with ones."""
+
+    card = VAE.card
+
+    def build(self, shape: tuple[int, ...]) -> None: ...
+
+    def step(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {}
+
+    def sample(self, count: int, seed: int = 0) -> torch.Tensor:
+        return torch.zeros(count, *self.require_built())
+
+    def continued(self, start: torch.Tensor, seed: int = 0) -> torch.Tensor:
+        return torch.cat([start, torch.ones(*start.shape[:3], self.require_built()[2] - start.shape[3])], 3)
+
+
+@pytest.mark.parametrize("steps", [5, 8, 9, 40])
+def test_the_first_window_is_none_of_a_long_sample(steps: int) -> None:
+    made = long_samples(Late().prepare((1, 1, 16)), 3, steps, seed=0)
+    assert torch.equal(made, torch.ones(3, 1, 1, steps))
 
 
 def test_long_samples_end_anywhere_and_follow_the_seed(autoregressive: Modeller) -> None:

@@ -15,6 +15,7 @@ from hizumi.data.scaling import Scaler
 from hizumi.data.series.blocks import of_recordings
 from hizumi.data.series.form import Recording, SeriesForm, Steps
 from hizumi.data.series.options import SeriesOptions
+from hizumi.evaluation.series import series_measures
 from hizumi.inspection import Inspector
 from hizumi.report import write_report
 from hizumi.report.assessment import assess
@@ -276,6 +277,14 @@ def test_a_report_on_series_has_pictures_and_no_word_of_images(content: ReportCo
     assert content.evaluation.aupro is None
     names = [fact.name for fact in facts(content.evaluation, content.noun)]
     assert {"Block AUROC", "Step AUROC", "Step average precision"} <= set(names)
+
+
+def test_one_false_alarm_is_one(content: ReportContent) -> None:
+    scores, labels = np.zeros(300), np.zeros(300, dtype=bool)
+    scores[50], labels[200:210] = 1, True
+    assert content.evaluation is not None
+    found = facts(content.evaluation, content.noun, series_measures([scores], [labels], 0.5, FORM.length))
+    assert "1 alarm; those less than a window apart are one" in [fact.note for fact in found]
 
 
 def test_more_held_out_blocks_come_from_longer_recordings_and_not_from_folds() -> None:

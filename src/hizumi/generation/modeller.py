@@ -231,14 +231,14 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         return self._as_data(self.able(CanSampleClasses).sample(count, seed, labels=labels))
 
     def sample_recordings(self, count: int = 1, *, steps: int, seed: int = 0) -> Float[np.ndarray, "count steps c"]:
-        """New series of any length: each window continues the last one from its middle on."""
+        """New series of any length: each window continues the last one from its middle on; the first is left out."""
         check_is_fitted(self, "model_")
         if self.preprocessing_.series is None:
             kind = "rows of numbers" if self.preprocessing_.vectors else "images"
             raise UsageError(f"{self._name()} was trained on {kind}, which have no steps; leave steps out")
         check_value(PositiveInt, steps, "steps")
         model = self.able(CanContinue)
-        windows = math.ceil(steps / model.require_built()[-1])
+        windows = 1 + math.ceil(steps / model.require_built()[-1])
         check_count(model, count, f"{self._name()}.sample_recordings", windows)
         return self._as_data(long_samples(model, count, steps, seed))
 

@@ -138,7 +138,7 @@ def _facts_on_steps(measures: SeriesMeasures) -> list[Fact]:
     if is_known(delay := measures.mean_delay.pooled.value):
         found.append(Fact("Delay of the first alarm", f"{delay:.3g} steps", "mean over the events found"))
     if is_known(rate := measures.false_alarms_per_1000.pooled.value):
-        note = f"{events.false_alarms:.0f} alarms; those less than a window apart are one"
+        note = f"{counted(round(events.false_alarms), 'alarm')}; those less than a window apart are one"
         found.append(Fact("False alarms per 1,000 normal steps", f"{rate:.3g}", note))
     return found
 
