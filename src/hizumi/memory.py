@@ -46,13 +46,18 @@ def free_bytes() -> float:
     with suppress(OSError, ValueError):
         group = Path("/sys/fs/cgroup")
         free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return min(*free, free_addresses())
+
+
+def free_addresses() -> float:
+    """Bytes that this process may still map, by the limit of its address space (`ulimit -v`); infinity without one."""
     with suppress(ImportError, OSError):
         import resource  # which Windows has not
 
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         if limit != resource.RLIM_INFINITY:
-            free.append(limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
-    return min(free)
+            return limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    return math.inf
 
 
 def refuse_beyond_free(needed: int, what: str, advice: str) -> None:

@@ -21,6 +21,7 @@ from hizumi.detectors.shard import sharded_over
 from hizumi.detectors.statistics_reading import estimated
 from hizumi.detectors.view import positions_on
 from hizumi.errors import DataError, NotFittedError
+from hizumi.networks.kernels import kernels_that_fail_well
 from hizumi.objectives import absolute_difference
 from hizumi.training import loop
 from hizumi.training.card import Card
@@ -232,7 +233,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         check_value(PositiveInt, batch_size, f"{type(self).__name__}.score: batch_size")
         check_value(Precision, precision, f"{type(self).__name__}.score: precision")
         ready = self.eval()._ready(precision)
-        with trusted():
+        with trusted(), kernels_that_fail_well():
             return _join([ready._score_chunk(chunk) for chunk in torch.split(images, batch_size)])
 
     @final

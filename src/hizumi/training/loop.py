@@ -18,6 +18,7 @@ from hizumi.data.seeds import seed_for
 from hizumi.data.stream import Batches, Stream, View, as_source, dealt, in_order, moved
 from hizumi.errors import DataError, ShortageError, UsageError, is_shortage
 from hizumi.networks import lay_out
+from hizumi.networks.kernels import kernels_that_fail_well
 from hizumi.storage.locks import held
 from hizumi.training.checkpoint import load_checkpoint, save_checkpoint
 from hizumi.training.identity import identity_of, names_of
@@ -102,7 +103,7 @@ def fit(
             checkpoint = run_folder / f"phase-{number}.safetensors" if run_folder else None
             name = names_of(phases)[number]
             phase = _Phase(model, source, options, budget, name, checkpoint, fabric, journal, observe)
-            with trusted():
+            with trusted(), kernels_that_fail_well():
                 phase.run(validation)
     return journal
 
