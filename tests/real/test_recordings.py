@@ -27,7 +27,7 @@ def test_nab(real: Arrays) -> None:
         found = open_recordings(pd.DataFrame({"time": times, "value": values}), SeriesOptions(length=4))
         differences = np.diff(times)
         median = np.median(differences)
-        assert found.form.step_seconds == median
+        assert found.form.step_seconds == pytest.approx(median, rel=0.002)  # stamps of one series are uneven
         assert steps_in(found) == len(values), name
         whole = not ((differences <= 0) | (differences > 1.5 * median)).any()
         assert whole == (len(found) == 1 and not found.unopened), name
