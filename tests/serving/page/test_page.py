@@ -777,7 +777,7 @@ def test_what_is_asked_of_the_limit_outlives_a_late_answer_and_follows_others(
     tab.locator(".outcome .step").wait_for()
     tab.get_by_label("Reason (kept with your name)").fill("more alarms")
     present.open()
-    tab.locator(".promise").wait_for()
+    tab.locator("p.promise").wait_for()
     elsewhere = {"recipe": "plates", "threshold": 40.0, "why": "somebody else"}
     line.client.post("/calibration/apply", json=elsewhere).raise_for_status()
     tab.locator(".outcome .step", has_text="40").wait_for()
