@@ -23,9 +23,7 @@ MISSING_WORDS = frozenset({"", "na", "n/a", "#n/a", "#nv", "nan", "null", "none"
 SEPARATORS = ",;\t|"
 SAMPLE_LINES = 50  # by which separator and heading are recognised
 MAX_TEXT_BYTES = 2**32  # of an unpacked file
-COMMENT = re.compile(
-    r"#(?!(N/A|NV|[A-Z0-9/]+[!?])\s*([,;\t|\"]|$))"
-)  # but not what spreadsheets write, such as #DIV/0!
+COMMENT = re.compile(r"#(?!(N/A|NV|[A-Z0-9/]+[!?])\s*([,;\t|\"]|$))")  # but no error of a spreadsheet, as #DIV/0! is
 PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 LONE = re.compile(
     r"(?<=[A-Za-z])[\u4e00-\u9fff\uff61-\uff9f](?=[\0-\x7f]|$)|(?<![^\0-\x7f])[\u4e00-\u9fff\uff61-\uff9f](?=[A-Za-z])"

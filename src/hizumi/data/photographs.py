@@ -67,20 +67,20 @@ def located(manifest: "Manifest", indices: Sequence[int]) -> dict[int, Place]:
 def overlapping(places: Sequence[Place | None], some: Iterable[int]) -> Bool[np.ndarray, "n"]:
     """Which places share pixels with some of them, which do with themselves; what has no place shares none."""
     found = np.zeros(len(places), dtype=bool)
-    held = [index for index, place in enumerate(places) if place is not None]
-    if not held:
-        return found
-    number, top, left, height, width = np.array([places[index] for index in held]).T
-    for index in set(some).intersection(held):
-        of = places[index]
-        assert of is not None
-        found[held] |= (
-            (number == of.photograph)
-            & (top < of.top + of.height)
-            & (of.top < top + height)
-            & (left < of.left + of.width)
-            & (of.left < left + width)
-        )
+    in_photograph: dict[int, list[int]] = {}
+    for index, place in enumerate(places):
+        if place is not None:
+            in_photograph.setdefault(place.photograph, []).append(index)
+    chosen = set(some)
+    for those in in_photograph.values():
+        _, top, left, height, width = np.array([places[index] for index in those]).T
+        for at in (at for at, index in enumerate(those) if index in chosen):
+            found[those] |= (
+                (top < top[at] + height[at])
+                & (top[at] < top + height)
+                & (left < left[at] + width[at])
+                & (left[at] < left + width)
+            )
     return found
 
 

@@ -17,7 +17,7 @@ def kernels_that_fail_well() -> Iterator[None]:
         yield
         return
     before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]  # a property of the module, which its types miss
     try:
         yield
     finally:
