@@ -1,6 +1,7 @@
 """Pictures that show why: anomaly maps and expected pictures as browsers show them."""
 
 import io
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple, final
@@ -12,13 +13,14 @@ from hizumi.calibration import Calibration, Verdict
 from hizumi.data.decoding import decode_content
 from hizumi.data.images import Window
 from hizumi.errors import DataError
-from hizumi.shapes import Shaped, UInt8
+from hizumi.shapes import Float, Shaped, UInt8
 from hizumi.station.batching import ClosedError
 from hizumi.station.entry import Entry
 from hizumi.station.judging import Judge
 from hizumi.station.pictures import Pictures
 
 LEVELS = 64  # more are not seen, and take longer to compress
+OVERLAY_PIXELS = 320**2  # about; maps are smoother than pictures, and are stretched over them
 # From black through violet and orange to pale yellow: light rises evenly, so that it reads without colour vision too.
 STOPS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 
@@ -81,17 +83,30 @@ class Gallery:
 def overlay_of(verdict: Verdict, calibration: Calibration) -> bytes | None:
     """A verdict's map as a PNG: clear at a good image's median pixel, half opaque at the threshold.
 
-    Values outside of the range that calibration gives are drawn as its ends. None where there is no map.
+    Values outside of the range that calibration gives are drawn as its ends. A large map is drawn smaller, each pixel
+    as the largest value that it stands for. None where there is no map.
     """
     if verdict.map is None or calibration.map_range is None:
         return None
     low, high = calibration.map_range
-    levels = verdict.map - np.float32(low)
+    levels = _thinned(verdict.map) - np.float32(low)
     levels *= np.float32((LEVELS - 1) / (high - low))
     np.clip(levels.round(out=levels), 0, LEVELS - 1, out=levels)
     picture = Image.fromarray(levels.astype(np.uint8)).convert("P")
     picture.putpalette(_palette(), "RGBA")
     return _png(picture)
+
+
+def _thinned(values: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "a b"]:
+    """The largest value of each square; its side is one that leaves about OVERLAY_PIXELS of them, or all there are."""
+    step = math.ceil(math.sqrt(values.size / OVERLAY_PIXELS))
+    for axis in (0, 1):
+        first, *others = (values[(slice(None),) * axis + (slice(start, None, step),)] for start in range(step))
+        values = first.copy()
+        for other in others:  # which end earlier where the step does not divide the side
+            known = values[: other.shape[0], : other.shape[1]]
+            np.maximum(known, other, out=known)
+    return values
 
 
 def _displayed(pixels: Shaped[np.ndarray, "h w c"], window: Window | None) -> UInt8[np.ndarray, "h w 3"]:

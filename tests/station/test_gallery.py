@@ -1,0 +1,38 @@
+"""Anomaly maps as pictures."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hizumi.calibration import Calibration, Verdict
+from hizumi.station.gallery import OVERLAY_PIXELS, overlay_of
+
+CALIBRATION = Calibration.fit(np.arange(99.0), pixel_maxima=np.linspace(0.8, 1.2, 99), pixel_median=0.2)
+
+
+def opacity(values: np.ndarray) -> np.ndarray:
+    content = overlay_of(Verdict("part", True, 1.0, 0.01, 0.5, {}, map=values), CALIBRATION)
+    assert content is not None
+    return np.array(Image.open(io.BytesIO(content)).convert("RGBA"))[..., 3]
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 320), (512, 512), (1001, 1403), (40, 9000)])
+def test_a_large_map_is_drawn_smaller_and_no_peak_is_lost(height: int, width: int) -> None:
+    for place in ((0, 0), (height - 1, width - 1), (height // 3, width // 2)):
+        values = np.full((height, width), 0.2, dtype=np.float32)
+        values[place] = 2.0
+        seen = opacity(values)
+        assert seen.size <= 1.05 * OVERLAY_PIXELS
+        assert seen.size > OVERLAY_PIXELS / 4 or seen.shape == values.shape
+        (row,), (column,) = np.nonzero(seen > 128)
+        step = round(height / seen.shape[0])
+        assert (row, column) == (place[0] // step, place[1] // step)
+
+
+def test_a_small_map_is_drawn_as_it_is() -> None:
+    values = np.linspace(0, 2, 40 * 50, dtype=np.float32).reshape(40, 50)
+    seen = opacity(values)
+    assert seen.shape == values.shape
+    assert (np.diff(seen.ravel().astype(int)) >= 0).all()
