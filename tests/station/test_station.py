@@ -364,6 +364,40 @@ def test_an_alarm_that_is_told_again_is_one_row_and_as_many_messages(
     at_work(settings, use)
 
 
+def test_sinks_are_told_that_an_alarm_is_over(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where nobody listens.
+    hook = {"kind": "webhook", "name": "hook", "url": "http://127.0.0.1:9/", "when": ["drift"], "secret_variable": "S"}
+    monkeypatch.setenv("S", "secret")
+    drift = WatchSettings(learning_pictures=60)
+    settings = station_of(bundle, tmp_path / "station")
+    settings = replace(settings, sinks=(hook,), drift=drift, drift_baseline="station")
+
+    def told(station: Station) -> list[tuple[str, str | None]]:
+        sent = station.log.due("hook", datetime.now(UTC) + timedelta(days=1))
+        return [(message.payload["id"], message.payload["ended_at"]) for message in sent]
+
+    async def dim(station: Station) -> None:
+        for seed in range(400, 430):
+            await station.inspect(arrival(content=png((0.85 * plate(seed)).astype(np.uint8))))
+
+    async def use(station: Station) -> None:
+        for seed in range(300, 380):
+            await station.inspect(arrival(seed))
+        await dim(station)
+        (first,) = {own for own, ended_at in told(station) if ended_at is None}
+        for seed in range(500, 580):
+            await station.inspect(arrival(seed))
+        (alarm,) = station.log.alarms()
+        assert told(station)[-1] == (first, alarm.details["ended_at"]), "by the pictures"
+        await dim(station)
+        before = len(told(station))
+        change = await station.accept_drift("plates", who="ann", why="a new lamp")
+        assert {ended_at for _, ended_at in told(station)[before:]} == {change.at.isoformat()}, "by somebody"
+        assert all(alarm.ended_at is not None for alarm in station.log.alarms())
+
+    at_work(settings, use)
+
+
 def test_a_moved_limit_leaves_the_watch_and_its_alarms_as_they_were(bundle: Path, tmp_path: Path) -> None:
     settings = station_of(bundle, tmp_path / "station")
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, final
 
 from hizumi.data.appearance import Look
+from hizumi.monitoring import DriftAlarm
 from hizumi.station.drift import Drift, alarm_record
 from hizumi.station.entry import Entry
 from hizumi.station.events import Event
@@ -64,13 +65,15 @@ class Consequences:
             else:
                 self._decide(found, views, views.add(each.entry, datetime.now(UTC)))
             drift = self._drift.observe(each.entry, each.look)
-            for alarm in drift.raised + drift.reminded:
-                self._send(found, {"event": "drift", "station": self._name, "recipe": recipe, **alarm.to_dict()}, None)
-            for alarm in drift.raised + drift.reminded + drift.changed:
-                found.alarms.append(alarm_record(recipe, alarm))
-                found.events[-1].append(Event("drift", {"recipe": recipe, **alarm.to_dict()}))
+            self._tell(found, recipe, drift.raised + drift.reminded + drift.changed)
             if any(drift) or self._drift.is_to_be_kept(recipe):
                 found.states |= self._drift.state(recipe)
+        return found
+
+    def of_ends(self, recipe: str, alarms: Iterable[DriftAlarm]) -> Following:
+        """Of drift alarms that somebody, and no picture, has ended."""
+        found = Following(states=self._drift.state(recipe), events=[[]])
+        self._tell(found, recipe, alarms)
         return found
 
     def of_late_views(self) -> Following:
@@ -98,6 +101,13 @@ class Consequences:
             if verdict.interrupted:
                 found.notes.append(AuditEvent("station", INTERRUPTED, verdict.reason, verdict.to_dict()))
         found.states[STATE.format(views.recipe)] = views.to_dict()
+
+    def _tell(self, found: Following, recipe: str, alarms: Iterable[DriftAlarm]) -> None:
+        for alarm in alarms:
+            told = {"recipe": recipe, **alarm.to_dict()}
+            self._send(found, {"event": "drift", "station": self._name, **told}, None)
+            found.alarms.append(alarm_record(recipe, alarm))
+            found.events[-1].append(Event("drift", told))
 
     def _send(self, found: Following, payload: dict[str, Any], inspection_id: str | None) -> None:
         wanting = [sink.name for sink in self._sinks if sink.wants(payload)]

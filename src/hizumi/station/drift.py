@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, final
@@ -71,9 +71,9 @@ class Drift:
             fit, watch = self._fits[recipe], self._watches[recipe]
         return {STATE.format(recipe): {"fit": fit, "watch": watch.to_dict()}}
 
-    def keep(self, recipe: str, alarms: Sequence[DriftAlarm] = ()) -> None:
-        """Write the watch of a recipe into the log, and alarms that have changed; raises LogError."""
-        self._log.add((), alarms=[alarm_record(recipe, each) for each in alarms], states=self.state(recipe))
+    def keep(self, recipe: str) -> None:
+        """Write the watch of a recipe into the log; raises LogError."""
+        self._log.add((), states=self.state(recipe))
 
     def _tell_the_log(self) -> None:
         """Which alarms hold: those of other detectors, settings and recipes are over, as nobody watches them now."""

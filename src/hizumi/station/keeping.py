@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, final
 
 from hizumi.data.appearance import Look
 from hizumi.errors import LogError, SaveError
+from hizumi.monitoring import DriftAlarm
 from hizumi.station.batching import Together
 from hizumi.station.consequences import Consequences, Following, Seen
 from hizumi.station.entry import Entry
@@ -63,6 +64,10 @@ class Keeper:
     def submit(self, item: ToKeep, kept: "Future[Kept] | None" = None) -> "Future[Kept]":
         """The kept entry to come, in `kept` where there is one already."""
         return self._together.submit(item, kept)
+
+    def keep_ends(self, recipe: str, alarms: Sequence[DriftAlarm]) -> list[Event]:
+        """Drift alarms that somebody has ended, with the watch of the recipe; gives what listeners are told."""
+        return self._beside(lambda: self._consequences.of_ends(recipe, alarms))
 
     def keep_late_views(self) -> list[Event]:
         """Decide on parts of which a view did not come in time; gives what listeners are told."""

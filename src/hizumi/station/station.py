@@ -15,6 +15,7 @@ from hizumi.data.appearance import Look
 from hizumi.data.images import Decoded
 from hizumi.data.manifest import Failure
 from hizumi.errors import BusyError, DataError, HizumiError, UsageError, is_shortage
+from hizumi.monitoring import BaselineChange
 from hizumi.station.audit_sample import audit_sample, set_audit_sample
 from hizumi.station.consequences import Consequences
 from hizumi.station.drift import Drift
@@ -130,6 +131,14 @@ class Station:
     def set_audit_sample(self, recipe: str, share: float, *, who: str, why: str) -> None:
         """Draw the random share of inspections that has to be reviewed whatever their scores, from now on."""
         self._samples[recipe] = set_audit_sample(self.log, recipe, share, who=who, why=why)
+
+    async def accept_drift(self, recipe: str, *, who: str, why: str) -> BaselineChange:
+        """Take what has changed as the new normal; all alarms are over, and whoever was told of them hears of it."""
+        watch = self.drift.watch(recipe)
+        change = watch.accept(who, why)
+        over = [alarm for alarm in watch.alarms if alarm.ended_at == change.at]
+        self._tell(await asyncio.to_thread(self._keeper.keep_ends, recipe, over))
+        return change
 
     def on_kept(self, tell: Callable[[Entry], None]) -> None:
         """Call this with every inspection from now on."""

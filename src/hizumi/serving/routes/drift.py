@@ -81,11 +81,5 @@ async def accept(request: Request, asked: Accepted) -> dict[str, Any]:
     """The watch learns what is normal from the pictures since the last alarm, and all alarms are over."""
     caller, station = must_be(request, "admin"), of(request).station
     name = station.recipe(asked.recipe).name
-    who = caller.signs_as(asked.who)
-    watch = station.drift.watch(name)
-    change = watch.accept(who, asked.note)
-    over = [alarm for alarm in watch.alarms if alarm.ended_at == change.at]
-    await asyncio.to_thread(station.drift.keep, name, over)
-    for alarm in over:
-        station.events.tell(Event("drift", {"recipe": name, **alarm.to_dict()}))
+    change = await station.accept_drift(name, who=caller.signs_as(asked.who), why=asked.note)
     return change.to_dict()

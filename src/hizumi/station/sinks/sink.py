@@ -16,7 +16,8 @@ from hizumi.storage.files import printable
 Moment = Literal["always", "anomalous", "unjudged", "drift"]
 Payload = Mapping[str, Any]
 """What is delivered: the record of an entry with "event": "inspection", of a part with "event": "part", of a drift
-alarm with "event": "drift". The outbox adds "delivery_id", the same whenever the delivery is repeated."""
+alarm with "event": "drift", whose "ended_at" is null while it holds. The outbox adds "delivery_id", the same whenever
+the delivery is repeated."""
 
 
 class DeliveryError(HizumiError):
