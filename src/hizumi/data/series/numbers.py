@@ -43,7 +43,7 @@ def numbers_of(table: SeriesTable, name: str, *, is_needed: bool = False) -> Flo
     plain = None if table.decimal_comma else _plain_numbers(words)
     if plain is not None:
         return plain
-    numbers = truths_of(words) or [number_of(word, table.decimal_comma) for word in words]
+    numbers: Sequence[float | None] = truths_of(words) or [number_of(word, table.decimal_comma) for word in words]
     if None in numbers:
         row = numbers.index(None)
         shown = printable(name)
