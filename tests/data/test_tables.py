@@ -112,9 +112,24 @@ def test_words_for_missing_true_and_false(tmp_path: Path) -> None:
         Store.build(manifest, None)
 
 
+def test_true_and_false_that_are_read_as_numbers_are_said(tmp_path: Path) -> None:
+    said = "'a': true and false are read as 1 and 0"
+    text = "a,b,label\n TRUE,2,false\nFalse,3,true\n,4,false\n"
+    learned = opened(tmp_path, text)
+    assert learned.notes == (said,)
+    np.testing.assert_array_equal(learned.arrays, [[1, 2], [0, 3], [np.nan, 4]])
+    assert open_source(Frame({"a": np.array([True, None, False], dtype=object), "b": [1, 2, 3]})).notes == (said,)
+    assert open_source(Frame({"a": [True, False], "b": [1, 2]})).notes == ()
+    numeric = opened(tmp_path, "a,b\n0.5,2\n7,3\n")
+    later = tmp_path / "later.csv"
+    later.write_text("a,b\nTRUE,2\n")
+    assert open_source(later, table=numeric.table).notes == (said,)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("a,b\n0.5,2\nTRUE,3\n", r"line 3, column 'a': 'TRUE' is not a number"),
         ('a,b\n"1,234",2\n5,6\n', "'1,234' is not a number"),  # grouped digits, or a decimal comma
         ("a;b\n1.5;1,234\n5;6\n", "'1,234' is not a number"),
         ("a,b\n1_000,2\n", "'1_000' is not a number"),

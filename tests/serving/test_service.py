@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -282,6 +283,19 @@ def test_too_much_and_too_little_are_refused_with_a_reason(serve: Callable[..., 
         assert answer.status_code == status, answer.text
         assert answer.json()["error"]
         assert "\n" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize("number", ["1.000", "1_000", "+50", "5e1", "", "\u0665"])
+def test_numbers_in_an_address_are_digits_alone(service: Service, number: str) -> None:
+    for place in (
+        "inspections?limit",
+        "counts?newest",
+        "reviews/queue?limit",
+        f"inspections/{32 * '0'}/picture?longest",
+    ):
+        answer = service.client.get(f"/{place}={quote(number)}")
+        assert answer.status_code == 422
+        assert "is no whole number; write digits alone" in answer.json()["error"]
 
 
 def test_a_picture_without_a_name_is_not_passed_over(service: Service) -> None:

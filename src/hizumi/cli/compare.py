@@ -60,6 +60,7 @@ def compare(
     for file in ("report.html", "result.json", "runs.csv", "verdicts.csv"):
         refuse_unwritable(output / file)
     refuse_unwritable_folder(output / "bundles")
+    report = options.shown_place(output / "report.html")
 
     from hizumi.data.masks import check_masks
     from hizumi.report import summarise, write_comparison
@@ -110,7 +111,7 @@ def compare(
     record = record_in(rows)
     _show(console, summary, best_by, noun_of(record), wasted_rankings(summary, record), found.failed)
     show_remarks(console, manifest.notes, failures, unopened)
-    console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
+    console.print(coloured(f"The report is {report}", GOOD))
     console.print(f"The bundles are in {output / 'bundles'}.")
     if found.failed:
         raise typer.Exit(1)

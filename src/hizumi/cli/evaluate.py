@@ -39,6 +39,7 @@ def evaluate(
     options.refuse_over_inputs([data], output=output)
     folder = output or bundle.with_name(f"{bundle.stem}-evaluation")
     refuse_unwritable_assessment(folder)
+    report = options.shown_place(folder / "report.html")
 
     from hizumi.inspection import held_out, restore
     from hizumi.report.assessment import assess
@@ -51,7 +52,7 @@ def evaluate(
         content = assess(inspector, manifest, strict=strict, observe=observe)
     console = answer(write_assessment(folder, content, {"bundle": str(bundle), "data": manifest.name}), json_to)
     show_assessment(console, content)
-    console.print(coloured(f"The report is {folder / 'report.html'}", GOOD))
+    console.print(coloured(f"The report is {report}", GOOD))
 
 
 def refuse_unwritable_assessment(folder: Path) -> None:

@@ -48,6 +48,7 @@ def export(
     output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
     options.refuse_other_file(output)
     refuse_unwritable(output)
+    written = options.shown_place(output)
 
     from hizumi.export import export as exported
     from hizumi.inspection import load
@@ -70,4 +71,4 @@ def export(
     show_remarks(console, done.notes, unread(done.failures), unread(done.unopened))
     if done.parity.changed > done.parity.borderline:
         console.print(coloured("Verdicts change: look at what it costs before you use it.", WARNING))
-    console.print(coloured(f"Wrote {output}.", GOOD))
+    console.print(coloured(f"Wrote {written}.", GOOD))

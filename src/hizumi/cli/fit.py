@@ -72,6 +72,7 @@ def fit(
     elif where.cores is not None:
         raise UsageError("--cores is for many fits: give --seeds N with it, or leave it out")
     folder = run.folder_beside(output, "bundle", "parts.hizumi") if seeds == 1 else Path()
+    written = options.shown_place(output)
 
     from hizumi.registry import make_detector, specify
 
@@ -129,5 +130,5 @@ def fit(
     if inspector.is_main_process_:
         console = answer(result_of_fit(inspector) | {"bundle": str(output)}, json_to)
         show_fit(console, inspector)
-        console.print(coloured(f"Wrote {output}.", GOOD))
+        console.print(coloured(f"Wrote {written}.", GOOD))
         show_next(console, inspector, output, data if holds_tests(manifest) else None, source.as_typed())

@@ -20,6 +20,7 @@ from hizumi.words import counted
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 MISSING_WORDS = frozenset({"", "na", "n/a", "#n/a", "#nv", "nan", "null", "none", "?", "-"})
+TRUTH = {"true": 1.0, "false": 0.0}
 SEPARATORS = ",;\t|"
 SAMPLE_LINES = 50  # by which separator and heading are recognised
 MAX_TEXT_BYTES = 2**32  # of an unpacked file
@@ -113,6 +114,12 @@ def number_of(cell: str, decimal_comma: bool = False) -> float | None:
         return float(cell)
     except ValueError:
         return None
+
+
+def truths_of(cells: Iterable[str]) -> list[float] | None:
+    """1 and 0 for true and false, NaN where a cell is missing; None where any holds something else."""
+    lowered = [cell.strip().lower() for cell in cells]
+    return [TRUTH.get(cell, float("nan")) for cell in lowered] if TRUTH.keys() | MISSING_WORDS >= set(lowered) else None
 
 
 def is_nothing(cell: Any) -> bool:

@@ -1,7 +1,7 @@
 """Columns of a table: which of them are learned from, and how they become numbers, at the fit and ever after."""
 
 import difflib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -19,12 +19,14 @@ LONGEST_SHOWN = 60  # characters of a name or a cell in a message
 class Column:
     """One column of a source: its numbers, NaN where missing, or its words.
 
-    Of words, `numbers` are what they say where some of them are numbers, and None for the others.
+    Of words, `numbers` are what they say where some of them are numbers, and None for the others. `were_truths` of
+    numbers that were true and false in the source.
     """
 
     name: str
     values: Float[np.ndarray, "n"] | tuple[str, ...]
     numbers: tuple[float | None, ...] = ()
+    were_truths: bool = False
 
     @property
     def words(self) -> tuple[str, ...] | None:
@@ -112,6 +114,12 @@ def named(names: Sequence[str], most: int = 10) -> str:
     """Names or cells in quotes for a message, the first few of many, each cut short where it is a whole text."""
     cut = (name if len(name) <= LONGEST_SHOWN else f"{name[: LONGEST_SHOWN - 3]}..." for name in names)
     return few([repr(printable(name)) for name in cut], most)
+
+
+def note_on_truths(names: Iterable[str]) -> list[str]:
+    """That these columns hold true and false, where there are any."""
+    found = list(names)
+    return [f"{named(found)}: true and false are read as 1 and 0"] if found else []
 
 
 def refuse_doubles(names: Sequence[str], where: str) -> None:

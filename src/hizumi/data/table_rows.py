@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hizumi.data.cells import MISSING_WORDS, Cells, number_of, word_of
+from hizumi.data.cells import MISSING_WORDS, Cells, number_of, truths_of, word_of
 from hizumi.data.column_files import ColumnFile
 from hizumi.data.column_signs import (
     ID_LIKE,
@@ -21,7 +21,7 @@ from hizumi.data.column_signs import (
     names_rows,
     notes_on,
 )
-from hizumi.data.columns import Column, TableForm, named, refuse_doubles, refuse_unknown
+from hizumi.data.columns import Column, TableForm, named, note_on_truths, refuse_doubles, refuse_unknown
 from hizumi.data.labels import (
     are_classes,
     labelled_record,
@@ -128,7 +128,7 @@ def open_table(table: SourceTable, options: SourceOptions) -> Manifest:
         numbers,
         name=table.name,
         columns=tuple(printable(name) for name in form.columns),
-        notes=(*table.notes, *notes),
+        notes=(*table.notes, *notes, *note_on_truths(column.name for column in chosen if column.were_truths)),
         unopened=unopened,
         table=form,
     )
@@ -165,7 +165,7 @@ def _without_words(table: SourceTable, form: TableForm) -> tuple[SourceTable, tu
 
 def _rows_of_column(column: Column, kept: Sequence[int]) -> Column:
     if column.words is None:
-        return Column(column.name, np.asarray(column.values)[list(kept)])
+        return replace(column, values=np.asarray(column.values)[list(kept)])
     return Column(column.name, tuple(column.words[row] for row in kept))
 
 
@@ -387,16 +387,14 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _column(name: str, cells: Sequence[str], decimal_comma: bool) -> Column:
-    """Numbers where all cells hold any, 1 and 0 for true and false; words elsewhere."""
+    """Numbers where all cells hold any, 1 and 0 where all hold true or false; words elsewhere."""
     numbers = [number_of(cell, decimal_comma) for cell in cells]
     if None not in numbers:
         return Column(name, np.array(numbers, dtype=np.float64))
-    words = tuple(cell.strip() for cell in cells)
-    lowered = {word.lower() for word in words}
-    if lowered <= {"true", "false"} | MISSING_WORDS:
-        truth = {"true": 1.0, "false": 0.0}
-        return Column(name, np.array([truth.get(word.lower(), np.nan) for word in words]))
-    return Column(name, words, tuple(numbers))
+    truths = truths_of(cells)
+    if truths is not None:
+        return Column(name, np.array(truths), were_truths=True)
+    return Column(name, tuple(cell.strip() for cell in cells), tuple(numbers))
 
 
 def _column_of_array(name: str, values: np.ndarray, where: str) -> Column:

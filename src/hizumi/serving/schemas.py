@@ -1,14 +1,27 @@
 """What the service takes and gives, as its OpenAPI document describes it."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 Text = Annotated[str, StringConstraints(max_length=2000)]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 RecipeName = Annotated[str, StringConstraints(max_length=64)]
 LARGEST_COORDINATE = 1_000_000
+
+
+def _of_digits(given: object) -> object:
+    """A number in an address as it came; pydantic alone reads 1.000, a thousand to many people, as 1, and 1_0 as 10."""
+    if isinstance(given, str) and not re.fullmatch("-?[0-9]+", given):
+        raise PydanticCustomError("whole_number", "is no whole number; write digits alone, such as 50")
+    return given
+
+
+AskedNumber = Annotated[int, BeforeValidator(_of_digits)]
+"""A whole number in an address."""
 
 
 class Problem(BaseModel):

@@ -318,3 +318,14 @@ def test_places_are_lines_of_the_file(tmp_path: Path) -> None:
         opened(path)
     form = opened(path, missing="hold").form
     assert form == replace(form, columns=("seconds", "volt"), step_seconds=None)
+
+
+def test_true_and_false_are_numbers_where_a_column_holds_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("volt,open\n" + "".join(f"{row / 8},{row % 3 == 0}\n" for row in range(40)))
+    read = opened(path)
+    np.testing.assert_array_equal(read.recordings[0].values[:4, 1], [1, 0, 0, 1])
+    assert f"{path}: 'open': true and false are read as 1 and 0" in read.notes
+    path.write_text("volt,open\n" + "".join(f"{row / 8 if row != 7 else 'TRUE'},{row % 2}\n" for row in range(40)))
+    with pytest.raises(DataError, match=r"line 9, column 'volt': 'TRUE' is not a number"):
+        opened(path)

@@ -29,6 +29,7 @@ from hizumi.cli.options.files import (
     refuse_mixed as refuse_mixed,
     refuse_other_file as refuse_other_file,
     refuse_over_inputs as refuse_over_inputs,
+    shown_place as shown_place,
     writable_folder as writable_folder,
     writable_folder_or_table as writable_folder_or_table,
 )

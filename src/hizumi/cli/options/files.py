@@ -122,6 +122,11 @@ def refuse_over_inputs(inputs: Iterable[str | Path], **results: str | Path | Non
             raise UsageError(f"--{option} {printable(place)} is {what}; name another place")
 
 
+def shown_place(path: Path) -> str:
+    """A result's place for what is said in the end; asked before it is written, which may replace an earlier one."""
+    return f"{printable(path)}, in place of an earlier one" if path.is_file() else printable(path)
+
+
 def refuse_other_file(path: Path) -> None:
     """Make sure that a bundle to be written would take the place of nothing but another bundle."""
     from hizumi.storage.archive import kind_of

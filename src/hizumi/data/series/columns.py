@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hizumi.data.cells import number_of
-from hizumi.data.columns import in_order, named
+from hizumi.data.cells import number_of, truths_of
+from hizumi.data.columns import in_order, named, note_on_truths
 from hizumi.data.labels import words_in
 from hizumi.data.series.numbers import is_empty, numbers_of, refuse_infinite, words_of
 from hizumi.data.series.options import SeriesOptions
@@ -67,6 +67,7 @@ def readings_of(
     is_needed = learned is not None and first is None
     values = np.stack([numbers_of(table, name, is_needed=is_needed) for name in measured], axis=1)
     refuse_infinite(table, measured, values, is_needed=is_needed)
+    notes += note_on_truths(name for name in measured if _were_truths(table, name))
     if learned is None:
         notes += _notes_on_counters(measured, values)
     columns = made_up(len(measured)) if learned is None and not table.has_names else learned or measured
@@ -169,6 +170,11 @@ def _refuse_one_value_a_row(table: SeriesTable, names: Sequence[str], time: str 
             f"{table.where}: each row holds one value of a step, named by column {printable(texts[0])!r} "
             f"({words_in(channels, 3)}); give each a column of its own, so that a row is a step (in pandas: pivot)"
         )
+
+
+def _were_truths(table: SeriesTable, name: str) -> bool:
+    cells = table.columns[name]
+    return cells.dtype.kind == "O" and truths_of(cells) is not None and not is_empty(cells)
 
 
 def _begins_with_a_word(table: SeriesTable, name: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hizumi.data.cells import MISSING_WORDS, number_of
+from hizumi.data.cells import MISSING_WORDS, number_of, truths_of
 from hizumi.data.columns import named
 from hizumi.data.guard import LARGEST
 from hizumi.data.labels import is_normal
@@ -14,8 +14,6 @@ from hizumi.errors import DataError
 from hizumi.shapes import Float
 from hizumi.storage.files import printable
 from hizumi.words import counted
-
-TRUTH = {"true": 1.0, "false": 0.0}
 
 
 def is_empty(column: np.ndarray) -> bool:
@@ -34,7 +32,7 @@ def words_of(table: SeriesTable, name: str) -> list[str]:
 
 
 def numbers_of(table: SeriesTable, name: str, *, is_needed: bool = False) -> Float[np.ndarray, "t"]:
-    """A column's numbers, NaN where missing; 1 and 0 for true and false.
+    """A column's numbers, NaN where missing; 1 and 0 where all cells hold true or false.
 
     Raises DataError naming the first cell that holds another word; a column that `is_needed` cannot be left out.
     """
@@ -45,9 +43,7 @@ def numbers_of(table: SeriesTable, name: str, *, is_needed: bool = False) -> Flo
     plain = None if table.decimal_comma else _plain_numbers(words)
     if plain is not None:
         return plain
-    numbers = [number_of(word, table.decimal_comma) for word in words]
-    if None in numbers:
-        numbers = [TRUTH.get(word.strip().lower(), number) for word, number in zip(words, numbers, strict=True)]
+    numbers: Sequence[float | None] = truths_of(words) or [number_of(word, table.decimal_comma) for word in words]
     if None in numbers:
         row = numbers.index(None)
         shown = printable(name)

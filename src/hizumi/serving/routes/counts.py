@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from hizumi.serving.context import of
 from hizumi.serving.routes.inspections import in_utc
-from hizumi.serving.schemas import Counts
+from hizumi.serving.schemas import AskedNumber, Counts
 
 router = APIRouter()
 
@@ -19,7 +19,7 @@ def counts(
     recipe: Annotated[str | None, Query(max_length=64)] = None,
     since: Annotated[datetime | None, Query(description="Inspected then or later; UTC without a zone.")] = None,
     until: Annotated[datetime | None, Query(description="Inspected before that moment.")] = None,
-    newest: Annotated[int, Query(ge=0, le=1000, description="How many ids to name of those counted.")] = 0,
+    newest: Annotated[AskedNumber, Query(ge=0, le=1000, description="How many ids to name of those counted.")] = 0,
 ) -> Counts:
     """Of all that the log holds between two moments."""
     log = of(request).station.log

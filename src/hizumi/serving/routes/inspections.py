@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from hizumi.errors import UsageError
 from hizumi.serving.context import of
 from hizumi.serving.language import Asked
-from hizumi.serving.schemas import InspectionDetail, InspectionPage, InspectionRecord, ReviewRecord
+from hizumi.serving.schemas import AskedNumber, InspectionDetail, InspectionPage, InspectionRecord, ReviewRecord
 from hizumi.station.entry import Entry
 from hizumi.station.entry_record import entry_record
 from hizumi.station.log import Review
@@ -35,7 +35,7 @@ def inspections(
     since: Annotated[datetime | None, Query(description="Inspected then or later; UTC without a zone.")] = None,
     until: Annotated[datetime | None, Query(description="Inspected before that moment.")] = None,
     text: Annotated[str | None, Query(max_length=200, description="Occurs in the name, part or recipe.")] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    limit: Annotated[AskedNumber, Query(ge=1, le=500)] = 50,
     before: Annotated[str | None, Query(pattern=r"^[0-9a-f]{32}$", description="`next` of the page before.")] = None,
 ) -> InspectionPage:
     """A page of inspections that fit all that is asked for."""
@@ -73,7 +73,7 @@ def picture(
     request: Request,
     id: InspectionId,  # noqa: A002 - it is one
     longest: Annotated[
-        int, Query(ge=16, le=20_000, description="Of its longest side, in pixels; larger ones are shrunk.")
+        AskedNumber, Query(ge=16, le=20_000, description="Of its longest side, in pixels; larger ones are shrunk.")
     ] = 1600,
 ) -> Response:
     """The picture as it is seen through the bundle's window of pixel values.

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from hizumi.serving.context import must_be, of
 from hizumi.serving.language import Asked
 from hizumi.serving.routes.inspections import review_record
-from hizumi.serving.schemas import NewReview, QueuedInspection, ReviewQueue, ReviewRecord
+from hizumi.serving.schemas import AskedNumber, NewReview, QueuedInspection, ReviewQueue, ReviewRecord
 from hizumi.station.entry_record import entry_record
 from hizumi.station.events import Event
 from hizumi.station.languages import Wording
@@ -29,7 +29,7 @@ def waiting(
     wording: Asked,
     recipe: Annotated[str | None, Query(max_length=64)] = None,
     order: Order = "all",
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Annotated[AskedNumber, Query(ge=1, le=200)] = 50,
 ) -> ReviewQueue:
     """The audit sample, then what could not be judged, then what tells the most."""
     found = review_queue(of(request).station.log, recipe=recipe, order=order, limit=limit)
