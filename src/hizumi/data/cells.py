@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import math
 import re
 import zlib
 from collections import Counter
@@ -118,8 +119,13 @@ def number_of(cell: str, decimal_comma: bool = False) -> float | None:
 
 def truths_of(cells: Iterable[str]) -> list[float] | None:
     """1 and 0 for true and false, NaN where a cell is missing; None where any holds something else."""
-    lowered = [cell.strip().lower() for cell in cells]
-    return [TRUTH.get(cell, float("nan")) for cell in lowered] if TRUTH.keys() | MISSING_WORDS >= set(lowered) else None
+    truths = []
+    for cell in cells:
+        word = cell.strip().lower()
+        if word not in TRUTH and word not in MISSING_WORDS:
+            return None
+        truths.append(TRUTH.get(word, math.nan))
+    return truths
 
 
 def is_nothing(cell: Any) -> bool:
