@@ -47,10 +47,12 @@ CAUSES = {
         "engine, and 43 MB of weights, which are read, checked and unpacked."
     ),
     "station": (
-        "The engine's second thread waits for work between two pictures, which counts as CPU time: on one core a "
-        "picture over HTTP takes 6 ms more than in the process, of which the log, whose transaction is flushed to the "
-        "disk before the answer, takes 2 to 3. Under 32 clients nine tenths of the time are the detector's arithmetic, "
-        "and OpenVINO does that in about half of torch's time: the plain service has little else to lose."
+        "By the kernel's count of each thread, a picture over HTTP takes some 2.2 ms in the loop (the request, its "
+        "body, the answer), 2.6 in the worker (hash, measures for the drift watch, the map of an alarm), 1.8 in the "
+        "keeper (the log, whose transaction is flushed to the disk before the answer), and 1.2 more than in the "
+        "process in the engine, between whose pictures others use the caches and a second thread waits. Under 32 "
+        "clients nine tenths of the time are the detector's arithmetic, and OpenVINO does that in about half of "
+        "torch's time: the plain service has little else to lose."
     ),
     "archives": (
         "There are two cores for two workers, Ray's own processes, and the one that lists and writes down what is "
