@@ -395,6 +395,15 @@ def test_sinks_are_told_that_an_alarm_is_over(bundle: Path, tmp_path: Path, monk
         assert {ended_at for _, ended_at in told(station)[before:]} == {change.at.isoformat()}, "by somebody"
         assert all(alarm.ended_at is not None for alarm in station.log.alarms())
 
+        def fails(*_: object, **__: object) -> None:
+            raise LogError("the log is locked")
+
+        with monkeypatch.context() as locked:
+            locked.setattr(station.log, "add", fails)
+            with pytest.raises(LogError, match="locked"):
+                await station.accept_drift("plates", who="ann", why="another lamp")
+        assert station.losses.entries == 0
+
     at_work(settings, use)
 
 

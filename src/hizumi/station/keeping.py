@@ -66,8 +66,14 @@ class Keeper:
         return self._together.submit(item, kept)
 
     def keep_ends(self, recipe: str, alarms: Sequence[DriftAlarm]) -> list[Event]:
-        """Drift alarms that somebody has ended, with the watch of the recipe; gives what listeners are told."""
-        return self._beside(lambda: self._consequences.of_ends(recipe, alarms))
+        """Drift alarms that somebody has ended, with the watch of the recipe; gives what listeners are told.
+
+        Raises LogError: whoever ended them is at hand, and hears of it.
+        """
+        with self._writing:
+            following = self._consequences.of_ends(recipe, alarms)
+            self._add((), following)
+        return [event for events in following.events for event in events]
 
     def keep_late_views(self) -> list[Event]:
         """Decide on parts of which a view did not come in time; gives what listeners are told."""
@@ -99,14 +105,17 @@ class Keeper:
 
     def _write(self, entries: Sequence[Entry], following: Following, taken: Sequence[Taken] = ()) -> bool:
         """Whether the log has taken all of it; where it has not, that is counted."""
-        deliveries, alarms, notes = following.deliveries, following.alarms, following.notes
         try:
-            self._log.add(entries, deliveries, taken, alarms=alarms, notes=notes, states=following.states)
+            self._add(entries, following, taken)
         except LogError as error:
             self._losses.entries += len(entries) or 1
             self._losses.reason = str(error)
             return False
         return True
+
+    def _add(self, entries: Sequence[Entry], following: Following, taken: Sequence[Taken] = ()) -> None:
+        deliveries, alarms, notes = following.deliveries, following.alarms, following.notes
+        self._log.add(entries, deliveries, taken, alarms=alarms, notes=notes, states=following.states)
 
     def _with_pictures(self, item: ToKeep) -> Entry:
         """The entry, which names what is kept of its picture and map: nothing where there is no room for them."""

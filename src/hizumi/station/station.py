@@ -133,7 +133,10 @@ class Station:
         self._samples[recipe] = set_audit_sample(self.log, recipe, share, who=who, why=why)
 
     async def accept_drift(self, recipe: str, *, who: str, why: str) -> BaselineChange:
-        """Take what has changed as the new normal; all alarms are over, and whoever was told of them hears of it."""
+        """Take what has changed as the new normal; all alarms are over, and whoever was told of them hears of it.
+
+        Raises LogError where that cannot be written down.
+        """
         watch = self.drift.watch(recipe)
         change = watch.accept(who, why)
         over = [alarm for alarm in watch.alarms if alarm.ended_at == change.at]
