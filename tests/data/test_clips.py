@@ -21,11 +21,11 @@ def frames(folder: Path, numbers: Sequence[int], suffix: str = ".tif", level: in
         Image.fromarray(np.full((12, 16), level, np.uint8)).save(folder / f"{number:03}{suffix}")
 
 
-def video(path: Path, count: int, size: int = 48, noise: int = 0) -> None:
+def video(path: Path, count: int, size: int = 48, noise: int = 0, rate: int = 10) -> None:
     av = pytest.importorskip("av")
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
+        stream = container.add_stream("mpeg4", rate=rate)
         stream.width = stream.height = size
         stream.pix_fmt = "yuv420p"
         for number in range(count):
@@ -207,6 +207,19 @@ def test_uneven_times_of_a_film_are_said(tmp_path: Path) -> None:
     notes = open_source([write(tmp_path / name, [0, 40, 80, 300]) for name in ("b.mkv", "c.mkv")], motion=True).notes
     assert "unevenly spaced" in notes[0]
     assert notes[0].endswith("likewise of 1 other clip")
+
+
+def test_films_of_several_frame_rates_are_said(tmp_path: Path) -> None:
+    for name, rate in (("a", 30), ("b", 10), ("c", 29)):
+        video(tmp_path / f"{name}.mp4", 4, rate=rate)
+    manifest = open_source(tmp_path, motion=True)
+    assert {record.group: record.frame_seconds for record in manifest.records} == pytest.approx(
+        {"a.mp4": 1 / 30, "b.mp4": 1 / 10, "c.mp4": 1 / 29}, rel=1e-3
+    )
+    [note] = [note for note in manifest.notes if "frame rate" in note]
+    assert note.startswith("a.mp4 has 30 frames a second and b.mp4 has 10 frames a second: ")
+    alike = open_source([tmp_path / "a.mp4", tmp_path / "c.mp4"], motion=True)
+    assert not any("frame rate" in note for note in alike.notes)
 
 
 @pytest.mark.parametrize(("suffix", "left"), [(".avi", 0.4), (".mkv", 0.75)])
