@@ -69,6 +69,8 @@ def test_frames_on_both_sides_of_a_gap_are_no_neighbours(tmp_path: Path) -> None
     assert beside == {"001": "002", "002": "001", "003": "002", "009": "010", "010": "009"}
     assert [each.name for each in manifest.unopened] == ["a/014.tif"]
     assert "frames are missing in 2 places, the first in a between 003.tif and 009.tif" in manifest.notes[1]
+    frames(tmp_path / "c", [1, 2, 3, 5, 6, 7])  # one frame alone is missing
+    assert any("in c between 003.tif and 005.tif" in note for note in open_source(tmp_path / "c", motion=True).notes)
     frames(tmp_path / "b", [5, 10, 15, 20])  # every fifth frame has no gap
     assert not any("b between" in note for note in open_source(tmp_path / "b", motion=True).notes)
 
@@ -249,9 +251,11 @@ def test_frames_that_the_decoder_guessed_are_named(suffix: str, tmp_path: Path) 
     assert read_video(whole).missing is None
     (unopened,) = open_source(broken, motion=True).unopened
     assert (unopened.name, unopened.may_be_part) == ("broken", True)
-    assert re.match(
-        r"is damaged: \d+ of its \d+ frames, the first frame \d+, are what the decoder made", unopened.reason
+    found = re.match(
+        r"is damaged: \d+ of its \d+ frames, the first frame (\d+), are what the decoder made", unopened.reason
     )
+    assert found
+    assert int(found[1]) > 0  # whose bytes are whole
 
 
 def test_a_damaged_film_among_others_is_named(tmp_path: Path) -> None:
