@@ -16,6 +16,8 @@ def _refuse_unreadable(path: Path) -> Path:
     """Make sure that a file can be opened, before what reads it is imported, which takes seconds."""
     try:
         open_regular(path).close()
+    except IsADirectoryError as error:
+        raise BundleError(f"{printable(path)}: is a folder; the .hizumi file comes first, then the data") from error
     except OSError as error:
         raise BundleError(f"{printable(path)}: cannot be read: {error.strerror}") from error
     return path
