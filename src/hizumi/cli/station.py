@@ -56,13 +56,13 @@ def export(
     refuse_unwritable(output)
     if output.suffix.lower() not in (".csv", ".parquet"):
         raise UsageError(f"{printable(output)} is neither .csv nor .parquet; name one that is")
-    filters = chosen.filters()
+    filters, written = chosen.filters(), options.shown_place(output)
     with _log(settings_of(station, folder)) as log:
         from hizumi.station.exporting import export_csv, export_parquet
 
         write = export_csv if output.suffix.lower() == ".csv" else export_parquet
         count = write(log, output, **filters)
-    console_beside(None).print(coloured(f"Wrote {counted(count, 'inspection')} to {output}.", GOOD))
+    console_beside(None).print(coloured(f"Wrote {counted(count, 'inspection')} to {written}.", GOOD))
 
 
 @app.command()
@@ -83,12 +83,12 @@ def report(
     It holds verdicts, reviews, changes of limits, alarms and losses.
     """
     refuse_unwritable(output)
-    filters = chosen.filters()
+    filters, written = chosen.filters(), options.shown_place(output)
     with _log(settings_of(station, folder)) as log:
         from hizumi.station.audit import write_audit_report
 
         write_audit_report(log, output, title=title, language=language, **filters)
-    console_beside(None).print(coloured(f"The report is {output}.", GOOD))
+    console_beside(None).print(coloured(f"The report is {written}.", GOOD))
 
 
 @app.command()

@@ -152,7 +152,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         y: Any = None,
         *,
         known_defects: Any = None,
-        run_folder: Path | None = None,
+        run_folder: str | Path | None = None,
         observe: Observer | None = None,
         strict: bool = False,
     ) -> Self:
