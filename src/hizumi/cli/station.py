@@ -50,19 +50,25 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="A .csv or .parquet file.")],
     *,
     chosen: Chosen,
+    alarms: Annotated[
+        bool, typer.Option("--alarms", help="Drift alarms that held at that time, in place of inspections.")
+    ] = False,
     folder: Folder = None,
 ) -> None:
-    """Write inspections with their reviews as a table."""
+    """Write inspections with their reviews, or drift alarms, as a table."""
     refuse_unwritable(output)
     if output.suffix.lower() not in (".csv", ".parquet"):
         raise UsageError(f"{printable(output)} is neither .csv nor .parquet; name one that is")
     filters = chosen.filters()
+    if alarms and filters.pop("part") is not None:
+        raise UsageError("a drift alarm is about no single part; leave out --part, or --alarms")
     with _log(settings_of(station, folder)) as log:
-        from hizumi.station.exporting import export_csv, export_parquet
+        from hizumi.station.exporting import alarms_of, export_csv, export_parquet, inspections_of
 
         write = export_csv if output.suffix.lower() == ".csv" else export_parquet
-        count = write(log, output, **filters)
-    console_beside(None).print(coloured(f"Wrote {counted(count, 'inspection')} to {output}.", GOOD))
+        count = write((alarms_of if alarms else inspections_of)(log, **filters), output)
+    what = counted(count, "drift alarm" if alarms else "inspection")
+    console_beside(None).print(coloured(f"Wrote {what} to {output}.", GOOD))
 
 
 @app.command()
