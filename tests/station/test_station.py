@@ -407,6 +407,38 @@ def test_sinks_are_told_that_an_alarm_is_over(bundle: Path, tmp_path: Path, monk
     at_work(settings, use)
 
 
+def test_sinks_are_told_that_nobody_watches_an_alarm_after_a_restart(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where nobody listens.
+    hook = {"kind": "webhook", "name": "hook", "url": "http://127.0.0.1:9/", "when": ["drift"], "secret_variable": "S"}
+    monkeypatch.setenv("S", "secret")
+    settings = replace(station_of(bundle, tmp_path / "station"), sinks=(hook,))
+
+    async def dim(station: Station) -> str:
+        for seed in range(400, 430):
+            await station.inspect(arrival(content=png((0.5 * plate(seed)).astype(np.uint8))))
+        (alarm,) = station.log.alarms()
+        station.log.acknowledge(alarm.id, "ann", "seen")
+        return alarm.id
+
+    async def told(station: Station) -> list[dict[str, Any]]:
+        (alarm,) = station.log.alarms()
+        sent = [message.payload for message in station.log.due("hook", datetime.now(UTC) + timedelta(days=1))]
+        over = [payload for payload in sent if payload["ended_at"] is not None]
+        ended_at = None if alarm.ended_at is None else alarm.ended_at.isoformat()
+        assert all(payload["ended_at"] == ended_at for payload in over)
+        return over
+
+    own = at_work(settings, dim)
+    assert at_work(settings, told) == [], "it goes on"
+    others = replace(settings, drift=WatchSettings(run_length=9000.0))
+    for _ in range(2):
+        (over,) = at_work(others, told)
+        assert (over["event"], over["id"], over["recipe"], over["code"]) == ("drift", own, "plates", "brightness_lower")
+        assert (over["acknowledged"]["who"], over["acknowledged"]["note"]) == ("ann", "seen")
+
+
 def test_a_moved_limit_leaves_the_watch_and_its_alarms_as_they_were(bundle: Path, tmp_path: Path) -> None:
     settings = station_of(bundle, tmp_path / "station")
 
@@ -437,8 +469,9 @@ def test_what_another_detector_was_alarmed_of_is_over(bundle: Path, tmp_path: Pa
         for seed in range(400, 430):
             await station.inspect(arrival(content=png((0.5 * plate(seed)).astype(np.uint8))))
         assert {alarm.ended_at for alarm in station.log.alarms()} == {None}
-        await station.exchange.recalibrate(recipe, lambda _: other)
-        assert station.drift.watch("plates") is not watch
+        for replacement in (other, bundle):
+            await station.exchange.recalibrate(recipe, lambda _, replacement=replacement: replacement)
+            assert station.drift.watch("plates") is not watch
         await station.inspect(arrival())
         assert all(alarm.ended_at is not None for alarm in station.log.alarms())
 

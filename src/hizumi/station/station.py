@@ -66,6 +66,7 @@ class Station:
         self._samples = {name: audit_sample(log, name) for name in self.recipes}
         consequences = Consequences(settings.name, log, sinks, self.drift, settings.recipes)
         self._keeper = Keeper(log, pictures, consequences, self.losses)
+        self._keeper.open()
         self._told: list[Callable[[Entry], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._delivering: asyncio.Task[None] | None = None

@@ -302,13 +302,6 @@ class Log:
         with self._writing() as connection:
             return connection.execute(update(tables.alarms).where(*waiting).values(values)).rowcount > 0
 
-    def end_alarms(self, moment: datetime, *, but: Sequence[str]) -> int:
-        """Say that all drift alarms but these are over, which nobody watches any more; gives the count."""
-        rows = tables.alarms.c
-        left = (rows.ended_at.is_(None), rows.id.not_in(but))
-        with self._writing() as connection:
-            return connection.execute(update(tables.alarms).where(*left).values(ended_at=moment)).rowcount
-
     def state(self, key: str) -> Any:
         """What was kept under a key; None where nothing was."""
         with self._reading() as connection:
