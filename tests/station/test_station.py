@@ -31,6 +31,7 @@ from hizumi.station.sources import Arrival
 from hizumi.station.station import Station
 from hizumi.station.station_file import RecipeSettings, StationSettings, read_station_file, station_of
 from tests.station.plates import picture, plate, plates_bundle, png
+from tests.station.test_industrial_sinks import controller, free_port
 
 
 @pytest.fixture(scope="module")
@@ -437,6 +438,31 @@ def test_sinks_are_told_that_nobody_watches_an_alarm_after_a_restart(
         (over,) = at_work(others, told)
         assert (over["event"], over["id"], over["recipe"], over["code"]) == ("drift", own, "plates", "brightness_lower")
         assert (over["acknowledged"]["who"], over["acknowledged"]["note"]) == ("ann", "seen")
+
+
+def test_a_controller_sees_as_long_as_a_drift_alarm_holds(bundle: Path, tmp_path: Path) -> None:
+    port = free_port()
+    lamp = {"kind": "modbus", "host": "127.0.0.1", "port": port, "coil": 1, "drift_coil": 2, "heartbeat_seconds": 0.05}
+    settings = replace(station_of(bundle, tmp_path / "station"), sinks=(lamp,))
+
+    async def use(station: Station) -> None:
+        async with controller(port) as written:
+
+            def lamps() -> list[int]:
+                return [value for _, address, value in written if address == 2]
+
+            async with asyncio.timeout(60):
+                while not lamps():
+                    await asyncio.sleep(0.01)
+                for seed in range(400, 430):
+                    await station.inspect(arrival(content=png((0.5 * plate(seed)).astype(np.uint8))))
+                while not lamps()[-1]:
+                    await asyncio.sleep(0.01)
+                await station.accept_drift("plates", who="ann", why="a new lamp")
+                while lamps()[-1]:
+                    await asyncio.sleep(0.01)
+
+    at_work(settings, use)
 
 
 def test_a_moved_limit_leaves_the_watch_and_its_alarms_as_they_were(bundle: Path, tmp_path: Path) -> None:

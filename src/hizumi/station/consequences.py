@@ -113,7 +113,8 @@ class Consequences:
     def _tell(self, found: Following, alarms: Iterable[Alarm]) -> None:
         for alarm in alarms:
             told = {"recipe": alarm.recipe, **alarm.details}
-            self._send(found, {"event": "drift", "station": self._name, **told}, None)
+            about = {"event": "drift", "station": self._name, "told_at": datetime.now(UTC).isoformat()}
+            self._send(found, about | told, None)
             found.alarms.append(alarm)
             found.events[-1].append(Event("drift", told))
 

@@ -61,6 +61,10 @@ class Drift:
         left = self._left.pop(entry.recipe, ())
         return news._replace(changed=left + news.changed)
 
+    def holds(self) -> bool:
+        """Whether any alarm does, acknowledged or not."""
+        return any(alarm.ended_at is None for name in self.recipes for alarm in self.watch(name).alarms)
+
     def known(self) -> list[Alarm]:
         """The last alarms of all watches."""
         return [alarm_record(name, alarm) for name in self.recipes for alarm in self.watch(name).alarms]

@@ -57,7 +57,7 @@ class Station:
         self.gallery = Gallery(pictures, self._judge_of)
         self.losses = Losses()
         self.drift = Drift(log, self.recipes, settings.drift, learns_here=settings.drift_baseline == "station")
-        sinks = sinks_from(settings.sinks, picture_of=pictures.read, root=settings.root)
+        sinks = sinks_from(settings.sinks, picture_of=pictures.read, drift_holds=self.drift.holds, root=settings.root)
         self.events = Events()
         self.exchange = Exchange(log, self.shelf, self.events)
         self.outbox = Outbox(log, sinks)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from hizumi.arguments import PositiveFloat
-from hizumi.errors import HizumiError
+from hizumi.errors import HizumiError, UsageError
 from hizumi.station.settings import Settings
 from hizumi.storage.files import printable
 
@@ -61,6 +61,11 @@ class Sink(ABC):
     takes_drift = True
 
     def __init__(self, settings: SinkSettings) -> None:
+        if "drift" in settings.when and not self.takes_drift:
+            raise UsageError(
+                f"[[sinks]] {printable(settings.called)}: when names drift, of which a {settings.kind} sink does not "
+                "tell; leave it out (for the controller there are drift_coil and drift_node)"
+            )
         self.name = settings.called
         self.when = settings.when
         self.give_up_seconds = settings.give_up_seconds
@@ -110,6 +115,15 @@ def verdict_of(payload: Payload) -> Literal["good", "anomalous", "unjudged"]:
         case False:
             return "good"
     return "unjudged"
+
+
+DriftHolds = Callable[[], bool]
+"""Whether a drift alarm holds now, acknowledged or not."""
+
+
+def no_drift() -> bool:
+    """Of a station that watches nothing."""
+    return False
 
 
 AnyClient = TypeVar("AnyClient")
