@@ -714,6 +714,8 @@ def test_the_counters_of_a_long_shift_stay_apart_and_in_sight_beside_a_long_name
     watched = browse(viewport={"width": width, "height": height})
     many = {"normal": 17_811, "anomalous": 10_996, "unjudged": 10_243, "newest": []}
     watched.tab.route(re.compile("/counts"), lambda route: route.fulfill(json=many))
+    told = {"recipe": "plates", "words": "", "charts": [], "changes": [], "alarms": [DRIFT_ALARM]}
+    watched.tab.route(re.compile(r"/drift\?"), lambda route: route.fulfill(json=told))  # above all else
     tab = watched.open(line.address)
     shows(tab, entry["id"])
     counts_normal(tab, "17,811")
@@ -722,7 +724,8 @@ def test_the_counters_of_a_long_shift_stay_apart_and_in_sight_beside_a_long_name
     boxes += "range.selectNodeContents(each); const box = range.getBoundingClientRect(); "
     boxes += "return [box.left, box.right, box.top, box.bottom]; })"
     found = tab.evaluate(boxes)
-    assert all(bottom <= height for *_, bottom in found)
+    rate = tab.locator(".shift .rate").bounding_box()
+    assert all(bottom <= height for *_, bottom in [*found, (rate["y"] + rate["height"],)])
     for (_, right, top, _), (left, _, next_top, _) in itertools.pairwise(found):
         assert right < left or next_top > top
 
