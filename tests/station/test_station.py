@@ -529,6 +529,8 @@ def test_station_files_are_read_and_wrong_ones_refused_in_one_line(tmp_path: Pat
     settings = read_station_file(path)
     assert settings.recipes[0].bundle == tmp_path / "nuts.hizumi"
     assert settings.folder == tmp_path / "line-station"
+    path.write_text(path.read_text(), encoding="utf-8-sig")  # as an editor of Windows may write it
+    assert read_station_file(path) == settings
     recipe = '[[recipes]]\nname = "nuts"\nbundle = "nuts.hizumi"\n'
     for text, reason in {
         "": "no \\[\\[recipes\\]\\]",
@@ -536,6 +538,7 @@ def test_station_files_are_read_and_wrong_ones_refused_in_one_line(tmp_path: Pat
         recipe + recipe: "two recipes are called nuts",
         recipe.replace('"nuts"', '"../x"'): "is no name",
         recipe + "veiws = ['a']": "did you mean views",
+        recipe + "views = ['top', 'top']": "views has a name twice",
         recipe + "view_seconds = -1": "view_seconds",
         f"waiting = 0\n{recipe}": "waiting",
         f"{recipe}[drift]\nrun_length = 3": "run length of 3",
