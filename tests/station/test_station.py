@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import shutil
 import threading
 import time
@@ -267,6 +268,35 @@ def test_bundles_are_exchanged_while_pictures_come_and_gone_back_to(bundle: Path
         return first, second
 
     at_work(settings, use)
+
+
+@pytest.mark.parametrize(
+    ("source", "alarms", "held"),
+    [
+        ({"kind": "folder", "path": "."}, "../alarms", "line-station/pictures"),
+        ({"kind": "replay", "path": "line-station"}, "../alarms", "pictures"),
+        ({"kind": "folder", "path": "incoming/../incoming"}, "incoming/alarms", "alarms"),
+        ({"kind": "folder", "path": "alarms"}, "alarms", "."),
+        ({"kind": "folder", "path": ".", "recursive": False}, "alarms", None),
+        ({"kind": "folder", "path": "incoming"}, "alarms", None),
+    ],
+)
+def test_no_source_brings_what_the_station_itself_writes(
+    bundle: Path, tmp_path: Path, source: dict[str, Any], alarms: str, held: str | None
+) -> None:
+    recipe = RecipeSettings(name="plates", bundle=bundle)
+    sink = {"kind": "alarm_folder", "path": alarms}
+    root = tmp_path / "line"
+    settings = StationSettings(
+        recipes=(recipe,), folder=root / "line-station", root=root, sources=(source,), sinks=(sink,)
+    )
+    if held is None:
+        Station.open(settings)._close()
+    else:
+        with pytest.raises(
+            UsageError, match=rf"\[\[sources\]\] {source['kind']}: its folder holds {re.escape(held)}, where"
+        ):
+            Station.open(settings)
 
 
 def test_recipes_are_chosen_by_name_part_or_as_the_only_one(bundle: Path, tmp_path: Path) -> None:

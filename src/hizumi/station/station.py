@@ -33,7 +33,7 @@ from hizumi.station.recipe import Recipe, recipe_at_work
 from hizumi.station.retention import prune
 from hizumi.station.shelf import Shelf
 from hizumi.station.sinks import sinks_from
-from hizumi.station.sources import Arrival, Source, sources_from
+from hizumi.station.sources import Arrival, Source, refuse_own_pictures, sources_from
 from hizumi.station.station_file import StationSettings
 from hizumi.storage.files import printable
 
@@ -58,6 +58,7 @@ class Station:
         self.losses = Losses()
         self.drift = Drift(log, self.recipes, settings.drift, learns_here=settings.drift_baseline == "station")
         sinks = sinks_from(settings.sinks, picture_of=pictures.read, drift_holds=self.drift.holds, root=settings.root)
+        refuse_own_pictures(self.sources, [pictures.root, *(sink.writes_pictures_to for sink in sinks)])
         self.events = Events()
         self.exchange = Exchange(log, self.shelf, self.events)
         self.outbox = Outbox(log, sinks)

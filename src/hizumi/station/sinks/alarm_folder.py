@@ -40,6 +40,7 @@ class AlarmFolderSink(Sink):
     def __init__(self, settings: AlarmFolderSettings, picture_of: PictureOf = no_picture) -> None:
         super().__init__(settings)
         self.settings = settings
+        self.writes_pictures_to = settings.path
         self._picture_of = picture_of
 
     async def deliver(self, payload: Payload) -> None:

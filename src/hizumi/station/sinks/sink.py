@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from hizumi.arguments import PositiveFloat
@@ -56,9 +57,11 @@ class Sink(ABC):
         when: See `SinkSettings`.
         give_up_seconds: See `SinkSettings`.
         takes_drift: Whether it can tell of drift alarms, and not only of pictures and parts.
+        writes_pictures_to: A folder; None where it does not write any.
     """
 
     takes_drift = True
+    writes_pictures_to: Path | None = None
 
     def __init__(self, settings: SinkSettings) -> None:
         if "drift" in settings.when and not self.takes_drift:
