@@ -34,7 +34,17 @@ def sink_from(
     """
     kind = table.get("kind")
     where = f"[[sinks]] {printable(table.get('name') or kind)}"
-    match kind:
+    sink = _sink(table, where, picture_of, drift_holds, root)
+    if "drift" in sink.when and not sink.takes_drift:
+        raise UsageError(
+            f"{where}: when names drift, of which a {kind} sink does not tell; leave it out (for the controller there "
+            "are drift_coil and drift_node)"
+        )
+    return sink
+
+
+def _sink(table: Mapping[str, Any], where: str, picture_of: PictureOf, drift_holds: DriftHolds, root: Path) -> Sink:
+    match table.get("kind"):
         case "webhook":
             from hizumi.station.sinks.webhook import WebhookSettings, webhook
 
@@ -59,7 +69,7 @@ def sink_from(
             from hizumi.station.sinks.csv_file import CsvSettings, CsvSink
 
             return CsvSink(settings_from(CsvSettings, table, where, root))
-    raise UsageError(f"[[sinks]]: kind is {kind!r}; it must be {' or '.join(map(repr, KINDS))}")
+    raise UsageError(f"[[sinks]]: kind is {table.get('kind')!r}; it must be {' or '.join(map(repr, KINDS))}")
 
 
 def sinks_from(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from hizumi.arguments import PositiveFloat
-from hizumi.errors import HizumiError, UsageError
+from hizumi.errors import HizumiError
 from hizumi.station.settings import Settings
 from hizumi.storage.files import printable
 
@@ -64,11 +64,6 @@ class Sink(ABC):
     writes_pictures_to: Path | None = None
 
     def __init__(self, settings: SinkSettings) -> None:
-        if "drift" in settings.when and not self.takes_drift:
-            raise UsageError(
-                f"[[sinks]] {printable(settings.called)}: when names drift, of which a {settings.kind} sink does not "
-                "tell; leave it out (for the controller there are drift_coil and drift_node)"
-            )
         self.name = settings.called
         self.when = settings.when
         self.give_up_seconds = settings.give_up_seconds
