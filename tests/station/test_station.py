@@ -261,13 +261,18 @@ def test_bundles_are_exchanged_while_pictures_come_and_gone_back_to(bundle: Path
         with pytest.raises(BundleError, match=r"^own\.hizumi: is not a hizumi bundle") as raised:
             await station.exchange.reload(recipe, "somebody")
         assert "/" not in str(raised.value)
+        assert station.shelf.held() == {first, second}, "what nothing was judged by is not kept"
         assert (await station.inspect(arrival(2))).entry.bundle_sha256 == first
         with pytest.raises(BundleError, match=r"^own\.hizumi: is not a hizumi bundle"):
             Station.open(station_of(own, tmp_path / "another"))
         own.write_bytes(bundle.read_bytes())
         return first, second
 
-    at_work(settings, use)
+    first, _ = at_work(settings, use)
+    kept = settings.folder / "bundles" / f"{first}.hizumi"
+    kept.write_bytes(b"damaged")
+    Station.open(settings)._close()
+    assert kept.read_bytes() == own.read_bytes(), "from the file that the settings name"
 
 
 @pytest.mark.parametrize(
