@@ -125,6 +125,10 @@ def test_tokens_are_given_shown_once_and_withdrawn(
     assert secret not in said
     assert run("station", "token", bundle, "ann", *at) == 0
     assert "The earlier token of ann is worthless" in capsys.readouterr().out
+    assert run("station", "token", bundle, "bob", *at) == 0
     assert run("station", "token", bundle, "ann", "--withdraw", *at) == 0
+    assert "Nobody has a token" not in capsys.readouterr().out
+    assert run("station", "token", bundle, "bob", "--withdraw", *at) == 0
+    assert "Nobody has a token: the station" in " ".join(capsys.readouterr().out.split())
     assert run("station", "tokens", bundle, *at) == 0
-    assert "Nobody has one" in capsys.readouterr().out
+    assert "Nobody has a token: the station" in " ".join(capsys.readouterr().out.split())

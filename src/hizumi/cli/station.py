@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hizumi.station.log import Log
     from hizumi.station.station_file import StationSettings
 
+OPEN = "Nobody has a token: the station listens on its own machine alone, and lets whoever reaches it do everything."
 app = Application(help="What a station remembers, and who may reach it.")
 
 
@@ -147,6 +148,8 @@ def token(
     if withdraw:
         withdraw_token(path, name)
         console.print(f"The token of {name} is worthless from the next start of the station on.")
+        if not Access.read(path).tokens:
+            console.print(coloured(OPEN, WARNING))
         return
     if any(earlier.name == name for earlier in Access.read(path).tokens):
         console.print(f"The earlier token of {name} is worthless from the next start of the station on.")
@@ -162,7 +165,7 @@ def tokens(station: StationPath, folder: Folder = None) -> None:
 
     found = Access.read(settings_of(station, folder).folder / TOKENS).tokens
     if not found:
-        console_beside(None).print(coloured("Nobody has one: the station listens on its own machine alone.", WARNING))
+        console_beside(None).print(coloured(OPEN, WARNING))
         return
     print_table(console_beside(None), ["name", "role"], [[token.name, token.role] for token in found])
 
