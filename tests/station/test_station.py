@@ -339,6 +339,37 @@ def test_views_give_one_verdict_and_a_late_one_none(bundle: Path, tmp_path: Path
     at_work(StationSettings(recipes=(recipe,), folder=tmp_path / "station"), use)
 
 
+def test_a_part_whose_views_are_still_to_come_is_decided_when_the_station_ends(bundle: Path, tmp_path: Path) -> None:
+    recipe = RecipeSettings(name="plates", bundle=bundle, views=("top", "side"), view_seconds=600)
+    settings = StationSettings(recipes=(recipe,), folder=tmp_path / "station")
+
+    async def use(station: Station) -> asyncio.Queue[Event | None]:
+        heard = station.events.heard().__enter__()
+        await station.inspect(arrival(200, part="7", view="top"))
+        assert station.log.state("views of plates").keys() == {"7"}
+        return heard
+
+    heard = at_work(settings, use)
+    told = [event for event in (heard.get_nowait() for _ in range(heard.qsize())) if event and event.name == "part"]
+    assert [event.data["reason"] for event in told] == ["no picture came of side"]
+    log = Log.open(settings.log_url)
+    assert log.state("views of plates") == {}
+    log.close()
+
+
+def test_a_crash_loses_no_more_of_a_watch_than_the_last_pictures(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hizumi.station.drift.KEPT_AFTER", 5)
+
+    async def use(station: Station) -> None:
+        for count in range(1, 8):
+            await station.inspect(arrival(200 + count))
+            assert station.log.state("drift watch of plates")["watch"]["pictures"] == (5 if count >= 5 else 0)
+
+    at_work(station_of(bundle, tmp_path / "station"), use)
+
+
 def test_a_dimmed_lamp_raises_an_alarm_that_is_kept_and_survives_a_restart(bundle: Path, tmp_path: Path) -> None:
     drift = WatchSettings(learning_pictures=60)
     settings = replace(station_of(bundle, tmp_path / "station"), drift=drift, drift_baseline="station")
