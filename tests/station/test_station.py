@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -343,13 +344,15 @@ def test_a_part_whose_views_are_still_to_come_is_decided_when_the_station_ends(b
     recipe = RecipeSettings(name="plates", bundle=bundle, views=("top", "side"), view_seconds=600)
     settings = StationSettings(recipes=(recipe,), folder=tmp_path / "station")
 
-    async def use(station: Station) -> asyncio.Queue[Event | None]:
-        heard = station.events.heard().__enter__()
-        await station.inspect(arrival(200, part="7", view="top"))
-        assert station.log.state("views of plates").keys() == {"7"}
-        return heard
+    with ExitStack() as until_closed:
 
-    heard = at_work(settings, use)
+        async def use(station: Station) -> asyncio.Queue[Event | None]:
+            heard = until_closed.enter_context(station.events.heard())
+            await station.inspect(arrival(200, part="7", view="top"))
+            assert station.log.state("views of plates").keys() == {"7"}
+            return heard
+
+        heard = at_work(settings, use)
     told = [event for event in (heard.get_nowait() for _ in range(heard.qsize())) if event and event.name == "part"]
     assert [event.data["reason"] for event in told] == ["no picture came of side"]
     log = Log.open(settings.log_url)
