@@ -165,10 +165,36 @@ def test_samples_of_a_class(hizumi, table, tmp_path):
     outcome = hizumi("model", "train", "conditional_gan", table, "-o", path, *TRAIN, "--json", "-")
     assert outcome.json["classes"] == ["a", "b"]
     assert hizumi("model", "sample", path, "-n", "4", "--kind", "b", "-o", tmp_path / "out").code == 0
-    np.testing.assert_allclose(open_source(tmp_path / "out" / "samples.csv").arrays, load(path).sample(4, kinds="b"))
+    made = open_source(tmp_path / "out" / "samples.csv", normal_class="all")
+    np.testing.assert_allclose(made.arrays, load(path).sample(4, kinds="b"))
+    assert [record.kind for record in made.records] == ["b"] * 4
+    assert hizumi("model", "sample", path, "-n", "3", "-o", tmp_path / "in-turn.csv").code == 0
+    made = open_source(tmp_path / "in-turn.csv", normal_class="all")
+    np.testing.assert_allclose(made.arrays, load(path).sample(3))
+    assert [record.kind for record in made.records] == ["a", "b", "a"]
     outcome = hizumi("model", "sample", path, "--kind", "c")
     assert outcome.code == 2
     assert "there is no class 'c'; there are a, b" in outcome.err
+
+
+def test_samples_of_classes_have_them_in_their_names(hizumi, parts, tmp_path):
+    for kind, source in (("pale oak", "train/good"), ("pine", "test/hole")):
+        shutil.copytree(parts / source, tmp_path / "data" / kind)
+    path, out = tmp_path / "classes.hizumi", tmp_path / "out"
+    assert hizumi("model", "train", "conditional_gan", tmp_path / "data", "-o", path, *TRAIN).code == 0
+    assert load(path).classes_ == ("pale oak", "pine")
+    sample = ["model", "sample", path, "-o", out, "-n"]
+    assert hizumi(*sample, "3").code == 0
+    assert {each.stem for each in out.iterdir()} == {
+        *("sample-00000-pale_oak", "sample-00001-pine", "sample-00002-pale_oak"),
+        "sheet",
+    }
+    np.testing.assert_array_equal(decode(out / "sample-00001-pine.png").pixels, load(path).sample(3)[1])
+    assert hizumi(*sample, "3", "--seed", "1").code == 0
+    for other in ([*sample, "2"], [*sample, "3", "--kind", "pine"]):
+        outcome = hizumi(*other)
+        assert outcome.code == 2
+        assert "holds samples of another call" in outcome.err
 
 
 def test_translate_noisy_images(hizumi, parts, tmp_path):

@@ -71,10 +71,13 @@ def test_the_log_is_written_as_a_table_a_report_and_a_labelled_set(
     page = (tmp_path / "shift.html").read_text(encoding="utf-8")
     assert "3枚を検査" in page
     assert "監査レポート</h1>" in page
+    assert run("station", "export", bundle, "-o", tmp_path / "log.csv", *at) == 0
     assert run("station", "labelled", bundle, "-o", tmp_path / "set", *at) == 0
     assert len(list((tmp_path / "set").glob("*/good/*.png"))) == 1
     assert len(list((tmp_path / "set" / "test" / "spot").iterdir())) == 1
-    assert capsys.readouterr().err == ""
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert said.out.count(", in place of an earlier one") == 2, "the second report and the second table"
 
 
 @pytest.mark.parametrize(

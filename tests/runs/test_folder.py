@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from hizumi.detectors import FAnoGAN, FAnoGANEncoding
 from hizumi.errors import DataError, SaveError, UsageError
+from hizumi.generation import Modeller
 from hizumi.inspection import Inspector
 from hizumi.models import DCGAN
 from hizumi.runs.folder import check_run_folder, open_run_folder, remove_run_folder
@@ -193,3 +194,14 @@ def test_a_run_folder_is_held_for_python_callers_too(tmp_path: Path) -> None:
     outer = contextvars.copy_context()
     with locked(tmp_path / "b.run"), pytest.raises(UsageError, match=f"in use by process {os.getpid()}"):
         outer.run(inspector.fit, rows, run_folder=tmp_path / "b.run")
+
+
+def test_a_run_folder_may_be_given_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    options = TrainingOptions(budget=Budget(steps=2))
+    Inspector("reconstruction", preset="small", folds=2, training=options).fit(rows, run_folder="inspector.run")
+    Modeller("vae", training=options).fit(rows, run_folder="modeller.run")
+    of_folds = {f"inspector.run/{fold}phase-0.safetensors" for fold in ("", "fold-1/", "fold-2/")}
+    kept = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.safetensors")}
+    assert kept == of_folds | {"modeller.run/phase-0.safetensors"}

@@ -48,13 +48,25 @@ def test_json_on_standard_output_suits_any_encoding(capsys: pytest.CaptureFixtur
 
 
 def test_csv_has_a_column_for_every_key(tmp_path: Path) -> None:
-    rows = [{"name": 'a,"b"\n.png', "score": 0.1}, {"name": "\udc80", "terms": {"residual": 1}}]
+    rows = [
+        {"name": 'a,"b"\n.png', "score": 0.1},
+        {"name": "\udc80", "terms": {"residual": 1}},
+        {"name": "Icon\r", "score": 1},  # macOS's picture of a folder
+    ]
     write_csv(tmp_path / "scores.csv", rows)
     with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.DictReader(file)) == [
             {"name": 'a,"b"\n.png', "score": "0.1", "terms": ""},
             {"name": "\\x80", "score": "", "terms": '{"residual": 1}'},
+            {"name": "Icon\r", "score": "1", "terms": ""},
         ]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_no_text_is_a_formula_for_a_spreadsheet(start: str, tmp_path: Path) -> None:
+    write_csv(tmp_path / "scores.csv", [{"name": f"{start}SUM(A1:A9)", "score": -0.5}])
+    with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.DictReader(file)) == [{"name": f"'{start}SUM(A1:A9)", "score": "-0.5"}]
 
 
 def test_printable_shows_what_a_screen_cannot() -> None:

@@ -72,8 +72,9 @@ def calibrate(
     from hizumi.calibration import check_rule
 
     if output is not None:
-        options.refuse_other_file(output)
+        options.refuse_other_file(output, "detector")
     refuse_unwritable(output or bundle)
+    written = options.shown_place(output or bundle)
     check_rule(rule or "conformal", 0.5 if false_alarm_rate is None else false_alarm_rate)
 
     from hizumi.data import Manifest
@@ -106,7 +107,7 @@ def calibrate(
     ]
     print_table(console, ["", "Rule", ">False-alarm rate", ">Threshold"], rows)
     show_promise(console, inspector.calibration_, noun_of(inspector.options_))
-    console.print(coloured(f"Wrote {output}.", GOOD))
+    console.print(coloured(f"Wrote {written}.", GOOD))
 
 
 def info(bundle: options.BundlePath, json_to: options.JsonTo = None) -> None:

@@ -37,6 +37,7 @@ def demo(
         if bundle.is_file():
             return _serve(bundle, output, port)
     refuse_unwritable_assessment(output)
+    report, written = options.shown_place(output / "report.html"), options.shown_place(bundle)
 
     from hizumi.data import open_source
     from hizumi.inspection import Inspector, held_out, save
@@ -57,8 +58,8 @@ def demo(
     console = answer(result, json_to)
     show_fit(console, inspector)
     show_assessment(console, content)
-    console.print(coloured(f"The report is {output / 'report.html'}", GOOD))
-    console.print(f"The detector is {bundle}: try hizumi info {bundle}, or fit your own: hizumi fit FOLDER")
+    console.print(coloured(f"The report is {report}", GOOD))
+    console.print(f"The detector is {written}: try hizumi info {bundle}, or fit your own: hizumi fit FOLDER")
     return _serve(bundle, output, port) if serve else None
 
 

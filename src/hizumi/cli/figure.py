@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hizumi.cli.console import GOOD, coloured, console_beside, print_table
-from hizumi.cli.options import Seed, refuse_absent
+from hizumi.cli.options import Seed, refuse_absent, shown_place
 from hizumi.cli.progress import shown_progress
 from hizumi.errors import UsageError
 from hizumi.storage.files import refuse_unwritable_folder
@@ -53,5 +53,6 @@ def figure(
     with shown_progress(name) as observe:
         files = draw(name, Setting(seed, data, effort, observe))
     for file, content in files.items():
+        written = shown_place(output / file)
         write_atomically(output / file, content)
-        console.print(coloured(f"Wrote {output / file}", GOOD))
+        console.print(coloured(f"Wrote {written}", GOOD))

@@ -1,9 +1,11 @@
 """Writing what models make: files and tables, sheets and animations, and remarks on the way."""
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 SHEET_COLUMNS = 8
 SHOWN = 8  # items on the sheet that compares before and after
 SAMPLE = "sample-"  # begins the names of files of samples
+NOT_IN_NAMES = r"[^\w.-]"  # characters that not every file system takes
+LONGEST_KIND = 50  # characters of a class in them
 SECOND = 10**9  # in nanoseconds
+LABEL = "label"  # column of the class, by which it is read as one
 TIME, TIME_OF_MADE = "time", "time_s"  # columns of time stamps, and of seconds since the beginning
 
 
@@ -51,6 +56,12 @@ def folder_for(path: Path) -> Path:
     except OSError as error:
         raise SaveError(f"cannot make the folder {path}: {error.strerror}; name another") from error
     return path
+
+
+def sample_name(number: int, kinds: Sequence[str]) -> str:
+    """The name of a sample's file, with its class where the model makes items of classes in turn."""
+    name = f"{SAMPLE}{number:05d}"
+    return f"{name}-{re.sub(NOT_IN_NAMES, '_', kinds[number % len(kinds)])[:LONGEST_KIND]}" if kinds else name
 
 
 def write_made(path: Path, made: Iterable[Any], *, vectors: bool, columns: Sequence[str]) -> Outcome:
@@ -87,12 +98,17 @@ def write_singly(folder: Path, names: "Sequence[str]", items: "Iterable[np.ndarr
         write_atomically(folder / f"{name}{suffix}", content)
 
 
-def write_rows(path: Path, name: str, rows: "Iterable[np.ndarray]", columns: Sequence[str]) -> Path:
-    """A table; under this name where the path is a folder."""
+def write_rows(
+    path: Path, name: str, rows: "Iterable[np.ndarray]", columns: Sequence[str], kinds: Sequence[str] = ()
+) -> Path:
+    """A table, under this name where the path is a folder; with labels where the rows are of classes in turn."""
     from hizumi.storage.tables import write_csv
 
     path = path if path.suffix.lower() == ".csv" else folder_for(path) / name
-    write_csv(path, (dict(zip(columns, row.tolist(), strict=True)) for row in rows))
+    labels = ({LABEL: kind} for kind in cycle(kinds)) if kinds else repeat({})
+    write_csv(
+        path, (dict(zip(columns, row.tolist(), strict=True)) | label for row, label in zip(rows, labels, strict=False))
+    )
     return path
 
 
@@ -102,7 +118,7 @@ def write_samples(folder: Path, recordings: "np.ndarray", form: "SeriesForm") ->
         times = None
         if form.step_seconds is not None:
             times = [round(step * form.step_seconds * SECOND) / SECOND for step in range(len(values))]
-        _write_steps(folder / f"{SAMPLE}{number:05d}.csv", values, form, TIME_OF_MADE, times)
+        _write_steps(folder / f"{sample_name(number, ())}.csv", values, form, TIME_OF_MADE, times)
 
 
 def write_recordings(folder: Path, made: Iterable[Any], manifest: "Manifest") -> Outcome:

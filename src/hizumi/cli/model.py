@@ -1,5 +1,6 @@
 """`hizumi model`: train generative models, and use them."""
 
+from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from hizumi.cli.making import (
     SHEET_COLUMNS,
     folder_for,
     noted,
+    sample_name,
     write_fan,
     write_made,
     write_recordings,
@@ -89,13 +91,15 @@ def sample(
 ) -> None:
     """Make new items.
 
-    Images come as one file each and all on one sheet, rows as one table. Series come as one table each, and all in
-    one picture; with --steps, by models that continue what they have made.
+    Images come as one file each and all on one sheet, rows as one table; each with its class where the model knows
+    classes. Series come as one table each, and all in one picture; with --steps, by models that continue what they have
+    made.
     """
     from hizumi.generation import load
 
     modeller = load(model)
-    _refuse_others_samples(output, count)
+    in_turn = kinds or modeller.classes_
+    _refuse_others_samples(output, count, in_turn)
     chosen = islice(cycle(kinds), count) if kinds else None
     console = console_beside(None)
     with noted(console):
@@ -108,21 +112,22 @@ def sample(
         write_samples(folder_for(output), items, form)
         path = write_fan(output / "fan.png", form, made=items)
     elif modeller.preprocessing_.vectors:
-        path = write_rows(output, "samples.csv", items, modeller.options_["columns"])
+        path = write_rows(output, "samples.csv", items, modeller.options_["columns"], in_turn)
     else:
-        write_singly(folder_for(output), [f"{SAMPLE}{number:05d}" for number in range(count)], items)
+        write_singly(folder_for(output), [sample_name(number, in_turn) for number in range(count)], items)
         path = write_sheet(output / "sheet.png", modeller.pictures(items[:SHEET_SAMPLES]), SHEET_COLUMNS)
     console.print(coloured(f"Made {count} with seed {seed}; see {path}.", GOOD))
 
 
-def _refuse_others_samples(folder: Path, count: int) -> None:
-    """Raise UsageError for samples of another call, which would stay among so many new ones."""
-    found = sorted(path.stem for path in folder.glob(f"{SAMPLE}*") if path.stem >= f"{SAMPLE}{count:05d}")
-    if found:
-        raise UsageError(
-            f"{folder} holds samples of another call, which would stay among these {count}: {found[0]} and on; name "
-            "another folder (-o), or remove them"
-        )
+def _refuse_others_samples(folder: Path, count: int, kinds: Sequence[str]) -> None:
+    """Raise UsageError for samples of another call, which would stay among so many new ones, of classes in turn."""
+    for path in sorted(folder.glob(f"{SAMPLE}*")):
+        number = path.stem.removeprefix(SAMPLE).partition("-")[0]
+        if not number.isdecimal() or int(number) >= count or path.stem != sample_name(int(number), kinds):
+            raise UsageError(
+                f"{folder} holds samples of another call, which would stay among these {count}: {path.stem} and on; "
+                "name another folder (-o), or remove them"
+            )
 
 
 def _recordings(modeller: "Modeller", count: int, steps: int, seed: int, kinds: list[str] | None) -> Any:

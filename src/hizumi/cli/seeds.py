@@ -10,7 +10,7 @@ from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, answer, coloured, print_table
 from hizumi.cli.summary import result_of_fit, show_remarks, unread
 from hizumi.errors import UsageError
-from hizumi.storage.files import refuse_unwritable
+from hizumi.storage.files import printable, refuse_unwritable
 
 if TYPE_CHECKING:
     from hizumi.data import Manifest
@@ -28,7 +28,7 @@ def refuse_for_seeds(run: options.RunArguments, output: Path, seeds: int) -> Non
         raise UsageError("--track shows one fit; leave it out with --seeds")
     for seed in range(run.seed, run.seed + seeds):
         path = path_of_seed(output, seed)
-        options.refuse_other_file(path)
+        options.refuse_other_file(path, "detector")
         refuse_unwritable(path)
 
 
@@ -45,11 +45,13 @@ def fit_seeds(
     from hizumi.scale.seeds import fitted_with_seeds
 
     bundles = {seed: path_of_seed(output, seed) for seed in inspectors}
+    # With --resume, those that are there already are taken over.
+    written = {seed: printable(path) if run.resume else options.shown_place(path) for seed, path in bundles.items()}
     with where.workplace() as workplace:
         found = fitted_with_seeds(
             inspectors, manifest, known_defects, bundles, workplace, resume=run.resume, strict=run.strict
         )
-    _report(found, bundles, json_to)
+    _report(found, bundles, written, json_to)
 
 
 def path_of_seed(output: Path, seed: int) -> Path:
@@ -57,7 +59,7 @@ def path_of_seed(output: Path, seed: int) -> Path:
     return output.with_stem(f"{output.stem}-{seed}")
 
 
-def _report(seeds: "Seeds", bundles: "Mapping[int, Path]", json_to: str | None) -> None:
+def _report(seeds: "Seeds", bundles: Mapping[int, Path], written: Mapping[int, str], json_to: str | None) -> None:
     """Each seed's threshold and bundle, how much they differ, and what failed."""
     if not seeds.fitted:
         raise next(iter(seeds.failed.values()))
@@ -69,7 +71,7 @@ def _report(seeds: "Seeds", bundles: "Mapping[int, Path]", json_to: str | None) 
     }
     console = answer(result, json_to)
     rows = [
-        [seed, f"{threshold:.6g}", f"{median:.6g}", bundles[seed]]
+        [seed, f"{threshold:.6g}", f"{median:.6g}", written[seed]]
         for seed, threshold, median in zip(seeds.fitted, seeds.thresholds.values, seeds.medians.values, strict=True)
     ]
     print_table(console, ["Seed", ">Threshold", ">Median of held-out scores", "Bundle"], rows)

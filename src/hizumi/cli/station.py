@@ -60,7 +60,7 @@ def export(
     refuse_unwritable(output)
     if output.suffix.lower() not in (".csv", ".parquet"):
         raise UsageError(f"{printable(output)} is neither .csv nor .parquet; name one that is")
-    filters = chosen.filters()
+    filters, written = chosen.filters(), options.shown_place(output)
     if alarms and filters.pop("part") is not None:
         raise UsageError("a drift alarm is about no single part; leave out --part, or --alarms")
     with _log(settings_of(station, folder)) as log:
@@ -69,7 +69,7 @@ def export(
         write = export_csv if output.suffix.lower() == ".csv" else export_parquet
         count = write((alarms_of if alarms else inspections_of)(log, **filters), output)
     what = counted(count, "drift alarm" if alarms else "inspection")
-    console_beside(None).print(coloured(f"Wrote {what} to {output}.", GOOD))
+    console_beside(None).print(coloured(f"Wrote {what} to {written}.", GOOD))
 
 
 @app.command()
@@ -90,12 +90,12 @@ def report(
     It holds verdicts, reviews, changes of limits, alarms and losses.
     """
     refuse_unwritable(output)
-    filters = chosen.filters()
+    filters, written = chosen.filters(), options.shown_place(output)
     with _log(settings_of(station, folder)) as log:
         from hizumi.station.audit import write_audit_report
 
         write_audit_report(log, output, title=title, language=language, **filters)
-    console_beside(None).print(coloured(f"The report is {output}.", GOOD))
+    console_beside(None).print(coloured(f"The report is {written}.", GOOD))
 
 
 @app.command()

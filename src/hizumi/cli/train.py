@@ -60,6 +60,7 @@ def train(
     refuse_unknown_preset(preset, name, "model")
     options.parsed_settings(settings or ())
     folder = run.folder_beside(output, "model", "model.hizumi")
+    written = options.shown_place(output)
 
     model, chosen_pairing = options.made_model(name, settings or (), pairing, preset)
 
@@ -113,7 +114,7 @@ def train(
             tracking.keep(output, {"fit_seconds": modeller.options_["fit_seconds"]})
             discard_checkpoints(folder)
     if modeller.is_main_process_:
-        _show_trained(modeller, output, json_to)
+        _show_trained(modeller, output, written, json_to)
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,10 @@ class _Pictures:
             write_fan(path, self.series, made=shown[1], real=shown[0])
 
 
-def _show_trained(modeller: "Modeller", output: Path, json_to: str | None) -> None:
+def _show_trained(modeller: "Modeller", output: Path, written: str, json_to: str | None) -> None:
     console = answer(result_of_training(modeller) | {"model": str(output)}, json_to)
     show_model(console, modeller)
-    console.print(coloured(f"Wrote {output}.", GOOD))
+    console.print(coloured(f"Wrote {written}.", GOOD))
     if not modeller.preprocessing_.vectors:
         console.print(f"Pictures of the training are in {output.with_suffix('.run')}.")
     console.print(f"Next: hizumi model {_next_command(modeller)} {output} --help")

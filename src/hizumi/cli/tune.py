@@ -95,10 +95,11 @@ def tune(
         given = "--folds" if inspection.folds is not None else f"--rule {CROSS_CONFORMAL}"
         raise UsageError(f"{given} would calibrate on images that trials have seen; leave it out")
     refuse_unknown_preset(inspection.preset, detector, "detector")
-    options.refuse_other_file(output)
+    options.refuse_other_file(output, "detector")
     page = output.with_suffix(".study.html")
     for file in (output, page):
         refuse_unwritable(file)
+    written = options.shown_place(output)
 
     from hizumi.inspection import load
     from hizumi.inspection.holding_out import CALIBRATION_SHARE
@@ -139,7 +140,7 @@ def tune(
     console = answer(result, json_to)
     show_fit(console, inspector)
     _show(console, tuning, found)
-    console.print(coloured(f"Wrote {output}; what mattered is in {page}.", GOOD))
+    console.print(coloured(f"Wrote {written}; what mattered is in {page}.", GOOD))
     show_next(console, inspector, output, data if holds_tests(manifest) else None, source.as_typed())
 
 

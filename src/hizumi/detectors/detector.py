@@ -166,7 +166,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         options: TrainingOptions | None = None,
         *,
         validation: Any = None,
-        run_folder: Path | None = None,
+        run_folder: str | Path | None = None,
         observe: Observer | None = None,
         fabric: "Fabric | None" = None,
         seen: Tensor | None = None,

@@ -134,7 +134,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         X: Any,
         y: Any = None,
         *,
-        run_folder: Path | None = None,
+        run_folder: str | Path | None = None,
         observe: Observer | None = None,
         preview: Preview | None = None,
         strict: bool = False,

@@ -114,7 +114,7 @@ class Fitting:
     options: TrainingOptions
     variation: Variation | None
     fabric: "Fabric"
-    run_folder: Path | None
+    run_folder: str | Path | None
     observe: Observer | None
     strict: bool
     keeps_folds: bool = False
@@ -160,7 +160,9 @@ class Fitting:
             ),
         ]
 
-    def _fitted(self, detector: Detector, images: Batches, folder: Path | None, observe: Observer | None) -> Scorer:
+    def _fitted(
+        self, detector: Detector, images: Batches, folder: str | Path | None, observe: Observer | None
+    ) -> Scorer:
         training, validation = with_validation(images, self.options)
         detector.fit(
             varied(training, self.variation, self.data.preprocessing),
@@ -215,7 +217,7 @@ class Fitting:
         for number, fold in enumerate(folds, 1):
             others = View(store, indices=torch.from_numpy(without_fold(usable, fold)))
             observe = _prefixed(self.observe, f"fold {number} of {len(folds)}, ")
-            folder = self.run_folder / f"fold-{number}" if self.run_folder else None
+            folder = None if self.run_folder is None else Path(self.run_folder, f"fold-{number}")
             member = clone(detector)
             scorer = self._fitted(member, others, folder, observe)
             yield member, scorer, usable.only(sorted(fold))

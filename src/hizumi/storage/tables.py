@@ -27,18 +27,16 @@ def write_csv(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a table with one column for each key, in order of first appearance; "-" is standard output."""
     rows = [_plain(row) for row in rows]
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writerow({column: safe_cell(column) for column in columns})
-    writer.writerows({key: safe_cell(value) for key, value in row.items()} for row in rows)
-    _write_text(path, text.getvalue())
+    lines = [csv_line(columns), *(csv_line(row.get(column) for column in columns) for row in rows)]
+    _write_text(path, "".join(lines))
 
 
 def csv_line(values: Iterable[Any]) -> str:
     """One line of such a table, for those too long for memory."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([safe_cell(_plain(value)) for value in values])
-    return text.getvalue()
+    # Only what stands in the line's end is put in quotes: a carriage return too, as in the name of macOS's "Icon\r".
+    csv.writer(text, lineterminator="\r\n").writerow([_safe_cell(_plain(value)) for value in values])
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _write_text(path: Path | str, text: str) -> None:
@@ -70,7 +68,7 @@ def _plain(value: Any) -> Any:
     return _plain(value.to_dict() if hasattr(value, "to_dict") else str(value))
 
 
-def safe_cell(value: Any) -> Any:
+def _safe_cell(value: Any) -> Any:
     """A value as a cell of CSV: lists and objects as JSON, and no text that a spreadsheet would run."""
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)

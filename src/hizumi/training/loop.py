@@ -74,7 +74,7 @@ def fit(
     options: TrainingOptions,
     *,
     validation: Batches | None = None,
-    run_folder: Path | None = None,
+    run_folder: str | Path | None = None,
     observe: Observer | None = None,
     fabric: "Fabric | None" = None,
 ) -> Journal:
@@ -89,18 +89,19 @@ def fit(
     source = as_source(images)
     fabric = fabric or _launched(options)
     _refuse_other_items(len(source), fabric)
-    kept = run_folder if fabric.is_global_zero else None
+    folder = None if run_folder is None else Path(run_folder)
+    kept = folder if fabric.is_global_zero else None
     budgets = options.budgets([model.default_budget for model in phases])
     with nullcontext() if kept is None else held(kept), own_random_numbers():
         run = identity_of(phases, source, options, max(options.processes, fabric.world_size))
         options = _shared_out(options, fabric.world_size)
-        if run_folder is not None:
-            check_journal(run_folder / JOURNAL, run)  # in all processes, so that none waits for one that was refused
+        if folder is not None:
+            check_journal(folder / JOURNAL, run)  # in all processes, so that none waits for one that was refused
         journal = Journal(None if kept is None else kept / JOURNAL, run)
         for number, (model, budget) in enumerate(zip(phases, budgets, strict=True)):
             torch.manual_seed(seed_for("networks", options.seed, number))
             model.prepare(source.shape).to(fabric.device)
-            checkpoint = run_folder / f"phase-{number}.safetensors" if run_folder else None
+            checkpoint = None if folder is None else folder / f"phase-{number}.safetensors"
             name = names_of(phases)[number]
             phase = _Phase(model, source, options, budget, name, checkpoint, fabric, journal, observe)
             with trusted(), kernels_that_fail_well():

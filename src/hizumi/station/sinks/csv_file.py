@@ -2,7 +2,6 @@
 
 import asyncio
 import csv
-import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from hizumi.station.sinks.alarm_folder import moment_of
 from hizumi.station.sinks.sink import DeliveryError, Payload, Sink, SinkSettings, verdict_of
 from hizumi.storage.files import printable
-from hizumi.storage.tables import safe_cell
+from hizumi.storage.tables import csv_line
 
 COLUMNS = (
     *("inspected_at", "recipe", "name", "part", "view", "verdict", "score", "p_value", "threshold", "regions"),
@@ -71,8 +70,8 @@ class CsvSink(Sink):
             "regions": sum(len(view.get("boxes", ())) for view in payload.get("views", [payload])),
         }
         with path.open("ab") as file:
-            header = b"" if file.tell() else _line(COLUMNS)
-            file.write(header + _line([_shown(known.get(column)) for column in COLUMNS]))
+            header = b"" if file.tell() else csv_line(COLUMNS).encode()
+            file.write(header + csv_line(_shown(known.get(column)) for column in COLUMNS).encode())
             file.flush()
             os.fsync(file.fileno())
         self._rows[delivery_id] = None
@@ -86,7 +85,7 @@ def _last_rows(path: Path) -> dict[str, None]:
     if not path.exists():
         return {}
     with path.open("r+b") as file:
-        if not _line(COLUMNS).startswith(file.readline()):
+        if not csv_line(COLUMNS).encode().startswith(file.readline()):
             raise DeliveryError(f"{path.name} has other columns; move it away", retry=True)
         start = max(file.seek(0, os.SEEK_END) - TAIL_BYTES, 0)
         file.seek(start)
@@ -99,9 +98,3 @@ def _last_rows(path: Path) -> dict[str, None]:
 
 def _shown(value: object) -> object:
     return printable(value) if isinstance(value, str) else value
-
-
-def _line(values: "tuple[str, ...] | list[object]") -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([safe_cell(value) for value in values])
-    return text.getvalue().encode()
