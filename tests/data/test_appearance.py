@@ -10,7 +10,8 @@ from PIL import Image, ImageFilter
 from scipy import ndimage
 
 from hizumi.data import Window, open_source
-from hizumi.data.appearance import Appearance, look_of
+from hizumi.data.appearance import Appearance, Within, look_of
+from hizumi.data.region import Region
 
 WINDOW = Window(0, 255, "uint8")
 
@@ -132,3 +133,25 @@ def test_a_bundle_of_an_earlier_version_says_nothing_of_spreads(learned: Appeara
     del plain["spreads"]
     earlier = Appearance.from_dict(plain)
     assert (earlier.ranges, earlier.spreads) == (learned.ranges, {})
+
+
+def test_a_lamp_that_dims_is_seen_inside_a_small_region(tmp_path: Path) -> None:
+    good = photographs(40, seed=3)
+    mask = np.zeros((72, 88), dtype=bool)
+    mask[20:52, 30:60] = True
+    region = Region.of(mask).learned(np.asarray(image)[..., np.newaxis] for image in good)
+    learned = Appearance.of(open_source(saved(tmp_path / "good", good)), WINDOW, region)
+    assert learned is not None
+    assert learned.differences(open_source(saved(tmp_path / "same", photographs(40, seed=4))), WINDOW, region) == ()
+    dimmed = [image.point(lambda value: 0.85 * value) for image in photographs(40, seed=4)]
+    (found,) = learned.differences(open_source(saved(tmp_path / "dimmed", dimmed)), WINDOW, region)
+    assert found.startswith("darker")
+    # By hand: the frame from the beginning of a block of JPEG, with one colour where nothing is looked at.
+    pixels = np.asarray(good[0])[..., np.newaxis]
+    by_hand = look_of(region.look(pixels, "it").pixels[16:52, 24:60], WINDOW, 0)._replace(height=72, width=88)
+    assert Within(region).look(pixels, "it", WINDOW, 0) == by_hand
+    whole = Within(region, framed=False).look(pixels, "it", WINDOW, 0)  # of a bundle of an earlier version
+    assert whole == look_of(region.look(pixels, "it").pixels, WINDOW, 0)
+    plain = learned.to_dict()
+    del plain["framed"]
+    assert not Appearance.from_dict(plain).framed

@@ -23,6 +23,20 @@ def test_scale_is_fixed_by_the_calibration(calibration: Calibration) -> None:
     assert on_fixed_scale(faint, calibration).max() == pytest.approx(0.01)  # never stretched to its own maximum
 
 
+def test_what_was_not_looked_at_is_dark_whatever_is_within(verdicts: list[Verdict], calibration: Calibration) -> None:
+    shape = (32, 48)
+    inside = np.zeros(shape, dtype=bool)
+    inside[8:16, 8:40] = True
+    strong = np.full(shape, calibration.map_range[1], dtype=np.float32)
+    verdict = replace(verdicts[0], picture=None, normal=None, map=strong, boxes=(), inside=inside)
+    (tile,) = tiles(verdict, calibration)
+    dark, bright = tile.pixels[0, 0], tile.pixels[8, 8]
+    assert (tile.pixels == np.where(inside[..., None], bright, dark)).all()
+    (usual,) = tiles(replace(verdict, map=np.full(shape, calibration.map_range[0], np.float32)), calibration)
+    assert (usual.pixels == dark).all()
+    assert (dark != bright).any()
+
+
 def test_scale_without_calibrated_maps_and_with_broken_pixels(calibration: Calibration) -> None:
     bare = replace(calibration, map_range=None)
     np.testing.assert_allclose(on_fixed_scale(np.array([[1.0, 3.0], [2.0, np.nan]]), bare), [[0, 1], [0.5, 1]])

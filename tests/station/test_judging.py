@@ -15,6 +15,7 @@ import tifffile
 from hizumi import Inspector, bundles
 from hizumi.calibration import Verdict
 from hizumi.data.manifest import Failure
+from hizumi.data.region import Region
 from hizumi.errors import UsageError
 from hizumi.station.batching import ClosedError, Together
 from hizumi.station.judging import Judge, Question
@@ -44,6 +45,18 @@ def test_verdicts_in_company_are_those_of_inspect(bundle: Path) -> None:
         np.testing.assert_allclose(verdict.score, expected.score, rtol=1e-6)
         np.testing.assert_allclose(verdict.p_value, expected.p_value)
         assert [box.area for box in verdict.boxes] == [box.area for box in expected.boxes]
+    judge.close()
+
+
+def test_a_lamp_is_measured_inside_the_region(tmp_path: Path) -> None:
+    good = np.stack([plate(seed) for seed in range(20)])
+    mask = np.zeros(good.shape[1:], dtype=bool)
+    mask[8:16, 8:16] = True
+    path = bundles.save(Inspector("pca", region=Region.of(mask)).fit(good), tmp_path / "region.hizumi")
+    judge = Judge(path)
+    looks = [judge.look(judge.decode(png((light * good[0]).astype(np.uint8)), "x")) for light in (1, 0.8)]
+    bright, dim = (look.brightness for look in looks if look is not None)
+    assert dim == pytest.approx(0.8 * bright, rel=0.02)
     judge.close()
 
 

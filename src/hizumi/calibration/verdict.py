@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from hizumi.calibration.calibration import Calibration
 from hizumi.calibration.regions import labelled_runs
 from hizumi.shapes import Bool, Float, UInt8
 
@@ -52,6 +53,12 @@ class Verdict:
     expected: Float[np.ndarray, "t c"] | None = None
     shares: Float[np.ndarray, "t c"] | None = None
     newest: Float[np.ndarray, "t"] | None = None
+
+    def map_over(self, calibration: Calibration) -> Float[np.ndarray, "h w"] | None:
+        """The map for a picture of it: where the image was not looked at, as of a good image's median pixel."""
+        if self.map is None or self.inside is None or calibration.map_range is None:
+            return self.map
+        return np.where(self.inside, self.map, self.map.dtype.type(calibration.map_range[0]))
 
     def to_dict(self) -> dict[str, Any]:
         """The decision without its arrays, for JSON."""

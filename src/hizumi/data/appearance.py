@@ -12,7 +12,7 @@ import numpy as np
 from hizumi.calibration.spread import SUBGROUP, Spread
 from hizumi.data.images import Window
 from hizumi.data.manifest import Manifest
-from hizumi.data.region import Region
+from hizumi.data.region import Region, frame_of
 from hizumi.errors import DataError
 from hizumi.shapes import Float, Shaped
 
@@ -70,20 +70,18 @@ class Appearance:
     """The range of each measure of a `Look`, and the file types, among the good images that were learned from.
 
     `spreads` of the measures are for control charts; they are empty for fewer than 30 images and in bundles of earlier
-    versions.
+    versions, which are not `framed` either: see `look_within`.
     """
 
     ranges: dict[str, tuple[float, float]]
     file_types: tuple[str, ...]
     spreads: dict[str, Spread] = field(default_factory=dict)
+    framed: bool = False
 
     @classmethod
     def of(cls, manifest: Manifest, window: Window | None, region: Region | None = None) -> Self | None:
-        """Of at most 100 images, in runs of five evenly spread; None for rows, and if fewer than three can be read.
-
-        Where there is a region of interest, images are measured with one colour outside of it.
-        """
-        looks = _looks(manifest, window, region, LEARNED_FROM, SUBGROUP)
+        """Of at most 100 images, in runs of five evenly spread; None for rows, and if fewer than three can be read."""
+        looks = _looks(manifest, window, Within(region), LEARNED_FROM, SUBGROUP)
         if len(looks) < LEAST:
             return None
         ranges = {}
@@ -91,7 +89,7 @@ class Appearance:
             low, high = np.quantile([getattr(look, name) for look in looks], (0.01, 0.99))
             margin = max(MARGIN * (high - low), LEAST_MARGIN)
             ranges[name] = float(low - margin), float(high + margin)
-        return cls(ranges, tuple(sorted({look.file_type for look in looks})), spreads_of(looks))
+        return cls(ranges, tuple(sorted({look.file_type for look in looks})), spreads_of(looks), framed=True)
 
     def differences(self, manifest: Manifest, window: Window | None, region: Region | None = None) -> tuple[str, ...]:
         """In what most of some new images lie outside of the ranges; nothing about fewer than three.
@@ -99,7 +97,7 @@ class Appearance:
         Images drawn like those learned from are hardly ever accused: half of them would have to be among the most
         extreme. Anomalies seldom change these measures of a whole image.
         """
-        looks = _looks(manifest, window, region, NEW)
+        looks = _looks(manifest, window, Within(region, framed=self.framed), NEW)
         found = [words for name in WORDS if (words := self._difference(name, looks))]
         sizes = [look for look in looks if self._beyond("height", look) or self._beyond("width", look)]
         if _are_most(len(sizes), looks):
@@ -129,6 +127,7 @@ class Appearance:
             "ranges": {name: list(ends) for name, ends in self.ranges.items()},
             "file_types": list(self.file_types),
             "spreads": {name: spread.to_dict() for name, spread in self.spreads.items()},
+            "framed": self.framed,
         }
 
     @classmethod
@@ -138,6 +137,7 @@ class Appearance:
             {name: (low, high) for name, (low, high) in plain["ranges"].items()},
             tuple(plain["file_types"]),
             {name: Spread(**each) for name, each in plain.get("spreads", {}).items()},
+            plain.get("framed", False),
         )
 
     def _beyond(self, name: str, look: Look) -> int:
@@ -171,26 +171,53 @@ def spreads_of(looks: Sequence[Look]) -> dict[str, Spread]:
     return found
 
 
-def _looks(manifest: Manifest, window: Window | None, region: Region | None, count: int, run: int = 1) -> list[Look]:
+@dataclass(frozen=True)
+class Within:
+    """Where images are measured: everywhere, or inside a region of interest.
+
+    Outside is one colour, and as little of it as the region's frame leaves: where most of a picture were of it, a lamp
+    that dims would change no median, and count as contrast. In bundles of earlier versions pictures are not `framed`.
+    """
+
+    region: Region | None
+    framed: bool = True
+
+    def look(self, pixels: Shaped[np.ndarray, "h w c"], name: str, window: Window, source: Path | int) -> Look:
+        """The measures of an image there; raises DataError where the region does not fit it."""
+        if self.region is None:
+            return look_of(pixels, window, source)
+        seen = self.region.look(pixels, name)
+        rows, columns = frame_of(seen.inside) if self.framed else (slice(None), slice(None))
+        return look_of(seen.pixels[_in_blocks(rows), _in_blocks(columns)], window, source)._replace(
+            height=pixels.shape[0], width=pixels.shape[1]
+        )
+
+
+def _in_blocks(places: slice) -> slice:
+    """From the beginning of a block of JPEG."""
+    return slice((places.start or 0) // 8 * 8, places.stop)
+
+
+def _looks(manifest: Manifest, window: Window | None, within: Within, count: int, run: int = 1) -> list[Look]:
     """Of up to `count` images, evenly spread in runs of so many neighbours."""
     total = len(manifest)
     if window is None or manifest.vectors or total < LEAST:
         return []
     if total <= count:
-        return list(_readable(manifest, window, region, range(total)))
+        return list(_readable(manifest, window, within, range(total)))
     starts = np.linspace(0, total - run, count // run).round().astype(int)
-    return list(_readable(manifest, window, region, (starts[:, np.newaxis] + np.arange(run)).ravel().tolist()))
+    return list(_readable(manifest, window, within, (starts[:, np.newaxis] + np.arange(run)).ravel().tolist()))
 
 
-def _readable(manifest: Manifest, window: Window, region: Region | None, indices: Iterable[int]) -> Iterator[Look]:
+def _readable(manifest: Manifest, window: Window, within: Within, indices: Iterable[int]) -> Iterator[Look]:
     for index in indices:
+        record = manifest.records[index]
         try:
             pixels = manifest.read_still(index).pixels
-            if region is not None:
-                pixels = region.look(pixels, manifest.records[index].name).pixels
+            look = within.look(pixels, record.name, window, record.source) if np.isfinite(pixels).all() else None
         except DataError:  # named where it is scored
             continue
-        if np.isfinite(pixels).all() and (look := look_of(pixels, window, manifest.records[index].source)).is_finite:
+        if look is not None and look.is_finite:
             yield look
 
 

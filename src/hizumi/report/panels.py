@@ -44,12 +44,12 @@ def tiles(verdict: Verdict, calibration: Calibration, mask: Bool[np.ndarray, "h 
     if verdict.picture is not None and verdict.normal is not None:
         difference = distortion(verdict.picture, verdict.normal)
         found.append(Tile(DISTORTION, _heat(difference), shapes[0]))
-    if verdict.map is not None:
-        largest = _largest_in_blocks(verdict.map, max(1, max(verdict.map.shape) // TILE_PIXELS))
+    if (values := verdict.map_over(calibration)) is not None:
+        largest = _largest_in_blocks(values, max(1, max(values.shape) // TILE_PIXELS))
         heat = _heat(on_fixed_scale(largest, calibration))
         if verdict.picture is not None:
             heat = outlined(heat, verdict.picture)
-        found.append(Tile(MAP, heat, verdict.map.shape, verdict.boxes[:BOXES_DRAWN]))
+        found.append(Tile(MAP, heat, values.shape, verdict.boxes[:BOXES_DRAWN]))
     if verdict.inside is not None and verdict.picture is not None:
         found[0] = replace(found[0], region=border_of(verdict.inside, found[0].size))
     if mask is not None and mask.any() and found:
@@ -225,10 +225,11 @@ def _show_column(column: np.ndarray, rows: Sequence[str], found: Sequence[Tile],
 
 def save_map(verdict: Verdict, calibration: Calibration, path: Path) -> Path:
     """Write the map as heat over the grey input, at the input's size, with its boxes, as PNG."""
-    if verdict.map is None:
+    values = verdict.map_over(calibration)
+    if values is None:
         raise UsageError(f"{verdict.name}: this detector gives no map; choose one that localises (see `hizumi list`)")
-    height, width = verdict.map.shape
-    share = on_fixed_scale(verdict.map, calibration)[..., None]
+    height, width = values.shape
+    share = on_fixed_scale(values, calibration)[..., None]
     grey = np.zeros((height, width, 1))
     if verdict.picture is not None:
         grey = _resized(verdict.picture, width, height).mean(axis=2, keepdims=True)

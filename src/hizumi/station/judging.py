@@ -12,7 +12,7 @@ from typing import NamedTuple, final
 import numpy as np
 
 from hizumi.calibration import Verdict
-from hizumi.data.appearance import Look, look_of
+from hizumi.data.appearance import Look, Within
 from hizumi.data.decoding import decode_content
 from hizumi.data.images import Decoded
 from hizumi.data.manifest import UNLABELLED, Failure, Manifest, Record
@@ -82,15 +82,15 @@ class Judge:
 
     def look(self, image: Decoded) -> Look | None:
         """How a picture looks, inside the region of interest, for the watch; None where that cannot be said."""
-        preprocessing, pixels = self.inspector.preprocessing_, image.pixels
+        preprocessing = self.inspector.preprocessing_
         if preprocessing.still_window is None:
             return None
-        if preprocessing.still_region is not None:
-            try:
-                pixels = preprocessing.still_region.look(pixels, "it").pixels
-            except DataError:
-                return None
-        look = look_of(pixels, preprocessing.still_window, 0)
+        known = preprocessing.appearance
+        within = Within(preprocessing.still_region, framed=known is None or known.framed)
+        try:
+            look = within.look(image.pixels, "it", preprocessing.still_window, 0)
+        except DataError:
+            return None
         return look if look.is_finite else None
 
     def close(self) -> None:

@@ -79,7 +79,7 @@ SPREAD_OF_MEASURE = fields(
 )
 APPEARANCE = fields(
     {"ranges": mapping(items(number(), 2, 2)), "file_types": items(text)},
-    later={"spreads": mapping(SPREAD_OF_MEASURE)},
+    later={"spreads": mapping(SPREAD_OF_MEASURE), "framed": boolean},
 )
 AREA = fields(
     {"kind": choice("mask", "rectangle", "foreground")},

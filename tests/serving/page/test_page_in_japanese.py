@@ -19,7 +19,7 @@ JAPANESE = {"Accept-Language": "ja"}
 VIEWS = ["live", "review", "history", "calibration", "drift", "recipes", "region/plates", "system"]
 NAMES = {  # of things, people and files, in all languages
     *("hizumi", "local", "plates", "picture", "torn", "part", "png", "camera", "hook", "pca", "http", "station"),
-    *("English", "HTTP", "EWMA", "CUSUM", "JPEG", "PNG", "TIFF", "ROI", "UTC", "ms", "SSIM", "Enter"),
+    *("English", "HTTP", "EWMA", "CUSUM", "JPEG", "PNG", "CSV", "TIFF", "ROI", "UTC", "ms", "SSIM", "Enter"),
     *("fit", "roi", "info", "log"),
 }
 SHOWN = """
