@@ -298,6 +298,14 @@ def test_modbus_says_what_the_controller_refuses() -> None:
         modbus(502, when=["anomalous"])
     with pytest.raises(UsageError, match="coil is 65536; it must be a whole number from 0 to 65535"):
         modbus(502, coil=65536)
+    # A part that is anomalous would have set the one coil, and its being judged would have cleared it again.
+    for other in ("unjudged_coil", "drift_coil"):
+        with pytest.raises(UsageError, match="coil 3 is named for 2 purposes; give each a coil of its own"):
+            modbus(502, **{other: 3})
+    with pytest.raises(UsageError, match="register 1 is named for 2 purposes"):
+        modbus(502, counter_register=1, heartbeat_register=1)
+    with pytest.raises(UsageError, match=r"\[\[sinks\]\] modbus: when names no event"):
+        modbus(502, when=[], pulse_seconds=1)
 
 
 def test_opc_ua_writes_each_field_in_the_type_of_its_node() -> None:
@@ -436,6 +444,7 @@ def test_opc_ua_encrypts_and_takes_the_one_server_alone(tmp_path: Path) -> None:
             "certificate_file, key_file and server_certificate_file go together",
         ),
         ({"nodes": {"reject": "i=1"}, "url": "opc.tcp://u:p@x"}, "url holds a user or password"),
+        ({"nodes": {"reject": "i=1"}, "drift_node": "i=1"}, "node i=1 is named for 2 purposes"),
     ],
 )
 def test_wrong_keys_of_opc_ua_give_one_line(keys: dict[str, Any], words: str) -> None:

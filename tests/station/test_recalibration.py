@@ -174,6 +174,7 @@ def test_the_audit_sample_is_as_large_as_asked_whatever_the_scores_and_recorded(
     chosen = [sample.includes(each) for each in ids]
     assert abs(sum(chosen) - 1000) < 4 * math.sqrt(4000 * 0.25 * 0.75)
     assert chosen == [AuditSample(0.25, sample.seed).includes(each) for each in ids]
+    assert chosen != [AuditSample(0.25, "another seed").includes(each) for each in ids]
     (event,) = lite.audit(what=EVENT)
     assert event.details == {"recipe": "bracket", "share": 0.25, "seed": sample.seed}
     assert AuditSample(1, "s").includes("x")
@@ -268,8 +269,9 @@ def test_each_state_is_a_bundle_that_names_the_one_before(
     assert [event.what for event in trail] == ["recalibration undone"] * 3 + ["bundle recalibrated"] * 3
     assert {(event.who, event.why) for event in trail} == {("ann", "new lamp")}
     assert trail[-1].details["threshold_after"] == expected
-    with pytest.raises(UsageError, match="who makes it"):
-        apply(lite, shelf, bundle, Choice("none"), recipe="bracket", who=" ", why="x")
+    for who, why in ((" ", "x"), ("ann", "")):
+        with pytest.raises(UsageError, match="who makes it"):
+            apply(lite, shelf, bundle, Choice("none"), recipe="bracket", who=who, why=why)
     shown = preview(lite, bundle, Choice("reviewed"), recipe="bracket").to_dict()
     assert shown["joined"]["good"] == 18
     assert lineage(lite, none.sha256) == {bundle_sha256(bundle), state.sha256, second.sha256, none.sha256}

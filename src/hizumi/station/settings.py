@@ -3,7 +3,7 @@
 import ipaddress
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -81,6 +81,14 @@ def _checked(annotation: Any, value: Any, called: str, root: Path) -> Any:
         return value
     check_value(annotation, value, called)
     return plain(value)
+
+
+def refuse_equal_places(what: str, places: Iterable[Any]) -> None:
+    """Raise ValueError where two of these are one: what is written for one purpose would hide what the other shows."""
+    counts = Counter(place for place in places if place is not None)
+    for place, count in counts.items():
+        if count > 1:
+            raise ValueError(f"{what} {place} is named for {count} purposes; give each a {what} of its own")
 
 
 def refuse_equal_names(tables: str, names: Sequence[str]) -> None:

@@ -35,6 +35,8 @@ def sink_from(
     kind = table.get("kind")
     where = f"[[sinks]] {printable(table.get('name') or kind)}"
     sink = _sink(table, where, picture_of, drift_holds, root)
+    if not sink.when:
+        raise UsageError(f"{where}: when names no event, so that nothing would ever be told; leave it out for all")
     if "drift" in sink.when and not sink.takes_drift:
         raise UsageError(
             f"{where}: when names drift, of which a {kind} sink does not tell; leave it out (for the controller there "

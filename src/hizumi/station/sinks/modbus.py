@@ -11,7 +11,7 @@ from annotated_types import Interval
 
 from hizumi.arguments import PositiveFloat
 from hizumi.errors import MissingExtraError
-from hizumi.station.settings import Port
+from hizumi.station.settings import Port, refuse_equal_places
 from hizumi.station.sinks.sink import (
     Beating,
     Connection,
@@ -75,6 +75,8 @@ class ModbusSettings(SinkSettings):
     def __post_init__(self) -> None:
         if self.pulse_seconds is None and "always" not in self.when:
             raise ValueError('without pulse_seconds coils show the newest verdict; leave when at ["always"], or set it')
+        refuse_equal_places("coil", (self.coil, self.unjudged_coil, self.drift_coil))
+        refuse_equal_places("register", (self.counter_register, self.heartbeat_register))
 
 
 class ModbusSink(Sink, Beating):

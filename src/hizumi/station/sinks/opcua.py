@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from hizumi.arguments import PositiveFloat
 from hizumi.errors import MissingExtraError, UsageError
-from hizumi.station.settings import Secret, check_address, refuse_clear_password
+from hizumi.station.settings import Secret, check_address, refuse_clear_password, refuse_equal_places
 from hizumi.station.sinks.sink import (
     Beating,
     Connection,
@@ -80,6 +80,7 @@ class OpcuaSettings(SinkSettings):
         check_address("url", self.url, ("opc.tcp",))
         if not self.nodes:
             raise ValueError('nodes names none; write such as nodes = { reject = "ns=2;s=Line.Reject" }')
+        refuse_equal_places("node", (*self.nodes.values(), self.drift_node, self.heartbeat_node))
         secret = Secret.named("password", self.password_file, self.password_variable)
         if (secret is None) != (self.user is None):
             raise ValueError("user and password_file or password_variable go together; set both or neither")
