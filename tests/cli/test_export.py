@@ -38,4 +38,7 @@ def test_what_cannot_be_exported_is_one_line(hizumi, bundle, tmp_path):
     outcome = hizumi("export", bundle, "--data", tmp_path / "nowhere")
     assert outcome.code == 2
     assert "no such file or folder" in outcome.err
+    outcome = hizumi("export", bundle, "--layout", "flat")
+    assert outcome.code == 2
+    assert "--layout says how --data is to be understood" in outcome.err
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
