@@ -69,3 +69,13 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.hizumi").write_bytes(b"no zip file")
     with pytest.raises(BundleError):
         hizumi.load(tmp_path / "x.hizumi")
+
+
+def test_a_changed_one_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    content = bytearray((STORED / "mahalanobis.onnx.hizumi").read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path = tmp_path / "x.hizumi"
+    path.write_bytes(content)
+    with pytest.raises(BundleError) as refused:
+        hizumi.load(path)
+    assert str(refused.value) == f"{path}: is not a hizumi bundle, or was changed; use an unchanged copy"

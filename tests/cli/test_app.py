@@ -152,6 +152,23 @@ def test_errors_of_the_system_are_one_line_too(hizumi, monkeypatch):
     assert outcome.err == "Error: No space left on device (/cache/pixels)\n"
 
 
+def test_a_folder_in_place_of_a_bundle_is_told_the_order(hizumi, tmp_path):
+    for arguments in (["inspect", tmp_path, "a.hizumi"], ["info", tmp_path], ["model", "sample", tmp_path, "out"]):
+        outcome = hizumi(*map(str, arguments))
+        assert outcome.code == 2
+        assert outcome.err == f"Error: {tmp_path}: is a folder; the .hizumi file comes first, then the data\n"
+
+
+def test_a_folder_that_was_deleted_around_a_command_is_said(tmp_path):
+    gone = tmp_path / "gone"
+    for command in ("fit digits -d pca", "list"):
+        gone.mkdir()
+        script = f"cd {gone} && rmdir {gone} && {sys.executable} -m hizumi {command}"
+        ended = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=100)
+        assert ended.returncode == 1
+        assert ended.stderr == "Error: the folder in which this was started is gone; change to another one\n"
+
+
 def test_interrupt(hizumi, monkeypatch):
     failing(monkeypatch, KeyboardInterrupt())
     outcome = hizumi("fail")

@@ -71,3 +71,26 @@ def test_a_bundle_that_is_calibrated_where_it_lies_is_the_earlier_one(
     hizumi: Callable[..., Outcome], bundle: Path
 ) -> None:
     assert f"{bundle.name}{SAID}" in _said(hizumi("calibrate", bundle, "--threshold", "1"))
+
+
+def test_no_bundle_takes_the_place_of_one_of_another_kind(
+    hizumi: Callable[..., Outcome], bundle: Path, parts: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "m.hizumi"
+    assert hizumi("model", "train", "autoencoder", parts, "--preset", "small", "--steps", "1", "-o", model).code == 0
+    before = [each.read_bytes() for each in (bundle, model)]
+    (tmp_path / "link.hizumi").symlink_to(bundle)
+    for command, output, held in (
+        (["export", bundle, "--data", parts], bundle, "a detector"),
+        (["export", bundle, "--data", parts], tmp_path / "link.hizumi", "a detector"),
+        (["model", "train", "autoencoder", parts], bundle, "a detector"),
+        (["fit", parts, "-d", "pca"], model, "a model"),
+        (["tune", parts, "-d", "pca"], model, "a model"),
+        (["calibrate", bundle, "--threshold", "1"], model, "a model"),
+    ):
+        outcome = hizumi(*command, "-o", output)
+        assert outcome.code == 2
+        assert outcome.err == (
+            f"Error: {output} holds {held}, which would be lost; name another --output, or delete it\n"
+        )
+    assert [each.read_bytes() for each in (bundle, model)] == before

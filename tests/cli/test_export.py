@@ -34,6 +34,16 @@ def test_a_bundle_whose_data_are_out_of_reach_is_exported_on_any_good_pictures(h
     assert "so the threshold stays as it is" in outcome.err
 
 
+def test_an_export_never_takes_the_place_of_its_own_bundle(hizumi, bundle, parts, tmp_path):
+    before = bundle.read_bytes()
+    (tmp_path / "link.hizumi").symlink_to(bundle)
+    for output in (bundle, tmp_path / "link.hizumi"):
+        outcome = hizumi("export", bundle, "--data", parts, "-o", output)
+        assert outcome.code == 2
+        assert outcome.err == f"Error: --output {output} is what is read, and would be lost; name another place\n"
+    assert bundle.read_bytes() == before
+
+
 def test_what_cannot_be_exported_is_one_line(hizumi, bundle, tmp_path):
     outcome = hizumi("export", bundle, "--data", tmp_path / "nowhere")
     assert outcome.code == 2

@@ -122,7 +122,7 @@ NAMED = ["-d", "reconstruction"]
         (["--rule", "conformel"], "did you mean 'conformal'?"),
         (["--precision", "16"], "--precision is '16'; give one of "),
         (["--accelerator", "quantum"], "--accelerator is 'quantum'; give one of "),
-        (["--output", "."], "is no name for a bundle"),
+        (["--output", "."], "is no name for a detector"),
         (["--resume"], "holds no run to resume"),
     ],
 )

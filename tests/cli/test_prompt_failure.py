@@ -62,7 +62,7 @@ WRONG = {
     "fit digits --seed -1": "--seed",
     "model sample {file} --seed 18446744073709551616": "--seed",
     "fit digits --set latent": "--set latent is no setting",
-    "fit digits -o parts": "--output parts is no name for a bundle",
+    "fit digits -o parts": "--output parts is no name for a detector",
     "fit digits --resume --restart": "exclude each other",
     "evaluate {file} nowhere": "nowhere: there is no such file or folder",
     "inspect {file} nowhere": "nowhere: there is no such file or folder",

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="the log needs it: pip install 'hizumi[serve]'")
 
 from hizumi.cli import main
-from hizumi.station.log import Review
+from hizumi.station.log import Alarm, Review
 from hizumi.station.sources import Arrival
 from hizumi.station.station import Station
 from hizumi.station.station_file import station_of
@@ -39,6 +39,8 @@ def remembered(bundle: Path, tmp_path: Path) -> Path:
         for seed, defect in ((1, False), (2, True), (3, False)):
             arrival = Arrival(name=f"{seed}.png", content=picture(seed, defect=defect), source="test", part="=SUM(A1)")
             kept = await station.inspect(arrival)
+            if seed == 1:
+                station.log.alarm(Alarm("plates", "=the lamp", id="a"))
             if seed < 3:
                 station.log.review(Review(kept.entry.id, "defect" if defect else "good", "Ann", "spot"))
         await station.close()
@@ -57,6 +59,10 @@ def test_the_log_is_written_as_a_table_a_report_and_a_labelled_set(
     assert rows[0]["part"].startswith("'=")  # no formula for a spreadsheet to run
     assert run("station", "export", bundle, "-o", tmp_path / "later.csv", "--since", "2999-01-01", *at) == 0
     assert len((tmp_path / "later.csv").read_text(encoding="utf-8").splitlines()) == 1
+    assert run("station", "export", bundle, "-o", tmp_path / "alarms.csv", "--alarms", *at) == 0
+    (alarm,) = csv.DictReader((tmp_path / "alarms.csv").read_text(encoding="utf-8").splitlines())
+    assert (alarm["id"], alarm["words"]) == ("a", "'=the lamp")
+    assert "Wrote 1 drift alarm to" in " ".join(capsys.readouterr().out.split())
     assert run("station", "report", bundle, "-o", tmp_path / "shift.html", "--title", "<b>Shift", *at) == 0
     page = (tmp_path / "shift.html").read_text(encoding="utf-8")
     assert "3 pictures inspected" in page
@@ -81,6 +87,7 @@ def test_the_log_is_written_as_a_table_a_report_and_a_labelled_set(
         (("serve", "{bundle}", "--host", "0.0.0.0"), "give out a token first"),
         (("station", "export", "{bundle}", "-o", "log.xls"), "neither .csv nor .parquet"),
         (("station", "export", "{bundle}", "-o", "log.csv", "--since", "yesterday"), "give a time such as"),
+        (("station", "export", "{bundle}", "-o", "a.csv", "--alarms", "--part", "N1"), "leave out --part, or --alarms"),
         (("station", "report", "{bundle}", "-o", "shift.html"), "holds no log of a station"),
         (("station", "token", "{bundle}", "a/b"), "is no name"),
         (("station", "token", "{bundle}", "ann", "--withdraw"), "there is no token"),
@@ -121,6 +128,10 @@ def test_tokens_are_given_shown_once_and_withdrawn(
     assert secret not in said
     assert run("station", "token", bundle, "ann", *at) == 0
     assert "The earlier token of ann is worthless" in capsys.readouterr().out
+    assert run("station", "token", bundle, "bob", *at) == 0
     assert run("station", "token", bundle, "ann", "--withdraw", *at) == 0
+    assert "Nobody has a token" not in capsys.readouterr().out
+    assert run("station", "token", bundle, "bob", "--withdraw", *at) == 0
+    assert "Nobody has a token: the station" in " ".join(capsys.readouterr().out.split())
     assert run("station", "tokens", bundle, *at) == 0
-    assert "Nobody has one" in capsys.readouterr().out
+    assert "Nobody has a token: the station" in " ".join(capsys.readouterr().out.split())

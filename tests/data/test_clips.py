@@ -21,11 +21,11 @@ def frames(folder: Path, numbers: Sequence[int], suffix: str = ".tif", level: in
         Image.fromarray(np.full((12, 16), level, np.uint8)).save(folder / f"{number:03}{suffix}")
 
 
-def video(path: Path, count: int, size: int = 48, noise: int = 0) -> None:
+def video(path: Path, count: int, size: int = 48, noise: int = 0, rate: int = 10) -> None:
     av = pytest.importorskip("av")
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
+        stream = container.add_stream("mpeg4", rate=rate)
         stream.width = stream.height = size
         stream.pix_fmt = "yuv420p"
         for number in range(count):
@@ -69,6 +69,8 @@ def test_frames_on_both_sides_of_a_gap_are_no_neighbours(tmp_path: Path) -> None
     assert beside == {"001": "002", "002": "001", "003": "002", "009": "010", "010": "009"}
     assert [each.name for each in manifest.unopened] == ["a/014.tif"]
     assert "frames are missing in 2 places, the first in a between 003.tif and 009.tif" in manifest.notes[1]
+    frames(tmp_path / "c", [1, 2, 3, 5, 6, 7])  # one frame alone is missing
+    assert any("in c between 003.tif and 005.tif" in note for note in open_source(tmp_path / "c", motion=True).notes)
     frames(tmp_path / "b", [5, 10, 15, 20])  # every fifth frame has no gap
     assert not any("b between" in note for note in open_source(tmp_path / "b", motion=True).notes)
 
@@ -209,6 +211,19 @@ def test_uneven_times_of_a_film_are_said(tmp_path: Path) -> None:
     assert notes[0].endswith("likewise of 1 other clip")
 
 
+def test_films_of_several_frame_rates_are_said(tmp_path: Path) -> None:
+    for name, rate in (("a", 30), ("b", 10), ("c", 29)):
+        video(tmp_path / f"{name}.mp4", 4, rate=rate)
+    manifest = open_source(tmp_path, motion=True)
+    assert {record.group: record.frame_seconds for record in manifest.records} == pytest.approx(
+        {"a.mp4": 1 / 30, "b.mp4": 1 / 10, "c.mp4": 1 / 29}, rel=1e-3
+    )
+    [note] = [note for note in manifest.notes if "frame rate" in note]
+    assert note.startswith("a.mp4 has 30 frames a second and b.mp4 has 10 frames a second: ")
+    alike = open_source([tmp_path / "a.mp4", tmp_path / "c.mp4"], motion=True)
+    assert not any("frame rate" in note for note in alike.notes)
+
+
 @pytest.mark.parametrize(("suffix", "left"), [(".avi", 0.4), (".mkv", 0.75)])
 def test_what_is_missing_of_a_film_is_named(suffix: str, left: float, tmp_path: Path) -> None:
     whole, cut = tmp_path / f"whole{suffix}", tmp_path / f"cut{suffix}"
@@ -236,9 +251,12 @@ def test_frames_that_the_decoder_guessed_are_named(suffix: str, tmp_path: Path) 
     assert read_video(whole).missing is None
     (unopened,) = open_source(broken, motion=True).unopened
     assert (unopened.name, unopened.may_be_part) == ("broken", True)
-    assert re.match(
-        r"is damaged: \d+ of its \d+ frames, the first frame \d+, are what the decoder made", unopened.reason
+    found = re.match(
+        r"is damaged: \d+ of its \d+ frames, the first frame (\d+), are what the decoder made", unopened.reason
     )
+    assert found
+    differ = (read_video(whole).frames != read_video(broken).frames).any(axis=(1, 2, 3))
+    assert int(found[1]) == differ.argmax()
 
 
 def test_a_damaged_film_among_others_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Frames with their motion: what flow says of a known displacement, and which frames an item is made of."""
 
+import json
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from hizumi.data import Manifest, Motion, Sizing, Store, Window, open_source, sp
 from hizumi.data.clips import natural_order
 from hizumi.data.motion import UNIT_WINDOW, optical_flow
 from hizumi.errors import DataError, UsageError
+from hizumi.preprocessing import DataOptions, Preprocessing, prepare
+from hizumi.preprocessing.choosing import ByPixels
 
 BYTES = Window.of(np.dtype(np.uint8))
 
@@ -199,6 +203,30 @@ def test_video_file(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     with pytest.raises(DataError, match="cannot be read as video"):
         open_source(tmp_path / "broken.mp4")
+
+
+def test_films_of_another_rate_than_those_learned_from() -> None:
+    learned = Motion(BYTES, 1, 1.0, frame_seconds=1 / 25)
+    assert Motion.from_dict(asdict(learned)) == learned
+    earlier = {name: value for name, value in asdict(learned).items() if name != "frame_seconds"}
+    assert Motion.from_dict(earlier).differences([1 / 50]) == ()  # nothing is known of what it learned from
+    for other in ([], [None, None], [1 / 25] * 3, [1 / 27, 1 / 23], [1 / 25, 1 / 25, 1 / 50]):
+        assert learned.differences(other) == (), other
+    assert learned.differences([1 / 50, None, 1 / 50]) == ("of another frame rate (50 frames a second, not 25)",)
+    assert learned.differences([1 / 12.5]) == ("of another frame rate (12.5 frames a second, not 25)",)
+
+
+def test_the_rate_of_films_learned_from_is_kept_and_new_films_are_held_against_it() -> None:
+    clip = np.stack([frame(right) for right in range(0, 12, 2)])
+    records = open_source(clip, motion=True).records
+    slow, fast = (
+        Manifest(tuple(replace(record, frame_seconds=seconds) for record in records), clip) for seconds in (0.1, 0.05)
+    )
+    preprocessing, _ = prepare(slow, DataOptions(motion=True), ByPixels(48))
+    kept = Preprocessing.from_dict(json.loads(json.dumps(preprocessing.to_dict())))
+    assert kept.motion.frame_seconds == 0.1
+    assert kept.differences(slow) == ()
+    assert kept.differences(fast) == ("of another frame rate (20 frames a second, not 10)",)
 
 
 def test_video_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,6 +209,21 @@ def test_nothing_is_learned_from_that_shows_pixels_of_images_to_test():
     assert dealt.notes[-1].startswith("good images that show pixels of images to test, and are not learned from: row")
 
 
+def test_what_all_overlaps_with_images_to_test_is_learned_from_with_a_warning():
+    pictures, _ = crops(photograph(0, SIDE + 10, SIDE + 10), 30)
+    tested = range(5)
+    records = tuple(
+        Record(f"row {row}", "scratch" if row in tested else "good", int(row in tested), None, row=row)
+        for row in range(30)
+    )
+    records = (*records, Record("another", split="test", row=30))
+    dealt = split(Manifest(records, np.stack([*pictures, photograph(1, SIDE, SIDE)])), calibration_share=None)
+    assert sum(record.split == "train" for record in dealt.records) == 25
+    assert dealt.notes[-1].startswith(
+        "good images that show pixels of images to test, and make figures on these too good: row 5, "
+    )
+
+
 def test_rates_hold_for_crops_of_other_photographs():
     def texture(seed: int) -> np.ndarray:
         smooth = gaussian_filter(np.random.default_rng(seed).normal(size=(SIDE + 8, 1000)), 3)

@@ -341,6 +341,11 @@ class TestScaler:
         assert same == 0
         assert other == pytest.approx(FAR * (1 + np.log(2)))
 
+    def test_a_constant_with_another_rounding_is_the_same(self) -> None:
+        sum_of_two = 0.1 + 0.2
+        assert sum_of_two != 0.3
+        assert Scaler.of(np.full((300, 1), 0.3)).standardise(np.array([[sum_of_two]])).item() == 0
+
     def test_numbers_as_large_as_there_are(self) -> None:
         scaled = Scaler.of(np.array([[1e307], [-1e307]])).standardise(np.array([[1e307], [0.0]]))
         np.testing.assert_allclose(scaled.ravel(), [1, 0])

@@ -159,6 +159,7 @@ def test_rows_are_named_by_the_index_of_a_pandas_frame() -> None:
         ((torch.zeros(9, 1, 8, 8), torch.zeros(9)), r"item 1 of the list has shape \(9,\), and item 0 \(9, 1, 8, 8\)"),
         (np.array(["a.png", "b.png"]), r"holds no numbers; give files, .* as a list \(\.tolist"),
         (np.array([Path("a.png"), "b.png"]), "holds no numbers"),
+        ("https://example.org/a.png", r"https://example\.org/a\.png: is an address, and none is fetched"),
         ("parts/*.png", r"parts/\*\.png: there is no such file or folder; for a pattern, give the folder or a list"),
     ],
     ids=lambda value: (

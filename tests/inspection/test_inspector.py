@@ -419,3 +419,10 @@ def test_scikit_learn_reaches_into_the_parts() -> None:
     search = GridSearchCV(Inspector("pca"), grid, scoring="accuracy", cv=2).fit(rows, np.ones(60))
     assert search.best_params_["false_alarm_rate"] == 0.1
     assert search.best_estimator_.options_["training"]["seed"] == search.best_params_["training__seed"]
+
+
+def test_labels_beside_the_data_are_not_passed_over_in_silence() -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    said = [Inspector("mahalanobis").fit(rows, y).notes_ for y in (None, np.zeros(60))]
+    assert not any("y was given" in note for note in said[0])
+    assert "y was given and is not looked at: give the good rows alone, or data that have labels" in said[1]

@@ -56,6 +56,23 @@ def test_auto_takes_the_window_from_the_training_data_and_keeps_it(tmp_path: Pat
     assert "narrow use of the window" not in findings(inspector)
 
 
+@pytest.mark.parametrize(("gap", "is_far"), [(2.5, False), (3.5, True)])
+def test_values_are_far_beyond_a_gap_three_times_as_wide_as_most_of_them(gap: float, is_far: bool):
+    image = np.arange(1001.0).reshape(7, 143)  # whose middle nine tenths span 900
+    image[-1, -1] = 999 + 900 * gap
+    levels = Levels.of([image])
+    assert (levels.high == 999) == is_far
+    assert levels.highest == 999 + 900 * gap
+
+
+def test_what_is_filled_is_what_was_asked_for():
+    image = np.array([[[np.nan], [0.1], [2.0]]], np.float32)
+    filled, _ = Filling(nodata=0.1).fill(image, "it")  # which is another number in double precision
+    np.testing.assert_array_equal(filled.ravel(), np.float32([np.nan, np.nan, 2]))
+    filled, _ = Filling(nan=True).fill(image, "it")
+    np.testing.assert_array_equal(filled.ravel(), np.float32([0.1, 0.1, 2]))
+
+
 def with_gaps(nodata: float) -> np.ndarray:
     images = measured(0, 1, np.float32)
     images[::4, :2] = nodata

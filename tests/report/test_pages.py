@@ -45,6 +45,12 @@ def test_parts_of_parts_have_their_paths() -> None:
     assert {"detectors.0.features", "detectors.1.model", "detectors.1.model.width"} <= rows.keys()
 
 
+def test_a_models_page_says_how_long_it_trains() -> None:
+    page = PAGES[PurePosixPath("models/dcgan.md")]
+    assert "| Trains for | 3,000 steps of 128 items, unless told otherwise |\n" in page
+    assert "| With `--preset fast` | 1,500 steps of 16 items |\n" in page
+
+
 def test_exemptions_are_shown_with_their_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
     found = find_detectors()["pca"]
     monkeypatch.setattr(found, "exemptions", {"toy anomaly": "it looks at one column"})

@@ -1,12 +1,15 @@
 """What the service answers: verdicts, history, reviews, limits; who may ask; and what it refuses."""
 
+import csv
 import errno
+import io
 import itertools
 import json
 import re
 import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,10 @@ import numpy as np
 import pytest
 
 from hizumi import bundles
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError, LogError, UsageError
 from hizumi.serving.access import Access, give_token, withdraw_token
 from hizumi.serving.guard import Limits
+from hizumi.station.log import Alarm, Log
 from hizumi.storage.files import save_error
 from tests.serving.conftest import HOST, Service
 from tests.serving.hostile import tried_to_leave
@@ -110,12 +114,59 @@ def test_history_is_filtered_and_leafed_through(service: Service) -> None:
     assert leafed(verdict="unjudged") == [unjudged["id"]]
     assert leafed(text="BROK") == [unjudged["id"]]
     assert leafed(since="2999-01-01T00:00:00") == []
+    tables = {
+        query: service.client.get(f"/inspections.csv?{query}")
+        for query in (
+            "",
+            "verdict=anomalous",
+            "verdict=unjudged",
+            "text=BROK",
+            "reviewed=true",
+            "since=2999-01-01T00:00",
+        )
+    }
+    rows = {query: list(csv.DictReader(io.StringIO(table.text))) for query, table in tables.items()}
+    assert [row["id"] for row in rows[""]] == leafed()
+    assert [row["id"] for row in rows["verdict=anomalous"]] == leafed(verdict="anomalous")
+    assert (
+        [row["id"] for row in rows["verdict=unjudged"]] == [row["id"] for row in rows["text=BROK"]] == [unjudged["id"]]
+    )
+    assert rows["reviewed=true"] == rows["since=2999-01-01T00:00"] == []
+    assert tables[""].headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert tables[""].headers["Content-Disposition"] == 'attachment; filename="inspections.csv"'
     counts = service.client.get("/counts").json()
     assert counts == {"normal": 6, "anomalous": 4, "unjudged": 1, "newest": []}
     assert service.client.get("/counts", params={"newest": 2}).json()["newest"] == [unjudged["id"], all_of_them[-1]]
     metrics = service.client.get("/metrics").text
     assert 'hizumi_verdicts_total{recipe="plates",verdict="anomalous"} 4.0' in metrics
     assert 'hizumi_verdicts_total{recipe="plates",verdict="unjudged"} 1.0' in metrics
+
+
+def test_drift_alarms_are_a_table_of_the_whole_log(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, recipe in enumerate(("plates", "@others")):
+        service.station.log.alarm(
+            Alarm(recipe, "=the lamp", raised_at=datetime(2026, 3, 2 + number, tzinfo=UTC), id=recipe)
+        )
+    service.station.log.acknowledge("plates", "ann", "a new one")
+
+    def rows(**query: str) -> list[tuple[str, str, str]]:
+        answer = service.client.get("/drift/alarms.csv", params=query)
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="alarms.csv"'
+        found = csv.DictReader(io.StringIO(answer.text))
+        return [(row["recipe"], row["words"], row["acknowledged_by"]) for row in found]
+
+    everything = [("'@others", "'=the lamp", ""), ("plates", "'=the lamp", "ann")]
+    assert rows() == everything
+    assert rows(recipe="plates") == rows(until="2026-03-03T00:00") == everything[1:]
+    assert rows(recipe="nuts") == []
+
+    def gone(self: Log, **_: object) -> None:
+        raise LogError("the log cannot be read")
+
+    monkeypatch.setattr(Log, "alarms", gone)
+    monkeypatch.setattr(Log, "find", gone)
+    for path in ("/drift/alarms.csv", "/inspections.csv"):
+        assert service.client.get(path).status_code == 503, "not half a table"
 
 
 def test_reviews_are_appended_and_join_the_limit_which_is_moved_and_moved_back(service: Service) -> None:

@@ -92,14 +92,18 @@ def test_alarms_are_a_picture_and_its_record(tmp_path: Path) -> None:
     sink = sink_from({"kind": "alarm_folder", "path": str(tmp_path / "alarms")}, picture_of=kept.get)
     assert [sink.wants(PAYLOAD | {"anomalous": verdict}) for verdict in (True, None, False)] == [True, True, False]
     hostile = {"delivery_id": "../../x", "name": "../../../etc/passwd.sh", "picture_sha256": "aa"}
-    delivered(sink, PAYLOAD, PAYLOAD, PAYLOAD | hostile, {"event": "drift", "delivery_id": "d9", **_at("2026-03-02")})
+    drift = {"event": "drift", "id": "../a1", "raised_at": "2026-03-01T22:00:00+00:00"}
+    told = {"d8": "2026-03-01T22:00:01+00:00", "d9": "2026-03-02T06:30:00+00:00"}
+    delivered(sink, PAYLOAD, PAYLOAD, PAYLOAD | hostile)
+    delivered(sink, *[drift | {"delivery_id": own, "told_at": at} for own, at in told.items()])
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert files == {
         "alarms/2026-02-28/233000-d1-0.png",
         "alarms/2026-02-28/233000-d1.json",
         "alarms/2026-02-28/233000-x-0.bin",
         "alarms/2026-02-28/233000-x.json",
-        "alarms/2026-03-02/000000-d9.json",
+        "alarms/2026-03-01/220001-drift-a1-d8.json",
+        "alarms/2026-03-02/063000-drift-a1-d9.json",  # what was raised at night is over in the morning
     }
     views = Views("bricks", ("top", "side"), 5)
     verdicts = [
@@ -123,7 +127,3 @@ def test_folders_that_cannot_be_written_are_tried_again_and_show_no_path(tmp_pat
         assert caught.value.retry
         assert "not a directory" in str(caught.value)
         assert str(tmp_path) not in str(caught.value)
-
-
-def _at(day: str) -> dict[str, str]:
-    return {"raised_at": f"{day}T00:00:00+00:00"}

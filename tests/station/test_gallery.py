@@ -12,8 +12,8 @@ from hizumi.station.gallery import OVERLAY_PIXELS, overlay_of
 CALIBRATION = Calibration.fit(np.arange(99.0), pixel_maxima=np.linspace(0.8, 1.2, 99), pixel_median=0.2)
 
 
-def opacity(values: np.ndarray) -> np.ndarray:
-    content = overlay_of(Verdict("part", True, 1.0, 0.01, 0.5, {}, map=values), CALIBRATION)
+def opacity(values: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:
+    content = overlay_of(Verdict("part", True, 1.0, 0.01, 0.5, {}, map=values, inside=inside), CALIBRATION)
     assert content is not None
     return np.array(Image.open(io.BytesIO(content)).convert("RGBA"))[..., 3]
 
@@ -36,3 +36,10 @@ def test_a_small_map_is_drawn_as_it_is() -> None:
     seen = opacity(values)
     assert seen.shape == values.shape
     assert (np.diff(seen.ravel().astype(int)) >= 0).all()
+
+
+def test_what_was_not_looked_at_is_clear_whatever_is_within() -> None:
+    inside = np.zeros((40, 50), dtype=bool)
+    inside[10:20, 10:30] = True
+    seen = opacity(np.full((40, 50), 1.5, dtype=np.float32), inside)
+    np.testing.assert_array_equal(seen > 0, inside)

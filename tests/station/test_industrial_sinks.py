@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hizumi.errors import UsageError
-from hizumi.station.sinks import DeliveryError, Sink, sink_from
+from hizumi.station.sinks import DeliveryError, DriftHolds, Sink, no_drift, sink_from
 from hizumi.station.sinks.sink import Beating
 from tests.station.certificates import certified
 
@@ -212,8 +212,8 @@ async def controller(port: int) -> AsyncIterator[list[tuple[str, int, int]]]:
         await server.shutdown()
 
 
-def modbus(port: int, **keys: Any) -> Sink:
-    return sink_from({"kind": "modbus", "host": "127.0.0.1", "port": port, "coil": 3, **keys})
+def modbus(port: int, drift_holds: DriftHolds = no_drift, **keys: Any) -> Sink:
+    return sink_from({"kind": "modbus", "host": "127.0.0.1", "port": port, "coil": 3, **keys}, drift_holds=drift_holds)
 
 
 def test_modbus_shows_the_newest_verdict_and_counts_after_it() -> None:
@@ -260,6 +260,32 @@ def test_modbus_pulses_end_even_when_the_station_is_stopped_in_one() -> None:
     assert took >= 0.3
 
 
+def test_modbus_shows_as_long_as_a_drift_alarm_holds() -> None:
+    holds = [False]
+
+    async def talk() -> list[tuple[str, int, int]]:
+        port = free_port()
+        sink = modbus(port, lambda: holds[0], drift_coil=5)
+        assert isinstance(sink, Beating)
+        assert sink.heartbeat_seconds == 1.0
+        async with controller(port) as written:
+            await sink.beat()
+            holds[0] = True
+            await sink.beat()
+            await sink.deliver(GOOD)
+            holds[0] = False
+        with pytest.raises(DeliveryError):  # the controller is away, while the drift ends
+            await sink.beat()
+        async with controller(port) as after:
+            await sink.beat()
+            await sink.close()
+            assert written == [("coil", 5, 0), ("coil", 5, 1), ("coil", 3, 0)]
+            return after
+
+    assert asyncio.run(talk()) == [("coil", 5, 0)]
+    assert modbus(502).heartbeat_seconds is None, "nothing to write between verdicts"
+
+
 def test_modbus_says_what_the_controller_refuses() -> None:
     async def talk() -> None:
         port = free_port()
@@ -291,6 +317,7 @@ def test_opc_ua_writes_each_field_in_the_type_of_its_node() -> None:
             "verdict": ("", ua.VariantType.String),
             "counter": (254, ua.VariantType.Byte),
             "heartbeat": (32767, ua.VariantType.Int16),
+            "drift": (False, ua.VariantType.Boolean),
         }
         nodes = {}
         for name, (value, kind) in kinds.items():
@@ -300,9 +327,11 @@ def test_opc_ua_writes_each_field_in_the_type_of_its_node() -> None:
         async def shown(*names: str) -> list[Any]:
             return [await nodes[name].read_value() for name in names]
 
-        names = {name: f"ns=2;s=Line.{name}" for name in kinds if name != "heartbeat"}
+        names = {name: f"ns=2;s=Line.{name}" for name in kinds}
         url = f"opc.tcp://127.0.0.1:{port}/line"
-        sink = sink_from({"kind": "opcua", "url": url, "nodes": names, "heartbeat_node": "ns=2;s=Line.heartbeat"})
+        beating = {f"{name}_node": names.pop(name) for name in ("heartbeat", "drift")}
+        holds = [True]
+        sink = sink_from({"kind": "opcua", "url": url, "nodes": names, **beating}, drift_holds=lambda: holds[0])
         fields = ("reject", "judged", "score", "part", "verdict", "counter")
         async with server:
             await sink.deliver(GOOD)
@@ -313,7 +342,10 @@ def test_opc_ua_writes_each_field_in_the_type_of_its_node() -> None:
             assert str(await shown(*fields)) == str([True, 0, float("nan"), "A1", "unjudged", 1])
             assert isinstance(sink, Beating)
             await sink.beat()
-            assert await shown("heartbeat") == [0]
+            assert await shown("heartbeat", "drift") == [0, True]
+            holds[0] = False
+            await sink.beat()
+            assert await shown("heartbeat", "drift") == [1, False]
             await sink.close()
             for wrong, words in [
                 (

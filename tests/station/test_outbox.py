@@ -85,7 +85,11 @@ def run_until(
 
 
 def is_empty(log: Log) -> bool:
-    return not any(waiting for waiting, _ in log.backlog().values())
+    return is_empty_but(log, 0)
+
+
+def is_empty_but(log: Log, count: int) -> bool:
+    return sum(waiting for waiting, _ in log.backlog().values()) <= count
 
 
 def down(payload: Payload) -> DeliveryError:
@@ -130,6 +134,19 @@ def test_poison_blocks_nothing_and_is_given_up_with_a_note(lite: Log) -> None:
     noted = {event.details["delivery_id"]: event.why for event in lite.audit(what="delivery abandoned")}
     assert noted == {messages[number].id: "not delivered within 3 s; last: down" for number in poison}
     assert lite.backlog() == {"recorder": (0, 4)}
+
+
+def test_what_fails_while_others_are_taken_rests_longer_each_time(lite: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "LONGEST_REST", timedelta(hours=1))
+    sink = Recorder(lambda payload: down(payload) if payload["number"] == 0 else None)
+    send(lite, 1)
+
+    def send_another() -> None:
+        if is_empty_but(lite, 1):
+            lite.send([Delivery("recorder", {"event": "drift", "number": len(sink.taken) + 1})])
+
+    run_until(lite, [sink], lambda: len(sink.taken) >= 60, meanwhile=send_another)
+    assert 2 <= sink.tried.count(0) < 20
 
 
 def test_what_is_refused_for_good_is_given_up_at_once(lite: Log) -> None:

@@ -145,6 +145,15 @@ def test_age_by_verdict(yard: Yard) -> None:
     assert prune(yard.log, yard.pictures, Retention(good_days=1, anomalous_days=2), now).inspections == 0
 
 
+def test_pictures_of_the_last_minutes_stay_however_short_they_are_to_be_kept(yard: Yard) -> None:
+    made = yard.fill(60)
+    now = max(each.inspected_at for each in made) + timedelta(minutes=1)
+    prune(yard.log, yard.pictures, Retention(good_days=0, unjudged_days=0, anomalous_days=0), now)
+    fresh = {each.id for each in made if each.inspected_at > now - timedelta(minutes=2)}
+    assert fresh
+    assert {each.id for each in yard.check()} == fresh | protected(made)
+
+
 @pytest.mark.parametrize("most", [0, 7, 40])
 def test_count_takes_the_oldest_good_ones_first(yard: Yard, most: int) -> None:
     made = yard.fill(60, seed=most)

@@ -119,6 +119,10 @@ def test_previews_count_what_brute_force_counts(lite: Log) -> None:
     assert found.after.value == after
     assert found.changed == tuple(e.id for e in reversed(own) if (e.score > limit) != (e.score > after))
     assert found.would_be_anomalous == sum(limit >= each.score > after for each in own) > 0
+    assert found.would_be_good == 0
+    higher = foreseen(bundle, evidence, Choice("reviewed", threshold=limit + 1))
+    assert higher.would_be_good == sum(limit < each.score <= limit + 1 for each in own) > 0
+    assert higher.would_be_anomalous == 0
     assert found.past == len(own)
     for place, threshold in enumerate((limit, after)):
         counted = found.of_reviewed[place]

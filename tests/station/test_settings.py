@@ -80,6 +80,14 @@ def test_a_wrong_source_gives_one_line(table: dict[str, Any], words: str) -> Non
             "would be sent to x in the clear: begin url with https",
         ),
         ({"kind": "webhook", "url": "https://x", "secret_file": "a", "when": ["seldom"]}, "[[sinks]] webhook: when is"),
+        *(
+            ({**table, "when": ["always", "drift"]}, f"of which a {table['kind']} sink does not tell; leave it out")
+            for table in (
+                {"kind": "csv", "path": "a"},
+                {"kind": "modbus", "host": "x", "coil": 1},
+                {"kind": "opcua", "url": "opc.tcp://x", "nodes": {"reject": "ns=2;s=R"}},
+            )
+        ),
         (
             {"kind": "webhook", "url": "https://x", "secret": "abc"},
             "there is no key 'secret'; did you mean secret_file",

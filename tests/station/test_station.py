@@ -2,10 +2,12 @@
 
 import asyncio
 import io
+import re
 import shutil
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +33,7 @@ from hizumi.station.sources import Arrival
 from hizumi.station.station import Station
 from hizumi.station.station_file import RecipeSettings, StationSettings, read_station_file, station_of
 from tests.station.plates import picture, plate, plates_bundle, png
+from tests.station.test_industrial_sinks import controller, free_port
 
 
 @pytest.fixture(scope="module")
@@ -259,13 +262,47 @@ def test_bundles_are_exchanged_while_pictures_come_and_gone_back_to(bundle: Path
         with pytest.raises(BundleError, match=r"^own\.hizumi: is not a hizumi bundle") as raised:
             await station.exchange.reload(recipe, "somebody")
         assert "/" not in str(raised.value)
+        assert station.shelf.held() == {first, second}, "what nothing was judged by is not kept"
         assert (await station.inspect(arrival(2))).entry.bundle_sha256 == first
         with pytest.raises(BundleError, match=r"^own\.hizumi: is not a hizumi bundle"):
             Station.open(station_of(own, tmp_path / "another"))
         own.write_bytes(bundle.read_bytes())
         return first, second
 
-    at_work(settings, use)
+    first, _ = at_work(settings, use)
+    kept = settings.folder / "bundles" / f"{first}.hizumi"
+    kept.write_bytes(b"damaged")
+    Station.open(settings)._close()
+    assert kept.read_bytes() == own.read_bytes(), "from the file that the settings name"
+
+
+@pytest.mark.parametrize(
+    ("source", "alarms", "held"),
+    [
+        ({"kind": "folder", "path": "."}, "../alarms", "line-station/pictures"),
+        ({"kind": "replay", "path": "line-station"}, "../alarms", "pictures"),
+        ({"kind": "folder", "path": "incoming/../incoming"}, "incoming/alarms", "alarms"),
+        ({"kind": "folder", "path": "alarms"}, "alarms", "."),
+        ({"kind": "folder", "path": ".", "recursive": False}, "alarms", None),
+        ({"kind": "folder", "path": "incoming"}, "alarms", None),
+    ],
+)
+def test_no_source_brings_what_the_station_itself_writes(
+    bundle: Path, tmp_path: Path, source: dict[str, Any], alarms: str, held: str | None
+) -> None:
+    recipe = RecipeSettings(name="plates", bundle=bundle)
+    sink = {"kind": "alarm_folder", "path": alarms}
+    root = tmp_path / "line"
+    settings = StationSettings(
+        recipes=(recipe,), folder=root / "line-station", root=root, sources=(source,), sinks=(sink,)
+    )
+    if held is None:
+        Station.open(settings)._close()
+    else:
+        with pytest.raises(
+            UsageError, match=rf"\[\[sources\]\] {source['kind']}: its folder holds {re.escape(held)}, where"
+        ):
+            Station.open(settings)
 
 
 def test_recipes_are_chosen_by_name_part_or_as_the_only_one(bundle: Path, tmp_path: Path) -> None:
@@ -301,6 +338,39 @@ def test_views_give_one_verdict_and_a_late_one_none(bundle: Path, tmp_path: Path
         assert parts == [("A", True), ("B", None)]
 
     at_work(StationSettings(recipes=(recipe,), folder=tmp_path / "station"), use)
+
+
+def test_a_part_whose_views_are_still_to_come_is_decided_when_the_station_ends(bundle: Path, tmp_path: Path) -> None:
+    recipe = RecipeSettings(name="plates", bundle=bundle, views=("top", "side"), view_seconds=600)
+    settings = StationSettings(recipes=(recipe,), folder=tmp_path / "station")
+
+    with ExitStack() as until_closed:
+
+        async def use(station: Station) -> asyncio.Queue[Event | None]:
+            heard = until_closed.enter_context(station.events.heard())
+            await station.inspect(arrival(200, part="7", view="top"))
+            assert station.log.state("views of plates").keys() == {"7"}
+            return heard
+
+        heard = at_work(settings, use)
+    told = [event for event in (heard.get_nowait() for _ in range(heard.qsize())) if event and event.name == "part"]
+    assert [event.data["reason"] for event in told] == ["no picture came of side"]
+    log = Log.open(settings.log_url)
+    assert log.state("views of plates") == {}
+    log.close()
+
+
+def test_a_crash_loses_no_more_of_a_watch_than_the_last_pictures(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hizumi.station.drift.KEPT_AFTER", 5)
+
+    async def use(station: Station) -> None:
+        for count in range(1, 8):
+            await station.inspect(arrival(200 + count))
+            assert station.log.state("drift watch of plates")["watch"]["pictures"] == (5 if count >= 5 else 0)
+
+    at_work(station_of(bundle, tmp_path / "station"), use)
 
 
 def test_a_dimmed_lamp_raises_an_alarm_that_is_kept_and_survives_a_restart(bundle: Path, tmp_path: Path) -> None:
@@ -407,6 +477,63 @@ def test_sinks_are_told_that_an_alarm_is_over(bundle: Path, tmp_path: Path, monk
     at_work(settings, use)
 
 
+def test_sinks_are_told_that_nobody_watches_an_alarm_after_a_restart(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where nobody listens.
+    hook = {"kind": "webhook", "name": "hook", "url": "http://127.0.0.1:9/", "when": ["drift"], "secret_variable": "S"}
+    monkeypatch.setenv("S", "secret")
+    settings = replace(station_of(bundle, tmp_path / "station"), sinks=(hook,))
+
+    async def dim(station: Station) -> str:
+        for seed in range(400, 430):
+            await station.inspect(arrival(content=png((0.5 * plate(seed)).astype(np.uint8))))
+        (alarm,) = station.log.alarms()
+        station.log.acknowledge(alarm.id, "ann", "seen")
+        return alarm.id
+
+    async def told(station: Station) -> list[dict[str, Any]]:
+        (alarm,) = station.log.alarms()
+        sent = [message.payload for message in station.log.due("hook", datetime.now(UTC) + timedelta(days=1))]
+        over = [payload for payload in sent if payload["ended_at"] is not None]
+        ended_at = None if alarm.ended_at is None else alarm.ended_at.isoformat()
+        assert all(payload["ended_at"] == ended_at for payload in over)
+        return over
+
+    own = at_work(settings, dim)
+    assert at_work(settings, told) == [], "it goes on"
+    others = replace(settings, drift=WatchSettings(run_length=9000.0))
+    for _ in range(2):
+        (over,) = at_work(others, told)
+        assert (over["event"], over["id"], over["recipe"], over["code"]) == ("drift", own, "plates", "brightness_lower")
+        assert (over["acknowledged"]["who"], over["acknowledged"]["note"]) == ("ann", "seen")
+
+
+def test_a_controller_sees_as_long_as_a_drift_alarm_holds(bundle: Path, tmp_path: Path) -> None:
+    port = free_port()
+    lamp = {"kind": "modbus", "host": "127.0.0.1", "port": port, "coil": 1, "drift_coil": 2, "heartbeat_seconds": 0.05}
+    settings = replace(station_of(bundle, tmp_path / "station"), sinks=(lamp,))
+
+    async def use(station: Station) -> None:
+        async with controller(port) as written:
+
+            def lamps() -> list[int]:
+                return [value for _, address, value in written if address == 2]
+
+            async with asyncio.timeout(60):
+                while not lamps():
+                    await asyncio.sleep(0.01)
+                for seed in range(400, 430):
+                    await station.inspect(arrival(content=png((0.5 * plate(seed)).astype(np.uint8))))
+                while not lamps()[-1]:
+                    await asyncio.sleep(0.01)
+                await station.accept_drift("plates", who="ann", why="a new lamp")
+                while lamps()[-1]:
+                    await asyncio.sleep(0.01)
+
+    at_work(settings, use)
+
+
 def test_a_moved_limit_leaves_the_watch_and_its_alarms_as_they_were(bundle: Path, tmp_path: Path) -> None:
     settings = station_of(bundle, tmp_path / "station")
 
@@ -437,8 +564,9 @@ def test_what_another_detector_was_alarmed_of_is_over(bundle: Path, tmp_path: Pa
         for seed in range(400, 430):
             await station.inspect(arrival(content=png((0.5 * plate(seed)).astype(np.uint8))))
         assert {alarm.ended_at for alarm in station.log.alarms()} == {None}
-        await station.exchange.recalibrate(recipe, lambda _: other)
-        assert station.drift.watch("plates") is not watch
+        for replacement in (other, bundle):
+            await station.exchange.recalibrate(recipe, lambda _, replacement=replacement: replacement)
+            assert station.drift.watch("plates") is not watch
         await station.inspect(arrival())
         assert all(alarm.ended_at is not None for alarm in station.log.alarms())
 
@@ -470,6 +598,8 @@ def test_station_files_are_read_and_wrong_ones_refused_in_one_line(tmp_path: Pat
     settings = read_station_file(path)
     assert settings.recipes[0].bundle == tmp_path / "nuts.hizumi"
     assert settings.folder == tmp_path / "line-station"
+    path.write_text(path.read_text(), encoding="utf-8-sig")  # as an editor of Windows may write it
+    assert read_station_file(path) == settings
     recipe = '[[recipes]]\nname = "nuts"\nbundle = "nuts.hizumi"\n'
     for text, reason in {
         "": "no \\[\\[recipes\\]\\]",
@@ -477,6 +607,7 @@ def test_station_files_are_read_and_wrong_ones_refused_in_one_line(tmp_path: Pat
         recipe + recipe: "two recipes are called nuts",
         recipe.replace('"nuts"', '"../x"'): "is no name",
         recipe + "veiws = ['a']": "did you mean views",
+        recipe + "views = ['top', 'top']": "views has a name twice",
         recipe + "view_seconds = -1": "view_seconds",
         f"waiting = 0\n{recipe}": "waiting",
         f"{recipe}[drift]\nrun_length = 3": "run length of 3",

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -136,6 +137,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments in GROUPS:
         arguments.append("--help")
+    try:
+        Path.cwd()  # libraries crash where there is none
+    except FileNotFoundError:
+        return _say_error("the folder in which this was started is gone; change to another one", 1)
     try:
         code = app(args=arguments, prog_name="hizumi", standalone_mode=False)
     except ShortageError:

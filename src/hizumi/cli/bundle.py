@@ -73,7 +73,7 @@ def calibrate(
     from hizumi.calibration import check_rule
 
     if output is not None:
-        options.refuse_other_file(output)
+        options.refuse_other_file(output, "detector")
     refuse_unwritable(output or bundle)
     written = options.shown_place(output or bundle)
     check_rule(rule or "conformal", 0.5 if false_alarm_rate is None else false_alarm_rate)

@@ -47,7 +47,7 @@ def export(
     """
     output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
     source.refuse_without(data=data)
-    options.refuse_other_file(output)
+    options.refuse_other_file(output, "exported")
     refuse_unwritable(output)
     written = options.shown_place(output)
 

@@ -71,7 +71,7 @@ def fit(
         refuse_for_seeds(run, output, seeds)
     elif where.cores is not None:
         raise UsageError("--cores is for many fits: give --seeds N with it, or leave it out")
-    folder = run.folder_beside(output, "bundle", "parts.hizumi") if seeds == 1 else Path()
+    folder = run.folder_beside(output, "detector", "parts.hizumi") if seeds == 1 else Path()
     written = options.shown_place(output)
 
     from hizumi.registry import make_detector, specify

@@ -28,7 +28,7 @@ def refuse_for_seeds(run: options.RunArguments, output: Path, seeds: int) -> Non
         raise UsageError("--track shows one fit; leave it out with --seeds")
     for seed in range(run.seed, run.seed + seeds):
         path = path_of_seed(output, seed)
-        options.refuse_other_file(path)
+        options.refuse_other_file(path, "detector")
         refuse_unwritable(path)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hizumi.station.log import Log
     from hizumi.station.station_file import StationSettings
 
+OPEN = "Nobody has a token: the station listens on its own machine alone, and lets whoever reaches it do everything."
 app = Application(help="What a station remembers, and who may reach it.")
 
 
@@ -50,19 +51,25 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="A .csv or .parquet file.")],
     *,
     chosen: Chosen,
+    alarms: Annotated[
+        bool, typer.Option("--alarms", help="Drift alarms that held at that time, in place of inspections.")
+    ] = False,
     folder: Folder = None,
 ) -> None:
-    """Write inspections with their reviews as a table."""
+    """Write inspections with their reviews, or drift alarms, as a table."""
     refuse_unwritable(output)
     if output.suffix.lower() not in (".csv", ".parquet"):
         raise UsageError(f"{printable(output)} is neither .csv nor .parquet; name one that is")
     filters, written = chosen.filters(), options.shown_place(output)
+    if alarms and filters.pop("part") is not None:
+        raise UsageError("a drift alarm is about no single part; leave out --part, or --alarms")
     with _log(settings_of(station, folder)) as log:
-        from hizumi.station.exporting import export_csv, export_parquet
+        from hizumi.station.exporting import alarms_of, export_csv, export_parquet, inspections_of
 
         write = export_csv if output.suffix.lower() == ".csv" else export_parquet
-        count = write(log, output, **filters)
-    console_beside(None).print(coloured(f"Wrote {counted(count, 'inspection')} to {written}.", GOOD))
+        count = write((alarms_of if alarms else inspections_of)(log, **filters), output)
+    what = counted(count, "drift alarm" if alarms else "inspection")
+    console_beside(None).print(coloured(f"Wrote {what} to {written}.", GOOD))
 
 
 @app.command()
@@ -141,6 +148,8 @@ def token(
     if withdraw:
         withdraw_token(path, name)
         console.print(f"The token of {name} is worthless from the next start of the station on.")
+        if not Access.read(path).tokens:
+            console.print(coloured(OPEN, WARNING))
         return
     if any(earlier.name == name for earlier in Access.read(path).tokens):
         console.print(f"The earlier token of {name} is worthless from the next start of the station on.")
@@ -156,7 +165,7 @@ def tokens(station: StationPath, folder: Folder = None) -> None:
 
     found = Access.read(settings_of(station, folder).folder / TOKENS).tokens
     if not found:
-        console_beside(None).print(coloured("Nobody has one: the station listens on its own machine alone.", WARNING))
+        console_beside(None).print(coloured(OPEN, WARNING))
         return
     print_table(console_beside(None), ["name", "role"], [[token.name, token.role] for token in found])
 

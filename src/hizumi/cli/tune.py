@@ -95,7 +95,7 @@ def tune(
         given = "--folds" if inspection.folds is not None else f"--rule {CROSS_CONFORMAL}"
         raise UsageError(f"{given} would calibrate on images that trials have seen; leave it out")
     refuse_unknown_preset(inspection.preset, detector, "detector")
-    options.refuse_other_file(output)
+    options.refuse_other_file(output, "detector")
     page = output.with_suffix(".study.html")
     for file in (output, page):
         refuse_unwritable(file)

@@ -15,6 +15,7 @@ from hizumi.data.labels import ANOMALOUS, is_normal, split_named
 from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record, Unopened
 from hizumi.data.mask_pixels import marks_of
 from hizumi.data.masks import is_mask_folder, one_or_all, pair, stem_of_picture
+from hizumi.data.motion import of_other_rate, rate_in_words
 from hizumi.data.options import Layout, SourceOptions
 from hizumi.data.video import LARGEST_BYTES, TooLongError, read_video
 from hizumi.errors import DataError
@@ -67,7 +68,7 @@ def open_videos(named: Sequence[tuple[str, Path]]) -> Manifest:
     unopened: list[Unopened] = []
     for clip, path in named:
         try:
-            read, note, missing = read_video(path, LARGEST_BYTES - sum(each.nbytes for each in frames))
+            film = read_video(path, LARGEST_BYTES - sum(each.nbytes for each in frames))
         except TooLongError:
             raise
         except DataError as error:
@@ -75,13 +76,16 @@ def open_videos(named: Sequence[tuple[str, Path]]) -> Manifest:
                 raise
             unopened.append(Unopened(clip, str(error).removeprefix(f"{printable(path)}: ")))
             continue
-        notes += [] if note is None else [f"{clip}: {note}"]
-        unopened += [] if missing is None else [Unopened(clip, missing)]
-        start = len(records)
-        records += [Record(f"{clip}: frame {number}", group=clip, row=start + number) for number in range(len(read))]
-        frames.append(read)
+        notes += [] if film.note is None else [f"{clip}: {film.note}"]
+        unopened += [] if film.missing is None else [Unopened(clip, film.missing)]
+        records += [
+            Record(f"{clip}: frame {number}", group=clip, row=row, frame_seconds=film.frame_seconds)
+            for number, row in enumerate(range(len(records), len(records) + len(film.frames)))
+        ]
+        frames.append(film.frames)
     name = named[0][0] if named else "videos"
-    return Manifest(tuple(records), _in_one(frames), name=name, notes=_few(notes), unopened=tuple(unopened))
+    said = (*_few(notes), *_note_on_rates(records))
+    return Manifest(tuple(records), _in_one(frames), name=name, notes=said, unopened=tuple(unopened))
 
 
 def _why_alone(record: Record) -> str:
@@ -94,6 +98,15 @@ def _few(notes: Sequence[str]) -> tuple[str, ...]:
     """The first of notes on single clips, and how many others there are."""
     more = f"; likewise of {counted(len(notes) - 1, 'other clip')}" if len(notes) > 1 else ""
     return (f"{notes[0]}{more}",) if notes else ()
+
+
+def _note_on_rates(records: Sequence[Record]) -> tuple[str, ...]:
+    """Which clips have the most and the fewest frames a second, where that differs."""
+    timed = [(record.frame_seconds, record.group) for record in records if record.frame_seconds is not None]
+    if not timed or not of_other_rate(max(timed)[0], min(timed)[0]):
+        return ()
+    fast, slow = (f"{clip} has {rate_in_words(seconds)}" for seconds, clip in (min(timed), max(timed)))
+    return (f"{fast} and {slow}: motion is measured from frame to frame, so write all at one frame rate",)
 
 
 def _in_one(frames: Sequence[np.ndarray]) -> np.ndarray | None:

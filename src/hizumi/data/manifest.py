@@ -51,8 +51,8 @@ class Record:
     `name` is printable and unique; `kind` is "good", a defect's name, or "unlabelled"; `label` is 0 normal, 1
     anomalous, None unknown; `split` is "train", "calibration", "test", or None where not yet assigned; records
     of one `group` show the same part. The pixels are in the file `path` or in row `row` of the manifest's arrays, the
-    mask in one or more files or in a row of the manifest's masks. A frame of video may have a neighbour. A stretch has
-    the `steps` of the manifest's recording number `row`.
+    mask in one or more files or in a row of the manifest's masks. A frame of video may have a neighbour, and one of a
+    film the usual time from frame to frame. A stretch has the `steps` of the manifest's recording number `row`.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Record:
     row: int | None = None
     mask: Path | tuple[Path, ...] | int | None = None
     neighbour: Neighbour | None = None
+    frame_seconds: float | None = None
     steps: Steps | None = None
 
     @property

@@ -1,7 +1,6 @@
 """Pixels without a measurement: NaN, and values that stand for "no data"."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -51,8 +50,7 @@ def is_nodata(array: np.ndarray, nodata: float) -> np.ndarray:
     """Where values are the one that stands for no data, in the precision of the array."""
     if abs(nodata) > LARGEST_MEASUREMENT:
         return np.asarray(array * np.sign(nodata) > LARGEST_MEASUREMENT)
-    value: Any = array.dtype.type(nodata) if array.dtype.kind == "f" else nodata
-    return np.asarray(array == value)
+    return np.asarray(array == nodata)
 
 
 def _filled(plane: Shaped[np.ndarray, "h w"], missing: Bool[np.ndarray, "h w"]) -> Shaped[np.ndarray, "h w"]:

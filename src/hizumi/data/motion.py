@@ -1,7 +1,8 @@
 """Motion between two frames of a clip: dense optical flow, in channels after those of the frame."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from hizumi.shapes import Float, Shaped
 FLOW_CHANNELS = 3  # rightwards, downwards, and magnitude
 FLOW_RADIUS = 5  # pixels around each pixel that are assumed to move with it
 FLOW_WARPS = 5
+OTHER_RATE = 1.1  # times as many frames a second, from which motion is told to differ; 29.97 and 30 are one rate
 UNIT_WINDOW = Window(-1.0, 1.0, "float32")
 """The window of frames with motion, which are read in [-1, 1]."""
 
@@ -24,18 +26,30 @@ class Motion:
 
     `window` and `channels` are those of the frames. A displacement of `largest` pixels from one frame to the next
     becomes 1, a larger one more than 1. Flow is estimated on frames scaled down to at most `side` pixels on their
-    longer side, or at full size for None.
+    longer side, or at full size for None. Films learned from had frames `frame_seconds` apart; None where the frames
+    came without times, and in bundles of earlier versions.
     """
 
     window: Window
     channels: int
     largest: float
     side: int | None = None
+    frame_seconds: float | None = None
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """Invert `dataclasses.asdict`."""
         return cls(**{**plain, "window": Window(**plain["window"])})
+
+    def differences(self, frame_seconds: Iterable[float | None]) -> tuple[str, ...]:
+        """That most of some new frames follow one another faster or slower than those learned from."""
+        known = [each for each in frame_seconds if each is not None]
+        if self.frame_seconds is None or not known:
+            return ()
+        usual = median(known)
+        if not of_other_rate(usual, self.frame_seconds):
+            return ()
+        return (f"of another frame rate ({rate_in_words(usual)}, not {1 / self.frame_seconds:.3g})",)
 
     def join(self, frame: Decoded, neighbour: Decoded, step: int, name: str) -> Decoded:
         """Pixels (h, w, channels + 3) float32: the frame in [-1, 1], then displacement right and down, and speed.
@@ -53,6 +67,16 @@ class Motion:
         flow = optical_flow(own, other, step, self.side) / np.float32(self.largest)
         speed = np.linalg.norm(flow, axis=2, keepdims=True)
         return Decoded(np.concatenate([own, flow, speed], 2), (*frame.notes, *((note,) if note else ())))
+
+
+def of_other_rate(frame_seconds: float, other: float) -> bool:
+    """Whether films whose frames are so far apart show the same motion clearly faster or slower."""
+    return max(frame_seconds, other) > OTHER_RATE * min(frame_seconds, other)
+
+
+def rate_in_words(frame_seconds: float) -> str:
+    """Such as "25 frames a second"."""
+    return f"{1 / frame_seconds:.3g} frames a second"
 
 
 def optical_flow(

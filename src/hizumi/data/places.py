@@ -17,6 +17,8 @@ def refuse_absent(data: str) -> None:
         return
     if with_home(data).is_symlink():
         raise UsageError(f"{printable(data)}: is a link to nothing")
+    if "://" in data:
+        raise UsageError(f"{printable(data)}: is an address, and none is fetched; download it and give the file")
     if any(mark in data for mark in "*?["):
         raise UsageError(
             f"{printable(data)}: there is no such file or folder; for a pattern, give the folder or a list of files"

@@ -1,22 +1,18 @@
 """Split records by a seed into training, calibration and test, with copies, groups and places kept together."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from hizumi.data.crops import MOST_NAMED, STRIPS, Overlaps, places_to_deal
 from hizumi.data.manifest import Manifest, Record
-from hizumi.data.photographs import Place, overlapping, strips
+from hizumi.data.photographs import overlapping, strips
 from hizumi.data.series.blocks import refuse_copies, split_series
 from hizumi.errors import DataError, UsageError
-from hizumi.shapes import Bool, Integer
+from hizumi.shapes import Integer
 from hizumi.storage.files import few
 from hizumi.words import counted
-
-MOST_NAMED = 3
-STRIPS = 5  # of a photograph whose crops are dealt
-LEAST_LEFT = 0.25  # of the records, to learn from, where those that overlap with what is held out are left out
 
 
 def split(
@@ -56,13 +52,14 @@ def split(
     order = np.random.default_rng(seed).permutation(len(units))
     for name, index in _assigned([units[position] for position in order], shares):
         splits[index] = name
-    left_out, on_places = _beside_held_out(manifest, splits)
+    overlaps = Overlaps.of(manifest, splits)
     dealt = tuple(
         replace(record, split=name)
-        for record, name, beside in zip(records, splits, left_out, strict=True)
-        if not beside
+        for record, name, is_left_out in zip(records, splits, overlaps.left_out, strict=True)
+        if not is_left_out
     )
-    return replace(manifest, records=dealt, notes=(*manifest.notes, *notes, *on_places))
+    notes += overlaps.notes(manifest, splits)
+    return replace(manifest, records=dealt, notes=(*manifest.notes, *notes))
 
 
 def deal_folds(manifest: Manifest, count: int, *, seed: int = 0) -> list[list[int]]:
@@ -82,7 +79,7 @@ def without_fold(manifest: Manifest, fold: Sequence[int]) -> Integer[np.ndarray,
     """Indices of the records that are not in a fold, and do not overlap with any that is."""
     others = np.ones(len(manifest), dtype=bool)
     others[list(fold)] = False
-    return np.flatnonzero(others & ~overlapping(_places_to_deal(manifest), fold))
+    return np.flatnonzero(others & ~overlapping(places_to_deal(manifest), fold))
 
 
 def count_different(manifest: Manifest) -> int:
@@ -147,7 +144,7 @@ def _units(manifest: Manifest, parts: int | None = None) -> list[list[int]]:
         return index
 
     strip_of: dict[int, int] = {}
-    if parts is not None and any(places := _places_to_deal(manifest)):
+    if parts is not None and any(places := places_to_deal(manifest)):
         dealt = strips(places, max(1, count_different(manifest) // parts))
         strip_of = {index: number for number, strip in enumerate(dealt) for index in strip}
     first_with: dict[str, int] = {}
@@ -163,63 +160,6 @@ def _units(manifest: Manifest, parts: int | None = None) -> list[list[int]]:
     for index in range(len(manifest)):
         units.setdefault(root(index), []).append(index)
     return list(units.values())
-
-
-def _places_to_deal(manifest: Manifest) -> list[Place | None]:
-    """Places of good records, but those to test, in photographs of which each strip can be held out unseen."""
-    places = _places_to_learn_from(manifest)
-    found = [place for place in places if place is not None]
-    good = sum(record.label == 0 and record.split != "test" for record in manifest.records)
-    too_close = set()
-    for strip in strips(found, -(-len(found) // STRIPS)):
-        if good - overlapping(found, strip).sum() < LEAST_LEFT * good:
-            too_close.add(found[strip[0]].photograph)
-    return [None if place is None or place.photograph in too_close else place for place in places]
-
-
-def _places_to_learn_from(manifest: Manifest) -> list[Place | None]:
-    return [
-        place if record.label == 0 and record.split != "test" else None
-        for record, place in zip(manifest.records, manifest.places(), strict=True)
-    ]
-
-
-def _beside_held_out(manifest: Manifest, splits: list[str | None]) -> tuple[Bool[np.ndarray, "n"], list[str]]:
-    """Which training records overlap with what is held out or to test, and so are left out; and what to say of it."""
-    to_learn, to_deal = _places_to_learn_from(manifest), _places_to_deal(manifest)
-    training = np.array([split == "train" for split in splits])
-    held_out = [index for index, split in enumerate(splits) if split != "train" and to_learn[index] is not None]
-    tested = [index for index, split in enumerate(splits) if split == "test" and to_learn[index] is None]
-    by_test = training & overlapping(manifest.places(), tested)
-    beside = training & overlapping(to_deal, held_out) & ~by_test
-    leaves_enough = (by_test | beside).sum() <= (1 - LEAST_LEFT) * training.sum()
-    notes = []
-    shown = Counter(place.photograph for place in to_learn if place is not None)
-    if several := [number for number, count in shown.items() if count > 1]:
-        crops = [index for index, place in enumerate(to_learn) if place is not None and shown[place.photograph] > 1]
-        said = (
-            f"{len(crops)} good images show parts of {counted(len(several), 'photograph')}, pixel by pixel, such as "
-            f"{few(_names(manifest, crops[:2]), 2)}"
-        )
-        if to_deal != to_learn or not leaves_enough:
-            said += ", and overlap too much to judge all of them unseen: expect more false alarms; add images of others"
-        else:
-            said += ": those that set the threshold are scored unseen, dealt by their place"
-            if held_out:
-                said += " (expect more false alarms than are promised, for they overlap with one another)"
-            if beside.any():
-                left_out = few(_names(manifest, np.flatnonzero(beside).tolist()), MOST_NAMED)
-                said += f"; not learned from, as they overlap with such: {left_out}"
-        notes.append(said)
-    if by_test.any():
-        what = "are not learned from" if leaves_enough else "make figures on these too good"
-        some = few(_names(manifest, np.flatnonzero(by_test).tolist()), MOST_NAMED)
-        notes.append(f"good images that show pixels of images to test, and {what}: {some}")
-    return (by_test | beside) & leaves_enough, notes
-
-
-def _names(manifest: Manifest, indices: Iterable[int]) -> list[str]:
-    return [manifest.records[index].name for index in indices]
 
 
 def _join_unit(unit: list[int], splits: list[str | None]) -> None:

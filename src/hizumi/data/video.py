@@ -26,9 +26,14 @@ class TooLongError(DataError):
 
 
 class Film(NamedTuple):
-    """Frames of a video file, a note where they are not evenly spaced in time, and what is missing of them, if any."""
+    """Frames of a video file, how far apart they usually are in time, and what is to be said of them, if anything.
+
+    `frame_seconds` is None where that is not known; `note` says that they are not evenly spaced, `missing` what could
+    not be read.
+    """
 
     frames: Shaped[np.ndarray, "n h w c"]
+    frame_seconds: float | None
     note: str | None
     missing: str | None
 
@@ -79,7 +84,8 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Film:
         raise DataError(f"{printable(path)}: holds {'frames of several sizes' if frames else 'no frames'}")
     stacked = np.stack(frames)
     missing = _missing(times, stated, seconds) or _damage(guessed, len(frames))
-    return Film(stacked if stacked.ndim == 4 else stacked[..., np.newaxis], _unevenness(times), missing)
+    frame_seconds, note = _spacing(times)
+    return Film(stacked if stacked.ndim == 4 else stacked[..., np.newaxis], frame_seconds, note, missing)
 
 
 def _stated(container: Any) -> tuple[int, float | None]:
@@ -114,17 +120,18 @@ def _damage(guessed: Sequence[int], count: int) -> str | None:
     )
 
 
-def _unevenness(times: Sequence[float | None]) -> str | None:
-    """How the times of frames, in seconds, are unevenly spaced, in words; None where they are even, or not known."""
+def _spacing(times: Sequence[float | None]) -> tuple[float | None, str | None]:
+    """How far apart frames usually are, in seconds, None where that is not known; in words, if they are uneven, how."""
     known = [time for time in times if time is not None]
     steps = np.diff(known)
     if len(known) != len(times) or not steps.size:
-        return None
+        return None, None
     usual = float(np.median(steps))
+    frame_seconds = usual if usual > 0 else None
     if np.all(np.abs(steps - usual) <= UNEVEN * abs(usual)):
-        return None
+        return frame_seconds, None
     longest = int(steps.argmax())
-    return (
+    return frame_seconds, (
         f"its frames are unevenly spaced in time: mostly {usual:.3g} s apart, {steps[longest]:.3g} s after frame "
         f"{longest}, {int(np.sum(np.abs(steps - usual) > UNEVEN * abs(usual)))} times otherwise than mostly; motion is "
         "measured from frame to frame, so write it at one frame rate, or cut it where frames are missing"

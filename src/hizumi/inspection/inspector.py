@@ -160,7 +160,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
         Args:
             X: A folder, file or list of files, the name of a built-in set, an array, a tensor, a Dataset, a Manifest.
-            y: Not used; it is here for scikit-learn.
+            y: Not used, as `notes_` then say; it is here for scikit-learn.
             known_defects: Data of the same kind that are all defective, or labelled so. Nothing is trained on them:
                 they tell how many of them a threshold finds, and with `costs` set it.
             run_folder: Where checkpoints and the journal go, so that a killed run resumes from them.
@@ -174,6 +174,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 "costs set the threshold by known defects: give some (`known_defects`), or leave costs out"
             )
         manifest = self._manifest(X, reset=True)
+        if y is not None:
+            note = f"y was given and is not looked at: give the good {manifest.noun}s alone, or data that have labels"
+            manifest = replace(manifest, notes=(*manifest.notes, note))
         detector, options = self._chosen(manifest)
         fabric = make_fabric(options)
         fabric.launch()

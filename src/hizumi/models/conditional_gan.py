@@ -9,7 +9,7 @@ from hizumi.arguments import Momentum, PositiveFloat, PositiveInt
 from hizumi.errors import DataError, UsageError
 from hizumi.models.abilities import CanSampleClasses
 from hizumi.models.adversarial import SAMPLES_AT_ONCE
-from hizumi.training import Budget, Card, Preset, WeightAverage
+from hizumi.training import Budget, Card, Preset, TrainingOptions, WeightAverage
 
 
 class ConditionalGAN(CanSampleClasses):
@@ -34,7 +34,13 @@ class ConditionalGAN(CanSampleClasses):
     )
     default_budget = Budget(steps=3000)
     default_batch_size = 128
-    presets = {"small": Preset(lambda: ConditionalGAN(width=8, latent=4))}
+    presets = {
+        "fast": Preset(
+            lambda: ConditionalGAN(latent=64, width=16, learning_rate=1e-3, average_decay=0.99),
+            TrainingOptions(budget=Budget(steps=1500), batch_size=32),
+        ),
+        "small": Preset(lambda: ConditionalGAN(width=8, latent=4)),
+    }
     classes: int
 
     def __init__(

@@ -6,7 +6,7 @@ from hizumi import networks, objectives
 from hizumi.arguments import Momentum, NonNegativeInt, PositiveFloat, PositiveInt, ShareBelowOne
 from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, Preset
+from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 
 class GAN(Adversarial, HasOpponent):
@@ -36,7 +36,13 @@ class GAN(Adversarial, HasOpponent):
     )
     default_budget = Budget(steps=10_000)
     default_batch_size = 100
-    presets = {"small": Preset(lambda: GAN(hidden=(32, 32), latent=4))}
+    presets = {
+        "fast": Preset(
+            lambda: GAN(latent=64, hidden=(256, 256), learning_rate=1e-3, average_decay=0.99),
+            TrainingOptions(budget=Budget(steps=3000), batch_size=32),
+        ),
+        "small": Preset(lambda: GAN(hidden=(32, 32), latent=4)),
+    }
 
     def __init__(
         self,

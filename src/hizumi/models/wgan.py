@@ -7,7 +7,7 @@ from hizumi import networks, objectives
 from hizumi.arguments import Momentum, PositiveFloat, PositiveInt
 from hizumi.models.abilities import HasOpponent
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, Preset
+from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 LONG_AT_FIRST = 25  # generator steps
 LONG_EVERY = 500
@@ -37,7 +37,15 @@ class WGAN(Adversarial, HasOpponent):
         paper="Arjovsky, Chintala & Bottou, Wasserstein generative adversarial networks, ICML 2017",
     )
     default_budget = Budget(steps=20_000)
-    presets = {"small": Preset(lambda: WGAN(width=8, hidden=(32, 32), latent=4, critic_steps=2, long_critic_steps=3))}
+    presets = {
+        "fast": Preset(
+            lambda: WGAN(
+                latent=64, width=16, learning_rate=5e-4, critic_steps=2, long_critic_steps=20, average_decay=0.99
+            ),
+            TrainingOptions(budget=Budget(steps=4000), batch_size=16),
+        ),
+        "small": Preset(lambda: WGAN(width=8, hidden=(32, 32), latent=4, critic_steps=2, long_critic_steps=3)),
+    }
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -254,11 +255,13 @@ def _choose_motion(train: Manifest, sizing: Sizing, window: Window | None, large
     Where the data decide, `largest` is the displacement that one pixel in a thousand of the training frames exceeds.
     """
     frames = _readable(train.read_still, range(len(train)))
+    timed = [record.frame_seconds for record in train.records if record.frame_seconds is not None]
     still = Motion(
         window=window or Window.of(frames),
         channels=first_readable(train).shape[2],
         largest=1.0,
         side=max(sizing.height, sizing.width) if sizing.mode == "resize" else None,
+        frame_seconds=median(timed) if timed else None,
     )
     if largest is not True:
         if not largest > 0:

@@ -111,9 +111,12 @@ class Preprocessing:
 
     def differences(self, manifest: "Manifest") -> tuple[str, ...]:
         """In what most of some images look unlike those that were learned from."""
-        if self.appearance is None:
-            return ()
-        return self.appearance.differences(self.decoding(manifest), self.still_window, self.still_region)
+        found: tuple[str, ...] = ()
+        if self.appearance is not None:
+            found = self.appearance.differences(self.decoding(manifest), self.still_window, self.still_region)
+        if self.motion is not None:
+            found += self.motion.differences(record.frame_seconds for record in manifest.records)
+        return found
 
     def refuse_other_form(self, height: int, width: int, name: str) -> None:
         """Raise DataError for an image of another form than those learned from, where that is known.

@@ -9,6 +9,7 @@ from typing import Any
 from hizumi.arguments import annotation_of, arguments_of, described, is_part, parts_of, searched_of
 from hizumi.models.abilities import ABILITIES
 from hizumi.registry import find_detectors, find_models
+from hizumi.training import Budget
 from hizumi.training.card import FAMILIES
 
 ARGUMENT = re.compile(r"^(\w+): (.*)$")
@@ -53,7 +54,13 @@ def _page(name: str, method: Any, kind: str) -> str:
         facts["No series"] = card.no_series
     if kind == "model":
         abilities = [word for ability, word in ABILITIES.items() if issubclass(method, ability)]
-        facts |= {"Can": ", ".join(abilities) or "classify", "Trains for": _budget(method)}
+        usual = _spent(method.default_budget, method.default_batch_size)
+        facts |= {"Can": ", ".join(abilities) or "classify", "Trains for": f"{usual}, unless told otherwise"}
+        if fast := method.presets.get("fast"):
+            (budget,) = fast.options.budgets([method.default_budget])
+            facts["With `--preset fast`"] = "; ".join(
+                filter(None, [_spent(budget, fast.options.batch_size), fast.departure])
+            )
         command = f"hizumi model train {name} DATA -o {name}.hizumi"
     else:
         facts["Draws maps"] = "yes" if card.localises else "no"
@@ -110,11 +117,10 @@ def _shown(value: Any) -> str:
     return f"{type(value).__name__}()" if is_part(value) else repr(value)
 
 
-def _budget(method: Any) -> str:
-    budget = method.default_budget
+def _spent(budget: Budget, batch_size: int) -> str:
     limits = {"steps": budget.steps, "epochs": budget.epochs, "minutes": budget.max_minutes}
     spent = " or ".join(f"{limit:,} {unit}" for unit, limit in limits.items() if limit is not None)
-    return f"{spent} of {method.default_batch_size} items, unless told otherwise"
+    return f"{spent} of {batch_size} items"
 
 
 def _docstring(method: Any) -> tuple[list[str], dict[str, str]]:

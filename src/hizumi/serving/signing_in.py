@@ -36,6 +36,8 @@ p[role=alert] { margin: 0; padding: .5rem .75rem; border-radius: .5rem; backgrou
   p[role=alert] { background: #4a2210; color: #ff9a62; }
 }
 """
+# What is asked for stands after the #, which browsers keep to themselves, and take along where the form is sent to.
+SCRIPT = "document.forms[0].action += location.hash;"
 MARK = files("hizumi.serving").joinpath("page", "icon.svg").read_text("utf-8")
 WORDS = {
     "en": {
@@ -62,17 +64,27 @@ PAGE = Environment(autoescape=True).from_string(
 <label for="token">{{ words.token }}</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>{{ words.button }}</button>
-</form></main></body></html>
+</form></main><script>{{ script | safe }}</script></body></html>
 """
 )
-STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-POLICY = f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; form-action 'self'; frame-ancestors 'none'"
+
+
+def _hashed(text: str) -> str:
+    """As a policy names a style or script within the page."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+POLICY = (
+    f"default-src 'none'; style-src {_hashed(STYLE)}; script-src {_hashed(SCRIPT)}; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
 
 
 def sign_in_page(languages: str, *, wrong: bool = False) -> Response:
     """The page, with status 401; `languages` is what the browser says it wants."""
     language = language_of(languages)
-    content = PAGE.render(language=language, words=WORDS[language], style=STYLE, mark=MARK, action=SIGN_IN, wrong=wrong)
+    within = {"style": STYLE, "script": SCRIPT, "mark": MARK}
+    content = PAGE.render(language=language, words=WORDS[language], action=SIGN_IN, wrong=wrong, **within)
     # Without a referrer browsers do not say which page a form was sent from either, and the guard refuses it.
     headers = {"Content-Security-Policy": POLICY, "WWW-Authenticate": "Bearer", "Referrer-Policy": "same-origin"}
     return HTMLResponse(content, 401, headers)

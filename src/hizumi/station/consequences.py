@@ -65,15 +65,23 @@ class Consequences:
             else:
                 self._decide(found, views, views.add(each.entry, datetime.now(UTC)))
             drift = self._drift.observe(each.entry, each.look)
-            self._tell(found, recipe, drift.raised + drift.reminded + drift.changed)
+            self._tell(found, [alarm_record(recipe, alarm) for alarm in drift.raised + drift.reminded + drift.changed])
             if any(drift) or self._drift.is_to_be_kept(recipe):
                 found.states |= self._drift.state(recipe)
+        return found
+
+    def of_the_start(self) -> Following:
+        """Of drift alarms that nobody watches any more, since other detectors or settings came with the start."""
+        found = Following(alarms=self._drift.known(), events=[[]])
+        self._tell(found, self._drift.left(datetime.now(UTC)))
+        for recipe in self._drift.recipes:
+            found.states |= self._drift.state(recipe)
         return found
 
     def of_ends(self, recipe: str, alarms: Iterable[DriftAlarm]) -> Following:
         """Of drift alarms that somebody, and no picture, has ended."""
         found = Following(states=self._drift.state(recipe), events=[[]])
-        self._tell(found, recipe, alarms)
+        self._tell(found, [alarm_record(recipe, alarm) for alarm in alarms])
         return found
 
     def of_late_views(self) -> Following:
@@ -102,11 +110,12 @@ class Consequences:
                 found.notes.append(AuditEvent("station", INTERRUPTED, verdict.reason, verdict.to_dict()))
         found.states[STATE.format(views.recipe)] = views.to_dict()
 
-    def _tell(self, found: Following, recipe: str, alarms: Iterable[DriftAlarm]) -> None:
+    def _tell(self, found: Following, alarms: Iterable[Alarm]) -> None:
         for alarm in alarms:
-            told = {"recipe": recipe, **alarm.to_dict()}
-            self._send(found, {"event": "drift", "station": self._name, **told}, None)
-            found.alarms.append(alarm_record(recipe, alarm))
+            told = {"recipe": alarm.recipe, **alarm.details}
+            about = {"event": "drift", "station": self._name, "told_at": datetime.now(UTC).isoformat()}
+            self._send(found, about | told, None)
+            found.alarms.append(alarm)
             found.events[-1].append(Event("drift", told))
 
     def _send(self, found: Following, payload: dict[str, Any], inspection_id: str | None) -> None:

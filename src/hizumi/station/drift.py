@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from threading import Lock
 from typing import Any, final
 
@@ -34,7 +35,6 @@ class Drift:
         self._fits = {name: fit_of(judge.inspector) for name, judge in self._judges.items()}
         self._left: dict[str, tuple[DriftAlarm, ...]] = {}  # alarms of watches that are at work no longer
         self._watches = {name: self._watch(name) for name in recipes}
-        self._tell_the_log()
 
     @property
     def recipes(self) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ class Drift:
                 self._judges[recipe] = judge
                 if (fit := fit_of(judge.inspector)) != self._fits[recipe]:
                     self._fits[recipe] = fit
-                    self._left[recipe] = self._watches[recipe].end()
+                    self._left[recipe] = self._left.get(recipe, ()) + self._watches[recipe].end()
                     self._watches[recipe] = self._new(recipe)
             return self._watches[recipe]
 
@@ -60,6 +60,20 @@ class Drift:
         news = self.watch(entry.recipe).observe(entry.inspected_at, entry.score, entry.p_value, look)
         left = self._left.pop(entry.recipe, ())
         return news._replace(changed=left + news.changed)
+
+    def holds(self) -> bool:
+        """Whether any alarm does, acknowledged or not."""
+        return any(alarm.ended_at is None for name in self.recipes for alarm in self.watch(name).alarms)
+
+    def known(self) -> list[Alarm]:
+        """The last alarms of all watches."""
+        return [alarm_record(name, alarm) for name in self.recipes for alarm in self.watch(name).alarms]
+
+    def left(self, at: datetime) -> list[Alarm]:
+        """Alarms that hold by the log and that nobody watches now, of other detectors, settings and recipes: over."""
+        watched = {alarm.id for alarm in self.known() if alarm.ended_at is None}
+        holding = [alarm for alarm in self._log.alarms(since=at) if alarm.ended_at is None]
+        return [_ended(alarm, at) for alarm in holding if alarm.id not in watched]
 
     def is_to_be_kept(self, recipe: str) -> bool:
         """Whether enough has been seen since the watch was last kept."""
@@ -74,12 +88,6 @@ class Drift:
     def keep(self, recipe: str) -> None:
         """Write the watch of a recipe into the log; raises LogError."""
         self._log.add((), states=self.state(recipe))
-
-    def _tell_the_log(self) -> None:
-        """Which alarms hold: those of other detectors, settings and recipes are over, as nobody watches them now."""
-        known = [alarm_record(name, alarm) for name, watch in self._watches.items() for alarm in watch.alarms]
-        self._log.add((), alarms=known)
-        self._log.end_alarms(datetime.now(UTC), but=[alarm.id for alarm in known if alarm.ended_at is None])
 
     def _new(self, recipe: str) -> DriftWatch:
         inspector = self._recipes[recipe].judge.inspector
@@ -104,6 +112,14 @@ def alarm_record(recipe: str, alarm: DriftAlarm) -> Alarm:
     """An alarm as the log keeps it."""
     told, over = alarm.raised_at, alarm.ended_at
     return Alarm(recipe, alarm.words, details=alarm.to_dict(), raised_at=told, ended_at=over, id=alarm.id)
+
+
+def _ended(alarm: Alarm, at: datetime) -> Alarm:
+    """An alarm of the log, over since then."""
+    seen = alarm.acknowledged_at
+    known = None if seen is None else {"who": alarm.acknowledged_by, "note": alarm.note, "at": seen.isoformat()}
+    details = alarm.details | {"acknowledged": known, "ended_at": at.isoformat()}
+    return replace(alarm, ended_at=at, details=details)
 
 
 def fit_of(inspector: InspectorBase) -> str:

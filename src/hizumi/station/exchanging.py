@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import final
 
-from hizumi.errors import UsageError
+from hizumi.errors import HizumiError, UsageError
 from hizumi.station.events import Event, Events
 from hizumi.station.judging import Judge
 from hizumi.station.log import AuditEvent, Log
@@ -54,7 +54,13 @@ class Exchange:
     async def _use(self, recipe: Recipe, bundle: Path) -> None:
         """Judge by another bundle from now on, after the next start too."""
         before = recipe.judge.sha256
+        held = await asyncio.to_thread(self._shelf.held)
         in_use = await asyncio.to_thread(self._shelf.put, bundle)
-        await recipe.load(self._shelf.path(in_use), bundle.name)
+        try:
+            await recipe.load(self._shelf.path(in_use), bundle.name)
+        except HizumiError:
+            if in_use not in held:  # whoever tries file after file does not fill the disk
+                await asyncio.to_thread(self._shelf.remove, in_use)
+            raise
         await asyncio.to_thread(use_bundle, self._log, recipe.settings, in_use, before)
         self._events.tell(Event("calibration", {"recipe": recipe.name, "bundle_sha256": in_use}))

@@ -83,13 +83,14 @@ class Gallery:
 def overlay_of(verdict: Verdict, calibration: Calibration) -> bytes | None:
     """A verdict's map as a PNG: clear at a good image's median pixel, half opaque at the threshold.
 
-    Values outside of the range that calibration gives are drawn as its ends. A large map is drawn smaller, each pixel
-    as the largest value that it stands for. None where there is no map.
+    Values outside of the range that calibration gives are drawn as its ends; what was not looked at is clear. A large
+    map is drawn smaller, each pixel as the largest value that it stands for. None where there is no map.
     """
     if verdict.map is None or calibration.map_range is None:
         return None
     low, high = calibration.map_range
-    levels = _thinned(verdict.map) - np.float32(low)
+    values = verdict.map if verdict.inside is None else np.where(verdict.inside, verdict.map, np.float32(low))
+    levels = _thinned(values) - np.float32(low)
     levels *= np.float32((LEVELS - 1) / (high - low))
     np.clip(levels.round(out=levels), 0, LEVELS - 1, out=levels)
     picture = Image.fromarray(levels.astype(np.uint8)).convert("P")

@@ -65,6 +65,11 @@ class Keeper:
         """The kept entry to come, in `kept` where there is one already."""
         return self._together.submit(item, kept)
 
+    def open(self) -> None:
+        """Keep what follows from the start, before any picture comes; raises LogError."""
+        with self._writing:
+            self._add((), self._consequences.of_the_start())
+
     def keep_ends(self, recipe: str, alarms: Sequence[DriftAlarm]) -> list[Event]:
         """Drift alarms that somebody has ended, with the watch of the recipe; gives what listeners are told.
 

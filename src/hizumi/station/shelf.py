@@ -16,22 +16,39 @@ def bundle_sha256(path: Path) -> str:
         with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> BundleError:
+    return BundleError(f"{path}: cannot be read: {error.strerror or error}")
 
 
 class Shelf:
-    """A folder of bundles, which nothing is ever taken from."""
+    """A folder of bundles, which none is ever taken from that a recipe has judged by."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def put(self, bundle: Path) -> str:
-        """Copy a bundle here, unless it is, and give its SHA-256."""
-        digest = bundle_sha256(bundle)
+        """Copy a bundle here, unless it is and is whole, and give its SHA-256."""
+        try:
+            with open_regular(bundle) as file:
+                content = file.read()  # once: the file may just be written over
+        except OSError as error:
+            raise _unreadable(bundle, error) from error
+        digest = hashlib.sha256(content).hexdigest()
         place = self._place(digest)
-        if not place.exists():
-            write_atomically(place, bundle.read_bytes())
+        if not (place.exists() and bundle_sha256(place) == digest):
+            write_atomically(place, content)
         return digest
+
+    def held(self) -> frozenset[str]:
+        """SHA-256 of all bundles here."""
+        return frozenset(path.stem for path in self.folder.glob("*.hizumi"))
+
+    def remove(self, digest: str) -> None:
+        """Take away a bundle that no recipe could judge by."""
+        self._place(digest).unlink(missing_ok=True)
 
     def path(self, digest: str) -> Path:
         """Where the bundle of that SHA-256 lies; raises UsageError where it is not here or was changed."""

@@ -33,7 +33,7 @@ from hizumi.station.recipe import Recipe, recipe_at_work
 from hizumi.station.retention import prune
 from hizumi.station.shelf import Shelf
 from hizumi.station.sinks import sinks_from
-from hizumi.station.sources import Arrival, Source, sources_from
+from hizumi.station.sources import Arrival, Source, refuse_own_pictures, sources_from
 from hizumi.station.station_file import StationSettings
 from hizumi.storage.files import printable
 
@@ -57,7 +57,8 @@ class Station:
         self.gallery = Gallery(pictures, self._judge_of)
         self.losses = Losses()
         self.drift = Drift(log, self.recipes, settings.drift, learns_here=settings.drift_baseline == "station")
-        sinks = sinks_from(settings.sinks, picture_of=pictures.read, root=settings.root)
+        sinks = sinks_from(settings.sinks, picture_of=pictures.read, drift_holds=self.drift.holds, root=settings.root)
+        refuse_own_pictures(self.sources, [pictures.root, *(sink.writes_pictures_to for sink in sinks)])
         self.events = Events()
         self.exchange = Exchange(log, self.shelf, self.events)
         self.outbox = Outbox(log, sinks)
@@ -66,6 +67,7 @@ class Station:
         self._samples = {name: audit_sample(log, name) for name in self.recipes}
         consequences = Consequences(settings.name, log, sinks, self.drift, settings.recipes)
         self._keeper = Keeper(log, pictures, consequences, self.losses)
+        self._keeper.open()
         self._told: list[Callable[[Entry], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._delivering: asyncio.Task[None] | None = None

@@ -43,6 +43,8 @@ class RecipeSettings:
     def __post_init__(self) -> None:
         for name in (self.name, *self.views):
             check_name(name)
+        if len(set(self.views)) < len(self.views):
+            raise ValueError("views has a name twice; give each a name of its own")
 
     def is_for(self, part: str) -> bool:
         """Whether a part code chooses this recipe."""
@@ -141,7 +143,7 @@ def read_station_file(path: Path) -> StationSettings:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise UsageError(f"{name} is larger than a station file can be; give the station's TOML file, or a bundle")
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # as editors of Windows may write it
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{name} is no station file: {printable(error)}; docs/station.md shows one") from error
     except OSError as error:

@@ -147,6 +147,8 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, BufferedReader]]:
             with zipfile.ZipFile(file) as archive:
                 _refuse_foreign(archive.infolist(), size)
                 yield archive, file
+    except BundleError:  # which says it already
+        raise
     except (MemoryError, *DAMAGE) as error:
         if is_shortage(error):
             raise ShortageError.of(error, str(path), "free some") from error

@@ -48,7 +48,10 @@ WINDOW = fields({"low": number(), "high": number(), "dtype": choice("uint8", "ui
 CHANNELS = whole(1, LARGEST_CHANNELS)
 SIDE = whole(1, LARGEST_SIDE)
 SIZING = fields({"height": SIDE, "width": SIDE, "mode": choice("resize", "tile"), "overlap": number(0, 0.9)})
-MOTION = fields({"window": WINDOW, "channels": CHANNELS, "largest": number(0), "side": optional(SIDE)})
+MOTION = fields(
+    {"window": WINDOW, "channels": CHANNELS, "largest": number(0), "side": optional(SIDE)},
+    later={"frame_seconds": optional(number(1e-9))},
+)
 NUMBERS = items(number())
 SCALER = fields({"mean": NUMBERS, "scale": NUMBERS}, later={"constant": items(boolean)})
 FILLING = fields({"nodata": optional(number()), "nan": boolean})

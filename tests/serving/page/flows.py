@@ -1,11 +1,20 @@
 """Steps that the tests of the page share."""
 
+import csv
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from tests.station.plates import plate, png
+
+
+def table(tab: Any, link: str) -> tuple[str, list[dict[str, str]]]:
+    """The name of the CSV file that a link gives, and its rows."""
+    with tab.expect_download() as download:
+        tab.get_by_role("link", name=link).click()
+    text = download.value.path().read_text(encoding="utf-8")
+    return download.value.suggested_filename, list(csv.DictReader(text.splitlines()))
 
 
 def verdict(tab: Any) -> str:

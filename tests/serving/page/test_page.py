@@ -16,12 +16,13 @@ from hizumi import bundles
 from hizumi.data.region import Region
 from hizumi.errors import LogError, SaveError
 from hizumi.serving.access import Access, give_token
+from hizumi.station.drift import alarm_record
 from hizumi.station.entry_record import entry_record
 from hizumi.station.events import MISSED, Event
 from hizumi.station.ids import new_id
 from hizumi.station.log import Log
 from hizumi.station.pictures import Pictures
-from tests.serving.page.flows import dim, plate_under, shows, verdict, watch_plate
+from tests.serving.page.flows import dim, plate_under, shows, table, verdict, watch_plate
 
 VIEWS = ["live", "review", "history", "calibration", "drift", "recipes", "region/plates", "system"]
 SIZES = [pytest.param(1366, 768, marks=pytest.mark.slow), (1024, 768), pytest.param(768, 1024, marks=pytest.mark.slow)]
@@ -389,6 +390,8 @@ def test_history_filters_and_one_inspection(line: Any, browse: Callable[..., Any
     tab.locator("tbody tr").nth(1).wait_for()
     tab.get_by_label("Verdict").select_option("anomalous")
     tab.get_by_text("Shown: 1").wait_for()
+    name, rows = table(tab, "Download as CSV")
+    assert (name, [row["id"] for row in rows]) == ("inspections.csv", [defect["id"]])
     tab.locator("tbody a").click()
     shows(tab, defect["id"])
     assert tab.locator(".facts").inner_text().count("bent.png") == 1
@@ -527,6 +530,9 @@ def test_a_drift_alarm_is_counted_shown_on_the_live_view_and_acknowledged(
     tab.get_by_role("heading", name="ドリフト継続中").wait_for()
     (alarm,) = line.client.get("/drift").json()["alarms"]
     assert (alarm["acknowledged"]["who"], alarm["acknowledged"]["note"]) == ("local", "ランプ交換")
+    line.station.log.alarm(alarm_record("plates", line.station.drift.watch("plates").alarms[0]))
+    name, rows = table(tab, "警報をCSVで保存")
+    assert (name, [row["id"] for row in rows]) == ("alarms.csv", [alarm["id"]])
     tab.locator("nav .count").wait_for(state="detached")
 
 
@@ -628,6 +634,33 @@ def test_a_token_is_asked_for_and_its_role_kept(
     assert line.client.get(f"/inspections/{entry['id']}").json()["reviews"] == []
 
 
+def test_whoever_signs_in_sees_what_was_asked_for(
+    open_line: Callable[..., Any], browse: Callable[..., Any], tmp_path: Path
+) -> None:
+    secret = give_token(tmp_path / "tokens.json", "ana", "read")
+    line = open_line(Access.read(tmp_path / "tokens.json"), token=secret)
+    line.send()
+    line.send(defect=True, name="bent & long.png")
+    watched = browse()
+    tab = watched.tab
+    tab.goto(f"{line.address}/#/history?verdict=anomalous&text=bent+%26")
+    for token in ("wrong", secret):
+        tab.get_by_label("Token").fill(token)
+        tab.keyboard.press("Enter")
+        tab.wait_for_load_state()
+    tab.get_by_text("Shown: 1").wait_for()
+    assert tab.get_by_label("Verdict").input_value() == "anomalous"
+    assert tab.get_by_label("Search").input_value() == "bent &"
+    tab.context.clear_cookies()  # as after a token was withdrawn, while somebody looks for something else
+    tab.get_by_label("Search").fill("long")
+    tab.get_by_label("Token").fill(secret)
+    tab.keyboard.press("Enter")
+    tab.get_by_text("Shown: 1").wait_for()
+    assert tab.get_by_label("Search").input_value() == "long"
+    assert {trouble for trouble in watched.troubles if "401" not in trouble} == set()
+    watched.troubles.clear()
+
+
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_views_are_accessible(line: Any, browse: Callable[..., Any], theme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
@@ -681,6 +714,8 @@ def test_the_counters_of_a_long_shift_stay_apart_and_in_sight_beside_a_long_name
     watched = browse(viewport={"width": width, "height": height})
     many = {"normal": 17_811, "anomalous": 10_996, "unjudged": 10_243, "newest": []}
     watched.tab.route(re.compile("/counts"), lambda route: route.fulfill(json=many))
+    told = {"recipe": "plates", "words": "", "charts": [], "changes": [], "alarms": [DRIFT_ALARM]}
+    watched.tab.route(re.compile(r"/drift\?"), lambda route: route.fulfill(json=told))  # above all else
     tab = watched.open(line.address)
     shows(tab, entry["id"])
     counts_normal(tab, "17,811")
@@ -689,7 +724,8 @@ def test_the_counters_of_a_long_shift_stay_apart_and_in_sight_beside_a_long_name
     boxes += "range.selectNodeContents(each); const box = range.getBoundingClientRect(); "
     boxes += "return [box.left, box.right, box.top, box.bottom]; })"
     found = tab.evaluate(boxes)
-    assert all(bottom <= height for *_, bottom in found)
+    rate = tab.locator(".shift .rate").bounding_box()
+    assert all(bottom <= height for *_, bottom in [*found, (rate["y"] + rate["height"],)])
     for (_, right, top, _), (left, _, next_top, _) in itertools.pairwise(found):
         assert right < left or next_top > top
 

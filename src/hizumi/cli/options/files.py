@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hizumi.errors import BundleError, UsageError
 from hizumi.storage.files import open_regular, printable, refuse_unwritable, refuse_unwritable_folder, with_home
+
+if TYPE_CHECKING:
+    from hizumi.storage.archive import Kind
 
 LOOKED_AT = 4096  # bytes of a file, by which text is told from all else
 
@@ -16,6 +19,8 @@ def _refuse_unreadable(path: Path) -> Path:
     """Make sure that a file can be opened, before what reads it is imported, which takes seconds."""
     try:
         open_regular(path).close()
+    except IsADirectoryError as error:
+        raise BundleError(f"{printable(path)}: is a folder; the .hizumi file comes first, then the data") from error
     except OSError as error:
         raise BundleError(f"{printable(path)}: cannot be read: {error.strerror}") from error
     return path
@@ -127,13 +132,17 @@ def shown_place(path: Path) -> str:
     return f"{printable(path)}, in place of an earlier one" if path.is_file() else printable(path)
 
 
-def refuse_other_file(path: Path) -> None:
-    """Make sure that a bundle to be written would take the place of nothing but another bundle."""
-    from hizumi.storage.archive import kind_of
+def refuse_other_file(path: Path, kind: "Kind") -> None:
+    """Make sure that a bundle to be written would take the place of nothing but another one of its kind."""
+    from hizumi.storage.archive import NOUNS, kind_of
 
     if not path.is_file() or not path.stat().st_size:
         return
     try:
-        kind_of(path)
+        found = kind_of(path)
     except BundleError as error:
         raise UsageError(f"{printable(path)} is a file and no bundle; name another --output, or delete it") from error
+    if found != kind:
+        raise UsageError(
+            f"{printable(path)} holds {NOUNS[found]}, which would be lost; name another --output, or delete it"
+        )

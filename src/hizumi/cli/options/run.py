@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hizumi.runs.tracking.tracker import Tracking
     from hizumi.scale.group import Work
     from hizumi.scale.jobs import Workplace
+    from hizumi.storage.archive import Kind
     from hizumi.training import TrainingOptions
 
 Fitted = TypeVar("Fitted")
@@ -187,15 +188,16 @@ class RunArguments:
 
         return tracked(self.track or (), folder, output.stem, request, _say)
 
-    def folder_beside(self, output: Path, what: str, example: str) -> Path:
+    def folder_beside(self, output: Path, kind: "Kind", example: str) -> Path:
         """The run folder of a file to be written; what stands in the way is found before the work, not after it."""
         from hizumi.runs.folder import check_run_folder
+        from hizumi.storage.archive import NOUNS
 
         if output.suffix in ("", RUN_SUFFIX):
-            raise UsageError(f"--output {output} is no name for a {what}; give one such as {example}")
+            raise UsageError(f"--output {output} is no name for {NOUNS[kind]}; give one such as {example}")
         folder = output.with_suffix(RUN_SUFFIX)
         if not self.dry_run:
-            refuse_other_file(output)
+            refuse_other_file(output, kind)
             refuse_unwritable(output)
             check_run_folder(folder, resume=self.resume, restart=self.restart)
         return folder

@@ -1,15 +1,19 @@
 """`/drift`: whether light, lens or parts have changed, and who has seen to it."""
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from hizumi.serving.context import must_be, of
 from hizumi.serving.language import Asked
+from hizumi.serving.routes.inspections import in_utc
 from hizumi.serving.schemas import RecipeName, Text
+from hizumi.serving.tables import CSV, csv_answer
 from hizumi.station.events import Event
+from hizumi.station.exporting import alarms_of
 
 router = APIRouter()
 
@@ -61,6 +65,18 @@ def state(request: Request, wording: Asked, recipe: Annotated[str | None, Query(
         alarms=[alarm | {"words": wording.alarm(alarm)} for alarm in (each.to_dict() for each in watch.alarms)],
         changes=[change.to_dict() for change in watch.changes],
     )
+
+
+@router.get("/drift/alarms.csv", responses=CSV, response_class=Response, summary="Drift alarms, as a table")
+def alarms_csv(
+    request: Request,
+    recipe: Annotated[str | None, Query(max_length=64)] = None,
+    since: Annotated[datetime | None, Query(description="Held then or later; UTC without a zone.")] = None,
+    until: Annotated[datetime | None, Query(description="Raised before that moment.")] = None,
+) -> Response:
+    """All that the log holds, newest first, with who saw them and when they were over, in English."""
+    log = of(request).station.log
+    return csv_answer(alarms_of(log, recipe=recipe, since=in_utc(since), until=in_utc(until)), "alarms.csv")
 
 
 @router.post("/drift/acknowledge", summary="Say that an alarm was seen")

@@ -3,16 +3,18 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from hizumi.errors import UsageError
 from hizumi.serving.context import of
 from hizumi.serving.language import Asked
 from hizumi.serving.schemas import AskedNumber, InspectionDetail, InspectionPage, InspectionRecord, ReviewRecord
+from hizumi.serving.tables import CSV, csv_answer
 from hizumi.station.entry import Entry
 from hizumi.station.entry_record import entry_record
-from hizumi.station.log import Review
+from hizumi.station.exporting import inspections_of
+from hizumi.station.log import Filter, Review
 from hizumi.station.station import Station
 
 router = APIRouter()
@@ -25,24 +27,15 @@ PNG: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/inspections", response_model=InspectionPage, summary="What was inspected, newest first")
-def inspections(
-    request: Request,
-    wording: Asked,
+async def _chosen(
     recipe: Annotated[str | None, Query(max_length=64)] = None,
     verdict: Verdict | None = None,
     reviewed: bool | None = None,
     since: Annotated[datetime | None, Query(description="Inspected then or later; UTC without a zone.")] = None,
     until: Annotated[datetime | None, Query(description="Inspected before that moment.")] = None,
     text: Annotated[str | None, Query(max_length=200, description="Occurs in the name, part or recipe.")] = None,
-    limit: Annotated[AskedNumber, Query(ge=1, le=500)] = 50,
-    before: Annotated[str | None, Query(pattern=r"^[0-9a-f]{32}$", description="`next` of the page before.")] = None,
-) -> InspectionPage:
-    """A page of inspections that fit all that is asked for."""
-    station = of(request).station
-    page = station.log.find(
-        limit=limit,
-        before=before,
+) -> Filter:
+    return Filter(
         recipe=recipe,
         anomalous=None if verdict in (None, "unjudged") else verdict == "anomalous",
         judged=False if verdict == "unjudged" else None,
@@ -51,12 +44,35 @@ def inspections(
         until=in_utc(until),
         text=text,
     )
+
+
+Chosen = Annotated[Filter, Depends(_chosen)]
+"""Which inspections a request asks for."""
+
+
+@router.get("/inspections", response_model=InspectionPage, summary="What was inspected, newest first")
+def inspections(
+    request: Request,
+    wording: Asked,
+    chosen: Chosen,
+    limit: Annotated[AskedNumber, Query(ge=1, le=500)] = 50,
+    before: Annotated[str | None, Query(pattern=r"^[0-9a-f]{32}$", description="`next` of the page before.")] = None,
+) -> InspectionPage:
+    """A page of inspections that fit all that is asked for."""
+    station = of(request).station
+    page = station.log.find(limit=limit, before=before, **chosen)
     reviews = station.log.newest_reviews([entry.id for entry in page.entries])
     return InspectionPage(
         inspections=[InspectionRecord(**wording.record(entry_record(entry))) for entry in page.entries],
         reviews={key: review_record(review) for key, review in reviews.items()},
         next=page.next,
     )
+
+
+@router.get("/inspections.csv", responses=CSV, response_class=Response, summary="What was inspected, as a table")
+def inspections_csv(request: Request, chosen: Chosen) -> Response:
+    """All inspections that fit what is asked for, newest first, with their reviews, in English."""
+    return csv_answer(inspections_of(of(request).station.log, **chosen), "inspections.csv")
 
 
 @router.get("/inspections/{id}", response_model=InspectionDetail, summary="One inspection")

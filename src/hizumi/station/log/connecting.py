@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Pool, create_engine, event
@@ -73,6 +74,18 @@ def use_write_ahead_log(engine: Engine, patience_seconds: float) -> None:
 def close_given_back(pool: Pool) -> None:
     """Let a pool keep no connection from now on, nor forget one that is still open, as `Engine.dispose` does."""
     event.listen(pool, "checkin", lambda connection, record: record.close())
+
+
+def file_of(engine: Engine) -> tuple[int, int] | None:
+    """Which file lies at the place of an SQLite database; None: there is none, or the database is of another kind."""
+    place = engine.url.database
+    if engine.dialect.name != "sqlite" or place is None:
+        return None
+    try:
+        found = Path(place).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @contextmanager

@@ -9,12 +9,12 @@ from typing import Any, Self, Unpack
 import numpy as np
 from sqlalchemy import Connection, Engine, Select, func, null, or_, select, union_all, update
 
-from hizumi.errors import UsageError
+from hizumi.errors import LogError, UsageError
 from hizumi.shapes import Float
 from hizumi.station.entry import Entry
 from hizumi.station.log import tables
 from hizumi.station.log.claiming import claim_of
-from hizumi.station.log.connecting import close_given_back, connected, explained, parsed, use_write_ahead_log
+from hizumi.station.log.connecting import close_given_back, connected, explained, file_of, parsed, use_write_ahead_log
 from hizumi.station.log.filters import Filter, between, conditions, may_lose_pictures, newest_reviews
 from hizumi.station.log.migrating import migrate
 from hizumi.station.log.records import LONGEST_REST, Alarm, AuditEvent, Counts, Delivery, Page, Review, Taken, now
@@ -34,6 +34,7 @@ class Log:
         self.engine = engine
         self._writer = engine.execution_options(writes=True)
         self._claim = claim_of(engine)
+        self._file = file_of(engine)
 
     @classmethod
     def open(cls, url: str, *, patience_seconds: float = PATIENCE_SECONDS) -> Self:
@@ -302,13 +303,6 @@ class Log:
         with self._writing() as connection:
             return connection.execute(update(tables.alarms).where(*waiting).values(values)).rowcount > 0
 
-    def end_alarms(self, moment: datetime, *, but: Sequence[str]) -> int:
-        """Say that all drift alarms but these are over, which nobody watches any more; gives the count."""
-        rows = tables.alarms.c
-        left = (rows.ended_at.is_(None), rows.id.not_in(but))
-        with self._writing() as connection:
-            return connection.execute(update(tables.alarms).where(*left).values(ended_at=moment)).rowcount
-
     def state(self, key: str) -> Any:
         """What was kept under a key; None where nothing was."""
         with self._reading() as connection:
@@ -336,5 +330,9 @@ class Log:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
+        if file_of(self.engine) != self._file:  # SQLite would write on, where nobody looks for it after the next start
+            raise LogError(
+                "the log could not be written: its file was moved or deleted; put it back, or start the station again"
+            )
         with explained("written"), self._writer.begin() as connection:
             yield connection

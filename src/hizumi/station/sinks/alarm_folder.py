@@ -26,7 +26,7 @@ class AlarmFolderSettings(SinkSettings):
     """Keys of a sink of the kind "alarm_folder".
 
     Attributes:
-        path: The folder; it is made when it is missing, and holds a folder for each day (UTC).
+        path: The folder; it is made when it is missing, and holds a folder for each day (UTC), of what happened then.
         when: By default what is anomalous or could not be judged.
     """
 
@@ -40,6 +40,7 @@ class AlarmFolderSink(Sink):
     def __init__(self, settings: AlarmFolderSettings, picture_of: PictureOf = no_picture) -> None:
         super().__init__(settings)
         self.settings = settings
+        self.writes_pictures_to = settings.path
         self._picture_of = picture_of
 
     async def deliver(self, payload: Payload) -> None:
@@ -57,8 +58,9 @@ class AlarmFolderSink(Sink):
 
     def _write(self, payload: Payload) -> None:
         moment = moment_of(payload)
-        # Names come from outside, so none becomes the name of a file here.
-        stem = f"{moment:%H%M%S}-{''.join(filter(str.isalnum, str(payload['delivery_id'])))}"
+        # All that is told of one drift alarm has its id in the name, on whatever day it happened.
+        drift = ("drift", payload["id"]) if payload["event"] == "drift" else ()
+        stem = "-".join([f"{moment:%H%M%S}", *(_plain(part) for part in (*drift, payload["delivery_id"]))])
         folder = self.settings.path / f"{moment:%Y-%m-%d}"
         pictures = []
         for number, view in enumerate(payload.get("views", [payload] if "picture_sha256" in payload else [])):
@@ -70,7 +72,12 @@ class AlarmFolderSink(Sink):
         write_json(folder / f"{stem}.json", {**payload, "pictures": pictures})
 
 
+def _plain(part: object) -> str:
+    """Names come from outside, so none becomes the name of a file as it is."""
+    return "".join(filter(str.isalnum, str(part)))
+
+
 def moment_of(payload: Payload) -> datetime:
     """When it happened, in UTC; now, where the payload does not say."""
-    said: Any = payload.get("inspected_at") or payload.get("raised_at") or payload.get("decided_at")
+    said: Any = payload.get("inspected_at") or payload.get("decided_at") or payload.get("told_at")
     return datetime.now(UTC) if said is None else datetime.fromisoformat(said).astimezone(UTC)

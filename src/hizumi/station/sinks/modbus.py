@@ -12,7 +12,16 @@ from annotated_types import Interval
 from hizumi.arguments import PositiveFloat
 from hizumi.errors import MissingExtraError
 from hizumi.station.settings import Port
-from hizumi.station.sinks.sink import Beating, Connection, DeliveryError, Payload, Sink, SinkSettings
+from hizumi.station.sinks.sink import (
+    Beating,
+    Connection,
+    DeliveryError,
+    DriftHolds,
+    Payload,
+    Sink,
+    SinkSettings,
+    no_drift,
+)
 
 if TYPE_CHECKING:
     from pymodbus.client import AsyncModbusTcpClient
@@ -38,6 +47,8 @@ class ModbusSettings(SinkSettings):
             it, coils keep showing the newest verdict.
         counter_register: A holding register that grows by one with each verdict, 65535 being followed by 0, after the
             coils are set: by its change the controller tells two equal verdicts from one.
+        drift_coil: On while a drift alarm holds, acknowledged or not; written every `heartbeat_seconds`, so that it is
+            right again after the controller was away.
         heartbeat_register: A holding register that grows by one every `heartbeat_seconds` while the station is alive.
         total_seconds: Time limit for connecting and for each request.
         give_up_seconds: A verdict that is older is abandoned: its part has passed.
@@ -50,10 +61,16 @@ class ModbusSettings(SinkSettings):
     unjudged_coil: Address | None = None
     pulse_seconds: PositiveFloat | None = None
     counter_register: Address | None = None
+    drift_coil: Address | None = None
     heartbeat_register: Address | None = None
     heartbeat_seconds: PositiveFloat = 1.0
     total_seconds: PositiveFloat = 2.0
     give_up_seconds: PositiveFloat = 10.0
+
+    @property
+    def beats(self) -> bool:
+        """Whether there is anything to write between verdicts."""
+        return (self.drift_coil, self.heartbeat_register) != (None, None)
 
     def __post_init__(self) -> None:
         if self.pulse_seconds is None and "always" not in self.when:
@@ -65,10 +82,11 @@ class ModbusSink(Sink, Beating):
 
     takes_drift = False
 
-    def __init__(self, settings: ModbusSettings) -> None:
+    def __init__(self, settings: ModbusSettings, drift_holds: DriftHolds = no_drift) -> None:
         super().__init__(settings)
         self.settings = settings
-        self.heartbeat_seconds = None if settings.heartbeat_register is None else settings.heartbeat_seconds
+        self.heartbeat_seconds = settings.heartbeat_seconds if settings.beats else None
+        self._drift_holds = drift_holds
         self._connection = Connection(self._connect)
 
     async def deliver(self, payload: Payload) -> None:
@@ -88,10 +106,12 @@ class ModbusSink(Sink, Beating):
                     await self._set(client, dict.fromkeys(coils, False))
 
     async def beat(self) -> None:
-        """Count in the register of the heartbeat."""
-        assert self.settings.heartbeat_register is not None
+        """Show whether a drift alarm holds, and count in the register of the heartbeat."""
         async with self._client() as client:
-            await self._grow(client, self.settings.heartbeat_register)
+            if self.settings.drift_coil is not None:
+                await self._set(client, {self.settings.drift_coil: self._drift_holds()})
+            if self.settings.heartbeat_register is not None:
+                await self._grow(client, self.settings.heartbeat_register)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -134,13 +154,13 @@ class ModbusSink(Sink, Beating):
             client.close()
 
 
-def modbus(settings: ModbusSettings) -> ModbusSink:
+def modbus(settings: ModbusSettings, drift_holds: DriftHolds = no_drift) -> ModbusSink:
     """The sink; raises MissingExtraError where its package is not installed."""
     try:
         import pymodbus  # noqa: F401 - to fail early
     except ImportError as error:
         raise MissingExtraError("Modbus needs a package: pip install 'hizumi[modbus]'") from error
-    return ModbusSink(settings)
+    return ModbusSink(settings, drift_holds)
 
 
 def _check(answer: "ModbusPDU", called: str) -> "ModbusPDU":

@@ -1,7 +1,7 @@
 """OPC UA: the newest verdict written into nodes of a server, such as that of a controller."""
 
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,17 @@ from urllib.parse import urlsplit
 from hizumi.arguments import PositiveFloat
 from hizumi.errors import MissingExtraError, UsageError
 from hizumi.station.settings import Secret, check_address, refuse_clear_password
-from hizumi.station.sinks.sink import Beating, Connection, DeliveryError, Payload, Sink, SinkSettings, verdict_of
+from hizumi.station.sinks.sink import (
+    Beating,
+    Connection,
+    DeliveryError,
+    DriftHolds,
+    Payload,
+    Sink,
+    SinkSettings,
+    no_drift,
+    verdict_of,
+)
 
 if TYPE_CHECKING:
     from asyncua.client.client import Client
@@ -19,7 +29,9 @@ if TYPE_CHECKING:
     from asyncua.ua import VariantType
 
 Field = Literal["name", "id", "recipe", "part", "view", "verdict", "score", "judged", "reject", "counter"]
+COUNTERS = ("counter", "heartbeat")
 READERS: Mapping[str, Callable[[Payload], Any]] = {
+    "drift": lambda known: known["drift"],
     "reject": lambda payload: payload["anomalous"] is not False,
     "judged": lambda payload: payload["anomalous"] is not None,
     "score": lambda payload: math.nan if payload.get("score") is None else float(payload["score"]),
@@ -38,6 +50,8 @@ class OpcuaSettings(SinkSettings):
             this order. reject (of a part that is not known to be good) and judged go to Boolean or whole-number nodes,
             score (NaN where there is none) to Float or Double, counter (which grows by one with each verdict and
             begins again at 0) to whole numbers, name, id, recipe, part, view and verdict to String.
+        drift_node: A Boolean or whole number: whether a drift alarm holds, acknowledged or not; written every
+            `heartbeat_seconds`, so that it is right again after the server was away.
         heartbeat_node: A whole number that grows by one every `heartbeat_seconds` while the station is alive.
         user: With password_file or password_variable, which say where the password is found.
         password_in_the_clear: Send it unencrypted to another machine, where whoever shares the network can read it.
@@ -49,6 +63,7 @@ class OpcuaSettings(SinkSettings):
 
     url: str
     nodes: dict[Field, str]
+    drift_node: str | None = None
     heartbeat_node: str | None = None
     heartbeat_seconds: PositiveFloat = 1.0
     user: str | None = None
@@ -75,6 +90,12 @@ class OpcuaSettings(SinkSettings):
             refuse_clear_password(host, "set certificate_file and those with it", allowed=self.password_in_the_clear)
 
     @property
+    def beating_nodes(self) -> dict[str, str]:
+        """What is written between verdicts."""
+        known = {"drift": self.drift_node, "heartbeat": self.heartbeat_node}
+        return {field: name for field, name in known.items() if name is not None}
+
+    @property
     def encryption(self) -> tuple[Path, Path, Path]:
         """The station's certificate and key, and the server's certificate."""
         assert self.certificate_file is not None
@@ -88,30 +109,31 @@ class OpcuaSink(Sink, Beating):
 
     takes_drift = False
 
-    def __init__(self, settings: OpcuaSettings) -> None:
+    def __init__(self, settings: OpcuaSettings, drift_holds: DriftHolds = no_drift) -> None:
         super().__init__(settings)
         self.settings = settings
-        self.heartbeat_seconds = None if settings.heartbeat_node is None else settings.heartbeat_seconds
+        self.heartbeat_seconds = settings.heartbeat_seconds if settings.beating_nodes else None
+        self._drift_holds = drift_holds
         self._password = Secret.named("password", settings.password_file, settings.password_variable)
         self._connection = Connection(self._connect)
 
     async def deliver(self, payload: Payload) -> None:
-        """Write all nodes in one request."""
-        async with self._client() as client:
-            nodes = {field: _node(client, name) for field, name in self.settings.nodes.items()}
-            values = [await _value(node, field, payload) for field, node in nodes.items()]
-            await client.write_values(nodes.values(), values)
+        """Write all nodes of verdicts in one request."""
+        await self._write(self.settings.nodes.items(), payload)
 
     async def beat(self) -> None:
-        """Count in the node of the heartbeat."""
-        assert self.settings.heartbeat_node is not None
-        async with self._client() as client:
-            node = _node(client, self.settings.heartbeat_node)
-            await client.write_values([node], [await _value(node, "counter", {})])
+        """Show whether a drift alarm holds, and count in the node of the heartbeat."""
+        await self._write(self.settings.beating_nodes.items(), {"drift": self._drift_holds()})
 
     async def close(self) -> None:
         """End the session."""
         await self._connection.close()
+
+    async def _write(self, named: Iterable[tuple[str, str]], known: Payload) -> None:
+        async with self._client() as client:
+            nodes = {field: client.get_node(name) for field, name in named}
+            values = [await _value(node, field, known) for field, node in nodes.items()]
+            await client.write_values(nodes.values(), values)
 
     @asynccontextmanager
     async def _client(self) -> "AsyncIterator[Client]":
@@ -158,25 +180,21 @@ class OpcuaSink(Sink, Beating):
         await client.set_security(SecurityPolicyBasic256Sha256, own, key, server_certificate=str(server))
 
 
-def opcua(settings: OpcuaSettings) -> OpcuaSink:
+def opcua(settings: OpcuaSettings, drift_holds: DriftHolds = no_drift) -> OpcuaSink:
     """The sink; raises MissingExtraError where its package is not installed, UsageError for wrong names of nodes."""
     try:
         from asyncua.ua import NodeId
         from asyncua.ua.uaerrors import UaError
     except ImportError as error:
         raise MissingExtraError("OPC UA needs a package: pip install 'hizumi[opcua]'") from error
-    for name in [*settings.nodes.values(), *filter(None, [settings.heartbeat_node])]:
+    for name in [*settings.nodes.values(), *settings.beating_nodes.values()]:
         try:
             NodeId.from_string(name)
         except (UaError, ValueError) as error:
             raise UsageError(
                 f"[[sinks]] {settings.called}: {name!r} is no node; write such as ns=2;s=Line.Reject"
             ) from error
-    return OpcuaSink(settings)
-
-
-def _node(client: "Client", name: str) -> "Node":
-    return client.get_node(name)
+    return OpcuaSink(settings, drift_holds)
 
 
 async def _value(node: "Node", field: str, payload: Payload) -> Any:
@@ -184,7 +202,7 @@ async def _value(node: "Node", field: str, payload: Payload) -> Any:
     from asyncua.ua import Variant
 
     kind = await node.read_data_type_as_variant_type()
-    if field == "counter":
+    if field in COUNTERS:
         return Variant(_grown(await node.read_value(), kind, field), kind)
     value = READERS[field](payload) if field in READERS else str(payload.get(field) or "")
     fits = {bool: ("Boolean", *WHOLE_BITS), float: ("Float", "Double"), str: ("String",)}[type(value)]

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from hizumi.arguments import PositiveFloat
@@ -56,9 +57,11 @@ class Sink(ABC):
         when: See `SinkSettings`.
         give_up_seconds: See `SinkSettings`.
         takes_drift: Whether it can tell of drift alarms, and not only of pictures and parts.
+        writes_pictures_to: A folder; None where it does not write any.
     """
 
     takes_drift = True
+    writes_pictures_to: Path | None = None
 
     def __init__(self, settings: SinkSettings) -> None:
         self.name = settings.called
@@ -110,6 +113,15 @@ def verdict_of(payload: Payload) -> Literal["good", "anomalous", "unjudged"]:
         case False:
             return "good"
     return "unjudged"
+
+
+DriftHolds = Callable[[], bool]
+"""Whether a drift alarm holds now, acknowledged or not."""
+
+
+def no_drift() -> bool:
+    """Of a station that watches nothing."""
+    return False
 
 
 AnyClient = TypeVar("AnyClient")

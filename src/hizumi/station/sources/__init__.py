@@ -1,6 +1,7 @@
 """Where pictures come from: a watched folder, a replayed folder, a camera or a film. HTTP is the service's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,16 @@ def sources_from(
     found = tuple(source_from(table, taken_for=taken_for, root=root) for table in tables)
     refuse_equal_names("sources", [source.name for source in found])
     return found
+
+
+def refuse_own_pictures(sources: Sequence[Source], written: Iterable[Path | None]) -> None:
+    """Raise UsageError where a source would bring what the station itself writes, which it would judge for ever."""
+    for source, folder in product(sources, written):
+        if source.looks_through is None or folder is None:
+            continue
+        outer, inner = source.looks_through.resolve(), folder.resolve()
+        if inner.is_relative_to(outer):
+            raise UsageError(
+                f"[[sources]] {printable(source.name)}: its folder holds {printable(inner.relative_to(outer))}, where "
+                "the station itself writes pictures; give the pictures that come a folder of their own"
+            )

@@ -82,6 +82,7 @@ class FolderSource(Source):
         super().__init__(settings.called)
         self.settings = settings
         self._root = settings.path.absolute()
+        self.looks_through = self._root if settings.recursive else None
         self._away = None if settings.move_to is None else _as_seen_from(self._root, settings.move_to)
         self._taken_for = taken_for
         self._naming = None if settings.name_pattern is None else Naming(settings.name_pattern)

@@ -47,6 +47,7 @@ class ReplaySource(Source):
     def __init__(self, settings: ReplaySettings) -> None:
         super().__init__(settings.called)
         self.settings = settings
+        self.looks_through = settings.path
         self._naming = None if settings.name_pattern is None else Naming(settings.name_pattern)
 
     async def arrivals(self) -> AsyncIterator[Arrival]:

@@ -4,6 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from hizumi.station.entry import Entry
 from hizumi.station.settings import Settings
@@ -83,7 +84,10 @@ class Source(ABC):
     Attributes:
         name: What the station calls it.
         trouble: What keeps pictures from coming at present, in words without paths; "" while all is well.
+        looks_through: A folder in which it takes whatever comes, to any depth; None where it does not.
     """
+
+    looks_through: Path | None = None
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -9,11 +9,15 @@ export class Refused extends Error {
   }
 }
 
-/** The JSON at a path; `query` values that are empty are left out. */
-export async function get(path, query = {}, signal = undefined) {
+/** A path with a query, without values that are empty. */
+export function addressOf(path, query) {
   const asked = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
-  const search = new URLSearchParams(asked).toString();
-  return (await answered(fetch(search ? `${path}?${search}` : path, { headers: spoken(), signal }))).json();
+  return asked.length ? `${path}?${new URLSearchParams(asked)}` : path;
+}
+
+/** The JSON at a path. */
+export async function get(path, query = {}, signal = undefined) {
+  return (await answered(fetch(addressOf(path, query), { headers: spoken(), signal }))).json();
 }
 
 export async function post(path, body, signal = undefined) {

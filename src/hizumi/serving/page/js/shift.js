@@ -15,8 +15,8 @@ export function counters() {
   const rate = h("span", { class: "rate" });
   const since = h("span", {});
   const element = h("div", { class: "shift" },
-    h("p", {}, since, h("button", { class: "quiet", onclick: anew }, t("shift.anew"))),
-    h("ul", {}, KINDS.map((kind) => h("li", { class: kind }, shape(kind), cells[kind], h("span", {}, t(`verdict.${kind}`))))), rate);
+    h("p", {}, h("span", {}, since, rate), h("button", { class: "quiet", onclick: anew }, t("shift.anew"))),
+    h("ul", {}, KINDS.map((kind) => h("li", { class: kind }, shape(kind), cells[kind], h("span", {}, t(`verdict.${kind}`))))));
 
   const began = () => localStorage.getItem(BEGAN) ?? midnight();
 

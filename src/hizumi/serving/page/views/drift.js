@@ -1,7 +1,7 @@
 // Whether lamp, lens or parts have changed: a chart of each measure with its limits, and the alarms with who saw to them.
 
 import { isUnseen, seenBy, standing, stateOf } from "../js/alarms.js";
-import { get, post } from "../js/api.js";
+import { addressOf, get, post } from "../js/api.js";
 import { fill, h, refill } from "../js/dom.js";
 import { control } from "../js/control_chart.js";
 import { title } from "../js/drift_words.js";
@@ -16,12 +16,14 @@ export function drift(station) {
   const recipe = recipeChoice(station, ask);
   const words = h("p", { class: "hint", role: "status" }), alarms = h("div", { class: "alarms" }), charts = h("div", { class: "charts" });
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
+  const csv = h("a", { class: "button", download: "" }, t("drift.csv"));
   const measures = h("div", { class: "measures", role: "group", "aria-label": t("drift.measures") });
-  const element = h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, t("tab.drift")), recipe.element), problem, words, alarms, measures, charts);
+  const element = h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, t("tab.drift")), h("div", { class: "row" }, recipe.element, csv)), problem, words, alarms, measures, charts);
   const end = new AbortController();
   let chosen = "", drawn = [], noting = false, latest = null;
 
   async function ask() {
+    csv.href = addressOf("/drift/alarms.csv", { recipe: recipe.name });
     try {
       draw(await get("/drift", { recipe: recipe.name }, end.signal));
     } catch (error) {

@@ -1,6 +1,6 @@
 // What was inspected, newest first, by what is asked for.
 
-import { get } from "../js/api.js";
+import { addressOf, get } from "../js/api.js";
 import { fill, h } from "../js/dom.js";
 import { thumbnail } from "../js/thumbnails.js";
 import { badge, verdictOf } from "../js/verdict.js";
@@ -12,7 +12,8 @@ const PATIENCE_MS = 300; // after the last letter
 const LOOK_MS = 1000; // between two looks for new ones
 const left = { asked: {}, count: 0, id: null }; // what was asked for; rows, and the one that was opened of them
 
-export function history(station) {
+export function history(station, asked) {
+  if (asked) left.asked = Object.fromEntries(new URLSearchParams(asked));
   const isChoice = station.system.recipes.length > 1;
   const rows = h("tbody", {});
   const words = h("p", { class: "hint", role: "status" });
@@ -21,7 +22,8 @@ export function history(station) {
   const filters = fields(station, left.asked, () => { clearTimeout(waiting); waiting = setTimeout(() => ask(), PATIENCE_MS); });
   const table = h("div", { class: "table", hidden: true, tabindex: "0", role: "region", "aria-label": t("tab.history") },
     h("table", {}, header(isChoice), rows));
-  const element = h("div", { class: "wide" }, h("h1", {}, t("tab.history")), filters.element, h("div", { class: "row between shown" }, words, news), table, more);
+  const csv = h("a", { class: "button", download: "" }, t("history.csv"));
+  const element = h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, t("tab.history")), csv), filters.element, h("div", { class: "row between shown" }, words, news), table, more);
   let next = null, waiting = 0, looking = 0, question = new AbortController();
 
   async function ask({ before = null, limit = ASKED } = {}) {
@@ -29,6 +31,8 @@ export function history(station) {
     question = new AbortController();
     try {
       const asked = filters.values();
+      csv.href = addressOf("/inspections.csv", asked);
+      window.history.replaceState(null, "", addressOf("#/history", filters.typed())); // which can be kept, or sent to somebody
       const page = await get("/inspections", { ...asked, limit, before }, question.signal);
       const drawn = page.inspections.map((entry) => row(entry, page.reviews[entry.id], isChoice));
       if (before) rows.append(...drawn);
