@@ -40,7 +40,9 @@ def test_an_export_never_takes_the_place_of_its_own_bundle(hizumi, bundle, parts
     for output in (bundle, tmp_path / "link.hizumi"):
         outcome = hizumi("export", bundle, "--data", parts, "-o", output)
         assert outcome.code == 2
-        assert outcome.err == f"Error: --output {output} is what is read, and would be lost; name another place\n"
+        assert outcome.err == (
+            f"Error: {output} holds a detector, which would be lost; name another --output, or delete it\n"
+        )
     assert bundle.read_bytes() == before
 
 
