@@ -42,11 +42,13 @@ def test_calibrate_on_labelled_data(hizumi, bundle, parts):
         (["--false-alarm-rate", "0"], "between 0 and 1"),
         (["--rule", "best-f1"], "needs labelled scores"),
         (["--rule", "quantil"], "did you mean 'quantile'?"),
+        (["--rule", "quantile", "--labelled", "{parts}"], "labelled data are for the rule best-f1"),
+        (["--rule", "quantile", "--good", "fine"], "--good says how --labelled is to be understood"),
     ],
 )
-def test_wrong_arguments_leave_the_bundle_alone(arguments, said, hizumi, bundle):
+def test_wrong_arguments_leave_the_bundle_alone(arguments, said, hizumi, bundle, parts):
     content = bundle.read_bytes()
-    outcome = hizumi("calibrate", bundle, *arguments)
+    outcome = hizumi("calibrate", bundle, *(each.format(parts=parts) for each in arguments))
     assert outcome.code == 2
     assert said in outcome.err
     assert bundle.read_bytes() == content

@@ -73,6 +73,9 @@ def test_compare_ranks_detectors(hizumi, parts, tmp_path):
     assert runs == [("reconstruction", 0), ("reconstruction", 1), ("mahalanobis", 0), ("mahalanobis", 1)]
     written = {"report.html", "result.json", "runs.csv", "verdicts.csv", "bundles"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == written
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Defects found" in page, "beside the area, what is found at the threshold"
+    assert all("recall" in line for line in outcome.json["summary"])
     assert "mahalanobis" in outcome.err
     with (tmp_path / "out" / "verdicts.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = [row for row in csv.DictReader(file) if (row["detector"], row["seed"]) == ("mahalanobis", "1")]

@@ -40,7 +40,9 @@ def test_an_export_never_takes_the_place_of_its_own_bundle(hizumi, bundle, parts
     for output in (bundle, tmp_path / "link.hizumi"):
         outcome = hizumi("export", bundle, "--data", parts, "-o", output)
         assert outcome.code == 2
-        assert outcome.err == f"Error: --output {output} is what is read, and would be lost; name another place\n"
+        assert outcome.err == (
+            f"Error: {output} holds a detector, which would be lost; name another --output, or delete it\n"
+        )
     assert bundle.read_bytes() == before
 
 
@@ -48,4 +50,7 @@ def test_what_cannot_be_exported_is_one_line(hizumi, bundle, tmp_path):
     outcome = hizumi("export", bundle, "--data", tmp_path / "nowhere")
     assert outcome.code == 2
     assert "no such file or folder" in outcome.err
+    outcome = hizumi("export", bundle, "--layout", "flat")
+    assert outcome.code == 2
+    assert "--layout says how --data is to be understood" in outcome.err
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]

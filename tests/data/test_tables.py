@@ -254,6 +254,17 @@ def test_good_labels_are_named(tmp_path: Path) -> None:
         opened(tmp_path, LABELLED, good="fine")
 
 
+@pytest.mark.parametrize(("said", "option"), [({"good": "fine"}, "--good"), ({"normal_class": 1}, "--normal-class")])
+def test_what_is_said_of_labels_that_are_not_there_is_no_help(
+    said: dict[str, Any], option: str, tmp_path: Path
+) -> None:
+    manifest = opened(tmp_path, "a,b\n1,2\n3,5\n", **said)
+    assert [record.label for record in manifest.records] == [0, 0]
+    [note] = manifest.notes
+    assert note.startswith(f"no column labels the rows, so that all count as good, whatever {option} says")
+    assert len(opened(tmp_path, "a,b,label\n1,2,fine\n3,5,1\n", **said).notes) == 0
+
+
 def test_a_normal_class_of_a_table(tmp_path: Path) -> None:
     text = "a,label\n1,3\n2,5\n3,3.0\n"
     assert [record.label for record in opened(tmp_path, text, normal_class=3).records] == [0, 1, 0]

@@ -121,6 +121,8 @@ def test_best_f1_needs_labels(inspector: Inspector, tmp_path: Path) -> None:
         other.calibrate(rule="best-f1")
     folder_of(photographs(20, seed=1), tmp_path / "normal")
     folder_of(photographs(20, seed=2, flawed=True), tmp_path / "abnormal")
+    with pytest.raises(UsageError, match="false_alarm_rate must lie between 0 and 1"):
+        other.calibrate(labelled=tmp_path, false_alarm_rate=0)
     other.calibrate(labelled=tmp_path)
     assert (other.predict(photographs(20, seed=2, flawed=True)) == -1).all()
 

@@ -97,9 +97,14 @@ def test_an_interrupted_search_goes_on_to_the_same_end(
     assert states[0] == "complete"
     assert sum(tried(straight)[1].values()) == pytest.approx(1)
 
-    other = tune(*call, "--seed", 1)
-    assert other.code == 2
-    assert "the study 'pca' was begun with another seed, data; give another --study" in other.err
+
+def test_a_study_is_gone_on_with_as_it_was_begun_alone(parts: Path, tmp_path: Path) -> None:
+    call = (parts, tmp_path / "best.hizumi", "--trials", 1)
+    assert tune(*call).code == 0
+    for arguments, differs in ((["--seed", 1], "seed, training, data"), (["--image-size", 8], "image_size")):
+        other = tune(*call, *arguments)
+        assert other.code == 2
+        assert f"the study 'pca' was begun with another {differs}; give another --study" in other.err
 
 
 class TwoAtOnce(Here):

@@ -68,6 +68,7 @@ def calibrate(
         raise UsageError(
             "nothing to change: give --false-alarm-rate, --rule, --labelled, --threshold, --known-defects or costs"
         )
+    source.refuse_without(labelled=labelled)
 
     from hizumi.calibration import check_rule
 

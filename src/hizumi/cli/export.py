@@ -46,6 +46,7 @@ def export(
     good ones, which leave the threshold as it is. hizumi inspect takes the new bundle as it takes the old one.
     """
     output = output or bundle.with_name(f"{bundle.name.removesuffix('.hizumi')}.{to}.hizumi")
+    source.refuse_without(data=data)
     options.refuse_other_file(output, "exported")
     refuse_unwritable(output)
     written = options.shown_place(output)

@@ -232,6 +232,12 @@ def _understood(table: SourceTable, options: SourceOptions) -> tuple[TableForm, 
     if label is None and not any(name.lower() == "kind" for name in roles):
         label = _label_like([column for column in rest if column.name not in explicit], table, options, notes)
         rest = [column for column in rest if column.name != label]
+        if label is None and _good(options):
+            said = "--good" if options.good else "--normal-class"
+            notes.append(
+                f"no column labels the rows, so that all count as good, whatever {said} says; if one does, name it "
+                "(--label-column, `label_column`)"
+            )
     identity = options.id_column
     if explicit:
         rest = [column for column in rest if column.name in explicit]

@@ -300,6 +300,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if costs is not None and not (rule is None and labelled is None and threshold is None):
             raise UsageError("costs set the threshold by themselves: leave rule, labelled data and a threshold out")
         defects = None if known_defects is None else _opened_defects(known_defects, self.seen_, self.preprocessing_)
+        if labelled is not None and rule not in (None, "best-f1"):
+            raise UsageError(f"labelled data are for the rule best-f1: leave them out, or the rule {rule}")
         if threshold is not None and not (rule is None and labelled is None):
             raise UsageError("a threshold of your own leaves nothing to a rule or to labelled data; give one of them")
         if labelled is not None:
@@ -544,7 +546,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         calibration = Calibration.fit(
             now.scores,
             rule=rule or "best-f1",
-            false_alarm_rate=false_alarm_rate or now.false_alarm_rate,
+            false_alarm_rate=now.false_alarm_rate if false_alarm_rate is None else false_alarm_rate,
             pixel_maxima=now.pixel_maxima,
             pixel_median=None if now.map_range is None else now.map_range[0],
             degrees_of_freedom=self.detector_.degrees_of_freedom,

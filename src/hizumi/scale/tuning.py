@@ -22,13 +22,11 @@ from hizumi.inspection import Inspector
 from hizumi.inspection.drawn_defects import WORDS as DRAWN, drawn_auroc, refuse_undrawable
 from hizumi.inspection.scoring import Scored
 from hizumi.inspection.seen import contents
-from hizumi.registry import specify
 from hizumi.registry.searching import values_of
 from hizumi.runs.study import Settings, Study
-from hizumi.scale.fits import bundle_bytes, bytes_planned
+from hizumi.scale.fits import bundle_bytes, bytes_planned, request_of
 from hizumi.scale.jobs import Done, Job, Workplace
 from hizumi.scale.studies import REASON, ROUNDS, explained, next_trial, open_study, read_study, unfinished_trials
-from hizumi.version import __version__
 
 Objective = Literal["drawn", "labelled"]
 VALIDATED = "AUROC on a labelled validation split, half of each kind of what the data call test"
@@ -202,13 +200,11 @@ class Tuning:
 
     def _request(self) -> dict[str, Any]:
         return {
-            "hizumi": __version__,
-            "detector": specify(self.detector),
             "search": list(self.spaces),
             "objective": WORDS[self.objective],
             "rounds": self.rounds,
             "seed": self.seed,
-            "data": self.data.whole.data_hash(),
+            **request_of(self.inspector(self.detector), self.data.whole.data_hash()),
         }
 
 

@@ -183,6 +183,12 @@ class SourceArguments:
         series = series_options(is_series, **of_series)
         return open_source(data, **(classes | given), motion=motion, series=series, **learned)
 
+    def refuse_without(self, **data: str | None) -> None:
+        """Raise UsageError where these say how data are to be understood that are not given, by their option's name."""
+        for option, given in data.items():
+            if given is None and (typed := self.as_typed()):
+                raise UsageError(f"{typed[0]} says how --{option} is to be understood: give that too, or leave it out")
+
     def as_typed(self) -> list[str]:
         """These arguments as they are typed on a command line; those left out are left out."""
         return [
