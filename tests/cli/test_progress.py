@@ -1,6 +1,9 @@
+import numpy as np
 import pytest
 
-from hizumi.cli import progress
+from hizumi.cli import progress, train
+from hizumi.data import open_source
+from hizumi.models import DCGAN, RowLSTM, UnrolledGAN
 
 
 @pytest.fixture
@@ -53,31 +56,24 @@ def test_nothing_is_shown_of_nothing(capsys):
     assert captured.out == captured.err == ""
 
 
+FEW = "Note: about 72 steps fit in, and this model usually takes some 3000: give it longer"
+LONG = "Note: this will take about 2.1 h; "
+
+
 @pytest.mark.parametrize(
-    ("seconds", "shares", "usual", "has_fast", "said"),
+    ("seconds", "shares", "usual", "cheaper", "said"),
     [
-        (
-            2.5,
-            1 / 72,
-            3000,
-            True,
-            "Note: about 72 steps fit in, and this model usually takes some 3000: give it longer, ",
-        ),
-        (
-            2.5,
-            1 / 72,
-            3000,
-            False,
-            "Note: about 72 steps fit in, and this model usually takes some 3000: give it longer.",
-        ),
-        (2.5, 1 / 3000, 3000, True, "Note: this will take about 2.1 h; --preset fast takes minutes."),
-        (2.5, 1 / 3000, 3000, False, "Note: this will take about 2.1 h; --max-time MINUTES ends it sooner."),
-        (0.01, 1 / 3000, 3000, True, ""),
-        (2.5, 1 / 72, None, True, ""),
+        (2.5, 1 / 72, 3000, "--preset fast", f"{FEW}, or take --preset fast."),
+        (2.5, 1 / 72, 3000, "a smaller --image-size", f"{FEW}, or take a smaller --image-size."),
+        (2.5, 1 / 72, 3000, "", f"{FEW}."),
+        (2.5, 1 / 3000, 3000, "--preset fast", f"{LONG}--preset fast ends it sooner."),
+        (2.5, 1 / 3000, 3000, "", f"{LONG}--max-time MINUTES ends it sooner."),
+        (0.01, 1 / 3000, 3000, "--preset fast", ""),
+        (2.5, 1 / 72, None, "--preset fast", ""),
     ],
 )
-def test_who_trains_too_short_or_very_long_is_told_early(capsys, clock, seconds, shares, usual, has_fast, said):
-    observe = progress.foretelling(lambda record: None, usual, has_fast=has_fast)
+def test_who_trains_too_short_or_very_long_is_told_early(capsys, clock, seconds, shares, usual, cheaper, said):
+    observe = progress.foretelling(lambda record: None, usual, cheaper)
     observe(record("reading", 0.5))
     for step in range(1, 20):
         clock[0] += seconds
@@ -85,3 +81,15 @@ def test_who_trains_too_short_or_very_long_is_told_early(capsys, clock, seconds,
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == bool(said)
     assert all(line.startswith(said) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "cheaper"),
+    [
+        (DCGAN(), np.zeros((4, 8, 8)), "--preset fast"),
+        (RowLSTM(), np.zeros((4, 8, 8)), "a smaller --image-size"),
+        (UnrolledGAN(), np.zeros((4, 3)), ""),
+    ],
+)
+def test_a_model_without_the_preset_is_cheaper_on_smaller_images(model, data, cheaper):
+    assert train._cheaper(model, open_source(data)) == cheaper

@@ -1,12 +1,13 @@
 """The preset "fast" of models, on the digits with which a newcomer begins."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hizumi.data import open_source
-from hizumi.generation import Modeller
-from hizumi.registry import find_models
+from hizumi.generation import Modeller, load, save
+from hizumi.registry import find_models, specify
 from hizumi.training import Budget, TrainingOptions
 
 MODELS = {name: model for name, model in find_models().items() if "fast" in model.presets}
@@ -23,8 +24,10 @@ def fitted(name: str, training: TrainingOptions) -> Modeller:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_it_trains_in_its_batches(name: str) -> None:
+def test_it_trains_in_its_batches_and_comes_back_from_its_file(name: str, tmp_path: Path) -> None:
     modeller = fitted(name, TrainingOptions(budget=Budget(steps=2)))
+    save(modeller, tmp_path / "model.hizumi")
+    assert specify(load(tmp_path / "model.hizumi").model_) == specify(modeller.model_)
     assert type(modeller.model_) is MODELS[name]
     assert modeller.options_["training"]["batch_size"] == MODELS[name].presets["fast"].options.batch_size
 

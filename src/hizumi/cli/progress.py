@@ -72,11 +72,11 @@ def advising(advice: str | Callable[[], str]) -> Iterator[None]:
         raise
 
 
-def foretelling(observe: "Observer", usual_steps: int | None, *, has_fast: bool) -> "Observer":
+def foretelling(observe: "Observer", usual_steps: int | None, cheaper: str) -> "Observer":
     """The observer, and a word on standard error, early on, where training will not get far or will take long.
 
-    `usual_steps` is what the model is usually given; None where its budget is not counted in steps. `has_fast` says
-    whether it has a preset of that name, which is advised then.
+    `usual_steps` is what the model is usually given; None where its budget is not counted in steps. `cheaper` is what
+    makes its training cheaper, in words; empty where nothing does.
     """
     seen: list[float] = []  # when each record of training came
 
@@ -91,12 +91,15 @@ def foretelling(observe: "Observer", usual_steps: int | None, *, has_fast: bool)
             if usual_steps is not None and expected < FAR_ENOUGH * usual_steps:
                 typer.echo(
                     f"Note: about {expected:.0f} steps fit in, and this model usually takes some {usual_steps}: "
-                    f"give it longer{', or take --preset fast' if has_fast else ''}.",
+                    f"give it longer{cheaper and f', or take {cheaper}'}.",
                     err=True,
                 )
             elif expected * seconds > LONG_SECONDS:
-                advice = "--preset fast takes minutes" if has_fast else "--max-time MINUTES ends it sooner"
-                typer.echo(f"Note: this will take about {expected * seconds / 3600:.1f} h; {advice}.", err=True)
+                typer.echo(
+                    f"Note: this will take about {expected * seconds / 3600:.1f} h; "
+                    f"{cheaper or '--max-time MINUTES'} ends it sooner.",
+                    err=True,
+                )
 
     return told
 

@@ -18,8 +18,10 @@ from hizumi.runs.folder import discard_checkpoints, open_run_folder
 if TYPE_CHECKING:
     import numpy as np
 
+    from hizumi.data import Manifest
     from hizumi.data.series.form import SeriesForm
     from hizumi.generation import Modeller
+    from hizumi.training import Trainable
 
 
 @options.grouped
@@ -107,7 +109,7 @@ def train(
         resumable(folder) as observe,
     ):
         if not preset:
-            observe = foretelling(observe, model.default_budget.steps, has_fast="fast" in model.presets)
+            observe = foretelling(observe, model.default_budget.steps, _cheaper(model, first))
         modeller = options.done_on(on, training_options, folder, work, tracking.beside(observe))
         if modeller.is_main_process_:  # of several processes, one writes and speaks
             save(modeller, output)
@@ -115,6 +117,13 @@ def train(
             discard_checkpoints(folder)
     if modeller.is_main_process_:
         _show_trained(modeller, output, written, json_to)
+
+
+def _cheaper(model: "Trainable", data: "Manifest") -> str:
+    """What makes a training cheaper, in words; empty where nothing does."""
+    if "fast" in model.presets:
+        return "--preset fast"
+    return "" if data.vectors or data.series else "a smaller --image-size"
 
 
 @dataclass(frozen=True)

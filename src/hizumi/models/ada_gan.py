@@ -11,7 +11,7 @@ from torch.special import ndtr, ndtri
 from hizumi import networks, objectives
 from hizumi.arguments import Momentum, PositiveFloat, PositiveInt, ProperShare
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, Preset, Schedule, linear_to_zero
+from hizumi.training import Budget, Card, Preset, Schedule, TrainingOptions, linear_to_zero
 
 EDGE = 1e-12  # ranks this near to 0 or 1 would become infinite codes
 
@@ -50,7 +50,13 @@ class AdaGAN(Adversarial):
     )
     default_budget = Budget(steps=10_000)
     default_batch_size = 128
-    presets = {"small": Preset(lambda: AdaGAN(generators=2, width=8, hidden=(32, 32), latent=4, classifier_share=0.3))}
+    presets = {
+        "fast": Preset(
+            lambda: AdaGAN(generators=2, width=16, average_decay=0.99),
+            TrainingOptions(budget=Budget(steps=2400), batch_size=16),
+        ),
+        "small": Preset(lambda: AdaGAN(generators=2, width=8, hidden=(32, 32), latent=4, classifier_share=0.3)),
+    }
     generator: "Mixture"
 
     def __init__(

@@ -18,7 +18,7 @@ from hizumi.arguments import (
 )
 from hizumi.models.abilities import Autoencodes, HasOpponent, JudgesPairs
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, Preset, WeightAverage, constant, linear_to_zero
+from hizumi.training import Budget, Card, Preset, TrainingOptions, WeightAverage, constant, linear_to_zero
 
 
 class BiGAN(Adversarial, HasOpponent, JudgesPairs, Autoencodes):
@@ -62,7 +62,13 @@ class BiGAN(Adversarial, HasOpponent, JudgesPairs, Autoencodes):
     )
     default_budget = Budget(steps=5000)
     default_batch_size = 128
-    presets = {"small": Preset(lambda: BiGAN(width=8, latent=4))}
+    presets = {
+        "fast": Preset(
+            lambda: BiGAN(latent=16, width=16, learning_rate=1e-3, average_decay=0.99),
+            TrainingOptions(budget=Budget(steps=2000), batch_size=16),
+        ),
+        "small": Preset(lambda: BiGAN(width=8, latent=4)),
+    }
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from hizumi.arguments import PositiveFloat, PositiveInt, ShareBelowOne
 from hizumi.models.abilities import Autoencodes
 from hizumi.models.layer_by_layer import LayerByLayer
 from hizumi.shapes import is_bounded
-from hizumi.training import Budget, Card, Preset, cosine_to_zero
+from hizumi.training import Budget, Card, Preset, TrainingOptions, cosine_to_zero
 
 
 class DeepAutoencoder(LayerByLayer, Autoencodes):
@@ -31,7 +31,13 @@ class DeepAutoencoder(LayerByLayer, Autoencodes):
     )
     default_budget = Budget(epochs=30)
     default_batch_size = 100
-    presets = {"small": Preset(lambda: DeepAutoencoder(hidden=(24,), code=4, pretraining=0.7))}
+    presets = {
+        "fast": Preset(
+            lambda: DeepAutoencoder(hidden=(256, 128), learning_rate=2e-3),
+            TrainingOptions(budget=Budget(steps=3000), batch_size=50),
+        ),
+        "small": Preset(lambda: DeepAutoencoder(hidden=(24,), code=4, pretraining=0.7)),
+    }
     unrolled: Tensor
 
     def __init__(

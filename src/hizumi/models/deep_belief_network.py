@@ -7,7 +7,7 @@ from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt
 from hizumi.errors import UsageError
 from hizumi.models.abilities import Autoencodes, CanSample
 from hizumi.models.layer_by_layer import LayerByLayer
-from hizumi.training import Budget, Card, Preset, constant, linear_to_zero
+from hizumi.training import Budget, Card, Preset, TrainingOptions, constant, linear_to_zero
 from hizumi.training.randomness import own_random_numbers
 
 
@@ -35,7 +35,12 @@ class DeepBeliefNetwork(LayerByLayer, CanSample, Autoencodes):
     )
     default_budget = Budget(epochs=30)
     default_batch_size = 100
-    presets = {"small": Preset(lambda: DeepBeliefNetwork(hidden=(24, 12), gibbs_steps=5))}
+    presets = {
+        "fast": Preset(
+            lambda: DeepBeliefNetwork(hidden=(256, 512)), TrainingOptions(budget=Budget(steps=6000), batch_size=50)
+        ),
+        "small": Preset(lambda: DeepBeliefNetwork(hidden=(24, 12), gibbs_steps=5)),
+    }
     states: Tensor
 
     def __init__(

@@ -8,9 +8,10 @@ from torch.nn.functional import cross_entropy
 
 from hizumi import networks
 from hizumi.arguments import PositiveFloat, PositiveInt, Share, ShareBelowOne
+from hizumi.data.guard import trusted
 from hizumi.errors import DataError
 from hizumi.models.abilities import CanEncode, LearnsClasses
-from hizumi.training import Budget, Card, Preset, linear_to_zero
+from hizumi.training import Budget, Card, Preset, TrainingOptions, linear_to_zero
 
 HIDDEN = 512  # units of the head
 
@@ -38,7 +39,10 @@ class EncoderClassifier(CanEncode, LearnsClasses):
         needs=("labels",),
     )
     default_budget = Budget(epochs=4)
-    presets = {"small": Preset(lambda: EncoderClassifier(width=8))}
+    presets = {
+        "fast": Preset(lambda: EncoderClassifier(), TrainingOptions(budget=Budget(steps=1000), batch_size=32)),
+        "small": Preset(lambda: EncoderClassifier(width=8)),
+    }
     classes: int
 
     def __init__(
@@ -66,7 +70,7 @@ class EncoderClassifier(CanEncode, LearnsClasses):
             self.body = networks.encoder(shape, self.features, self.width)
         else:
             self.body = self._copied(self.encoder, shape)
-        with torch.no_grad():
+        with torch.no_grad(), trusted():  # of a shape alone, on the device "meta", no value can be looked at
             code = self.eval().encode(torch.zeros(1, *shape, device=self.device))
         self.head = nn.Sequential(
             nn.Dropout(self.dropout),

@@ -6,7 +6,7 @@ from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt, Searche
 from hizumi.models.abilities import CanSampleClasses
 from hizumi.models.autoregressive import Autoregressive, Levels
 from hizumi.networks import GatedNetwork
-from hizumi.training import Card, Preset
+from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 
 class GatedPixelCNN(Autoregressive, CanSampleClasses):
@@ -27,7 +27,13 @@ class GatedPixelCNN(Autoregressive, CanSampleClasses):
         inputs=("images",),
         localises=True,
     )
-    presets = {"small": Preset(lambda: GatedPixelCNN(levels=8, width=8, layers=1))}
+    presets = {
+        "fast": Preset(
+            lambda: GatedPixelCNN(levels=16, width=16, layers=4, learning_rate=4e-3),
+            TrainingOptions(budget=Budget(steps=1200), batch_size=8),
+        ),
+        "small": Preset(lambda: GatedPixelCNN(levels=8, width=8, layers=1)),
+    }
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from hizumi import networks, objectives
 from hizumi.arguments import Halvings, Momentum, NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne
 from hizumi.models.abilities import CanTranslate, HasTargetChannels
 from hizumi.networks.normalisation import Normalisation
-from hizumi.training import Budget, Card, Preset, linear_to_zero
+from hizumi.training import Budget, Card, Preset, TrainingOptions, linear_to_zero
 from hizumi.training.randomness import own_random_numbers
 
 
@@ -40,7 +40,12 @@ class Pix2Pix(CanTranslate, HasTargetChannels):
     )
     default_budget = Budget(steps=5000)
     default_batch_size = 8
-    presets = {"small": Preset(lambda: Pix2Pix(width=8))}
+    presets = {
+        "fast": Preset(
+            lambda: Pix2Pix(width=16, learning_rate=1e-3), TrainingOptions(budget=Budget(steps=1000), batch_size=4)
+        ),
+        "small": Preset(lambda: Pix2Pix(width=8)),
+    }
 
     def __init__(
         self,

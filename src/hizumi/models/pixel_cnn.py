@@ -5,7 +5,7 @@ from typing import Annotated
 from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt, Searched
 from hizumi.models.autoregressive import Autoregressive, Levels
 from hizumi.networks import MaskedNetwork
-from hizumi.training import Card, Preset
+from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 
 class PixelCNN(Autoregressive):
@@ -27,7 +27,13 @@ class PixelCNN(Autoregressive):
         inputs=("images",),
         localises=True,
     )
-    presets = {"small": Preset(lambda: PixelCNN(levels=8, width=8, blocks=1))}
+    presets = {
+        "fast": Preset(
+            lambda: PixelCNN(levels=8, width=32, blocks=5, learning_rate=4e-3),
+            TrainingOptions(budget=Budget(steps=800), batch_size=8),
+        ),
+        "small": Preset(lambda: PixelCNN(levels=8, width=8, blocks=1)),
+    }
 
     def __init__(
         self,

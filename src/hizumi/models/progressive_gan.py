@@ -7,7 +7,7 @@ from torch import Tensor
 from hizumi import networks, objectives
 from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, Preset
+from hizumi.training import Budget, Card, Preset, TrainingOptions
 
 
 class ProgressiveGAN(Adversarial):
@@ -37,7 +37,13 @@ class ProgressiveGAN(Adversarial):
     )
     default_budget = Budget(steps=5000)
     default_batch_size = 16
-    presets = {"small": Preset(lambda: ProgressiveGAN(width=2, latent=4))}
+    presets = {
+        "fast": Preset(
+            lambda: ProgressiveGAN(latent=64, width=8, average_decay=0.99),
+            TrainingOptions(budget=Budget(steps=1200), batch_size=8),
+        ),
+        "small": Preset(lambda: ProgressiveGAN(width=2, latent=4)),
+    }
     generator: networks.ProgressiveGenerator
 
     def __init__(

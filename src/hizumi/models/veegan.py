@@ -7,7 +7,7 @@ from hizumi import networks, objectives
 from hizumi.arguments import Momentum, NonNegativeFloat, PositiveFloat, PositiveInt
 from hizumi.models.abilities import Autoencodes, HasOpponent, JudgesPairs
 from hizumi.models.adversarial import Adversarial
-from hizumi.training import Budget, Card, Preset, linear_to_zero
+from hizumi.training import Budget, Card, Preset, TrainingOptions, linear_to_zero
 
 
 class VEEGAN(Adversarial, HasOpponent, JudgesPairs, Autoencodes):
@@ -40,7 +40,13 @@ class VEEGAN(Adversarial, HasOpponent, JudgesPairs, Autoencodes):
     )
     default_budget = Budget(steps=10_000)
     default_batch_size = 128
-    presets = {"small": Preset(lambda: VEEGAN(width=8, hidden=(32, 32), latent=4))}
+    presets = {
+        "fast": Preset(
+            lambda: VEEGAN(latent=16, width=16, average_decay=0.99),
+            TrainingOptions(budget=Budget(steps=2000), batch_size=16),
+        ),
+        "small": Preset(lambda: VEEGAN(width=8, hidden=(32, 32), latent=4)),
+    }
 
     def __init__(
         self,
