@@ -17,6 +17,13 @@ def _said(outcome: Outcome) -> str:
     return " ".join(outcome.out.split())  # without the breaks of a narrow terminal
 
 
+@pytest.fixture
+def model(hizumi: Callable[..., Outcome], parts: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "vae.hizumi"
+    assert hizumi("model", "train", "vae", parts, "--preset", "small", "--steps", "1", "-o", path).code == 0
+    return path
+
+
 @pytest.mark.parametrize(
     ("command", "result"),
     [
@@ -31,6 +38,8 @@ def _said(outcome: Outcome) -> str:
             id="tune",
         ),
         pytest.param(["model", "train", "vae", "{parts}", "-o", "m.hizumi", "--steps", "2"], "m.hizumi", id="train"),
+        pytest.param(["model", "sample", "{model}", "-n", "2", "-o", "s"], "s/sheet.png", id="sample"),
+        pytest.param(["model", "reconstruct", "{model}", "{parts}", "r"], "r/sheet.png", id="reconstruct"),
         pytest.param(["demo", "-o", "d", "--steps", "2"], "d/report.html", id="demo"),
         pytest.param(["demo", "-o", "d", "--steps", "2"], "d/brick.hizumi", id="demo's detector"),
         pytest.param(["evaluate", "{bundle}", "{parts}", "-o", "e"], "e/report.html", id="evaluate"),
@@ -49,6 +58,7 @@ def test_what_takes_the_place_of_an_earlier_result_is_said(
     result: str,
     hizumi: Callable[..., Outcome],
     bundle: Path,
+    model: Path,
     parts: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -60,7 +70,7 @@ def test_what_takes_the_place_of_an_earlier_result_is_said(
         "open_source",
         lambda data, **others: open_source(parts if data == "brick" else data, **others),  # quick to learn
     )
-    filled = [part.format(parts=parts, bundle=bundle) for part in command]
+    filled = [part.format(parts=parts, bundle=bundle, model=model) for part in command]
     first = _said(hizumi(*filled))
     assert result in first
     assert SAID not in first
@@ -73,11 +83,17 @@ def test_a_bundle_that_is_calibrated_where_it_lies_is_the_earlier_one(
     assert f"{bundle.name}{SAID}" in _said(hizumi("calibrate", bundle, "--threshold", "1"))
 
 
-def test_no_bundle_takes_the_place_of_one_of_another_kind(
-    hizumi: Callable[..., Outcome], bundle: Path, parts: Path, tmp_path: Path
+def test_bundles_of_an_earlier_comparison_are_named(
+    hizumi: Callable[..., Outcome], parts: Path, tmp_path: Path
 ) -> None:
-    model = tmp_path / "m.hizumi"
-    assert hizumi("model", "train", "autoencoder", parts, "--preset", "small", "--steps", "1", "-o", model).code == 0
+    for detectors, is_said in (("mahalanobis,pca", False), ("pca", True)):
+        said = _said(hizumi("compare", parts, "-d", detectors, "-o", tmp_path / "c"))
+        assert ("of an earlier comparison and not in this report: mahalanobis-0.hizumi" in said) == is_said
+
+
+def test_no_bundle_takes_the_place_of_one_of_another_kind(
+    hizumi: Callable[..., Outcome], bundle: Path, model: Path, parts: Path, tmp_path: Path
+) -> None:
     before = [each.read_bytes() for each in (bundle, model)]
     (tmp_path / "link.hizumi").symlink_to(bundle)
     for command, output, held in (

@@ -15,7 +15,7 @@ from hizumi.errors import DataError, HizumiError
 from hizumi.registry.names import refuse_unknown_preset
 from hizumi.runs.nouns import noun_of
 from hizumi.runs.results import comparison_result, comparison_rows, verdict_rows
-from hizumi.storage.files import refuse_unwritable, refuse_unwritable_folder
+from hizumi.storage.files import few, printable, refuse_unwritable, refuse_unwritable_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -112,7 +112,10 @@ def compare(
     _show(console, summary, best_by, noun_of(record), wasted_rankings(summary, record), found.failed)
     show_remarks(console, manifest.notes, failures, unopened)
     console.print(coloured(f"The report is {report}", GOOD))
-    console.print(f"The bundles are in {output / 'bundles'}.")
+    console.print(f"The bundles are in {comparing.folder}.")
+    if others := {*comparing.folder.glob("*.hizumi")} - {comparing.bundle(key) for key in inspectors}:
+        named = few(sorted(printable(path.name) for path in others), 3)
+        console.print(f"Note: also there, of an earlier comparison and not in this report: {named}.")
     if found.failed:
         raise typer.Exit(1)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SHEET_COLUMNS = 8
 SHOWN = 8  # items on the sheet that compares before and after
 SAMPLE = "sample-"  # begins the names of files of samples
+MADE_ROWS = "rows.csv"  # what was made of the rows of a table, where a folder is named for it
 NOT_IN_NAMES = r"[^\w.-]"  # characters that not every file system takes
 LONGEST_KIND = 50  # characters of a class in them
 SECOND = 10**9  # in nanoseconds
@@ -84,7 +85,7 @@ def write_made(path: Path, made: Iterable[Any], *, vectors: bool, columns: Seque
         if len(outcome.first) < SHOWN:
             outcome.first.append(item)
     if vectors and rows:
-        write_rows(path, "rows.csv", rows, columns)
+        write_rows(path, MADE_ROWS, rows, columns)
     return outcome
 
 
@@ -98,13 +99,19 @@ def write_singly(folder: Path, names: "Sequence[str]", items: "Iterable[np.ndarr
         write_atomically(folder / f"{name}{suffix}", content)
 
 
+def table_in(path: Path, name: str) -> Path:
+    """Where a table is written: the path, or under this name where that is a folder."""
+    return path if path.suffix.lower() == ".csv" else path / name
+
+
 def write_rows(
     path: Path, name: str, rows: "Iterable[np.ndarray]", columns: Sequence[str], kinds: Sequence[str] = ()
 ) -> Path:
     """A table, under this name where the path is a folder; with labels where the rows are of classes in turn."""
     from hizumi.storage.tables import write_csv
 
-    path = path if path.suffix.lower() == ".csv" else folder_for(path) / name
+    path = table_in(path, name)
+    folder_for(path.parent)
     labels = ({LABEL: kind} for kind in cycle(kinds)) if kinds else repeat({})
     write_csv(
         path, (dict(zip(columns, row.tolist(), strict=True)) | label for row, label in zip(rows, labels, strict=False))

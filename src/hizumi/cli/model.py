@@ -10,11 +10,13 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured, console_beside, print_table
 from hizumi.cli.making import (
+    MADE_ROWS,
     SAMPLE,
     SHEET_COLUMNS,
     folder_for,
     noted,
     sample_name,
+    table_in,
     write_fan,
     write_made,
     write_recordings,
@@ -101,22 +103,25 @@ def sample(
     in_turn = kinds or modeller.classes_
     _refuse_others_samples(output, count, in_turn)
     chosen = islice(cycle(kinds), count) if kinds else None
+    form = modeller.preprocessing_.series
+    picture = output / ("sheet.png" if form is None else "fan.png")
+    place = table_in(output, "samples.csv") if modeller.preprocessing_.vectors else picture
+    written = options.shown_place(place)
     console = console_beside(None)
     with noted(console):
         items = (
             modeller.sample(count, seed, chosen) if steps is None else _recordings(modeller, count, steps, seed, kinds)
         )
-    form = modeller.preprocessing_.series
     if form is not None:
         _refuse_table(output)
         write_samples(folder_for(output), items, form)
-        path = write_fan(output / "fan.png", form, made=items)
+        write_fan(place, form, made=items)
     elif modeller.preprocessing_.vectors:
-        path = write_rows(output, "samples.csv", items, modeller.options_["columns"], in_turn)
+        write_rows(output, place.name, items, modeller.options_["columns"], in_turn)
     else:
         write_singly(folder_for(output), [sample_name(number, in_turn) for number in range(count)], items)
-        path = write_sheet(output / "sheet.png", modeller.pictures(items[:SHEET_SAMPLES]), SHEET_COLUMNS)
-    console.print(coloured(f"Made {count} with seed {seed}; see {path}.", GOOD))
+        write_sheet(place, modeller.pictures(items[:SHEET_SAMPLES]), SHEET_COLUMNS)
+    console.print(coloured(f"Made {count} with seed {seed}; see {written}.", GOOD))
 
 
 def _refuse_others_samples(folder: Path, count: int, kinds: Sequence[str]) -> None:
@@ -291,6 +296,8 @@ def _make(
         show_remarks(console, manifest.notes, outcome.failures, unread(manifest.unopened))
         console.print(coloured(f"Made {counted(outcome.count, 'block')}; see {output}.", GOOD))
         return
+    place = table_in(output, MADE_ROWS) if manifest.vectors else output / "sheet.png"
+    written = options.shown_place(place)
     with noted(console):
         outcome = write_made(output, made, vectors=manifest.vectors, columns=modeller.options_["columns"])
     refuse_nothing(outcome.count, outcome.failures)
@@ -298,6 +305,6 @@ def _make(
         before = [manifest.read(item.index).pixels for item in outcome.first]
         pictures = modeller.pictures(before, translated=backwards)
         pictures += modeller.pictures([item.data for item in outcome.first], translated=translated and not backwards)
-        write_sheet(output / "sheet.png", pictures, len(outcome.first))
+        write_sheet(place, pictures, len(outcome.first))
     show_remarks(console, manifest.notes, outcome.failures, unread(manifest.unopened))
-    console.print(coloured(f"Made {outcome.count}; see {output}.", GOOD))
+    console.print(coloured(f"Made {outcome.count}; see {written}.", GOOD))
