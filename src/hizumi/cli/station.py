@@ -56,7 +56,7 @@ def export(
     ] = False,
     folder: Folder = None,
 ) -> None:
-    """Write inspections with their reviews, or drift alarms, as a table."""
+    """Write inspections and reviews, or alarms, as a table."""
     refuse_unwritable(output)
     if output.suffix.lower() not in (".csv", ".parquet"):
         raise UsageError(f"{printable(output)} is neither .csv nor .parquet; name one that is")
