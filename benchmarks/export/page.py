@@ -16,8 +16,8 @@ CAUSES = {
     "to 500 times; each convolution by itself, in single precision, puts the score off by more than is allowed",
     "dbn_one_class_svm": "likewise; units that hardly vary (thyroid: by 0.0001, near 1) are brought to variance 1, "
     "and rounding what goes into them is enough; where all are saturated, only rounding is left of the score",
-    "deep_one_class": "likewise; features of good pictures are trained to lie close together, so that the distance from "
-    "a template is the difference of numbers that are nearly equal",
+    "deep_one_class": "likewise; features of good pictures are trained to lie close together, so that the distance "
+    "from a template is the difference of numbers that are nearly equal",
 }
 """Why detectors are refused, as far as was found."""
 
