@@ -64,8 +64,9 @@ class BiGAN(Adversarial, HasOpponent, JudgesPairs, Autoencodes):
     default_batch_size = 128
     presets = {
         "fast": Preset(
-            lambda: BiGAN(latent=16, width=16, learning_rate=1e-3, average_decay=0.99),
+            lambda: BiGAN(latent=16, width=16, learning_rate=1e-3, average_decay=0.99, cycle_weight=1.0),
             TrainingOptions(budget=Budget(steps=2000), batch_size=16),
+            departure="adds the squared distance of x and G(E(x)) to the loss: another method",
         ),
         "small": Preset(lambda: BiGAN(width=8, latent=4)),
     }
