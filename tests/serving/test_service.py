@@ -265,8 +265,12 @@ def test_signing_in_sets_a_cookie_that_scripts_cannot_read(serve: Callable[..., 
     service = serve(Access.read(tmp_path / "tokens.json"))
     page = service.client.get("/", headers={"Accept": "text/html", "Accept-Language": "ja"})
     assert (page.status_code, 'lang="ja"' in page.text) == (401, True)
-    assert service.client.post("/sign-in", data={"token": "wrong"}).status_code == 401
-    answer = service.client.post("/sign-in", data={"token": secret}, follow_redirects=False)
+    assert "<script" not in page.text
+    assert "action=" not in page.text, "the form is sent to where it stands, with what is behind the #"
+    elsewhere = service.client.get("/inspections.csv", headers={"Accept": "text/html"})
+    assert (elsewhere.status_code, ' action="/"' in elsewhere.text) == (401, True)
+    assert service.client.post("/", data={"token": "wrong"}).status_code == 401
+    answer = service.client.post("/", data={"token": secret}, follow_redirects=False)
     assert answer.status_code == 303
     assert {"HttpOnly", "SameSite=strict"} <= set(answer.headers["set-cookie"].split("; "))
     assert service.client.get("/system").json()["you"] == "ann"

@@ -85,7 +85,7 @@ def write_made(path: Path, made: Iterable[Any], *, vectors: bool, columns: Seque
         if len(outcome.first) < SHOWN:
             outcome.first.append(item)
     if vectors and rows:
-        write_rows(path, MADE_ROWS, rows, columns)
+        write_rows(table_in(path, MADE_ROWS), rows, columns)
     return outcome
 
 
@@ -104,19 +104,15 @@ def table_in(path: Path, name: str) -> Path:
     return path if path.suffix.lower() == ".csv" else path / name
 
 
-def write_rows(
-    path: Path, name: str, rows: "Iterable[np.ndarray]", columns: Sequence[str], kinds: Sequence[str] = ()
-) -> Path:
-    """A table, under this name where the path is a folder; with labels where the rows are of classes in turn."""
+def write_rows(path: Path, rows: "Iterable[np.ndarray]", columns: Sequence[str], kinds: Sequence[str] = ()) -> None:
+    """A table; with labels where the rows are of classes in turn."""
     from hizumi.storage.tables import write_csv
 
-    path = table_in(path, name)
     folder_for(path.parent)
     labels = ({LABEL: kind} for kind in cycle(kinds)) if kinds else repeat({})
     write_csv(
         path, (dict(zip(columns, row.tolist(), strict=True)) | label for row, label in zip(rows, labels, strict=False))
     )
-    return path
 
 
 def write_samples(folder: Path, recordings: "np.ndarray", form: "SeriesForm") -> None:

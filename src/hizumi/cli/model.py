@@ -117,7 +117,7 @@ def sample(
         write_samples(folder_for(output), items, form)
         write_fan(place, form, made=items)
     elif modeller.preprocessing_.vectors:
-        write_rows(output, place.name, items, modeller.options_["columns"], in_turn)
+        write_rows(place, items, modeller.options_["columns"], in_turn)
     else:
         write_singly(folder_for(output), [sample_name(number, in_turn) for number in range(count)], items)
         write_sheet(place, modeller.pictures(items[:SHEET_SAMPLES]), SHEET_COLUMNS)

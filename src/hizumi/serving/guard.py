@@ -89,7 +89,7 @@ class Guard:
         caller = self._access.caller(_secret_in(headers))
         if caller is None and not (scope["path"] == SIGN_IN and scope["method"] == "POST"):
             if "text/html" in headers.get("accept", ""):
-                return sign_in_page(headers.get("accept-language", ""))
+                return sign_in_page(headers.get("accept-language", ""), path=scope["path"])
             return refusal(headers, 401, WHO_ARE_YOU, {"WWW-Authenticate": "Bearer"})
         scope.setdefault("state", {})["caller"] = caller
         return None

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from hizumi.serving.access import Access
 from hizumi.station.languages import language_of
 
-SIGN_IN: Final = "/sign-in"
+SIGN_IN: Final = "/"  # the page itself, so that a form sent from there keeps what is asked for behind its #
 COOKIE: Final = "hizumi_token"
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.45 system-ui, -apple-system, "Segoe UI", "Hiragino Sans",
@@ -36,8 +36,6 @@ p[role=alert] { margin: 0; padding: .5rem .75rem; border-radius: .5rem; backgrou
   p[role=alert] { background: #4a2210; color: #ff9a62; }
 }
 """
-# What is asked for stands after the #, which browsers keep to themselves, and take along where the form is sent to.
-SCRIPT = "document.forms[0].action += location.hash;"
 MARK = files("hizumi.serving").joinpath("page", "icon.svg").read_text("utf-8")
 WORDS = {
     "en": {
@@ -58,33 +56,25 @@ PAGE = Environment(autoescape=True).from_string(
 <html lang="{{ language }}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>hizumi – {{ words.title }}</title>
 <style>{{ style | safe }}</style></head>
-<body><main><form method="post" action="{{ action }}">
+<body><main><form method="post"{% if elsewhere %} action="{{ elsewhere }}"{% endif %}>
 <h1>{{ mark | safe }} hizumi – {{ words.title }}</h1>
 {% if wrong %}<p role="alert">{{ words.wrong }}</p>{% endif %}
 <label for="token">{{ words.token }}</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>{{ words.button }}</button>
-</form></main><script>{{ script | safe }}</script></body></html>
+</form></main></body></html>
 """
 )
+STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+POLICY = f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; form-action 'self'; frame-ancestors 'none'"
 
 
-def _hashed(text: str) -> str:
-    """As a policy names a style or script within the page."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-POLICY = (
-    f"default-src 'none'; style-src {_hashed(STYLE)}; script-src {_hashed(SCRIPT)}; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
-
-
-def sign_in_page(languages: str, *, wrong: bool = False) -> Response:
-    """The page, with status 401; `languages` is what the browser says it wants."""
+def sign_in_page(languages: str, *, path: str = SIGN_IN, wrong: bool = False) -> Response:
+    """The page, in place of that at a path, with status 401; `languages` is what the browser says it wants."""
     language = language_of(languages)
-    within = {"style": STYLE, "script": SCRIPT, "mark": MARK}
-    content = PAGE.render(language=language, words=WORDS[language], action=SIGN_IN, wrong=wrong, **within)
+    elsewhere = None if path == SIGN_IN else SIGN_IN
+    known = {"language": language, "words": WORDS[language], "elsewhere": elsewhere, "wrong": wrong}
+    content = PAGE.render(style=STYLE, mark=MARK, **known)
     # Without a referrer browsers do not say which page a form was sent from either, and the guard refuses it.
     headers = {"Content-Security-Policy": POLICY, "WWW-Authenticate": "Bearer", "Referrer-Policy": "same-origin"}
     return HTMLResponse(content, 401, headers)
