@@ -136,9 +136,9 @@ def test_codes_go_to_the_machine() -> None:
 
 
 def linear_ball(boundary: str, weight_decay: float) -> DeepSVDDTraining:
-    pretraining = Pretraining(3, (8, 4), False, learning_rate=0.02, weight_decay=weight_decay).prepare((4,))
+    pretraining = Pretraining(3, (8, 4), False, learning_rate=0.02).prepare((4,))
     pretraining.encoder = nn.Linear(4, 3, bias=False)
-    return DeepSVDDTraining(pretraining, boundary, nu=0.2, warm_up=0.1).prepare((4,))
+    return DeepSVDDTraining(pretraining, boundary, nu=0.2, warm_up=0.1, weight_decay=weight_decay).prepare((4,))
 
 
 def test_deep_svdd_finds_the_optimum_of_a_linear_network() -> None:

@@ -105,6 +105,13 @@ def test_authors_settings_for_their_data_are_those_of_the_paper_budget() -> None
     assert kdd.make().discrimination == "features"
     assert (kdd.options.budget, kdd.options.batch_size) == (Budget(epochs=50), 50)
     assert settled("egbad", find_protocol("deeppcb"), "paper", "paper").make().model.latent == 200
+    digits, cells = (
+        settled("deep_svdd(soft)", find_protocol(name), "honest", "paper").make()
+        for name in ("mnist-one-class-normal", "elpv")
+    )
+    assert [detector.pretraining.widths for detector in (digits, cells)] == [(8, 4), (32, 64, 128)]
+    assert (digits.pretraining.weight_decay, digits.model.weight_decay) == (5e-4, 5e-7)
+    assert digits.model.boundary == "soft"
 
 
 def test_a_name_without_a_detector_is_refused() -> None:

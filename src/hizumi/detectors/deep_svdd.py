@@ -34,7 +34,7 @@ class Pretraining(Trainable):
         contrast: Bring every image to mean 0 and mean absolute value 1, then all by one map to [0, 1], which the
             normal images fill. Windows of series keep their level and scale, which tell as much as their shape.
         learning_rate: Of both Adam optimisers, this phase's and the ball's.
-        weight_decay: In both phases.
+        weight_decay: Of this phase.
     """
 
     card = CARD
@@ -108,6 +108,7 @@ class DeepSVDDTraining(Trainable):
             normal items exceeds.
         nu: That share.
         warm_up: Share of the budget after which R begins to follow the data; R is 0 before, and with "hard" always.
+        weight_decay: Of this phase.
     """
 
     card = CARD
@@ -122,6 +123,7 @@ class DeepSVDDTraining(Trainable):
         boundary: Literal["hard", "soft"] = "hard",
         nu: ProperShare = 0.1,
         warm_up: Share = 1 / 15,
+        weight_decay: Annotated[NonNegativeFloat, Searched(1e-8, 1e-3, log=True)] = 5e-7,
     ) -> None:
         super().__init__()
         # In a tuple: it is a phase of its own, and its weights are not part of this one.
@@ -129,6 +131,7 @@ class DeepSVDDTraining(Trainable):
         self.boundary = boundary
         self.nu = nu
         self.warm_up = warm_up
+        self.weight_decay = weight_decay
 
     @property
     def pretraining(self) -> Pretraining:
@@ -143,7 +146,7 @@ class DeepSVDDTraining(Trainable):
             "encoder",
             self.encoder.parameters(),
             learning_rate=self.pretraining.learning_rate,
-            weight_decay=self.pretraining.weight_decay,
+            weight_decay=self.weight_decay,
             schedule=RATE_DROP,
         )
 
@@ -189,9 +192,9 @@ class DeepSVDD(Detector):
 
     Differences from the paper: the decoder of the pre-training begins with a linear layer, so that every image size
     has one, and at 32 pixels no batch norm on the code before it, which the authors' decoder there begins with; vectors
-    have fully connected networks, also without biases. Both phases have one weight decay, where the authors pre-train
-    on digits with 5e-4. Published settings for 28-pixel digits: widths=(8, 4), code=32; the rate falls to a tenth after
-    a third of either phase, as published for them.
+    have fully connected networks, also without biases. Published settings for 28-pixel digits, the preset "digits":
+    widths=(8, 4), code=32, and a weight decay of 5e-4 in the pre-training; the rate falls to a tenth after a third of
+    either phase, as published for them.
 
     Args:
         model: The ball, with the pre-training of its encoder.
@@ -199,6 +202,9 @@ class DeepSVDD(Detector):
 
     card = CARD
     presets = {
+        "digits": Preset(
+            lambda: DeepSVDD(DeepSVDDTraining(Pretraining(code=32, widths=(8, 4), weight_decay=5e-4)))
+        ),
         "fast": Preset(
             lambda: DeepSVDD(DeepSVDDTraining(Pretraining(code=32, widths=(8, 16, 32), learning_rate=1e-3))),
             TrainingOptions(budget=(Budget(steps=700), Budget(steps=800)), batch_size=100),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeGuard
 
 from hizumi.arguments import clone
-from hizumi.detectors import ALAD, EGBAD, Detector, GANomaly, Likelihood, Reconstruction, WhitenedResidual
+from hizumi.detectors import ALAD, EGBAD, DeepSVDD, Detector, GANomaly, Likelihood, Reconstruction, WhitenedResidual
 from hizumi.detectors.alad import ALADTraining
 from hizumi.detectors.ganomaly import GANomalyTraining
 from hizumi.models import VAE, Autoencoder, BiGAN, Flow, GatedPixelCNN
@@ -101,6 +101,7 @@ LEFT_OUT: Mapping[str, str] = {
 
 
 ON_DATA: Mapping[tuple[str, str], Preset] = {
+    ("mnist-one-class-normal", "deep_svdd"): DeepSVDD.presets["digits"],
     ("kdd99", "egbad"): Preset(
         lambda: EGBAD(
             BiGAN(
