@@ -202,9 +202,7 @@ class DeepSVDD(Detector):
 
     card = CARD
     presets = {
-        "digits": Preset(
-            lambda: DeepSVDD(DeepSVDDTraining(Pretraining(code=32, widths=(8, 4), weight_decay=5e-4)))
-        ),
+        "digits": Preset(lambda: DeepSVDD(DeepSVDDTraining(Pretraining(code=32, widths=(8, 4), weight_decay=5e-4)))),
         "fast": Preset(
             lambda: DeepSVDD(DeepSVDDTraining(Pretraining(code=32, widths=(8, 16, 32), learning_rate=1e-3))),
             TrainingOptions(budget=(Budget(steps=700), Budget(steps=800)), batch_size=100),
