@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hizumi.memory import leave_out_of_collections
+from hizumi.memory import forget_peak, leave_out_of_collections, peak_memory
 
 COUNT = """
 import resource, sys
@@ -39,3 +39,16 @@ def test_what_there_is_is_left_out_of_collections() -> None:
         assert len(gc.get_objects()) < gc.get_freeze_count() / 100
     finally:
         gc.unfreeze()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count from the start of the process alone")
+def test_a_peak_is_forgotten() -> None:
+    large = b"x" * 200_000_000
+    del large
+    before = peak_memory()
+    forget_peak()
+    after = peak_memory()
+    assert after < before - 150_000_000
+    held = b"x" * 100_000_000
+    assert peak_memory() > after + 90_000_000
+    del held

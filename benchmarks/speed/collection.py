@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.speed.measuring import Figure, Report, Run, Setting, in_turn
 from hizumi.detectors import PCA, Detector, Mahalanobis, MovingZScore, NearestNeighbour
 from hizumi.reproduction.collections import FEWEST_STEPS, Task, read_smap_msl
+from hizumi.reproduction.costs import Costs
 from hizumi.reproduction.measuring_series import scores_of_test
 from hizumi.training import TrainingOptions
 
@@ -38,7 +39,7 @@ def series(setting: Setting) -> Report:
 
 def _all_of(tasks: Sequence[Task], make: Callable[[], Detector]) -> None:
     for task in tasks:
-        scores_of_test(task, make(), TrainingOptions())
+        scores_of_test(task, make(), TrainingOptions(), Costs())
 
 
 def _folder() -> Path:

@@ -76,6 +76,12 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def forget_peak() -> None:
+    """Count the most that this process holds at once from here on, where the system lets it."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def resident_bytes() -> int:
     """Bytes that this process holds now; where the system does not say, the most that it has held."""
     with suppress(OSError):

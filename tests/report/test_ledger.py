@@ -49,6 +49,7 @@ def test_a_row_is_compared_explained_and_its_leaks_named() -> None:
         "published: 10 seeds",
     ):
         assert part in line, part
+    assert "| - | - | - |" in line, "its runs are of the time before costs were counted"
     assert "- deep_svdd: best epoch on the test set" in page
     assert "| deep_svdd, short | 0.910 (0.980) | 0.900 (0.997)" in page
     assert "to test on" not in line
@@ -59,3 +60,13 @@ def test_an_unfinished_row_is_not_compared() -> None:
     line = next(line for line in page.splitlines() if line.startswith("| deep_svdd, short budget"))
     assert "1 of 10 cases so far" in line
     assert "-0.048" not in line
+
+
+def test_costs_are_those_of_the_runs_that_have_them() -> None:
+    old = row("honest", {("0", 0): 0.9})
+    counted = [
+        {**run, "fit_cpu_seconds": seconds, "score_cpu_seconds": 1.1, "scored": 11_000, "peak_memory_mib": 1200}
+        for run, seconds in zip(row("honest", {("0", 1): 0.9, ("0", 2): 0.9}).runs, (2.0, 3.0), strict=True)
+    ]
+    page = ledger_page([Row(old.request, (*old.runs, *counted))])
+    assert "| 2.5 | 0.1 | 1,200 |" in page

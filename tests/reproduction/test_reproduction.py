@@ -114,3 +114,16 @@ def test_images_keep_a_size_that_the_detector_can_take() -> None:
     pool = blobs(2)
     for detector in (Mahalanobis(), GaussianFeatures()):
         assert PoolView(pool, detector, np.arange(4)).shape == (1, 8, 8)
+
+
+def test_what_a_run_costs_is_counted() -> None:
+    pool, protocol = blobs(), find_protocol("mnist-one-class-normal")
+    short, long = (
+        run(protocol, pool, entrant(Reconstruction, steps, model=Autoencoder(width=8)), "7", 0, "honest", "paper")
+        for steps in (2, 40)
+    )
+    for result in (short, long):
+        assert result["scored"] == result["tested"] + result["calibration"]
+        assert 0 < result["fit_cpu_seconds"] + result["score_cpu_seconds"] <= result["cpu_seconds"] + 0.06
+        assert 20 < result["peak_memory_mib"] < 20_000
+    assert long["fit_cpu_seconds"] > short["fit_cpu_seconds"]

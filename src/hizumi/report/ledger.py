@@ -7,7 +7,7 @@ from typing import Any
 from hizumi.errors import UsageError
 from hizumi.report import markdown
 from hizumi.reproduction.entrants import CHOSEN_ON_TEST, departure_of, differences_today
-from hizumi.reproduction.ledger import Row, summarise_figure
+from hizumi.reproduction.ledger import Row, Run, summarise_figure
 from hizumi.reproduction.protocol import FALSE_ALARM_RATE, Protocol
 from hizumi.reproduction.protocols import PROTOCOLS
 from hizumi.reproduction.published_numbers import ELSEWHERE, NOT_COMPARABLE, PUBLISHED, Published, published_for
@@ -21,7 +21,9 @@ COLUMNS = (
     "Published",
     "False alarms",
     "Cases x seeds",
-    "CPU s a run",
+    "CPU s to fit",
+    "ms an item",
+    "Memory, MiB",
     "Differences",
 )
 MOST_CHANGES = 6  # named one by one
@@ -40,6 +42,9 @@ What detectors reach on published protocols, beside what was published. Every nu
 - Numbers are means over cases, such as the class that is normal, of means over seeds, ± the standard deviation between
   the seeds of a case. Where there is one case and three seeds or more, their median stands in square brackets.
 - **False alarms**: share of normal test items above the threshold that held-out normal items set for {_REQUESTED}.
+- **CPU s to fit**, **ms an item**: processor time of a run's fit, and of scoring an image, a row or a step of a series,
+  summed over threads. A run on time series fits each series twice.
+- **Memory**: the most that the process held in a run, its data and the libraries of some 300 MiB included.
 - **Differences**: obtained minus published, in the paper's protocol where that was run; then what of the paper's
   settings was changed, with the paper's own in round brackets.
 - Published numbers say how they are known: from the paper, from the authors' code, from others' work (third party), or
@@ -104,8 +109,22 @@ def _line(protocol: Protocol, modes: Mapping[str, Row]) -> list[str]:
         "-" if published is None else f"{_number(published.value, published.deviation)} ({published.trust})",
         "-" if false_alarms is None else f"{false_alarms.mean:.1%}",
         ", ".join(_runs(row) for _, row in sorted(modes.items())),
-        f"{fmean(run['cpu_seconds'] for row in modes.values() for run in row.runs):.0f}",
+        *_costs((honest or any_row).runs),
         _differences(protocol, modes, published),
+    ]
+
+
+def _costs(runs: Sequence[Run]) -> list[str]:
+    """Seconds of a fit, milliseconds an item and mebibytes, of the runs in which they were measured."""
+    known = [run for run in runs if "scored" in run]
+    if not known:
+        return ["-"] * 3
+    fit, memory = (fmean(run[key] for run in known) for key in ("fit_cpu_seconds", "peak_memory_mib"))
+    an_item = 1000 * sum(run["score_cpu_seconds"] for run in known) / sum(run["scored"] for run in known)
+    return [
+        f"{fit:.0f}" if fit >= 10 else f"{fit:.1f}",
+        f"{an_item:.2g}" if an_item < 10 else f"{an_item:.0f}",
+        f"{memory:,.0f}",
     ]
 
 

@@ -31,6 +31,7 @@ from hizumi.preprocessing import Preprocessing, Reader, in_batches
 from hizumi.preprocessing.batching import Outputs
 from hizumi.preprocessing.reading import Piece
 from hizumi.reproduction.collections import LENGTH, Task
+from hizumi.reproduction.costs import Costs
 from hizumi.training import TrainingOptions
 
 HOP_LEARNED, HOP_SCORED = 1, 4  # steps from a window to the next
@@ -44,9 +45,10 @@ def measured(
     make: Callable[[], Detector],
     options: TrainingOptions,
     false_alarm_rate: float,
+    costs: Costs,
     observe: Observer | None = None,
 ) -> dict[str, Any]:
-    """Sizes, figures and times over all series, each with detectors of its own.
+    """Sizes, figures and times over all series, each with detectors of its own; fits and scores are counted as costs.
 
     How scores rank the steps is that of a detector which has learned from all there is to learn from; what a threshold
     decides, that of one from which its blocks were held out, and by these the ends of its recordings are steadied.
@@ -54,7 +56,7 @@ def measured(
     figures, began = [], time.monotonic()
     progress = reporting(observe, "series")
     for place, task in enumerate(tasks, 1):
-        figures.append(_ranked(task, make(), options) | _decided(task, make(), options, false_alarm_rate))
+        figures.append(_ranked(task, make(), options, costs) | _decided(task, make(), options, false_alarm_rate, costs))
         if progress is not None:
             progress(place, len(tasks))
     known = [each for each in figures if not np.isnan(each["vus_pr"])]
@@ -76,18 +78,20 @@ def _blocks(values: Float[np.ndarray, "t c"], name: str, anomalous: Bool[np.ndar
     return of_recordings((Recording(name, values.astype(np.float64), anomalous=anomalous),), form, name)
 
 
-def _fitted(detector: Detector, train: Manifest, options: TrainingOptions) -> Reader:
+def _fitted(detector: Detector, train: Manifest, options: TrainingOptions, costs: Costs) -> Reader:
     """Fit the detector on a window at every step, and give what reads others, fewer of them, for it."""
     scored = train.series
     assert scored is not None, "series have a form"
-    store = Store.build(replace(train, series=replace(scored, hop=HOP_LEARNED)), None)
-    detector.fit(store, options)
+    with costs.fitting():
+        store = Store.build(replace(train, series=replace(scored, hop=HOP_LEARNED)), None)
+        detector.fit(store, options)
     return Reader(replace(Preprocessing.of(store), series=scored), store.shape)
 
 
-def _scored(detector: Detector, reader: Reader, blocks: Manifest) -> list[Float[np.ndarray, "_"]]:
+def _scored(detector: Detector, reader: Reader, blocks: Manifest, costs: Costs) -> list[Float[np.ndarray, "_"]]:
     """Scores of the steps of each block."""
-    return [reader.step_scores(*each) for each in _windows(detector, reader, blocks)]
+    with costs.scoring(sum(len(record.steps or ()) for record in blocks.records)):
+        return [reader.step_scores(*each) for each in _windows(detector, reader, blocks)]
 
 
 def _windows(detector: Detector, reader: Reader, blocks: Manifest) -> Iterator[tuple[Piece, Float[np.ndarray, "w"]]]:
@@ -103,19 +107,19 @@ def _windows(detector: Detector, reader: Reader, blocks: Manifest) -> Iterator[t
         yield item[0], item[1]["score"]
 
 
-def scores_of_test(task: Task, detector: Detector, options: TrainingOptions) -> Float[np.ndarray, "s"]:
+def scores_of_test(task: Task, detector: Detector, options: TrainingOptions, costs: Costs) -> Float[np.ndarray, "s"]:
     """Fit on all that is learned from, and score each step of what is tested."""
     manifest = _blocks(task.train, task.name)
     whole = replace(manifest, records=(Record(task.name, row=0, steps=Steps(0, len(task.train))),))
-    reader = _fitted(detector, whole, options)
-    return np.concatenate(_scored(detector, reader, _blocks(task.test, task.name)))
+    reader = _fitted(detector, whole, options, costs)
+    return np.concatenate(_scored(detector, reader, _blocks(task.test, task.name), costs))
 
 
-def _ranked(task: Task, detector: Detector, options: TrainingOptions) -> dict[str, float]:
+def _ranked(task: Task, detector: Detector, options: TrainingOptions, costs: Costs) -> dict[str, float]:
     """How scores rank the steps, and how random ones do; NaN where no step or all of them are anomalous."""
     if task.anomalous.all() or not task.anomalous.any():
         return dict.fromkeys(("vus_pr", "average_precision", "vus_pr_by_chance"), np.nan)
-    scores = scores_of_test(task, detector, options)
+    scores = scores_of_test(task, detector, options, costs)
     by_chance = np.random.default_rng(options.seed).random((DRAWS, len(scores)))
     return {
         "vus_pr": _volume(scores, task),
@@ -128,14 +132,16 @@ def _volume(scores: Float[np.ndarray, "s"], task: Task) -> float:
     return float(volumes_under_surfaces(scores, task.anomalous, LENGTH).precision_recall)
 
 
-def _decided(task: Task, detector: Detector, options: TrainingOptions, false_alarm_rate: float) -> dict[str, float]:
+def _decided(
+    task: Task, detector: Detector, options: TrainingOptions, false_alarm_rate: float, costs: Costs
+) -> dict[str, float]:
     """Events and false alarms at the calibrated threshold; of blocks, those without an anomaly.
 
     Nothing where the series is too short to learn from and to set a threshold by.
     """
     try:
         dealt = split_series(_blocks(task.train, task.name), CALIBRATION_SHARE, options.seed)
-        reader = _fitted(detector, dealt.select(split="train"), options)
+        reader = _fitted(detector, dealt.select(split="train"), options, costs)
     except DataError:
         return {}
     held_out = list(_windows(detector, reader, dealt.select(split="calibration")))
@@ -144,7 +150,7 @@ def _decided(task: Task, detector: Detector, options: TrainingOptions, false_ala
     highest = np.array([reader.record_score(*each) for each in held_out])
     threshold = Calibration.fit(highest, false_alarm_rate=false_alarm_rate).threshold
     blocks = _blocks(task.test, task.name, task.anomalous)
-    by_block = _scored(detector, reader, blocks)
+    by_block = _scored(detector, reader, blocks, costs)
     scores = np.concatenate(by_block)
     counts = counted_events(scores > threshold.value, task.anomalous, LENGTH)
     pairs = zip(by_block, blocks.records, strict=True)

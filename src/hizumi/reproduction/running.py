@@ -19,6 +19,7 @@ from hizumi.evaluation.bootstrap import number
 from hizumi.evaluation.metrics import auroc, average_precision, confusion_at
 from hizumi.evaluation.pixels import aupro, pixel_auroc, pixel_average_precision
 from hizumi.reproduction.collections import Collection
+from hizumi.reproduction.costs import Costs
 from hizumi.reproduction.entrants import Entrant
 from hizumi.reproduction.measuring_series import measured
 from hizumi.reproduction.protocol import FALSE_ALARM_RATE, SIZES, BudgetName, Leak, Mode, Protocol, Split, thinned
@@ -40,24 +41,25 @@ def run(
 ) -> dict[str, Any]:
     """Sizes, figures, times, versions and notes of one run, ready for JSON."""
     leaks = protocol.leaks_of(entrant.detector, mode)
-    detector, options = entrant.make(), replace(entrant.options, seed=seed)
+    detector, options, costs = entrant.make(), replace(entrant.options, seed=seed), Costs()
     if isinstance(pool, Collection):
-        began = time.process_time()
-        run = measured(pool.tasks[case], entrant.make, options, FALSE_ALARM_RATE, observe)
-        return {"case": case, "seed": seed, **run, **_circumstances(began, options.accelerator)}
+        run = measured(pool.tasks[case], entrant.make, options, FALSE_ALARM_RATE, costs, observe)
+        return {"case": case, "seed": seed, **run, **costs.to_dict(), **_circumstances(options.accelerator)}
     whole, split = dealt(protocol, pool, entrant, case, seed, mode, budget)
     view = PoolView(pool, detector, split.train)
 
     # Fit.
-    began, processor_began = time.monotonic(), time.process_time()
+    began = time.monotonic()
     epochs = _BestEpoch(entrant, detector, view, split, observe) if Leak.BEST_EPOCH in leaks else None
-    detector.fit(view.of(split.train), options, observe=epochs or observe)
-    best = epochs.best() if epochs else detector
+    with costs.fitting():
+        detector.fit(view.of(split.train), options, observe=epochs or observe)
+        best = epochs.best() if epochs else detector
     fitted = time.monotonic()
 
     # Score.
-    scores, maps = view.scored(best, split.test, with_maps=pool.masks is not None)
-    held_out = view.scored(best, split.calibration)[0] if len(split.calibration) else None
+    with costs.scoring(len(split.test) + len(split.calibration)):
+        scores, maps = view.scored(best, split.test, with_maps=pool.masks is not None)
+        held_out = view.scored(best, split.calibration)[0] if len(split.calibration) else None
     scored = time.monotonic()
 
     # Measure.
@@ -78,7 +80,8 @@ def run(
         "notes": [*split.notes, *(epochs.notes() if epochs else ())],
         "fit_seconds": round(fitted - began, 1),
         "score_seconds": round(scored - fitted, 1),
-        **_circumstances(processor_began, options.accelerator),
+        **costs.to_dict(),
+        **_circumstances(options.accelerator),
     }
 
 
@@ -91,9 +94,8 @@ def dealt(
     return whole, thinned(pool, whole, SIZES[budget], seed, search=search, balanced=protocol.only_ranks)
 
 
-def _circumstances(processor_began: float, accelerator: str) -> dict[str, Any]:
+def _circumstances(accelerator: str) -> dict[str, Any]:
     return {
-        "cpu_seconds": round(time.process_time() - processor_began, 1),
         "hizumi": __version__,
         "torch": torch.__version__,
         "processor": processor_name(accelerator),
