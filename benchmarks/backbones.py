@@ -1,9 +1,9 @@
-"""Bodies with weights of one's own against timm's, both with the same random weights.
+"""Bodies with weights of one's own against timm's and transformers', with the same random weights.
 
     make peers
     python -m benchmarks.backbones
 
-timm makes networks, weights and maps in the peers' environment; the same files are loaded here.
+timm and transformers make networks, files of weights and maps in the peers' environment; the same files are loaded here.
 """
 
 import argparse
@@ -29,8 +29,32 @@ CASES = (
     ("dinov2_small", "vit_small_patch14_dinov2", (518, 518)),
     ("dinov2_small", "vit_small_patch14_dinov2", (224, 224)),
     ("dinov2_base", "vit_base_patch14_dinov2", (224, 224)),
+    ("resnet50", "transformers", (96, 160)),
+    ("dinov2_small", "transformers", (518, 518)),
 )
-THEIRS = """
+OF_TRANSFORMERS = """
+import sys
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import Dinov2Config, Dinov2Model, ResNetConfig, ResNetForImageClassification
+
+name, folder = sys.argv[1:]
+torch.manual_seed(0)
+images = load_file(f"{folder}/images.safetensors")["images"]
+if name == "dinov2_small":
+    model = Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14)).eval()
+else:
+    model = ResNetForImageClassification(ResNetConfig()).eval()
+model.save_pretrained(folder)
+with torch.no_grad():
+    hidden = model(images, output_hidden_states=True).hidden_states
+    if name == "dinov2_small":
+        hidden = [model.layernorm(hidden[n])[:, 1:].transpose(1, 2).reshape(1, -1, 37, 37) for n in (6, 12)]
+    else:
+        hidden = hidden[1:]
+save_file({str(number): each.contiguous() for number, each in enumerate(hidden)}, f"{folder}/maps.safetensors")
+"""
+OF_TIMM = """
 import sys
 import timm, torch
 from safetensors.torch import load_file, save_file
@@ -41,7 +65,7 @@ images = load_file(f"{folder}/images.safetensors")["images"]
 is_transformer = name.startswith("vit")
 model = timm.create_model(name, **({"dynamic_img_size": True} if is_transformer else {})).eval()
 weights = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-save_file(weights, f"{folder}/weights.safetensors")
+save_file(weights, f"{folder}/model.safetensors")
 with torch.no_grad():
     if is_transformer:
         maps = model.get_intermediate_layers(images, n=[5, 11], reshape=True, norm=True)
@@ -55,7 +79,7 @@ save_file({str(number): each.contiguous() for number, each in enumerate(maps)}, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--python", default=".venv-peers/bin/python", help="one that has timm")
+    parser.add_argument("--python", default=".venv-peers/bin/python", help="one that has timm and transformers")
     interpreter = parser.parse_args().python
     rows = [compared(ours, theirs, size, interpreter) for ours, theirs, size in CASES]
     write_json(RESULTS, {"largest_difference_relative_to_largest_value": rows})
@@ -65,9 +89,10 @@ def compared(ours: str, theirs: str, size: tuple[int, int], interpreter: str) ->
     images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(1)) * 2 - 1
     with tempfile.TemporaryDirectory() as folder:
         save_file({"images": standardised(images)}, f"{folder}/images.safetensors")
-        subprocess.run([interpreter, "-c", THEIRS, theirs, folder], check=True)
-        weights = Path(folder, "weights.safetensors")
-        made, levels = (ResidualNetwork, STAGES) if theirs.find("resnet") >= 0 else (VisionTransformer, BLOCKS)
+        program = (OF_TRANSFORMERS, ours) if theirs == "transformers" else (OF_TIMM, theirs)
+        subprocess.run([interpreter, "-c", *program, folder], check=True)
+        weights = Path(folder, "model.safetensors")
+        made, levels = (ResidualNetwork, STAGES) if "resnet" in ours else (VisionTransformer, BLOCKS)
         body = made(ours, levels, weights, hashlib.sha256(weights.read_bytes()).hexdigest())
         with torch.no_grad():
             maps = body(images)
@@ -76,7 +101,12 @@ def compared(ours: str, theirs: str, size: tuple[int, int], interpreter: str) ->
         float((found - expected[str(number)]).abs().max() / expected[str(number)].abs().max())
         for number, found in enumerate(maps)
     ]
-    row = {"network": ours, "timm": theirs, "size": list(size), "by_level": dict(zip(levels, differences, strict=True))}
+    row = {
+        "network": ours,
+        "theirs": theirs,
+        "size": list(size),
+        "by_level": dict(zip(levels, differences, strict=True)),
+    }
     print(row, flush=True)
     return row
 

@@ -1,6 +1,7 @@
 """Bodies with weights of your own: against plain functional arithmetic on the same weights, by their usual names."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -136,6 +137,38 @@ def transformer_maps(weights: Weights, heads: int, images: Tensor) -> list[Tenso
     return maps
 
 
+def as_transformers_writes(weights: Weights) -> Weights:
+    """The same weights by the names in Hugging Face's files, as its own save_pretrained gave them."""
+    renamed = {}
+    for name, tensor in weights.items():
+        name = re.sub(r"^layer(\d)", lambda found: f"resnet.encoder.stages.{int(found[1]) - 1}", name)
+        name = re.sub(r"(stages\.\d)\.(\d+)", r"\1.layers.\2", name)
+        name = re.sub(r"\.conv(\d)\.", lambda found: f".layer.{int(found[1]) - 1}.convolution.", name)
+        name = re.sub(r"\.bn(\d)\.", lambda found: f".layer.{int(found[1]) - 1}.normalization.", name)
+        for ours, theirs in (
+            ("conv1.", "resnet.embedder.embedder.convolution."),
+            ("bn1.", "resnet.embedder.embedder.normalization."),
+            ("downsample.0", "shortcut.convolution"),
+            ("downsample.1", "shortcut.normalization"),
+            ("fc.", "classifier.1."),
+            ("cls_token", "embeddings.cls_token"),
+            ("mask_token", "embeddings.mask_token"),
+            ("pos_embed", "embeddings.position_embeddings"),
+            ("patch_embed.proj", "embeddings.patch_embeddings.projection"),
+            ("norm.", "layernorm."),
+        ):
+            name = theirs + name.removeprefix(ours) if name.startswith(ours) else name.replace(f".{ours}", f".{theirs}")
+        name = re.sub(r"^blocks\.", "encoder.layer.", name)
+        name = name.replace("attn.proj", "attention.output.dense")
+        name = re.sub(r"ls(\d)\.gamma", r"layer_scale\1.lambda1", name)
+        if ".attn.qkv." in name:
+            for word, part in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
+                renamed[name.replace("attn.qkv", f"attention.attention.{word}")] = part.contiguous()
+        else:
+            renamed[name] = tensor
+    return renamed
+
+
 def written(weights: Mapping[str, object], path: Path) -> tuple[Path, str]:
     if path.suffix == ".safetensors":
         safetensors.torch.save_file(weights, path)
@@ -192,6 +225,42 @@ def test_a_detector_on_them_is_saved_whole(kind: str, tmp_path: Path) -> None:
     assert [each.score for each in load(bundle).inspect(images[:5])] == [
         each.score for each in inspector.inspect(images[:5])
     ]
+
+
+@torch.no_grad()
+def test_files_of_hugging_face_are_the_same_networks(tmp_path: Path) -> None:
+    images = torch.rand(1, 3, 56, 70, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    for made, kind, weights in (
+        (ResidualNetwork, "resnet18", residual_weights("resnet18")),
+        (ResidualNetwork, "resnet50", residual_weights("resnet50")),
+        (VisionTransformer, "dinov2_small", transformer_weights(384, blocks=3)),
+    ):
+        theirs = as_transformers_writes(weights)
+        assert not theirs.keys() & weights.keys()
+        plain, same = (
+            made(kind, (1, 2), *written(each, tmp_path / "weights.safetensors"))(images) for each in (weights, theirs)
+        )
+        for found, expected in zip(same, plain, strict=True):
+            assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "surplus"),
+    [
+        ("dinov2_small", "register_tokens"),
+        ("dinov2_small", "reg_token"),
+        ("dinov2_small", "embeddings.register_tokens"),
+        ("resnet18", "layer1.0.se.fc1.weight"),
+        ("resnet18", "conv1.0.weight"),
+    ],
+)
+def test_weights_of_a_relative_are_refused(kind: str, surplus: str, tmp_path: Path) -> None:
+    made = ResidualNetwork if kind == "resnet18" else VisionTransformer
+    weights = residual_weights("resnet18") if kind == "resnet18" else transformer_weights(384, blocks=2)
+    made(kind, (1,), *written(weights, tmp_path / "a"))  # a classifier and higher levels are there, and not needed
+    message = rf"not those of {kind}: it has no place for their '{re.escape(surplus)}'"
+    with pytest.raises(DataError, match=message):
+        made(kind, (1,), *written({**weights, surplus: torch.zeros(1, 4, 384)}, tmp_path / "b"))
 
 
 def test_what_is_not_their_weights_is_refused_in_words(tmp_path: Path) -> None:

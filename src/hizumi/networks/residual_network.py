@@ -5,6 +5,7 @@ timm, with the stride of a bottleneck in its 3x3 convolution.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -57,7 +58,7 @@ class ResidualNetwork(FrozenNetwork):
             nn.Conv2d(3, STEM, 7, 2, 3, bias=False), nn.BatchNorm2d(STEM), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)
         )
         self.stages = nn.ModuleList(_stage(form, stage) for stage in range(max(levels)))
-        load_weights(self, weights, sha256, kind, _renamed)
+        load_weights(self, weights, sha256, kind, _translated)
         self.frozen(torch.channels_last)
 
     def maps(self, images: Tensor) -> list[Tensor]:
@@ -106,8 +107,13 @@ def _stage(form: _Form, stage: int) -> nn.Sequential:
     )
 
 
-def _renamed(name: str) -> str | None:
-    """The name here of a weight that is called so by torchvision and timm."""
+def _translated(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Weights by their names here, whichever of the usual ones they have, without the classifier."""
+    return {_renamed(name): tensor for name, tensor in state.items()}
+
+
+def _renamed(name: str) -> str:
+    """The name here of a weight that is called so by torchvision and timm, or by Hugging Face's transformers."""
     if found := re.fullmatch(r"(conv|bn)1\.(\w+)", name):
         return f"stem.{0 if found[1] == 'conv' else 1}.{found[2]}"
     if found := re.fullmatch(r"layer(\d)\.(\d+)\.(conv|bn)(\d)\.(\w+)", name):
@@ -115,4 +121,12 @@ def _renamed(name: str) -> str | None:
         return f"stages.{int(found[1]) - 1}.{found[2]}.layers.{place}.{found[5]}"
     if found := re.fullmatch(r"layer(\d)\.(\d+)\.downsample\.(\d)\.(\w+)", name):
         return f"stages.{int(found[1]) - 1}.{found[2]}.shortcut.{found[3]}.{found[4]}"
-    return None  # the classifier
+    name = name.removeprefix("resnet.")
+    if found := re.fullmatch(r"embedder\.embedder\.(convolution|normalization)\.(\w+)", name):
+        return f"stem.{0 if found[1] == 'convolution' else 1}.{found[2]}"
+    if found := re.fullmatch(r"encoder\.stages\.(\d)\.layers\.(\d+)\.layer\.(\d)\.(conv|norm)\w+\.(\w+)", name):
+        place = 3 * int(found[3]) + (found[4] == "norm")
+        return f"stages.{found[1]}.{found[2]}.layers.{place}.{found[5]}"
+    if found := re.fullmatch(r"encoder\.stages\.(\d)\.layers\.(\d+)\.shortcut\.(conv|norm)\w+\.(\w+)", name):
+        return f"stages.{found[1]}.{found[2]}.shortcut.{0 if found[3] == 'conv' else 1}.{found[4]}"
+    return name

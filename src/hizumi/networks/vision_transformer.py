@@ -1,9 +1,10 @@
 """Vision transformers of DINOv2: Oquab et al., "Learning robust visual features without supervision", TMLR 2024.
 
-Names and shapes of weights are those of its authors and of timm.
+Names and shapes of weights are those of its authors and of timm; files of Hugging Face's transformers are taken too.
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,6 +19,20 @@ from hizumi.networks.weight_files import load_weights
 PATCH = 14  # pixels
 BLOCKS = 12
 SIDE = 37  # patches of the images that positions were learned on, 518 pixels
+
+TRANSFORMERS_NAMES = {  # parts of names in files of Hugging Face, and what they are here
+    "embeddings.patch_embeddings.projection.": "patch_embed.proj.",
+    "embeddings.position_embeddings": "pos_embed",
+    "embeddings.cls_token": "cls_token",
+    "embeddings.mask_token": "mask_token",
+    "encoder.layer.": "blocks.",
+    ".attention.attention.": ".attn.",
+    ".attention.output.dense.": ".attn.proj.",
+    ".layer_scale1.lambda1": ".ls1.gamma",
+    ".layer_scale2.lambda1": ".ls2.gamma",
+    "layernorm.": "norm.",
+}
+QUERY_KEY_VALUE = ("query", "key", "value")  # apart there, one matrix here
 
 TransformerKind = Literal["dinov2_small", "dinov2_base"]
 
@@ -51,7 +66,7 @@ class VisionTransformer(FrozenNetwork):
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, form.width, PATCH, PATCH)})
         self.blocks = nn.ModuleList(_Block(form) for _ in range(max(levels)))
         self.norm = nn.LayerNorm(form.width, eps=1e-6)
-        load_weights(self, weights, sha256, kind)
+        load_weights(self, weights, sha256, kind, _translated)
         self.frozen()
 
     def maps(self, images: Tensor) -> list[Tensor]:
@@ -73,6 +88,22 @@ class VisionTransformer(FrozenNetwork):
         learned = self.pos_embed[:, 1:].transpose(1, 2).reshape(1, -1, SIDE, SIDE)
         brought = interpolate(learned, (rows, columns), mode="bicubic", antialias=True, align_corners=False)
         return torch.cat([self.pos_embed[:, :1], brought.flatten(2).transpose(1, 2)], 1)
+
+
+def _translated(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Weights by their names here, whichever of the usual ones they have."""
+    found = {}
+    for name, tensor in state.items():
+        name = name.removeprefix("dinov2.")
+        if name.startswith(("embeddings.", "encoder.layer.", "layernorm.")):
+            for theirs, ours in TRANSFORMERS_NAMES.items():
+                name = name.replace(theirs, ours)
+        found[name] = tensor
+    for query in [name for name in found if ".attn.query." in name]:
+        apart = [query.replace("query", part) for part in QUERY_KEY_VALUE]
+        if found.keys() >= set(apart):
+            found[query.replace("query", "qkv")] = torch.cat([found.pop(name) for name in apart])
+    return found
 
 
 class _Block(nn.Module):

@@ -17,6 +17,8 @@ from hizumi.errors import DataError
 
 WRAPPERS = ("state_dict", "model", "teacher")  # keys under which training scripts store a state
 PREFIXES = ("module.", "backbone.")  # that they put before its names
+BODIES = ("conv1.", "bn1.", "layer", "stages.", "blocks.", "reg", "embeddings.", "encoder.")
+"""How names of weights begin that no classifier has: registers, for one, or a squeeze and its excitation."""
 
 _FOLLOWING: ContextVar[Mapping[str, Tensor] | None] = ContextVar("_FOLLOWING", default=None)
 
@@ -36,16 +38,17 @@ def load_weights(
     path: Path,
     sha256: str,
     called: str,
-    renamed: Callable[[str], str | None] = lambda name: name,
+    translated: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = lambda state: state,
 ) -> None:
     """Load a file of PyTorch or safetensors whose hash is this into a network, which takes all of its own weights.
 
-    `renamed` gives the network's own name for one in the file, None for what it does not have. Raises DataError where
-    the file cannot be read, has another hash, or holds other weights than the network, `called` so, has.
+    `translated` brings what is in the file to the network's own names; classifiers, and levels above its own, may be
+    there too. Raises DataError where the file cannot be read, has another hash, or holds other weights than the
+    network, `called` so, has.
     """
     if _FOLLOWING.get() is not None:
         return
-    found = {renamed(name): tensor for name, tensor in _state_of(path, sha256).items()}
+    found = translated(_state_of(path, sha256))
     wanted = network.state_dict()
     state = {name: found.get(name, tensor) for name, tensor in wanted.items()}
     for name, tensor in wanted.items():
@@ -54,7 +57,17 @@ def load_weights(
         if state[name].shape != tensor.shape:
             has, needs = ("x".join(map(str, each.shape)) for each in (state[name], tensor))
             raise DataError(f"the weights {path} are not those of {called}: {name!r} is {has} and not {needs}")
+    for name in found.keys() - wanted.keys():
+        if name.startswith(BODIES) and not _is_higher(network, name):
+            raise DataError(f"the weights {path} are not those of {called}: it has no place for their {name!r}")
     network.load_state_dict(state)
+
+
+def _is_higher(network: nn.Module, name: str) -> bool:
+    """Whether a weight belongs to a block above those that the network has."""
+    of, _, rest = name.partition(".")
+    place, blocks = rest.partition(".")[0], getattr(network, of, None)
+    return isinstance(blocks, nn.ModuleList | nn.Sequential) and place.isdigit() and int(place) >= len(blocks)
 
 
 def content_of(path: Path, sha256: str) -> bytes:
