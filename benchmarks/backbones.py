@@ -3,7 +3,7 @@
     make peers
     python -m benchmarks.backbones
 
-timm and transformers make networks, files of weights and maps in the peers' environment; the same files are loaded here.
+timm and transformers make networks, files of weights and maps in the peers' environment; the files are loaded here.
 """
 
 import argparse
