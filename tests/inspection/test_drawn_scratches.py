@@ -80,6 +80,21 @@ def test_they_are_counted_against_the_threshold_of_the_day() -> None:
     assert scratches_found([], calibration) == ""
 
 
+def test_the_rate_is_named_at_which_most_would_be_found() -> None:
+    scores = np.append(np.arange(1.0, 199.0), [500.0, 900.0])  # two good images far above the others set 1%
+    calibration = Calibration.fit(scores, rule="conformal", false_alarm_rate=0.01)
+    drawn = [{"pixels": 8, "scores": [1.0, 2.0, 3.0]}, {"pixels": 32, "scores": [400.0, 300.0, 3.0]}]
+    assert scratches_found(drawn, calibration).endswith(
+        "find. With --false-alarm-rate 0.02, one 32 pixels long would be found in 2."
+    )
+    for silent in (
+        calibration.with_(false_alarm_rate=0.02),  # most are found
+        calibration.with_(threshold=600.0),  # no rate is in use
+        Calibration.fit(np.arange(500.0, 600.0), rule="conformal", false_alarm_rate=0.01),  # at no rate
+    ):
+        assert scratches_found(drawn, silent).endswith("harder to find.")
+
+
 def test_bundles_keep_them(tmp_path: object) -> None:
     inspector = Inspector("pca", image_size=32).fit(pictures(20))
     again = load(save(inspector, f"{tmp_path}/parts.hizumi"))

@@ -16,7 +16,7 @@ from hizumi.evaluation.metrics import PRO_LIMIT
 from hizumi.evaluation.pixels import part_of
 from hizumi.evaluation.series import SeriesMeasures
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN, ReportContent
-from hizumi.report.rates import at_rates
+from hizumi.report.rates import RATES, at_rates
 from hizumi.runs.nouns import takes_folds
 from hizumi.storage.files import printable
 from hizumi.training.health import UNLIKE_OTHERS
@@ -26,6 +26,7 @@ SPACE = "\u00a0"  # a number and its unit stay in one line
 CHANCE = 0.5  # AUROC of scores that know nothing
 WELL_RANKED = 0.9  # AUROC from which on a missed defect is the threshold's fault
 MOST = 0.5  # of the anomalous ones
+HIGHEST_ADVISED = 0.1  # false-alarm rate, of what drawn scratches alone speak for
 LAST_DIGIT = 0.001  # of a measure as it is shown
 BEYOND_CHANCE = 3.0  # standard deviations, of good scores' ranks among the held-out ones
 FEW_LEARNED = 50  # good items, below which more of them may help
@@ -288,7 +289,7 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
         learned_from = content.options.get("training_images", FEW_LEARNED)
         more = "" if learned_from >= FEW_LEARNED else f"give more good {noun}s to learn from than {learned_from}, or "
         others = f"try {LARGER.get(noun, '')}another detector (hizumi compare)"
-        return f"Too many of them score like good ones, whatever the threshold: {more}{others}."
+        return f"Too many of them score like good ones, whatever the threshold: {more}{others}.{gain}"
     if reason := few_held_out(content.calibration, noun, takes_folds=takes_folds(content.options)):
         return f"The scores are in order, but the threshold is too high. {reason}{gain}"
     return f"The scores are in order, but the threshold is too high: accept a higher false-alarm rate.{gain}"
@@ -335,7 +336,22 @@ def scratches_found(drawn: Sequence[Mapping[str, Any]], calibration: Calibration
     return (
         f"As a check, scratches were drawn on {counted(images, 'good image')} that it had not learned from: "
         f"{', '.join(parts)}. Real defects may be easier or harder to find."
+        f"{_scratch_at_another_rate(drawn, calibration)}"
     )
+
+
+def _scratch_at_another_rate(drawn: Sequence[Mapping[str, Any]], calibration: Calibration) -> str:
+    """The lowest rate at which most scratches of some length are found that are missed now, the longest of those."""
+    if calibration.rule in WITHOUT_RATE:
+        return ""
+    for rate in (rate for rate in RATES if calibration.false_alarm_rate < rate <= HIGHEST_ADVISED):
+        limit = calibration.with_(false_alarm_rate=rate).threshold.value
+        for each in reversed(drawn):
+            scores = np.array(each["scores"])
+            most, found = MOST * len(scores), (scores > limit).sum()
+            if calibration.is_anomalous(scores).sum() <= most < found:
+                return f" With --false-alarm-rate {rate:g}, one {each['pixels']} pixels long would be found in {found}."
+    return ""
 
 
 def _begun(sentence: str) -> str:
