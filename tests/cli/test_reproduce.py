@@ -61,7 +61,10 @@ def test_a_row_is_run_kept_and_gone_on_with(
     assert interrupted.code == 130
     assert f"To go on with the runs that are not in {ledger} yet, give the same command again." in interrupted.err
     assert made == [("2", 0), ("0", 1), ("1", 1)]
-    assert hizumi(*call, "--classes", "0,1,2", "--seeds", 2).code == 0
+    shown = hizumi(*call, "--classes", "0,1,2", "--seeds", 2)
+    assert shown.code == 0
+    assert all(column in shown.out for column in ("Honest", "CPU s to fit", "Memory"))
+    assert not any(column in shown.out for column in ("Paper's protocol", "Published")), "nothing stands in them"
     assert made[3:] == [("1", 1), ("2", 1)]
 
     page = tmp_path / "ledger.md"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hizumi.cli.console import BAD, GOOD, answer, coloured, console_beside, print_table
+from hizumi.cli.console import BAD, GOOD, answer, coloured, console_beside, lines, print_table
 from hizumi.cli.options import (
     Accelerator,
     JsonTo,
@@ -129,7 +129,10 @@ def _report(
     from hizumi.report.ledger import COLUMNS, table_rows
 
     console = answer({"rows": [{"request": row.request, "runs": row.runs} for row in rows]}, json_to)
-    print_table(console, COLUMNS[:-1], [line[:-1] for line in table_rows(protocol, rows)], protocol.about)
+    table = [line[:-1] for line in table_rows(protocol, rows)]  # differences are told on the page
+    filled = [place for place, cells in enumerate(zip(*table, strict=True)) if {*cells} != {"-"}]
+    shown = [[line[0], *(lines(line[place].replace(", ", "\n")) for place in filled[1:])] for line in table]
+    print_table(console, [COLUMNS[place] for place in filled], shown, protocol.about)
     for name, error in failed.items():
         console.print(coloured(f"{name} failed: {error}", BAD))
     console.print(coloured(f"Results are in {output}", GOOD))
