@@ -132,7 +132,8 @@ def _report(
     table = [line[:-1] for line in table_rows(protocol, rows)]  # differences are told on the page
     filled = [place for place, cells in enumerate(zip(*table, strict=True)) if {*cells} != {"-"}]
     shown = [[line[0], *(lines(line[place].replace(", ", "\n")) for place in filled[1:])] for line in table]
-    print_table(console, [COLUMNS[place] for place in filled], shown, protocol.about)
+    if shown:
+        print_table(console, [COLUMNS[place] for place in filled], shown, protocol.about)
     for name, error in failed.items():
         console.print(coloured(f"{name} failed: {error}", BAD))
     console.print(coloured(f"Results are in {output}", GOOD))
