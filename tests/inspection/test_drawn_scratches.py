@@ -83,7 +83,8 @@ def test_they_are_counted_against_the_threshold_of_the_day() -> None:
 def test_the_rate_is_named_at_which_most_would_be_found() -> None:
     scores = np.append(np.arange(1.0, 199.0), [500.0, 900.0])  # two good images far above the others set 1%
     calibration = Calibration.fit(scores, rule="conformal", false_alarm_rate=0.01)
-    drawn = [{"pixels": 8, "scores": [1.0, 2.0, 3.0]}, {"pixels": 32, "scores": [400.0, 300.0, 3.0]}]
+    lengths = {8: [1.0, 2.0, 3.0], 16: [400.0, 300.0, 200.0], 32: [400.0, 300.0, 3.0], 64: [400.0, 3.0]}
+    drawn = [{"pixels": length, "scores": scores} for length, scores in lengths.items()]
     assert scratches_found(drawn, calibration).endswith(
         "find. With --false-alarm-rate 0.02, one 32 pixels long would be found in 2."
     )

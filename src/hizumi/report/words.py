@@ -344,7 +344,7 @@ def _scratch_at_another_rate(drawn: Sequence[Mapping[str, Any]], calibration: Ca
     """The lowest rate at which most scratches of some length are found that are missed now, the longest of those."""
     if calibration.rule in WITHOUT_RATE:
         return ""
-    for rate in (rate for rate in RATES if calibration.false_alarm_rate < rate <= HIGHEST_ADVISED):
+    for rate in (rate for rate in RATES if rate <= HIGHEST_ADVISED):  # at lower ones than asked for, no more is found
         limit = calibration.with_(false_alarm_rate=rate).threshold.value
         for each in reversed(drawn):
             scores = np.array(each["scores"])
