@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -86,6 +87,7 @@ def test_known_defects_are_told_apart_and_set_the_threshold_at_stated_costs(hizu
     priced = hizumi("calibrate", bundle, *costs, "-o", tmp_path / "priced.hizumi")
     assert priced.code == 0
     assert "The threshold of the lowest expected cost" in priced.out
+    assert re.search(r"^ now +cost +- +\d", priced.out, re.MULTILINE), "no rate is asked for"
     assert "Known defects: the threshold from good images alone" in priced.out
     shown = hizumi("info", tmp_path / "priced.hizumi", "--json", "-")
     assert shown.json["known_defects"]["rule_in_use"] == "cost"

@@ -71,6 +71,7 @@ def calibrate(
     source.refuse_without(labelled=labelled)
 
     from hizumi.calibration import check_rule
+    from hizumi.calibration.rules import WITHOUT_RATE
 
     if output is not None:
         options.refuse_other_file(output, "detector")
@@ -103,7 +104,12 @@ def calibrate(
     console = answer(result | {"bundle": str(output)}, json_to)
     show_remarks(console, notes, failures, unopened)
     rows = [
-        [name, each.rule, f"{each.false_alarm_rate:.6g}", f"{each.threshold.value:.6g}"]
+        [
+            name,
+            each.rule,
+            "-" if each.rule in WITHOUT_RATE else f"{each.false_alarm_rate:g}",
+            f"{each.threshold.value:.6g}",
+        ]
         for name, each in (("before", before), ("now", inspector.calibration_))
     ]
     print_table(console, ["", "Rule", ">False-alarm rate", ">Threshold"], rows)
