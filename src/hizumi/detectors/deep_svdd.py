@@ -194,7 +194,8 @@ class DeepSVDD(Detector):
     has one, and at 32 pixels no batch norm on the code before it, which the authors' decoder there begins with; vectors
     have fully connected networks, also without biases. Published settings for 28-pixel digits, the preset "digits":
     widths=(8, 4), code=32, and a weight decay of 5e-4 in the pre-training; the rate falls to a tenth after a third of
-    either phase, as published for them.
+    either phase, as published for them. The defaults are those for 32-pixel photographs, but for their pre-training,
+    which lasted 350 epochs and dropped the rate after 250.
 
     Args:
         model: The ball, with the pre-training of its encoder.

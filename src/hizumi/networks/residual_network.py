@@ -108,7 +108,7 @@ def _stage(form: _Form, stage: int) -> nn.Sequential:
 
 
 def _translated(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Weights by their names here, whichever of the usual ones they have, without the classifier."""
+    """Weights by their names here, whichever of the usual ones they have."""
     return {_renamed(name): tensor for name, tensor in state.items()}
 
 

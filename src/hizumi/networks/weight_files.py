@@ -57,7 +57,7 @@ def load_weights(
         if state[name].shape != tensor.shape:
             has, needs = ("x".join(map(str, each.shape)) for each in (state[name], tensor))
             raise DataError(f"the weights {path} are not those of {called}: {name!r} is {has} and not {needs}")
-    for name in found.keys() - wanted.keys():
+    for name in sorted(found.keys() - wanted.keys()):
         if name.startswith(BODIES) and not _is_higher(network, name):
             raise DataError(f"the weights {path} are not those of {called}: it has no place for their {name!r}")
     network.load_state_dict(state)
