@@ -44,7 +44,8 @@ What detectors reach on published protocols, beside what was published. Every nu
 - **False alarms**: share of normal test items above the threshold that held-out normal items set for {_REQUESTED}.
 - **CPU s to fit**, **ms an item**: processor time of a run's fit, and of scoring an image, a row or a step of a series,
   summed over threads. A run on time series fits each series twice.
-- **Memory**: the most that the process held in a run, its data and the libraries of some 300 MiB included.
+- **Memory**: the most that the process held in a run, its data and the libraries of some 300 MiB included. Rows whose
+  runs are all of before these three were measured have none.
 - **Differences**: obtained minus published, in the paper's protocol where that was run; then what of the paper's
   settings was changed, with the paper's own in round brackets.
 - Published numbers say how they are known: from the paper, from the authors' code, from others' work (third party), or
