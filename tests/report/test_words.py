@@ -89,11 +89,12 @@ def test_good_images_that_score_higher_than_those_held_out_are_promised_nothing(
     assert ("The threshold is too high" in missed.text) != is_raised
 
 
-def test_another_rate_is_named_with_what_it_would_flag(parts: dict[str, Any]) -> None:
+@pytest.mark.parametrize("auroc", [0.8, 0.99])
+def test_another_rate_is_named_with_what_it_would_flag(auroc: float, parts: dict[str, Any]) -> None:
     held_out = parts["calibration"].scores
     now = with_good_scores(parts, np.quantile(held_out, np.linspace(0, 1, 80)).tolist())
     now |= {"calibration": parts["calibration"].with_(false_alarm_rate=0.01)}
-    content = changed(now, missed_defects=36, image_auroc=Estimate(0.99, 0.98, 1.0))
+    content = changed(now, missed_defects=36, image_auroc=Estimate(auroc, auroc - 0.01, auroc + 0.01))
     (missed,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
     line = next(each for each in at_rates(content) if each.rate == 0.02)
     assert f"At a rate of 2% it would find 40 of 40 here and flag {line.flagged} of 80 good ones." in missed.text
