@@ -56,6 +56,21 @@ def test_auto_takes_the_window_from_the_training_data_and_keeps_it(tmp_path: Pat
     assert "narrow use of the window" not in findings(inspector)
 
 
+@pytest.mark.parametrize("window", [None, (0, 255), "auto"])
+def test_the_depth_of_most_images_decides_and_not_that_of_the_first(
+    window: tuple[int, int] | str | None, tmp_path: Path
+):
+    for number, image in enumerate(measured(0, 255, np.uint8)):
+        deep = number % 4 == 0
+        Image.fromarray(image.astype(np.uint16) * 257 if deep else image).save(tmp_path / f"{number:02}.png")
+    inspector = fitted(tmp_path, window=window)
+    assert inspector.preprocessing_.window.dtype == "uint8"
+    assert len(inspector.failures_) == COUNT / 4
+    assert "outside of the window" not in findings(inspector)
+    options = inspector.options_
+    assert options["training_images"] + options["calibration_images"] == COUNT * 3 / 4
+
+
 @pytest.mark.parametrize(("gap", "is_far"), [(2.5, False), (3.5, True)])
 def test_values_are_far_beyond_a_gap_three_times_as_wide_as_most_of_them(gap: float, is_far: bool):
     image = np.arange(1001.0).reshape(7, 143)  # whose middle nine tenths span 900

@@ -60,6 +60,14 @@ def test_much_shrinking_is_said_with_the_options_that_avoid_it(tmp_path: Path):
         assert not [note for note in Inspector("pca", **options).fit(wide).notes_ if "shrunk" in note]
 
 
+def test_the_usual_size_decides_and_not_that_of_the_first_image(tmp_path: Path):
+    folder = noise(tmp_path / "parts", (60, 80))
+    for name, size in (("0.png", (20, 20)), ("3.png", (80, 60))):  # a thumbnail, and one on its side
+        Image.fromarray(np.zeros(size, dtype=np.uint8)).save(folder / name)
+    inspector = Inspector("gaussian_features", calibration_share=0.2).fit(folder)
+    assert (inspector.preprocessing_.sizing.height, inspector.preprocessing_.sizing.width) == (60, 80)
+
+
 def test_images_too_small_for_a_network_are_named_at_their_real_size(tmp_path: Path):
     thin = noise(tmp_path / "thin", (3, 1000))
     with pytest.raises(DataError, match=r"1000x3 pixels are too small: .* --image-size"):

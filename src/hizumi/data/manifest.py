@@ -184,6 +184,13 @@ class Manifest:
             return Decoded(self.recording(index).values[np.newaxis, record.steps.start : record.steps.stop], ())
         return self._decoded(record.source, record.name)
 
+    def outline(self, index: int) -> Outline:
+        """Size of an image as it is shown, from its file's header where that can be understood."""
+        path = self.records[index].path
+        if path is not None and path.suffix.lower() not in TIFF_SUFFIXES:
+            return outline_of(path)
+        return Outline(*self.read_still(index).pixels.shape[:2])
+
     def recording(self, index: int) -> Recording:
         """The recording that a record of series is a stretch of."""
         row = self.records[index].row
@@ -213,14 +220,7 @@ class Manifest:
             refuse_inverted(marks, name, levels=len(np.unique(marks)))
             return Mask(marks, ())
         files = record.mask if isinstance(record.mask, tuple) else (record.mask,)
-        return read_mask(files, self._outline(index), name, self.pixel_limit)
-
-    def _outline(self, index: int) -> Outline:
-        """Size of an image as it is shown, from its file's header where that can be understood."""
-        path = self.records[index].path
-        if path is not None and path.suffix.lower() not in TIFF_SUFFIXES:
-            return outline_of(path)
-        return Outline(*self.read_still(index).pixels.shape[:2])
+        return read_mask(files, self.outline(index), name, self.pixel_limit)
 
     def select(self, *, split: str | None = None, label: int | None = None) -> "Manifest":
         """The records of one split, of one label, or both; the arrays are shared, not copied."""

@@ -23,7 +23,7 @@ from hizumi.generation.examples import (
 )
 from hizumi.models.abilities import HasTargetChannels, LearnsClasses
 from hizumi.preprocessing import DataOptions, Preprocessing, prepare
-from hizumi.preprocessing.choosing import ByPixels, choose_sizing, choose_window, first_readable, read
+from hizumi.preprocessing.choosing import ByPixels, choose_sizing, choose_window, read, usual_size
 from hizumi.training import Trainable
 
 WORKING_SIZE = ByPixels(64)  # unless the user says otherwise
@@ -183,7 +183,7 @@ class _Reading:
         if self.options.sizing == "tile":
             raise UsageError("tiles would cut through images that lie side by side; use the sizing mode 'resize'")
         if self.options.image_size is None and self.fitted is None:  # that of one half
-            height, width = first_readable(manifest).shape[:2]
+            height, width = usual_size(manifest)
             half = WORKING_SIZE.working_sizing(height, max(1, width // 2))
         else:
             half = self._sizing(manifest)

@@ -208,6 +208,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.findings_ = fitting.findings(detector, held_out)
         self.options_ = {
             **self._record(data, detector, options),
+            "calibration_images": len(held_out.scores),
             "drawn_scratches": drawn.to_record(),
             "fit_seconds": round(time.monotonic() - started, 2),
         }

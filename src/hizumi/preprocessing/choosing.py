@@ -1,10 +1,12 @@
 """From a user's data and options to what is fitted on: sizes, ranges and motion, and who is held out."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -22,10 +24,13 @@ from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import is_series
 from hizumi.training import TrainingOptions
 
+Read = TypeVar("Read")
+
 MOTION_SAMPLE = 64  # training frames that the range of motion is estimated on
 ALIGNED_SAMPLE = 32  # images that tell how well parts agree once they are aligned
 REGION_SAMPLE = 32  # images that tell how much a foreground covers, and what colour lies outside of a region
 LEVELS_SAMPLE = 48  # images whose values are looked at
+SIZES_SAMPLE = 48  # images whose sizes are
 MOTION_QUANTILE = 0.999
 STILL = 1e-3  # pixels
 VALIDATION_SHARE = 0.1  # of the training images, where patience asks for a validation loss
@@ -148,7 +153,7 @@ def read(manifest: Manifest, preprocessing: Preprocessing, options: DataOptions)
 
 
 def choose_sizing(train: Manifest, options: DataOptions, chooses: ChoosesSize) -> Sizing | None:
-    """The size asked for, or the one chosen for the first image's; None for rows and series."""
+    """The size asked for, or the one chosen for images of the usual size; None for rows and series."""
     if train.vectors or train.series is not None:
         return None
     if options.image_size is not None:
@@ -158,8 +163,7 @@ def choose_sizing(train: Manifest, options: DataOptions, chooses: ChoosesSize) -
     elif options.sizing == "tile":
         sizing = Sizing(chooses.working_size, chooses.working_size, "tile")
     else:
-        height, width = first_readable(train).shape[:2]
-        sizing = chooses.working_sizing(height, width)
+        sizing = chooses.working_sizing(*usual_size(train))
     if is_series((1, sizing.height, sizing.width)):  # as a window of a series, which has no bounds, has its form
         raise DataError(
             f"{train.name}: its images would be looked at as {sizing.width}x{sizing.height} pixels, a single line; put "
@@ -168,18 +172,25 @@ def choose_sizing(train: Manifest, options: DataOptions, chooses: ChoosesSize) -
     return sizing
 
 
+def usual_size(manifest: Manifest) -> tuple[int, int]:
+    """Median height and width in pixels of some images, evenly spread; raises DataError where none can be read."""
+    sizes = list(_readable(lambda index: manifest.outline(index)[:2], _spread(manifest, SIZES_SAMPLE)))
+    height, width = np.median(sizes or [first_readable(manifest).shape[:2]], axis=0).round().astype(int).tolist()
+    return height, width
+
+
 def choose_window(
     train: Manifest,
     window: tuple[float, float] | Literal["auto"] | None,
     alignment: Alignment | None = None,
     region: Region | None = None,
 ) -> Window | None:
-    """The window asked for; None where the dtype decides, or the whole range of floats."""
+    """The window asked for, of most images' dtype; None where that decides, or the whole range of floats."""
     if window is None or train.vectors or train.series is not None:
         return None
-    dtype = first_readable(train).dtype.name
+    dtype = _usual_dtype(train)
     if window == "auto":
-        levels = levels_of(train, alignment, region)
+        levels = levels_of(train, dtype, alignment, region)
         assert levels is not None, "an image can be read"
         return Window(*levels.window(), dtype)
     low, high = window
@@ -188,8 +199,10 @@ def choose_window(
     return Window(float(low), float(high), dtype)
 
 
-def levels_of(manifest: Manifest, alignment: Alignment | None = None, region: Region | None = None) -> Levels | None:
-    """Values of the pixels of some images, evenly spread, as they are stored; None where none can be read.
+def levels_of(
+    manifest: Manifest, dtype: str, alignment: Alignment | None = None, region: Region | None = None
+) -> Levels | None:
+    """Values of the pixels of some images of a dtype, evenly spread, as they are stored; None where none can be read.
 
     Where there is a region, of the pixels in it.
     """
@@ -201,8 +214,8 @@ def levels_of(manifest: Manifest, alignment: Alignment | None = None, region: Re
         seen = seen_of(decoded.pixels, manifest.records[index].name, alignment, region)
         return Decoded(seen.pixels[seen.inside], decoded.notes)
 
-    chosen = np.linspace(0, len(manifest) - 1, min(len(manifest), LEVELS_SAMPLE)).round().astype(int)
-    return Levels.of(_readable(read_one, chosen.tolist()))
+    some = _pixels(read_one, _spread(manifest, LEVELS_SAMPLE))
+    return Levels.of(pixels for pixels in some if pixels.dtype.name == dtype)
 
 
 def split_for_fit(manifest: Manifest, calibration_share: float | None, seed: int) -> Manifest:
@@ -230,8 +243,7 @@ def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, 
 
 def _choose_alignment(train: Manifest, region: Region | None) -> Alignment:
     """The reference part of some images, evenly spread; where a region is drawn, it is what parts are aligned by."""
-    chosen = np.linspace(0, len(train) - 1, min(len(train), ALIGNED_SAMPLE)).round().astype(int)
-    return Alignment.of(_readable(train.read, chosen.tolist()), region)
+    return Alignment.of(_pixels(train.read, _spread(train, ALIGNED_SAMPLE)), region)
 
 
 def _learned(region: Region, train: Manifest, alignment: Alignment | None, sizing: Sizing | None) -> Region:
@@ -241,9 +253,8 @@ def _learned(region: Region, train: Manifest, alignment: Alignment | None, sizin
         decoded = train.read(index)
         return Decoded(seen_of(decoded.pixels, train.records[index].name, alignment, None).pixels, decoded.notes)
 
-    chosen = np.linspace(0, len(train) - 1, min(len(train), REGION_SAMPLE)).round().astype(int)
-    learned = region.learned(_readable(read_one, chosen.tolist()))
-    for pixels in _readable(read_one, range(len(train))):
+    learned = region.learned(_pixels(read_one, _spread(train, REGION_SAMPLE)))
+    for pixels in _pixels(read_one, range(len(train))):
         learned.refuse_small(pixels, sizing)
         break
     return learned
@@ -254,7 +265,7 @@ def _choose_motion(train: Manifest, sizing: Sizing, window: Window | None, large
 
     Where the data decide, `largest` is the displacement that one pixel in a thousand of the training frames exceeds.
     """
-    frames = _readable(train.read_still, range(len(train)))
+    frames = _pixels(train.read_still, range(len(train)))
     timed = [record.frame_seconds for record in train.records if record.frame_seconds is not None]
     still = Motion(
         window=window or Window.of(frames),
@@ -268,8 +279,7 @@ def _choose_motion(train: Manifest, sizing: Sizing, window: Window | None, large
             raise UsageError(f"motion is {largest}; the displacement that becomes 1 must be above 0 pixels")
         return replace(still, largest=float(largest))
     sample = replace(train, motion=still)
-    chosen = np.linspace(0, len(train) - 1, min(len(train), MOTION_SAMPLE)).round().astype(int)
-    speeds = [pixels[:, :, -1].ravel() for pixels in _readable(sample.read, chosen.tolist())]
+    speeds = [pixels[:, :, -1].ravel() for pixels in _pixels(sample.read, _spread(train, MOTION_SAMPLE))]
     found = float(np.quantile(np.concatenate(speeds), MOTION_QUANTILE)) if speeds else 0.0
     if not found > STILL:
         raise DataError(f"{train.name}: nothing moves in its training frames; look at them as single images")
@@ -278,7 +288,7 @@ def _choose_motion(train: Manifest, sizing: Sizing, window: Window | None, large
 
 def first_readable(manifest: Manifest) -> np.ndarray:
     """Pixels of the first record that can be read; raises DataError with a reason where none can."""
-    for pixels in _readable(manifest.read, range(len(manifest))):
+    for pixels in _pixels(manifest.read, range(len(manifest))):
         return pixels
     try:
         manifest.read(0)
@@ -289,11 +299,26 @@ def first_readable(manifest: Manifest) -> np.ndarray:
     raise DataError(f"{manifest.name}: holds no record; there is nothing to read")
 
 
-def _readable(read_one: Callable[[int], Decoded], indices: Iterable[int]) -> Iterator[np.ndarray]:
+def _usual_dtype(manifest: Manifest) -> str:
+    """What the pixels of most of some images are, evenly spread; raises DataError where none can be read."""
+    some = _pixels(manifest.read_still, _spread(manifest, LEVELS_SAMPLE))
+    found = Counter(pixels.dtype.name for pixels in some) or Counter([first_readable(manifest).dtype.name])
+    return found.most_common(1)[0][0]
+
+
+def _spread(manifest: Manifest, count: int) -> list[int]:
+    """Indices of up to so many records, evenly spread."""
+    chosen: list[int] = np.linspace(0, len(manifest) - 1, min(len(manifest), count)).round().astype(int).tolist()
+    return chosen
+
+
+def _pixels(read_one: Callable[[int], Decoded], indices: Iterable[int]) -> Iterator[np.ndarray]:
     """Pixels of those records that can be read."""
+    return (decoded.pixels for decoded in _readable(read_one, indices))
+
+
+def _readable(read_one: Callable[[int], Read], indices: Iterable[int]) -> Iterator[Read]:
+    """What can be read of records."""
     for index in indices:
-        try:
-            pixels = read_one(index).pixels
-        except DataError:
-            continue
-        yield pixels
+        with suppress(DataError):
+            yield read_one(index)

@@ -11,7 +11,7 @@ USED_SHARE = 1 / 8  # of the window; 12 bits in 16 use a sixteenth, 14 bits a qu
 def check_window(store: Store) -> list[Finding]:
     """Findings on values that most pixels do not use, with the option that leaves them out."""
     window = store.window if store.manifest.motion is None else store.manifest.motion.window
-    levels = None if window is None else levels_of(store.manifest, store.alignment, store.region)
+    levels = None if window is None else levels_of(store.manifest, window.dtype, store.alignment, store.region)
     if window is None or levels is None or levels.lowest == levels.highest:
         return []
     used = (levels.high - levels.low) / (window.high - window.low)
