@@ -7,7 +7,15 @@ import pytest
 from scipy import stats
 
 from hizumi.calibration import Calibration
-from hizumi.calibration.conformal import conformal_limit, conformal_p_values, conformal_rank, images_needed, upper_rate
+from hizumi.calibration.conformal import (
+    conformal_limit,
+    conformal_p_values,
+    conformal_rank,
+    images_needed,
+    of_groups,
+    rate_of_groups,
+    upper_rate,
+)
 
 SIMULATIONS = 500
 
@@ -130,3 +138,31 @@ def test_a_very_high_rate_still_gives_a_score_as_threshold():
     limit = conformal_limit(np.arange(3.0), 0.999)
     assert limit.value == 0.0
     assert limit.promised_rate <= 0.999
+
+
+@pytest.mark.parametrize(("groups", "size", "rate"), [(9, 1, 0.1), (8, 5, 0.01), (19, 4, 0.1), (40, 5, 0.05)])
+@pytest.mark.parametrize("alike", [0.0, 0.9, 1.0])
+def test_the_rate_among_new_groups_is_bounded_and_reached_where_images_of_a_group_are_equal(
+    groups: int, size: int, rate: float, alike: float
+):
+    generator = np.random.default_rng(5)
+    parts = generator.normal(size=(6000, groups + 1, 1))
+    scores = alike * parts + math.sqrt(1 - alike**2) * generator.normal(size=(6000, groups + 1, size))
+    known, new = scores[:, :groups].reshape(6000, -1), scores[:, groups]
+    rank = min(conformal_rank(groups * size, rate), groups * size)
+    flagged = (new > np.sort(known)[:, [rank - 1]]).mean(1)
+    limit = conformal_limit(np.arange(groups * size, dtype=float), rate)
+    highest = rate_of_groups(limit.promised_rate, groups * size, groups)
+    error = 4 * flagged.std() / math.sqrt(len(flagged)) + 1e-9
+    assert flagged.mean() <= highest + error
+    if alike == 1 and rank == groups * size:
+        assert flagged.mean() == pytest.approx(highest, abs=error)
+    if size == 1:
+        assert highest == pytest.approx(limit.promised_rate)
+
+
+def test_images_of_few_groups_promise_nothing():
+    limit = of_groups(conformal_limit(np.arange(40.0), 0.01), 40, 8)
+    assert (limit.value, limit.promised_rate) == (39.0, None)
+    assert "40 good images in 8 groups" in limit.words
+    assert "up to about 11.1% of them may be flagged" in limit.words

@@ -1,11 +1,13 @@
 """Who sets the threshold: a share held out, or all by folds."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hizumi import Inspector
+from hizumi import Inspector, load, save
+from hizumi.calibration import Costs
 from hizumi.data import open_source
 from hizumi.errors import DataError
 from hizumi.inspection.holding_out import deal_at_most, folds_for
@@ -32,6 +34,9 @@ def test_what_counts_are_different_normal_images_without_a_marked_split() -> Non
         manifest, records=tuple(replace(r, group=str(index % 4)) for index, r in enumerate(manifest.records))
     )
     assert folds_for(in_groups, 0.01) == 4
+    many = open_source(rows(800))
+    in_groups = replace(many, records=tuple(replace(r, group=str(i % 80)) for i, r in enumerate(many.records)))
+    assert folds_for(in_groups, 0.01) == 10
     half_bad = replace(
         manifest, records=tuple(replace(r, label=index % 2) for index, r in enumerate(manifest.records[:16]))
     )
@@ -114,3 +119,34 @@ def test_good_ones_that_score_far_above_the_others_are_named() -> None:
     (found,) = [finding.message for finding in inspector.findings_ if finding.name == "good ones unlike the others"]
     assert found.startswith("2 of 100 good rows score far above the others")
     assert {name.split()[-1] for name in found.split(", ")} == {"7", "70"}
+
+
+@pytest.mark.parametrize(
+    ("options", "groups"),
+    [({}, 16), ({"rule": "cross-conformal"}, 16), ({"calibration_share": 0.25, "folds": None}, 4)],
+)
+def test_several_inputs_of_one_group_promise_nothing(options: dict, groups: int, tmp_path: Path) -> None:
+    manifest = open_source(rows(80))
+    in_groups = replace(
+        manifest, records=tuple(replace(r, group=f"part {i % 16}") for i, r in enumerate(manifest.records))
+    )
+    inspector = load(save(Inspector("mahalanobis", **{"folds": 4} | options).fit(in_groups), tmp_path / "a.hizumi"))
+    calibration = inspector.calibration_
+    assert (calibration.units, calibration.threshold.promised_rate) == (groups, None)
+    held_out = len(calibration.scores)
+    promise = calibration.promise("row")
+    assert f"asked of {held_out} good rows in {groups} groups" in promise
+    assert f"up to about {100 / (groups + 1):.3g}% of them may be flagged" in promise
+    if "rule" not in options:
+        of_costs = calibration.with_(costs=Costs(10, 1, 0.1), defect_scores=np.array([50.0])).promise("row")
+        assert f"chosen on good rows of {groups} groups, which are alike, and promises no rate" in of_costs
+        more = np.append(calibration.scores, [1.0, 2.0])
+        assert calibration.joined(more, None, chosen=0).units == groups + 2
+
+
+def test_groups_of_one_input_each_change_nothing() -> None:
+    manifest = open_source(rows(80))
+    alone = replace(manifest, records=tuple(replace(r, group=str(i)) for i, r in enumerate(manifest.records)))
+    calibration = Inspector("mahalanobis").fit(alone).calibration_
+    assert calibration.promise("row") == Inspector("mahalanobis").fit(manifest).calibration_.promise("row")
+    assert calibration.threshold.promised_rate is not None

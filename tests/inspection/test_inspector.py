@@ -314,7 +314,7 @@ def test_folds_keep_groups_apart_and_promise_nothing(tmp_path: Path):
     inspector = Inspector(small(), folds=5, training=SHORT, false_alarm_rate=0.05).fit(path)
     assert len(inspector.calibration_.scores) == 60
     assert inspector.calibration_.threshold.promised_rate is None
-    assert "not promised" in inspector.calibration_.promise()
+    assert "no rate is promised" in inspector.calibration_.promise()
     assert inspector.calibration_.pixel_maxima is not None
     assert len(inspector.calibration_.pixel_maxima) == 60
     save(inspector, tmp_path / "parts.hizumi")

@@ -42,6 +42,7 @@ def calibrations() -> list[Calibration]:
         *(plain.with_(rule=rule) for rule in rules),
         *(plain.with_(costs=each, defect_scores=DEFECTS) for each in costs),
         by_folds.with_(costs=costs[0], defect_scores=DEFECTS),
+        *(of_groups := [Calibration.fit(SCORES, groups=80)]), of_groups[0].with_(costs=costs[0], defect_scores=DEFECTS),
         plain.joined(SCORES, None, chosen=7).with_(costs=costs[0], defect_scores=DEFECTS),
     ]  # fmt: skip
 

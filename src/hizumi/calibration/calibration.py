@@ -12,6 +12,7 @@ from hizumi.calibration.rules import (
     CHOSEN,
     COSTS,
     CROSS_CONFORMAL,
+    GROUPS,
     OF_IMAGES_ONLY,
     RANKS,
     WITHOUT_RATE,
@@ -60,14 +61,16 @@ class Calibration:
         degrees_of_freedom: float | None = None,
         labelled: tuple[Float[np.ndarray, "m"], Integer[np.ndarray, "m"]] | None = None,
         folds: int | None = None,
+        groups: int | None = None,
         chosen: int = 0,
     ) -> Self:
         """Calibrate on the scores of held-out good images.
 
         `degrees_of_freedom` is for the chi-square rule, `labelled` (scores, labels 0 or 1) for best-f1; they are kept,
         so that `with_` can switch to these rules later. `folds` is the number of folds where each score comes from a
-        fit on the others, `chosen` the number of scores whose images were not drawn at random; with either, the
-        conformal rule promises nothing. Of the cross-conformal rule, whose detector answers with ranks among all of
+        fit on the others, `groups` the number of groups, such as parts, that the images are of where several are of
+        one, `chosen` the number of scores whose images were not drawn at random; with any of them, the conformal rule
+        promises nothing. Of the cross-conformal rule, whose detector answers with ranks among all of
         them, only their number counts. Raises DataError for scores that cannot be used and UsageError for an unknown
         rule or a rate that is not in (0, 1).
         """
@@ -80,6 +83,8 @@ class Calibration:
             options["best_f1"], options["best_f1_threshold"] = best_f1_threshold(*labelled)
         if folds is not None:
             options["folds"] = float(folds)
+        if groups is not None:
+            options[GROUPS] = float(groups)
         if chosen:
             options[CHOSEN] = float(chosen)
         if rule == CROSS_CONFORMAL:
@@ -178,7 +183,14 @@ class Calibration:
             raise UsageError("this one judges by ranks among the images of its fit: to let others join them, fit anew")
         options = {name: value for name, value in self.options.items() if name != CHOSEN}
         options |= {CHOSEN: float(chosen)} if chosen else {}
+        if GROUPS in options:  # each that joins is one more
+            options[GROUPS] += len(scores) - len(self.scores)
         return replace(self, options=options).rescored(scores, pixel_maxima)
+
+    @property
+    def units(self) -> int:
+        """How many held-out good images there are, or groups of such where several are of one."""
+        return int(self.options.get(GROUPS, len(self.scores)))
 
     def p_values(self, scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         """How unusual each score is among good images: conformal p-values in [1 / (n + 1), 1]."""
@@ -207,7 +219,7 @@ class Calibration:
             upper = upper_rate(count, self.false_alarm_rate)
             words = f"The rate of this one calibration lies under {percent(upper)} with 95% confidence."
             said.append(Statement("of_this_one", {"upper_rate": upper}, words))
-        elif self.options.keys().isdisjoint({"folds", CHOSEN}) and self.rule != "cost":
+        elif self.options.keys().isdisjoint({"folds", GROUPS, CHOSEN}) and self.rule != "cost":
             least, needed = 1 / (count + 1), images_needed(self.false_alarm_rate)
             words = (
                 f"Without assumptions, {good_images(count)} can promise {percent(least)} at the lowest; "
@@ -215,7 +227,7 @@ class Calibration:
             )
             figures = {"count": count, "least_rate": least, "asked_rate": self.false_alarm_rate, "needed": needed}
             said.append(Statement("without_assumptions", figures, words))
-        if noun == "image" and self.rule not in WITHOUT_RATE and CHOSEN not in self.options:
+        if noun == "image" and self.rule not in WITHOUT_RATE and self.options.keys().isdisjoint({GROUPS, CHOSEN}):
             words = (
                 "This holds for images like these. Several of one part, or crops of one picture, are more alike than "
                 "new ones will be: name them in a group column."

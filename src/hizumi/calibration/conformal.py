@@ -12,6 +12,7 @@ import numpy as np
 from hizumi.calibration.statement import Statement
 from hizumi.calibration.threshold import Threshold, good_images, percent
 from hizumi.shapes import Float
+from hizumi.words import counted
 
 _ROUNDING = 1e-9  # 100 * 0.29 is 28.999999999999996: without it an exact rate loses one rank
 
@@ -50,6 +51,34 @@ def conformal_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> 
         )
         said = Statement("conformal_of_few", {**figures, "needed": needed}, words)
     return Threshold.saying(float(scores[rank - 1]), "conformal", false_alarm_rate, said, promised_rate=promised)
+
+
+def rate_of_groups(promised_rate: float, count: int, groups: int) -> float:
+    """The rate among images of new groups, where as many images of as many groups promise another for single images.
+
+    Of groups of equal size, at most (1 + r k / n) / (k + 1) of a new group's images lie on average above a threshold
+    that r of the n scores of k groups do; it comes to that where those of a group score alike (Lee, Barber and
+    Willett, "Distribution-free inference with hierarchical data", 2023).
+    """
+    above = promised_rate * (count + 1) - 1
+    return (1 + above * groups / count) / (groups + 1)
+
+
+def of_groups(threshold: Threshold, count: int, groups: int) -> Threshold:
+    """Restate a conformal threshold for scores of which several are of one group: it promises nothing.
+
+    New parts are new groups, and images of one group are not exchangeable with those of another.
+    """
+    assert threshold.promised_rate is not None, "only a conformal threshold has a promise to lose"
+    highest = max(threshold.asked_rate, rate_of_groups(threshold.promised_rate, count, groups))
+    words = (
+        f"A false-alarm rate of {percent(threshold.asked_rate)} was asked of {good_images(count)} in "
+        f"{counted(groups, 'group')}. Those of one group are alike, and new ones are of other groups: up to about "
+        f"{percent(highest)} of them may be flagged, and no rate is promised. More groups tell more than more of each."
+    )
+    figures = {"highest_rate": highest, "asked_rate": threshold.asked_rate, "count": count, "groups": groups}
+    said = Statement("of_groups", figures, words)
+    return Threshold.saying(threshold.value, threshold.rule, threshold.asked_rate, said)
 
 
 def cross_fitted(threshold: Threshold, count: int, folds: int) -> Threshold:

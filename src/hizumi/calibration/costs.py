@@ -18,6 +18,7 @@ from hizumi.calibration.statement import Statement
 from hizumi.calibration.threshold import Threshold, good_images, parting, percent
 from hizumi.errors import UsageError
 from hizumi.shapes import Float
+from hizumi.words import counted
 
 _ROUNDING = 1e-12  # by which sums of equal costs differ, relative to them
 
@@ -105,12 +106,13 @@ def cost_limit(
     false_alarm_rate: float,
     *,
     cross_fitted: bool,
+    groups: int = 0,
     not_drawn: int = 0,
 ) -> Threshold:
     """The threshold of the lowest expected cost; the rate is that of the conformal threshold it is compared with.
 
-    With scores from folds (`cross_fitted`), none of which the final fit has made, or with some that were not drawn at
-    random (`not_drawn`), nothing is promised.
+    With scores from folds (`cross_fitted`), none of which the final fit has made, of which several are of one of so
+    many `groups`, or of which some were not drawn at random (`not_drawn`), nothing is promised.
     """
     chosen = cheapest(scores, defects, costs)
     other = at_threshold(conformal_limit(scores, false_alarm_rate).value, scores, defects, costs)
@@ -142,16 +144,23 @@ def cost_limit(
         cheaper = "none" if nothing < everything else "all"
         words = f"So few scores cannot show that it pays to flag other than {cheaper}."
         said.append(Statement(f"cost_{cheaper}_cheaper", {}, words))
-    said.append(_promise_of_costs(chosen, len(scores), len(defects), cross_fitted=cross_fitted, not_drawn=not_drawn))
+    said.append(
+        _promise_of_costs(
+            chosen, len(scores), len(defects), cross_fitted=cross_fitted, groups=groups, not_drawn=not_drawn
+        )
+    )
     return Threshold.saying(chosen.threshold, "cost", false_alarm_rate, *said)
 
 
 def _promise_of_costs(
-    chosen: WorkingPoint, good: int, defects: int, *, cross_fitted: bool, not_drawn: int
+    chosen: WorkingPoint, good: int, defects: int, *, cross_fitted: bool, groups: int, not_drawn: int
 ) -> Statement:
     if not_drawn:
         words = f"People chose {not_drawn} of the good images, and did not draw them at random: no rate is promised."
         return Statement("cost_partly_chosen", {"chosen": not_drawn}, words)
+    if groups:
+        words = f"It was chosen on good images of {counted(groups, 'group')}, which are alike, and promises no rate."
+        return Statement("cost_of_groups", {"groups": groups}, words)
     if cross_fitted:
         words = "It was chosen on scores of other fits and on these defects, and promises no rate."
         return Statement("cost_cross_fitted", {}, words)

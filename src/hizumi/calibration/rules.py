@@ -1,11 +1,12 @@
 """Threshold rules by name."""
 
 import math
+from dataclasses import replace
 from difflib import get_close_matches
 
 import numpy as np
 
-from hizumi.calibration.conformal import conformal_limit, cross_conformal, cross_fitted, partly_chosen
+from hizumi.calibration.conformal import conformal_limit, cross_conformal, cross_fitted, of_groups, partly_chosen
 from hizumi.calibration.costs import Costs, cheapest, cost_limit
 from hizumi.calibration.limits import chi_square_limit, k_sigma_limit, peaks_over_threshold_limit, quantile_limit
 from hizumi.calibration.statement import Statement
@@ -40,6 +41,9 @@ COSTS = ("miss", "alarm", "defect_share")
 CHOSEN = "chosen"
 """The option that says how many of the scores are of images that somebody chose, and did not draw at random."""
 
+GROUPS = "groups"
+"""The option that says of how many groups the scores are, where several are of one."""
+
 _ROUNDING = 1e-6  # of means and quantiles on other machines, relative to the threshold or the range of the scores
 _NO_RANKS = (
     "the cross-conformal rule needs a fit for each fold: fit anew with --rule cross-conformal (`rule`), and --folds"
@@ -69,7 +73,7 @@ def limit_by(
 ) -> Threshold:
     """The threshold that a rule sets on ascending scores of held-out good images.
 
-    `options` are what rules need by name, the number of folds that the scores come from, and how many were chosen;
+    `options` are what rules need by name, the numbers of folds and of groups, and how many were chosen;
     `defect_scores` are for the cost rule. Raises UsageError where something is missing.
     """
     if rule == "cost":
@@ -77,10 +81,15 @@ def limit_by(
     if (rule == CROSS_CONFORMAL) != (RANKS in options) and rule != "given":
         raise UsageError(_OTHER_RULE if RANKS in options else _NO_RANKS)
     if rule == CROSS_CONFORMAL:
-        return cross_conformal(conformal_limit(scores, rate), len(scores), int(options["folds"]))
-    threshold = _by_rule(rule, scores, rate, options)
+        threshold = replace(conformal_limit(scores, rate), rule=rule)
+        if GROUPS not in options:
+            return cross_conformal(threshold, len(scores), int(options["folds"]))
+    else:
+        threshold = _by_rule(rule, scores, rate, options)
     if CHOSEN in options and threshold.promised_rate is not None:
         return partly_chosen(threshold, len(scores), int(options[CHOSEN]))
+    if GROUPS in options and threshold.promised_rate is not None:
+        return of_groups(threshold, len(scores), int(options[GROUPS]))
     if "folds" in options and threshold.promised_rate is not None:
         return cross_fitted(threshold, len(scores), int(options["folds"]))
     return threshold
@@ -152,6 +161,7 @@ def _cost_limit(
         _costs(options),
         rate,
         cross_fitted="folds" in options,
+        groups=int(options.get(GROUPS, 0)),
         not_drawn=int(options.get(CHOSEN, 0)),
     )
 

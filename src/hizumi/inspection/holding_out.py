@@ -1,5 +1,6 @@
 """Which normal images set the threshold: a share that is held out, or, where these are few, all of them by folds."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hizumi.calibration.conformal import images_needed
@@ -18,18 +19,32 @@ def share_held_out(asked: float | None, folds: int | None) -> float | None:
 def folds_for(manifest: Manifest, false_alarm_rate: float) -> int | None:
     """How many folds are to set the threshold; None where a share that is held out can promise the rate.
 
-    None, too, where the data mark what is held out, and where there are no two different images or groups. Crops of one
-    photograph take folds whatever their number: those held out together would come from one place of it.
+    Copies, and images of one group, count as one. None, too, where the data mark what is held out, and where there are
+    no two different images or groups. Crops of one photograph take folds whatever their number: those held out together
+    would come from one place of it.
     """
     if any(record.split == "calibration" for record in manifest.records):
         return None
     normal = replace(manifest, records=tuple(r for r in manifest.records if r.label == 0 and r.split != "test"))
-    if int(CALIBRATION_SHARE * len(normal)) >= images_needed(false_alarm_rate) and not any(manifest.places()):
+    different = count_different(normal)
+    if int(CALIBRATION_SHARE * different) >= images_needed(false_alarm_rate) and not any(manifest.places()):
         return None
-    most = min(FOLDS, count_different(normal))
+    most = min(FOLDS, different)
     return most if most > 1 else None
 
 
 def deal_at_most(manifest: Manifest, count: int, *, seed: int) -> list[list[int]]:
     """Indices of all records in `count` folds, or in as many as there are different images or groups."""
     return deal_folds(manifest, max(2, min(count, count_different(manifest))), seed=seed)
+
+
+def groups_of(manifest: Manifest, names: Sequence[str]) -> int | None:
+    """Of how many groups the images of these names are, each that is of none being one; None where no two share one.
+
+    Series have blocks in place of groups, and promises of their own.
+    """
+    if manifest.series is not None:
+        return None
+    groups = {record.name: record.group for record in manifest.records}
+    count = len({("group", group) if (group := groups[name]) else ("image", name) for name in names})
+    return count if count < len(names) else None

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
 from hizumi.calibration import Calibration, Costs, check_rule
-from hizumi.calibration.rules import CHOSEN, CROSS_CONFORMAL
+from hizumi.calibration.rules import CHOSEN, CROSS_CONFORMAL, GROUPS
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
 from hizumi.data.appearance import Appearance
 from hizumi.data.columns import TableForm
@@ -27,7 +27,7 @@ from hizumi.data.variation import Variation
 from hizumi.detectors import Detector, FusedFeatures
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection.fitting import Fitting, PreparedData, varied
-from hizumi.inspection.holding_out import FOLDS, deal_at_most, folds_for, share_held_out
+from hizumi.inspection.holding_out import FOLDS, deal_at_most, folds_for, groups_of, share_held_out
 from hizumi.inspection.known_defects import OF_DEFECTS, open_defects, scores_of_defects
 from hizumi.inspection.scoring import EMBEDDING, Scored, Scorer, embeddings_of
 from hizumi.inspection.seen import Seen, contents
@@ -197,6 +197,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             pixel_median=held_out.pixel_median,
             degrees_of_freedom=detector.degrees_of_freedom,
             folds=len(data.folds) or None,
+            groups=groups_of(data.held_out, held_out.names),
         )
         self.detector_ = detector
         self.seen_ = seen
@@ -556,6 +557,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
                 labels,
             ),
             folds=self.options_["folds"],
+            groups=None if GROUPS not in now.options else now.units,
             chosen=int(now.options.get(CHOSEN, 0)),
         )
         return replace(calibration, defect_scores=now.defect_scores), unread

@@ -382,7 +382,7 @@ def _unlike(result: Evaluation, content: ReportContent) -> list[Consequence]:
 
 def _expected_rate(result: Evaluation, calibration: Calibration) -> float:
     """The false-alarm rate asked for, or the lowest that so few held-out inputs can promise."""
-    lowest = 1 / (len(calibration.scores) + 1) if calibration.threshold.rule == "conformal" else 0.0
+    lowest = 1 / (calibration.units + 1) if calibration.threshold.rule == "conformal" else 0.0
     return max(result.false_alarm_rate, lowest)
 
 
@@ -390,7 +390,7 @@ def _highest_rate(expected: float, calibration: Calibration) -> float:
     """The rate that chance allows, with 95% confidence, to the one set of scores that set a threshold."""
     if calibration.threshold.rule != "conformal":
         return expected
-    return upper_rate(len(calibration.scores), calibration.threshold.asked_rate)
+    return upper_rate(calibration.units, calibration.threshold.asked_rate)
 
 
 def _middle_rank(content: ReportContent) -> float | None:
@@ -417,7 +417,8 @@ def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
         return Consequence(f"{share}. {OF_RULE[content.calibration.rule]}")
     expected = _expected_rate(result, content.calibration)
     measured = f"{percent(realised.value)} of the good {noun}s were flagged, where {percent(asked)} was asked for"
-    few = counted(len(content.calibration.scores), f"held-out good {noun}")
+    held_out, units = len(content.calibration.scores), content.calibration.units
+    few = counted(held_out, f"held-out good {noun}") + (f" of {counted(units, 'group')}" if units < held_out else "")
     if expected > asked:
         measured += f", and {few} can promise {percent(expected)} at the lowest"
     by_chance, rank = _highest_rate(expected, content.calibration), _middle_rank(content)
