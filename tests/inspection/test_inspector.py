@@ -319,7 +319,7 @@ def test_folds_keep_groups_apart_and_promise_nothing(tmp_path: Path):
     assert len(inspector.calibration_.pixel_maxima) == 60
     save(inspector, tmp_path / "parts.hizumi")
     loaded = load(tmp_path / "parts.hizumi").calibrate(false_alarm_rate=0.1)
-    assert "About 10%" in loaded.calibration_.promise()
+    assert "A false-alarm rate of 10% was asked" in loaded.calibration_.promise()
     assert loaded.calibration_.threshold.promised_rate is None
 
 
