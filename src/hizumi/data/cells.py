@@ -252,7 +252,7 @@ def _separator(text: str) -> str:
         return ","
 
     def judged(separator: str) -> tuple[bool, bool, float, int]:
-        rows = list(_cells_of(sample, separator))
+        rows = list(cells_of(sample, separator))
         counts = [len(row) for row in rows]
         body = [cell for row in rows[1:] or rows for cell in row]
         numbers = sum(number_of(cell, separator != ",") is not None for cell in body) / max(1, len(body))
@@ -266,7 +266,8 @@ def _separator(text: str) -> str:
     return " " if several and agree and numbers > 0.5 else ","
 
 
-def _cells_of(lines: Sequence[str], separator: str) -> Iterable[list[str]]:
+def cells_of(lines: Iterable[str], separator: str) -> Iterable[list[str]]:
+    """The cells of lines; raises csv.Error for what is none."""
     if separator == " ":
         return map(str.split, lines)
     return csv.reader(lines, delimiter=separator, skipinitialspace=separator != "\t")
