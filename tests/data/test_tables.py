@@ -503,6 +503,7 @@ def test_whole_numbers_that_lose_digits_are_named(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ('a,b\n1,2\n"3,4\n5,6\n', "a quotation mark is opened in it or before, and not closed"),
+        (f"a,b\n1,2\n{'3' * 200_000},4\n", "look in it and before for a quotation mark"),
         (
             "Made by X\n\na,b\n1,2\n3,4\n5,6\n",
             "has 2 cells, the heading 1, as most lines have; begin what stands above",

@@ -252,7 +252,10 @@ def _separator(text: str) -> str:
         return ","
 
     def judged(separator: str) -> tuple[bool, bool, float, int]:
-        rows = list(cells_of(sample, separator))
+        try:
+            rows = list(cells_of(sample, separator))
+        except csv.Error:  # said of its line once the whole is read
+            return False, False, 0.0, 0
         counts = [len(row) for row in rows]
         body = [cell for row in rows[1:] or rows for cell in row]
         numbers = sum(number_of(cell, separator != ",") is not None for cell in body) / max(1, len(body))
@@ -281,4 +284,5 @@ def _split(text: str, separator: str, where: str) -> list[Line]:
     try:
         return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
-        raise DataError(f"{where}: line {reader.line_num} is not CSV ({error})") from error
+        look = "look in it and before for a quotation mark that is not closed"
+        raise DataError(f"{where}: line {reader.line_num} is not CSV ({error}); {look}") from error
