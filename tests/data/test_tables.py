@@ -185,6 +185,15 @@ def test_names_of_digits_stay_as_they_are_written(tmp_path: Path) -> None:
     assert [record.name for record in named] == ["4611686018427387905", "4611686018427387906"]
 
 
+def test_numbers_may_be_names_of_columns_beside_a_word(tmp_path: Path) -> None:
+    spectra = opened(tmp_path, "depth,400,402.5\n1,0.5,0.25\n3,0.5,0.75\n")
+    assert spectra.columns == ("depth", "400", "402.5")
+    assert numbers(spectra) == [[1, 0.5, 0.25], [3, 0.5, 0.75]]
+    assert spectra.notes == ("the first line is taken for the heading, since a word stands over numbers in it",)
+    named = opened(tmp_path, "A1,2,3\nB7,4,5\n", ignore="column 1")
+    assert numbers(named) == [[2, 3], [4, 5]], "words stand over words, too, where there is no heading"
+
+
 def test_which_columns_are_learned_from(tmp_path: Path) -> None:
     text = "a,note,b,c\n1,fine,2,3\n4,odd,5,6\n"
     assert opened(tmp_path, text, ignore="note, b").columns == ("a", "c")

@@ -97,6 +97,8 @@ def read_cells(path: Path) -> Cells:
         notes.append(f"lines that end in a separator more than the heading, with nothing behind it: {ended}")
     if not heading:
         notes.append("the first line holds numbers, so it is a row and not a heading")
+    elif _are_numbers(names, decimal_comma):
+        notes.append("the first line is taken for the heading, since a word stands over numbers in it")
     if decimal_comma:
         notes.append("numbers are read with a decimal comma")
     return Cells(where, names, bool(heading), rows, decimal_comma, tuple(notes))
@@ -187,16 +189,29 @@ def _heading(rows: list[Line], comments_before: list[Line], decimal_comma: bool)
     """The heading, empty where there is none, and the lines below it."""
     if not rows:
         return [], rows
-    first = rows[0][1]
-    numbers = sum(number_of(cell, decimal_comma) is not None and cell.strip() != "" for cell in first)
-    if 2 * numbers < len(first) or not any(cell.strip() for cell in first):
-        return first, rows[1:]
+    first, below = rows[0][1], rows[1:]
+    if not _are_numbers(first, decimal_comma) or _has_word_over_numbers(first, below[:SAMPLE_LINES], decimal_comma):
+        return first, below
     if comments_before:
         cells = [cell.strip() for cell in comments_before[-1][1]]
         cells = [cells[0].lstrip("# "), *cells[1:]] if cells[0].strip("# ") else cells[1:]
         if len(cells) == len(first):
             return cells, rows
     return [], rows
+
+
+def _are_numbers(cells: Sequence[str], decimal_comma: bool) -> bool:
+    """Whether half of the cells or more hold numbers, as those of a heading rarely do."""
+    numbers = sum(number_of(cell, decimal_comma) is not None and cell.strip() != "" for cell in cells)
+    return 2 * numbers >= len(cells) and any(cell.strip() for cell in cells)
+
+
+def _has_word_over_numbers(first: Sequence[str], below: Sequence[Line], decimal_comma: bool) -> bool:
+    """Whether any cell of a line is a word, and all in its column below are numbers, as where wavelengths are names."""
+    words = [place for place, cell in enumerate(first) if number_of(cell, decimal_comma) is None]
+    columns = ([cells[place] for _, cells in below if place < len(cells)] for place in words)
+    numbers = ([number_of(cell, decimal_comma) for cell in column] for column in columns)
+    return any(None not in column and any(number == number for number in column) for column in numbers)
 
 
 def _text(path: Path) -> tuple[str, list[str]]:
