@@ -36,7 +36,7 @@ _RANKINGS = ("vus_pr", "vus_roc", "average_precision")
 
 @dataclass(frozen=True)
 class SeriesMeasure:
-    """One measure of all recordings together, and its median over the `recordings` that have it, each beside chance."""
+    """One measure of all recordings together, and its median over those that have it, so many, each beside chance."""
 
     pooled: Estimate
     median: Estimate
