@@ -76,5 +76,7 @@ def test_rows_are_called_rows(hizumi, tmp_path):
     assert {name: re.findall(r".{0,40}image.{0,40}", text, re.IGNORECASE) for name, text in said.items()} == {
         name: [] for name in said
     }
+    assert "AUROC" in said["compare"]
+    assert "Pixel" not in said["compare"], "no column for what no row has"
     assert "good rows" in said["promise"]
     assert "NEW_ROWS" in said["fit"]

@@ -231,5 +231,7 @@ def test_folds_that_make_no_sense():
     manifest = labelled([0] * 6, groups=["a", "a", "b", "b", "c", "c"])
     with pytest.raises(UsageError, match="folds is 1; use two or more"):
         deal_folds(manifest, 1)
-    with pytest.raises(DataError, match="3 different images or groups cannot make 4 folds"):
+    with pytest.raises(
+        DataError, match=r"3 different images or groups cannot make 4 folds; ask for 3 at most \(--folds\)"
+    ):
         deal_folds(manifest, 4)

@@ -174,6 +174,26 @@ def test_rows_are_named(tmp_path: Path) -> None:
     assert names(open_source(Frame({"a": [1.0, 2]}))) == ["row 0", "row 1"]
 
 
+def test_names_of_digits_stay_as_they_are_written(tmp_path: Path) -> None:
+    digits = ["007", "7", "12345678901234567890", "12345678901234567891", "1e5"]
+    text = "\n".join(["part,group,a", *(f"{each},{each},{row}.5" for row, each in enumerate(digits)), ",,9"])
+    records = opened(tmp_path, text, id_column="part").records
+    assert [record.name for record in records] == [*digits, "line 7"]
+    assert [record.group for record in records] == [*digits, None]
+    big = np.array([2**62 + 1, 2**62 + 2])
+    named = open_source(Frame({"part": big, "a": [1.0, 2]}), id_column="part").records
+    assert [record.name for record in named] == ["4611686018427387905", "4611686018427387906"]
+
+
+def test_numbers_may_be_names_of_columns_beside_a_word(tmp_path: Path) -> None:
+    spectra = opened(tmp_path, "depth,400,402.5\n1,0.5,0.25\n3,0.5,0.75\n")
+    assert spectra.columns == ("depth", "400", "402.5")
+    assert numbers(spectra) == [[1, 0.5, 0.25], [3, 0.5, 0.75]]
+    assert spectra.notes == ("the first line is taken for the heading, since a word stands over numbers in it",)
+    named = opened(tmp_path, "A1,2,3\nB7,4,5\n", ignore="column 1")
+    assert numbers(named) == [[2, 3], [4, 5]], "words stand over words, too, where there is no heading"
+
+
 def test_which_columns_are_learned_from(tmp_path: Path) -> None:
     text = "a,note,b,c\n1,fine,2,3\n4,odd,5,6\n"
     assert opened(tmp_path, text, ignore="note, b").columns == ("a", "c")
@@ -212,6 +232,11 @@ def test_words_become_numbers(tmp_path: Path) -> None:
     assert numbers(manifest) == [[1, 0, 1, 0], [2, 1, 0, 0], [3, 0, 0, 1]]
     new = opened(tmp_path, "colour,a\ngreen,9\nred,8\n", table=manifest.table)
     assert numbers(new) == [[9, 0, 0, 1], [8, 0, 1, 0]]
+    mixed = opened(tmp_path, "v,w,a\n1.10,true,1\n007,true,2\n2.0-b,maybe,3\n", one_hot=True)
+    assert numbers(mixed) == [[0, 1, 0, 0, 0, 1, 0, 1], [1, 0, 0, 0, 0, 1, 0, 2], [0, 0, 1, 0, 1, 0, 0, 3]]
+    for row in ("1.10,true,1", "007,true,2"):  # alone, they look like numbers and truths
+        alone = opened(tmp_path, f"v,w,a\n{row}\n", table=mixed.table)
+        assert (numbers(alone)[0] in numbers(mixed), alone.notes) == (True, ())
     with pytest.raises(DataError, match="101 different words"):
         opened(tmp_path, "\n".join(["a,w", *(f"1,w{row}" for row in range(101))]), one_hot=True)
 
@@ -487,6 +512,7 @@ def test_whole_numbers_that_lose_digits_are_named(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ('a,b\n1,2\n"3,4\n5,6\n', "a quotation mark is opened in it or before, and not closed"),
+        (f"a,b\n1,2\n{'3' * 200_000},4\n", "look in it and before for a quotation mark"),
         (
             "Made by X\n\na,b\n1,2\n3,4\n5,6\n",
             "has 2 cells, the heading 1, as most lines have; begin what stands above",

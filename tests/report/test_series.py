@@ -287,6 +287,16 @@ def test_one_false_alarm_is_one(content: ReportContent) -> None:
     assert "1 alarm; those less than a window apart are one" in [fact.note for fact in found]
 
 
+def test_a_median_is_of_the_recordings_that_have_an_event(content: ReportContent) -> None:
+    scores = np.random.default_rng(0).random((4, 300))
+    labels = [np.arange(300) // 10 == place for place in (5, 20, 40, 40)]  # two of them without an event
+    assert content.evaluation is not None
+    found = facts(content.evaluation, content.noun, series_measures([*scores], labels, 0.5, FORM.length))
+    notes = {fact.name: fact.note for fact in found}
+    assert "median of 2 recordings" in notes["VUS-PR"]
+    assert "median of 2 recordings" in notes["VUS-ROC"]
+
+
 def test_more_held_out_blocks_come_from_longer_recordings_and_not_from_folds() -> None:
     few = few_held_out(Calibration.fit(np.arange(9.0), false_alarm_rate=0.01), "block", takes_folds=False)
     assert "--length" in few

@@ -131,7 +131,7 @@ def _show(
     from hizumi.report.tables import RANKINGS, measures_of
 
     measures = measures_of(noun)
-    shown = list(dict.fromkeys((best_by, *SHOWN)))
+    shown = [key for key in dict.fromkeys((best_by, *SHOWN)) if any(key in line for line in summary)]
     rows: list[list[str]] = []
     for line in summary:
         rows.append([line["detector"], *(_amount(key, line.get(key, {}).get("mean")) for key in shown)])

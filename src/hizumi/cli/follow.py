@@ -35,7 +35,7 @@ def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool) -> b
     form = inspector.preprocessing_.series
     assert form is not None, "only series are followed"
     where = "standard input" if paths[0] == STANDARD_INPUT else paths[0]
-    rows = GrowingRows(form.columns, where, form.step_seconds, form.date_order, form.group_column)
+    rows = GrowingRows(form.columns, where, form.step_seconds, form.date_order, form.group_column, form.time_column)
     text = piped_text(sys.stdin.fileno()) if paths[0] == STANDARD_INPUT else growing_text(with_home(paths[0]))
     if follower.adaptive is None:
         show_promise_over_time(console, inspector)

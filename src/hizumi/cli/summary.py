@@ -105,7 +105,7 @@ def _learned_from(options: Mapping[str, Any]) -> str:
     count, data, sizes = options["training_images"], options["data"], options["shape"]
     if options.get("series") is not None:
         return f"{count} normal {learned_in_words(options)}, of {data}"
-    shape = f"of {sizes[0]} columns" if len(sizes) == 1 else f"as {'x'.join(map(str, sizes))}"
+    shape = f"of {counted(sizes[0], 'column')}" if len(sizes) == 1 else f"as {'x'.join(map(str, sizes))}"
     return f"{counted(count, 'normal input')} of {data}, {shape}"
 
 

@@ -97,6 +97,8 @@ def read_cells(path: Path) -> Cells:
         notes.append(f"lines that end in a separator more than the heading, with nothing behind it: {ended}")
     if not heading:
         notes.append("the first line holds numbers, so it is a row and not a heading")
+    elif _are_numbers(names, decimal_comma):
+        notes.append("the first line is taken for the heading, since a word stands over numbers in it")
     if decimal_comma:
         notes.append("numbers are read with a decimal comma")
     return Cells(where, names, bool(heading), rows, decimal_comma, tuple(notes))
@@ -187,16 +189,29 @@ def _heading(rows: list[Line], comments_before: list[Line], decimal_comma: bool)
     """The heading, empty where there is none, and the lines below it."""
     if not rows:
         return [], rows
-    first = rows[0][1]
-    numbers = sum(number_of(cell, decimal_comma) is not None and cell.strip() != "" for cell in first)
-    if 2 * numbers < len(first) or not any(cell.strip() for cell in first):
-        return first, rows[1:]
+    first, below = rows[0][1], rows[1:]
+    if not _are_numbers(first, decimal_comma) or _has_word_over_numbers(first, below[:SAMPLE_LINES], decimal_comma):
+        return first, below
     if comments_before:
         cells = [cell.strip() for cell in comments_before[-1][1]]
         cells = [cells[0].lstrip("# "), *cells[1:]] if cells[0].strip("# ") else cells[1:]
         if len(cells) == len(first):
             return cells, rows
     return [], rows
+
+
+def _are_numbers(cells: Sequence[str], decimal_comma: bool) -> bool:
+    """Whether half of the cells or more hold numbers, as those of a heading rarely do."""
+    numbers = sum(number_of(cell, decimal_comma) is not None and cell.strip() != "" for cell in cells)
+    return 2 * numbers >= len(cells) and any(cell.strip() for cell in cells)
+
+
+def _has_word_over_numbers(first: Sequence[str], below: Sequence[Line], decimal_comma: bool) -> bool:
+    """Whether any cell of a line is a word, and all in its column below are numbers, as where wavelengths are names."""
+    words = [place for place, cell in enumerate(first) if number_of(cell, decimal_comma) is None]
+    columns = ([cells[place] for _, cells in below if place < len(cells)] for place in words)
+    numbers = ([number_of(cell, decimal_comma) for cell in column] for column in columns)
+    return any(None not in column and any(number == number for number in column) for column in numbers)
 
 
 def _text(path: Path) -> tuple[str, list[str]]:
@@ -252,7 +267,10 @@ def _separator(text: str) -> str:
         return ","
 
     def judged(separator: str) -> tuple[bool, bool, float, int]:
-        rows = list(_cells_of(sample, separator))
+        try:
+            rows = list(cells_of(sample, separator))
+        except csv.Error:  # said of its line once the whole is read
+            return False, False, 0.0, 0
         counts = [len(row) for row in rows]
         body = [cell for row in rows[1:] or rows for cell in row]
         numbers = sum(number_of(cell, separator != ",") is not None for cell in body) / max(1, len(body))
@@ -266,7 +284,8 @@ def _separator(text: str) -> str:
     return " " if several and agree and numbers > 0.5 else ","
 
 
-def _cells_of(lines: Sequence[str], separator: str) -> Iterable[list[str]]:
+def cells_of(lines: Iterable[str], separator: str) -> Iterable[list[str]]:
+    """The cells of lines; raises csv.Error for what is none."""
     if separator == " ":
         return map(str.split, lines)
     return csv.reader(lines, delimiter=separator, skipinitialspace=separator != "\t")
@@ -280,4 +299,5 @@ def _split(text: str, separator: str, where: str) -> list[Line]:
     try:
         return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
-        raise DataError(f"{where}: line {reader.line_num} is not CSV ({error})") from error
+        look = "look in it and before for a quotation mark that is not closed"
+        raise DataError(f"{where}: line {reader.line_num} is not CSV ({error}); {look}") from error

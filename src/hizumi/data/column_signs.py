@@ -1,7 +1,7 @@
 """What the columns of a table look like: labels, counters, numbers that stand for missing ones."""
 
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -47,10 +47,8 @@ STAND_IN = re.compile(r"-?9{2,}(\.9+)?|-32768|65535|-2147483648|2147483647|-?\d(
 
 
 def as_words(column: Column) -> tuple[str, ...]:
-    """The cells of a column as words; empty ones where numbers are missing."""
-    if column.words is not None:
-        return column.words
-    return tuple("" if value != value else f"{value:.15g}" for value in column.values)
+    """The cells of a column as words, equal numbers as equal ones; empty ones where numbers are missing."""
+    return replace(column, cells=()).written
 
 
 def may_label(column: Column) -> bool:
@@ -149,6 +147,6 @@ def counts(column: Column) -> bool:
     return column.words is None and len(values) >= LEAST_COUNTED and bool((np.diff(values) == 1).all())
 
 
-def are_distinct(values: Sequence[str], column: Column) -> bool:
+def are_distinct(column: Column) -> bool:
     """Whether no two rows have the same word or whole number."""
-    return are_whole(column) and len(set(values)) == len(values)
+    return are_whole(column) and len(set(column.written)) == len(column.values)

@@ -20,18 +20,29 @@ class Column:
     """One column of a source: its numbers, NaN where missing, or its words.
 
     Of words, `numbers` are what they say where some of them are numbers, and None for the others. `were_truths` of
-    numbers that were true and false in the source.
+    numbers that were true and false in the source. Of numbers, `cells` are what the source holds where that says more,
+    as 007 does.
     """
 
     name: str
     values: Float[np.ndarray, "n"] | tuple[str, ...]
     numbers: tuple[float | None, ...] = ()
     were_truths: bool = False
+    cells: Sequence[object] | np.ndarray = ()
 
     @property
     def words(self) -> tuple[str, ...] | None:
         """The words; None for numbers."""
         return self.values if isinstance(self.values, tuple) else None
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Each cell as the source writes it; nothing where a number is missing."""
+        if isinstance(self.values, tuple):
+            return self.values
+        cells = self.cells if len(self.cells) else [f"{value:.15g}" for value in self.values]
+        written = zip(cells, self.values, strict=True)
+        return tuple("" if value != value else str(cell).strip() for cell, value in written)
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ class TableForm:
         for name in self.names:
             column = by_name[name]
             if name in self.words:
-                words = column.words or tuple(f"{value:g}" for value in column.values)
+                words = [printable(word) for word in column.written]
                 parts += [np.array([word == known for word in words], float) for known in self.words[name]]
                 parts.append(np.array([word not in self.words[name] for word in words], float))
                 continue

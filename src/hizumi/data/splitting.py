@@ -68,7 +68,10 @@ def deal_folds(manifest: Manifest, count: int, *, seed: int = 0) -> list[list[in
         raise UsageError(f"folds is {count}; use two or more, such as 5")
     units = _units(manifest, count)
     if len(units) < count:
-        raise DataError(f"{manifest.name}: {len(units)} different {manifest.noun}s or groups cannot make {count} folds")
+        fewer = f"; ask for {len(units)} at most (--folds)" if len(units) > 1 else "; give more"
+        raise DataError(
+            f"{manifest.name}: {len(units)} different {manifest.noun}s or groups cannot make {count} folds{fewer}"
+        )
     folds: list[list[int]] = [[] for _ in range(count)]
     for position in np.random.default_rng(seed).permutation(len(units)):
         min(folds, key=len).extend(units[position])

@@ -121,6 +121,7 @@ def open_table(table: SourceTable, options: SourceOptions) -> Manifest:
     table, unopened = (table, ()) if options.table is None else _without_words(table, form)
     chosen = [table.column(name) for name in form.names]
     numbers = form.table(chosen, table.places)
+    truths = [column.name for column in chosen if column.were_truths and column.name not in form.words]
     names = table.rows
     records = _records(table, form, names, options)
     return Manifest(
@@ -128,7 +129,7 @@ def open_table(table: SourceTable, options: SourceOptions) -> Manifest:
         numbers,
         name=table.name,
         columns=tuple(printable(name) for name in form.columns),
-        notes=(*table.notes, *notes, *note_on_truths(column.name for column in chosen if column.were_truths)),
+        notes=(*table.notes, *notes, *note_on_truths(truths)),
         unopened=unopened,
         table=form,
     )
@@ -147,7 +148,7 @@ def _without_words(table: SourceTable, form: TableForm) -> tuple[SourceTable, tu
                 if number is None:
                     reasons.setdefault(row, f"column {named([column.name])} is {named([word])}, which is no number")
             values = [np.nan if number is None else number for number in column.numbers]
-            column = Column(column.name, np.array(values))
+            column = Column(column.name, np.array(values), cells=column.words)
         columns.append(column)
     if not reasons:
         return table, ()
@@ -164,9 +165,10 @@ def _without_words(table: SourceTable, form: TableForm) -> tuple[SourceTable, tu
 
 
 def _rows_of_column(column: Column, kept: Sequence[int]) -> Column:
-    if column.words is None:
-        return replace(column, values=np.asarray(column.values)[list(kept)])
-    return Column(column.name, tuple(column.words[row] for row in kept))
+    if column.words is not None:
+        return Column(column.name, tuple(column.words[row] for row in kept))
+    cells = [column.cells[row] for row in kept] if len(column.cells) else ()
+    return replace(column, values=np.asarray(column.values)[list(kept)], cells=cells)
 
 
 def as_learned(manifest: Manifest, form: TableForm) -> Manifest:
@@ -281,7 +283,7 @@ def _without_counters(
     for column in columns:
         counted, identifies = counts(column), column.name.lower() in ID_LIKE
         shown = named([column.name or "the first, without a name"])
-        if identifies and (counted or are_distinct(as_words(column), column)):
+        if identifies and (counted or are_distinct(column)):
             notes.append(f"column {shown} numbers or names the rows and is left out; to learn from it, use --columns")
             if identity is None and not counted:
                 identity = column.name
@@ -345,7 +347,7 @@ def _cells(column: Column) -> np.ndarray:
 def _records(table: SourceTable, form: TableForm, names: Sequence[str], options: SourceOptions) -> list[Record]:
     """Records of the rows, with what the columns for labels, splits, groups and kinds say."""
     columns = [column for column in table.columns if column.name not in options.ignore]
-    special = {column.name.lower(): as_words(column) for column in columns if column.name.lower() in ROLES[1:]}
+    special = {column.name.lower(): column.written for column in columns if column.name.lower() in ROLES[1:]}
     special = {role: words for role, words in special.items() if not (set(form.names) & {role, role.title()})}
     labels = next((as_words(column) for column in table.columns if column.name == form.label_column), None)
     if labels is not None:
@@ -379,7 +381,7 @@ def _row_names(table: SourceTable, identity: str | None) -> tuple[str, ...]:
     column = next((column for column in table.columns if column.name == identity), None)
     if column is None:
         return table.rows
-    return unique([printable(word) or row for word, row in zip(as_words(column), table.rows, strict=True)])
+    return unique([printable(word) or row for word, row in zip(column.written, table.rows, strict=True)])
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:
@@ -396,10 +398,10 @@ def _column(name: str, cells: Sequence[str], decimal_comma: bool) -> Column:
     """Numbers where all cells hold any, 1 and 0 where all hold true or false; words elsewhere."""
     numbers = [number_of(cell, decimal_comma) for cell in cells]
     if None not in numbers:
-        return Column(name, np.array(numbers, dtype=np.float64))
+        return Column(name, np.array(numbers, dtype=np.float64), cells=cells)
     truths = truths_of(cells)
     if truths is not None:
-        return Column(name, np.array(truths), were_truths=True)
+        return Column(name, np.array(truths), were_truths=True, cells=cells)
     return Column(name, tuple(cell.strip() for cell in cells), tuple(numbers))
 
 
@@ -407,7 +409,7 @@ def _column_of_array(name: str, values: np.ndarray, where: str) -> Column:
     if values.ndim != 1:
         raise DataError(f"{where}: column {name!r} holds several values in each row; give each a column of its own")
     if values.dtype.kind in "biuf":
-        return Column(name, values.astype(np.float64))
+        return Column(name, values.astype(np.float64), cells=() if values.dtype.kind == "f" else values)
     return _column(name, [word_of(value) for value in values], decimal_comma=False)
 
 

@@ -36,12 +36,13 @@ _RANKINGS = ("vus_pr", "vus_roc", "average_precision")
 
 @dataclass(frozen=True)
 class SeriesMeasure:
-    """One measure of all recordings together, and its median over those that have it, each beside chance."""
+    """One measure of all recordings together, and its median over those that have it, so many, each beside chance."""
 
     pooled: Estimate
     median: Estimate
     pooled_by_chance: float
     median_by_chance: float
+    recordings: int
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: None in place of NaN."""
@@ -50,6 +51,7 @@ class SeriesMeasure:
             "median": self.median.to_dict(),
             "pooled_by_chance": number(self.pooled_by_chance),
             "median_by_chance": number(self.median_by_chance),
+            "recordings": self.recordings,
         }
 
 
@@ -143,7 +145,7 @@ def _rankings(
     """Volumes and average precision of steps."""
     together = np.concatenate(labels)
     if together.all() or not together.any():
-        return dict.fromkeys(_RANKINGS, SeriesMeasure(UNKNOWN, UNKNOWN, math.nan, math.nan))
+        return dict.fromkeys(_RANKINGS, SeriesMeasure(UNKNOWN, UNKNOWN, math.nan, math.nan, 0))
     thresholds, widths = thresholds_of(scores), np.arange(buffer + 1)
     all_counts = RangeCounts.total(range_counts(*pair, thresholds, widths) for pair in zip(scores, labels, strict=True))
     precision = average_precision(np.concatenate(scores), together.astype(np.int64))
@@ -238,9 +240,8 @@ def _beside_chance(
     known = ~np.isnan(each)
     median = _resampled(each[known], np.median, seed, highest)
     by_chance = each_by_chance[known]
-    return SeriesMeasure(
-        pooled, median, float(pooled_by_chance), float(np.median(by_chance)) if len(by_chance) else math.nan
-    )
+    middle = float(np.median(by_chance)) if len(by_chance) else math.nan
+    return SeriesMeasure(pooled, median, float(pooled_by_chance), middle, len(by_chance))
 
 
 def _resampled(values: Float[np.ndarray, "n"], statistic: Any, seed: int, highest: float) -> Estimate:

@@ -2,8 +2,10 @@
 
 A step's score is the mean over the windows that cover it, so it is known when the last of them is complete: at most a
 window's length later. What has been said of a step does not change. So the held-out blocks' threshold fits, and what it
-promises holds. The score of the newest window alone would be known at once, but scatters more than means of windows do:
-by the same threshold it would raise more alarms than were promised.
+promises holds. Where the windows, one every hop, leave steps at the end of a recording uncovered, one more ends there:
+`inspect` lets it count for all of its steps in the last block, and following only for those not known before. The score
+of the newest window alone would be known at once, but scatters more than means of windows do: by the same threshold it
+would raise more alarms than were promised.
 
 An adaptive threshold is set anew for every block, and moves once the block is known. What has been said stays, too.
 """

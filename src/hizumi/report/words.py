@@ -129,9 +129,9 @@ def _facts_on_steps(measures: SeriesMeasures) -> list[Fact]:
     found = []
     for name, each in (("VUS-PR", measures.vus_pr), ("VUS-ROC", measures.vus_roc)):
         if is_known(each.pooled.value):
-            median = f"; median of {measures.recordings} recordings {number(each.median.value)}"
+            median = f"; median of {each.recordings} recordings {number(each.median.value)}"
             note = f"{interval(each.pooled)}; chance {number(each.pooled_by_chance)}"
-            found.append(Fact(name, number(each.pooled.value), note + (median if measures.recordings > 1 else "")))
+            found.append(Fact(name, number(each.pooled.value), note + (median if each.recordings > 1 else "")))
     events = measures.events
     if events.events:
         chance = f"the same alarms at another time: {100 * measures.event_recall.pooled_by_chance:.3g}%"

@@ -120,7 +120,11 @@ SERIES = fields(
         "length": whole(2, LONGEST_WINDOW),
         "hop": whole(1, LONGEST_WINDOW),
     },
-    later={"date_order": optional(choice("day", "month")), "group_column": optional(text)},
+    later={
+        "date_order": optional(choice("day", "month")),
+        "group_column": optional(text),
+        "time_column": optional(text),
+    },
 )
 PREPROCESSING = fields(
     {

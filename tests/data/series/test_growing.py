@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from hizumi.data.series.files import open_recordings
+from hizumi.data.series.form import SeriesForm
 from hizumi.data.series.growing import GrowingRows, Rows, growing_text, piped_text
 from hizumi.data.series.stamp_watch import RowTimes
 from hizumi.errors import DataError
@@ -99,6 +101,51 @@ def test_rows_of_another_group_begin_a_recording() -> None:
     named = list(GrowingRows(("a",), "pump.csv").feed("Group,a\n1,1\n2,2\n"))
     assert "line 3 is of '2'" in str(named[1])
     assert len(list(GrowingRows(("a", "group"), "pump.csv").feed("group,a\n1,1\n2,2\n"))) == 1, "it is measured"
+
+
+STAMPS = ["2026-01-31 09:00:00", "2026-01-31 09:00:10", "2026-01-31 09:05:00", "2026-01-31 09:05:10"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "row", "time_column"),
+    [
+        ("time,a,b", "{when},{a},1", None),
+        ("zeit,a,b", "{when},{a},1", None),  # known by its cells
+        ("mark,time,a,b", "{seconds},0,{a},1", "mark"),
+        ("date,time,a,b", "{day},{hour},{a},1", None),
+        ("machine,date,a,b", "7,{when},{a},1", None),
+        ("time,a,b", "{when},{a},TRUE", None),
+        ("time,a,b", "{when},{a},1,,", None),
+        ("time,a,b,", "{when},{a},1\n , ,,", None),
+        ('"time", "a", "b"', '"{when}", "{a}", "1"', None),
+        ("sep=;\nwhen;a;b", "{when};{a};1", None),
+        ("time|a|b", "{when}|{a}|1", None),
+        ("seconds_ a b", "{seconds} {a} 1", "seconds_"),
+    ],
+)
+def test_rows_and_breaks_are_those_of_a_whole_file(
+    heading: str, row: str, time_column: str | None, tmp_path: Path
+) -> None:
+    times = np.array(STAMPS, dtype="datetime64[s]").astype(int).tolist()
+    lines = [
+        row.format(when=when, day=when[:10], hour=when[11:], seconds=seconds, a=a)
+        for a, (when, seconds) in enumerate(zip(STAMPS, times, strict=True))
+    ]
+    (tmp_path / "a.csv").write_text("\n".join([heading, *lines]))
+    form = SeriesForm(("a", "b"), 10.0, 2, 1, time_column=time_column)
+    whole = open_recordings(tmp_path / "a.csv", form=form).recordings
+    growing = GrowingRows(form.columns, "a.csv", form.step_seconds, time_column=time_column)
+    found = [item for line in [heading, *lines] for item in growing.feed(f"{line}\n")]
+    assert "a gap" in str(found.pop(2))
+    rows = [item for item in found if isinstance(item, Rows)]
+    assert np.concatenate([item.values for item in rows]).tolist() == [[0, 1], [1, 1], [2, 1], [3, 1]]
+    assert [each.values.tolist() for each in whole] == [[[0, 1], [1, 1]], [[2, 1], [3, 1]]]
+    assert [int(item.times[0]) for item in rows if item.times is not None] == [10**9 * time for time in times]
+
+
+def test_a_line_that_no_table_has_is_named() -> None:
+    (wrong,) = GrowingRows(("a",), "pump.csv").feed(f"a\n{'1' * 200_000}\n")
+    assert "pump.csv: line 2 is not CSV" in str(wrong)
 
 
 def test_times_of_rows_are_kept_as_long_as_they_may_be_named() -> None:

@@ -225,6 +225,17 @@ def test_a_named_column_tells_recordings_apart_then_and_later() -> None:
         opened(first, found.form, group_column="bar")
 
 
+def test_the_column_named_as_holding_times_does_so_in_later_data() -> None:
+    table = frame(40).rename(columns={"time": "moment"})
+    table["moment"] = table["moment"].astype("datetime64[s]").astype("int64")
+    table.loc[20:, "moment"] += 1000
+    found = opened(table, time_column="moment")
+    assert found.form.time_column == "moment"
+    for each in (found, opened(table, found.form)):
+        assert [len(recording) for recording in each.recordings] == [20, 20]
+    assert opened(frame(), found.form).recordings[0].times is not None, "known by its name, too"
+
+
 def test_new_data_take_the_form_learned_from(tmp_path: Path) -> None:
     table = frame()
     form = opened(table).form

@@ -86,6 +86,16 @@ def readings_of(
     return readings, notes
 
 
+def stamp_columns(table: SeriesTable, learned: Sequence[str], time_column: str | None) -> list[str]:
+    """The columns of a table that hold its time stamps: none, one, or one of dates and one of times of day."""
+    whole, _ = _with_whole_times(table)
+    free = [name for name in whole.columns if name not in learned]
+    chosen, _ = _time_column(whole, free, SeriesOptions(time_column=time_column), [])
+    if chosen is None or whole.columns[chosen] is table.columns[chosen]:
+        return [] if chosen is None else [chosen]
+    return [name for name in table.columns if name not in whole.columns] + [chosen]
+
+
 def refuse_other_use(options: SeriesOptions, learned: Sequence[str]) -> None:
     """Raise UsageError for a column that was learned from and that the options leave out or use otherwise."""
     for name in (options.label_column, options.time_column, options.group_column, *options.ignore):

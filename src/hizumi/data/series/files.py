@@ -64,7 +64,9 @@ def open_recordings(data: Any, options: SeriesOptions = UNTOLD, form: SeriesForm
     measured = frozenset({*options.columns, *options.ignore, *(form.columns if form else ())})
     group_column = options.group_column or (form.group_column if form else None)
     tables = [part for table in tables for part in divided(table, measured, group_column)]
-    options = replace(options, date_order=_date_order(tables, options, form), group_column=group_column)
+    time_column = options.time_column or (form.time_column if form else None)
+    options = replace(options, group_column=group_column, time_column=time_column)
+    options = replace(options, date_order=_date_order(tables, options, form))
     stretches, notes, more = _understood(tables, options, form, tolerant)
     failures += more
     if not stretches:
@@ -183,7 +185,7 @@ def _form(stretches: Sequence[Stretch], options: SeriesOptions) -> tuple[SeriesF
     length, hop, why = chosen_windows([values for values in whole if len(values) > 1], options)
     step = options.resample_seconds or stretches[0].step_seconds
     columns = stretches[0].pieces[0].columns
-    return SeriesForm(columns, step, length, hop, options.date_order, options.group_column), why
+    return SeriesForm(columns, step, length, hop, options.date_order, options.group_column, options.time_column), why
 
 
 def _at_rate(piece: Readings, step: float | None, options: SeriesOptions) -> Readings:

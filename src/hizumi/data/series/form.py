@@ -52,7 +52,7 @@ class SeriesForm:
     `columns` names the channels in their order. A step takes `step_seconds`, None where steps are merely counted. A
     window has `length` steps, and the next one begins `hop` steps later; `length` is a multiple of `hop`. Dates such as
     01/02/2026 are read in the `date_order`, None where there were none. `group_column` is the one that was named as
-    telling the recordings of a table apart.
+    telling the recordings of a table apart, `time_column` the one that was named as holding their time stamps.
     """
 
     columns: tuple[str, ...]
@@ -61,6 +61,7 @@ class SeriesForm:
     hop: int
     date_order: DateOrder | None = None
     group_column: str | None = None
+    time_column: str | None = None
 
     @property
     def block(self) -> int:

@@ -5,19 +5,20 @@ import csv
 import io
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from hizumi.data.cells import COMMENT, DECIMAL_COMMA, SEPARATORS, number_of
+from hizumi.data.cells import COMMENT, DECIMAL_COMMA, SEPARATORS, STATED_SEPARATOR, TRUTH, cells_of, number_of
 from hizumi.data.columns import named
+from hizumi.data.series.columns import stamp_columns
 from hizumi.data.series.form import DateOrder
-from hizumi.data.series.groups import GROUP
+from hizumi.data.series.groups import GROUP, SPLIT
+from hizumi.data.series.readings import SeriesTable
 from hizumi.data.series.stamp_watch import StampWatch
-from hizumi.data.series.time_stamps import is_time_name
 from hizumi.errors import DataError
 from hizumi.shapes import Float, Integer
 from hizumi.storage.files import printable
@@ -53,9 +54,9 @@ class _Row(NamedTuple):
 class GrowingRows:
     """Numbers of the learned columns, by the names in the first line, from text that comes in pieces.
 
-    Other columns are left out, but for two: one whose name is that of time stamps, where a step is known to take
-    `step_seconds`, and `group_column`. Rows follow one another as long as stamps do, and the group stays the same.
-    `where` is the source in messages.
+    Other columns are left out, but for those that hold time stamps, as `time_column` says or as they do in a table,
+    where a step is known to take `step_seconds`, and for `group_column`. Rows follow one another as long as stamps do,
+    and the group stays the same. `where` is the source in messages.
     """
 
     columns: Sequence[str]
@@ -63,13 +64,13 @@ class GrowingRows:
     step_seconds: float | None = None
     date_order: DateOrder | None = None
     group_column: str | None = None
+    time_column: str | None = None
     line: int = field(default=0, init=False)
     _rest: str = field(default="", init=False)
     _separator: str = field(default=",", init=False)
-    _places: list[int] = field(default_factory=list, init=False)
-    _width: int = field(default=0, init=False)
+    _names: list[str] = field(default_factory=list, init=False)
     _stamps: StampWatch | None = field(default=None, init=False)
-    _time_place: int = field(default=0, init=False)
+    _time_places: list[int] | None = field(default=None, init=False)  # None before the first row
     _group_place: int | None = field(default=None, init=False)
     _group: str | None = field(default=None, init=False)
 
@@ -86,12 +87,14 @@ class GrowingRows:
         stamps: list[tuple[int, str]] = []
         for line in lines:
             self.line += 1
-            if not line.strip() or self._is_comment(line):
+            if not line.strip() or self._is_no_row(line):
                 continue
-            if not self._places:
+            if not self._names:
                 self._understand(line)
                 continue
             row = self._row(line)
+            if row is None:
+                continue
             failure = row if isinstance(row, DataError) else self._change_of_group(row.group)
             if failure is not None:
                 yield from self._stamped(rows, stamps)
@@ -120,26 +123,35 @@ class GrowingRows:
                 yield Rows(values[places], times)
 
     def _understand(self, heading: str) -> None:
-        self._separator, names = _heading(heading)
+        self._separator, names = self._heading(heading)
         if missing := self._unnamed(names):
             raise DataError(
                 f"{self.where}: its first line does not name {', '.join(map(printable, missing))} once; the names of "
                 "all columns that were learned from are needed there"
             )
-        self._places, self._width = [names.index(name) for name in self.columns], len(names)
-        of_time = next((name for name in names if is_time_name(name) and name not in self.columns), None)
-        if of_time is not None and self.step_seconds is not None:
-            self._stamps = StampWatch(self.where, of_time, self.step_seconds, self.date_order)
-            self._time_place = names.index(of_time)
+        self._names = names
         group = self.group_column or next((name for name in names if name.lower() == GROUP), None)
         self._group_place = names.index(group) if group in names and group not in self.columns else None
+
+    def _heading(self, line: str) -> tuple[str, list[str]]:
+        """The names in a table's first line, and the separator by which all are there that were learned from."""
+        line = line.removeprefix("\ufeff").lstrip("# ")
+        found = [
+            (separator, [name.strip() for name in next(iter(cells_of([line], separator)), [])])
+            for separator in (*SEPARATORS, " ")
+        ]
+        return next((each for each in found if not self._unnamed(each[1])), found[0])
 
     def _unnamed(self, names: Sequence[str]) -> list[str]:
         return [name for name in self.columns if names.count(name) != 1]
 
-    def _is_comment(self, line: str) -> bool:
-        """Whether a line is none of the table, as in a file; before the rows, a heading may begin so, too."""
-        return COMMENT.match(line) is not None and bool(self._places or self._unnamed(_heading(line)[1]))
+    def _is_no_row(self, line: str) -> bool:
+        """Whether a line is none of the table, as in a file; before the rows, a heading may begin as a comment does."""
+        if self._names:
+            return COMMENT.match(line) is not None
+        line = line.removeprefix("\ufeff")
+        is_extra = COMMENT.match(line) or STATED_SEPARATOR.match(f"{line}\n")
+        return bool(is_extra and self._unnamed(self._heading(line)[1]))
 
     def _change_of_group(self, group: str | None) -> DataError | None:
         before, self._group = self._group, group
@@ -148,38 +160,44 @@ class GrowingRows:
         now, then = printable(group or ""), printable(before)
         return DataError(f"{self.where}: line {self.line} is of {now!r}, and those before it of {then!r}")
 
-    def _row(self, line: str) -> "_Row | DataError":
-        cells = self._cells(line)
-        if len(cells) != self._width:
-            return DataError(
-                f"{self.where}: line {self.line} has {counted(len(cells), 'cell')}, the heading {self._width}"
-            )
+    def _row(self, line: str) -> "_Row | DataError | None":
+        """What a line says; None where all of its cells are empty."""
+        try:
+            cells = [cell.strip() for cell in next(iter(cells_of([line], self._separator)))]
+        except csv.Error as error:
+            return DataError(f"{self.where}: line {self.line} is not CSV ({error})")
+        if not any(cells):
+            return None
+        width = len(self._names)
+        if any(cells[width:]) or len(cells) < width - (self._names[-1] == ""):  # either may end in a separator
+            return DataError(f"{self.where}: line {self.line} has {counted(len(cells), 'cell')}, the heading {width}")
+        cells += [""] * (width - len(cells))
+        by_name = dict(zip(self._names, cells, strict=False))
         row = []
-        for name, place in zip(self.columns, self._places, strict=True):
-            number = number_of(
-                cells[place], self._separator != "," and bool(DECIMAL_COMMA.fullmatch(cells[place].strip()))
-            )
+        for name in self.columns:
+            number = self._number(by_name[name])
             if number is None or not np.isfinite(number):
-                word = printable(cells[place].strip())
-                fault = "the value is missing" if number != number else f"{named([word])} is not a number"
+                fault = "the value is missing" if number != number else f"{named([by_name[name]])} is not a number"
                 return DataError(f"{self.where}: line {self.line}, column {printable(name)!r}: {fault}")
             row.append(number)
-        group = None if self._group_place is None else cells[self._group_place].strip()
-        return _Row(row, cells[self._time_place], group)
+        if self._time_places is None:
+            self._time_places = self._places_of_stamps(by_name)
+        group = None if self._group_place is None else cells[self._group_place]
+        return _Row(row, " ".join(cells[place] for place in self._time_places), group)
 
-    def _cells(self, line: str) -> list[str]:
-        return _cells_of(line, self._separator)
+    def _number(self, cell: str) -> float | None:
+        is_decimal_comma = self._separator != "," and DECIMAL_COMMA.fullmatch(cell) is not None
+        return TRUTH.get(cell.lower(), number_of(cell, is_decimal_comma))
 
-
-def _heading(line: str) -> tuple[str, list[str]]:
-    """The separator and the names in a table's first line."""
-    line = line.removeprefix("\ufeff").lstrip("# ")
-    separator = max(SEPARATORS, key=line.count)
-    return separator, [name.strip() for name in _cells_of(line, separator)]
-
-
-def _cells_of(line: str, separator: str) -> list[str]:
-    return next(csv.reader([line], delimiter=separator))
+    def _places_of_stamps(self, first: Mapping[str, str]) -> list[int]:
+        """Where a row's time stamp is, by the names of columns and the first row, as in a table; nowhere without."""
+        roles = {self.group_column, *(name for name in first if name.lower() in (GROUP, SPLIT))}
+        columns = {name: np.array([cell], object) for name, cell in first.items() if name not in roles}
+        table = SeriesTable(self.where, self.where, columns, np.array([self.line]), "line")
+        names = [] if self.step_seconds is None else stamp_columns(table, self.columns, self.time_column)
+        if names and self.step_seconds is not None:
+            self._stamps = StampWatch(self.where, names[-1], self.step_seconds, self.date_order)
+        return [self._names.index(name) for name in names]
 
 
 def growing_text(path: Path, *, wait: Callable[[float], None] = time.sleep) -> Iterator[str]:

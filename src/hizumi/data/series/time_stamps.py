@@ -20,7 +20,7 @@ TIME_NAME = re.compile(
     re.IGNORECASE,
 )
 STAMP = re.compile(
-    r"(?:(?P<year>\d{4})(?P<between>[-/.]?)(?P<month>\d\d?)(?P=between)(?P<day>\d\d?))?(?:(?:^|[T ] *)"
+    r"(?:(?P<year>\d{4})(?P<between>[-/.]?)(?P<month>\d\d?)(?:(?P=between)(?P<day>\d\d?))?)?(?:(?:^|[T ] *)"
     r"(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9})\d*)?)?"
     r" *(?P<half>[AP]M)? *(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?",
     re.IGNORECASE,
