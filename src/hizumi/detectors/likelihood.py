@@ -51,6 +51,10 @@ class Background(Trainable):
         self.wrap(self.model, shape)
         self.held_out_share = self.model.held_out_share
 
+    def begin(self, batches: Batches) -> None:
+        """The model's own beginning, on items as they are: levels are those of the model that it is compared with."""
+        self.model.begin(batches)
+
     def finish(self, batches: Batches) -> None:
         """The model's own end, on mutated items."""
         self.model.finish(View(batches, function=self.mutated))
