@@ -146,6 +146,12 @@ def test_both_models_begin_with_the_data() -> None:
     torch.testing.assert_close(its.log_scale, first.log_scale, rtol=0, atol=1e-6)
 
 
+def test_the_background_has_the_validation_loss_of_its_model() -> None:
+    background = Background(vae(), 0.0).prepare((1, 8, 8)).eval()
+    with torch.no_grad():
+        assert torch.equal(background.validation_loss(IMAGES), background.model.validation_loss(IMAGES))
+
+
 def test_both_phases_resume_exactly(tmp_path: Path) -> None:
     class KilledError(Exception):
         pass

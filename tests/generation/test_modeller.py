@@ -48,7 +48,9 @@ def test_tiles_cover_large_images() -> None:
     assert fitted.preprocessing_.sizing == Sizing(16, 16, "tile")
     assert fitted.reconstruct(large)[0].shape == (40, 50, 1)
     one = Modeller(VAE(width=8), image_size=16, sizing="tile", training=SHORT).fit(large)
-    with pytest.raises(UsageError, match="tiles of an image overlap"):
+    with pytest.raises(UsageError, match="tiles of an image overlap, so that it has no code"):
+        one.encode(large)
+    with pytest.raises(UsageError, match="tiles of an image overlap, so that it has no likelihood"):
         one.log_likelihood(large)
 
 

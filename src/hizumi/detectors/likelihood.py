@@ -63,6 +63,10 @@ class Background(Trainable):
         """The model's own step, on mutated items."""
         return self.model.step(self.mutated(batch))
 
+    def validation_loss(self, batch: Tensor) -> Tensor | None:
+        """The model's own, on mutated items."""
+        return self.model.validation_loss(self.mutated(batch))
+
     def mutated(self, items: Tensor) -> Tensor:
         """Items with some pixels uniform in [-1, 1], or numbers without bounds from N(0, 1), their law one by one."""
         pictures = is_bounded(tuple(items.shape[1:]))
