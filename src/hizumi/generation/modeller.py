@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from hizumi.arguments import PositiveInt, check_arguments, check_value, clone
+from hizumi.arguments import PositiveFloat, PositiveInt, check_arguments, check_value, clone
 from hizumi.data import Failure, Manifest, Window
 from hizumi.data.guard import checked_codes
 from hizumi.data.missing import Filling
@@ -350,6 +350,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         """
         if rows < 1 or steps < 2:
             raise UsageError(f"{rows} rows of {steps} steps are no walk; ask for at least 1 row of 2 steps")
+        check_value(PositiveFloat, reach, "reach")
         count = rows if axis is not None else 2 * rows
         codes = self.draw_codes(count, seed) if X is None else self.encode(X)
         if len(codes) < count:
