@@ -142,8 +142,10 @@ def test_images_of_one_stem_do_not_overwrite_each_other(hizumi, trained, parts, 
     (tmp_path / "in").mkdir()
     image.save(tmp_path / "in" / "a.png")
     image.save(tmp_path / "in" / "a.bmp")
+    image.save(tmp_path / "in" / "sheet.png")
     assert hizumi("model", "reconstruct", trained, tmp_path / "in", tmp_path / "out").code == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "a.png.png", "sheet.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "a.png.png", "sheet.png.png", "sheet.png"}
+    assert decode(tmp_path / "out" / "sheet.png.png").pixels.shape[:2] == image.size[::-1]
 
 
 def test_rows_in_rows_out(hizumi, table, tmp_path):

@@ -136,6 +136,17 @@ def test_between_reference_scores_it_is_the_conformal_p_value() -> None:
     )
 
 
+@pytest.mark.parametrize("same", [0.0, 1e-30, 5.0])
+def test_beyond_reference_scores_that_are_all_the_same_p_values_are_still_numbers(same: float) -> None:
+    reference = ReferenceScores()
+    reference.fit(torch.full((20,), same))
+    log_p = reference(torch.tensor([same, same + 1, same + 2, 1e6]))
+    assert bool(log_p.isfinite().all())
+    assert bool((log_p.diff() < 0).all())
+    for fusion in FUSIONS.values():
+        assert bool(fusion(torch.stack([log_p, log_p], 1)).isfinite().all())
+
+
 def test_one_member_keeps_its_ranking() -> None:
     wild = torch.cat([FRESH[:200], 30 * FRESH[:50]])
     alone = Mahalanobis().fit(ROWS)

@@ -16,7 +16,7 @@ from torch import Tensor
 from hizumi.detectors import Likelihood, Reconstruction
 from hizumi.detectors.likelihood import Background, compressed_bytes
 from hizumi.errors import UsageError
-from hizumi.models import VAE, Autoencoder, PixelCNN
+from hizumi.models import VAE, Autoencoder, Flow, PixelCNN
 from hizumi.models.abilities import CanReconstruct, HasLikelihood
 from hizumi.objectives import smooth
 from hizumi.registry import construct, find_models, specify
@@ -133,6 +133,23 @@ def test_background_learns_from_mutated_items() -> None:
     rows = background.mutated(torch.full((2000, 3), 5.0))
     assert float(rows[rows != 5].std()) == pytest.approx(1, abs=0.05)
     assert Background(PixelCNN(), 0.1).default_batch_size == PixelCNN.default_batch_size
+
+
+def test_both_models_begin_with_the_data() -> None:
+    windows = torch.randn(40, 2, 1, 8, generator=RANDOM) * torch.tensor([0.2, 9.0])[:, None, None]
+    levels = Likelihood(PixelCNN(levels=4, width=4, blocks=1), image_score="ratio").fit(windows, SHORT)
+    assert isinstance(levels.background, PixelCNN)
+    assert torch.equal(levels.background.value_range.reach, levels.model.value_range.reach)
+    flow = Likelihood(Flow(levels=1, steps=1, width=4, learning_rate=1e-9), image_score="ratio").fit(IMAGES, SHORT)
+    assert isinstance(flow.background, Flow)
+    first, its = (next(model.body.levels[0].children()) for model in (flow.model, flow.background))
+    torch.testing.assert_close(its.log_scale, first.log_scale, rtol=0, atol=1e-6)
+
+
+def test_the_background_has_the_validation_loss_of_its_model() -> None:
+    background = Background(vae(), 0.0).prepare((1, 8, 8)).eval()
+    with torch.no_grad():
+        assert torch.equal(background.validation_loss(IMAGES), background.model.validation_loss(IMAGES))
 
 
 def test_both_phases_resume_exactly(tmp_path: Path) -> None:

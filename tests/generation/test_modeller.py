@@ -48,7 +48,9 @@ def test_tiles_cover_large_images() -> None:
     assert fitted.preprocessing_.sizing == Sizing(16, 16, "tile")
     assert fitted.reconstruct(large)[0].shape == (40, 50, 1)
     one = Modeller(VAE(width=8), image_size=16, sizing="tile", training=SHORT).fit(large)
-    with pytest.raises(UsageError, match="tiles of an image overlap"):
+    with pytest.raises(UsageError, match="tiles of an image overlap, so that it has no code"):
+        one.encode(large)
+    with pytest.raises(UsageError, match="tiles of an image overlap, so that it has no likelihood"):
         one.log_likelihood(large)
 
 
@@ -123,6 +125,12 @@ def test_walks(fitted: Modeller) -> None:
         fitted.walk(steps=1)
 
 
+@pytest.mark.parametrize("reach", [0.0, float("nan"), float("inf")])
+def test_a_walk_has_a_length(fitted: Modeller, reach: float) -> None:
+    with pytest.raises(UsageError, match=f"reach is {reach}; it must be a number above 0"):
+        fitted.walk(axis=0, reach=reach)
+
+
 def test_classes_follow_the_data() -> None:
     images, names = stripes(30), np.array(["b", "a", "c"] * 10)
     fitted = Modeller(ConditionalGAN(width=8), training=SHORT).fit(images, names)
@@ -136,6 +144,22 @@ def test_classes_follow_the_data() -> None:
         fitted.sample(1, kinds="d")
     with pytest.raises(UsageError, match="2 kinds were given for 3 samples"):
         fitted.sample(3, kinds=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("given", "classes"),
+    [
+        ([1234567.0, 1234568.0], ("1234567", "1234568")),
+        ([0.5, 1.0], ("0.5", "1")),
+        ([1.0, 2.0, float("nan")], ("1", "2")),
+        (["b", "a", None], ("a", "b")),
+    ],
+)
+def test_every_label_is_a_class_of_its_own_and_none_is_no_class(given: list[object], classes: tuple[str, ...]) -> None:
+    labels = np.array([given[number % len(given)] for number in range(12)], dtype=object)
+    modeller = Modeller(ConditionalGAN(width=8, latent=4), training=SHORT).fit(stripes(12), labels)
+    assert modeller.classes_ == classes
+    assert ("left out: 4 items without a class" in modeller.notes_) is (len(given) > len(classes))
 
 
 def test_optional_classes_are_used_only_where_wanted() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from hizumi.errors import DataError, UsageError
-from hizumi.models import ConditionalGAN
+from hizumi.models import VAE, ConditionalGAN, CycleGAN, GatedPixelCNN, Pix2Pix
 from hizumi.training import Budget, TrainingOptions
 
 
@@ -65,6 +65,33 @@ def test_classes_in_turn_or_as_asked_for() -> None:
         model.sample(7, labels=torch.zeros(5, dtype=torch.int64))
     with pytest.raises(DataError, match="set classes"):
         model.step((in_turn, torch.arange(7)))
+
+
+def test_labels_are_checked_wherever_they_are_given() -> None:
+    items, labels = torch.rand(12, 1, 8, 8) * 2 - 1, torch.arange(12) % 3
+    options = TrainingOptions(budget=Budget(steps=1))
+    with pytest.raises(DataError, match="a label is -1, but there are 3 classes, 0 to 2"):
+        ConditionalGAN(classes=3, width=8).fit((items, labels - 1), options)
+    model = ConditionalGAN(classes=3, width=8).fit((items, labels), options)
+    assert torch.equal(model.sample(2, 1, [2, 0]), model.sample(2, seed=1, labels=torch.tensor([2, 0])))
+    exact = GatedPixelCNN(levels=4, width=4, layers=1, classes=3).fit((items, labels), options)
+    with torch.no_grad():
+        found, same = (exact.log_likelihood(items, each).image for each in (labels.tolist(), labels.numpy()))
+    assert torch.equal(found, same)
+
+
+def test_what_a_model_learns_from_is_items_alone_or_a_tuple() -> None:
+    items = torch.rand(6, 1, 8, 8) * 2 - 1
+    for model, data, message in (
+        (ConditionalGAN(), items, r"ConditionalGAN does not learn from items alone; give a tuple \(items, labels\)"),
+        (Pix2Pix(), items, r"give a tuple \(inputs, targets\)"),
+        (CycleGAN(), items.numpy(), "does not learn from items alone"),
+        (VAE(), (items, torch.zeros(6).long()), "VAE learns from items alone; give no tuple"),
+        (Pix2Pix(width=8), (items, items.expand(-1, 3, -1, -1)), "of 1x8x8, and targets are of 3x8x8; set target_ch"),
+        (Pix2Pix(width=8), (items, items[..., :4]), "and targets are of 1x8x4"),
+    ):
+        with pytest.raises(DataError, match=message):
+            model.fit(data, TrainingOptions(budget=Budget(steps=1)))
 
 
 @torch.no_grad()

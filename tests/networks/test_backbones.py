@@ -1,8 +1,10 @@
 """Bodies with weights of your own: against plain functional arithmetic on the same weights, by their usual names."""
 
 import hashlib
+import math
+import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -271,9 +273,40 @@ def test_what_is_not_their_weights_is_refused_in_words(tmp_path: Path) -> None:
         ResidualNetwork("resnet18", (1,), *other)
     whole = written({"state_dict": {f"module.{k}": v for k, v in residual_weights("resnet18").items()}}, tmp_path / "a")
     ResidualNetwork("resnet18", (4,), *whole)
-    for content, message in ((b"no weights", "no plain state dictionary"), (b"", "no plain state dictionary")):
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+    for content in (b"no weights", b"", b"hello", b"<!DOCTYPE html>", pointer, pickle.dumps({"a": 1})):
         (tmp_path / "b").write_bytes(content)
-        with pytest.raises(DataError, match=message):
+        with pytest.raises(DataError, match="no plain state dictionary of PyTorch; save what state_dict"):
             ResidualNetwork("resnet18", (1,), tmp_path / "b", hashlib.sha256(content).hexdigest())
-    with pytest.raises(DataError, match="no state dictionary"):
-        ResidualNetwork("resnet18", (1,), *written({"epoch": 3}, tmp_path / "c"))
+    for content in ({"epoch": 3}, {3: torch.zeros(1)}):
+        with pytest.raises(DataError, match="no state dictionary"):
+            ResidualNetwork("resnet18", (1,), *written(content, tmp_path / "c"))
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        lambda tensor: tensor.index_fill(0, torch.tensor([0]), math.nan),
+        lambda tensor: (100 * tensor).to(torch.int8),
+        lambda tensor: tensor.to(torch.complex64),
+        lambda tensor: tensor.to_sparse(),
+        lambda tensor: tensor.to("meta"),
+    ],
+)
+def test_weights_of_no_use_are_refused(spoiled: Callable[[Tensor], Tensor], tmp_path: Path) -> None:
+    weights = residual_weights("resnet18")
+    bad = written({**weights, "conv1.weight": spoiled(weights["conv1.weight"])}, tmp_path / "bad")
+    with pytest.raises(DataError, match=r"of no use: 'stem\.0\.weight' holds NaN"):
+        ResidualNetwork("resnet18", (1,), *bad)
+
+
+def test_names_that_training_scripts_prefix_are_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    weights = residual_weights("resnet18")
+    plain = ResidualNetwork("resnet18", (1,), *written(weights, tmp_path / "plain")).state_dict()
+    for prefix in ("model.", "_orig_mod.", "module.model.", "backbone.module."):
+        path, sha256 = written({f"{prefix}{name}": each for name, each in weights.items()}, tmp_path / "prefixed")
+        found = FixedFeatures((3, 64, 64), (1,), None, None, f"~/{path.name}", sha256, "resnet18").network.state_dict()
+        assert all(torch.equal(found[name], tensor) for name, tensor in plain.items())

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hizumi.errors import UsageError
+from hizumi.errors import DataError, UsageError
 from hizumi.report.gallery import FIGURES, Setting, draw
 from hizumi.report.gallery.images import SLANT, slant
 from hizumi.report.gallery.pictures import mosaic
@@ -48,6 +48,13 @@ def test_the_same_setting_gives_the_same_figure():
 def test_unknown_figures_are_refused():
     with pytest.raises(UsageError, match="there is no figure 'colapse'"):
         draw("colapse", Setting())
+
+
+@pytest.mark.parametrize(("name", "least"), [("pairs", 13), ("cycle", 26)])
+def test_too_few_images_are_refused(name: str, least: int, tmp_path: Path):
+    np.save(tmp_path / "few.npy", np.random.default_rng(0).integers(0, 256, (least - 1, 8, 8), dtype=np.uint8))
+    with pytest.raises(DataError, match=f"holds {least - 1} images; this figure needs {least} or more"):
+        draw(name, Setting(data=tmp_path / "few.npy"))
 
 
 @pytest.mark.parametrize("logit", [-6.0, -0.5, 0.0, 3.0])

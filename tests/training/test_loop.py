@@ -238,6 +238,14 @@ def test_a_step_that_fails_on_diverged_weights_is_told_as_divergence() -> None:
 
 
 @pytest.mark.usefixtures("every_fifth_step")
+def test_a_batch_in_which_batch_norm_has_no_spread_is_refused_in_words() -> None:
+    message = (
+        r"a step of Autoencoder with a batch of 1 item of 1x4x4 gives batch norm one number a channel.*--batch-size"
+    )
+    with pytest.raises(UsageError, match=message):
+        Autoencoder(width=8).fit(torch.zeros(3, 1, 4, 4), TrainingOptions(budget=Budget(steps=1), batch_size=1))
+
+
 def test_diverged_weights_are_neither_saved_nor_validated(tmp_path: Path) -> None:
     often = TrainingOptions(budget=LONG, batch_size=8, checkpoint_seconds=0.0)
     with pytest.raises(DivergedError, match="diverged at step 8"):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hizumi.generation import Made
 
 SHEET_COLUMNS = 8
+SHEET = "sheet.png"
 SHOWN = 8  # items on the sheet that compares before and after
 SAMPLE = "sample-"  # begins the names of files of samples
 MADE_ROWS = "rows.csv"  # what was made of the rows of a table, where a folder is named for it
@@ -69,7 +70,7 @@ def write_made(path: Path, made: Iterable[Any], *, vectors: bool, columns: Seque
     """Images into a folder, under their records' names, or rows into a table."""
     outcome = Outcome()
     rows: list[np.ndarray] = []
-    taken: set[Path] = set()
+    taken = {path / Path(SHEET).stem}  # which is written last
     if not vectors and path.suffix:
         raise UsageError(f"{path} is a file; name a folder for images")
     for item in made:

@@ -12,6 +12,7 @@ from hizumi.cli.console import GOOD, answer, coloured, console_beside, print_tab
 from hizumi.cli.making import (
     MADE_ROWS,
     SAMPLE,
+    SHEET,
     SHEET_COLUMNS,
     folder_for,
     noted,
@@ -104,7 +105,7 @@ def sample(
     _refuse_others_samples(output, count, in_turn)
     chosen = islice(cycle(kinds), count) if kinds else None
     form = modeller.preprocessing_.series
-    picture = output / ("sheet.png" if form is None else "fan.png")
+    picture = output / (SHEET if form is None else "fan.png")
     place = table_in(output, "samples.csv") if modeller.preprocessing_.vectors else picture
     written = options.shown_place(place)
     console = console_beside(None)
@@ -296,7 +297,7 @@ def _make(
         show_remarks(console, manifest.notes, outcome.failures, unread(manifest.unopened))
         console.print(coloured(f"Made {counted(outcome.count, 'block')}; see {output}.", GOOD))
         return
-    place = table_in(output, MADE_ROWS) if manifest.vectors else output / "sheet.png"
+    place = table_in(output, MADE_ROWS) if manifest.vectors else output / SHEET
     written = options.shown_place(place)
     with noted(console):
         outcome = write_made(output, made, vectors=manifest.vectors, columns=modeller.options_["columns"])

@@ -18,6 +18,7 @@ from hizumi.networks.residual_network import ResidualKind, ResidualNetwork
 from hizumi.networks.vision_transformer import TransformerKind, VisionTransformer
 from hizumi.networks.wavelets import OrientedWavelets
 from hizumi.objectives import smooth
+from hizumi.storage.files import with_home
 
 PIXELS_PER_POSITION = 8  # of what the network sees
 NO_SERIES = "it sees through a network that is made for pictures"
@@ -77,7 +78,7 @@ class FixedFeatures(nn.Module):
         self.identity = (tuple(shape), tuple(sorted({*levels})), input_size, flatten, weights, sha256, kind)
         self.flatten = flatten
         self.levels = tuple(sorted({*levels}))
-        self.network = _network(kind, self.levels, None if weights is None else Path(weights), sha256)
+        self.network = _network(kind, self.levels, None if weights is None else with_home(weights), sha256)
         self.stride = vision_transformer.PATCH if kind in vision_transformer.FORMS else efficientnet.STRIDE
         enlargement = 1.0 if input_size is None else max(1.0, input_size / min(shape[1:]))
         self.sides = (round(enlargement * shape[1]), round(enlargement * shape[2]))

@@ -51,6 +51,10 @@ class Background(Trainable):
         self.wrap(self.model, shape)
         self.held_out_share = self.model.held_out_share
 
+    def begin(self, batches: Batches) -> None:
+        """The model's own beginning, on items as they are: levels are those of the model that it is compared with."""
+        self.model.begin(batches)
+
     def finish(self, batches: Batches) -> None:
         """The model's own end, on mutated items."""
         self.model.finish(View(batches, function=self.mutated))
@@ -58,6 +62,10 @@ class Background(Trainable):
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """The model's own step, on mutated items."""
         return self.model.step(self.mutated(batch))
+
+    def validation_loss(self, batch: Tensor) -> Tensor | None:
+        """The model's own, on mutated items."""
+        return self.model.validation_loss(self.mutated(batch))
 
     def mutated(self, items: Tensor) -> Tensor:
         """Items with some pixels uniform in [-1, 1], or numbers without bounds from N(0, 1), their law one by one."""

@@ -16,7 +16,7 @@ from hizumi.errors import NotFittedError
 
 TAIL_SHARE = 0.1
 SMALLEST = torch.finfo(torch.float32).tiny  # which graphs in single precision do not take for 0
-LEAST_SPREAD = 1e-9  # of reference scores, relative to their size, where they are all the same
+LEAST_SPREAD = 1e-9  # of reference scores that are all the same, relative to their size; absolute where that is 0
 
 
 class ReferenceScores(nn.Module):
@@ -50,7 +50,7 @@ class ReferenceScores(nn.Module):
         tail = min(max(FEWEST_EXCESSES, math.ceil(TAIL_SHARE * count)), count // 2)
         start, middle = ascending[count - tail - 1], ascending[count // 2]
         excesses, depths = ascending[ascending > start] - start, middle - ascending[ascending < middle]
-        floor = LEAST_SPREAD * max(float(ascending.abs().max()), 1e-300)
+        floor = LEAST_SPREAD * (float(ascending.abs().max()) or 1.0)
         shape, scale = 0.0, max(_mean(excesses), floor)
         if len(excesses) >= FEWEST_EXCESSES:
             heavier, its_scale = fit_generalised_pareto(excesses.cpu().numpy())

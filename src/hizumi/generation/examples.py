@@ -91,10 +91,17 @@ def _kinds_kept(learned: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_classes(manifest: Manifest, y: Any) -> tuple[Record, ...]:
-    names = [f"{name:g}" if isinstance(name, float) else str(name) for name in np.asarray(y).ravel().tolist()]
+    names = [_class_name(label) for label in np.asarray(y).ravel().tolist()]
     if len(names) != len(manifest):
         raise DataError(f"{len(names)} classes were given for {len(manifest)} items; give one for each")
     return tuple(replace(record, label=0, kind=name) for record, name in zip(manifest.records, names, strict=True))
+
+
+def _class_name(label: Any) -> str:
+    """The name of a class; what has no label, None or NaN, is in none."""
+    if label is None or label != label:
+        return UNLABELLED
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
 
 
 def _order(name: str) -> tuple[int, float, str]:

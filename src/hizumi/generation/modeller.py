@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from hizumi.arguments import PositiveInt, check_arguments, check_value, clone
+from hizumi.arguments import PositiveFloat, PositiveInt, check_arguments, check_value, clone
 from hizumi.data import Failure, Manifest, Window
 from hizumi.data.guard import checked_codes
 from hizumi.data.missing import Filling
@@ -289,8 +289,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         series, what the model defines: of a block the mean over the windows that cover it.
         """
         model, preprocessing = self.able(HasLikelihood), self.preprocessing_
-        if preprocessing.tiled:
-            raise UsageError("the tiles of an image overlap, so that it has no likelihood; fit the model without tiles")
+        self._refuse_tiles("likelihood")
         rows = preprocessing.vectors and preprocessing.scaler is not None
         log_volume = preprocessing.scaler.log_volume if rows and preprocessing.scaler else 0.0
 
@@ -314,9 +313,9 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def encode(self, X: Any) -> Shaped[np.ndarray, "n ..."]:
         """Codes of all items; of series, of all windows that cover their blocks."""
         encode = self.able(CanEncode).encode
+        self._refuse_tiles("code")
         encoded = self._applied(X, lambda items: {"code": encode(items)}, self._reader(), strict=True)
-        codes = [item[1]["code"] for item in encoded if not isinstance(item, Failure)]
-        return np.concatenate([each if self.preprocessing_.series is not None else each[:1] for each in codes])
+        return np.concatenate([item[1]["code"] for item in encoded if not isinstance(item, Failure)])
 
     def decode(self, codes: Shaped[np.ndarray, "n ..."]) -> np.ndarray:
         """Items of codes, images (n, h, w, c), rows (n, d) or windows (n, t, c)."""
@@ -351,6 +350,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         """
         if rows < 1 or steps < 2:
             raise UsageError(f"{rows} rows of {steps} steps are no walk; ask for at least 1 row of 2 steps")
+        check_value(PositiveFloat, reach, "reach")
         count = rows if axis is not None else 2 * rows
         codes = self.draw_codes(count, seed) if X is None else self.encode(X)
         if len(codes) < count:
@@ -452,6 +452,10 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
     def _name(self) -> str:
         return type(self.model_).__name__
+
+    def _refuse_tiles(self, what: str) -> None:
+        if self.preprocessing_.tiled:
+            raise UsageError(f"the tiles of an image overlap, so that it has no {what}; fit the model without tiles")
 
     def _reader(self) -> Reader:
         return Reader(self.preprocessing_, self.model_.shape, "model")

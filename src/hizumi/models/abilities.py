@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from hizumi.errors import DataError
 from hizumi.models.guarded import Guarded
 from hizumi.training import Trainable
 
@@ -116,6 +117,16 @@ class LearnsClasses(Trainable, ABC):
 
     needed: ClassVar[str] = "a model that learns classes"
     classes: int | None
+
+    @final
+    def check_labels(self, labels: Tensor) -> None:
+        """Raise DataError where a label is none of 0 .. classes - 1."""
+        lowest, highest = (int(each) for each in labels.aminmax())
+        if self.classes is not None and not 0 <= lowest <= highest < self.classes:
+            wrong = lowest if lowest < 0 else highest
+            raise DataError(
+                f"a label is {wrong}, but there are {self.classes} classes, 0 to {self.classes - 1}; set classes"
+            )
 
 
 class CanSampleClasses(CanSample, LearnsClasses, ABC):

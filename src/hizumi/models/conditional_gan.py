@@ -6,7 +6,7 @@ from torch.nn.functional import one_hot
 
 from hizumi import networks, objectives
 from hizumi.arguments import Momentum, PositiveFloat, PositiveInt
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import UsageError
 from hizumi.models.abilities import CanSampleClasses
 from hizumi.models.adversarial import SAMPLES_AT_ONCE
 from hizumi.training import Budget, Card, Preset, TrainingOptions, WeightAverage
@@ -70,8 +70,7 @@ class ConditionalGAN(CanSampleClasses):
 
     def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         items, labels = batch
-        if int(labels.max()) >= self.classes:
-            raise DataError(f"a label is {int(labels.max())}, but there are {self.classes} classes; set classes")
+        self.check_labels(labels)
         codes = torch.randn(len(items), self.latent, device=items.device)
         fake = self.with_class(self.generator(self.with_class(codes, labels)), labels)
         real = self.with_class(items, labels)

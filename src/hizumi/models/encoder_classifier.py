@@ -88,8 +88,7 @@ class EncoderClassifier(CanEncode, LearnsClasses):
     def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Step the head down the cross-entropy, and in its turn the encoder with it."""
         images, labels = batch
-        if int(labels.max()) >= self.classes:
-            raise DataError(f"a label is {int(labels.max())}, but there are {self.classes} classes; set classes")
+        self.check_labels(labels)
         if self._reuses():
             self.body.eval()  # a few labelled items would spoil batch-norm statistics of many unlabelled ones
         frozen = self._reuses() and self.progress < self.frozen

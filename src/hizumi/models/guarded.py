@@ -4,6 +4,7 @@ import math
 from abc import ABC
 from collections.abc import Callable
 from functools import wraps
+from inspect import BoundArguments, signature
 from typing import Annotated, Any
 
 import numpy as np
@@ -40,6 +41,7 @@ class Guarded(Trainable, ABC):
 
 def of_items(method: Method) -> Method:
     """Guard a method whose first argument is items of the model's shape."""
+    parameters = signature(method)
 
     @wraps(method)
     def guarded(self: Guarded, images: Any, *others: Any, **named: Any) -> Any:
@@ -47,10 +49,9 @@ def of_items(method: Method) -> Method:
         if is_trusted():
             return method(self, images, *others, **named)
         items = as_computed(checked_items(images, self._called(method), shape), self).to(self.device)
-        if named.get("labels") is not None:
-            named["labels"] = _labels(named["labels"], self._called(method))
+        given = _with_labels(parameters.bind(self, items, *others, **named), self._called(method))
         with trusted():
-            return method(self, items, *others, **named)
+            return method(*given.args, **given.kwargs)
 
     return guarded
 
@@ -84,16 +85,16 @@ def of_codes(method: Method) -> Method:
 
 def of_count(method: Method) -> Method:
     """Guard a method that draws items."""
+    parameters = signature(method)
 
     @wraps(method)
-    def guarded(self: Guarded, count: Any, seed: Any = 0, **named: Any) -> Any:
+    def guarded(self: Guarded, count: Any, seed: Any = 0, *others: Any, **named: Any) -> Any:
         self.require_built()
         check_count(self, count, self._called(method))
         check_value(Seed, seed, f"{self._called(method)}: seed")
-        if named.get("labels") is not None:
-            named["labels"] = _labels(named["labels"], self._called(method))
+        given = _with_labels(parameters.bind(self, int(count), int(seed), *others, **named), self._called(method))
         with trusted():
-            return method(self, int(count), int(seed), **named)
+            return method(*given.args, **given.kwargs)
 
     return guarded
 
@@ -127,6 +128,13 @@ def of_start(method: Method) -> Method:
             return method(self, steps, int(seed))
 
     return guarded
+
+
+def _with_labels(given: BoundArguments, called: str) -> BoundArguments:
+    """Arguments with their labels, where there are any, as a tensor."""
+    if given.arguments.get("labels") is not None:
+        given.arguments["labels"] = _labels(given.arguments["labels"], called)
+    return given
 
 
 def _labels(labels: Any, called: str) -> Tensor:

@@ -6,6 +6,7 @@ from torch.nn.functional import l1_loss
 
 from hizumi import networks, objectives
 from hizumi.arguments import Halvings, Momentum, NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne
+from hizumi.errors import DataError
 from hizumi.models.abilities import CanTranslate, HasTargetChannels
 from hizumi.networks.normalisation import Normalisation
 from hizumi.training import Budget, Card, Preset, TrainingOptions, linear_to_zero
@@ -86,6 +87,12 @@ class Pix2Pix(CanTranslate, HasTargetChannels):
     def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         images, targets = batch
         fakes = self.generator(images)
+        if fakes.shape != targets.shape:
+            made, wanted = ("x".join(map(str, each.shape[1:])) for each in (fakes, targets))
+            raise DataError(
+                f"Pix2Pix answers with images of {made}, and targets are of {wanted}; "
+                "set target_channels to theirs, and bring both to one size"
+            )
         real_logits, fake_logits = self._judge(images, targets), self._judge(images, fakes.detach())
         discriminator = self.update("discriminator", 0.5 * objectives.discriminator_loss(real_logits, fake_logits))
         fooling = objectives.non_saturating_loss(self._judge(images, fakes))

@@ -1,22 +1,23 @@
 """Weights of pre-trained networks, from files that are known by their hash."""
 
 import hashlib
+import io
+import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from hizumi.errors import DataError
+from hizumi.errors import DataError, ShortageError, is_shortage
 
 WRAPPERS = ("state_dict", "model", "teacher")  # keys under which training scripts store a state
-PREFIXES = ("module.", "backbone.")  # that they put before its names
+PREFIXES = re.compile(r"^((module|model|backbone|_orig_mod)\.)+")  # that they put before its names
 BODIES = ("conv1.", "bn1.", "layer", "stages.", "blocks.", "reg", "embeddings.", "encoder.")
 """How names of weights begin that no classifier has: registers, for one, or a squeeze and its excitation."""
 
@@ -57,10 +58,21 @@ def load_weights(
         if state[name].shape != tensor.shape:
             has, needs = ("x".join(map(str, each.shape)) for each in (state[name], tensor))
             raise DataError(f"the weights {path} are not those of {called}: {name!r} is {has} and not {needs}")
+        if not _is_usable(state[name]):
+            raise DataError(
+                f"the weights {path} are of no use: {name!r} holds NaN or infinities, or is no dense tensor of floats"
+            )
     for name in sorted(found.keys() - wanted.keys()):
         if name.startswith(BODIES) and not _is_higher(network, name):
             raise DataError(f"the weights {path} are not those of {called}: it has no place for their {name!r}")
     network.load_state_dict(state)
+
+
+def _is_usable(tensor: Tensor) -> bool:
+    if tensor.dtype == torch.long:  # how many batches a batch norm has seen
+        return True
+    plain = tensor.layout == torch.strided and tensor.is_floating_point() and not tensor.is_meta
+    return plain and bool(tensor.float().isfinite().all())
 
 
 def _is_higher(network: nn.Module, name: str) -> bool:
@@ -100,25 +112,24 @@ def _read(path: Path, sha256: str) -> bytes:
 def _state_of(path: Path, sha256: str) -> Mapping[str, Tensor]:
     content = _read(path, sha256)
     try:
-        state: Any = (
-            safetensors.torch.load(content)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        with warnings.catch_warnings(action="ignore"):  # which advise whoever calls torch
+            state: Any = (
+                safetensors.torch.load(content)
+                if path.suffix.lower() == ".safetensors"
+                else torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            )
+    except Exception as error:  # of any type, where bytes are not what torch takes them for
+        if is_shortage(error):
+            raise ShortageError.of(error, f"reading the weights {path}", "free some") from error
         raise DataError(
-            f"the weights {path} are no safetensors file and no plain state dictionary of PyTorch ({reason})"
+            f"the weights {path} are no safetensors file (.safetensors) and no plain state dictionary of PyTorch; "
+            "save what state_dict() gives"
         ) from error
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
-    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+    ):
         raise DataError(f"the weights {path} are no state dictionary: names and tensors, as state_dict() gives them")
-    return {_without_prefix(name): tensor for name, tensor in state.items()}
-
-
-def _without_prefix(name: str) -> str:
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
-    return name
+    return {PREFIXES.sub("", name): tensor for name, tensor in state.items()}

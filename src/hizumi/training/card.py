@@ -8,6 +8,8 @@ from hizumi.shapes import is_series
 
 FAMILIES = ("explicit, tractable", "explicit, approximate", "implicit", "codes", "image to image")
 """Families of generative models, by how they treat the density of the data, in the order of catalogues."""
+PARTS = {"labels": "(items, labels)", "pairs": "(inputs, targets)", "two sets": "(items, others)"}
+"""What batches are, by what a model needs, where they are not items alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,11 @@ class Card:
         }
         extra = any(need.startswith("hizumi[") for need in self.needs)
         return {"map": self.localises, "search": self.cost == "search", "extra": extra, **asked}
+
+    @property
+    def parts(self) -> str:
+        """What batches are, where they are not items alone."""
+        return next((PARTS[need] for need in self.needs if need in PARTS), "")
 
     def check_shape(self, shape: tuple[int, ...], name: str) -> None:
         """Raise DataError where the method `name` does not work on items of this shape."""

@@ -27,12 +27,14 @@ from hizumi.training.losses import Losses, mean_of
 from hizumi.training.options import Budget, TrainingOptions
 from hizumi.training.randomness import own_random_numbers
 from hizumi.training.trainable import Trainable
+from hizumi.words import counted
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 JOURNAL = "journal.jsonl"
 JOURNAL_RECORDS = 500  # about as many for each phase, whatever its length
+ONE_NUMBER = "Expected more than 1 value per channel"  # what torch says of a batch norm that standardises nothing
 
 
 @dataclass
@@ -221,18 +223,25 @@ class _Phase:
         except (MemoryError, RuntimeError, ValueError) as error:
             if is_shortage(error):
                 raise self._shortage(error) from error
+            if ONE_NUMBER in str(error):
+                raise UsageError(
+                    f"{self._batch_in_words()} gives batch norm one number a channel, which has no spread; take a "
+                    "larger batch (--batch-size), of more items, or larger items"
+                ) from error
             self.losses.read()  # where the weights have diverged since the last reading, that is the cause
             raise
         self.losses.keep(clock.steps_done + 1, mean_of(taken))
 
     def _shortage(self, error: BaseException) -> ShortageError:
-        size = self.stream.batch_size // self.options.accumulation
-        shape = "x".join(map(str, self.stream.source.shape))
-        what = f"a step of {self.name} with a batch of {size} items of {shape}"
         advice = (
             "take a smaller batch (--batch-size, with --accumulation to learn as from a large one) or smaller items"
         )
-        return ShortageError.of(error, what, advice)
+        return ShortageError.of(error, self._batch_in_words(), advice)
+
+    def _batch_in_words(self) -> str:
+        size = self.stream.batch_size // self.options.accumulation
+        shape = "x".join(map(str, self.stream.source.shape))
+        return f"a step of {self.name} with a batch of {counted(size, 'item')} of {shape}"
 
     def _spent(self) -> float:
         return self.budget.spent(self.model.steps_done, self.position.seconds, self.stream.steps_per_epoch)

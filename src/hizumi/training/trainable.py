@@ -13,7 +13,7 @@ from torch.optim import SGD, Adam, Optimizer, RMSprop
 
 from hizumi.arguments import Configurable, check_arguments
 from hizumi.data.stream import Batches, as_source
-from hizumi.errors import NotFittedError
+from hizumi.errors import DataError, NotFittedError
 from hizumi.training.card import Card
 from hizumi.training.clock import Clock
 from hizumi.training.optimisers import Optimisers
@@ -163,10 +163,19 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
         from hizumi.training.loop import fit
 
         check_arguments(self)
+        self._check_parts(images)
         if "two sets" in self.card.needs and isinstance(images, tuple):
             images = Unpaired(*images)
         fit([self], as_source(images, type(self).__name__), options or TrainingOptions())
         return self
+
+    def _check_parts(self, images: Any) -> None:
+        """Raise DataError for a tuple where a model learns from items alone, or the reverse."""
+        name, parts, together = type(self).__name__, self.card.parts, isinstance(images, tuple)
+        if parts and not together and not callable(getattr(images, "batch", None)):
+            raise DataError(f"{name} does not learn from items alone; give a tuple {parts}")
+        if together and not parts and not hasattr(self, "classes"):  # which says what to do with labels
+            raise DataError(f"{name} learns from items alone; give no tuple")
 
     @final
     def optimise(

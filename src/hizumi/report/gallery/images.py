@@ -112,7 +112,7 @@ def growth(setting: Setting) -> dict[str, bytes]:
 
 def pairs(setting: Setting) -> dict[str, bytes]:
     """Images that the model has not seen: noisy, cleaned by the model, and the originals (Isola et al. 2017)."""
-    clean = setting.shuffled_images()
+    clean = setting.shuffled_images(SHOWN + 1)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(setting.seed))
     noisy = clean + NOISE * noise
     model = Pix2Pix(width=32)
@@ -130,7 +130,7 @@ def cycle(setting: Setting) -> dict[str, bytes]:
 
     Cycle consistency needs no pairs (Zhu et al. 2017).
     """
-    images = setting.shuffled_images()
+    images = setting.shuffled_images(2 * (SHOWN + 1))
     half = len(images) // 2
     first, second = images[:half], -slant(images[half : 2 * half])
     model = CycleGAN(width=8, warp=True, blocks=1, identity_weight=0.0, learning_rate=1e-3)

@@ -15,6 +15,7 @@ from hizumi.data.progress import Observer
 from hizumi.errors import DataError
 from hizumi.training import Budget, Trainable, TrainingOptions
 from hizumi.training.loop import fit
+from hizumi.words import counted
 
 DIGITS_SIZE = 16  # pixels; scikit-learn's digits have 8
 LARGEST = 32  # pixels of the user's own images: a figure is trained in minutes, on a CPU
@@ -50,9 +51,11 @@ class Setting:
         names = sorted(set(kinds))
         return store.batch(range(len(store))), torch.tensor([names.index(kind) for kind in kinds]), names
 
-    def shuffled_images(self) -> Tensor:
-        """The images in an order that follows from the seed."""
+    def shuffled_images(self, least: int) -> Tensor:
+        """The images, at `least` so many, in an order that follows from the seed."""
         images, _, _ = self.images()
+        if len(images) < least:
+            raise DataError(f"{self.data}: holds {counted(len(images), 'image')}; this figure needs {least} or more")
         return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(self.seed))]
 
     def train(
