@@ -43,6 +43,20 @@ def test_begun_again_nothing_is_done_twice(hizumi, out, bundle, parts):
     outcome = hizumi("inspect", bundle, parts / "test", "-o", out)
     assert "0 images scored" in outcome.out
     assert "all had been done before" in outcome.out
+    assert "0 anomalous" not in outcome.out
+
+
+def test_without_its_copy_of_the_bundle_nothing_is_scored(hizumi, out, bundle, parts):
+    (out / "bundle.hizumi").unlink()
+    outcome = hizumi("inspect", bundle, parts / "test", "-o", out)
+    assert outcome.code == 2
+    assert "is not the bundle that this archive was begun with; begin anew" in outcome.err
+
+
+def test_of_an_empty_folder_nothing_more_is_said(hizumi, bundle, tmp_path):
+    (tmp_path / "empty").mkdir()
+    outcome = hizumi("inspect", bundle, tmp_path / "empty", "-o", tmp_path / "out")
+    assert (outcome.code, outcome.err.strip()) == (2, "Error: there is no image in the data")
 
 
 def test_maps_lie_in_a_folder_for_each_block(hizumi, bundle, parts, tmp_path):

@@ -108,9 +108,8 @@ def merge(
 def _show_run(archive: "Archive", shard: "Shard", tally: "Tally") -> None:
     console = console_beside(None)
     whole = "" if shard.of == 1 else f" of shard {shard}"
-    before = "" if tally.images else ": all had been done before"
-    line = f"{counted(tally.images, 'image')}{whole} scored into {printable(archive.folder)}{before}"
-    line += f", {tally.alarms:,} anomalous"
+    line = f"{counted(tally.images, 'image')}{whole} scored into {printable(archive.folder)}"
+    line += f", {tally.alarms:,} anomalous" if tally.images else ": all had been done before"
     line += f", {tally.failures:,} without a verdict." if tally.failures else "."
     console.print(coloured(line, BAD if tally.alarms else GOOD))
     _show_unreached(console, archive, tally)
@@ -134,7 +133,7 @@ def _show_proof(proof: "Proof", output: Path | None, json_to: str | None) -> Non
     console.print(f"Complete: {images}, one row each, in {parts} whose hashes hold.")
     line = f"{tally.alarms:,} of {tally.images - tally.failures:,} anomalous."
     if tally.failures:
-        line += f" {tally.failures:,} have no verdict; column `reason` says why."
+        line += f" {tally.failures:,} without a verdict; column `reason` says why."
     console.print(coloured(line, BAD if tally.alarms else GOOD))
     _show_unreached(console, proof.archive, tally)
     if output is not None:
