@@ -3,8 +3,10 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
+from hizumi import Inspector, save
 from hizumi.scale.parts import path_of
 
 
@@ -85,6 +87,17 @@ def test_options_that_do_not_go_together(hizumi, bundle, parts, tmp_path, option
     assert outcome.code == 2
     assert said in outcome.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_bundle_that_can_score_no_archive_begins_none(hizumi, parts, tmp_path):
+    rows = save(Inspector("mahalanobis").fit(np.random.default_rng(0).normal(size=(40, 3))), tmp_path / "rows.hizumi")
+    cut = tmp_path / "cut.hizumi"
+    cut.write_bytes(rows.read_bytes()[:-100])
+    for bundle, said in ((rows, "rows.hizumi judges no images"), (cut, "is not a hizumi bundle, or was cut short")):
+        outcome = hizumi("inspect", bundle, parts / "test", "-o", tmp_path / "out")
+        assert outcome.code == 2
+        assert said in outcome.err
+        assert not (tmp_path / "out").exists()
 
 
 def test_merge_refuses_what_is_no_archive_and_no_table(hizumi, out, tmp_path):

@@ -46,7 +46,7 @@ def inspect_archive(request: ArchiveRequest, on: str | None, workers: int | None
     from hizumi.scale.archive import Shard, open_archive
     from hizumi.scale.cluster import refuse_no_address
     from hizumi.scale.running import score_on, score_shard
-    from hizumi.scale.scoring import BlockScorer
+    from hizumi.scale.scoring import BlockScorer, archive_inspector
 
     if on is not None and shard_text is not None:
         raise UsageError("--on shares the whole archive out by itself; leave --shard out")
@@ -56,6 +56,8 @@ def inspect_archive(request: ArchiveRequest, on: str | None, workers: int | None
         refuse_no_address(on)
     shard = Shard() if shard_text is None else Shard.parse(shard_text)
     console = console_beside(None)
+    # Before the data are listed, which may take hours, and the folder is that bundle's.
+    archive_inspector(request.bundle, request.bundle.name, draws_maps=request.maps is not None)
     archive = open_archive(
         request.output,
         request.bundle,
