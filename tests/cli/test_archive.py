@@ -3,8 +3,10 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
+from hizumi import Inspector, save
 from hizumi.scale.parts import path_of
 
 
@@ -43,6 +45,20 @@ def test_begun_again_nothing_is_done_twice(hizumi, out, bundle, parts):
     outcome = hizumi("inspect", bundle, parts / "test", "-o", out)
     assert "0 images scored" in outcome.out
     assert "all had been done before" in outcome.out
+    assert "0 anomalous" not in outcome.out
+
+
+def test_without_its_copy_of_the_bundle_nothing_is_scored(hizumi, out, bundle, parts):
+    (out / "bundle.hizumi").unlink()
+    outcome = hizumi("inspect", bundle, parts / "test", "-o", out)
+    assert outcome.code == 2
+    assert "is not the bundle that this archive was begun with; begin anew" in outcome.err
+
+
+def test_of_an_empty_folder_nothing_more_is_said(hizumi, bundle, tmp_path):
+    (tmp_path / "empty").mkdir()
+    outcome = hizumi("inspect", bundle, tmp_path / "empty", "-o", tmp_path / "out")
+    assert (outcome.code, outcome.err.strip()) == (2, "Error: there is no image in the data")
 
 
 def test_maps_lie_in_a_folder_for_each_block(hizumi, bundle, parts, tmp_path):
@@ -71,6 +87,17 @@ def test_options_that_do_not_go_together(hizumi, bundle, parts, tmp_path, option
     assert outcome.code == 2
     assert said in outcome.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_bundle_that_can_score_no_archive_begins_none(hizumi, parts, tmp_path):
+    rows = save(Inspector("mahalanobis").fit(np.random.default_rng(0).normal(size=(40, 3))), tmp_path / "rows.hizumi")
+    cut = tmp_path / "cut.hizumi"
+    cut.write_bytes(rows.read_bytes()[:-100])
+    for bundle, said in ((rows, "rows.hizumi judges no images"), (cut, "is not a hizumi bundle, or was cut short")):
+        outcome = hizumi("inspect", bundle, parts / "test", "-o", tmp_path / "out")
+        assert outcome.code == 2
+        assert said in outcome.err
+        assert not (tmp_path / "out").exists()
 
 
 def test_merge_refuses_what_is_no_archive_and_no_table(hizumi, out, tmp_path):

@@ -87,6 +87,11 @@ def test_the_log_is_written_as_a_table_a_report_and_a_labelled_set(
         (("serve", "{bundle}", "--host", "0.0.0.0"), "give out a token first"),
         (("station", "export", "{bundle}", "-o", "log.xls"), "neither .csv nor .parquet"),
         (("station", "export", "{bundle}", "-o", "log.csv", "--since", "yesterday"), "give a time such as"),
+        (("station", "export", "{bundle}", "-o", "a.csv", "--since", "9999-12-31T23:59-12:00"), "give a time such as"),
+        (
+            ("station", "report", "{bundle}", "-o", "a.html", "--since", "2026-05-02", "--until", "2026-05-01"),
+            "--until 2026-05-01 is not after --since 2026-05-02: nothing lies between them",
+        ),
         (("station", "export", "{bundle}", "-o", "a.csv", "--alarms", "--part", "N1"), "leave out --part, or --alarms"),
         (("station", "report", "{bundle}", "-o", "shift.html"), "holds no log of a station"),
         (("station", "token", "{bundle}", "a/b"), "is no name"),

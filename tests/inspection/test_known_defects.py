@@ -66,6 +66,11 @@ def test_a_bundle_keeps_them_for_other_costs(fitted: Inspector, tmp_path: Path) 
     assert again.calibration_.threshold.value == expected.threshold
     again.calibrate(rule="conformal")
     assert again.calibration_.threshold == fitted.calibration_.from_good_images
+    for way in ({"threshold": 1e3}, {"costs": dear}):
+        again.calibrate(**way).calibrate(false_alarm_rate=0.25)
+        assert (
+            again.calibration_.threshold == fitted.calibration_.with_(rule="conformal", false_alarm_rate=0.25).threshold
+        )
     verdict = load(save(fitted, tmp_path / "b.hizumi")).inspect(rows(1, 5))[0]
     assert verdict.rule == "cost"
     assert "the lowest expected cost" in fitted.calibration_.promise()

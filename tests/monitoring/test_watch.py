@@ -165,6 +165,7 @@ def test_an_alarm_is_followed_by_quiet_and_is_acknowledged_by_name() -> None:
     assert line.watch.alarms[0] == seen
     assert (seen.acknowledged.who, seen.acknowledged.note) == ("Taro", "lamp ordered")
     assert line.run(100, shift=(-9.0,)) == []
+    assert line.watch.acknowledge(first.id, "Jiro", "", line.now) == seen, "as in the log, who saw it first is named"
     with pytest.raises(UsageError, match="no alarm 'other'"):
         line.watch.acknowledge("other", "Taro", "")
     with pytest.raises(UsageError, match="nobody"):
@@ -221,6 +222,19 @@ def test_what_was_seen_and_is_over_is_told_again_when_it_begins_again() -> None:
     line.run(80)
     line.watch.acknowledge(second.id, "Taro", "", line.now)
     assert len(line.run(40, shift=(-7.0,))) == 1
+
+
+def test_one_that_is_over_and_is_acknowledged_late_begins_no_quiet() -> None:
+    line = line_of(quiet_minutes=10)  # 60 pictures
+    line.run(50)
+    [(_, first), *_] = line.run(40, shift=(-7.0,))
+    line.run(100)
+    assert line.watch.alarms[0].ended_at is not None
+    [(_, second), *_] = line.run(20, shift=(0.0, 0.0, 9.0))
+    line.run(60, shift=(0.0, 0.0, 9.0))
+    line.watch.acknowledge(first.id, "Taro", "", line.now)
+    [(_, told), *_] = line.run(55, shift=(0.0, 0.0, 9.0))
+    assert (told.id, first.id != second.id) == (second.id, True)
 
 
 def test_what_nobody_has_seen_begins_again_as_the_same_alarm() -> None:

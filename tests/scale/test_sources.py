@@ -2,6 +2,8 @@
 
 import csv
 import io
+import os
+import shutil
 import socket
 import sys
 import tarfile
@@ -83,6 +85,26 @@ def test_a_list_of_paths(
     inspect_into(tmp_path / "out", bundle, listed)
     assert _scores(tmp_path / "out") == expected
     assert merged(tmp_path / "out")[0]["name"] == "new/00000.png"
+
+
+@pytest.mark.parametrize("content", ["\ufeffPath;Grade\r\nnew/00000.png;1\r\n", " PATH \nnew/00000.png\n"])
+def test_a_list_as_other_programs_write_it(content: str, folder: Path) -> None:
+    listed = folder.parent / "other.csv"
+    listed.write_text(content, encoding="utf-8", newline="")
+    assert [item.name for item in items_of([str(listed)])] == ["new/00000.png"]
+    pq.write_table(pa.table({"Path": ["new/00000.png"]}), listed.with_suffix(".parquet"))
+    assert [item.name for item in items_of([str(listed.with_suffix(".parquet"))])] == ["new/00000.png"]
+
+
+def test_a_name_that_is_no_text_hinders_no_other_image(
+    folder: Path, bundle: Path, expected: list[tuple[str, float]], tmp_path: Path
+) -> None:
+    copied = shutil.copytree(folder, tmp_path / "data")
+    (copied / "00000.png").rename(copied / os.fsdecode(b"00000\xe9.png"))
+    inspect_into(tmp_path / "out", bundle, copied)
+    inspect_into(tmp_path / "out", bundle, copied)  # listed again, and the same
+    assert _scores(tmp_path / "out") == expected
+    assert merged(tmp_path / "out")[0]["name"] == "00000\\xe9.png"
 
 
 def test_a_path_that_leads_nowhere_is_a_row_with_its_reason(folder: Path, bundle: Path, tmp_path: Path) -> None:

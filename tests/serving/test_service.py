@@ -333,11 +333,39 @@ def test_too_much_and_too_little_are_refused_with_a_reason(serve: Callable[..., 
         (400, post("/drift/acknowledge", json={"recipe": "plates", "alarm_id": "none"})),
         (400, service.client.get("/counts", params={"until": "0001-01-01T00:00:03+02:00"})),
         (400, service.client.get("/inspections", params={"since": "9999-12-31T23:59:59-02:00"})),
+        (422, post("/calibration/preview", json={"recipe": "plates", "threshold": True})),
+        (422, post("/calibration/sample", json={"recipe": "plates", "why": "w", "share": "1"})),
+        (422, post("/inspect?prat=N17", content=picture(1))),
+        (422, service.client.get("/inspections.csv?verdit=anomalous")),
+        (422, service.client.get("/health?x=")),
         (405, service.client.delete("/inspections")),
     ):
         assert answer.status_code == status, answer.text
         assert answer.json()["error"]
         assert "\n" not in answer.json()["error"]
+
+
+def test_a_parameter_that_nobody_would_heed_is_named_with_those_there_are(service: Service) -> None:
+    answer = service.client.get("/counts?recipe=plates&form=2026-05-01")
+    assert answer.json() == {"error": "query.form: is no parameter here; there are recipe, since, until, newest"}
+    assert service.client.get("/?utm=1").status_code == 200  # the page, which reads what it likes
+    said = service.client.get("/counts?form=1", headers={"Accept-Language": "ja"}).json()["error"]
+    assert said == "query.formというパラメータはありません。使えるのはrecipe, since, until, newestです。"
+
+
+def test_head_is_answered_as_get_without_the_body_and_other_methods_by_those_that_are_allowed(service: Service) -> None:
+    for path in ("/", "/health", "/ready", "/inspections?limit=1", "/nothing"):
+        told, got = service.client.head(path), service.client.get(path)
+        assert (told.status_code, told.headers) == (got.status_code, got.headers)
+        assert told.content == b""
+    assert service.client.head("/health").headers["Content-Length"] != "0"
+    for method, path, allowed in (
+        ("DELETE", "/health", "GET"),
+        ("GET", "/inspect", "POST"),
+        ("HEAD", "/events", "GET"),
+    ):
+        answer = service.client.request(method, path)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
 
 
 @pytest.mark.parametrize("number", ["1.000", "1_000", "+50", "5e1", "", "\u0665"])

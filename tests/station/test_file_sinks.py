@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from hizumi.station.sinks import DeliveryError, Sink, sink_from
 from hizumi.station.views import Views
-from tests.station.entries import START, entry
+from tests.station.entries import START, entry, rich_entry
 
 PAYLOAD = {
     "event": "inspection",
@@ -117,6 +118,15 @@ def test_alarms_are_a_picture_and_its_record(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "alarms/2026-02-28/233000-d1.json").read_text(encoding="utf-8"))
     assert record == {**PAYLOAD, "pictures": ["233000-d1-0.png"]}
     assert (tmp_path / "alarms/2026-02-28/233000-d1-0.png").read_bytes() == b"picture"
+
+
+def test_the_row_of_a_part_counts_the_regions_of_all_views(tmp_path: Path) -> None:
+    views = Views("bricks", ("top", "side"), 5)
+    both = [replace(rich_entry(), part="A1", view=view) for view in ("top", "side")]
+    [verdict] = [verdict for each in both for verdict in views.add(each, START)]
+    sink = sink_from({"kind": "csv", "path": str(tmp_path)})
+    delivered(sink, {**verdict.to_dict(), "event": "part", "delivery_id": "d1"})
+    assert rows(tmp_path / "2026-03-02.csv")[0]["regions"] == str(sum(len(each.boxes) for each in both))
 
 
 def test_folders_that_cannot_be_written_are_tried_again_and_show_no_path(tmp_path: Path) -> None:

@@ -90,6 +90,15 @@ def test_no_change_of_rule_or_rate_brings_a_lost_promise_back() -> None:
     assert "no rate is promised" in costs.threshold.words
 
 
+def test_a_rate_sets_the_limit_again_after_one_that_was_given() -> None:
+    calibration = Calibration.fit(np.arange(40.0), false_alarm_rate=RATE)
+    given = replace(plain(calibration.scores), calibration=calibration.with_(threshold=100.0))
+    found = foreseen(given, Evidence((), np.empty(0), (), 0), Choice("none", false_alarm_rate=0.25))
+    assert found.after == calibration.with_(false_alarm_rate=0.25).threshold
+    kept = foreseen(given, Evidence((), np.empty(0), (), 0), Choice("none"))
+    assert kept.after == given.calibration.threshold
+
+
 def test_previews_count_what_brute_force_counts(lite: Log) -> None:
     random = np.random.default_rng(3)
     scores = np.round(random.gamma(2, 1, 30), 1)

@@ -8,6 +8,7 @@ from itertools import permutations, product
 
 import pytest
 
+from hizumi.calibration import Box
 from hizumi.station.views import PartVerdict, Views
 from tests.station.entries import entry
 
@@ -96,6 +97,14 @@ def test_no_view_is_lost_or_counted_twice_among_many_parts() -> None:
         assert verdict.anomalous is (True if True in judged else (False if whole and None not in judged else None))
     record = verdicts[0].to_dict()
     assert json.loads(json.dumps(record)) == record
+
+
+def test_a_part_is_told_with_the_regions_of_its_views_and_in_json_whatever_their_scores() -> None:
+    box = Box(1, 2, 3, 4, 12, float("inf"))
+    top = entry(1, part="A1", view="top", anomalous=True, score=float("inf"), boxes=(box,))
+    [verdict] = [*Views("r", ("top", "side"), 5).add(top, START), *Views("r", ("top",), 5).add(top, START)]
+    [told] = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))["views"]
+    assert (told["score"], told["boxes"]) == (None, [vars(box) | {"peak": None}])
 
 
 def test_a_view_that_is_none_any_more_after_a_restart_stands_in_for_no_other() -> None:

@@ -162,9 +162,15 @@ class Calibration:
     def from_good_images(self) -> Threshold:
         """The threshold that held-out good images alone set: the one in use, or else the conformal one at its rate."""
         if self.rule in WITHOUT_RATE:
-            rule = CROSS_CONFORMAL if RANKS in self.options else "conformal"
-            return limit_by(rule, self.scores, self.false_alarm_rate, self.options, None)
+            return limit_by(self.rule_of_a_rate, self.scores, self.false_alarm_rate, self.options, None)
         return self.threshold
+
+    @property
+    def rule_of_a_rate(self) -> str:
+        """The rule by which a rate sets the threshold: the one in use, or else the conformal one."""
+        if self.rule not in WITHOUT_RATE:
+            return self.rule
+        return CROSS_CONFORMAL if RANKS in self.options else "conformal"
 
     def rescored(self, scores: Float[np.ndarray, "n"], pixel_maxima: Float[np.ndarray, "n"] | None) -> Self:
         """Recalibrate by this rule and rate on an export's scores of the same held-out images."""

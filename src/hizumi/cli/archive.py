@@ -46,7 +46,7 @@ def inspect_archive(request: ArchiveRequest, on: str | None, workers: int | None
     from hizumi.scale.archive import Shard, open_archive
     from hizumi.scale.cluster import refuse_no_address
     from hizumi.scale.running import score_on, score_shard
-    from hizumi.scale.scoring import BlockScorer
+    from hizumi.scale.scoring import BlockScorer, archive_inspector
 
     if on is not None and shard_text is not None:
         raise UsageError("--on shares the whole archive out by itself; leave --shard out")
@@ -56,6 +56,8 @@ def inspect_archive(request: ArchiveRequest, on: str | None, workers: int | None
         refuse_no_address(on)
     shard = Shard() if shard_text is None else Shard.parse(shard_text)
     console = console_beside(None)
+    # Before the data are listed, which may take hours, and the folder is that bundle's.
+    archive_inspector(request.bundle, request.bundle.name, draws_maps=request.maps is not None)
     archive = open_archive(
         request.output,
         request.bundle,
@@ -108,9 +110,8 @@ def merge(
 def _show_run(archive: "Archive", shard: "Shard", tally: "Tally") -> None:
     console = console_beside(None)
     whole = "" if shard.of == 1 else f" of shard {shard}"
-    before = "" if tally.images else ": all had been done before"
-    line = f"{counted(tally.images, 'image')}{whole} scored into {printable(archive.folder)}{before}"
-    line += f", {tally.alarms:,} anomalous"
+    line = f"{counted(tally.images, 'image')}{whole} scored into {printable(archive.folder)}"
+    line += f", {tally.alarms:,} anomalous" if tally.images else ": all had been done before"
     line += f", {tally.failures:,} without a verdict." if tally.failures else "."
     console.print(coloured(line, BAD if tally.alarms else GOOD))
     _show_unreached(console, archive, tally)
@@ -134,7 +135,7 @@ def _show_proof(proof: "Proof", output: Path | None, json_to: str | None) -> Non
     console.print(f"Complete: {images}, one row each, in {parts} whose hashes hold.")
     line = f"{tally.alarms:,} of {tally.images - tally.failures:,} anomalous."
     if tally.failures:
-        line += f" {tally.failures:,} have no verdict; column `reason` says why."
+        line += f" {tally.failures:,} without a verdict; column `reason` says why."
     console.print(coloured(line, BAD if tally.alarms else GOOD))
     _show_unreached(console, proof.archive, tally)
     if output is not None:

@@ -40,8 +40,10 @@ class Chosen:
 
     def filters(self) -> dict[str, Any]:
         """As the log takes them; times without a zone are this computer's."""
-        times = {name: _moment(value, f"--{name}") for name, value in (("since", self.since), ("until", self.until))}
-        return {**times, "recipe": self.recipe, "part": self.part}
+        since, until = _moment(self.since, "--since"), _moment(self.until, "--until")
+        if since is not None and until is not None and until <= since:
+            raise UsageError(f"--until {self.until} is not after --since {self.since}: nothing lies between them")
+        return {"since": since, "until": until, "recipe": self.recipe, "part": self.part}
 
 
 @app.command()
@@ -192,5 +194,5 @@ def _moment(value: str | None, option: str) -> datetime | None:
         return None
     try:
         return datetime.fromisoformat(value).astimezone(UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UsageError(f"{option} is {printable(value)!r}; give a time such as 2026-05-01T06:00") from error

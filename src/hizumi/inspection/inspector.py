@@ -294,7 +294,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
     ) -> Self:
         """Change threshold, rate or rule without fitting again; best-f1 takes `labelled` data with anomalies.
 
-        A `threshold` of your own, in units of the score, comes in place of a rule; that of maps keeps to the rate.
+        A `threshold` of your own, in units of the score, comes in place of a rule; that of maps keeps to the rate. A
+        rate alone sets the threshold by the rule in use, or by the conformal one where that goes by no rate.
         `known_defects` are taken as by `fit`; `costs` set the threshold by these, or by those that are known already.
         Records that cannot be read are left out and added to `failures_`.
         """
@@ -310,6 +311,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             self.calibration_, unread = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
             self.failures_ = (*self.failures_, *unread)
         else:
+            if false_alarm_rate is not None and threshold is None:  # or a threshold of before would outlast the rate
+                rule = rule or self.calibration_.rule_of_a_rate
             self.calibration_ = self.calibration_.with_(
                 rule=rule, false_alarm_rate=false_alarm_rate, threshold=threshold
             )

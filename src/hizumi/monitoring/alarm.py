@@ -82,8 +82,8 @@ class DriftAlarm:
         return words.alarm(self.code, changes)
 
     def acknowledge(self, acknowledgement: Acknowledgement) -> Self:
-        """This alarm, seen."""
-        return replace(self, acknowledged=acknowledgement)
+        """This alarm, seen; who saw it first stays named, as in the log."""
+        return self if self.acknowledged is not None else replace(self, acknowledged=acknowledgement)
 
     def end(self, at: datetime | None) -> Self:
         """This alarm, over since then; None: it has begun again."""

@@ -62,7 +62,8 @@ class Alarms:
         for place, alarm in enumerate(self._kept):
             if alarm.id == alarm_id:
                 self._kept[place] = alarm.acknowledge(acknowledgement)
-                self.quiet_until = acknowledgement.at + self.quiet
+                if alarm.ended_at is None:
+                    self.quiet_until = acknowledgement.at + self.quiet
                 self._rearm()
                 return self._kept[place]
         raise UsageError(f"there is no alarm {alarm_id[:40]!r}, or it is too old; list the alarms")

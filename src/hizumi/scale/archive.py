@@ -84,7 +84,7 @@ class Archive:
     def loaded_bundle(self) -> Path:
         """The archive's copy of its bundle; raises BundleError where it is no longer that."""
         copy = self.folder / BUNDLE
-        if _sha256(copy) != self.bundle[1]:
+        if not copy.is_file() or _sha256(copy) != self.bundle[1]:
             raise BundleError(f"{printable(copy)}: is not the bundle that this archive was begun with; begin anew")
         return copy
 

@@ -1,6 +1,7 @@
 """The work of an archive: a list of its images in blocks, each of which becomes one part of the result."""
 
 import hashlib
+import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -57,9 +58,8 @@ def write_listing(folder: Path, found: Iterable[Item | Unopened]) -> Listed:
             digests.append(_write_block(folder, len(digests), block))
             images += len(block)
     if not images:
-        raise DataError(
-            f"there is no image in the data, only {counted(unopened, 'other file')}; {UNOPENED} says why of each"
-        )
+        others = f", only {counted(unopened, 'other file')}; {UNOPENED} says why of each" if unopened else ""
+        raise DataError(f"there is no image in the data{others}")
     _refuse_doubles(folder, len(digests), np.frombuffer(names, dtype=np.int64))
     return Listed(images, len(digests), digest_of_all(digests), unopened)
 
@@ -111,6 +111,7 @@ def read_block(folder: Path, block: int) -> list[Item]:
     """The images of one block; raises BundleError where the list is damaged."""
     try:
         columns = pyarrow().parquet.read_table(_path(folder, block)).to_pydict()
+        columns["place"] = list(map(os.fsdecode, columns["place"]))
         return [Item(*values) for values in zip(*(columns[name] for name in Item._fields), strict=True)]
     except (OSError, KeyError, pyarrow().ArrowException) as error:
         raise _damaged(folder, block, error) from error
@@ -126,11 +127,13 @@ def block_digest(folder: Path, block: int) -> str:
 
 def _write_block(folder: Path, block: int, items: Sequence[Item]) -> str:
     arrow, digest = pyarrow(), digest_of(items)
-    whole = dict.fromkeys(("offset", "size", "row"), arrow.int64())
+    types = dict.fromkeys(("offset", "size", "row"), arrow.int64()) | {"place": arrow.binary()}
     schema = arrow.schema(
-        [(name, whole.get(name, arrow.string())) for name in Item._fields], metadata={DIGEST: digest.encode()}
+        [(name, types.get(name, arrow.string())) for name in Item._fields], metadata={DIGEST: digest.encode()}
     )
-    table = arrow.Table.from_pydict(dict(zip(Item._fields, map(list, zip(*items, strict=True)), strict=True)), schema)
+    columns = dict(zip(Item._fields, map(list, zip(*items, strict=True)), strict=True))
+    columns["place"] = list(map(os.fsencode, columns["place"]))  # the name of a file may be no text
+    table = arrow.Table.from_pydict(columns, schema)
     with atomic_file(_path(folder, block)) as file:
         arrow.parquet.write_table(table, file, compression="zstd", write_page_checksum=True)
     return digest

@@ -11,7 +11,7 @@ from hizumi.report.picture_paths import picture_path
 from hizumi.runs.results import archive_row
 from hizumi.runtime.any_bundle import load_inspector
 from hizumi.runtime.inspector import ExportedInspector
-from hizumi.scale.archive import Archive, read_archive
+from hizumi.scale.archive import read_archive
 from hizumi.scale.attempts import Attempts
 from hizumi.scale.items import Contents, Item
 from hizumi.scale.listing import read_block
@@ -35,7 +35,9 @@ class BlockScorer:
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
         self.archive = read_archive(folder)
-        self.inspector = archive_inspector(self.archive, threads)
+        bundle, called = self.archive.loaded_bundle(), Path(self.archive.bundle[0]).name
+        draws_maps = self.archive.maps is not None
+        self.inspector = archive_inspector(bundle, called, draws_maps=draws_maps, threads=threads)
 
     def complete(self, block: int) -> Tally:
         """Write the part of a block, unless it is there: a task may be given twice after a worker was lost.
@@ -117,10 +119,9 @@ def _refuse_unreached(rows: Sequence[Row]) -> None:
         )
 
 
-def archive_inspector(archive: Archive, threads: int | None = None) -> "InspectorBase":
-    """The archive's bundle at work; raises UsageError for one that does not judge single images."""
-    path = archive.loaded_bundle()
-    inspector = load_inspector(path, threads=threads)
+def archive_inspector(bundle: Path, called: str, *, draws_maps: bool, threads: int | None = None) -> "InspectorBase":
+    """A bundle at work on an archive; raises UsageError for one that does not judge single images, or has no maps."""
+    inspector = load_inspector(bundle, threads=threads)
     if threads is not None and not isinstance(inspector, ExportedInspector):
         import torch
 
@@ -128,8 +129,7 @@ def archive_inspector(archive: Archive, threads: int | None = None) -> "Inspecto
     preprocessing = inspector.preprocessing_
     if preprocessing.window is None or inspector.uses_motion:
         what = "frames with their motion" if inspector.uses_motion else "no images"
-        name = printable(Path(archive.bundle[0]).name)
-        raise UsageError(f"{name} judges {what}, and an archive holds single images; leave --output out")
-    if archive.maps is not None and inspector.calibration_.pixel_threshold is None:
+        raise UsageError(f"{printable(called)} judges {what}, and an archive holds single images; leave --output out")
+    if draws_maps and inspector.calibration_.pixel_threshold is None:
         raise UsageError("its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
     return inspector

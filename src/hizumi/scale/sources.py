@@ -22,6 +22,7 @@ Found = Iterator[Item | Unopened]
 NAME_COLUMNS = ("name", "filename", "file_name", "key", "id")
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 LISTS = (".csv", ".tsv")
+SEPARATORS = ",;\t"
 ROWS_OF_LIST = 8192
 
 
@@ -163,20 +164,28 @@ def _in_parquet(place: str) -> Found:
 
 
 def _rows_of_parquet(file: Any, place: str) -> Iterator[str]:
-    name = next((name for name in PATH_COLUMNS if name in file.schema_arrow.names), None)
-    if name is None:
+    names = file.schema_arrow.names
+    column = _path_column(names)
+    if column is None:
         raise DataError(f"{printable(place)}: has neither a column `path` nor one of images' bytes")
-    for batch in file.iter_batches(ROWS_OF_LIST, columns=[name]):
+    for batch in file.iter_batches(ROWS_OF_LIST, columns=[names[column]]):
         yield from (str(value or "") for value in batch.column(0).to_pylist())
 
 
 def _rows_of_csv(place: str) -> Iterator[str]:
     with _opened(place) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
-        rows = csv.DictReader(text, delimiter="\t" if place.lower().endswith(".tsv") else ",")
-        name = next((name for name in PATH_COLUMNS if name in (rows.fieldnames or ())), None)
-        if name is None:
+        heading = text.readline()
+        separator = max(SEPARATORS, key=heading.count)
+        column = _path_column(next(csv.reader([heading], delimiter=separator), []))
+        if column is None:
             raise DataError(f"{printable(place)}: has no column `path`")
-        yield from (row[name] or "" for row in rows)
+        yield from ("".join(cells[column : column + 1]) for cells in csv.reader(text, delimiter=separator) if cells)
+
+
+def _path_column(names: Sequence[str]) -> int | None:
+    """The place of the column that says where images lie, in whatever letters; or None."""
+    plain = [name.strip().lower() for name in names]
+    return next((plain.index(name) for name in PATH_COLUMNS if name in plain), None)
 
 
 def _listed(place: str, paths: Iterable[str]) -> Found:

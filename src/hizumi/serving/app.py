@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import FastAPI, Form, Request
+from fastapi import Depends, FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -17,6 +17,7 @@ from hizumi.serving.routes import calibration, counts, drift, inspect, inspectio
 from hizumi.serving.schemas import Problem
 from hizumi.serving.signing_in import SIGN_IN, signed_in
 from hizumi.station.station import Station
+from hizumi.storage.files import printable
 from hizumi.version import __version__
 
 REASONS = {
@@ -43,6 +44,7 @@ def make_app(station: Station, access: Access | None = None, limits: Limits | No
         description="Pictures in, verdicts out: each with its score, p-value, regions, and what a person said of it.",
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
+        dependencies=[Depends(_refuse_unheeded)],
         responses={status: {"model": Problem, "description": reason} for status, reason in REASONS.items()},
     )
     metrics = Metrics(station)
@@ -56,6 +58,17 @@ def make_app(station: Station, access: Access | None = None, limits: Limits | No
     return app
 
 
+async def _refuse_unheeded(request: Request) -> None:
+    """Refuse a parameter that the route does not have: misspelt, it would change what is asked for without a word."""
+    route = request.app.openapi()["paths"].get(request.scope["route"].path, {}).get(request.method.lower())
+    if route is None:  # of the page
+        return
+    known = [each["name"] for each in route.get("parameters", ()) if each["in"] == "query"]
+    for name in request.query_params.keys() - set(known):
+        there = ", ".join(known) or "none"
+        raise HTTPException(422, f"query.{printable(name[:64])}: is no parameter here; there are {there}")
+
+
 def _add_sign_in(app: FastAPI, access: Access) -> None:
     @app.post(SIGN_IN, include_in_schema=False)
     async def sign_in(request: Request, token: str = Form("", max_length=1000)) -> Response:
@@ -65,7 +78,7 @@ def _add_sign_in(app: FastAPI, access: Access) -> None:
 
 def _answer_errors(app: FastAPI, station: Station) -> None:
     answers: dict[type[Exception], Any] = {
-        HTTPException: lambda error: (error.status_code, str(error.detail)),
+        HTTPException: lambda error: (error.status_code, str(error.detail), error.headers),
         ForbiddenError: lambda error: (403, str(error)),
         RequestValidationError: lambda error: (422, _first_of(error)),
         BodyTooLargeError: lambda _: (413, "the body is larger than what is taken"),
@@ -73,16 +86,16 @@ def _answer_errors(app: FastAPI, station: Station) -> None:
         ClientDisconnect: lambda _: (400, "the connection ended before the body did"),
         UsageError: lambda error: (400, str(error)),
         DataError: lambda error: (404, str(error)),  # such as a kept picture that was damaged on the disk
-        LogError: lambda error: (503, str(error)),
-        SaveError: lambda error: (503, str(error)),
+        LogError: lambda error: (503, str(error), {"Retry-After": "5"}),
+        SaveError: lambda error: (503, str(error), {"Retry-After": "5"}),
         HizumiError: lambda error: (400, str(error)),
     }
     for kind, meaning in answers.items():
 
         async def answer(request: Request, error: Exception, meaning: Any = meaning) -> Response:
-            status, reason = meaning(error)
+            status, reason, *headers = meaning(error)
             reason = station.settings.without_folders(reason)
-            return refusal(request.headers, status, reason, {"Retry-After": "5"} if status == 503 else None)
+            return refusal(request.headers, status, reason, *headers)
 
         app.add_exception_handler(kind, answer)
 
@@ -100,6 +113,6 @@ def _answer_errors(app: FastAPI, station: Station) -> None:
 
 def _first_of(error: RequestValidationError) -> str:
     first = error.errors()[0]
-    if first["type"] == "model_attributes_type" and first["loc"] == ("body",):
+    if first["type"] == "json_invalid" or (first["type"], first["loc"]) == ("model_attributes_type", ("body",)):
         return "the body is no JSON object; send one, with Content-Type: application/json"
     return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import final
+from typing import Final, final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,6 +19,7 @@ from hizumi.station.languages import Wording, language_of
 
 WHO_ARE_YOU = "this station asks for a token: send it as 'Authorization: Bearer TOKEN', or sign in on its page"
 HEAD_BYTES = 8 * 2**10  # of all headers together
+ENDLESS: Final = "/events"  # whose answer has no end
 BODY_SECONDS = 30.0  # for a whole body to come
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -70,6 +71,10 @@ class Guard:
         if refused is not None:
             await refused(scope, receive, with_headers)
             return
+        if (
+            scope["method"] == "HEAD" and scope["path"] != ENDLESS
+        ):  # as GET, of whose answer the server leaves the body out
+            scope = {**scope, "method": "GET"}
         await self._app(scope, self._limited(receive), with_headers)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:

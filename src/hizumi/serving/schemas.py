@@ -121,7 +121,7 @@ class InspectionDetail(BaseModel):
     reviews: list[ReviewRecord]
 
 
-Coordinate = Annotated[float, Field(ge=-LARGEST_COORDINATE, le=LARGEST_COORDINATE, allow_inf_nan=False)]
+Coordinate = Annotated[float, Field(strict=True, ge=-LARGEST_COORDINATE, le=LARGEST_COORDINATE, allow_inf_nan=False)]
 Corner = tuple[Coordinate, Coordinate]
 Polygon = Annotated[list[Corner], Field(min_length=3, max_length=1000)]
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hizumi.station.entry import Entry
+from hizumi.station.entry_record import entry_record
 from hizumi.station.ids import new_id
 
 
@@ -31,8 +32,8 @@ class PartVerdict:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: what is delivered to sinks, but for "event"."""
-        kept = ("id", "view", "anomalous", "score", "name", "picture_sha256")
-        views = [{name: getattr(entry, name) for name in kept} for entry in self.entries]
+        kept = ("id", "view", "anomalous", "score", "boxes", "name", "picture_sha256")
+        views = [{name: record[name] for name in kept} for record in map(entry_record, self.entries)]
         return {
             "id": self.id,
             "recipe": self.recipe,

@@ -28,7 +28,7 @@ Proper = Annotated[float, Field(gt=0, lt=1)]
 class Wish(BaseModel):
     """Which limit is wished for, by one of: a threshold, a rate of false alarms, the costs that it follows from."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     recipe: RecipeName
     join: Literal["sample", "reviewed", "none", "keep"] = "sample"
@@ -56,7 +56,7 @@ class Wish(BaseModel):
 class Signed(BaseModel):
     """Why something is done, and who does it where no token says so."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     why: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"\S")]
     who: Annotated[str, StringConstraints(max_length=100)] = ""

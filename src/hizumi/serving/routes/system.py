@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
 
 from hizumi.serving.context import Context, must_be, of
-from hizumi.serving.guard import caller_of, refusal
+from hizumi.serving.guard import ENDLESS, caller_of, refusal
 from hizumi.serving.language import Asked
 from hizumi.serving.routes.recipes import recipe_record
 from hizumi.serving.schemas import Health, Readiness, SystemState
@@ -61,7 +61,7 @@ def metrics(request: Request) -> Response:
 
 
 @router.get(
-    "/events",
+    ENDLESS,
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
     summary="What happens, as it happens",
