@@ -71,10 +71,8 @@ class Guard:
         if refused is not None:
             await refused(scope, receive, with_headers)
             return
-        if (
-            scope["method"] == "HEAD" and scope["path"] != ENDLESS
-        ):  # as GET, of whose answer the server leaves the body out
-            scope = {**scope, "method": "GET"}
+        if scope["method"] == "HEAD" and scope["path"] != ENDLESS:
+            scope = {**scope, "method": "GET"}  # of whose answer the server leaves the body out
         await self._app(scope, self._limited(receive), with_headers)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
