@@ -26,6 +26,8 @@ def test_neighbourhood_is_averaged_in_each_levels_own_map() -> None:
 def test_small_images_are_enlarged_and_large_ones_left() -> None:
     assert FixedFeatures((1, 32, 48), (4,), input_size=64).sides == (64, 96)
     assert FixedFeatures((1, 96, 80), (4,), input_size=64).sides == (96, 80)
+    assert FixedFeatures((1, 16, 256), (4,), input_size=64).sides == (32, 512)  # the pixels of 64x256
+    assert FixedFeatures((1, 20, 4096), (4,), input_size=64).sides == (20, 4096)
     (expected,) = EfficientNetLite((4,))(interpolate(IMAGES, (64, 64), mode="bilinear", align_corners=False))
     torch.testing.assert_close(FixedFeatures((1, 32, 32), (4,), input_size=64)(IMAGES)[4], expected)
 

@@ -48,12 +48,11 @@ class Sizing:
 
     @classmethod
     def by_shorter_side(cls, height: int, width: int, side: int) -> Self:
-        """The size of such an image, its shorter side shrunk to this one with its aspect kept.
+        """The size of such an image, its shorter side shrunk to this one with its aspect kept; of longer ones, to less.
 
-        An image more than four times as long as wide is shrunk to the pixels of one that is four times.
+        See `scale_to_shorter_side`.
         """
-        shorter, longer = sorted((height, width))
-        return cls._shrunk(height, width, side / shorter * min(1.0, math.sqrt(LONGEST * shorter / longer)))
+        return cls._shrunk(height, width, scale_to_shorter_side(height, width, side))
 
     @classmethod
     def _shrunk(cls, height: int, width: int, scale: float) -> Self:
@@ -125,6 +124,15 @@ class Sizing:
         inner_height = min(self.height, max(1, round(height * scale)))
         inner_width = min(self.width, max(1, round(width * scale)))
         return (self.height - inner_height) // 2, (self.width - inner_width) // 2, inner_height, inner_width
+
+
+def scale_to_shorter_side(height: int, width: int, side: int) -> float:
+    """What an image is scaled by to bring its shorter side to this one.
+
+    One more than four times as long as wide is brought to the pixels of one that is four times.
+    """
+    shorter, longer = sorted((height, width))
+    return side / shorter * min(1.0, math.sqrt(LONGEST * shorter / longer))
 
 
 def _scaled(pixels: np.ndarray, height: int, width: int) -> np.ndarray:

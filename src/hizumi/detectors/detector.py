@@ -284,7 +284,9 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         if self.reference_share == 0:
             return source, None
         if len(source) < 2:
-            raise DataError(f"one normal item is too few for {type(self).__name__}, which holds some out as reference")
+            raise DataError(
+                f"one normal item is too few for {type(self).__name__}, which holds some out as reference; give more"
+            )
         held_out = min(max(1, round(self.reference_share * len(source))), len(source) - 1)
         training, reference = dealt(source, held_out, seed_for("reference", seed))
         return training, View(as_photographed(source), indices=reference.indices)

@@ -9,6 +9,7 @@ from torch import Tensor, cat, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
 
 from hizumi.data.contrast import flattened
+from hizumi.data.sizing import scale_to_shorter_side
 from hizumi.detectors.kept_maps import maps_of
 from hizumi.errors import UsageError
 from hizumi.networks import efficientnet, residual_network, vision_transformer, wavelets
@@ -56,8 +57,8 @@ class FixedFeatures(nn.Module):
         levels: Which levels: of EfficientNet-Lite0 1 is the stem, 2 to 8 the seven stages, 9 the head; of the wavelets
             1 to 3 are scales; of residual networks 1 to 4 are the stages, of transformers 1 to 12 the blocks; of ONNX
             graphs they are the outputs.
-        input_size: Images whose shorter side is below it are enlarged to it. None: never. A graph that takes one size
-            gets that.
+        input_size: Images whose shorter side is below it are enlarged to it, and those more than four times as long as
+            wide to the pixels of one that is four times. None: never. A graph that takes one size gets that.
         flatten: Standard deviation, in pixels of the images, of the blur that is taken off. None: nothing is.
         weights: A file of weights, for "efficientnet" in place of the installed package's.
         sha256: The hash that file must have.
@@ -80,8 +81,9 @@ class FixedFeatures(nn.Module):
         self.levels = tuple(sorted({*levels}))
         self.network = _network(kind, self.levels, None if weights is None else with_home(weights), sha256)
         self.stride = vision_transformer.PATCH if kind in vision_transformer.FORMS else efficientnet.STRIDE
-        enlargement = 1.0 if input_size is None else max(1.0, input_size / min(shape[1:]))
-        self.sides = (round(enlargement * shape[1]), round(enlargement * shape[2]))
+        height, width = shape[1:]
+        enlargement = 1.0 if input_size is None else max(1.0, scale_to_shorter_side(height, width, input_size))
+        self.sides = (round(enlargement * height), round(enlargement * width))
         if isinstance(self.network, OnnxGraph):
             self.channels = self.network.channels
             if self.network.sides is not None:
