@@ -397,7 +397,20 @@ def test_labels_are_heeded_although_the_table_learned_from_had_none(
         open_source(tmp_path / "test.csv", table=form, label_column="verdikt")
 
 
-@pytest.mark.parametrize("column", ["is_defect", "isFraud", "anomalous", "FAULT", "machine failure"])
+@pytest.mark.parametrize("column", ["y", "anomaly", "is_defect", "ground_truth"])
+def test_later_columns_that_look_like_labels_are_taken_for_them(column: str, tmp_path: Path) -> None:
+    form = opened(tmp_path, "a,b\n1,2\n3,4\n").table
+    new = opened(tmp_path, f"a,b,{column}\n1,2,0\n8,9,1\n", table=form)
+    assert [record.label for record in new.records] == [0, 1]
+    assert new.notes == (f"column '{column}' is taken for labels (0, 1)",)
+    for later in (f"a,b,{column}\n1,2,3\n8,9,7\n", f"a,b,{column}\n1,2,0.5\n8,9,1\n"):
+        assert [record.label for record in opened(tmp_path, later, table=form).records] == [0, 0]
+    left_out = opened(tmp_path, f"a,b,{column}\n1,2,0\n3,4,1\n", ignore=column).table
+    known = opened(tmp_path, f"a,b,{column}\n1,2,0\n8,9,1\n", table=left_out)
+    assert ([record.label for record in known.records], known.notes) == ([0, 0], ())
+
+
+@pytest.mark.parametrize("column", ["is_defect", "isFraud", "anomalous", "FAULT", "machine failure", "ground_truth"])
 def test_columns_named_for_what_is_bad_are_labels(column: str, tmp_path: Path) -> None:
     lines = [f"a,{column}", *(f"{row}.5,{int(row > 7)}" for row in range(10))]
     manifest = opened(tmp_path, "\n".join(lines))

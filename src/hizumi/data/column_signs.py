@@ -31,6 +31,7 @@ NAMES_OF_BAD = frozenset(
         ),
     }
 )
+NAMES_OF_TRUTH = frozenset({"gt", "truth"})
 NAMES_OF_GOOD = frozenset({"accept", "accepted", "good", "healthy", "normal", "ok", "pass", "passed"})
 NAMES_OF_LABELS = frozenset(
     {
@@ -67,7 +68,8 @@ def may_label(column: Column) -> bool:
     if column.name.lower() in LABEL_LIKE:
         return True
     two_sided = "0" in distinct or distinct == {"-1", "1"}
-    return bool(tokens & NAMES_OF_BAD) and not tokens & NAMES_OF_GOOD and two_sided and distinct <= {"-1", "0", "1"}
+    says_so = tokens & (NAMES_OF_BAD | NAMES_OF_TRUTH) and not tokens & NAMES_OF_GOOD
+    return bool(says_so) and two_sided and distinct <= {"-1", "0", "1"}
 
 
 def is_called_label(column: Column) -> bool:
