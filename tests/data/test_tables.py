@@ -163,12 +163,26 @@ def test_a_counter_under_another_name_is_kept_and_said(tmp_path: Path) -> None:
     assert "--ignore seconds" in manifest.notes[0]
 
 
+def test_a_column_that_rises_throughout_is_kept_and_said(tmp_path: Path) -> None:
+    uneven = np.cumsum(np.random.default_rng(0).integers(1, 9, 20))
+    lines = ["stamp,meter,a", *(f"{1769889600 + 7 * row},{total},{row % 3}" for row, total in enumerate(uneven))]
+    manifest = opened(tmp_path, "\n".join(lines))
+    assert manifest.columns == ("stamp", "meter", "a")
+    assert [note.partition(", so that")[0] for note in manifest.notes] == [
+        "column 'stamp' rises from row to row",
+        "column 'meter' rises from row to row",
+    ]
+    assert opened(tmp_path, "\n".join(line.partition(",")[2] for line in lines[:9])).notes == (), "too few to tell"
+
+
 def test_rows_are_named(tmp_path: Path) -> None:
     def names(manifest: Manifest) -> list[str]:
         return [record.name for record in manifest.records]
 
     text = "part,a\nA7,1\nB2,2\nA7,3\n,4\n"
     assert names(opened(tmp_path, text, id_column="part")) == ["A7", "B2", "A7 (2)", "line 5"]
+    taken = "part,a\nA,1\nA,2\nA (2),3\nA,4\n"
+    assert names(opened(tmp_path, taken, id_column="part")) == ["A", "A (3)", "A (2)", "A (4)"]
     assert names(opened(tmp_path, ",a\nx,1\ny,2.5\n")) == ["x", "y"]
     assert names(open_source(Frame({"a": [1.0, 2]}, ["left", "right"]))) == ["left", "right"]
     assert names(open_source(Frame({"a": [1.0, 2]}))) == ["row 0", "row 1"]
@@ -448,7 +462,7 @@ def test_numbers_that_may_stand_for_missing_ones_are_named(value: str, tmp_path:
 
 
 def test_one_number_alone_may_stand_for_a_missing_one(tmp_path: Path) -> None:
-    lines = ["a,b", *(f"{row * 0.25},{-9999 if row == 7 else row % 7}" for row in range(20))]
+    lines = ["a,b", *(f"{row % 9 * 0.25},{-9999 if row == 7 else row % 7}" for row in range(20))]
     notes = " ".join(opened(tmp_path, "\n".join(lines)).notes)
     assert (
         "column 'b' is -9999 in 1 row, far from all else; if that stands for a missing number, leave its cell" in notes

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from hizumi.data.column_signs import (
     may_label,
     names_rows,
     notes_on,
+    rises,
 )
 from hizumi.data.columns import Column, TableForm, named, note_on_truths, refuse_doubles, refuse_unknown
 from hizumi.data.labels import (
@@ -301,9 +303,10 @@ def _without_counters(
         if is_missing_all(column):
             notes.append(f"column {shown} is empty and is left out")
             continue
-        if counted:
+        if rises(column):
+            how = "counts the rows" if counted else "rises from row to row"
             notes.append(
-                f"column {shown} counts the rows, so that later rows will lie outside what was learned: "
+                f"column {shown} {how}, so that later rows will lie outside what was learned: "
                 f"leave it out by --ignore {printable(column.name)} if it is no measurement"
             )
         kept.append(column)
@@ -395,12 +398,16 @@ def _row_names(table: SourceTable, identity: str | None) -> tuple[str, ...]:
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Names, each once: the second "A" becomes "A (2)"."""
+    """Names, each once: the second "A" becomes "A (2)", or with a higher number where another has that name."""
     seen: dict[str, int] = {}
+    taken = set(names)
     unique = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        own, seen[name] = name, seen.get(name, 0) + 1
+        if seen[name] > 1:
+            own = next(other for number in count(seen[name]) if (other := f"{name} ({number})") not in taken)
+        taken.add(own)
+        unique.append(own)
     return tuple(unique)
 
 
