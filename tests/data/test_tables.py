@@ -163,12 +163,26 @@ def test_a_counter_under_another_name_is_kept_and_said(tmp_path: Path) -> None:
     assert "--ignore seconds" in manifest.notes[0]
 
 
+def test_a_column_that_rises_throughout_is_kept_and_said(tmp_path: Path) -> None:
+    uneven = np.cumsum(np.random.default_rng(0).integers(1, 9, 20))
+    lines = ["stamp,meter,a", *(f"{1769889600 + 7 * row},{total},{row % 3}" for row, total in enumerate(uneven))]
+    manifest = opened(tmp_path, "\n".join(lines))
+    assert manifest.columns == ("stamp", "meter", "a")
+    assert [note.partition(", so that")[0] for note in manifest.notes] == [
+        "column 'stamp' rises from row to row",
+        "column 'meter' rises from row to row",
+    ]
+    assert opened(tmp_path, "\n".join(line.partition(",")[2] for line in lines[:9])).notes == (), "too few to tell"
+
+
 def test_rows_are_named(tmp_path: Path) -> None:
     def names(manifest: Manifest) -> list[str]:
         return [record.name for record in manifest.records]
 
     text = "part,a\nA7,1\nB2,2\nA7,3\n,4\n"
     assert names(opened(tmp_path, text, id_column="part")) == ["A7", "B2", "A7 (2)", "line 5"]
+    taken = "part,a\nA,1\nA,2\nA (2),3\nA,4\n"
+    assert names(opened(tmp_path, taken, id_column="part")) == ["A", "A (3)", "A (2)", "A (4)"]
     assert names(opened(tmp_path, ",a\nx,1\ny,2.5\n")) == ["x", "y"]
     assert names(open_source(Frame({"a": [1.0, 2]}, ["left", "right"]))) == ["left", "right"]
     assert names(open_source(Frame({"a": [1.0, 2]}))) == ["row 0", "row 1"]
@@ -397,7 +411,20 @@ def test_labels_are_heeded_although_the_table_learned_from_had_none(
         open_source(tmp_path / "test.csv", table=form, label_column="verdikt")
 
 
-@pytest.mark.parametrize("column", ["is_defect", "isFraud", "anomalous", "FAULT", "machine failure"])
+@pytest.mark.parametrize("column", ["y", "anomaly", "is_defect", "ground_truth"])
+def test_later_columns_that_look_like_labels_are_taken_for_them(column: str, tmp_path: Path) -> None:
+    form = opened(tmp_path, "a,b\n1,2\n3,4\n").table
+    new = opened(tmp_path, f"a,b,{column}\n1,2,0\n8,9,1\n", table=form)
+    assert [record.label for record in new.records] == [0, 1]
+    assert new.notes == (f"column '{column}' is taken for labels (0, 1)",)
+    for later in (f"a,b,{column}\n1,2,3\n8,9,7\n", f"a,b,{column}\n1,2,0.5\n8,9,1\n"):
+        assert [record.label for record in opened(tmp_path, later, table=form).records] == [0, 0]
+    left_out = opened(tmp_path, f"a,b,{column}\n1,2,0\n3,4,1\n", ignore=column).table
+    known = opened(tmp_path, f"a,b,{column}\n1,2,0\n8,9,1\n", table=left_out)
+    assert ([record.label for record in known.records], known.notes) == ([0, 0], ())
+
+
+@pytest.mark.parametrize("column", ["is_defect", "isFraud", "anomalous", "FAULT", "machine failure", "ground_truth"])
 def test_columns_named_for_what_is_bad_are_labels(column: str, tmp_path: Path) -> None:
     lines = [f"a,{column}", *(f"{row}.5,{int(row > 7)}" for row in range(10))]
     manifest = opened(tmp_path, "\n".join(lines))
@@ -435,7 +462,7 @@ def test_numbers_that_may_stand_for_missing_ones_are_named(value: str, tmp_path:
 
 
 def test_one_number_alone_may_stand_for_a_missing_one(tmp_path: Path) -> None:
-    lines = ["a,b", *(f"{row * 0.25},{-9999 if row == 7 else row % 7}" for row in range(20))]
+    lines = ["a,b", *(f"{row % 9 * 0.25},{-9999 if row == 7 else row % 7}" for row in range(20))]
     notes = " ".join(opened(tmp_path, "\n".join(lines)).notes)
     assert (
         "column 'b' is -9999 in 1 row, far from all else; if that stands for a missing number, leave its cell" in notes

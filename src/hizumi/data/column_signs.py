@@ -31,6 +31,7 @@ NAMES_OF_BAD = frozenset(
         ),
     }
 )
+NAMES_OF_TRUTH = frozenset({"gt", "truth"})
 NAMES_OF_GOOD = frozenset({"accept", "accepted", "good", "healthy", "normal", "ok", "pass", "passed"})
 NAMES_OF_LABELS = frozenset(
     {
@@ -39,6 +40,7 @@ NAMES_OF_LABELS = frozenset(
     }
 )
 LEAST_COUNTED = 5  # rows by which a counter is told from a measurement
+LEAST_RISING = 20  # rows that no measurement rises in throughout, unless they are sorted by it
 LARGEST_EXACT = 2**53  # whole number, up to which double precision has them all
 LEAST_OTHERS = 5  # rows from which a number that stands for a missing one is told
 FAR = 3  # times the range of all other numbers
@@ -67,7 +69,8 @@ def may_label(column: Column) -> bool:
     if column.name.lower() in LABEL_LIKE:
         return True
     two_sided = "0" in distinct or distinct == {"-1", "1"}
-    return bool(tokens & NAMES_OF_BAD) and not tokens & NAMES_OF_GOOD and two_sided and distinct <= {"-1", "0", "1"}
+    says_so = tokens & (NAMES_OF_BAD | NAMES_OF_TRUTH) and not tokens & NAMES_OF_GOOD
+    return bool(says_so) and two_sided and distinct <= {"-1", "0", "1"}
 
 
 def is_called_label(column: Column) -> bool:
@@ -145,6 +148,16 @@ def counts(column: Column) -> bool:
     """Whether each number is the one before and 1."""
     values = np.asarray(column.values)
     return column.words is None and len(values) >= LEAST_COUNTED and bool((np.diff(values) == 1).all())
+
+
+def rises(column: Column) -> bool:
+    """Whether each number is above the one before, by as much each time or in many rows, as time and meters are."""
+    values = np.asarray(column.values)
+    if column.words is not None or len(values) < LEAST_COUNTED:
+        return False
+    steps = np.diff(values)
+    is_even = len(values) >= LEAST_RISING or bool(np.isclose(steps, steps[0], rtol=1e-6, atol=0).all())
+    return is_even and bool((steps > 0).all())
 
 
 def are_distinct(column: Column) -> bool:

@@ -218,16 +218,19 @@ def with_good(records: Sequence[Record], words: Sequence[str], good: Sequence[st
     return [_with_good(record, word, good) for record, word in zip(records, words, strict=True)]
 
 
-def refuse_other_labels(words: Sequence[str], where: str, column: str) -> None:
-    """Raise DataError where these labels do not say by themselves which of them means normal."""
+def are_clear(words: Sequence[str]) -> bool:
+    """Whether these labels say by themselves which of them means normal."""
     found = {word.strip().lower() for word in words} - (UNKNOWN_WORDS - {"-1"})
     numbers = {value for value in map(_number, found) if value is not None}
     if len(numbers) == len(found):
-        clear = numbers <= {-1.0, 0.0, 1.0} and numbers != {-1.0, 1.0}
-    else:
-        told = {word for word in found if is_normal(word) or is_anomalous(word) or word in {"0", "false", "true"}}
-        clear = len(found) < 2 or bool(told)
-    if not clear:
+        return numbers <= {-1.0, 0.0, 1.0} and numbers != {-1.0, 1.0}
+    told = {word for word in found if is_normal(word) or is_anomalous(word) or word in {"0", "false", "true"}}
+    return len(found) < 2 or bool(told)
+
+
+def refuse_other_labels(words: Sequence[str], where: str, column: str) -> None:
+    """Raise DataError where these labels do not say by themselves which of them means normal."""
+    if not are_clear(words):
         raise DataError(
             f"{where}: column {column!r} labels rows as {words_in(words)}, and none is known to mean normal: say "
             f"which, as in --good {_likely_good(words)}, or leave the column out (--ignore {column}), or learn from it "

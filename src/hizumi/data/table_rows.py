@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,12 @@ from hizumi.data.column_signs import (
     may_label,
     names_rows,
     notes_on,
+    rises,
 )
 from hizumi.data.columns import Column, TableForm, named, note_on_truths, refuse_doubles, refuse_unknown
 from hizumi.data.labels import (
     are_classes,
+    are_clear,
     labelled_record,
     refuse_absent_good,
     refuse_other_labels,
@@ -115,8 +118,9 @@ def open_table(table: SourceTable, options: SourceOptions) -> Manifest:
     if form is None:
         form, notes = _understood(table, options)
     else:
-        form = _with_labels(form, table, options)
+        form, said = _with_labels(form, table, options)
         table, notes = _as_learned(table, form)
+        notes = [*said, *notes]
     table = replace(table, rows=_row_names(table, form.id_column))
     table, unopened = (table, ()) if options.table is None else _without_words(table, form)
     chosen = [table.column(name) for name in form.names]
@@ -190,10 +194,11 @@ def as_learned(manifest: Manifest, form: TableForm) -> Manifest:
     )
 
 
-def _with_labels(form: TableForm, table: SourceTable, options: SourceOptions) -> TableForm:
+def _with_labels(form: TableForm, table: SourceTable, options: SourceOptions) -> tuple[TableForm, list[str]]:
     """What was learned from, and which columns of this table label and name its rows, which the first may have lacked.
 
-    A column called label does; else rows that are labelled bad would pass for good ones.
+    A column called label does, and one that looks so, with a note; else rows that are labelled bad would pass for good
+    ones.
     """
     _refuse_unknown(table, replace(options, columns=(), ignore=()))
     others = {*form.names, *options.ignore}
@@ -201,7 +206,14 @@ def _with_labels(form: TableForm, table: SourceTable, options: SourceOptions) ->
         column.name for column in table.columns if column.name.lower() == "label" and column.name not in others
     )
     label = options.label_column or form.label_column or next(called_so, None)
-    return replace(form, label_column=label, id_column=options.id_column or form.id_column)
+    notes = []
+    if label is None and table.has_names:
+        unknown = (column for column in table.columns if column.name not in {*others, *form.left_out})
+        looks_so = (column for column in unknown if may_label(column) and (options.good or are_clear(as_words(column))))
+        if (column := next(looks_so, None)) is not None:
+            label = column.name
+            notes.append(f"column {named([label])} is taken for labels ({words_in(as_words(column), 5)})")
+    return replace(form, label_column=label, id_column=options.id_column or form.id_column), notes
 
 
 def _as_learned(table: SourceTable, form: TableForm) -> tuple[SourceTable, list[str]]:
@@ -291,9 +303,10 @@ def _without_counters(
         if is_missing_all(column):
             notes.append(f"column {shown} is empty and is left out")
             continue
-        if counted:
+        if rises(column):
+            how = "counts the rows" if counted else "rises from row to row"
             notes.append(
-                f"column {shown} counts the rows, so that later rows will lie outside what was learned: "
+                f"column {shown} {how}, so that later rows will lie outside what was learned: "
                 f"leave it out by --ignore {printable(column.name)} if it is no measurement"
             )
         kept.append(column)
@@ -385,12 +398,16 @@ def _row_names(table: SourceTable, identity: str | None) -> tuple[str, ...]:
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Names, each once: the second "A" becomes "A (2)"."""
+    """Names, each once: the second "A" becomes "A (2)", or with a higher number where another has that name."""
     seen: dict[str, int] = {}
+    taken = set(names)
     unique = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        own, seen[name] = name, seen.get(name, 0) + 1
+        if seen[name] > 1:
+            own = next(other for number in count(seen[name]) if (other := f"{name} ({number})") not in taken)
+        taken.add(own)
+        unique.append(own)
     return tuple(unique)
 
 

@@ -144,7 +144,7 @@ def test_lengths_in_an_archive_are_whole_numbers(tmp_path: Path, lengths: list[A
         opened(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize("name", ["fault", "anomaly_label", "isAnomaly", "Normal/Attack", "ground_truth", "class"])
+@pytest.mark.parametrize("name", ["fault", "anomaly_label", "isAnomaly", "Normal/Attack", "ground_truth", "class", "y"])
 @pytest.mark.parametrize("cells", [ZERO_ONE, ZERO_ONE == 1, np.where(ZERO_ONE, "leak", "normal")])
 def test_columns_that_tell_of_anomalies_are_labels(name: str, cells: np.ndarray) -> None:
     found = opened(frame(**{name: cells}))

@@ -143,8 +143,8 @@ def _are_labels(table: SeriesTable, name: str, options: SeriesOptions) -> bool:
 
 
 def _may_be_labels(table: SeriesTable, name: str) -> bool:
-    """Whether a column's name has a word for labels in it, and its cells are 0 and 1, or words such as normal."""
-    if LABEL_WORDS.isdisjoint(words_of_name(name)):
+    """Whether a column is y, or its name has a word for labels, and its cells are 0 and 1, or words such as normal."""
+    if name.lower() != "y" and LABEL_WORDS.isdisjoint(words_of_name(name)):
         return False
     found = {word.strip().lower() for word in words_of(table, name)} - UNKNOWN_WORDS
     if any(is_normal(word) or is_anomalous(word) for word in found):
