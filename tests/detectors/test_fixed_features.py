@@ -41,7 +41,7 @@ def test_levels_have_the_channels_and_sizes_that_are_written_down() -> None:
 def test_levels_that_do_not_exist_are_refused() -> None:
     for levels in ((), (0,), (3, 10)):
         with pytest.raises(UsageError, match="numbers from 1 to 9"):
-            check_levels(levels)
-    check_levels((1, 9))
-    with pytest.raises(UsageError, match="numbers from 1 to 3"):
-        check_levels((4,), "wavelets")
+            check_levels(levels=levels)
+    check_levels(levels=(1, 9))
+    with pytest.raises(UsageError, match=r"map_levels \(4,\) must be numbers from 1 to 3"):
+        check_levels("wavelets", map_levels=(4,))

@@ -13,7 +13,7 @@ from hizumi.data.pairs import Denoise, SuperResolve
 from hizumi.errors import BundleError, UsageError
 from hizumi.generation import Modeller, load, save
 from hizumi.inspection import Inspector
-from hizumi.models import VAE, Autoencoder, ConditionalGAN, Pix2Pix
+from hizumi.models import VAE, Autoencoder, ConditionalGAN, GatedPixelCNN, Pix2Pix
 from hizumi.storage.archive import kind_of, pack
 
 from .conftest import SHORT, stripes, table
@@ -126,3 +126,11 @@ def test_autoencoders_with_spatial_codes_come_back(tmp_path: Path) -> None:
     again = load(save(fitted, tmp_path / "m.hizumi"))
     codes = fitted.encode(stripes(3))
     np.testing.assert_array_equal(again.decode(codes), fitted.decode(codes))
+
+
+def test_what_comes_back_is_trained_again_as_it_was(tmp_path: Path) -> None:
+    names = np.arange(12) % 3
+    fitted = Modeller(GatedPixelCNN(levels=4, width=4, layers=1, classes=3), training=SHORT).fit(stripes(12), names)
+    again = load(save(fitted, tmp_path / "m.hizumi")).fit(stripes(12), names)
+    assert again.classes_ == fitted.classes_
+    np.testing.assert_array_equal(again.sample(3), fitted.sample(3))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from hizumi.detectors import GANomaly
+from hizumi.detectors import PCA, GANomaly
 from hizumi.detectors.ganomaly import GANomalyTraining
 from hizumi.errors import BundleError, SaveError
 from hizumi.inspection import Inspector, load, save
@@ -67,6 +67,14 @@ def test_tables_round_trip(name: str, tmp_path: Path) -> None:
     again = load(save(fitted, tmp_path / "t.hizumi"))
     np.testing.assert_array_equal(again.score_samples(rows), fitted.score_samples(rows))
     assert again.n_features_in_ == 4
+
+
+def test_what_comes_back_is_fitted_again_as_it_was(tmp_path: Path) -> None:
+    rows, _ = make_blobs(60, 4, random_state=0)
+    fitted = Inspector(PCA(variance_share=0.5), false_alarm_rate=0.1).fit(rows)
+    again = load(save(fitted, tmp_path / "rows.hizumi"))
+    assert again.get_params()["detector"].variance_share == 0.5
+    np.testing.assert_array_equal(again.fit(rows).score_samples(rows), fitted.score_samples(rows))
 
 
 def test_models_inside_detectors_come_back(tmp_path: Path) -> None:

@@ -197,6 +197,14 @@ def test_series_are_drawn_with_the_noise_that_they_have_around_what_is_expected(
     assert float(samples.std(0).mean()) == pytest.approx(0.4, rel=0.15)
 
 
+def test_rows_are_drawn_as_they_are_spread() -> None:
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.randn(2, 6, generator=torch.Generator().manual_seed(5))
+    rows = torch.randn(2000, 2, generator=generator) @ directions + 0.7 * torch.randn(2000, 6, generator=generator)
+    vae = VAE(latent=2).fit(rows, TrainingOptions(budget=Budget(steps=600), batch_size=64))
+    torch.testing.assert_close(vae.sample(4000).T.cov(), rows.T.cov(), rtol=0, atol=0.25)
+
+
 def test_variance_is_that_of_probabilistic_principal_components() -> None:
     # The best linear decoder leaves the mean of the smaller eigenvalues (Tipping & Bishop 1999), here near 0.09; a
     # variance learned by Adam has come from 1 to 0.85 by then.

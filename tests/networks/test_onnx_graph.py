@@ -145,11 +145,18 @@ def tokens(model: Any) -> None:
     model.graph.output[1].CopyFrom(onnx.helper.make_tensor_value_info("rows", onnx.TensorProto.FLOAT, ["n", None]))
 
 
+def broken(model: Any) -> None:
+    kernels = model.graph.initializer[0]
+    values = np.full_like(onnx.numpy_helper.to_array(kernels), np.nan)
+    kernels.CopyFrom(onnx.numpy_helper.from_array(values, kernels.name))
+
+
 @pytest.mark.parametrize(
     ("shape", "change", "message"),
     [
         (FREE, second_input, r"has 2 inputs, 1 images \(n, 3, h, w\), 2 mask \(1\); it must have one"),
         (FREE, external, "has data in other files, which is not taken"),
+        (FREE, broken, "makes NaN or infinite values of a grey image"),
         (FREE, tokens, r"gives rows \(1, \d+\) of type float32, and a level is maps \(n, k, h, w\)"),
         ((2, 3, "h", "w"), lambda model: None, r"takes images \(2, 3, h, w\) of tensor\(float\); it must take"),
         (("n", 4, "h", "w"), lambda model: None, r"takes images \(n, 4, h, w\) of"),
@@ -176,7 +183,7 @@ def test_other_files_hashes_and_levels_are_refused_in_words(tmp_path: Path) -> N
             OnnxGraph(levels or (1,), Path(path), known)
 
     refused(UsageError, r"levels \(2, 4\): .* has 3, 1 low \(n, .*\), 2 middle .*, 3 high", None, 2, 4)
-    with pytest.raises(UsageError, match=r"levels .* must be numbers from 1"):
+    with pytest.raises(UsageError, match=r"levels \(0, 1\) must be numbers from 1 on"):
         NearestFeatures((0, 1), "onnx", weights=path, sha256=sha256).check()
     with pytest.raises(UsageError, match="onnx comes without weights: give a file of its own"):
         FixedFeatures((3, 64, 64), (1,), weights=path, kind="onnx")

@@ -94,7 +94,7 @@ class DistillationTraining(Trainable):
         self.sha256 = sha256
 
     def check(self) -> None:
-        check_levels(self.levels)
+        check_levels(levels=self.levels)
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.teacher = FixedFeatures(shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256)

@@ -35,11 +35,16 @@ LEVEL_CHANNELS: Mapping[NetworkKind, tuple[int, ...]] = {  # an ONNX graph says 
 }
 
 
-def check_levels(levels: Sequence[int], kind: NetworkKind = "efficientnet") -> None:
-    """Raise UsageError where these are not some of the network's levels; how many a graph has, its file will say."""
-    highest = len(LEVEL_CHANNELS[kind]) if kind in LEVEL_CHANNELS else max(levels, default=1)
-    if not levels or not {*levels} <= {*range(1, highest + 1)}:
-        raise UsageError(f"levels {tuple(levels)} must be numbers from 1 to {highest}, at least one")
+def check_levels(kind: NetworkKind = "efficientnet", **arguments: Sequence[int]) -> None:
+    """Raise UsageError where levels, by their argument's name, are not some of the network's.
+
+    How many a graph has, its file will say.
+    """
+    highest = len(LEVEL_CHANNELS[kind]) if kind in LEVEL_CHANNELS else None
+    for name, levels in arguments.items():
+        if not levels or min(levels) < 1 or (highest is not None and max(levels) > highest):
+            end = "on" if highest is None else f"to {highest}"
+            raise UsageError(f"{name} {tuple(levels)} must be numbers from 1 {end}, at least one")
 
 
 def check_odd(**sides: int) -> None:

@@ -101,7 +101,7 @@ class FusedFeatures(Detector):
         self.register_buffer("map_units", None)
 
     def check(self) -> None:
-        check_levels(self.levels, self.network)
+        check_levels(self.network, levels=self.levels)
         check_odd(neighbourhood=self.neighbourhood)
         if self.memory > self.candidates:
             raise UsageError(

@@ -114,12 +114,12 @@ class GaussianFeatures(Detector):
         self.scale = PositionScale()
 
     def check(self) -> None:
-        check_levels(self.map_levels, self.network)
+        check_levels(self.network, map_levels=self.map_levels)
         check_odd(neighbourhood=self.neighbourhood)
         for side in self.gaussians.around:
             check_odd(around=side)
         if not self._by_position:
-            check_levels(self.levels, self.network)
+            check_levels(self.network, levels=self.levels)
 
     def working_sizing(self, height: int, width: int) -> Sizing:
         return Sizing.by_shorter_side(height, width, self.working_size)

@@ -106,7 +106,7 @@ class NearestFeatures(Detector):
         self.scale = PositionScale()
 
     def check(self) -> None:
-        check_levels(self.levels, self.network)
+        check_levels(self.network, levels=self.levels)
         if not self.neighbours <= self.memory <= self.candidates:
             raise UsageError(
                 f"neighbours {self.neighbours}, memory {self.memory} and candidates {self.candidates}: "

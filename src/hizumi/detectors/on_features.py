@@ -148,7 +148,7 @@ class OnFeatures(Detector):
         )
 
     def check(self) -> None:
-        check_levels(self.levels, self.network)
+        check_levels(self.network, levels=self.levels)
         check_odd(neighbourhood=self.neighbourhood)
         name, card = type(self.detector).__name__, self.detector.card
         if "images" not in card.inputs or card.needs:

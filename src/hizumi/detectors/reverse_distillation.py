@@ -67,7 +67,7 @@ class ReverseDistillationTraining(Trainable):
         self.sha256 = sha256
 
     def check(self) -> None:
-        check_levels(self.levels)
+        check_levels(levels=self.levels)
         if LEVEL_HALVINGS[max(self.levels) - 1] > MOST_HALVINGS:
             raise UsageError(
                 f"levels {self.levels}: the embedding has half the side of the last one, so 6 is the highest"

@@ -13,7 +13,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from hizumi.arguments import check_arguments
+from hizumi.arguments import check_arguments, clone
 from hizumi.data.pairs import PAIRINGS
 from hizumi.errors import BundleError, UsageError
 from hizumi.generation.modeller import Modeller
@@ -96,11 +96,11 @@ def _revived(header: ModelHeader, members: Mapping[str, bytes]) -> Modeller:
     if header.model["name"] not in find_models():  # but what a detector trains
         raise BundleError(f"{header.model['name']} is no model; use an unchanged copy of the bundle")
     parameters = header.parameters | {"pairing": _revived_pairing(header.parameters["pairing"])}
-    modeller = Modeller(model=header.model["name"], **constructor_arguments(parameters))
-    check_arguments(modeller)
     shape, preprocessing = tuple(header.shape), Preprocessing.from_dict(header.preprocessing)
     preprocessing.refuse_unfit(shape)
     revive(model, shape, unpacked(members[WEIGHTS]))
+    modeller = Modeller(clone(model), **constructor_arguments(parameters))
+    check_arguments(modeller)
     modeller.model_ = model.eval()
     modeller.preprocessing_ = preprocessing
     modeller.series = preprocessing.series is not None

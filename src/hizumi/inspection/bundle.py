@@ -20,6 +20,7 @@ from hizumi.arguments import check_arguments
 from hizumi.inspection.inspector import Inspector
 from hizumi.inspection.loaded import DetectorHeader, LoadedInspector, restore
 from hizumi.inspection.members import CARD, FORMAT, JOURNAL, SCORES, SEEN, WEIGHTS
+from hizumi.registry.specification import construct
 from hizumi.runs.card import model_card
 from hizumi.runs.known_defects import FoundAmongKnown
 from hizumi.runs.nouns import learned_in_words, noun_of, threshold_fact
@@ -80,15 +81,15 @@ def card_of(inspector: Inspector) -> str:
     return model_card("An anomaly detector", name, detector.card, record, facts, inspector.findings_)
 
 
-def _named_in(detector: Mapping[str, Any]) -> str:
-    """What was asked for: of a detector for each fold, each of them."""
+def _asked_for(detector: Mapping[str, Any]) -> Any:
+    """What was fitted, unfitted, to be fitted again: of a detector for each fold, each of them."""
     crossed = detector["name"] == "cross_conformal"
-    return str((detector["arguments"]["detectors"][0] if crossed else detector)["name"])
+    return construct(detector["arguments"]["detectors"][0] if crossed else detector)
 
 
 def _inspector_of(loaded: LoadedInspector) -> Inspector:
     header = loaded.header
-    inspector = Inspector(detector=_named_in(header.detector), **constructor_arguments(header.parameters))
+    inspector = Inspector(detector=_asked_for(header.detector), **constructor_arguments(header.parameters))
     check_arguments(inspector)
     inspector.detector_ = loaded.detector_
     inspector.preprocessing_ = loaded.preprocessing_

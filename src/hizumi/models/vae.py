@@ -12,7 +12,7 @@ from hizumi.data.stream import Batches, in_order
 from hizumi.errors import UsageError
 from hizumi.models.abilities import Autoencodes, HasLikelihood, HasPrior, LogLikelihood
 from hizumi.networks.precision import at_least_single
-from hizumi.shapes import is_series
+from hizumi.shapes import is_bounded, is_series
 from hizumi.training import Budget, Card, Preset, TrainingOptions, drop_at
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)
@@ -28,8 +28,8 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
     the error on few training items is too small. Learned by Adam it falls by a factor of 3 in 1,500 steps, while the
     divergence weighs too much and codes go unused (`benchmarks/models/vae_variance.py`).
 
-    Samples of series have the noise of that variance, which is part of what a sensor says. Those of images are the
-    means that codes decode to, as is usual.
+    Samples of series and of rows have the noise of that variance, which is part of what a sensor says. Those of images
+    are the means that codes decode to, as is usual.
 
     Args:
         latent: Dimensions of the code; its prior is N(0, I).
@@ -136,7 +136,7 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
         return 2 * decoded.sigmoid() - 1 if self._is_bernoulli(decoded.shape[1:]) else decoded
 
     def spread(self) -> float:
-        return math.exp(self.log_variance.item() / 2) if is_series(self.require_built()) else 0.0
+        return 0.0 if is_bounded(self.require_built()) else math.exp(self.log_variance.item() / 2)
 
     def log_likelihood(self, images: Tensor) -> LogLikelihood:
         """The bound chosen by `bound`, in nats; its pixel map is that of log p(x | mean code)."""

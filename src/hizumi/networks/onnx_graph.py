@@ -53,6 +53,8 @@ class OnnxGraph(FrozenNetwork):
             raise UsageError(f"levels {levels}: {self.called} has {len(outputs)}, {_listed(outputs)}")
         self._chosen = [outputs[level - 1] for level in sorted(levels)]
         tried = self._outputs(np.zeros((1, 3, *(self.sides or (TRIED_SIDE, TRIED_SIDE))), np.float32))
+        if not all(np.isfinite(maps).all() for maps in tried):
+            raise DataError(f"{self.called} makes NaN or infinite values of a grey image; export it again")
         self.channels = {level: maps.shape[1] for level, maps in zip(sorted(levels), tried, strict=True)}
         self.frozen()
 
