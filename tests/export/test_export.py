@@ -5,15 +5,18 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import venv
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.exceptions import NotFittedError
 
 import hizumi
 from hizumi import runtime
@@ -98,6 +101,53 @@ def test_rows_too(tmp_path: Path) -> None:
     ours, theirs = inspector.inspect(table), runtime.load(path).inspect(table)
     assert [verdict.anomalous for verdict in ours] == [verdict.anomalous for verdict in theirs]
     np.testing.assert_allclose([v.score for v in theirs], [v.score for v in ours], rtol=1e-9)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_threads_that_inspect_at_once_get_the_scores_of_one(engine: EngineName, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(80, 30))
+    path = export(Inspector("mahalanobis").fit(rows), tmp_path / "rows.hizumi", rows, engine=engine).path
+    inspector = runtime.load(path)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda row: inspector.inspect(row[np.newaxis])[0].score, rows))
+    np.testing.assert_allclose(found, [verdict.score for verdict in inspector.inspect(rows)], rtol=1e-5)
+
+
+def test_what_a_graph_may_take_is_for_one_batch_at_a_time(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inspector = runtime.load(exported)
+    session, at_work, most = inspector.engine._session, [], [0]  # type: ignore[attr-defined]
+
+    def counted(items: np.ndarray) -> dict[str, np.ndarray]:
+        at_work.append(items)
+        most[0] = max(most[0], len(at_work))
+        time.sleep(0.01)
+        outputs = session(items)
+        at_work.pop()
+        return outputs
+
+    monkeypatch.setattr(inspector.engine, "_session", counted)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(inspector.engine, np.zeros((8, 1, *inspector.shape), np.float32)))
+    assert most == [1]
+
+
+def test_nothing_is_scored_for_what_is_not_fitted(tmp_path: Path) -> None:
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        export(Inspector("pca"), tmp_path / "a.hizumi", np.zeros((9, 3)))
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("export(Inspector('pca'), 'a', engine='onnx')", "engine is 'onnx'; it must be 'onnxruntime' or 'openvino'"),
+        ("export(Inspector('pca'), 'a', precision='fp16')", "precision is 'fp16'; it must be 'fp32', 'bf16' or 'int8'"),
+        ("load('a', threads=1.5)", "is 1.5; give 1 or more, a whole number"),
+    ],
+)
+def test_what_an_annotation_forbids_is_refused_in_words(call: str, said: str) -> None:
+    program = f"from hizumi import Inspector; from hizumi.export import export; from hizumi.runtime import load; {call}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert said in done.stderr.splitlines()[-1]
 
 
 def test_graph_says_the_verdict_itself(exported: Path, folder: Path, fitted: Inspector) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
+from hizumi.arguments import check_value
 from hizumi.data import Failure, Manifest
 from hizumi.data.manifest import Unopened
 from hizumi.data.progress import Observer, reporting
@@ -65,6 +67,9 @@ def export(
     graph's own scores; otherwise it stays. Raises UsageError for a detector that cannot be exported, and DataError
     where no item can be read.
     """
+    check_value(EngineName, engine, "engine")
+    check_value(Precision, precision, "precision")
+    check_is_fitted(inspector, "detector_")
     _refuse_search(inspector)
     if (engine, precision) == ("onnxruntime", "bf16"):
         raise UsageError("ONNX Runtime computes nothing in bf16 on a processor; export to OpenVINO, or choose int8")

@@ -33,8 +33,8 @@ def load(path: str | Path, *, threads: int | None = None) -> ExportedInspector:
     Raises BundleError in one line when it is not whole or not an exported bundle, and MissingExtraError where its
     engine is not installed.
     """
-    if threads is not None and threads < 1:
-        raise UsageError(f"--threads (`threads`) is {threads}; give 1 or more, or leave it out")
+    if threads is not None and not (isinstance(threads, int) and threads >= 1):
+        raise UsageError(f"--threads (`threads`) is {threads}; give 1 or more, a whole number, or leave it out")
     path = Path(path)
     header, members = read_archive(path, "exported", FORMAT, upgraded)
     with explained(path, header["hizumi"], "export it again"):

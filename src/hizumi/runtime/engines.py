@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -37,10 +38,11 @@ class OnnxRuntime:
 
     def __init__(self, members: Mapping[str, bytes], threads: int | None, memory_bytes: int) -> None:
         self._session = OnnxSession(members[ONNX], threads, memory_bytes)
+        self._turn = Lock()  # what the session may take is for one batch at a time
 
     def __call__(self, items: Float[np.ndarray, "n ..."]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
         """All outputs by name."""
-        with _running("onnxruntime"):
+        with self._turn, _running("onnxruntime"):
             try:
                 return self._session(items)
             except MemoryLimitError as error:
@@ -75,11 +77,12 @@ class OpenVino:
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
         self._request = core.compile_model(self._model, "CPU", settings).create_infer_request()
+        self._turn = Lock()  # of the request, which takes one batch at a time
         self._outputs = [output.get_any_name() for output in self._model.outputs]
 
     def __call__(self, items: Float[np.ndarray, "n ..."]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
         """All outputs by name."""
-        with _running("openvino"):
+        with self._turn, _running("openvino"):
             if len(items) not in self._affordable:
                 self._refuse_large(len(items))
             results = self._request.infer([items])
