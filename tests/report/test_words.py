@@ -106,6 +106,9 @@ def test_a_rate_that_few_images_cannot_promise_is_no_broken_promise(parts: dict[
     now = {"false_alarm_rate": 0.01, "realised_false_alarm_rate": realised}
     (found,) = [s for s in sentences(changed(parts | {"calibration": calibration}, **now)) if "were flagged" in s]
     assert "where 1% was asked for, and 6 held-out good images can promise 14.3% at the lowest" in found
+    calibration = Calibration.fit(np.linspace(0.1, 0.2, 6), false_alarm_rate=0.01, groups=2)
+    (found,) = [s for s in sentences(changed(parts | {"calibration": calibration}, **now)) if "were flagged" in s]
+    assert "and 6 held-out good images of 2 groups promise nothing: it may be 33.3%" in found
     assert found.endswith("within chance.")
     differences = ["less sharp"]
     content = replace(changed(parts, **now), differences=differences)

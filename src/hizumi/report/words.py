@@ -418,9 +418,12 @@ def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
     expected = _expected_rate(result, content.calibration)
     measured = f"{percent(realised.value)} of the good {noun}s were flagged, where {percent(asked)} was asked for"
     held_out, units = len(content.calibration.scores), content.calibration.units
-    few = counted(held_out, f"held-out good {noun}") + (f" of {counted(units, 'group')}" if units < held_out else "")
+    few = counted(held_out, f"held-out good {noun}")
+    if units < held_out:
+        few += f" of {counted(units, 'group')}"
     if expected > asked:
-        measured += f", and {few} can promise {percent(expected)} at the lowest"
+        says = "promise nothing: it may be {}" if units < held_out else "can promise {} at the lowest"
+        measured += f", and {few} {says.format(percent(expected))}"
     by_chance, rank = _highest_rate(expected, content.calibration), _middle_rank(content)
     advice = f"calibrate again with good {noun}s like them"
     if noun != "block":
