@@ -83,6 +83,15 @@ def test_scores_grow_beyond_all_that_was_held_out():
     assert (scores.floor() == 40).all()
 
 
+def test_beyond_folds_of_copies_scores_are_still_numbers():
+    rows = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).repeat(2, 1)
+    detector = CrossConformal(tuple(NearestNeighbour() for _ in rows)).fit(rows)  # each of whose folds has a copy
+    scores = detector.score(torch.cat([rows[:1], rows[:1] + 5, rows[:1] + 50])).image
+    assert scores.isfinite().all()
+    assert (scores.floor() == torch.tensor([0, 12, 12])).all()
+    assert scores[0] < scores[1] <= scores[2]
+
+
 def test_it_is_saved_and_judges_alike(tmp_path):
     rows = np.random.default_rng(0).normal(size=(50, 3))
     inspector = Inspector("mahalanobis", rule="cross-conformal", folds=FOLDS, false_alarm_rate=0.05).fit(rows)

@@ -82,3 +82,12 @@ def test_moments_are_taken_over_the_square_that_makes_unseen_images_likeliest(li
 def test_a_memory_larger_than_its_candidates_is_refused() -> None:
     with pytest.raises(UsageError, match="memory 100 is chosen from 50 candidates"):
         FusedFeatures(memory=100, candidates=50).fit(TRAIN)
+
+
+def test_maps_are_numbers_where_what_is_held_out_are_copies() -> None:
+    first, second, other = torch.rand(3, 1, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    detector = FusedFeatures(levels=(2, 3), network="wavelets", input_size=None, memory=50, candidates=200, channels=8)
+    anomaly = detector.fit(torch.cat([first, second] * 6)).score(torch.cat([first, other]))
+    assert anomaly.pixel is not None
+    assert anomaly.pixel.isfinite().all()
+    assert anomaly.pixel[1].amax() > anomaly.pixel[0].amax()

@@ -13,6 +13,7 @@ from hizumi.errors import DataError, NotFittedError, UsageError
 from hizumi.training import Card, Preset
 
 SAME = 1e-5  # of the spread of a fold's scores: what lies no further above one of them counts as equal to it
+LEAST_SPREAD = 1e-9  # of scores that are all the same, relative to their size; absolute where that is 0
 
 
 class CrossConformal(Detector):
@@ -105,7 +106,7 @@ class HeldOutScores(nn.Module):
         """Keep the scores."""
         scores = scores.double()
         median = scores.median()
-        spread = (scores - median).abs().mean().clamp(min=1e-9 * float(median.abs().clamp(min=1e-300)))
+        spread = (scores - median).abs().mean().clamp(min=LEAST_SPREAD * (float(median.abs()) or 1.0))
         # An item may be scored again, in another batch, with another last digit: it is to pass no more for that.
         self.limits = scores + SAME * spread
         self.moments = torch.stack([median, spread])

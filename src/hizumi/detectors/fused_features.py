@@ -139,7 +139,8 @@ class FusedFeatures(Detector):
         gaussian = self._blurred(self.gaussians.choose(shard.in_turn(of_squares)))
         self.nearest_scale.fit(nearest, self.features.grid)
         self.gaussian_scale.fit(gaussian, self.features.grid)
-        self.map_units = torch.stack([maps.amax(1).mean() for maps in (nearest, gaussian)])
+        units = torch.stack([maps.amax(1).mean() for maps in (nearest, gaussian)])
+        self.map_units = torch.where(units > 0, units, 1.0)  # 0 where all of these are copies of what was fitted on
 
     def score_batch(self, images: Tensor) -> Anomaly:
         nearest, gaussian = self._distances(images)
