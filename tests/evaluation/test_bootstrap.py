@@ -61,6 +61,36 @@ def test_image_intervals_equal_a_plain_bootstrap(decimals):
         assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=0.03)
 
 
+@pytest.mark.parametrize(("normal", "anomalous", "distance"), [(6, 10, 3.0), (20, 40, 3.5), (8, 4, 2.3), (30, 30, 4.0)])
+def test_image_intervals_hold_the_truth_where_most_samples_are_ranked_right(normal, anomalous, distance):
+    generator = np.random.default_rng(4)
+    labels = np.repeat([0, 1], [normal, anomalous])
+    many = np.repeat([0, 1], [200_000, 200_000 * anomalous // normal])
+    scores = generator.normal(size=len(many)) + distance * many
+    truth = stats.norm.cdf(distance / math.sqrt(2)), average_precision_score(many, scores)
+    covered, perfect = [], []
+    for seed in range(150):
+        estimates = image_estimates(generator.normal(size=len(labels)) + distance * labels, labels, seed=seed)
+        perfect.append(estimates[0].value == 1)
+        if perfect[-1]:
+            covered.append([each.low <= exact <= each.high for each, exact in zip(estimates, truth, strict=True)])
+    assert np.mean(perfect) > 0.2
+    assert np.mean(covered, axis=0).tolist() == [1, 1]
+
+
+def test_the_least_precision_behind_a_perfect_sample_is_that_of_the_worst_order():
+    labels = np.repeat([0, 1], [60, 90])
+    roc, precision = image_estimates(labels + 0.0, labels)
+    assert (roc.value, roc.high, precision.value, precision.high) == (1, 1, 1, 1)
+    assert roc.low == pytest.approx(0.025 ** (1 / 60))
+    below, above = (1 - 0.025 ** (1 / count) for count in (90, 60))
+    normal = np.where(np.arange(40_000) < above * 40_000, 3, 1)
+    bad = np.where(np.arange(60_000) < below * 60_000, 0, 2)
+    scores = np.concatenate([normal, bad]) + np.random.default_rng(0).random(100_000) / 2  # without ties
+    worst = average_precision_score(np.repeat([0, 1], [40_000, 60_000]), scores)
+    assert precision.low == pytest.approx(worst, abs=2e-3)
+
+
 def test_image_values_are_the_exact_ones_and_inside_their_intervals():
     generator = np.random.default_rng(3)
     labels = generator.integers(0, 2, 90)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from hizumi.evaluation.metrics import (
     Counts,
     area_under_precision_recall,
     area_under_roc,
+    binomial_interval,
     image_counts,
 )
 from hizumi.evaluation.pixels import LEVELS, Histogram, PixelCounts, areas, refuse_unpaired
@@ -69,7 +70,10 @@ def number(value: float) -> float | None:
 def image_estimates(
     scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"], *, seed: int = 0
 ) -> tuple[Estimate, Estimate]:
-    """AUROC and average precision of images with intervals; labels are 0 or 1, NaN when one class is missing."""
+    """AUROC and average precision of images with intervals; labels are 0 or 1, NaN when one class is missing.
+
+    Resamples of images that are all ranked right are so, too: what is behind these is bounded by their number.
+    """
     if len(set(labels.tolist())) < 2:
         return UNKNOWN, UNKNOWN
     exact = image_counts(scores, labels)
@@ -82,7 +86,32 @@ def image_estimates(
         samples.append(_areas(Counts(steps[0], steps[1], np.zeros_like(steps[0]))))
     roc, precision_recall = np.concatenate(samples, axis=1)
     values = _areas(exact)
-    return percentiles(values[0], values[0], roc), percentiles(values[1], values[1], precision_recall)
+    of_roc, of_precision = percentiles(values[0], values[0], roc), percentiles(values[1], values[1], precision_recall)
+    if of_roc.value < 1:
+        return of_roc, of_precision
+    least_roc, least_precision = _least_of_perfect(int(anomalous.sum()), int((~anomalous).sum()))
+    return replace(of_roc, low=least_roc), replace(of_precision, low=least_precision)
+
+
+def _least_of_perfect(anomalous: int, normal: int) -> tuple[float, float]:
+    """The lowest AUROC and average precision, each with 95% confidence, behind images that are all ranked right.
+
+    Pairs of one image of either kind, no image in two of them, are each ranked right with the probability that AUROC
+    is. Any score between the kinds has but a share of all anomalous images below it and one of all normal ones above
+    it, of whom none was drawn; precision is lowest where the latter are above all that is anomalous, and the former
+    below all that is normal.
+    """
+    pairs = min(anomalous, normal)
+    below, above = (binomial_interval(0, count)[1] for count in (anomalous, normal))
+    ratio = normal / anomalous
+
+    def integral(recall: float, normal_share: float) -> float:
+        """Of the precision r / (r + ratio * share), from 0 to this recall."""
+        beside = ratio * normal_share
+        return recall - beside * math.log1p(recall / beside)
+
+    precision = integral(1 - below, above) + integral(1, 1) - integral(1 - below, 1)
+    return binomial_interval(pairs, pairs)[0], precision
 
 
 class PixelEstimator:
