@@ -14,7 +14,17 @@ from hizumi.evaluation.causal import CausalMeasures
 from hizumi.evaluation.events import EventCounts
 from hizumi.report import Finding, ReportContent
 from hizumi.report.rates import at_rates
-from hizumi.report.words import computed_within, consequences, facts, flat_options, headline, interval, number, percent
+from hizumi.report.words import (
+    computed_within,
+    consequences,
+    facts,
+    few_held_out,
+    flat_options,
+    headline,
+    interval,
+    number,
+    percent,
+)
 from hizumi.training.health import check_outliers
 
 
@@ -172,6 +182,13 @@ def test_where_most_defects_pass_the_words_press_and_name_a_remedy(
     fewer = consequences(changed(parts, anomalous_count=40, missed_defects=20, image_auroc=estimate))
     (found,) = [c for c in fewer if "passed unnoticed" in c.text]
     assert not found.is_pressing
+
+
+def test_where_images_are_of_groups_more_groups_are_what_helps() -> None:
+    scores = np.arange(40.0)
+    for options, remedy in (({}, "hold out 99 groups or more"), ({"folds": 5}, "give 99 groups or more")):
+        assert remedy in few_held_out(Calibration.fit(scores, groups=8, **options), "image", takes_folds=False)
+        assert "99 or more" in few_held_out(Calibration.fit(scores, **options), "image", takes_folds=False)
 
 
 @pytest.mark.parametrize(("learned_from", "is_few"), [(20, True), (50, False)])

@@ -305,9 +305,10 @@ def few_held_out(calibration: Calibration, noun: str, *, takes_folds: bool) -> s
     if threshold.rule != "conformal" or held_out >= needed:
         return ""
     decides = "the highest score of one of them decides"
+    enough = f"{needed} groups or more" if calibration.units < held_out else f"{needed} or more"
     if "folds" in calibration.options:
         unseen = f"{counted(held_out, 'good ' + noun)}, each scored by a fit that had not seen it"
-        return f"With {unseen}, {decides}: give {needed} or more, or accept a higher --false-alarm-rate."
+        return f"With {unseen}, {decides}: give {enough}, or accept a higher --false-alarm-rate."
     if noun == "block":
         return (
             f"With {counted(held_out, 'held-out good block')}, {decides}: give longer recordings or shorter windows "
@@ -315,7 +316,7 @@ def few_held_out(calibration: Calibration, noun: str, *, takes_folds: bool) -> s
         )
     by_folds = f"fit with --folds 5, which lets all good {noun}s set the threshold, " if takes_folds else ""
     return (
-        f"With {counted(held_out, 'held-out good ' + noun)}, {decides}: {by_folds}hold out {needed} or more, or accept "
+        f"With {counted(held_out, 'held-out good ' + noun)}, {decides}: {by_folds}hold out {enough}, or accept "
         "a higher --false-alarm-rate."
     )
 
