@@ -143,6 +143,16 @@ def test_transparent_parts_become_black(tmp_path: Path, suffix: str):
     assert notes == ("transparent parts laid over black",)
 
 
+@pytest.mark.parametrize(("dtype", "colour"), [(np.uint8, (255,)), (np.uint16, (255,)), (np.uint8, (255, 0, 255))])
+def test_a_colour_that_is_marked_as_transparent_is_kept_with_a_note(tmp_path: Path, dtype, colour: tuple[int, ...]):
+    levels = np.broadcast_to(np.array(colour, dtype), (4, 5, len(colour)))
+    keyed = Image.fromarray(levels if len(colour) == 3 else levels[:, :, 0])
+    keyed.save(tmp_path / "keyed.png", transparency=colour if len(colour) == 3 else colour[0])
+    pixels, notes = decode(tmp_path / "keyed.png")
+    np.testing.assert_array_equal(pixels, levels)
+    assert notes == ("a colour that is marked as transparent stays as it is",)
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".tif"])
 def test_ink_becomes_colour(tmp_path: Path, suffix: str):
     ink = np.zeros((16, 16, 4), np.uint8)

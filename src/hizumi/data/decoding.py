@@ -177,6 +177,8 @@ def _decode_pillow(file: BinaryFile, name: str, pixel_limit: int, filling: Filli
         else:
             raw, mode, expanded = _raster(image, name)
             notes += expanded
+        if image.format == "PNG" and "transparency" in image.info and mode[-1] != "A":
+            notes += ("a colour that is marked as transparent stays as it is",)
     return _as_shown(raw, mode, notes, orientation, name, filling)
 
 
