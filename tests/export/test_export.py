@@ -322,7 +322,7 @@ def test_what_searches_is_refused_with_its_siblings() -> None:
 
 
 def test_bundles_know_what_they_are(fitted: Inspector, exported: Path, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"holds an exported detector.*hizumi\.runtime\.load"):
+    with pytest.raises(BundleError, match=r"holds an exported detector.*hizumi\.runtime\.load, and the bundle that it"):
         load(exported)
     with pytest.raises(BundleError, match=r"holds a detector.*hizumi\.inspection\.load"):
         runtime.load(save(fitted, tmp_path / "parts.hizumi"))

@@ -28,7 +28,7 @@ HEADERS: dict[Kind, str] = {"detector": "bundle.json", "model": "model.json", "e
 LOADERS: dict[Kind, str] = {
     "detector": "hizumi inspect, or hizumi.inspection.load",
     "model": "hizumi model, or hizumi.generation.load",
-    "exported": "hizumi inspect, or hizumi.runtime.load",
+    "exported": "hizumi inspect, or hizumi.runtime.load, and the bundle that it was exported from with all else",
 }
 NOUNS: dict[Kind, str] = {"detector": "a detector", "model": "a model", "exported": "an exported detector"}
 HASH_LENGTH = 64
