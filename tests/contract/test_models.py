@@ -148,8 +148,9 @@ def test_what_a_model_cannot_take_is_refused_in_words(name: str) -> None:
     for method in abilities.values():
         with pytest.raises(NotFittedError, match="call fit first"):
             method(1)
+    whole = torch.zeros(4, *shape, dtype=torch.uint8)
     with pytest.raises(DataError, match=f"^{called} takes images as floating-point numbers"):
-        model.fit(torch.zeros(4, *shape, dtype=torch.uint8))
+        model.fit((whole, whole) if model.card.parts else whole)
     model.prepare(shape).eval()
     data = items(shape, 3)
     for ability, method in abilities.items():

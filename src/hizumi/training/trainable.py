@@ -164,9 +164,10 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
 
         check_arguments(self)
         self._check_parts(images)
+        name = type(self).__name__
         if "two sets" in self.card.needs and isinstance(images, tuple):
-            images = Unpaired(*images)
-        fit([self], as_source(images, type(self).__name__), options or TrainingOptions())
+            images = Unpaired(*(as_source(part, name) for part in images))
+        fit([self], as_source(images, name), options or TrainingOptions())
         return self
 
     def _check_parts(self, images: Any) -> None:
