@@ -62,6 +62,18 @@ def test_an_unfinished_row_is_not_compared() -> None:
     assert "-0.048" not in line
 
 
+def test_rows_of_fewer_cases_stand_below_and_the_best_first() -> None:
+    full = {(str(digit), 0): 0.8 for digit in range(10)}
+    rows = [
+        row("honest", {("0", 0): 0.99}, name="egbad"),
+        row("honest", full, name="mahalanobis"),
+        row("honest", dict.fromkeys(full, 0.9), name="pca"),
+        row("honest", {("0", 0): 0.999}, name="alad"),
+    ]
+    lines = [line.split(",")[0] for line in ledger_page(rows).splitlines() if ", short budget |" in line]
+    assert lines == ["| pca", "| mahalanobis", "| alad", "| egbad"]
+
+
 def test_costs_are_those_of_the_runs_that_have_them() -> None:
     old = row("honest", {("0", 0): 0.9})
     counted = [

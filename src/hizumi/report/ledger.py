@@ -40,7 +40,8 @@ What detectors reach on published protocols, beside what was published. Every nu
   the figure is optimistic by what that choice gained.
 - **Paper's protocol**: what the authors did. What it knows of the test set is named under each table.
 - Numbers are means over cases, such as the class that is normal, of means over seeds, ± the standard deviation between
-  the seeds of a case. Where there is one case and three seeds or more, their median stands in square brackets.
+  the seeds of a case. Where there is one case and three seeds or more, their median stands in square brackets. Rows
+  of fewer cases stand below the others of their table.
 - **False alarms**: share of normal test items above the threshold that held-out normal items set for {_REQUESTED}.
 - **CPU s to fit**, **ms an item**: processor time of a run's fit, and of scoring an image, a row or a step of a series,
   summed over threads. A run on time series fits each series twice.
@@ -63,12 +64,12 @@ def ledger_page(rows: Sequence[Row]) -> str:
 
 
 def table_rows(protocol: Protocol, rows: Sequence[Row]) -> list[list[str]]:
-    """One line for each detector and budget, best honest result first."""
+    """One line for each detector and budget: those of the most cases first, and of these the best honest result."""
     lines: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
         if row.runs:
             lines.setdefault((row.request["name"], row.request["budget"]), {})[row.request["mode"]] = row
-    ordered = sorted(lines.values(), key=lambda modes: -_best(protocol, modes))
+    ordered = sorted(lines.values(), key=lambda modes: _place(protocol, modes))
     return [_line(protocol, modes) for modes in ordered]
 
 
@@ -240,9 +241,11 @@ def _machines(rows: Sequence[Row]) -> str:
     return "\n".join(["## Made with", "", *(sorted(made) or ["Nothing yet."]), ""])
 
 
-def _best(protocol: Protocol, modes: Mapping[str, Row]) -> float:
-    summary = summarise_figure((modes.get("honest") or modes["paper"]).runs, protocol.figure)
-    return summary.mean if summary else -1.0
+def _place(protocol: Protocol, modes: Mapping[str, Row]) -> tuple[int, float]:
+    """What lines are ordered by: a mean over fewer cases may be one over easy ones."""
+    runs = (modes.get("honest") or modes["paper"]).runs
+    summary = summarise_figure(runs, protocol.figure)
+    return -len({run["case"] for run in runs}), -summary.mean if summary else 1.0
 
 
 def _runs(row: Row) -> str:
