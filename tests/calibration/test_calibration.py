@@ -278,7 +278,9 @@ def test_a_threshold_of_ones_own_is_kept_and_promises_nothing() -> None:
     assert given.pixel_threshold.rule == "conformal"
     assert given.is_anomalous(np.array([89.5, 89.6])).tolist() == [False, True]
     fields, arrays = given.to_dict()
-    assert Calibration.from_dict(fields, arrays).with_(false_alarm_rate=0.5).threshold.value == 89.5
+    again = Calibration.from_dict(fields, arrays)
+    assert again.with_(defect_scores=scores).threshold.value == 89.5
+    assert again.with_(false_alarm_rate=0.5).threshold == Calibration.fit(scores, false_alarm_rate=0.5).threshold
     assert given.with_(rule="conformal").threshold.value == Calibration.fit(scores).threshold.value
     for wrong in (math.nan, math.inf):
         with pytest.raises(UsageError, match="in units of the score"):

@@ -87,7 +87,7 @@ def test_a_calibration_keeps_known_defects_and_says_how_its_threshold_came_about
     fields, arrays = chosen.to_dict()
     again = Calibration.from_dict(fields, arrays)
     assert again.threshold == chosen.threshold
-    assert again.with_(false_alarm_rate=0.1).threshold.value == chosen.threshold.value
+    assert again.with_(false_alarm_rate=0.1).threshold == before.with_(false_alarm_rate=0.1).threshold
     folds = Calibration.fit(good, folds=5).with_(defect_scores=bad, costs=costs)
     assert "promises no rate" in folds.promise()
     assert "confidence" not in folds.promise()

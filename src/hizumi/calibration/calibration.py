@@ -138,10 +138,13 @@ class Calibration:
     ) -> Self:
         """Recalibrate on the held-out scores with another rule or rate, or a given threshold, without the detector.
 
+        A rate alone sets the threshold by the rule in use, or by the conformal one where that goes by no rate.
         `defect_scores` are kept; with `costs`, they and the held-out scores set the threshold. Raises UsageError for a
         threshold that is not finite, and for costs without scores of known defects.
         """
-        options, rule = self.options, self.rule if rule is None else rule
+        options = self.options
+        if rule is None:  # a threshold or costs of before would outlast the rate
+            rule = self.rule if false_alarm_rate is None else self._rule_of_a_rate
         if threshold is not None:
             if not np.isfinite(threshold):
                 raise UsageError(f"the threshold is {threshold}; give a number in units of the score")
@@ -162,11 +165,11 @@ class Calibration:
     def from_good_images(self) -> Threshold:
         """The threshold that held-out good images alone set: the one in use, or else the conformal one at its rate."""
         if self.rule in WITHOUT_RATE:
-            return limit_by(self.rule_of_a_rate, self.scores, self.false_alarm_rate, self.options, None)
+            return limit_by(self._rule_of_a_rate, self.scores, self.false_alarm_rate, self.options, None)
         return self.threshold
 
     @property
-    def rule_of_a_rate(self) -> str:
+    def _rule_of_a_rate(self) -> str:
         """The rule by which a rate sets the threshold: the one in use, or else the conformal one."""
         if self.rule not in WITHOUT_RATE:
             return self.rule

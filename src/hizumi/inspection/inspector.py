@@ -311,8 +311,6 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             self.calibration_, unread = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
             self.failures_ = (*self.failures_, *unread)
         else:
-            if false_alarm_rate is not None and threshold is None:  # or a threshold of before would outlast the rate
-                rule = rule or self.calibration_.rule_of_a_rate
             self.calibration_ = self.calibration_.with_(
                 rule=rule, false_alarm_rate=false_alarm_rate, threshold=threshold
             )

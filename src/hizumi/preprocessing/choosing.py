@@ -30,7 +30,7 @@ MOTION_SAMPLE = 64  # training frames that the range of motion is estimated on
 ALIGNED_SAMPLE = 32  # images that tell how well parts agree once they are aligned
 REGION_SAMPLE = 32  # images that tell how much a foreground covers, and what colour lies outside of a region
 LEVELS_SAMPLE = 48  # images whose values are looked at
-SIZES_SAMPLE = 15  # images whose sizes are; of TIFF files a size takes reading all of one
+USUAL_SAMPLE = 15  # images whose size and depth are
 MOTION_QUANTILE = 0.999
 STILL = 1e-3  # pixels
 VALIDATION_SHARE = 0.1  # of the training images, where patience asks for a validation loss
@@ -174,7 +174,7 @@ def choose_sizing(train: Manifest, options: DataOptions, chooses: ChoosesSize) -
 
 def usual_size(manifest: Manifest) -> tuple[int, int]:
     """Median height and width in pixels of some images, evenly spread; raises DataError where none can be read."""
-    sizes = list(_readable(lambda index: manifest.outline(index)[:2], _spread(manifest, SIZES_SAMPLE)))
+    sizes = list(_readable(lambda index: manifest.outline(index)[:2], _spread(manifest, USUAL_SAMPLE)))
     height, width = np.median(sizes or [first_readable(manifest).shape[:2]], axis=0).round().astype(int).tolist()
     return height, width
 
@@ -301,7 +301,7 @@ def first_readable(manifest: Manifest) -> np.ndarray:
 
 def _usual_dtype(manifest: Manifest) -> str:
     """What the pixels of most of some images are, evenly spread; raises DataError where none can be read."""
-    some = _pixels(manifest.read_still, _spread(manifest, LEVELS_SAMPLE))
+    some = _pixels(manifest.read_still, _spread(manifest, USUAL_SAMPLE))
     found = Counter(pixels.dtype.name for pixels in some) or Counter([first_readable(manifest).dtype.name])
     return found.most_common(1)[0][0]
 

@@ -47,11 +47,6 @@ class Choice:
         if sum(each is not None for each in (self.rule, self.threshold, self.costs)) > 1:
             raise UsageError("a rule, a threshold of your own and costs each set the threshold; give one of them")
 
-    @property
-    def goes_by_rate(self) -> bool:
-        """Whether a rate is to set the threshold."""
-        return self.false_alarm_rate is not None and self.threshold is None and self.costs is None
-
 
 @dataclass(frozen=True, eq=False)
 class Preview:
@@ -119,7 +114,7 @@ def foreseen(bundle: CalibratedBundle, evidence: Evidence, choice: Choice) -> Pr
         raise UsageError("costs set the limit by known defects, and there are none: review some as defects first")
     scores, maxima = joining.good_scores(bundle), joining.pixel_maxima(bundle)
     calibration = bundle.calibration.joined(scores, maxima, chosen=joining.chosen).with_(
-        rule=choice.rule or (bundle.calibration.rule_of_a_rate if choice.goes_by_rate else None),
+        rule=choice.rule,
         false_alarm_rate=choice.false_alarm_rate,
         threshold=choice.threshold,
         costs=choice.costs,
