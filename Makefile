@@ -4,7 +4,7 @@ PEERS := .venv-peers
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-slow test-hard test-scale mutants check format docs ledger bench peers venv clean
+.PHONY: demo test test-slow test-hard test-scale mutants check format docs ledger bench device-check peers venv clean
 
 demo: $(VENV)/run.stamp
 	$(VENV)/bin/hizumi demo
@@ -42,6 +42,9 @@ ledger: $(VENV)/run.stamp
 
 bench: $(VENV)/dev.stamp peers
 	$(VENV)/bin/python -m benchmarks.speed
+
+device-check: $(VENV)/dev.stamp
+	$(VENV)/bin/python -m benchmarks.device
 
 peers: $(PEERS)/peers.stamp
 

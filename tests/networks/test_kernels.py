@@ -10,7 +10,7 @@ from hizumi.detectors import Reconstruction
 from hizumi.memory import free_addresses
 from hizumi.models import Autoencoder
 from hizumi.networks import kernels
-from hizumi.networks.kernels import kernels_that_fail_well
+from hizumi.networks.kernels import kernels_that_fail_well, single_precision_on
 from hizumi.training import Budget, TrainingOptions
 
 
@@ -46,3 +46,20 @@ def test_close_to_the_limit_scores_are_the_same_without_onednn(monkeypatch: pyte
             assert torch.backends.mkldnn.enabled == (free > 2**30)
         assert torch.backends.mkldnn.enabled
     torch.testing.assert_close(*scores, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("chosen", ["tf32", "ieee"])
+def test_scores_of_a_gpu_are_in_whole_single_precision_and_the_choice_comes_back(chosen: str) -> None:
+    places = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)
+    before = [place.fp32_precision for place in places]
+    try:
+        for place in places:
+            place.fp32_precision = chosen
+        with single_precision_on(torch.device("cuda", 0)):
+            assert [place.fp32_precision for place in places] == ["ieee", "ieee"]
+        assert [place.fp32_precision for place in places] == [chosen, chosen]
+        with single_precision_on(torch.device("cpu")):
+            assert [place.fp32_precision for place in places] == [chosen, chosen]
+    finally:
+        for place, precision in zip(places, before, strict=True):
+            place.fp32_precision = precision

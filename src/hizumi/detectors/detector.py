@@ -21,7 +21,7 @@ from hizumi.detectors.shard import sharded_over
 from hizumi.detectors.statistics_reading import estimated
 from hizumi.detectors.view import positions_on
 from hizumi.errors import DataError, NotFittedError
-from hizumi.networks.kernels import kernels_that_fail_well
+from hizumi.networks.kernels import kernels_that_fail_well, single_precision_on
 from hizumi.objectives import absolute_difference
 from hizumi.training import loop
 from hizumi.training.card import Card
@@ -233,7 +233,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         check_value(PositiveInt, batch_size, f"{type(self).__name__}.score: batch_size")
         check_value(Precision, precision, f"{type(self).__name__}.score: precision")
         ready = self.eval()._ready(precision)
-        with trusted(), kernels_that_fail_well():
+        with trusted(), kernels_that_fail_well(), single_precision_on(self._device()):
             return _join([ready._score_chunk(chunk) for chunk in torch.split(images, batch_size)])
 
     @final
@@ -241,7 +241,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     def embed(self, images: Any) -> Tensor:
         """`embedding` of images (n, c, h, w) or vectors (n, d), in evaluation mode."""
         images = self.eval()._checked(images).to(self._device())
-        with trusted():
+        with trusted(), single_precision_on(images.device):
             return self.embedding(self._standardise(images))
 
     @final
@@ -252,7 +252,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         They say which sensor, step or column makes an item anomalous; None where the score has no such shares.
         """
         images = self.eval()._checked(images).to(self._device())
-        with trusted():
+        with trusted(), single_precision_on(images.device):
             return self.contribution_batch(self._standardise(images))
 
     def _checked(self, items: Any) -> Tensor:
@@ -308,10 +308,11 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             fewer = source if self.most_crops is None else FewerViews(source, round(share * self.most_crops))
             return View(fewer, function=lambda batch: batch.to(device))
 
-        self.fit_statistics(read(training))
-        self.to(device)  # buffers that it has just made
-        if reference is not None:
-            self.fit_reference(read(reference, self.reference_share))
+        with single_precision_on(device):
+            self.fit_statistics(read(training))
+            self.to(device)  # buffers that it has just made
+            if reference is not None:
+                self.fit_reference(read(reference, self.reference_share))
 
     def _standardise(self, items: Tensor) -> Tensor:
         if self.vector_mean is None or self.vector_scale is None:

@@ -1,4 +1,4 @@
-"""Which library computes convolutions where memory is short."""
+"""Which library computes convolutions where memory is short, and in which precision a GPU does."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,3 +22,24 @@ def kernels_that_fail_well() -> Iterator[None]:
         yield
     finally:
         torch.backends.mkldnn.enabled = before
+
+
+@contextmanager
+def single_precision_on(device: torch.device) -> Iterator[None]:
+    """On a GPU, whole single precision: its convolutions otherwise keep ten bits, and scores would not be a CPU's.
+
+    A threshold that was set there holds for what is scored here.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # which the module's types miss
+    places = (convolutions, torch.backends.cuda.matmul)
+    before = [place.fp32_precision for place in places]
+    for place in places:
+        place.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for place, precision in zip(places, before, strict=True):
+            place.fp32_precision = precision
