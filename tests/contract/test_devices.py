@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hizumi.detectors import Detector
 from hizumi.models import CanContinue, CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
+from hizumi.networks.kernels import single_precision_on
 from hizumi.registry import construct, find_detectors, find_models, specify
 from hizumi.shapes import is_series
 from hizumi.training import Trainable, TrainingOptions, loop
@@ -54,7 +55,7 @@ def _launched(training: TrainingOptions) -> Fabric:
 def answers(model: Trainable, shape: tuple[int, ...]) -> dict[str, Tensor]:
     """What a model makes of the same items by each of its abilities."""
     data, made = items(shape, 4, seed=1), {}
-    with torch.no_grad():
+    with torch.no_grad(), single_precision_on(next(model.parameters()).device):
         if isinstance(model, CanSample):
             made["sample"] = model.sample(3, seed=1)
         if isinstance(model, CanContinue) and is_series(shape):
