@@ -2,11 +2,12 @@
 
 Tensors of `DEVICE` hold those of the CPU, and every operation is done there by the CPU's own kernel, so that numbers,
 random ones included, are those of the CPU. An operation between tensors of both is refused wherever CUDA refuses it,
-as are a CPU's generator and a conversion to numpy.
+as are a CPU's generator and a conversion to numpy, and, without double precision, float64 numbers, as by Apple's GPUs.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 NAME = "elsewhere"
+WITHOUT_DOUBLE = ContextVar("without_double", default=False)
 BETWEEN_DEVICES = {  # what copies from one to another, or takes places in a tensor from the CPU
     torch.ops.aten.copy_,
     torch.ops.aten._to_copy,
@@ -98,6 +100,10 @@ def _done(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     result = function(*tree_map(_held, args), **tree_map(_held, kwargs))
     if not stays:
         return result
+    if WITHOUT_DOUBLE.get() and any(
+        isinstance(leaf, Tensor) and leaf.dtype == torch.float64 for leaf in tree_leaves(result)
+    ):
+        raise TypeError(f"{function}: cannot make a float64 tensor {NAME}")
     known = {id(tensor.held): tensor for tensor in there}  # what is done in place gives the same tensor back
     return tree_map(lambda made: known.get(id(made), _Elsewhere(made)) if isinstance(made, Tensor) else made, result)
 
@@ -153,8 +159,9 @@ def make_fabric() -> Fabric:
 
 
 @contextmanager
-def elsewhere() -> Iterator[None]:
-    """Inside, tensors and modules can be made on the device and moved to it."""
+def elsewhere(double: bool = True) -> Iterator[None]:
+    """Inside, tensors and modules can be made on the device, which may have no double precision, and moved to it."""
+    without = WITHOUT_DOUBLE.set(not double)
     before = torch.__future__.get_swap_module_params_on_conversion()
     # Else a parameter that is moved would be another one, and its optimiser would keep the old one; not so on a GPU.
     torch.__future__.set_swap_module_params_on_conversion(True)
@@ -163,6 +170,7 @@ def elsewhere() -> Iterator[None]:
             yield
     finally:
         torch.__future__.set_swap_module_params_on_conversion(before)
+        WITHOUT_DOUBLE.reset(without)
 
 
 backend_registration._setup_privateuseone_for_python_backend(NAME, _Backend())

@@ -135,3 +135,28 @@ def test_a_detector_is_fitted_and_scores_there_as_here(
     assert_close(anomaly.image.cpu(), expected.image, tolerance)
     if anomaly.pixel is not None and expected.pixel is not None:
         assert_close(anomaly.pixel.cpu(), expected.pixel, 10 * tolerance)
+
+
+@pytest.mark.skipif(NAMED is not None, reason="is tested on the stand-in alone")
+@pytest.mark.parametrize("name", slowly(DETECTORS, *LONG))
+def test_where_there_is_no_double_precision_a_detector_trains_and_scores_on_the_cpu(name: str) -> None:
+    from .elsewhere import elsewhere, make_fabric
+
+    shape = shapes_of(DETECTORS[name])[0]
+    with elsewhere(double=False):
+        detector = small(name).fit(items(shape), options(1), fabric=make_fabric())
+        assert {value.device.type for value in detector.state_dict().values()} <= {"cpu"}
+        assert torch.isfinite(detector.score(items(shape, 3, seed=1)).image).all()
+
+
+@pytest.mark.skipif(NAMED is not None, reason="is tested on the stand-in alone")
+@pytest.mark.parametrize("name", slowly(MODELS, *LONG))
+def test_a_model_trains_and_samples_without_double_precision(name: str) -> None:
+    from .elsewhere import elsewhere, make_fabric
+
+    shape = shapes_of(MODELS[name])[0]
+    with elsewhere(double=False):
+        model = small(name)
+        loop.fit([model], batch_for(MODELS[name], shape), options(2), fabric=make_fabric())
+        made = answers(model, shape)
+    assert all(torch.isfinite(answer.cpu()).all() for answer in made.values())

@@ -201,7 +201,7 @@ def test_each_new_generator_takes_its_share_from_all_earlier_ones(beta: float | 
     model = AdaGAN(generators=4, hidden=(8,), latent=2, beta=beta, classifier_share=0.2)
     data = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
     model.fit(data, TrainingOptions(budget=Budget(steps=40), batch_size=16))
-    torch.testing.assert_close(model.generator.shares, torch.tensor(expected).double())
+    torch.testing.assert_close(model.generator.shares, torch.tensor(expected))
 
 
 def test_later_stages_leave_earlier_generators_alone() -> None:

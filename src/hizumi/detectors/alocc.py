@@ -12,6 +12,7 @@ from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.batch_statistics import BatchNormMode, batch_norm
 from hizumi.detectors.detector import Anomaly, Detector, residual_map
 from hizumi.detectors.reach import within_reach
+from hizumi.networks.precision import doubled
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
 REFINER_STEPS = 2  # for each of the critic
@@ -74,8 +75,8 @@ class ALOCCTraining(Trainable):
 
     def begin(self, batches: Batches) -> None:
         """Find the variance of the images about their mean image."""
-        mean = sum(batch.double().sum(0) for batch in in_order(batches)) / (batches.views * len(batches))
-        squares = [(batch - mean).square().flatten(1).mean(1) for batch in in_order(batches)]
+        mean = sum(doubled(batch).sum(0) for batch in in_order(batches)) / (batches.views * len(batches))
+        squares = [(doubled(batch) - mean).square().flatten(1).mean(1) for batch in in_order(batches)]
         self.images_variance.copy_(torch.cat(squares).mean().clamp(min=LEAST_VARIANCE))
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:

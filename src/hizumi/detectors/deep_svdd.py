@@ -12,6 +12,7 @@ from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Prope
 from hizumi.data.contrast import contrast_normalised
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.networks.precision import doubled
 from hizumi.shapes import is_bounded
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions, drop_at
 
@@ -152,7 +153,8 @@ class DeepSVDDTraining(Trainable):
 
     def begin(self, batches: Batches) -> None:
         """Fix the centre: the mean of all codes before the first step."""
-        mean = torch.cat([self.encode(batch) for batch in in_order(batches)]).double().mean(0).float()
+        codes = torch.cat([self.encode(batch) for batch in in_order(batches)])
+        mean = doubled(codes).mean(0).to(codes)
         side = torch.where(mean < 0, -1.0, 1.0)
         self.centre.copy_(side * mean.abs().clamp(min=NEAREST_TO_ZERO))
 

@@ -22,6 +22,7 @@ from hizumi.detectors.statistics_reading import estimated
 from hizumi.detectors.view import positions_on
 from hizumi.errors import DataError, NotFittedError
 from hizumi.networks.kernels import kernels_that_fail_well, single_precision_on
+from hizumi.networks.precision import has_double_precision
 from hizumi.objectives import absolute_difference
 from hizumi.training import loop
 from hizumi.training.card import Card
@@ -206,8 +207,10 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
                 observe=observe,
                 fabric=fabric,
             )
-            _build(self, source.shape)
             device = fabric.device if fabric is not None else torch.device("cpu")
+            if not has_double_precision(device):  # which statistics and many scores are computed in
+                device = torch.device("cpu")
+            _build(self.to(device), source.shape)
             self.to(device).eval()
             estimated(lambda: self._take_statistics(training, reference, device), called, source, fabric)
         self.to(device)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hizumi.detectors.shard import Shard
+from hizumi.networks.precision import doubled
 
 
 class Moments:
@@ -27,7 +28,7 @@ class Moments:
 
     def add(self, values: Float[Tensor, "n *places k"]) -> None:
         """Add items."""
-        values = values.double()
+        values = doubled(values)
         if self.count == 0:
             self.point = values.flatten(0, -2).mean(0)
             self.sum = values.new_zeros(values.shape[1:])

@@ -53,6 +53,7 @@ class OnFeaturesTraining(Trainable):
     def begin(self, batches: Batches) -> None:
         if self.is_first:
             self.front.fit(batches)
+            self.front.to(self.device)  # whose moments are the CPU's where the device has no double precision
         self.model.begin(self.front.seen(batches))
 
     def finish(self, batches: Batches) -> None:

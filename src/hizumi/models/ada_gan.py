@@ -11,6 +11,7 @@ from torch.special import ndtr, ndtri
 from hizumi import networks, objectives
 from hizumi.arguments import Momentum, PositiveFloat, PositiveInt, ProperShare
 from hizumi.models.adversarial import Adversarial
+from hizumi.networks.precision import doubled
 from hizumi.training import Budget, Card, Preset, Schedule, TrainingOptions, linear_to_zero
 
 EDGE = 1e-12  # ranks this near to 0 or 1 would become infinite codes
@@ -171,12 +172,12 @@ class Mixture(nn.Module):
     def __init__(self, parts: Sequence[nn.Module]) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
-        self.register_buffer("shares", torch.zeros(len(parts), dtype=torch.float64))
+        self.register_buffer("shares", torch.zeros(len(parts)))
         self.set_shares([1.0])
 
     def set_shares(self, shares: Sequence[float]) -> None:
         """How often each of the first generators is chosen; the others are not."""
-        self.shares.zero_()[: len(shares)] = torch.tensor(shares, dtype=torch.float64)
+        self.shares.zero_()[: len(shares)] = torch.tensor(shares)
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n ..."]:
         chosen, codes = self.choose(codes)
@@ -186,10 +187,10 @@ class Mixture(nn.Module):
 
     def choose(self, codes: Float[Tensor, "n d"]) -> tuple[Int[Tensor, " n"], Float[Tensor, "n d"]]:
         """Which generator makes each item, and its code for it."""
-        rank = ndtr(codes[:, 0].double())
-        ends = self.shares.cumsum(0) / self.shares.sum()
-        chosen = torch.searchsorted(ends, rank, right=True).clamp(max=int(self.shares.count_nonzero()) - 1)
-        width = self.shares[chosen] / self.shares.sum()
+        shares, rank = doubled(self.shares), ndtr(doubled(codes[:, 0]))
+        ends = shares.cumsum(0) / shares.sum()
+        chosen = torch.searchsorted(ends, rank, right=True).clamp(max=int(shares.count_nonzero()) - 1)
+        width = shares[chosen] / shares.sum()
         rank = (rank - ends[chosen]) / width + 1
-        inner = ndtri(rank.clamp(EDGE, 1 - EDGE)).to(codes.dtype)
-        return chosen, torch.cat([inner[:, None], codes[:, 1:]], dim=1)
+        inner = ndtri(rank.clamp(EDGE, 1 - EDGE)).to(codes)
+        return chosen.to(codes.device), torch.cat([inner[:, None], codes[:, 1:]], dim=1)

@@ -11,7 +11,7 @@ from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searc
 from hizumi.data.stream import Batches, in_order
 from hizumi.errors import UsageError
 from hizumi.models.abilities import Autoencodes, HasLikelihood, HasPrior, LogLikelihood
-from hizumi.networks.precision import at_least_single
+from hizumi.networks.precision import at_least_single, doubled
 from hizumi.shapes import is_bounded, is_series
 from hizumi.training import Budget, Card, Preset, TrainingOptions, drop_at
 
@@ -117,7 +117,7 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
         errors = []
         for batch in in_order(batches):
             decoded = self._decoded(_drawn(*self._posterior(batch)))
-            errors.append((batch - decoded).square().flatten(1).mean(1).double())
+            errors.append(doubled((batch - decoded).square().flatten(1).mean(1)))
         self._set_variance(torch.cat(errors).mean())
 
     def validation_loss(self, batch: Tensor) -> Tensor:
