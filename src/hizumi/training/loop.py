@@ -26,6 +26,7 @@ from hizumi.training.journal import Journal, check_journal
 from hizumi.training.losses import Losses, mean_of
 from hizumi.training.options import Budget, TrainingOptions
 from hizumi.training.randomness import own_random_numbers
+from hizumi.training.surroundings import usual_torch
 from hizumi.training.trainable import Trainable
 from hizumi.words import counted
 
@@ -94,7 +95,7 @@ def fit(
     folder = None if run_folder is None else Path(run_folder)
     kept = folder if fabric.is_global_zero else None
     budgets = options.budgets([model.default_budget for model in phases])
-    with nullcontext() if kept is None else held(kept), own_random_numbers():
+    with nullcontext() if kept is None else held(kept), own_random_numbers(), usual_torch(gradients=True):
         run = identity_of(phases, source, options, max(options.processes, fabric.world_size))
         options = _shared_out(options, fabric.world_size)
         if folder is not None:
