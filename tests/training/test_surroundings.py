@@ -1,5 +1,6 @@
 """What a caller has set for torch as a whole changes no number of a fit, a score or a sample."""
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from hizumi import Modeller
 from hizumi.detectors import AnoGAN, Detector, GaussianFeatures, OneClassSVM, Reconstruction
-from hizumi.models import DCGAN, VAE, Autoencoder
+from hizumi.models import DCGAN, VAE, Autoencoder, ConditionalGAN
 from hizumi.registry import construct, specify
 from hizumi.training import Budget, TrainingOptions
 from hizumi.training.checkpoint import revive
@@ -76,6 +78,22 @@ def test_models_compute_the_same_whatever_is_set_around_them() -> None:
         with around():
             found = [*computed(model), *computed(VAE(latent=2, width=4).fit(IMAGES, SHORT))]
         assert all(map(torch.equal, found, [*expected, *expected])), called
+
+
+def test_estimators_compute_the_same_whatever_is_set_around_them() -> None:
+    images, classes = (127.5 * (IMAGES[:, 0] + 1)).byte().numpy(), np.arange(len(IMAGES)) % 2
+
+    def computed() -> list[np.ndarray]:
+        knows_classes = Modeller(ConditionalGAN(latent=2, width=4), training=SHORT).fit(images, classes)
+        decodes = Modeller(VAE(latent=2, width=4), training=SHORT).fit(images)
+        return [knows_classes.sample(3, kinds="1"), decodes.draw_codes(2), decodes.walk(rows=1, steps=2)]
+
+    assert [*inspect.signature(Modeller.fit).parameters][:3] == ["self", "X", "y"]  # by which scikit-learn goes
+    expected = computed()
+    for called, around in SURROUNDINGS.items():
+        with around():
+            found = computed()
+        assert all(map(np.array_equal, found, expected)), called
 
 
 def test_items_of_inference_mode_are_learned_from() -> None:
