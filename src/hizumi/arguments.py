@@ -224,6 +224,14 @@ def plain(value: Any) -> Any:
     return value.item() if type(value).__module__ == "numpy" and value.ndim == 0 else value
 
 
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options by names such as training.seed."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {f"{prefix}{name}": value}
+    return found
+
+
 @cache
 def annotation_of(owner: type, name: str) -> Any:
     """The annotation of the constructor's parameter of that name: what values it may have."""

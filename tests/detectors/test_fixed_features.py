@@ -38,6 +38,12 @@ def test_levels_have_the_channels_and_sizes_that_are_written_down() -> None:
         assert found.shape == (1, LEVEL_CHANNELS[level - 1], side, side)
 
 
+@pytest.mark.parametrize("given", [{"weights": "resnet18.pth"}, {"sha256": "0" * 64}])
+def test_wavelets_take_no_weights(given: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="take no weights; name the network that these are of"):
+        FixedFeatures((3, 32, 32), (1,), kind="wavelets", **given)
+
+
 def test_levels_that_do_not_exist_are_refused() -> None:
     for levels in ((), (0,), (3, 10)):
         with pytest.raises(UsageError, match="numbers from 1 to 9"):

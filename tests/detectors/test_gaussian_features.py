@@ -95,6 +95,7 @@ def test_of_several_squares_the_one_that_makes_held_out_images_likeliest_is_kept
 def test_levels_that_do_not_exist_are_refused() -> None:
     for settings, message in (
         ({"image_score": "levels", "levels": (0, 3)}, "numbers from 1 to 9"),
+        ({"levels": (2, 3)}, 'levels are those of image_score "levels"; set that, or map_levels'),
         ({"map_levels": ()}, "at least one"),
         ({"map_levels": (4,), "network": "wavelets"}, "numbers from 1 to 3"),
         ({"around": 2}, "around is 2; it must be an odd number"),

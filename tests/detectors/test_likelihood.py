@@ -13,13 +13,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from hizumi.arguments import clone
 from hizumi.detectors import Likelihood, Reconstruction
 from hizumi.detectors.likelihood import Background, compressed_bytes
-from hizumi.errors import UsageError
+from hizumi.errors import DataError, UsageError
 from hizumi.models import VAE, Autoencoder, Flow, PixelCNN
 from hizumi.models.abilities import CanReconstruct, HasLikelihood
 from hizumi.objectives import smooth
-from hizumi.registry import construct, find_models, specify
+from hizumi.registry import construct, find_models, make_detector, specify
 from hizumi.training import Budget, Trainable, TrainingOptions
 from hizumi.training.checkpoint import load_fitted
 
@@ -107,7 +108,7 @@ def test_typicality_is_the_distance_from_the_mean_of_unseen_items() -> None:
 def test_ratio_of_equal_models_is_zero() -> None:
     detector = Likelihood(vae(), image_score="ratio").fit(IMAGES, SHORT)
     assert float(detector.score(TEST).image.abs().max()) > 0
-    detector.background.load_state_dict(detector.model.state_dict())
+    detector.background_model.load_state_dict(detector.model.state_dict())
     anomaly = detector.score(TEST)
     assert torch.equal(anomaly.image, torch.zeros(5, dtype=torch.float64))
     assert not anomaly.pixel.any()
@@ -117,7 +118,7 @@ def test_ratio_map_adds_up_to_the_score() -> None:
     detector = Likelihood(PixelCNN(levels=4, width=4, blocks=1), smoothing=0, image_score="ratio").fit(IMAGES, SHORT)
     anomaly = detector.score(TEST)
     torch.testing.assert_close(anomaly.pixel.double().sum((1, 2, 3)), anomaly.image, rtol=1e-4, atol=1e-3)
-    plain, background = nats(detector.model, TEST)[0], nats(detector.background, TEST)[0]
+    plain, background = nats(detector.model, TEST)[0], nats(detector.background_model, TEST)[0]
     torch.testing.assert_close(anomaly.image, (plain - background).double(), rtol=1e-4, atol=1e-3)
 
 
@@ -138,11 +139,11 @@ def test_background_learns_from_mutated_items() -> None:
 def test_both_models_begin_with_the_data() -> None:
     windows = torch.randn(40, 2, 1, 8, generator=RANDOM) * torch.tensor([0.2, 9.0])[:, None, None]
     levels = Likelihood(PixelCNN(levels=4, width=4, blocks=1), image_score="ratio").fit(windows, SHORT)
-    assert isinstance(levels.background, PixelCNN)
-    assert torch.equal(levels.background.value_range.reach, levels.model.value_range.reach)
+    assert isinstance(levels.background_model, PixelCNN)
+    assert torch.equal(levels.background_model.value_range.reach, levels.model.value_range.reach)
     flow = Likelihood(Flow(levels=1, steps=1, width=4, learning_rate=1e-9), image_score="ratio").fit(IMAGES, SHORT)
-    assert isinstance(flow.background, Flow)
-    first, its = (next(model.body.levels[0].children()) for model in (flow.model, flow.background))
+    assert isinstance(flow.background_model, Flow)
+    first, its = (next(model.body.levels[0].children()) for model in (flow.model, flow.background_model))
     torch.testing.assert_close(its.log_scale, first.log_scale, rtol=0, atol=1e-6)
 
 
@@ -184,6 +185,16 @@ def test_another_background_may_be_given() -> None:
     detector.fit(IMAGES, SHORT)
     assert detector.background.latent == 1
     assert specify(construct(specify(detector))) == specify(detector)
+
+
+def test_the_background_is_like_the_model_whatever_is_set_first() -> None:
+    ratio = Likelihood(vae(), image_score="ratio")
+    assert ratio.background is None
+    assert isinstance(clone(ratio, model=Flow()).background_model, Flow)
+    for settings in ({"image_score": "ratio", "model.latent": "3"}, {"image_score": "ratio", "latent": "3"}):
+        made = make_detector("likelihood", settings)
+        assert isinstance(made, Likelihood)
+        assert (made.model.latent, made.background_model.latent) == (3, 3)
 
 
 def test_compressed_size_is_that_of_the_file() -> None:
@@ -241,10 +252,13 @@ def test_vectors() -> None:
 
 
 def test_wrong_settings_are_refused() -> None:
-    with pytest.raises(UsageError, match="compresses images"):
-        Likelihood(vae(), image_score="complexity").fit(torch.randn(20, 4, generator=RANDOM), SHORT)
-    with pytest.raises(UsageError, match="compresses images"):
-        Likelihood(vae(), image_score="complexity").fit(torch.randn(20, 2, 1, 8, generator=RANDOM), SHORT)
+    steps: list[object] = []
+    for others in (torch.randn(20, 4, generator=RANDOM), torch.randn(20, 2, 1, 8, generator=RANDOM)):
+        with pytest.raises(DataError, match="compresses images"):
+            Likelihood(vae(), image_score="complexity").fit(others, SHORT, observe=steps.append)
+    assert not steps, "refused after the training"
+    with pytest.raises(UsageError, match='no background model; set image_score="ratio"'):
+        Likelihood(vae(), background=vae()).fit(IMAGES, SHORT)
     with pytest.raises(UsageError, match=r'density "bernoulli" is for grey values.*set density="gaussian"'):
         Likelihood(VAE(density="bernoulli")).fit(torch.randn(20, 2, 1, 8, generator=RANDOM), SHORT)
     for argument in ("model", "background"):

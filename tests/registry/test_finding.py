@@ -56,9 +56,9 @@ def test_names_like_none_are_answered_with_all():
         registry.model_class("qqq")
 
 
-def plug_in(monkeypatch, name, value):
-    entry = EntryPoint(name, value, registry.PLUG_INS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group == registry.PLUG_INS else [])
+def plug_in(monkeypatch, name, *values):
+    entries = [EntryPoint(name, value, registry.PLUG_INS) for value in values]
+    monkeypatch.setattr(registry, "entry_points", lambda group: entries if group == registry.PLUG_INS else [])
     monkeypatch.setattr(registry, "find_detectors", registry.find_detectors.__wrapped__)
 
 
@@ -73,9 +73,16 @@ def test_plug_ins_are_found(monkeypatch):
         ("broken", "no_such_module:Thing", "'broken' .* cannot be imported"),
         ("wrong", "pathlib:Path", "'wrong' .* is not a Detector"),
         ("mahalanobis", "hizumi.detectors.mahalanobis:Mahalanobis", "name of another detector"),
+        ("vae", "hizumi.detectors.mahalanobis:Mahalanobis", "name of another detector or model"),
     ],
 )
 def test_useless_plug_ins_are_named(name, value, reason, monkeypatch):
     plug_in(monkeypatch, name, value)
     with pytest.raises(UsageError, match=reason):
+        registry.find_detectors()
+
+
+def test_of_two_plug_ins_of_one_name_none_is_taken_in_silence(monkeypatch):
+    plug_in(monkeypatch, "house_method", "hizumi.detectors.mahalanobis:Mahalanobis", "hizumi.detectors.pca:PCA")
+    with pytest.raises(UsageError, match=r"'house_method' \(hizumi.detectors.pca:PCA\) has the name of another"):
         registry.find_detectors()

@@ -18,8 +18,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hizumi.data.stream import Batches, TensorSource, in_order
-from hizumi.errors import BundleError, DivergedError, UsageError
-from hizumi.models import VAE, Autoencoder
+from hizumi.detectors import Likelihood, OnFeatures
+from hizumi.errors import BundleError, DataError, DivergedError, UsageError
+from hizumi.models import VAE, Autoencoder, Flow
 from hizumi.storage import files
 from hizumi.training import Budget, Card, Trainable, TrainingOptions, drop_at
 from hizumi.training.journal import Journal
@@ -88,6 +89,15 @@ def test_patience_ends_training_when_nothing_is_gained() -> None:
     records = fit([Line(learning_rate=0.0)], DATA, options, validation=TensorSource(DATA)).records
     assert records[-1]["step"] == 4
     assert [record["validation"] for record in records] == [1.0] * 4
+
+
+def test_patience_needs_held_out_items_like_those_of_the_training() -> None:
+    options, seen = TrainingOptions(budget=Budget(epochs=2, patience=1), batch_size=8), list[object]()
+    with pytest.raises(UsageError, match="patience needs held-out normal data"):
+        fit([Line()], DATA, options, observe=seen.append)
+    with pytest.raises(DataError, match=r"validation has items of shape \(7,\), and the training"):
+        fit([Line()], DATA, options, validation=TensorSource(torch.rand(4, 7)), observe=seen.append)
+    assert not seen
 
 
 def test_patience_needs_a_validation_loss() -> None:
@@ -467,6 +477,34 @@ def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path: Path) 
         fit([Line()], DATA[:20], options, run_folder=tmp_path)
 
 
+def test_a_run_with_other_settings_does_not_take_over_what_was_learned(tmp_path: Path) -> None:
+    def ratio(mutation: float, width: int = 4) -> Likelihood:
+        return Likelihood(VAE(latent=2, width=width), image_score="ratio", mutation=mutation)
+
+    def on_features(neighbourhood: int) -> OnFeatures:
+        flow = Likelihood(Flow("positions", steps=1, width=4), smoothing=0.0)
+        return OnFeatures(flow, (1, 2), "wavelets", input_size=None, neighbourhood=neighbourhood)
+
+    images = torch.rand(16, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    options = TrainingOptions(budget=Budget(steps=2), batch_size=8)
+    cases = {
+        r"settings.2 Background.mutation \(0.2, now 0.8\)": (ratio(0.2), ratio(0.8)),
+        r"settings.1 VAE.width \(4, now 5\), settings.2 Background.model.width": (ratio(0.2), ratio(0.2, 5)),
+        r"settings.OnFeaturesTraining.front.neighbourhood \(3, now 5\)": (on_features(3), on_features(5)),
+    }
+    for number, (named, (first, second)) in enumerate(cases.items()):
+        folder = tmp_path / str(number)
+        first.fit(images, options, run_folder=folder)
+        expected = first.score(images).image
+        with pytest.raises(UsageError, match=rf"journal .* is of a run with another {named}"):
+            second.fit(images, options, run_folder=folder)
+        (folder / "journal.jsonl").unlink()
+        with pytest.raises(UsageError, match=r"checkpoint .* is of a run with another settings"):
+            second.fit(images, options, run_folder=folder)
+        again = first.fit(images, options, run_folder=folder)
+        assert torch.equal(again.score(images).image, expected)
+
+
 def test_a_journal_of_another_run_is_never_appended_to(tmp_path: Path) -> None:
     options = TrainingOptions(budget=Budget(steps=2), batch_size=8)
     fit([Line()], DATA, options, run_folder=tmp_path)
@@ -478,6 +516,7 @@ def test_a_journal_of_another_run_is_never_appended_to(tmp_path: Path) -> None:
         r"batch_size \(\[8\], now \[4\]\)": ([Line()], DATA, replace(options, batch_size=4)),
         r"phases \(\['Line'\], now \['VAE'\]\)": ([VAE(width=8, latent=2)], DATA, options),
         r"items \(24, now 20\)": ([Line()], DATA[:20], options),
+        r"data.checksum \(\d+, now \d+\)": ([Line()], DATA.flip(0), options),
     }
     for named, (phases, data, asked) in others.items():
         with pytest.raises(UsageError, match=rf"journal .* is of a run with another {named}; resume with the same"):

@@ -114,8 +114,9 @@ class ALOCC(Detector):
     Differences from the paper: scores in evaluation mode, one image at a time as well as in batches; 4x4 kernels, and
     at 32 pixels three halvings, not four; the refiner's adversarial loss does not saturate; pixels beyond ±10 are
     clipped, and what was clipped is added to the score; training stops by the error's share of the images' variance,
-    not by the error itself. Not taken over from the released code: that refined images are
-    compared by a cross-entropy, which its author calls a slip.
+    not by the error itself; RMSprop has PyTorch's constants (smoothing 0.99, ε 1e-8) where the released code has
+    TensorFlow's (0.9, 1e-10); the critic's first layer has no batch norm. Not taken over from the released code: that
+    refined images are compared by a cross-entropy, which its author calls a slip.
 
     The preset "fast" is another method: the score is the refiner's residual, and training never stops early. In so few
     steps the critic learns to tell refined images from others, not good parts from bad ones.

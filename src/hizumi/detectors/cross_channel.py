@@ -45,6 +45,11 @@ class CrossTranslation(Trainable):
         self.backwards = backwards
         self._template = (template,)  # in a tuple, so that the untrained template is not a part of this module
 
+    @property
+    def template(self) -> Pix2Pix:
+        """What is trained, as it was given."""
+        return self._template[0]
+
     def build(self, shape: tuple[int, ...]) -> None:
         channels, height, width = shape
         inputs, targets = self.parts(torch.empty(1, *shape))
@@ -53,7 +58,7 @@ class CrossTranslation(Trainable):
                 f"items have {channels} channels, but each must be a frame followed by the {FLOW_CHANNELS} channels of "
                 "its optical flow; give frames of video with their motion"
             )
-        self.translator = copy.deepcopy(self._template[0])
+        self.translator = copy.deepcopy(self.template)
         self.translator.target_channels = targets.shape[1]
         self.wrap(self.translator, (inputs.shape[1], height, width))
 

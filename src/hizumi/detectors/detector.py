@@ -30,6 +30,7 @@ from hizumi.training.journal import Journal
 from hizumi.training.options import Precision, TrainingOptions
 from hizumi.training.preset import Preset
 from hizumi.training.randomness import own_random_numbers
+from hizumi.training.surroundings import usual_torch
 from hizumi.training.trainable import Trainable
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         self.check_items(source.shape)
         self.shape = None  # not fitted until everything below has succeeded
         self._look_at(seen)
-        with trusted(), own_random_numbers(), sharded_over(fabric):
+        with trusted(), own_random_numbers(), usual_torch(gradients=True), sharded_over(fabric):
             torch.manual_seed(seed_for("statistics", options.seed))
             source = self._standardised(source)
             training, reference = self._dealt(source, options.seed)
@@ -224,7 +225,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             return self.score_batch(self._standardise(items))
 
     @final
-    @torch.no_grad()
+    @usual_torch(gradients=False)
     def score(self, images: Any, batch_size: PositiveInt = 64, precision: Precision = "32-true") -> Anomaly:
         """Scores of images (n, c, h, w) in [-1, 1] or vectors (n, d); leaves weights and random state alone.
 
@@ -240,7 +241,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             return _join([ready._score_chunk(chunk) for chunk in torch.split(images, batch_size)])
 
     @final
-    @torch.no_grad()
+    @usual_torch(gradients=False)
     def embed(self, images: Any) -> Tensor:
         """`embedding` of images (n, c, h, w) or vectors (n, d), in evaluation mode."""
         images = self.eval()._checked(images).to(self._device())
@@ -248,7 +249,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             return self.embedding(self._standardise(images))
 
     @final
-    @torch.no_grad()
+    @usual_torch(gradients=False)
     def contributions(self, images: Any) -> Tensor | None:
         """Shares of the score of images (n, c, h, w), windows (n, c, 1, t) or vectors (n, d), which add up to it.
 

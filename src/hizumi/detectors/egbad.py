@@ -19,13 +19,14 @@ class EGBAD(Detector):
 
     L_D = -log σ(D(x, E(x))), or |f(x, E(x)) - f(G(E(x)), E(x))|₁ with the critic's features f.
 
-    Differences from the paper: at 32 and 64 pixels the networks are DCGAN's; encoder and generator see the same batch
-    as the critic, where the code shuffles anew for them; the learning rate falls in a line to 0 over the second half of
-    the training, because the published constant one leaves the last epoch to chance (the authors report F1 between .95
-    and .32 on KDD99); E and G are averaged for scoring, as all three networks are in the released code, but the critic
-    scores by its last weights. Rate and length are BiGAN's own unless given: the paper has 1e-5 for 50 epochs of KDD99
-    and 100 of MNIST. `BiGAN(spectral_norm=True)`, which is not in the paper either, held the critic back in short runs
-    on KDD99; on images it slowed the encoder down.
+    Differences from the paper: networks for images are DCGAN's at every size, where it has some with fully connected
+    layers for 28 pixels; encoder and generator see the same batch as the critic, where the code shuffles anew for them;
+    the learning rate falls in a line to 0 over the second half of the training, because the published constant one
+    leaves the last epoch to chance (the authors report F1 between .95 and .32 on KDD99); E and G are averaged for
+    scoring, as all three networks are in the released code, but the critic scores by its last weights. Rate and length
+    are BiGAN's own unless given: the paper has 1e-5 for 50 epochs of KDD99 and 100 of MNIST.
+    `BiGAN(spectral_norm=True)`, which is not in the paper either, held the critic back in short runs on KDD99; on
+    images it slowed the encoder down.
 
     The preset "fast" is another method: it adds ||x - G(E(x))||² to the loss of E and G. With the paper's loss alone,
     the critic did not make E the inverse of G in so few steps, and on a few hundred pictures left scores to chance.

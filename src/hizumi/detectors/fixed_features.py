@@ -145,6 +145,10 @@ def _network(kind: NetworkKind, levels: tuple[int, ...], weights: Path | None, s
         case "efficientnet":
             return EfficientNetLite(levels, weights, sha256)
         case "wavelets":
+            if weights is not None or sha256 is not None:
+                raise UsageError(
+                    "wavelets are fixed and take no weights; name the network that these are of (`network`)"
+                )
             return OrientedWavelets(levels)
     if weights is None or sha256 is None:
         raise UsageError(f"{kind} comes without weights: give a file of its own (`weights`), and its hash (`sha256`)")

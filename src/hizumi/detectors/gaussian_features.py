@@ -14,8 +14,10 @@ from hizumi.detectors.gaussian import Gaussian
 from hizumi.detectors.position_gaussians import AROUND, PositionGaussians
 from hizumi.detectors.position_scale import REFERENCE_SHARE, PositionScale
 from hizumi.detectors.shard import Shard
+from hizumi.errors import UsageError
 from hizumi.training import Card, Preset
 
+ALL_BUT_THE_HEAD = (1, 2, 3, 4, 5, 6, 7, 8)
 MIRRORS = ((), (3,), (2,), (2, 3))  # axes of (n, c, h, w) that are flipped
 
 
@@ -35,7 +37,7 @@ class GaussianFeatures(Detector):
 
     Args:
         image_score: Which of the two is the image's score.
-        levels: Of the paper's score: 1 is the stem, 2 to 8 the seven stages, 9 the head.
+        levels: Of the score "levels", and refused with the other: 1 is the stem, 2 to 8 the seven stages, 9 the head.
         map_levels: Of the map.
         network: "efficientnet", pre-trained, "wavelets", fixed filters with levels 1 to 3, or one with weights of
             your own (docs/backbones.md).
@@ -77,7 +79,7 @@ class GaussianFeatures(Detector):
     def __init__(
         self,
         image_score: Literal["positions", "levels"] = "positions",
-        levels: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8),
+        levels: tuple[int, ...] = ALL_BUT_THE_HEAD,
         map_levels: tuple[int, ...] = (4, 6),
         network: NetworkKind = "efficientnet",
         channels: Annotated[PositiveInt, Searched(20, 200, log=True)] = 100,
@@ -120,6 +122,10 @@ class GaussianFeatures(Detector):
             check_odd(around=side)
         if not self._by_position:
             check_levels(self.network, levels=self.levels)
+        elif self.levels != ALL_BUT_THE_HEAD:
+            raise UsageError(
+                'levels are those of image_score "levels"; set that, or map_levels, which "positions" looks at'
+            )
 
     def working_sizing(self, height: int, width: int) -> Sizing:
         return Sizing.by_shorter_side(height, width, self.working_size)

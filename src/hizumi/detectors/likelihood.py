@@ -12,7 +12,7 @@ from torch import Tensor
 from hizumi.arguments import NonNegativeFloat, Searched, Share, clone
 from hizumi.data.stream import Batches, View, in_order
 from hizumi.detectors.detector import Anomaly, Detector
-from hizumi.errors import UsageError
+from hizumi.errors import DataError, UsageError
 from hizumi.models.abilities import CanEncode, CanReconstruct, HasLikelihood
 from hizumi.models.autoregressive import Autoregressive, to_levels
 from hizumi.models.vae import VAE
@@ -100,7 +100,6 @@ class Likelihood(Detector):
         ),
         "small": Preset(lambda: Likelihood(VAE(latent=4, width=8))),
     }
-    background: HasLikelihood | None
     typical: Tensor
     typical_map: Tensor | None  # None for vectors
     _second: tuple[Background, ...]
@@ -119,22 +118,35 @@ class Likelihood(Detector):
         self.image_score = image_score
         self.background = background
         self.mutation = mutation
+        self.own_background: HasLikelihood | None = None
         self._second = ()
         if image_score == "ratio":
-            self.background = clone(self.model) if background is None else background
-            self._second = (Background(self.background, mutation),)  # in a tuple: its model is not registered twice
+            # An argument keeps what was given: a clone with another model compares that with one like it.
+            self.own_background = clone(self.model) if background is None else None
+            self._second = (Background(self.background_model, mutation),)  # in a tuple: not registered twice
         if image_score == "typicality":
             self.reference_share = REFERENCE_SHARE
         self.register_buffer("typical", None)
         self.register_buffer("typical_map", None)
 
+    def check(self) -> None:
+        if self.background is not None and self.image_score != "ratio":
+            raise UsageError(f'image_score {self.image_score} has no background model; set image_score="ratio" with it')
+
+    @property
+    def background_model(self) -> HasLikelihood:
+        """p0 of "ratio": the model given for it, or else one like `model`."""
+        model = self.own_background if self.background is None else self.background
+        assert model is not None, "only a ratio has two models"
+        return model
+
     def phases(self) -> tuple[Trainable, ...]:
         """The model, then for "ratio" the background model, on mutated items."""
         return (self.model, *self._second)
 
-    def build(self, shape: tuple[int, ...]) -> None:
+    def check_items(self, shape: tuple[int, ...]) -> None:
         if self.image_score == "complexity" and not is_bounded(shape):
-            raise UsageError("image_score complexity compresses images; all else has plain, typicality and ratio")
+            raise DataError("image_score complexity compresses images; all else has plain, typicality and ratio")
 
     def fit_reference(self, batches: Batches) -> None:
         likelihoods = [self.model.log_likelihood(batch) for batch in in_order(batches)]
@@ -156,8 +168,7 @@ class Likelihood(Detector):
                 image = (image - self.typical).abs()
                 pixel = None if pixel is None or self.typical_map is None else (pixel - self.typical_map).abs()
             case "ratio":
-                assert self.background is not None
-                background = self.background.log_likelihood(images)
+                background = self.background_model.log_likelihood(images)
                 terms["background"] = -background.image
                 image = image + background.image.double()
                 pixel = None if pixel is None or background.pixel is None else pixel + background.pixel

@@ -48,6 +48,7 @@ from hizumi.training.health import Finding
 from hizumi.training.journal import Journal
 from hizumi.training.loop import fit, make_fabric
 from hizumi.training.preset import Preset, preset_of
+from hizumi.training.surroundings import usual_torch
 
 NOT_FINITE = "NaN or infinite values; look for values far from those of the training data, or train again"
 AnyAbility = TypeVar("AnyAbility", bound=Trainable)
@@ -129,6 +130,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self.training = training
         self.cache = cache
 
+    @usual_torch()
     def fit(
         self,
         X: Any,
@@ -218,6 +220,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             [(each.name, each.reason) for each in data.store.manifest.unopened],
         )
 
+    @usual_torch()
     def sample(self, count: int = 1, seed: int = 0, kinds: str | Iterable[str] | None = None) -> np.ndarray:
         """New items, images (count, h, w, c), rows (count, d) or windows (count, t, c), the same for the same seed.
 
@@ -323,6 +326,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             decode = self.able(CanDecode).decode
             return self._as_data(decode(checked_codes(codes, f"{self._name()}.decode")))
 
+    @usual_torch()
     def draw_codes(self, count: int, seed: int = 0) -> Float[np.ndarray, "n k"]:
         """Codes drawn from N(0, I), which `sample` makes its items of."""
         check_count(self.able(CanDecode), count, f"{self._name()}.draw_codes")

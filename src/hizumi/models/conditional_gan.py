@@ -17,6 +17,9 @@ class ConditionalGAN(CanSampleClasses):
 
     The class, one-hot as a vector or as constant maps, is concatenated to the input of either network.
 
+    Differences from the paper: those bodies and Adam, where it has maxout and SGD; normal instead of uniform codes; the
+    generator is averaged.
+
     Args:
         classes: Number of classes; labels are 0 .. classes - 1.
         latent: Dimensions of the code, drawn from N(0, I).

@@ -16,6 +16,9 @@ from hizumi.training import Budget, Card, Preset, linear_to_zero
 class CycleGAN(CanTranslateBack):
     """Two generators, G from X to Y and F back, two discriminators, and the demand that F(G(x)) is x and G(F(y)) is y.
 
+    Differences from the paper: half its channels, four images of either set a step where it takes one, and on images
+    below 128 pixels fewer blocks and discriminators of smaller patches; images are not moved or mirrored on the way.
+
     Args:
         width: Channels of the first convolution of all four networks; the paper's 64.
         body: Of the generators: "resnet" keeps things where they are; "unet" narrows the image to a point and can move

@@ -14,6 +14,9 @@ from hizumi.training import Budget, Card, Preset, TrainingOptions
 class DCGAN(Adversarial, HasOpponent):
     """Deep convolutional generative adversarial network; vectors get the fully connected networks of GAN.
 
+    Differences from the paper: normal instead of uniform codes; kernels of 4x4 and half as many channels, where it has
+    5x5; the generator is averaged; both players take their step on one batch, which the released code does not.
+
     Args:
         latent: Dimensions of the code, drawn from N(0, I).
         width: Channels of the discriminator's first convolution.

@@ -13,6 +13,8 @@ class DiagonalBiLSTM(Autoregressive):
     Only the last pixel of the row above stays unseen, where the first convolution does not reach it. Windows of series,
     which have one row, leave of both sweeps an LSTM along time.
 
+    Differences from the paper: Adam, where it takes RMSProp with a rate tuned by hand.
+
     Args:
         levels: Of each value, 2 to 256; brightness is rounded to them.
         hidden: Maps of the state of each direction; between the layers there are twice as many.

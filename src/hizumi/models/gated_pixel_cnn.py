@@ -12,6 +12,8 @@ from hizumi.training import Budget, Card, Preset, TrainingOptions
 class GatedPixelCNN(Autoregressive, CanSampleClasses):
     """Gated and conditional PixelCNN.
 
+    Differences from the paper: the layers have no skip connections to the output, and conditions are classes alone.
+
     Args:
         levels: Of each value, 2 to 256; brightness is rounded to them.
         width: Feature maps of either stack.

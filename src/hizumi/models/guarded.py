@@ -19,6 +19,7 @@ from hizumi.memory import refuse_beyond_free
 from hizumi.shapes import is_series
 from hizumi.storage.statements import LARGEST_SEED
 from hizumi.training import Trainable
+from hizumi.training.surroundings import usual_torch
 
 BYTES = 4  # of a number in single precision
 Method = Callable[..., Any]
@@ -50,7 +51,7 @@ def of_items(method: Method) -> Method:
             return method(self, images, *others, **named)
         items = as_computed(checked_items(images, self._called(method), shape), self).to(self.device)
         given = _with_labels(parameters.bind(self, items, *others, **named), self._called(method))
-        with trusted():
+        with trusted(), usual_torch():
             return method(*given.args, **given.kwargs)
 
     return guarded
@@ -67,7 +68,7 @@ def of_codes(method: Method) -> Method:
         called = self._called(method)
         given = as_computed(checked_codes(codes, called), self).to(self.device)
         wrong: RuntimeError | None = None
-        with trusted():
+        with trusted(), usual_torch():
             try:
                 items = method(self, given)
             except RuntimeError as error:
@@ -93,7 +94,7 @@ def of_count(method: Method) -> Method:
         check_count(self, count, self._called(method))
         check_value(Seed, seed, f"{self._called(method)}: seed")
         given = _with_labels(parameters.bind(self, int(count), int(seed), *others, **named), self._called(method))
-        with trusted():
+        with trusted(), usual_torch():
             return method(*given.args, **given.kwargs)
 
     return guarded
@@ -124,7 +125,7 @@ def of_start(method: Method) -> Method:
                 f"{called} takes the first steps of windows, (n, {shape[0]}, 1, k) with k below {shape[2]}, not ones "
                 f"of shape {tuple(steps.shape)}"
             )
-        with trusted():
+        with trusted(), usual_torch():
             return method(self, steps, int(seed))
 
     return guarded

@@ -9,6 +9,8 @@ from hizumi.training import Card, Preset
 class RowLSTM(Autoregressive):
     """PixelRNN with Row LSTM layers: whole rows at once, each pixel seeing a triangle above it.
 
+    Differences from the paper: Adam, where it takes RMSProp with a rate tuned by hand.
+
     Args:
         levels: Of each value, 2 to 256; brightness is rounded to them.
         hidden: Maps of each layer's state; between the layers there are twice as many.

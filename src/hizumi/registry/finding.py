@@ -36,10 +36,15 @@ def find_detectors() -> dict[str, type[Detector]]:
     """All detectors by name, in alphabetical order, plug-ins included."""
     found = _classes_named_like_their_files(hizumi.detectors)
     own = {name: detector for name, detector in found if issubclass(detector, Detector) and not isabstract(detector)}
-    plugged_in = {entry.name: _load(entry) for entry in entry_points(group=PLUG_INS)}
-    for name in own.keys() & plugged_in.keys():
-        raise UsageError(f"plug-in {name!r} has the name of another detector; uninstall it")
-    return dict(sorted((own | plugged_in).items()))
+    taken = {*own, *find_models()}
+    for entry in entry_points(group=PLUG_INS):
+        if entry.name in taken:
+            raise UsageError(
+                f"plug-in {entry.name!r} ({entry.value}) has the name of another detector or model; uninstall it"
+            )
+        own[entry.name] = _load(entry)
+        taken.add(entry.name)
+    return dict(sorted(own.items()))
 
 
 def find_trainings() -> dict[str, type[Trainable]]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from hizumi.arguments import flat
 from hizumi.errors import SaveError, UsageError
 from hizumi.storage.files import REQUEST as REQUEST, printable, write_atomically
 from hizumi.storage.locks import HOLDER, LOCK, locked, refuse_locked
@@ -117,14 +118,6 @@ def _refuse_changed(folder: Path, asked: Mapping[str, Any]) -> None:
             f"the run in {printable(folder)} was begun with another {', '.join(changed)}; resume it with the same, or "
             "give --restart to begin anew"
         )
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested options by names such as training.seed."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {f"{prefix}{name}": value}
-    return found
 
 
 def _worded(value: Any) -> str:

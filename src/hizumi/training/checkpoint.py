@@ -20,6 +20,7 @@ from hizumi.storage.files import write_atomically
 from hizumi.storage.weights import refuse_unfit
 from hizumi.training.identity import refuse_other
 from hizumi.training.randomness import undrawn
+from hizumi.training.surroundings import usual_torch
 from hizumi.training.trainable import Trainable
 
 MODULES_PER_TENSOR, FEWEST_MODULES = 20, 2000  # far more than any part has
@@ -35,6 +36,7 @@ def load_fitted(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     module.load_state_dict(dict(state), strict=True)
 
 
+@usual_torch()
 def revive(part: Any, shape: tuple[int, ...], state: Mapping[str, Tensor]) -> bool:
     """Build a detector or model for this shape and load what was fitted; nothing but what the state has takes memory.
 

@@ -2,12 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
+import torch
+from torch import Tensor, nn
+
+from hizumi.arguments import flat, parameters_of, plain
 from hizumi.data.stream import Batches
 from hizumi.errors import UsageError
 from hizumi.storage.files import printable
 from hizumi.training.options import TrainingOptions
 from hizumi.training.trainable import Trainable
+
+COMPARED = 64  # items, taken evenly, by which other data are told
 
 
 def names_of(phases: Sequence[Trainable]) -> list[str]:
@@ -29,14 +36,48 @@ def identity_of(
         "processes": processes,
         "items": len(source),
         "shape": list(source.shape),
+        "data": {"checksum": _digest(source)},
+        "settings": {name: _settings(model) for name, model in zip(names_of(phases), phases, strict=True)},
     }
 
 
 def refuse_other(file: str, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Raise UsageError, naming all that differs, where a file was left by a run with another identity."""
-    changed = [f"{name} ({found.get(name)}, now {now})" for name, now in expected.items() if found.get(name) != now]
+    """Raise UsageError, naming all that differs, where a file was left by a run with another identity.
+
+    What is nested is compared where all else is the same, and where the file has it: earlier versions left it out.
+    """
+    nested = {name: now for name, now in expected.items() if isinstance(now, Mapping)}
+    changed = _changed(found, {name: now for name, now in expected.items() if name not in nested}) or _changed(
+        flat(found), flat({name: now for name, now in nested.items() if name in found})
+    )
     if changed:
         raise UsageError(
             f"{printable(file)} is of a run with another {', '.join(changed)}; "
             "resume with the same, or use another folder"
         )
+
+
+def _changed(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    return [f"{name} ({found.get(name)}, now {now})" for name, now in expected.items() if found.get(name) != now]
+
+
+def _digest(source: Batches) -> int:
+    """Of some items, with labels or counterparts where they have such."""
+    places = torch.linspace(0, len(source) - 1, min(len(source), COMPARED)).long()
+    batch = source.batch(places, torch.Generator().manual_seed(0))
+    digest = 0
+    for part in batch if isinstance(batch, tuple) else (batch,):
+        assert isinstance(part, Tensor)
+        digest = crc32(part.detach().cpu().contiguous().numpy().tobytes(), digest)
+    return digest
+
+
+def _settings(value: Any) -> Any:
+    """An argument of a model as JSON has it; models among them by their kinds and their own arguments."""
+    if isinstance(value, nn.Module):
+        own = {name: _settings(getattr(value, name, None)) for name in parameters_of(type(value))}
+        return {"kind": type(value).__name__} | own
+    if isinstance(value, list | tuple):
+        return [_settings(each) for each in value]
+    value = plain(value)
+    return value if isinstance(value, int | float | str | None) else type(value).__name__

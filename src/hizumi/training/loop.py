@@ -4,7 +4,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from hizumi.training.journal import Journal, check_journal
 from hizumi.training.losses import Losses, mean_of
 from hizumi.training.options import Budget, TrainingOptions
 from hizumi.training.randomness import own_random_numbers
+from hizumi.training.surroundings import usual_torch
 from hizumi.training.trainable import Trainable
 from hizumi.words import counted
 
@@ -89,12 +90,13 @@ def fit(
     other: every step still sees the same items, and checkpoints of the whole group are gone on from, and the reverse.
     """
     source = as_source(images)
+    _check_validation(validation, source, options, phases)
     fabric = fabric or _launched(options)
     _refuse_other_items(len(source), fabric)
     folder = None if run_folder is None else Path(run_folder)
     kept = folder if fabric.is_global_zero else None
     budgets = options.budgets([model.default_budget for model in phases])
-    with nullcontext() if kept is None else held(kept), own_random_numbers():
+    with nullcontext() if kept is None else held(kept), own_random_numbers(), usual_torch(gradients=True):
         run = identity_of(phases, source, options, max(options.processes, fabric.world_size))
         options = _shared_out(options, fabric.world_size)
         if folder is not None:
@@ -105,7 +107,8 @@ def fit(
             model.prepare(source.shape).to(fabric.device)
             checkpoint = None if folder is None else folder / f"phase-{number}.safetensors"
             name = names_of(phases)[number]
-            phase = _Phase(model, source, options, budget, name, checkpoint, fabric, journal, observe)
+            own = {"data": run["data"], "settings": {name: run["settings"][name]}}
+            phase = _Phase(model, source, options, budget, name, own, checkpoint, fabric, journal, observe)
             with trusted(), kernels_that_fail_well():
                 phase.run(validation)
     return journal
@@ -121,6 +124,7 @@ class _Phase:
         options: TrainingOptions,
         budget: Budget,
         name: str,
+        own: Mapping[str, Any],
         checkpoint: Path | None,
         fabric: "Fabric",
         journal: Journal,
@@ -130,6 +134,7 @@ class _Phase:
         self.options = options
         self.budget = budget
         self.name = name
+        self.own = own  # data and settings, by which its checkpoint is told from others
         self.checkpoint = checkpoint
         self.fabric = fabric
         self.journal = journal
@@ -208,6 +213,7 @@ class _Phase:
             "processes": self.processes,
             "items": len(self.stream.source),
             "shape": list(self.stream.source.shape),
+            **self.own,
         }
 
     def _step(self, batch: Any) -> None:
@@ -309,6 +315,22 @@ def make_stream(
 def _parts(batch: Any, count: int) -> Iterable[Any]:
     """Split a batch, a tensor or a tuple of tensors, into equal parts."""
     return zip(*(each.chunk(count) for each in batch), strict=True) if isinstance(batch, tuple) else batch.chunk(count)
+
+
+def _check_validation(
+    validation: Batches | None, source: Batches, options: TrainingOptions, phases: Sequence[Trainable]
+) -> None:
+    """Raise an error, before anything is trained, where there is nothing to be patient by, or something else."""
+    if validation is None and options.has_patience and phases:
+        raise UsageError(
+            "patience needs held-out normal data: give them to a detector's fit as `validation`, or fit by Inspector "
+            "or Modeller, which hold some out"
+        )
+    if validation is not None and tuple(validation.shape) != tuple(source.shape):
+        raise DataError(
+            f"validation has items of shape {tuple(validation.shape)}, and the training {tuple(source.shape)}; "
+            "give items alike"
+        )
 
 
 def _refuse_other_items(count: int, fabric: "Fabric") -> None:

@@ -1,4 +1,4 @@
-"""torch's random numbers, which all threads of a process share."""
+"""Random numbers of torch and NumPy, which all threads of a process share."""
 
 import threading
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -25,7 +26,11 @@ def own_random_numbers() -> Iterator[None]:
         yield
         return
     with _TURN, torch.random.fork_rng():
-        yield
+        drawn = np.random.get_state()  # noqa: NPY002 - scikit-learn's support vector machines draw from these
+        try:
+            yield
+        finally:
+            np.random.set_state(drawn)  # noqa: NPY002
 
 
 @contextmanager

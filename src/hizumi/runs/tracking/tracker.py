@@ -10,9 +10,10 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
+from hizumi.arguments import flat
 from hizumi.data.progress import Observer
 from hizumi.errors import HizumiError, RunError
-from hizumi.runs.folder import flat, is_first_process
+from hizumi.runs.folder import is_first_process
 from hizumi.runs.tracking.targets import WRITERS, split_target
 from hizumi.runs.tracking.writer import Made, Metric, Outcome, Writer
 from hizumi.storage.files import first_line, printable, write_atomically
