@@ -19,6 +19,7 @@ from hizumi.data.areas import Drawn
 from hizumi.data.pose import UPRIGHT, Pose, warped
 from hizumi.data.region import Region
 from hizumi.data.sizing import Sizing
+from hizumi.data.surroundings import Surroundings
 from hizumi.errors import DataError, MissingExtraError
 from hizumi.shapes import Bool, Float, Shaped, UInt8
 
@@ -49,7 +50,9 @@ class Alignment:
 
     `reference` is small and grey; `size` is the (height, width) of the images that it was made of, which all others
     must have. `typical` is the median agreement of good images, `least` the one below which an image is far out. Of a
-    region of interest, `inside` is the part that is compared, as large as the reference; None: all of it.
+    region of interest, `inside` is the part that is compared, as large as the reference; None: all of it. What lies
+    outside of an image once it is aligned is filled from `surroundings`; None, as in bundles of earlier versions: with
+    its border.
     """
 
     reference: UInt8[np.ndarray, "h w"]
@@ -57,16 +60,18 @@ class Alignment:
     typical: float
     least: float
     inside: Bool[np.ndarray, "h w"] | None = None
+    surroundings: Surroundings | None = None
 
     @classmethod
     def of(cls, images: Iterable[np.ndarray], region: Region | None = None) -> Self:
         """From good images (h, w, c) of one size: the reference is the one that agrees best with some of the others."""
-        sizes, small, inside = [], [], None
+        sizes, small, coloured, inside = [], [], [], None
         for image in images:  # one at a time: they may be large
             if region is not None and inside is None and (drawn := region.drawn(image)) is not None:
                 inside = Sizing(*_small_size(*drawn.shape)).fit(drawn[..., np.newaxis].astype(np.float32))[..., 0] > 0.5
             sizes.append((image.shape[0], image.shape[1]))
             small.append(_small(image))
+            coloured.append(Surroundings.small(image))
         if not small:
             raise DataError("none of the images that a reference is chosen from can be read; leave --align out")
         if len(set(sizes)) > 1:
@@ -81,8 +86,13 @@ class Alignment:
         chosen = int(agreements.sum(0).argmax())
         reference = _quantised(some[chosen])
         search = _Search(reference.astype(np.float64), inside)
-        found_out = [search.registered(other).agreement for place, other in enumerate(small) if place != chosen]
-        return cls(reference, sizes[0], *_typical_and_least(found_out), inside)
+        registered = [search.registered(other) for other in small]
+        typical, least = _typical_and_least(
+            [each.agreement for place, each in enumerate(registered) if place != chosen]
+        )
+        poses = [each.pose if each.agreement >= least else UPRIGHT for each in registered]
+        surroundings = Surroundings.of(zip(coloured, poses, strict=True))
+        return cls(reference, sizes[0], typical, least, inside, surroundings)
 
     def pose_of(self, pixels: Shaped[np.ndarray, "h w c"], name: str) -> tuple[Pose, tuple[str, ...]]:
         """How a part lies, and notes: that of one that agrees too little with the reference is left as it is."""
@@ -94,6 +104,13 @@ class Alignment:
             return UPRIGHT, (NOT_ALIGNED,)
         outside = found.pose.share_outside(*self.reference.shape)
         return found.pose, (PARTLY_OUTSIDE,) if outside > OUTSIDE else ()
+
+    def laid(
+        self, pixels: Shaped[np.ndarray, "h w c"], pose: Pose
+    ) -> tuple[Shaped[np.ndarray, "h w c"], Bool[np.ndarray, "h w"]]:
+        """The image as the reference lies, and which of its pixels were recorded; all others are `surroundings`."""
+        in_view, aligned = pose.in_view(*pixels.shape[:2]), pose.aligned(pixels)
+        return (aligned if self.surroundings is None else self.surroundings.around(aligned, in_view)), in_view
 
     @property
     def agreement(self) -> dict[str, float]:
@@ -126,6 +143,7 @@ class Alignment:
             "reference_width": self.reference.shape[1],
             "reference": base64.b64encode(self.reference.tobytes()).decode(),
             "inside": None if self.inside is None else Drawn(self.inside).to_dict(),
+            "surroundings": None if self.surroundings is None else self.surroundings.to_dict(),
         }
 
     @classmethod
@@ -139,7 +157,9 @@ class Alignment:
         inside = None if plain.get("inside") is None else Drawn.from_dict(plain["inside"]).mask
         if inside is not None and (inside.shape != reference.shape or not inside.any()):
             raise ValueError("the region of the alignment is not that of its reference")
-        return cls(reference, size, plain["typical"], plain["least"], inside)
+        around = plain.get("surroundings")
+        surroundings = None if around is None else Surroundings.from_dict(around)
+        return cls(reference, size, plain["typical"], plain["least"], inside, surroundings)
 
     @cached_property
     def _search(self) -> "_Search":
@@ -315,7 +335,7 @@ def _agreement(
     """Correlation of an image, aligned, with the reference, over what is inside and in view of both."""
     matrix = pose.matrix(*image.shape)
     moved = warped(image[:, :, np.newaxis], matrix, mode="edge", order=1)[:, :, 0]
-    in_view = warped(np.ones((*image.shape, 1)), matrix, mode="constant", order=1)[:, :, 0] > 0.5
+    in_view = pose.in_view(*image.shape)
     inside = np.ones_like(in_view) if inside is None else inside
     if in_view[inside].mean() < LOW_AGREEMENT:
         return -1.0
