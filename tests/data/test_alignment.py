@@ -98,6 +98,31 @@ def test_it_is_the_same_after_json(alignment: Alignment) -> None:
     assert part().dtype == Pose(30).aligned(part()).dtype
 
 
+def of_form(kind: str, degrees: float, right: float, seed: int) -> np.ndarray:
+    """A disc with a ring in it, or a square, with noise, (h, w, 1), off the middle by so many pixels."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    x, y = columns - (WIDTH - 1) / 2 - right, rows - (HEIGHT - 1) / 2
+    angle = math.radians(degrees)
+    along, across = math.cos(angle) * x + math.sin(angle) * y, math.cos(angle) * y - math.sin(angle) * x
+    distance = np.hypot(x, y) if kind == "disc" else np.maximum(abs(along), abs(across))
+    image = 60 + 100 * (distance < 26) - 60 * ((distance > 12) & (distance < 17))
+    noise = np.random.default_rng(seed).normal(0, 4, image.shape)
+    return (image + noise).clip(0, 255).round().astype(np.uint8)[:, :, np.newaxis]
+
+
+@pytest.mark.parametrize(("kind", "degrees"), [("disc", (0, 0, 0)), ("square", (3, -4, 8))])
+def test_a_part_is_turned_no_farther_than_what_it_looks_like_asks_for(
+    kind: str, degrees: tuple[float, float, float]
+) -> None:
+    alignment = Alignment.of(of_form(kind, 0, 0, seed) for seed in range(6))
+    for number, (turned, right) in enumerate(zip(degrees, (0, 6, -4), strict=True)):
+        pose, notes = alignment.pose_of(of_form(kind, turned, right, 20 + number), "part")
+        assert abs(pose.degrees - turned) < 1
+        assert abs(pose.right * WIDTH - right) < 0.5
+        assert abs(pose.down * HEIGHT) < 0.5
+        assert turned or right or notes == ()
+
+
 def test_what_is_in_view_lies_in_the_image_that_it_is_seen_in() -> None:
     for pose in POSES:
         in_view = pose.in_view(HEIGHT, WIDTH)

@@ -30,6 +30,8 @@ SUBPIXEL = 20  # parts of a pixel
 BLUR = 1.0  # pixels: noise would favour angles at which interpolation smoothes it
 CANDIDATES = 7  # images, of which the one that agrees best with the others is the reference
 FAR_OUT = 3  # interquartile ranges below the lower quartile (Tukey, "Exploratory data analysis", 1977)
+NEARLY = 0.95  # of the largest correlation at any angle: others of it are refined as well
+AS_GOOD = 1.1  # times the least that a pose leaves unlike (1 - correlation squared): no reason to turn farther
 LOW_AGREEMENT = 0.5  # below which the reference says little of other images
 OUTSIDE = 0.05  # share of an image that its alignment moves out of view, from which on it is said
 FLATTEST = 1e-3  # of the largest energy of a region's pixels: less is no part, and not divided by
@@ -182,21 +184,37 @@ class _Search:
         }
 
     def registered(self, image: Float[np.ndarray, "h w"]) -> Registration:
-        """The best pose: the image as it lies where none agrees better with the reference."""
+        """The least turn, and then the image as it lies, of all poses that leave hardly more unlike than the best does.
+
+        A round part agrees as well at any angle, and noise would choose one.
+        """
         centred = _centred(image)
+        spectra = self._spectra(centred)
+        turns = {0.0, *(self._refined(spectra, degrees) for degrees in self._coarse_turns(centred))}
+        poses = [UPRIGHT, *(self._shifted(centred, degrees) for degrees in sorted(turns, key=abs))]
+        # Of smoothed images: any pose but a whole number of pixels smoothes, and so takes off noise.
+        agreements = [_agreement(pose, centred, self.centred, self.inside) for pose in poses]
+        unlike = [1 - max(agreement, 0.0) ** 2 for agreement in agreements]
+        pose = next(pose for pose, each in zip(poses, unlike, strict=True) if each <= AS_GOOD * min(unlike))
+        return Registration(pose, _agreement(pose, image, self.reference, self.inside))
+
+    def _coarse_turns(self, centred: Float[np.ndarray, "h w"]) -> set[int]:
+        """The one that agrees best, and the least of other peaks that are nearly as high, as of a square part."""
         half = self._spectra(_halved(centred))
-        degrees = max(self.coarse, key=lambda angle: float(self.coarse[angle].correlations(half).max()))
-        best, spectra, reach = float(degrees), self._spectra(centred), float(COARSE_DEGREES)
+        peaks = {degrees: float(template.correlations(half).max()) for degrees, template in self.coarse.items()}
+        turns, heights = list(peaks), np.array(list(peaks.values()))
+        tops = (heights >= np.maximum(np.roll(heights, 1), np.roll(heights, -1))) & (heights >= NEARLY * heights.max())
+        return {turns[int(heights.argmax())], min((turns[top] for top in np.flatnonzero(tops)), key=abs)}
+
+    def _refined(self, spectra: "_Spectra", degrees: float) -> float:
+        """The turn around a coarse one that agrees best, from -180 to 180 degrees."""
+        best, reach = degrees, float(COARSE_DEGREES)
         for step in FINER_DEGREES:
             tried = best + np.arange(-reach, reach + step / 2, step)
             peaks = [float(self._template(each).correlations(spectra).max()) for each in tried]
             place = int(np.argmax(peaks))
             best, reach = float(tried[place]) + step * _vertex(peaks, place), step
-        pose = self._shifted(centred, (best + 180) % 360 - 180)
-        found, as_it_lies = (
-            Registration(each, _agreement(each, image, self.reference, self.inside)) for each in (pose, UPRIGHT)
-        )
-        return max(as_it_lies, found, key=lambda each: each.agreement)
+        return (best + 180) % 360 - 180
 
     def _spectra(self, image: Float[np.ndarray, "h w"]) -> "_Spectra":
         return _Spectra(_spectrum(image), None if self.inside is None else _spectrum(image**2))
