@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from hizumi.data.alignment import NOT_ALIGNED, PARTLY_OUTSIDE, Alignment
 from hizumi.data.pose import Pose
 from hizumi.data.region import Region
+from hizumi.data.surroundings import NUMBERS, Surroundings
 from hizumi.errors import DataError
 
 HEIGHT, WIDTH = 90, 120
@@ -94,6 +96,91 @@ def test_it_is_the_same_after_json(alignment: Alignment) -> None:
     with pytest.raises(ValueError, match="not of its size"):
         Alignment.from_dict({**plain, "reference_height": WIDTH, "reference_width": HEIGHT})
     assert part().dtype == Pose(30).aligned(part()).dtype
+
+
+def of_form(kind: str, degrees: float, right: float, seed: int) -> np.ndarray:
+    """A disc with a ring in it, or a square, with noise, (h, w, 1), off the middle by so many pixels."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    x, y = columns - (WIDTH - 1) / 2 - right, rows - (HEIGHT - 1) / 2
+    angle = math.radians(degrees)
+    along, across = math.cos(angle) * x + math.sin(angle) * y, math.cos(angle) * y - math.sin(angle) * x
+    distance = np.hypot(x, y) if kind == "disc" else np.maximum(abs(along), abs(across))
+    image = 60 + 100 * (distance < 26) - 60 * ((distance > 12) & (distance < 17))
+    noise = np.random.default_rng(seed).normal(0, 4, image.shape)
+    return (image + noise).clip(0, 255).round().astype(np.uint8)[:, :, np.newaxis]
+
+
+@pytest.mark.parametrize(("kind", "degrees"), [("disc", (0, 0, 0)), ("square", (3, -4, 8))])
+def test_a_part_is_turned_no_farther_than_what_it_looks_like_asks_for(
+    kind: str, degrees: tuple[float, float, float]
+) -> None:
+    alignment = Alignment.of(of_form(kind, 0, 0, seed) for seed in range(6))
+    for number, (turned, right) in enumerate(zip(degrees, (0, 6, -4), strict=True)):
+        pose, notes = alignment.pose_of(of_form(kind, turned, right, 20 + number), "part")
+        assert abs(pose.degrees - turned) < 1
+        assert abs(pose.right * WIDTH - right) < 0.5
+        assert abs(pose.down * HEIGHT) < 0.5
+        assert turned or right or notes == ()
+
+
+def test_what_is_in_view_lies_in_the_image_that_it_is_seen_in() -> None:
+    for pose in POSES:
+        in_view = pose.in_view(HEIGHT, WIDTH)
+        assert in_view.shape == (HEIGHT, WIDTH)
+        for row, column in ((0, 0), (0, 119), (89, 0), (89, 119), (45, 60), (3, 60), (45, 110)):
+            x, y = moved(column - (WIDTH - 1) / 2, row - (HEIGHT - 1) / 2, pose)
+            assert in_view[row, column] == (abs(x) <= WIDTH / 2 and abs(y) <= HEIGHT / 2)
+    assert Pose().in_view(HEIGHT, WIDTH).all()
+
+
+def test_what_lies_outside_of_an_image_is_what_good_images_show_there(alignment: Alignment) -> None:
+    good = [part(seed=seed) for seed in range(8)]
+    median = np.rint(np.median(good, axis=0))
+    upright = replace(alignment, surroundings=Surroundings.of((Surroundings.small(image), Pose()) for image in good))
+    learned = Alignment.from_dict(json.loads(json.dumps(upright.to_dict())))
+    for pose in POSES[:4]:
+        light, dark = part(pose, seed=9), part(pose, seed=10)
+        dark[0], dark[-1], dark[:, 0], dark[:, -1] = 0, 0, 0, 0  # the pixels that would be spread over what is outside
+        in_view = pose.in_view(HEIGHT, WIDTH)
+        for image in (light, dark):
+            laid, shown = learned.laid(image, pose)
+            assert laid.dtype == image.dtype
+            assert (shown == in_view).all()
+            assert (laid[in_view] == pose.aligned(image)[in_view]).all()
+            np.testing.assert_array_equal(laid[~in_view], median[~in_view])
+        found = alignment.laid(light, pose)[0][~in_view]  # by poses as they are found, some parts of a pixel off
+        assert np.abs(found - median[~in_view]).max() < 5
+    assert alignment.laid(light, Pose())[0] is light
+
+
+def test_surroundings_of_places_that_no_image_shows_are_those_beside() -> None:
+    image = np.full((20, 30, 3), 80.0) + np.arange(3)
+    image[:, :5] = 200  # which comes to the right by half a turn, and then lies outside of the image
+    learned = Surroundings.of([(image, Pose(180, 0, 0.2))])
+    in_view = Pose(180, 0, 0.2).in_view(20, 30)
+    assert not in_view.all()
+    assert np.isfinite(learned.values).all()
+    filled = learned.around(np.zeros((40, 60, 3), np.float32), np.zeros((40, 60), bool))  # twice as large
+    assert {tuple(pixel) for pixel in filled[:, -6:].reshape(-1, 3)} <= {tuple(pixel) for pixel in image.reshape(-1, 3)}
+    grey = learned.around(np.zeros((20, 30, 1), np.uint16), np.zeros((20, 30), bool))
+    np.testing.assert_allclose(grey[..., 0], learned.values.mean(axis=2), atol=0.5)
+
+
+def test_surroundings_of_many_channels_stay_small() -> None:
+    pixels = np.ones((300, 200, 100), np.uint8)
+    kept = Surroundings.small(pixels)
+    assert kept.size <= NUMBERS
+    assert kept.shape[2] == 100
+    plain = Surroundings.of([(kept, Pose())]).to_dict()
+    for wrong in ({"width": plain["width"] + 1}, {"values": "AAAA"}, {"height": 1000, "width": 1000}):
+        with pytest.raises(ValueError, match="surroundings of parts"):
+            Surroundings.from_dict({**plain, **wrong})
+
+
+def test_bundles_of_earlier_versions_fill_with_the_border(alignment: Alignment) -> None:
+    plain = {name: value for name, value in alignment.to_dict().items() if name != "surroundings"}
+    image, pose = part(POSES[2], seed=9), POSES[2]
+    assert (Alignment.from_dict(plain).laid(image, pose)[0] == pose.aligned(image)).all()
 
 
 def test_something_brighter_beside_the_region_does_not_attract_the_part() -> None:

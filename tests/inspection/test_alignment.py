@@ -1,5 +1,6 @@
 """Parts that lie askew score as they do upright once they are aligned, and their maps come back as they lie."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from hizumi import Inspector, load, save
 from hizumi.data.alignment import NOT_ALIGNED
 from hizumi.data.pose import Pose
 from hizumi.errors import DataError, UsageError
+from hizumi.inspection.scoring import Scored, Scorer
 from tests.data.test_alignment import HEIGHT, WIDTH, moved, part
 
 TURNED = [Pose(degrees, down, right) for degrees, down, right in ((8, 0.02, 0), (-20, 0, 0.03), (65, -0.02, 0.02))]
@@ -54,6 +56,44 @@ def test_a_dent_is_marked_where_it_lies(fitted: dict[bool, Inspector], tmp_path:
     assert abs(row - (HEIGHT - 1) / 2 - y) < 5  # pixels of the image, three to one of those worked on
     assert abs(column - (WIDTH - 1) / 2 - x) < 5
     assert (verdict.picture[:, :, 0] == dented(pose)[:, :, 0]).all()  # the image itself, not the aligned one
+
+
+@pytest.fixture(scope="module")
+def askew() -> np.ndarray:
+    """Good parts that lie askew."""
+    random = np.random.default_rng(5)
+    poses = [Pose(random.uniform(-30, 30), *random.uniform(-0.06, 0.06, 2)) for _ in range(12)]
+    return np.stack([part(pose, seed=number) for number, pose in enumerate(poses)])
+
+
+def test_the_border_of_an_image_is_not_judged_again_beyond_it(askew: np.ndarray) -> None:
+    inspector = Inspector("pca", image_size=(30, 40), align=True, calibration_share=0.4).fit(askew)
+    image = part(Pose(25), seed=70)
+    rim = image.copy()
+    rim[:1], rim[-1:], rim[:, :1], rim[:, -1:] = 90, 90, 90, 90
+    alignment = inspector.preprocessing_.alignment
+    assert alignment is not None
+    spread = replace(inspector.preprocessing_, alignment=replace(alignment, surroundings=None))
+    effects = []
+    for preprocessing in (inspector.preprocessing_, spread):
+        scorer = Scorer.of(inspector.detector_, preprocessing)
+        alone, with_rim = scorer.score(inspector.to_inspect(np.stack([image, rim])))
+        assert isinstance(alone, Scored)
+        assert isinstance(with_rim, Scored)
+        effects.append(with_rim.score - alone.score)
+    assert effects[0] < effects[1] / 10
+
+
+def test_tiles_that_show_nothing_of_the_image_are_not_scored(askew: np.ndarray) -> None:
+    inspector = Inspector("pca", image_size=15, sizing="tile", align=True, calibration_share=0.4).fit(askew)
+    reader, manifest = inspector.scorer().reader, inspector.to_inspect(np.stack([part(Pose(65))]))
+    turned = reader.piece(manifest, 0, pictures=False)
+    assert inspector.preprocessing_.sizing is not None
+    tiles, in_view = inspector.preprocessing_.sizing.tiles(HEIGHT, WIDTH), turned.pose.in_view(HEIGHT, WIDTH)
+    shown = tuple(tile for tile in tiles if in_view[tile[0] : tile[0] + 15, tile[1] : tile[1] + 15].any())
+    assert len(shown) < len(tiles)
+    assert turned.tiles == shown
+    assert np.isfinite(inspector.inspect(manifest)[0].map).all()
 
 
 def test_what_cannot_be_aligned_is_judged_and_said(fitted: dict[bool, Inspector]) -> None:

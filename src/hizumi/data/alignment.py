@@ -19,6 +19,7 @@ from hizumi.data.areas import Drawn
 from hizumi.data.pose import UPRIGHT, Pose, warped
 from hizumi.data.region import Region
 from hizumi.data.sizing import Sizing
+from hizumi.data.surroundings import Surroundings
 from hizumi.errors import DataError, MissingExtraError
 from hizumi.shapes import Bool, Float, Shaped, UInt8
 
@@ -29,6 +30,8 @@ SUBPIXEL = 20  # parts of a pixel
 BLUR = 1.0  # pixels: noise would favour angles at which interpolation smoothes it
 CANDIDATES = 7  # images, of which the one that agrees best with the others is the reference
 FAR_OUT = 3  # interquartile ranges below the lower quartile (Tukey, "Exploratory data analysis", 1977)
+NEARLY = 0.95  # of the largest correlation at any angle: others of it are refined as well
+AS_GOOD = 1.1  # times the least that a pose leaves unlike (1 - correlation squared): no reason to turn farther
 LOW_AGREEMENT = 0.5  # below which the reference says little of other images
 OUTSIDE = 0.05  # share of an image that its alignment moves out of view, from which on it is said
 FLATTEST = 1e-3  # of the largest energy of a region's pixels: less is no part, and not divided by
@@ -49,7 +52,9 @@ class Alignment:
 
     `reference` is small and grey; `size` is the (height, width) of the images that it was made of, which all others
     must have. `typical` is the median agreement of good images, `least` the one below which an image is far out. Of a
-    region of interest, `inside` is the part that is compared, as large as the reference; None: all of it.
+    region of interest, `inside` is the part that is compared, as large as the reference; None: all of it. What lies
+    outside of an image once it is aligned is filled from `surroundings`; None, as in bundles of earlier versions: with
+    its border.
     """
 
     reference: UInt8[np.ndarray, "h w"]
@@ -57,16 +62,18 @@ class Alignment:
     typical: float
     least: float
     inside: Bool[np.ndarray, "h w"] | None = None
+    surroundings: Surroundings | None = None
 
     @classmethod
     def of(cls, images: Iterable[np.ndarray], region: Region | None = None) -> Self:
         """From good images (h, w, c) of one size: the reference is the one that agrees best with some of the others."""
-        sizes, small, inside = [], [], None
+        sizes, small, coloured, inside = [], [], [], None
         for image in images:  # one at a time: they may be large
             if region is not None and inside is None and (drawn := region.drawn(image)) is not None:
                 inside = Sizing(*_small_size(*drawn.shape)).fit(drawn[..., np.newaxis].astype(np.float32))[..., 0] > 0.5
             sizes.append((image.shape[0], image.shape[1]))
             small.append(_small(image))
+            coloured.append(Surroundings.small(image))
         if not small:
             raise DataError("none of the images that a reference is chosen from can be read; leave --align out")
         if len(set(sizes)) > 1:
@@ -81,8 +88,13 @@ class Alignment:
         chosen = int(agreements.sum(0).argmax())
         reference = _quantised(some[chosen])
         search = _Search(reference.astype(np.float64), inside)
-        found_out = [search.registered(other).agreement for place, other in enumerate(small) if place != chosen]
-        return cls(reference, sizes[0], *_typical_and_least(found_out), inside)
+        registered = [search.registered(other) for other in small]
+        typical, least = _typical_and_least(
+            [each.agreement for place, each in enumerate(registered) if place != chosen]
+        )
+        poses = [each.pose if each.agreement >= least else UPRIGHT for each in registered]
+        surroundings = Surroundings.of(zip(coloured, poses, strict=True))
+        return cls(reference, sizes[0], typical, least, inside, surroundings)
 
     def pose_of(self, pixels: Shaped[np.ndarray, "h w c"], name: str) -> tuple[Pose, tuple[str, ...]]:
         """How a part lies, and notes: that of one that agrees too little with the reference is left as it is."""
@@ -94,6 +106,13 @@ class Alignment:
             return UPRIGHT, (NOT_ALIGNED,)
         outside = found.pose.share_outside(*self.reference.shape)
         return found.pose, (PARTLY_OUTSIDE,) if outside > OUTSIDE else ()
+
+    def laid(
+        self, pixels: Shaped[np.ndarray, "h w c"], pose: Pose
+    ) -> tuple[Shaped[np.ndarray, "h w c"], Bool[np.ndarray, "h w"]]:
+        """The image as the reference lies, and which of its pixels were recorded; all others are `surroundings`."""
+        in_view, aligned = pose.in_view(*pixels.shape[:2]), pose.aligned(pixels)
+        return (aligned if self.surroundings is None else self.surroundings.around(aligned, in_view)), in_view
 
     @property
     def agreement(self) -> dict[str, float]:
@@ -126,6 +145,7 @@ class Alignment:
             "reference_width": self.reference.shape[1],
             "reference": base64.b64encode(self.reference.tobytes()).decode(),
             "inside": None if self.inside is None else Drawn(self.inside).to_dict(),
+            "surroundings": None if self.surroundings is None else self.surroundings.to_dict(),
         }
 
     @classmethod
@@ -139,7 +159,9 @@ class Alignment:
         inside = None if plain.get("inside") is None else Drawn.from_dict(plain["inside"]).mask
         if inside is not None and (inside.shape != reference.shape or not inside.any()):
             raise ValueError("the region of the alignment is not that of its reference")
-        return cls(reference, size, plain["typical"], plain["least"], inside)
+        around = plain.get("surroundings")
+        surroundings = None if around is None else Surroundings.from_dict(around)
+        return cls(reference, size, plain["typical"], plain["least"], inside, surroundings)
 
     @cached_property
     def _search(self) -> "_Search":
@@ -162,21 +184,37 @@ class _Search:
         }
 
     def registered(self, image: Float[np.ndarray, "h w"]) -> Registration:
-        """The best pose: the image as it lies where none agrees better with the reference."""
+        """The least turn, and then the image as it lies, of all poses that leave hardly more unlike than the best does.
+
+        A round part agrees as well at any angle, and noise would choose one.
+        """
         centred = _centred(image)
+        spectra = self._spectra(centred)
+        turns = {0.0, *(self._refined(spectra, degrees) for degrees in self._coarse_turns(centred))}
+        poses = [UPRIGHT, *(self._shifted(centred, degrees) for degrees in sorted(turns, key=abs))]
+        # Of smoothed images: any pose but a whole number of pixels smoothes, and so takes off noise.
+        agreements = [_agreement(pose, centred, self.centred, self.inside) for pose in poses]
+        unlike = [1 - max(agreement, 0.0) ** 2 for agreement in agreements]
+        pose = next(pose for pose, each in zip(poses, unlike, strict=True) if each <= AS_GOOD * min(unlike))
+        return Registration(pose, _agreement(pose, image, self.reference, self.inside))
+
+    def _coarse_turns(self, centred: Float[np.ndarray, "h w"]) -> set[int]:
+        """The one that agrees best, and the least of other peaks that are nearly as high, as of a square part."""
         half = self._spectra(_halved(centred))
-        degrees = max(self.coarse, key=lambda angle: float(self.coarse[angle].correlations(half).max()))
-        best, spectra, reach = float(degrees), self._spectra(centred), float(COARSE_DEGREES)
+        peaks = {degrees: float(template.correlations(half).max()) for degrees, template in self.coarse.items()}
+        turns, heights = list(peaks), np.array(list(peaks.values()))
+        tops = (heights >= np.maximum(np.roll(heights, 1), np.roll(heights, -1))) & (heights >= NEARLY * heights.max())
+        return {turns[int(heights.argmax())], min((turns[top] for top in np.flatnonzero(tops)), key=abs)}
+
+    def _refined(self, spectra: "_Spectra", degrees: float) -> float:
+        """The turn around a coarse one that agrees best, from -180 to 180 degrees."""
+        best, reach = degrees, float(COARSE_DEGREES)
         for step in FINER_DEGREES:
             tried = best + np.arange(-reach, reach + step / 2, step)
             peaks = [float(self._template(each).correlations(spectra).max()) for each in tried]
             place = int(np.argmax(peaks))
             best, reach = float(tried[place]) + step * _vertex(peaks, place), step
-        pose = self._shifted(centred, (best + 180) % 360 - 180)
-        found, as_it_lies = (
-            Registration(each, _agreement(each, image, self.reference, self.inside)) for each in (pose, UPRIGHT)
-        )
-        return max(as_it_lies, found, key=lambda each: each.agreement)
+        return (best + 180) % 360 - 180
 
     def _spectra(self, image: Float[np.ndarray, "h w"]) -> "_Spectra":
         return _Spectra(_spectrum(image), None if self.inside is None else _spectrum(image**2))
@@ -315,7 +353,7 @@ def _agreement(
     """Correlation of an image, aligned, with the reference, over what is inside and in view of both."""
     matrix = pose.matrix(*image.shape)
     moved = warped(image[:, :, np.newaxis], matrix, mode="edge", order=1)[:, :, 0]
-    in_view = warped(np.ones((*image.shape, 1)), matrix, mode="constant", order=1)[:, :, 0] > 0.5
+    in_view = pose.in_view(*image.shape)
     inside = np.ones_like(in_view) if inside is None else inside
     if in_view[inside].mean() < LOW_AGREEMENT:
         return -1.0

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from hizumi.shapes import Float, Shaped
+from hizumi.shapes import Bool, Float, Shaped
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ class Pose:
         matrix = np.linalg.inv(self.matrix(*plane.shape))
         moved = warped(plane[:, :, np.newaxis], matrix, mode="constant", order=1, outside=around)
         return moved[:, :, 0].astype(plane.dtype)
+
+    def in_view(self, height: int, width: int) -> Bool[np.ndarray, "h w"]:
+        """Which pixels of the aligned image lie in the image, to the nearest of its own; the others are made up."""
+        matrix, rows, columns = self.matrix(height, width), np.arange(height)[:, np.newaxis], np.arange(width)
+        across, down = (row[0] * columns + row[1] * rows + row[2] for row in matrix[:2])
+        return (across >= -0.5) & (across <= width - 0.5) & (down >= -0.5) & (down <= height - 0.5)
 
     def share_outside(self, height: int, width: int) -> float:
         """Share of the image that is out of view once it is aligned."""

@@ -88,10 +88,8 @@ class Reader:
         pixels, converted = match_channels(pixels, channels, name)  # at full size: resizing may average colours away
         self.preprocessing.refuse_other_form(pixels.shape[0], pixels.shape[1], name)
         shown = pixels
-        pixels, pose, inside, more_notes = seen_of(
-            pixels, name, self.preprocessing.alignment, self.preprocessing.region
-        )
-        notes = (*notes, *([converted] if converted else []), *more_notes)
+        seen = seen_of(pixels, name, self.preprocessing.alignment, self.preprocessing.region)
+        pixels, notes = seen.pixels, (*notes, *([converted] if converted else []), *seen.notes)
         size = pixels.shape[0] * self.preprocessing.enlarge, pixels.shape[1] * self.preprocessing.enlarge
         if self.preprocessing.enlarge > 1:
             shown = pixels = Sizing(*size).fit(pixels)
@@ -104,10 +102,10 @@ class Reader:
         _refuse_overflow(image, window, name)
         crops, tiles = image[np.newaxis], None
         if sizing is not None and self.preprocessing.tiled:
-            tiles = _with_something(sizing.tiles(*size), sizing, inside)
+            tiles = _with_something(sizing.tiles(*size), sizing, seen.inside)
             crops = np.stack([image[:, top : top + sizing.height, left : left + sizing.width] for top, left in tiles])
-        inside = _as_it_lies(inside, pose, name)
-        return Piece(index, name, crops, size, tiles, shown if pictures else None, notes, pose, inside)
+        whole = shown if pictures else None
+        return Piece(index, name, crops, size, tiles, whole, notes, seen.pose, seen.region)
 
     def picture(self, piece: Piece) -> UInt8[np.ndarray, "H W 3"] | None:
         """A record as people see it; None of one that is no image, or was read without pictures."""
@@ -236,22 +234,12 @@ def _places(piece: Piece, length: int) -> tuple[Integer[np.ndarray, "w"], int, S
 def _with_something(
     tiles: tuple[tuple[int, int], ...], sizing: Sizing, inside: Bool[np.ndarray, "h w"] | None
 ) -> tuple[tuple[int, int], ...]:
-    """The tiles that show anything of the region: the worst tile decides, and others show one colour."""
+    """The tiles that show anything of it: the worst tile decides, and others show one colour, or what was made up."""
     if inside is None:
         return tiles
     return tuple(
         tile for tile in tiles if inside[tile[0] : tile[0] + sizing.height, tile[1] :][:, : sizing.width].any()
     )
-
-
-def _as_it_lies(inside: Bool[np.ndarray, "h w"] | None, pose: Pose, name: str) -> Bool[np.ndarray, "h w"] | None:
-    """The region in the image as it lies; raises DataError where its alignment leaves none of it in view."""
-    if inside is None or pose == UPRIGHT:
-        return inside
-    found = np.asarray(pose.back(inside.astype(np.float32), outside=0.0) > 0.5)
-    if not found.any():
-        raise DataError(f"{name}: its region of interest lies outside of it, once it is aligned; take it out by hand")
-    return found
 
 
 def stored_pieces(store: "Store", count: int) -> Iterator[Piece]:

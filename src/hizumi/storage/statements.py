@@ -103,7 +103,12 @@ ALIGNMENT = fields(
         "reference_width": whole(1, 1000),
         "reference": text,
     },
-    later={"inside": optional(AREA)},
+    later={
+        "inside": optional(AREA),
+        "surroundings": optional(
+            fields({"height": whole(1, 1000), "width": whole(1, 1000), "channels": CHANNELS, "values": long_text})
+        ),
+    },
 )
 REGION = fields(
     {
