@@ -50,7 +50,7 @@ def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool) -> b
     if not follower.fed and paths[0] == STANDARD_INPUT:
         raise DataError(f"{rows.where}: has ended without a row, so that nothing was judged")
     style = BAD if events else GOOD
-    console.print(coloured(f"{counted(events, 'event')} in {counted(follower.fed, 'row')}.", style))
+    console.print(coloured(f"{counted(events, 'event')} in {counted(follower.fed - follower.skipped, 'row')}.", style))
     return events > 0
 
 
@@ -87,15 +87,15 @@ def _fed(
 ) -> Iterator["FollowedEvent"]:
     """Rows that cannot be used are named, and end the recording: windows across them would hold a gap."""
     for item in items:
-        before = follower.fed
         try:
             if isinstance(item, DataError):
                 raise item
+            follower.skip_to(item.first)
             events = follower.feed(item.values)
-            clock.note(before, item.times, kept=2 * follower.delay)
+            clock.note(item.first, item.times, kept=2 * follower.delay)
             yield from events
         except DataError as error:
-            if not isinstance(item, DataError) and len(item) > 1 and follower.fed == before:
+            if not isinstance(item, DataError) and len(item) > 1:
                 each = (item.part(slice(row, row + 1)) for row in range(len(item)))
                 yield from _fed(follower, each, console, clock)
                 continue

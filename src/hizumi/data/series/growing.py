@@ -29,17 +29,21 @@ BYTES_AT_ONCE = 2**20
 
 
 class Rows(NamedTuple):
-    """Rows that follow one another, and their time stamps, in nanoseconds since 1970, where these are read."""
+    """Rows that follow one another, and their time stamps, in nanoseconds since 1970, where these are read.
+
+    `first` is the number of the first one in the stream, where those that cannot be used count too.
+    """
 
     values: Float[np.ndarray, "n c"]
     times: Integer[np.ndarray, "n"] | None = None
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.values)
 
     def part(self, rows: slice) -> "Rows":
         """Some of them."""
-        return Rows(self.values[rows], None if self.times is None else self.times[rows])
+        return Rows(self.values[rows], None if self.times is None else self.times[rows], self.first + rows.start)
 
 
 class _Row(NamedTuple):
@@ -66,6 +70,7 @@ class GrowingRows:
     group_column: str | None = None
     time_column: str | None = None
     line: int = field(default=0, init=False)
+    row: int = field(default=0, init=False)  # number of the next one
     _rest: str = field(default="", init=False)
     _separator: str = field(default=",", init=False)
     _names: list[str] = field(default_factory=list, init=False)
@@ -103,24 +108,25 @@ class GrowingRows:
             if not isinstance(row, DataError):
                 rows.append(row.numbers)
                 stamps.append((self.line, row.time))
+            self.row += 1
         yield from self._stamped(rows, stamps)
 
     def _stamped(
         self, rows: Sequence[Sequence[float]], stamps: Sequence[tuple[int, str]]
     ) -> Iterator[Rows | DataError]:
-        """Rows with their stamps, parted where these break off."""
+        """The rows up to the next one with their stamps, parted where these break off."""
         if not rows:
             return
-        values = np.array(rows)
+        values, first = np.array(rows), self.row - len(rows)
         if self._stamps is None:
-            yield Rows(values)
+            yield Rows(values, None, first)
             return
         for found in self._stamps.observe(stamps):
             if isinstance(found, DataError):
                 yield found
             else:
                 places, times = found
-                yield Rows(values[places], times)
+                yield Rows(values[places], times, first + places.start)
 
     def _understand(self, heading: str) -> None:
         self._separator, names = self._heading(heading)
