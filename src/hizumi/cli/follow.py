@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 
 
-def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool) -> bool:
-    """Print events as they open and close, until the input ends or Ctrl-C is pressed; whether there was any."""
+def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool, **said: str | None) -> bool:
+    """Print events as they open and close, until the input ends or Ctrl-C is pressed; whether there was any.
+
+    What is `said` of the columns comes before what was learned of them, as for `SeriesOptions.as_typed`.
+    """
+    from hizumi.data.series.columns import refuse_other_use
     from hizumi.data.series.growing import GrowingRows, growing_text, piped_text
+    from hizumi.data.series.options import NO_SERIES_LEARNED, SeriesOptions
     from hizumi.data.series.stamp_watch import RowTimes
     from hizumi.inspection.following import Follower
 
@@ -34,8 +39,20 @@ def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool) -> b
     follower, console = Follower.of(inspector, adaptive=adaptive), console_beside(None)
     form = inspector.preprocessing_.series
     assert form is not None, "only series are followed"
+    told = SeriesOptions.as_typed(is_series=True, remedy=NO_SERIES_LEARNED, **said)
+    assert told is not None, "a series is told of"
+    refuse_other_use(told, form.columns)
     where = "standard input" if paths[0] == STANDARD_INPUT else paths[0]
-    rows = GrowingRows(form.columns, where, form.step_seconds, form.date_order, form.group_column, form.time_column)
+    rows = GrowingRows(
+        form.columns,
+        where,
+        form.step_seconds,
+        told.date_order or form.date_order,
+        told.group_column or form.group_column,
+        told.time_column or form.time_column,
+        told.ignore,
+        [name for name in (told.group_column, told.time_column, *told.ignore) if name is not None],
+    )
     text = piped_text(sys.stdin.fileno()) if paths[0] == STANDARD_INPUT else growing_text(with_home(paths[0]))
     if follower.adaptive is None:
         show_promise_over_time(console, inspector)

@@ -59,8 +59,9 @@ class GrowingRows:
     """Numbers of the learned columns, by the names in the first line, from text that comes in pieces.
 
     Other columns are left out, but for those that hold time stamps, as `time_column` says or as they do in a table,
-    where a step is known to take `step_seconds`, and for `group_column`. Rows follow one another as long as stamps do,
-    and the group stays the same. `where` is the source in messages.
+    where a step is known to take `step_seconds`, and for `group_column`; those to `ignore` in any case. The first line
+    has to name the learned ones, and those that a user has `said`. Rows follow one another as long as stamps do, and
+    the group stays the same. `where` is the source in messages.
     """
 
     columns: Sequence[str]
@@ -69,6 +70,8 @@ class GrowingRows:
     date_order: DateOrder | None = None
     group_column: str | None = None
     time_column: str | None = None
+    ignore: Sequence[str] = ()
+    said: Sequence[str] = ()
     line: int = field(default=0, init=False)
     row: int = field(default=0, init=False)  # number of the next one
     _rest: str = field(default="", init=False)
@@ -133,7 +136,7 @@ class GrowingRows:
         if missing := self._unnamed(names):
             raise DataError(
                 f"{self.where}: its first line does not name {', '.join(map(printable, missing))} once; the names of "
-                "all columns that were learned from are needed there"
+                f"all columns that were learned from{' or are named by options' if self.said else ''} are needed there"
             )
         self._names = names
         group = self.group_column or next((name for name in names if name.lower() == GROUP), None)
@@ -149,7 +152,7 @@ class GrowingRows:
         return next((each for each in found if not self._unnamed(each[1])), found[0])
 
     def _unnamed(self, names: Sequence[str]) -> list[str]:
-        return [name for name in self.columns if names.count(name) != 1]
+        return [name for name in (*self.columns, *self.said) if names.count(name) != 1]
 
     def _is_no_row(self, line: str) -> bool:
         """Whether a line is none of the table, as in a file; before the rows, a heading may begin as a comment does."""
@@ -197,7 +200,7 @@ class GrowingRows:
 
     def _places_of_stamps(self, first: Mapping[str, str]) -> list[int]:
         """Where a row's time stamp is, by the names of columns and the first row, as in a table; nowhere without."""
-        roles = {self.group_column, *(name for name in first if name.lower() in (GROUP, SPLIT))}
+        roles = {self.group_column, *self.ignore, *(name for name in first if name.lower() in (GROUP, SPLIT))}
         columns = {name: np.array([cell], object) for name, cell in first.items() if name not in roles}
         table = SeriesTable(self.where, self.where, columns, np.array([self.line]), "line")
         names = [] if self.step_seconds is None else stamp_columns(table, self.columns, self.time_column)
