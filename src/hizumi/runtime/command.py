@@ -3,29 +3,50 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from hizumi.calibration import Verdict
 from hizumi.data.series.options import NO_SERIES_LEARNED, SeriesOptions
-from hizumi.errors import HizumiError
+from hizumi.errors import HizumiError, ShortageError, amount_wanted
 from hizumi.memory import keep_freed_memory
 from hizumi.runs.results import inspection_rows
 from hizumi.runtime.bundle import load
-from hizumi.storage.files import printable, refuse_unwritable
+from hizumi.storage.files import printable, refuse_over_inputs, refuse_unwritable_text
+from hizumi.storage.streams import leave_quietly, prepare_streams
 from hizumi.storage.tables import write_csv
 
+INTERRUPTED = 130  # what shells report after Ctrl-C
 OF_SERIES = ("resample", "missing", "ignore", "time_column", "group_column", "date_order")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a line for each input, or write them as CSV; 0 where any could be judged, whatever the verdicts."""
+    """Print a line for each input, or write them as CSV; 0 where any could be judged, whatever the verdicts.
+
+    Otherwise, as the command line does: 2 for bad usage or input, 1 for a failed run, 130 where interrupted.
+    """
     chosen = parser().parse_args(arguments)
     keep_freed_memory()
+    prepare_streams()
     try:
-        return _inspect(chosen)
+        code = _inspect(chosen)
+        sys.stdout.flush()
     except HizumiError as error:
-        sys.stderr.write(f"Error: {printable(' '.join(str(error).split()))}\n")
-        return error.exit_code
+        return leave_quietly() if isinstance(error.__cause__, BrokenPipeError) else _say(error, error.exit_code)
+    except BrokenPipeError:
+        return leave_quietly()
+    except OSError as error:  # such as a full disk behind standard output
+        leave_quietly()
+        return _say(error.strerror or error, 1)
+    except MemoryError as error:
+        return _say(f"there is not enough memory{amount_wanted(error)}; free some", ShortageError.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        return INTERRUPTED
+    return code
+
+
+def _say(what: object, code: int) -> int:
+    sys.stderr.write(f"Error: {printable(' '.join(str(what).split()))}\n")
+    return code
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,8 +73,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _inspect(chosen: argparse.Namespace) -> int:
-    if chosen.output not in (None, "-"):
-        refuse_unwritable(Path(chosen.output))
+    if chosen.output is not None:
+        refuse_unwritable_text(chosen.output)
+        refuse_over_inputs([chosen.bundle, *chosen.paths], output=chosen.output)
     inspector = load(chosen.bundle, threads=chosen.threads)
     inputs = chosen.paths[0] if len(chosen.paths) == 1 else chosen.paths
     series = SeriesOptions.as_typed(
