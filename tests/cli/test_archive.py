@@ -33,6 +33,19 @@ def test_rows_and_exit_codes_of_merge(hizumi, out, bundle, parts):
     assert [json.loads(row["boxes"]) for row in rows] == [verdict["boxes"] for verdict in expected]
 
 
+def test_merge_writes_over_nothing_that_the_archive_is_made_of(hizumi, bundle, parts, tmp_path):
+    images, out = tmp_path / "images.csv", tmp_path / "out"
+    images.write_text("path\n" + "".join(f"{path}\n" for path in sorted((parts / "test").rglob("*.png"))))
+    assert hizumi("inspect", bundle, images, "-o", out).code == 0
+    before = {path: path.read_bytes() for path in [images, *out.rglob("*")] if path.is_file()}
+    for place in (images, path_of(out, 0), out / "listing" / "00000000.parquet", out / "unopened.csv"):
+        outcome = hizumi("merge", out, "-o", place)
+        assert outcome.code == 2
+        assert "would be lost; name another place" in outcome.err
+    assert hizumi("merge", out, "--json", out / "archive.json").code == 2
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_what_is_incomplete_exits_with_1(hizumi, out, bundle, parts):
     path_of(out, 0).unlink()
     outcome = hizumi("merge", out, "-o", out / "table.parquet")

@@ -97,6 +97,7 @@ def merge(
         refuse_no_table(output)
         refuse_unwritable(output)
     proof = prove(folder)
+    options.refuse_over_inputs([*proof.archive.data, *proof.archive.own_files()], output=output, json=json_to)
     if output is not None:
         merged(proof, output)
     answer(proof.to_dict(), json_to)
