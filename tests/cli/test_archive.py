@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -44,6 +45,17 @@ def test_merge_writes_over_nothing_that_the_archive_is_made_of(hizumi, bundle, p
         assert "would be lost; name another place" in outcome.err
     assert hizumi("merge", out, "--json", out / "archive.json").code == 2
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_maps_lie_outside_of_what_is_listed(hizumi, bundle, parts, tmp_path):
+    images = shutil.copytree(parts / "test", tmp_path / "images")
+    for place in (images, images / "maps"):
+        outcome = hizumi("inspect", bundle, images, "-o", tmp_path / "out", "--maps", place)
+        assert outcome.code == 2
+        assert "--maps" in outcome.err
+    assert not (tmp_path / "out").exists()
+    alone = ("inspect", bundle, images, "-o", tmp_path / "out", "--maps", images / "maps", "--no-recursive")
+    assert hizumi(*alone).code == hizumi(*alone).code, "folders in it are not read"
 
 
 def test_what_is_incomplete_exits_with_1(hizumi, out, bundle, parts):

@@ -35,6 +35,8 @@ class Shard:
     of: int = 1
 
     def __post_init__(self) -> None:
+        if not self.of:
+            raise UsageError(f"--shard {self.index}/0: there is no share of none; say how many there are, such as 0/4")
         if not 0 <= self.index < self.of:
             raise UsageError(
                 f"--shard {self.index}/{self.of}: shards of {self.of} are 0/{self.of} to {self.of - 1}/{self.of}"
